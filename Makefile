@@ -1,0 +1,66 @@
+# `make` alone lists the targets. Everything is made under .regista/ (ignored); REGISTA_HOME moves it.
+
+home := $(or $(REGISTA_HOME),.regista)
+venv := $(home)/venv
+bin  := $(venv)/bin
+lock := deploy/requirements/dev.txt
+stamp := $(venv)/.installed
+
+.PHONY: help venv demo up down status check lint types imports unit test bench lock clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+venv: $(stamp)  ## the virtual environment, from pinned and hashed requirements
+
+$(stamp): $(lock) pyproject.toml sdk/pyproject.toml
+	@command -v python3 >/dev/null || { echo "Python 3.11 or newer is needed: install python3"; exit 1; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, this is $$(python3 -V)"; exit 1; }
+	@echo "making $(venv) (once; about a minute)"
+	@test -x $(bin)/python || python3 -m venv $(venv) || { echo "python3 cannot make virtual environments: install python3-venv"; exit 1; }
+	@$(bin)/pip install --quiet --disable-pip-version-check --require-hashes -r $(lock) \
+	  || { echo "A package could not be fetched: check the network and pip's configuration, then run make again (what was fetched is kept)"; exit 1; }
+	@$(bin)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e sdk -e .
+	@touch $@
+
+demo: $(stamp)  ## the whole story on real servers; leaves them running
+	@$(bin)/python -m services.local.demo $(ARGS)
+
+up: $(stamp)  ## servers and services, without the story
+	@$(bin)/regista up
+
+status: $(stamp)  ## what runs, where, and how far behind
+	@$(bin)/regista status
+
+down:  ## stop everything
+	@test -x $(bin)/regista && $(bin)/regista down || true
+
+check: $(stamp)  ## lint, format, types, import contracts, unit tests
+	@$(MAKE) --no-print-directory --output-sync=target -j2 unit lint types imports
+
+lint:
+	@$(bin)/ruff check .
+	@$(bin)/ruff format --check --quiet .
+types:
+	@$(bin)/mypy --strict
+imports:
+	@$(bin)/lint-imports --no-cache | tail -n 3
+unit:
+	@$(bin)/pytest -q tests/unit tests/contract tests/architecture -m "not servers"
+
+test: $(stamp)  ## all tests, on real servers
+	@$(bin)/pytest -q
+
+bench: $(stamp)  ## measure; writes docs/benchmarks.md
+	@$(bin)/python -m benchmarks $(ARGS)
+
+clean: down  ## stop everything and remove .regista: data, caches, virtual environment
+	@rm -rf $(home)
+
+schemas: $(stamp)  ## the public and stored contracts, from the code
+	@$(bin)/python -m services.local.contracts
+
+lock: $(stamp)  ## pin the requirements anew
+	@cd deploy/requirements && compile="$(abspath $(bin))/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header" \
+	  && $$compile dev.in -o dev.txt && $$compile server.in -c dev.txt -o server.txt
