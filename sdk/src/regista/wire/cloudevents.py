@@ -1,0 +1,141 @@
+"""CloudEvents 1.0 and their binary mode on Kafka (attributes as `ce_` headers, data as the value)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+
+SPECVERSION = "1.0"
+CORE = frozenset({"id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time"})
+MAX_ATTRIBUTE = 8192  # characters of one attribute
+MAX_HEADERS = 64
+
+_EXTENSION_NAME = re.compile(r"[a-z0-9]{1,64}")
+# CloudEvents strings hold no control characters, no surrogates and no non-characters
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class NotACloudEvent(ValueError):  # noqa: N818 - what the message is, not a fault of ours
+    """The message is no CloudEvent that Regista accepts; `reason` says what to send instead."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class CloudEvent:
+    """One event. `data` are the exact bytes (signatures cover them), `time` is RFC 3339, `extensions` map lower-case names to strings."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    data: bytes
+    datacontenttype: str = "application/json"
+    dataschema: str | None = None
+    extensions: Mapping[str, str] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=4096)
+def utc(time: str) -> str:
+    """The same moment in Zulu form; the fraction is kept to its last non-zero digit. Raises NotACloudEvent."""
+    match = _TIME.fullmatch(time)
+    if match is None:
+        raise NotACloudEvent("time is not RFC 3339: send for example 2026-01-31T12:00:00Z")
+    day, clock, fraction, zone = match.groups()
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in 'Zz' else zone}").astimezone(UTC)
+    except (ValueError, OverflowError) as e:
+        raise NotACloudEvent(f"time is no moment: {e}") from None
+    fraction = (fraction or "").rstrip("0")
+    return f"{moment.replace(tzinfo=None).isoformat()}{'.' + fraction if fraction else ''}Z"
+
+
+def check(event: CloudEvent) -> None:
+    """Raises NotACloudEvent when an attribute breaks a rule of CloudEvents or is one Regista needs and is empty."""
+    for name in ("id", "source", "type", "subject", "time", "datacontenttype"):
+        _check_text(name, getattr(event, name))
+    if event.dataschema is not None:
+        _check_text("dataschema", event.dataschema)
+    for name, value in event.extensions.items():
+        if not isinstance(name, str) or not _EXTENSION_NAME.fullmatch(name) or name in CORE or name == "data":
+            raise NotACloudEvent(f"{name!r:.80} is no name of an extension attribute: use lower-case letters and digits")
+        _check_text(name, value)
+    if not isinstance(event.data, bytes):
+        raise NotACloudEvent("there is no data: an event without data would be a tombstone on a compacted topic")
+    utc(event.time)
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise NotACloudEvent(f"the attribute {name} is missing or empty")
+    if len(value) > MAX_ATTRIBUTE:
+        raise NotACloudEvent(f"the attribute {name} is longer than {MAX_ATTRIBUTE} characters")
+    if _FORBIDDEN.search(value):
+        raise NotACloudEvent(f"the attribute {name} holds control characters")
+
+
+def to_kafka(event: CloudEvent) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
+    """Key (the `partitionkey` extension, else the subject), value and headers of the message. Raises NotACloudEvent."""
+    check(event)
+    attributes = {
+        "id": event.id,
+        "source": event.source,
+        "specversion": SPECVERSION,
+        "type": event.type,
+        "subject": event.subject,
+        "time": event.time,
+    }
+    if event.dataschema is not None:
+        attributes["dataschema"] = event.dataschema
+    attributes |= {name: event.extensions[name] for name in sorted(event.extensions)}
+    headers = [("content-type", event.datacontenttype.encode())]
+    headers += [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
+    return event.extensions.get("partitionkey", event.subject).encode(), event.data, headers
+
+
+def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> CloudEvent:
+    """Reads a binary-mode message; headers that do not begin with `ce_` are the transport's and are left out. Raises NotACloudEvent, and only that."""
+    attributes = _attributes(headers)
+    if value is None:
+        raise NotACloudEvent("there is no data: an event without data would be a tombstone on a compacted topic")
+    if attributes.get("datacontenttype", "").startswith("application/cloudevents"):
+        raise NotACloudEvent("structured mode is not accepted: send the attributes as ce_ headers (binary mode)")
+    version = attributes.pop("specversion", None)
+    if version != SPECVERSION:
+        raise NotACloudEvent(f"ce_specversion is {version!r:.40}, not '1.0'" if version else "no CloudEvent: the header ce_specversion is missing")
+    take = attributes.pop
+    event = CloudEvent(
+        take("id", ""), take("source", ""), take("type", ""), take("subject", ""), take("time", ""), bytes(value),
+        take("datacontenttype", "application/json"), take("dataschema", None), attributes,
+    )  # fmt: skip
+    check(event)
+    return event
+
+
+def _attributes(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for count, (header, raw) in enumerate(headers):
+        if count >= MAX_HEADERS:
+            raise NotACloudEvent(f"more than {MAX_HEADERS} headers")
+        if header == "content-type":
+            name = "datacontenttype"
+        elif header.startswith("ce_"):
+            name = header[3:]
+            if name == "datacontenttype":
+                raise NotACloudEvent("ce_datacontenttype is not binary mode: send the header content-type")
+        else:
+            continue
+        if name in found:
+            raise NotACloudEvent(f"the header {header!r:.80} is there twice")
+        try:
+            found[name] = (raw or b"").decode()
+        except UnicodeDecodeError:
+            raise NotACloudEvent(f"the header {header!r:.80} is not UTF-8") from None
+    return found

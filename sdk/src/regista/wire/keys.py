@@ -1,0 +1,75 @@
+"""Ed25519 signing keys and the file they are kept in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+class BadKey(ValueError):  # noqa: N818 - names what the text is
+    """The text or file is no key of Regista; the message says what one looks like."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """The private half of an Ed25519 key. `key_id` names it in signatures, `subject` is the identity it belongs to."""
+
+    key_id: str
+    subject: str
+    private: Ed25519PrivateKey = field(repr=False)
+
+    @property
+    def public(self) -> bytes:
+        """The 32 raw bytes of the public half: what the registry stores."""
+        return self.private.public_key().public_bytes_raw()
+
+    def to_json(self) -> str:
+        """The file format: `{"key_id", "subject", "seed"}`, the seed in Base64. Holds the secret."""
+        seed = base64.b64encode(self.private.private_bytes_raw()).decode()
+        return msgspec.json.encode({"key_id": self.key_id, "subject": self.subject, "seed": seed}).decode()
+
+    def save(self, path: Path) -> None:
+        """Writes a new file that only its owner can read. Raises FileExistsError: a key is never overwritten."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(self.to_json() + "\n")
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    key_id: str
+    subject: str
+    seed: str
+
+
+def generate_signing_key(subject: str, key_id: str = "") -> SigningKey:
+    """A fresh key; its id is random where none is given."""
+    return SigningKey(key_id or new_key_id(), subject, Ed25519PrivateKey.generate())
+
+
+def read_signing_key(text: str | bytes) -> SigningKey:
+    """Reads the file format back. Raises BadKey."""
+    try:
+        stored = msgspec.json.decode(text, type=_File)
+        private = Ed25519PrivateKey.from_private_bytes(base64.b64decode(stored.seed, validate=True))
+    except (msgspec.MsgspecError, UnicodeError, binascii.Error, ValueError) as e:
+        raise BadKey(f'no signing key: expected {{"key_id", "subject", "seed"}} as `regista key generate` writes it ({type(e).__name__})') from None
+    return SigningKey(stored.key_id, stored.subject, private)
+
+
+def load_signing_key(path: Path | str) -> SigningKey:
+    """Reads a key file. Raises BadKey and OSError."""
+    return read_signing_key(Path(path).read_bytes())
+
+
+def new_key_id() -> str:
+    """A random name for a key: 16 characters of base 62."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(16))
