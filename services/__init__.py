@@ -1,0 +1,1 @@
+"""The services. Each decides from its own streams; none imports another."""

@@ -1,0 +1,178 @@
+"""Who may do what: the events of identities, their fold and the check of a permission. Pure; shared/identities.py turns keys into actors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, ClassVar, Literal, NoReturn
+
+from immutables import Map
+
+from shared.decider import Decider, Forbidden
+from shared.events import EventTypes
+from shared.submission import Permission
+
+Kind = Literal["person", "publisher", "service"]
+Algorithm = Literal["hmac-sha256", "ed25519"]
+
+PARTITION = "access"
+ANY_ROLE = "any"
+EVERYWHERE = "*"
+OWN_ROLE_ONLY = frozenset({"override"})  # break-glass: being admin is not enough, somebody must have granted it on the record
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityCreated:
+    SCHEMA: ClassVar[int] = 1
+    subject: str
+    kind: Kind
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyIssued:
+    """`verifier` is hex: the keyed hash of an API key, or a raw Ed25519 public key."""
+
+    SCHEMA: ClassVar[int] = 1
+    subject: str
+    key_id: str
+    algorithm: Algorithm
+    verifier: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRevoked:
+    SCHEMA: ClassVar[int] = 1
+    subject: str
+    key_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoleGranted:
+    SCHEMA: ClassVar[int] = 1
+    subject: str
+    role: str
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRevoked:
+    SCHEMA: ClassVar[int] = 1
+    subject: str
+    role: str
+    namespace: str
+
+
+AccessEvent = IdentityCreated | KeyIssued | KeyRevoked | RoleGranted | RoleRevoked
+ACCESS_EVENTS = EventTypes((IdentityCreated, KeyIssued, KeyRevoked, RoleGranted, RoleRevoked))
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    key_id: str
+    algorithm: Algorithm
+    verifier: str
+    expires_at: datetime | None = None
+    revoked: bool = False
+
+    def live(self, now: datetime) -> bool:
+        """Neither revoked nor expired."""
+        return not self.revoked and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    role: str
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessState:
+    """One identity. `grants` is keyed `<role>@<namespace>`; `kind` is empty before IdentityCreated."""
+
+    subject: str = ""
+    kind: str = ""
+    name: str = ""
+    keys: Map[str, Key] = field(default_factory=Map)
+    grants: Map[str, Grant] = field(default_factory=Map)
+    revision: int = 0
+
+
+def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
+    """The fold of `access-<subject>`."""
+    state = replace(state, revision=state.revision + 1)
+    match event:
+        case IdentityCreated():
+            return replace(state, subject=event.subject, kind=event.kind, name=event.name)
+        case KeyIssued():
+            return replace(state, keys=state.keys.set(event.key_id, Key(event.key_id, event.algorithm, event.verifier, event.expires_at)))
+        case KeyRevoked():
+            key = state.keys.get(event.key_id)
+            return replace(state, keys=state.keys.set(event.key_id, replace(key, revoked=True))) if key else state
+        case RoleGranted():
+            return replace(state, grants=state.grants.set(f"{event.role}@{event.namespace}", Grant(event.role, event.namespace)))
+        case RoleRevoked():
+            name = f"{event.role}@{event.namespace}"
+            return replace(state, grants=state.grants.delete(name)) if name in state.grants else state
+    return state
+
+
+def _decided_elsewhere(_command: Any, _state: AccessState) -> NoReturn:
+    msg = "identities are decided by the service that owns them; here they are only folded"
+    raise TypeError(msg)
+
+
+ACCESS: Decider[Any, AccessEvent, AccessState] = Decider(PARTITION, AccessState(), _decided_elsewhere, evolve_access)
+
+
+def stream_of(subject: str) -> str:
+    """The stream of an identity."""
+    return f"{PARTITION}-{subject}"
+
+
+def namespace_of(name: str) -> str:
+    """The namespace of a dotted name: all before its last part, "" for none."""
+    return name.rpartition(".")[0]
+
+
+def _covers(granted: str, namespace: str) -> bool:
+    return granted in {EVERYWHERE, namespace} or (bool(granted) and namespace.startswith(granted + "."))
+
+
+def permits(state: AccessState, role: str, namespace: str) -> bool:
+    """Whether the identity holds `role` in `namespace`: granted everywhere, in it, or in one that contains it.
+
+    `admin` implies every role but those of OWN_ROLE_ONLY; ANY_ROLE asks for whichever role. A name without a namespace ("") is
+    covered by grants everywhere only.
+    """
+    return any(
+        _covers(g.namespace, namespace) and (role in {g.role, ANY_ROLE} or (g.role == "admin" and role not in OWN_ROLE_ONLY))
+        for g in state.grants.values()
+    )
+
+
+def check(state: AccessState, permission: Permission, now: datetime, method: str = "") -> None:
+    """Raises Forbidden unless the identity exists, holds the role at this moment, and the key it came with (`api-key:<key id>`) is neither revoked nor expired.
+
+    An actor who came without naming a key needs a live one if it has keys at all.
+    """
+    where = f"namespace {permission.namespace!r}" if permission.namespace else "the models without a namespace"
+    if not state.kind:
+        raise Forbidden("unknown_identity", "The caller is no registered identity: an admin registers it first.")
+    used = state.keys.get(method.partition(":")[2])
+    if state.keys and not (used.live(now) if used else any(k.live(now) for k in state.keys.values())):
+        raise Forbidden("no_live_key", f"The key of {state.subject} is revoked or expired: an admin issues a new one.", subject=state.subject)
+    if not permits(state, permission.role, permission.namespace):
+        raise Forbidden(
+            "role_missing",
+            f"{state.subject} needs the role {permission.role!r} for {where}: an admin grants it.",
+            subject=state.subject, role=permission.role, namespace=permission.namespace,
+        )  # fmt: skip
+
+
+def readable_namespaces(state: AccessState) -> frozenset[str] | None:
+    """The namespaces (each with all it contains) in which the identity has any role; None for everywhere."""
+    granted = frozenset(g.namespace for g in state.grants.values())
+    return None if EVERYWHERE in granted else granted

@@ -1,0 +1,198 @@
+"""The one place that turns an API key or a signature's key into an actor: all identities in memory, kept up to date from the log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from shared import eventlog
+from shared.access import ACCESS, ACCESS_EVENTS, PARTITION, AccessEvent, AccessState, Key, KeyIssued, evolve_access
+from shared.events import START, Actor, Cursor
+from shared.postgres import AWAY, Bell, wait_ring
+
+if TYPE_CHECKING:
+    import asyncpg
+
+log = logging.getLogger(__name__)
+
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A new API key: `text` is shown once, `verifier` (hex) is what may be stored."""
+
+    key_id: str
+    text: str = field(repr=False)
+    verifier: str
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def new_api_key(pepper: str, key_id: str = "") -> ApiKey:
+    """Mints `rg_<key id>_<secret>`; the secret has 250 bits."""
+    key_id = key_id or _random(16)
+    text = f"rg_{key_id}_{_random(42)}"
+    return ApiKey(key_id, text, verifier_of(text, pepper))
+
+
+def verifier_of(api_key: str, pepper: str) -> str:
+    """The keyed hash (HMAC-SHA-256, hex) of the whole text of an API key: the only form in which it is stored."""
+    return hmac.digest(pepper.encode(), api_key.encode(), "sha256").hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A caller whose key was verified."""
+
+    actor: Actor
+    state: AccessState
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Whose public key it is. `public_key` is the raw 32 bytes."""
+
+    subject: str
+    kind: str
+    public_key: bytes
+    state: AccessState
+
+
+class Identities:
+    """All identities in memory, by key and by subject. Changes by `apply` only; every look-up is a dict read and at most one HMAC."""
+
+    def __init__(self, pepper: str) -> None:
+        self._pepper = pepper.encode()
+        self._states: dict[str, AccessState] = {}
+        self._owner: dict[str, str] = {}
+
+    def apply(self, event: AccessEvent) -> None:
+        """Folds one event of the log. A key id stays with the first who got it: a stream knows its own keys only, so others may be given the same."""
+        self._states[event.subject] = evolve_access(self._states.get(event.subject, ACCESS.initial), event)
+        if isinstance(event, KeyIssued):
+            self._owner.setdefault(event.key_id, event.subject)
+
+    def state(self, subject: str) -> AccessState:
+        """The identity, or the initial state for an unknown subject."""
+        return self._states.get(subject, ACCESS.initial)
+
+    def __iter__(self) -> Iterator[AccessState]:
+        return iter(self._states.values())
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def by_api_key(self, text: str, now: datetime | None = None) -> Identified | None:
+        """The caller of a live API key `rg_<key id>_<secret>`, else None. Compares in constant time, also when the key is unknown."""
+        key_id = text[3:].partition("_")[0] if text.startswith("rg_") else ""
+        state = self._states.get(self._owner.get(key_id, ""))
+        key = state.keys.get(key_id) if state else None
+        told = hmac.digest(self._pepper, text.encode("utf-8", "replace"), "sha256")
+        known = bytes.fromhex(key.verifier) if key and key.algorithm == "hmac-sha256" else bytes(32)
+        if not hmac.compare_digest(told, known) or state is None or key is None or not key.live(now or datetime.now(UTC)):
+            return None
+        return Identified(Actor(state.subject, method=f"api-key:{key.key_id}"), state, key)
+
+    def public_key(self, key_id: str, now: datetime | None = None) -> Signer | None:
+        """The owner of a live Ed25519 key, else None."""
+        state = self._states.get(self._owner.get(key_id, ""))
+        key = state.keys.get(key_id) if state else None
+        if state is None or key is None or key.algorithm != "ed25519" or not key.live(now or datetime.now(UTC)):
+            return None
+        return Signer(state.subject, state.kind, bytes.fromhex(key.verifier), state)
+
+
+class AccessView:
+    """The identities of this process, tailing the partition `access` of the log: woken by its bell, polling each second.
+
+    What the view says may be a moment old; commands check their permission again inside their transaction.
+    """
+
+    POLL = 1.0
+    PAGE = 5_000
+    PAUSE = 0.2
+
+    def __init__(self, pool: asyncpg.Pool, pepper: str, bell: Bell) -> None:
+        self.identities = Identities(pepper)
+        self._pool = pool
+        self._bell = bell
+        self._at: Cursor = START
+        self._reading = asyncio.Lock()
+        self._read_from = 0.0
+
+    async def run(self) -> None:
+        """Follows the log for the life of the process. While the database is away the view stays as it was."""
+        with self._bell.heard() as rung:
+            while True:
+                rung.clear()
+                try:
+                    await self.catch_up()
+                except AWAY as away:
+                    log.warning("identities stay as they were: the database is away (%s)", type(away).__name__)
+                await wait_ring(rung, self.POLL)
+
+    async def catch_up(self) -> None:
+        """Reads what the log had when it was called; of many callers at once one reads for all who wait."""
+        asked = time.monotonic()
+        async with self._reading:
+            if self._read_from >= asked:
+                return
+            began = time.monotonic()
+            while await self._read_page() == self.PAGE:
+                pass
+            self._read_from = began
+
+    async def _read_page(self) -> int:
+        async with self._pool.acquire() as connection:
+            page = await eventlog.read(connection, PARTITION, self._at, self.PAGE)
+        for cursor, stored in page:
+            self.identities.apply(ACCESS_EVENTS.recorded(PARTITION, stored).event)
+            self._at = cursor
+        return len(page)
+
+    async def _look_again(self) -> None:
+        """Catches up for somebody unknown, who may have been registered a moment ago; once in PAUSE seconds at most, so strangers wait."""
+        await asyncio.sleep(max(0.0, self._read_from + self.PAUSE - time.monotonic()))
+        with contextlib.suppress(*AWAY):
+            await self.catch_up()
+
+    async def identify(self, api_key: str) -> Identified | None:
+        """The caller of a live API key, else None."""
+        found = self.identities.by_api_key(api_key)
+        if found is None:
+            await self._look_again()
+            found = self.identities.by_api_key(api_key)
+        return found
+
+    async def signer(self, key_id: str) -> Signer | None:
+        """The owner of a live Ed25519 key, else None."""
+        found = self.identities.public_key(key_id)
+        if found is None:
+            await self._look_again()
+            found = self.identities.public_key(key_id)
+        return found
+
+    def by_api_key(self, api_key: str) -> Identified | None:
+        """As `identify`, from what is known already."""
+        return self.identities.by_api_key(api_key)
+
+    def public_key(self, key_id: str) -> Signer | None:
+        """As `signer`, from what is known already."""
+        return self.identities.public_key(key_id)
+
+    def state(self, subject: str) -> AccessState:
+        """The identity as far as the view has read."""
+        return self.identities.state(subject)

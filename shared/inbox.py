@@ -1,0 +1,53 @@
+"""What a cause already led to: at-least-once in, exactly-once effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+# The database clock comes with the inbox rows: one round trip for both. Read after the locks, it is `now` for every decision of the batch.
+LOOK_UP = """
+SELECT clock_timestamp(), i.source, i.id, i.digest, i.outcome
+FROM (SELECT 1) AS always
+LEFT JOIN (
+    SELECT i.* FROM unnest($1::text[], $2::text[]) AS wanted(source, id) JOIN {schema}.inbox i USING (source, id)
+) AS i ON true
+"""
+
+# Sorted by the caller: two batches that insert in different orders would wait for each other.
+REMEMBER = """
+INSERT INTO {schema}.inbox (source, id, digest, outcome) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[])
+"""
+
+Key = tuple[str, str]
+_outcomes = msgspec.json.Decoder(list[tuple[str, int, int]])
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The digest of the request, and what it wrote: (stream, first revision, last revision)."""
+
+    digest: bytes
+    wrote: Sequence[tuple[str, int, int]]
+
+
+async def look_up(tx: asyncpg.Connection, schema: str, keys: Iterable[Key]) -> tuple[datetime, dict[Key, Remembered]]:
+    """The database clock, and those of the causes that already had their effect."""
+    wanted = list(keys)
+    rows = await tx.fetch(LOOK_UP.format(schema=schema), [source for source, _ in wanted], [id_ for _, id_ in wanted])
+    known = {(row[1], row[2]): Remembered(row[3], _outcomes.decode(row[4])) for row in rows if row[1] is not None}
+    return rows[0][0], known
+
+
+async def remember(tx: asyncpg.Connection, schema: str, entries: dict[Key, Remembered]) -> None:
+    """Writes the batch's causes, in key order. A cause that came in twice raises asyncpg.UniqueViolationError: the batch is run again."""
+    columns: tuple[list[Any], ...] = ([], [], [], [])
+    for (source, id_), entry in sorted(entries.items()):
+        for column, value in zip(columns, (source, id_, entry.digest, msgspec.json.encode(entry.wrote)), strict=True):
+            column.append(value)
+    await tx.execute(REMEMBER.format(schema=schema), *columns)

@@ -1,0 +1,141 @@
+"""Messages in: batches from Kafka, verified, turned into commands, committed, and only then acknowledged.
+
+At least once from Kafka, exactly once in effect (the inbox). What is no authentic message goes to `<topic>.dlq` (shared/deadletters.py); shared/consumer.py is the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from regista.wire.cloudevents import CloudEvent, utc
+from shared.events import Actor
+from shared.identities import Signer
+from shared.settings import Settings
+from shared.submission import Cause, Submission
+
+log = logging.getLogger(__name__)
+
+
+class Malformed(Exception):  # noqa: N818 - said by `prepare` about a message
+    """The message can never be accepted as it is; the reason goes with it to the dead letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One authentic message. `data` is the decoded JSON of `event.data`; `signer` the verified subject; `value_digest` its SHA-256."""
+
+    event: CloudEvent
+    data: dict[str, Any]
+    signer: str
+    kind: str
+    topic: str
+    partition: int
+    offset: int
+    trace: str = ""
+    key_id: str = ""
+
+    @property
+    def actor(self) -> Actor:
+        """The signer as an actor, with the key it signed with."""
+        return Actor(self.signer, method=f"signature:{self.key_id}")
+
+    def cause(self, part: str = "") -> Cause:
+        """Why its commands run. Give each of several commands of one message its own `part`."""
+        e = self.event
+        return Cause(
+            source=e.source, id=f"{e.id}/{part}" if part else e.id, digest=hashlib.sha256(e.type.encode() + b"\n" + e.data).digest(),
+            correlation_id=e.extensions.get("correlationid", "") or e.id, causation_id=e.id,
+            occurred_at=datetime.fromisoformat(utc(e.time)), trace=self.trace,
+        )  # fmt: skip
+
+
+Prepare = Callable[[Received], Awaitable[Sequence[Submission]]]
+MaySay = Callable[[Signer, CloudEvent], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """What to do with one type of message.
+
+    `prepare` looks up what it needs and returns commands (none: nothing to do); it runs again when its streams turn out to be the wrong
+    ones (Misrouted) and may raise Malformed. `follow_up` does the same once the commands of the batch are committed.
+    """
+
+    prepare: Prepare
+    follow_up: Prepare | None = None
+
+
+def by_service(name: str) -> MaySay:
+    """Messages of a service: only its own identity may have signed them."""
+    return lambda signer, event: signer.kind == "service" and signer.subject == f"service:{name}" and event.source == f"/regista/{name}"
+
+
+def by_publishers(signer: Signer, event: CloudEvent) -> bool:
+    """Messages of publishers: each may speak for itself. What it may publish is checked with the command."""
+    return signer.kind == "publisher" and event.source == f"/publishers/{signer.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A topic read by a consumer group. `may_say` tells whether this signer may send this event.
+
+    A type without a handler is passed over, except on a `strict` topic: there an unknown type or version is a dead letter.
+    """
+
+    topic: str
+    group: str
+    handlers: Mapping[str, Handler]
+    may_say: MaySay
+    strict: bool = field(default=False, kw_only=True)
+    max_bytes: int = field(default=512 * 1024, kw_only=True)
+
+    @property
+    def group_id(self) -> str:
+        """The consumer group: one for each topic, so that a member that comes or goes disturbs the readers of its own topic only."""
+        return f"{self.group}.{self.topic}"
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """How aiokafka's clients reach the broker."""
+    found: dict[str, Any] = {"bootstrap_servers": settings.kafka_bootstrap, "security_protocol": settings.kafka_security}
+    if settings.kafka_security.startswith("SASL"):
+        found |= {
+            "sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_username": settings.kafka_user, "sasl_plain_password": settings.kafka_password,
+        }  # fmt: skip
+    if settings.kafka_security == "SASL_SSL":
+        found["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ca_file or None)
+    return found
+
+
+async def start_producer(settings: Settings) -> AIOKafkaProducer:
+    """A started producer that neither loses, doubles nor reorders what it acknowledges. Raises KafkaError while the broker is away."""
+    producer = AIOKafkaProducer(
+        **connection(settings), acks="all", enable_idempotence=True, linger_ms=5, max_batch_size=256 * 1024, max_request_size=2 * 1024 * 1024,
+        compression_type="zstd", request_timeout_ms=15_000,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(20):
+            await producer.start()
+    except BaseException:
+        await stop_quietly(producer)
+        raise
+    return producer
+
+
+async def stop_quietly(client: Any, seconds: float = 5.0) -> None:
+    """Stops a producer, consumer or broker client. Without a broker their own `stop` hangs, also when it is cancelled: then it is left behind."""
+    stopping = asyncio.ensure_future(client.stop())
+    stopping.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.wait({stopping}, timeout=seconds)
+    if not stopping.done():
+        stopping.cancel()
+        log.info("a Kafka client did not stop in %s s", seconds)

@@ -1,0 +1,86 @@
+"""Brings a database to today's log: `python -m shared.migrate --url postgresql://owner@…/regista`.
+
+Run by an owner, never by a service. A service's password comes from REGISTA_PASSWORD_<SERVICE>; without one the role cannot log in by password.
+Read models need no migration: a service whose tables changed shape rebuilds them from the log at start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+WRITERS = {"registry": ("registry", "access"), "approval": ("approval",), "artifact": ("artifact",), "cleanup": ("cleanup",), "audit": ()}
+"""Who owns which partitions of the log; each also owns a schema of each of these names, and one of its own."""
+
+
+def role_of(service: str) -> str:
+    return f"regista_{service}"
+
+
+def _upgrade(connection: Connection, passwords: Mapping[str, str]) -> None:
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7242424242424242)")
+    connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS log")
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    for service in WRITERS:
+        _login_role(connection, role_of(service), passwords.get(service))
+    for service, partitions in WRITERS.items():
+        _grant(connection, service, partitions)
+
+
+def _login_role(connection: Connection, role: str, password: str | None) -> None:
+    """Roles belong to the whole server: another database may be making the same one now."""
+    connection.exec_driver_sql(
+        f"DO $$ BEGIN CREATE ROLE {role} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
+    )
+    if password is not None:
+        quoted = password.replace("'", "''")
+        connection.exec_driver_sql(f"ALTER ROLE {role} PASSWORD '{quoted}'".replace("%", "%%"))
+
+
+def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) -> None:
+    role = role_of(service)
+    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA log TO {role}")
+    for partition in partitions:
+        connection.exec_driver_sql(f"CALL log.add_partition('{partition}', '{role}')")
+    for schema in {service, *partitions}:
+        connection.exec_driver_sql(f"CALL log.add_schema('{schema}', '{role}')")
+    if partitions:
+        connection.exec_driver_sql(f"GRANT SELECT ON log.events_access TO {role}")
+    else:
+        connection.exec_driver_sql(f"GRANT SELECT ON log.events, log.events_access TO {role}")
+
+
+async def migrate(url: str, passwords: Mapping[str, str] | None = None) -> None:
+    """Creates or upgrades schema, partitions, roles and grants in the database at `url`. Safe to repeat and to race."""
+    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade, passwords or {})
+    finally:
+        await engine.dispose()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", default=os.environ.get("REGISTA_OWNER_URL"), help="the owner's database URL (or REGISTA_OWNER_URL)")
+    url = parser.parse_args().url
+    if not url:
+        parser.error("name the database: --url postgresql://owner:password@host/regista, or set REGISTA_OWNER_URL")
+    asyncio.run(migrate(url, {s: p for s in WRITERS if (p := os.environ.get(f"REGISTA_PASSWORD_{s.upper()}"))}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""Read models from the log: built beside the running service, swapped in at the end.
+
+Dropping every read model and rebuilding them gives the same rows, because a live commit and a rebuild apply the same changes of `project`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import asyncpg
+from sqlalchemy import Table
+
+from shared import eventlog, readmodels
+from shared.events import START, Cursor, Recorded
+from shared.postgres import lock_key
+from shared.readmodels import Merged
+from shared.service import Service
+
+log = logging.getLogger(__name__)
+
+PAGE = 5_000
+CAUGHT_UP = 500
+COPY_ROWS = 20_000
+COPIES = 3
+"""COPYs under way at once: the server encodes and indexes while this process folds."""
+
+GENERATION = "SELECT number, shape FROM {schema}.generation"
+NOW_SHOWN = """
+INSERT INTO {schema}.generation (number, shape) VALUES ($1, $2)
+ON CONFLICT (only_row) DO UPDATE SET number = excluded.number, shape = excluded.shape, built_at = now()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a rebuild did: events folded, rows copied per table, the generation now shown."""
+
+    events: int
+    rows: dict[str, int]
+    generation: int
+
+
+def schema_of(service: Service) -> str:
+    return service.schema or service.name
+
+
+async def ensure(service: Service, pool: asyncpg.Pool) -> None:
+    """At start: read models of today's shape exist. Rebuilds when the shape changed; of many replicas one does it, the others wait."""
+    async with pool.acquire() as connection:
+        await eventlog.refuse_restored(connection, service.name)
+        shown = await connection.fetchrow(GENERATION.format(schema=schema_of(service)))
+    if shown is None or shown["shape"] != readmodels.shape_of(service.tables):
+        await rebuild(service, pool, only_if_shape_differs=True)
+
+
+async def rebuild(
+    service: Service, pool: asyncpg.Pool, *, only_if_shape_differs: bool = False, progress: Callable[[int], None] | None = None
+) -> Rebuilt:
+    """Folds the whole log of `service` into a new generation and swaps it in while writers go on. One rebuild at a time."""
+    async with pool.acquire() as guard:
+        key = lock_key("rebuilding", service.name)
+        await guard.execute("SELECT pg_advisory_lock($1)", key)
+        try:
+            shown = await guard.fetchrow(GENERATION.format(schema=schema_of(service)))
+            if only_if_shape_differs and shown is not None and shown["shape"] == readmodels.shape_of(service.tables):
+                return Rebuilt(0, {}, shown["number"])
+            with _no_cycle_search():
+                return await _Rebuild(service, pool, shown["number"] if shown else 0, progress).run()
+        finally:
+            await guard.execute("SELECT pg_advisory_unlock($1)", key)
+
+
+@contextlib.contextmanager
+def _no_cycle_search() -> Iterator[None]:
+    """A fold holds millions of objects and no cycles: searching them for cycles again and again took more than half of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+class _Rebuild:
+    def __init__(self, service: Service, pool: asyncpg.Pool, shown: int, progress: Callable[[int], None] | None) -> None:
+        self._service, self._pool, self._schema = service, pool, schema_of(service)
+        self._old, self._new = shown, shown + 1
+        self._suffix = f"_g{self._new}"
+        self._progress = progress or (lambda _: None)
+        self._cursor = START
+        self._events = 0
+
+    async def run(self) -> Rebuilt:
+        await self._create()
+        merged = Merged()
+        async for page in self._pages(PAGE):
+            for recorded in page:
+                merged.add(self._service.project(recorded))
+        rows = await self._copy(merged)
+        await self._index()
+        async for page in self._pages(CAUGHT_UP):
+            await self._catch_up(page)
+        await self._swap()
+        await self._drop_old()
+        return Rebuilt(self._events, rows, self._new)
+
+    async def _create(self) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            for table in self._service.tables:
+                await connection.execute(f'DROP TABLE IF EXISTS "{self._schema}"."{table.name}{self._suffix}"')
+                await connection.execute(readmodels.create_sql(table, self._schema, self._suffix))
+
+    async def _pages(self, size: int) -> AsyncIterator[Sequence[Recorded]]:
+        """Pages behind the xmin fence, the next one fetched while this one folds; ends when a page comes back short."""
+        fetch = asyncio.create_task(self._fetch(self._cursor, size))
+        try:
+            while True:
+                stored = await fetch
+                if not stored:
+                    return
+                self._cursor = stored[-1][0]
+                fetch = asyncio.create_task(self._fetch(self._cursor, size))
+                yield self._decoded(stored)
+                await asyncio.sleep(0)
+        finally:
+            fetch.cancel()
+            await asyncio.gather(fetch, return_exceptions=True)
+
+    async def _fetch(self, after: Cursor, size: int) -> list[tuple[Cursor, bytes]]:
+        async with self._pool.acquire() as connection:
+            return await eventlog.read(connection, self._service.name, after, size)
+
+    def _decoded(self, stored: Sequence[tuple[Cursor, bytes]]) -> list[Recorded]:
+        recorded = self._service.events.recorded
+        self._events += len(stored)
+        self._progress(self._events)
+        return [recorded(self._service.name, bytes_, cursor) for cursor, bytes_ in stored]
+
+    async def _copy(self, merged: Merged) -> dict[str, int]:
+        slots = asyncio.Semaphore(COPIES)
+        async with asyncio.TaskGroup() as group:
+            for table, rows in merged.puts.items():
+                values = iter(list(rows.values()))
+                while chunk := list(islice(values, COPY_ROWS)):
+                    await slots.acquire()
+                    group.create_task(self._copy_chunk(table, chunk, slots))
+        return {table.name: len(rows) for table, rows in merged.puts.items()}
+
+    async def _copy_chunk(self, table: Table, rows: Sequence[dict[str, Any]], slots: asyncio.Semaphore) -> None:
+        try:
+            async with self._pool.acquire() as connection:
+                records = (readmodels.copy_row(table, row) for row in rows)
+                await connection.copy_records_to_table(
+                    table.name + self._suffix, schema_name=self._schema, records=records, columns=[c.name for c in table.columns]
+                )
+        finally:
+            slots.release()
+
+    async def _index(self) -> None:
+        async with self._pool.acquire() as connection:
+            for table in self._service.tables:
+                for statement in readmodels.index_sql(table, self._schema, self._suffix):
+                    await connection.execute(statement)
+
+    async def _catch_up(self, page: Sequence[Recorded]) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await self._apply(connection, page)
+
+    async def _apply(self, tx: asyncpg.Connection, page: Sequence[Recorded]) -> None:
+        merged = Merged()
+        for recorded in page:
+            merged.add(self._service.project(recorded))
+        await readmodels.apply(tx, self._schema, merged, self._suffix)
+
+    async def _swap(self) -> None:
+        """Writers wait here, for milliseconds. The tail is read without the fence: nobody of this partition is in flight."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", eventlog.rebuild_key(self._service.name))
+            tail = await eventlog.read_tail(connection, self._service.name, self._cursor)
+            await self._apply(connection, self._decoded(tail))
+            for table in self._service.tables:
+                for statement in readmodels.view_sql(table, self._schema, self._suffix):
+                    await connection.execute(statement)
+            await connection.execute(NOW_SHOWN.format(schema=self._schema), self._new, readmodels.shape_of(self._service.tables))
+
+    async def _drop_old(self) -> None:
+        async with self._pool.acquire() as connection:
+            old = await connection.fetch(
+                "SELECT tablename FROM pg_tables WHERE schemaname = $1 AND tablename ~ '_g[0-9]+$' AND tablename !~ $2", self._schema, f"{self._suffix}$",
+            )  # fmt: skip
+            for row in old:
+                await connection.execute(f'DROP TABLE IF EXISTS "{self._schema}"."{row["tablename"]}" CASCADE')
+
+
+async def digest(service: Service, connection: asyncpg.Connection) -> str:
+    """SHA-256 over every row of every read model in key order: equal before and after a rebuild."""
+    total = hashlib.sha256()
+    schema = schema_of(service)
+    for table in sorted(service.tables, key=lambda t: t.name):
+        keys = ", ".join(f'v."{name}"' for name in readmodels.key_names(table))
+        rows = await connection.fetch(f'SELECT sha256(convert_to(v::text, \'UTF8\')) FROM "{schema}"."{table.name}" v ORDER BY {keys}')
+        total.update(table.name.encode() + b"\x00" + b"".join(row[0] for row in rows))
+    return total.hexdigest()

@@ -1,0 +1,162 @@
+"""The log as outbox: one active relay per service publishes its partition to Kafka, in log order, signed, at least once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from prometheus_client import Counter, Gauge
+
+from regista.wire.cloudevents import CloudEvent, to_kafka
+from regista.wire.dsse import sign
+from regista.wire.keys import SigningKey
+from shared import eventlog
+from shared.events import START, Cursor, Recorded, encode
+from shared.postgres import AWAY, Bell, leadership, wait_ring
+from shared.projector import schema_of
+from shared.service import Service
+
+log = logging.getLogger(__name__)
+
+PAGE = 500
+FILL = 0.01
+"""A short page was all there is: let the next one fill a little, each costs a query, a send and a checkpoint."""
+FIRST_WAIT, LONGEST_WAIT = 0.005, 1.0
+"""After a ring the newest event may still hide behind another transaction: look again soon, then ever less often."""
+
+READ_CHECKPOINT = "SELECT tx, seq FROM {schema}.relay_checkpoint"
+CHECKPOINT = """
+INSERT INTO {schema}.relay_checkpoint (tx, seq) VALUES ($1, $2)
+ON CONFLICT (only_row) DO UPDATE SET tx = excluded.tx, seq = excluded.seq, at = now()
+"""
+LAG = """
+SELECT count(*) FROM log.events_{partition} e
+WHERE (e.tx, e.seq) > (coalesce((SELECT tx FROM {schema}.relay_checkpoint), 0)::text::xid8, coalesce((SELECT seq FROM {schema}.relay_checkpoint), 0))
+"""
+
+PUBLISHED = Counter("regista_relay_published", "Public events acknowledged by Kafka", ["service"])
+LEADS = Gauge("regista_relay_leads", "1 while this process publishes for its service", ["service"])
+BEHIND = Gauge("regista_relay_behind_seconds", "Age of the last published event when it was acknowledged", ["service"])
+
+Message = tuple[bytes, bytes, list[tuple[str, bytes]]]
+
+
+def topic_of(service: str) -> str:
+    return f"regista.{service}.events.v1"
+
+
+def to_cloudevent(service: Service, recorded: Recorded) -> CloudEvent | None:
+    """The public form of a stored event, or nothing. Every attribute is a function of the stored bytes, so a repeat is the same message."""
+    public = service.publish(recorded)
+    if public is None:
+        return None
+    recorded_at = recorded.recorded_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    extensions = {
+        "partitionkey": recorded.stream,
+        "correlationid": recorded.correlation_id,
+        "causationid": recorded.causation_id,
+        "traceparent": recorded.trace,
+        "recordedtime": recorded_at,
+        "revision": str(recorded.revision),
+        "leaf": recorded.leaf,
+    }
+    return CloudEvent(
+        id=str(recorded.event_id),
+        source=f"/regista/{service.name}",
+        type=public.type,
+        subject=recorded.stream,
+        time=(recorded.occurred_at or recorded.recorded_at).astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        data=encode(public.data),
+        extensions={name: value for name, value in extensions.items() if value},
+    )
+
+
+class Relay:
+    """Publishes the log of one service from its checkpoint on. Run one per replica: whoever holds the leader's lock works, the others wait.
+
+    `connect` opens a started producer; `on_state` hears what stands in the way ("" when nothing does).
+    """
+
+    def __init__(
+        self, service: Service, url: str, bell: Bell, connect: Callable[[], Awaitable[AIOKafkaProducer]], key: SigningKey,
+        on_state: Callable[[str], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        self._service, self._schema = service, schema_of(service)
+        self._url, self._bell, self._connect, self._key, self._on_state = url, bell, connect, key, on_state
+        self._topic = topic_of(service.name)
+
+    async def run(self) -> None:
+        """For the life of the process. What is away is waited for; the checkpoint says where to go on."""
+        while True:
+            try:
+                async with leadership(self._url, "relay", self._service.name) as connection:
+                    await self._lead(connection)
+            except AWAY as away:
+                self._on_state(f"relay: the database is away ({type(away).__name__})")
+            except KafkaError as away:
+                self._on_state(f"relay: Kafka is away ({type(away).__name__})")
+            finally:
+                LEADS.labels(self._service.name).set(0)
+            await asyncio.sleep(1)
+
+    async def _lead(self, connection: asyncpg.Connection) -> None:
+        producer = await self._connect()
+        try:
+            LEADS.labels(self._service.name).set(1)
+            self._on_state("")
+            await self._publish_all(connection, producer)
+        finally:
+            with contextlib.suppress(TimeoutError, KafkaError):
+                await asyncio.wait_for(producer.stop(), 5)
+
+    async def _publish_all(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
+        at = await connection.fetchrow(READ_CHECKPOINT.format(schema=self._schema))
+        cursor = Cursor(at["tx"], at["seq"]) if at else START
+        await connection.execute("SET synchronous_commit = off")  # a checkpoint lost in a crash publishes a page again, no more
+        wait = FIRST_WAIT
+        with self._bell.heard() as ring:
+            while True:
+                rung = ring.is_set()
+                ring.clear()
+                page = await eventlog.read(connection, self._service.name, cursor, PAGE)
+                if page:
+                    cursor = await self._publish(connection, producer, page)
+                    wait = FIRST_WAIT
+                    if len(page) < PAGE:
+                        await asyncio.sleep(FILL)
+                    continue
+                wait = FIRST_WAIT if rung else min(wait * 2, LONGEST_WAIT)
+                await wait_ring(ring, wait)
+
+    async def _publish(self, connection: asyncpg.Connection, producer: AIOKafkaProducer, page: Sequence[tuple[Cursor, bytes]]) -> Cursor:
+        """Sends a page pipelined and moves the checkpoint when Kafka has all of it. Dying before that repeats the page, in order."""
+        messages, newest = await asyncio.to_thread(self._messages, page)
+        sent = [await producer.send(self._topic, value=value, key=key, headers=headers) for key, value, headers in messages]
+        await asyncio.gather(*sent)
+        cursor = page[-1][0]
+        await connection.execute(CHECKPOINT.format(schema=self._schema), cursor.tx, cursor.seq)
+        PUBLISHED.labels(self._service.name).inc(len(messages))
+        BEHIND.labels(self._service.name).set(max(0.0, (datetime.now(UTC) - newest).total_seconds()))
+        return cursor
+
+    def _messages(self, page: Sequence[tuple[Cursor, bytes]]) -> tuple[list[Message], Any]:
+        messages = []
+        for cursor, stored in page:
+            recorded = self._service.events.recorded(self._service.name, stored, cursor)
+            event = to_cloudevent(self._service, recorded)
+            if event is not None:
+                messages.append(to_kafka(sign(event, self._key)))
+        return messages, recorded.recorded_at
+
+
+async def lag(connection: asyncpg.Connection, service: Service) -> int:
+    """Events of the log not yet published."""
+    count: int = await connection.fetchval(LAG.format(partition=service.name, schema=schema_of(service)))
+    return count

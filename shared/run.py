@@ -1,0 +1,265 @@
+"""A service as a process: everything it runs, started in order, watched, and stopped in time.
+
+The HTTP server comes first, so that liveness and the reasons for not being ready can be asked while PostgreSQL or Kafka are still awaited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import uvloop
+from prometheus_client import Gauge
+
+from regista.wire.keys import BadKey, SigningKey, load_signing_key
+from shared import collector, projector, relay
+from shared.access import PARTITION
+from shared.application import Application
+from shared.broker import consume
+from shared.consumer import Consumer
+from shared.deadletters import DeadLetters
+from shared.due import Worker
+from shared.identities import AccessView
+from shared.kafka import Subscription, start_producer
+from shared.operations import OPERATIONS, described
+from shared.postgres import AWAY, Bell, connect_pool
+from shared.readiness import Readiness
+from shared.server import Server
+from shared.service import Service
+from shared.settings import Settings, SettingsWrong
+from shared.telemetry import set_up_logs, tracer
+from shared.transact import Transactor
+from shared.web import Route
+from shared.worker import Runner
+
+log = logging.getLogger(__name__)
+
+UNPUBLISHED = Gauge("regista_relay_lag", "Events of the log not yet published", ["service"])
+CHECK_EVERY = 5.0
+RETRY_EVERY = 1.0
+
+
+@dataclass(slots=True)
+class App:
+    """What the parts of a running service share. `parts` holds what the service itself adds (object stores, caches), by name.
+
+    `pool`, `transactor`, `transactors` (by service) and `access` are set before anything is served or consumed.
+    """
+
+    name: str
+    settings: Settings
+    readiness: Readiness = field(default_factory=Readiness)
+    serving: bool = False
+    parts: dict[str, Any] = field(default_factory=dict)
+    transactors: dict[str, Transactor] = field(default_factory=dict)
+    pool: asyncpg.Pool = field(init=False)
+    transactor: Transactor = field(init=False)
+    access: AccessView = field(init=False)
+    letters: DeadLetters = field(init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What one service runs. `extra_services` are written by this process, too, each through a transactor of its own.
+
+    `start` runs once before anything is served; `background` tasks run for the life of the process; `checks` are asked for readiness:
+    each raises, with a message for the operator, while what it looks at is away.
+    """
+
+    service: Service
+    routes: Sequence[Route] = ()
+    subscriptions: Sequence[Subscription] = ()
+    workers: Sequence[Worker] = ()
+    extra_services: Sequence[Service] = ()
+    start: Callable[[App], Awaitable[None]] | None = None
+    background: Sequence[Callable[[App], Awaitable[None]]] = ()
+    checks: Mapping[str, Callable[[App], Awaitable[None]]] = field(default_factory=dict)
+
+
+class Running:
+    """A process from start to end."""
+
+    def __init__(self, app: App, process: Process) -> None:
+        self._app = app
+        self._process = process
+        self._services = (process.service, *process.extra_services)
+        self._writes = tuple(s for s in self._services if s.folds)
+        self._bells = {name: Bell(app.settings.database_url, name) for name in {PARTITION, *(s.name for s in self._services)}}
+        self._key = _signing_key(app.settings) if any(s.name != PARTITION for s in self._writes) else None
+        self._edges: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.Task[None]] = []
+        self.stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until `stop` is set. Raises (a group) when a part died."""
+        app = self._app
+        own_topics = [relay.topic_of(s.name) for s in self._writes if s.name != PARTITION]
+        app.letters = DeadLetters(app.settings, [*(s.topic for s in self._process.subscriptions), *own_topics])
+        server = Server(Application(app, [*self._process.routes, *OPERATIONS, described(self._process.routes)]), app.settings)
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(server.run(), name="http")
+            starting = group.create_task(self._start(group), name="start")
+            await self.stop.wait()
+            log.info("stopping")
+            app.readiness.wait("process", "it is stopping")
+            starting.cancel()
+            await self._wind_down(server, serving)
+
+    async def _wind_down(self, server: Server, serving: asyncio.Task[None]) -> None:
+        """First what brings work in, then what does it: an answer under way is still given."""
+        server.stop()
+        for task in self._edges:
+            task.cancel()
+        await asyncio.wait([serving, *self._edges], timeout=6)
+        everything = (serving, *self._edges, *self._writers)
+        for task in everything:
+            task.cancel()
+        await self._app.letters.stop()
+        if hasattr(self._app, "pool"):
+            self._app.pool.terminate()
+        _, stuck = await asyncio.wait(everything, timeout=2)
+        if stuck:
+            log.critical("did not stop in time, ending anyway", extra={"tasks": [task.get_name() for task in stuck]})
+            os._exit(1)
+
+    async def _start(self, group: asyncio.TaskGroup) -> None:
+        app, process = self._app, self._process
+        app.readiness.wait("process", "it is starting")
+        app.pool = await self._until("postgres", self._connected)
+        for service in self._writes:
+            await self._until("postgres", lambda service=service: projector.ensure(service, app.pool))  # type: ignore[misc]
+        self._writers += [group.create_task(bell.run(), name="bell") for bell in self._bells.values()]
+        app.transactors.update({s.name: Transactor(s, app.pool, self._bells[s.name]) for s in self._writes})
+        self._writers += [group.create_task(t.run(), name=f"transactor {n}") for n, t in app.transactors.items()]
+        if process.service.name in app.transactors:
+            app.transactor = app.transactors[process.service.name]
+        app.access = AccessView(app.pool, app.settings.pepper, self._bells[PARTITION])
+        await self._until("identities", app.access.catch_up)
+        self._writers.append(group.create_task(app.access.run(), name="access"))
+        if (start := process.start) is not None:
+            await self._until("start", lambda: start(app), of_any_kind=True)
+        self._edges += [group.create_task(work, name=name) for name, work in self._works()]
+        app.serving = True
+        app.readiness.clear("process")
+        collector.calm()
+        log.info(
+            "started", extra={"streams": [f.category for s in self._writes for f in s.folds], "topics": [s.topic for s in process.subscriptions]}
+        )
+
+    def _works(self) -> list[tuple[str, Any]]:
+        """What brings work in: relays, consumers, workers, what the service adds, and the checks."""
+        app, process = self._app, self._process
+        works: list[tuple[str, Any]] = [("checks", self._check())]
+        if self._key is not None:
+            works += [(f"relay {s.name}", self._relay(s, self._key)) for s in self._writes if s.name != PARTITION]
+        if process.subscriptions:
+            consumers = [Consumer(s, app.transactor, app.access, app.letters, app.readiness) for s in process.subscriptions]
+            works.append(("kafka", consume(app.settings, consumers, app.readiness)))
+        schema, bell = projector.schema_of(process.service), self._bells[process.service.name]
+        for worker in process.workers:
+            works.append((f"due {worker.kind}", Runner(worker, process.service.name, schema, app.pool, app.transactor, bell).run()))
+        return works + [(getattr(b, "__name__", "background"), b(app)) for b in process.background]
+
+    def _relay(self, service: Service, key: SigningKey) -> Awaitable[None]:
+        app = self._app
+        part = f"relay {service.name}"
+
+        def on_state(reason: str) -> None:
+            if reason:
+                app.readiness.wait(part, reason)
+            else:
+                app.readiness.clear(part)
+
+        connect = lambda: start_producer(app.settings)  # noqa: E731
+        return relay.Relay(service, app.settings.database_url, self._bells[service.name], connect, key, on_state).run()
+
+    async def _connected(self) -> asyncpg.Pool:
+        schemas = tuple(dict.fromkeys(projector.schema_of(s) for s in self._services))
+        return await connect_pool(self._app.settings.database_url, schemas=schemas, application=f"regista-{self._app.name}")
+
+    async def _until(self, part: str, attempt: Callable[[], Awaitable[Any]], *, of_any_kind: bool = False) -> Any:
+        """Repeats until what is waited for is there, saying what it is."""
+        while True:
+            try:
+                found = await attempt()
+            except (*AWAY, asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError) as away:
+                self._app.readiness.wait(part, f"waits for it ({type(away).__name__}: {away})")
+            except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError) as missing:
+                self._app.readiness.wait(part, f"the schema is not there or not of today ({missing}): run python -m shared.migrate")
+            except Exception as error:
+                if not of_any_kind:
+                    raise
+                self._app.readiness.wait(part, f"waits and tries again ({type(error).__name__}: {error})")
+            else:
+                self._app.readiness.clear(part)
+                return found
+            await asyncio.sleep(RETRY_EVERY)
+
+    async def _check(self) -> None:
+        """Asks what the process needs whether it is there, for readiness and metrics."""
+        app = self._app
+        checks: dict[str, Callable[[App], Awaitable[None]]] = {"postgres": self._ask_database, **self._process.checks}
+        while True:
+            for part, check in checks.items():
+                try:
+                    async with asyncio.timeout(CHECK_EVERY):
+                        await check(app)
+                except Exception as error:  # noqa: BLE001 - whatever a check meets is the reason
+                    app.readiness.wait(part, f"does not answer ({type(error).__name__}: {error})")
+                else:
+                    app.readiness.clear(part)
+            await asyncio.sleep(CHECK_EVERY if not app.readiness.reasons else RETRY_EVERY)
+
+    async def _ask_database(self, app: App) -> None:
+        async with app.pool.acquire() as connection:
+            await connection.fetchval("SELECT 1")
+            for service in self._writes:
+                if service.name != PARTITION:
+                    UNPUBLISHED.labels(service.name).set(await relay.lag(connection, service))
+
+
+def _signing_key(settings: Settings) -> SigningKey:
+    settings.require("signing_key_file")
+    try:
+        return load_signing_key(settings.signing_key_file)
+    except (OSError, BadKey) as error:
+        raise SettingsWrong(f"REGISTA_SIGNING_KEY_FILE: {error}") from error
+
+
+def main(factory: Callable[[App], Process]) -> None:
+    """Runs the process that `factory` describes until SIGTERM. `factory` gets the App before it is connected: use it later, in closures."""
+    try:
+        settings = Settings.from_environment()
+        settings.require("database_url", "pepper")
+        app = App("", settings)
+        process = factory(app)
+        app.name = process.service.name
+        set_up_logs(app.name, settings.log_level)
+        tracer.set_up(app.name, settings)
+        running = Running(app, process)
+    except SettingsWrong as wrong:
+        sys.exit(str(wrong))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(_until_signal(running))
+    tracer.shut_down()
+    sys.exit(code)
+
+
+async def _until_signal(running: Running) -> int:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, running.stop.set)
+    try:
+        await running.run()
+    except BaseExceptionGroup as group:
+        log.critical("a part died; the process ends", exc_info=group)
+        return 1
+    log.info("stopped")
+    return 0

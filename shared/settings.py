@@ -1,0 +1,80 @@
+"""What a process is told from outside: environment variables `REGISTA_<FIELD>`, or `REGISTA_<FIELD>_FILE` naming a file with the value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+
+class SettingsWrong(Exception):  # noqa: N818 - the message is for the operator, not for a traceback
+    """The environment does not describe a process that can run; the message names every variable that is wrong."""
+
+
+class Settings(BaseModel):
+    """Secrets never appear in `repr`. `public_urls` maps service to base URL (JSON)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database_url: str = Field(default="", repr=False)
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    kafka_user: str = ""
+    kafka_password: str = Field(default="", repr=False)
+    kafka_security: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_ca_file: str = ""
+    signing_key_file: str = ""
+    pepper: str = Field(default="", repr=False)
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=0, ge=0, le=65535)
+    public_urls: dict[str, str] = {}
+    otlp_endpoint: str = ""
+    trace_sample: float = Field(default=0.01, ge=0, le=1)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    s3_endpoint: str = ""
+    s3_access_key: str = Field(default="", repr=False)
+    s3_secret_key: str = Field(default="", repr=False)
+    s3_bucket: str = "regista"
+    s3_secure: bool = False
+    artifact_dir: str = ""
+
+    @field_validator("public_urls", mode="before")
+    @classmethod
+    def _json_text(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return msgspec.json.decode(value, type=dict[str, str]) if value else {}
+        except msgspec.MsgspecError as error:
+            msg = f'must be a JSON object like {{"registry": "http://127.0.0.1:8001"}} ({error})'
+            raise ValueError(msg) from error
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Reads `REGISTA_<FIELD>`, else the file named by `REGISTA_<FIELD>_FILE`. Raises SettingsWrong."""
+        found: dict[str, str] = {}
+        wrong: list[str] = []
+        for name in cls.model_fields:
+            variable = f"REGISTA_{name.upper()}"
+            if variable in environment:
+                found[name] = environment[variable]
+            elif f"{variable}_FILE" in environment and f"{name}_file" not in cls.model_fields:
+                try:
+                    found[name] = Path(environment[f"{variable}_FILE"]).read_text("utf-8").strip()
+                except (OSError, UnicodeDecodeError) as error:
+                    wrong.append(f"{variable}_FILE: cannot be read ({error})")
+        try:
+            settings = cls.model_validate(found)
+        except ValidationError as error:
+            wrong += [f"REGISTA_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+        if wrong:
+            raise SettingsWrong("Correct the environment and start again:\n  " + "\n  ".join(wrong))
+        return settings
+
+    def require(self, *names: str) -> None:
+        """Raises SettingsWrong naming every setting of `names` that is empty."""
+        if empty := [f"REGISTA_{n.upper()}: is required and empty" for n in names if not getattr(self, n)]:
+            raise SettingsWrong("Correct the environment and start again:\n  " + "\n  ".join(empty))

@@ -1,0 +1,193 @@
+"""The one path of every command: queue, batch, lock, load, decide, append, project, remember, commit, answer.
+
+HTTP and Kafka both submit here and nobody else commits. What queues up while a commit is under way is the next batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+from prometheus_client import Counter, Histogram
+
+from shared import eventlog
+from shared.access import ACCESS
+from shared.batch import Batch
+from shared.decider import Misrouted, RuleBroken
+from shared.postgres import AWAY, Bell, Unavailable
+from shared.service import Service
+from shared.states import States
+from shared.submission import Cause, IdempotencyMismatch, Outcome, Permission, Submission, new_id, request_digest
+
+__all__ = [
+    "Cause", "IdempotencyMismatch", "Outcome", "Permission", "Submission", "Transactor", "WriterDied", "new_id", "request_digest", "routed",
+]  # fmt: skip
+
+log = logging.getLogger(__name__)
+
+BATCH_SIZE = Histogram("regista_batch_commands", "Commands in one commit", ["service"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500))
+RERUNS_TOTAL = Counter("regista_batch_reruns", "Batches run again after a conflict", ["service"])
+
+CONFLICTS = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UndefinedTableError)
+"""What a batch may meet through no fault of its commands (UndefinedTable: a view in the middle of a swap): run it again."""
+RERUNS = 5
+
+
+class WriterDied(Exception):  # noqa: N818
+    """The writer task ended; the process ends with it and its callers are told."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """A submission and the caller who waits for its answer."""
+
+    submission: Submission
+    answer: asyncio.Future[Outcome]
+
+
+class Transactor:
+    """Runs the commands of one service against one database. `lanes` batches may be under way at once; a stream stays in its lane."""
+
+    def __init__(self, service: Service, pool: asyncpg.Pool, bell: Bell, *, lanes: int = 1, batch_size: int = 512) -> None:
+        self.service = service
+        self.pool = pool
+        self.schema = service.schema or service.name
+        folds = {fold.category: fold for fold in (*service.folds, ACCESS)}
+        self.states = States(self.schema, folds.values())
+        self._bell = bell
+        self._queues: list[asyncio.Queue[Pending]] = [asyncio.Queue() for _ in range(lanes)]
+        self._batch_size = batch_size
+        self._to_keep: asyncio.Queue[str] = asyncio.Queue(maxsize=1000)
+        self._dead: BaseException | None = None
+        self._batch_sizes = BATCH_SIZE.labels(service.name)
+
+    async def submit(self, submission: Submission) -> Outcome:
+        """Runs one command. Raises RuleBroken when a rule forbids it, Unavailable while the database is away."""
+        return await self._enqueue(submission)
+
+    async def submit_all(self, submissions: Sequence[Submission]) -> list[Outcome | RuleBroken]:
+        """Runs commands in order (per main stream); a broken rule fails its own command only. Raises Unavailable for the whole."""
+        answers = await asyncio.gather(*[self._enqueue(s) for s in submissions], return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, RuleBroken):
+                raise answer
+        return answers  # type: ignore[return-value]
+
+    def _enqueue(self, submission: Submission) -> asyncio.Future[Outcome]:
+        if self._dead is not None:
+            raise WriterDied from self._dead
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        lane = 0 if len(self._queues) == 1 else eventlog.stream_key(submission.streams[0], self.service.name) % len(self._queues)
+        self._queues[lane].put_nowait(Pending(submission, answer))
+        return answer
+
+    async def run(self) -> None:
+        """Works for the life of the process. When it dies, everyone who waits is told, and it raises."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for queue in self._queues:
+                    group.create_task(self._work(queue))
+                group.create_task(self._keep_snapshots())
+        except BaseException as died:
+            self._dead = died
+            for queue in self._queues:
+                while not queue.empty():
+                    _fail([queue.get_nowait()], WriterDied())
+            raise
+
+    async def _work(self, queue: asyncio.Queue[Pending]) -> None:
+        while True:
+            batch = [await queue.get()]
+            while len(batch) < self._batch_size and not queue.empty():
+                batch.append(queue.get_nowait())
+            try:
+                await self._answer(batch)
+            except BaseException:
+                _fail(batch, WriterDied())
+                raise
+
+    async def _answer(self, batch: list[Pending]) -> None:
+        self._batch_sizes.observe(len(batch))
+        try:
+            await self._commit(batch)
+        except AWAY as away:
+            log.warning("the database is away: %s", away)
+            _fail(batch, Unavailable("The database is away. Nothing is known to be lost; repeat the request with the same Idempotency-Key."))
+        except Exception as fault:
+            if len(batch) == 1:
+                log.exception("a command failed", extra={"command": type(batch[0].submission.command).__name__})
+                _fail(batch, fault)
+                return
+            log.warning("a batch of %s failed (%s); running its commands one by one", len(batch), fault)
+            for pending in batch:
+                await self._answer([pending])
+
+    async def _commit(self, pending: list[Pending]) -> None:
+        """One batch, one commit. A conflict reruns the whole in a new transaction: a retry inside would have fixed the transaction id too early."""
+        for attempt in range(RERUNS):
+            try:
+                batch = await self._run(pending)
+                break
+            except CONFLICTS as conflict:
+                RERUNS_TOTAL.labels(self.service.name).inc()
+                log.info("batch rerun %s: %s", attempt + 1, conflict)
+                if attempt == RERUNS - 1:
+                    raise
+                await asyncio.sleep(0.01 * 2**attempt)
+        if batch.rows:
+            self._bell.ring()
+        for recorded in batch.recorded:
+            self.states.recent.put((recorded.stream, recorded.revision), recorded.event)
+        for stream, held in batch.changed.items():
+            self.states.put(stream, held)
+            if held.wants_keeping and not self._to_keep.full():
+                self._to_keep.put_nowait(stream)
+        for waiting, answer in zip(pending, batch.answers, strict=True):
+            if waiting.answer.done():
+                continue
+            if isinstance(answer, BaseException):
+                waiting.answer.set_exception(answer)
+            else:
+                waiting.answer.set_result(Outcome(*answer))
+
+    async def _run(self, pending: list[Pending]) -> Batch:
+        batch = Batch(self.service, self.schema, self.states, [p.submission for p in pending])
+        async with self.pool.acquire() as connection:
+            await self.states.warm(connection, batch.all_streams)
+            async with connection.transaction():
+                await batch.load(connection)
+                await batch.decide(connection)
+                await batch.write(connection)
+            await batch.read_replays(connection)
+        return batch
+
+    async def _keep_snapshots(self) -> None:
+        while True:
+            stream = await self._to_keep.get()
+            held = self.states.get(stream)
+            if not held.wants_keeping:
+                continue
+            try:
+                async with self.pool.acquire() as connection:
+                    await self.states.keep(connection, stream, held)
+            except AWAY:
+                log.info("no snapshot of %s: the database is away", stream)
+
+
+def _fail(batch: Sequence[Pending], fault: BaseException) -> None:
+    for pending in batch:
+        if not pending.answer.done():
+            pending.answer.set_exception(fault)
+
+
+async def routed(transactor: Transactor, build: Callable[[], Awaitable[Submission]], attempts: int = 5) -> Outcome:
+    """Submits what `build` makes; when the streams it named turn out not to be the right ones, builds again."""
+    for _ in range(attempts - 1):
+        try:
+            return await transactor.submit(await build())
+        except Misrouted:
+            continue
+    return await transactor.submit(await build())

@@ -1,0 +1,154 @@
+"""Real servers for the tests that need them: started once for a session (in containers where Docker answers), or those of REGISTA_TEST_STACK."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.local import kafka_access
+from services.local.places import Place, home
+from services.local.stack import Stack
+from services.local.topics import SERVICES, TOPICS
+from shared.migrate import migrate
+from tests import containers
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for the stack, however indirectly, carries the marker `servers`."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.servers)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """PostgreSQL, Kafka and S3, running."""
+    shared = os.environ.get("REGISTA_TEST_STACK")
+    if shared:
+        yield Stack.attach(Path(shared))
+        return
+    _sweep_old_instances()
+    own = Stack(Place.named(f"test-{os.getpid()}"))
+    with containers.running(own) if containers.docker_answers() else _running(own):
+        yield own
+    shutil.rmtree(own.place.directory, ignore_errors=True)
+
+
+@contextmanager
+def _running(own: Stack) -> Iterator[None]:
+    own.start()
+    try:
+        yield
+    finally:
+        own.stop()
+
+
+def _sweep_old_instances() -> None:
+    """Folders that killed sessions left. Their servers ended with them."""
+    for folder in home().glob("test-*"):
+        if not Path(f"/proc/{folder.name.split('-')[1]}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _aside(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Runs a coroutine to its end in a thread, away from the test's own event loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(work())).result()
+
+
+async def _execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _drop(url: str, name: str) -> None:
+    """Drops a database with whoever is connected. The server's own autovacuum may be in it, whom no owner can send away: it leaves by itself."""
+    for attempt in range(20):
+        try:
+            await _execute(url, f"DROP DATABASE {name} WITH (FORCE)")
+        except asyncpg.InsufficientPrivilegeError:
+            if attempt == 19:
+                raise
+            await asyncio.sleep(0.5)
+        else:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A migrated database of one test. The roles are the server's; the passwords those of the stack."""
+
+    stack: Stack
+    name: str
+
+    @property
+    def owner_url(self) -> str:
+        return self.stack.owner_url(self.name)
+
+    def url(self, service: str) -> str:
+        """As that service's own role."""
+        return self.stack.database_url(service, self.name)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        return {service: self.url(service) for service in SERVICES}
+
+
+@pytest.fixture(scope="session")
+def migrated_template(stack: Stack) -> Iterator[str]:
+    """A migrated, empty database that each test's own is copied from."""
+    name = f"template_{uuid.uuid4().hex[:12]}"
+    _aside(lambda: _execute(stack.owner_url(), f"CREATE DATABASE {name}"))
+    _aside(lambda: migrate(stack.owner_url(name), stack.database_passwords()))
+    yield name
+    _aside(lambda: _drop(stack.owner_url(), name))
+
+
+@pytest.fixture
+def database(stack: Stack, migrated_template: str) -> Iterator[Database]:
+    """A fresh migrated database (about 50 ms), dropped afterwards with whoever is still connected."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    _aside(lambda: _execute(stack.owner_url(), f"CREATE DATABASE {name} TEMPLATE {migrated_template}"))
+    yield Database(stack, name)
+    _aside(lambda: _drop(stack.owner_url(), name))
+
+
+@pytest.fixture
+def new_topic(stack: Stack) -> Iterator[Callable[..., str]]:
+    """Makes topics of this test alone, which only the super user (`kafka_admin`) reaches; deleted afterwards."""
+    admin, made = stack.kafka.admin(), list[str]()
+
+    def make(name: str = "topic", partitions: int = 1) -> str:
+        topic = f"test.{uuid.uuid4().hex[:8]}.{name}"
+        kafka_access.make_topics(admin, {topic: {}}, partitions)
+        made.append(topic)
+        return topic
+
+    yield make
+    if made:
+        kafka_access.delete_topics(admin, made)
+
+
+@pytest.fixture
+def empty_kafka(stack: Stack) -> Iterator[Stack]:
+    """The services' own topics, empty, and no consumer groups: for tests that run services. On a shared stack they take turns."""
+    with (stack.place.directory / "kafka.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kafka_access.empty_topics(stack.kafka.admin(), TOPICS)
+        yield stack

@@ -1,0 +1,179 @@
+"""A small service to try the kernel with: accounts that only grow, in the partition of `cleanup`, whose role it uses."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import BigInteger, Column, DateTime, Index, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared import projector
+from shared.changes import Put
+from shared.decider import Decider, Joint, RuleBroken, Streams
+from shared.events import Actor, EventTypes, Recorded
+from shared.postgres import Bell, connect_pool
+from shared.service import PublicEvent, Service
+from shared.transact import Cause, Submission, Transactor
+
+METADATA = MetaData()
+ACCOUNTS = Table(
+    "accounts", METADATA,
+    Column("id", Text, primary_key=True), Column("total", BigInteger, nullable=False), Column("revision", BigInteger), Column("at", DateTime(timezone=True)),
+)  # fmt: skip
+ENTRIES = Table(
+    "entries", METADATA,
+    Column("id", Text, primary_key=True), Column("revision", BigInteger, primary_key=True), Column("note", JSONB), Index("entries_revision", "revision"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    amount: int
+    note: str = ""
+    now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    source: str
+    target: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Repeats the note of the account's first event: too large for the state, so it is recalled."""
+
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deposited:
+    amount: int
+    total: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    total: int = 0
+    revision: int = 0
+
+
+def _decide(command: Deposit, account: Account) -> Sequence[Deposited]:
+    if command.amount < 0:
+        raise RuleBroken("negative", "Deposit a positive amount.")
+    if command.note == "bug":
+        raise ZeroDivisionError
+    assert command.now is not None
+    return [Deposited(command.amount, account.total + command.amount, command.note)] if command.amount else []
+
+
+def _evolve(account: Account, event: Deposited) -> Account:
+    return Account(event.total, account.revision + 1)
+
+
+def _move(command: Move, streams: Streams) -> Mapping[str, Sequence[Deposited]]:
+    source, target = streams.states[command.source], streams.states[command.target]
+    if source.total < command.amount:
+        raise RuleBroken("too_little", "Move at most what is there.")
+    return {
+        command.source: [Deposited(-command.amount, source.total - command.amount, "out")],
+        command.target: [Deposited(command.amount, target.total + command.amount, "in")],
+    }
+
+
+def _quote(command: Quote, streams: Streams) -> Mapping[str, Sequence[Deposited]]:
+    first = streams.past[command.account, 1]
+    return {command.account: [Deposited(0, streams.states[command.account].total, first.note)]}
+
+
+def _project(recorded: Recorded) -> Sequence[Put]:
+    event: Deposited = recorded.event
+    return [
+        Put(ACCOUNTS, {"id": recorded.stream, "total": event.total, "revision": recorded.revision, "at": recorded.recorded_at}),
+        Put(ENTRIES, {"id": recorded.stream, "revision": recorded.revision, "note": {"note": event.note, "amount": event.amount}}),
+    ]
+
+
+def _publish(recorded: Recorded) -> PublicEvent | None:
+    return None if recorded.event.note == "secret" else PublicEvent("regista.cleanup.Deposited.v1", recorded.event)
+
+
+ACCOUNT: Decider[Deposit, Deposited, Account] = Decider("account", Account(), _decide, _evolve)
+SERVICE = Service(
+    "cleanup", [ACCOUNT], {Deposit: ACCOUNT, Move: Joint(_move), Quote: Joint(_quote, lambda c, _: [(c.account, 1)])},
+    EventTypes((Deposited,)), _project, _publish, (ACCOUNTS, ENTRIES),
+)  # fmt: skip
+
+
+@dataclass
+class Bank:
+    """One process' worth of the toy service, with short words for what the tests do."""
+
+    url: str
+    pool: asyncpg.Pool
+    transactor: Transactor
+    bell: Bell
+    numbers: itertools.count[int]
+    name: str
+    service: Service = SERVICE
+    actor: Actor = field(default_factory=lambda: Actor("user-1"))
+
+    def deposit(self, account: str, amount: int = 1, *, cause: str = "", note: str = "", digest: bytes = b"d", **more: Any) -> Submission:
+        id_ = cause or f"{self.name}-{next(self.numbers)}"
+        return Submission(Deposit(amount, note), (f"account-{account}",), Cause("test", id_, digest), self.actor, **more)
+
+    def move(self, source: str, target: str, amount: int) -> Submission:
+        cause = Cause("test", f"{self.name}-{next(self.numbers)}", b"d")
+        streams = (f"account-{source}", f"account-{target}")
+        return Submission(Move(*streams, amount), streams, cause, self.actor)
+
+    def quote(self, account: str) -> Submission:
+        cause = Cause("test", f"{self.name}-{next(self.numbers)}", b"d")
+        return Submission(Quote(f"account-{account}"), (f"account-{account}",), cause, self.actor)
+
+    async def events(self) -> list[asyncpg.Record]:
+        return await self.pool.fetch("SELECT stream, revision, seq, tx::text::bigint AS tx, bytes FROM log.events_cleanup ORDER BY (tx, seq)")
+
+    async def read_models(self) -> str:
+        async with self.pool.acquire() as connection:
+            return await projector.digest(SERVICE, connection)
+
+
+@pytest.fixture
+async def open_bank(database: Any) -> AsyncIterator[Callable[..., Any]]:
+    """Opens banks: each a process' worth of the service (pool, cache, writer) on the test's database."""
+    names = itertools.count(1)
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def open_one(*, lanes: int = 1, batch_size: int = 512) -> Bank:
+            url = database.url("cleanup")
+            pool = await connect_pool(url, schemas=("cleanup",))
+            stack.push_async_callback(pool.close)
+            await projector.ensure(SERVICE, pool)
+            bell = Bell(url, "cleanup")
+            transactor = Transactor(SERVICE, pool, bell, lanes=lanes, batch_size=batch_size)
+            task = asyncio.create_task(transactor.run())
+
+            async def end() -> None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+            stack.push_async_callback(end)
+            return Bank(url, pool, transactor, bell, itertools.count(), f"bank{next(names)}")
+
+        yield open_one
+
+
+@pytest.fixture
+async def bank(open_bank: Callable[..., Any]) -> Bank:
+    return await open_bank()  # type: ignore[no-any-return]

@@ -1,0 +1,144 @@
+"""The log as outbox: everything is published, at least once, in stream order, signed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from regista.wire.cloudevents import CloudEvent, from_kafka
+from regista.wire.dsse import key_id_of, verify
+from regista.wire.keys import SigningKey, generate_signing_key
+from shared.kafka import connection, start_producer
+from shared.relay import Relay, lag, topic_of
+from shared.settings import Settings
+
+KEY: SigningKey = generate_signing_key("service:cleanup")
+TOPIC = topic_of("cleanup")
+
+
+@pytest.fixture
+def settings(empty_kafka: Any, database: Any) -> Settings:
+    environment = empty_kafka.service_environment("cleanup", database.name)
+    known = {name.removeprefix("REGISTA_").lower(): value for name, value in environment.items()}
+    return Settings.model_validate({name: value for name, value in known.items() if name in Settings.model_fields})
+
+
+@contextlib.asynccontextmanager
+async def relaying(bank: Any, settings: Settings) -> AsyncIterator[None]:
+    relay = Relay(bank.service, bank.url, bank.bell, lambda: start_producer(settings), KEY)
+    task = asyncio.create_task(relay.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def published(settings: Settings, count: int) -> list[CloudEvent]:
+    """The first `count` messages of the topic."""
+    consumer = AIOKafkaConsumer(TOPIC, **connection(settings), auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        messages: list[CloudEvent] = []
+        async with asyncio.timeout(60):
+            while len(messages) < count:
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    messages.extend(from_kafka(r.value, r.headers) for r in records)
+        return messages
+    finally:
+        await consumer.stop()
+
+
+def _revisions(messages: list[CloudEvent]) -> dict[str, list[int]]:
+    of_stream: dict[str, list[int]] = defaultdict(list)
+    for message in messages:
+        of_stream[message.subject].append(int(message.extensions["revision"]))
+    return of_stream
+
+
+async def test_every_public_event_arrives_signed_in_stream_order_and_private_ones_do_not(bank: Any, settings: Settings) -> None:
+    notes = ["secret" if n % 10 == 0 else "" for n in range(100)]
+    await bank.transactor.submit_all([bank.deposit(f"{n % 3}", n + 1, note=note) for n, note in enumerate(notes)])
+    async with relaying(bank, settings):
+        messages = await published(settings, 90)
+    assert len(messages) == 90
+    assert all(revisions == sorted(set(revisions)) for revisions in _revisions(messages).values())
+    for message in messages:
+        verify(message, KEY.public)
+        assert key_id_of(message) == KEY.key_id
+    assert {m.source for m in messages} == {"/regista/cleanup"}
+
+
+async def test_a_message_tells_the_log_entry_it_comes_from(bank: Any, settings: Settings) -> None:
+    outcome = await bank.transactor.submit(bank.deposit("a", 5, cause="c1"))
+    async with relaying(bank, settings):
+        [message] = await published(settings, 1)
+    stored = outcome.events[0]
+    assert (message.id, message.extensions["leaf"], message.extensions["correlationid"]) == (str(stored.event_id), stored.leaf, "c1")
+
+
+async def test_of_two_relays_one_publishes_and_the_other_takes_over(open_bank: Callable[..., Any], settings: Settings) -> None:
+    first, second = await open_bank(), await open_bank()
+    async with contextlib.AsyncExitStack() as stack:
+        leader = await stack.enter_async_context(_stoppable(first, settings))
+        await stack.enter_async_context(relaying(second, settings))
+        await first.transactor.submit_all([first.deposit("a") for _ in range(20)])
+        assert len(await published(settings, 20)) == 20
+        await leader()
+        await first.transactor.submit_all([first.deposit("a") for _ in range(20)])
+        assert _revisions(await published(settings, 40))["account-a"] == list(range(1, 41))
+
+
+@contextlib.asynccontextmanager
+async def _stoppable(bank: Any, settings: Settings) -> AsyncIterator[Callable[[], Any]]:
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(relaying(bank, settings))
+        yield stack.aclose
+
+
+async def test_dying_between_kafka_and_the_checkpoint_repeats_and_loses_nothing(
+    bank: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bank.transactor.submit_all([bank.deposit("a") for _ in range(50)])
+    died = asyncio.Event()
+
+    async def connect() -> AIOKafkaProducer:
+        producer = await start_producer(settings)
+        send = producer.send
+
+        async def send_then_die(*args: Any, **kwargs: Any) -> Any:
+            sent = await send(*args, **kwargs)
+            await sent
+            if not died.is_set():
+                died.set()
+                raise ConnectionError("the process died here")
+            return sent
+
+        monkeypatch.setattr(producer, "send", send_then_die)
+        return producer
+
+    relay = Relay(bank.service, bank.url, bank.bell, connect, KEY)
+    task = asyncio.create_task(relay.run())
+    messages = await published(settings, 51)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    revisions = _revisions(messages)["account-a"]
+    assert sorted(set(revisions)) == list(range(1, 51))
+    assert revisions == [1, *range(1, 51)]
+
+
+async def test_the_lag_counts_what_is_not_published_yet(bank: Any, settings: Settings) -> None:
+    await bank.transactor.submit_all([bank.deposit("a") for _ in range(7)])
+    async with bank.pool.acquire() as connection_:
+        assert await lag(connection_, bank.service) == 7
+    async with relaying(bank, settings):
+        await published(settings, 7)
+        async with asyncio.timeout(20), bank.pool.acquire() as connection_:
+            while await lag(connection_, bank.service):  # noqa: ASYNC110 - the checkpoint is what is waited for
+                await asyncio.sleep(0.02)

@@ -1,0 +1,161 @@
+"""The one path of every command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+import pytest
+
+from shared.decider import Forbidden, RuleBroken
+from shared.transact import IdempotencyMismatch, Permission, Submission, Transactor, WriterDied
+
+
+async def test_a_command_is_in_the_log_and_in_the_read_models_when_it_is_answered(bank: Any) -> None:
+    outcome = await bank.transactor.submit(bank.deposit("a", 5))
+    assert [e.event.total for e in outcome.events] == [5]
+    assert await bank.pool.fetchval("SELECT total FROM accounts WHERE id = 'account-a'") == 5
+    stored = json.loads((await bank.events())[0]["bytes"])
+    assert stored["stream"] == "account-a"
+    assert stored["actor"]["subject"] == "user-1"
+    assert stored["data"] == {"amount": 5, "note": "", "total": 5}
+
+
+async def test_a_wish_that_is_already_true_leaves_no_event(bank: Any) -> None:
+    assert (await bank.transactor.submit(bank.deposit("a", 0))).events == ()
+    assert await bank.events() == []
+
+
+async def test_a_broken_rule_fails_only_its_own_command(bank: Any) -> None:
+    answers = await bank.transactor.submit_all([bank.deposit("a", 1), bank.deposit("a", -1), bank.deposit("a", 2)])
+    assert isinstance(answers[1], RuleBroken)
+    assert [answers[0].events[0].event.total, answers[2].events[0].event.total] == [1, 3]
+
+
+async def test_a_poison_command_fails_alone(bank: Any) -> None:
+    good = [asyncio.ensure_future(bank.transactor.submit(bank.deposit("a"))) for _ in range(5)]
+    poison = asyncio.ensure_future(bank.transactor.submit(bank.deposit("a", note="bug")))
+    with pytest.raises(ZeroDivisionError):
+        await poison
+    await asyncio.gather(*good)
+    assert await bank.pool.fetchval("SELECT total FROM accounts") == 5
+
+
+async def test_a_text_the_database_cannot_hold_fails_alone(bank: Any) -> None:
+    answers = await asyncio.gather(*(bank.transactor.submit(bank.deposit("a", note=note)) for note in ("x", "\x00", "y")), return_exceptions=True)
+    assert isinstance(answers[1], asyncpg.PostgresError)
+    assert await bank.pool.fetchval("SELECT total FROM accounts") == 2
+
+
+async def test_the_same_cause_has_its_effect_once_and_the_same_answer(bank: Any, open_bank: Callable[..., Any]) -> None:
+    first = await bank.transactor.submit(bank.deposit("a", 7, cause="order-1"))
+    again = await bank.transactor.submit(bank.deposit("a", 7, cause="order-1"))
+    elsewhere = await (await open_bank()).transactor.submit(bank.deposit("a", 7, cause="order-1"))
+    assert [first.replayed, again.replayed, elsewhere.replayed] == [False, True, True]
+    assert again.events[0].bytes == elsewhere.events[0].bytes == first.events[0].bytes
+    assert await bank.pool.fetchval("SELECT total FROM accounts") == 7
+
+
+async def test_the_same_cause_twice_in_one_batch_has_its_effect_once(bank: Any) -> None:
+    answers = await bank.transactor.submit_all([bank.deposit("a", 7, cause="order-1") for _ in range(3)])
+    assert [a.replayed for a in answers] == [False, True, True]
+    assert {a.events[0].event_id for a in answers} == {answers[0].events[0].event_id}
+
+
+async def test_the_same_cause_in_two_processes_at_once_has_its_effect_once(bank: Any, open_bank: Callable[..., Any]) -> None:
+    other = await open_bank()
+    answers = await asyncio.gather(*(b.transactor.submit(bank.deposit("a", 1, cause=f"c{n}")) for n in range(50) for b in (bank, other)))
+    assert sum(a.replayed for a in answers) == 50
+    assert await bank.pool.fetchval("SELECT total FROM accounts") == 50
+
+
+async def test_a_cause_used_for_another_request_is_refused(bank: Any) -> None:
+    await bank.transactor.submit(bank.deposit("a", 7, cause="order-1"))
+    with pytest.raises(IdempotencyMismatch):
+        await bank.transactor.submit(bank.deposit("a", 8, cause="order-1", digest=b"other"))
+
+
+async def test_a_refused_cause_may_be_tried_again(bank: Any) -> None:
+    with pytest.raises(RuleBroken):
+        await bank.transactor.submit(bank.deposit("a", -1, cause="order-1"))
+    assert not (await bank.transactor.submit(bank.deposit("a", 1, cause="order-1"))).replayed
+
+
+async def test_a_joint_decision_writes_all_its_streams_or_none(bank: Any) -> None:
+    await bank.transactor.submit(bank.deposit("a", 5))
+    outcome = await bank.transactor.submit(bank.move("a", "b", 3))
+    assert {e.stream: e.event.total for e in outcome.events} == {"account-a": 2, "account-b": 3}
+    with pytest.raises(RuleBroken):
+        await bank.transactor.submit(bank.move("a", "b", 3))
+    assert len(await bank.events()) == 3
+
+
+async def test_crossing_moves_of_two_processes_never_deadlock_and_lose_nothing(bank: Any, open_bank: Callable[..., Any]) -> None:
+    other = await open_bank()
+    names = ["a", "b", "c", "d"]
+    await bank.transactor.submit_all([bank.deposit(name, 1000) for name in names])
+    moves = [(b, x, y) for b in (bank, other) for x in names for y in names if x != y for _ in range(10)]
+    await asyncio.gather(*(b.transactor.submit(b.move(x, y, 1)) for b, x, y in moves))
+    assert await bank.pool.fetchval("SELECT sum(total) FROM accounts") == 4000
+
+
+async def test_a_past_event_is_recalled_from_this_batch_from_memory_and_from_the_log(bank: Any, open_bank: Callable[..., Any]) -> None:
+    answers = await bank.transactor.submit_all([bank.deposit("a", 1, note="long text"), bank.quote("a")])
+    from_memory = await bank.transactor.submit(bank.quote("a"))
+    from_log = await (await open_bank()).transactor.submit((await open_bank()).quote("a"))
+    assert [a.events[0].event.note for a in (answers[1], from_memory, from_log)] == ["long text"] * 3
+
+
+async def test_recorded_time_never_runs_backwards_in_a_stream(bank: Any, open_bank: Callable[..., Any]) -> None:
+    other = await open_bank()
+    await asyncio.gather(*(b.transactor.submit(b.deposit("a")) for _ in range(50) for b in (bank, other)))
+    times = [json.loads(row["bytes"])["recorded_at"] for row in await bank.events()]
+    assert times == sorted(times)
+
+
+async def test_what_another_process_wrote_is_seen_by_the_next_command(bank: Any, open_bank: Callable[..., Any]) -> None:
+    other = await open_bank()
+    for n in range(1, 6):
+        outcome = await (bank if n % 2 else other).transactor.submit(bank.deposit("a"))
+        assert outcome.events[0].event.total == n
+
+
+async def test_a_snapshot_makes_a_cold_start_read_only_the_tail(bank: Any, open_bank: Callable[..., Any]) -> None:
+    await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
+    async with bank.pool.acquire() as connection:
+        await bank.transactor.states.keep(connection, "account-a", bank.transactor.states.get("account-a"))
+    cold = await open_bank()
+    async with cold.pool.acquire() as connection:
+        await cold.transactor.states.warm(connection, ["account-a"])
+    assert cold.transactor.states.get("account-a").revision == 600
+    assert (await cold.transactor.submit(cold.deposit("a"))).events[0].revision == 601
+
+
+async def test_a_snapshot_of_other_code_is_not_used(bank: Any, open_bank: Callable[..., Any]) -> None:
+    await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
+    await bank.pool.execute(
+        "INSERT INTO snapshots VALUES ('account-a', 900, now(), 'older code', 'x') ON CONFLICT (stream) DO UPDATE SET fold = 'older code'"
+    )
+    assert (await (await open_bank()).transactor.submit(bank.deposit("a"))).events[0].revision == 601
+
+
+async def test_without_the_role_nothing_is_written(bank: Any) -> None:
+    with pytest.raises(Forbidden):
+        await bank.transactor.submit(bank.deposit("a", permission=Permission("engineer", "")))
+    assert await bank.events() == []
+
+
+async def test_a_dead_writer_tells_everyone_who_waits(bank: Any) -> None:
+    transactor = Transactor(bank.service, bank.pool, bank.bell)
+    task = asyncio.create_task(transactor.run())
+    waiting: list[Submission] = [bank.deposit("a"), replace(bank.deposit("a"), streams=("nonsense-1",))]
+    answers = await asyncio.gather(*(transactor.submit(s) for s in waiting), return_exceptions=True)
+    assert isinstance(answers[1], KeyError)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    with pytest.raises(WriterDied):
+        await transactor.submit(bank.deposit("a"))

@@ -1,0 +1,73 @@
+"""Folded states and their snapshots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from hypothesis import given
+from hypothesis import strategies as st
+from immutables import Map
+
+from shared.decider import Decider
+from shared.states import Held, SnapshotCodec, States
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    price: int
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    KIND: ClassVar[str] = "shop"
+    name: str = ""
+    items: Map[int, Item] = field(default_factory=Map)
+    sold: Map[str, int] = field(default_factory=Map)
+
+
+def _evolve(state: Shop, _event: Any) -> Shop:
+    return state
+
+
+SHOP: Decider[Any, Any, Shop] = Decider("shop", Shop(), lambda _c, _s: [], _evolve)
+
+items = st.builds(Item, st.integers(-(2**60), 2**60), st.lists(st.text(max_size=5), max_size=3).map(tuple))
+shops = st.builds(
+    Shop, st.text(), st.dictionaries(st.integers(0, 99), items).map(Map), st.dictionaries(st.text(max_size=5), st.integers(0, 9)).map(Map)
+)
+
+
+@given(shops)
+def test_a_snapshot_gives_the_state_back(state: Shop) -> None:
+    codec = SnapshotCodec(SHOP)
+    restored = codec.load(codec.dump(state))
+    assert restored == state
+    assert isinstance(restored.items, Map)
+
+
+def test_a_fold_in_other_source_has_another_fingerprint() -> None:
+    other: Decider[Any, Any, Held] = Decider("held", Held(None), lambda _c, _s: [], States.get)  # type: ignore[arg-type]
+    assert SnapshotCodec(SHOP).fingerprint != SnapshotCodec(other).fingerprint
+
+
+def test_the_least_used_stream_leaves_a_full_cache_first() -> None:
+    states = States("s", [SHOP], capacity=60)
+    for n in range(3):
+        states.put(f"shop-{n}", Held(Shop(name=str(n)), revision=10))
+    states.get("shop-0")
+    states.put("shop-3", Held(Shop(name="3"), revision=10))
+    assert [states.get(f"shop-{n}").revision for n in range(4)] == [10, 0, 10, 10]
+
+
+def test_a_stream_longer_than_the_cache_is_still_held() -> None:
+    states = States("s", [SHOP], capacity=60)
+    states.put("shop-1", Held(Shop(), revision=1000))
+    assert states.get("shop-1").revision == 1000
+
+
+def test_snapshots_come_ever_more_seldom_as_a_stream_grows() -> None:
+    assert Held(Shop(), revision=500).wants_keeping
+    assert not Held(Shop(), revision=100_000, kept=98_000).wants_keeping
+    assert Held(Shop(), revision=100_000, kept=96_875).wants_keeping

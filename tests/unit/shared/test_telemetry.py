@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+import pytest
+
+from shared.readiness import Readiness
+from shared.telemetry import JsonFormatter, Tracer, current_trace, without_secrets
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("key rg_abc123_TOPSECRET refused", "rg_abc123_***"),
+        ("postgresql://regista:TOPSECRET@host/db", "postgresql://regista:***@host/db"),
+        ('password="TOPSECRET"', "password"),
+        ("Authorization: Bearer rg_k_TOPSECRET", "rg_k_***"),
+    ],
+)
+def test_no_secret_reaches_a_log(said: str, kept: str) -> None:
+    assert "TOPSECRET" not in without_secrets(said)
+    assert kept in without_secrets(said)
+
+
+def test_a_log_line_is_json_with_its_extras_its_error_and_its_trace() -> None:
+    try:
+        int("rg_k_TOPSECRET")
+    except ValueError:
+        record = logging.getLogger("x").makeRecord(
+            "x", logging.WARNING, "f", 1, "said %s", ("this",), sys.exc_info(), extra={"stream": "model-1", "odd": {1}}
+        )
+    with Tracer().span("work", PARENT):
+        line = JsonFormatter("registry").format(record)
+    read = json.loads(line)
+    assert (read["message"], read["level"], read["service"], read["stream"]) == ("said this", "warning", "registry", "model-1")
+    assert read["trace"] == PARENT[3:35]
+    assert "ValueError" in read["error"]
+    assert "TOPSECRET" not in line
+    assert "\n" not in line
+
+
+def test_work_without_a_parent_begins_a_trace_and_what_it_calls_belongs_to_it() -> None:
+    tracer = Tracer()
+    with tracer.span("outer") as outer:
+        assert current_trace() == outer
+        with tracer.span("inner") as inner:
+            assert inner == outer
+        with tracer.span("message", PARENT) as other:
+            assert other == PARENT
+    assert current_trace() == ""
+
+
+@pytest.mark.parametrize("parent", ["nonsense", "00-0-0-00", PARENT.upper(), PARENT + "x"])
+def test_what_is_no_traceparent_begins_a_trace_of_its_own(parent: str) -> None:
+    with Tracer().span("work", parent) as trace:
+        assert trace != parent
+        assert len(trace) == len(PARENT)
+
+
+def test_a_process_is_ready_when_no_part_waits() -> None:
+    readiness = Readiness()
+    readiness.wait("kafka", "away")
+    readiness.wait("postgres", "away")
+    readiness.clear("kafka")
+    readiness.clear("never said anything")
+    assert readiness.reasons == {"postgres": "away"}
+    readiness.clear("postgres")
+    assert readiness.reasons == {}

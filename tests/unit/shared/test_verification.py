@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regista.wire.cloudevents import CloudEvent, to_kafka
+from regista.wire.dsse import sign
+from regista.wire.keys import SigningKey, generate_signing_key
+from shared.access import AccessState
+from shared.events import Actor
+from shared.identities import Signer
+from shared.kafka import Handler, Received, Subscription, by_publishers, by_service
+from shared.verification import PassedOver, Refused, UnknownKey, Verdict, judge
+
+
+@dataclass
+class Record:
+    value: bytes | None
+    headers: list[tuple[str, Any]] = field(default_factory=list)
+    topic: str = "t"
+    partition: int = 1
+    offset: int = 7
+
+
+async def nothing(_: Received) -> list[Any]:
+    return []
+
+
+KEY = generate_signing_key("anna")
+OWNERS = {KEY.key_id: Signer("anna", "publisher", KEY.public, AccessState("anna", "publisher", "Anna"))}
+EVENT = CloudEvent(
+    "1", "/publishers/anna", "Known.v1", "fraud.cards", "2026-01-01T00:00:00Z", b'{"a":1}', extensions={"correlationid": "c", "traceparent": "t"}
+)
+STRICT = Subscription("t", "g", {"Known.v1": Handler(nothing)}, by_publishers, strict=True, max_bytes=1000)
+
+
+def judged(event: CloudEvent, key: SigningKey | None = KEY, subscription: Subscription = STRICT) -> Verdict:
+    _, value, headers = to_kafka(sign(event, key) if key else event)
+    return judge(Record(value, headers), subscription, OWNERS.get)  # type: ignore[arg-type]
+
+
+def test_an_authentic_message_carries_its_data_signer_and_place() -> None:
+    message = judged(EVENT)
+    assert isinstance(message, Received)
+    assert (message.data, message.signer, message.topic, message.partition, message.offset) == ({"a": 1}, "anna", "t", 1, 7)
+    assert message.actor == Actor("anna", method=f"signature:{KEY.key_id}")
+
+
+@pytest.mark.parametrize("name", ["id", "correlationid", "causationid"])
+def test_an_id_that_no_index_could_hold_is_refused_before_it_is_in_the_log(name: str) -> None:
+    def named(text: str) -> CloudEvent:
+        return replace(EVENT, id=text) if name == "id" else replace(EVENT, extensions={**EVENT.extensions, name: text})
+
+    refused = judged(named("x" * 401))
+    assert isinstance(refused, Refused)
+    assert refused.reason == f"{name} may have 400 characters"
+    assert isinstance(judged(named("x" * 400)), Received)
+
+
+@pytest.mark.parametrize("time", ["2026-01-31t12:00:00z", "2026-01-31T13:00:00+01:00", "2026-01-31T12:00:00.000000000Z"])
+def test_every_spelling_of_a_moment_that_rfc_3339_knows_is_the_same_moment(time: str) -> None:
+    message = judged(replace(EVENT, time=time))
+    assert isinstance(message, Received)
+    assert message.cause().occurred_at == datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def test_its_cause_is_the_event_and_each_part_of_it_a_cause_of_its_own() -> None:
+    message = judged(EVENT)
+    assert isinstance(message, Received)
+    cause, part = message.cause(), message.cause("second")
+    assert (cause.source, cause.id, cause.correlation_id, cause.causation_id) == ("/publishers/anna", "1", "c", "1")
+    assert (part.id, part.digest) == ("1/second", cause.digest)
+    other = judged(replace(EVENT, data=b'{"a":2}'))
+    assert isinstance(other, Received)
+    assert other.cause().digest != cause.digest
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [
+        (judged(EVENT, None), "not signed"),
+        (judged(EVENT, generate_signing_key("anna")), "unknown"),
+        (judged(replace(EVENT, source="/publishers/bert")), "may not publish"),
+        (judged(replace(EVENT, type="Known.v2")), "not known here"),
+        (judged(replace(EVENT, data=b"[]")), "instead of an object"),
+        (judged(replace(EVENT, data=b'{"a": NaN}')), "no JSON"),
+        (judged(replace(EVENT, data=b'{"a": "' + b"x" * 1000 + b'"}')), "at most 1000"),
+        (judge(Record(None), STRICT, OWNERS.get), "no data"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_not_authentic_is_refused_with_the_reason(verdict: Verdict, reason: str) -> None:
+    assert isinstance(verdict, Refused)
+    assert reason in verdict.reason
+
+
+def test_a_key_not_heard_of_yet_is_told_from_a_bad_signature() -> None:
+    assert isinstance(judged(EVENT, generate_signing_key("anna")), UnknownKey)
+
+
+def test_where_types_may_be_passed_over_an_unread_one_is_not_even_verified() -> None:
+    assert isinstance(judged(replace(EVENT, type="Other.v1"), None, replace(STRICT, strict=False)), PassedOver)
+
+
+def test_a_service_may_speak_for_itself_only() -> None:
+    signer = Signer("service:artifact", "service", KEY.public, AccessState())
+    said = replace(EVENT, source="/regista/artifact")
+    assert by_service("artifact")(signer, said)
+    assert not by_service("approval")(signer, said)
+    assert not by_service("artifact")(signer, EVENT)
+    assert not by_service("artifact")(replace(signer, kind="publisher"), said)
+    assert not by_publishers(signer, replace(EVENT, source="/publishers/service:artifact"))
+
+
+HEADERS = st.lists(
+    st.tuples(st.sampled_from(["ce_id", "ce_specversion", "ce_type", "ce_dssematerial", "content-type", "x"]), st.binary(max_size=50) | st.none()),
+    max_size=8,
+)
+
+
+@given(st.binary(max_size=200) | st.none(), HEADERS)
+def test_no_record_whatever_its_bytes_can_do_more_than_be_refused(value: bytes | None, headers: list[tuple[str, Any]]) -> None:
+    assert isinstance(judge(Record(value, headers), STRICT, OWNERS.get), Refused)  # type: ignore[arg-type]
+
+
+@given(st.data())
+def test_a_signed_record_altered_anywhere_is_refused(data: st.DataObject) -> None:
+    _, value, headers = to_kafka(sign(EVENT, KEY))
+    place = data.draw(st.integers(0, len(headers)))
+    if place == len(headers):
+        value = value + b" "
+    else:
+        name, kept = headers[place]
+        headers[place] = (name, kept + data.draw(st.binary(min_size=1, max_size=3)))
+    assert isinstance(judge(Record(value, headers), STRICT, OWNERS.get), Refused)  # type: ignore[arg-type]
