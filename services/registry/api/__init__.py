@@ -1,0 +1,7 @@
+"""HTTP → command → transact; GET → queries. One module for each thing that has a path."""
+
+from __future__ import annotations
+
+from services.registry.api import access, aliases, models, publications, rollouts, versions
+
+ROUTES = (*models.ROUTES, *versions.ROUTES, *rollouts.ROUTES, *aliases.ROUTES, *publications.ROUTES, *access.ROUTES)

@@ -1,0 +1,158 @@
+"""Identities, their keys and roles. Whoever administers everything administers these."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import AwareDatetime, Field
+
+from regista.wire.keys import new_key_id
+from services.registry import queries
+from services.registry.domain.access import AccessCommand, CreateIdentity, GrantRole, IssueKey, RevokeKey, RevokeRole, Role
+from shared.access import EVERYWHERE, Kind, stream_of
+from shared.decider import NotFound, Unprocessable
+from shared.identities import new_api_key
+from shared.submission import Outcome, Permission, Submission
+from shared.web import Body, Call, PageQuery, Reply, Route, page_token
+
+
+class NewIdentity(Body):
+    subject: str = Field(min_length=1, max_length=100)
+    kind: Kind
+    name: str = Field(default="", max_length=200)
+
+
+class NewKey(Body):
+    """Without `public_key` an API key is made (the answer shows it once); with it, a signing key made elsewhere is registered."""
+
+    public_key: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    key_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
+    expires_at: AwareDatetime | None = None
+
+
+class Grant(Body):
+    role: Role
+    namespace: str = Field(default=EVERYWHERE, max_length=200)
+
+
+class RevokeQuery(Body):
+    reason: str = Field(default="", max_length=2_000)
+
+
+class IdentityAnswer(Body):
+    subject: str
+    kind: Kind
+    name: str
+    created_at: str
+    created_by: str
+    keys: list[dict[str, Any]]
+    roles: list[dict[str, str]]
+
+
+class Identities(Body):
+    items: list[IdentityAnswer]
+    next_page_token: str
+
+
+class KeyAnswer(Body):
+    """`api_key` is shown this one time and stored nowhere."""
+
+    subject: str
+    key_id: str
+    algorithm: str
+    expires_at: datetime | None
+    api_key: str | None = None
+
+
+async def list_identities(call: Call) -> dict[str, Any]:
+    call.require("admin", "")
+    after = call.query.after(str)
+    rows = await call.app.pool.fetch(queries.IDENTITIES, after[0] if after else "", call.query.page_size)
+    token = page_token(rows[-1]["subject"]) if len(rows) == call.query.page_size else ""
+    return {"items": [queries.plain(row) for row in rows], "next_page_token": token}
+
+
+async def create_identity(call: Call) -> Reply:
+    body = call.body
+    await _send(call, CreateIdentity(body.subject, body.kind, body.name or body.subject))
+    return await _answer(call, body.subject, status=201)
+
+
+async def read_identity(call: Call) -> Reply:
+    if call.path["subject"] != call.actor.subject:
+        call.require("admin", "")
+    return await _answer(call, call.path["subject"])
+
+
+async def issue_key(call: Call) -> Reply:
+    return await _issue(call)
+
+
+async def rotate_key(call: Call) -> Reply:
+    """A new key in place of an old one, which opens nothing from now on."""
+    return await _issue(call, replaces=call.path["key_id"])
+
+
+async def _issue(call: Call, replaces: str = "") -> Reply:
+    body, subject = call.body, call.path["subject"]
+    if body.public_key is not None:
+        key_id = body.key_id or new_key_id()
+        command = IssueKey(subject, key_id, "ed25519", body.public_key, body.expires_at, replaces)
+        await _send(call, command)
+        return Reply({"subject": subject, "key_id": key_id, "algorithm": "ed25519", "expires_at": body.expires_at}, 201)
+    if body.key_id is not None:
+        raise Unprocessable("key_id_without_key", "The id of an API key is made here: leave key_id out, or send the public_key it belongs to.")
+    made = new_api_key(call.app.settings.pepper)
+    outcome = await _send(call, IssueKey(subject, made.key_id, "hmac-sha256", made.verifier, body.expires_at, replaces))
+    answer = {"subject": subject, "key_id": made.key_id, "algorithm": "hmac-sha256", "expires_at": body.expires_at, "api_key": made.text}
+    if outcome.replayed:
+        answer |= {"key_id": next(r.event.key_id for r in outcome.events if r.type == "KeyIssued"), "api_key": None}
+    return Reply(answer, 201)
+
+
+async def revoke_key(call: Call) -> None:
+    await _send(call, RevokeKey(call.path["subject"], call.path["key_id"], call.query.reason))
+
+
+async def grant_role(call: Call) -> Reply:
+    subject, body = call.path["subject"], call.body
+    await _send(call, GrantRole(subject, body.role, body.namespace, call.actor.subject), _administered(body.namespace))
+    return await _answer(call, subject)
+
+
+async def revoke_role(call: Call) -> None:
+    await _send(call, RevokeRole(call.path["subject"], call.query.role, call.query.namespace), _administered(call.query.namespace))
+
+
+def _administered(namespace: str) -> str:
+    """Roles in a namespace are given by its admin; those everywhere by an admin of everything."""
+    return "" if namespace == EVERYWHERE else namespace
+
+
+async def _send(call: Call, command: AccessCommand, namespace: str = "") -> Outcome:
+    call.require("admin", namespace)
+    submission = Submission(command, (stream_of(command.subject),), call.cause(), call.actor, permission=Permission("admin", namespace))
+    return await call.app.transactors["access"].submit(submission)
+
+
+async def _answer(call: Call, subject: str, status: int = 200) -> Reply:
+    row = await call.app.pool.fetchrow(queries.IDENTITY, subject)
+    if row is None:
+        raise NotFound("unknown_identity", f"There is no identity {subject!r:.120}: create it first.")
+    return Reply(queries.plain(row), status)
+
+
+_ALL = "/v1/access/identities"
+_ONE = _ALL + "/{subject}"
+ROUTES = (
+    Route("GET", _ALL, list_identities, "People, publishers and services", query=PageQuery, response=Identities, tags=["access"]),
+    Route("POST", _ALL, create_identity, "Create an identity", body=NewIdentity, response=IdentityAnswer, status=201, tags=["access"]),
+    Route("GET", _ONE, read_identity, "One identity; everybody may read their own", response=IdentityAnswer, tags=["access"]),
+    Route("POST", _ONE + "/keys", issue_key, "Issue a key", body=NewKey, response=KeyAnswer, status=201, tags=["access"]),
+    Route("DELETE", _ONE + "/keys/{key_id}", revoke_key, "Revoke a key", query=RevokeQuery, tags=["access"]),
+    Route("POST", _ONE + "/keys/{key_id}:rotate", rotate_key, "Put a new key in place of an old one", body=NewKey, response=KeyAnswer, status=201,
+          tags=["access"]),
+    Route("PUT", _ONE + "/roles", grant_role, "Grant a role", body=Grant, response=IdentityAnswer, tags=["access"]),
+    Route("DELETE", _ONE + "/roles", revoke_role, "Take a role back", query=Grant, tags=["access"]),
+)  # fmt: skip

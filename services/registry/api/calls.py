@@ -1,0 +1,66 @@
+"""What the endpoints share: the model and the version that a path names, who may ask, and how a command is sent."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import Field
+
+from services.registry.domain.model_state import stream_of
+from services.registry.intake import Intake, Place
+from services.registry.queries import FIND_ALIAS, FIND_NUMBER
+from shared.access import ANY_ROLE, permits
+from shared.decider import NotFound
+from shared.submission import Outcome, Permission, Submission
+from shared.web import Body, Call
+
+_SEMVER = re.compile(r"\d+\.\d+\.\d+", re.ASCII)
+LARGEST = 2**31 - 1
+
+
+class Reason(Body):
+    """Why."""
+
+    reason: str = Field(default="", max_length=2_000)
+
+
+def intake(call: Call) -> Intake:
+    """Names to ids, cached by this process."""
+    found: Intake = call.app.parts["intake"]
+    return found
+
+
+async def model_of(call: Call) -> Place:
+    """The model in the path, for anybody who has a role in its namespace."""
+    place = await intake(call).directory.get(call.path["model"])
+    call.require(ANY_ROLE, place.namespace)
+    return place
+
+
+async def number_of(call: Call, place: Place, reference: str = "") -> int:
+    """The version that the path (or `reference`) names: a number, a semantic version, or `@` with an alias or an environment."""
+    reference = reference or call.path["version"]
+    number: int | None = None
+    if reference.isascii() and reference.isdecimal():
+        number = int(reference) if int(reference) <= LARGEST else None
+    elif _SEMVER.fullmatch(reference):
+        number = await call.app.pool.fetchval(FIND_NUMBER, place.model_id, reference)
+    elif reference.startswith("@"):
+        number = await call.app.pool.fetchval(FIND_ALIAS, place.model_id, reference[1:])
+    if number is None:
+        raise NotFound("unknown_version", f"{reference!r:.80} names no version: use a number, a semantic version, or @ with an alias or environment.")
+    return number
+
+
+def is_admin(call: Call, place: Place) -> bool:
+    """Whether the caller may act as admin there; the command then asks for that role."""
+    return permits(call.access_state, "admin", place.namespace)
+
+
+async def send(call: Call, place: Place, command: Any, *, role: str, streams: tuple[str, ...] = (), reason: str = "") -> Outcome:
+    """Runs a command on the model's stream (and `streams`), in the caller's name. The role is checked again inside the transaction."""
+    call.require(role, place.namespace)
+    permission = Permission(role, place.namespace)
+    written = (stream_of(place.model_id), *streams)
+    return await call.app.transactor.submit(Submission(command, written, call.cause(), call.actor, permission=permission, reason=reason))

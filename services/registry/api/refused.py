@@ -1,0 +1,18 @@
+"""A refused registration as an answer: it is in the log, and the caller learns every reason."""
+
+from __future__ import annotations
+
+from shared.problems import Problem
+from shared.submission import Outcome
+
+
+def refusal_in(outcome: Outcome) -> None:
+    """Raises Problem 422 when the outcome is a refusal."""
+    for recorded in outcome.events:
+        if recorded.type == "RegistrationRefused":
+            event = recorded.event
+            named = "; ".join(f"{p.field}: {p.problem}" for p in event.problems)
+            raise Problem(
+                422, "registration_refused", f"Correct what is named and register again: {named}", problems=event.problems, proof=event.proof,
+                model=event.model, number=event.number, event_id=recorded.event_id,
+            )  # fmt: skip

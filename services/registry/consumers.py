@@ -1,0 +1,96 @@
+"""Kafka → command: what publishers trained, and what the other services decided or found out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import msgspec
+from pydantic import ValidationError
+
+from services.registry import queries
+from services.registry.contracts import MODEL_TRAINED, ModelTrained, read
+from services.registry.domain import noted
+from services.registry.domain.metadata import Metadata
+from services.registry.domain.model_state import stream_of
+from services.registry.domain.promotion import DenyPromotion, GrantPromotion
+from services.registry.domain.retirement import RetireVersion
+from services.registry.domain.verdicts import NoteArtifact, NoteGates
+from services.registry.intake import Intake, streams
+from shared.decider import Unprocessable
+from shared.events import Noted, Source
+from shared.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
+from shared.run import App
+from shared.submission import Submission
+
+GROUP = "registry"
+
+
+def subscriptions(app: App) -> list[Subscription]:
+    """The four topics that the registry listens to."""
+    decided = {noted.GATES_EVALUATED: NoteGates, noted.PROMOTION_GRANTED: GrantPromotion, noted.PROMOTION_DENIED: DenyPromotion}
+    handlers: dict[str, Callable[[Received], Awaitable[Sequence[Submission]]]] = {type_: partial(note, made) for type_, made in decided.items()}
+    return [
+        Subscription("regista.training.v1", GROUP, {MODEL_TRAINED: Handler(partial(trained, app))}, by_publishers, strict=True),
+        Subscription("regista.approval.events.v1", GROUP, {type_: Handler(prepare) for type_, prepare in handlers.items()}, by_service("approval")),
+        Subscription("regista.artifact.events.v1", GROUP, dict.fromkeys(noted.ARTIFACT_STATES, Handler(bytes_changed)), by_service("artifact")),
+        Subscription(
+            "regista.cleanup.events.v1", GROUP, {noted.RETIREMENT_PROPOSED: Handler(partial(proposed, app))}, by_service("cleanup"),
+        ),
+    ]  # fmt: skip
+
+
+async def trained(app: App, m: Received) -> list[Submission]:
+    """A version of the model that the message names. The role of its publisher there is checked with the command."""
+    try:
+        ModelTrained.model_validate_json(m.event.data)
+        told = read(m.event.data)
+        intake: Intake = app.parts["intake"]
+        return [await intake.registration(told.model, told, m.cause(), m.actor)]
+    except ValidationError as wrong:
+        raise Malformed(said(wrong)) from None
+    except Unprocessable as wrong:
+        raise Malformed(wrong.detail) from None
+
+
+def said(wrong: ValidationError) -> str:
+    """Every error of a message in one line."""
+    errors = wrong.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(str(part) for part in e['loc']) or 'data'}: {e['msg']}" for e in errors[:20])
+
+
+def the_note(m: Received) -> Noted:
+    """The message as the registry remembers it. Raises Malformed when something is missing that the registry decides on."""
+    extensions = m.event.extensions
+    try:
+        source = Source(m.event.source.removeprefix("/regista/"), m.event.subject, int(extensions["revision"]), m.event.type, m.event.id)
+        remembered = Noted(source, extensions.get("leaf", ""), m.data)
+        noted.read(remembered)
+    except (msgspec.ValidationError, KeyError, ValueError) as wrong:
+        raise Malformed(f"{m.event.type} lacks what the registry decides on: {wrong}") from None
+    return remembered
+
+
+async def note(command: Callable[[str, Noted], object], m: Received) -> list[Submission]:
+    """A decision about one version."""
+    remembered = the_note(m)
+    model_id = m.data["model_id"]
+    return [Submission(command(model_id, remembered), (stream_of(model_id),), m.cause(), m.actor)]
+
+
+async def bytes_changed(m: Received) -> list[Submission]:
+    """News about one version's bytes, or their end, for each model that had a version with them."""
+    remembered = the_note(m)
+    told = noted.read(remembered)
+    models = [told.model_id] if isinstance(told, noted.ArtifactNews) else sorted({v.model_id for v in told.versions})
+    return [Submission(NoteArtifact(model_id, remembered), (stream_of(model_id),), m.cause(model_id), m.actor) for model_id in models]
+
+
+async def proposed(app: App, m: Received) -> list[Submission]:
+    """The retirement of a version, with the streams of what it was made from."""
+    remembered = the_note(m)
+    model_id, number = m.data["model_id"], m.data["number"]
+    row = await app.pool.fetchrow(queries.DOCUMENT, model_id, number)
+    document = queries.document(row["stored"]) if row else Metadata()
+    reason = str(m.data.get("reason", ""))
+    return [Submission(RetireVersion(model_id, remembered), streams((stream_of(model_id),), document), m.cause(), m.actor, reason=reason)]

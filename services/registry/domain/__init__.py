@@ -1,0 +1,1 @@
+"""What the registry decides. Pure: no clock, no database, no network."""

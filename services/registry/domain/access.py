@@ -1,0 +1,153 @@
+"""Identities: who exists, by which keys they prove it, which roles they hold where. One stream per subject."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, assert_never, get_args
+
+from shared.access import (
+    EVERYWHERE,
+    PARTITION,
+    AccessEvent,
+    AccessState,
+    Algorithm,
+    IdentityCreated,
+    KeyIssued,
+    KeyRevoked,
+    Kind,
+    RoleGranted,
+    RoleRevoked,
+    evolve_access,
+)
+from shared.decider import Decider, NotFound, RuleBroken, Unprocessable
+
+Role = Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
+ROLES: tuple[str, ...] = get_args(Role)
+
+_SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:@._-]{0,99}", re.ASCII)
+_KEY_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+_NAMESPACE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
+_VERIFIER = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateIdentity:
+    subject: str
+    kind: Kind
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class IssueKey:
+    """`verifier` as in KeyIssued; the secret itself never comes here. `replaces` is revoked in the same commit (rotation).
+
+    `bootstrap` is set where the caller holds the database password, and nowhere else: it alone gives services their keys.
+    """
+
+    subject: str
+    key_id: str
+    algorithm: Algorithm
+    verifier: str
+    expires_at: datetime | None = None
+    replaces: str = ""
+    bootstrap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeKey:
+    subject: str
+    key_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRole:
+    """`by` is the actor's subject."""
+
+    subject: str
+    role: str
+    namespace: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeRole:
+    subject: str
+    role: str
+    namespace: str
+
+
+AccessCommand = CreateIdentity | IssueKey | RevokeKey | GrantRole | RevokeRole
+
+
+def decide(command: AccessCommand, state: AccessState) -> Sequence[AccessEvent]:
+    """The events of one identity."""
+    match command:
+        case CreateIdentity():
+            return _create(command, state)
+        case IssueKey():
+            return _issue(command, _existing(command.subject, state))
+        case RevokeKey():
+            return _revoke(command.subject, command.key_id, command.reason, _existing(command.subject, state))
+        case GrantRole():
+            _check_grant(command)
+            if command.subject == command.by:
+                raise RuleBroken("own_role", f"{command.by} cannot grant a role to themselves: another admin does.", subject=command.subject)
+            held = f"{command.role}@{command.namespace}" in _existing(command.subject, state).grants
+            return [] if held else [RoleGranted(command.subject, command.role, command.namespace)]
+        case RevokeRole():
+            held = f"{command.role}@{command.namespace}" in _existing(command.subject, state).grants
+            return [RoleRevoked(command.subject, command.role, command.namespace)] if held else []
+        case _:
+            assert_never(command)
+
+
+def _existing(subject: str, state: AccessState) -> AccessState:
+    if not state.kind:
+        raise NotFound("unknown_identity", f"There is no identity {subject}: create it first.", subject=subject)
+    return state
+
+
+def _create(command: CreateIdentity, state: AccessState) -> Sequence[AccessEvent]:
+    if not _SUBJECT.fullmatch(command.subject):
+        raise Unprocessable("invalid_subject", f"{command.subject!r:.80} cannot be a subject: use letters, digits and ':@._-', at most 100.")
+    if (state.kind, state.name) == (command.kind, command.name):
+        return []
+    if state.kind:
+        raise RuleBroken("identity_exists", f"{command.subject} exists already, as {state.kind} {state.name}: choose another subject.")
+    return [IdentityCreated(command.subject, command.kind, command.name)]
+
+
+def _issue(command: IssueKey, state: AccessState) -> Sequence[AccessEvent]:
+    if not _KEY_ID.fullmatch(command.key_id) or not _VERIFIER.fullmatch(command.verifier):
+        raise Unprocessable("invalid_key", "A key id is made of letters, digits and '-'; a verifier is 64 lower-case hex digits.")
+    if state.kind == "service" and not command.bootstrap:  # whoever has a service's key decides in its name
+        raise RuleBroken("service_key", f"{command.subject} is a service: services' keys come from bootstrap, add this one to its file and run it.")
+    key = state.keys.get(command.key_id)
+    if key is not None:
+        if (key.algorithm, key.verifier) == (command.algorithm, command.verifier):
+            return []
+        raise RuleBroken("key_exists", f"{command.subject} has a key {command.key_id} already: key ids are never given twice.")
+    issued = KeyIssued(command.subject, command.key_id, command.algorithm, command.verifier, command.expires_at)
+    revoked = _revoke(command.subject, command.replaces, "rotated", state) if command.replaces else ()
+    return [issued, *revoked]
+
+
+def _revoke(subject: str, key_id: str, reason: str, state: AccessState) -> Sequence[AccessEvent]:
+    key = state.keys.get(key_id)
+    if key is None:
+        raise NotFound("unknown_key", f"{subject} has no key {key_id}: see the identity's keys.", subject=subject)
+    return [] if key.revoked else [KeyRevoked(subject, key_id, reason)]
+
+
+def _check_grant(command: GrantRole) -> None:
+    if command.role not in ROLES:
+        raise Unprocessable("unknown_role", f"{command.role!r:.40} is no role: one of {', '.join(ROLES)}.")
+    if command.namespace != EVERYWHERE and not _NAMESPACE.fullmatch(command.namespace):
+        raise Unprocessable("invalid_namespace", f"{command.namespace!r:.80} is no namespace: a dotted name, or '{EVERYWHERE}' for everywhere.")
+
+
+ACCESS: Decider[AccessCommand, AccessEvent, AccessState] = Decider(PARTITION, AccessState(), decide, evolve_access)

@@ -1,0 +1,26 @@
+"""One difference between two versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Level = Literal["patch", "minor", "major"]
+Part = Literal["signature", "code", "config", "features", "framework", "parents", "metrics", "data", "seed", "environment", "artifact"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What changed (`part`, `path`), how (`what`, a stable word), from what to what. `breaking`: callers notice.
+
+    `level` is the bump it proves, by the policy it was weighed with; empty when it proves none or was not weighed.
+    """
+
+    part: Part
+    path: str
+    what: str
+    before: Any = None
+    after: Any = None
+    detail: str = ""
+    breaking: bool = False
+    level: Level | None = None

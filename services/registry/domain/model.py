@@ -1,0 +1,36 @@
+"""A model's stream: who decides which command, and how it folds. Start here.
+
+registration  a trained model becomes a version (bump, diff, signature, metadata)     description  name, owner, tags, tier
+verdicts      gates, artifact, evaluations, rejection, recall, legal hold             alias        movable names
+promotion     the way to Production                                                   rollout      who serves, and the way back
+retirement    the end
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from services.registry.domain import alias, description, promotion, registration, retirement, rollout, verdicts
+from services.registry.domain.model_events import ModelEvent
+from services.registry.domain.model_fold import evolve
+from services.registry.domain.model_state import INITIAL, ModelState
+from shared.decider import Decider, Joint
+from shared.events import Noted
+
+
+def _decided_jointly(_command: Any, _state: ModelState) -> NoReturn:
+    msg = "every command on a model sees past events, or other streams: see DECIDERS"
+    raise TypeError(msg)
+
+
+MODEL: Decider[Any, ModelEvent | Noted, ModelState] = Decider("model", INITIAL, _decided_jointly, evolve)
+
+DECIDERS: dict[type, Joint[Any]] = {
+    **registration.DECIDERS,
+    **description.DECIDERS,
+    **verdicts.DECIDERS,
+    **promotion.DECIDERS,
+    **rollout.DECIDERS,
+    **alias.DECIDERS,
+    **retirement.DECIDERS,
+}

@@ -1,0 +1,169 @@
+"""What the registry must remember of a model to decide. Folded from its stream; it grows by a few words per version, never by documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import msgspec
+from immutables import Map
+
+from services.registry.domain.bump import Taken
+from services.registry.domain.model_events import Entry
+from shared.decider import NotFound, RuleBroken
+
+Stage = Literal["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"]
+
+
+class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One of perhaps 100,000 versions; a Struct because a snapshot of them loads four times faster than one of dataclasses.
+
+    `document` is the revision of the event that holds the metadata, `revision` that of the last event about this version (its ETag).
+    `artifact` and `gates` are the revisions of the artifact's and the gate's stream as last noted (0: nothing noted yet); the bytes are
+    good while `released`.
+    """
+
+    semver: str
+    stage: Stage
+    document: int
+    revision: int
+    artifact: int = 0
+    released: bool = False
+    gates: int = 0
+    gates_passed: bool = False
+    held: bool = False
+    recalled: bool = False
+    retired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRef:
+    """Where an evaluation stands in the stream, and its digest, so that the same one is not recorded twice."""
+
+    revision: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    number: int
+    protected: bool
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    entries: tuple[Entry, ...]
+    revision: int
+
+    @property
+    def champion(self) -> Entry | None:
+        return next((e for e in self.entries if e.role == "champion"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPromotion:
+    """`revision` is that of the PromotionRequested event, which holds the evidence."""
+
+    number: int
+    environment: str
+    digest: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """One model with all its versions.
+
+    `described` is the revision of the last event about the model itself (its ETag). Keys of several maps are `<environment>/<number>`:
+    `served`: the champion that served before this version first got requests (0: none); following it back walks the history.
+    `promoted`: the promotion by which the version reached Production there. `rolled_back`: somebody rolled back from it.
+    """
+
+    model: str = ""
+    kind: str = ""
+    owner: str = ""
+    description: str = ""
+    tier: str = ""
+    tags: Map[str, str] = field(default_factory=Map)
+    revision: int = 0
+    described: int = 0
+    newest: int = 0
+    newest_complete: int = 0
+    newest_validated: int = 0
+    highest_major: int = -1
+    minors: Map[int, int] = field(default_factory=Map)
+    patches: Map[str, int] = field(default_factory=Map)
+    versions: Map[int, VersionState] = field(default_factory=Map)
+    identities: Map[int, int] = field(default_factory=Map)
+    evaluations: Map[int, tuple[EvaluationRef, ...]] = field(default_factory=Map)
+    children: Map[int, int] = field(default_factory=Map)
+    aliases: Map[str, Alias] = field(default_factory=Map)
+    rollouts: Map[str, Rollout] = field(default_factory=Map)
+    served: Map[str, int] = field(default_factory=Map)
+    promoted: Map[str, str] = field(default_factory=Map)
+    rolled_back: Map[str, int] = field(default_factory=Map)
+    promotions: Map[str, OpenPromotion] = field(default_factory=Map)
+
+    @property
+    def taken(self) -> Taken:
+        return Taken(self.highest_major, self.minors, self.patches)
+
+
+INITIAL = ModelState()
+
+
+def stream_of(model_id: str) -> str:
+    """The stream of a model."""
+    return f"model-{model_id}"
+
+
+def there(environment: str, number: int) -> str:
+    """A version in an environment, as a key."""
+    return f"{environment}/{number}"
+
+
+def known(state: ModelState) -> ModelState:
+    """The state of a model that exists. Raises NotFound."""
+    if not state.revision or not state.model:
+        raise NotFound("unknown_model", "There is no such model: register a version of it, or check the name.")
+    return state
+
+
+def version_of(state: ModelState, number: int) -> VersionState:
+    """Raises NotFound where the model has no such version."""
+    version = known(state).versions.get(number)
+    if version is None:
+        raise NotFound("unknown_version", f"{state.model} has no version {number}: see its list of versions.", model=state.model, number=number)
+    return version
+
+
+def usable(state: ModelState, number: int) -> VersionState:
+    """A version that may still be put to use. Raises RuleBroken for drafts and for what was retired, recalled or rejected."""
+    version = version_of(state, number)
+    why = unusable_because(version)
+    if why:
+        raise RuleBroken(f"version_{why}", f"{state.model} version {number} is {why}: choose another version.", number=number)
+    return version
+
+
+def unusable_because(version: VersionState) -> str:
+    """`retired`, `recalled`, `rejected`, `draft`, or empty."""
+    if version.retired:
+        return "retired"
+    if version.recalled:
+        return "recalled"
+    return {"Rejected": "rejected", "Draft": "draft"}.get(version.stage, "")
+
+
+def rolled_out(state: ModelState, number: int) -> list[str]:
+    """The environments whose rollout holds the version."""
+    return sorted(name for name, rollout in state.rollouts.items() if any(e.number == number for e in rollout.entries))
+
+
+def with_version(state: ModelState, number: int, **changes: object) -> ModelState:
+    """`state` with some facts of one version changed and its revision moved to the state's. An unknown version stays unknown."""
+    version = state.versions.get(number)
+    if version is None:
+        return state
+    return replace(state, versions=state.versions.set(number, msgspec.structs.replace(version, revision=state.revision, **changes)))

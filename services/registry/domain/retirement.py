@@ -1,0 +1,82 @@
+"""The end of a version: cleanup proposes, here it is decided. What anybody may still need stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from services.registry.domain import evidence, noted
+from services.registry.domain.model_events import ChildUnlinked, RetireRefused, VersionRetired
+from services.registry.domain.model_state import ModelState, known, rolled_out, stream_of
+from services.registry.domain.rollout import rollback_documents, rollback_target
+from shared.decider import Joint, Misrouted, Streams
+from shared.events import Noted
+
+Events = dict[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class RetireVersion:
+    """cleanup proposed it. The streams of the version's parents are written, too."""
+
+    model_id: str
+    note: Noted
+
+
+def retire(command: RetireVersion, streams: Streams) -> Events:
+    """Retired with a tombstone, or refused with everything that protects it."""
+    state = known(streams.states[stream_of(command.model_id)])
+    told: noted.RetirementProposed = noted.read(command.note)
+    version = state.versions.get(told.number)
+    if version is None or version.retired:
+        return {}
+    reasons = protections(command.model_id, told.number, state, streams)
+    if reasons:
+        refused = RetireRefused(state.model, told.number, version.semver, told.rule, told.sweep_id, tuple(reasons))
+        return {stream_of(command.model_id): [command.note, refused]}
+    metadata = evidence.document(command.model_id, state, told.number, streams)
+    digest = evidence.artifact_digest(metadata)
+    retired = VersionRetired(state.model, told.number, version.semver, digest, told.rule, told.sweep_id)
+    events: Events = {stream_of(command.model_id): [command.note, retired]}
+    for parent in metadata.parents if version.semver else ():
+        if stream_of(parent.model_id) not in streams.states:
+            raise Misrouted("parent_missing", f"The stream of the parent {parent.model} is needed, too.")
+        name = streams.states[stream_of(parent.model_id)].model
+        unlinked = ChildUnlinked(name, parent.number, command.model_id, state.model, told.number)
+        events.setdefault(stream_of(parent.model_id), []).append(unlinked)
+    return events
+
+
+def protections(model_id: str, number: int, state: ModelState, streams: Streams) -> list[str]:
+    """Why this version must stay; empty when nothing needs it."""
+    version = state.versions[number]
+    reasons = [f"it is in the rollout of {environment}" for environment in rolled_out(state, number)]
+    reasons += [f"it is the rollback target of {environment}" for environment in _target_in(model_id, number, state, streams)]
+    reasons += [f"it has the alias {name}" for name, alias in sorted(state.aliases.items()) if alias.number == number]
+    reasons += [f"its promotion {name} is open" for name, promotion in sorted(state.promotions.items()) if promotion.number == number]
+    if version.stage == "Production":
+        reasons.insert(0, "it is in Production")
+    if version.held:
+        reasons.append("it is under legal hold")
+    if state.children.get(number, 0):
+        reasons.append(f"{state.children[number]} live versions were made from it")
+    return reasons
+
+
+def _target_in(model_id: str, number: int, state: ModelState, streams: Streams) -> list[str]:
+    """Where a rollback of anything that gets requests would go to it."""
+    return [
+        environment
+        for environment, rollout in sorted(state.rollouts.items())
+        if any(e.percent and rollback_target(model_id, environment, e.number, state, streams).number == number for e in rollout.entries)
+    ]
+
+
+def _recall(command: RetireVersion, streams: Streams) -> set[evidence.Place]:
+    state: ModelState = streams.states[stream_of(command.model_id)]
+    own = evidence.documents_of(command.model_id, state, [noted.read(command.note).number])
+    return own.union(*(rollback_documents(command.model_id, environment, state) for environment in state.rollouts))
+
+
+DECIDERS: Mapping[type, Joint[Any]] = {RetireVersion: Joint(retire, _recall)}

@@ -1,0 +1,326 @@
+"""What others may know of the registry's events. Field names are a contract: see schemas/public."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from services.registry.domain import model_events as e
+from services.registry.domain.bump import Bump
+from services.registry.domain.metadata import Artifact, Parent, Problem, Signature, Training
+from services.registry.domain.model_events import Champion, Entry, Evaluation
+from shared.events import Recorded
+from shared.service import PublicEvent
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRegistered:
+    model_id: str
+    model: str
+    kind: str
+    owner: str
+    tier: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRenamed:
+    """The old name stays a redirect to the model."""
+
+    model_id: str
+    model: str
+    previous: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerChanged:
+    model_id: str
+    model: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class TagsChanged:
+    model_id: str
+    model: str
+    tags: dict[str, str]
+    tier: str
+
+
+@dataclass(frozen=True, slots=True)
+class DraftRegistered:
+    """An incomplete version: it has a number, but no semantic version yet."""
+
+    model_id: str
+    model: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRegistered:
+    """A version is complete. `champion` is that of production just then."""
+
+    model_id: str
+    model: str
+    kind: str
+    tier: str
+    tags: dict[str, str]
+    owner: str
+    number: int
+    semver: str
+    creator: str
+    on_behalf_of: str | None
+    requester_subject: str
+    artifact: Artifact | None
+    training: Training
+    signature: Signature | None
+    parents: tuple[Parent, ...]
+    bump: Bump | None
+    champion: Champion | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationRefused:
+    """Every rule that failed. `number` is the draft that was to be completed, 0 for a new version."""
+
+    model: str
+    problems: tuple[Problem, ...]
+    number: int
+    artifact_digest: str
+    creator: str
+    requester_subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLinked:
+    """A version was made from this one."""
+
+    model_id: str
+    model: str
+    number: int
+    child_model_id: str
+    child_model: str
+    child_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildUnlinked:
+    """A version made from this one was retired."""
+
+    model_id: str
+    model: str
+    number: int
+    child_model_id: str
+    child_model: str
+    child_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRecorded:
+    model_id: str
+    model: str
+    number: int
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class VersionValidated:
+    model_id: str
+    model: str
+    number: int
+    semver: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRejected:
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecalled:
+    """Not to be used any more, wherever it is."""
+
+    model_id: str
+    model: str
+    number: int
+    reason: str
+    artifact_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionArchived:
+    model_id: str
+    model: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class LegalHoldPlaced:
+    model_id: str
+    model: str
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegalHoldReleased:
+    model_id: str
+    model: str
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionRequested:
+    """`digest` is the RFC 8785 digest of `evidence`; a grant echoes it with the promotion's id."""
+
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    promotion_id: str
+    environment: str
+    digest: str
+    requester: str
+    creator: str
+    on_behalf_of: str | None
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionRefused:
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    promotion_id: str
+    environment: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPromoted:
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    promotion_id: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutChanged:
+    model_id: str
+    model: str
+    environment: str
+    entries: tuple[Entry, ...]
+    previous: tuple[Entry, ...]
+    champion: Champion | None
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    model_id: str
+    model: str
+    environment: str
+    entries: tuple[Entry, ...]
+    previous: tuple[Entry, ...]
+    champion: Champion | None
+    from_number: int
+    to_number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AliasSet:
+    model_id: str
+    model: str
+    alias: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRemoved:
+    model_id: str
+    model: str
+    alias: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRetired:
+    model_id: str
+    model: str
+    number: int
+    artifact_digest: str
+    rule: str
+    sweep_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetireRefused:
+    model_id: str
+    model: str
+    number: int
+    reasons: tuple[str, ...]
+    sweep_id: str
+
+
+_CLASSES: tuple[type, ...] = (
+    ModelRegistered, ModelRenamed, OwnerChanged, TagsChanged, DraftRegistered, VersionRegistered, RegistrationRefused, ChildLinked, ChildUnlinked,
+    EvaluationRecorded, VersionValidated, VersionRejected, VersionRecalled, VersionArchived, LegalHoldPlaced, LegalHoldReleased, PromotionRequested,
+    PromotionRefused, VersionPromoted, RolloutChanged, RolledBack, AliasSet, AliasRemoved, VersionRetired, RetireRefused,
+)  # fmt: skip
+PUBLIC: dict[str, type] = {f"regista.registry.{class_.__name__}.v1": class_ for class_ in _CLASSES}
+"""Every public type and the shape of its data."""
+
+_FIELDS: dict[type, tuple[str, ...]] = {class_: tuple(class_.__dataclass_fields__) for class_ in _CLASSES}  # type: ignore[attr-defined]
+_SAME_NAME: dict[type, type] = {
+    stored: public for public in _CLASSES if (stored := getattr(e, public.__name__, None)) is not None and public is not VersionRegistered
+}
+
+
+def publish(recorded: Recorded) -> PublicEvent | None:
+    """The public form of an event, or nothing."""
+    data = _public(recorded)
+    return PublicEvent(f"regista.registry.{type(data).__name__}.v1", data) if data is not None else None
+
+
+def _public(recorded: Recorded) -> object | None:
+    event = recorded.event
+    match event:
+        case e.VersionRegistered() | e.MetadataAdded():
+            return _version(recorded, event)
+        case _ if type(event) in _SAME_NAME:
+            return _same_name(recorded, _SAME_NAME[type(event)])
+    return None  # NameClaimed (the model's own events tell its names), Noted
+
+
+def _version(recorded: Recorded, event: e.VersionRegistered | e.MetadataAdded) -> object | None:
+    """A draft is announced once; completing it registers the version."""
+    model_id, training = recorded.stream.removeprefix("model-"), event.metadata.training
+    if not event.semver:
+        return DraftRegistered(model_id, event.model, event.number) if isinstance(event, e.VersionRegistered) else None
+    return VersionRegistered(
+        model_id, event.model, event.kind, event.tier, event.tags, event.owner, event.number, event.semver, training.creator or "",
+        training.on_behalf_of, recorded.actor.subject, event.metadata.artifact, training, event.metadata.signature, event.metadata.parents,
+        event.bump, event.champion,
+    )  # fmt: skip
+
+
+_FROM_ENVELOPE: dict[str, Callable[[Recorded], str]] = {
+    "model_id": lambda r: r.stream.removeprefix("model-"),
+    "reason": lambda r: r.reason,
+    "requester_subject": lambda r: r.actor.subject,
+}
+
+
+def _same_name(recorded: Recorded, public: type) -> object:
+    """Field by field: from the event where it has the field, else from its envelope. A field that neither has fails the tests."""
+    event = recorded.event
+    return public(**{name: getattr(event, name) if hasattr(event, name) else _FROM_ENVELOPE[name](recorded) for name in _FIELDS[public]})

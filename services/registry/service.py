@@ -1,0 +1,48 @@
+"""The binding of the registry's rooms into its two services: models, and identities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.registry import queries
+from services.registry.api import ROUTES
+from services.registry.consumers import subscriptions
+from services.registry.domain import access
+from services.registry.domain.model import DECIDERS, MODEL
+from services.registry.domain.name import NAME
+from services.registry.intake import Intake
+from services.registry.projections import project, project_access
+from services.registry.publish import publish
+from services.registry.tables import ACCESS_TABLES, TABLES
+from services.registry.upcasters import EVENTS
+from shared.access import ACCESS_EVENTS
+from shared.batcher import Batcher
+from shared.run import App, Process
+from shared.service import Service
+
+SERVICE = Service("registry", (MODEL, NAME), DECIDERS, EVENTS, project, publish, TABLES)
+
+
+def _nothing_public(_recorded: Any) -> None:
+    """Identities are no messages: every service reads them in the log."""
+
+
+ACCESS_SERVICE = Service(
+    "access",
+    (access.ACCESS,),
+    dict.fromkeys((access.CreateIdentity, access.IssueKey, access.RevokeKey, access.GrantRole, access.RevokeRole), access.ACCESS),
+    ACCESS_EVENTS,
+    project_access,
+    _nothing_public,
+    ACCESS_TABLES,
+)
+
+
+async def _start(app: App) -> None:
+    app.parts["intake"] = Intake(app.pool)
+    app.parts["resolver"] = Batcher(lambda wanted: queries.resolve(app.pool, wanted))
+
+
+def process(app: App) -> Process:
+    """What `python -m services.registry` runs."""
+    return Process(SERVICE, routes=ROUTES, subscriptions=subscriptions(app), extra_services=(ACCESS_SERVICE,), start=_start)

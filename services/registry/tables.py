@@ -1,0 +1,181 @@
+"""The registry's read models. Disposable: a row comes from one stream, and all of them come back from the log."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Float, Index, Integer, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+_registry = MetaData()
+_access = MetaData()
+TIME = DateTime(timezone=True)
+
+NAMES = Table(
+    "names", _registry,
+    Column("name", Text, primary_key=True),
+    Column("model_id", Text, nullable=False),
+)  # fmt: skip
+"""Every name that was ever claimed; old ones lead to their model for ever."""
+
+MODELS = Table(
+    "models", _registry,
+    Column("model_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("tags", JSONB, nullable=False),
+    Column("registered_at", TIME, nullable=False),
+    Column("registered_by", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("models_by_name", "name"),
+)  # fmt: skip
+
+VERSIONS = Table(
+    "versions", _registry,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("semver", Text),
+    Column("stage", Text, nullable=False),
+    Column("artifact_digest", Text),
+    Column("identity", Text, nullable=False),
+    Column("document", BigInteger, nullable=False),
+    Column("bump", JSONB),
+    Column("missing", JSONB),
+    Column("creator", Text),
+    Column("registered_at", TIME, nullable=False),
+    Column("registered_by", Text, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Column("artifact_state", Text),
+    Column("artifact_uri", Text),
+    Column("artifact_detail", Text),
+    Column("gates", JSONB),
+    Column("reasons", JSONB),
+    Column("promoted", JSONB),
+    Column("held", Text),
+    Column("recalled", Text),
+    Column("retired", JSONB),
+    Column("revision", BigInteger, nullable=False),
+    Index("versions_by_semver", "model_id", "semver"),
+    Index("versions_by_artifact", "artifact_digest"),
+    Index("versions_by_cause", "correlation_id"),
+)  # fmt: skip
+"""`document` is the revision of the event that holds the version's metadata: documents stand in the log once, and nowhere else.
+
+`gates` is the last automated verdict, `promoted` the last promotion; `held` and `recalled` are the reasons why.
+"""
+
+EVALUATIONS = Table(
+    "evaluations", _registry,
+    Column("model_id", Text, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("value", Float, nullable=False),
+    Column("dataset_digest", Text, nullable=False),
+    Column("dataset_name", Text, nullable=False),
+    Column("definition", Text),
+    Column("higher_is_better", Boolean, nullable=False),
+    Column("primary_metric", Boolean, nullable=False),
+    Column("independent", Boolean, nullable=False),
+    Column("measured_by", Text, nullable=False),
+    Column("recorded_at", TIME, nullable=False),
+    Index("evaluations_by_version", "model_id", "number"),
+)  # fmt: skip
+"""Recorded since registration; what was claimed at training stands in the version's metadata."""
+
+ALIASES = Table(
+    "aliases", _registry,
+    Column("model_id", Text, primary_key=True),
+    Column("alias", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("semver", Text, nullable=False),
+    Column("protected", Boolean, nullable=False),
+    Column("set_at", TIME, nullable=False),
+    Column("set_by", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)  # fmt: skip
+
+ROLLOUTS = Table(
+    "rollouts", _registry,
+    Column("model_id", Text, primary_key=True),
+    Column("environment", Text, primary_key=True),
+    Column("champion", Integer, nullable=False),
+    Column("entries", JSONB, nullable=False),
+    Column("previous", JSONB, nullable=False),
+    Column("rolled_back_from", Integer),
+    Column("changed_at", TIME, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)  # fmt: skip
+
+PROMOTIONS = Table(
+    "promotions", _registry,
+    Column("promotion_id", Text, primary_key=True),
+    Column("model_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("requested_at", TIME, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("reasons", JSONB),
+    Column("approvers", JSONB),
+    Column("closed_at", TIME),
+    Index("promotions_by_version", "model_id", "number"),
+)  # fmt: skip
+
+REFUSALS = Table(
+    "refusals", _registry,
+    Column("stream", Text, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("problems", JSONB, nullable=False),
+    Column("proof", JSONB, nullable=False),
+    Column("artifact_digest", Text, nullable=False),
+    Column("creator", Text, nullable=False),
+    Column("refused_at", TIME, nullable=False),
+    Column("refused_of", Text, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Index("refusals_by_time", "refused_at", "stream", "revision"),
+    Index("refusals_by_model", "model"),
+    Index("refusals_by_cause", "correlation_id"),
+)  # fmt: skip
+"""`refused_of`: whose registration it was."""
+
+TABLES = (NAMES, MODELS, VERSIONS, EVALUATIONS, ALIASES, ROLLOUTS, PROMOTIONS, REFUSALS)
+
+IDENTITIES = Table(
+    "identities", _access,
+    Column("subject", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", TIME, nullable=False),
+    Column("created_by", Text, nullable=False),
+)  # fmt: skip
+
+KEYS = Table(
+    "identity_keys", _access,
+    Column("subject", Text, primary_key=True),
+    Column("key_id", Text, primary_key=True),
+    Column("algorithm", Text, nullable=False),
+    Column("issued_at", TIME, nullable=False),
+    Column("expires_at", TIME),
+    Column("revoked_at", TIME),
+    Column("reason", Text),
+)  # fmt: skip
+
+ROLES = Table(
+    "identity_roles", _access,
+    Column("subject", Text, primary_key=True),
+    Column("role", Text, primary_key=True),
+    Column("namespace", Text, primary_key=True),
+    Column("granted_at", TIME, nullable=False),
+    Column("granted_by", Text, nullable=False),
+)  # fmt: skip
+
+ACCESS_TABLES = (IDENTITIES, KEYS, ROLES)

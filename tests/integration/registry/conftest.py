@@ -1,0 +1,270 @@
+"""The registry as a process beside real servers; identities of its own bootstrap; and what the other services would say to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from pydantic import TypeAdapter
+
+from regista.wire.cloudevents import CloudEvent, from_kafka, to_kafka
+from regista.wire.dsse import sign, verify
+from regista.wire.keys import SigningKey, generate_signing_key
+from services.local.places import _free_ports
+from services.registry.api import ROUTES
+from services.registry.bootstrap import IdentitySpec, KeySpec, RoleSpec, Spec, write
+from shared.application import Table
+from shared.identities import new_api_key
+
+PEPPER = "pepper-of-the-tests"
+PEOPLE = {
+    "root": ("person", [("admin", "*")]),
+    "eva": ("person", [("engineer", "team")]),
+    "ann": ("person", [("auditor", "team")]),
+    "eve": ("person", [("engineer", "elsewhere")]),
+    "ci": ("publisher", [("publisher", "team")]),
+    "stranger": ("publisher", [("publisher", "elsewhere")]),
+    **{f"service:{name}": ("service", []) for name in ("registry", "approval", "artifact", "cleanup")},
+}
+
+
+@dataclass
+class World:
+    """Who exists, with both kinds of keys for everybody."""
+
+    api_keys: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, SigningKey] = field(default_factory=dict)
+
+    def spec(self) -> Spec:
+        identities = []
+        for subject, (kind, roles) in PEOPLE.items():
+            api, own = new_api_key(PEPPER), generate_signing_key(subject)
+            self.api_keys[subject], self.keys[subject] = api.text, own
+            keys = [KeySpec(api.key_id, "hmac-sha256", api.verifier), KeySpec(own.key_id, "ed25519", own.public.hex())]
+            identities.append(IdentitySpec(subject, kind, subject, keys, [RoleSpec(*role) for role in roles]))
+        return Spec(identities)
+
+
+@pytest.fixture
+async def world(database: Any) -> World:
+    world = World()
+    await write(database.url("registry"), world.spec())
+    return world
+
+
+TABLE = Table(ROUTES)
+
+
+async def as_documented(response: httpx.Response) -> None:
+    """Every answer of every test is what the OpenAPI document says of it."""
+    body = await response.aread()
+    if not response.is_success or not body or not response.url.path.startswith("/v1/") or "/dlq" in response.url.path:
+        return
+    compiled, _ = TABLE.find(response.request.method, response.url.path)
+    TypeAdapter(compiled.route.response).validate_json(body)
+
+
+@dataclass
+class Registry:
+    """A running process of the registry."""
+
+    child: subprocess.Popen[bytes]
+    url: str
+    log: Path
+    world: World
+
+    def client(self, subject: str = "eva") -> httpx.AsyncClient:
+        headers = {"authorization": f"Bearer {self.world.api_keys[subject]}"}
+        return httpx.AsyncClient(base_url=self.url + "/v1", headers=headers, timeout=30, event_hooks={"response": [as_documented]})
+
+    async def until(self, ask: Callable[[], Any], seconds: float = 40) -> Any:
+        """Asks until the answer is true, and answers it."""
+        async with asyncio.timeout(seconds):
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    if answer := await ask():
+                        return answer
+                assert self.child.poll() is None, self.log.read_text()[-6000:]
+                await asyncio.sleep(0.03)
+
+    async def ready(self) -> None:
+        async with httpx.AsyncClient(base_url=self.url) as client:
+
+            async def asked() -> bool:
+                return (await client.get("/readyz")).status_code == 200
+
+            await self.until(asked)
+
+    async def version(self, reference: str, **wanted: Any) -> dict[str, Any]:
+        """The version `model@number`, once its fields are as wanted."""
+        model, _, number = reference.partition("@")
+        async with self.client("root") as client:
+
+            async def asked() -> Any:
+                answer = await client.get(f"/models/{model}/versions/{number}")
+                found = answer.json()
+                return found if answer.status_code == 200 and all(found[name] == value for name, value in wanted.items()) else None
+
+            return await self.until(asked)
+
+    def end(self) -> int:
+        self.child.terminate()
+        return self.child.wait(15)
+
+
+@pytest.fixture
+def start(database: Any, stack: Any, world: World, tmp_path: Path) -> Iterator[Callable[..., Registry]]:
+    children: list[subprocess.Popen[bytes]] = []
+    world.keys["service:registry"].save(tmp_path / "key.json")
+
+    def started(**settings: str) -> Registry:
+        port = _free_ports({"registry": 0})["registry"]
+        environment = {
+            **os.environ, **stack.service_environment("registry", database.name), "REGISTA_PEPPER": PEPPER,
+            "REGISTA_SIGNING_KEY_FILE": str(tmp_path / "key.json"), "REGISTA_HTTP_PORT": str(port), **settings,
+        }  # fmt: skip
+        log = tmp_path / f"registry-{len(children)}.log"
+        with log.open("wb") as output:
+            children.append(subprocess.Popen([sys.executable, "-m", "services.registry"], env=environment, stderr=output, stdout=output))
+        return Registry(children[-1], f"http://127.0.0.1:{port}", log, world)
+
+    yield started
+    for child in children:
+        if child.poll() is None:
+            child.terminate()
+    for child in children:
+        try:
+            child.wait(15)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+@pytest.fixture
+async def registry(empty_kafka: Any, start: Callable[..., Registry]) -> Registry:
+    registry = start()
+    await registry.ready()
+    return registry
+
+
+@dataclass
+class Voices:
+    """Messages of publishers and services, signed and sent as they would."""
+
+    kafka: Any
+    world: World
+    producers: dict[str, AIOKafkaProducer] = field(default_factory=dict)
+    revisions: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    async def _producer(self, user: str) -> AIOKafkaProducer:
+        if user not in self.producers:
+            self.producers[user] = AIOKafkaProducer(
+                bootstrap_servers=self.kafka.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512", sasl_plain_username=user,
+                sasl_plain_password=self.kafka.password(user), linger_ms=2,
+            )  # fmt: skip
+            await self.producers[user].start()
+        return self.producers[user]
+
+    async def send(self, user: str, topic: str, event: CloudEvent) -> None:
+        key, value, headers = to_kafka(event)
+        await (await self._producer(user)).send_and_wait(topic, value=value, key=key, headers=headers)
+
+    async def trained(self, data: dict[str, Any], publisher: str = "ci", message_id: str = "", key: SigningKey | None = None) -> str:
+        """Publishes ModelTrained; answers the message's id."""
+        message_id, model = message_id or str(uuid.uuid4()), data["model"]
+        now = datetime.now(UTC).isoformat()
+        extensions = {"partitionkey": model, "correlationid": message_id}
+        event = CloudEvent(
+            message_id, f"/publishers/{publisher}", "regista.ModelTrained.v1", model, now, msgspec.json.encode(data), extensions=extensions
+        )
+        await self.send("pipeline", "regista.training.v1", sign(event, key or self.world.keys[publisher]))
+        return message_id
+
+    async def says(self, service: str, type_: str, stream: str, **data: Any) -> None:
+        """Publishes an event of another service."""
+        extensions = {"revision": str(next(self.revisions)), "leaf": "00" * 32, "correlationid": "c", "partitionkey": stream}
+        type_, now = f"regista.{service}.{type_}.v1", datetime.now(UTC).isoformat()
+        event = CloudEvent(str(uuid.uuid4()), f"/regista/{service}", type_, stream, now, msgspec.json.encode(data), extensions=extensions)
+        await self.send(service, f"regista.{service}.events.v1", sign(event, self.world.keys[f"service:{service}"]))
+
+    async def passes(self, version: dict[str, Any]) -> None:
+        """artifact releases a version, and its gates pass."""
+        about = {"model_id": version["model_id"], "number": version["number"]}
+        digest = version["artifact"]["digest"]
+        await self.says("artifact", "ArtifactReleased", f"artifact-{digest[7:]}", digest=digest, uri="s3://x", generation=1, size=3, **about)
+        await self.says(
+            "approval", "GatesEvaluated", f"gate-{about['model_id']}@{about['number']}", stage="Validated", passed=True, results=[], **about
+        )
+
+    async def grants(self, promotion: dict[str, Any]) -> None:
+        """approval grants an open promotion."""
+        about = {name: promotion[name] for name in ("promotion_id", "model_id", "number", "environment", "digest")}
+        await self.says("approval", "PromotionGranted", f"review-{about['promotion_id']}", approvers=["ann", "bob"], override=False, **about)
+
+    async def heard(self, number: int, seconds: float = 40) -> list[tuple[str, dict[str, Any]]]:
+        """The first events that the registry published: (type, data), each with a signature that holds."""
+        consumer = AIOKafkaConsumer(
+            "regista.registry.events.v1", bootstrap_servers=self.kafka.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512",
+            sasl_plain_username="approval", sasl_plain_password=self.kafka.password("approval"), auto_offset_reset="earliest",
+        )  # fmt: skip
+        await consumer.start()
+        heard: list[tuple[str, dict[str, Any]]] = []
+        try:
+            async with asyncio.timeout(seconds):
+                while len(heard) < number:
+                    message = await consumer.getone()
+                    event = from_kafka(message.value, message.headers)
+                    verify(event, self.world.keys["service:registry"].public)
+                    heard.append((event.type.removeprefix("regista.registry.").removesuffix(".v1"), msgspec.json.decode(event.data)))
+        finally:
+            await asyncio.wait_for(consumer.stop(), 5)
+        return heard
+
+
+@pytest.fixture
+async def voices(empty_kafka: Any, world: World) -> AsyncIterator[Voices]:
+    voices = Voices(empty_kafka.kafka, world)
+    yield voices
+    for producer in voices.producers.values():
+        await asyncio.wait_for(producer.stop(), 5)
+
+
+def trained(model: str = "team.churn", artifact: int = 1, **training: Any) -> dict[str, Any]:
+    """The data of a complete ModelTrained."""
+    return {
+        "model": model,
+        "artifact": {
+            "digest": f"sha256:{artifact:064x}", "files": [{"path": "model.onnx", "size": 3, "sha256": f"{artifact:064x}"}], "location": f"upload-{artifact}",
+        },
+        "training": {
+            "config": {"depth": 3}, "code": {"revision": "abc"}, "dataset": {"name": "people", "digest": "sha256:d1"}, "features": ["age"],
+            "framework": {"name": "scikit-learn", "version": "1.7"}, "trained_at": "2026-03-01T12:00:00Z", "creator": "ci",
+            "metrics": [{"name": "auc", "value": 0.9, "dataset_digest": "sha256:t1", "dataset_name": "test", "primary": True}], **training,
+        },
+        "signature": {"inputs": [{"name": "age", "type": "double"}], "outputs": [{"name": "label", "type": "string", "labels": ["no", "yes"]}]},
+    }  # fmt: skip
+
+
+async def stored(database: Any, stream: str = "") -> list[tuple[str, str, int]]:
+    """(type, stream, revision) of what the registry's log holds, in order."""
+    connection = await asyncpg.connect(database.owner_url)
+    try:
+        rows = await connection.fetch("SELECT type, stream, revision FROM log.events_registry WHERE $1 = '' OR stream = $1 ORDER BY tx, seq", stream)
+    finally:
+        await connection.close()
+    return [tuple(row) for row in rows]

@@ -1,0 +1,201 @@
+"""The registry's HTTP API on real servers."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.registry.bootstrap import write
+from services.registry.service import ACCESS_SERVICE, SERVICE
+from shared import projector
+from shared.postgres import connect_pool
+from tests.integration.registry.conftest import World, stored, trained
+
+pytestmark = pytest.mark.servers
+
+
+async def test_a_version_is_registered_over_http_and_answered_again(registry):
+    async with registry.client("ci") as client:
+        made = await client.post("/models/team.churn/versions", json=trained())
+        assert made.status_code == 201, made.text
+        assert (made.json()["semver"], made.json()["stage"], made.json()["bump"]["rule"]) == ("1.0.0", "Staging", "first")
+        again = await client.post("/models/team.churn/versions", json=trained())
+        assert (again.status_code, again.json()["number"]) == (200, 1)
+        assert {**made.json(), "registered_at": ""} == {**again.json(), "registered_at": ""}
+        refused = await client.post("/models/team.churn/versions", json={"model": "team.churn", "training": {"creator": "ci"}})
+        assert (refused.status_code, refused.json()["code"]) == (422, "registration_refused")
+        assert "signature" in {p["field"] for p in refused.json()["problems"]}
+
+
+async def test_over_http_the_caller_is_the_creator_where_none_is_named(registry):
+    body = trained()
+    del body["training"]["creator"]
+    async with registry.client("ci") as client:
+        assert (await client.post("/models/team.churn/versions", json=body)).json()["creator"] == "ci"
+        assert (await client.post("/models/team.churn/versions", json=body)).status_code == 200
+
+
+async def test_a_repeated_idempotency_key_is_answered_alike_and_never_for_another_body(registry):
+    async with registry.client("ci") as client:
+        key = {"idempotency-key": "k1"}
+        first = await client.post("/models/team.churn/versions", json=trained(), headers=key)
+        second = await client.post("/models/team.churn/versions", json=trained(), headers=key)
+        assert (first.json()["number"], second.json()["number"]) == (1, 1)
+        other = await client.post("/models/team.churn/versions", json=trained(artifact=2), headers=key)
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+
+
+async def test_a_draft_is_completed_by_patch_with_if_match(registry):
+    incomplete = trained() | {"draft": True}
+    dataset = incomplete["training"].pop("dataset")
+    async with registry.client("ci") as client:
+        draft = await client.post("/models/team.churn/versions", json=incomplete)
+        assert (draft.json()["stage"], draft.json()["semver"], draft.json()["missing"]) == ("Draft", "", ["training.dataset.digest"])
+        path, etag = "/models/team.churn/versions/1", draft.headers["etag"]
+        body = {"training": {"dataset": dataset}}
+        assert (await client.patch(path, json=body)).status_code == 428
+        complete = await client.patch(path, json=body, headers={"if-match": etag})
+        assert (complete.status_code, complete.json()["semver"], complete.json()["missing"]) == (200, "1.0.0", None)
+        assert (await client.patch(path, json=body, headers={"if-match": complete.headers["etag"]})).json()["code"] == "version_immutable"
+
+
+async def test_versions_are_compared_listed_and_found_by_every_reference(registry):
+    async with registry.client("ci") as client:
+        await client.post("/models/team.churn/versions", json=trained())
+        await client.post("/models/team.churn/versions", json=trained(artifact=2, features=["age", "income"]))
+        diff = (await client.get("/models/team.churn/diff", params={"from": "1", "to": "1.1.0"})).json()
+        assert (diff["old"]["semver"], diff["new"]["number"]) == ("1.0.0", 2)
+        assert ("features", "added") in {(c["part"], c["what"]) for c in diff["changes"]}
+        first = (await client.get("/models/team.churn/versions", params={"page_size": 1})).json()
+        second = (await client.get("/models/team.churn/versions", params={"page_size": 1, "page_token": first["next_page_token"]})).json()
+        assert [first["items"][0]["semver"], second["items"][0]["semver"]] == ["1.1.0", "1.0.0"]
+        one = await client.get("/models/team.churn/versions/1.1.0")
+        assert (await client.get("/models/team.churn/versions/2", headers={"if-none-match": one.headers["etag"]})).status_code == 304
+        for wrong in ("9", "9.9.9", "@nothing", "what", "99999999999999999999"):
+            assert (await client.get(f"/models/team.churn/versions/{wrong}")).status_code == 404, wrong
+
+
+async def test_models_are_described_renamed_and_found_by_their_old_name(registry):
+    async with registry.client("ci") as client:
+        made = await client.post("/models", json={"name": "team.churn", "kind": "embedding"})
+        assert made.status_code == 201, made.text
+        assert (await client.post("/models", json={"name": "team.churn"})).json()["code"] == "name_taken"
+    async with registry.client() as client:
+        changed = await client.patch(
+            "/models/team.churn", json={"name": "team.leave", "tags": {"pii": "yes"}}, headers={"if-match": made.headers["etag"]}
+        )
+        assert (changed.status_code, changed.json()["model"], changed.json()["tags"]) == (200, "team.leave", {"pii": "yes"})
+        assert (await client.get("/models/team.churn")).json()["model_id"] == made.json()["model_id"]
+        assert (await client.get(f"/models/{made.json()['model_id']}")).json()["model"] == "team.leave"
+        listed = (await client.get("/models", params={"search": "LEA"})).json()["items"]
+        assert [m["model"] for m in listed] == ["team.leave"]
+        assert (await client.get("/models", params={"page_size": 1})).json()["next_page_token"]
+
+
+async def test_roles_hold_in_their_namespace_only(registry):
+    async with registry.client("ci") as client:
+        await client.post("/models/team.churn/versions", json=trained())
+        assert (await client.post("/models/elsewhere.m/versions", json=trained("elsewhere.m"))).status_code == 403
+        assert (await client.post("/models/team.churn/versions/1:hold", json={})).status_code == 403
+    async with registry.client("eve") as client:
+        assert (await client.get("/models/team.churn")).status_code == 403
+        assert (await client.get("/models")).json()["items"] == []
+        assert (await client.get("/resolve/team.churn@production")).status_code == 404
+    async with registry.client("ann") as client:
+        assert (await client.get("/models/team.churn")).status_code == 200
+        assert (await client.post("/models/team.churn/versions/1:reject", json={"reason": "no"})).status_code == 403
+
+
+async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
+    async with registry.client("root") as client:
+        await client.post("/models/team.churn/versions", json=trained())
+        path = "/models/team.churn/versions/1"
+        assert (await client.post(path + ":hold", json={"reason": "case 7"})).json()["held"] == "case 7"
+        assert (await client.post(path + ":release-hold", json={"reason": "closed"})).json()["held"] is None
+        evaluated = await client.post(path + "/evaluations", json={"name": "f1", "value": 0.5, "dataset_digest": "sha256:x", "independent": True})
+        assert [(e["name"], e["by"]) for e in evaluated.json()["evaluations"]] == [("f1", "root")]
+        assert (await client.put("/models/team.churn/aliases/candidate", json={"number": 1})).json()["number"] == 1
+        assert (await client.get("/resolve/team.churn@candidate")).json()["semver"] == "1.0.0"
+        assert (await client.get(path)).json()["aliases"] == ["candidate"]
+        assert (await client.delete("/models/team.churn/aliases/candidate")).status_code == 204
+        assert (await client.post(path + ":recall", json={"reason": "poisoned"})).json()["recalled"] == "poisoned"
+        assert (await client.post(path + ":promote", json={})).json()["code"] == "version_recalled"
+        assert (await client.post(path + ":reject", json={"reason": "bad"})).json()["stage"] == "Rejected"
+
+
+async def test_a_promotion_over_new_evidence_supersedes_the_open_one_and_is_answered_alike_when_repeated(registry, voices):
+    path = "/models/team.churn/versions/1"
+    async with registry.client("root") as client:
+        await client.post("/models/team.churn/versions", json=trained())
+        await voices.passes(await registry.version("team.churn@1"))
+        await registry.version("team.churn@1", stage="Validated", artifact_state="released")
+        first = await client.post(path + ":promote", json={})
+        assert first.status_code == 202, first.text
+        await client.post(path + "/evaluations", json={"name": "f1", "value": 0.5, "dataset_digest": "sha256:x", "independent": True})
+        second = await client.post(path + ":promote", json={}, headers={"idempotency-key": "p2"})
+        assert second.status_code == 202, second.text
+        assert all(second.json()[name] != first.json()[name] for name in ("promotion_id", "digest"))
+        again = await client.post(path + ":promote", json={}, headers={"idempotency-key": "p2"})
+        assert (again.status_code, again.json()) == (202, second.json())
+        assert (await client.post(path + ":promote", json={})).json() == second.json()
+
+
+async def test_identities_get_keys_and_roles_and_lose_them(registry):
+    async with registry.client("root") as client, registry.client("eva") as engineer:
+        assert (await engineer.get("/access/identities")).status_code == 403
+        assert (await client.post("/access/identities", json={"subject": "max", "kind": "person", "name": "Max"})).status_code == 201
+        key = (await client.post("/access/identities/max/keys", json={})).json()
+        assert (await client.put("/access/identities/max/roles", json={"role": "engineer", "namespace": "team"})).json()["roles"]
+        registry.world.api_keys["max"] = key["api_key"]
+        async with registry.client("max") as max_:
+            assert (await max_.get("/models")).status_code == 200
+            assert (await max_.get("/access/identities/max")).json()["name"] == "Max"
+            rotated = (await client.post(f"/access/identities/max/keys/{key['key_id']}:rotate", json={})).json()
+
+            async def refused() -> bool:
+                return (await max_.get("/models")).status_code == 401
+
+            await registry.until(refused)
+        registry.world.api_keys["max"] = rotated["api_key"]
+        async with registry.client("max") as max_:
+            assert (await max_.get("/models")).status_code == 200
+        await client.delete("/access/identities/max/roles", params={"role": "engineer", "namespace": "team"})
+        shown = (await client.get("/access/identities/max")).json()
+        assert (shown["roles"], [k["revoked_at"] is None for k in shown["keys"]]) == ([], [False, True])
+        listed = (await client.get("/access/identities")).json()["items"]
+        assert {"root", "max", "service:approval"} <= {i["subject"] for i in listed}
+
+
+async def test_bootstrap_repeats_without_a_change(database):
+    spec, url = World().spec(), database.url("registry")
+    assert await write(url, spec) > 0
+    assert await write(url, spec) == 0
+
+
+async def test_live_read_models_equal_a_rebuild(registry, database):
+    async with registry.client("root") as client:
+        for n in range(1, 6):
+            await client.post("/models/team.churn/versions", json=trained(artifact=n))
+        await client.put("/models/team.churn/aliases/candidate", json={"number": 3})
+        await client.post("/models/team.churn/versions/2:reject", json={"reason": "no"})
+    assert len(await stored(database)) == 9
+    pool = await connect_pool(database.url("registry"), schemas=("registry", "access"))
+    try:
+        for service in (SERVICE, ACCESS_SERVICE):
+            before = [await _rows(pool, table.name) for table in service.tables]
+            await projector.rebuild(service, pool)
+            assert [await _rows(pool, table.name) for table in service.tables] == before
+    finally:
+        await pool.close()
+
+
+async def _rows(pool, table: str) -> list[str]:
+    return sorted(row[0] for row in await pool.fetch(f"SELECT to_jsonb(t)::text FROM {table} t"))
+
+
+async def test_openapi_names_every_route(registry):
+    async with registry.client() as client:
+        answer = await client.get(registry.url + "/openapi.json")
+    document = answer.json()
+    assert answer.status_code == 200, answer.text
+    assert "/v1/resolve/{model}@{alias}" in document["paths"]
+    assert document["paths"]["/v1/models/{model}"]["patch"]

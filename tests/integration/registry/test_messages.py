@@ -1,0 +1,170 @@
+"""From Kafka to the log and back to Kafka: the registry as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+
+from regista.wire.keys import generate_signing_key
+from tests.integration.registry.conftest import stored, trained
+
+pytestmark = pytest.mark.servers
+
+
+async def letters(registry: Any, count: int) -> list[dict[str, Any]]:
+    """The dead letters of the training topic, once there are so many."""
+    async with registry.client("root") as client:
+
+        async def asked() -> Any:
+            answer = await client.get("/dlq")
+            items = answer.json().get("items", [])
+            return items if answer.status_code == 200 and len(items) >= count else None
+
+        return await registry.until(asked)
+
+
+async def publication(registry: Any, message_id: str, **query: Any) -> dict[str, Any]:
+    async with registry.client("ci") as client:
+
+        async def asked() -> Any:
+            answer = await client.get(f"/publications/{message_id}", params=query)
+            return answer.json() if answer.status_code == 200 else None
+
+        return await registry.until(asked)
+
+
+async def test_a_model_goes_from_kafka_to_production_and_back(registry, voices):
+    first = await voices.trained(trained())
+    told = await publication(registry, first)
+    assert (told["state"], told["semver"], told["number"]) == ("registered", "1.0.0", 1)
+    version = await registry.version("team.churn@1")
+    await voices.passes(version)
+    await registry.version("team.churn@1", stage="Validated", artifact_state="released")
+    async with registry.client() as client:
+        promotion = (await client.post("/models/team.churn/versions/1.0.0:promote", json={"reason": "first"})).json()
+        assert (await client.post("/models/team.churn/versions/1:promote", json={})).json() == promotion
+        await voices.grants(promotion)
+        await registry.version("team.churn@@production", number=1, stage="Production")
+        await voices.trained(trained(artifact=2, dataset={"name": "more", "digest": "sha256:d2"}))
+        second = await registry.version("team.churn@2", semver="1.0.1")
+        assert second["bump"]["rule"] == "data.changed"
+        await voices.passes(second)
+        await registry.version("team.churn@2", stage="Validated")
+        await voices.grants((await client.post("/models/team.churn/versions/2:promote", json={})).json())
+        await registry.version("team.churn@2", stage="Production")
+        rollout = await client.get("/models/team.churn/rollouts/production")
+        split = {"entries": [{"number": 1, "percent": 90, "role": "champion"}, {"number": 2, "percent": 10, "role": "challenger"}], "reason": "try"}
+        answer = await client.post("/models/team.churn/rollouts/production", json=split, headers={"if-match": rollout.headers["etag"]})
+        assert answer.status_code == 200, answer.text
+        stale = await client.post("/models/team.churn/rollouts/production", json=split, headers={"if-match": rollout.headers["etag"]})
+        assert stale.status_code == 412
+        switch = {"entries": [{"number": 2, "percent": 100, "role": "champion"}]}
+        assert (await client.post("/models/team.churn/rollouts/production", json=switch, headers={"if-match": "*"})).status_code == 200
+        assert (await client.get("/models/team.churn/versions/1")).json()["stage"] == "Archived"
+        back = await client.post("/models/team.churn/rollouts/production:rollback", json={"reason": "worse"})
+        assert (back.json()["champion"], back.json()["rolled_back_from"]) == (1, 2)
+        resolved = (await client.get("/resolve/team.churn@production")).json()
+        assert (resolved["number"], resolved["semver"], resolved["artifact_state"]) == (1, "1.0.0", "released")
+    types = [type_ for type_, _ in await voices.heard(13)]
+    assert types == [
+        "ModelRegistered", "VersionRegistered", "VersionValidated", "PromotionRequested", "VersionPromoted", "RolloutChanged", "VersionRegistered",
+        "VersionValidated", "PromotionRequested", "VersionPromoted", "RolloutChanged", "RolloutChanged", "VersionArchived",
+    ]  # fmt: skip
+
+
+async def test_a_refusal_is_in_the_log_with_every_reason_and_a_correction_registers(registry, voices):
+    broken = trained()
+    del broken["training"]["dataset"], broken["signature"]
+    told = await publication(registry, await voices.trained(broken))
+    assert told["state"] == "refused"
+    assert [p["field"] for p in told["problems"]] == ["training.dataset.digest", "signature"]
+    async with registry.client("ann") as client:
+        (refusal,) = (await client.get("/refusals")).json()["items"]
+        assert refusal["model"] == "team.churn"
+        assert (await client.get("/models/team.churn")).status_code == 404
+    async with registry.client("eve") as client:
+        assert (await client.get("/refusals")).json()["items"] == []
+    assert (await publication(registry, await voices.trained(trained())))["state"] == "registered"
+
+
+async def test_the_same_message_twice_and_the_same_version_again_make_one(registry, voices, database):
+    message = await voices.trained(trained())
+    await publication(registry, message)
+    await voices.trained(trained(), message_id=message)
+    again = await voices.trained(trained())
+    told = await publication(registry, again, model="team.churn", artifact_digest=trained()["artifact"]["digest"])
+    assert (told["state"], told["number"], told["semver"]) == ("existing", 1, "1.0.0")
+    assert [type_ for type_, _, _ in await stored(database)] == ["NameClaimed", "ModelRegistered", "VersionRegistered"]
+
+
+async def test_pipelines_that_race_on_a_new_model_make_one_model_and_no_number_twice(registry, voices):
+    await asyncio.gather(*[voices.trained(trained(artifact=n)) for n in range(1, 31)])
+    version = await registry.version("team.churn@30")
+    assert version["model"] == "team.churn"
+    async with registry.client() as client:
+        versions = (await client.get("/models/team.churn/versions", params={"page_size": 100})).json()["items"]
+        assert [v["number"] for v in versions] == list(range(30, 0, -1))
+        assert len({v["semver"] for v in versions}) == 30
+        assert len((await client.get("/models")).json()["items"]) == 1
+
+
+async def test_what_nobody_may_say_goes_to_the_dead_letters_and_the_rest_goes_on(registry, voices):
+    await voices.trained(trained(), key=generate_signing_key("ci"))
+    await voices.trained(trained(), publisher="stranger")
+    await voices.trained(trained() | {"surprise": 1})
+    await voices.trained(trained("a..b"))
+    good = await voices.trained(trained())
+    assert (await publication(registry, good))["number"] == 1
+    assert len(await letters(registry, 4)) == 4
+
+
+async def test_wrong_bytes_reject_and_a_parent_of_a_live_version_is_not_retired(registry, voices):
+    await publication(registry, await voices.trained(trained("team.base")))
+    child = trained("team.tuned") | {"parents": [{"model": "team.base", "number": 1, "relation": "base_model"}]}
+    await publication(registry, await voices.trained(child))
+    base, tuned = await registry.version("team.base@1"), await registry.version("team.tuned@1")
+
+    async def propose(version: dict[str, Any]) -> None:
+        stream = f"retention-{version['model_id']}"
+        await voices.says(
+            "cleanup", "RetirementProposed", stream, model_id=version["model_id"], number=1, rule="unused", sweep_id="s", reason="unused"
+        )
+
+    await propose(base)
+    digest = tuned["artifact"]["digest"]
+    about = {"model_id": tuned["model_id"], "number": 1, "digest": digest}
+    await voices.says("artifact", "ArtifactMismatched", f"artifact-{digest[7:]}", found="sha256:0", detail="other bytes", **about)
+    rejected = await registry.version("team.tuned@1", stage="Rejected")
+    assert "other bytes" in rejected["reasons"][0]
+    await propose(tuned)
+    assert (await registry.version("team.tuned@1", stage="Archived"))["retired"]["rule"] == "unused"
+    assert (await registry.version("team.base@1"))["retired"] is None
+    await propose(base)
+    await registry.version("team.base@1", stage="Archived")
+
+
+async def test_two_replicas_share_the_work_and_a_killed_one_loses_nothing(empty_kafka, start, voices):
+    one, two = start(), start()
+    await one.ready()
+    await two.ready()
+    models = [f"team.m{n}" for n in range(6)]
+
+    async def publish() -> None:
+        for artifact in range(1, 21):
+            await asyncio.gather(*[voices.trained(trained(model, artifact)) for model in models])
+
+    publishing = asyncio.create_task(publish())
+    await two.version("team.m0@5")
+    one.child.kill()
+    one.child.wait()
+    await publishing
+    for model in models:
+        await two.version(f"{model}@20")
+        async with two.client() as client:
+            versions = (await client.get(f"/models/{model}/versions", params={"page_size": 100})).json()["items"]
+        assert len({v["semver"] for v in versions}) == len(versions) == 20
+    with contextlib.suppress(ProcessLookupError):
+        assert two.end() == 0

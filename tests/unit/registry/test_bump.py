@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from semver import Version
+
+from services.registry.domain.bump import LEVELS, Base, BumpPolicy, Claim, ClaimRefused, Taken, numbered, proven
+from services.registry.domain.metadata import Artifact, Code, Dataset, Framework, Input, Metadata, Metric, Output, Parent
+from tests.unit.registry.given import SIGNATURE, a_digest, metadata
+
+OLD = metadata(1)
+
+
+def retrained(**training) -> Metadata:
+    return metadata(2, **training)
+
+
+def a_metric(value: float, *, data: object = "test", definition: str | None = None, primary: bool = True) -> tuple[Metric, ...]:
+    return (Metric("auc", value, a_digest(data), "test", definition, primary=primary),)
+
+
+@pytest.mark.parametrize(
+    ("new", "level", "rule"),
+    [
+        (retrained(), "patch", "model.retrained"),
+        (retrained(dataset=Dataset("more", a_digest("more"))), "patch", "data.changed"),
+        (retrained(seed=7), "patch", "seed.changed"),
+        (retrained(environment={"python": "3.12"}), "patch", "environment.changed"),
+        (retrained(config={"depth": 3, "out_dir": "/elsewhere", "random_seed": 5}), "patch", "model.retrained"),
+        (retrained(config={"depth": 4, "out_dir": "/runs/1"}), "minor", "config.changed"),
+        (retrained(config={"depth": 3, "out_dir": "/runs/1", "nested": {"rate": 0.1}}), "minor", "config.added"),
+        (retrained(code=Code(a_digest("other"), "abc")), "minor", "code.changed"),
+        (retrained(code=Code(a_digest("code"), "another night")), "patch", "model.retrained"),
+        (retrained(features=("age", "x")), "minor", "features.added"),
+        (retrained(framework=Framework("scikit-learn", "1.8")), "minor", "framework.changed"),
+        (retrained(metrics=a_metric(0.93)), "minor", "metrics.better"),
+        (retrained(metrics=a_metric(0.85)), "minor", "metrics.worse"),
+        (retrained(metrics=a_metric(0.901)), "patch", "model.retrained"),
+        (retrained(metrics=a_metric(0.5, data="other")), "patch", "model.retrained"),
+        (retrained(metrics=a_metric(0.5, definition="weighted")), "patch", "model.retrained"),
+        (retrained(metrics=a_metric(0.5, primary=False)), "patch", "model.retrained"),
+    ],
+)
+def test_what_changed_in_training_proves_a_level(new, level, rule):
+    proof = proven("model", OLD, new)
+    assert (proof.level, proof.rule) == (level, rule)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "level"),
+    [
+        ((Input("age", "double"), Input("x", "double")), SIGNATURE.outputs, "major"),
+        ((Input("age", "double"), Input("x", "double", required=False)), SIGNATURE.outputs, "minor"),
+        ((), SIGNATURE.outputs, "major"),
+        ((Input("age", "float"),), SIGNATURE.outputs, "major"),
+        ((Input("age", "any"),), SIGNATURE.outputs, "minor"),
+        ((Input("age", "float64"),), SIGNATURE.outputs, "patch"),
+        ((Input("age", "double", required=False),), SIGNATURE.outputs, "minor"),
+        ((Input("age", "double", unit="years"),), SIGNATURE.outputs, "major"),
+        (SIGNATURE.inputs, (Output("label", "string", labels=("no", "yes", "maybe")),), "major"),
+        (SIGNATURE.inputs, (Output("label", "string", labels=("yes", "no")),), "major"),
+        (SIGNATURE.inputs, (*SIGNATURE.outputs, Output("score", "double")), "major"),
+        (SIGNATURE.inputs, (), "major"),
+        (SIGNATURE.inputs, (Output("label", "long", labels=("no", "yes")),), "major"),
+    ],
+)
+def test_what_callers_notice_is_major_and_what_they_may_use_is_minor(inputs, outputs, level):
+    new = replace(retrained(), signature=replace(SIGNATURE, inputs=inputs, outputs=outputs))
+    assert proven("model", OLD, new).level == level
+
+
+@pytest.mark.parametrize("kind", ["embedding", "preprocessing"])
+def test_a_retrained_embedding_or_tokenizer_is_major(kind):
+    proof = proven(kind, OLD, retrained())
+    assert (proof.level, proof.rule) == ("major", f"{kind}.retrained")
+
+
+def test_an_adapter_of_another_base_model_is_major():
+    one, two = (replace(OLD, parents=(Parent("m", n, "base_model", "id"),)) for n in (1, 2))
+    assert proven("adapter", one, two).level == "major"
+    assert proven("model", one, two).level == "minor"
+
+
+def test_metrics_on_other_data_are_not_comparable():
+    (change,) = [c for c in proven("model", OLD, retrained(metrics=a_metric(0.99, data="other"))).changes if c.part == "metrics"]
+    assert (change.what, change.level) == ("not comparable", None)
+
+
+def test_the_threshold_is_the_policys():
+    new = retrained(metrics=a_metric(0.901))
+    assert proven("model", OLD, new, BumpPolicy(metric_threshold=0.001)).level == "minor"
+
+
+def test_code_named_by_digest_here_and_by_revision_there_counts_as_changed():
+    assert proven("model", metadata(1, code=Code(revision="abc")), retrained(code=Code(digest="abc"))).level == "minor"
+
+
+NONE_TAKEN = Taken(-1, {}, {})
+BASE = Base(3, Version(1, 1, 3), OLD)
+SO_FAR = Taken(1, {1: 1}, {"1.1": 3})
+MINOR_CHANGE = retrained(features=("age", "x"))
+
+
+@pytest.mark.parametrize(
+    ("claim", "number", "noted"),
+    [
+        (Claim(), "1.2.0", ""),
+        (Claim(level="minor"), "1.2.0", ""),
+        (Claim(level="patch"), "1.2.0", "raised"),
+        (Claim(level="major"), "2.0.0", "kept as claimed"),
+        (Claim(version="1.1.9"), "1.2.0", "raised"),
+        (Claim(version="0.1.0"), "1.2.0", "raised"),
+        (Claim(version="1.2.5"), "1.2.5", ""),
+        (Claim(version="7.0.0"), "7.0.0", "kept as claimed"),
+        (Claim(version="1.2.0", exact=True), "1.2.0", ""),
+    ],
+)
+def test_a_smaller_claim_is_raised_and_a_larger_one_kept(claim, number, noted):
+    version, bump = numbered("model", BASE, MINOR_CHANGE, claim, SO_FAR)
+    assert str(version) == number
+    assert noted in bump.note
+    assert bool(bump.note) == bool(noted)
+    assert bump.proven == "minor"
+
+
+@pytest.mark.parametrize("claim", [Claim(level="patch", exact=True), Claim(version="1.1.9", exact=True)])
+def test_an_exact_claim_that_is_too_small_is_refused(claim):
+    assert isinstance(numbered("model", BASE, MINOR_CHANGE, claim, SO_FAR), ClaimRefused)
+
+
+def test_a_taken_number_gives_way_to_the_next_free_one_of_its_level():
+    taken = Taken(2, {1: 4, 2: 0}, {"1.1": 8, "1.4": 0, "2.0": 0})
+    assert str(numbered("model", BASE, retrained(), Claim(), taken)[0]) == "1.1.9"
+    assert str(numbered("model", BASE, MINOR_CHANGE, Claim(), Taken(2, {1: 2}, {"1.1": 8, "1.2": 0}))[0]) == "1.3.0"
+    assert str(numbered("model", BASE, retrained(), Claim(level="major"), taken)[0]) == "3.0.0"
+
+
+def test_a_claimed_number_that_is_taken_is_noted_or_refused_when_exact():
+    taken = Taken(1, {1: 2}, {"1.1": 3, "1.2": 0})
+    version, bump = numbered("model", BASE, MINOR_CHANGE, Claim(version="1.2.0"), taken)
+    assert (str(version), "taken" in bump.note) == ("1.3.0", True)
+    assert isinstance(numbered("model", BASE, MINOR_CHANGE, Claim(version="1.2.0", exact=True), taken), ClaimRefused)
+
+
+def test_the_first_version_may_be_claimed():
+    assert str(numbered("model", None, OLD, Claim(version="0.3.0"), NONE_TAKEN)[0]) == "0.3.0"
+    assert str(numbered("model", None, OLD, Claim(level="minor"), NONE_TAKEN)[0]) == "1.0.0"
+
+
+EDITS = {
+    "data": lambda m: replace(m, training=replace(m.training, dataset=Dataset("x", a_digest("x")))),
+    "seed": lambda m: replace(m, training=replace(m.training, seed=99)),
+    "environment": lambda m: replace(m, training=replace(m.training, environment={"python": "4"})),
+    "artifact": lambda m: replace(m, artifact=Artifact(a_digest("bytes"))),
+    "config": lambda m: replace(m, training=replace(m.training, config={"depth": 9})),
+    "code": lambda m: replace(m, training=replace(m.training, code=Code(a_digest("y")))),
+    "features": lambda m: replace(m, training=replace(m.training, features=("a", "b"))),
+    "framework": lambda m: replace(m, training=replace(m.training, framework=Framework("torch"))),
+    "metric": lambda m: replace(m, training=replace(m.training, metrics=a_metric(0.1))),
+    "other metric": lambda m: replace(m, training=replace(m.training, metrics=(*m.training.metrics, Metric("f1", 0.5, "d")))),
+    "optional input": lambda m: replace(m, signature=replace(m.signature, inputs=(*m.signature.inputs, Input("o", "int", required=False)))),
+    "required input": lambda m: replace(m, signature=replace(m.signature, inputs=(*m.signature.inputs, Input("r", "int")))),
+    "output": lambda m: replace(m, signature=replace(m.signature, outputs=())),
+    "parents": lambda m: replace(m, parents=(Parent("p", 1, "base_model", "id"),)),
+}
+edits = st.lists(st.sampled_from(sorted(EDITS)), unique=True)
+kinds = st.sampled_from(["model", "adapter", "embedding", "preprocessing", "prompt"])
+
+
+def edited(names: list[str]) -> Metadata:
+    document = OLD
+    for name in names:
+        document = EDITS[name](document)
+    return document
+
+
+@given(kinds, edits, st.sampled_from(sorted(EDITS)))
+def test_one_more_change_never_lowers_the_bump(kind, some, one_more):
+    if {some_ for some_ in some if some_ in {"metric", "other metric"}} and one_more in {"metric", "other metric"}:
+        return  # the second edit would take the first back, not add to it
+    fewer, more = (proven(kind, OLD, edited(names)).level for names in (some, [*some, one_more]))
+    assert LEVELS.index(more) >= LEVELS.index(fewer)
+
+
+versions = st.builds(Version, st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
+claims = st.one_of(
+    st.just(Claim()), st.builds(Claim, level=st.sampled_from(LEVELS)), st.builds(Claim, version=versions.map(str), exact=st.booleans())
+)
+
+
+@given(st.lists(st.tuples(kinds, edits, claims, st.integers(0, 30)), max_size=12))
+@settings(max_examples=200)
+def test_numbers_are_never_given_twice_and_never_below_the_proof(steps):
+    taken, given_ = NONE_TAKEN, []
+    for kind, names, claim, pick in steps:
+        base = Base(1, given_[pick % len(given_)], OLD) if given_ else None
+        answer = numbered(kind, base, edited(names), claim, taken)
+        if isinstance(answer, ClaimRefused):
+            assert claim.exact
+            continue
+        version, bump = answer
+        assert version not in given_
+        if base is not None:
+            assert LEVELS.index(bump.level) >= LEVELS.index(bump.proven)
+            assert version > base.semver
+        given_.append(version)
+        line = f"{version.major}.{version.minor}"
+        taken = Taken(
+            max(taken.major, version.major),
+            {**taken.minors, version.major: max(taken.minors.get(version.major, -1), version.minor)},
+            {**taken.patches, line: max(taken.patches.get(line, -1), version.patch)},
+        )

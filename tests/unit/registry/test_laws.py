@@ -1,0 +1,199 @@
+"""Laws of the model's stream, held against arbitrary histories."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from services.registry.domain import model_events as e
+from services.registry.domain import noted
+from services.registry.domain.alias import RemoveAlias, SetAlias
+from services.registry.domain.bump import Bump
+from services.registry.domain.description import DescribeModel
+from services.registry.domain.metadata import Metadata, Parent, Training
+from services.registry.domain.model import MODEL
+from services.registry.domain.model_events import Evaluation
+from services.registry.domain.registration import AddMetadata, RegisterVersion
+from services.registry.domain.retirement import RetireVersion
+from services.registry.domain.rollout import ChangeRollout, RollBack, Share
+from services.registry.domain.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
+from shared.decider import RuleBroken
+from shared.states import SnapshotCodec
+from tests.unit.registry.given import MODEL_ID, STREAM, Story, a_note, metadata
+
+numbers = st.integers(1, 6)
+CODEC = SnapshotCodec(MODEL)
+environments = st.sampled_from(["production", "lab"])
+
+
+class Histories(RuleBasedStateMachine):
+    """Everybody does anything in any order; broken rules fail their own command only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.story = Story()
+        self.promotion = 0
+        self.ever_validated: set[int] = set()
+        self.story.registers()
+
+    def when(self, act, *args, **kwargs) -> None:
+        story = self.story
+        before, seen, targets = story.model, len(story.log[STREAM]), self.rollback_targets()
+        try:
+            act(*args, **kwargs)
+        except RuleBroken:
+            assert story.model == before
+        for event in story.log[STREAM][seen:]:
+            if isinstance(event, e.VersionValidated):
+                self.ever_validated.add(event.number)
+            if isinstance(event, e.VersionRetired):
+                protected = {entry.number for rollout in before.rollouts.values() for entry in rollout.entries}
+                protected |= {alias.number for alias in before.aliases.values()} | {p.number for p in before.promotions.values()}
+                protected |= {n for n, v in before.versions.items() if v.held or v.stage == "Production"}
+                protected |= {n for n, children in before.children.items() if children}
+                assert event.number not in protected | targets
+
+    def rollback_targets(self) -> set[int]:
+        """Where a rollback would go now, wherever one is possible."""
+        targets = set()
+        for environment in self.story.model.rollouts:
+            with contextlib.suppress(RuleBroken):
+                (events,) = self.story.decides(RollBack(MODEL_ID, environment)).values()
+                targets.add(events[0].to_number)
+        return targets
+
+    @rule(artifact=st.integers(1, 9), draft=st.booleans(), parent=st.integers(0, 6))
+    def register(self, artifact, draft, parent):
+        document = metadata(artifact, metrics=() if draft else metadata().training.metrics)
+        if parent:
+            document = replace(document, parents=(Parent("team.churn", parent, "base_model", MODEL_ID),))
+        self.when(self.story.when, RegisterVersion(MODEL_ID, "team.churn", document, draft=draft))
+
+    @rule(number=numbers)
+    def complete(self, number):
+        self.when(self.story.when, AddMetadata(MODEL_ID, number, Metadata(training=Training(metrics=metadata().training.metrics))))
+
+    @rule(number=numbers, revision=st.integers(1, 9), good=st.booleans())
+    def hear_of_bytes(self, number, revision, good):
+        if number in self.story.model.versions:
+            type_ = noted.ARTIFACT_RELEASED if good else noted.ARTIFACT_MISMATCHED
+            self.when(self.story.artifact, number, type_, revision)
+
+    @rule(number=numbers, revision=st.integers(1, 9))
+    def hear_of_quarantine(self, number, revision):
+        if number in self.story.model.versions:
+            self.when(self.story.quarantines, number, revision)
+
+    @rule(number=numbers, passed=st.booleans(), stage=st.sampled_from(["Validated", "Production"]))
+    def hear_of_gates(self, number, passed, stage):
+        self.when(self.story.gates, number, passed=passed, stage=stage)
+
+    @rule(number=numbers)
+    def validate(self, number):
+        self.hear_of_bytes(number, 20, good=True)
+        self.hear_of_gates(number, passed=True, stage="Validated")
+
+    @rule(number=numbers, environment=environments)
+    def promote(self, number, environment):
+        self.promotion += 1
+        self.when(self.story.requests, number, f"p{self.promotion}", environment)
+
+    @rule(number=numbers, environment=environments, back=st.integers(0, 3))
+    def grant(self, number, environment, back):
+        self.when(self.story.grants, f"p{self.promotion - back}", number, environment)
+
+    @rule(environment=environments, champion=numbers, challenger=numbers, percent=st.sampled_from([0, 10, 60]))
+    def roll_out(self, environment, champion, challenger, percent):
+        shares = [Share(champion, 100 - percent, "champion")]
+        if percent:
+            shares.append(Share(challenger, percent, "challenger"))
+        self.when(self.story.when, ChangeRollout(MODEL_ID, environment, tuple(shares)))
+
+    @rule(environment=environments, to=st.integers(0, 6), force=st.booleans())
+    def roll_back(self, environment, to, force):
+        self.when(self.story.when, RollBack(MODEL_ID, environment, to or None, force))
+
+    @rule(number=numbers, value=st.integers(0, 3))
+    def evaluate(self, number, value):
+        self.when(self.story.when, RecordEvaluation(MODEL_ID, number, Evaluation("f1", float(value), "d")))
+
+    @rule(number=numbers, command=st.sampled_from([RecallVersion, PlaceLegalHold, ReleaseLegalHold]))
+    def decide_about(self, number, command):
+        self.when(self.story.when, command(MODEL_ID, number))
+
+    @rule(number=numbers)
+    def reject(self, number):
+        self.when(self.story.when, RejectVersion(MODEL_ID, number, "no"))
+
+    @rule(number=numbers, name=st.sampled_from(["a", "lab"]), remove=st.booleans())
+    def alias(self, number, name, remove):
+        self.when(self.story.when, RemoveAlias(MODEL_ID, name) if remove else SetAlias(MODEL_ID, name, number))
+
+    @rule(tags=st.dictionaries(st.just("k"), st.sampled_from("ab")))
+    def describe(self, tags):
+        self.when(self.story.when, DescribeModel(MODEL_ID, tags=tags))
+
+    @rule(number=numbers)
+    def retire(self, number):
+        data = {"model_id": MODEL_ID, "number": number, "rule": "unused", "sweep_id": "s"}
+        self.when(self.story.when, RetireVersion(MODEL_ID, a_note("cleanup", "retention-x", 1, noted.RETIREMENT_PROPOSED, data)))
+
+    @invariant()
+    def production_was_validated_and_granted(self):
+        model = self.story.model
+        for number, version in model.versions.items():
+            if version.stage == "Production":
+                assert number in self.ever_validated
+                assert any(key.endswith(f"/{number}") for key in model.promoted)
+
+    @invariant()
+    def rollouts_are_whole_and_of_living_versions(self):
+        model = self.story.model
+        for environment, rollout in model.rollouts.items():
+            assert sum(entry.percent for entry in rollout.entries) == 100
+            assert rollout.champion is not None
+            assert f"{environment}/{rollout.champion.number}" in model.promoted
+            assert all(not model.versions[entry.number].retired for entry in rollout.entries)
+
+    @invariant()
+    def numbers_are_unique_and_without_holes(self):
+        versions = self.story.model.versions
+        assert sorted(versions) == list(range(1, self.story.model.newest + 1))
+        semvers = [v.semver for v in versions.values() if v.semver]
+        assert len(set(semvers)) == len(semvers)
+
+    @invariant()
+    def a_snapshot_comes_back_as_it_was(self):
+        assert CODEC.load(CODEC.dump(self.story.model)) == self.story.model
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def a_long_model(length: int):
+    state = MODEL.initial
+    document, when = metadata(), datetime(2026, 1, 1, tzinfo=UTC)
+    document = replace(document, training=replace(document.training, trained_at=when))
+    state = MODEL.evolve(state, e.ModelRegistered("team.churn", "model", "", "low", "", {}))
+    for number in range(1, length + 1):
+        identity = f"sha256:{number * 2654435761 % 2**60:015x}".ljust(71, "0")
+        event = e.VersionRegistered("team.churn", "model", "low", {}, "", number, f"1.0.{number}", identity, document, Bump("patch", "x"), None)
+        state = MODEL.evolve(state, event)
+    return state
+
+
+def test_a_snapshot_costs_at_most_five_microseconds_a_version():
+    """So that a model of 100,000 versions answers its first command within 200 ms (alone on a machine: 0.9 µs a version)."""
+    stored = CODEC.dump(a_long_model(10_000))
+    started = time.process_time()
+    state = CODEC.load(stored)
+    took = time.process_time() - started
+    assert len(state.versions) == 10_000
+    assert took < 0.05, f"{took / 10_000 * 1e6:.1f} µs a version"

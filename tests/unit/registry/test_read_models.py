@@ -1,0 +1,197 @@
+"""What is stored, shown and published of a history: the same facts three times."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.registry.contracts import ModelTrained, read
+from services.registry.domain.alias import RemoveAlias, SetAlias
+from services.registry.domain.description import DescribeModel
+from services.registry.domain.metadata import Dataset, Metadata, Parent, Training
+from services.registry.domain.model_events import Evaluation
+from services.registry.domain.registration import AddMetadata, RegisterVersion
+from services.registry.domain.retirement import RetireVersion
+from services.registry.domain.rollout import ChangeRollout, RollBack, Share
+from services.registry.domain.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
+from services.registry.projections import project
+from services.registry.publish import PUBLIC, publish
+from services.registry.tables import TABLES
+from services.registry.upcasters import EVENTS
+from shared.changes import Drop, Patch, Put
+from shared.events import Actor, Recorded, encode
+from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadata
+
+
+def everything() -> Story:
+    """A history with every kind of event."""
+    story = Story()
+    story.promotes()
+    story.promotes(metadata(2))
+    story.when(ChangeRollout(MODEL_ID, "production", (Share(1, 90, "champion"), Share(2, 10, "challenger"))))
+    story.when(ChangeRollout(MODEL_ID, "production", (Share(2, 100, "champion"),)))
+    story.when(RollBack(MODEL_ID, "production"))
+    story.registers(metadata(3, dataset=None), draft=True)
+    story.when(AddMetadata(MODEL_ID, 3, Metadata(training=Training(seed=1))))
+    story.when(AddMetadata(MODEL_ID, 3, Metadata(training=Training(dataset=Dataset("d", a_digest("d"))))))
+    story.when(RegisterVersion(MODEL_ID, "", Metadata()))
+    story.registers(replace(metadata(4), parents=(Parent("team.churn", 3, "base_model", MODEL_ID),)))
+    story.when(RecordEvaluation(MODEL_ID, 3, Evaluation("f1", 0.5, a_digest("t"), by="lab")))
+    story.when(SetAlias(MODEL_ID, "a", 3))
+    story.when(SetAlias(MODEL_ID, "b", 3))
+    story.when(RemoveAlias(MODEL_ID, "b"))
+    story.when(PlaceLegalHold(MODEL_ID, 1))
+    story.when(PlaceLegalHold(MODEL_ID, 3))
+    story.when(ReleaseLegalHold(MODEL_ID, 3))
+    story.artifact(3)
+    story.gates(3)
+    story.requests(3, "p3")
+    story.when(DescribeModel(MODEL_ID, model="team.leave", owner="o", tags={"a": "b"}, description="d"))
+    story.grants("p3", 3)
+    proposal = {"model_id": MODEL_ID, "rule": "unused", "sweep_id": "s"}
+    for number in (3, 4):
+        story.when(
+            RetireVersion(MODEL_ID, a_note("cleanup", "retention-x", number, "regista.cleanup.RetirementProposed.v1", proposal | {"number": number}))
+        )
+    story.registers(metadata(5))
+    story.when(RejectVersion(MODEL_ID, 5, "no"))
+    story.when(RecallVersion(MODEL_ID, 2))
+    return story
+
+
+def recorded(story: Story) -> list[Recorded]:
+    """Every event as the log gives it back."""
+    out = []
+    for stream, events in story.log.items():
+        for revision, event in enumerate(events, 1):
+            type_ = type(event).__name__
+            decoded = EVENTS.decode(type_, EVENTS.schema_of(event), encode(event))
+            assert decoded == event
+            moment = datetime(2026, 1, 1, 0, 0, revision % 60, tzinfo=UTC)
+            out.append(
+                Recorded("registry", stream, revision, uuid.uuid4(), type_, 1, moment, Actor("ann"), decoded, b"", reason="why", correlation_id="c")
+            )
+    return out
+
+
+def rows(events: list[Recorded]) -> dict[str, dict[tuple[Any, ...], dict[str, Any]]]:
+    tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {t.name: {} for t in TABLES}
+    for change in (c for r in events for c in project(r)):
+        table, names = tables[change.table.name], [c.name for c in change.table.primary_key.columns]
+        columns = {c.name for c in change.table.columns}
+        values = change.row if isinstance(change, Put) else change.key
+        key = tuple(values[name] for name in names)
+        match change:
+            case Put():
+                assert change.row.keys() <= columns
+                assert {c.name for c in change.table.columns if not c.nullable} <= change.row.keys()
+                table[key] = dict(change.row)
+            case Patch():
+                assert change.columns.keys() <= columns
+                assert key in table
+                table[key].update(change.columns)
+            case Drop():
+                table.pop(key, None)
+    return tables
+
+
+STORY = everything()
+RECORDED = recorded(STORY)
+
+
+def test_the_history_has_every_stored_event():
+    assert {c.__name__ for c in EVENTS.classes} | {"Noted"} == {r.type for r in RECORDED}
+
+
+def test_rows_tell_what_the_state_knows():
+    tables = rows(RECORDED)
+    model = STORY.model
+    versions = {number: row for (_, number), row in tables["versions"].items()}
+    assert {n: (r["semver"] or "", r["stage"], r["revision"]) for n, r in versions.items()} == {
+        n: (v.semver, v.stage, v.revision) for n, v in model.versions.items()
+    }
+    assert {n for n, r in versions.items() if r.get("held")} == {n for n, v in model.versions.items() if v.held}
+    assert {n for n, r in versions.items() if r.get("recalled")} == {n for n, v in model.versions.items() if v.recalled}
+    assert {n for n, r in versions.items() if r.get("retired")} == {n for n, v in model.versions.items() if v.retired}
+    assert {a: r["number"] for (_, a), r in tables["aliases"].items()} == {a: x.number for a, x in model.aliases.items()}
+    assert {e: (r["entries"], r["revision"]) for (_, e), r in tables["rollouts"].items()} == {
+        e: (x.entries, x.revision) for e, x in model.rollouts.items()
+    }
+    (row,) = tables["models"].values()
+    assert (row["name"], row["owner"], row["tags"], row["revision"]) == (model.model, model.owner, dict(model.tags), model.described)
+    assert {p for (p,), r in tables["promotions"].items() if r["state"] == "open"} == set(model.promotions)
+    assert {name for (name,) in tables["names"]} == {"team.churn", "team.leave"}
+
+
+def test_a_row_comes_from_one_stream():
+    whole = rows(RECORDED)
+    apart: dict[str, dict[Any, Any]] = {t.name: {} for t in TABLES}
+    for stream in STORY.log:
+        for name, table in rows([r for r in RECORDED if r.stream == stream]).items():
+            assert not table.keys() & apart[name].keys()
+            apart[name] |= table
+    assert apart == whole
+
+
+def test_every_public_type_is_published_as_it_is_described():
+    published = [p for r in RECORDED if (p := publish(r)) is not None]
+    assert {p.type for p in published} == set(PUBLIC)
+    for event in published:
+        assert type(event.data) is PUBLIC[event.type]
+        back = msgspec.json.decode(encode(event.data), type=PUBLIC[event.type])
+        assert back == event.data
+
+
+def test_names_and_notes_are_no_messages():
+    assert {r.type for r in RECORDED if publish(r) is None} == {"NameClaimed", "Noted", "MetadataAdded"}
+
+
+def test_a_completed_draft_is_published_as_a_registered_version():
+    (told,) = [p.data for r in RECORDED if r.type == "MetadataAdded" and (p := publish(r)) is not None]
+    assert (told.number, told.semver, told.requester_subject) == (3, "1.0.2", "ann")
+
+
+# Contracts
+
+
+def test_what_the_contract_accepts_is_read_in_the_registrys_words():
+    data = {
+        "model": "team.churn", "version": {"claim": "minor", "exact": True}, "tags": {"a": "b"},
+        "artifact": {"digest": a_digest(1), "files": [{"path": "m.onnx", "size": 3, "sha256": "ab" * 32}], "location": "upload:1"},
+        "training": {
+            "config": {"a": {"b": [1, 2.5, None]}}, "dataset": {"name": "d", "digest": "x"}, "trained_at": "2026-01-31T12:00:00Z", "seed": 4,
+            "metrics": [{"name": "auc", "value": 1, "dataset_digest": "x", "dataset_name": "t"}],
+        },
+        "signature": {"inputs": [{"name": "x", "type": "double"}], "outputs": []},
+        "parents": [{"model": "team.base", "number": 2, "relation": "base_model"}],
+    }  # fmt: skip
+    raw = msgspec.json.encode(data)
+    ModelTrained.model_validate_json(raw)
+    told = read(raw)
+    assert (told.claim.level, told.claim.exact) == ("minor", True)
+    document = told.metadata({"team.base": "id-of-base"})
+    assert document.parents[0].model_id == "id-of-base"
+    assert document.training.metrics[0].value == 1.0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {}, {"model": 3}, {"model": "m", "unknown": 1}, {"model": "m", "training": {"seed": 2**60}}, {"model": "m", "training": {"config": {"a": 2**60}}},
+        {"model": "m", "training": {"trained_at": "2026-01-31T12:00:00"}}, {"model": "m", "artifact": {"digest": "x", "files": [], "location": ""}},
+        {"model": "m", "kind": "robot"}, {"model": "m", "version": {"claim": "1.2"}}, {"model": "m", "training": {"seed": "7"}},
+    ],
+)  # fmt: skip
+def test_what_the_contract_refuses(wrong):
+    with pytest.raises(ValueError):
+        ModelTrained.model_validate_json(msgspec.json.encode(wrong))
+
+
+def test_the_contract_and_the_reader_name_the_same_fields():
+    assert set(ModelTrained.model_fields) == {f.name for f in dataclasses.fields(type(read(b"{}")))}

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.registry.domain.metadata import Dataset, Metadata, Metric, Parent, Training
+from services.registry.domain.model_state import stream_of
+from services.registry.domain.registration import AddMetadata, RegisterModel, RegisterVersion
+from shared.decider import Misrouted, RuleBroken, Stale, Unprocessable
+from tests.unit.registry.given import MODEL_ID, STREAM, Claim, Story, a_digest, metadata, names
+
+OTHER_ID = "00000000-0000-5000-8000-000000000002"
+
+
+def registering(document: Metadata | None = None, **more) -> RegisterVersion:
+    return RegisterVersion(MODEL_ID, "team.churn", document or metadata(), **more)
+
+
+def test_the_first_message_makes_the_model_its_name_and_version_1_0_0():
+    story = Story()
+    events = story.when(registering(new_model=True, owner="team", tier="high", tags={"a": "b"}))
+    assert names(events) == ["NameClaimed", "ModelRegistered", "VersionRegistered"]
+    assert (events[1].model, events[1].owner, events[1].tier) == ("team.churn", "team", "high")
+    assert (events[2].number, events[2].semver, events[2].bump.rule, events[2].champion) == (1, "1.0.0", "first", None)
+
+
+def test_a_name_that_was_claimed_meanwhile_is_looked_up_again():
+    story = Story()
+    story.registers()
+    with pytest.raises(Misrouted):
+        story.when(RegisterVersion(OTHER_ID, "team.churn", metadata(2), new_model=True))
+
+
+def test_a_refusal_names_every_missing_field_and_makes_no_model():
+    story = Story()
+    document = Metadata(None, replace(metadata().training, dataset=Dataset("people"), metrics=(), code=None), None)
+    (refused,) = story.when(registering(document, new_model=True))
+    assert [p.field for p in refused.problems] == ["training.dataset.digest", "training.metrics", "training.code", "signature", "artifact.digest"]
+    assert story.model.revision == 0
+    assert story.state("name-team.churn").model_id == ""
+    assert story.registers() == 1
+
+
+def test_a_refusal_of_a_known_model_stands_in_its_stream_and_takes_no_number():
+    story = Story()
+    story.registers()
+    (refused,) = story.when(registering(replace(metadata(2), signature=None)))
+    assert story.log[STREAM][-1] == refused
+    assert story.registers(metadata(3)) == 2
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        (metadata(2, metrics=(Metric("a", 1.0, "d", primary=True), Metric("b", 1.0, "d", primary=True))), "training.metrics"),
+        (metadata(2, metrics=(Metric("a", 1.0, "d"), Metric("a", 2.0, "d"))), "training.metrics"),
+        (replace(metadata(2), parents=(Parent("team.base", 1, "base_model"),)), "parents.0.model"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(document, field):
+    story = Story()
+    story.registers()
+    (refused,) = story.when(registering(document), *[f"name-{p.model}" for p in document.parents])
+    assert [p.field for p in refused.problems] == [field]
+
+
+def test_another_kind_than_the_models_is_refused():
+    story = Story()
+    story.registers()
+    (refused,) = story.when(registering(metadata(2), kind="embedding"))
+    assert refused.problems[0].field == "kind"
+
+
+def test_the_same_artifact_with_the_same_metadata_is_nothing_new():
+    story = Story()
+    story.registers()
+    assert story.when(registering()) == []
+
+
+def test_the_same_artifact_with_other_metadata_is_a_patch():
+    story = Story()
+    story.registers()
+    (born,) = story.when(registering(metadata(creator="someone else")))
+    assert (born.semver, born.bump.rule) == ("1.0.1", "metadata.changed")
+
+
+def test_after_wrong_bytes_the_same_metadata_registers_again():
+    story = Story()
+    story.registers()
+    story.artifact(1, "regista.artifact.ArtifactMismatched.v1", detail="other bytes")
+    (born,) = story.when(registering())
+    assert (born.number, born.semver) == (2, "1.0.1")
+
+
+def test_the_base_is_the_newest_ever_validated_before_the_newest():
+    story = Story()
+    story.validates()
+    story.registers(metadata(2, features=("age", "x")))
+    (born,) = story.when(registering(metadata(3, dataset=Dataset("p", a_digest("other")))))
+    assert (born.bump.base, born.bump.base_semver, born.semver) == (1, "1.0.0", "1.0.1")
+
+
+@pytest.mark.parametrize("base", [1, "1.0.0"])
+def test_a_declared_base_is_compared_with(base):
+    story = Story()
+    story.registers()
+    story.registers(metadata(2, features=("age", "x")))
+    (born,) = story.when(registering(metadata(3, seed=7), base=base))
+    assert (born.bump.base, born.semver) == (1, "1.0.1")
+
+
+def test_an_unknown_base_is_refused():
+    story = Story()
+    story.registers()
+    (refused,) = story.when(registering(metadata(2), base="9.9.9"))
+    assert refused.problems[0].field == "base"
+
+
+def test_an_exact_claim_that_is_too_small_is_refused_with_the_proof():
+    story = Story()
+    story.registers()
+    (refused,) = story.when(registering(metadata(2, features=("age", "x")), claim=Claim(level="patch", exact=True)))
+    assert refused.problems[0].field == "version"
+    assert "minor" in refused.problems[0].problem
+    assert [c.path for c in refused.proof if c.level == "minor"] == ["training.features.x"]
+
+
+def test_a_draft_has_a_number_but_no_semantic_version_until_it_is_complete():
+    story = Story()
+    story.registers()
+    (born,) = story.when(registering(metadata(2, dataset=None), draft=True))
+    assert (born.number, born.semver, born.missing) == (2, "", ("training.dataset.digest",))
+    assert story.version(2).stage == "Draft"
+    (learnt,) = story.when(AddMetadata(MODEL_ID, 2, Metadata(training=Training(dataset=Dataset("more", a_digest("more"))))))
+    assert (learnt.semver, learnt.bump.rule, learnt.bump.base) == ("1.0.1", "data.changed", 1)
+    assert learnt.metadata.training.config == metadata().training.config
+    assert story.version(2).stage == "Staging"
+
+
+def test_a_draft_may_be_completed_in_steps():
+    story = Story()
+    story.when(registering(Metadata(), draft=True, new_model=True))
+    (learnt,) = story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(creator="ann"))))
+    assert learnt.semver == ""
+    assert "signature" in learnt.missing
+    assert "training.creator" not in learnt.missing
+    (complete,) = story.when(AddMetadata(MODEL_ID, 1, metadata()))
+    assert (complete.semver, complete.bump.rule) == ("1.0.0", "first")
+
+
+def test_adding_nothing_to_an_incomplete_draft_is_nothing_new():
+    story = Story()
+    story.when(registering(Metadata(), draft=True, new_model=True))
+    assert story.when(AddMetadata(MODEL_ID, 1, Metadata())) == []
+
+
+def test_a_draft_that_changed_meanwhile_is_stale():
+    story = Story()
+    story.when(registering(Metadata(), draft=True, new_model=True))
+    seen = story.version(1).revision
+    story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(creator="ann")), expected=seen))
+    with pytest.raises(Stale):
+        story.when(AddMetadata(MODEL_ID, 1, metadata(), expected=seen))
+
+
+def test_a_complete_version_takes_no_more_metadata():
+    story = Story()
+    story.registers()
+    with pytest.raises(RuleBroken, match="version_immutable"):
+        story.when(AddMetadata(MODEL_ID, 1, metadata(2)))
+
+
+def test_a_parent_learns_of_its_child_in_the_same_decision():
+    story = Story()
+    story.when(RegisterVersion(OTHER_ID, "team.base", metadata("base"), new_model=True))
+    document = replace(metadata(), parents=(Parent("team.base", 1, "base_model", OTHER_ID),))
+    events = story.when(registering(document, new_model=True), stream_of(OTHER_ID))
+    assert names(events) == ["NameClaimed", "ModelRegistered", "VersionRegistered", "ChildLinked"]
+    assert story.state(stream_of(OTHER_ID)).children[1] == 1
+
+
+def test_a_version_may_be_made_from_an_older_one_of_its_own_model():
+    story = Story()
+    story.registers()
+    document = replace(metadata(2), parents=(Parent("team.churn", 1, "base_model", MODEL_ID),))
+    assert names(story.when(registering(document))) == ["VersionRegistered", "ChildLinked"]
+    assert story.model.children[1] == 1
+
+
+def test_a_parent_whose_stream_was_not_named_is_routed_again():
+    story = Story()
+    story.registers()
+    document = replace(metadata(2), parents=(Parent("team.base", 1, "base_model", OTHER_ID),))
+    with pytest.raises(Misrouted):
+        story.when(registering(document))
+
+
+def test_a_draft_links_no_parent_yet():
+    story = Story()
+    story.registers()
+    document = replace(metadata(2), parents=(Parent("team.churn", 1, "base_model", MODEL_ID),))
+    assert names(story.when(registering(document, draft=True))) == ["VersionRegistered"]
+    assert names(story.when(AddMetadata(MODEL_ID, 2, Metadata()))) == ["MetadataAdded", "ChildLinked"]
+
+
+def test_a_new_version_tells_what_the_champion_was():
+    story = Story()
+    story.promotes()
+    (born,) = story.when(registering(metadata(2)))
+    assert (born.champion.number, born.champion.semver) == (1, "1.0.0")
+    assert [e.name for e in born.champion.evaluations] == ["auc"]
+
+
+def test_a_model_without_versions_claims_its_name():
+    story = Story()
+    assert names(story.when(RegisterModel(MODEL_ID, "team.churn"))) == ["NameClaimed", "ModelRegistered"]
+    with pytest.raises(RuleBroken, match="name_taken"):
+        story.when(RegisterModel(OTHER_ID, "team.churn"))
+    assert story.registers() == 1
+
+
+@pytest.mark.parametrize("name", ["", "a..b", "a b", "a@b", "ä", "x" * 201, MODEL_ID])
+def test_what_is_no_name_is_unprocessable(name):
+    with pytest.raises(Unprocessable):
+        Story().when(RegisterModel(MODEL_ID, name))
