@@ -1,0 +1,1 @@
+"""Approval: gate policies, automated verdicts, reviews by people, break-glass. It decides whether a version may move on; registry moves it."""

@@ -1,0 +1,27 @@
+"""The policies that are there before anybody wrote one. They are published at the first start, like any other, and can be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from services.approval.domain.gate_kinds import Gate
+from services.approval.domain.policy import PRODUCTION, VALIDATED, Policy, Selector
+
+_NO_WORSE = Gate("no_regression", {"tolerance": 0.0, "different_data": "pass"})
+_VALIDATED = (Gate("metadata_complete", {}), Gate("artifact_verified", {}), _NO_WORSE)
+
+
+def _production(approvers: int) -> tuple[Gate, ...]:
+    return (Gate("artifact_verified", {}), _NO_WORSE, Gate("manual", {"approvers": approvers, "roles": ["approver"], "expires_in": "7d"}))
+
+
+BUILTIN: Mapping[str, Policy] = {
+    "default": Policy(
+        {VALIDATED: _VALIDATED, PRODUCTION: _production(2)},
+        description="Complete, verified, not worse than the champion on the same data; two people agree before Production.",
+        priority=-100,
+    ),
+    "low-risk": Policy(
+        {PRODUCTION: _production(1)}, Selector(tiers=("low",)), description="One person is enough where the risk is low.", priority=-90
+    ),
+}

@@ -1,0 +1,59 @@
+"""The events that end or open something about a promotion, made in one place so that they always come in pairs: the review's and the gate's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from services.approval.domain import review
+from services.approval.domain.assessment import Assessment, Situation
+from services.approval.domain.evidence import digest_of
+from services.approval.domain.facts import Promotion
+from services.approval.domain.gate import PromotionDenied, PromotionGranted
+from services.approval.domain.gate_kinds import Manual
+from services.approval.domain.review import About, ReviewExpired, ReviewLapsed, ReviewOpened, ReviewState
+
+Decided = dict[str, list[Any]]
+
+
+def about(promotion: Promotion, a: Assessment) -> About:
+    return About(promotion.id, a.evidence.model_id, a.evidence.model, a.evidence.number)
+
+
+def opened(promotion: Promotion, a: Assessment, manual: Manual, now: datetime | None) -> ReviewOpened:
+    if now is None:
+        raise ValueError("a review needs to know when it opened")
+    excluded = tuple(dict.fromkeys((*a.evidence.makers, *promotion.people)))
+    return ReviewOpened(
+        about(promotion, a), a.evidence.semver, promotion.environment, manual.approvers, manual.roles, excluded, a.seal, digest_of(a.seal), a.policy,
+        a.evidence_digest, a.evidence, a.results, now + manual.lifetime,
+    )  # fmt: skip
+
+
+def granted(promotion: Promotion, a: Assessment, approvers: tuple[str, ...], review_id: str = "", *, override: bool = False) -> PromotionGranted:
+    e = a.evidence
+    return PromotionGranted(
+        promotion.id, e.model_id, e.model, e.number, promotion.environment, promotion.digest, approvers, a.policy, a.evidence_digest, review_id, override,
+    )  # fmt: skip
+
+
+def denied(s: Situation, promotion: Promotion, reasons: Iterable[str]) -> PromotionDenied:
+    v, m = s.gate.version, s.model.model or s.gate.model
+    return PromotionDenied(promotion.id, v.model_id if v else "", m.model if m else "", v.number if v else 0, promotion.environment, tuple(reasons))
+
+
+def lapse(s: Situation, promotion: Promotion, state: ReviewState, reasons: list[str], then: str = "request the promotion again") -> Decided:
+    decided: Decided = {s.stream: [denied(s, promotion, [f"lapsed: {r}; {then}" for r in reasons])]}
+    if state.status == "open" and state.about:
+        decided[review.stream_of(promotion.id)] = [ReviewLapsed(state.about, tuple(reasons))]
+    return decided
+
+
+def expire(s: Situation, promotion: Promotion, state: ReviewState) -> Decided:
+    if state.about is None or state.expires_at is None:
+        return {}
+    return {
+        review.stream_of(promotion.id): [ReviewExpired(state.about, state.expires_at)],
+        s.stream: [denied(s, promotion, ("expired: nobody decided in time; request the promotion again",))],
+    }

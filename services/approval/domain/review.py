@@ -1,0 +1,244 @@
+"""`review-<promotion_id>`: people pass a manual gate, bound by digest to what they were shown; or somebody broke the glass and is reviewed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, assert_never
+
+from services.approval.domain.evidence import Evidence
+from services.approval.domain.gate_kinds import Result
+from services.approval.domain.policy import PolicyRef
+from shared.decider import Decider, NotFound, RuleBroken
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which promotion of which version a review is about. The review carries the promotion's id."""
+
+    promotion_id: str
+    model_id: str
+    model: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Digests of what the reviewers are shown. Any other digest is another question: the review lapses."""
+
+    version: str
+    artifact: str
+    evidence: str
+    policy: str
+
+
+# commands
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    by: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewOverride:
+    """The mandatory look back at a break-glass grant, by somebody else."""
+
+    promotion_id: str
+    model_id: str
+    number: int
+    by: str
+    justified: bool
+    comment: str
+    name: str = ""
+
+
+# events
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewOpened:
+    """`needs` distinct approvers with one of `roles`; `excluded` made or asked for the version and never count."""
+
+    about: About
+    semver: str
+    environment: str
+    needs: int
+    roles: tuple[str, ...]
+    excluded: tuple[str, ...]
+    seal: Seal
+    sealed_digest: str
+    policy: PolicyRef
+    evidence_digest: str
+    evidence: Evidence
+    results: tuple[Result, ...]
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRefreshed:
+    """A new champion: the gates were asked again and still pass, so the review goes on with the new comparison shown."""
+
+    about: About
+    evidence_digest: str
+    evidence: Evidence
+    results: tuple[Result, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewApproved:
+    """`approvers` are all so far; `complete`: this was the last one needed. `approver_name` is kept as long as the record."""
+
+    about: About
+    approver: str
+    approver_name: str
+    role: str
+    comment: str
+    conditions: tuple[str, ...]
+    sealed_digest: str
+    approvers: tuple[str, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRejected:
+    about: About
+    by: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCommented:
+    about: About
+    by: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewLapsed:
+    """What was shown is not what is there any more. A new promotion request opens a new review."""
+
+    about: About
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewExpired:
+    about: About
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideUsed:
+    """Break-glass. `bypassed` names what had not been passed; an after-review is owed."""
+
+    about: About
+    environment: str
+    by: str
+    name: str
+    reason: str
+    bypassed: tuple[str, ...]
+    excluded: tuple[str, ...]
+    seal: Seal
+    evidence_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideReviewed:
+    about: About
+    by: str
+    justified: bool
+    comment: str
+
+
+ReviewEvent = (
+    ReviewOpened
+    | ReviewRefreshed
+    | ReviewApproved
+    | ReviewRejected
+    | ReviewCommented
+    | ReviewLapsed
+    | ReviewExpired
+    | OverrideUsed
+    | OverrideReviewed
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewState:
+    """`status`: "" (none), open, approved, rejected, lapsed, expired, overridden (after-review owed), closed (after-review done)."""
+
+    revision: int = 0
+    status: str = ""
+    about: About | None = None
+    needs: int = 0
+    roles: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    seal: Seal | None = None
+    sealed_digest: str = ""
+    shown: str = ""
+    approvals: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    overridden_by: str = ""
+
+    def excludes(self, *people: str) -> bool:
+        """Whether one of them made or asked for the version. Metadata may name its maker by subject or by printed name, in any case."""
+        return bool({p.casefold() for p in people if p} & {p.casefold() for p in self.excluded})
+
+
+def stream_of(promotion_id: str) -> str:
+    return f"review-{promotion_id}"
+
+
+def decide(command: Comment | ReviewOverride, state: ReviewState) -> Sequence[ReviewCommented | OverrideReviewed]:
+    if state.about is None:
+        raise NotFound("unknown_review", "there is no such review; list the open ones with GET /v1/reviews?state=open")
+    match command:
+        case Comment(by=by, comment=comment):
+            return [ReviewCommented(state.about, by, comment)]
+        case ReviewOverride(by=by, justified=justified, comment=comment, name=name):
+            if state.status == "closed":
+                return []
+            if state.status != "overridden":
+                raise RuleBroken("no_override", "no override was used on this promotion; there is nothing to look back at")
+            if by == state.overridden_by or state.excludes(by, name):
+                raise RuleBroken(
+                    "own_work", "whoever broke the glass, made the version or asked for it cannot review the override; ask another approver"
+                )
+            return [OverrideReviewed(state.about, by, justified, comment)]
+        case _:
+            assert_never(command)
+
+
+def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
+    state = replace(state, revision=state.revision + 1, about=event.about)
+    match event:
+        case ReviewOpened():
+            return replace(
+                state, status="open", needs=event.needs, roles=event.roles, excluded=event.excluded, seal=event.seal,
+                sealed_digest=event.sealed_digest, shown=event.evidence_digest, expires_at=event.expires_at,
+            )  # fmt: skip
+        case ReviewRefreshed(evidence_digest=shown):
+            return replace(state, shown=shown)
+        case ReviewApproved(approvers=approvers, complete=complete):
+            return replace(state, approvals=approvers, status="approved" if complete else state.status)
+        case ReviewRejected():
+            return replace(state, status="rejected")
+        case ReviewLapsed():
+            return replace(state, status="lapsed")
+        case ReviewExpired():
+            return replace(state, status="expired")
+        case OverrideUsed(by=by, excluded=excluded):
+            return replace(state, status="overridden", overridden_by=by, excluded=excluded)
+        case OverrideReviewed():
+            return replace(state, status="closed")
+        case ReviewCommented():
+            return state
+        case _:
+            assert_never(event)
+
+
+REVIEW: Decider[Any, ReviewEvent, ReviewState] = Decider("review", ReviewState(), decide, evolve)

@@ -1,0 +1,187 @@
+"""Which rows each event changes: data, no SQL; live and rebuild use the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from services.approval import tables as t
+from services.approval.domain import inbound
+from services.approval.domain.gate import GatesEvaluated, OverrideStands, OverrideWithdrawn, PromotionDenied, PromotionGranted
+from services.approval.domain.policy import PolicyApplied, PolicyPublished
+from services.approval.domain.review import (
+    OverrideReviewed,
+    OverrideUsed,
+    ReviewApproved,
+    ReviewCommented,
+    ReviewEvent,
+    ReviewExpired,
+    ReviewLapsed,
+    ReviewOpened,
+    ReviewRefreshed,
+    ReviewRejected,
+)
+from shared.changes import Change, Drop, Patch, Put
+from shared.due import DUE
+from shared.events import Noted, Recorded
+
+EXPIRY, POLICY_CHANGE = "review-expiry", "policy-change"
+"""The kinds of due work."""
+
+plain = msgspec.to_builtins
+
+
+def project(r: Recorded) -> Iterable[Change]:
+    """The row changes of one event."""
+    match r.event:
+        case Noted():
+            return _noted(r, r.event)
+        case GatesEvaluated():
+            return [_evaluated(r, r.event)]
+        case PromotionGranted() | PromotionDenied():
+            return [_decided(r, r.event)]
+        case OverrideStands():
+            return [Patch(t.PROMOTIONS, {"promotion_id": r.event.promotion_id}, {"override": True})]
+        case OverrideWithdrawn():
+            return [Patch(t.PROMOTIONS, {"promotion_id": r.event.promotion_id}, {"override": False})]
+        case PolicyPublished():
+            return _published(r, r.event)
+        case PolicyApplied():
+            return [Drop(DUE, {"kind": POLICY_CHANGE, "key": f"{r.event.name}@{r.event.revision}"})]
+    return _review(r, r.event) if hasattr(r.event, "about") else ()
+
+
+def _noted(r: Recorded, noted: Noted) -> Iterator[Change]:
+    told = inbound.read_noted(noted)
+    match told:
+        case inbound.ModelEvent(model_id=model_id):
+            facts = {name: value for name in ("model", "kind", "tier", "tags") if (value := getattr(told, name)) is not None}
+            if noted.source.type == "ModelRegistered":
+                yield Put(t.MODELS, {"model_id": model_id, "model": "", "kind": "model", "tier": "medium", "tags": {}} | facts)
+            else:
+                yield Patch(t.MODELS, {"model_id": model_id}, facts)
+        case inbound.VersionRegistered():
+            key = {"model_id": told.model_id, "number": told.number, "model": told.model, "semver": told.semver or ""}
+            yield Put(t.VERSIONS, {**key, "artifact_digest": told.artifact.digest if told.artifact else "", "stage": "Staging"})
+        case inbound.VersionEvent(model_id=model_id, number=number):
+            yield Patch(t.VERSIONS, {"model_id": model_id, "number": number}, {"stage": inbound.STAGE_AFTER[noted.source.type]})
+        case inbound.ArtifactEvent(digest=digest, model_id=model_id, number=number):
+            state = inbound.ARTIFACT_STATE_AFTER[noted.source.type]
+            yield Put(t.ARTIFACTS, {"model_id": model_id, "number": number, "digest": digest, "state": state})
+        case inbound.PromotionRequested():
+            yield _requested(r, told)
+        case inbound.PromotionRefused(promotion_id=str(promotion_id)):
+            yield Patch(t.PROMOTIONS, {"promotion_id": promotion_id}, {"state": "refused", "decided_at": r.recorded_at})
+
+
+def _requested(r: Recorded, told: inbound.PromotionRequested) -> Change:
+    row = {
+        "promotion_id": told.promotion_id,
+        "model_id": told.model_id,
+        "number": told.number,
+        "environment": told.environment,
+        "digest": told.digest,
+    }
+    blank = {"state": "open", "reasons": [], "approvers": [], "override": False, "requested_at": r.recorded_at, "decided_at": None}
+    return Put(t.PROMOTIONS, {**row, "requester": told.requester or "", **blank})
+
+
+def _evaluated(r: Recorded, e: GatesEvaluated) -> Change:
+    row = {name: getattr(e, name) for name in ("model_id", "number", "stage", "passed", "evidence_digest", "promotion_id")}
+    documents = {"results": plain(e.results), "policy": plain(e.policy), "evidence": plain(e.evidence)}
+    return Put(t.GATES, {**row, **documents, "evaluated_at": r.recorded_at, "revision": r.revision})
+
+
+def _decided(r: Recorded, e: PromotionGranted | PromotionDenied) -> Change:
+    granted = isinstance(e, PromotionGranted)
+    columns: dict[str, Any] = {"state": "granted" if granted else "denied", "decided_at": r.recorded_at}
+    if isinstance(e, PromotionGranted):
+        columns |= {"approvers": list(e.approvers), "override": e.override}
+    else:
+        columns |= {"reasons": list(e.reasons)}
+    return Patch(t.PROMOTIONS, {"promotion_id": e.promotion_id}, columns)
+
+
+def _published(r: Recorded, e: PolicyPublished) -> Iterator[Change]:
+    row = {"name": e.name, "revision": r.revision, "digest": e.digest, "policy": plain(e.policy), "active": e.policy.active,
+           "published_at": r.recorded_at, "published_by": r.actor.subject}  # fmt: skip
+    yield Put(t.POLICIES, row)
+    yield Put(t.POLICY_REVISIONS, row)
+    told = {"name": e.name, "revision": r.revision}
+    yield Put(DUE, {"kind": POLICY_CHANGE, "key": f"{e.name}@{r.revision}", "due_at": r.recorded_at, "data": told})
+
+
+def _review(r: Recorded, e: ReviewEvent) -> Iterator[Change]:
+    key = {"review_id": e.about.promotion_id}
+    match e:
+        case ReviewOpened():
+            yield _opened(r, e)
+            told = {"promotion_id": e.about.promotion_id, "model_id": e.about.model_id, "number": e.about.number}
+            yield Put(DUE, {"kind": EXPIRY, "key": e.about.promotion_id, "due_at": e.expires_at, "data": told})
+            return
+        case ReviewRefreshed():
+            shown = {"evidence_digest": e.evidence_digest, "evidence": plain(e.evidence), "results": plain(e.results)}
+            yield Patch(t.REVIEWS, key, {"revision": r.revision, **shown})
+            return
+        case OverrideUsed() if r.revision == 1:
+            yield _overridden(r, e)
+        case _:
+            state = _state_after(e)
+            yield Patch(t.REVIEWS, key, {"revision": r.revision} | ({"state": state} if state else {}))
+            if isinstance(e, ReviewApproved):
+                yield Patch(t.REVIEWS, key, {"approvers": list(e.approvers)})
+            if state:
+                yield Drop(DUE, {"kind": EXPIRY, "key": e.about.promotion_id})
+    yield _entry(r, e)
+
+
+def _state_after(e: ReviewEvent) -> str:
+    match e:
+        case ReviewApproved(complete=complete):
+            return "approved" if complete else ""
+        case ReviewRejected():
+            return "rejected"
+        case ReviewLapsed():
+            return "lapsed"
+        case ReviewExpired():
+            return "expired"
+        case OverrideUsed():
+            return "overridden"
+        case OverrideReviewed():
+            return "closed"
+    return ""
+
+
+def _opened(r: Recorded, e: ReviewOpened) -> Change:
+    row = {"review_id": e.about.promotion_id, "revision": r.revision, "state": "open", "model_id": e.about.model_id, "model": e.about.model,
+           "number": e.about.number, "semver": e.semver, "environment": e.environment, "needs": e.needs, "approvers": [], "roles": list(e.roles),
+           "excluded": list(e.excluded), "sealed_digest": e.sealed_digest, "evidence_digest": e.evidence_digest, "opened_at": r.recorded_at,
+           "expires_at": e.expires_at}  # fmt: skip
+    return Put(t.REVIEWS, row | {name: plain(getattr(e, name)) for name in ("seal", "policy", "evidence", "results")})
+
+
+def _overridden(r: Recorded, e: OverrideUsed) -> Change:
+    """The glass was broken on a promotion that the gates had denied: there was no review before."""
+    row = {"review_id": e.about.promotion_id, "revision": r.revision, "state": "overridden", "model_id": e.about.model_id, "model": e.about.model,
+           "number": e.about.number, "semver": "", "environment": e.environment, "needs": 0, "approvers": [], "roles": ["approver"],
+           "excluded": list(e.excluded), "seal": plain(e.seal), "sealed_digest": "", "policy": {}, "evidence_digest": e.evidence_digest,
+           "evidence": {}, "results": [], "opened_at": r.recorded_at, "expires_at": None}  # fmt: skip
+    return Put(t.REVIEWS, row)
+
+
+def _entry(r: Recorded, e: ReviewEvent) -> Change:
+    name, text, conditions = "", "", tuple[str, ...]()
+    match e:
+        case ReviewApproved():
+            name, text, conditions = e.approver_name, e.comment, e.conditions
+        case ReviewRejected() | OverrideUsed():
+            name, text = e.name, e.reason
+        case ReviewCommented() | OverrideReviewed():
+            text = e.comment
+        case ReviewLapsed():
+            text = "; ".join(e.reasons)
+    kind = type(e).__name__
+    row = {"review_id": e.about.promotion_id, "revision": r.revision, "kind": kind, "by": r.actor.subject, "name": name, "text": text}
+    return Put(t.REVIEW_ENTRIES, {**row, "conditions": list(conditions), "at": r.recorded_at})

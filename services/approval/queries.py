@@ -1,0 +1,141 @@
+"""What the API and the consumers read: named statements on the read models, and rows as the API tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from services.approval.domain.promotion import Named, streams_of
+from shared.access import namespace_of
+
+Version = tuple[str, int]
+"""A model's id and a number."""
+
+JSON_COLUMNS = frozenset({"policy", "results", "evidence", "reasons", "approvers", "roles", "excluded", "seal", "conditions", "tags"})
+
+POLICY_NAMES = "SELECT name FROM policies"
+
+POLICIES_PAGE = "SELECT name, revision, digest, policy, active, published_at, published_by FROM policies WHERE name > $1 ORDER BY name LIMIT $2"
+
+POLICY_NOW = "SELECT name, revision, digest, policy, active, published_at, published_by FROM policies WHERE name = $1"
+
+POLICY_AT = "SELECT name, revision, digest, policy, active, published_at, published_by FROM policy_revisions WHERE name = $1 AND revision = $2"
+
+# A model by its id or by its name.
+MODEL = "SELECT model_id, model FROM models WHERE model_id = $1 OR model = $1 ORDER BY model_id = $1 DESC LIMIT 1"
+
+VERSION = """
+SELECT v.model_id, v.number, v.semver, v.stage, v.artifact_digest, coalesce(a.state, '') AS artifact
+FROM versions v LEFT JOIN artifacts a ON a.model_id = v.model_id AND a.number = v.number AND a.digest = v.artifact_digest
+WHERE v.model_id = $1 AND v.number = $2
+"""
+
+GATES_OF = """
+SELECT stage, passed, results, policy, evidence_digest, evidence, promotion_id, evaluated_at FROM gates
+WHERE model_id = $1 AND number = $2 ORDER BY stage DESC
+"""
+
+PROMOTIONS_OF = """
+SELECT promotion_id, environment, requester, state, reasons, approvers, override, requested_at, decided_at FROM promotions
+WHERE model_id = $1 AND number = $2 ORDER BY requested_at, promotion_id
+"""
+
+PROMOTION = """
+SELECT p.*, coalesce(m.model, '') AS model FROM promotions p LEFT JOIN models m USING (model_id) WHERE p.promotion_id = $1
+"""
+
+OPEN_PROMOTIONS = """
+SELECT p.model_id, p.number, p.promotion_id FROM unnest($1::text[], $2::int[]) v(model_id, number)
+JOIN promotions p ON p.model_id = v.model_id AND p.number = v.number AND p.state = 'open'
+"""
+
+# The versions whose gates are still a question: of one model, or of all.
+OPEN_VERSIONS = """
+SELECT model_id, number FROM versions WHERE stage = 'Staging' AND ($1::text IS NULL OR model_id = $1)
+UNION SELECT model_id, number FROM promotions WHERE state = 'open' AND ($1::text IS NULL OR model_id = $1)
+ORDER BY model_id, number
+"""
+
+# The inbox, oldest first, of the namespaces that the caller may read ($3 null: all). The evidence comes with one review only: it is large.
+REVIEWS_PAGE = """
+SELECT review_id, revision, state, model_id, model, number, semver, environment, needs, approvers, roles, excluded, seal, sealed_digest, policy,
+  evidence_digest, results, opened_at, expires_at
+FROM reviews WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR model_id = $2 OR model = $2)
+  AND ($3::text[] IS NULL OR EXISTS (
+    SELECT FROM unnest($3::text[]) n WHERE starts_with(model, n || '.') AND n <> ''))
+  AND ($4::timestamptz IS NULL OR (opened_at, review_id) > ($4, $5))
+ORDER BY opened_at, review_id LIMIT $6
+"""
+
+REVIEW = "SELECT * FROM reviews WHERE review_id = $1"
+
+ENTRIES = "SELECT revision, kind, by, name, text, conditions, at FROM review_entries WHERE review_id = $1 ORDER BY revision"
+
+
+def told(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as JSON values: documents are decoded, times stay times."""
+    return {k: msgspec.json.decode(v) if k in JSON_COLUMNS and isinstance(v, str) else v for k, v in row.items()}
+
+
+async def streams_for(pool: asyncpg.Pool, model_id: str, number: int, promotion_ids: Iterable[str] = ()) -> Named:
+    """The streams that a command about this version needs, as far as the read models know by now."""
+    version = (model_id, number)
+    return (await streams_for_all(pool, {version: promotion_ids}))[version]
+
+
+async def streams_for_all(pool: asyncpg.Pool, versions: Mapping[Version, Iterable[str]]) -> dict[Version, Named]:
+    """The same for many versions at once, each with the promotions that are known to be meant."""
+    names = [r["name"] for r in await pool.fetch(POLICY_NAMES)]
+    wanted = {version: set(promotion_ids) for version, promotion_ids in versions.items()}
+    for r in await pool.fetch(OPEN_PROMOTIONS, [model_id for model_id, _ in wanted], [number for _, number in wanted]):
+        wanted[r["model_id"], r["number"]].add(r["promotion_id"])
+    return {version: streams_of(*version, ids, names) for version, ids in wanted.items()}
+
+
+async def open_versions(pool: asyncpg.Pool, model_id: str | None = None) -> list[Version]:
+    """The versions whose gates are still a question."""
+    return [(r["model_id"], r["number"]) for r in await pool.fetch(OPEN_VERSIONS, model_id)]
+
+
+async def find_model(pool: asyncpg.Pool, reference: str) -> dict[str, Any] | None:
+    row = await pool.fetchrow(MODEL, reference)
+    return told(row) if row else None
+
+
+async def gates_of(pool: asyncpg.Pool, model: Mapping[str, Any], number: int) -> dict[str, Any] | None:
+    """A version with the latest answers of its gates and its promotions."""
+    version = await pool.fetchrow(VERSION, model["model_id"], number)
+    if version is None:
+        return None
+    gates = [told(r) for r in await pool.fetch(GATES_OF, model["model_id"], number)]
+    promotions = [told(r) for r in await pool.fetch(PROMOTIONS_OF, model["model_id"], number)]
+    waits_for = [] if version["artifact"] else ["artifact"]
+    return {"model": model["model"], **told(version), "waits_for": waits_for, "gates": gates, "promotions": promotions}
+
+
+async def promotion(pool: asyncpg.Pool, promotion_id: str) -> dict[str, Any] | None:
+    row = await pool.fetchrow(PROMOTION, promotion_id)
+    return told(row) if row else None
+
+
+async def review(pool: asyncpg.Pool, review_id: str) -> dict[str, Any] | None:
+    """A review with what it shows and what people said in it."""
+    row = await pool.fetchrow(REVIEW, review_id)
+    return {**told(row), "entries": [told(e) for e in await pool.fetch(ENTRIES, review_id)]} if row else None
+
+
+async def reviews(
+    pool: asyncpg.Pool, state: str | None, model: str | None, namespaces: frozenset[str] | None, after: Sequence[Any] | None, limit: int
+) -> list[dict[str, Any]]:
+    """A page of the inbox. `namespaces`: None for all."""
+    readable = None if namespaces is None else sorted(namespaces)
+    opened_at, review_id = after or (None, "")
+    return [told(r) for r in await pool.fetch(REVIEWS_PAGE, state, model, readable, opened_at, review_id, limit)]
+
+
+def namespace(row: Mapping[str, Any]) -> str:
+    """Where the caller needs a role to see or decide it."""
+    return namespace_of(row["model"])

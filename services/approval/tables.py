@@ -1,0 +1,130 @@
+"""Read models of approval: disposable, rebuilt from its part of the log. Each row depends on one stream."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.due import DUE
+
+_metadata = MetaData()
+
+POLICIES = Table(
+    "policies", _metadata,
+    Column("name", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("policy", JSONB, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("published_at", DateTime(timezone=True), nullable=False),
+    Column("published_by", Text, nullable=False),
+)  # fmt: skip
+
+# Every policy there ever was: what a past decision was made by.
+POLICY_REVISIONS = Table(
+    "policy_revisions", _metadata,
+    *(Column(c.name, c.type, primary_key=c.name in {"name", "revision"}, nullable=False) for c in POLICIES.columns),
+)  # fmt: skip
+
+MODELS = Table(
+    "models", _metadata,
+    Column("model_id", Text, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("tags", JSONB, nullable=False),
+    Index("models_by_name", "model"),
+)  # fmt: skip
+
+VERSIONS = Table(
+    "versions", _metadata,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("semver", Text, nullable=False),
+    Column("artifact_digest", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Index("versions_in_staging", "model_id", postgresql_where=text("stage = 'Staging'")),
+)  # fmt: skip
+
+# What artifact said of a version's bytes; it may come before the version.
+ARTIFACTS = Table(
+    "artifacts", _metadata,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("state", Text, nullable=False),
+)  # fmt: skip
+
+# The latest evaluation of each stage.
+GATES = Table(
+    "gates", _metadata,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("passed", Boolean, nullable=False),
+    Column("results", JSONB, nullable=False),
+    Column("policy", JSONB, nullable=False),
+    Column("evidence_digest", Text, nullable=False),
+    Column("evidence", JSONB, nullable=False),
+    Column("promotion_id", Text),
+    Column("evaluated_at", DateTime(timezone=True), nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)  # fmt: skip
+
+PROMOTIONS = Table(
+    "promotions", _metadata,
+    Column("promotion_id", Text, primary_key=True),
+    Column("model_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reasons", JSONB, nullable=False),
+    Column("approvers", JSONB, nullable=False),
+    Column("override", Boolean, nullable=False),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+    Column("decided_at", DateTime(timezone=True)),
+    Index("promotions_by_version", "model_id", "number"),
+)  # fmt: skip
+
+REVIEWS = Table(
+    "reviews", _metadata,
+    Column("review_id", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("model_id", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("semver", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("needs", Integer, nullable=False),
+    Column("approvers", JSONB, nullable=False),
+    Column("roles", JSONB, nullable=False),
+    Column("excluded", JSONB, nullable=False),
+    Column("seal", JSONB, nullable=False),
+    Column("sealed_digest", Text, nullable=False),
+    Column("policy", JSONB, nullable=False),
+    Column("evidence_digest", Text, nullable=False),
+    Column("evidence", JSONB, nullable=False),
+    Column("results", JSONB, nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+    Index("reviews_by_state", "state", "opened_at", "review_id"),
+)  # fmt: skip
+
+# What people said and did in a review, in order.
+REVIEW_ENTRIES = Table(
+    "review_entries", _metadata,
+    Column("review_id", Text, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("conditions", JSONB, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+
+TABLES = (POLICIES, POLICY_REVISIONS, MODELS, VERSIONS, ARTIFACTS, GATES, PROMOTIONS, REVIEWS, REVIEW_ENTRIES, DUE)

@@ -1,0 +1,232 @@
+"""Approval in this process on a real database: messages go through its consumers, requests through its HTTP application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from regista.wire.cloudevents import CloudEvent
+from services.approval.service import SERVICE, process
+from shared import projector
+from shared.access import ACCESS_EVENTS, AccessState, IdentityCreated, KeyIssued, RoleGranted, evolve_access
+from shared.application import Application
+from shared.decider import Decider
+from shared.events import Actor
+from shared.identities import AccessView, new_api_key
+from shared.kafka import Received
+from shared.postgres import Bell, connect_pool
+from shared.run import App, Process
+from shared.service import Service
+from shared.settings import Settings
+from shared.submission import Cause, Submission
+from shared.transact import Transactor
+from shared.worker import Runner
+
+PEPPER = "pepper-of-the-tests"
+DATA = "sha256:" + "d" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Events of an identity, as they are."""
+
+    events: tuple[Any, ...]
+
+
+IDENTITY: Decider[Tell, Any, AccessState] = Decider("access", AccessState(), lambda command, _: command.events, evolve_access)
+ACCESS_SERVICE = Service("access", [IDENTITY], {Tell: IDENTITY}, ACCESS_EVENTS, lambda _: [], lambda _: None)
+
+
+@dataclass
+class Identities:
+    """Writes identities into the log, as registry does."""
+
+    url: str
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def tell(self, subject: str, *events: Any) -> None:
+        pool = await connect_pool(self.url, schemas=("access",), size=2)
+        await projector.ensure(ACCESS_SERVICE, pool)
+        transactor = Transactor(ACCESS_SERVICE, pool, Bell(self.url, "access"))
+        task = asyncio.create_task(transactor.run())
+        cause = Cause("tests", f"{time.time_ns()}-{next(self.numbers)}", b"-")
+        await transactor.submit(Submission(Tell(events), (f"access-{subject}",), cause, Actor("system:bootstrap")))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await pool.close()
+
+    async def person(self, subject: str, *grants: tuple[str, str]) -> str:
+        """A person with an API key, which is answered."""
+        key = new_api_key(PEPPER)
+        roles = (RoleGranted(subject, role, namespace) for role, namespace in grants)
+        issued = KeyIssued(subject, key.key_id, "hmac-sha256", key.verifier)
+        await self.tell(subject, IdentityCreated(subject, "person", subject.title()), issued, *roles)
+        return key.text
+
+
+@dataclass
+class Desk:
+    """One replica of approval, without Kafka between."""
+
+    app: App = field(repr=False)
+    process: Process
+    identities: Identities
+    keys: dict[str, str] = field(default_factory=dict)
+    revisions: dict[str, int] = field(default_factory=dict)
+
+    def message(self, service: str, name: str, stream: str, data: dict[str, Any], revision: int = 0) -> Received:
+        """As the consumer hands it on, verified."""
+        if not revision:
+            revision = self.revisions[stream] = self.revisions.get(stream, 0) + 1
+        now = datetime.now(UTC).isoformat()
+        event = CloudEvent(
+            f"{stream}/{revision}", f"/regista/{service}", f"regista.{service}.{name}.v1", stream, now, msgspec.json.encode(data),
+            extensions={"revision": str(revision), "leaf": f"{revision:064x}", "correlationid": "story"},
+        )  # fmt: skip
+        return Received(event, data, f"service:{service}", "service", f"regista.{service}.events.v1", 0, revision)
+
+    async def hear(self, *messages: Received) -> list[Any]:
+        """What the consumer does with a batch: all notes, then all that follows."""
+        happened: list[Any] = []
+        for step in ("prepare", "follow_up"):
+            for message in messages:
+                subscription = next(s for s in self.process.subscriptions if s.topic == message.topic)
+                if work := getattr(subscription.handlers[message.event.type], step):
+                    for outcome in await self.app.transactor.submit_all(await work(message)):
+                        if isinstance(outcome, Exception):
+                            raise outcome
+                        happened += [r.event for r in outcome.events]
+        return happened
+
+    async def registry(self, name: str, data: dict[str, Any], **more: Any) -> list[Any]:
+        return await self.hear(self.message("registry", name, f"model-{data['model_id']}", data, **more))
+
+    async def artifact(self, name: str, number: int = 1, model_id: str = "m") -> list[Any]:
+        digest = f"sha256:artifact{number}"
+        return await self.hear(
+            self.message("artifact", name, f"artifact-{model_id}{number}", {"digest": digest, "model_id": model_id, "number": number})
+        )
+
+    @contextlib.asynccontextmanager
+    async def client(self, subject: str) -> AsyncIterator[httpx.AsyncClient]:
+        """HTTP as this person."""
+        transport = httpx.ASGITransport(Application(self.app, self.process.routes))
+        headers = {"authorization": f"Bearer {self.keys[subject]}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://approval", headers=headers) as client:
+            yield client
+
+    async def person(self, subject: str, *grants: tuple[str, str]) -> None:
+        self.keys[subject] = await self.identities.person(subject, *grants)
+        await self.app.access.catch_up()
+
+    async def digest(self) -> str:
+        async with self.app.pool.acquire() as connection:
+            return await projector.digest(SERVICE, connection)
+
+
+@pytest.fixture
+def identities(database: Any) -> Identities:
+    return Identities(database.url("registry"))
+
+
+@pytest.fixture
+def pepper() -> str:
+    return PEPPER
+
+
+@pytest.fixture
+async def open_desk(database: Any, identities: Identities) -> AsyncIterator[Callable[[], Awaitable[Desk]]]:
+    """Opens replicas of approval on the test's database; due work runs in each."""
+    async with contextlib.AsyncExitStack() as closing:
+
+        async def open_one() -> Desk:
+            url = database.url("approval")
+            app = App("approval", Settings(database_url=url, pepper=PEPPER))
+            made = process(app)
+            app.pool = await connect_pool(url, schemas=("approval",))
+            closing.push_async_callback(app.pool.close)
+            await projector.ensure(SERVICE, app.pool)
+            bell = Bell(url, "approval")
+            app.transactor = Transactor(SERVICE, app.pool, bell)
+            app.access = AccessView(app.pool, PEPPER, Bell(url, "access"))
+            app.serving = True
+            runners = [Runner(w, "approval", "approval", app.pool, app.transactor, bell) for w in made.workers]
+            tasks = [asyncio.create_task(t) for t in (bell.run(), app.transactor.run(), *(r.run() for r in runners))]
+
+            async def end() -> None:
+                for task in reversed(tasks):
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+            closing.push_async_callback(end)
+            assert made.start is not None
+            await made.start(app)
+            await holds(lambda: app.pool.fetchval("SELECT count(*) = 0 FROM due WHERE kind = 'policy-change'"))  # nothing else is under way
+            return Desk(app, made, identities)
+
+        yield open_one
+
+
+@pytest.fixture
+async def desk(open_desk: Callable[[], Awaitable[Desk]]) -> Desk:
+    return await open_desk()
+
+
+async def holds(ask: Callable[[], Awaitable[Any]], seconds: float = 20.0) -> Any:
+    """Asks until the answer is true, and answers it."""
+    deadline = time.monotonic() + seconds
+    while not (answer := await ask()):
+        assert time.monotonic() < deadline, "it did not come true in time"
+        await asyncio.sleep(0.05)
+    return answer
+
+
+@pytest.fixture
+def until() -> Callable[..., Awaitable[Any]]:
+    return holds
+
+
+def registered(number: int = 1, accuracy: float = 0.9, **more: Any) -> dict[str, Any]:
+    """VersionRegistered, as registry publishes it."""
+    metric = {"name": "accuracy", "value": accuracy, "dataset_digest": DATA, "dataset_name": "holdout", "definition": None, "primary": True}
+    return {
+        "model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}, "owner": "olga", "number": number,
+        "semver": f"1.{number}.0", "creator": "carl", "on_behalf_of": None, "requester_subject": "pipeline",
+        "artifact": {"digest": f"sha256:artifact{number}", "files": [], "location": "s3://x"},
+        "training": {"config": {"depth": 3}, "code": {"digest": "sha256:c", "revision": None}, "dataset": {"name": "train", "digest": DATA},
+                     "metrics": [metric], "trained_at": "2026-11-01T00:00:00Z", "creator": "carl", "features": None},
+        "signature": {"inputs": [{"name": "x", "type": "float32", "unit": None}], "outputs": [{"name": "y", "type": "int64", "labels": ["a"]}]},
+        "bump": {"level": "minor", "rule": "metric"}, "champion": None, "something_new": {"since": "tomorrow"},
+    } | more  # fmt: skip
+
+
+@pytest.fixture
+def version() -> Callable[..., dict[str, Any]]:
+    return registered
+
+
+@pytest.fixture
+def ask_promotion(desk: Desk, version: Callable[..., dict[str, Any]]) -> Callable[..., Awaitable[list[Any]]]:
+    """A version from its registration to the request of its promotion."""
+
+    async def asked(number: int = 1, promotion_id: str = "p1", **more: Any) -> list[Any]:
+        facts = {"model_id": "m", "model": "team.churn", "number": number, "semver": f"1.{number}.0"}
+        if number == 1:
+            await desk.registry("ModelRegistered", {"model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}})
+        await desk.registry("VersionRegistered", version(number, **more))
+        await desk.artifact("ArtifactReleased", number)
+        await desk.registry("VersionValidated", facts)
+        request = {"promotion_id": promotion_id, "environment": "production", "digest": "sha256:asked", "requester": "rosa", "creator": "carl"}
+        return await desk.registry("PromotionRequested", {**facts, **request, "on_behalf_of": None, "evidence": {}})
+
+    return asked

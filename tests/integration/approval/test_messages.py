@@ -1,0 +1,118 @@
+"""Messages of registry and artifact on a real database: noted once, evaluated, and the same after a rebuild."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from services.approval.domain.gate import GatesEvaluated, PromotionDenied
+from services.approval.domain.review import ReviewLapsed, ReviewOpened, ReviewRefreshed
+from services.approval.service import SERVICE
+from shared import projector
+from shared.events import Noted
+from shared.kafka import Malformed
+
+
+async def test_there_is_a_policy_from_the_first_start_and_a_second_start_adds_none(open_desk):
+    one = await open_desk()
+    two = await open_desk()
+    rows = await two.app.pool.fetch("SELECT name, revision, published_by FROM policies ORDER BY name")
+    assert [tuple(r) for r in rows] == [("default", 1, "system:approval"), ("low-risk", 1, "system:approval")]
+    assert await one.digest() == await two.digest()
+
+
+async def test_a_registered_and_released_version_has_its_gates_evaluated(desk, version):
+    assert [type(e) for e in await desk.registry("VersionRegistered", version())] == [Noted]
+    noted, evaluated = await desk.artifact("ArtifactReleased")
+    assert isinstance(noted, Noted)
+    assert (evaluated.stage, evaluated.passed, evaluated.policy.name) == ("Validated", True, "default")
+    row = await desk.app.pool.fetchrow("SELECT passed, evidence_digest FROM gates WHERE model_id = 'm' AND number = 1 AND stage = 'Validated'")
+    assert (row["passed"], row["evidence_digest"]) == (True, evaluated.evidence_digest)
+
+
+async def test_notes_and_evaluations_carry_the_event_that_caused_them(desk, version):
+    await desk.registry("VersionRegistered", version())
+    await desk.artifact("ArtifactReleased")
+    stored = await desk.app.pool.fetch("SELECT bytes FROM log.events_approval WHERE type IN ('Noted', 'GatesEvaluated') ORDER BY (tx, seq)")
+    told = [SERVICE.events.recorded("approval", r["bytes"]) for r in stored]
+    assert [(r.type, r.causation_id, r.correlation_id) for r in told] == [
+        ("Noted", "model-m/1", "story"), ("Noted", "artifact-m1/1", "story"), ("GatesEvaluated", "artifact-m1/1", "story"),
+    ]  # fmt: skip
+
+
+async def test_a_message_that_comes_again_changes_nothing(desk, version):
+    messages = [
+        desk.message("registry", "VersionRegistered", "model-m", version()),
+        desk.message("artifact", "ArtifactReleased", "artifact-m1", {"digest": "sha256:artifact1", "model_id": "m", "number": 1}),
+    ]
+    await desk.hear(*messages)
+    count = "SELECT count(*) FROM log.events_approval"
+    before = await desk.app.pool.fetchval(count)
+    await desk.hear(*messages)
+    await desk.hear(messages[0])
+    assert await desk.app.pool.fetchval(count) == before
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+async def test_topics_in_any_order_give_the_same_verdict(desk, version, order):
+    champion = {"number": 9, "semver": "1.9.0", "artifact_digest": "sha256:z", "signature": None,
+                "evaluations": [{"name": "accuracy", "value": 0.95, "dataset_digest": version()["training"]["dataset"]["digest"]}]}  # fmt: skip
+    messages = [
+        desk.message("registry", "VersionRegistered", "model-m", version(), 1),
+        desk.message("artifact", "ArtifactReleased", "artifact-m1", {"digest": "sha256:artifact1", "model_id": "m", "number": 1}, 1),
+        desk.message("registry", "RolloutChanged", "model-m-rollouts", {"model_id": "m", "environment": "production", "champion": champion}, 1),
+    ]
+    for n in order:
+        await desk.hear(messages[n])
+    row = await desk.app.pool.fetchrow("SELECT passed, results FROM gates WHERE model_id = 'm'")
+    assert row["passed"] is False
+    assert "is worse than 0.95 of the champion 1.9.0" in row["results"]
+
+
+async def test_a_message_without_what_approval_decides_on_is_malformed(desk):
+    handler = desk.process.subscriptions[0].handlers["regista.registry.VersionRegistered.v1"]
+    with pytest.raises(Malformed, match="number"):
+        await handler.prepare(desk.message("registry", "VersionRegistered", "model-m", {"model_id": "m", "model": "team.churn"}))
+
+
+async def test_a_new_champion_is_shown_in_the_open_review(desk, ask_promotion, version):
+    assert ReviewOpened in map(type, await ask_promotion())
+    champion = {"number": 9, "semver": "0.9.0", "evaluations": version(9, 0.8)["training"]["metrics"]}
+    happened = await desk.registry("RolloutChanged", {"model_id": "m", "environment": "production", "champion": champion})
+    assert [type(e) for e in happened] == [Noted, GatesEvaluated, ReviewRefreshed]
+    row = await desk.app.pool.fetchrow("SELECT state, revision, evidence->'champion'->>'semver' AS champion FROM reviews")
+    assert tuple(row) == ("open", 2, "0.9.0")
+
+
+async def test_new_evidence_lapses_the_review_and_denies_the_promotion(desk, ask_promotion):
+    await ask_promotion()
+    evaluation = {"name": "accuracy", "value": 0.5, "dataset_digest": "sha256:other", "independent": True, "by": "iris"}
+    happened = await desk.registry("EvaluationRecorded", {"model_id": "m", "number": 1, "evaluation": evaluation})
+    assert {ReviewLapsed, PromotionDenied} <= set(map(type, happened))
+    row = await desk.app.pool.fetchrow("SELECT state, reasons FROM promotions")
+    assert row["state"] == "denied"
+    assert "lapsed: the evidence changed" in row["reasons"]
+    assert await desk.app.pool.fetchval("SELECT count(*) FROM due WHERE kind = 'review-expiry'") == 0
+
+
+async def test_everything_in_one_batch_comes_out_the_same(desk, version):
+    facts = {"model_id": "m", "model": "team.churn", "number": 1, "semver": "1.1.0"}
+    happened = await desk.hear(
+        desk.message("registry", "VersionRegistered", "model-m", version()),
+        desk.message("artifact", "ArtifactReleased", "artifact-m1", {"digest": "sha256:artifact1", "model_id": "m", "number": 1}),
+        desk.message("registry", "VersionValidated", "model-m", facts),
+        desk.message("registry", "PromotionRequested", "model-m",
+                     {**facts, "promotion_id": "p1", "environment": "production", "digest": "d", "requester": "rosa"}),
+    )  # fmt: skip
+    assert [type(e) for e in happened].count(ReviewOpened) == 1
+
+
+async def test_read_models_rebuilt_from_the_log_equal_the_live_ones(desk, ask_promotion):
+    await ask_promotion()
+    await desk.registry("VersionRejected", {"model_id": "m", "number": 1})
+    await ask_promotion(2, "p2", accuracy=0.7)
+    before = await desk.digest()
+    rebuilt = await projector.rebuild(SERVICE, desk.app.pool)
+    assert rebuilt.rows["reviews"] == 2
+    assert await desk.digest() == before

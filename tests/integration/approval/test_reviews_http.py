@@ -1,0 +1,246 @@
+"""The inbox over HTTP: what people may do, see and undo."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+
+from shared.application import Table
+
+POLICY = {
+    "stages": {
+        "Validated": [{"kind": "metric_threshold", "params": {"metric": "accuracy", "min": 0.85}}, {"kind": "artifact_verified"}],
+        "Production": [{"kind": "manual", "params": {"approvers": 1, "expires_in": "1s"}}],
+    },
+    "applies_to": {"namespaces": ["team"]},
+}
+
+
+@pytest.fixture
+async def people(desk):
+    for subject, *grants in (
+        ("ann", ("approver", "team")), ("bob", ("approver", "team")), ("carl", ("approver", "team")), ("eve", ("engineer", "team")),
+        ("zoe", ("approver", "other")), ("root", ("admin", "*")), ("oscar", ("override", "team")),
+    ):  # fmt: skip
+        await desk.person(subject, *grants)
+
+
+async def call(desk, subject, method, path, body=None, **headers):
+    async with desk.client(subject) as client:
+        answer = await client.request(method, f"/v1{path}", json=body, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    if answer.status_code == 200:
+        says_what_the_documentation_says(desk, method, path, answer.json())
+    return answer
+
+
+def says_what_the_documentation_says(desk, method, path, told):
+    found, _ = Table(desk.process.routes).find(method, "/v1" + path.partition("?")[0])
+    model = found.route.response
+    model.model_validate(told)
+    assert set(told) == set(model.model_fields), model
+    for name, field in model.model_fields.items():
+        (item,) = get_args(field.annotation) if get_origin(field.annotation) is list else (None,)
+        if isinstance(item, type) and issubclass(item, BaseModel):
+            assert all(set(one) == set(item.model_fields) for one in told[name]), (name, item)
+
+
+async def approve(desk, subject, revision, review="p1", **body):
+    return await call(desk, subject, "POST", f"/reviews/{review}:approve", body, if_match=f'"{revision}"')
+
+
+async def test_two_approvers_pass_what_its_creator_may_not(desk, people, ask_promotion):
+    await ask_promotion()
+    inbox = (await call(desk, "ann", "GET", "/reviews?state=open")).json()["items"]
+    assert [(r["review_id"], r["needs"], r["excluded"]) for r in inbox] == [("p1", 2, ["carl", "pipeline", "rosa"])]
+    own = await approve(desk, "carl", 1)
+    assert (own.status_code, own.json()["code"]) == (409, "own_work")
+    first = await approve(desk, "ann", 1, comment="fine", conditions=["watch drift"])
+    assert (first.status_code, first.json()["state"], first.headers["etag"]) == (200, "open", '"2"')
+    stale = await approve(desk, "bob", 1)
+    assert (stale.status_code, stale.json()["revision"]) == (412, 2)
+    second = await approve(desk, "bob", 2)
+    assert (second.json()["state"], second.json()["approvers"]) == ("approved", ["ann", "bob"])
+    entry = second.json()["entries"][0]
+    assert (entry["kind"], entry["by"], entry["name"], entry["conditions"]) == ("ReviewApproved", "ann", "Ann", ["watch drift"])
+    promotion = (await call(desk, "eve", "GET", "/promotions/p1")).json()
+    assert (promotion["state"], promotion["approvers"]) == ("granted", ["ann", "bob"])
+    assert (await approve(desk, "ann", 3)).json()["code"] == "review_closed"
+
+
+@pytest.mark.parametrize(
+    ("subject", "headers", "status", "code"),
+    [
+        ("ann", {}, 428, "if_match_required"),
+        ("ann", {"if-match": "*"}, 428, "if_match_required"),
+        ("eve", {"if-match": '"1"'}, 403, "role_missing"),
+        ("zoe", {"if-match": '"1"'}, 403, "role_missing"),
+    ],
+)
+async def test_an_approval_needs_the_role_and_the_revision_that_was_seen(desk, people, ask_promotion, subject, headers, status, code):
+    await ask_promotion()
+    answer = await call(desk, subject, "POST", "/reviews/p1:approve", {}, **headers)
+    assert (answer.status_code, answer.json()["code"].replace("-", "_")) == (status, code)
+
+
+async def test_the_same_request_again_is_answered_and_counted_once(desk, people, ask_promotion):
+    await ask_promotion()
+    for _ in range(2):
+        answer = await call(desk, "ann", "POST", "/reviews/p1:approve", {}, if_match='"1"', idempotency_key="once")
+        assert (answer.status_code, answer.json()["approvers"]) == (200, ["ann"])
+
+
+async def test_one_rejection_denies_and_says_why(desk, people, ask_promotion):
+    await ask_promotion()
+    assert (await call(desk, "bob", "POST", "/reviews/p1:reject", {"reason": ""})).status_code == 422
+    assert (await call(desk, "bob", "POST", "/reviews/p1:reject", {"reason": "too risky"})).json()["state"] == "rejected"
+    assert (await call(desk, "bob", "GET", "/promotions/p1")).json()["reasons"] == ["rejected by bob: too risky"]
+
+
+async def test_the_inbox_shows_only_what_the_caller_may_read(desk, people, ask_promotion):
+    await ask_promotion()
+    assert (await call(desk, "zoe", "GET", "/reviews")).json()["items"] == []
+    assert (await call(desk, "zoe", "GET", "/reviews/p1")).status_code == 403
+    assert len((await call(desk, "root", "GET", "/reviews?model=team.churn")).json()["items"]) == 1
+
+
+async def test_the_inbox_is_read_in_pages(desk, people, ask_promotion):
+    await ask_promotion(1, "p1")
+    await ask_promotion(2, "p2")
+    seen, token = [], ""
+    while token or not seen:
+        page = (await call(desk, "ann", "GET", f"/reviews?page_size=1&page_token={token}")).json()
+        seen += [r["review_id"] for r in page["items"]]
+        token = page["next_page_token"]
+    assert seen == ["p1", "p2"]
+
+
+async def test_a_published_policy_rules_at_once_and_open_gates_are_asked_again(desk, people, version, until):
+    await desk.registry("ModelRegistered", {"model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}})
+    await desk.registry("VersionRegistered", version(1, 0.8))
+    await desk.artifact("ArtifactReleased")
+    assert (await call(desk, "eve", "PUT", "/policies/team", POLICY)).status_code == 403
+    put = await call(desk, "root", "PUT", "/policies/team", POLICY)
+    assert (put.status_code, put.headers["etag"]) == (200, '"1"')
+
+    async def blocked():
+        gates = (await call(desk, "eve", "GET", "/models/team.churn/versions/1/gates")).json()["gates"]
+        return gates[0] if gates[0]["policy"]["name"] == "team" else None
+
+    gate = await until(blocked)
+    assert gate["passed"] is False
+    assert gate["results"][0]["detail"] == "accuracy 0.8 on holdout; must be at least 0.85"
+    assert await until(lambda: desk.app.pool.fetchval("SELECT count(*) = 0 FROM due WHERE kind = 'policy-change'"))
+
+
+async def test_policies_have_revisions_and_an_etag(desk, people):
+    await call(desk, "root", "PUT", "/policies/team", POLICY)
+    again = await call(desk, "root", "PUT", "/policies/team", POLICY)
+    assert again.headers["etag"] == '"1"'
+    bad = {**POLICY, "stages": {"Validated": [{"kind": "metric_threshold", "params": {"metric": "f1", "least": 1}}]}}
+    refused = await call(desk, "root", "PUT", "/policies/team", bad)
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_policy")
+    changed = await call(desk, "root", "PUT", "/policies/team", {**POLICY, "description": "new"}, if_match='"1"')
+    assert changed.json()["policy"]["description"] == "new"
+    late = await call(desk, "root", "PUT", "/policies/team", POLICY, if_match='"1"')
+    assert late.status_code == 412
+    first = await call(desk, "ann", "GET", "/policies/team?revision=1")
+    assert first.json()["policy"]["description"] == ""
+    listed = (await call(desk, "ann", "GET", "/policies")).json()["items"]
+    assert [p["name"] for p in listed] == ["default", "low-risk", "team"]
+
+
+async def test_a_review_nobody_decides_expires_by_itself(desk, people, ask_promotion, until):
+    await call(desk, "root", "PUT", "/policies/team", POLICY)
+    await ask_promotion()
+
+    async def expired():
+        return (await call(desk, "ann", "GET", "/reviews/p1")).json()["state"] == "expired"
+
+    await until(expired)
+    assert (await call(desk, "ann", "GET", "/promotions/p1")).json()["state"] == "denied"
+    assert await desk.app.pool.fetchval("SELECT count(*) FROM due WHERE kind = 'review-expiry'") == 0
+
+
+async def test_break_glass_grants_and_owes_a_look_back(desk, people, ask_promotion):
+    await ask_promotion()
+    assert (await call(desk, "root", "POST", "/promotions/p1:override", {"reason": "down"})).status_code == 403
+    used = await call(desk, "oscar", "POST", "/promotions/p1:override", {"reason": "down"})
+    assert (used.status_code, used.json()["state"], used.json()["override"]) == (200, "granted", True)
+    assert [r["review_id"] for r in (await call(desk, "ann", "GET", "/reviews?state=overridden")).json()["items"]] == ["p1"]
+    done = await call(desk, "ann", "POST", "/reviews/p1:review-override", {"justified": True, "comment": "it was"})
+    assert done.json()["state"] == "closed"
+    assert [e["kind"] for e in done.json()["entries"]] == ["OverrideUsed", "OverrideReviewed"]
+
+
+async def test_a_look_back_that_finds_no_justification_ends_an_override_that_still_stands(desk, people, ask_promotion):
+    await ask_promotion()
+    await call(desk, "bob", "POST", "/reviews/p1:reject", {"reason": "too risky"})
+    used = (await call(desk, "oscar", "POST", "/promotions/p1:override", {"reason": "down"})).json()
+    assert (used["state"], used["override"]) == ("denied", True)
+    done = await call(desk, "ann", "POST", "/reviews/p1:review-override", {"justified": False, "comment": "it was not"})
+    assert (done.status_code, done.json()["state"]) == (200, "closed")
+    assert (await call(desk, "ann", "GET", "/promotions/p1")).json()["override"] is False
+    asked = {"model_id": "m", "model": "team.churn", "number": 1, "semver": "1.1.0", "promotion_id": "p2", "environment": "production"}
+    who = {"digest": "sha256:asked", "requester": "rosa", "creator": "carl", "on_behalf_of": None, "evidence": {}}
+    await desk.registry("PromotionRequested", asked | who)
+    assert (await call(desk, "ann", "GET", "/promotions/p2")).json()["state"] == "open"
+
+
+async def test_gates_are_asked_again_on_demand_and_say_nothing_new(desk, people, version):
+    await desk.registry("ModelRegistered", {"model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}})
+    await desk.registry("VersionRegistered", version())
+    waiting = (await call(desk, "eve", "GET", "/models/m/versions/1/gates")).json()
+    assert (waiting["waits_for"], waiting["gates"]) == (["artifact"], [])
+    await desk.artifact("ArtifactReleased")
+    before = await desk.app.pool.fetchval("SELECT count(*) FROM log.events_approval")
+    asked = await call(desk, "eve", "POST", "/models/m/versions/1/gates:evaluate")
+    assert (asked.status_code, asked.json()["gates"][0]["passed"]) == (200, True)
+    assert await desk.app.pool.fetchval("SELECT count(*) FROM log.events_approval") == before
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/reviews/none", 404),
+        ("/promotions/none", 404),
+        ("/policies/none", 404),
+        ("/models/none/versions/1/gates", 404),
+        ("/models/m/versions/x/gates", 422),
+    ],
+)
+async def test_what_is_not_there_is_said_so(desk, people, ask_promotion, path, status):
+    await ask_promotion()
+    answer = await call(desk, "root", "GET", path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_comment_is_kept_without_deciding(desk, people, ask_promotion):
+    await ask_promotion()
+    said = await call(desk, "eve", "POST", "/reviews/p1:comment", {"comment": "which holdout?"})
+    assert (said.json()["state"], said.json()["entries"][0]["text"]) == ("open", "which holdout?")
+
+
+async def approve_what_is_shown(desk, who):
+    """Reads the review and approves it, again when somebody was faster."""
+    answer = None
+    while answer is None or answer.status_code == 412:
+        shown = await call(desk, who, "GET", "/reviews/p1")
+        answer = await call(desk, who, "POST", "/reviews/p1:approve", {}, if_match=shown.headers["etag"])
+    return answer
+
+
+async def test_approvals_at_the_same_moment_on_two_replicas_are_each_counted_and_granted_once(open_desk, desk, people, ask_promotion):
+    await ask_promotion()
+    other = await open_desk()
+    other.keys = desk.keys
+    await other.app.access.catch_up()
+    answers = await asyncio.gather(*(approve_what_is_shown(d, who) for d, who in ((desk, "ann"), (other, "bob"), (other, "ann"), (desk, "bob"))))
+    assert {a.status_code for a in answers} <= {200, 409}, [a.text for a in answers]
+    stored = await desk.app.pool.fetch("SELECT type FROM log.events_approval WHERE type IN ('ReviewApproved', 'PromotionGranted')")
+    assert sorted(r["type"] for r in stored) == ["PromotionGranted", "ReviewApproved", "ReviewApproved"]
+    review = (await call(other, "ann", "GET", "/reviews/p1")).json()
+    assert (review["state"], sorted(review["approvers"])) == ("approved", ["ann", "bob"])

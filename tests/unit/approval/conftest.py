@@ -1,0 +1,174 @@
+"""Given/when/then over several streams: events fold into states, commands are decided on them, what they decide is folded in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.approval.domain import gate, policy, promotion, review
+from services.approval.domain.gate_kinds import Gate
+from services.approval.domain.policy import Policy, PublishPolicy
+from shared.decider import Streams
+from shared.events import Noted, Source
+
+FOLDS = {"policy": policy.POLICY, "policies": policy.POLICIES, "gate": gate.GATE, "review": review.REVIEW}
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+DATA = "sha256:" + "d" * 64
+
+
+def accuracy(value: float | None, **more: Any) -> dict[str, Any]:
+    return {"name": "accuracy", "value": value, "dataset_digest": DATA, "dataset_name": "holdout", "primary": True, **more}
+
+
+def signature(*inputs: str) -> dict[str, Any]:
+    return {
+        "inputs": [{"name": i, "type": "float32"} for i in inputs or ("x",)],
+        "outputs": [{"name": "label", "type": "int64", "labels": ["a", "b"]}],
+    }
+
+
+def version(number: int = 1, value: float | None = 0.9, **more: Any) -> dict[str, Any]:
+    return {
+        "model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}, "owner": "olga", "number": number,
+        "semver": f"{number}.0.0", "creator": "carl", "on_behalf_of": "bea", "requester_subject": "pipeline",
+        "artifact": {"digest": f"sha256:artifact{number}", "files": [], "location": "s3://x"},
+        "training": {
+            "config": {"depth": 3}, "code": {"digest": "sha256:c"}, "dataset": {"name": "train", "digest": "sha256:t"},
+            "metrics": [accuracy(value)], "trained_at": "2026-11-01T00:00:00Z", "creator": "carl",
+        },
+        "signature": signature(), "bump": {"level": "minor"}, "champion": None,
+    } | more  # fmt: skip
+
+
+def champion(number: int, value: float | None, **more: Any) -> dict[str, Any]:
+    return {"number": number, "semver": f"{number}.0.0", "artifact_digest": f"sha256:artifact{number}", "signature": signature(),
+            "evaluations": [accuracy(value)]} | more  # fmt: skip
+
+
+class World:
+    """All streams of approval, in memory, folded by the real deciders."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, Any] = {}
+        self.events: list[tuple[str, Any]] = []
+        self.now = NOW
+        self._revisions: dict[str, int] = {}
+        self._version_stream = "model-m"
+
+    def state(self, stream: str) -> Any:
+        return self.states.get(stream, FOLDS[stream.partition("-")[0]].initial)
+
+    @property
+    def version(self) -> gate.GateState:
+        state: gate.GateState = self.state("gate-m@1")
+        return state
+
+    def review(self, promotion_id: str = "p") -> review.ReviewState:
+        state: review.ReviewState = self.state(f"review-{promotion_id}")
+        return state
+
+    def append(self, decided: Mapping[str, Sequence[Any]]) -> list[Any]:
+        new = []
+        for stream, events in decided.items():
+            for event in events:
+                self.states[stream] = FOLDS[stream.partition("-")[0]].evolve(self.state(stream), event)
+                self.events.append((stream, event))
+                new.append(event)
+        return new
+
+    def of(self, kind: type) -> list[Any]:
+        return [e for _, e in self.events if isinstance(e, kind)]
+
+    def publish(self, name: str, policy_: Policy, **more: Any) -> list[Any]:
+        stream = policy.stream_of(name)
+        streams = Streams({stream: self.state(stream), policy.ALL: self.state(policy.ALL)})
+        return self.append(policy.decide_publish(PublishPolicy(name, policy_, **more), streams))
+
+    def gates(self, validated: Sequence[Gate] = (), production: Sequence[Gate] = (), name: str = "default", **more: Any) -> list[Any]:
+        return self.publish(name, Policy({"Validated": tuple(validated), "Production": tuple(production)}, **more))
+
+    def noted(self, type_: str, data: dict[str, Any], stream: str = "model-m", revision: int = 0) -> Noted:
+        if not revision:
+            revision = self._revisions[stream] = self._revisions.get(stream, 0) + 1
+        service = "artifact" if stream.startswith("artifact") else "registry"
+        return Noted(Source(service, stream, revision, type_, f"{stream}/{revision}"), f"leaf{revision}", data)
+
+    def note_model(self, type_: str, data: dict[str, Any], **more: Any) -> list[Any]:
+        return self.append({"gate-m": gate.decide(gate.NoteModel(self.noted(type_, {"model_id": "m", **data}, **more)), self.state("gate-m"))})
+
+    def note(self, type_: str, data: dict[str, Any] | None = None, number: int = 1, **more: Any) -> list[Any]:
+        stream = gate.stream_of("m", number)
+        told = self.noted(type_, {"model_id": "m", "number": number, **(data or {})}, **more)
+        return self.append({stream: gate.decide(gate.NoteVersion(told), self.state(stream))})
+
+    def artifact(self, type_: str = "ArtifactReleased", number: int = 1, **more: Any) -> list[Any]:
+        return self.note(type_, {"digest": f"sha256:artifact{number}"}, number, stream=f"artifact-{number}", **more)
+
+    def registered(self, value: float | None = 0.9, number: int = 1, **more: Any) -> list[Any]:
+        return self.note("VersionRegistered", version(number, value, **more), number)
+
+    def request(self, promotion_id: str = "p", number: int = 1, **more: Any) -> list[Any]:
+        asked = {"promotion_id": promotion_id, "environment": "production", "digest": "sha256:asked", "requester": "rosa"} | more
+        return self.note("PromotionRequested", asked, number)
+
+    def streams(self, number: int = 1, *promotion_ids: str) -> Streams:
+        ids = {p.id for p in self.state(gate.stream_of("m", number)).open_promotions} | set(promotion_ids)
+        named = promotion.streams_of("m", number, ids, self.state(policy.ALL).names)
+        return Streams({stream: self.state(stream) for stream in (*named.writes, *named.depends_on)})
+
+    def evaluate(self, number: int = 1) -> list[Any]:
+        return self.append(promotion.decide_evaluate(promotion.Evaluate("m", number, self.now), self.streams(number)))
+
+    def approve(self, by: str, promotion_id: str = "p", **more: Any) -> list[Any]:
+        command = promotion.Approve(promotion_id, "m", 1, by, more.pop("role", "approver"), now=self.now, **more)
+        return self.append(promotion.decide_approve(command, self.streams(1, promotion_id)))
+
+    def reject(self, by: str, reason: str = "no", **more: Any) -> list[Any]:
+        return self.append(promotion.decide_reject(promotion.Reject("p", "m", 1, by, "approver", reason, **more), self.streams(1, "p")))
+
+    def expire(self) -> list[Any]:
+        return self.append(promotion.decide_expire(promotion.Expire("p", "m", 1, self.now), self.streams(1, "p")))
+
+    def override(self, by: str, reason: str = "outage", promotion_id: str = "p") -> list[Any]:
+        command = promotion.Override(promotion_id, "m", 1, by, reason)
+        return self.append(promotion.decide_override(command, self.streams(1, promotion_id)))
+
+    def look_back(self, by: str, *, justified: bool = True) -> list[Any]:
+        command = review.ReviewOverride("p", "m", 1, by, justified, "")
+        return self.append(promotion.decide_review_override(command, self.streams(1, "p")))
+
+    def pass_time(self, **delta: int) -> None:
+        self.now += timedelta(**delta)
+
+    def in_review(self, approvers: int = 2, **version_: Any) -> World:
+        """A verified, Validated version whose promotion waits for people."""
+        self.gates([Gate("artifact_verified", {})], [Gate("no_regression", {}), Gate("manual", {"approvers": approvers, "expires_in": "7d"})])
+        self.registered(**version_)
+        self.artifact()
+        self.evaluate()
+        self.note("VersionValidated")
+        self.request()
+        self.evaluate()
+        return self
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture(scope="session")
+def new_world() -> type[World]:
+    """For properties, which need a fresh one for each example."""
+    return World
+
+
+@pytest.fixture(scope="session")
+def given() -> Any:
+    """The public data that tests speak of."""
+    return type("Given", (), {"version": staticmethod(version), "champion": staticmethod(champion), "accuracy": staticmethod(accuracy),
+                              "signature": staticmethod(signature), "replace": staticmethod(replace)})  # fmt: skip

@@ -1,0 +1,232 @@
+"""gate-<model>@<number>: what was noted, and when its gates are asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given as examples
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from services.approval.domain.gate import GatesEvaluated
+from services.approval.domain.gate_kinds import Gate
+from services.approval.domain.policy import Policy, Selector
+from services.approval.domain.promotion import Evaluate, decide_evaluate
+from shared.decider import Misrouted
+
+GATES = [Gate("metadata_complete", {}), Gate("artifact_verified", {}), Gate("no_regression", {"different_data": "pass"})]
+
+
+def test_gates_wait_for_the_version_and_for_the_verdict_on_its_artifact(world):
+    world.gates(GATES)
+    assert world.version.waits_for == ("version",)
+    world.registered()
+    assert world.version.waits_for == ("artifact",)
+    assert world.evaluate() == []
+    world.artifact()
+    [evaluated] = world.evaluate()
+    assert (evaluated.stage, evaluated.passed, evaluated.policy.name) == ("Validated", True, "default")
+
+
+def test_the_artifact_may_come_before_the_version(world):
+    world.gates(GATES)
+    world.artifact()
+    assert world.evaluate() == []
+    world.registered()
+    [evaluated] = world.evaluate()
+    assert evaluated.passed
+
+
+def test_a_mismatched_artifact_is_told_as_the_reason(world):
+    world.gates(GATES)
+    world.registered()
+    world.artifact("ArtifactMismatched")
+    [evaluated] = world.evaluate()
+    assert not evaluated.passed
+    assert {r.gate: r.passed for r in evaluated.results}["artifact_verified"] is False
+
+
+def test_an_evaluation_again_without_anything_new_says_nothing(world):
+    world.gates(GATES)
+    world.registered()
+    world.artifact()
+    assert world.evaluate()
+    assert world.evaluate() == []
+
+
+def test_new_evidence_or_another_policy_is_evaluated_again(world, given):
+    world.gates([Gate("metric_threshold", {"metric": "accuracy", "min": 0.95})])
+    world.registered()
+    world.artifact()
+    assert not world.evaluate()[0].passed
+    world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.97, independent=True, by="iris")})
+    assert world.evaluate()[0].passed
+    world.gates([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})])
+    assert not world.evaluate()[0].passed
+
+
+def test_a_tighter_policy_for_the_new_tier_takes_over_when_the_tier_changes(world):
+    world.gates(GATES)
+    world.publish("high", Policy({"Validated": (Gate("independent_evaluation", {}),)}, Selector(tiers=("high",)), priority=1))
+    world.registered()
+    world.artifact()
+    assert world.evaluate()[0].passed
+    world.note_model("ModelRegistered", {"model": "team.churn", "kind": "model", "tier": "medium"})
+    world.note_model("TagsChanged", {"model": "team.churn", "tags": {}, "tier": "high"})
+    [evaluated] = world.evaluate()
+    assert (evaluated.policy.name, evaluated.passed) == ("high", False)
+
+
+def test_a_worse_version_is_blocked_by_the_champion_with_the_figures(world, given):
+    world.gates(GATES)
+    world.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(7, 0.95)})
+    world.registered(0.9)
+    world.artifact()
+    [evaluated] = world.evaluate()
+    assert not evaluated.passed
+    assert "accuracy 0.9 on holdout is worse than 0.95 of the champion 7.0.0" in evaluated.results[2].detail
+
+
+def test_what_the_champion_gains_later_counts(world, given):
+    world.gates(GATES)
+    world.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(7, 0.85)})
+    world.registered(0.9)
+    world.artifact()
+    assert world.evaluate()[0].passed
+    stranger = {"number": 3, "evaluation": given.accuracy(0.99)}
+    assert world.note_model("EvaluationRecorded", stranger) == []
+    assert world.note_model("EvaluationRecorded", {"number": 7, "evaluation": given.accuracy(0.99, independent=True)})
+    assert not world.evaluate()[0].passed
+
+
+def test_a_champion_of_another_environment_does_not_count_for_validation(world, given):
+    world.gates(GATES)
+    world.note_model("RolloutChanged", {"environment": "edge", "champion": given.champion(7, 0.99)})
+    world.registered(0.9)
+    world.artifact()
+    assert world.evaluate()[0].passed
+
+
+def test_once_validated_the_question_is_closed(world, given):
+    world.gates(GATES)
+    world.registered()
+    world.artifact()
+    world.evaluate()
+    world.note("VersionValidated")
+    world.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(7, 0.99)})
+    assert world.evaluate() == []
+
+
+def test_without_any_policy_the_gates_deny_and_say_so(world):
+    world.registered()
+    world.artifact()
+    [evaluated] = world.evaluate()
+    assert not evaluated.passed
+    assert "publish one" in evaluated.results[0].detail
+
+
+def test_an_older_revision_than_the_one_noted_changes_nothing(world, given):
+    world.note("VersionRegistered", given.version(), revision=5)
+    assert world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.1)}, revision=4) == []
+    assert world.note("VersionRegistered", given.version(1, 0.1), revision=5) == []
+    assert world.version.evaluations["accuracy|" + given.accuracy(0)["dataset_digest"] + "||claimed"].value == 0.9
+
+
+def test_missing_metadata_is_found_in_what_was_registered(world, given):
+    world.gates([Gate("metadata_complete", {})])
+    world.note("VersionRegistered", given.version(training={"metrics": [], "creator": "carl"}, signature=None))
+    world.artifact()
+    [evaluated] = world.evaluate()
+    assert "training timestamp, training config, code identity, signature, dataset digest, evaluation metrics" in evaluated.results[0].detail
+
+
+@pytest.mark.parametrize(("kind", "passed"), [("model", False), ("adapter", False), ("preprocessing", False), ("prompt", True)])
+def test_what_is_mandatory_depends_on_the_kind(world, given, kind, passed):
+    world.gates([Gate("metadata_complete", {})])
+    world.note("VersionRegistered", given.version(kind=kind, training={"trained_at": "2026-11-01", "creator": "carl"}, signature=None))
+    world.artifact()
+    assert world.evaluate()[0].passed is passed
+
+
+def test_a_policy_that_came_up_meanwhile_sends_the_command_back(world):
+    world.gates(GATES)
+    world.registered()
+    streams = world.streams()
+    del streams.states["policy-default"]  # type: ignore[attr-defined]
+    with pytest.raises(Misrouted):
+        decide_evaluate(Evaluate("m", 1, world.now), streams)
+
+
+def topics(given: Any) -> dict[str, list[Any]]:
+    """Two topics, each in its own order: what registry says of the model and the version, what artifact says of the bytes."""
+    return {
+        "registry": [
+            lambda w: w.note_model("ModelRegistered", {"model": "team.churn", "kind": "model", "tier": "medium", "tags": {}}),
+            lambda w: w.registered(0.9),
+            lambda w: w.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(7, 0.85)}),
+            lambda w: w.note("EvaluationRecorded", {"evaluation": given.accuracy(0.91, independent=True, by="iris")}),
+            lambda w: w.note_model("TagsChanged", {"model": "team.churn", "tags": {"eu": "yes"}, "tier": "high"}),
+        ],
+        "artifact": [lambda w: w.artifact("ArtifactQuarantined"), lambda w: w.artifact("ArtifactReleased")],
+        "policies": [lambda w: w.gates(GATES), lambda w: w.gates([*GATES, Gate("independent_evaluation", {})], description="stricter")],
+    }
+
+
+@settings(max_examples=100, deadline=None)
+@examples(data=st.data())
+def test_whatever_order_topics_arrive_in_the_verdict_is_the_same(new_world, given, data):
+    left = topics(given)
+    world = new_world()
+    while any(left.values()):
+        name = data.draw(st.sampled_from([n for n, rest in left.items() if rest]))
+        left[name].pop(0)(world)
+        world.evaluate()
+    straight = new_world()
+    for rest in topics(given).values():
+        for step in rest:
+            step(straight)
+    straight.evaluate()
+    last, expected = world.of(GatesEvaluated)[-1], straight.of(GatesEvaluated)[-1]
+    assert last.passed
+    assert last.results == expected.results
+    assert (last.evidence, last.evidence_digest, last.policy.digest) == (expected.evidence, expected.evidence_digest, expected.policy.digest)
+
+
+@settings(max_examples=50, deadline=None)
+@examples(bytes_come=st.integers(0, 4), champion=st.sampled_from([None, 0.5, 0.99]))
+def test_whenever_the_bytes_are_verified_the_promotion_ends_the_same(new_world, given, bytes_come, champion):
+    told = given.champion(7, champion) if champion else None
+    steps: list[Any] = [
+        lambda w: w.registered(0.9),
+        lambda w: w.note("VersionValidated"),
+        lambda w: w.note_model("RolloutChanged", {"environment": "production", "champion": told}),
+        lambda w: w.request(),
+    ]
+    steps.insert(bytes_come, lambda w: w.artifact())
+    world = new_world()
+    world.gates([], [Gate("no_regression", {}), Gate("manual", {"approvers": 1})])
+    for step in steps:
+        step(world)
+        world.evaluate()
+    assert world.review().status == ("" if champion == 0.99 else "open")
+    assert world.version.promotions["p"].status == ("denied" if champion == 0.99 else "open")
+
+
+@settings(max_examples=100, deadline=None)
+@examples(data=st.data())
+def test_messages_that_come_twice_or_late_change_nothing(new_world, given, data):
+    once, often = new_world(), new_world()
+    steps: list[tuple[str, dict[str, Any], str, int]] = [
+        ("VersionRegistered", given.version(1, 0.9), "model-m", 1),
+        ("ArtifactReleased", {"digest": "sha256:artifact1"}, "artifact-1", 1),
+        ("EvaluationRecorded", {"evaluation": given.accuracy(0.91)}, "model-m", 2),
+        ("ArtifactRecalled", {"digest": "sha256:artifact1"}, "artifact-1", 2),
+        ("VersionRejected", {}, "model-m", 3),
+    ]
+    for n, (type_, told, stream, revision) in enumerate(steps):
+        once.note(type_, told, stream=stream, revision=revision)
+        often.note(type_, told, stream=stream, revision=revision)
+        type_, told, stream, revision = steps[data.draw(st.integers(0, n))]  # noqa: PLW2901
+        assert often.note(type_, told, stream=stream, revision=revision) == []
+    assert once.version == often.version

@@ -1,0 +1,164 @@
+"""I9 at the level of the domain: no grant without the distinct approvers that the policy needs, or a recorded override; deciding never breaks folding."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from hypothesis import given as examples
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from services.approval.domain import gate, policy, review
+from services.approval.domain.gate import PromotionDenied, PromotionGranted
+from services.approval.domain.gate_kinds import Gate
+from services.approval.domain.review import OverrideUsed, ReviewApproved, ReviewOpened
+from shared.decider import RuleBroken
+from shared.states import SnapshotCodec
+
+FOLDS = {"policy": policy.POLICY, "policies": policy.POLICIES, "gate": gate.GATE, "review": review.REVIEW}
+MAKERS = {"carl", "bea", "pipeline", "rosa"}
+PEOPLE = st.sampled_from([*sorted(MAKERS), "ann", "bob", "cid", "dan"])
+
+
+class Promotions(RuleBasedStateMachine):
+    """Everything that can happen to a version and its promotions, in any order."""
+
+    world_type: type
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = self.world_type()
+        self.asked: list[str] = []
+
+    @initialize(approvers=st.integers(1, 3))
+    def begin_in_review(self, approvers):
+        """Most of what is interesting happens while a review is open."""
+        self.publish_policy(approvers, 0.5)
+        self.register(0.9)
+        self.tell_of_artifact("ArtifactReleased")
+        self.evaluate()
+        self.tell_of_version("VersionValidated")
+        self.request()
+        self.evaluate()
+
+    @rule(approvers=st.integers(1, 3), minimum=st.sampled_from([0.5, 0.93]))
+    def publish_policy(self, approvers, minimum):
+        threshold = Gate("metric_threshold", {"metric": "accuracy", "min": minimum})
+        self.world.gates([Gate("artifact_verified", {})], [threshold, Gate("manual", {"approvers": approvers, "expires_in": "1h"})])
+
+    @rule(value=st.sampled_from([0.9, 0.95]))
+    def register(self, value):
+        self.world.registered(value)
+
+    @rule(type_=st.sampled_from(["ArtifactReleased", "ArtifactReleased", "ArtifactRecalled"]))
+    def tell_of_artifact(self, type_):
+        self.world.artifact(type_)
+
+    @rule(type_=st.sampled_from(["VersionValidated", "VersionValidated", "VersionRejected"]))
+    def tell_of_version(self, type_):
+        self.world.note(type_)
+
+    @rule(value=st.sampled_from([0.1, 0.99, None]), independent=st.booleans())
+    def record_evaluation(self, value, independent):
+        evaluation = {"name": "accuracy", "value": value, "dataset_digest": "d", "independent": independent}
+        self.world.note("EvaluationRecorded", {"evaluation": evaluation})
+
+    @precondition(lambda self: not self.world.version.open_promotions)
+    @rule()
+    def request(self):
+        self.asked.append(f"p{len(self.asked)}")
+        self.world.request(self.asked[-1])
+
+    @rule()
+    def evaluate(self):
+        self.world.evaluate()
+
+    @precondition(lambda self: self.world.version.open_promotions)
+    @rule(who=PEOPLE)
+    def approve(self, who):
+        with suppress(RuleBroken):
+            self.world.approve(who, self.asked[-1])
+
+    @precondition(lambda self: self.world.version.open_promotions)
+    @rule(who=st.sampled_from(["ann", "bob", "cid", "dan"]))
+    def approve_as_one_who_may(self, who):
+        self.approve(who)
+
+    @rule()
+    def have_a_review(self):
+        """Back to an open review, so that examples do not end at the first denial."""
+        self.register(0.95)
+        self.tell_of_artifact("ArtifactReleased")
+        self.tell_of_version("VersionValidated")
+        if not self.world.version.open_promotions:
+            self.request()
+        self.evaluate()
+
+    @precondition(lambda self: self.asked)
+    @rule(who=PEOPLE, data=st.data())
+    def break_glass(self, who, data):
+        with suppress(RuleBroken):
+            self.world.override(who, promotion_id=data.draw(st.sampled_from(self.asked)))
+
+    @rule(minutes=st.integers(1, 61))
+    def wait(self, minutes):
+        self.world.pass_time(minutes=minutes)
+
+    @invariant()
+    def no_grant_without_approvers_or_override(self):
+        overridden = {e.about.promotion_id for e in self.world.of(OverrideUsed)}
+        for granted in self.world.of(PromotionGranted):
+            if granted.override:
+                assert granted.review_id in overridden
+                continue
+            [opened] = [e for e in self.world.of(ReviewOpened) if e.about.promotion_id == granted.promotion_id]
+            approved = [e for e in self.world.of(ReviewApproved) if e.about.promotion_id == granted.promotion_id]
+            assert len(set(granted.approvers)) == len(granted.approvers) >= opened.needs
+            assert set(granted.approvers) == {e.approver for e in approved}
+            assert not set(granted.approvers) & MAKERS
+            assert {e.sealed_digest for e in approved} == {opened.sealed_digest}
+            assert opened.policy.digest == granted.policy.digest
+
+    @invariant()
+    def a_promotion_is_granted_at_most_once(self):
+        granted = [e.promotion_id for e in self.world.of(PromotionGranted)]
+        assert len(granted) == len(set(granted))
+
+    @invariant()
+    def a_review_is_open_exactly_while_its_promotion_is(self):
+        for promotion_id, promotion in self.world.version.promotions.items():
+            if self.world.review(promotion_id).status == "open":
+                assert promotion.status == "open"
+        closed = {e.promotion_id for e in (*self.world.of(PromotionGranted), *self.world.of(PromotionDenied))}
+        assert all(self.world.review(p).status != "open" for p in closed)
+
+
+def test_every_state_survives_its_snapshot(new_world):
+    world = new_world().in_review()
+    world.note_model("RolloutChanged", {"environment": "production", "champion": {"number": 7, "semver": "7.0.0", "evaluations": []}})
+    world.approve("ann")
+    world.override("oscar")
+    for stream, state in world.states.items():
+        codec = SnapshotCodec(FOLDS[stream.partition("-")[0]])
+        assert codec.load(codec.dump(state)) == state, stream
+
+
+def test_no_grant_without_the_needed_distinct_approvers_or_an_override(new_world):
+    machine = type("Machine", (Promotions,), {"world_type": new_world})
+    run_state_machine_as_test(machine, settings=settings(max_examples=100, stateful_step_count=40, deadline=None))
+
+
+@settings(max_examples=200, deadline=None)
+@examples(needs=st.integers(1, 4), who=st.lists(PEOPLE, max_size=12), shown=st.sets(st.integers(0, 11), max_size=2))
+def test_a_promotion_is_granted_exactly_when_enough_others_have_approved(new_world, given, needs, who, shown):
+    world = new_world().in_review(approvers=needs)
+    for n, person in enumerate(who):
+        if n in shown:
+            world.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(50 + n, 0.5)})
+            world.evaluate()
+        with suppress(RuleBroken):
+            world.approve(person)
+    others = list(dict.fromkeys(p for p in who if p not in MAKERS))
+    granted = world.of(PromotionGranted)
+    assert [g.approvers for g in granted] == ([tuple(others[:needs])] if len(others) >= needs else [])

@@ -1,0 +1,108 @@
+"""policy-<name>: published, versioned, chosen by namespace, kind, tags and tier."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.approval.domain.builtin import BUILTIN
+from services.approval.domain.gate_kinds import Gate
+from services.approval.domain.policy import Policy, PolicyListed, PolicyPublished, PolicyState, Selector, Subject, automated, manual, select
+from shared.decider import Stale, Unprocessable
+
+PLAIN = Policy({"Validated": (Gate("artifact_verified", {}),)})
+
+
+def test_a_new_policy_is_published_with_its_digest_and_listed_once(world):
+    published, listed = world.publish("strict", PLAIN)
+    assert isinstance(published, PolicyPublished)
+    assert published.digest.startswith("sha256:")
+    assert listed == PolicyListed("strict")
+    other = Policy({"Validated": ()})
+    assert [type(e) for e in world.publish("strict", other)] == [PolicyPublished]
+
+
+def test_the_same_policy_again_changes_nothing(world):
+    world.publish("strict", PLAIN)
+    assert world.publish("strict", PLAIN) == []
+
+
+def test_an_author_who_saw_an_older_revision_is_told_to_read_again(world):
+    world.publish("strict", PLAIN)
+    with pytest.raises(Stale, match="revision 1"):
+        world.publish("strict", Policy({}), expected=7)
+    assert world.publish("strict", Policy({}), expected=1)
+
+
+def test_a_builtin_policy_never_replaces_what_people_published(world):
+    world.publish("default", PLAIN)
+    assert world.publish("default", BUILTIN["default"], builtin=True) == []
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_the_builtin_policies_are_policies(world, name):
+    assert world.publish(name, BUILTIN[name], builtin=True)
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ({"Validated": (Gate("horoscope", {}),)}, "no gate of kind 'horoscope'"),
+        ({"Draft": ()}, "no stage 'Draft'"),
+        ({"Validated": (Gate("metric_threshold", {"metric": "f1"}),)}, "needs min or max"),
+        ({"Validated": (Gate("metric_threshold", {"metric": "f1", "minimum": 0.5}),)}, "no parameter minimum"),
+        ({"Validated": (Gate("metric_threshold", {"metric": 3, "min": 0.5}),)}, "Expected `str"),
+        ({"Validated": (Gate("no_regression", {"different_data": "maybe"}),)}, "Invalid enum value"),
+        ({"Validated": (Gate("manual", {}),)}, "only Production has a manual gate"),
+        ({"Production": (Gate("manual", {}), Gate("manual", {}, "second"))}, "only one"),
+        ({"Production": (Gate("manual", {"approvers": 0}),)}, "at least one approver"),
+        ({"Production": (Gate("manual", {"expires_in": "soon"}),)}, "is no duration"),
+        ({"Production": (Gate("manual", {"expires_in": "9999999d"}),)}, "366d at most"),
+        ({"Validated": (Gate("artifact_verified", {}), Gate("artifact_verified", {}))}, "same name"),
+        ({"Validated": (Gate("metric_threshold", {"metric": "f1", "min": float("nan")}),)}, "no canonical JSON"),
+    ],
+)
+def test_a_policy_that_could_never_be_evaluated_is_refused_with_the_reason(world, stages, said):
+    with pytest.raises(Unprocessable, match=said):
+        world.publish("broken", Policy(stages))
+
+
+def published(name: str, policy: Policy) -> PolicyState:
+    return PolicyState(1, name, 1, policy, "sha256:" + name)
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        (Subject("", "model", "medium", {}), "default"),
+        (Subject("risk.cards", "model", "medium", {}), "risk"),
+        (Subject("risky", "model", "medium", {}), "default"),
+        (Subject("risk", "model", "high", {}), "high"),
+        (Subject("", "embedding", "medium", {"eu": "yes"}), "tagged"),
+    ],
+)
+def test_the_most_specific_of_the_highest_priority_rules(subject, expected):
+    gates = {"Validated": ()}
+    policies = [
+        published("default", Policy(gates, priority=-1)),
+        published("risk", Policy(gates, Selector(namespaces=("risk",)))),
+        published("high", Policy(gates, Selector(tiers=("high",)), priority=5)),
+        published("kinds", Policy(gates, Selector(kinds=("embedding",)))),
+        published("tagged", Policy(gates, Selector(kinds=("embedding",), tags={"eu": "yes"}))),
+        published("asleep", Policy(gates, priority=99, active=False)),
+        published("elsewhere", Policy({"Production": ()}, priority=99)),
+    ]
+    chosen = select(policies, subject, "Validated")
+    assert chosen is not None
+    assert chosen.name == expected
+
+
+def test_no_fitting_policy_is_none():
+    assert select([published("p", Policy({"Validated": ()}, Selector(kinds=("prompt",))))], Subject("", "model", "low", {}), "Validated") is None
+
+
+def test_the_manual_gate_is_told_from_the_automated_ones():
+    gates = (Gate("artifact_verified", {}), Gate("manual", {"approvers": 3, "roles": ["approver", "admin"]}))
+    assert [g.kind for g in automated(gates)] == ["artifact_verified"]
+    found = manual(gates)
+    assert found is not None
+    assert (found.approvers, found.roles, found.lifetime.days) == (3, ("approver", "admin"), 7)

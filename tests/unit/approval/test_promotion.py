@@ -1,0 +1,318 @@
+"""A promotion from its request to grant or denial: gates, reviews, quorum, seal, expiry, break-glass."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.approval.domain.gate import GatesEvaluated, OverrideWithdrawn, PromotionDenied, PromotionGranted
+from services.approval.domain.gate_kinds import Gate
+from services.approval.domain.policy import Policy
+from services.approval.domain.promotion import Evaluate, decide_evaluate
+from services.approval.domain.review import (
+    OverrideReviewed,
+    OverrideUsed,
+    ReviewApproved,
+    ReviewExpired,
+    ReviewLapsed,
+    ReviewOpened,
+    ReviewRefreshed,
+    ReviewRejected,
+)
+from shared.decider import Misrouted, NotFound, RuleBroken, Stale, Unprocessable
+
+
+def kinds(events) -> list[type]:
+    return [type(e) for e in events]
+
+
+def validated(world, production):
+    world.gates([Gate("artifact_verified", {})], production)
+    world.registered()
+    world.artifact()
+    world.evaluate()
+    world.note("VersionValidated")
+    return world
+
+
+def test_without_a_manual_gate_passing_gates_grant_at_once(world):
+    validated(world, [Gate("artifact_verified", {})]).request()
+    evaluated, granted = world.evaluate()
+    assert (evaluated.stage, evaluated.promotion_id) == ("Production", "p")
+    assert (granted.promotion_id, granted.digest, granted.approvers, granted.override) == ("p", "sha256:asked", (), False)
+    assert world.evaluate() == []
+
+
+def test_failing_gates_deny_with_every_reason(world):
+    validated(world, [Gate("metric_threshold", {"metric": "accuracy", "min": 0.99}), Gate("independent_evaluation", {})]).request()
+    evaluated, denied = world.evaluate()
+    assert not evaluated.passed
+    assert [r.split(":")[0] for r in denied.reasons] == ["metric_threshold", "independent_evaluation"]
+    assert world.review().status == ""
+
+
+def test_no_policy_for_production_denies(world):
+    world.publish("default", Policy({"Validated": ()}))
+    world.registered()
+    world.artifact()
+    world.note("VersionValidated")
+    world.request()
+    assert "publish one" in world.evaluate()[1].reasons[0]
+
+
+def test_a_version_that_is_not_validated_never_gets_to_a_review(world):
+    world.gates([], [Gate("manual", {})])
+    world.registered()
+    world.artifact()
+    world.request()
+    assert PromotionDenied in kinds(world.evaluate())
+
+
+def test_a_manual_gate_opens_a_review_sealed_to_what_is_shown(world):
+    world.in_review()
+    [opened] = world.of(ReviewOpened)
+    assert (opened.needs, opened.roles, opened.excluded) == (2, ("approver",), ("carl", "bea", "pipeline", "rosa"))
+    assert opened.seal.version == "sha256:leaf1"
+    assert opened.seal.artifact == "sha256:artifact1"
+    assert opened.evidence.evaluations[0].value == 0.9
+    assert (opened.expires_at - world.now).days == 7
+
+
+def test_two_others_approve_and_the_promotion_is_granted(world):
+    world.in_review()
+    [first] = world.approve("ann")
+    assert (first.approvers, first.complete) == (("ann",), False)
+    approved, granted = world.approve("bob", comment="fine", conditions=("watch drift",))
+    assert (approved.complete, approved.conditions) == (True, ("watch drift",))
+    assert granted.approvers == ("ann", "bob")
+    assert granted.digest == "sha256:asked"
+    assert world.review().status == "approved"
+    assert world.version.open_promotions == ()
+
+
+@pytest.mark.parametrize("who", ["carl", "bea", "pipeline", "rosa"])
+def test_creator_whom_the_pipeline_acted_for_and_requester_never_count(world, who):
+    world.in_review()
+    with pytest.raises(RuleBroken) as broken:
+        world.approve(who)
+    assert broken.value.code == "own_work"
+    for other_face in ({"people": (who,)}, {"name": who.title()}):
+        with pytest.raises(RuleBroken, match="own_work"):
+            world.approve("robot", **other_face)
+
+
+def test_approving_twice_counts_once(world):
+    world.in_review()
+    world.approve("ann")
+    assert world.approve("ann") == []
+    assert world.review().approvals == ("ann",)
+
+
+def test_a_role_that_the_policy_does_not_ask_for_does_not_count(world):
+    world.in_review()
+    with pytest.raises(RuleBroken, match="role_not_asked"):
+        world.approve("ann", role="engineer")
+
+
+def test_an_approver_who_saw_another_revision_is_told_to_read_again(world):
+    world.in_review()
+    assert world.approve("ann", expected=1)
+    with pytest.raises(Stale) as stale:
+        world.approve("bob", expected=1)
+    assert stale.value.facts["revision"] == 2
+
+
+def test_one_rejection_denies(world):
+    world.in_review()
+    world.approve("ann")
+    rejected, denied = world.reject("bob", "too risky")
+    assert isinstance(rejected, ReviewRejected)
+    assert denied.reasons == ("rejected by bob: too risky",)
+    with pytest.raises(RuleBroken, match="review_closed"):
+        world.approve("cid")
+
+
+def test_a_rejection_says_why(world):
+    world.in_review()
+    with pytest.raises(Unprocessable, match="reason_missing"):
+        world.reject("ann", " ")
+
+
+def test_an_unknown_review_is_not_found(world):
+    world.in_review()
+    with pytest.raises(NotFound):
+        world.approve("ann", "other")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda w, g: w.note("EvaluationRecorded", {"evaluation": g.accuracy(0.95, independent=True)}), "evidence changed"),
+        (lambda w, _: w.artifact("ArtifactRecalled"), "evidence changed"),
+        (lambda w, _: w.note_model("TagsChanged", {"tags": {"new": "tag"}, "tier": "medium"}), "evidence changed"),
+        (lambda w, g: w.note("VersionRegistered", g.version(1, 0.9, semver="2.0.0")), "version changed"),
+        (lambda w, _: w.gates([], [Gate("manual", {"approvers": 1})]), "policy changed"),
+        (lambda w, g: w.note_model("RolloutChanged", {"environment": "production", "champion": g.champion(7, 0.99)}), "is worse than"),
+        (lambda w, _: w.note("VersionRecalled"), "was recalled"),
+    ],
+)
+def test_a_review_lapses_when_what_it_showed_changes_or_a_gate_flips(world, given, change, reason):
+    world.in_review()
+    world.note_model("ModelRegistered", {"model": "team.churn", "kind": "model", "owner": "olga", "tier": "medium", "tags": {}})
+    assert world.evaluate() == []
+    world.approve("ann")
+    change(world, given)
+    happened = world.evaluate()
+    [lapsed] = [e for e in happened if isinstance(e, ReviewLapsed)]
+    [denied] = [e for e in happened if isinstance(e, PromotionDenied)]
+    assert any(reason in r for r in lapsed.reasons)
+    assert all(r.startswith("lapsed: ") for r in denied.reasons)
+    assert world.review().status == "lapsed"
+
+
+def test_a_new_champion_alone_is_shown_and_the_review_goes_on(world, given):
+    world.in_review()
+    world.approve("ann")
+    world.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(7, 0.8)})
+    assert kinds(world.evaluate()) == [GatesEvaluated, ReviewRefreshed]
+    with pytest.raises(Stale):
+        world.approve("bob", expected=2)
+    assert kinds(world.approve("bob", expected=3)) == [ReviewApproved, PromotionGranted]
+
+
+def test_an_approval_on_changed_evidence_lapses_instead_of_granting(world, given):
+    world.in_review(approvers=1)
+    world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.1, independent=True)})
+    assert kinds(world.approve("ann")) == [GatesEvaluated, PromotionDenied, ReviewLapsed]
+
+
+def test_a_lapsed_promotion_is_asked_for_again_under_a_new_id(world, given):
+    world.in_review(approvers=1)
+    world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.95, independent=True)})
+    world.evaluate()
+    world.request("again")
+    assert ReviewOpened in kinds(world.evaluate())
+    assert PromotionGranted in kinds(world.approve("ann", "again"))
+
+
+def test_a_review_expires_when_its_time_is_up_and_not_before(world):
+    world.in_review()
+    world.pass_time(days=6)
+    assert world.expire() == []
+    world.pass_time(days=1)
+    assert kinds(world.expire()) == [ReviewExpired, PromotionDenied]
+    assert world.expire() == []
+
+
+def test_an_approval_after_the_time_is_up_expires_the_review(world):
+    world.in_review()
+    world.pass_time(days=8)
+    assert kinds(world.approve("ann")) == [ReviewExpired, PromotionDenied]
+
+
+def test_break_glass_grants_is_marked_and_owes_a_look_back(world):
+    world.in_review()
+    world.approve("ann")
+    used, granted = world.override("oscar", "production is down")
+    assert used.bypassed == ("1 of 2 approvals",)
+    assert (granted.override, granted.approvers) == (True, ("oscar",))
+    assert world.review().status == "overridden"
+    for own in ("oscar", "carl", "rosa"):
+        with pytest.raises(RuleBroken, match="own_work"):
+            world.look_back(own)
+    assert world.look_back("ann", justified=False)
+    assert world.review().status == "closed"
+    assert world.look_back("bob") == []
+
+
+def test_break_glass_on_what_the_gates_denied_grants_the_next_request_once(world):
+    validated(world, [Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
+    world.evaluate()
+    used, stands = world.override("oscar")
+    assert isinstance(used, OverrideUsed)
+    assert "metric_threshold" in used.bypassed[0]
+    assert stands.by == "oscar"
+    assert world.override("oscar") == []
+    world.note("PromotionRefused", {"promotion_id": "p"})
+    world.request("again")
+    _, granted = world.evaluate()
+    assert (granted.promotion_id, granted.override, granted.approvers, granted.review_id) == ("again", True, ("oscar",), "p")
+    world.request("once more")
+    assert PromotionDenied in kinds(world.evaluate())
+
+
+def test_an_override_does_not_stand_for_other_evidence(world, given):
+    validated(world, [Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
+    world.evaluate()
+    world.override("oscar")
+    world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.2, independent=True)})
+    world.request("again")
+    assert PromotionDenied in kinds(world.evaluate())
+
+
+@pytest.mark.parametrize(("justified", "answer"), [(False, PromotionDenied), (True, PromotionGranted)])
+def test_an_override_that_was_not_justified_grants_nothing_further(world, justified, answer):
+    validated(world, [Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
+    world.evaluate()
+    world.override("oscar")
+    assert OverrideReviewed in kinds(world.look_back("ann", justified=justified))
+    assert world.look_back("ann", justified=False) == []
+    world.request("again")
+    assert answer in kinds(world.evaluate())
+
+
+def test_a_look_back_ends_only_the_override_it_is_about(world):
+    validated(world, [Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
+    world.evaluate()
+    world.override("oscar")
+    world.pass_time(days=1)
+    world.request("later", environment="staging")
+    world.evaluate()
+    world.override("oscar", promotion_id="later")
+    assert kinds(world.look_back("ann", justified=False)) == [OverrideReviewed, OverrideWithdrawn]
+    assert set(world.version.overrides) == {"staging"}
+
+
+def test_what_was_bypassed_is_told_also_when_it_was_a_persons_no(world):
+    world.in_review()
+    world.reject("ann")
+    used, _ = world.override("oscar")
+    assert used.bypassed == ("the review was rejected",)
+
+
+def test_break_glass_never_passes_bytes_that_are_not_verified(world):
+    world.in_review()
+    world.artifact("ArtifactRecalled")
+    with pytest.raises(RuleBroken, match="not_overridable"):
+        world.override("oscar")
+
+
+def test_break_glass_needs_a_reason_and_an_open_or_denied_promotion(world):
+    world.in_review(approvers=1)
+    with pytest.raises(Unprocessable, match="reason_missing"):
+        world.override("oscar", "")
+    world.approve("ann")
+    with pytest.raises(RuleBroken, match="promotion_closed"):
+        world.override("oscar")
+    with pytest.raises(NotFound):
+        world.override("oscar", promotion_id="other")
+
+
+def test_the_same_override_again_changes_nothing(world):
+    world.in_review()
+    world.override("oscar")
+    assert world.override("oscar") == []
+
+
+def test_a_promotion_that_came_up_meanwhile_sends_the_command_back(world):
+    validated(world, [])
+    before = world.streams()
+    world.request()
+    before.states["gate-m@1"] = world.version  # type: ignore[index]
+    with pytest.raises(Misrouted):
+        decide_evaluate(Evaluate("m", 1, world.now), before)
+
+
+def test_a_promotion_that_registry_refused_is_not_open_any_more(world):
+    validated(world, []).request()
+    world.note("PromotionRefused", {"promotion_id": "p"})
+    assert world.evaluate() == []
