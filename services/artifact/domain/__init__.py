@@ -1,0 +1,1 @@
+"""What this service decides. Pure: no clock, no I/O."""

@@ -1,0 +1,269 @@
+"""What is decided about an artifact: who may use its bytes, and when they may go.
+
+A claim is judged per version, so that a forged one never spoils the digest for an honest one. Whoever claims a digest whose bytes are
+already verified is served those bytes. Bytes go only when no version refers to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from regista.wire.digests import FileEntry
+from services.artifact.domain.artifact_state import (
+    ArtifactDeleted,
+    ArtifactEvent,
+    ArtifactExpired,
+    ArtifactMismatched,
+    ArtifactQuarantined,
+    ArtifactRecalled,
+    ArtifactReceived,
+    ArtifactReleased,
+    ArtifactState,
+    ArtifactVerified,
+    ExpiryTagged,
+    Reference,
+    VersionRef,
+    evolve,
+    key_of,
+)
+from services.artifact.domain.manifest import Claim
+from services.artifact.domain.notes import Message
+from shared.decider import Decider, RuleBroken
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRegistered:
+    """A version refers to this artifact."""
+
+    message: Message
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class NoteEnded:
+    """A version was retired or rejected: it refers to nothing any more."""
+
+    message: Message
+    model_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRecalled:
+    """A version must not be loaded any more."""
+
+    message: Message
+    digest: str
+    model_id: str
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteServing:
+    """Versions serve or served: their bytes are checked again from time to time, so that a rollback needs to ask nobody."""
+
+    message: Message
+    model_id: str
+    numbers: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordVerified:
+    """The bytes that this version claimed were hashed, copied to their generation's place, and hashed there again."""
+
+    model_id: str
+    number: int
+    generation: int
+    digest: str
+    uri: str
+    files: tuple[FileEntry, ...]
+    check_every: timedelta
+    now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMismatched:
+    """The bytes that this version claimed are not there or hash to something else."""
+
+    model_id: str
+    number: int
+    generation: int
+    digest: str
+    found: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordIntact:
+    """The verified bytes were hashed once more and are as they were."""
+
+    generation: int
+    check_every: timedelta
+    now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDamaged:
+    """The verified bytes were hashed once more and are not what they were."""
+
+    generation: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTagged:
+    """The objects up to this generation carry the expiry tag."""
+
+    generation: int
+    delete_after: timedelta
+    now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDeleted:
+    """The objects up to this generation are gone."""
+
+    generation: int
+
+
+ArtifactCommand = (
+    NoteRegistered | NoteEnded | NoteRecalled | NoteServing
+    | RecordVerified | RecordMismatched | RecordIntact | RecordDamaged | RecordTagged | RecordDeleted
+)  # fmt: skip
+
+
+def decide(c: ArtifactCommand, s: ArtifactState) -> Sequence[ArtifactEvent]:
+    """Events of `artifact-<hex>`."""
+    match c:
+        case NoteRegistered():
+            return _registered(c, s)
+        case NoteEnded():
+            return _ended(c, s)
+        case NoteRecalled():
+            return _recalled(c, s)
+        case NoteServing():
+            known = [ref for n in c.numbers if (ref := s.references.get(key_of(c.model_id, n))) and ref.live and not ref.serves]
+            return [c.message.noted()] if known else []
+        case RecordVerified():
+            return _verified(c, s)
+        case RecordMismatched():
+            awaited = s.references.get(key_of(c.model_id, c.number))
+            if not awaited or awaited.status != "received" or awaited.generation != c.generation:
+                return []
+            return [ArtifactMismatched(c.digest, c.found, c.model_id, c.number, c.generation, c.detail)]
+        case RecordIntact():
+            return _intact(c, s)
+        case RecordDamaged():
+            if c.generation != s.verified:
+                return []
+            return [ArtifactQuarantined(s.digest, r.model_id, r.number, c.generation, c.detail) for r in _live(s)]
+        case RecordTagged():
+            _must_be_expired(c.generation, s)
+            return [ExpiryTagged(s.digest, c.generation, _moment(c.now) + c.delete_after)] if s.pending.get(c.generation) is False else []
+        case RecordDeleted():
+            _must_be_expired(c.generation, s)
+            settled = tuple(sorted(g for g in s.pending if g <= c.generation))
+            return [ArtifactDeleted(s.digest, c.generation, settled, _ended_versions(s, c.generation))] if settled else []
+
+
+ARTIFACT: Decider[Any, ArtifactEvent, ArtifactState] = Decider("artifact", ArtifactState(), decide, evolve)
+
+
+def _registered(c: NoteRegistered, s: ArtifactState) -> list[ArtifactEvent]:
+    claim = c.claim
+    if _known(s, claim.model_id, claim.number, c.message.source.revision):
+        return []
+    noted = c.message.noted()
+    if claim.found != claim.digest:
+        detail = (
+            claim.problem
+            if not claim.found
+            else f"The files named have the digest {claim.found}, not the claimed one: claim the digest of what was uploaded."
+        )
+        return [noted, ArtifactMismatched(claim.digest, claim.found, claim.model_id, claim.number, 0, detail)]
+    if claim.problem:
+        return [noted, ArtifactQuarantined(claim.digest, claim.model_id, claim.number, 0, claim.problem)]
+    if s.verified:
+        return [noted, ArtifactReleased(claim.digest, claim.model_id, claim.number, s.uri, s.verified, s.size)]
+    return [noted, ArtifactReceived(claim.digest, s.generation + 1, claim.model_id, claim.model, claim.number, claim.location, claim.size)]
+
+
+def _ended(c: NoteEnded, s: ArtifactState) -> list[ArtifactEvent]:
+    if _known(s, c.model_id, c.number, c.message.source.revision):
+        return []
+    noted = c.message.noted()
+    after = evolve(s, noted)
+    return [noted, *_expired(after)] if s.attempts and not _live(after) else [noted]
+
+
+def _recalled(c: NoteRecalled, s: ArtifactState) -> list[ArtifactEvent]:
+    ref = s.references.get(key_of(c.model_id, c.number))
+    if ref and (ref.recalled or not ref.live or c.message.source.revision <= ref.revision):
+        return []
+    return [c.message.noted(), ArtifactRecalled(c.digest, c.model_id, c.number, c.reason)]
+
+
+def _verified(c: RecordVerified, s: ArtifactState) -> list[ArtifactEvent]:
+    if s.verified or c.generation > s.generation:
+        return []
+    if c.generation <= s.expired:  # everybody left while the copy was under way: what it left behind goes, too
+        return [] if _live(s) or s.attempts else _expired(s)
+    size = sum(f.size for f in c.files)
+    checked = _check_again(s, _moment(c.now), c.check_every)
+    waiting = [r for r in _live(s) if r.status in {"received", "quarantined"} and not r.recalled]
+    return [
+        ArtifactVerified(c.digest, c.generation, c.uri, size, c.files, checked),
+        *(ArtifactReleased(c.digest, r.model_id, r.number, c.uri, c.generation, size) for r in waiting),
+    ]
+
+
+def _intact(c: RecordIntact, s: ArtifactState) -> list[ArtifactEvent]:
+    if c.generation != s.verified:
+        return []
+    again = [r for r in _live(s) if r.serves and r.status == "released" and not r.recalled]
+    return [
+        ArtifactVerified(s.digest, s.verified, s.uri, s.size, (), _check_again(s, _moment(c.now), c.check_every)),
+        *(ArtifactReleased(s.digest, r.model_id, r.number, s.uri, s.verified, s.size) for r in again),
+    ]
+
+
+def _expired(s: ArtifactState) -> list[ArtifactEvent]:
+    return [ArtifactExpired(s.digest, s.generation, _ended_versions(s, s.generation))]
+
+
+def _known(s: ArtifactState, model_id: str, number: int, revision: int) -> bool:
+    ref = s.references.get(key_of(model_id, number))
+    return ref is not None and revision <= ref.revision
+
+
+def _live(s: ArtifactState) -> list[Reference]:
+    return sorted((r for r in s.references.values() if r.live), key=lambda r: (r.model_id, r.number))
+
+
+def _ended_versions(s: ArtifactState, generation: int) -> tuple[VersionRef, ...]:
+    return tuple(sorted(_versions(s, generation), key=lambda v: (v.model_id, v.number)))
+
+
+def _versions(s: ArtifactState, generation: int) -> Iterator[VersionRef]:
+    for r in s.references.values():
+        if r.status == "ended" and r.generation <= generation:
+            yield VersionRef(r.model_id, r.number)
+
+
+def _check_again(s: ArtifactState, now: datetime, every: timedelta) -> datetime | None:
+    return now + every if any(r.serves for r in _live(s)) else None
+
+
+def _must_be_expired(generation: int, s: ArtifactState) -> None:
+    if generation > s.expired:
+        raise RuleBroken("artifact_in_use", f"Generation {generation} has not expired: nothing of it may be deleted.", generation=generation)
+
+
+def _moment(now: datetime | None) -> datetime:
+    if now is None:
+        raise ValueError("the command needs the time it is decided at")
+    return now

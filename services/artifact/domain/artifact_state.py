@@ -1,0 +1,256 @@
+"""What happened to an artifact, and what is known of it: events, state and fold of `artifact-<hex>`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from immutables import Map
+
+from regista.wire.digests import FileEntry
+from services.artifact.domain import notes
+from shared.events import Noted
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRef:
+    """A version of a model."""
+
+    model_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactReceived:
+    """A version says that its bytes lie at `location`. `generation` is the place kept for them once they are verified; none is given twice."""
+
+    SCHEMA: ClassVar[int] = 1
+    digest: str
+    generation: int
+    model_id: str
+    model: str
+    number: int
+    location: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactVerified:
+    """The stored bytes hash to the digest. Said again after each later check (`files` is then empty: as before).
+
+    `check_again_at` is set while a version that serves or served refers to it.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+    digest: str
+    generation: int
+    uri: str
+    size: int
+    files: tuple[FileEntry, ...] = ()
+    check_again_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactMismatched:
+    """What a version claimed is not so. Ends this version's reference and nobody else's. `found` is the digest of what was there, "" for nothing."""
+
+    SCHEMA: ClassVar[int] = 1
+    digest: str
+    found: str
+    model_id: str
+    number: int
+    generation: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactQuarantined:
+    """The bytes must not be used by this version: their form is refused (`generation` 0), or stored bytes were found damaged."""
+
+    SCHEMA: ClassVar[int] = 1
+    digest: str
+    model_id: str
+    number: int
+    generation: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactReleased:
+    """The version may be loaded from `uri`."""
+
+    SCHEMA: ClassVar[int] = 1
+    digest: str
+    model_id: str
+    number: int
+    uri: str
+    generation: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRecalled:
+    """The version must not be loaded any more; the bytes stay as evidence until it is retired."""
+
+    SCHEMA: ClassVar[int] = 1
+    digest: str
+    model_id: str
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactExpired:
+    """No version refers to it any more: everything up to `generation` will be deleted. `versions` referred to it."""
+
+    SCHEMA: ClassVar[int] = 1
+    digest: str
+    generation: int
+    versions: tuple[VersionRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryTagged:
+    """The objects up to `generation` carry a tag that says so; they are deleted at `delete_at`."""
+
+    SCHEMA: ClassVar[int] = 1
+    digest: str
+    generation: int
+    delete_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactDeleted:
+    """The bytes up to `generation` are gone. What remains is this. It settles the expiries of the generations `settled`."""
+
+    SCHEMA: ClassVar[int] = 1
+    digest: str
+    generation: int
+    settled: tuple[int, ...]
+    versions: tuple[VersionRef, ...] = ()
+
+
+Status = Literal["noted", "received", "released", "mismatched", "quarantined", "ended"]
+ArtifactEvent = (
+    Noted | ArtifactReceived | ArtifactVerified | ArtifactMismatched | ArtifactQuarantined | ArtifactReleased | ArtifactRecalled
+    | ArtifactExpired | ExpiryTagged | ArtifactDeleted
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A version that refers to the artifact. `revision` is the newest of the registry's that was noted for it; `serves`: it serves or served.
+
+    `recalled`: nobody may load this version any more; its bytes stay.
+    """
+
+    model_id: str
+    number: int
+    revision: int
+    status: Status = "noted"
+    generation: int = 0
+    serves: bool = False
+    recalled: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Its bytes must not be deleted."""
+        return self.status in {"noted", "received", "released", "quarantined"}
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactState:
+    """`generation` was handed out last. `verified` and `quarantined` say which one is so (0: none); up to `expired` and `deleted` all are.
+
+    `attempts` counts the generations above `expired` that may hold bytes; `pending` says of each expiry whose bytes are not gone whether
+    they are tagged. `references` are keyed `<model_id>@<number>`.
+    """
+
+    revision: int = 0
+    digest: str = ""
+    generation: int = 0
+    verified: int = 0
+    quarantined: int = 0
+    expired: int = 0
+    deleted: int = 0
+    pending: Map[int, bool] = field(default_factory=Map)
+    attempts: int = 0
+    uri: str = ""
+    size: int = 0
+    references: Map[str, Reference] = field(default_factory=Map)
+
+
+def key_of(model_id: str, number: int) -> str:
+    """How a version is named among an artifact's references."""
+    return f"{model_id}@{number}"
+
+
+def phase(generation: int, verified: int, quarantined: int, expired: int, deleted: int) -> str:
+    """The state of an artifact as people call it."""
+    if verified:
+        return "Verified"
+    if quarantined:
+        return "Quarantined"
+    if generation > expired or not expired:
+        return "Received"
+    return "Deleted" if deleted >= expired else "Expired"
+
+
+def evolve(s: ArtifactState, event: ArtifactEvent) -> ArtifactState:
+    """The fold of `artifact-<hex>`."""
+    s = replace(s, revision=s.revision + 1)
+    match event:
+        case Noted():
+            return _noted(s, event)
+        case ArtifactReceived():
+            s = replace(s, digest=event.digest, generation=event.generation, attempts=s.attempts + 1)
+            return _mark(s, event.model_id, event.number, "received", event.generation)
+        case ArtifactVerified():
+            return replace(s, verified=event.generation, quarantined=0, uri=event.uri, size=event.size)
+        case ArtifactMismatched():
+            s = replace(s, digest=event.digest, attempts=s.attempts - (event.generation > s.expired))
+            return _mark(s, event.model_id, event.number, "mismatched", event.generation)
+        case ArtifactQuarantined():
+            damaged = event.generation and event.generation == s.verified
+            s = replace(s, digest=event.digest, verified=0, quarantined=event.generation) if damaged else replace(s, digest=event.digest)
+            return _mark(s, event.model_id, event.number, "quarantined", event.generation)
+        case ArtifactReleased():
+            return _mark(s, event.model_id, event.number, "released", event.generation)
+        case ArtifactRecalled():
+            key = key_of(event.model_id, event.number)
+            ref = s.references.get(key) or Reference(event.model_id, event.number, 0)
+            return replace(s, digest=event.digest, references=s.references.set(key, replace(ref, recalled=True)))
+        case ArtifactExpired():
+            pending = s.pending.set(event.generation, False)
+            return replace(s, expired=event.generation, pending=pending, deleted=0, verified=0, quarantined=0, attempts=0, uri="")
+        case ExpiryTagged():
+            return replace(s, pending=s.pending.set(event.generation, True))
+        case ArtifactDeleted():
+            pending = Map({g: tagged for g, tagged in s.pending.items() if g not in event.settled})
+            return replace(s, deleted=event.generation, pending=pending)
+    return s
+
+
+def _mark(s: ArtifactState, model_id: str, number: int, status: Status, generation: int | None = None) -> ArtifactState:
+    key = key_of(model_id, number)
+    ref = s.references.get(key) or Reference(model_id, number, 0)
+    ref = replace(ref, status=status, generation=ref.generation if generation is None else generation)
+    return replace(s, references=s.references.set(key, ref))
+
+
+def _noted(s: ArtifactState, event: Noted) -> ArtifactState:
+    revision, data = event.source.revision, event.data
+    if event.source.type in {notes.ROLLOUT_CHANGED, notes.ROLLED_BACK}:
+        for number in {e["number"] for e in (*data["entries"], *data["previous"])}:
+            key = key_of(data["model_id"], number)
+            if ref := s.references.get(key):
+                s = replace(s, references=s.references.set(key, replace(ref, serves=True, revision=max(revision, ref.revision))))
+        return s
+    key = key_of(data["model_id"], data["number"])
+    ref = replace(s.references.get(key) or Reference(data["model_id"], data["number"], revision), revision=revision)
+    if event.source.type == notes.REGISTERED:
+        ref = replace(ref, status="noted", recalled=False)
+    elif event.source.type in {notes.RETIRED, notes.REJECTED}:
+        ref = replace(ref, status="ended")
+    return replace(s, references=s.references.set(key, ref))

@@ -1,0 +1,59 @@
+"""What can be said of a claimed artifact without its bytes: whether its list of files hashes to its digest and has an acceptable form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from regista.wire.digests import FileEntry, NoDigest, manifest_digest
+
+MAX_SEGMENT = 200  # bytes of one part of a path: below what common file systems allow (255)
+MAX_PATH = 600  # bytes of a path: an S3 key has at most 1,024 with our prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an artifact may have at most."""
+
+    files: int = 10_000
+    bytes: int = 200 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A version's reference to an artifact. `found` is the digest of the files named, "" when they have none; `problem` says why."""
+
+    model_id: str
+    model: str
+    number: int
+    digest: str
+    location: str
+    size: int
+    found: str
+    problem: str
+
+
+def claim(model_id: str, model: str, number: int, digest: str, files: Sequence[FileEntry], location: str, limits: Limits) -> Claim:
+    """Computes the digest of the files named and looks at their form."""
+    try:
+        found = manifest_digest(files)
+    except NoDigest as e:
+        return Claim(model_id, model, number, digest, location, 0, "", f"The list of files has no digest: {e}.")
+    return Claim(model_id, model, number, digest, location, sum(f.size for f in files), found, problem_of_form(files, limits))
+
+
+def problem_of_form(files: Sequence[FileEntry], limits: Limits) -> str:
+    """What is wrong with the list of files as such, and what to do; "" when it is acceptable."""
+    if len(files) > limits.files:
+        return f"The artifact has {len(files)} files, {limits.files} are allowed: pack small files together."
+    if (size := sum(f.size for f in files)) > limits.bytes:
+        return f"The artifact has {size} bytes, {limits.bytes} are allowed."
+    for path in (f.path for f in files):
+        if len(path.encode()) > MAX_PATH or any(len(part.encode()) > MAX_SEGMENT for part in path.split("/")):
+            return f"The path {path!r:.100} is too long: {MAX_SEGMENT} bytes for each part, {MAX_PATH} in all."
+    in_order = sorted(f.path.split("/") for f in files)
+    for one, other in pairwise(in_order):
+        if other[: len(one)] == one:
+            return f"The path {'/'.join(one)!r} is a file and a folder at once: rename one."
+    return ""

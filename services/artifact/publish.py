@@ -1,0 +1,140 @@
+"""What others may know of an artifact's events. Field names are a contract: see schemas/public."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.artifact.domain import artifact_state as stored
+from services.artifact.domain.artifact_state import VersionRef
+from shared.events import Recorded
+from shared.service import PublicEvent
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactReceived:
+    """A version's bytes are about to be verified."""
+
+    digest: str
+    model_id: str
+    number: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactVerified:
+    """The bytes at `uri` hash to the digest. Said again after each later check."""
+
+    digest: str
+    uri: str
+    generation: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactReleased:
+    """The version may be loaded from `uri`; said again whenever that was checked for a version that serves or served."""
+
+    digest: str
+    model_id: str
+    number: int
+    uri: str
+    generation: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactMismatched:
+    """What the version claimed is not so. `found` is the digest of what was there ("" for nothing). Final for the version."""
+
+    digest: str
+    found: str
+    model_id: str
+    number: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactQuarantined:
+    """The version must not be loaded: its form is refused (`generation` 0: final), or its stored bytes were found damaged (until they are uploaded again)."""
+
+    digest: str
+    model_id: str
+    number: int
+    generation: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRecalled:
+    """The version is not served any more."""
+
+    digest: str
+    model_id: str
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactExpired:
+    """Nobody refers to it any more: its bytes will be deleted."""
+
+    digest: str
+    generation: int
+    versions: tuple[VersionRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryTagged:
+    """Its objects carry the expiry tag and are deleted at `delete_at`."""
+
+    digest: str
+    generation: int
+    delete_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactDeleted:
+    """Its bytes are gone."""
+
+    digest: str
+    generation: int
+    model_ids: tuple[str, ...]
+    versions: tuple[VersionRef, ...]
+
+
+CLASSES = (
+    ArtifactReceived, ArtifactVerified, ArtifactReleased, ArtifactMismatched, ArtifactQuarantined, ArtifactRecalled, ArtifactExpired, ExpiryTagged,
+    ArtifactDeleted,
+)  # fmt: skip
+PUBLIC: dict[str, type] = {f"regista.artifact.{class_.__name__}.v1": class_ for class_ in CLASSES}
+"""Every public type and the shape of its data."""
+
+
+def publish(recorded: Recorded) -> PublicEvent | None:
+    """The public form of an event, or nothing."""
+    data = _public(recorded.event)
+    return PublicEvent(f"regista.artifact.{type(data).__name__}.v1", data) if data else None
+
+
+def _public(event: object) -> object | None:
+    match event:
+        case stored.ArtifactReceived() as e:
+            return ArtifactReceived(e.digest, e.model_id, e.number, e.generation)
+        case stored.ArtifactVerified() as e:
+            return ArtifactVerified(e.digest, e.uri, e.generation, e.size)
+        case stored.ArtifactReleased() as e:
+            return ArtifactReleased(e.digest, e.model_id, e.number, e.uri, e.generation, e.size)
+        case stored.ArtifactMismatched() as e:
+            return ArtifactMismatched(e.digest, e.found, e.model_id, e.number, e.detail)
+        case stored.ArtifactQuarantined() as e:
+            return ArtifactQuarantined(e.digest, e.model_id, e.number, e.generation, e.detail)
+        case stored.ArtifactRecalled() as e:
+            return ArtifactRecalled(e.digest, e.model_id, e.number, e.reason)
+        case stored.ArtifactExpired() as e:
+            return ArtifactExpired(e.digest, e.generation, e.versions)
+        case stored.ExpiryTagged() as e:
+            return ExpiryTagged(e.digest, e.generation, e.delete_at)
+        case stored.ArtifactDeleted() as e:
+            return ArtifactDeleted(e.digest, e.generation, tuple(sorted({v.model_id for v in e.versions})), e.versions)
+    return None

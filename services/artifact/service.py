@@ -1,0 +1,49 @@
+"""The artifact service as the kernel runs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.artifact.api import Api
+from services.artifact.consumers import subscriptions
+from services.artifact.domain import artifact, upload
+from services.artifact.domain.artifact import ARTIFACT
+from services.artifact.domain.upload import UPLOAD
+from services.artifact.due_work import Bench, workers
+from services.artifact.projections import project
+from services.artifact.publish import publish
+from services.artifact.settings import ArtifactSettings
+from services.artifact.tables import TABLES
+from services.artifact.upcasters import EVENTS
+from shared.decider import Decider
+from shared.run import App, Process
+from shared.service import Service
+
+DECIDERS: dict[type, Decider[Any, Any, Any]] = {
+    **dict.fromkeys(
+        (
+            artifact.NoteRegistered, artifact.NoteEnded, artifact.NoteRecalled, artifact.NoteServing, artifact.RecordVerified,
+            artifact.RecordMismatched, artifact.RecordIntact, artifact.RecordDamaged, artifact.RecordTagged, artifact.RecordDeleted,
+        ),
+        ARTIFACT,
+    ),
+    **dict.fromkeys((upload.OpenUpload, upload.AddFile, upload.ExpireUpload, upload.RecordUploadDeleted), UPLOAD),
+}  # fmt: skip
+SERVICE = Service("artifact", (ARTIFACT, UPLOAD), DECIDERS, EVENTS, project, publish, TABLES)
+
+
+def process(app: App) -> Process:
+    """What this service runs. While the store is away it is not ready, and its work waits."""
+    settings = app.settings if isinstance(app.settings, ArtifactSettings) else ArtifactSettings.extending(app.settings)
+    bench = Bench(app, settings.store(), settings)
+
+    async def store_is_there(_: App) -> None:
+        await bench.store.check()
+
+    return Process(
+        SERVICE,
+        routes=Api(bench).routes(),
+        subscriptions=subscriptions(app, settings),
+        workers=workers(bench),
+        checks={"object store": store_is_there},
+    )

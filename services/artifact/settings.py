@@ -1,0 +1,70 @@
+"""What this service is told besides what every service is: which store, and the limits and times of artifacts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field
+
+from services.artifact.domain.manifest import Limits
+from services.artifact.stores import ObjectStore
+from services.artifact.stores.disk import DiskStore
+from services.artifact.stores.s3 import MOST, S3Store
+from shared.settings import Settings, SettingsWrong
+
+GIB = 1024**3
+NO_STORE = (
+    "Correct the environment and start again:\n"
+    "  REGISTA_S3_ENDPOINT (with REGISTA_S3_ACCESS_KEY and REGISTA_S3_SECRET_KEY) or REGISTA_ARTIFACT_DIR: one of them says where artifacts lie"
+)
+
+
+class ArtifactSettings(Settings):
+    """Sizes in bytes, times in seconds. `artifact_delete_after` lies between the expiry tag and the deletion."""
+
+    artifact_max_file_bytes: int = Field(default=50 * GIB, gt=0, le=MOST)
+    artifact_max_bytes: int = Field(default=200 * GIB, gt=0)
+    artifact_max_files: int = Field(default=10_000, gt=0)
+    artifact_upload_keep: float = Field(default=24 * 3600, gt=0)
+    artifact_upload_timeout: float = Field(default=6 * 3600, gt=0)
+    artifact_check_every: float = Field(default=24 * 3600, gt=0)
+    artifact_delete_after: float = Field(default=0, ge=0)
+    artifact_connections: int = Field(default=16, gt=0)
+
+    @classmethod
+    def extending(cls, settings: Settings) -> Self:
+        """What every service is told, with what the environment says of artifacts. Raises SettingsWrong."""
+        return cls.model_validate(cls.from_environment().model_dump() | settings.model_dump(exclude_unset=True))
+
+    @property
+    def limits(self) -> Limits:
+        """What one artifact may have."""
+        return Limits(self.artifact_max_files, self.artifact_max_bytes)
+
+    @property
+    def keep_upload(self) -> timedelta:
+        """How long an upload is kept."""
+        return timedelta(seconds=self.artifact_upload_keep)
+
+    @property
+    def check_every(self) -> timedelta:
+        """Between two checks of bytes that serve or served."""
+        return timedelta(seconds=self.artifact_check_every)
+
+    @property
+    def delete_after(self) -> timedelta:
+        """Between the expiry tag and the deletion."""
+        return timedelta(seconds=self.artifact_delete_after)
+
+    def store(self) -> ObjectStore:
+        """The store these settings choose: S3 when an endpoint is given, else the folder. Raises SettingsWrong."""
+        if self.s3_endpoint:
+            self.require("s3_access_key", "s3_secret_key", "s3_bucket")
+            return S3Store(
+                self.s3_endpoint, self.s3_access_key, self.s3_secret_key, self.s3_bucket, secure=self.s3_secure, connections=self.artifact_connections
+            )
+        if not self.artifact_dir:
+            raise SettingsWrong(NO_STORE)
+        return DiskStore(Path(self.artifact_dir))

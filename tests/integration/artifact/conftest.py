@@ -1,0 +1,184 @@
+"""Both stores, real: a folder, and a bucket of the S3 server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from regista.wire.cloudevents import CloudEvent
+from regista.wire.digests import FileEntry, manifest_digest
+from services.artifact import queries
+from services.artifact.consumers import subscriptions
+from services.artifact.domain.upload import OpenUpload
+from services.artifact.due_work import Bench, workers
+from services.artifact.service import SERVICE
+from services.artifact.settings import ArtifactSettings
+from services.artifact.stores import ObjectStore, Sum
+from services.artifact.stores.disk import DiskStore
+from services.artifact.stores.s3 import S3Store
+from shared import projector
+from shared.decider import RuleBroken
+from shared.due import DueRow
+from shared.events import Actor
+from shared.kafka import Received
+from shared.postgres import Bell, connect_pool
+from shared.run import App
+from shared.submission import Cause, Submission
+from shared.transact import Transactor
+from shared.worker import Runner
+
+
+def s3_store(stack) -> S3Store:
+    return S3Store(stack.s3.endpoint, "artifact", stack.place.secret("s3-artifact"), "regista")
+
+
+@pytest.fixture(params=["disk", "s3"])
+async def store(request, tmp_path) -> ObjectStore:
+    found = DiskStore(tmp_path / "artifacts") if request.param == "disk" else s3_store(request.getfixturevalue("stack"))
+    await found.check()
+    return found
+
+
+@pytest.fixture
+def folder() -> str:
+    """A place of this test alone, in a bucket that all share."""
+    return f"quarantine/{uuid.uuid4()}"
+
+
+async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def whole(chunks: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in chunks])
+
+
+def sum_of(content: bytes) -> tuple[int, str]:
+    return len(content), hashlib.sha256(content).hexdigest()
+
+
+def without_mark(found: Sum) -> tuple[int, str]:
+    return found.size, found.sha256
+
+
+@dataclass
+class Shop:
+    """One process' worth of the service on a test's database, with short words for what happens to it."""
+
+    app: App
+    bench: Bench
+    numbers: itertools.count[int]
+
+    @property
+    def store(self) -> ObjectStore:
+        return self.bench.store
+
+    async def upload(self, files: Mapping[str, bytes], *, subject: str = "anna") -> str:
+        """Puts files into a new upload, as the API does."""
+        upload_id = str(uuid.uuid4())
+        await self.submit(OpenUpload(upload_id, subject, self.bench.settings.keep_upload), f"upload-{upload_id}")
+        for name, content in files.items():
+            await self.store.put(f"quarantine/{upload_id}/{name}", pieces(content), {"regista-state": "quarantine"})
+        return upload_id
+
+    async def submit(self, command: Any, stream: str) -> list[Any]:
+        cause = Cause("tests", f"{uuid.uuid4()}", b"-")
+        return [r.event for r in (await self.app.transactor.submit(Submission(command, (stream,), cause, Actor("anna")))).events]
+
+    async def hear(self, type_: str, **data: Any) -> list[str]:
+        """The registry says something; answers the names of the events that followed."""
+        revision = next(self.numbers)
+        extensions = {"revision": str(revision), "leaf": "00" * 32, "correlationid": f"story-{data['model_id']}"}
+        told = {"model": f"team.{data['model_id']}", **data}
+        event = CloudEvent(str(uuid.uuid4()), "/regista/registry", f"regista.registry.{type_}.v1", f"model-{data['model_id']}",
+                           datetime.now(UTC).isoformat(), msgspec.json.encode(told), extensions=extensions)  # fmt: skip
+        message = Received(event, msgspec.to_builtins(told), "service:registry", "service", "regista.registry.events.v1", 0, revision)
+        (subscription,) = subscriptions(self.app, self.bench.settings)
+        handler = subscription.handlers[event.type]
+        submissions = [*await handler.prepare(message), *(await handler.follow_up(message) if handler.follow_up else [])]
+        answers = await self.app.transactor.submit_all(submissions)
+        return [r.type for answer in answers for r in answer.events]
+
+    async def registered(self, files: Mapping[str, bytes], location: str, number: int = 1, *, model: str = "m1", digest: str = "") -> list[str]:
+        """A version with these files is registered, wherever its bytes lie."""
+        artifact = {"digest": digest or digest_of(files), "files": [msgspec.to_builtins(f) for f in manifest(files)], "location": location}
+        return await self.hear("VersionRegistered", model_id=model, number=number, artifact=artifact)
+
+    async def due(self, kind: str) -> list[DueRow]:
+        rows = await self.app.pool.fetch("SELECT key, due_at, data FROM due WHERE kind = $1 ORDER BY due_at", kind)
+        return [DueRow("artifact", kind, r["key"], r["due_at"], msgspec.json.decode(r["data"])) for r in rows]
+
+    async def work(self, kind: str, row: DueRow | None = None) -> list[str]:
+        """Does all due work of a kind once; answers the names of the events."""
+        handle = {w.kind: w.handle for w in workers(self.bench)}[kind]
+        names: list[str] = []
+        for one in [row] if row else await self.due(kind):
+            for answer in await self.app.transactor.submit_all(await handle(one)):
+                assert not isinstance(answer, RuleBroken), answer
+                names += [r.type for r in answer.events]
+        return names
+
+    async def events(self, digest: str) -> list[str]:
+        stream = f"artifact-{digest.removeprefix('sha256:')}"
+        return [r[0] for r in await self.app.pool.fetch("SELECT type FROM log.events_artifact WHERE stream = $1 ORDER BY revision", stream)]
+
+    async def state(self, digest: str) -> str:
+        found = await queries.artifact(self.app.pool, digest.removeprefix("sha256:"))
+        return found.state if found else ""
+
+    async def status(self, digest: str) -> dict[tuple[str, int], str]:
+        found = await queries.references(self.app.pool, digest.removeprefix("sha256:"))
+        return {(v.model_id, v.number): v.status for v in found}
+
+    async def runners(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """The workers as a process runs them."""
+        bell = Bell(self.bench.settings.database_url, "artifact")
+        return [group.create_task(Runner(w, "artifact", "artifact", self.app.pool, self.app.transactor, bell).run()) for w in workers(self.bench)]
+
+
+def manifest(files: Mapping[str, bytes]) -> list[FileEntry]:
+    return [FileEntry(name, *sum_of(content)) for name, content in files.items()]
+
+
+def digest_of(files: Mapping[str, bytes]) -> str:
+    return manifest_digest(manifest(files))
+
+
+@pytest.fixture
+async def open_shop(database: Any) -> AsyncIterator[Callable[..., Any]]:
+    """Opens shops on the test's database: each a process' worth."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def opened(store: ObjectStore, **settings: Any) -> Shop:
+            told = ArtifactSettings(database_url=database.url("artifact"), pepper="p", artifact_dir="/nowhere", **settings)
+            app = App("artifact", told)
+            app.pool = await connect_pool(told.database_url, schemas=("artifact",))
+            stack.push_async_callback(app.pool.close)
+            await projector.ensure(SERVICE, app.pool)
+            app.transactor = Transactor(SERVICE, app.pool, Bell(told.database_url, "artifact"))
+            task = asyncio.create_task(app.transactor.run())
+
+            async def end() -> None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+            stack.push_async_callback(end)
+            return Shop(app, Bench(app, store, told), itertools.count(1))
+
+        yield opened
+
+
+@pytest.fixture
+async def shop(open_shop: Callable[..., Any], store: ObjectStore) -> Shop:
+    return await open_shop(store)

@@ -1,0 +1,211 @@
+"""The life of an artifact on real servers: claimed, verified, served, checked again, left, deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+
+from services.artifact.projections import CHECK, DELETE, UPLOAD, VERIFY
+from services.artifact.service import SERVICE
+from services.artifact.stores import NoSuchObject
+from shared import projector
+from tests.integration.artifact.conftest import digest_of, pieces, sum_of, whole, without_mark
+
+pytestmark = pytest.mark.servers
+
+
+def files() -> dict[str, bytes]:
+    """An artifact that no other test has."""
+    return {"model.onnx": uuid.uuid4().bytes * 200_000, "config/labels.json": b'["a", "b"]', "empty": b""}
+
+
+async def test_bytes_that_are_what_was_claimed_are_copied_hashed_again_and_released(shop):
+    content = files()
+    digest, upload = digest_of(content), await shop.upload(content)
+    assert await shop.registered(content, upload) == ["Noted", "ArtifactReceived"]
+    assert await shop.work(VERIFY) == ["ArtifactVerified", "ArtifactReleased"]
+    for name, expected in content.items():
+        key = f"verified/{digest[7:]}/g1/{name}"
+        assert without_mark(await shop.store.sum(key)) == sum_of(expected)
+        assert await shop.store.tags(key) == {"regista-state": "verified"}
+    assert await shop.state(digest) == "Verified"
+    assert await shop.due(VERIFY) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        ({"model.onnx": b"other bytes"}, "model.onnx has 11 bytes"),
+        ({"config/labels.json": b'["a", "c"]'}, "config/labels.json has the SHA-256"),
+        ({"model.onnx": None}, "model.onnx is not there"),
+    ],
+)
+async def test_bytes_that_differ_end_the_reference_and_nothing_is_copied(shop, spoil, reason):
+    content = files()
+    digest = digest_of(content)
+    upload = await shop.upload({name: data for name, data in (content | spoil).items() if data is not None})
+    await shop.registered(content, upload)
+    assert await shop.work(VERIFY) == ["ArtifactMismatched"]
+    detail = await shop.app.pool.fetchval("SELECT detail FROM artifact_references WHERE hex = $1", digest[7:])
+    assert reason in detail
+    assert await shop.store.keys(f"verified/{digest[7:]}") == []
+    assert await shop.due(VERIFY) == []
+
+
+async def test_a_forged_claim_never_poisons_the_digest_for_an_honest_one(shop):
+    content = files()
+    digest = digest_of(content)
+    forged, honest = await shop.upload(content | {"model.onnx": b"evil"}), await shop.upload(content)
+    await shop.registered(content, forged, model="thief")
+    await shop.registered(content, honest, model="owner")
+    await asyncio.gather(*(shop.work(VERIFY, row) for row in await shop.due(VERIFY)))
+    assert await shop.status(digest) == {("thief", 1): "mismatched", ("owner", 1): "released"}
+    assert await whole(shop.store.read(f"verified/{digest[7:]}/g2/model.onnx")) == content["model.onnx"]
+
+
+async def test_a_place_that_is_no_upload_is_a_mismatch(shop):
+    content = files()
+    await shop.registered(content, "../../verified")
+    assert await shop.work(VERIFY) == ["ArtifactMismatched"]
+
+
+async def test_a_verified_digest_serves_a_new_version_at_once(shop):
+    content = files()
+    await shop.registered(content, await shop.upload(content))
+    await shop.work(VERIFY)
+    assert await shop.registered(content, str(uuid.uuid4()), 2) == ["Noted", "ArtifactReleased"]
+
+
+async def test_the_same_message_twice_has_its_effect_once(shop):
+    content = files()
+    upload = await shop.upload(content)
+    await shop.registered(content, upload)
+    await shop.work(VERIFY)
+    row_again = await shop.registered(content, upload)  # another delivery of a later revision: the version is known
+    assert row_again in ([], ["Noted", "ArtifactReleased"])
+    assert (await shop.events(digest_of(content))).count("ArtifactVerified") == 1
+
+
+async def retire(shop, digest: str, number: int = 1) -> list[str]:
+    return await shop.hear("VersionRetired", model_id="m1", number=number, artifact_digest=digest, rule="unused")
+
+
+async def test_the_last_retirement_expires_tags_and_deletes(shop):
+    content = files()
+    digest = digest_of(content)
+    await shop.registered(content, await shop.upload(content))
+    await shop.work(VERIFY)
+    await shop.registered(content, "", 2)
+    assert await retire(shop, digest, 1) == ["Noted"]
+    assert await shop.hear("VersionRejected", model_id="m1", number=2, semver="1.0.0", reasons=["no"]) == ["Noted", "ArtifactExpired"]
+    assert await shop.work(DELETE) == ["ExpiryTagged"]
+    assert await shop.store.tags(f"verified/{digest[7:]}/g1/model.onnx") == {"regista-state": "expired"}
+    assert await shop.state(digest) == "Expired"
+    assert await shop.work(DELETE) == ["ArtifactDeleted"]
+    assert await shop.store.keys(f"verified/{digest[7:]}") == []
+    assert await shop.state(digest) == "Deleted"
+    assert await shop.due(DELETE) == []
+
+
+async def test_a_late_delete_does_not_touch_the_same_bytes_uploaded_again(shop):
+    content = files()
+    digest = digest_of(content)
+    await shop.registered(content, await shop.upload(content))
+    await shop.work(VERIFY)
+    await retire(shop, digest)
+    await shop.work(DELETE)
+    (late,) = await shop.due(DELETE)
+    assert await shop.registered(content, await shop.upload(content), 2) == ["Noted", "ArtifactReceived"]
+    await shop.work(VERIFY)
+    assert await shop.work(DELETE, late) == ["ArtifactDeleted"]
+    await shop.work(DELETE, late)  # once more, by somebody whose lease ran out
+    assert await shop.state(digest) == "Verified"
+    assert {k.split("/")[2] for k in await shop.store.keys(f"verified/{digest[7:]}")} == {"g2"}
+    assert await whole(shop.store.read(f"verified/{digest[7:]}/g2/model.onnx")) == content["model.onnx"]
+
+
+async def test_a_recall_keeps_the_bytes(shop):
+    content = files()
+    digest = digest_of(content)
+    await shop.registered(content, await shop.upload(content))
+    await shop.work(VERIFY)
+    assert await shop.hear("VersionRecalled", model_id="m1", number=1, reason="poisoned", artifact_digest=digest) == ["Noted", "ArtifactRecalled"]
+    assert await shop.due(DELETE) == []
+    assert await shop.state(digest) == "Verified"
+
+
+async def test_bytes_that_serve_are_checked_again_and_damage_is_found_and_healed(shop):
+    content = files()
+    digest = digest_of(content)
+    await shop.registered(content, await shop.upload(content))
+    await shop.work(VERIFY)
+    rollout = {"model_id": "m1", "environment": "production", "entries": [{"number": 1, "percent": 100, "role": "champion"}], "previous": []}
+    assert await shop.hear("RolloutChanged", **rollout) == ["Noted"]
+    assert await shop.hear("RolloutChanged", **rollout) == []
+    assert await shop.work(CHECK) == ["ArtifactVerified", "ArtifactReleased"]
+    assert len(await shop.due(CHECK)) == 1
+    await shop.store.put(f"verified/{digest[7:]}/g1/model.onnx", pieces(b"rot"), {})
+    assert await shop.work(CHECK) == ["ArtifactQuarantined"]
+    assert await shop.state(digest) == "Quarantined"
+    assert await shop.due(CHECK) == []
+    await shop.registered(content, await shop.upload(content), 2)
+    assert await shop.work(VERIFY) == ["ArtifactVerified", "ArtifactReleased", "ArtifactReleased"]
+    assert len(await shop.due(CHECK)) == 1
+
+
+async def test_missing_bytes_are_damage_too(shop):
+    content = files()
+    digest = digest_of(content)
+    await shop.registered(content, await shop.upload(content))
+    await shop.work(VERIFY)
+    await shop.hear("RolloutChanged", model_id="m1", environment="production", entries=[], previous=[{"number": 1}])
+    await shop.store.remove([f"verified/{digest[7:]}/g1/model.onnx"])
+    assert await shop.work(CHECK) == ["ArtifactQuarantined"]
+
+
+async def test_an_upload_that_nobody_claims_is_deleted_and_one_that_is_awaited_stays(shop):
+    content = files()
+    idle, needed = await shop.upload(files()), await shop.upload(content)
+    await shop.registered(content, needed)
+    assert await shop.work(UPLOAD) == ["UploadExpired"]
+    assert [row.key for row in await shop.due(UPLOAD) if not row.data["expired"]] == [needed]
+    assert (await shop.work(UPLOAD)).count("UploadDeleted") == 1
+    assert await shop.store.keys(f"quarantine/{idle}") == []
+    await shop.work(VERIFY)
+    assert await shop.work(UPLOAD) == ["UploadExpired"]
+    with pytest.raises(NoSuchObject):
+        await shop.store.tags(f"quarantine/{idle}/model.onnx")
+    assert await shop.state(digest_of(content)) == "Verified"
+
+
+async def test_the_chain_of_causes_goes_through_the_work(shop):
+    content = files()
+    await shop.registered(content, await shop.upload(content))
+    await shop.work(VERIFY)
+    stored = await shop.app.pool.fetch(
+        "SELECT bytes FROM log.events_artifact WHERE stream = $1 ORDER BY revision", f"artifact-{digest_of(content)[7:]}"
+    )
+    told = [SERVICE.events.recorded("artifact", row["bytes"]) for row in stored]
+    assert {r.correlation_id for r in told} == {"story-m1"}
+    received = next(r for r in told if r.type == "ArtifactReceived")
+    assert next(r for r in told if r.type == "ArtifactVerified").causation_id == str(received.event_id)
+    assert next(r for r in told if r.type == "ArtifactVerified").actor.subject == "service:artifact"
+
+
+async def test_a_rebuild_from_the_log_gives_the_same_rows(shop):
+    content, other = files(), files()
+    await shop.registered(content, await shop.upload(content))
+    await shop.registered(other, await shop.upload({}), 2)
+    await shop.work(VERIFY)
+    await shop.hear("RolloutChanged", model_id="m1", environment="production", entries=[{"number": 1}], previous=[{"number": 2}])
+    await shop.work(CHECK)
+    await shop.work(UPLOAD)
+    await retire(shop, digest_of(content))
+    await shop.work(DELETE)
+    async with shop.app.pool.acquire() as connection:
+        before = await projector.digest(SERVICE, connection)
+    await projector.rebuild(SERVICE, shop.app.pool)
+    async with shop.app.pool.acquire() as connection:
+        assert await projector.digest(SERVICE, connection) == before

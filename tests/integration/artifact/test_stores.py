@@ -1,0 +1,189 @@
+"""What both stores promise, on a real folder and a real S3 server."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tracemalloc
+
+import pytest
+
+from services.artifact.stores import NoSuchObject, ObjectChanged, StoreAway
+from services.artifact.stores.disk import DiskStore
+from services.artifact.stores.s3 import S3Store
+from tests.integration.artifact.conftest import pieces, sum_of, whole, without_mark
+
+MIB = 1024 * 1024
+CONTENT = bytes(range(256)) * 9000  # 2.3 MB, more than one piece
+
+
+async def test_what_was_put_is_hashed_on_the_way_and_read_back_the_same(store, folder):
+    put = await store.put(f"{folder}/deep/er/model.onnx", pieces(CONTENT[:7], b"", CONTENT[7:]), {})
+    assert without_mark(put) == sum_of(CONTENT)
+    assert await store.sum(f"{folder}/deep/er/model.onnx") == put
+    assert await whole(store.read(f"{folder}/deep/er/model.onnx")) == CONTENT
+    assert await whole(store.read(f"{folder}/deep/er/model.onnx", 1000, 2_000_000)) == CONTENT[1000:2_001_000]
+    assert await whole(store.read(f"{folder}/deep/er/model.onnx", 1000)) == CONTENT[1000:]
+
+
+async def test_an_empty_file_is_a_file(store, folder):
+    put = await store.put(f"{folder}/empty", pieces(), {})
+    assert without_mark(put) == sum_of(b"") == without_mark(await store.sum(f"{folder}/empty"))
+    assert await whole(store.read(f"{folder}/empty")) == b""
+
+
+async def test_a_stream_that_breaks_leaves_what_was_there(store, folder):
+    async def broken():
+        yield CONTENT
+        raise ConnectionAbortedError("the sender went away")
+
+    await store.put(f"{folder}/a", pieces(b"before"), {})
+    with pytest.raises((ConnectionAbortedError, StoreAway)):
+        await store.put(f"{folder}/a", broken(), {})
+    assert await whole(store.read(f"{folder}/a")) == b"before"
+    assert await store.keys(folder) == [f"{folder}/a"]
+
+
+async def test_a_second_put_replaces_the_first_and_its_mark(store, folder):
+    first = await store.put(f"{folder}/a", pieces(b"one"), {})
+    second = await store.put(f"{folder}/a", pieces(b"two"), {})
+    assert first.mark != second.mark
+    assert await whole(store.read(f"{folder}/a")) == b"two"
+
+
+async def test_a_copy_takes_exactly_what_was_hashed_and_its_own_tags(store, folder):
+    put = await store.put(f"{folder}/a", pieces(CONTENT), {"regista-state": "quarantine"})
+    await store.copy(f"{folder}/a", f"{folder}/b", put.mark, {"regista-state": "verified"})
+    assert without_mark(await store.sum(f"{folder}/b")) == sum_of(CONTENT)
+    assert await store.tags(f"{folder}/b") == {"regista-state": "verified"}
+    assert await store.tags(f"{folder}/a") == {"regista-state": "quarantine"}
+
+
+async def test_no_name_of_a_file_stands_in_the_way_of_anothers_tags(store, folder):
+    for name in ("a", "a.json/b", "a.json/b.json/c"):
+        await store.put(f"{folder}/{name}", pieces(b"x"), {"regista-state": "quarantine"})
+    assert [await store.tags(key) for key in await store.keys(folder)] == [{"regista-state": "quarantine"}] * 3
+
+
+async def test_a_source_changed_since_it_was_hashed_is_not_copied(store, folder):
+    put = await store.put(f"{folder}/a", pieces(b"good"), {})
+    await store.put(f"{folder}/a", pieces(b"evil"), {})
+    with pytest.raises(ObjectChanged):
+        await store.copy(f"{folder}/a", f"{folder}/b", put.mark, {})
+    assert await store.keys(f"{folder}/b") == []
+
+
+async def test_a_folder_lists_its_own_keys_only(store, folder):
+    for name in ("g1/a", "g1/sub/b", "g10/a"):
+        await store.put(f"{folder}/{name}", pieces(b"x"), {})
+    assert await store.keys(f"{folder}/g1") == [f"{folder}/g1/a", f"{folder}/g1/sub/b"]
+    assert await store.keys(f"{folder}/nothing") == []
+
+
+async def test_removing_twice_is_removing_once(store, folder):
+    await store.put(f"{folder}/g1/a", pieces(b"x"), {})
+    await store.put(f"{folder}/g2/a", pieces(b"y"), {})
+    for _ in range(2):
+        await store.remove([f"{folder}/g1/a", f"{folder}/g1/never-there"])
+    assert await store.keys(folder) == [f"{folder}/g2/a"]
+
+
+async def test_what_is_not_there_says_so(store, folder):
+    for call in (lambda: store.sum(f"{folder}/x"), lambda: whole(store.read(f"{folder}/x")), lambda: store.tags(f"{folder}/x"),
+                 lambda: store.copy(f"{folder}/x", f"{folder}/y", "mark", {})):  # fmt: skip
+        with pytest.raises(NoSuchObject):
+            await call()
+    await store.tag(f"{folder}/x", {"a": "b"})
+
+
+async def test_tags_are_replaced(store, folder):
+    await store.put(f"{folder}/a", pieces(b"x"), {"regista-state": "verified"})
+    await store.tag(f"{folder}/a", {"regista-state": "expired", "regista-delete-at": "2026-11-23T01:00:00+00:00"})
+    assert await store.tags(f"{folder}/a") == {"regista-state": "expired", "regista-delete-at": "2026-11-23T01:00:00+00:00"}
+
+
+async def test_names_of_all_kinds_survive(store, folder):
+    for name in ("with space", "ü/ñ", "a+b=c&d", "100%", "#1?x"):
+        await store.put(f"{folder}/{name}", pieces(name.encode()), {})
+        assert await whole(store.read(f"{folder}/{name}")) == name.encode()
+    assert len(await store.keys(folder)) == 5
+
+
+async def test_writers_of_one_key_at_once_leave_one_of_their_contents(store, folder):
+    contents = [bytes([n]) * 3 * MIB for n in range(4)]
+    await asyncio.gather(*(store.put(f"{folder}/a", pieces(c[:MIB], c[MIB:]), {}) for c in contents))
+    assert await whole(store.read(f"{folder}/a")) in contents
+
+
+@pytest.mark.slow
+async def test_a_hundred_megabytes_pass_in_bounded_memory(store, folder):
+    digest = hashlib.sha256()
+
+    async def large():
+        for _ in range(1600):
+            piece = os.urandom(64 * 1024)
+            digest.update(piece)
+            yield piece
+
+    tracemalloc.start()
+    try:
+        put = await store.put(f"{folder}/large", large(), {})
+        await store.copy(f"{folder}/large", f"{folder}/copy", put.mark, {})
+        found = await store.sum(f"{folder}/copy")
+        size = sum([len(piece) async for piece in store.read(f"{folder}/copy")])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        await store.remove([f"{folder}/large", f"{folder}/copy"])
+    assert put.sha256 == found.sha256 == digest.hexdigest()
+    assert put.size == size == 100 * MIB
+    assert peak < 48 * MIB
+
+
+@pytest.mark.parametrize("key", ["../x", "quarantine/../../x", "/etc/passwd", "elsewhere/x", "quarantine/a\x00b", ".tags/x", "quarantine", ""])
+async def test_no_key_leads_out_of_the_folder(tmp_path, key):
+    store = DiskStore(tmp_path / "artifacts")
+    await store.check()
+    with pytest.raises((ValueError, NoSuchObject, StoreAway)):
+        await store.put(key, pieces(b"x"), {})
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+async def test_a_symbolic_link_in_the_folder_leads_nowhere(tmp_path):
+    store = DiskStore(tmp_path / "artifacts")
+    await store.check()
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key").write_text("s")
+    (tmp_path / "artifacts" / "quarantine" / "out").symlink_to(tmp_path / "secret")
+    with pytest.raises(ValueError, match="not a key"):
+        await store.sum("quarantine/out/key")
+
+
+async def test_what_a_crash_left_half_written_is_swept_out(tmp_path):
+    store = DiskStore(tmp_path / "artifacts")
+    await store.check()
+    left = tmp_path / "artifacts" / ".new" / "left"
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    await store.check()
+    assert not left.exists()
+
+
+async def test_a_folder_that_cannot_be_used_is_an_absent_store(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreAway, match="cannot be used"):
+        await DiskStore(tmp_path / "file").check()
+
+
+async def test_a_server_that_is_away_is_an_absent_store():
+    store = S3Store("127.0.0.1:9", "a", "b", "regista")
+    with pytest.raises(StoreAway, match="cannot be used"):
+        await store.check()
+
+
+async def test_a_missing_bucket_and_a_wrong_key_say_what_to_correct(stack):
+    with pytest.raises(StoreAway, match=r"AccessDenied|bucket"):
+        await S3Store(stack.s3.endpoint, "artifact", stack.place.secret("s3-artifact"), "no-such-bucket").check()
+    with pytest.raises(StoreAway, match=r"SignatureDoesNotMatch|AccessDenied"):
+        await S3Store(stack.s3.endpoint, "artifact", "wrong", "regista").check()

@@ -1,0 +1,212 @@
+"""Who may use an artifact's bytes, and when they may go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from regista.wire.digests import FileEntry
+from services.artifact.domain.artifact import RecordDamaged, RecordDeleted, RecordIntact, RecordMismatched, RecordTagged, decide
+from services.artifact.domain.artifact_state import (
+    ArtifactDeleted,
+    ArtifactExpired,
+    ArtifactMismatched,
+    ArtifactQuarantined,
+    ArtifactReceived,
+    ArtifactReleased,
+    ArtifactVerified,
+    ExpiryTagged,
+    VersionRef,
+    phase,
+)
+from services.artifact.domain.manifest import Limits
+from shared.decider import RuleBroken
+from tests.unit.artifact.words import DAY, DIGEST, FILES, NOW, given, names, recalled, registered, retired, rollout, verified
+
+
+def state_name(state):
+    return phase(state.generation, state.verified, state.quarantined, state.expired, state.deleted)
+
+
+def mismatched(number=1, generation=1):
+    return RecordMismatched("m1", number, generation, DIGEST, "sha256:00", "model.onnx has other bytes")
+
+
+def test_a_registered_version_waits_for_its_bytes():
+    _noted, received = decide(registered(), given())
+    assert isinstance(received, ArtifactReceived)
+    assert (received.generation, received.model_id, received.number, received.size) == (1, "m1", 1, 7)
+    assert state_name(given(registered())) == "Received"
+
+
+def test_verified_bytes_are_released_to_everybody_who_waits():
+    state = given(registered(1), registered(2))
+    events = decide(verified(2, generation=2), state)
+    assert names(events) == ["ArtifactVerified", "ArtifactReleased", "ArtifactReleased"]
+    assert {(e.number, e.generation) for e in events if isinstance(e, ArtifactReleased)} == {(1, 2), (2, 2)}
+
+
+def test_a_new_reference_to_verified_bytes_is_served_at_once_whatever_place_it_named():
+    events = decide(registered(2), given(registered(1), verified(1)))
+    assert names(events) == ["Noted", "ArtifactReleased"]
+    assert events[1].uri == "s3://regista/verified/x/g1"
+
+
+def test_a_forged_claim_ends_only_itself():
+    state = given(registered(1), registered(2), mismatched(1, 1))
+    assert state.references["m1@1"].status == "mismatched"
+    assert names(decide(verified(2, 2), state)) == ["ArtifactVerified", "ArtifactReleased"]
+
+
+def test_a_claim_whose_files_do_not_hash_to_its_digest_is_a_mismatch_even_when_the_digest_is_verified():
+    forged = registered(2, files=[FileEntry("model.onnx", 5, "0" * 64)])
+    events = decide(forged, given(registered(1), verified(1)))
+    assert names(events) == ["Noted", "ArtifactMismatched"]
+    assert events[1].found != DIGEST
+
+
+def test_a_claim_without_files_is_a_mismatch_that_says_why():
+    events = decide(registered(files=[]), given())
+    assert isinstance(events[1], ArtifactMismatched)
+    assert events[1].found == ""
+    assert "at least one file" in events[1].detail
+
+
+def test_a_manifest_of_unacceptable_form_is_quarantined_before_a_byte_is_read():
+    events = decide(registered(limits=Limits(files=1)), given())
+    assert names(events) == ["Noted", "ArtifactQuarantined"]
+    assert "2 files, 1 are allowed" in events[1].detail
+
+
+def test_the_same_message_again_changes_nothing():
+    assert decide(registered(), given(registered())) == []
+    assert decide(registered(), given(registered(), verified())) == []
+
+
+def test_an_older_message_than_the_one_noted_changes_nothing():
+    assert decide(registered(revision=5), given(retired(revision=6))) == []
+
+
+def test_a_second_verdict_of_the_same_job_changes_nothing():
+    state = given(registered(), verified())
+    assert decide(verified(), state) == []
+    assert decide(mismatched(), state) == []
+
+
+def test_a_verdict_on_a_generation_that_was_never_handed_out_changes_nothing():
+    assert decide(verified(generation=7), given(registered())) == []
+
+
+def test_the_artifact_expires_with_its_last_reference():
+    state = given(registered(1), registered(2), verified(1))
+    assert names(decide(retired(1), state)) == ["Noted"]
+    events = decide(retired(2), given(registered(1), registered(2), verified(1), retired(1)))
+    assert names(events) == ["Noted", "ArtifactExpired"]
+    assert events[1] == ArtifactExpired(DIGEST, 2, (VersionRef("m1", 1), VersionRef("m1", 2)))
+
+
+def test_a_mismatched_claim_leaves_nothing_to_expire():
+    assert names(decide(retired(), given(registered(), mismatched()))) == ["Noted"]
+
+
+def test_expired_bytes_are_tagged_then_deleted():
+    state = given(registered(), verified(), retired())
+    assert state_name(state) == "Expired"
+    assert decide(RecordTagged(1, timedelta(hours=1), NOW), state) == [ExpiryTagged(DIGEST, 1, NOW + timedelta(hours=1))]
+    assert decide(RecordDeleted(1), state) == [ArtifactDeleted(DIGEST, 1, (1,), (VersionRef("m1", 1),))]
+    gone = given(registered(), verified(), retired(), RecordDeleted(1))
+    assert state_name(gone) == "Deleted"
+    assert decide(RecordDeleted(1), gone) == []
+
+
+def test_bytes_that_did_not_expire_are_never_recorded_as_deleted():
+    with pytest.raises(RuleBroken, match="artifact_in_use"):
+        decide(RecordDeleted(1), given(registered(), verified()))
+    with pytest.raises(RuleBroken, match="artifact_in_use"):
+        decide(RecordTagged(1, DAY, NOW), given(registered(), verified()))
+
+
+def test_the_same_bytes_registered_again_get_a_new_generation_that_the_old_deletion_does_not_touch():
+    state = given(registered(1), verified(1), retired(1), registered(2))
+    assert state_name(state) == "Received"
+    events = decide(verified(2, generation=2), state)
+    assert names(events) == ["ArtifactVerified", "ArtifactReleased"]
+    late = given(registered(1), verified(1), retired(1), registered(2), verified(2, 2), RecordDeleted(1))
+    assert state_name(late) == "Verified"
+    assert late.verified == 2
+
+
+def test_a_copy_that_ends_after_everybody_left_is_deleted_too():
+    state = given(registered(), retired(), RecordDeleted(1))
+    assert decide(verified(), state) == [ArtifactExpired(DIGEST, 1, (VersionRef("m1", 1),))]
+    assert state_name(given(registered(), retired(), RecordDeleted(1), verified())) == "Expired"
+
+
+def test_a_recalled_version_keeps_its_bytes_and_other_versions_stay_released():
+    state = given(registered(1), registered(2), verified(1), recalled(1))
+    assert state.references["m1@1"].recalled
+    assert state.references["m1@2"].status == "released"
+    assert names(decide(retired(2), state)) == ["Noted"]
+
+
+def test_a_version_recalled_while_it_waits_is_not_released():
+    events = decide(verified(1), given(registered(1), recalled(1)))
+    assert names(events) == ["ArtifactVerified"]
+
+
+def test_versions_that_serve_or_served_are_checked_again():
+    state = given(registered(1), registered(2), registered(3), verified(1), rollout(2, previous=[1]))
+    assert [n for n in (1, 2, 3) if state.references[f"m1@{n}"].serves] == [1, 2]
+    events = decide(RecordIntact(1, DAY, NOW), state)
+    assert names(events) == ["ArtifactVerified", "ArtifactReleased", "ArtifactReleased"]
+    assert events[0].check_again_at == NOW + DAY
+
+
+def test_a_rollout_of_versions_already_watched_is_not_noted_again():
+    assert decide(rollout(1, revision=400), given(registered(1), verified(1), rollout(1))) == []
+    assert decide(rollout(9), given(registered(1), verified(1))) == []
+
+
+def test_checks_end_when_nobody_who_served_is_left():
+    state = given(registered(1), registered(2), verified(1), rollout(1), retired(1))
+    (again,) = decide(RecordIntact(1, DAY, NOW), state)
+    assert isinstance(again, ArtifactVerified)
+    assert again.check_again_at is None
+
+
+def test_damaged_bytes_are_quarantined_for_everybody_and_healed_by_a_new_upload():
+    state = given(registered(1), registered(2), verified(1))
+    events = decide(RecordDamaged(1, "model.onnx has other bytes"), state)
+    assert [e.number for e in events if isinstance(e, ArtifactQuarantined)] == [1, 2]
+    damaged = given(registered(1), registered(2), verified(1), RecordDamaged(1, "x"))
+    assert state_name(damaged) == "Quarantined"
+    healed = given(registered(1), registered(2), verified(1), RecordDamaged(1, "x"), registered(3))
+    events = decide(verified(3, 3), healed)
+    assert [e.number for e in events if isinstance(e, ArtifactReleased)] == [1, 2, 3]
+
+
+def test_healed_bytes_are_not_released_to_a_recalled_version():
+    state = given(registered(1), verified(1), recalled(1), RecordDamaged(1, "x"), registered(2))
+    assert [e.number for e in decide(verified(2, 2), state) if isinstance(e, ArtifactReleased)] == [2]
+
+
+def test_one_deletion_settles_every_expiry_before_it():
+    state = given(registered(1), verified(1), retired(1), registered(2), verified(2, 2), retired(2))
+    assert decide(RecordDeleted(2), state)[0].settled == (1, 2)
+    assert decide(RecordDeleted(1), given(registered(1), verified(1), retired(1), registered(2), verified(2, 2), retired(2), RecordDeleted(2))) == []
+
+
+def test_a_check_of_another_generation_than_the_verified_one_says_nothing():
+    state = given(registered(1), verified(1))
+    assert decide(RecordIntact(2, DAY, NOW), state) == []
+    assert decide(RecordDamaged(2, "x"), state) == []
+
+
+def test_the_first_check_is_not_due_again_unless_somebody_serves():
+    assert decide(verified(1), given(registered(1)))[0].check_again_at is None
+
+
+def test_verification_keeps_the_list_of_files():
+    assert decide(replace(verified(1)), given(registered(1)))[0].files == FILES

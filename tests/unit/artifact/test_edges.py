@@ -1,0 +1,99 @@
+"""What comes in from the registry, what goes out, and what the environment may say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from regista.wire.cloudevents import CloudEvent
+from services.artifact.consumers import registered
+from services.artifact.domain.artifact import RecordDamaged, RecordDeleted, RecordTagged, decide
+from services.artifact.domain.artifact_state import evolve
+from services.artifact.publish import PUBLIC, publish
+from services.artifact.service import SERVICE
+from services.artifact.settings import ArtifactSettings
+from services.artifact.stores.disk import DiskStore
+from services.artifact.stores.s3 import S3Store
+from services.artifact.upcasters import EVENTS
+from shared.events import Actor, Recorded
+from shared.kafka import Malformed, Received
+from shared.settings import Settings, SettingsWrong
+from tests.unit.artifact import words
+
+SETTINGS = ArtifactSettings(artifact_dir="/nowhere")
+
+
+def received(data, **extensions):
+    extensions = {"revision": "7", "leaf": "ab" * 32} | extensions
+    event = CloudEvent(
+        "id", "/regista/registry", "regista.registry.VersionRegistered.v1", "model-m1", "2026-11-23T00:00:00Z", b"{}", extensions=extensions
+    )
+    return Received(event, data, "service:registry", "service", "t", 0, 0)
+
+
+def data(**changes):
+    artifact = {"digest": words.DIGEST, "files": [msgspec.to_builtins(f) for f in words.FILES], "location": words.UPLOAD}
+    return {"model_id": "m1", "model": "team.m1", "number": 1, "artifact": artifact, "training": {"unknown": "to us"}} | changes
+
+
+async def test_a_registration_becomes_a_command_on_the_stream_of_its_digest():
+    (submission,) = await registered(SETTINGS, received(data()))
+    assert submission.streams == (f"artifact-{words.DIGEST[7:]}",)
+    noted = submission.command.message.noted()
+    assert (noted.source.revision, noted.source.stream, noted.leaf) == (7, "model-m1", "ab" * 32)
+    assert "training" not in noted.data
+    assert submission.command.claim.found == words.DIGEST
+
+
+async def test_a_version_without_bytes_is_passed_over():
+    assert await registered(SETTINGS, received(data(artifact=None))) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (received(data(number="one")), "number"),
+        (received(data(), revision="x"), "revision"),
+        (received(data(artifact={"digest": "md5:1"})), "no artifact digest"),
+    ],
+)
+async def test_what_cannot_be_read_is_malformed_with_its_reason(message, reason):
+    with pytest.raises(Malformed, match=reason):
+        await registered(SETTINGS, message)
+
+
+def test_every_public_type_is_published_and_nothing_else():
+    state, told = words.given(), set()
+    script = [
+        words.registered(1), words.verified(1), words.registered(2, files=[]), words.registered(3), words.recalled(3), words.retired(1),
+        words.retired(3, revision=1001),
+    ]  # fmt: skip
+    again = [words.registered(4, revision=2000), words.verified(4, 2), RecordDamaged(2, "x")]
+    for command in [*script, RecordTagged(1, timedelta(), words.NOW), RecordDeleted(1), *again]:
+        for event in decide(command, state):
+            state = evolve(state, event)
+            recorded = Recorded("artifact", "artifact-x", state.revision, UUID(int=1), type(event).__name__, 1, words.NOW, Actor("a"), event, b"")
+            if public := publish(recorded):
+                assert type(public.data) is PUBLIC[public.type]
+                told.add(public.type)
+    assert told == set(PUBLIC)
+
+
+def test_every_stored_event_has_its_class_once():
+    assert len({c.__name__ for c in EVENTS.classes}) == len(EVENTS.classes)
+    assert {f.category for f in SERVICE.folds} == {"artifact", "upload"}
+
+
+def test_the_environment_chooses_the_store():
+    assert isinstance(SETTINGS.store(), DiskStore)
+    told = Settings(s3_endpoint="127.0.0.1:1", s3_access_key="a", s3_secret_key="b")
+    assert isinstance(ArtifactSettings.extending(told).store(), S3Store)
+    with pytest.raises(SettingsWrong, match="REGISTA_S3_SECRET_KEY"):
+        ArtifactSettings(s3_endpoint="127.0.0.1:1", s3_access_key="a").store()
+    with pytest.raises(SettingsWrong, match="REGISTA_ARTIFACT_DIR"):
+        ArtifactSettings().store()
+    with pytest.raises(SettingsWrong, match="REGISTA_ARTIFACT_CHECK_EVERY"):
+        ArtifactSettings.from_environment({"REGISTA_ARTIFACT_CHECK_EVERY": "0"})

@@ -1,0 +1,75 @@
+"""What the tests of artifacts say again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from regista.wire.digests import FileEntry, manifest_digest
+from services.artifact.domain import notes
+from services.artifact.domain.artifact import NoteEnded, NoteRecalled, NoteRegistered, NoteServing, RecordVerified, decide
+from services.artifact.domain.artifact_state import ArtifactState, evolve
+from services.artifact.domain.manifest import Limits, claim
+from services.artifact.domain.notes import Message
+from shared.events import Source
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+DAY = timedelta(days=1)
+FILES = (FileEntry("model.onnx", 5, sha256(b"hello").hexdigest()), FileEntry("config/labels.json", 2, sha256(b"{}").hexdigest()))
+DIGEST = manifest_digest(FILES)
+UPLOAD = "6f1f5a3e-0c67-4f0e-9a53-7a6f0c0f3b11"
+
+
+def message(type_: str, told: Any, revision: int) -> Message:
+    return Message(Source("registry", f"model-{told.model_id}", revision, type_, f"event-{revision}"), "00" * 32, told)
+
+
+def registered(
+    number: int = 1,
+    *,
+    model: str = "m1",
+    revision: int | None = None,
+    files: Sequence[FileEntry] = FILES,
+    digest: str = DIGEST,
+    limits: Limits | None = None,
+) -> NoteRegistered:
+    told = notes.VersionRegistered(model, f"team.{model}", number, notes.ClaimedArtifact(digest, tuple(files), UPLOAD))
+    claimed = claim(model, f"team.{model}", number, digest, files, UPLOAD, limits or Limits())
+    return NoteRegistered(message(notes.REGISTERED, told, revision or 10 * number), claimed)
+
+
+def retired(number: int = 1, *, model: str = "m1", revision: int = 1000) -> NoteEnded:
+    return NoteEnded(message(notes.RETIRED, notes.VersionEnded(model, f"team.{model}", number, DIGEST), revision), model, number)
+
+
+def recalled(number: int = 1, *, model: str = "m1", revision: int = 500) -> NoteRecalled:
+    told = notes.VersionRecalled(model, f"team.{model}", number, "poisoned data", DIGEST)
+    return NoteRecalled(message(notes.RECALLED, told, revision), DIGEST, model, number, "poisoned data")
+
+
+def rollout(*entries: int, previous: Sequence[int] = (), model: str = "m1", revision: int = 300) -> NoteServing:
+    told = notes.RolloutChanged(model, f"team.{model}", "production", tuple(map(notes.Entry, entries)), tuple(map(notes.Entry, previous)))
+    return NoteServing(message(notes.ROLLOUT_CHANGED, told, revision), model, told.numbers)
+
+
+def verified(number: int = 1, generation: int = 1, *, model: str = "m1") -> RecordVerified:
+    return RecordVerified(model, number, generation, DIGEST, f"s3://regista/verified/x/g{generation}", FILES, DAY, NOW)
+
+
+def given(*commands: Any) -> ArtifactState:
+    """The state after these commands were decided one after the other."""
+    return reduce(lambda state, command: reduce(evolve, decide(command, state), state), commands, ArtifactState())
+
+
+def names(events: Sequence[Any]) -> list[str]:
+    return [type(e).__name__ for e in events]
+
+
+def stored(event: Any) -> Any:
+    """The event as it comes back from the log."""
+    return msgspec.json.decode(msgspec.json.encode(event), type=type(event))
