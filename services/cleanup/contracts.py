@@ -1,0 +1,37 @@
+"""The public shape of what others publish to cleanup: `regista.ModelUsed.v1` on `regista.usage.v1`, and the same body over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+MODEL_USED = "regista.ModelUsed.v1"
+USAGE_TOPIC = "regista.usage.v1"
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class ModelUsed(BaseModel):
+    """How often one version was used between two moments. Counts are increments: send each once, under one message id."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: Name = Field(description="the model's name")
+    model_id: Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f-]{36}$")] | None = Field(
+        None,
+        description="the model's id, where the reporter knows it: a renamed model is still found",
+    )
+    number: int = Field(ge=1, le=2**31 - 1, description="the version's number")
+    count: int = Field(ge=1, le=10**12, description="uses within the window")
+    window_start: AwareDatetime
+    window_end: AwareDatetime
+    environment: str = Field("production", min_length=1, max_length=100)
+    endpoint: str = Field("", max_length=500, description="where it was used, if that matters")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.window_end < self.window_start:
+            msg = "window_end lies before window_start"
+            raise ValueError(msg)
+        return self

@@ -1,0 +1,140 @@
+"""What cleanup reads: its own read models, and the state of a stream for a simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from services.cleanup.domain.retention import evolve, stream_of
+from services.cleanup.domain.retention_state import State
+from services.cleanup.events import EVENTS
+from shared import eventlog
+from shared.transact import Transactor
+
+# A model by id or by any name it ever had.
+MODEL = """
+SELECT m.model_id, m.model FROM models m WHERE m.model_id = coalesce((SELECT n.model_id FROM names n WHERE n.name = $1), $1)
+"""
+
+# Models in order of ids from one on, each with its highest version number.
+MODELS_FROM = """
+SELECT m.model_id, m.model, coalesce((SELECT max(v.number) FROM versions v WHERE v.model_id = m.model_id), 0) AS highest
+FROM models m WHERE m.model_id >= $1 AND ($2 = '' OR m.model_id = $2) ORDER BY m.model_id LIMIT $3
+"""
+
+POLICY = "SELECT policy, revision FROM policies WHERE model_id = $1"
+
+USES = "SELECT number, total, last_used_at FROM uses WHERE model_id = $1 AND number > $2 ORDER BY number LIMIT $3"
+
+USES_BY_DAY = """
+SELECT d.day, d.number, d.total FROM uses_by_day d WHERE d.model_id = $1 AND d.number = ANY($2::int[]) AND d.day >= $3 ORDER BY d.number, d.day
+"""
+
+SWEEP = "SELECT sweep_id, phase, trigger, model_id, actor, at, models, versions, finished_at FROM sweeps WHERE sweep_id = $1"
+
+# Sweeps over all models, and those over one model of the namespaces that the caller may read ($4 null: all).
+SWEEPS = """
+SELECT s.sweep_id, s.phase, s.trigger, s.model_id, s.actor, s.at, s.models, s.versions, s.finished_at FROM sweeps s LEFT JOIN models m USING (model_id)
+WHERE ($1::timestamptz IS NULL OR (s.at, s.sweep_id) < ($1, $2))
+  AND ($4::text[] IS NULL OR s.model_id = '' OR EXISTS (SELECT FROM unnest($4::text[]) n WHERE n <> '' AND starts_with(m.model, n || '.')))
+ORDER BY s.at DESC, s.sweep_id DESC LIMIT $3
+"""
+
+VERDICT_COUNTS = "SELECT verdict, count(*) AS versions FROM verdicts WHERE sweep_id = $1 GROUP BY verdict"
+
+VERDICTS = """
+SELECT model_id, model, number, semver, verdict, rule, reasons, delete_after, at FROM verdicts
+WHERE sweep_id = $1 AND (model_id, number) > ($2, $3) AND ($4 = '' OR verdict = $4) ORDER BY model_id, number LIMIT $5
+"""
+
+# Where each version of a model stands: its stage, its uses, and the last verdict on it.
+STANDINGS = """
+SELECT v.number, v.semver, v.stage, v.registered_at, u.total AS uses, u.last_used_at, l.verdict, l.rule, l.reasons, l.delete_after, l.sweep_id, l.at
+FROM versions v
+LEFT JOIN uses u ON u.model_id = v.model_id AND u.number = v.number
+LEFT JOIN LATERAL (SELECT * FROM verdicts d WHERE d.model_id = v.model_id AND d.number = v.number ORDER BY d.at DESC LIMIT 1) l ON true
+WHERE v.model_id = $1 AND v.number > $2 ORDER BY v.number LIMIT $3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`name` is the model's current name."""
+
+    model_id: str
+    name: str
+
+
+async def model(pool: asyncpg.Pool, name_or_id: str) -> Model | None:
+    """The model as cleanup knows it, or None."""
+    row = await pool.fetchrow(MODEL, name_or_id)
+    return Model(row["model_id"], row["model"]) if row else None
+
+
+async def models_from(pool: asyncpg.Pool, first: str, scope: str, limit: int) -> list[tuple[str, int]]:
+    """(id, highest version number) of up to `limit` models from the id `first` on; `scope` names the only model wanted, "" all."""
+    return [(row["model_id"], row["highest"]) for row in await pool.fetch(MODELS_FROM, first, scope, limit)]
+
+
+async def policy(pool: asyncpg.Pool, model_id: str) -> tuple[dict[str, Any], int] | None:
+    """The model's own policy and its revision, or None where the default applies."""
+    row = await pool.fetchrow(POLICY, model_id)
+    return (msgspec.json.decode(row["policy"]), row["revision"]) if row else None
+
+
+async def uses(pool: asyncpg.Pool, model_id: str, after: int, limit: int) -> list[dict[str, Any]]:
+    """Total and last use of each version ever used, in order of numbers."""
+    return [dict(row) for row in await pool.fetch(USES, model_id, after, limit)]
+
+
+async def uses_by_day(pool: asyncpg.Pool, model_id: str, numbers: list[int], since: str) -> list[dict[str, Any]]:
+    """Uses a UTC day of these versions, from a day (ISO date) on."""
+    return [dict(row) for row in await pool.fetch(USES_BY_DAY, model_id, numbers, since)]
+
+
+async def sweep(pool: asyncpg.Pool, sweep_id: str) -> dict[str, Any] | None:
+    """A sweep with the number of versions by verdict, or None."""
+    row = await pool.fetchrow(SWEEP, sweep_id)
+    if row is None:
+        return None
+    counts = await pool.fetch(VERDICT_COUNTS, sweep_id)
+    return dict(row) | {"verdicts": {c["verdict"]: c["versions"] for c in counts}}
+
+
+async def sweeps(pool: asyncpg.Pool, namespaces: frozenset[str] | None, before: tuple[datetime, str] | None, limit: int) -> list[dict[str, Any]]:
+    """Sweeps, newest first: over all models, or over one in these namespaces (None for all)."""
+    at, sweep_id = before or (None, "")
+    readable = None if namespaces is None else sorted(namespaces)
+    return [dict(row) for row in await pool.fetch(SWEEPS, at, sweep_id, limit, readable)]
+
+
+async def verdicts(pool: asyncpg.Pool, sweep_id: str, after: tuple[str, int], only: str, limit: int) -> list[dict[str, Any]]:
+    """What a sweep said of each version, as it stands now; `only` one kind of verdict, "" all."""
+    return [_with_reasons(row) for row in await pool.fetch(VERDICTS, sweep_id, *after, only, limit)]
+
+
+async def standings(pool: asyncpg.Pool, model_id: str, after: int, limit: int) -> list[dict[str, Any]]:
+    """Where each version of a model stands."""
+    return [_with_reasons(row) for row in await pool.fetch(STANDINGS, model_id, after, limit)]
+
+
+def _with_reasons(row: asyncpg.Record) -> dict[str, Any]:
+    found = dict(row)
+    return found | {"reasons": msgspec.json.decode(found["reasons"]) if found["reasons"] else []}
+
+
+async def state_of(transactor: Transactor, model_id: str) -> State:
+    """The state of a model as the log has it now, without a lock: for looking, never for deciding."""
+    stream = stream_of(model_id)
+    async with transactor.pool.acquire() as connection:
+        await transactor.states.warm(connection, [stream])
+        held = transactor.states.get(stream)
+        tails = await eventlog.load(connection, transactor.service.name, {stream: held.revision})
+    state: State = held.state
+    for stored in tails.get(stream, ()):
+        state = evolve(state, EVENTS.recorded(transactor.service.name, stored).event)
+    return state

@@ -1,0 +1,31 @@
+"""cleanup as the kernel runs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.cleanup.api import ROUTES
+from services.cleanup.consumers import subscriptions
+from services.cleanup.domain import retention, sweep
+from services.cleanup.due_work import workers
+from services.cleanup.events import EVENTS
+from services.cleanup.projections import project
+from services.cleanup.publish import publish
+from services.cleanup.tables import TABLES
+from shared.decider import Decider
+from shared.run import App, Process
+from shared.service import Service
+
+DECIDERS: dict[type, Decider[Any, Any, Any]] = {
+    **dict.fromkeys(
+        (retention.NoteRegistryEvent, retention.RecordUsage, retention.ChangeRetention, retention.SweepVersions, retention.ProposeRetirement),
+        retention.RETENTION,
+    ),
+    **dict.fromkeys((sweep.ScheduleSweep, sweep.PlanSweep, sweep.AdvanceSweep), sweep.SWEEP),
+}
+SERVICE = Service("cleanup", (retention.RETENTION, sweep.SWEEP), DECIDERS, EVENTS, project, publish, TABLES)
+
+
+def process(app: App) -> Process:
+    """What this service runs."""
+    return Process(SERVICE, routes=ROUTES, subscriptions=subscriptions(app), workers=workers(app))

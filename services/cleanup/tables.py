@@ -1,0 +1,87 @@
+"""Read models of cleanup: disposable, rebuilt from its part of the log. Each row depends on one stream."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.due import DUE
+
+_metadata = MetaData()
+
+MODELS = Table(
+    "models", _metadata,
+    Column("model_id", Text, primary_key=True),
+    Column("model", Text, nullable=False),
+)  # fmt: skip
+
+# Every name a model ever had leads to it: a renamed model is still found by its old name.
+NAMES = Table(
+    "names", _metadata,
+    Column("name", Text, primary_key=True),
+    Column("model_id", Text, nullable=False),
+)  # fmt: skip
+
+VERSIONS = Table(
+    "versions", _metadata,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("semver", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("registered_at", DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+
+POLICIES = Table(
+    "policies", _metadata,
+    Column("model_id", Text, primary_key=True),
+    Column("policy", JSONB, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)  # fmt: skip
+
+USES = Table(
+    "uses", _metadata,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("total", BigInteger, nullable=False),
+    Column("last_used_at", DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+
+USES_BY_DAY = Table(
+    "uses_by_day", _metadata,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("total", BigInteger, nullable=False),
+)  # fmt: skip
+
+# What a sweep said of a version, as it stands now: marked, spared, proposed, retired or refused.
+VERDICTS = Table(
+    "verdicts", _metadata,
+    Column("sweep_id", Text, primary_key=True),
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("semver", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("reasons", JSONB, nullable=False),
+    Column("delete_after", DateTime(timezone=True)),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index("verdicts_by_version", "model_id", "number", "at"),
+)  # fmt: skip
+
+SWEEPS = Table(
+    "sweeps", _metadata,
+    Column("sweep_id", Text, primary_key=True),
+    Column("phase", Text, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("model_id", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("models", Integer, nullable=False),
+    Column("versions", Integer, nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
+    Index("sweeps_by_time", "at"),
+)  # fmt: skip
+
+TABLES = (MODELS, NAMES, VERSIONS, POLICIES, USES, USES_BY_DAY, VERDICTS, SWEEPS, DUE)

@@ -1,0 +1,83 @@
+"""Given/when/then for retention: registry's events in its order, then commands, at moments counted in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from services.cleanup.domain import retention
+from services.cleanup.domain.policy import RetentionPolicy
+from services.cleanup.domain.retention import (
+    ChangeRetention,
+    NoteRegistryEvent,
+    ProposeRetirement,
+    RecordUsage,
+    SweepVersions,
+    decide,
+    evolve,
+)
+from services.cleanup.domain.retention_state import INITIAL, RetentionEvent, State, VersionSpared
+from shared.events import Source
+
+MODEL = "0199a000-0000-7000-8000-000000000001"
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+QUICK = RetentionPolicy(
+    unused_seconds=100, left_production_seconds=100, unknown_seconds=None, draft_seconds=100, rejected_seconds=100, keep_newest=0, grace_seconds=50
+)
+
+
+def at(seconds: float) -> datetime:
+    return EPOCH + timedelta(seconds=seconds)
+
+
+@dataclass
+class Story:
+    """A model's life as cleanup sees it."""
+
+    state: State = INITIAL
+    revision: int = 0
+    events: list[RetentionEvent] = field(default_factory=list)
+
+    def when(self, command: retention.Command) -> list[RetentionEvent]:
+        """The events of one command; the state follows."""
+        events = list(decide(command, self.state))
+        for event in events:
+            self.state = evolve(self.state, event)
+        self.events += events
+        return events
+
+    def registry(self, type_: str, seconds: float = 0, **data: Any) -> list[RetentionEvent]:
+        """registry's next event of this model arrives, recorded at `seconds`."""
+        self.revision += 1
+        source = Source("registry", f"model-{MODEL}", self.revision, f"regista.registry.{type_}.v1", f"event-{self.revision}")
+        data = {"model_id": MODEL, "model": "churn", "recordedtime": at(seconds).isoformat(), **data}
+        return self.when(NoteRegistryEvent(source, "00", data, at(seconds)))
+
+    def policy(self, policy: RetentionPolicy = QUICK, **changes: Any) -> Story:
+        self.when(ChangeRetention(MODEL, replace(policy, **changes), now=at(0)))
+        return self
+
+    def version(self, number: int, seconds: float = 0) -> Story:
+        self.registry("VersionRegistered", seconds, number=number, semver=f"1.0.{number}")
+        return self
+
+    def used(self, number: int, seconds: float, count: int = 1, *, arriving: float | None = None) -> list[RetentionEvent]:
+        now = at(seconds if arriving is None else arriving)
+        return self.when(RecordUsage(MODEL, number, count, at(seconds - 1), at(seconds), "production", now=now))
+
+    def swept(self, seconds: float, sweep: str = "s1", first: int = 1, last: int = 1000) -> list[RetentionEvent]:
+        return self.when(SweepVersions(MODEL, sweep, first, last, at(seconds)))
+
+    def grace_over(self, number: int, seconds: float, sweep: str = "s1") -> list[RetentionEvent]:
+        return self.when(ProposeRetirement(MODEL, number, sweep, at(seconds)))
+
+
+def codes(event: RetentionEvent) -> set[str]:
+    """The reason codes of a spared version."""
+    assert isinstance(event, VersionSpared)
+    return {reason.code for reason in event.reasons}
+
+
+def kinds(events: list[RetentionEvent]) -> list[str]:
+    return [type(event).__name__ for event in events]
