@@ -1,0 +1,1 @@
+"""audit: reads the whole log, seals it and answers questions about it. It decides nothing."""

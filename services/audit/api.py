@@ -1,0 +1,121 @@
+"""HTTP of audit: questions about the past, and what proves the answers. For auditors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from regista.wire.keys import SigningKey
+from services.audit import queries, shapes
+from services.audit.checks import check_all
+from services.audit.domain import history
+from services.audit.domain.causes import forest
+from services.audit.sealing import verifier
+from shared.access import namespace_of
+from shared.decider import NotFound, Unprocessable
+from shared.web import Call, PageQuery, Route, page_token
+
+AUDITOR = "auditor"
+
+
+async def _model(call: Call, name_or_id: str) -> tuple[str, str]:
+    """(id, name) of a model the caller may ask about. Whoever may not ask learns nothing, not even whether it exists."""
+    found = await queries.model(call.app.pool, name_or_id)
+    call.require(AUDITOR, namespace_of(found[1] if found else name_or_id))
+    if found is None:
+        raise NotFound("unknown_model", f"No event speaks of a model {name_or_id!r}: check the name, or wait a moment if it was just registered.")
+    return found
+
+
+async def get_timeline(call: Call) -> dict[str, Any]:
+    """Who did what to a model, when, why, and what caused it; causes that are about something else are shown, too."""
+    model_id, name = await _model(call, call.path["model"])
+    after = call.query.after(int, int) or (0, 0)
+    rows = await queries.timeline(call.app.pool, model_id, call.query.number, after, call.query.page_size)
+    events = [queries.as_json(row) for row in rows]
+    shown = {event["event_id"] for event in events}
+    causes = await queries.causes(call.app.pool, sorted({e["causation_id"] for e in events} - shown - {""}))
+    more = page_token(*queries.place_of(rows[-1])) if len(rows) == call.query.page_size else ""
+    known = {event["event_id"]: event for event in (*causes, *events)}
+    for event in events:
+        cause = known.get(event["causation_id"])
+        event["caused_by"] = cause and history.reference(cause) | {"actor": cause["actor"], "reason": cause["reason"]}
+    items = forest([c for c in causes if c["event_id"] not in shown] + events) if call.query.tree else events
+    return {"model_id": model_id, "model": name, "items": items, "next_page_token": more}
+
+
+async def get_as_of(call: Call) -> dict[str, Any]:
+    """What served in an environment at a moment, with who approved each version and on what evidence."""
+    model_id, name = await _model(call, call.query.model)
+    at, environment = call.query.at or datetime.now(UTC), call.query.environment
+    told = {"model_id": model_id, "model": name, "environment": environment, "at": at}
+    find, stream = partial(queries.up_to, call.app.pool), f"model-{model_id}"
+    serving = await find(stream, history.SERVING, at, environment=environment)
+    if not serving:
+        return told | {"since": None, "changed_by": None, "entries": []}
+    evidence: dict[int, history.Evidence] = {}
+    for entry in serving[0]["data"].get("entries") or []:
+        number = entry["number"]
+        born = await find(stream, history.BORN, at, number=number)
+        promoted = await find(stream, ("VersionPromoted",), at, environment=environment, number=number)
+        promotion_id = promoted[0]["data"].get("promotion_id") if promoted else None
+        rows = await queries.events(call.app.pool, queries.PROMOTION, promotion_id) if promotion_id else []
+        promotion = [event for event in map(queries.as_json, rows) if event["recorded_at"] <= at]
+        evidence[number] = history.Evidence(born[0] if born else None, promoted[0] if promoted else None, promotion)
+    return told | history.answer(serving[0], evidence)
+
+
+async def get_events(call: Call) -> dict[str, Any]:
+    """Stored events of a stream, or of everything that one request led to."""
+    call.require(AUDITOR, "")
+    if bool(call.query.stream) == bool(call.query.correlation_id):
+        raise Unprocessable("stream_or_correlation", "Name either a stream or a correlation_id.")
+    sql, value = (queries.OF_STREAM, call.query.stream) if call.query.stream else (queries.OF_CORRELATION, call.query.correlation_id)
+    after = call.query.after(int, int) or (0, 0)
+    rows = await queries.events(call.app.pool, sql, value, after, call.query.page_size)
+    more = page_token(*queries.place_of(rows[-1])) if len(rows) == call.query.page_size else ""
+    return {"items": [queries.as_json(row) for row in rows], "next_page_token": more}
+
+
+async def get_checkpoints(key: SigningKey, call: Call) -> dict[str, Any]:
+    """Signed tree heads, newest first. Keep copies elsewhere: only a copy outside shows that history was rewritten by who holds the key."""
+    call.require(AUDITOR, "")
+    place = await queries.place(call.app.pool)
+    after = call.query.after(int) or (2**63 - 1,)
+    rows = await queries.checkpoints(call.app.pool, after[0], call.query.page_size)
+    more = page_token(rows[-1]["size"]) if len(rows) == call.query.page_size else ""
+    items = [{"size": r["size"], "root": r["root"].hex(), "note": r["note"], "signed_at": r["signed_at"]} for r in rows]
+    return {
+        "origin": place["origin"],
+        "tree_size": place["size"],
+        "verifier_key": verifier(place["origin"], key),
+        "items": items,
+        "next_page_token": more,
+    }
+
+
+async def get_invariants(key: SigningKey, call: Call) -> dict[str, Any]:
+    """Checks the log now. Reads all of it."""
+    call.require(AUDITOR, "")
+    findings = await check_all(call.app.pool, key)
+    return {"holds": all(f.holds for f in findings), "at": datetime.now(UTC), "invariants": findings}
+
+
+def routes(key: SigningKey) -> list[Route]:
+    """The routes, with the key whose checkpoints they show."""
+    return [
+        Route(
+            "GET", "/v1/timeline/{model}", get_timeline, "Who did what to a model, when, why, and what caused it",
+            query=shapes.TimelineQuery, response=shapes.Timeline, tags=["audit"],
+        ),
+        Route(
+            "GET", "/v1/as-of", get_as_of, "What was in production at a moment, and why", query=shapes.AsOfQuery, response=shapes.AsOf, tags=["audit"],
+        ),
+        Route("GET", "/v1/events", get_events, "Stored events", query=shapes.EventsQuery, response=shapes.Events, tags=["audit"]),
+        Route(
+            "GET", "/v1/checkpoints", partial(get_checkpoints, key), "Signed tree heads, newest first",
+            query=PageQuery, response=shapes.Checkpoints, tags=["audit"],
+        ),
+        Route("GET", "/v1/invariants", partial(get_invariants, key), "Check the log now", response=shapes.Invariants, tags=["audit"], timeout=600),
+    ]  # fmt: skip

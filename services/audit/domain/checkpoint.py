@@ -1,0 +1,85 @@
+"""A checkpoint: the size and root of the tree as a C2SP signed note (c2sp.org/tlog-checkpoint, c2sp.org/signed-note), Ed25519."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+_ED25519 = b"\x01"
+_SIGNATURE_LINE = re.compile(r"— (?P<name>[^\s+]+) (?P<signature>[A-Za-z0-9+/=]+)")
+
+
+class BadCheckpoint(ValueError):  # noqa: N818 - says what the text is
+    """The text is no checkpoint signed by this key; the message says what is wrong with it. Trust nothing it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """`origin` names the log; `root` is the tree head over its first `size` leaves."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    @property
+    def text(self) -> str:
+        """What is signed: three lines, each with its newline."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+
+
+def key_hash(name: str, public_key: bytes) -> bytes:
+    """The four bytes by which a signature names its key."""
+    return hashlib.sha256(name.encode() + b"\n" + _ED25519 + public_key).digest()[:4]
+
+
+def verifier_key(name: str, public_key: bytes) -> str:
+    """The key as text for verifiers: `<name>+<hash>+<key>`."""
+    return f"{name}+{key_hash(name, public_key).hex()}+{base64.b64encode(_ED25519 + public_key).decode()}"
+
+
+def signed(checkpoint: Checkpoint, name: str, private: Ed25519PrivateKey) -> str:
+    """The signed note. Deterministic: the same checkpoint and key give the same text."""
+    signature = key_hash(name, private.public_key().public_bytes_raw()) + private.sign(checkpoint.text.encode())
+    return f"{checkpoint.text}\n— {name} {base64.b64encode(signature).decode()}\n"
+
+
+def opened(note: str, name: str, public_key: bytes) -> Checkpoint:
+    """The checkpoint in a note, once its signature by this key is verified. Raises BadCheckpoint."""
+    text, separator, signatures = note.rpartition("\n\n")
+    if not separator or not signatures.endswith("\n"):
+        raise BadCheckpoint("it is no signed note: text, an empty line, then signature lines")
+    text += "\n"
+    lines = [_SIGNATURE_LINE.fullmatch(line) for line in signatures.splitlines()]
+    if any(line is None for line in lines):
+        raise BadCheckpoint("a signature line does not read `— <name> <base64>`")
+    if not any(line and line["name"] == name and _verified(line["signature"], text, name, public_key) for line in lines):
+        raise BadCheckpoint(f"it carries no valid signature of {name}")
+    return _parsed(text)
+
+
+def _verified(encoded: str, text: str, name: str, public_key: bytes) -> bool:
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+        if raw[:4] != key_hash(name, public_key):
+            return False
+        Ed25519PublicKey.from_public_bytes(public_key).verify(raw[4:], text.encode())
+    except (binascii.Error, InvalidSignature):
+        return False
+    return True
+
+
+def _parsed(text: str) -> Checkpoint:
+    lines = text.split("\n")
+    try:
+        origin, size, root = lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True)
+    except (IndexError, ValueError) as e:
+        raise BadCheckpoint("the signed text is not origin, size and root") from e
+    if not origin or str(size) != lines[1] or size < 0 or len(root) != 32:
+        raise BadCheckpoint("the signed text is not origin, size and root")
+    return Checkpoint(origin, size, root)

@@ -1,0 +1,88 @@
+"""What was in production at a moment, who let it in and on what evidence: told from stored events alone. Pure.
+
+An event is a dict as the API shows it: `type`, `data`, `recorded_at`, `actor`, `reason`, `event_id`, `leaf_index`, `number`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Event = dict[str, Any]
+
+SERVING = ("RolloutChanged", "RolledBack")
+BORN = ("VersionRegistered", "MetadataAdded")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for one version in production. Any of it may be missing; what is missing is said."""
+
+    registered: Event | None = None
+    promoted: Event | None = None
+    promotion: Sequence[Event] = field(default_factory=tuple)
+
+
+def reference(event: Event) -> dict[str, Any]:
+    """Enough to find the event again, and to prove it."""
+    return {name: event[name] for name in ("event_id", "service", "stream", "revision", "type", "recorded_at", "leaf_index")}
+
+
+def answer(serving: Event, evidence: Mapping[int, Evidence]) -> dict[str, Any]:
+    """Who served after the event `serving`, with the evidence of each version by number."""
+    entries = serving["data"].get("entries") or []
+    return {
+        "since": serving["recorded_at"],
+        "changed_by": {"actor": serving["actor"], "reason": serving["reason"], "event": reference(serving)},
+        "entries": [_entry(entry, evidence.get(entry["number"], Evidence())) for entry in entries],
+    }
+
+
+def _entry(entry: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
+    told = {name: entry.get(name) for name in ("number", "semver", "percent", "role")}
+    return told | {"version": _version(evidence.registered), "promotion": _promotion(evidence)}
+
+
+def _version(registered: Event | None) -> dict[str, Any] | None:
+    if registered is None:
+        return None
+    return {
+        "registered_at": registered["recorded_at"], "registered_by": registered["actor"], "metadata": registered["data"].get("metadata"),
+        "event": reference(registered),
+    }  # fmt: skip
+
+
+def _promotion(evidence: Evidence) -> dict[str, Any] | None:
+    """How it got to Production. None for a version that needed no promotion for its role (shadow, challenger)."""
+    promoted = evidence.promoted
+    if promoted is None:
+        return None
+    requested, granted = _last(evidence.promotion, "PromotionRequested"), _last(evidence.promotion, "PromotionGranted")
+    gates, override = _last(evidence.promotion, "GatesEvaluated"), _last(evidence.promotion, "OverrideUsed")
+    return {
+        "promotion_id": promoted["data"].get("promotion_id"),
+        "promoted_at": promoted["recorded_at"],
+        "requested": requested
+        and {"by": requested["actor"], "at": requested["recorded_at"], "reason": requested["reason"], "event": reference(requested)},
+        "evidence_digest": requested and requested["data"].get("digest"),
+        "evidence": requested and requested["data"].get("evidence"),
+        "approvers": [_approval(e) for e in evidence.promotion if e["type"] == "ReviewApproved"],
+        "override": override
+        and {"by": override["actor"], "at": override["recorded_at"], "reason": override["reason"] or override["data"].get("reason")},
+        "policy": granted and granted["data"].get("policy"),
+        "gates": gates["data"].get("results") if gates else None,
+        "granted": granted and reference(granted),
+        "event": reference(promoted),
+    }
+
+
+def _approval(event: Event) -> dict[str, Any]:
+    data = event["data"]
+    told = {name: data.get(name) for name in ("role", "comment", "conditions")}
+    return {"subject": data.get("approver") or event["actor"]["subject"], "at": event["recorded_at"], **told, "event": reference(event)}
+
+
+def _last(events: Iterable[Event], type_: str) -> Event | None:
+    found = [event for event in events if event["type"] == type_]
+    return found[-1] if found else None

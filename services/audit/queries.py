@@ -1,0 +1,147 @@
+"""What audit's API reads: its index, the stored bytes behind it, and the checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from services.audit.domain.reading import key_of
+
+# The model by id, or by any name it ever had; of several bearers the one that was called so last.
+MODEL = """
+SELECT n.model_id, (SELECT l.name FROM audit.names l WHERE l.generation = n.generation AND l.model_id = n.model_id ORDER BY l.tx DESC, l.seq DESC LIMIT 1) AS name
+FROM audit.names n WHERE n.generation = (SELECT generation FROM audit.index_state) AND (n.name = $1 OR n.model_id = $1)
+ORDER BY n.tx DESC, n.seq DESC LIMIT 1
+"""
+
+_EVENT = """
+h.tx, h.seq, h.service, h.stream, h.revision, h.event_id, h.type, h.schema, h.recorded_at, h.occurred_at, h.actor, h.method, h.on_behalf_of, h.reason,
+h.correlation_id, h.causation_id, h.trace, h.number, h.environment, h.promotion_id, e.bytes, e.leaf,
+(SELECT s.leaf_index FROM audit.sealed s WHERE s.service = h.service AND s.stream = h.stream AND s.revision = h.revision) AS leaf_index
+"""
+
+_STORED = "JOIN log.events e ON e.service = h.service AND e.stream = h.stream AND e.revision = h.revision"
+
+# Everything that speaks of a model, in the log's order.
+MENTIONING = f"""
+WITH page AS (
+    SELECT h.* FROM audit.mentions m JOIN audit.history h USING (generation, tx, seq)
+    WHERE m.generation = (SELECT generation FROM audit.index_state) AND m.model_id = $1 AND (m.tx, m.seq) > ($2, $3)
+        AND ($4::bigint IS NULL OR $4 = ANY(h.numbers))
+    ORDER BY m.tx, m.seq LIMIT $5
+)
+SELECT {_EVENT} FROM page h {_STORED} ORDER BY h.tx, h.seq
+"""
+
+# By stream, by correlation, or all; in the log's order.
+EVENTS = f"""
+WITH page AS (
+    SELECT h.* FROM audit.history h
+    WHERE h.generation = (SELECT generation FROM audit.index_state) AND {{condition}} AND (h.tx, h.seq) > ($2, $3) ORDER BY h.tx, h.seq LIMIT $4
+)
+SELECT {_EVENT} FROM page h {_STORED} ORDER BY h.tx, h.seq
+"""
+
+# The causes of events, and theirs, as far as they are events of this log.
+CAUSES = f"""
+WITH RECURSIVE causes AS (
+    SELECT h.* FROM audit.history h WHERE h.generation = (SELECT generation FROM audit.index_state) AND h.event_id = ANY($1::text[])
+    UNION
+    SELECT h.* FROM causes c JOIN audit.history h ON h.generation = c.generation AND h.event_id = c.causation_id
+)
+SELECT {_EVENT} FROM causes h {_STORED} ORDER BY h.tx, h.seq
+"""
+
+# Events of some types in a stream up to a moment, newest first.
+UP_TO = f"""
+WITH page AS (
+    SELECT h.* FROM audit.history h
+    WHERE h.generation = (SELECT generation FROM audit.index_state) AND h.stream = $1 AND h.type = ANY($2::text[]) AND h.recorded_at <= $3
+        AND ($4::text IS NULL OR h.environment = $4) AND ($5::bigint IS NULL OR h.number = $5)
+    ORDER BY h.revision DESC LIMIT $6
+)
+SELECT {_EVENT} FROM page h {_STORED} ORDER BY h.revision DESC
+"""
+
+PROMOTION = EVENTS.format(condition="h.promotion_id = $1")
+OF_STREAM = EVENTS.format(condition="h.stream = $1")
+OF_CORRELATION = EVENTS.format(condition="h.correlation_id = $1")
+OF_TYPE = EVENTS.format(condition="h.type = $1")
+
+CHECKPOINTS = "SELECT size, root, note, signed_at FROM audit.checkpoints WHERE size < $1 ORDER BY size DESC LIMIT $2"
+
+PLACE = "SELECT t.origin, t.size, i.tx AS indexed_tx, i.seq AS indexed_seq, t.tx, t.seq FROM audit.tree t, audit.index_state i"
+
+NO_LIMIT = 2**31 - 1
+
+
+def as_json(row: asyncpg.Record) -> dict[str, Any]:
+    """An event as the API shows it. `data` is what was stored; `leaf_index` is None until it is sealed."""
+    return {
+        "leaf_index": row["leaf_index"], "service": row["service"], "stream": row["stream"], "revision": row["revision"], "event_id": row["event_id"],
+        "type": row["type"], "schema": row["schema"], "recorded_at": row["recorded_at"], "occurred_at": row["occurred_at"],
+        "actor": {"subject": row["actor"], "method": row["method"], "on_behalf_of": row["on_behalf_of"]}, "reason": row["reason"],
+        "correlation_id": row["correlation_id"], "causation_id": row["causation_id"], "trace": row["trace"], "number": row["number"],
+        "environment": row["environment"], "promotion_id": row["promotion_id"], "leaf": row["leaf"].hex(), "data": _data(row["bytes"]),
+    }  # fmt: skip
+
+
+class _Data(msgspec.Struct):
+    data: Any = None
+
+
+def _data(stored: bytes) -> Any:
+    try:
+        return msgspec.json.decode(stored, type=_Data).data
+    except msgspec.MsgspecError:
+        return None
+
+
+def place_of(row: asyncpg.Record) -> tuple[int, int]:
+    """Where an event stands in the log, for the next page."""
+    return row["tx"], row["seq"]
+
+
+async def model(pool: asyncpg.Pool, name_or_id: str) -> tuple[str, str] | None:
+    """(id, current name) of a model, or None."""
+    row = await pool.fetchrow(MODEL, key_of(name_or_id))
+    return (row["model_id"], row["name"]) if row else None
+
+
+async def timeline(pool: asyncpg.Pool, model_id: str, number: int | None, after: tuple[int, int], limit: int) -> Sequence[asyncpg.Record]:
+    """Events that speak of a model (or of one version of it), in the log's order."""
+    rows: Sequence[asyncpg.Record] = await pool.fetch(MENTIONING, model_id, *after, number, limit)
+    return rows
+
+
+async def causes(pool: asyncpg.Pool, event_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The events named, and everything in this log that led to them."""
+    return [as_json(row) for row in await pool.fetch(CAUSES, list(event_ids))]
+
+
+async def events(pool: asyncpg.Pool, sql: str, value: str, after: tuple[int, int] = (0, 0), limit: int = NO_LIMIT) -> Sequence[asyncpg.Record]:
+    """Events by one of the statements above (OF_STREAM, OF_CORRELATION, OF_TYPE, PROMOTION)."""
+    rows: Sequence[asyncpg.Record] = await pool.fetch(sql, key_of(value), *after, limit)
+    return rows
+
+
+async def up_to(
+    pool: asyncpg.Pool, stream: str, types: Sequence[str], at: datetime, *, environment: str | None = None, number: int | None = None, limit: int = 1,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The newest events of some types in a stream at a moment."""
+    return [as_json(row) for row in await pool.fetch(UP_TO, stream, list(types), at, environment, number, limit)]
+
+
+async def checkpoints(pool: asyncpg.Pool, below: int, limit: int) -> Sequence[asyncpg.Record]:
+    """Checkpoints with a size below, newest first."""
+    rows: Sequence[asyncpg.Record] = await pool.fetch(CHECKPOINTS, below, limit)
+    return rows
+
+
+async def place(pool: asyncpg.Pool) -> asyncpg.Record:
+    """How far sealing and indexing are, and the log's origin."""
+    return await pool.fetchrow(PLACE)

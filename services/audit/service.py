@@ -1,0 +1,43 @@
+"""audit as the kernel runs it: it owns no part of the log, so it has neither streams nor a relay."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from regista.wire.keys import BadKey, SigningKey, load_signing_key
+from services.audit import sealing, store
+from services.audit.api import routes
+from services.audit.tailer import tail
+from shared.events import EventTypes
+from shared.run import App, Process
+from shared.service import Service
+from shared.settings import Settings, SettingsWrong
+
+SERVICE = Service("audit", (), {}, EventTypes(()), project=lambda _: (), publish=lambda _: None)
+
+
+async def start(app: App) -> None:
+    """The schema is there before anything is served."""
+    async with app.pool.acquire() as connection:
+        await store.ensure(connection)
+
+
+async def sealing_keeps_up(app: App) -> None:
+    """Raises while events wait too long to be sealed; any replica sees it."""
+    async with app.pool.acquire() as connection:
+        await sealing.check_lag(connection)
+
+
+def signing_key(settings: Settings) -> SigningKey:
+    """The key that signs checkpoints. Raises SettingsWrong."""
+    settings.require("signing_key_file")
+    try:
+        return load_signing_key(settings.signing_key_file)
+    except (OSError, BadKey) as error:
+        raise SettingsWrong(f"REGISTA_SIGNING_KEY_FILE: {error}") from error
+
+
+def process(app: App) -> Process:
+    """What this service runs."""
+    key = signing_key(app.settings)
+    return Process(SERVICE, routes=routes(key), start=start, background=[partial(tail, key=key)], checks={"sealing": sealing_keeps_up})

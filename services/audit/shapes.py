@@ -1,0 +1,197 @@
+"""What the API takes and gives, as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from shared.web import Body, PageQuery
+
+
+class TimelineQuery(PageQuery):
+    number: int | None = Field(None, ge=1, description="only events that name this version")
+    tree: bool = Field(False, description="each event under the one that caused it")
+
+
+class AsOfQuery(Body):
+    model: str = Field(min_length=1, max_length=200, description="name or id")
+    environment: str = Field("production", min_length=1, max_length=100)
+    at: AwareDatetime | None = Field(None, description="RFC 3339; now where it is left out")
+
+
+class EventsQuery(PageQuery):
+    stream: str = Field("", max_length=300)
+    correlation_id: str = Field("", max_length=300)
+
+
+class Who(BaseModel):
+    """`method` tells how it was proven."""
+
+    subject: str
+    method: str
+    on_behalf_of: str | None
+
+
+class Reference(BaseModel):
+    """Enough to find an event again. `leaf_index` is null until it is sealed."""
+
+    event_id: str
+    service: str
+    stream: str
+    revision: int
+    type: str
+    recorded_at: datetime
+    leaf_index: int | None
+
+
+class Cause(Reference):
+    actor: Who
+    reason: str
+
+
+class Event(Reference):
+    """A stored event: `data` is what its service stored, under `schema`; `leaf` is the hex leaf hash of its exact bytes."""
+
+    schema_: int = Field(alias="schema")
+    occurred_at: datetime | None
+    actor: Who
+    reason: str
+    correlation_id: str
+    causation_id: str
+    trace: str
+    number: int | None
+    environment: str | None
+    promotion_id: str | None
+    leaf: str
+    data: Any
+
+
+class TimelineEvent(Event):
+    """`caused_by` where the cause is an event of this log; `effects` in a tree."""
+
+    caused_by: Cause | None = None
+    effects: list[TimelineEvent] | None = None
+
+
+class Timeline(BaseModel):
+    model_id: str
+    model: str
+    items: list[TimelineEvent]
+    next_page_token: str
+
+
+class Events(BaseModel):
+    items: list[Event]
+    next_page_token: str
+
+
+class Asked(BaseModel):
+    by: Who
+    at: datetime
+    reason: str
+    event: Reference
+
+
+class Approval(BaseModel):
+    subject: str
+    at: datetime
+    role: str | None
+    comment: str | None
+    conditions: list[str] | None
+    event: Reference
+
+
+class Override(BaseModel):
+    by: Who
+    at: datetime
+    reason: str | None
+
+
+class Promotion(BaseModel):
+    """The decision that let a version into Production, as stored."""
+
+    promotion_id: str | None
+    promoted_at: datetime
+    requested: Asked | None
+    evidence_digest: str | None
+    evidence: dict[str, Any] | None
+    approvers: list[Approval]
+    override: Override | None
+    policy: dict[str, Any] | None
+    gates: list[dict[str, Any]] | None
+    granted: Reference | None
+    event: Reference
+
+
+class Registered(BaseModel):
+    registered_at: datetime
+    registered_by: Who
+    metadata: dict[str, Any] | None
+    event: Reference
+
+
+class Served(BaseModel):
+    """`promotion` is null for a version that needed none for its role."""
+
+    number: int
+    semver: str | None
+    percent: int | None
+    role: str | None
+    version: Registered | None
+    promotion: Promotion | None
+
+
+class ChangedBy(BaseModel):
+    actor: Who
+    reason: str
+    event: Reference
+
+
+class AsOf(BaseModel):
+    """Who served at that moment; no entries when nobody did."""
+
+    model_id: str
+    model: str
+    environment: str
+    at: datetime
+    since: datetime | None
+    changed_by: ChangedBy | None
+    entries: list[Served]
+
+
+class Checkpoint(BaseModel):
+    """`note` is the C2SP signed note."""
+
+    size: int
+    root: str
+    note: str
+    signed_at: datetime
+
+
+class Checkpoints(BaseModel):
+    """`verifier_key` in the form of C2SP signed notes."""
+
+    origin: str
+    tree_size: int
+    verifier_key: str
+    items: list[Checkpoint]
+    next_page_token: str
+
+
+class Invariant(BaseModel):
+    """`violations` shows the first twenty."""
+
+    name: str
+    rule: str
+    holds: bool
+    checked: int
+    violations: list[dict[str, Any]]
+    took_ms: float
+
+
+class Invariants(BaseModel):
+    holds: bool
+    at: datetime
+    invariants: list[Invariant]

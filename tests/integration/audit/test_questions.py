@@ -1,0 +1,245 @@
+"""What auditors ask, answered over HTTP by the service as it runs, from events of other services as they are stored."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from services.audit import indexing, store
+from services.audit.domain.checkpoint import opened
+from services.audit.domain.merkle import leaf_hash, root_of
+from tests.integration.audit.conftest import Audit, Log, at
+from tests.integration.cleanup.processes import running_here
+
+MODEL = "0199a000-0000-7000-8000-000000000001"
+STREAM = f"model-{MODEL}"
+pytestmark = pytest.mark.servers
+
+
+async def registered(log: Log, number: int, semver: str) -> str:
+    data = {"model": "fraud.churn", "number": number, "semver": semver, "metadata": {"artifact": {"digest": f"sha256:{number}"}}}
+    return await log.append("registry", STREAM, "VersionRegistered", data, by="publisher-1", caused_by=f"message-{number}", correlation=f"c{number}")
+
+
+async def promoted(log: Log, number: int, semver: str, approvers: tuple[str, ...] = ("bea", "carl")) -> dict[str, str]:
+    """A promotion as it should be: request, review, approvals, grant, Production, and the whole traffic."""
+    promotion, digest = f"p{number}", f"sha256:evidence-{number}"
+    about = {"promotion_id": promotion, "model_id": MODEL, "model": "fraud.churn", "number": number}
+    correlation = f"promotion-{number}"
+    version = {"model": "fraud.churn", "number": number, "semver": semver, "promotion_id": promotion, "environment": "production", "digest": digest}
+    who = {"requester": "ann", "creator": "dora", "on_behalf_of": None}
+    asked = await log.append(
+        "registry", STREAM, "PromotionRequested", version | who | {"evidence": {"champion": {"number": 99}}}, by="ann", reason="better", correlation=correlation,
+    )  # fmt: skip
+    gates = {"passed": True, "results": [{"gate": "metric", "passed": True}], "stage": "Production"}
+    await log.append(
+        "approval", f"gate-{MODEL}@{number}", "GatesEvaluated", about | gates, by="service:approval", caused_by=asked, correlation=correlation
+    )
+    opened_ = {"about": about, "needs": 2, "sealed_digest": "seal"}
+    await log.append("approval", f"review-{promotion}", "ReviewOpened", opened_, by="service:approval", caused_by=asked, correlation=correlation)
+    for who_ in approvers:
+        approval = {"about": about, "approver": who_, "sealed_digest": "seal", "comment": "fine"}
+        await log.append("approval", f"review-{promotion}", "ReviewApproved", approval, by=who_)
+    grant = {**about, "environment": "production", "digest": digest, "approvers": list(approvers), "policy": {"name": "default"}, "override": False}
+    granted = await log.append("approval", f"gate-{MODEL}@{number}", "PromotionGranted", grant, by="service:approval")
+    done = await log.append("registry", STREAM, "VersionPromoted", version | {"approvers": list(approvers)}, by="service:approval", caused_by=granted)
+    entries = [{"number": number, "semver": semver, "percent": 100, "role": "champion"}]
+    rollout = {"model": "fraud.churn", "environment": "production", "entries": entries, "previous": []}
+    served = await log.append("registry", STREAM, "RolloutChanged", rollout, by="service:approval", caused_by=granted)
+    return {"asked": asked, "granted": granted, "promoted": done, "served": served}
+
+
+@pytest.fixture
+async def auditor(people):
+    return await people.person("otto", ("auditor", "*"))
+
+
+@pytest.fixture
+async def service(stack, database, tmp_path, audit_key, auditor):
+    async with running_here(stack, database, tmp_path, "audit", audit_key) as running:
+        yield running
+
+
+async def indexed(service, auditor, log: Log) -> None:
+    """Until what was appended so far is in the index, sealed, and under a checkpoint."""
+    connection = await asyncpg.connect(log.database.url("audit"))
+    try:
+        total = await connection.fetchval("SELECT count(*) FROM log.events")
+
+        async def asked():
+            done = await connection.fetchval("SELECT count(*) FROM audit.history WHERE generation = (SELECT generation FROM audit.index_state)")
+            signed = await connection.fetchval("SELECT max(size) FROM audit.checkpoints")
+            return done == total == signed
+
+        await service.until(asked)
+    finally:
+        await connection.close()
+
+
+async def test_the_timeline_says_who_when_why_and_what_caused_it_also_across_services(service, auditor, log: Log):
+    await registered(log, 1, "1.0.0")
+    ids = await promoted(log, 1, "1.0.0")
+    await indexed(service, auditor, log)
+    told = await service.get("/v1/timeline/fraud.churn", auditor)
+    assert (told["model_id"], told["model"]) == (MODEL, "fraud.churn")
+    by_type = {item["type"]: item for item in told["items"]}
+    assert [item["type"] for item in told["items"]][:3] == ["VersionRegistered", "PromotionRequested", "GatesEvaluated"]
+    asked = by_type["PromotionRequested"]
+    assert (asked["actor"]["subject"], asked["reason"], asked["number"]) == ("ann", "better", 1)
+    assert asked["recorded_at"] == at(2).isoformat().replace("+00:00", "Z")
+    assert by_type["ReviewOpened"]["caused_by"]["event_id"] == ids["asked"]
+    assert by_type["ReviewOpened"]["caused_by"]["actor"]["subject"] == "ann"
+    assert by_type["VersionRegistered"]["caused_by"] is None
+    assert await service.get(f"/v1/timeline/{MODEL}", auditor) == told
+
+
+async def test_the_causal_tree_shows_each_effect_under_its_cause(service, auditor, log: Log):
+    ids = await promoted(log, 1, "1.0.0")
+    await indexed(service, auditor, log)
+    roots = (await service.get("/v1/timeline/fraud.churn", auditor, tree="true"))["items"]
+    asked = next(r for r in roots if r["event_id"] == ids["asked"])
+    assert [e["type"] for e in asked["effects"]] == ["GatesEvaluated", "ReviewOpened"]
+
+
+async def test_a_timeline_can_be_read_page_by_page_and_of_one_version(service, auditor, log: Log):
+    for number in (1, 2, 3):
+        await registered(log, number, f"1.0.{number}")
+    await indexed(service, auditor, log)
+    seen, token = [], ""
+    while True:
+        page = await service.get("/v1/timeline/fraud.churn", auditor, page_size=2, page_token=token)
+        seen += [item["number"] for item in page["items"]]
+        if not (token := page["next_page_token"]):
+            break
+    assert seen == [1, 2, 3]
+    assert [i["number"] for i in (await service.get("/v1/timeline/fraud.churn", auditor, number=2))["items"]] == [2]
+    await log.append("registry", STREAM, "RolloutChanged", {"environment": "production", "entries": [{"number": 2}, {"number": 3}]})
+    await indexed(service, auditor, log)
+    assert [i["type"] for i in (await service.get("/v1/timeline/fraud.churn", auditor, number=3))["items"]] == ["VersionRegistered", "RolloutChanged"]
+
+
+async def test_as_of_answers_what_served_then_who_approved_it_and_on_what_evidence(service, auditor, log: Log):
+    await registered(log, 1, "1.0.0")
+    await promoted(log, 1, "1.0.0")
+    await log.append("registry", STREAM, "AliasSet", {"model": "fraud.churn", "number": 1, "alias": "champion"})
+    between = at(9.5)
+    await registered(log, 2, "1.1.0")
+    await promoted(log, 2, "1.1.0", ("bea", "erik"))
+    await indexed(service, auditor, log)
+    then = await service.get("/v1/as-of", auditor, model="fraud.churn", environment="production", at=between.isoformat())
+    now = await service.get("/v1/as-of", auditor, model=MODEL)
+    [one], [two] = then["entries"], now["entries"]
+    assert (one["number"], one["semver"], one["percent"], two["number"]) == (1, "1.0.0", 100, 2)
+    assert [a["subject"] for a in one["promotion"]["approvers"]] == ["bea", "carl"]
+    assert [a["subject"] for a in two["promotion"]["approvers"]] == ["bea", "erik"]
+    assert one["promotion"]["evidence_digest"] == "sha256:evidence-1"
+    assert one["promotion"]["requested"]["by"]["subject"] == "ann"
+    assert one["promotion"]["gates"] == [{"gate": "metric", "passed": True}]
+    assert one["version"]["metadata"]["artifact"]["digest"] == "sha256:1"
+    assert one["promotion"]["event"]["leaf_index"] is not None
+    before = await service.get("/v1/as-of", auditor, model="fraud.churn", at=at(0).isoformat())
+    assert before["entries"] == []
+
+
+async def test_events_of_a_stream_and_of_a_correlation(service, auditor, log: Log):
+    await registered(log, 1, "1.0.0")
+    await promoted(log, 1, "1.0.0")
+    await indexed(service, auditor, log)
+    of_stream = await service.get("/v1/events", auditor, stream="review-p1")
+    assert [e["revision"] for e in of_stream["items"]] == [1, 2, 3]
+    correlated = await service.get("/v1/events", auditor, correlation_id="promotion-1")
+    assert {e["service"] for e in correlated["items"]} == {"registry", "approval"}
+    assert (await service.call("GET", "/v1/events", auditor)).status_code == 422
+
+
+async def test_checkpoints_open_under_the_published_key_and_hold_the_root_of_the_log(service, auditor, log: Log, audit_key):
+    await registered(log, 1, "1.0.0")
+    await indexed(service, auditor, log)
+    told = await service.get("/v1/checkpoints", auditor)
+    newest = opened(told["items"][0]["note"], told["origin"], audit_key.public)
+    connection = await asyncpg.connect(log.database.url("audit"))
+    rows = await connection.fetch("SELECT e.bytes FROM log.events e ORDER BY e.tx, e.seq")
+    await connection.close()
+    assert (newest.size, newest.root) == (len(rows), root_of([leaf_hash(r[0]) for r in rows]))
+
+
+async def test_the_invariants_hold_for_an_honest_log_and_name_what_breaks_them(service, auditor, log: Log):
+    await registered(log, 1, "1.0.0")
+    await promoted(log, 1, "1.0.0")
+    await indexed(service, auditor, log)
+    honest = await service.get("/v1/invariants", auditor)
+    assert honest["holds"], honest
+    assert {f["name"]: f["checked"] for f in honest["invariants"]}["I9-production"] == 2
+    await promoted(log, 2, "1.1.0", ("bea",))
+    await promoted(log, 3, "1.2.0", ("bea", "dora"))
+    await log.append("registry", STREAM, "VersionPromoted", {"number": 4, "environment": "production", "promotion_id": "p4", "digest": "x"})
+    await log.append("registry", STREAM, "RolledBack", {"environment": "production", "to_number": 7, "from_number": 4, "entries": []})
+    await log.append(
+        "registry", STREAM, "RolloutChanged", {"environment": "eu", "entries": [{"number": 1, "role": "champion"}, {"number": 9, "role": "shadow"}]}
+    )
+    await indexed(service, auditor, log)
+    broken = {f["name"]: f for f in (await service.get("/v1/invariants", auditor))["invariants"]}
+    assert [name for name, f in broken.items() if not f["holds"]] == ["I9-production"]
+    faults = [v["fault"] for v in broken["I9-production"]["violations"]]
+    assert faults == [
+        "1 approvals of what was shown, 2 needed", "approved by who made it or asked for it: dora", "nobody asked for the promotion",
+        "version 1 became champion of eu and was never promoted there", "version 7 became champion of production and was never promoted there",
+    ]  # fmt: skip
+
+
+async def test_only_auditors_may_ask_and_others_learn_nothing(service, people, auditor, log: Log):
+    engineer = await people.person("eve", ("engineer", "*"))
+    of_fraud = await people.person("fred", ("auditor", "fraud"))
+    of_other = await people.person("olga", ("auditor", "other"))
+    await registered(log, 1, "1.0.0")
+    await indexed(service, auditor, log)
+    assert (await service.call("GET", "/v1/timeline/fraud.churn", engineer)).status_code == 403
+    assert (await service.call("GET", "/v1/timeline/fraud.churn", of_fraud)).status_code == 200
+    assert (await service.call("GET", f"/v1/timeline/{MODEL}", of_other)).status_code == 403
+    assert (await service.call("GET", "/v1/timeline/other.unknown", of_other)).status_code == 404
+    assert (await service.call("GET", "/v1/checkpoints", of_fraud)).status_code == 403
+    assert (await service.call("GET", "/v1/timeline/fraud.churn", "rg_no_key")).status_code == 401
+
+
+@pytest.mark.slow
+async def test_killed_in_the_middle_it_goes_on_where_it_was_and_two_replicas_seal_once(start, audit_key, people, auditor, log: Log):
+    first, second = start("audit", audit_key), start("audit", audit_key)
+    await first.ready()
+    await second.ready()
+    for n in range(60):
+        await log.append("registry", f"x-{n % 5}", "Happened", {"n": n})
+        if n == 30:
+            first.kill()
+    await indexed(second, auditor, log)
+    second.kill()
+    third = start("audit", audit_key)
+    await third.ready()
+    await log.append("registry", "x-1", "Happened", {"n": 61})
+    await indexed(third, auditor, log)
+    assert (await third.get("/v1/invariants", auditor))["holds"]
+
+
+async def test_an_index_of_another_shape_is_dropped_and_read_again_and_what_is_sealed_stays(log: Log, audit: Audit):
+    await registered(log, 1, "1.0.0")
+    await audit.catch_up()
+    before, root = await indexing.digest(audit.connection), await audit.connection.fetchval("SELECT root FROM audit.checkpoints")
+    await audit.connection.execute("UPDATE audit.index_state SET shape = 'of last year'")
+    await store.ensure(audit.connection)
+    assert await audit.connection.fetchval("SELECT count(*) FROM audit.history") == 0
+    await audit.catch_up()
+    assert await indexing.digest(audit.connection) == before
+    assert await audit.connection.fetchval("SELECT root FROM audit.checkpoints") == root
+
+
+async def test_the_index_rebuilt_beside_the_running_service_is_the_one_that_was_there(service, auditor, log: Log, audit: Audit):
+    await registered(log, 1, "1.0.0")
+    await promoted(log, 1, "1.0.0")
+    await log.append("registry", "x-1", "Happened", {"model": "nul \x00 in text", "model_id": "odd\x00"}, reason="a\x00b")
+    await indexed(service, auditor, log)
+    before = await indexing.digest(audit.connection)
+    rebuilt = await indexing.rebuild(audit.connection)
+    assert await indexing.digest(audit.connection) == before
+    assert rebuilt.events == await audit.connection.fetchval("SELECT count(*) FROM log.events")
+    await log.append("registry", "x-1", "Happened", {"n": 2})
+    await indexed(service, auditor, log)
+    assert await audit.connection.fetchval("SELECT count(DISTINCT generation) FROM audit.history") == 1

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.audit.domain.causes import forest
+from services.audit.domain.reading import Stored, model_of_stream, read
+from shared.events import Cursor, encode
+
+MODEL = "0199a000-0000-7000-8000-000000000001"
+CHILD = "0199a000-0000-7000-8000-000000000002"
+FAR = "0199a000-0000-7000-8000-000000000003"
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def stored(stream, data, **envelope):
+    told = {"recorded_at": AT, "actor": {"subject": "ann"}, "data": data, **envelope}
+    return Stored(Cursor(5, 7), "some-service", stream, 3, UUID(int=1), "SomethingHappened", bytes(32), encode(told))
+
+
+@pytest.mark.parametrize(
+    ("stream", "model"),
+    [
+        (f"model-{MODEL}", MODEL), (f"retention-{MODEL}", MODEL), (f"gate-{MODEL}@3", MODEL), (f"gate-{MODEL}", MODEL),
+        ("policy-default", None), ("artifact-0199a", None), ("name-churn", None), ("model-notanid", None),
+    ],
+)  # fmt: skip
+def test_the_stream_tells_the_model(stream, model):
+    assert model_of_stream(stream) == model
+
+
+def test_the_envelope_says_who_when_why_and_what_caused_it():
+    entry = read(
+        stored("x-1", {}, reason="drift", correlation_id="c", causation_id="e", actor={"subject": "ann", "method": "api-key", "on_behalf_of": "bob"})
+    )
+    assert (entry.recorded_at, entry.reason, entry.correlation_id, entry.causation_id) == (AT, "drift", "c", "e")
+    assert (entry.actor.subject, entry.actor.on_behalf_of) == ("ann", "bob")
+
+
+def test_models_are_found_wherever_the_data_mentions_them():
+    data = {"number": 2, "child_model_id": CHILD, "data": {"inner": [{"model_id": FAR, "model": "inside"}]}}
+    entry = read(stored(f"model-{MODEL}", data))
+    assert entry.models == {MODEL, CHILD, FAR}
+
+
+def test_a_publishers_documents_neither_name_a_model_nor_mention_what_is_no_id():
+    """A name says whose auditors may ask about the model; an index holds no text of any length."""
+    config = {"model_id": CHILD, "model": "my-own.namespace", "inner": {"model_id": "x" * 10_000}}
+    entry = read(stored(f"model-{MODEL}", {"model": "churn", "metadata": {"training": {"config": config}}}))
+    assert (entry.names, entry.models) == ({MODEL: "churn"}, {MODEL, CHILD})
+
+
+def test_an_event_is_about_its_own_number_not_that_of_its_evidence():
+    entry = read(stored("x-1", {"champion": {"number": 9}, "about": {"number": 2, "promotion_id": "p"}, "number": 4}))
+    assert (entry.number, entry.promotion_id) == (4, "p")
+
+
+def test_an_event_about_several_versions_names_them_all_and_is_about_none_of_them():
+    entries = [{"number": 2, "percent": 90}, {"number": 3, "percent": 10}]
+    entry = read(stored("x-1", {"entries": entries, "champion": {"number": 2}, "previous": [{"number": 1}]}))
+    assert (entry.number, entry.numbers) == (None, (2, 3))
+    assert read(stored("x-1", {"from_number": 4, "to_number": 2, "entries": entries})).numbers == (2, 3, 4)
+    assert read(stored("x-1", {"source": {}, "data": {"number": 7}})).number == 7
+
+
+def test_a_name_belongs_to_the_model_whose_stream_calls_it_so():
+    assert read(stored(f"model-{MODEL}", {"model": "churn", "parents": [{"model_id": CHILD, "model": "base"}]})).names == {MODEL: "churn"}
+    assert read(stored("review-1", {"about": {"model_id": MODEL, "model": "churn"}})).names == {MODEL: "churn"}
+
+
+def test_bytes_that_are_no_envelope_are_still_indexed():
+    broken = Stored(Cursor(5, 7), "s", f"model-{MODEL}", 1, UUID(int=1), "X", bytes(32), b"not json")
+    assert read(broken).models == {MODEL}
+    assert read(broken).actor.subject == "unreadable"
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_whatever_the_data_is_reading_never_fails(data):
+    read(stored("x-1", data))
+
+
+def test_effects_stand_under_their_cause_and_order_is_kept():
+    events = [
+        {"event_id": "a", "causation_id": "message"}, {"event_id": "b", "causation_id": "a"},
+        {"event_id": "c", "causation_id": "b"}, {"event_id": "d", "causation_id": "a"}, {"event_id": "e", "causation_id": ""},
+    ]  # fmt: skip
+    a, e = forest(events)
+    assert (a["event_id"], e["event_id"]) == ("a", "e")
+    assert [n["event_id"] for n in a["effects"]] == ["b", "d"]
+    assert [n["event_id"] for n in a["effects"][0]["effects"]] == ["c"]
