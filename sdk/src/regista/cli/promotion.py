@@ -1,0 +1,188 @@
+"""`regista promote`, `reviews`, `approve`, `reject`, `recall`, `policy`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from regista.cli.session import Session, command
+
+ENVIRONMENT = click.option("--environment", "-e", default="production", show_default=True)
+STATES = ("open", "approved", "rejected", "lapsed", "expired", "overridden", "closed")
+REASON = click.option("--reason", required=True, help="Stands in the audit trail.")
+
+
+@command(examples='regista promote churn@3 --reason "better on the March data"\nregista promote churn@3 --wait --timeout 3600')
+@click.argument("reference", metavar="MODEL@VERSION")
+@ENVIRONMENT
+@click.option("--reason", default="", help="Stands in the audit trail.")
+@click.option("--wait", is_flag=True, help="Wait until it is granted (exit code 0) or denied (3).")
+@click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait.")
+def promote(session: Session, reference: str, environment: str, reason: str, wait: bool, timeout: float) -> None:
+    """Asks for a validated version's promotion. Reviews may follow: `regista reviews`."""
+    with session.client() as client:
+        got = client.promote(reference, environment, reason)
+        if wait:
+            with session.waiting(f"waiting for the decision about {reference}"):
+                got = decided(client, got["promotion_id"], timeout)
+    session.one(got, f"promotion {got['promotion_id']} of {reference} to {environment} {'was granted' if wait else 'was requested'}")
+
+
+def decided(client: Any, promotion_id: str, seconds: float) -> dict[str, Any]:
+    """The promotion once it is granted. Raises RuleBroken with the reasons when it is not, and TimedOut."""
+    from regista.errors import NotFound, RuleBroken, TimedOut  # noqa: PLC0415
+
+    deadline, found = time.monotonic() + seconds, {"state": "open"}
+    while time.monotonic() < deadline:
+        with contextlib.suppress(NotFound):
+            found = client.promotion(promotion_id)
+        if found["state"] == "granted":
+            return found
+        if found["state"] != "open":
+            raise RuleBroken(f"promotion-{found['state']}", "; ".join(found.get("reasons", ())), facts=found)
+        time.sleep(0.3)
+    raise TimedOut("not-decided-yet", f"promotion {promotion_id} is not decided after {seconds:.0f} s", advice="Look at `regista reviews`.")
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "json_", is_flag=True, help="For programs: JSON on stdout.")
+@click.pass_context
+def reviews(ctx: click.Context, json_: bool) -> None:
+    """Pending reviews (`regista reviews`), or one with its evidence (`regista reviews show ID`)."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_, json_=json_, state="open", model=None)
+
+
+@command("list", group=reviews, examples="regista reviews list --state all --model churn")
+@click.option("--state", type=click.Choice([*STATES, "all"]), default="open", show_default=True)
+@click.option("--model")
+def list_(session: Session, state: str, model: str | None) -> None:
+    """Reviews by state."""
+    with session.client() as client:
+        found = client.reviews(None if state == "all" else state, model)
+    columns = [
+        ("review", "review_id"), ("model", "model"), ("number", "number"), ("version", "semver"), ("for", "environment"), ("state", "state"),
+        ("needs", "needs"), ("approved by", "approvers"), ("expires", lambda r: str(r.get("expires_at") or "")[:19]),
+    ]  # fmt: skip
+    session.items(found, columns, "no reviews")
+
+
+@command(group=reviews, examples="regista reviews show 0198…")
+@click.argument("review_id", metavar="REVIEW")
+def show(session: Session, review_id: str) -> None:
+    """One review: what is asked for, on which evidence, who said what."""
+    with session.client() as client:
+        found = client.review(review_id)
+    if session.json:
+        session.out(found)
+        return
+    session.one({name: value for name, value in found.items() if name not in {"results", "entries", "seal"}})
+    session.items(found.get("results", []), [("gate", "gate"), ("passed", "passed"), ("detail", "detail")], "no gate was asked")
+    columns = [("when", lambda e: str(e.get("at", ""))[:19]), ("who", lambda e: e.get("name") or e.get("by")), ("did", "kind"), ("said", "text")]
+    session.items(found.get("entries", []), columns, "nobody said anything yet")
+
+
+@command("look-back", group=reviews, examples='regista reviews look-back 0198… --justified --comment "the outage was real"')
+@click.argument("review_id", metavar="REVIEW")
+@click.option("--justified/--unjustified", required=True)
+@click.option("--comment", default="")
+def look_back(session: Session, review_id: str, justified: bool, comment: str) -> None:
+    """The after-review of a break-glass grant."""
+    with session.client() as client:
+        session.one(client.look_back(review_id, justified=justified, comment=comment), f"looked back at {review_id}")
+
+
+@command(examples='regista override 0198… --reason "champion is down, approvers are asleep: incident 4711"')
+@click.argument("promotion_id", metavar="PROMOTION")
+@REASON
+def override(session: Session, promotion_id: str, reason: str) -> None:
+    """Breaks the glass: grants a promotion past its gates. Needs its own role and opens an after-review."""
+    with session.client() as client:
+        session.one(client.override(promotion_id, reason), f"overrode {promotion_id}; an after-review is open")
+
+
+@command(examples='regista approve 0198… --comment "checked on the March data" --condition "shadow for a week"')
+@click.argument("review_id", metavar="REVIEW")
+@click.option("--comment", default="")
+@click.option("--condition", "conditions", multiple=True, help="A condition of the approval; may be given more than once.")
+def approve(session: Session, review_id: str, comment: str, conditions: tuple[str, ...]) -> None:
+    """Approves exactly what the review shows now."""
+    with session.client() as client:
+        session.one(client.approve(review_id, comment, conditions), f"approved {review_id}")
+
+
+@command(examples='regista reject 0198… --reason "no evidence for subgroup B"\nregista reject churn@4 --reason "trained on the wrong month"')
+@click.argument("what", metavar="REVIEW|MODEL@VERSION")
+@REASON
+def reject(session: Session, what: str, reason: str) -> None:
+    """Rejects a review, or ends a version's way altogether."""
+    with session.client() as client:
+        got = client.reject_version(what, reason) if "@" in what else client.reject(what, reason)
+    session.one(got, f"rejected {what}")
+
+
+@command(examples='regista recall churn@3 --reason "data set bank-0312 is poisoned"')
+@click.argument("reference", metavar="MODEL@VERSION")
+@REASON
+def recall(session: Session, reference: str, reason: str) -> None:
+    """Takes a version back wherever it is; roll back afterwards where it serves."""
+    with session.client() as client:
+        session.one(client.recall(reference, reason), f"recalled {reference}")
+
+
+@click.group()
+def policy() -> None:
+    """List, show and publish gate policies."""
+
+
+@command("list", group=policy, examples="regista policy list")
+def policies(session: Session) -> None:
+    """The policies in force."""
+    columns = [("name", "name"), ("revision", "revision"), ("active", "active"), ("published by", "published_by"), ("digest", "digest")]
+    with session.client() as client:
+        session.items(client.policies(), columns, "no policies")
+
+
+@command("show", group=policy, examples="regista policy show production-high --json > policy.json")
+@click.argument("name")
+def show_policy(session: Session, name: str) -> None:
+    """One policy with its gates."""
+    with session.client() as client:
+        session.one(client.policy(name))
+
+
+@command("publish", group=policy, examples="regista policy publish production-high policy.yaml")
+@click.argument("name")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def publish_policy(session: Session, name: str, file: Path) -> None:
+    """Publishes a new revision of a policy (JSON, or YAML where PyYAML is installed)."""
+    content = read_policy(file)
+    with session.client() as client:
+        session.one(client.publish_policy(name, content), f"published policy {name}")
+
+
+def read_policy(file: Path) -> dict[str, Any]:
+    """A policy file. Raises click.UsageError."""
+    raw = file.read_text("utf-8")
+    if file.suffix in {".yaml", ".yml"}:
+        try:
+            import yaml  # noqa: PLC0415 - YAML is an extra
+        except ImportError:
+            raise click.UsageError("YAML needs `pip install pyyaml`; JSON works without") from None
+        try:
+            content = yaml.safe_load(raw)
+        except yaml.YAMLError as e:
+            raise click.UsageError(f"{file} is no YAML: {e}") from None
+    else:
+        try:
+            content = json.loads(raw)
+        except ValueError as e:
+            raise click.UsageError(f"{file} is no JSON: {e}") from None
+    if not isinstance(content, dict):
+        raise click.UsageError(f"{file} holds no policy: expected an object")
+    return content

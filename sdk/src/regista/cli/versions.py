@@ -1,0 +1,187 @@
+"""`regista versions …` and `regista diff`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from regista.cli.session import Session, command, pairs
+
+
+@click.group()
+def versions() -> None:
+    """List, show, download, evaluate and complete versions.
+
+    A version is written MODEL@3 (number), MODEL@1.2.0, MODEL@production or MODEL@alias.
+    """
+
+
+@command("list", group=versions, examples="regista versions list churn\nregista versions list churn --stage Validated")
+@click.argument("model")
+@click.option("--stage", type=click.Choice(["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"], case_sensitive=False))
+@click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
+def list_(session: Session, model: str, stage: str | None, limit: int) -> None:
+    """The versions of a model."""
+    with session.client() as client:
+        found = client.versions(model, limit, stage=stage)
+    columns = [
+        ("number", "number"), ("version", "semver"), ("stage", "stage"), ("bump", _bump), ("gates", _gates), ("creator", "creator"), ("registered", lambda v: str(v.get("registered_at", ""))[:19]), ("remarks", _remarks),
+    ]  # fmt: skip
+    session.items(found, columns, f"{model} has no such versions")
+
+
+def _bump(version: Mapping[str, Any]) -> str:
+    return f"{version['bump_level']} ({version.get('bump_rule') or ''})" if version.get("bump_level") else ""
+
+
+def _gates(version: Mapping[str, Any]) -> str:
+    return {True: "passed", False: "blocked"}.get(version.get("gates_passed"), "")  # type: ignore[arg-type]
+
+
+def _remarks(version: Mapping[str, Any]) -> str:
+    said = [f"missing {', '.join(version['missing'])}"] if version.get("missing") else []
+    said += [str(r.get("detail", r) if isinstance(r, Mapping) else r) for r in version.get("reasons") or ()]
+    said += [f"{what}: {version[field]}" for field, what in (("held", "held"), ("recalled", "recalled")) if version.get(field)]
+    return "; ".join(said) + (" retired" if version.get("retired") else "")
+
+
+@command(group=versions, examples="regista versions show churn@production")
+@click.argument("reference", metavar="MODEL@VERSION")
+def show(session: Session, reference: str) -> None:
+    """All that is known of a version."""
+    with session.client() as client:
+        session.one(client.version(reference))
+
+
+@command(group=versions, examples="regista versions download churn@production --to ./model")
+@click.argument("reference", metavar="MODEL@VERSION")
+@click.option("--to", "target", type=click.Path(path_type=Path), help="Copy the files there (a new folder); else only the cache has them.")
+def download(session: Session, reference: str, target: Path | None) -> None:
+    """Downloads a version's files and verifies every one against what was registered."""
+    if target is not None and target.exists():
+        raise click.UsageError(f"{target} exists already: name a folder that does not")
+    with session.client() as client, session.progress("downloading") as progress:
+        loaded = client.load(reference, progress=progress)
+    if target is not None:
+        shutil.copytree(loaded.path, target)
+    where = str(target or loaded.path)
+    told = {"model": loaded.model, "number": loaded.number, "semver": loaded.semver, "digest": loaded.digest, "path": where}
+    session.one(told, f"{loaded.model} {loaded.semver} (number {loaded.number}), verified: {where}")
+
+
+@command(
+    group=versions,
+    examples="regista versions evaluate churn@3 auc=0.931 --on march-2026 --data march.parquet\n"
+    "regista versions evaluate churn@3 loss=0.2 --lower-is-better --on march-2026 --digest sha256:…",
+)
+@click.argument("reference", metavar="MODEL@VERSION")
+@click.argument("metric", metavar="NAME=VALUE")
+@click.option("--on", "dataset", required=True, metavar="NAME", help="The data set it was measured on.")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="The data set itself (a file or folder): its digest is computed here.")
+@click.option("--digest", help="The data set's digest, computed elsewhere.")
+@click.option("--definition", help="How the metric is defined; only equal definitions compare.")
+@click.option("--lower-is-better", is_flag=True)
+@click.option("--independent", is_flag=True, help="Measured by others than those who made the version.")
+def evaluate(session: Session, reference: str, metric: str, dataset: str, data: Path | None, digest: str | None, **more: Any) -> None:
+    """Records a metric measured on a named data set."""
+    from regista.datahash import data_digest  # noqa: PLC0415
+
+    if (data is None) == (digest is None):
+        raise click.UsageError("name the data with --data FILE, or its digest with --digest")
+    ((name, value),) = pairs([metric], "metric").items()
+    evaluation = {
+        "name": name, "value": _number(value), "dataset_name": dataset, "dataset_digest": digest or data_digest(data),
+        "higher_is_better": not more["lower_is_better"], "independent": more["independent"],
+    }  # fmt: skip
+    if more["definition"]:
+        evaluation["definition"] = more["definition"]
+    with session.client() as client:
+        session.one(client.evaluate(reference, evaluation), f"recorded {name} = {value} on {dataset} for {reference}")
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no number") from None
+
+
+@command(group=versions, examples="regista versions complete churn@4 --metadata rest.json")
+@click.argument("reference", metavar="MODEL@VERSION")
+@click.option("--metadata", required=True, type=click.File("rb"), help="JSON: training, signature, artifact, parents.")
+def complete(session: Session, reference: str, metadata: Any) -> None:
+    """Adds to a draft what it lacks; when nothing is missing it gets its semantic version."""
+    with session.client() as client:
+        session.one(client.complete(reference, read_json(metadata.read(), "--metadata")))
+
+
+@command(group=versions, examples="regista versions gates churn@3\nregista versions gates churn@3 --again")
+@click.argument("reference", metavar="MODEL@VERSION")
+@click.option("--again", is_flag=True, help="Evaluate them again first.")
+def gates(session: Session, reference: str, again: bool) -> None:
+    """What each gate says about a version, and why it is blocked."""
+    with session.client() as client:
+        version = client.version(reference)
+        model, number = version["model"], version["number"]
+        found = client.evaluate_gates(model, number) if again else client.gates(model, number)
+    if session.json:
+        session.out(found)
+        return
+    if found.get("waits_for"):
+        click.echo(f"waits for: {', '.join(found['waits_for'])}")
+    results = [{"stage": asked["stage"]} | result for asked in found.get("gates", ()) for result in asked["results"]]
+    session.items(results, [("for", "stage"), ("gate", "gate"), ("passed", "passed"), ("detail", "detail")], "no gate was asked yet")
+
+
+@command(group=versions, examples="regista versions refused churn")
+@click.argument("model", required=False)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+def refused(session: Session, model: str | None, limit: int) -> None:
+    """Registrations that were refused, with every reason."""
+    with session.client() as client:
+        found = client.refusals(limit, model=model)
+    columns = [("when", lambda r: str(r.get("refused_at", ""))[:19]), ("model", "model"), ("of", "refused_of"), ("problems", _problems)]
+    session.items(found, columns, "nothing was refused")
+
+
+def _problems(item: Mapping[str, Any]) -> str:
+    return "; ".join(f"{p.get('field')}: {p.get('problem')}" for p in item.get("problems", ()))
+
+
+@command(examples="regista diff churn@2 churn@3\nregista diff churn@production 4")
+@click.argument("old", metavar="MODEL@VERSION")
+@click.argument("new", metavar="[MODEL@]VERSION")
+def diff(session: Session, old: str, new: str) -> None:
+    """How two versions of a model differ: schema, code, config, data, metrics."""
+    from regista.catalogue import split  # noqa: PLC0415
+
+    model, first = split(old)
+    other, second = split(new if "@" in new else f"{model}@{new}")
+    if other != model:
+        raise click.UsageError(f"{old} and {new} are versions of different models")
+    with session.client() as client:
+        found = client.diff(model, first, second)
+    if session.json:
+        session.out(found)
+        return
+    columns = [
+        ("part", "part"), ("where", "path"), ("what", "what"), ("before", "before"), ("after", "after"), ("detail", "detail"),
+        ("breaking", lambda c: "yes" if c.get("breaking") else ""),
+    ]  # fmt: skip
+    session.items(found["changes"], columns, f"{old} and {new} do not differ")
+
+
+def read_json(raw: bytes, option: str) -> dict[str, Any]:
+    """A JSON object. Raises click.BadParameter."""
+    try:
+        found = json.loads(raw)
+    except ValueError as e:
+        raise click.BadParameter(f"{option} is no JSON: {e}") from None
+    if not isinstance(found, dict):
+        raise click.BadParameter(f"{option} is no JSON object")
+    return found

@@ -1,0 +1,161 @@
+"""The client: publish, load, and all other calls. Asynchronous; `regista.synchronous` is its blocking face."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from regista import publishing
+from regista.cache import Cache
+from regista.catalogue import Catalogue, split
+from regista.errors import Failed, RuleBroken
+from regista.files import Progress, manifest
+from regista.governance import Governance
+from regista.kafka import KafkaSender
+from regista.loading import Loaded
+from regista.operating import Operating
+from regista.profile import Profile, read_profile
+from regista.publishing import Registered, Told
+from regista.tracking import Run
+from regista.transport import Patience, Transport
+from regista.usage import MODEL_USED, Usage, Used
+from regista.usage import TOPIC as USAGE_TOPIC
+from regista.wire.digests import FileEntry, Manifest
+from regista.wire.keys import SigningKey, load_signing_key
+
+
+class AsyncPublication:
+    """What was published and is on its way. `wait` may be called again after TimedOut."""
+
+    def __init__(self, transport: Transport, told: Told) -> None:
+        self._transport = transport
+        self.id = told.id
+        self.model = told.model
+        self.digest = told.digest
+        self._told = told
+
+    async def wait(self, seconds: float = 60.0) -> Registered:
+        """The registered version. Raises Refused with every problem, and TimedOut."""
+        return await publishing.outcome(self._transport, self._told, seconds)
+
+
+class AsyncClient(Catalogue, Governance, Operating):
+    """All of Regista over one connection pool. `async with AsyncClient() as client: …` closes it and reports usage."""
+
+    def __init__(self, profile: Profile | None = None, *, patience: Patience | None = None) -> None:
+        self.profile = profile or read_profile()
+        super().__init__(Transport(self.profile, patience))
+        self._cache = Cache(self.profile.cache, self._transport)
+        self._kafka = KafkaSender(self.profile, patience)
+        self._usage = Usage(self._report, self.profile.usage_window, lambda: str(uuid.uuid4()))
+        self._key: SigningKey | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Reports usage and closes the connections."""
+        await self._usage.close()
+        await self._kafka.close()
+        await self._transport.close()
+
+    @property
+    def _on_kafka(self) -> bool:
+        return bool(self.profile.kafka_bootstrap and self.profile.key_file)
+
+    def _signing_key(self) -> SigningKey:
+        if self._key is None:
+            self._key = load_signing_key(Path(self.profile.need("key_file")).expanduser())
+        return self._key
+
+    async def publish(
+        self, model: str, artifact: str | Path | None = None, run: Run | None = None, *, via: str = "", progress: Progress | None = None, **facts: Any
+    ) -> AsyncPublication:
+        """Uploads the artifact, then publishes ModelTrained: signed on Kafka where it is configured, else over HTTP (`via` forces one).
+
+        `facts` are those of `regista.publishing.document`: kind, tags, tier, draft, version, base, parents, training, signature, …
+        Raises RegistaError; what the registry makes of it comes from the handle's `wait()`.
+        """
+        on_kafka = via == "kafka" or (via != "http" and self._on_kafka)
+        key = self._signing_key() if on_kafka else None
+        facts.setdefault("creator", self.profile.creator or (self._signing_key().subject if self.profile.key_file else ""))
+        data = publishing.document(model, run, **facts)
+        if artifact is not None:
+            data["artifact"] = await publishing.upload(self._transport, Path(artifact), progress)
+        return await self._tell(data, key)
+
+    async def publish_document(self, data: Mapping[str, Any], *, via: str = "") -> AsyncPublication:
+        """Publishes ModelTrained's data as it is, its artifact uploaded before (`upload`)."""
+        on_kafka = via == "kafka" or (via != "http" and self._on_kafka)
+        return await self._tell(data, self._signing_key() if on_kafka else None)
+
+    async def upload(self, artifact: str | Path, progress: Progress | None = None) -> dict[str, Any]:
+        """Uploads an artifact; the answer is ModelTrained's `artifact`."""
+        return await publishing.upload(self._transport, Path(artifact), progress)
+
+    async def _tell(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:
+        model, digest = str(data["model"]), str(data.get("artifact", {}).get("digest", ""))
+        if key is None:
+            known = await publishing.register(self._transport, data)
+            return AsyncPublication(self._transport, Told("", model, digest, known))
+        event = publishing.event(publishing.MODEL_TRAINED, model, data, key)
+        await self._kafka.send(publishing.TOPIC, event)
+        return AsyncPublication(self._transport, Told(event.id, model, digest))
+
+    async def load(self, reference: str, *, environment: str = "production", progress: Progress | None = None) -> Loaded:
+        """Resolves `model@production`, `model@alias`, `model@3` or `model@1.2.0`, downloads what is not in the cache, and verifies every file.
+
+        Raises NotFound, Damaged (bytes that are not those registered are never returned) and Unavailable.
+        """
+        version, expected = await self._find(reference)
+        path = await self._cache.fetch(expected, progress)
+        used = Used(version["model"], version.get("model_id", ""), version["number"], environment)
+        loaded = Loaded(
+            used.model,
+            used.model_id,
+            used.number,
+            version.get("semver") or "",
+            expected.digest,
+            path,
+            version,
+            lambda count: self._usage.record(used, count),
+        )
+        self._usage.start()
+        loaded.used()
+        return loaded
+
+    async def _find(self, reference: str) -> tuple[dict[str, Any], Manifest]:
+        """The version and its files. An alias whose artifact is in the cache costs one small request."""
+        model, wanted = split(reference)
+        if wanted.startswith("@"):
+            found = await self.resolve(model, wanted[1:])
+            kept = self._cache.manifest(str(found.get("artifact_digest")))
+            if kept is not None and found.get("artifact_state") == "released":
+                return found, kept
+            wanted = str(found["number"])
+        version = await self.version(f"{model}@{wanted}")
+        if version.get("recalled"):
+            raise RuleBroken("version-recalled", f"{reference} was recalled: {version['recalled']}", advice="Load another version.")
+        artifact = version.get("artifact")
+        if not artifact:
+            raise RuleBroken("no-artifact", f"{reference} has no artifact", advice="Complete the draft, or load another version.")
+        expected = manifest([FileEntry(f["path"], f["size"], f["sha256"]) for f in artifact["files"]])
+        if expected.digest != artifact["digest"]:
+            raise Failed("manifest-odd", f"the files listed for {reference} do not hash to its digest {artifact['digest']}")
+        return version, expected
+
+    async def report_usage(self) -> None:
+        """Reports now what was counted, instead of at the end of the window."""
+        await self._usage.flush()
+
+    async def _report(self, data: dict[str, Any], message_id: str) -> None:
+        if self._on_kafka:
+            await self._kafka.send(USAGE_TOPIC, publishing.event(MODEL_USED, data["model"], data, self._signing_key(), message_id))
+        else:
+            await self._transport.call("POST", "cleanup", "/usage", body=data, idempotency_key=message_id)

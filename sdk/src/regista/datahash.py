@@ -1,0 +1,106 @@
+"""Digests and schemas of what people train on: arrays, data frames, files. By duck typing: nothing is imported for it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from regista.files import hash_file, manifest_of
+
+CHUNK = 1 << 22  # bytes hashed at once
+
+
+def data_digest(*parts: Any) -> str:
+    """`sha256:<hex>` of data sets that belong together (features and labels, several files), in the order given.
+
+    The same values give the same digest whatever memory layout or byte order they have; another dtype, column name or row order gives
+    another. Takes arrays, sparse matrices, data frames, series, paths, bytes and plain JSON values. Raises TypeError for anything else.
+    """
+    whole = sha256()
+    for part in parts:
+        whole.update(_digest(part))
+    return "sha256:" + whole.hexdigest()
+
+
+def _digest(part: Any) -> bytes:
+    h = sha256()
+    for piece in _pieces(part):
+        h.update(len(piece).to_bytes(8, "big"))
+        h.update(piece)
+    return h.digest()
+
+
+def _pieces(part: Any) -> Iterator[bytes | memoryview]:
+    if isinstance(part, str | Path):
+        path = Path(part)
+        yield b"files"
+        yield (manifest_of(path).digest if path.is_dir() else hash_file(path)[0]).encode()
+    elif isinstance(part, bytes | bytearray | memoryview):
+        yield b"bytes"
+        yield memoryview(part)
+    elif hasattr(part, "columns") and hasattr(part, "__getitem__"):
+        yield b"frame"
+        for column in part.columns:
+            yield str(column).encode()
+            yield _digest(_column(part, column))
+    elif all(hasattr(part, name) for name in ("indptr", "indices", "data", "shape")):
+        yield b"sparse"
+        yield repr(tuple(part.shape)).encode()
+        for inner in (part.indptr, part.indices, part.data):
+            yield _digest(inner)
+    elif hasattr(part, "__array__") or hasattr(part, "to_numpy"):
+        yield from _array(part)
+    else:
+        yield b"json"
+        yield _json(part)
+
+
+def _array(part: Any) -> Iterator[bytes | memoryview]:
+    numpy = sys.modules["numpy"]
+    array = numpy.asarray(part.to_numpy() if hasattr(part, "to_numpy") else part)
+    yield b"array"
+    yield repr(tuple(array.shape)).encode()
+    if array.dtype.kind in "OUT":
+        yield b"string"
+        yield _json(array.ravel().tolist())
+        return
+    dtype = array.dtype.newbyteorder("<")
+    yield dtype.str.encode()
+    yield memoryview(numpy.ascontiguousarray(array, dtype=dtype).view(numpy.uint8).reshape(-1)) if array.size else b""
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return msgspec.json.encode(value, order="sorted")
+    except (TypeError, msgspec.MsgspecError) as e:
+        msg = f"cannot digest a {type(value).__name__} ({e}): pass an array, a data frame, a path, bytes, or a digest you computed yourself"
+        raise TypeError(msg) from None
+
+
+def _column(frame: Any, column: Any) -> Any:
+    return frame[column]
+
+
+def schema_of(data: Any, *, name: str, features: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """The fields of a data frame or array: one per column where columns have names, else one tensor with `?` for the batch dimension."""
+    if hasattr(data, "columns") and hasattr(data, "__getitem__"):
+        return [{"name": str(column), "type": dtype_of(_column(data, column))} for column in data.columns]
+    shape, dtype = tuple(getattr(data, "shape", ())), dtype_of(data)
+    if features is not None and len(shape) == 2:
+        if len(features) != shape[1]:
+            msg = f"{len(features)} feature names for {shape[1]} columns"
+            raise ValueError(msg)
+        return [{"name": feature, "type": dtype} for feature in features]
+    inner = ",".join(str(n) for n in shape[1:])
+    return [{"name": name, "type": f"{dtype}[?,{inner}]" if inner else dtype}]
+
+
+def dtype_of(data: Any) -> str:
+    """The element type: NumPy's name, `string` for text and objects."""
+    dtype = str(getattr(data, "dtype", type(data).__name__)).lower()
+    return "string" if dtype.startswith(("object", "str", "<u", "utf8", "category", "large_string")) else dtype

@@ -1,0 +1,100 @@
+"""The way to Kafka, for those who installed `regista[kafka]`: one idempotent producer, closed within a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from typing import Any
+
+from regista.errors import Forbidden, NotConfigured, TooLarge, Unavailable
+from regista.profile import Profile
+from regista.transport import Patience
+from regista.wire.cloudevents import CloudEvent, to_kafka
+
+SEND_SECONDS = 30.0
+STOP_SECONDS = 5.0
+
+
+class KafkaSender:
+    """Sends CloudEvents; starts at the first one."""
+
+    def __init__(self, profile: Profile, patience: Patience | None = None) -> None:
+        self._profile = profile
+        self._patience = patience or Patience()
+        self._producer: Any = None
+        self._starting = asyncio.Lock()
+
+    async def send(self, topic: str, event: CloudEvent) -> None:
+        """Returns when the brokers have it (acks=all). Raises Forbidden, TooLarge, and Unavailable.
+
+        After Unavailable it may or may not have been written; the same event again is harmless.
+        """
+        key, value, headers = to_kafka(event)
+        producer = await self._started()
+        from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAuthorizationFailedError  # noqa: PLC0415 - an extra, loaded when used
+
+        try:
+            await asyncio.wait_for(producer.send_and_wait(topic, value, key=key, headers=headers), SEND_SECONDS)
+        except TopicAuthorizationFailedError as e:
+            advice = "Use a Kafka user of a publisher (REGISTA_KAFKA_USER), or publish by HTTP."
+            raise Forbidden("kafka-forbidden", f"{self._profile.kafka_user or 'anonymous'} may not write to {topic}", advice=advice) from e
+        except MessageSizeTooLargeError as e:
+            raise TooLarge(
+                "message-too-large", f"the message has {len(value)} bytes, more than {topic} takes", advice="Shorten config or environment."
+            ) from e
+        except (KafkaError, TimeoutError) as e:
+            raise Unavailable("kafka-unavailable", f"{topic} at {self._profile.kafka_bootstrap} took no message: {e!r}") from e
+
+    async def close(self) -> None:
+        """Flushes and closes; a broker that is away cannot hold it up."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+
+    async def _started(self) -> Any:
+        async with self._starting:
+            if self._producer is None:
+                self._producer = await self._connected()
+            return self._producer
+
+    async def _connected(self) -> Any:
+        try:
+            from aiokafka.errors import KafkaError  # noqa: PLC0415
+        except ImportError:
+            raise NotConfigured(
+                "kafka-missing", "publishing to Kafka needs `pip install 'regista[kafka]'`", advice="Install it, or publish by HTTP."
+            ) from None
+        for attempt in range(self._patience.attempts):
+            try:
+                return await _started_producer(connection(self._profile))
+            except (KafkaError, TimeoutError) as e:
+                last = e
+            await asyncio.sleep(self._patience.pause(attempt, None))
+        raise Unavailable("kafka-unavailable", f"{self._profile.kafka_bootstrap} cannot be reached, or refuses the user: {last!r}") from last
+
+
+async def _started_producer(settings: dict[str, Any]) -> Any:
+    from aiokafka import AIOKafkaProducer  # noqa: PLC0415
+
+    producer = AIOKafkaProducer(**settings, acks="all", enable_idempotence=True, linger_ms=5, compression_type="zstd")
+    try:
+        await asyncio.wait_for(producer.start(), SEND_SECONDS)
+    except BaseException:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+        raise
+    return producer
+
+
+def connection(profile: Profile) -> dict[str, Any]:
+    """Aiokafka's connection settings."""
+    settings: dict[str, Any] = {"bootstrap_servers": profile.need("kafka_bootstrap"), "client_id": "regista-python"}
+    security = profile.kafka_security or ("SASL_SSL" if profile.kafka_user else "PLAINTEXT")
+    settings["security_protocol"] = security
+    if security.startswith("SASL"):
+        settings |= {"sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_username": profile.kafka_user, "sasl_plain_password": profile.kafka_password}
+    if security.endswith("SSL"):
+        settings["ssl_context"] = ssl.create_default_context(cafile=profile.kafka_ca_file or None)
+    return settings

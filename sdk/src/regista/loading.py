@@ -1,0 +1,51 @@
+"""What `regista.load` gives back: a verified version on this disk. Nothing in it is ever unpickled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from regista.errors import Invalid, NotConfigured
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A version whose files were checked against what was registered. `path` is their folder."""
+
+    model: str
+    model_id: str
+    number: int
+    semver: str
+    digest: str
+    path: Path
+    version: dict[str, Any] = field(repr=False)
+    _count: Callable[[int], None] = field(repr=False)
+
+    def file(self, name: str = "") -> Path:
+        """The file of that name, or the only one. Raises Invalid."""
+        if name:
+            found = self.path / name
+            if not found.resolve().is_relative_to(self.path.resolve()) or not found.is_file():
+                raise Invalid("no-such-file", f"{self.model}@{self.number} has no file {name!r}", advice=f"It has: {', '.join(self._names())}")
+            return found
+        if len(names := self._names()) != 1:
+            raise Invalid("which-file", f"{self.model}@{self.number} has {len(names)} files", advice=f"Name one of: {', '.join(names)}")
+        return self.path / names[0]
+
+    def used(self, count: int = 1) -> None:
+        """Counts uses (predictions) for the usage report. Loading counts as one already."""
+        self._count(count)
+
+    def session(self, name: str = "", **options: Any) -> Any:
+        """An `onnxruntime.InferenceSession` on the ONNX file. Raises NotConfigured when onnxruntime is not installed."""
+        try:
+            import onnxruntime  # noqa: PLC0415 - an extra, loaded when used
+        except ImportError:
+            raise NotConfigured("onnx-missing", "running ONNX needs `pip install 'regista[onnx]'`", advice="Install it, or use `path`.") from None
+        onnx = [n for n in self._names() if n.endswith(".onnx")]
+        return onnxruntime.InferenceSession(str(self.file(name or (onnx[0] if len(onnx) == 1 else ""))), **options)
+
+    def _names(self) -> list[str]:
+        return sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())

@@ -1,0 +1,117 @@
+"""History, cleanup, dead letters, identities. Answers are the service's JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from regista.catalogue import Json, Operations
+from regista.errors import Invalid
+
+CONSUMERS = ("registry", "approval", "artifact", "cleanup")  # services that take messages: each has dead letters
+INBOUND = {"regista.training.v1": "registry", "regista.usage.v1": "cleanup"}  # topics that publishers write, and who reads them
+
+
+class Operating(Operations):
+    """What operators and auditors ask for."""
+
+    async def timeline(self, model: str, limit: int | None = None, number: int | None = None) -> list[Json]:
+        """Everything that happened to a model (or to one version of it): when, who, what, why, and what caused it."""
+        return await self._all("audit", f"/timeline/{quote(model, safe='')}", limit, number=number)
+
+    async def as_of(self, model: str, at_time: str, environment: str = "production") -> Json:
+        """What was in production at a moment (RFC 3339)."""
+        return dict(await self._get("audit", "/as-of", model=model, environment=environment, at=at_time))
+
+    async def events(self, stream: str, limit: int | None = None) -> list[Json]:
+        """The events of a stream of the log."""
+        return await self._all("audit", "/events", limit, stream=stream)
+
+    async def dead_letters(self, service: str, limit: int = 50, topic: str | None = None, *, replayed: bool | None = None) -> list[Json]:
+        """The messages that a service could not take, newest first."""
+        answer = await self._get(service, "/dlq", limit=limit, topic=topic, replayed=replayed)
+        return list(answer["items"])
+
+    async def dead_letter(self, letter_id: str) -> Json:
+        """One of them, with its reason, headers and value."""
+        return dict(await self._get(owner_of(letter_id), f"/dlq/{quote(letter_id)}"))
+
+    async def replay(self, letter_id: str) -> Json:
+        """Sends it again to the topic it came from."""
+        return dict(await self._send("POST", owner_of(letter_id), f"/dlq/{quote(letter_id)}:replay") or {})
+
+    async def sweep(self, model: str = "", *, dry_run: bool, policy: Mapping[str, Any] | None = None) -> Json:
+        """Plans a cleanup of all models or one; with `dry_run` only the plan is answered, under `policy` where one is given."""
+        body = {"dry_run": dry_run, "model": model} | ({"policy": dict(policy)} if policy else {})
+        return dict(await self._send("POST", "cleanup", "/sweeps", body))
+
+    async def sweeps(self, limit: int | None = None) -> list[Json]:
+        """Cleanups so far."""
+        return await self._all("cleanup", "/sweeps", limit)
+
+    async def sweep_plan(self, sweep_id: str, verdict: str = "", page_token: str = "") -> Json:
+        """One cleanup: each version kept or marked, and why. `verdict`: marked, spared, proposed, retired or refused."""
+        return dict(await self._get("cleanup", f"/sweeps/{quote(sweep_id)}", verdict=verdict or None, page_token=page_token or None))
+
+    async def retention(self, model: str) -> Json:
+        """How long versions of a model are kept, and where each stands."""
+        return dict(await self._get("cleanup", f"/retention/{quote(model, safe='')}"))
+
+    async def set_retention(self, model: str, policy: Mapping[str, Any]) -> Json:
+        """Changes it; fails with Stale when somebody else did meanwhile."""
+        path = f"/retention/{quote(model, safe='')}"
+        return dict(await self._send("PUT", "cleanup", path, dict(policy), await self._etag("cleanup", path)) or {})
+
+    async def usage(self, model: str) -> Json:
+        """How often versions of a model were used."""
+        return dict(await self._get("cleanup", f"/usage/{quote(model, safe='')}"))
+
+    async def identities(self, limit: int | None = None) -> list[Json]:
+        """People, publishers and services that have a key."""
+        return await self._all("registry", "/access/identities", limit)
+
+    async def identity(self, subject: str) -> Json:
+        """One identity with its roles and keys; everybody may read their own."""
+        return dict(await self._get("registry", _identity(subject)))
+
+    async def create_identity(self, subject: str, kind: str, name: str = "") -> Json:
+        """A new identity; it can do nothing before it has a key and a role."""
+        return dict(await self._send("POST", "registry", "/access/identities", {"subject": subject, "kind": kind, "name": name or subject}) or {})
+
+    async def issue_key(self, /, subject: str, **key: Any) -> Json:
+        """An API key (the answer shows it once), or with `public_key` (hex) the registration of a signing key made elsewhere."""
+        body = {name: value for name, value in key.items() if value is not None}
+        return dict(await self._send("POST", "registry", f"{_identity(subject)}/keys", body))
+
+    async def rotate_key(self, /, subject: str, key_id: str, **key: Any) -> Json:
+        """A new key in place of an old one."""
+        body = {name: value for name, value in key.items() if value is not None}
+        return dict(await self._send("POST", "registry", f"{_identity(subject)}/keys/{quote(key_id)}:rotate", body))
+
+    async def revoke_key(self, subject: str, key_id: str, reason: str = "") -> None:
+        """From now on the key opens nothing."""
+        await self._transport.call("DELETE", "registry", f"{_identity(subject)}/keys/{quote(key_id)}", query={"reason": reason or None})
+
+    async def grant(self, subject: str, role: str, namespace: str = "*") -> Json:
+        """Gives a role in a namespace (`*`: everywhere)."""
+        return dict(await self._send("PUT", "registry", f"{_identity(subject)}/roles", {"role": role, "namespace": namespace}) or {})
+
+    async def revoke_role(self, subject: str, role: str, namespace: str = "*") -> None:
+        """Takes it back."""
+        await self._transport.call("DELETE", "registry", f"{_identity(subject)}/roles", query={"role": role, "namespace": namespace})
+
+
+def owner_of(letter_id: str) -> str:
+    """The service that owns the topic of a dead letter: it alone may put the message back."""
+    topic = letter_id.partition("~")[0].removesuffix(".dlq")
+    if topic in INBOUND:
+        return INBOUND[topic]
+    name = topic.removeprefix("regista.").removesuffix(".events.v1")
+    if name not in CONSUMERS:
+        raise Invalid("no-dead-letter", f"{letter_id!r} is no id of a dead letter", advice="`regista dlq list` shows the ids.")
+    return name
+
+
+def _identity(subject: str) -> str:
+    return f"/access/identities/{quote(subject, safe='')}"

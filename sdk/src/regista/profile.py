@@ -1,0 +1,108 @@
+"""Where the services are and who is calling: environment variables, then ~/.config/regista/config.toml."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from regista.errors import NotConfigured
+
+_FIELDS = {
+    "url": "REGISTA_URL",
+    "api_key": "REGISTA_API_KEY",
+    "key_file": "REGISTA_KEY_FILE",
+    "creator": "REGISTA_CREATOR",
+    "cache_dir": "REGISTA_CACHE_DIR",
+    "usage_window": "REGISTA_USAGE_WINDOW",
+    "kafka_bootstrap": "REGISTA_KAFKA_BOOTSTRAP",
+    "kafka_user": "REGISTA_KAFKA_USER",
+    "kafka_password": "REGISTA_KAFKA_PASSWORD",
+    "kafka_security": "REGISTA_KAFKA_SECURITY",
+    "kafka_ca_file": "REGISTA_KAFKA_CA_FILE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """`url` is the registry's; the other services are discovered from it. `usage_window` in seconds; 0 reports no usage."""
+
+    url: str = ""
+    api_key: str = field(default="", repr=False)
+    key_file: str = ""
+    creator: str = ""
+    cache_dir: str = ""
+    usage_window: float = 60.0
+    kafka_bootstrap: str = ""
+    kafka_user: str = ""
+    kafka_password: str = field(default="", repr=False)
+    kafka_security: str = ""
+    kafka_ca_file: str = ""
+
+    def need(self, name: str) -> str:
+        """The setting, or NotConfigured naming its variable."""
+        if value := getattr(self, name):
+            return str(value)
+        raise NotConfigured("not-configured", f"{_FIELDS[name]} is not set (or `{name}` in {config_file()})")
+
+    @property
+    def cache(self) -> Path:
+        """Where downloaded artifacts are kept."""
+        if self.cache_dir:
+            return Path(self.cache_dir).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "regista"
+
+
+def config_file(environment: Mapping[str, str] = os.environ) -> Path:
+    """`REGISTA_CONFIG`, else `regista/config.toml` in the user's configuration folder."""
+    if named := environment.get("REGISTA_CONFIG"):
+        return Path(named)
+    return Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "regista" / "config.toml"
+
+
+def read_profile(name: str = "", environment: Mapping[str, str] = os.environ) -> Profile:
+    """The profile `name` (else `REGISTA_PROFILE`, else the file's `default`), with the environment above it. Raises NotConfigured."""
+    settings = _from_file(name or environment.get("REGISTA_PROFILE", ""), environment)
+    for setting, variable in _FIELDS.items():
+        if variable in environment:
+            settings[setting] = environment[variable]
+        elif f"{variable}_FILE" in environment and not setting.endswith("_file"):
+            settings[setting] = _secret(Path(environment[f"{variable}_FILE"]), f"{variable}_FILE")
+    try:
+        settings["usage_window"] = float(settings.get("usage_window", 60.0))
+    except (TypeError, ValueError):
+        raise NotConfigured("not-configured", f"REGISTA_USAGE_WINDOW is no number of seconds: {settings['usage_window']!r}") from None
+    return Profile(**settings)
+
+
+def _from_file(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    path = config_file(environment)
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        content = {}
+    except (OSError, ValueError) as e:
+        raise NotConfigured("not-configured", f"{path} cannot be read: {e}") from None
+    chosen = name or str(content.get("default", ""))
+    if not chosen:
+        return {}
+    section = content.get("profiles", {}).get(chosen)
+    if not isinstance(section, dict):
+        raise NotConfigured("not-configured", f"{path} has no section [profiles.{chosen}]")
+    settings = dict(section)
+    for secret in ("api_key", "kafka_password"):
+        if f"{secret}_file" in settings:
+            settings[secret] = _secret(Path(str(settings.pop(f"{secret}_file"))).expanduser(), f"{secret}_file")
+    if unknown := sorted(settings.keys() - {f.name for f in fields(Profile)}):
+        raise NotConfigured("not-configured", f"{path}: unknown settings in [profiles.{chosen}]: {', '.join(unknown)}")
+    return settings
+
+
+def _secret(path: Path, variable: str) -> str:
+    try:
+        return path.expanduser().read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as e:
+        raise NotConfigured("not-configured", f"{variable}: {path} cannot be read: {e}") from None

@@ -1,0 +1,145 @@
+"""`Client`: every method of `AsyncClient`, waiting for the answer. Nothing is implemented twice."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping
+from functools import update_wrapper
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from regista.blocking import LOOP
+from regista.client import AsyncClient, AsyncPublication
+from regista.errors import RegistaError
+from regista.profile import Profile
+from regista.publishing import Registered
+from regista.tracking import Run
+from regista.transport import Patience
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _blocking(method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[Client, P], T]:
+    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return LOOP.run(method(self.asynchronous, *args, **kwargs))
+
+    update_wrapper(call, method)
+    return call
+
+
+class Publication:
+    """What was published and is on its way. `wait` may be called again after TimedOut."""
+
+    def __init__(self, inner: AsyncPublication) -> None:
+        self._inner = inner
+        self.id = inner.id
+        self.model = inner.model
+        self.digest = inner.digest
+
+    def wait(self, seconds: float = 60.0) -> Registered:
+        """The registered version. Raises Refused with every problem, and TimedOut."""
+        return LOOP.run(self._inner.wait(seconds))
+
+
+class Client:
+    """All of Regista for synchronous code, notebooks included. `with Client() as client: …` closes it and reports usage."""
+
+    def __init__(self, profile: Profile | None = None, *, patience: Patience | None = None) -> None:
+        self.asynchronous = AsyncClient(profile, patience=patience)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def publish(self, model: str, artifact: str | Path | None = None, run: Run | None = None, **facts: Any) -> Publication:
+        """See AsyncClient.publish."""
+        return Publication(LOOP.run(self.asynchronous.publish(model, artifact, run, **facts)))
+
+    def publish_document(self, data: Mapping[str, Any], *, via: str = "") -> Publication:
+        """See AsyncClient.publish_document."""
+        return Publication(LOOP.run(self.asynchronous.publish_document(data, via=via)))
+
+    close = _blocking(AsyncClient.close)
+    upload = _blocking(AsyncClient.upload)
+    load = _blocking(AsyncClient.load)
+    report_usage = _blocking(AsyncClient.report_usage)
+
+    models = _blocking(AsyncClient.models)
+    model = _blocking(AsyncClient.model)
+    create_model = _blocking(AsyncClient.create_model)
+    edit_model = _blocking(AsyncClient.edit_model)
+    versions = _blocking(AsyncClient.versions)
+    version = _blocking(AsyncClient.version)
+    complete = _blocking(AsyncClient.complete)
+    diff = _blocking(AsyncClient.diff)
+    evaluate = _blocking(AsyncClient.evaluate)
+    refusals = _blocking(AsyncClient.refusals)
+    resolve = _blocking(AsyncClient.resolve)
+    route = _blocking(AsyncClient.route)
+    aliases = _blocking(AsyncClient.aliases)
+    set_alias = _blocking(AsyncClient.set_alias)
+    remove_alias = _blocking(AsyncClient.remove_alias)
+
+    promote = _blocking(AsyncClient.promote)
+    reject_version = _blocking(AsyncClient.reject_version)
+    recall = _blocking(AsyncClient.recall)
+    hold = _blocking(AsyncClient.hold)
+    release_hold = _blocking(AsyncClient.release_hold)
+    gates = _blocking(AsyncClient.gates)
+    evaluate_gates = _blocking(AsyncClient.evaluate_gates)
+    reviews = _blocking(AsyncClient.reviews)
+    review = _blocking(AsyncClient.review)
+    approve = _blocking(AsyncClient.approve)
+    reject = _blocking(AsyncClient.reject)
+    comment = _blocking(AsyncClient.comment)
+    look_back = _blocking(AsyncClient.look_back)
+    promotion = _blocking(AsyncClient.promotion)
+    override = _blocking(AsyncClient.override)
+    policies = _blocking(AsyncClient.policies)
+    policy = _blocking(AsyncClient.policy)
+    publish_policy = _blocking(AsyncClient.publish_policy)
+    rollout = _blocking(AsyncClient.rollout)
+    change_rollout = _blocking(AsyncClient.change_rollout)
+    rollback = _blocking(AsyncClient.rollback)
+
+    timeline = _blocking(AsyncClient.timeline)
+    as_of = _blocking(AsyncClient.as_of)
+    events = _blocking(AsyncClient.events)
+    dead_letters = _blocking(AsyncClient.dead_letters)
+    dead_letter = _blocking(AsyncClient.dead_letter)
+    replay = _blocking(AsyncClient.replay)
+    sweep = _blocking(AsyncClient.sweep)
+    sweeps = _blocking(AsyncClient.sweeps)
+    sweep_plan = _blocking(AsyncClient.sweep_plan)
+    retention = _blocking(AsyncClient.retention)
+    set_retention = _blocking(AsyncClient.set_retention)
+    usage = _blocking(AsyncClient.usage)
+    identities = _blocking(AsyncClient.identities)
+    identity = _blocking(AsyncClient.identity)
+    create_identity = _blocking(AsyncClient.create_identity)
+    issue_key = _blocking(AsyncClient.issue_key)
+    rotate_key = _blocking(AsyncClient.rotate_key)
+    revoke_key = _blocking(AsyncClient.revoke_key)
+    grant = _blocking(AsyncClient.grant)
+    revoke_role = _blocking(AsyncClient.revoke_role)
+
+
+_default: list[Client] = []
+
+
+def default() -> Client:
+    """The client that `regista.publish` and `regista.load` use: made at first use from the environment, closed at exit."""
+    if not _default:
+        _default.append(Client())
+        atexit.register(_close)
+    return _default[0]
+
+
+def _close() -> None:
+    with contextlib.suppress(RegistaError):
+        _default.pop().close()

@@ -1,0 +1,79 @@
+"""What the client writes to a real Kafka is what the wire promises."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from regista.client import AsyncClient
+from regista.errors import Forbidden, NotConfigured, TooLarge, Unavailable
+from regista.kafka import KafkaSender
+from regista.profile import Profile
+from regista.transport import Patience
+from regista.wire.cloudevents import CloudEvent, from_kafka
+from regista.wire.dsse import key_id_of, verify
+from regista.wire.keys import SigningKey
+from services.local.stack import Stack
+
+
+async def _first(stack: Stack, topic: str) -> Any:
+    reader = AIOKafkaConsumer(
+        topic, bootstrap_servers=stack.kafka.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512", sasl_plain_username="registry",
+        sasl_plain_password=stack.kafka.password("registry"), auto_offset_reset="earliest",
+    )  # fmt: skip
+    async with reader:
+        return await asyncio.wait_for(reader.getone(), 20)
+
+
+async def test_a_published_model_arrives_signed_by_its_publisher_under_the_models_name(
+    empty_kafka: Stack, publisher: Profile, signing_key: SigningKey
+) -> None:
+    async with AsyncClient(publisher) as client:
+        told = await client.publish("fraud.cards", training={"config": {"C": 1.0}}, draft=True)
+    record = await _first(empty_kafka, "regista.training.v1")
+    event = from_kafka(record.value, record.headers)
+    verify(event, signing_key.public)
+    assert (record.key, event.id, event.type, event.source) == (b"fraud.cards", told.id, "regista.ModelTrained.v1", "/publishers/publisher:nightly")
+    assert key_id_of(event) == signing_key.key_id
+    assert msgspec.json.decode(event.data) == {
+        "model": "fraud.cards", "kind": "model", "draft": True, "training": {"config": {"C": 1.0}, "creator": "publisher:nightly"},
+    }  # fmt: skip
+
+
+async def test_usage_is_reported_on_its_topic(empty_kafka: Stack, publisher: Profile, signing_key: SigningKey) -> None:
+    from regista.usage import Used  # noqa: PLC0415
+
+    async with AsyncClient(replace(publisher, usage_window=3600)) as client:
+        client._usage.record(Used("churn", "", 3, "production"), 5)
+    record = await _first(empty_kafka, "regista.usage.v1")
+    event = from_kafka(record.value, record.headers)
+    verify(event, signing_key.public)
+    assert (event.type, msgspec.json.decode(event.data)["count"]) == ("regista.ModelUsed.v1", 5)
+
+
+async def test_a_broker_that_is_away_or_refuses_is_one_typed_error(stack: Stack, publisher: Profile) -> None:
+    for wrong in (replace(publisher, kafka_bootstrap="127.0.0.1:9"), replace(publisher, kafka_password="wrong")):
+        async with AsyncClient(wrong, patience=Patience(attempts=2, first=0.01)) as client:
+            with pytest.raises(Unavailable, match="cannot be reached"):
+                await client.publish("churn")
+
+
+async def test_a_topic_that_is_not_ours_and_a_message_that_is_too_large_are_said_so(empty_kafka: Stack, publisher: Profile) -> None:
+    sender = KafkaSender(publisher)
+    event = CloudEvent("1", "/publishers/x", "t", "churn", "2026-01-01T00:00:00Z", b"{}")
+    with pytest.raises(Forbidden, match=r"pipeline may not write to regista\.registry\.events"):
+        await sender.send("regista.registry.events.v1", event)
+    with pytest.raises(TooLarge, match="3000000 bytes"):
+        await sender.send("regista.training.v1", replace(event, data=b"x" * 3_000_000))
+    await sender.close()
+
+
+async def test_without_a_signing_key_nothing_goes_to_kafka(publisher: Profile) -> None:
+    async with AsyncClient(replace(publisher, key_file="")) as client:
+        with pytest.raises(NotConfigured, match="REGISTA_KEY_FILE"):
+            await client.publish("churn", via="kafka")

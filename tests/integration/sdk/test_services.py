@@ -1,0 +1,363 @@
+"""The client and the command line against all services, as people use them."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from onnx import TensorProto, helper
+
+import regista
+from regista import synchronous
+from regista.cli import root
+from regista.errors import DeadLettered, Forbidden, NotFound, RegistaError, RuleBroken, Unauthorized
+from regista.profile import Profile
+from regista.synchronous import Client
+from regista.tracking import Run
+from regista.wire.keys import generate_signing_key
+from services.local import running
+from services.local.instance import Instance
+from services.local.places import Place
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")]
+README = Path(__file__).parents[3] / "sdk" / "README.md"
+PAUSE = threading.Event()  # between two looks: the services need the processors
+
+
+@dataclass
+class House:
+    """A running Regista with people in it."""
+
+    instance: Instance
+    folder: Path
+    people: dict[str, Profile] = field(default_factory=dict)
+
+    def client(self, who: str) -> Client:
+        return Client(self.people[who])
+
+    def run(self, who: str, *words: str) -> Any:
+        """The command line as this person; its JSON."""
+        profile = self.people[who]
+        environment = {
+            "REGISTA_URL": profile.url,
+            "REGISTA_API_KEY": profile.api_key,
+            "REGISTA_CONFIG": "/nowhere",
+            "REGISTA_CACHE_DIR": profile.cache_dir,
+        }
+        told = CliRunner().invoke(root, [*words, "--json"], env=environment)
+        assert told.exit_code == 0, (words, told.output, told.exception)
+        return json.loads(told.stdout) if told.stdout else None
+
+
+def until(look: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """Waits for the services: what `look` answers once it answers something. NotFound counts as not yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if found := look():
+                return found
+        except NotFound:
+            pass
+        assert not PAUSE.wait(0.05), "nobody sets it"
+        assert time.monotonic() < deadline, "it never happened"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("house")
+    place = Place(folder / "instance")
+    try:
+        instance = running.start(place, 180.0, running.Progress(say=lambda _: None))
+        found = House(instance, folder)
+        admin = Profile(
+            url=instance.urls["registry"],
+            api_key=instance.identities.admin_key_file.read_text().strip(),
+            cache_dir=str(folder / "cache"),
+            usage_window=0,
+        )
+        found.people["admin"] = admin
+        _move_in(found, admin)
+        yield found
+    finally:
+        running.stop(place)
+
+
+def _move_in(house: House, admin: Profile) -> None:
+    people = {
+        "nightly": ("publisher", ["publisher"]),
+        "eng": ("person", ["engineer", "auditor"]),
+        "bob": ("person", ["approver"]),
+        "eve": ("person", ["approver"]),
+    }
+    for name, (kind, roles) in people.items():
+        subject = f"{kind}:{name}"
+        house.run("admin", "access", "identity", "create", subject, "--kind", kind, "--name", name.title())
+        for role in roles:
+            house.run("admin", "access", "grant", subject, role)
+        key = house.run("admin", "access", "key", "issue", subject)["api_key"]
+        house.people[name] = replace(admin, api_key=key)
+    file = house.folder / "nightly.key.json"
+    house.run("admin", "access", "key", "issue", "publisher:nightly", "--signing", "--out", str(file))
+    kafka = house.instance.stack.kafka
+    house.people["nightly"] = replace(
+        house.people["nightly"], key_file=str(file), usage_window=3600, kafka_bootstrap=kafka.bootstrap, kafka_user="pipeline",
+        kafka_password=kafka.password("pipeline"), kafka_security="SASL_PLAINTEXT",
+    )  # fmt: skip
+
+
+def trained(seed: int = 1, auc: float = 0.9) -> Run:
+    """A run whose data depend on the seed."""
+    run = regista.track(config={"C": 1.0}, seed=seed)
+    run.train_data("bank", b"rows" * seed, features=["age", "sum"])
+    run.test_data("holdout", b"holdout").metric("auc", auc, primary=True)
+    run.signature = {
+        "inputs": [{"name": "age", "type": "float64"}, {"name": "sum", "type": "float64"}],
+        "outputs": [{"name": "output", "type": "int64"}],
+    }
+    return run
+
+
+@pytest.fixture(scope="module")
+def churn(house: House) -> dict[str, Any]:
+    """crm.churn: version 1 is published on Kafka and brought to Production by two approvers."""
+    folder = house.folder / "churn"
+    (folder / "labels").mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(b"onnx" * 100_000)
+    (folder / "labels" / "names é.txt").write_text("stays\nleaves")
+    with house.client("nightly") as nightly:
+        version = nightly.publish("crm.churn", folder, trained(), tags={"team": "crm"}, tier="high").wait(60)
+    assert (version.number, version.semver, version.new) == (1, "1.0.0", True)
+    _promote(house, "crm.churn@1", "bob", "eve")
+    return {"folder": folder}
+
+
+def _promote(house: House, reference: str, *approvers: str) -> None:
+    with house.client("eng") as eng:
+        until(lambda: eng.version(reference)["stage"] == "Validated")
+        promotion = eng.promote(reference, reason="better")["promotion_id"]
+        review = until(lambda: eng.review(promotion))["review_id"]
+        for approver in approvers:
+            house.run(approver, "approve", review, "--comment", "checked", "--condition", "watch the drift")
+        until(lambda: eng.version(reference)["stage"] == "Production")
+
+
+def test_a_promoted_version_is_loaded_with_the_bytes_that_were_published(house: House, churn: dict[str, Any]) -> None:
+    with house.client("eng") as eng:
+        loaded = eng.load("crm.churn@production")
+        assert (loaded.number, loaded.semver) == (1, "1.0.0")
+        assert loaded.file("model.onnx").read_bytes() == b"onnx" * 100_000
+        assert loaded.file("labels/names é.txt").read_text() == "stays\nleaves"
+        assert eng.load("crm.churn@1.0.0").path == loaded.path
+        assert eng.resolve("crm.churn")["number"] == eng.route("crm.churn", key="u1")["number"] == 1
+
+
+def test_the_same_publication_again_is_the_same_version(house: House, churn: dict[str, Any]) -> None:
+    with house.client("nightly") as nightly:
+        run = trained()
+        first = nightly.publish("crm.same", churn["folder"], run).wait(60)
+        again = [nightly.publish("crm.same", churn["folder"], run, via=via).wait(60) for via in ("kafka", "http")]
+    assert (first.number, first.new) == (1, True)
+    assert [(version.number, version.semver, version.new) for version in again] == [(1, "1.0.0", False)] * 2
+
+
+def test_a_refusal_names_everything_that_is_missing_on_kafka_and_over_http(house: House) -> None:
+    with house.client("nightly") as nightly:
+        for via in ("kafka", "http"):
+            with pytest.raises(regista.Refused) as refused:
+                nightly.publish("crm.refused", training={"config": {}}, via=via).wait(60)
+            named = {p.field for p in refused.value.problems}
+            assert {"training.dataset.digest", "training.metrics", "training.code", "signature", "artifact.digest"} <= named
+    assert len(house.run("eng", "versions", "refused", "crm.refused")) == 2
+
+
+def test_with_nothing_but_an_api_key_the_owner_of_the_key_is_the_creator(house: House, churn: dict[str, Any]) -> None:
+    with Client(replace(house.people["nightly"], key_file="", kafka_bootstrap="")) as client:
+        made = client.publish("crm.http", churn["folder"], trained(5)).wait()
+    assert (made.semver, made.version["training"]["creator"]) == ("1.0.0", "publisher:nightly")
+
+
+def test_a_draft_is_completed_and_gets_its_version(house: House, churn: dict[str, Any]) -> None:
+    with house.client("nightly") as nightly:
+        draft = nightly.publish("crm.draft", draft=True, via="http").wait()
+        assert (draft.stage, draft.semver) == ("Draft", "")
+        artifact = nightly.upload(churn["folder"])
+        run = trained(7)
+        training = run.training() | {"creator": "publisher:nightly"}
+        done = nightly.complete("crm.draft@1", {"artifact": artifact, "training": training, "signature": run.signature})
+    assert (done["semver"], done["stage"]) == ("1.0.0", "Staging")
+
+
+def test_a_message_signed_by_a_stranger_is_found_among_the_dead_letters(house: House) -> None:
+    stranger = house.folder / "stranger.json"
+    if not stranger.exists():
+        generate_signing_key("publisher:nightly").save(stranger)
+    with Client(replace(house.people["admin"], key_file=str(stranger), **_kafka(house))) as client, pytest.raises(DeadLettered) as told:
+        client.publish("crm.forged", draft=True).wait(20)
+    shown = house.run("admin", "dlq", "show", told.value.facts["id"])
+    assert shown["headers"]["ce_subject"] == "crm.forged"
+    assert any(letter["id"] == told.value.facts["id"] for letter in house.run("admin", "dlq", "list", "registry"))
+
+
+def _kafka(house: House) -> dict[str, Any]:
+    kafka = house.instance.stack.kafka
+    return {
+        "kafka_bootstrap": kafka.bootstrap, "kafka_user": "pipeline", "kafka_password": kafka.password("pipeline"), "kafka_security": "SASL_PLAINTEXT",
+    }  # fmt: skip
+
+
+def test_traffic_is_split_switched_and_rolled_back(house: House, churn: dict[str, Any]) -> None:
+    with house.client("nightly") as nightly:
+        second = nightly.publish("crm.churn", churn["folder"], trained(2, 0.95)).wait(60)
+    assert (second.number, second.semver) == (2, "1.1.0")
+    changes = house.run("eng", "diff", "crm.churn@1", "2")["changes"]
+    assert {c["part"] for c in changes} >= {"data", "metrics"}
+    _promote(house, "crm.churn@2", "bob", "eve")
+    shown = house.run("eng", "rollout", "split", "crm.churn", "1=90", "2=10", "--reason", "try it")
+    assert [(e["number"], e["percent"], e["role"]) for e in shown["entries"]] == [(1, 90, "champion"), (2, 10, "challenger")]
+    assert house.run("eng", "rollout", "switch", "crm.churn@2", "--reason", "it is better")["champion"] == 2
+    assert house.run("eng", "rollback", "crm.churn", "--reason", "latency")["champion"] == 1
+    served = house.run("eng", "as-of", "crm.churn", "--at", "2999-01-01T00:00:00Z")
+    assert [e["number"] for e in until(lambda: house.run("eng", "as-of", "crm.churn", "--at", "2999-01-01T00:00:00Z"))["entries"]] == [1], served
+
+
+def test_use_is_reported_and_shown_by_cleanup(house: House, churn: dict[str, Any]) -> None:
+    with house.client("nightly") as nightly:
+        nightly.load("crm.churn@1").used(9)
+    with house.client("eng") as eng:
+        shown = until(lambda: eng.usage("crm.churn")["versions"])
+    assert (shown[0]["number"], shown[0]["total"]) == (1, 10)
+
+
+def test_every_other_command_is_understood_by_its_service(house: House, churn: dict[str, Any]) -> None:
+    eng = house.run
+    assert any(m["model"] == "crm.churn" for m in eng("eng", "models", "list", "--search", "churn"))
+    assert eng("eng", "models", "edit", "crm.churn", "--description", "who leaves")["description"] == "who leaves"
+    assert eng("nightly", "models", "create", "crm.empty", "--tag", "a=b")["model"] == "crm.empty"
+    assert eng("eng", "models", "show", "crm.empty")["tags"] == {"a": "b"}
+    assert eng("eng", "versions", "list", "crm.churn", "--stage", "Production")
+    assert eng("eng", "versions", "show", "crm.churn@1.0.0")["number"] == 1
+    assert eng("eng", "versions", "gates", "crm.churn@1")["gates"]
+    assert eng("eng", "versions", "gates", "crm.churn@1", "--again")["number"] == 1
+    assert eng("nightly", "versions", "evaluate", "crm.churn@1", "auc=0.8", "--on", "march", "--digest", "sha256:" + "a" * 64)["evaluations"]
+    assert eng("eng", "alias", "set", "crm.churn", "candidate", "1")["number"] == 1
+    assert [a["alias"] for a in eng("eng", "alias", "list", "crm.churn")] == ["candidate"]
+    assert eng("eng", "versions", "show", "crm.churn@candidate")["number"] == 1
+    eng("eng", "alias", "remove", "crm.churn", "candidate")
+    assert eng("eng", "hold", "crm.churn@1", "--reason", "case 4711")["held"]
+    assert not eng("admin", "hold", "crm.churn@1", "--release", "--reason", "closed")["held"]
+    assert eng("eng", "cleanup", "plan")["dry_run"] is True
+    sweep = eng("eng", "cleanup", "run", "crm.churn")["sweep_id"]
+    assert until(lambda: eng("eng", "cleanup", "show", sweep))["sweep_id"] == sweep
+    assert any(s["sweep_id"] == sweep for s in eng("eng", "cleanup", "list"))
+    retention = house.folder / "retention.json"
+    retention.write_text('{"keep_newest": 2}')
+    assert eng("eng", "cleanup", "retention", "crm.churn", "--set", str(retention))["policy"]["keep_newest"] == 2
+    assert eng("eng", "cleanup", "retention", "crm.churn")["policy"]["keep_newest"] == 2
+    assert {"VersionRegistered", "ReviewApproved", "VersionPromoted"} <= {e["type"] for e in eng("eng", "timeline", "crm.churn")}
+    assert eng("eng", "policy", "list")
+    policy = house.folder / "policy.json"
+    policy.write_text(
+        json.dumps({"stages": {"Production": [{"kind": "manual", "params": {"approvers": 1, "roles": ["approver"]}}]}, "active": False})
+    )
+    assert eng("admin", "policy", "publish", "trial", str(policy))["revision"] == 1
+    assert eng("admin", "policy", "publish", "trial", str(policy))["revision"] >= 1
+    assert eng("eng", "policy", "show", "trial")["active"] is False
+    assert eng("eng", "reviews", "list", "--state", "all")
+    assert eng("eng", "rollout", "show", "crm.churn")["entries"]
+    assert eng("eng", "rollout", "route", "crm.churn", "--key", "u1")["number"] in {1, 2}
+    assert "versions" in eng("eng", "cleanup", "usage", "crm.churn")
+
+
+def test_the_readmes_python_does_what_it_says(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nightly = house.people["nightly"]
+    settings = {
+        "URL": nightly.url, "API_KEY": house.people["admin"].api_key, "KEY_FILE": nightly.key_file, "CACHE_DIR": str(tmp_path), "CONFIG": "/nowhere",
+        "KAFKA_BOOTSTRAP": nightly.kafka_bootstrap, "KAFKA_USER": nightly.kafka_user, "KAFKA_PASSWORD": nightly.kafka_password,
+        "KAFKA_SECURITY": nightly.kafka_security,
+    }  # fmt: skip
+    for name, value in settings.items():
+        monkeypatch.setenv(f"REGISTA_{name}", value)
+    monkeypatch.chdir(tmp_path)
+    Path("churn.onnx").write_bytes(doubler())
+    text = README.read_text("utf-8").replace("crm.churn", "readme.churn").replace("churn@4", "churn@1")
+    publish, refuse, load, asynchronous, *more = [block.partition("```")[0] for block in text.split("```python\n")[1:]]
+    x, y = np.eye(4), np.arange(4) % 2
+    model = type("Model", (), {"predict": staticmethod(lambda data: np.zeros(len(data), dtype="int64"))})
+    names: dict[str, Any] = {"X": x, "y": y, "X_test": x[:2], "y_test": y[:2], "auc": 0.9, "model": model}
+    script = tmp_path / "train.py"
+    script.write_text(publish + refuse)
+    exec(compile(script.read_text(), str(script), "exec"), names)  # noqa: S102 - the README's own code
+    assert (names["version"].semver, more) == ("1.0.0", [])
+    _promote(house, "readme.churn@1", "bob")
+    exec(load, names)  # noqa: S102
+    assert names["session"].run(None, {"x": np.ones((1, 2), dtype="float32")})[0].tolist() == [[2.0, 2.0]]
+    asyncio.run(eval(compile(asynchronous, "README", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names))  # noqa: S307
+    assert names["loaded"].number == 1
+    synchronous._close()
+
+
+def doubler() -> bytes:
+    """An ONNX model that doubles its input."""
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 2]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "doubler", ports[:1], ports[1:])
+    return bytes(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)]).SerializeToString())
+
+
+def test_a_version_is_rejected_and_recalled_with_a_reason(house: House, churn: dict[str, Any]) -> None:
+    with house.client("nightly") as nightly:
+        for seed in (1, 2):
+            nightly.publish("crm.bad", churn["folder"], trained(seed)).wait(60)
+    assert house.run("eng", "reject", "crm.bad@1", "--reason", "wrong month")["stage"] == "Rejected"
+    assert house.run("eng", "recall", "crm.bad@2", "--reason", "poisoned")["recalled"]
+
+
+def test_keys_are_rotated_and_revoked(house: House) -> None:
+    house.run("admin", "access", "identity", "create", "person:tmp", "--kind", "person")
+    first = house.run("admin", "access", "key", "issue", "person:tmp")
+    second = house.run("admin", "access", "key", "rotate", "person:tmp", first["key_id"])
+
+    def subject(key: str) -> str:
+        with Client(replace(house.people["admin"], api_key=key)) as client:
+            return str(client.identity("person:tmp")["subject"])
+
+    def refused(key: str) -> bool:
+        try:
+            subject(key)
+        except Unauthorized:
+            return True
+        return False
+
+    assert subject(second["api_key"]) == "person:tmp"
+    assert until(lambda: refused(first["api_key"]))
+    house.run("admin", "access", "key", "revoke", "person:tmp", second["key_id"], "--reason", "left")
+    assert until(lambda: refused(second["api_key"]))
+    house.run("admin", "access", "grant", "person:tmp", "engineer", "--namespace", "crm")
+    house.run("admin", "access", "ungrant", "person:tmp", "engineer", "--namespace", "crm")
+    assert house.run("admin", "access", "identity", "show", "person:tmp")["roles"] == []
+
+
+@pytest.mark.parametrize(
+    ("who", "call", "kind"),
+    [
+        ("bob", lambda c: c.promote("crm.churn@1"), Forbidden),
+        ("eng", lambda c: c.model("crm.nothing"), NotFound),
+        ("eng", lambda c: c.load("crm.churn@99"), NotFound),
+        ("eng", lambda c: c.promote("crm.bad@1"), RuleBroken),
+        ("eng", lambda c: c.create_model("not a name!"), RegistaError),
+    ],
+)
+def test_each_refusal_is_a_typed_error_with_advice(house: House, churn: dict[str, Any], who: str, call: Callable[[Client], Any], kind: type) -> None:
+    with house.client(who) as client, pytest.raises(kind) as raised:
+        call(client)
+    assert raised.value.code
+    assert raised.value.advice

@@ -1,0 +1,133 @@
+"""A small HTTP server with the contract's answers: what the client is tried against without the services."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from regista.profile import Profile
+from regista.transport import Patience
+from regista.wire.digests import FileEntry, manifest_digest
+
+QUICK = Patience(attempts=4, first=0.001, longest=0.01)
+API_KEY = "rg_AAAAAAAAAAAA_" + "B" * 32
+
+
+@dataclass
+class Seen:
+    """A request as it arrived."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Answers:
+    """What the server knows. `next` are answers given before any other: statuses of failures, in order."""
+
+    url: str = ""
+    seen: list[Seen] = field(default_factory=list)
+    next: list[Response] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    versions: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    publications: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fixed: dict[tuple[str, str], Response] = field(default_factory=dict)
+
+    def of(self, method: str, path: str) -> list[Seen]:
+        return [s for s in self.seen if (s.method, s.path) == (method, path)]
+
+    def has(self, model: str, version: str, files: dict[str, bytes], number: int = 3) -> dict[str, Any]:
+        """Puts a version there whose files are these."""
+        entries = [{"path": p, "size": len(b), "sha256": hashlib.sha256(b).hexdigest()} for p, b in files.items()]
+        digest = manifest_digest(FileEntry(**e) for e in entries)
+        self.files |= {f"{digest}/{path}": content for path, content in files.items()}
+        found = {
+            "model": model, "model_id": "0198-m", "number": number, "semver": "1.2.0", "stage": "Production",
+            "artifact": {"digest": digest, "files": entries, "location": "u"},
+        }  # fmt: skip
+        self.versions[(model, version)] = self.versions[(model, str(number))] = found
+        return found
+
+
+def problem(status: int, code: str, **facts: Any) -> Response:
+    return JSONResponse({"code": code, "status": status, "detail": f"it is {code}", **facts}, status, media_type="application/problem+json")
+
+
+def _app(place: list[Answers]) -> Starlette:
+    async def any_(request: Request) -> Response:
+        answers = place[0]
+        body = await request.body()
+        path = request.url.path
+        answers.seen.append(Seen(request.method, path, dict(request.query_params), dict(request.headers), body))
+        if answers.next:
+            return answers.next.pop(0)
+        if found := answers.fixed.get((request.method, path)):
+            return found
+        return _contract(answers, request.method, path, request, body)
+
+    return Starlette(routes=[Route("/{path:path}", any_, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])])
+
+
+def _contract(answers: Answers, method: str, path: str, request: Request, body: bytes) -> Response:
+    if path == "/.well-known/regista":
+        return JSONResponse(dict.fromkeys(("registry", "approval", "artifact", "cleanup", "audit"), answers.url))
+    parts = path.removeprefix("/v1/").split("/")
+    match method, parts:
+        case "POST", ["uploads"]:
+            location = request.query_params.get("upload", "11111111-1111-4111-8111-111111111111")
+            return JSONResponse({"location": location, "sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}, 201)
+        case "GET", ["models", model, "versions", version] if (model, version) in answers.versions:
+            return JSONResponse(answers.versions[(model, version)], headers={"ETag": '"7"'})
+        case "GET", ["resolve", reference] if (key := tuple(reference.replace("@", "/@").split("/"))) in answers.versions:
+            found = answers.versions[key]
+            shown = {name: found[name] for name in ("model", "model_id", "number", "semver", "stage")}
+            return JSONResponse(shown | {"artifact_digest": found["artifact"]["digest"], "artifact_state": found.get("artifact_state", "released")})
+        case "GET", ["artifacts", digest, "files", *rest] if f"{digest}/{'/'.join(rest)}" in answers.files:
+            return Response(answers.files[f"{digest}/{'/'.join(rest)}"], media_type="application/octet-stream")
+        case "GET", ["publications", told] if told in answers.publications:
+            return JSONResponse(answers.publications[told])
+        case "POST", ["usage"]:
+            return JSONResponse({}, 202)
+        case _:
+            return problem(404, "not_found")
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[list[Answers]]:
+    """One server for all tests; each puts its answers there."""
+    place = [Answers()]
+    listener = socket.create_server(("127.0.0.1", 0))
+    place[0].url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server = uvicorn.Server(uvicorn.Config(_app(place), log_level="error", ws="none", lifespan="off"))
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    yield place
+    server.should_exit = True
+    thread.join()
+    listener.close()
+
+
+@pytest.fixture
+def answers(_server: list[Answers]) -> Answers:
+    _server[0] = Answers(url=_server[0].url)
+    return _server[0]
+
+
+@pytest.fixture
+def profile(answers: Answers, tmp_path: Path) -> Profile:
+    return Profile(url=answers.url, api_key=API_KEY, creator="person:ann", cache_dir=str(tmp_path / "cache"), usage_window=3600)

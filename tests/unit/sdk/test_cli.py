@@ -1,0 +1,193 @@
+"""The command line: tables for people, JSON for programs, exit codes for scripts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from starlette.responses import JSONResponse
+
+from regista.cli import COMMANDS, LazyGroup, root
+
+from .conftest import API_KEY, Answers, problem
+
+VERSION = {"model": "churn", "model_id": "m1", "number": 1, "semver": "1.0.0", "stage": "Staging"}
+
+
+@pytest.fixture
+def run(answers: Answers, tmp_path: Path) -> Any:
+    environment = {
+        "REGISTA_URL": answers.url, "REGISTA_API_KEY": API_KEY, "REGISTA_CACHE_DIR": str(tmp_path / "cache"), "REGISTA_CONFIG": str(tmp_path / "none"),
+        "REGISTA_USAGE_WINDOW": "0",
+    }  # fmt: skip
+
+    def call(*words: str) -> Result:
+        return CliRunner().invoke(root, list(words), env=environment)
+
+    return call
+
+
+def _commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    ctx = click.Context(group)
+    found = []
+    for name in COMMANDS if isinstance(group, LazyGroup) else group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        found += _commands(command, (*path, name)) if isinstance(command, click.Group) else [(*path, name)]
+    return found
+
+
+@pytest.mark.parametrize("words", _commands(root), ids=" ".join)
+def test_each_commands_help_has_an_example(words: tuple[str, ...]) -> None:
+    told = CliRunner().invoke(root, [*words, "--help"])
+    assert told.exit_code == 0
+    assert f"  Examples:\n    regista {' '.join(words)}" in told.output
+
+
+def test_the_help_lists_every_command_and_the_exit_codes_and_imports_neither_http_nor_tables() -> None:
+    code = "import sys; from regista.cli import root; root(['--help'], standalone_mode=False); print(sorted({'httpx','rich','aiokafka','asyncio'} & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1] == "[]"
+    assert all(name in told for name in COMMANDS)
+    assert "4 not found" in told
+
+
+def test_a_list_is_a_table_for_people_and_an_array_for_programs(run: Any, answers: Answers) -> None:
+    models = [{"model": "churn", "kind": "model", "owner": "team:risk", "description": "[bold]who leaves\x1b[31m"}]
+    answers.fixed["GET", "/v1/models"] = JSONResponse({"items": models, "next_page_token": ""})
+    shown = run("models", "list").output
+    assert "churn" in shown
+    assert "[bold]who leaves�[31m" in shown
+    assert json.loads(run("models", "list", "--json").output) == models
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, 4), (403, 5), (401, 5), (409, 3), (412, 3), (422, 2), (500, 1)])
+def test_the_exit_code_says_what_kind_of_answer_it_was(run: Any, answers: Answers, status: int, code: int) -> None:
+    answers.fixed["GET", "/v1/models/churn"] = problem(status, "some_code")
+    told = run("models", "show", "churn")
+    assert told.exit_code == code
+    assert "some_code: it is some_code" in told.stderr
+    assert ("→" in told.stderr) is (status in {401, 403, 500})
+
+
+def test_errors_are_json_for_programs(run: Any, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/models/churn"] = problem(403, "role_missing", role="engineer")
+    told = run("models", "show", "churn", "--json")
+    assert json.loads(told.stderr)["role"] == "engineer"
+    assert told.stdout == ""
+
+
+def test_without_an_address_the_variable_is_named() -> None:
+    told = CliRunner().invoke(root, ["models", "list"], env={"REGISTA_CONFIG": "/nowhere", "REGISTA_URL": ""})
+    assert told.exit_code == 2
+    assert "REGISTA_URL" in told.stderr
+
+
+def test_publishing_shows_the_version(run: Any, answers: Answers, tmp_path: Path) -> None:
+    answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(VERSION, 201)
+    (tmp_path / "m.onnx").write_bytes(b"onnx")
+    (tmp_path / "run.json").write_text('{"training": {"config": {"C": 1}}}')
+    told = run("publish", "churn", str(tmp_path / "m.onnx"), "--metadata", str(tmp_path / "run.json"), "--bump", "minor", "--tag", "a=b")
+    assert told.output == "registered churn 1.0.0, number 1, Staging\n"
+    sent = json.loads(answers.of("POST", "/v1/models/churn/versions")[0].body)
+    assert (sent["training"]["config"], sent["version"], sent["tags"]) == ({"C": 1}, {"claim": "minor", "exact": False}, {"a": "b"})
+
+
+def test_a_refused_registration_ends_with_3_and_every_problem(run: Any, answers: Answers) -> None:
+    problems = [{"field": "training.code", "problem": "is missing"}, {"field": "signature", "problem": "is missing"}]
+    answers.fixed["POST", "/v1/models/churn/versions"] = problem(422, "registration_refused", problems=problems)
+    told = run("publish", "churn")
+    assert told.exit_code == 3
+    assert "  - training.code: is missing\n  - signature: is missing" in told.stderr
+
+
+def test_a_download_is_verified_and_copied(run: Any, answers: Answers, tmp_path: Path) -> None:
+    answers.has("churn", "@production", {"model.onnx": b"weights"})
+    told = run("versions", "download", "churn@production", "--to", str(tmp_path / "out"))
+    assert told.exit_code == 0, told.output
+    assert (tmp_path / "out" / "model.onnx").read_bytes() == b"weights"
+    assert run("versions", "download", "churn@production", "--to", str(tmp_path / "out")).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("3=90", "4=20"), "sum to 110"), (("3=90", "4"), "NAME=VALUE"), (("3=x",), "whole numbers"), (("3=100", "--role", "4=shadow"), "add 4=0"),
+        (("3=100", "--role", "3=boss"), "no role"),
+    ],
+)  # fmt: skip
+def test_a_split_that_cannot_be_is_refused_before_anything_is_sent(run: Any, answers: Answers, words: tuple[str, ...], said: str) -> None:
+    told = run("rollout", "split", "churn", *words)
+    assert (told.exit_code, answers.seen) == (2, [])
+    assert said in told.stderr
+
+
+def test_a_split_names_the_largest_share_champion_and_says_which_state_it_changes(run: Any, answers: Answers) -> None:
+    path = "/v1/models/churn/rollouts/production"
+    answers.fixed["GET", path] = JSONResponse({"entries": [{"number": 4, "percent": 90, "role": "champion"}]}, headers={"ETag": '"5"'})
+    answers.fixed["POST", path] = JSONResponse({})
+    assert run("rollout", "split", "churn", "3=10", "4=90", "5=0", "--role", "5=shadow").exit_code == 0
+    (sent,) = answers.of("POST", path)
+    assert sent.headers["if-match"] == '"5"'
+    assert [(e["number"], e["percent"], e["role"]) for e in json.loads(sent.body)["entries"]] == [
+        (3, 10, "challenger"), (4, 90, "champion"), (5, 0, "shadow"),
+    ]  # fmt: skip
+
+
+def test_a_denied_promotion_that_was_waited_for_ends_with_3_and_the_reasons(run: Any, answers: Answers) -> None:
+    answers.fixed["POST", "/v1/models/churn/versions/3:promote"] = JSONResponse({"promotion_id": "p1"}, 202)
+    answers.fixed["GET", "/v1/promotions/p1"] = JSONResponse({"promotion_id": "p1", "state": "denied", "reasons": ["auc is worse"]})
+    told = run("promote", "churn@3", "--wait")
+    assert told.exit_code == 3
+    assert "auc is worse" in told.stderr
+
+
+def test_reviews_without_a_word_more_are_the_open_ones(run: Any, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/reviews"] = JSONResponse({"items": [], "next_page_token": ""})
+    assert run("reviews").stderr == "no reviews\n"
+    assert answers.of("GET", "/v1/reviews")[0].query["state"] == "open"
+
+
+def test_only_the_public_half_of_a_signing_key_leaves_the_machine(run: Any, answers: Answers, tmp_path: Path) -> None:
+    answers.fixed["POST", "/v1/access/identities/publisher:nightly/keys"] = JSONResponse({"key_id": "k"}, 201)
+    file = tmp_path / "key.json"
+    assert run("access", "key", "issue", "publisher:nightly", "--signing", "--out", str(file)).exit_code == 0
+    seed = json.loads(file.read_text())["seed"]
+    (sent,) = answers.of("POST", "/v1/access/identities/publisher:nightly/keys")
+    assert seed.encode() not in sent.body
+    assert set(json.loads(sent.body)) == {"key_id", "public_key"}
+    again = run("key", "generate", "publisher:nightly", "--out", str(file))
+    assert (again.exit_code, json.loads(file.read_text())["seed"]) == (2, seed)
+
+
+def test_dead_letters_are_replayed_at_the_service_that_owns_the_topic(run: Any, answers: Answers) -> None:
+    letter = "regista.training.v1.dlq~0~17"
+    answers.fixed["POST", f"/v1/dlq/{letter}:replay"] = JSONResponse({"id": letter, "topic": "regista.training.v1"}, 202)
+    assert "regista.training.v1" in run("dlq", "replay", letter).output
+    assert run("dlq", "replay", "nonsense").exit_code == 2
+
+
+def test_a_plug_in_brings_commands_and_a_broken_one_takes_none_away(tmp_path: Path) -> None:
+    info = tmp_path / "extra-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[regista.commands]\nextra = extra_plugin:COMMANDS\nbroken = not_there:COMMANDS\n")
+    (tmp_path / "extra_plugin.py").write_text(
+        "import click\n@click.command()\ndef hello():\n    'Says hello.'\n    click.echo('hi')\nCOMMANDS = [hello]\n"
+    )
+    call = [sys.executable, "-c", "from regista.cli import root; root()"]
+    environment = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3] / 'sdk' / 'src'}"}
+    assert subprocess.run([*call, "hello"], env=environment, capture_output=True, text=True, check=True).stdout == "hi\n"
+    told = subprocess.run([*call, "--help"], env=environment, capture_output=True, text=True, check=True)
+    assert "Says hello." in told.stdout
+    assert "not_there" in told.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_printed(shell: str) -> None:
+    assert "_REGISTA_COMPLETE" in CliRunner().invoke(root, ["completion", shell]).output

@@ -1,0 +1,311 @@
+"""The client against a real HTTP server: what it sends, what it retries, what it refuses to believe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.responses import JSONResponse, Response
+
+from regista.client import AsyncClient
+from regista.errors import (
+    Damaged,
+    DeadLettered,
+    Failed,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PreconditionRequired,
+    Problem,
+    Refused,
+    RuleBroken,
+    Stale,
+    TimedOut,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+from regista.profile import Profile
+from regista.publishing import Told, outcome
+from regista.synchronous import Client
+from regista.transport import Transport
+
+from .conftest import API_KEY, QUICK, Answers, problem
+
+VERSION = {"model": "churn", "model_id": "m1", "number": 1, "semver": "1.0.0", "stage": "Staging"}
+
+
+@pytest.fixture
+def client(profile: Profile) -> Any:
+    with Client(profile, patience=QUICK) as found:
+        yield found
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    (tmp_path / "model.onnx").write_bytes(b"onnx" * 1000)
+    return tmp_path / "model.onnx"
+
+
+def test_publishing_over_http_uploads_the_file_and_registers_with_its_digest(client: Client, answers: Answers, model: Path) -> None:
+    answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(VERSION, 201)
+    version = client.publish("churn", model, training={"config": {"C": 1}}).wait()
+    assert (version.number, version.semver, version.new) == (1, "1.0.0", True)
+    told = json.loads(answers.of("POST", "/v1/models/churn/versions")[0].body)
+    upload = answers.of("POST", "/v1/uploads")[0]
+    assert (upload.query, len(upload.body)) == ({"name": "model.onnx"}, 4000)
+    assert upload.headers["content-length"] == "4000"
+    assert told["artifact"]["location"] == "11111111-1111-4111-8111-111111111111"
+    assert told["training"] == {"config": {"C": 1}, "creator": "person:ann"}
+    assert upload.headers["authorization"] == f"Bearer {API_KEY}"
+
+
+def test_the_files_of_a_folder_go_to_one_upload(client: Client, answers: Answers, tmp_path: Path) -> None:
+    for name in ("a.txt", "sub/b.txt"):
+        (tmp_path / "m" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "m" / name).write_text(name)
+    artifact = client.upload(tmp_path / "m")
+    assert [s.query for s in answers.of("POST", "/v1/uploads")] == [{"name": "a.txt"}, {"name": "sub/b.txt", "upload": artifact["location"]}]
+    assert [f["path"] for f in artifact["files"]] == ["a.txt", "sub/b.txt"]
+
+
+def test_a_refusal_has_every_problem_and_says_what_to_do(client: Client, answers: Answers) -> None:
+    problems = [{"field": "training.dataset.digest", "problem": "is missing"}, {"field": "signature", "problem": "is missing"}]
+    answers.fixed["POST", "/v1/models/churn/versions"] = problem(422, "registration_refused", problems=problems)
+    with pytest.raises(Refused) as refused:
+        client.publish("churn").wait()
+    assert refused.value.problems == (Problem("training.dataset.digest", "is missing"), Problem("signature", "is missing"))
+    assert "draft=True" in refused.value.advice
+
+
+def test_an_upload_that_arrives_altered_is_not_published(client: Client, answers: Answers, model: Path) -> None:
+    answers.fixed["POST", "/v1/uploads"] = JSONResponse({"location": "u", "sha256": "0" * 64, "size": 4000}, 201)
+    with pytest.raises(Damaged, match="other bytes"):
+        client.publish("churn", model)
+    assert not answers.of("POST", "/v1/models/churn/versions")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, Unauthorized), (403, Forbidden), (404, NotFound), (409, RuleBroken), (412, Stale), (413, TooLarge), (422, Invalid),
+        (428, PreconditionRequired), (500, Failed), (503, Unavailable),
+    ],
+)  # fmt: skip
+def test_each_problem_is_one_typed_exception_with_its_code(client: Client, answers: Answers, status: int, kind: type) -> None:
+    answers.fixed["GET", "/v1/models/x"] = problem(status, "some_code", needed="engineer")
+    with pytest.raises(kind) as raised:
+        client.model("x")
+    assert (raised.value.code, raised.value.detail, raised.value.facts) == ("some_code", "it is some_code", {"needed": "engineer"})
+    assert raised.value.advice
+
+
+def test_a_busy_service_is_asked_again_with_the_same_idempotency_key(client: Client, answers: Answers) -> None:
+    answers.next = [problem(503, "unavailable"), problem(503, "unavailable")]
+    answers.fixed["POST", "/v1/models"] = JSONResponse({"name": "churn"}, 201)
+    client.create_model("churn")
+    keys = {s.headers["idempotency-key"] for s in answers.of("POST", "/v1/models")}
+    assert (len(answers.seen), len(keys)) == (3, 1)
+
+
+def test_retries_end(client: Client, answers: Answers) -> None:
+    answers.next = [problem(503, "unavailable") for _ in range(9)]
+    with pytest.raises(Unavailable):
+        client.create_model("churn")
+    assert len(answers.seen) == QUICK.attempts
+
+
+def test_an_upload_that_is_retried_sends_the_whole_file_again(client: Client, answers: Answers, model: Path) -> None:
+    answers.next = [JSONResponse({"artifact": answers.url}), problem(503, "unavailable")]
+    client.upload(model)
+    assert [len(s.body) for s in answers.of("POST", "/v1/uploads")] == [4000, 4000]
+
+
+def test_a_service_that_is_away_is_named(profile: Profile) -> None:
+    with (
+        Client(Profile(url="http://127.0.0.1:9", cache_dir=profile.cache_dir), patience=QUICK) as client,
+        pytest.raises(Unavailable, match=r"127\.0\.0\.1:9"),
+    ):
+        client.models()
+
+
+def test_loading_gives_files_that_hash_to_what_was_registered(client: Client, answers: Answers) -> None:
+    answers.has("churn", "@production", {"model.onnx": b"weights", "labels/a b.txt": b"yes\nno"})
+    loaded = client.load("churn@production")
+    assert (loaded.model, loaded.number, loaded.semver) == ("churn", 3, "1.2.0")
+    assert loaded.file("labels/a b.txt").read_bytes() == b"yes\nno"
+    with pytest.raises(Invalid, match="2 files"):
+        loaded.file()
+    with pytest.raises(Invalid):
+        loaded.file("../../../etc/passwd")
+
+
+def test_a_second_load_downloads_nothing(client: Client, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})
+    assert client.load("churn@3").path == client.load("churn@3").path
+    assert len([s for s in answers.seen if s.path.startswith("/v1/artifacts")]) == 1
+
+
+def test_an_alias_whose_artifact_is_here_costs_one_small_request(client: Client, answers: Answers) -> None:
+    answers.has("churn", "@production", {"model.onnx": b"weights"})
+    first = client.load("churn@production")
+    answers.seen.clear()
+    assert client.load("churn@production").path == first.path
+    assert [s.path for s in answers.seen] == ["/v1/resolve/churn@production"]
+
+
+def test_a_recalled_version_is_not_loaded_even_when_its_files_are_here(client: Client, answers: Answers) -> None:
+    version = answers.has("churn", "@production", {"model.onnx": b"weights"})
+    client.load("churn@production")
+    version |= {"recalled": "the data set is poisoned", "artifact_state": "recalled"}
+    for reference in ("churn@production", "churn@3"):
+        with pytest.raises(RuleBroken, match="poisoned"):
+            client.load(reference)
+
+
+def test_a_list_of_files_altered_in_the_cache_is_not_believed(client: Client, answers: Answers, profile: Profile) -> None:
+    answers.has("churn", "@production", {"model.onnx": b"weights"})
+    first = client.load("churn@production")
+    (listed,) = (profile.cache / "manifests").iterdir()
+    for altered in (b"[]", b"{", listed.read_bytes().replace(b"model.onnx", b"other.onnx")):
+        listed.write_bytes(altered)
+        assert client.load("churn@production").path == first.path
+
+
+def test_a_draft_without_an_artifact_says_so(client: Client, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})["artifact"] = None
+    with pytest.raises(RuleBroken, match="no artifact"):
+        client.load("churn@3")
+
+
+def test_a_file_altered_in_the_cache_is_downloaded_again(client: Client, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})
+    client.load("churn@3").file().write_bytes(b"WEIGHTS")
+    assert client.load("churn@3").file().read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize("stored", [b"weighty", b"weights and more", b"w"])
+def test_bytes_that_are_not_those_registered_are_never_returned(client: Client, answers: Answers, profile: Profile, stored: bytes) -> None:
+    version = answers.has("churn", "3", {"model.onnx": b"weights"})
+    answers.files[f"{version['artifact']['digest']}/model.onnx"] = stored
+    with pytest.raises(Damaged, match="not the file that was registered"):
+        client.load("churn@3")
+    assert [p for p in profile.cache.rglob("*") if p.is_file()] == []
+
+
+def test_a_folder_that_appears_during_the_download_is_believed_only_with_the_right_bytes(client: Client, answers: Answers, profile: Profile) -> None:
+    version = answers.has("fraud.cards", "@production", {"weights": b"right"})
+    final = profile.cache / "artifacts" / version["artifact"]["digest"].removeprefix("sha256:")
+
+    def appear(*_: object) -> None:
+        final.mkdir(exist_ok=True)
+        (final / "weights").write_bytes(b"wrong")
+
+    with pytest.raises(Damaged, match="not the file that was registered"):
+        client.load("fraud.cards@production", progress=appear)
+
+
+def test_a_manifest_that_does_not_hash_to_the_versions_digest_is_refused(client: Client, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})["artifact"]["digest"] = "sha256:" + "0" * 64
+    with pytest.raises(Failed, match="do not hash"):
+        client.load("churn@3")
+
+
+def test_a_path_that_leaves_the_cache_is_refused(client: Client, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})["artifact"]["files"][0]["path"] = "../../evil"
+    with pytest.raises(Invalid, match="leaves the artifact"):
+        client.load("churn@3")
+
+
+def test_uses_are_counted_and_reported_by_window(profile: Profile, answers: Answers) -> None:
+    answers.has("churn", "@production", {"model.onnx": b"weights"})
+    with Client(profile, patience=QUICK) as client:
+        loaded = client.load("churn@production")
+        loaded.used(41)
+        client.load("churn@production")
+    (report,) = answers.of("POST", "/v1/usage")
+    told = json.loads(report.body)
+    assert (told["model"], told["number"], told["count"], told["environment"]) == ("churn", 3, 43, "production")
+    assert told["window_start"] < told["window_end"]
+
+
+def test_a_report_that_could_not_be_sent_is_kept_under_its_id(client: Client, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})
+    client.load("churn@3")
+    answers.fixed["POST", "/v1/usage"] = problem(503, "unavailable")
+    client.report_usage()
+    del answers.fixed["POST", "/v1/usage"]
+    client.report_usage()
+    ids = {s.headers["idempotency-key"] for s in answers.of("POST", "/v1/usage")}
+    assert len(ids) == 1
+    client.report_usage()
+    assert len(answers.of("POST", "/v1/usage")) == QUICK.attempts + 1
+
+
+def test_a_report_that_is_refused_is_not_sent_again(client: Client, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})
+    client.load("churn@3")
+    answers.fixed["POST", "/v1/usage"] = problem(403, "role_missing")
+    client.report_usage()
+    client.report_usage()
+    assert len(answers.of("POST", "/v1/usage")) == 1
+
+
+async def test_the_asynchronous_client_is_the_same(profile: Profile, answers: Answers) -> None:
+    answers.has("churn", "1.2.0", {"model.onnx": b"weights"})
+    async with AsyncClient(profile, patience=QUICK) as client:
+        assert (await client.load("churn@1.2.0")).file().read_bytes() == b"weights"
+
+
+async def test_waiting_for_a_kafka_message_ends_with_the_version_the_refusal_or_a_timeout(profile: Profile, answers: Answers) -> None:
+    transport = Transport(profile, QUICK)
+    answers.publications = {
+        "a": VERSION | {"state": "existing"},
+        "b": {"state": "refused", "model": "churn", "problems": [{"field": "signature", "problem": "is missing"}]},
+    }
+    assert (await outcome(transport, Told("a", "churn", ""), 5)).new is False
+    with pytest.raises(Refused, match="signature"):
+        await outcome(transport, Told("b", "churn", ""), 5)
+    with pytest.raises(TimedOut):
+        await outcome(transport, Told("c", "churn", ""), 0.06)
+    await transport.close()
+
+
+async def test_a_message_that_was_dead_lettered_is_found_there_with_its_reason(profile: Profile, answers: Answers) -> None:
+    letters = [{"id": f"regista.training.v1.dlq~0~{n}", "subject": "churn", "reason": "the signature does not fit"} for n in (1, 2)]
+    answers.fixed["GET", "/v1/dlq"] = JSONResponse({"items": letters})
+    for n, letter in enumerate(letters):
+        answers.fixed["GET", f"/v1/dlq/{letter['id']}"] = JSONResponse({"letter": letter, "headers": {"ce_id": f"m{n}"}, "value": ""})
+    transport = Transport(profile, QUICK)
+    with pytest.raises(DeadLettered, match="does not fit"):
+        await outcome(transport, Told("m1", "churn", ""), 0.06)
+    with pytest.raises(TimedOut):
+        await outcome(transport, Told("m7", "churn", ""), 0.06)
+    await transport.close()
+
+
+def test_an_edit_says_which_state_it_was_decided_on(client: Client, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/models/churn"] = JSONResponse({"name": "churn"}, headers={"ETag": '"12"'})
+    answers.fixed["PATCH", "/v1/models/churn"] = JSONResponse({"name": "churn"})
+    client.edit_model("churn", owner="team:risk")
+    assert answers.of("PATCH", "/v1/models/churn")[0].headers["if-match"] == '"12"'
+
+
+def test_lists_are_read_page_after_page(client: Client, answers: Answers) -> None:
+    answers.next = [JSONResponse({"items": [{"n": 1}, {"n": 2}], "next_page_token": "t"}), JSONResponse({"items": [{"n": 3}], "next_page_token": ""})]
+    assert [m["n"] for m in client.models()] == [1, 2, 3]
+    assert [s.query.get("page_token") for s in answers.seen] == [None, "t"]
+
+
+@pytest.mark.parametrize("reference", ["churn", "@3", "churn@", ""])
+def test_a_reference_without_a_version_says_how_to_write_one(client: Client, reference: str) -> None:
+    with pytest.raises(Invalid, match="names no version"):
+        client.load(reference)
+
+
+def test_a_url_that_is_not_a_registry_is_said_so(client: Client, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/models"] = Response("<html>hello</html>")
+    with pytest.raises(Unavailable, match="is this the registry's URL"):
+        client.models()

@@ -1,0 +1,137 @@
+"""What can be done with a loaded version, and how the client behaves in threads, forks and loops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import regista
+from regista import aio
+from regista.errors import NotConfigured, RegistaError
+from regista.files import files_of
+from regista.profile import Profile
+from regista.synchronous import Client
+
+from .conftest import API_KEY, QUICK, Answers
+
+
+def _doubler() -> bytes:
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 2]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "doubler", ports[:1], ports[1:])
+    return bytes(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)]).SerializeToString())
+
+
+def test_an_onnx_model_runs_from_where_it_was_verified(profile: Profile, answers: Answers) -> None:
+    answers.has("doubler", "@production", {"model.onnx": _doubler(), "README": b"doubles"})
+    with Client(profile, patience=QUICK) as client:
+        session = client.load("doubler@production").session()
+    assert session.run(None, {"x": np.ones((1, 2), dtype="float32")})[0].tolist() == [[2.0, 2.0]]
+    assert onnx.__version__
+
+
+def test_a_pickle_is_downloaded_and_never_opened(profile: Profile, answers: Answers, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(tmp_path / "pwned"),)
+
+    answers.has("evil", "1", {"model.pkl": pickle.dumps(Evil())})
+    with Client(profile, patience=QUICK) as client:
+        loaded = client.load("evil@1")
+        with pytest.raises(RegistaError):
+            loaded.session("nothing.onnx")
+    assert loaded.file().stat().st_size > 0
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_many_threads_share_one_client_and_one_cache(profile: Profile, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights" * 1000})
+    with Client(profile, patience=QUICK) as client, ThreadPoolExecutor(8) as threads:
+        paths = set(threads.map(lambda _: client.load("churn@3").file().read_bytes(), range(16)))
+    assert paths == {b"weights" * 1000}
+    assert [p for p in profile.cache.iterdir() if p.name.startswith("partial-")] == []
+
+
+async def test_the_synchronous_client_works_inside_a_running_loop_as_in_a_notebook(profile: Profile, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})
+    with Client(profile, patience=QUICK) as client:
+        assert client.load("churn@3").number == 3
+
+
+def test_a_forked_child_has_a_loop_of_its_own(profile: Profile, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})
+    code = (
+        "import os, sys, regista\n"
+        "from regista.synchronous import Client\n"
+        "with Client() as c: c.load('churn@3')\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    with Client() as c: os._exit(0 if c.load('churn@3').number == 3 else 1)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    environment = {"REGISTA_URL": answers.url, "REGISTA_API_KEY": API_KEY, "REGISTA_CACHE_DIR": profile.cache_dir, "REGISTA_CONFIG": "/nowhere"}
+    subprocess.run([sys.executable, "-c", code], env=environment | {"PYTHONPATH": os.pathsep.join(sys.path)}, check=True, timeout=60)
+
+
+def test_the_three_lines_take_their_settings_from_the_environment_and_report_use_at_exit(profile: Profile, answers: Answers) -> None:
+    answers.has("churn", "@production", {"model.onnx": b"weights"})
+    environment = {"REGISTA_URL": answers.url, "REGISTA_API_KEY": API_KEY, "REGISTA_CACHE_DIR": profile.cache_dir, "REGISTA_CONFIG": "/nowhere"}
+    code = "import regista; print(regista.load('churn@production').file().read_text())"
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+        timeout=60,
+        capture_output=True,
+        text=True,
+    )
+    assert (told.stdout, told.stderr) == ("weights\n", "")
+    assert len(answers.of("POST", "/v1/usage")) == 1
+
+
+async def test_the_asynchronous_three_lines(profile: Profile, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers.has("churn", "@production", {"model.onnx": b"weights"})
+    for name, value in {"URL": answers.url, "API_KEY": API_KEY, "CACHE_DIR": profile.cache_dir, "CONFIG": "/nowhere"}.items():
+        monkeypatch.setenv(f"REGISTA_{name}", value)
+    first, second = await asyncio.gather(aio.load("churn@production"), aio.load("churn@production"))
+    assert first.path == second.path
+    await aio.close()
+
+
+def test_links_are_no_part_of_an_artifact(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "secret").symlink_to("/etc/passwd")
+    with pytest.raises(RegistaError, match="links and devices"):
+        files_of(tmp_path / "m")
+
+
+def test_the_package_says_what_it_has_not() -> None:
+    assert regista.Refused.exit_code == 3
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = regista.nothing  # type: ignore[attr-defined]
+
+
+def test_without_onnxruntime_the_extra_is_named(profile: Profile, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers.has("doubler", "1", {"model.onnx": b"x"})
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with Client(profile, patience=QUICK) as client, pytest.raises(NotConfigured, match=r"regista\[onnx\]"):
+        client.load("doubler@1").session()
+
+
+def test_no_module_of_the_client_needs_the_servers_libraries() -> None:
+    code = (
+        "import importlib, pkgutil, sys, regista\n"
+        "for m in pkgutil.walk_packages(regista.__path__, 'regista.'): importlib.import_module(m.name)\n"
+        "print(sorted({'pydantic', 'starlette', 'sqlalchemy', 'asyncpg', 'aiokafka', 'minio', 'numpy', 'onnxruntime', 'shared', 'services'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout == "[]\n"

@@ -1,0 +1,162 @@
+"""What a run captures: digests that depend on the data and nothing else, and schemas from examples."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+import regista
+from regista.datahash import data_digest, schema_of
+from regista.errors import Invalid
+from regista.publishing import document
+from regista.tracking import code_identity
+
+MATRIX = arrays.arrays(np.float64, (3, 4), elements=st.floats(-1e6, 1e6))
+
+
+class Frame:
+    """A data frame to duck typing."""
+
+    def __init__(self, **columns: np.ndarray) -> None:
+        self.columns = list(columns)
+        self._columns = columns
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._columns[name]
+
+
+@given(MATRIX)
+def test_memory_layout_and_byte_order_do_not_change_a_digest(data: np.ndarray) -> None:
+    assert data_digest(data) == data_digest(np.asfortranarray(data)) == data_digest(data.astype(">f8")) == data_digest(np.hstack([data, data])[:, :4])
+
+
+@given(MATRIX, st.integers(0, 11))
+def test_one_other_value_changes_a_digest(data: np.ndarray, at: int) -> None:
+    other = data.copy()
+    other.flat[at] += 1
+    assert data_digest(data) != data_digest(other)
+
+
+def test_dtype_shape_names_and_order_change_a_digest() -> None:
+    a, b = np.arange(4.0), np.arange(4.0) + 1
+    digests = [
+        data_digest(a), data_digest(a.astype("float32")), data_digest(a.reshape(2, 2)), data_digest(a, b), data_digest(b, a), data_digest(np.stack([a, b])),
+        data_digest(Frame(x=a, y=b)), data_digest(Frame(x=a, z=b)), data_digest(np.array(["a", "bc"])), data_digest(np.array(["ab", "c"])),
+        data_digest(np.array([], dtype="f8")), data_digest([1, 2]), data_digest(b"12"),
+    ]  # fmt: skip
+    assert len(set(digests)) == len(digests)
+
+
+def test_what_cannot_be_digested_says_what_can(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="pass an array"):
+        data_digest(object())
+    (tmp_path / "d.csv").write_text("a,b\n")
+    assert data_digest(tmp_path / "d.csv").startswith("sha256:")
+
+
+def test_the_schema_of_arrays_and_frames() -> None:
+    x = np.zeros((5, 2), dtype="float32")
+    assert schema_of(x, name="input") == [{"name": "input", "type": "float32[?,2]"}]
+    assert schema_of(x, name="input", features=["age", "sum"]) == [{"name": "age", "type": "float32"}, {"name": "sum", "type": "float32"}]
+    assert schema_of(np.zeros(5, dtype="int64"), name="output") == [{"name": "output", "type": "int64"}]
+    assert schema_of(Frame(a=np.array(["x"]), b=np.array([True])), name="i") == [{"name": "a", "type": "string"}, {"name": "b", "type": "bool"}]
+    with pytest.raises(ValueError, match="3 feature names for 2 columns"):
+        schema_of(x, name="input", features=["a", "b", "c"])
+
+
+def test_a_run_becomes_the_training_section_with_nothing_it_does_not_know() -> None:
+    x, y = np.zeros((5, 2)), np.zeros(5, dtype="int64")
+    with regista.track(config={"C": 1.0}, seed=7) as run:
+        run.train_data("bank", x, y, features=["age", "sum"])
+        run.test_data("bank-holdout", x[:2], y[:2]).metric("auc", 0.9, primary=True)
+        run.schema(x, y, labels=[0, 1])
+    told = run.training()
+    assert told["dataset"] == {"name": "bank", "digest": data_digest(x, y)}
+    assert told["metrics"] == [
+        {
+            "name": "auc",
+            "value": 0.9,
+            "dataset_name": "bank-holdout",
+            "dataset_digest": data_digest(x[:2], y[:2]),
+            "higher_is_better": True,
+            "primary": True,
+        }
+    ]
+    assert told["code"]["digest"].startswith("sha256:")
+    assert told["environment"]["packages"]["numpy"] == np.__version__
+    assert (told["seed"], told["features"], told["trained_at"][-1]) == (7, ["age", "sum"], "Z")
+    assert run.signature == {
+        "inputs": [{"name": "age", "type": "float64"}, {"name": "sum", "type": "float64"}],
+        "outputs": [{"name": "output", "type": "int64", "labels": ["0", "1"]}],
+    }
+    assert "dataset" not in regista.track().training()
+
+
+def test_a_metric_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="test_data"):
+        regista.track().metric("auc", 0.9)
+
+
+def test_code_identity_covers_the_declared_code_and_not_the_rest_of_the_repository(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "fit.py").write_text("fit()")
+    (tmp_path / "other.py").write_text("1")
+    before = code_identity([tmp_path / "train"])
+    (tmp_path / "other.py").write_text("2")
+    assert code_identity([tmp_path / "train"]) == before
+    (tmp_path / "train" / "fit.py").write_text("fit(2)")
+    assert code_identity([tmp_path / "train"]) != before
+
+
+def test_the_git_revision_says_when_the_tree_was_changed_and_hides_credentials(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True, capture_output=True)
+
+    (tmp_path / "fit.py").write_text("fit()")
+    git("init", "-q")
+    git("remote", "add", "origin", "https://user:token@git.example.com/x.git")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    clean = code_identity([tmp_path / "fit.py"])
+    (tmp_path / "fit.py").write_text("fit(2)")
+    changed = code_identity([tmp_path / "fit.py"])
+    assert clean is not None
+    assert changed is not None
+    assert clean["repository"] == "https://git.example.com/x.git"
+    assert changed["revision"] == clean["revision"] + "-dirty"
+
+
+def test_a_configuration_of_foreign_objects_becomes_plain_json_without_addresses() -> None:
+    class Opaque:
+        pass
+
+    config = {
+        "lr": np.float32(0.5),
+        "C": np.float64(1.5),
+        "n": np.int64(3),
+        "layers": (8, 4),
+        "path": Path("a/b"),
+        "when": date(2026, 1, 2),
+        "w": np.ones(2),
+        "o": Opaque(),
+        1: {2},
+    }
+    made = document("churn", training={"config": config})["training"]["config"]
+    opaque = made.pop("o")
+    assert type(made["C"]) is float
+    assert made == {"lr": 0.5, "C": 1.5, "n": 3, "layers": [8, 4], "path": "a/b", "when": "2026-01-02", "w": [1.0, 1.0], "1": [2]}
+    assert "Opaque" in opaque
+    assert "0x" not in opaque
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**60])
+def test_a_value_that_json_cannot_carry_is_refused_before_it_is_sent(value: float) -> None:
+    with pytest.raises(Invalid, match="JSON cannot carry"):
+        document("churn", training={"config": {"x": value}})
