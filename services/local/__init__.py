@@ -1,0 +1,1 @@
+"""`regista up`: every server and every service on one machine, without Docker."""

@@ -1,0 +1,50 @@
+"""Act 6: who did what and why, what was in Production at a moment, and all read models rebuilt from the log while the services run."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.local.demo.scene import Json, Scene
+from services.local.demo.telling import StoryFailed, Timed
+from services.local.running import rebuilt
+
+SHOWN = 8  # of the timeline's events
+
+
+async def timeline(scene: Scene) -> None:
+    """The last events, each with who, when, why and what caused it."""
+    timed = Timed()
+    events = await scene.auditor.timeline(scene.model)
+    scene.tell.line(f"timeline: {len(events)} events; those of the last switch:", timed.seconds)
+    decisive = [
+        event for event in events if event["type"] in {"PromotionRequested", "ReviewApproved", "VersionPromoted", "RolloutChanged", "RolledBack"}
+    ]
+    for event in decisive[-SHOWN:]:
+        scene.tell.line(f"  {event['recorded_at'][11:23]} {event['type']:<20} by {_who(event):<18} {_why(event)}")
+
+
+def _who(event: Json) -> str:
+    actor = event["actor"]
+    return str(actor["subject"] if isinstance(actor, dict) else actor)
+
+
+def _why(event: Json) -> str:
+    reason, cause = event.get("reason"), event.get("caused_by")
+    return " ".join(part for part in (f"“{reason}”" if reason else "", f"← {cause['type']} by {_who(cause)}" if cause else "") if part)
+
+
+async def as_of(scene: Scene) -> None:
+    """Before the switch, after it, and after the way back."""
+    for moment, words in (("first", "after the first promotion"), ("switch to new code", "after the switch"), ("rollback", "after the rollback")):
+        timed = Timed()
+        found = await scene.auditor.as_of(scene.model, scene.moments[moment])
+        served = ", ".join(f"{one.get('semver')} at {one.get('percent')} %" for one in found.get("entries", ())) or "nothing"
+        scene.tell.line(f"in Production {words} ({scene.moments[moment][11:19]}): {served}", timed.seconds)
+
+
+async def read_models_rebuilt(scene: Scene) -> None:
+    """Dropped and folded again from the log, beside the running services; every row equal."""
+    for one in await asyncio.to_thread(rebuilt, scene.instance.place):
+        if not one["equal"]:
+            raise StoryFailed(f"the read models of {one['service']} differ from the log")
+        scene.tell.line(f"{one['service']}: {one['events']} events → {one['rows']} rows, equal to before", one["seconds"])

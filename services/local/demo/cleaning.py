@@ -1,0 +1,63 @@
+"""Act 5: cleanup with a policy of seconds instead of months: what goes, what stays, and why."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.local.demo.scene import Json, Scene
+from services.local.demo.telling import Timed, until
+
+POLICY = {
+    "unused_seconds": 1.5, "left_production_seconds": 1.5, "unknown_seconds": None, "draft_seconds": 60.0, "rejected_seconds": None, "keep_newest": 0,
+    "grace_seconds": 1.0,
+}  # fmt: skip
+
+
+async def held(scene: Scene, generation: str) -> None:
+    """A legal hold: no cleanup touches it."""
+    timed = Timed()
+    await scene.ada.hold(scene.reference(generation), reason="a clinic's lawyers ask for it")
+    scene.tell.line(f"legal hold on {scene.name(generation)}", timed.seconds)
+
+
+async def cleaned(scene: Scene, goes: str) -> None:
+    """Plans, waits the grace period, deletes one artifact, leaves its tombstone."""
+    timed = Timed()
+    await scene.ada.set_retention(scene.model, POLICY)
+    scene.tell.line("policy: unused for 1.5 s goes after 1 s of grace; use unknown is not unused", timed.seconds)
+    timed = Timed()
+    plan = await _plan(scene, goes)
+    scene.tell.line(f"planned: {plan['verdicts'].get('marked', 0)} marked, {plan['verdicts'].get('spared', 0)} spared", timed.seconds)
+    for item in plan["items"]:
+        why = "; ".join(reason["detail"] for reason in item["reasons"])
+        scene.tell.line(f"  {'goes ' if item['verdict'] == 'marked' else 'stays'} {scene.name_of(item['number'])}: {why}")
+    timed = Timed()
+    await scene.ada.sweep(scene.model, dry_run=False)
+    await _gone(scene, goes, timed)
+
+
+async def _plan(scene: Scene, goes: str) -> Json:
+    """The plan that marks what shall go: its last use must be long enough ago."""
+
+    async def look() -> Json | None:
+        plan = await scene.ada.sweep(scene.model, dry_run=True)
+        marked = {item["number"] for item in plan["items"] if item["verdict"] == "marked"}
+        if scene.versions[goes].number in marked:
+            return plan
+        await asyncio.sleep(0.2)
+        return None
+
+    return await until(look, f"{scene.name(goes)} is old enough to go")
+
+
+async def _gone(scene: Scene, goes: str, timed: Timed) -> None:
+    retired = await scene.until_version(goes, lambda v: bool(v.get("retired") or v.get("retired_at")), "is retired")
+    digest = retired["artifact"]["digest"]
+    scene.tell.line(f"after the grace period registry retires {scene.name(goes)}", timed.seconds)
+
+    async def look() -> Json | None:
+        found = await scene.artifact(digest)
+        return found if found["state"] == "Deleted" else None
+
+    await until(look, f"the artifact of {scene.name(goes)} is deleted")
+    scene.tell.line(f"its artifact is deleted; the tombstone keeps {digest[:23]}…", timed.seconds)

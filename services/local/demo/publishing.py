@@ -1,0 +1,110 @@
+"""Act 2: artifacts are uploaded and `ModelTrained` is published to Kafka, as a training pipeline would: also what should not be taken."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from regista import publishing
+from regista.client import AsyncPublication
+from regista.errors import Refused
+from regista.kafka import connection
+from regista.publishing import MODEL_TRAINED, TOPIC
+from regista.wire.cloudevents import to_kafka
+from regista.wire.digests import FileEntry, manifest_digest
+from regista.wire.keys import generate_signing_key, load_signing_key
+from services.local.demo.scene import Scene
+from services.local.demo.telling import StoryFailed, Timed, until
+
+GOOD = ("first", "more data", "new code", "new schema")
+
+
+async def publish_good(scene: Scene, generation: str) -> None:
+    """The three lines of a pipeline: publish (upload, sign, send), wait, done."""
+    timed, trained = Timed(), scene.trained[generation]
+    publication = await scene.pipeline.publish(
+        scene.model, trained.path, trained.run, tier="medium", on_behalf_of="ada", base=base_of(scene, generation)
+    )
+    await _registered(scene, generation, publication, timed)
+
+
+def base_of(scene: Scene, generation: str) -> int | None:
+    """What it is compared with: the newest that was validated, unless the pipeline says another."""
+    return None if generation in GOOD else scene.versions["more data"].number
+
+
+async def _registered(scene: Scene, generation: str, publication: AsyncPublication, timed: Timed) -> None:
+    scene.versions[generation] = await publication.wait()
+    version = await scene.ada.version(scene.reference(generation))
+    bump = version.get("bump") or {}
+    level = f"{str(bump['level']).upper()} " if bump.get("level") else ""
+    scene.tell.line(f"Kafka → registered as {scene.name(generation)}: {level}because {bump.get('rule', '?')}", timed.seconds)
+
+
+async def publish_forgetful(scene: Scene) -> None:
+    """Without its data set's hash: refused by name; then as a draft, completed later."""
+    timed, trained = Timed(), scene.trained["forgetful"]
+    facts: dict[str, Any] = {"tier": "medium", "on_behalf_of": "ada", "base": base_of(scene, "forgetful")}
+    remembered, trained.run.dataset = trained.run.dataset, None
+    try:
+        await (await scene.pipeline.publish(scene.model, trained.path, trained.run, **facts)).wait()
+    except Refused as refusal:
+        scene.tell.line(f"refused: {'; '.join(f'{p.field}: {p.problem}' for p in refusal.problems)}", timed.seconds)
+    else:
+        raise StoryFailed("a version without its data set's hash was registered")
+    timed = Timed()
+    draft = await scene.pipeline.publish(scene.model, trained.path, trained.run, **facts, draft=True)
+    scene.versions["forgetful"] = await draft.wait()
+    scene.tell.line(f"the same as a draft: #{scene.versions['forgetful'].number}, no semantic version yet", timed.seconds)
+    timed = Timed()
+    trained.run.dataset = remembered
+    await scene.pipeline.complete(scene.reference("forgetful"), {"training": {"dataset": remembered}, "base": facts["base"]})
+    version = await scene.until_version("forgetful", lambda v: bool(v.get("semver")), "gets its number")
+    scene.versions["forgetful"] = publishing.registered(version)
+    scene.tell.line(f"completed with the hash: {scene.name('forgetful')}", timed.seconds)
+
+
+async def publish_altered(scene: Scene) -> None:
+    """The message names a checksum that the uploaded bytes do not have."""
+    timed, trained = Timed(), scene.trained["altered"]
+    uploaded = await scene.pipeline.upload(trained.path)
+    claimed = [FileEntry(f["path"], f["size"], hashlib.sha256(b"other bytes").hexdigest()) for f in uploaded["files"]]
+    files = [{"path": f.path, "size": f.size, "sha256": f.sha256} for f in claimed]
+    data = _document(scene, "altered") | {"artifact": {"digest": manifest_digest(claimed), "files": files, "location": uploaded["location"]}}
+    await _registered(scene, "altered", await scene.pipeline.publish_document(data, via="kafka"), timed)
+
+
+def _document(scene: Scene, generation: str) -> dict[str, Any]:
+    run, creator = scene.trained[generation].run, scene.pipeline.profile.creator
+    return publishing.document(scene.model, run, tier="medium", creator=creator, on_behalf_of="ada", base=base_of(scene, generation))
+
+
+async def publish_nonsense(scene: Scene) -> None:
+    """A message with a forged signature, and bytes that are no event: both end as dead letters, and the partition goes on."""
+    timed = Timed()
+    real = load_signing_key(scene.pipeline.profile.key_file)
+    forged = generate_signing_key(real.subject, real.key_id)
+    event = publishing.event(MODEL_TRAINED, scene.model, _document(scene, "first"), forged)
+    key, value, headers = to_kafka(event)
+    producer = AIOKafkaProducer(**connection(scene.pipeline.profile))
+    await producer.start()
+    try:
+        sent = [
+            await producer.send_and_wait(TOPIC, value, key=key, headers=headers),
+            await producer.send_and_wait(TOPIC, b"\x00\xff no event at all", key=key),
+        ]
+    finally:
+        await producer.stop()
+    for told, metadata in zip(("a forged signature", "bytes that are no event"), sent, strict=True):
+        letter = await _dead_letter(scene, metadata.partition, metadata.offset)
+        scene.tell.line(f"dead letter for {told}: {letter['reason']}", timed.seconds)
+
+
+async def _dead_letter(scene: Scene, partition: int, offset: int) -> dict[str, Any]:
+    async def look() -> dict[str, Any] | None:
+        letters = await scene.people["admin"].dead_letters("registry", topic=TOPIC)
+        return next((one for one in letters if (one.get("partition"), one.get("offset")) == (partition, offset)), None)
+
+    return await until(look, f"the dead letter of {TOPIC}/{partition}/{offset}")

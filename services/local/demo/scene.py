@@ -1,0 +1,83 @@
+"""What the acts of the story share: who is there, which model it is about, what was trained and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from regista.client import AsyncClient
+from regista.errors import NotFound
+from regista.publishing import Registered
+from services.local.demo.telling import Teller, until
+from services.local.demo.training import Trained
+from services.local.instance import Instance
+
+NAMESPACE = "demo"
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Scene:
+    """`people` are clients by subject, each with that person's own key. `versions` are the registered ones by generation."""
+
+    instance: Instance
+    tell: Teller
+    model: str
+    closing: AsyncExitStack
+    http: httpx.AsyncClient
+    people: dict[str, AsyncClient] = field(default_factory=dict)
+    trained: dict[str, Trained] = field(default_factory=dict)
+    versions: dict[str, Registered] = field(default_factory=dict)
+    moments: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def pipeline(self) -> AsyncClient:
+        return self.people["training-pipeline"]
+
+    @property
+    def ada(self) -> AsyncClient:
+        return self.people["ada"]
+
+    @property
+    def auditor(self) -> AsyncClient:
+        return self.people["barbara"]
+
+    def reference(self, generation: str) -> str:
+        """`model@number` of a generation."""
+        return f"{self.model}@{self.versions[generation].number}"
+
+    def name(self, generation: str) -> str:
+        """How a line calls it."""
+        version = self.versions[generation]
+        return f"{version.semver or 'draft'} (#{version.number}, {self.trained[generation].generation.story})"
+
+    def name_of(self, number: int) -> str:
+        """The same, by number."""
+        return next((self.name(generation) for generation, version in self.versions.items() if version.number == number), f"#{number}")
+
+    async def until_version(self, generation: str, good: Callable[[Json], bool], what: str, seconds: float = 30.0) -> Json:
+        """The version once it is `good`."""
+
+        async def look() -> Json | None:
+            found = await self.ada.version(self.reference(generation))
+            return found if good(found) else None
+
+        return await until(look, f"{self.name(generation)} {what}", seconds)
+
+    async def artifact(self, digest: str) -> Json:
+        """What the artifact service says about an artifact, by plain HTTP."""
+        headers = {"authorization": f"Bearer {self.ada.profile.api_key}"}
+        answer = await self.http.get(f"{self.instance.urls['artifact']}/v1/artifacts/{digest}", headers=headers)
+        return dict(answer.raise_for_status().json())
+
+
+async def or_none(answer: Awaitable[Json]) -> Json | None:
+    """Nothing where there is nothing yet: services learn of each other's events a moment later."""
+    try:
+        return await answer
+    except NotFound:
+        return None

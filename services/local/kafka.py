@@ -1,0 +1,121 @@
+"""Apache Kafka on one machine: a single KRaft node with users, permissions and topics, from the project's pinned jars."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from string import Template
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from services.local import kafka_access
+from services.local.kafka_jars import class_path, java
+from services.local.places import LOOPBACK, PATIENCE, REPOSITORY, LocalError, Place, write_private
+from services.local.processes import Child, run_to_end, spawn, tail
+from services.local.topics import PUBLISHERS, SERVICES, TOPICS, grants
+
+SUPER_USER = "admin"
+PORTS = ("kafka", "kafka.controller")
+SECURITY = "SASL_PLAINTEXT"
+_LOG4J = """<?xml version="1.0" encoding="UTF-8"?>
+<Configuration status="WARN">
+  <Appenders><Console name="out"><PatternLayout pattern="%d{ISO8601} %-5p %c{1.} %m%n"/></Console></Appenders>
+  <Loggers><Root level="WARN"><AppenderRef ref="out"/></Root></Loggers>
+</Configuration>
+"""
+PROPERTIES = REPOSITORY / "deploy" / "kafka" / "server.properties"
+
+
+@dataclass(slots=True)
+class Kafka:
+    """One broker. Service and publisher users authenticate by SCRAM-SHA-512; the super user (this set-up only) by PLAIN."""
+
+    place: Place
+    publishers: tuple[str, ...] = PUBLISHERS
+    host: str = LOOPBACK
+    listen: str = LOOPBACK
+    ports: Mapping[str, int] = field(default_factory=dict)
+    child: Child | None = None
+    _class_path: str = ""
+    _java: str = ""
+
+    def prepare(self) -> None:
+        """Finds Java and the jars, writes the configuration, formats the storage at the first start."""
+        self._java, self._class_path = java(), class_path()
+        folder, data = self.place.folder("kafka"), self.place.folder("kafka", "data")
+        self.configure(str(data))
+        if not (data / "meta.properties").exists():
+            run_to_end(
+                [*self._java_command(), "kafka.tools.StorageTool", "format", f"--cluster-id={new_cluster_id()}", "-c", str(folder / "server.properties")],
+                log=self.place.log("kafka"), timeout=60,
+            )  # fmt: skip
+
+    def configure(self, data: str) -> None:
+        """Writes `server.properties` (it holds the super user's password) and the log configuration."""
+        folder, password = self.place.folder("kafka"), self.place.secret(f"kafka-{SUPER_USER}")
+        jaas = (
+            "org.apache.kafka.common.security.plain.PlainLoginModule required "
+            f'username="{SUPER_USER}" password="{password}" user_{SUPER_USER}="{password}";'
+        )
+        filled = Template(PROPERTIES.read_text()).substitute(
+            clients=self.ports["kafka"],
+            controller=self.ports["kafka.controller"],
+            host=self.host,
+            listen=self.listen,
+            jaas=jaas,
+            data=data,
+            user=SUPER_USER,
+        )
+        write_private(folder / "server.properties", filled)
+        (folder / "log4j2.xml").write_text(_LOG4J)
+
+    def _java_command(self) -> list[str]:
+        folder = self.place.folder("kafka")
+        return [
+            self._java, "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", f"-Dlog4j2.configurationFile={folder}/log4j2.xml",
+            "-cp", self._class_path,
+        ]  # fmt: skip
+
+    def launch(self) -> Child:
+        """Starts the broker."""
+        folder = self.place.folder("kafka")
+        self.child = spawn(
+            "kafka", [*self._java_command(), "kafka.Kafka", str(folder / "server.properties")], log=self.place.log("kafka"), cwd=folder
+        )
+        return self.child
+
+    def await_ready(self) -> None:
+        """Waits for the broker, then brings it to the topics, users and permissions of `topics.py`."""
+        admin = self.admin()
+        try:
+            kafka_access.await_broker(admin, PATIENCE, self.child.check if self.child else lambda: None)
+        except KafkaException as away:
+            raise LocalError(f"Kafka does not answer ({away}); the end of its log:\n{tail(self.place.log('kafka'))}") from away
+        kafka_access.make_topics(admin, TOPICS)
+        self.add_users(admin, (*SERVICES, *self.publishers))
+        kafka_access.allow(admin, grants(self.publishers))
+
+    def add_users(self, admin: AdminClient, users: Iterable[str]) -> None:
+        """SCRAM users with the passwords this instance keeps for them."""
+        kafka_access.set_passwords(admin, {user: self.password(user) for user in users})
+
+    def admin(self) -> AdminClient:
+        """A client of the super user."""
+        return kafka_access.admin_client(self.bootstrap, SUPER_USER, self.place.secret(f"kafka-{SUPER_USER}"))
+
+    def password(self, user: str) -> str:
+        """The SCRAM password of a user."""
+        return self.place.secret(f"kafka-{user}")
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port for clients: SASL_PLAINTEXT, SCRAM-SHA-512."""
+        return f"{self.host}:{self.ports['kafka']}"
+
+
+def new_cluster_id() -> str:
+    """What a cluster is called: 16 random bytes."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

@@ -1,0 +1,113 @@
+"""Brings a broker to the topics, users and permissions of `topics.py`, through its admin protocol as the super user."""
+
+# mypy: disable-error-code="attr-defined"
+# (confluent_kafka.admin exports its classes without saying so)
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+
+from services.local.places import LocalError
+from services.local.topics import PARTITIONS, Grant
+
+LINGERS = 25.0  # seconds; a killed consumer stays in its group until its session times out
+_ITERATIONS = 4096  # the least that Kafka accepts; the passwords are random and long
+_quiet = logging.getLogger("regista.local.kafka-admin")
+_quiet.addHandler(logging.NullHandler())
+_quiet.propagate = False  # the client reports each refused connection while the broker starts
+
+
+def admin_client(bootstrap: str, user: str, password: str) -> AdminClient:
+    """The super user's client. It authenticates by PLAIN, which only the super user has: SCRAM users do not exist yet at the first start."""
+    return AdminClient(
+        {
+            "bootstrap.servers": bootstrap, "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": user,
+            "sasl.password": password, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100, "socket.timeout.ms": 10_000,
+        },
+        logger=_quiet,
+    )  # fmt: skip
+
+
+def await_broker(admin: AdminClient, patience: float, still_there: Callable[[], None]) -> None:
+    """Waits until the broker answers for its metadata. `still_there` raises when it has ended."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            if admin.list_topics(timeout=0.5).brokers:
+                return
+        except KafkaException:
+            still_there()
+            if time.monotonic() > deadline:
+                raise
+
+
+def make_topics(admin: AdminClient, wanted: Mapping[str, Mapping[str, str]], partitions: int = PARTITIONS) -> None:
+    """Creates the topics that are missing."""
+    present = admin.list_topics(timeout=10).topics
+    missing = [NewTopic(name, partitions, 1, config=dict(config)) for name, config in wanted.items() if name not in present]
+    if missing:
+        _all_done(admin.create_topics(missing).values(), already=KafkaError.TOPIC_ALREADY_EXISTS)
+
+
+def delete_topics(admin: AdminClient, names: Iterable[str]) -> None:
+    """Deletes topics; those that are gone already are passed over."""
+    _all_done(admin.delete_topics(list(names)).values(), already=KafkaError.UNKNOWN_TOPIC_OR_PART)
+
+
+def empty_topics(admin: AdminClient, wanted: Mapping[str, Mapping[str, str]]) -> None:
+    """Makes the topics anew, without messages, and forgets what every group had read. For tests: all consumers must be gone, or killed."""
+    deadline = time.monotonic() + LINGERS
+    while groups := [group.group_id for group in admin.list_consumer_groups().result(10).valid]:
+        try:
+            _all_done(admin.delete_consumer_groups(groups).values(), already=KafkaError.GROUP_ID_NOT_FOUND)
+        except LocalError as refused:
+            if "NON_EMPTY_GROUP" not in str(refused) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+    delete_topics(admin, wanted)
+    _all_done(admin.create_topics([NewTopic(name, PARTITIONS, 1, config=dict(config)) for name, config in wanted.items()]).values())
+
+
+def set_passwords(admin: AdminClient, passwords: Mapping[str, str]) -> None:
+    """Creates or changes SCRAM-SHA-512 users."""
+    scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
+    _all_done(
+        admin.alter_user_scram_credentials([UserScramCredentialUpsertion(user, scram, word.encode()) for user, word in passwords.items()]).values()
+    )
+
+
+def allow(admin: AdminClient, wanted: Iterable[Grant]) -> None:
+    """Adds permissions. One that is there already changes nothing."""
+    _all_done(admin.create_acls([_binding(grant) for grant in sorted(wanted)]).values())
+
+
+def _binding(grant: Grant) -> AclBinding:
+    pattern = ResourcePatternType.PREFIXED if grant.kind == "GROUP" else ResourcePatternType.LITERAL
+    return AclBinding(
+        ResourceType[grant.kind], grant.name, pattern, f"User:{grant.user}", "*", AclOperation[grant.operation], AclPermissionType.ALLOW
+    )
+
+
+def _all_done(futures: Iterable[object], already: int | None = None) -> None:
+    for future in futures:
+        try:
+            future.result(20)
+        except KafkaException as refused:
+            if refused.args[0].code() != already:
+                raise LocalError(f"Kafka refused its set-up: {refused}") from refused

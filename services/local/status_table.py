@@ -1,0 +1,43 @@
+"""`regista status` for people."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from services.local.status import Part, Status
+
+
+def show(status: Status) -> None:
+    """Prints the tables."""
+    console = Console(highlight=False)
+    if status.problem:
+        console.print(status.problem, style="red", markup=False)
+    if not status.parts:
+        console.print("Nothing runs. Start it with `regista up`.")
+        return
+    console.print(_parts(status.parts))
+    if status.consumers:
+        console.print(
+            _lags("consumer group", "topic", [(g, t, lag) for g, topics in sorted(status.consumers.items()) for t, lag in sorted(topics.items())])
+        )
+    if status.relays:
+        console.print(_lags("relay", "topic", [(name, f"regista.{name}.events.v1", lag) for name, lag in sorted(status.relays.items())]))
+
+
+def _parts(parts: list[Part]) -> Table:
+    table = Table("", "process", "where", "state", "up", "memory", "exits", box=None, header_style="dim")
+    table.columns[2].no_wrap = True
+    for part in parts:
+        sign = "[green]●[/]" if part.ready else "[yellow]○[/]" if part.running else "[red]✗[/]"
+        state = "ready" if part.ready else part.why or ("starting" if part.running else "down")
+        table.add_row(sign, part.name, part.where, state, f"{part.up:.0f} s", f"{part.resident / 2**20:.0f} MiB", str(part.exits or ""))
+    return table
+
+
+def _lags(who: str, what: str, rows: list[tuple[str, str, int]]) -> Table:
+    table = Table(who, what, "behind", box=None, header_style="dim")
+    table.columns[2].justify = "right"
+    for name, topic, lag in rows:
+        table.add_row(name, topic, f"[yellow]{lag}[/]" if lag else "0")
+    return table

@@ -1,0 +1,70 @@
+"""Kafka's topics and who may do what with them, as data: the broker's fence. The other fence is the signature on each message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+SERVICES = ("registry", "approval", "artifact", "cleanup", "audit")
+PUBLISHERS = ("pipeline", "serving")  # one Kafka user per publisher; more are added when the stack starts
+
+TRAINING = "regista.training.v1"
+USAGE = "regista.usage.v1"
+
+
+def events_topic(service: str) -> str:
+    """Where a service publishes; only that service may write it."""
+    return f"regista.{service}.events.v1"
+
+
+def dead_letters(topic: str) -> str:
+    """Where consumers put what they cannot read of `topic`."""
+    return f"{topic}.dlq"
+
+
+REPLAYED_BY: Mapping[str, str] = MappingProxyType({TRAINING: "registry", USAGE: "cleanup"})  # who puts a replayed dead letter back
+INBOUND = tuple(REPLAYED_BY)
+WRITERS: Mapping[str, str] = MappingProxyType({events_topic(service): service for service in SERVICES if service != "audit"})
+SOURCES = (*INBOUND, *WRITERS)
+PARTITIONS = 4
+FOREVER: Mapping[str, str] = MappingProxyType({"retention.ms": "-1"})
+TOPICS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    dict.fromkeys(SOURCES, FOREVER) | {dead_letters(topic): {**FOREVER, "max.message.bytes": str(2 * 1024 * 1024)} for topic in SOURCES}
+)
+
+Operation = Literal["READ", "WRITE", "DESCRIBE"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Grant:
+    """One permission of one Kafka user: on a topic by its full name, or on the consumer groups that start with `name`."""
+
+    user: str
+    kind: Literal["TOPIC", "GROUP"]
+    name: str
+    operation: Operation
+
+
+def grants(publishers: tuple[str, ...] = PUBLISHERS) -> frozenset[Grant]:
+    """All that is allowed. What is not here is refused (`allow.everyone.if.no.acl.found=false`)."""
+    return frozenset([*_of_services(), *_of_publishers(publishers)])
+
+
+def _of_services() -> Iterator[Grant]:
+    for service in SERVICES:
+        yield Grant(service, "GROUP", service, "READ")
+        yield Grant(service, "GROUP", f"regista.{service}", "READ")
+        for topic in SOURCES:
+            yield Grant(service, "TOPIC", topic, "READ")
+            yield Grant(service, "TOPIC", dead_letters(topic), "READ")
+            yield Grant(service, "TOPIC", dead_letters(topic), "WRITE")
+    for topic, writer in {**WRITERS, **REPLAYED_BY}.items():
+        yield Grant(writer, "TOPIC", topic, "WRITE")
+
+
+def _of_publishers(publishers: tuple[str, ...]) -> Iterator[Grant]:
+    for publisher in publishers:
+        for topic in INBOUND:
+            yield Grant(publisher, "TOPIC", topic, "WRITE")

@@ -1,0 +1,79 @@
+"""`make demo`: the whole story, told by the same command on servers of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from services.local import running
+from services.local.places import Place
+from services.local.state import read_state
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
+
+HAPPENED = [
+    r"^1\. Training",
+    r"^2\. Publishing",
+    r"registered as 1\.0\.0 \(#1, the first\): because first",
+    r"registered as 1\.0\.1 .*: PATCH because data\.changed",
+    r"registered as 1\.1\.0 .*: MINOR because code\.changed",
+    r"registered as 2\.0\.0 .*: MAJOR because signature\.required_input_added",
+    r"refused: training\.dataset\.digest: missing",
+    r"as a draft: #5, no semantic version yet",
+    r"completed with the hash: 1\.0\.2",
+    r"dead letter for a forged signature: .*signature",
+    r"dead letter for bytes that are no event: ",
+    r"^3\. Verdicts",
+    r"\(#6, .*is Rejected: .*SHA-256",
+    r"^4\. Production",
+    r"Ada approves her own: refused",
+    r"Grace approves",
+    r"Edsger approves",
+    r"1\.0\.0 \(#1, the first\) is in Production",
+    r"\(#7, worse than the others\) stays in Staging, blocked: accuracy",
+    r"traffic 90/10",
+    r"switched: 1\.1\.0",
+    r"rolled back: 1\.0\.0",
+    r"^5\. Cleanup",
+    r"goes  1\.1\.0 .*: last used",
+    r"stays 1\.0\.0 .*a rollback in production would return to it",
+    r"stays 2\.0\.0 .*legal hold",
+    r"its artifact is deleted; the tombstone keeps sha256:",
+    r"^6\. The auditor's part",
+    r"by edsger",
+    r"after the first promotion .*: 1\.0\.0 at 100 %",
+    r"after the switch .*: 1\.1\.0 at 100 %",
+    r"after the rollback .*: 1\.0\.0 at 100 %",
+    r"registry: \d+ events → \d+ rows, equal to before",
+    r"cleanup: \d+ events → \d+ rows, equal to before",
+    r"^Told in ",
+    r"stopped: supervisor, ",
+]
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    found = Place.named(f"test-{os.getpid()}-story")
+    yield found
+    running.stop(found)
+    shutil.rmtree(found.directory, ignore_errors=True)
+
+
+def test_the_story_is_told_in_order_and_leaves_no_process_behind(place: Place) -> None:
+    command = [sys.executable, "-m", "services.local.demo", "--once", "--instance", place.directory.name]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=540)
+    assert told.returncode == 0, told.stdout + told.stderr
+    at = 0
+    for line in HAPPENED:
+        found = re.compile(line, re.MULTILINE).search(told.stdout, at)
+        assert found, f"{line!r} did not happen, or too early:\n{told.stdout}"
+        at = found.end()
+    state = read_state(place)
+    assert state
+    assert not [one.name for one in (state.supervisor, *state.identities()) if one.alive()]

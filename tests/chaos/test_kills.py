@@ -1,0 +1,162 @@
+"""kill -9 of everything in turn, while pipelines publish: nothing acknowledged is lost, nothing happens twice, the backlog drains."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from regista.client import AsyncClient
+from regista.errors import RegistaError
+from regista.profile import Profile
+from regista.wire.keys import generate_signing_key
+from services.local import running
+from services.local.instance import Instance
+from services.local.kafka import SECURITY
+from services.local.places import Place
+from services.local.state import read_state
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
+
+MODELS, EACH = 4, 12
+VICTIMS = ("registry", "approval", "artifact", "cleanup", "audit", "postgres", "kafka", "s3")
+HOLES = "SELECT service, stream FROM log.events GROUP BY service, stream HAVING max(revision) <> count(*) OR min(revision) <> 1"
+TWICE = "SELECT service, event_id FROM log.events GROUP BY service, event_id HAVING count(*) > 1"
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[Instance]:
+    place = Place.named(f"test-{os.getpid()}-chaos")
+    started = running.start(place, 120.0, running.Progress(say=lambda _: None))
+    yield started
+    running.stop(place)
+    shutil.rmtree(place.directory, ignore_errors=True)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 120.0) -> None:
+    """Asks again and again; services and servers may be away meanwhile."""
+    async with asyncio.timeout(seconds):
+        while True:
+            with contextlib.suppress(httpx.HTTPError, RegistaError, OSError, asyncpg.PostgresError):
+                if await condition():
+                    return
+            await asyncio.sleep(0.2)
+    raise AssertionError(what)
+
+
+def document(model: str, number: int, artifact: dict[str, Any]) -> dict[str, Any]:
+    dataset = "sha256:" + hashlib.sha256(f"{model}/{number}".encode()).hexdigest()
+    return {
+        "model": model,
+        "artifact": artifact,
+        "training": {
+            "config": {"depth": 3}, "code": {"revision": "a" * 40}, "dataset": {"name": "d", "digest": dataset}, "features": ["x"],
+            "framework": {"name": "scikit-learn", "version": "1"}, "environment": {}, "trained_at": "2026-03-01T12:00:00Z", "creator": "ann",
+            "metrics": [{"name": "accuracy", "value": 0.9, "dataset_digest": "sha256:" + "0" * 64, "dataset_name": "holdout", "primary": True}],
+        },
+        "signature": {"inputs": [{"name": "x", "type": "float32"}], "outputs": [{"name": "y", "type": "int64"}]},
+        "parents": [],
+    }  # fmt: skip
+
+
+async def pipeline(instance: Instance, admin: AsyncClient, folder: Path) -> AsyncClient:
+    """A publisher with a key of its own."""
+    key = generate_signing_key("chaos-pipeline")
+    await admin.create_identity(key.subject, "publisher", "chaos")
+    await admin.grant(key.subject, "publisher", "chaos")
+    await admin.issue_key(key.subject, key_id=key.key_id, public_key=key.public.hex())
+    issued = await admin.issue_key(key.subject)
+    key.save(folder / "key.json")
+    kafka = instance.stack.kafka
+    return AsyncClient(
+        Profile(
+            url=instance.urls["registry"], api_key=str(issued["api_key"]), key_file=str(folder / "key.json"), kafka_bootstrap=kafka.bootstrap,
+            kafka_user="pipeline", kafka_password=kafka.password("pipeline"), kafka_security=SECURITY,
+        )
+    )  # fmt: skip
+
+
+async def publish_all(publisher: AsyncClient, folder: Path, model: str) -> int:
+    """Publishes one generation after another; counts those that Kafka acknowledged. What was not acknowledged is sent again."""
+    for number in range(EACH):
+        file = folder / f"{model}-{number}.onnx"
+        file.write_bytes(f"{model} {number}".encode() * 100)
+        artifact: dict[str, Any] = {}
+
+        async def upload(file: Path = file, artifact: dict[str, Any] = artifact) -> bool:
+            artifact.update(await publisher.upload(file))
+            return True
+
+        async def send(number: int = number, artifact: dict[str, Any] = artifact) -> bool:
+            await publisher.publish_document(document(model, number, artifact), via="kafka")
+            return True
+
+        await until(upload, f"{file.name} was never uploaded")
+        await until(send, f"{file.name} was never published")
+    return EACH
+
+
+async def kill_in_turn(instance: Instance) -> None:
+    for victim in VICTIMS:
+        state = read_state(instance.place)
+        assert state
+        before = state.processes[victim].identity
+        os.kill(before.pid, signal.SIGKILL)
+
+        async def came_back(victim: str = victim, before: Any = before) -> bool:
+            now = read_state(instance.place)
+            return bool(now and now.processes[victim].identity != before and now.processes[victim].identity.alive())
+
+        await until(came_back, f"{victim} did not come back")
+        await asyncio.sleep(1.0)
+
+
+async def test_nothing_acknowledged_is_lost_and_nothing_happens_twice(instance: Instance, tmp_path: Path) -> None:
+    admin_profile = Profile(url=instance.urls["registry"], api_key=instance.identities.admin_key_file.read_text().strip())
+    async with AsyncClient(admin_profile) as admin, await pipeline(instance, admin, tmp_path) as publisher:
+        models = [f"chaos.model-{n}" for n in range(MODELS)]
+        *published, _ = await asyncio.gather(*(publish_all(publisher, tmp_path, model) for model in models), kill_in_turn(instance))
+        assert published == [EACH] * MODELS
+        database = await asyncpg.connect(instance.stack.database_url("audit"))
+        try:
+            for model in models:
+                await until(lambda model=model: all_settled(admin, model), f"{model} never settled")
+            await until(lambda: drained(instance), "the backlog did not drain")
+            assert await database.fetch(HOLES) == []
+            assert await database.fetch(TWICE) == []
+        finally:
+            await database.close()
+
+
+async def all_settled(admin: AsyncClient, model: str) -> bool:
+    """Every version is there once, with a number of its own, verified and past its gates."""
+    versions = await admin.versions(model)
+    if len(versions) < EACH or any(v["stage"] == "Staging" for v in versions):
+        return False
+    assert sorted(v["number"] for v in versions) == list(range(1, EACH + 1))
+    assert len({v["semver"] for v in versions}) == EACH
+    assert {v["stage"] for v in versions} == {"Validated"}
+    return True
+
+
+async def drained(instance: Instance) -> bool:
+    """Every service is ready and every relay published everything."""
+    async with httpx.AsyncClient() as http:
+        for url in instance.urls.values():
+            if (await http.get(f"{url}/readyz")).status_code != 200:
+                return False
+            metrics = (await http.get(f"{url}/metrics")).text
+            lags = [float(line.rpartition(" ")[2]) for line in metrics.splitlines() if line.startswith("regista_relay_lag{")]
+            if any(lags):
+                return False
+    return True

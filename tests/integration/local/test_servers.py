@@ -1,0 +1,141 @@
+"""The local servers as they are given to the services: what each user may and may not do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+
+import asyncpg
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from minio.error import S3Error
+
+from services.local.kafka import SECURITY
+from services.local.places import LocalError, Place
+from services.local.s3 import BUCKET
+from services.local.stack import Stack
+from services.local.topics import SERVICES, TRAINING, USAGE, WRITERS, dead_letters, events_topic
+
+
+def login(stack: Stack, user: str) -> dict[str, object]:
+    return {
+        "bootstrap.servers": stack.kafka.bootstrap, "security.protocol": SECURITY, "sasl.mechanism": "SCRAM-SHA-512", "sasl.username": user,
+        "sasl.password": stack.kafka.password(user),
+    }  # fmt: skip
+
+
+def write(stack: Stack, user: str, topic: str) -> KafkaError | None:
+    """What the broker says to one message of `user`."""
+    said: list[KafkaError | None] = []
+    producer = Producer({**login(stack, user), "message.timeout.ms": 10_000, "enable.idempotence": True})
+    producer.produce(topic, b"x", on_delivery=lambda error, _message: said.append(error))
+    producer.flush(15)
+    return said[0]
+
+
+def read(stack: Stack, user: str, group: str, topic: str) -> str:
+    """The first message of the topic, or the refusal's name."""
+    consumer = Consumer({**login(stack, user), "group.id": group, "auto.offset.reset": "earliest"})
+    try:
+        consumer.subscribe([topic])
+        message = consumer.poll(20)
+        assert message is not None, "neither message nor refusal"
+        error = message.error()
+        return str(error.name()) if error else (message.value() or b"").decode()
+    except KafkaException as refused:
+        return str(refused.args[0].name())
+    finally:
+        consumer.close()
+
+
+@pytest.mark.parametrize(("topic", "owner"), sorted(WRITERS.items()))
+def test_a_service_writes_its_own_events_topic_and_nobody_else_can(stack: Stack, topic: str, owner: str) -> None:
+    assert write(stack, owner, topic) is None
+    for stranger in {*SERVICES, "pipeline"} - {owner}:
+        refusal = write(stack, stranger, topic)
+        assert refusal is not None
+        assert refusal.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+@pytest.mark.parametrize("topic", [TRAINING, USAGE])
+def test_a_publisher_writes_the_inbound_topics(stack: Stack, topic: str) -> None:
+    assert write(stack, "pipeline", topic) is None
+
+
+def test_a_publisher_reads_nothing(stack: Stack) -> None:
+    assert read(stack, "pipeline", "pipeline", TRAINING) in {"GROUP_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED"}
+
+
+def test_approval_cannot_write_training_messages(stack: Stack) -> None:
+    refusal = write(stack, "approval", TRAINING)
+    assert refusal is not None
+    assert refusal.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+def test_a_service_reads_anothers_events_in_its_own_group_only(stack: Stack) -> None:
+    assert write(stack, "registry", events_topic("registry")) is None
+    assert read(stack, "approval", "approval", events_topic("registry")) == "x"
+    assert read(stack, "approval", "registry", events_topic("registry")) == "GROUP_AUTHORIZATION_FAILED"
+
+
+def test_a_consumer_may_put_a_message_aside(stack: Stack) -> None:
+    assert write(stack, "approval", dead_letters(events_topic("registry"))) is None
+
+
+def test_a_user_of_nothing_is_refused_everywhere(stack: Stack) -> None:
+    stack.kafka.add_users(stack.kafka.admin(), ["stranger"])
+    refusal = write(stack, "stranger", TRAINING)
+    assert refusal is not None
+    assert refusal.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+def test_a_topic_of_a_test_is_its_own(stack: Stack, new_topic: Callable[..., str]) -> None:
+    topic = new_topic("private")
+    refusal = write(stack, "registry", topic)
+    assert refusal is not None
+    assert refusal.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+def test_the_artifact_service_alone_reaches_the_bucket(stack: Stack) -> None:
+    stack.s3.client("artifact").put_object(BUCKET, "a/b", BytesIO(b"bytes"), 5)
+    answer = stack.s3.client("artifact").get_object(BUCKET, "a/b")
+    assert answer.read() == b"bytes"
+    answer.release_conn()
+    stranger = stack.s3.client("registry")
+    with pytest.raises(S3Error, match="InvalidAccessKeyId"):
+        stranger.get_object(BUCKET, "a/b")
+
+
+def test_the_artifact_service_makes_no_buckets(stack: Stack) -> None:
+    with pytest.raises(S3Error, match="AccessDenied"):
+        stack.s3.client("artifact").make_bucket("another")
+
+
+async def test_postgres_keeps_what_the_log_relies_on(stack: Stack) -> None:
+    connection = await asyncpg.connect(stack.owner_url())
+    try:
+        settings = {name: await connection.fetchval(f"SHOW {name}") for name in ("fsync", "synchronous_commit", "max_locks_per_transaction")}
+        superuser = await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+    finally:
+        await connection.close()
+    assert settings == {"fsync": "on", "synchronous_commit": "on", "max_locks_per_transaction": "1024"}
+    assert superuser is False
+
+
+async def test_each_test_gets_a_migrated_database(database: object) -> None:
+    connection = await asyncpg.connect(database.url("registry"))  # type: ignore[attr-defined]
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM log.events_registry") == 0
+    finally:
+        await connection.close()
+
+
+def test_secrets_are_for_their_owner_only(stack: Stack) -> None:
+    modes = {path.name: path.stat().st_mode & 0o077 for path in (stack.place.directory / "secrets").iterdir()}
+    assert modes
+    assert not any(modes.values())
+
+
+def test_attaching_to_nothing_says_how_to_start_it(tmp_path: object) -> None:
+    with pytest.raises(LocalError, match=r"python -m services\.local\.stack --keep"):
+        Stack.attach(Place(tmp_path).directory)  # type: ignore[arg-type]

@@ -1,0 +1,75 @@
+"""The files in deploy/ and docker-compose.yml, as far as they can be checked without an engine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from services.local.places import REPOSITORY
+from services.local.topics import SERVICES
+
+COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
+DOCKERFILE = (REPOSITORY / "deploy" / "Dockerfile").read_text()
+
+
+def test_there_is_one_container_for_each_service_from_one_image() -> None:
+    assert set(SERVICES) <= set(COMPOSE["services"])
+    assert {COMPOSE["services"][service]["image"] for service in SERVICES} == {"regista"}
+
+
+def test_each_service_sees_its_own_settings_only() -> None:
+    for service in SERVICES:
+        assert COMPOSE["services"][service]["volumes"] == [f"{service}:/settings:ro"]
+
+
+def test_services_wait_for_the_set_up_and_it_for_the_servers() -> None:
+    assert {condition["condition"] for service in SERVICES for condition in COMPOSE["services"][service]["depends_on"].values()} == {
+        "service_completed_successfully"
+    }
+    assert set(COMPOSE["services"]["migrate"]["depends_on"]) == {"postgres", "kafka", "s3"}
+
+
+def test_images_of_others_are_pinned() -> None:
+    for name in ("postgres", "kafka", "s3"):
+        assert re.search(r":\d", COMPOSE["services"][name]["image"]), name
+
+
+def test_ports_are_published_on_loopback_only() -> None:
+    published = [port for service in COMPOSE["services"].values() for port in service.get("ports", ())]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE)[-1] == "regista"
+
+
+@pytest.mark.parametrize("lock", ["dev.txt", "server.txt"])
+def test_requirements_are_pinned_and_hashed_and_name_no_index(lock: str) -> None:
+    text = (REPOSITORY / "deploy" / "requirements" / lock).read_text()
+    assert "://" not in text
+    assert "--index-url" not in text
+    required = re.findall(r"^([a-z0-9._-]+(?:\[[a-z,]+\])?)(==)?", text, re.MULTILINE)
+    assert all(pinned for _name, pinned in required)
+    assert text.count("--hash=sha256:") >= len(required)
+
+
+def test_what_the_server_needs_is_pinned_alike_for_developers() -> None:
+    server, developers = (
+        dict(re.findall(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==(\S+)", (REPOSITORY / "deploy" / "requirements" / lock).read_text(), re.MULTILINE))
+        for lock in ("server.txt", "dev.txt")
+    )
+    assert {name: developers.get(name) for name in server} == server
+
+
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")
+def test_the_compose_file_is_valid() -> None:
+    checked = subprocess.run(
+        ["docker-compose", "-f", "docker-compose.yml", "config", "-q"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr

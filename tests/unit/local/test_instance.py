@@ -1,0 +1,90 @@
+"""What each service is told, and what the state file holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from regista.wire.keys import load_signing_key
+from services.local.instance import Instance, _without_settings
+from services.local.places import Place
+from services.local.processes import Identity
+from services.local.state import Running, State, read_state
+from services.local.status import gather
+from services.local.topics import SERVICES
+from shared.identities import verifier_of
+from shared.settings import Settings
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Instance:
+    made = Instance.at(Place(tmp_path))
+    made.choose_ports()
+    return made
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_understands_its_settings_and_has_its_own_accounts(instance: Instance, service: str) -> None:
+    settings = Settings.from_environment(instance.environment(service))
+    assert f"regista_{service}:" in settings.database_url
+    assert (settings.kafka_user, settings.kafka_security) == (service, "SASL_PLAINTEXT")
+    assert load_signing_key(settings.signing_key_file).subject == f"service:{service}"
+    assert settings.public_urls[service].endswith(f":{settings.http_port}")
+
+
+def test_only_the_artifact_service_gets_a_key_to_the_objects(instance: Instance) -> None:
+    assert {service for service in SERVICES if "REGISTA_S3_SECRET_KEY" in instance.environment(service)} == {"artifact"}
+
+
+def test_no_two_services_share_a_password(instance: Instance) -> None:
+    for name in ("REGISTA_KAFKA_PASSWORD", "REGISTA_DATABASE_URL"):
+        assert len({instance.environment(service)[name] for service in SERVICES}) == len(SERVICES)
+
+
+def test_the_callers_own_settings_do_not_reach_a_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTA_DATABASE_URL", "postgresql://elsewhere")
+    assert not [name for name in _without_settings() if name.startswith("REGISTA_")]
+    assert _without_settings()["PATH"] == os.environ["PATH"]
+
+
+def test_the_first_identities_show_public_halves_and_hashes_only(instance: Instance) -> None:
+    specification = instance.identities.specification()
+    assert [one["subject"] for one in specification["identities"]] == [*(f"service:{name}" for name in SERVICES), "admin"]
+    text = instance.identities.admin_key_file.read_text()
+    written = json.dumps(specification)
+    assert text not in written
+    assert verifier_of(text, instance.identities.pepper_file.read_text()) in written
+    assert specification == instance.identities.specification()
+
+
+def test_profiles_name_everybody_whose_key_is_kept_here(instance: Instance) -> None:
+    instance.identities.api_key_file("grace").write_text("rg_x_y")
+    instance.write_profile()
+    profiles = tomllib.loads(instance.profile_file.read_text())
+    assert profiles["default"] == "admin"
+    assert set(profiles["profiles"]) == {"admin", "grace"}
+    assert profiles["profiles"]["grace"]["url"] == instance.urls["registry"]
+
+
+def test_addresses_stay_from_start_to_start(instance: Instance) -> None:
+    before = dict(instance.urls)
+    instance.choose_ports()
+    assert instance.urls == before == Instance.at(instance.place).urls
+
+
+def test_the_state_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    place, me = Place(tmp_path), Identity.of("supervisor", os.getpid())
+    state = State(me, "running", "", [("postgres", 0.5)], {"kafka": Running(Identity("kafka", 7, "8"), 1.5, 2, "exit code 1")})
+    state.save(place)
+    assert read_state(place) == state
+    assert read_state(Place(tmp_path / "nothing")) is None
+
+
+def test_a_supervisor_that_failed_still_says_why(tmp_path: Path) -> None:
+    State(Identity("supervisor", 1, "0"), "failed", "no Java").save(Place(tmp_path))
+    found = gather(Instance.at(Place(tmp_path)))
+    assert (found.phase, found.problem, found.parts, found.ready) == ("stopped", "no Java", [], False)

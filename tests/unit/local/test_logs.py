@@ -1,0 +1,44 @@
+"""The logs of all processes, for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.local.logs import Tail, follow, readable
+from services.local.places import Place
+
+
+def test_a_json_line_becomes_time_level_message_and_the_rest() -> None:
+    line = '{"time":"2026-11-23T01:02:03.456+00:00","level":"warning","logger":"x","message":"not ready","service":"registry","part":"kafka"}'
+    assert readable(line) == "01:02:03.456 warning not ready  part=kafka"
+
+
+def test_other_lines_stay_as_they_are() -> None:
+    assert readable("LOG:  checkpoint complete") == "LOG:  checkpoint complete"
+    assert readable("[1, 2]") == "[1, 2]"
+
+
+def test_a_traceback_is_shown_below_its_line() -> None:
+    assert readable('{"time":"2026-11-23T01:02:03.456+00:00","level":"error","message":"died","error":"Traceback"}').endswith("died\nTraceback")
+
+
+def test_a_line_is_shown_once_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    path.write_text("one\ntw")
+    tail = Tail("x", path)
+    assert list(tail.new_lines()) == ["one"]
+    with path.open("a") as file:
+        file.write("o\n")
+    assert list(tail.new_lines()) == ["two"]
+
+
+def test_a_log_that_does_not_exist_yet_has_no_lines(tmp_path: Path) -> None:
+    assert list(Tail("x", tmp_path / "x.log").new_lines()) == []
+
+
+def test_the_last_lines_of_each_are_shown_with_the_name_of_who_said_them(tmp_path: Path) -> None:
+    place, shown = Place(tmp_path), list[tuple[str, str]]()
+    place.log("kafka").write_text("1\n2\n3\n")
+    place.log("s3").write_text("a\n")
+    follow(place, ["kafka", "s3"], lambda name, text: shown.append((name, text)), lines=2, on=lambda: False)
+    assert shown == [("kafka", "2"), ("kafka", "3"), ("s3", "a")]

@@ -1,0 +1,78 @@
+"""Where an instance keeps its things."""
+
+from __future__ import annotations
+
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from services.local import kafka_jars
+from services.local.kafka_jars import class_path
+from services.local.places import LocalError, Place
+
+
+def test_a_secret_is_the_same_at_each_start_and_readable_by_its_owner_only(tmp_path: Path) -> None:
+    first = Place(tmp_path).secret("kafka-admin")
+    assert Place(tmp_path).secret("kafka-admin") == first
+    assert len(first) >= 32
+    assert stat.S_IMODE((tmp_path / "secrets" / "kafka-admin").stat().st_mode) == 0o600
+
+
+def test_ports_are_kept_from_start_to_start(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    first = place.ports(["a", "b", "c"])
+    assert len(set(first.values())) == 3
+    assert place.ports(["b", "c"]) == {"b": first["b"], "c": first["c"]}
+    assert place.ports(["a", "b", "c"]) == first
+
+
+def test_a_port_that_somebody_took_meanwhile_is_replaced(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    first = place.ports(["a", "b"])
+    with socket.create_server(("127.0.0.1", first["a"])):
+        second = place.ports(["a", "b"])
+    assert second["a"] != first["a"]
+    assert second["b"] == first["b"]
+
+
+def test_a_kafka_home_without_kafka_says_what_it_must_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_HOME", str(tmp_path))
+    with pytest.raises(LocalError, match=r"point it at an unpacked release"):
+        class_path()
+
+
+def test_without_maven_and_without_jars_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KAFKA_HOME", raising=False)
+    monkeypatch.setenv("REGISTA_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LocalError, match=r"install Maven .* or set KAFKA_HOME"):
+        class_path()
+
+
+def test_a_download_that_fails_says_what_to_do_and_leaves_nothing_half_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KAFKA_HOME", raising=False)
+    monkeypatch.setenv("REGISTA_HOME", str(tmp_path))
+    maven = tmp_path / "mvn"
+    maven.write_text("#!/bin/sh\necho 'Unknown host repo' >&2\nexit 1\n")
+    maven.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(LocalError, match=r"(?s)check the network or the mirror .*KAFKA_HOME.*Unknown host repo"):
+        class_path()
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+
+
+def test_jars_are_fetched_once_for_each_content_of_the_pom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KAFKA_HOME", raising=False)
+    monkeypatch.setenv("REGISTA_HOME", str(tmp_path))
+    maven = tmp_path / "mvn"
+    maven.write_text(f'#!/bin/sh\necho run >> {tmp_path}/runs\nfor a in "$@"; do case $a in -DoutputDirectory=*) mkdir -p "${{a#*=}}";; esac; done\n')
+    maven.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert class_path() == class_path()
+    pom = tmp_path / "pom.xml"
+    pom.write_text(kafka_jars.POM.read_text().replace("4.1.0", "4.1.1"))
+    monkeypatch.setattr(kafka_jars, "POM", pom)
+    class_path()
+    assert (tmp_path / "runs").read_text().count("run") == 2

@@ -1,0 +1,29 @@
+"""The broker's fence, as data."""
+
+from __future__ import annotations
+
+from services.local.topics import SERVICES, TOPICS, TRAINING, WRITERS, Grant, dead_letters, grants
+
+
+def test_only_a_service_itself_writes_its_events() -> None:
+    for topic, owner in WRITERS.items():
+        assert {grant.user for grant in grants() if grant.name == topic and grant.operation == "WRITE"} == {owner}
+
+
+def test_publishers_write_what_comes_in_and_nothing_else() -> None:
+    assert {grant.name for grant in grants(("pipeline",)) if grant.user == "pipeline"} == {"regista.training.v1", "regista.usage.v1"}
+    assert {grant.operation for grant in grants(("pipeline",)) if grant.user == "pipeline"} == {"WRITE"}
+
+
+def test_every_topic_has_its_dead_letters_beside_it() -> None:
+    sources = {topic for topic in TOPICS if not topic.endswith(".dlq")}
+    assert set(TOPICS) == sources | {dead_letters(topic) for topic in sources}
+
+
+def test_a_service_reads_in_groups_of_its_own_name() -> None:
+    for service in SERVICES:
+        assert {grant.name for grant in grants() if grant.user == service and grant.kind == "GROUP"} == {service, f"regista.{service}"}
+
+
+def test_registry_may_put_a_training_message_back() -> None:
+    assert Grant("registry", "TOPIC", TRAINING, "WRITE") in grants()
