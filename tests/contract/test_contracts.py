@@ -1,0 +1,73 @@
+"""The files under schemas/ are what the code says, and nothing that was ever published or stored breaks."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+
+from services.local.contracts.__main__ import ROOT, problems_of, text_of
+from services.local.contracts.documents import OUTBOUND, SERVICES, Document, everything
+from shared.events import Actor, Envelope, encode
+from shared.relay import to_cloudevent
+
+DOCUMENTS = list(everything())
+STORED = sorted((ROOT / "stored").glob("*/*.json"))
+BY_NAME = {service.name: service for service in SERVICES}
+
+
+def _id(value: Any) -> str:
+    return value.path if isinstance(value, Document) else str(value.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_id)
+def test_a_document_is_written_as_the_code_says_it(document: Document) -> None:
+    problems = problems_of(document)
+    assert not problems, f"publish a new version beside the old one: {problems}"
+    path = ROOT / document.path
+    assert path.exists(), "run `python -m services.local.contracts`"
+    assert path.read_text("utf-8") == text_of(document), "run `python -m services.local.contracts`"
+
+
+@pytest.mark.parametrize("path", STORED, ids=_id)
+def test_every_event_ever_stored_is_still_read(path: Path) -> None:
+    service = BY_NAME[path.parent.name]
+    type_, _, schema = path.stem.rpartition(".v")
+    event = service.events.decode(type_, int(schema), path.read_bytes())
+    if int(schema) == service.events.schema_of(event):
+        assert json.loads(encode(event)) == json.loads(path.read_bytes())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "public").glob("*/examples/*.json")), ids=_id)
+def test_an_example_fits_its_schema(path: Path) -> None:
+    schema = json.loads((path.parents[1] / path.name).read_text("utf-8"))
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(json.loads(path.read_text("utf-8")))
+
+
+def test_no_published_schema_disappears() -> None:
+    written = {document.path for document in DOCUMENTS}
+    gone = [str(path.relative_to(ROOT)) for path in (ROOT / "public").rglob("*.json") if str(path.relative_to(ROOT)) not in written]
+    assert not gone, "a published version stays readable as long as somebody may read it"
+
+
+@pytest.mark.parametrize("path", STORED, ids=_id)
+def test_what_is_published_of_a_stored_event_is_of_a_declared_type(path: Path) -> None:
+    service = BY_NAME[path.parent.name]
+    type_, _, schema = path.stem.rpartition(".v")
+    category = service.folds[0].category
+    envelope = Envelope(
+        UUID(int=7), type_, int(schema), f"{category}-x", 1, datetime(2026, 1, 1, tzinfo=UTC), Actor("s"), msgspec.Raw(path.read_bytes())
+    )
+    message = to_cloudevent(service, service.events.recorded(service.name, encode(envelope)))
+    if message is None:
+        return
+    name = message.type.removeprefix(f"regista.{service.name}.")
+    assert message.type in OUTBOUND[service.name]
+    Draft202012Validator(json.loads((ROOT / "public" / service.name / f"{name}.json").read_text("utf-8"))).validate(json.loads(message.data))
