@@ -1,0 +1,38 @@
+"""`python -m benchmarks [name…]`: runs the measurements, prints them as they come, and writes docs/benchmarks.md when all ran."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+import time
+
+import uvloop
+
+from benchmarks.figures import Figure, write
+from benchmarks.ground import ground
+
+MEASURES = ("command_path", "long_model", "registration", "resolve", "intake", "memory", "demo")
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or MEASURES
+    if unknown := set(chosen) - set(MEASURES):
+        sys.exit(f"no measure called {', '.join(sorted(unknown))}: there are {', '.join(MEASURES)}")
+    figures: list[Figure] = []
+    began = time.perf_counter()
+    with ground() as place:
+        for name in chosen:
+            print(f"… {name}", flush=True)
+            module = importlib.import_module(f"benchmarks.{name}")
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                found = runner.run(module.measure(place))
+            for figure in found:
+                print(figure.row(), flush=True)
+            figures += found
+    if tuple(chosen) == MEASURES:
+        write(figures, time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Where a benchmark runs: an instance of its own with real servers, a fresh database for what runs in process, a registry process for the rest."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import asyncpg
+import httpx
+
+from services.local.instance import Instance
+from services.local.places import Place
+from services.local.stack import Stack
+from shared.migrate import migrate
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The servers, and an instance whose services can be started on them."""
+
+    instance: Instance
+
+    @property
+    def stack(self) -> Stack:
+        return self.instance.stack
+
+    @contextlib.asynccontextmanager
+    async def database(self) -> AsyncIterator[str]:
+        """The name of a fresh database; it goes with the instance."""
+        name = f"bench_{uuid.uuid4().hex[:8]}"
+        owner = await asyncpg.connect(self.stack.owner_url())
+        await owner.execute(f"CREATE DATABASE {name}")
+        await migrate(self.stack.owner_url(name), self.stack.database_passwords())
+        await owner.close()
+        yield name
+
+    @contextlib.contextmanager
+    def running(self, *services: str) -> Iterator[dict[str, int]]:
+        """Starts services as processes and waits until they are ready; their pids by name."""
+        children = {name: self.instance.launch(name) for name in services}
+        try:
+            for name, child in children.items():
+                _await_ready(self.instance.urls[name], child.check)
+            yield {name: child.popen.pid for name, child in children.items()}
+        finally:
+            for child in children.values():
+                child.stop()
+
+    @property
+    def admin_key(self) -> str:
+        return self.instance.identities.admin_key_file.read_text().strip()
+
+    def call(self, method: str, service: str, path: str, body: object = None) -> httpx.Response:
+        """One request as the administrator."""
+        headers = {"authorization": f"Bearer {self.admin_key}"}
+        answer = httpx.request(method, self.instance.urls[service] + path, json=body, headers=headers, timeout=60)
+        answer.raise_for_status()
+        return answer
+
+
+def _await_ready(url: str, check: object) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(url + "/readyz", timeout=2).status_code == 200:
+                return
+        check()  # type: ignore[operator]
+        time.sleep(0.1)
+    msg = f"{url} did not become ready"
+    raise TimeoutError(msg)
+
+
+@contextlib.contextmanager
+def ground() -> Iterator[Ground]:
+    """Starts the servers for one run and removes everything afterwards."""
+    instance = Instance.at(Place.named("bench"))
+    instance.choose_ports()
+    try:
+        instance.stack.start()
+        instance.migrate()
+        yield Ground(instance)
+    finally:
+        instance.stack.stop()
+        shutil.rmtree(instance.place.directory, ignore_errors=True)

@@ -1,0 +1,106 @@
+"""`ModelTrained` from Kafka to a registered version: signatures checked, registry and relay running; throughput, then latency at 300 a second."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import count
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from benchmarks.figures import Figure
+from benchmarks.ground import Ground
+from benchmarks.trained import trained
+from regista.wire.cloudevents import CloudEvent, to_kafka
+from regista.wire.dsse import sign
+from regista.wire.keys import SigningKey, generate_signing_key
+from services.local.topics import TRAINING
+from shared.kafka import connection, start_producer
+from shared.settings import Settings
+
+MESSAGES, RATE, SECONDS, MODELS = 20_000, 300, 10, 200
+RECORDED = "SELECT convert_from(bytes, 'UTF8')::json FROM log.events_registry WHERE type = 'VersionRegistered' ORDER BY tx DESC, seq DESC LIMIT $1"
+COUNT = "SELECT count(*) FROM log.events_registry WHERE type = 'VersionRegistered'"
+
+
+def publisher(ground: Ground) -> SigningKey:
+    """An identity that may publish."""
+    key = generate_signing_key("bench-publisher")
+    ground.call("POST", "registry", "/v1/access/identities", {"subject": key.subject, "kind": "publisher", "name": "benchmark"})
+    body = {"key_id": key.key_id, "public_key": key.public.hex()}
+    ground.call("POST", "registry", f"/v1/access/identities/{key.subject}/keys", body)
+    ground.call("PUT", "registry", f"/v1/access/identities/{key.subject}/roles", {"role": "publisher", "namespace": "*"})
+    return key
+
+
+def message(key: SigningKey, number: int, now: datetime) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
+    model = f"bench.kafka-{number % MODELS}"
+    event = CloudEvent(
+        f"bench-{number}", f"/publishers/{key.subject}", "regista.ModelTrained.v1", model, now.isoformat().replace("+00:00", "Z"),
+        json.dumps(trained(model, number)).encode(),
+    )  # fmt: skip
+    return to_kafka(sign(event, key))
+
+
+async def measure(ground: Ground) -> Sequence[Figure]:
+    stack = ground.stack
+    pipeline = Settings(
+        kafka_bootstrap=stack.kafka.bootstrap, kafka_user="pipeline", kafka_password=stack.kafka.password("pipeline"), kafka_security="SASL_PLAINTEXT",
+    )  # fmt: skip
+    pool = await asyncpg.create_pool(ground.instance.environment("registry")["REGISTA_DATABASE_URL"], min_size=1, max_size=2)
+    producer = await start_producer(pipeline)
+    numbers = count()
+    with ground.running("registry"):
+        key = publisher(ground)
+        messages = [message(key, next(numbers), datetime.now(UTC)) for _ in range(MESSAGES)]
+        rate = await _drained(producer, pool, messages)
+        p50, p99 = await _paced(producer, pool, key, numbers)
+    await producer.stop()
+    raw = await _raw(pipeline.model_copy(update={"kafka_user": "registry", "kafka_password": stack.kafka.password("registry")}))
+    await pool.close()
+    return [
+        Figure("ModelTrained from Kafka to registered", rate, "messages/s", 3_000, "aiokafka reading the same messages, nothing else", raw),
+        Figure(f"the same at {RATE}/s, p99", p99 * 1000, "ms", 250, smaller_is_better=True, note=f"p50 {p50 * 1000:.0f} ms"),
+    ]
+
+
+async def _drained(producer: AIOKafkaProducer, pool: asyncpg.Pool, messages: list[tuple[bytes, bytes, list[tuple[str, bytes]]]]) -> float:
+    before = await pool.fetchval(COUNT)
+    sent = [await producer.send(TRAINING, value=value, key=key, headers=headers) for key, value, headers in messages]
+    began = time.perf_counter()
+    await asyncio.gather(*sent)
+    while await pool.fetchval(COUNT) < before + len(messages):
+        await asyncio.sleep(0.02)
+    return len(messages) / (time.perf_counter() - began)
+
+
+async def _paced(producer: AIOKafkaProducer, pool: asyncpg.Pool, key: SigningKey, numbers: count[int]) -> tuple[float, float]:
+    before, wanted = await pool.fetchval(COUNT), RATE * SECONDS
+    began = time.perf_counter()
+    for n in range(wanted):
+        await asyncio.sleep(max(0.0, began + n / RATE - time.perf_counter()))
+        signed = message(key, next(numbers), datetime.now(UTC))
+        await producer.send(TRAINING, value=signed[1], key=signed[0], headers=signed[2])
+    while await pool.fetchval(COUNT) < before + wanted:
+        await asyncio.sleep(0.05)
+    waits = []
+    for row in await pool.fetch(RECORDED, wanted):
+        event = json.loads(row[0])
+        waits.append((datetime.fromisoformat(event["recorded_at"]) - datetime.fromisoformat(event["occurred_at"])).total_seconds())
+    waits.sort()
+    return waits[len(waits) // 2], waits[int(len(waits) * 0.99)]
+
+
+async def _raw(settings: Settings) -> float:
+    consumer = AIOKafkaConsumer(TRAINING, **connection(settings), auto_offset_reset="earliest")
+    await consumer.start()
+    seen, began = 0, time.perf_counter()
+    while seen < MESSAGES:
+        seen += sum(len(records) for records in (await consumer.getmany(timeout_ms=500, max_records=500)).values())
+    rate = seen / (time.perf_counter() - began)
+    await consumer.stop()
+    return rate

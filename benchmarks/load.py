@@ -1,0 +1,40 @@
+"""A load generator that costs little of the two cores: prepared HTTP/1.1 requests over kept connections, answers counted by status."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+
+def request(method: str, url: str, key: str, body: bytes = b"", more: str = "") -> bytes:
+    """The bytes of one request."""
+    parts = urlsplit(url)
+    head = f"{method} {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\nauthorization: Bearer {key}\r\n{more}"
+    if body:
+        head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+async def run(url: str, make: Callable[[int], bytes], connections: int, seconds: float) -> tuple[float, Counter[int]]:
+    """(answers a second, answers by status) of `connections` clients that each wait for an answer before the next request."""
+    host, port = urlsplit(url).hostname, urlsplit(url).port
+    statuses: Counter[int] = Counter()
+    numbers = iter(range(10**12))
+    until = time.perf_counter() + seconds
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection(host, port)
+        while time.perf_counter() < until:
+            writer.write(make(next(numbers)))
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0])
+            await reader.readexactly(length)
+            statuses[int(head[9:12])] += 1
+        writer.close()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(connections)))
+    return statuses.total() / (time.perf_counter() - began), statuses

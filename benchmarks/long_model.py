@@ -1,0 +1,113 @@
+"""A model of 100,000 versions against one of 10: hot, and the first command after a restart; then the rebuild of the read models behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+
+from benchmarks.figures import Figure
+from benchmarks.ground import Ground
+from benchmarks.trained import trained
+from services.registry.contracts import read
+from services.registry.intake import Intake
+from services.registry.service import SERVICE
+from shared import collector, projector
+from shared.events import Actor
+from shared.postgres import Bell, connect_pool
+from shared.transact import Cause, Submission, Transactor
+
+LONG, SHORT, AT_ONCE, HOT = 100_000, 10, 512, 300
+
+
+class Registry:
+    """The registry's command path in this process."""
+
+    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
+        self.pool, self._bell = pool, Bell(url, "registry")
+        self.restart()
+
+    def restart(self) -> None:
+        """As a new process: nothing cached."""
+        self.transactor = Transactor(SERVICE, self.pool, self._bell)
+        self._intake = Intake(self.pool)
+
+    async def submission(self, model: str, number: int) -> Submission:
+        told = read(json.dumps(trained(model, number)).encode())
+        made = await self._intake.registration(model, told, Cause("benchmark", f"{model}/{number}", b"x" * 32), Actor("user-ann"))
+        return replace(made, permission=None)
+
+    async def fill(self, model: str, count: int) -> None:
+        await self.transactor.submit(await self.submission(model, 0))
+        for start in range(1, count, AT_ONCE):
+            submissions = [await self.submission(model, n) for n in range(start, min(start + AT_ONCE, count))]
+            for answer in await self.transactor.submit_all(submissions):
+                if isinstance(answer, Exception):
+                    raise answer
+
+    async def seconds(self, model: str, number: int) -> float:
+        submission = await self.submission(model, number)
+        began = time.perf_counter()
+        await self.transactor.submit(submission)
+        return time.perf_counter() - began
+
+
+async def measure(ground: Ground) -> Sequence[Figure]:
+    async with ground.database() as database:
+        url = ground.stack.database_url("registry", database)
+        pool = await connect_pool(url, schemas=("registry", "access"))
+        await projector.ensure(SERVICE, pool)
+        registry = Registry(pool, url)
+        writer = asyncio.create_task(registry.transactor.run())
+        collector.calm()
+        await registry.fill("bench.short", SHORT)
+        await registry.fill("bench.long", LONG)
+        hot = await _hot(registry)
+        await asyncio.sleep(1)  # the snapshot under way
+        writer.cancel()
+        registry.restart()
+        writer = asyncio.create_task(registry.transactor.run())
+        await registry.seconds("bench.short", LONG + 1)  # the process is up; what is cold is the long model
+        cold = await registry.seconds("bench.long", LONG + HOT + 1)
+        writer.cancel()
+        rebuilt = await _rebuild(pool)
+        await pool.close()
+    return [
+        Figure("registering into a model of 100,000 versions, hot, against one of 10", hot, "times", 1.2, smaller_is_better=True),
+        Figure("first command of a model of 100,000 versions after a restart", cold * 1000, "ms", 200, smaller_is_better=True),
+        rebuilt,
+    ]
+
+
+async def _hot(registry: Registry) -> float:
+    """Medians of turns about, so that both see the same machine."""
+    times: dict[str, list[float]] = {"bench.short": [], "bench.long": []}
+    for n in range(HOT):
+        for model, taken in times.items():
+            taken.append(await registry.seconds(model, LONG + n))
+    short, long = (sorted(taken)[HOT // 2] for taken in times.values())
+    return long / short
+
+
+async def _rebuild(pool: asyncpg.Pool) -> Figure:
+    began = time.perf_counter()
+    rebuilt = await projector.rebuild(SERVICE, pool)
+    rate = rebuilt.events / (time.perf_counter() - began)
+    began = time.perf_counter()
+    count: Any = await pool.fetchval("SELECT count(*) FROM (SELECT bytes FROM log.events_registry ORDER BY tx, seq OFFSET 0) AS e")
+    async with pool.acquire() as connection, connection.transaction():
+        async for _ in connection.cursor("SELECT tx::text::bigint, seq, bytes FROM log.events_registry ORDER BY tx, seq", prefetch=5000):
+            pass
+    return Figure(
+        "rebuild of the registry's read models",
+        rate,
+        "events/s",
+        60_000,
+        "reading the same events, nothing else",
+        count / (time.perf_counter() - began),
+    )

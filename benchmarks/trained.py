@@ -1,0 +1,34 @@
+"""Trained models to register: complete metadata of a usual size."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+
+def digest(*words: object) -> str:
+    return "sha256:" + hashlib.sha256("/".join(map(str, words)).encode()).hexdigest()
+
+
+def trained(model: str, number: int) -> dict[str, Any]:
+    """ModelTrained's data for the number-th training of a model: retrained on other data."""
+    dataset = digest("data", model, number)
+    return {
+        "model": model,
+        "artifact": {
+            "digest": digest("artifact", model, number), "location": f"upload-{number}",
+            "files": [{"path": "model.onnx", "size": 1_000_000, "sha256": digest("file", model, number)[7:]}],
+        },
+        "training": {
+            "config": {"learning_rate": 0.1, "depth": 6, "objective": "binary:logistic", "estimators": 300},
+            "code": {"digest": digest("code"), "revision": "a" * 40},
+            "dataset": {"name": "transactions", "digest": dataset},
+            "features": [f"feature_{n}" for n in range(10)],
+            "framework": {"name": "scikit-learn", "version": "1.9.1"},
+            "environment": {"python": "3.11.7"},
+            "metrics": [{"name": "auc", "value": 0.9 + (number % 1000) / 1e5, "dataset_digest": dataset, "dataset_name": "holdout", "primary": True}],
+            "trained_at": "2026-03-01T12:00:00Z",
+            "creator": "user-ann",
+        },
+        "signature": {"inputs": [{"name": f"feature_{n}", "type": "float32"} for n in range(10)], "outputs": [{"name": "score", "type": "float32"}]},
+    }  # fmt: skip
