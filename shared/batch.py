@@ -85,7 +85,9 @@ class Batch:
     async def _decide_one(self, tx: asyncpg.Connection, submission: Submission, key: inbox.Key) -> Answer:
         try:
             if submission.permission is not None:
-                check(self._running[f"access-{submission.actor.subject}"].state, submission.permission, self._now, submission.actor.method)
+                access = self._running[f"access-{submission.actor.subject}"].state
+                for needed in (submission.permission, *submission.also):
+                    check(access, needed, self._now, submission.actor.method)
             events = await self._events(tx, submission)
         except RuleBroken as broken:
             return broken

@@ -41,6 +41,7 @@ class Submission:
     """A command with what it needs. `streams` are written (the first is the main one), `depends_on` only read, both under lock.
 
     With a `permission` the actor's own access stream is read under lock too: a revoked key or role never acts after its revocation.
+    `also` are further permissions that the command needs beside it (in the namespaces of other streams it writes).
     """
 
     command: Any
@@ -49,6 +50,7 @@ class Submission:
     actor: Actor
     depends_on: tuple[str, ...] = ()
     permission: Permission | None = None
+    also: tuple[Permission, ...] = ()
     reason: str = ""
 
 
