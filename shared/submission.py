@@ -50,8 +50,8 @@ class Submission:
     actor: Actor
     depends_on: tuple[str, ...] = ()
     permission: Permission | None = None
-    also: tuple[Permission, ...] = ()
     reason: str = ""
+    also: tuple[Permission, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
