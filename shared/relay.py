@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from prometheus_client import Counter, Gauge
 
 from regista.wire.cloudevents import CloudEvent, to_kafka
@@ -19,6 +18,7 @@ from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
 from shared import eventlog
 from shared.events import START, Cursor, Recorded, encode
+from shared.kafka import stop_quietly
 from shared.postgres import AWAY, Bell, leadership, wait_ring
 from shared.projector import schema_of
 from shared.service import Service
@@ -100,6 +100,10 @@ class Relay:
                     await self._lead(connection)
             except AWAY as away:
                 self._on_state(f"relay: the database is away ({type(away).__name__})")
+            except MessageSizeTooLargeError as large:
+                self._on_state(
+                    f"relay: an event is larger than Kafka takes, and those behind it wait: raise the broker's message.max.bytes ({large})"
+                )
             except KafkaError as away:
                 self._on_state(f"relay: Kafka is away ({type(away).__name__})")
             finally:
@@ -107,14 +111,14 @@ class Relay:
             await asyncio.sleep(1)
 
     async def _lead(self, connection: asyncpg.Connection) -> None:
+        self._on_state("relay: connects to Kafka")
         producer = await self._connect()
         try:
             LEADS.labels(self._service.name).set(1)
             self._on_state("")
             await self._publish_all(connection, producer)
         finally:
-            with contextlib.suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(producer.stop(), 5)
+            await stop_quietly(producer)
 
     async def _publish_all(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
         at = await connection.fetchrow(READ_CHECKPOINT.format(schema=self._schema))
