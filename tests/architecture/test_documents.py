@@ -15,6 +15,7 @@ import pytest
 
 import regista
 from regista.cli import root
+from tests.architecture import error_codes
 
 ROOT = Path(__file__).parents[2]
 TEXTS = sorted(
@@ -77,6 +78,11 @@ def test_python_in_the_documents_is_python_and_names_what_there_is(path: Path) -
                     assert hasattr(regista, name), name
                 case ast.ImportFrom(module=str(module), names=names):
                     assert [a.name for a in names if not hasattr(importlib.import_module(module), a.name)] == []
+
+
+def test_every_error_code_is_in_the_list() -> None:
+    told = error_codes.DOCUMENT.read_text("utf-8")
+    assert told == error_codes.document(), "write it again: .regista/venv/bin/python -m tests.architecture.error_codes"
 
 
 def _command_lines() -> Iterator[tuple[str, str]]:
