@@ -15,6 +15,7 @@ import pytest
 
 import regista
 from regista.cli import root
+from services.artifact.settings import ArtifactSettings
 from tests.architecture import error_codes
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +23,7 @@ TEXTS = sorted(
     p for pattern in ("*.md", "docs/**/*.md", "sdk/*.md", "services/*/README.md", "schemas/**/*.md") for p in ROOT.glob(pattern) if p.is_file()
 )
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+OPERATING = ROOT / "docs" / "operating.md"
 INDEX = ROOT / "docs" / "decisions" / "README.md"
 SHOWN = [ROOT / "README.md", ROOT / "sdk" / "README.md"]
 MOST_LINES_OF_A_RECORD = 60
@@ -78,6 +80,19 @@ def test_python_in_the_documents_is_python_and_names_what_there_is(path: Path) -
                     assert hasattr(regista, name), name
                 case ast.ImportFrom(module=str(module), names=names):
                     assert [a.name for a in names if not hasattr(importlib.import_module(module), a.name)] == []
+
+
+def test_operators_are_told_of_every_setting() -> None:
+    told = OPERATING.read_text("utf-8")
+    assert [name for name in ArtifactSettings.model_fields if f"`{name.upper()}`" not in told] == []
+
+
+def test_metrics_that_alerts_are_made_of_exist() -> None:
+    code = "".join(path.read_text("utf-8") for folder in ("services", "shared") for path in (ROOT / folder).rglob("*.py"))
+    section = OPERATING.read_text("utf-8").partition("## Metrics")[2].partition("\n## ")[0]
+    named = {name.removesuffix("_total") for name in re.findall(r"regista_[a-z_]+", section)}
+    assert named
+    assert [name for name in sorted(named) if f'"{name}"' not in code] == []
 
 
 def test_every_error_code_is_in_the_list() -> None:
