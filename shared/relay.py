@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from prometheus_client import Counter, Gauge
 
-from regista.wire.cloudevents import CloudEvent, to_kafka
+from regista.wire.cloudevents import CloudEvent, legal, to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
 from shared import eventlog
@@ -30,6 +30,9 @@ FILL = 0.01
 """A short page was all there is: let the next one fill a little, each costs a query, a send and a checkpoint."""
 FIRST_WAIT, LONGEST_WAIT = 0.005, 1.0
 """After a ring the newest event may still hide behind another transaction: look again soon, then ever less often."""
+
+HELD = 10.0
+"""Seconds between tries at an event that fails for an unforeseen reason."""
 
 READ_CHECKPOINT = "SELECT tx, seq FROM {schema}.relay_checkpoint"
 CHECKPOINT = """
@@ -71,10 +74,10 @@ def to_cloudevent(service: Service, recorded: Recorded) -> CloudEvent | None:
         id=str(recorded.event_id),
         source=f"/regista/{service.name}",
         type=public.type,
-        subject=recorded.stream,
+        subject=legal(recorded.stream),
         time=(recorded.occurred_at or recorded.recorded_at).astimezone(UTC).isoformat().replace("+00:00", "Z"),
         data=encode(public.data),
-        extensions={name: value for name, value in extensions.items() if value},
+        extensions={name: legal(value) for name, value in extensions.items() if value},
     )
 
 
@@ -106,6 +109,12 @@ class Relay:
                 )
             except KafkaError as away:
                 self._on_state(f"relay: Kafka is away ({type(away).__name__})")
+            except (
+                Exception
+            ) as fault:  # an event that cannot be published must not end the process, which could not publish it after a restart either
+                self._on_state(f"relay: held by an event that it cannot publish ({type(fault).__name__}): the log has the details")
+                log.exception("the relay failed and tries again")
+                await asyncio.sleep(HELD)
             finally:
                 LEADS.labels(self._service.name).set(0)
             await asyncio.sleep(1)

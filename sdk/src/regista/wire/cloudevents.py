@@ -60,25 +60,31 @@ def utc(time: str) -> str:
 def check(event: CloudEvent) -> None:
     """Raises NotACloudEvent when an attribute breaks a rule of CloudEvents or is one Regista needs and is empty."""
     for name in ("id", "source", "type", "subject", "time", "datacontenttype"):
-        _check_text(name, getattr(event, name))
+        check_text(name, getattr(event, name))
     if event.dataschema is not None:
-        _check_text("dataschema", event.dataschema)
+        check_text("dataschema", event.dataschema)
     for name, value in event.extensions.items():
         if not isinstance(name, str) or not _EXTENSION_NAME.fullmatch(name) or name in CORE or name == "data":
             raise NotACloudEvent(f"{name!r:.80} is no name of an extension attribute: use lower-case letters and digits")
-        _check_text(name, value)
+        check_text(name, value)
     if not isinstance(event.data, bytes):
         raise NotACloudEvent("there is no data: an event without data would be a tombstone on a compacted topic")
     utc(event.time)
 
 
-def _check_text(name: str, value: object) -> None:
+def check_text(name: str, value: object) -> None:
+    """Raises NotACloudEvent unless `value` may be the value of an attribute."""
     if not isinstance(value, str) or not value:
         raise NotACloudEvent(f"the attribute {name} is missing or empty")
     if len(value) > MAX_ATTRIBUTE:
         raise NotACloudEvent(f"the attribute {name} is longer than {MAX_ATTRIBUTE} characters")
     if _FORBIDDEN.search(value):
         raise NotACloudEvent(f"the attribute {name} holds control characters")
+
+
+def legal(value: str) -> str:
+    """The value as an attribute may hold it: forbidden characters replaced (U+FFFD), cut at MAX_ATTRIBUTE."""
+    return _FORBIDDEN.sub("\ufffd", value)[:MAX_ATTRIBUTE]
 
 
 def to_kafka(event: CloudEvent) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
