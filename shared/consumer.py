@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from prometheus_client import Counter
@@ -29,7 +30,8 @@ from shared.verification import PassedOver, Refused, verified
 log = logging.getLogger(__name__)
 
 MESSAGES = Counter("regista_messages", "Messages read, by what became of them", ["topic", "group", "result"])
-TRANSIENT = (Unavailable, KafkaError, *AWAY)
+TRANSIENT = (Unavailable, KafkaError, *AWAY, asyncpg.SyntaxOrAccessError)
+"""Waited for, never blamed on a message. SyntaxOrAccess (class 42): the schema is not the one this code was written for."""
 ROUTES = 8
 """How often a message whose streams turn out to be the wrong ones is prepared, before its batch waits and starts again."""
 ATTEMPTS = 3

@@ -12,13 +12,22 @@ import asyncpg
 
 log = logging.getLogger(__name__)
 
-AWAY = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError,
-        asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, ConnectionError, TimeoutError, OSError)  # fmt: skip
-"""What asyncpg raises while the server is away: wait and repeat, nothing is decided."""
+AWAY = (
+    asyncpg.PostgresConnectionError, asyncpg.InterfaceError,
+    asyncpg.InvalidTransactionStateError,  # 25: read-only after a failover, ended while idle
+    asyncpg.TransactionRollbackError,  # 40
+    asyncpg.InsufficientResourcesError,  # 53: disk, memory, connections
+    asyncpg.ObjectNotInPrerequisiteStateError,  # 55
+    asyncpg.OperatorInterventionError,  # 57: shutdown, crash, canceled
+    asyncpg.PostgresSystemError, asyncpg.InternalServerError,  # 58, XX: the server's own faults
+    asyncpg.InsufficientPrivilegeError,  # 42501: an operator took or forgot a grant
+    ConnectionError, TimeoutError, OSError,
+)  # fmt: skip
+"""What asyncpg raises while the server is away or cannot work, by classes of SQLSTATE: wait and repeat, nothing is decided and no command is to blame."""
 
 
 class Unavailable(Exception):  # noqa: N818 - a state of the world, not a fault of the caller
-    """The database is away or restarting. Nothing is known to be lost; repeat with the same cause (Idempotency-Key)."""
+    """The database is away, restarting or cannot work. Nothing is known to be lost; repeat with the same cause (Idempotency-Key)."""
 
 
 def lock_key(*words: str) -> int:

@@ -190,10 +190,10 @@ class Running:
         while True:
             try:
                 found = await attempt()
-            except (*AWAY, asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError) as away:
-                self._app.readiness.wait(part, f"waits for it ({type(away).__name__}: {away})")
             except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError) as missing:
                 self._app.readiness.wait(part, f"the schema is not there or not of today ({missing}): run python -m shared.migrate")
+            except (*AWAY, asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError) as away:
+                self._app.readiness.wait(part, f"waits for it ({type(away).__name__}: {away})")
             except Exception as error:
                 if not of_any_kind:
                     raise

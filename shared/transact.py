@@ -115,7 +115,10 @@ class Transactor:
             await self._commit(batch)
         except AWAY as away:
             log.warning("the database is away: %s", away)
-            _fail(batch, Unavailable("The database is away. Nothing is known to be lost; repeat the request with the same Idempotency-Key."))
+            _fail(
+                batch,
+                Unavailable("The database is away or cannot work. Nothing is known to be lost; repeat the request with the same Idempotency-Key."),
+            )
         except Exception as fault:
             if len(batch) == 1:
                 log.exception("a command failed", extra={"command": type(batch[0].submission.command).__name__})
@@ -173,8 +176,8 @@ class Transactor:
             try:
                 async with self.pool.acquire() as connection:
                     await self.states.keep(connection, stream, held)
-            except AWAY:
-                log.info("no snapshot of %s: the database is away", stream)
+            except Exception as error:  # noqa: BLE001 - a snapshot is disposable, whatever keeps it from being written
+                log.warning("no snapshot of %s (%s); a cold start will fold more events", stream, type(error).__name__)
 
 
 def _fail(batch: Sequence[Pending], fault: BaseException) -> None:

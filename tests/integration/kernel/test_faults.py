@@ -1,0 +1,45 @@
+"""What the writer does when the database, not the command, is to blame."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from shared.postgres import Unavailable
+
+RAISES = """
+CREATE FUNCTION {schema}.broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = '{code}'; END $$;
+CREATE TRIGGER broken BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {schema}.broken();
+"""
+
+
+async def broken_at(database: Any, table: str, code: str) -> None:
+    """Lets every insert into the table fail with this SQLSTATE."""
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(RAISES.format(schema="log", table=table, code=code))
+    await owner.close()
+
+
+@pytest.mark.parametrize("code", ["08006", "25006", "40001", "42501", "53100", "53200", "55P03", "57014", "58030", "XX000"])
+async def test_a_fault_of_the_server_is_waited_for_and_blames_no_command(bank: Any, database: Any, code: str) -> None:
+    await broken_at(database, "log.events_cleanup", code)
+    with pytest.raises(Unavailable):
+        await bank.transactor.submit(bank.deposit("a"))
+
+
+async def test_a_value_that_the_server_refuses_is_the_commands_own_fault(bank: Any, database: Any) -> None:
+    await broken_at(database, "log.events_cleanup", "23514")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await bank.transactor.submit(bank.deposit("a"))
+
+
+async def test_a_snapshot_that_cannot_be_written_costs_nothing_but_the_snapshot(bank: Any, database: Any, caplog: pytest.LogCaptureFixture) -> None:
+    await broken_at(database, "cleanup.snapshots", "22012")
+    await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
+    async with asyncio.timeout(10):
+        while "no snapshot of account-a" not in caplog.text:  # noqa: ASYNC110 - the log is what tells
+            await asyncio.sleep(0.01)
+    assert (await bank.transactor.submit(bank.deposit("a"))).events[0].revision == 601
