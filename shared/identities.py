@@ -155,6 +155,16 @@ class AccessView:
                 pass
             self._read_from = began
 
+    async def horizon(self) -> int:
+        """The transaction id that the server gives out next: every key issued before now is below it."""
+        return int(await self._pool.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"))
+
+    async def read_past(self, horizon: int) -> bool:
+        """Catches up; answers whether that showed all below `horizon`. Not while a transaction that began before it is still writing: the log's readers wait for it."""
+        oldest = await self._pool.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+        await self.catch_up()
+        return bool(oldest >= horizon)
+
     async def _read_page(self) -> int:
         async with self._pool.acquire() as connection:
             page = await eventlog.read(connection, PARTITION, self._at, self.PAGE)

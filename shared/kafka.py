@@ -117,7 +117,12 @@ class Subscription:
     @property
     def max_bytes(self) -> int:
         """What a message's data may have. A service's own events are never refused for their size: whatever it could publish is taken."""
-        return FROM_PUBLISHERS if self.may_say is by_publishers else LARGEST
+        return FROM_PUBLISHERS if self.from_publishers else LARGEST
+
+    @property
+    def from_publishers(self) -> bool:
+        """Whether publishers speak here; else it is the topic of a service."""
+        return self.may_say is by_publishers
 
     @property
     def group_id(self) -> str:

@@ -30,7 +30,7 @@ from shared.identities import AccessView
 from shared.kafka import Subscription, start_producer
 from shared.operations import OPERATIONS, described
 from shared.postgres import AWAY, Bell, connect_pool
-from shared.readiness import Readiness
+from shared.readiness import Readiness, in_short
 from shared.server import Server
 from shared.service import Service
 from shared.settings import Settings, SettingsWrong
@@ -191,13 +191,13 @@ class Running:
             try:
                 found = await attempt()
             except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError) as missing:
-                self._app.readiness.wait(part, f"the schema is not there or not of today ({missing}): run python -m shared.migrate")
+                self._app.readiness.wait(part, f"the schema is not there or not of today ({in_short(missing)}): run python -m shared.migrate")
             except (*AWAY, asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError) as away:
-                self._app.readiness.wait(part, f"waits for it ({type(away).__name__}: {away})")
+                self._app.readiness.wait(part, f"waits for it ({in_short(away)})")
             except Exception as error:
                 if not of_any_kind:
                     raise
-                self._app.readiness.wait(part, f"waits and tries again ({type(error).__name__}: {error})")
+                self._app.readiness.wait(part, f"waits and tries again ({in_short(error)})")
             else:
                 self._app.readiness.clear(part)
                 return found
@@ -213,7 +213,7 @@ class Running:
                     async with asyncio.timeout(CHECK_EVERY):
                         await check(app)
                 except Exception as error:  # noqa: BLE001 - whatever a check meets is the reason
-                    app.readiness.wait(part, f"does not answer ({type(error).__name__}: {error})")
+                    app.readiness.wait(part, f"does not answer ({in_short(error)})")
                 else:
                     app.readiness.clear(part)
             await asyncio.sleep(CHECK_EVERY if not app.readiness.reasons else RETRY_EVERY)

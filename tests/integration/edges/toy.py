@@ -200,6 +200,8 @@ async def doubled(message: Received) -> list[Submission]:
 
 
 async def noted(message: Received) -> list[Submission]:
+    if message.data.get("malformed") and "TOY_UNDERSTANDS" not in os.environ:
+        raise Malformed("an event of tomorrow")
     return [Submission(Count(message.data["by"]), (f"counter-{message.data['on']}",), message.cause(), message.actor)]
 
 
