@@ -46,6 +46,11 @@ class Held:
         """A cold start should never fold more than 500 events or a thirty-second of the stream; writing them costs about 10 µs an event."""
         return self.revision - self.kept >= max(500, self.revision // 32)
 
+    @property
+    def may_be_kept(self) -> bool:
+        """Worth a snapshot when there is nothing else to do: a restart often follows a quiet time."""
+        return self.revision - self.kept >= max(200, self.revision // 128)
+
 
 class States:
     """The cache: least recently used streams go first; `capacity` counts events, because a long stream holds more memory than a short one."""
@@ -57,6 +62,7 @@ class States:
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._capacity = capacity
         self._size = 0
+        self._behind: set[str] = set()
         self.recent: Recent = Recent(2_000)
 
     def fold_of(self, stream: str) -> Decider[Any, Any, Any]:
@@ -76,9 +82,15 @@ class States:
         previous = self._held.pop(stream, None)
         self._size += held.revision + 10 - (previous.revision + 10 if previous else 0)
         self._held[stream] = held
+        (self._behind.add if held.may_be_kept else self._behind.discard)(stream)
         while self._size > self._capacity and len(self._held) > 1:
-            _, gone = self._held.popitem(last=False)
+            name, gone = self._held.popitem(last=False)
             self._size -= gone.revision + 10
+            self._behind.discard(name)
+
+    def behind(self) -> Sequence[str]:
+        """The streams whose snapshot is missing or old enough to be worth a new one in a quiet time."""
+        return tuple(self._behind)
 
     async def warm(self, connection: asyncpg.Connection, streams: Iterable[str]) -> None:
         """Fills the cache from snapshots for the streams it does not hold; outside the transaction, so that no lock waits for it."""
@@ -96,7 +108,7 @@ class States:
         await connection.execute(KEEP.format(schema=self._schema), stream, held.revision, held.recorded_at, codec.fingerprint, codec.dump(held.state))
         now = self._held.get(stream)
         if now is not None:
-            self._held[stream] = dataclasses.replace(now, kept=max(now.kept, held.revision))
+            self.put(stream, dataclasses.replace(now, kept=max(now.kept, held.revision)))
 
     def codec(self, category: str) -> SnapshotCodec:
         if category not in self._codecs:
