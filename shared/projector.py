@@ -95,6 +95,7 @@ class _Rebuild:
         self._service, self._pool, self._schema = service, pool, schema_of(service)
         self._old, self._new = shown, shown + 1
         self._suffix = f"_g{self._new}"
+        self._types = service.events.in_brief(service.in_brief)
         self._progress = progress or (lambda _: None)
         self._cursor = START
         self._events = 0
@@ -140,7 +141,7 @@ class _Rebuild:
             return await eventlog.read(connection, self._service.name, after, size)
 
     def _decoded(self, stored: Sequence[tuple[Cursor, bytes]]) -> list[Recorded]:
-        recorded = self._service.events.recorded
+        recorded = self._types.recorded
         self._events += len(stored)
         self._progress(self._events)
         return [recorded(self._service.name, bytes_, cursor) for cursor, bytes_ in stored]
