@@ -17,7 +17,7 @@ from regista.wire.cloudevents import CloudEvent, legal, to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
 from shared import eventlog
-from shared.events import START, Cursor, Recorded, encode
+from shared.events import NOTHING_RECENT, START, Cursor, Recent, Recorded, encode
 from shared.kafka import stop_quietly
 from shared.postgres import AWAY, Bell, leadership, wait_ring
 from shared.projector import schema_of
@@ -60,11 +60,12 @@ def to_cloudevent(service: Service, recorded: Recorded) -> CloudEvent | None:
     public = service.publish(recorded)
     if public is None:
         return None
-    recorded_at = recorded.recorded_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    recorded_at = _zulu(recorded.recorded_at)
+    stream = legal(recorded.stream)
     extensions = {
-        "partitionkey": recorded.stream,
-        "correlationid": recorded.correlation_id,
-        "causationid": recorded.causation_id,
+        "partitionkey": stream,
+        "correlationid": legal(recorded.correlation_id),
+        "causationid": legal(recorded.causation_id),
         "traceparent": recorded.trace,
         "recordedtime": recorded_at,
         "revision": str(recorded.revision),
@@ -74,25 +75,31 @@ def to_cloudevent(service: Service, recorded: Recorded) -> CloudEvent | None:
         id=str(recorded.event_id),
         source=f"/regista/{service.name}",
         type=public.type,
-        subject=legal(recorded.stream),
-        time=(recorded.occurred_at or recorded.recorded_at).astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        subject=stream,
+        time=_zulu(recorded.occurred_at) if recorded.occurred_at else recorded_at,
         data=encode(public.data),
-        extensions={name: legal(value) for name, value in extensions.items() if value},
+        extensions={name: value for name, value in extensions.items() if value},
     )
+
+
+def _zulu(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class Relay:
     """Publishes the log of one service from its checkpoint on. Run one per replica: whoever holds the leader's lock works, the others wait.
 
-    `connect` opens a started producer; `on_state` hears what stands in the way ("" when nothing does).
+    `connect` opens a started producer; `on_state` hears what stands in the way ("" when nothing does); `recent` are events that this
+    process wrote lately and need not decode.
     """
 
     def __init__(
         self, service: Service, url: str, bell: Bell, connect: Callable[[], Awaitable[AIOKafkaProducer]], key: SigningKey,
-        on_state: Callable[[str], None] = lambda _: None,
+        on_state: Callable[[str], None] = lambda _: None, recent: Recent = NOTHING_RECENT,
     ) -> None:  # fmt: skip
         self._service, self._schema = service, schema_of(service)
         self._url, self._bell, self._connect, self._key, self._on_state = url, bell, connect, key, on_state
+        self._recent = recent
         self._topic = topic_of(service.name)
 
     async def run(self) -> None:
@@ -162,7 +169,7 @@ class Relay:
     def _messages(self, page: Sequence[tuple[Cursor, bytes]]) -> tuple[list[Message], Any]:
         messages = []
         for cursor, stored in page:
-            recorded = self._service.events.recorded(self._service.name, stored, cursor)
+            recorded = self._service.events.recorded(self._service.name, stored, cursor, self._recent)
             event = to_cloudevent(self._service, recorded)
             if event is not None:
                 messages.append(to_kafka(sign(event, self._key)))

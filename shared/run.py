@@ -179,7 +179,8 @@ class Running:
                 app.readiness.clear(part)
 
         connect = lambda: start_producer(app.settings)  # noqa: E731
-        return relay.Relay(service, app.settings.database_url, self._bells[service.name], connect, key, on_state).run()
+        recent = app.transactors[service.name].states.recent
+        return relay.Relay(service, app.settings.database_url, self._bells[service.name], connect, key, on_state, recent).run()
 
     async def _connected(self) -> asyncpg.Pool:
         schemas = tuple(dict.fromkeys(projector.schema_of(s) for s in self._services))
