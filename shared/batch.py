@@ -19,15 +19,29 @@ from shared.service import Service
 from shared.states import Held, States
 from shared.submission import Cause, IdempotencyMismatch, Submission
 
+MOST = 2 * 1024 * 1024
+"""Bytes of a stored event. Below what Kafka's clients take (shared/kafka.py), with room for the attributes and the signature."""
+
 Answer = tuple[tuple[Recorded, ...], bool] | RuleBroken
 Wrote = Sequence[tuple[str, int, int]]
+
+
+class EventTooLarge(RuleBroken):
+    """What the command leads to is larger than any reader takes."""
+
+    def __init__(self, stream: str, size: int) -> None:
+        super().__init__(
+            "event_too_large", f"The command would write an event of {size} bytes to {stream}; at most {MOST} are kept: say less at once.",
+            size=size, most=MOST,
+        )  # fmt: skip
 
 
 class Batch:
     """`load`, `decide` and `write` run in one transaction, in this order; `answers` then stand in the order of the submissions."""
 
-    def __init__(self, service: Service, schema: str, states: States, submissions: Sequence[Submission]) -> None:
+    def __init__(self, service: Service, schema: str, shape: str, states: States, submissions: Sequence[Submission]) -> None:
         self._service = service
+        self._shape = shape
         self._schema = schema
         self._states = states
         self._submissions = submissions
@@ -53,7 +67,9 @@ class Batch:
         tails = await eventlog.load(tx, self._service.name, {stream: h.revision for stream, h in held.items()})
         for stream, h in held.items():
             self._running[stream] = self._folded(stream, h, tails[stream]) if stream in tails else h
-        self._now, self._known = await inbox.look_up(tx, self._schema, {(s.cause.source, s.cause.id) for s in self._submissions})
+        self._now, self._known, shape = await inbox.look_up(tx, self._schema, {(s.cause.source, s.cause.id) for s in self._submissions})
+        if shape not in {None, self._shape}:
+            raise readmodels.ShapeChanged(readmodels.ShapeChanged.__doc__)
 
     def _folded(self, stream: str, held: Held, tail: Iterable[bytes]) -> Held:
         evolve, types = self._states.fold_of(stream).evolve, self._types(stream)
@@ -99,7 +115,7 @@ class Batch:
         command = submission.command
         decider = self._service.deciders[type(command)]
         if hasattr(command, "now"):
-            command = dataclasses.replace(command, now=self._now)
+            command = dataclasses.replace(command, now=max(self._now, *(self._running[s].recorded_at for s in submission.streams)))
         if isinstance(decider, Decider):
             stream = submission.streams[0]
             return {stream: decider.decide(command, self._running[stream].state)}
@@ -135,6 +151,8 @@ class Batch:
             cause.causation_id, cause.trace,
         )  # fmt: skip
         stored = encode(envelope)
+        if len(stored) > MOST:
+            raise EventTooLarge(stream, len(stored))
         recorded = Recorded(
             eventlog.partition_of(stream, self._service.name), stream, envelope.revision, envelope.id, type_, envelope.schema, envelope.recorded_at,
             envelope.actor, event, stored, cause.occurred_at, envelope.reason, envelope.correlation_id, envelope.causation_id, envelope.trace,

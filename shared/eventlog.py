@@ -67,9 +67,7 @@ FROM log.{relation} e WHERE (e.tx, e.seq) > ($1::text::xid8, $2) ORDER BY e.tx, 
 """
 
 # A dump restored into a fresh cluster starts its transaction ids anew: events would land behind every cursor.
-RESTORED_BEHIND = """
-SELECT coalesce((SELECT e.tx FROM log.events_{partition} e ORDER BY e.tx DESC, e.seq DESC LIMIT 1) >= pg_snapshot_xmax(pg_current_snapshot()), false)
-"""
+RESTORED_BEHIND = "SELECT coalesce(log.highest_tx() >= pg_snapshot_xmax(pg_current_snapshot()), false)"
 
 
 class RestoredBehind(Exception):  # noqa: N818
@@ -158,9 +156,9 @@ async def read_tail(tx: asyncpg.Connection, partition: str, after: Cursor) -> li
     return [(Cursor(row[0], row[1]), row[2]) for row in rows]
 
 
-async def refuse_restored(connection: asyncpg.Connection, partition: str) -> None:
-    """Raises RestoredBehind when the server would give out transaction ids that the log has already seen."""
-    if await connection.fetchval(RESTORED_BEHIND.format(partition=partition)):
+async def refuse_restored(connection: asyncpg.Connection) -> None:
+    """Raises RestoredBehind when the server would give out transaction ids that the log, in any partition, has already seen."""
+    if await connection.fetchval(RESTORED_BEHIND):
         raise RestoredBehind(RestoredBehind.__doc__)
 
 

@@ -12,6 +12,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -32,11 +33,19 @@ COPY_ROWS = 20_000
 COPIES = 3
 """COPYs under way at once: the server encodes and indexes while this process folds."""
 
-GENERATION = "SELECT number, shape FROM {schema}.generation"
+UPGRADE = timedelta(minutes=10)
+"""How long replicas of the release before may still start: they must not take the read models back. After it, this is a release rolled back."""
+
+GENERATION = "SELECT number, shape, former, now() - built_at AS age FROM {schema}.generation"
 NOW_SHOWN = """
-INSERT INTO {schema}.generation (number, shape) VALUES ($1, $2)
-ON CONFLICT (only_row) DO UPDATE SET number = excluded.number, shape = excluded.shape, built_at = now()
+INSERT INTO {schema}.generation AS g (number, shape) VALUES ($1, $2)
+ON CONFLICT (only_row) DO UPDATE SET number = excluded.number, shape = excluded.shape, built_at = now(),
+    former = CASE WHEN g.shape = excluded.shape THEN g.former ELSE g.shape END
 """
+
+
+class Superseded(Exception):  # noqa: N818 - a state to wait in
+    """A newer release has just rebuilt the read models in its own shape. Start today's code; a release rolled back takes over ten minutes after that rebuild."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +62,16 @@ def schema_of(service: Service) -> str:
 
 
 async def ensure(service: Service, pool: asyncpg.Pool) -> None:
-    """At start: read models of today's shape exist. Rebuilds when the shape changed; of many replicas one does it, the others wait."""
+    """At start: read models of today's shape exist. Rebuilds when the shape changed; of many replicas one does it, the others wait.
+
+    Raises Superseded for code older than what is being rolled out.
+    """
     async with pool.acquire() as connection:
-        await eventlog.refuse_restored(connection, service.name)
         shown = await connection.fetchrow(GENERATION.format(schema=schema_of(service)))
-    if shown is None or shown["shape"] != readmodels.shape_of(service.tables):
+    shape = readmodels.shape_of(service.tables)
+    if shown is None or shown["shape"] != shape:
+        if shown is not None and shown["former"] == shape and shown["age"] < UPGRADE:
+            raise Superseded(Superseded.__doc__)
         await rebuild(service, pool, only_if_shape_differs=True)
 
 

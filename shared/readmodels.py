@@ -27,6 +27,10 @@ _json = msgspec.json.Encoder(order="sorted")
 Key = tuple[Any, ...]
 
 
+class ShapeChanged(Exception):  # noqa: N818
+    """Another release rebuilt the read models in its own shape: this process cannot write them. Restart it on today's code."""
+
+
 class Merged:
     """The row changes of one commit, merged: one fate per table and key."""
 

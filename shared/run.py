@@ -19,7 +19,7 @@ import uvloop
 from prometheus_client import Gauge
 
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
-from shared import collector, projector, relay
+from shared import collector, eventlog, projector, relay
 from shared.access import PARTITION
 from shared.application import Application
 from shared.broker import consume
@@ -133,6 +133,7 @@ class Running:
         app, process = self._app, self._process
         app.readiness.wait("process", "it is starting")
         app.pool = await self._until("postgres", self._connected)
+        await self._until("postgres", self._not_restored)
         for service in self._writes:
             await self._until("postgres", lambda service=service: projector.ensure(service, app.pool))  # type: ignore[misc]
         self._writers += [group.create_task(bell.run(), name="bell") for bell in self._bells.values()]
@@ -186,6 +187,10 @@ class Running:
         schemas = tuple(dict.fromkeys(projector.schema_of(s) for s in self._services))
         return await connect_pool(self._app.settings.database_url, schemas=schemas, application=f"regista-{self._app.name}")
 
+    async def _not_restored(self) -> None:
+        async with self._app.pool.acquire() as connection:
+            await eventlog.refuse_restored(connection)
+
     async def _until(self, part: str, attempt: Callable[[], Awaitable[Any]], *, of_any_kind: bool = False) -> Any:
         """Repeats until what is waited for is there, saying what it is."""
         while True:
@@ -193,6 +198,8 @@ class Running:
                 found = await attempt()
             except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError) as missing:
                 self._app.readiness.wait(part, f"the schema is not there or not of today ({in_short(missing)}): run python -m shared.migrate")
+            except projector.Superseded as superseded:
+                self._app.readiness.wait(part, str(superseded))
             except (*AWAY, asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError) as away:
                 self._app.readiness.wait(part, f"waits for it ({in_short(away)})")
             except Exception as error:

@@ -88,6 +88,13 @@ class States:
             self._size -= gone.revision + 10
             self._behind.discard(name)
 
+    def forget(self) -> None:
+        """Drops all that was remembered: the database that answers may not have it any more."""
+        self._held.clear()
+        self._behind.clear()
+        self._size = 0
+        self.recent = Recent(2_000)
+
     def behind(self) -> Sequence[str]:
         """The streams whose snapshot is missing or old enough to be worth a new one in a quiet time."""
         return tuple(self._behind)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import asyncpg
 from prometheus_client import Counter, Histogram
 
-from shared import eventlog
+from shared import eventlog, readmodels
 from shared.access import ACCESS
-from shared.batch import Batch
+from shared.batch import Batch, EventTooLarge
 from shared.decider import Misrouted, RuleBroken
 from shared.postgres import AWAY, Bell, Unavailable
 from shared.service import Service
@@ -35,6 +35,8 @@ RERUNS_TOTAL = Counter("regista_batch_reruns", "Batches run again after a confli
 CONFLICTS = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UndefinedTableError)
 """What a batch may meet through no fault of its commands (UndefinedTable: a view in the middle of a swap): run it again."""
 RERUNS = 5
+MOST_WAITING = 10_000
+"""Commands that may wait in a lane: beyond it the caller is told at once, instead of after its own time limit."""
 QUIET = 0.5
 """Seconds without a commit after which there is time for snapshots."""
 
@@ -54,14 +56,18 @@ class Pending:
 class Transactor:
     """Runs the commands of one service against one database. `lanes` batches may be under way at once; a stream stays in its lane."""
 
-    def __init__(self, service: Service, pool: asyncpg.Pool, bell: Bell, *, lanes: int = 1, batch_size: int = 512) -> None:
+    def __init__(
+        self, service: Service, pool: asyncpg.Pool, bell: Bell, *, lanes: int = 1, batch_size: int = 512, most_waiting: int = MOST_WAITING
+    ) -> None:
         self.service = service
         self.pool = pool
+        self._shape = readmodels.shape_of(service.tables)
+        self._was_away = False
         self.schema = service.schema or service.name
         folds = {fold.category: fold for fold in (*service.folds, ACCESS)}
         self.states = States(self.schema, folds.values())
         self._bell = bell
-        self._queues: list[asyncio.Queue[Pending]] = [asyncio.Queue() for _ in range(lanes)]
+        self._queues: list[asyncio.Queue[Pending]] = [asyncio.Queue(most_waiting) for _ in range(lanes)]
         self._batch_size = batch_size
         self._to_keep: asyncio.Queue[str] = asyncio.Queue(maxsize=1000)
         self._committed_at = 0.0
@@ -85,7 +91,12 @@ class Transactor:
             raise WriterDied from self._dead
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         lane = 0 if len(self._queues) == 1 else eventlog.stream_key(submission.streams[0], self.service.name) % len(self._queues)
-        self._queues[lane].put_nowait(Pending(submission, answer))
+        try:
+            self._queues[lane].put_nowait(Pending(submission, answer))
+        except asyncio.QueueFull:
+            answer.set_exception(
+                Unavailable("More commands wait than this process can take. Repeat the request later with the same Idempotency-Key.")
+            )
         return answer
 
     async def run(self) -> None:
@@ -107,6 +118,9 @@ class Transactor:
             batch = [await queue.get()]
             while len(batch) < self._batch_size and not queue.empty():
                 batch.append(queue.get_nowait())
+            batch = [pending for pending in batch if not pending.answer.done()]  # its caller gave up
+            if not batch:
+                continue
             try:
                 await self._answer(batch)
             except BaseException:
@@ -117,7 +131,10 @@ class Transactor:
         self._batch_sizes.observe(len(batch))
         try:
             await self._commit(batch)
+        except (readmodels.ShapeChanged, eventlog.RestoredBehind):
+            raise
         except AWAY as away:
+            self._was_away = True
             log.warning("the database is away: %s", away)
             _fail(
                 batch,
@@ -125,7 +142,8 @@ class Transactor:
             )
         except Exception as fault:
             if len(batch) == 1:
-                log.exception("a command failed", extra={"command": type(batch[0].submission.command).__name__})
+                if not isinstance(fault, EventTooLarge):
+                    log.exception("a command failed", extra={"command": type(batch[0].submission.command).__name__})
                 _fail(batch, fault)
                 return
             log.warning("a batch of %s failed (%s); running its commands one by one", len(batch), fault)
@@ -162,8 +180,10 @@ class Transactor:
                 waiting.answer.set_result(Outcome(*answer))
 
     async def _run(self, pending: list[Pending]) -> Batch:
-        batch = Batch(self.service, self.schema, self.states, [p.submission for p in pending])
+        batch = Batch(self.service, self.schema, self._shape, self.states, [p.submission for p in pending])
         async with self.pool.acquire() as connection:
+            if self._was_away:
+                await self._look_who_answers(connection)
             await self.states.warm(connection, batch.all_streams)
             async with connection.transaction():
                 await batch.load(connection)
@@ -171,6 +191,12 @@ class Transactor:
                 await batch.write(connection)
             await batch.read_replays(connection)
         return batch
+
+    async def _look_who_answers(self, connection: asyncpg.Connection) -> None:
+        """After an outage it may be another server, which is behind: what this process remembers beyond it never happened."""
+        await eventlog.refuse_restored(connection)
+        self.states.forget()
+        self._was_away = False
 
     async def _keep_snapshots(self) -> None:
         """Of what grew much, soon; of what grew a little, in a quiet time."""

@@ -74,7 +74,8 @@ def _decide(command: Deposit, account: Account) -> Sequence[Deposited]:
     if command.note == "bug":
         raise ZeroDivisionError
     assert command.now is not None
-    return [Deposited(command.amount, account.total + command.amount, command.note)] if command.amount else []
+    note = command.now.isoformat() if command.note == "now" else command.note
+    return [Deposited(command.amount, account.total + command.amount, note)] if command.amount else []
 
 
 def _evolve(account: Account, event: Deposited) -> Account:

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from shared.postgres import Unavailable
+from shared.transact import WriterDied
 
 RAISES = """
 CREATE FUNCTION {schema}.broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = '{code}'; END $$;
@@ -27,6 +28,32 @@ async def broken_at(database: Any, table: str, code: str) -> None:
 async def test_a_fault_of_the_server_is_waited_for_and_blames_no_command(bank: Any, database: Any, code: str) -> None:
     await broken_at(database, "log.events_cleanup", code)
     with pytest.raises(Unavailable):
+        await bank.transactor.submit(bank.deposit("a"))
+
+
+async def test_after_an_outage_another_server_is_believed_that_lost_the_last_events(bank: Any, database: Any) -> None:
+    await bank.transactor.submit_all([bank.deposit("a") for _ in range(3)])
+    await broken_at(database, "log.events_cleanup", "08006")
+    with pytest.raises(Unavailable):
+        await bank.transactor.submit(bank.deposit("a"))
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute("ALTER TABLE log.events_cleanup DISABLE TRIGGER ALL; DELETE FROM log.events_cleanup WHERE revision = 3")
+    await owner.close()
+    [event] = (await bank.transactor.submit(bank.deposit("a"))).events
+    assert (event.revision, event.event.total) == (3, 3)
+
+
+async def test_a_server_restored_behind_the_log_ends_the_writer(bank: Any, database: Any) -> None:
+    await broken_at(database, "log.events_cleanup", "08006")
+    with pytest.raises(Unavailable):
+        await bank.transactor.submit(bank.deposit("a"))
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(
+        "INSERT INTO log.events_registry (service, tx, stream, revision, event_id, type, schema, bytes)"
+        " VALUES ('registry', '999999999999', 'thing-1', 1, gen_random_uuid(), 'T', 1, 'x')"
+    )
+    await owner.close()
+    with pytest.raises(WriterDied):
         await bank.transactor.submit(bank.deposit("a"))
 
 
