@@ -39,13 +39,23 @@ async def _as_it_is(_connection: asyncpg.Connection) -> None:
     pass
 
 
+# A host that vanished with a lock or a transaction open is noticed by the server in half a minute (its own defaults: two hours).
+_ALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "4", "tcp_user_timeout": "30000"}
+
+
 async def connect_pool(url: str, *, schemas: tuple[str, ...], size: int = 8, application: str = "regista") -> asyncpg.Pool:
     """A pool whose unqualified names resolve in `schemas`. A transaction left idle for 30 s is ended: it would hide later events.
 
     Connections are not reset when they come back, which would cost every command a round trip: whoever changes a session (a lock, a setting) undoes it
     or ends the connection.
     """
-    settings = {"search_path": ",".join(schemas), "application_name": application, "idle_in_transaction_session_timeout": "30000", "jit": "off"}
+    settings = {
+        "search_path": ",".join(schemas),
+        "application_name": application,
+        "idle_in_transaction_session_timeout": "30000",
+        "jit": "off",
+        **_ALIVE,
+    }
     return await asyncpg.create_pool(
         url, min_size=1, max_size=size, server_settings=settings, command_timeout=60, statement_cache_size=200, reset=_as_it_is
     )
@@ -57,7 +67,9 @@ async def leadership(url: str, *words: str, retry: float = 1.0) -> AsyncIterator
 
     The lock ends with the connection: whoever leads must use this connection for its writes, so that a leader cut off cannot write.
     """
-    connection = await asyncpg.connect(url, command_timeout=60, server_settings={"application_name": "leader " + "/".join(words), "jit": "off"})
+    connection = await asyncpg.connect(
+        url, command_timeout=60, server_settings={"application_name": "leader " + "/".join(words), "jit": "off", **_ALIVE}
+    )
     try:
         while not await connection.fetchval(  # noqa: ASYNC110 - another process holds the lock, nothing here can ring
             "SELECT pg_try_advisory_lock($1)", lock_key("leader", *words)

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 PAGE = 5_000
 CAUGHT_UP = 500
 COPY_ROWS = 20_000
+LONG = 86_400.0
+"""Seconds for what takes as long as the log is large: indexing, and waiting for another replica's rebuild. The pool's limit would begin it again for ever."""
 COPIES = 3
 """COPYs under way at once: the server encodes and indexes while this process folds."""
 
@@ -91,7 +93,7 @@ async def rebuild(
 async def _locked(connection: asyncpg.Connection, key: int) -> AsyncIterator[None]:
     """The session's lock goes with the connection when the work fails or is cancelled: the pool would hand it on."""
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", key)
+        await connection.execute("SELECT pg_advisory_lock($1)", key, timeout=LONG)
         yield
         await connection.execute("SELECT pg_advisory_unlock($1)", key)
     except BaseException:
@@ -191,7 +193,7 @@ class _Rebuild:
         async with self._pool.acquire() as connection:
             for table in self._service.tables:
                 for statement in readmodels.index_sql(table, self._schema, self._suffix):
-                    await connection.execute(statement)
+                    await connection.execute(statement, timeout=LONG)
 
     async def _catch_up(self, page: Sequence[Recorded]) -> None:
         async with self._pool.acquire() as connection, connection.transaction():

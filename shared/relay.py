@@ -18,7 +18,7 @@ from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
 from shared import eventlog
 from shared.events import NOTHING_RECENT, START, Cursor, Recent, Recorded, encode
-from shared.kafka import stop_quietly
+from shared.kafka import answered, stop_quietly
 from shared.postgres import AWAY, Bell, leadership, wait_ring
 from shared.projector import schema_of
 from shared.service import Service
@@ -116,9 +116,7 @@ class Relay:
                 )
             except KafkaError as away:
                 self._on_state(f"relay: Kafka is away ({type(away).__name__})")
-            except (
-                Exception
-            ) as fault:  # an event that cannot be published must not end the process, which could not publish it after a restart either
+            except Exception as fault:  # an event that cannot be published cannot be after a restart either: the process goes on
                 self._on_state(f"relay: held by an event that it cannot publish ({type(fault).__name__}): the log has the details")
                 log.exception("the relay failed and tries again")
                 await asyncio.sleep(HELD)
@@ -158,8 +156,9 @@ class Relay:
     async def _publish(self, connection: asyncpg.Connection, producer: AIOKafkaProducer, page: Sequence[tuple[Cursor, bytes]]) -> Cursor:
         """Sends a page pipelined and moves the checkpoint when Kafka has all of it. Dying before that repeats the page, in order."""
         messages, newest = await asyncio.to_thread(self._messages, page)
-        sent = [await producer.send(self._topic, value=value, key=key, headers=headers) for key, value, headers in messages]
-        await asyncio.gather(*sent)
+        async with answered():
+            sent = [await producer.send(self._topic, value=value, key=key, headers=headers) for key, value, headers in messages]
+            await asyncio.gather(*sent)
         cursor = page[-1][0]
         await connection.execute(CHECKPOINT.format(schema=self._schema), cursor.tx, cursor.seq)
         PUBLISHED.labels(self._service.name).inc(len(messages))

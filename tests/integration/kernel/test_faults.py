@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from shared.postgres import Unavailable
+from shared.postgres import Unavailable, leadership
 from shared.transact import WriterDied
 
 RAISES = """
@@ -55,6 +55,13 @@ async def test_a_server_restored_behind_the_log_ends_the_writer(bank: Any, datab
     await owner.close()
     with pytest.raises(WriterDied):
         await bank.transactor.submit(bank.deposit("a"))
+
+
+async def test_the_server_notices_soon_that_a_host_is_gone_which_leads_or_writes(bank: Any) -> None:
+    async with leadership(bank.url, "try") as leader, bank.pool.acquire() as writer:
+        for connection in (leader, writer):
+            idle, unanswered = [await connection.fetchval(f"SHOW {name}") for name in ("tcp_keepalives_idle", "tcp_user_timeout")]
+            assert (idle, unanswered) == ("10", "30000")
 
 
 async def test_a_value_that_the_server_refuses_is_the_commands_own_fault(bank: Any, database: Any) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
-from shared import projector
+from shared import projector, readmodels
 from shared.changes import Put
 from shared.postgres import connect_pool
 from shared.service import Service
@@ -96,6 +97,14 @@ async def test_a_release_that_was_superseded_a_moment_ago_does_not_take_the_read
     await bank.pool.execute("UPDATE generation SET built_at = built_at - interval '11 minutes'")
     await projector.ensure(bank.service, bank.pool)
     assert await bank.pool.fetchval("SELECT count(*) FROM entries") == 0
+
+
+async def test_an_index_may_take_longer_than_any_other_statement(bank: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    index_sql = readmodels.index_sql
+    monkeypatch.setattr(readmodels, "index_sql", lambda *args: [*index_sql(*args), "SELECT pg_sleep(0.7)"])
+    async with asyncpg.create_pool(bank.url, command_timeout=0.5, server_settings={"search_path": "cleanup"}) as impatient:
+        await projector.rebuild(bank.service, impatient)
+    assert await bank.pool.fetchval("SELECT number FROM generation") == 2
 
 
 async def test_indexes_and_keys_stand_on_every_generation(bank: Any) -> None:
