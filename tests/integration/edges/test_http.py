@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import collections
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -160,6 +162,11 @@ async def test_an_answer_under_way_is_given_before_the_process_ends(toy: Toy, en
         assert (await slow).status_code == 200
 
 
+def alarms(toy: Toy) -> collections.Counter[str]:
+    """How often the toy's worker was called for each row."""
+    return collections.Counter(re.findall(r'"message":"alarm ([^"]+)"', toy.log.read_text()))
+
+
 async def test_what_is_due_is_done_once_also_when_it_takes_longer_than_its_lease(toy: Toy, engineer: str, database: Any) -> None:
     async with toy.client(engineer) as client:
         for name in ("alarm-now", "alarm-fails", "alarm-long"):
@@ -173,6 +180,7 @@ async def test_what_is_due_is_done_once_also_when_it_takes_longer_than_its_lease
 
         await toy.until(all_rang, 15)
         assert {row["count"] for row in await connection.fetch(rang)} == {1}
+        assert alarms(toy) == {"alarm-now": 1, "alarm-fails": 2, "alarm-long": 1}
     finally:
         await connection.close()
 
@@ -191,5 +199,6 @@ async def test_two_replicas_do_what_is_due_once_between_them(start_toy: Callable
 
         await first.until(all_rang, 20)
         assert {row["count"] for row in await connection.fetch(rang)} == {1}
+        assert alarms(first) + alarms(second) == collections.Counter(f"alarm-{n}" for n in range(20))
     finally:
         await connection.close()
