@@ -11,7 +11,8 @@ import asyncpg
 import msgspec
 
 from shared import eventlog, inbox, readmodels
-from shared.access import ACCESS_EVENTS, check
+from shared.access import ACCESS_EVENTS, PARTITION, check
+from shared.access import stream_of as access_stream
 from shared.decider import Decider, RuleBroken, Streams, category_of
 from shared.events import Envelope, Recorded, encode
 from shared.inbox import Remembered
@@ -46,7 +47,7 @@ class Batch:
         self._states = states
         self._submissions = submissions
         self.written = {stream for s in submissions for stream in s.streams}
-        guards = {f"access-{s.actor.subject}" for s in submissions if s.permission is not None}
+        guards = {access_stream(s.actor.subject) for s in submissions if s.permission is not None}
         self._read = {stream for s in submissions for stream in s.depends_on} | guards
         self.all_streams = self.written | self._read
         self.changed: dict[str, Held] = {}
@@ -83,7 +84,7 @@ class Batch:
         return folded
 
     def _types(self, stream: str) -> Any:
-        return ACCESS_EVENTS if category_of(stream) == "access" else self._service.events
+        return ACCESS_EVENTS if category_of(stream) == PARTITION else self._service.events
 
     async def decide(self, tx: asyncpg.Connection) -> None:
         """Each command on the state its predecessors left."""
@@ -101,7 +102,7 @@ class Batch:
     async def _decide_one(self, tx: asyncpg.Connection, submission: Submission, key: inbox.Key) -> Answer:
         try:
             if submission.permission is not None:
-                access = self._running[f"access-{submission.actor.subject}"].state
+                access = self._running[access_stream(submission.actor.subject)].state
                 for needed in (submission.permission, *submission.also):
                     check(access, needed, self._now, submission.actor.method)
             events = await self._events(tx, submission)

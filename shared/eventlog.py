@@ -16,6 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
+from shared.access import PARTITION
 from shared.decider import category_of
 from shared.events import Cursor
 from shared.postgres import lock_key
@@ -55,7 +56,7 @@ ORDER BY a.n
 # A reader never sees past a transaction still in flight, so nothing can appear behind its cursor.
 READ = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes
-FROM log.{relation} e
+FROM log.events_{partition} e
 WHERE (e.tx, e.seq) > ($1::text::xid8, $2) AND e.tx < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY e.tx, e.seq LIMIT $3
 """
@@ -63,7 +64,7 @@ ORDER BY e.tx, e.seq LIMIT $3
 # Only for a holder of the exclusive rebuild lock: no writer of this partition is in flight.
 READ_TAIL = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes
-FROM log.{relation} e WHERE (e.tx, e.seq) > ($1::text::xid8, $2) ORDER BY e.tx, e.seq
+FROM log.events_{partition} e WHERE (e.tx, e.seq) > ($1::text::xid8, $2) ORDER BY e.tx, e.seq
 """
 
 # A dump restored into a fresh cluster starts its transaction ids anew: events would land behind every cursor.
@@ -88,7 +89,7 @@ class Row:
 
 def partition_of(stream: str, service: str) -> str:
     """The partition a stream lives in, seen from `service`."""
-    return "access" if category_of(stream) == "access" else service
+    return PARTITION if category_of(stream) == PARTITION else service
 
 
 def rebuild_key(service: str) -> int:
@@ -112,7 +113,7 @@ async def lock(tx: asyncpg.Connection, service: str, exclusive: Iterable[str], s
 @cache
 def load_sql(service: str) -> str:
     """The tails of streams, in a statement after the locks: its snapshot must follow the grant. LATERAL: a plain join cost 40 %."""
-    own, access = _TAILS.format(streams=1, after=2, partition=service), _TAILS.format(streams=3, after=4, partition="access")
+    own, access = _TAILS.format(streams=1, after=2, partition=service), _TAILS.format(streams=3, after=4, partition=PARTITION)
     return f"{own} UNION ALL {access} ORDER BY 1, 2"
 
 
@@ -141,18 +142,18 @@ async def append(tx: asyncpg.Connection, partition: str, rows: Sequence[Row]) ->
     await tx.execute(APPEND.format(partition=partition), *columns)
 
 
-async def read(connection: asyncpg.Connection, partition: str | None, after: Cursor, limit: int) -> list[tuple[Cursor, bytes]]:
-    """Up to `limit` events after the cursor in (tx, seq) order, of one partition or (None, the auditor's role) of all.
+async def read(connection: asyncpg.Connection, partition: str, after: Cursor, limit: int) -> list[tuple[Cursor, bytes]]:
+    """Up to `limit` events after the cursor in (tx, seq) order, of one partition.
 
     Call it outside a transaction: one with an id of its own would hide every later event from itself and others.
     """
-    rows = await connection.fetch(READ.format(relation=_relation(partition)), str(after.tx), after.seq, limit)
+    rows = await connection.fetch(READ.format(partition=partition), str(after.tx), after.seq, limit)
     return [(Cursor(row[0], row[1]), row[2]) for row in rows]
 
 
 async def read_tail(tx: asyncpg.Connection, partition: str, after: Cursor) -> list[tuple[Cursor, bytes]]:
     """All events after the cursor, while the exclusive rebuild lock is held."""
-    rows = await tx.fetch(READ_TAIL.format(relation=_relation(partition)), str(after.tx), after.seq)
+    rows = await tx.fetch(READ_TAIL.format(partition=partition), str(after.tx), after.seq)
     return [(Cursor(row[0], row[1]), row[2]) for row in rows]
 
 
@@ -160,10 +161,6 @@ async def refuse_restored(connection: asyncpg.Connection) -> None:
     """Raises RestoredBehind when the server would give out transaction ids that the log, in any partition, has already seen."""
     if await connection.fetchval(RESTORED_BEHIND):
         raise RestoredBehind(RestoredBehind.__doc__)
-
-
-def _relation(partition: str | None) -> str:
-    return "events" if partition is None else f"events_{partition}"
 
 
 def uuid7(now: datetime | None = None) -> UUID:

@@ -21,11 +21,7 @@ from shared.decider import Misrouted, RuleBroken
 from shared.postgres import AWAY, Bell, Unavailable
 from shared.service import Service
 from shared.states import Held, States
-from shared.submission import Cause, IdempotencyMismatch, Outcome, Permission, Submission, new_id, request_digest
-
-__all__ = [
-    "Cause", "IdempotencyMismatch", "Outcome", "Permission", "Submission", "Transactor", "WriterDied", "new_id", "request_digest", "routed",
-]  # fmt: skip
+from shared.submission import Outcome, Submission
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from shared.decider import Decider, Joint, RuleBroken, Streams
 from shared.events import Actor, EventTypes, Recorded
 from shared.postgres import Bell, connect_pool
 from shared.service import PublicEvent, Service
-from shared.transact import Cause, Submission, Transactor
+from shared.submission import Cause, Submission
+from shared.transact import Transactor
 
 METADATA = MetaData()
 ACCOUNTS = Table(

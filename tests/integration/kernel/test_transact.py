@@ -17,7 +17,8 @@ from shared import eventlog
 from shared.batch import MOST
 from shared.decider import Forbidden, RuleBroken
 from shared.postgres import Unavailable
-from shared.transact import IdempotencyMismatch, Permission, Transactor, WriterDied
+from shared.submission import IdempotencyMismatch, Permission
+from shared.transact import Transactor, WriterDied
 
 
 async def test_a_command_is_in_the_log_and_in_the_read_models_when_it_is_answered(bank: Any) -> None:
