@@ -14,7 +14,7 @@ from shared.changes import Put
 from shared.decider import Decider
 from shared.events import Actor, EventTypes, Recorded
 from shared.service import PublicEvent, Service
-from shared.transact import Cause, Submission
+from shared.submission import Cause, Submission
 
 ACCOUNTS = Table("accounts", MetaData(), Column("id", Text, primary_key=True), Column("total", BigInteger), Column("at", DateTime(timezone=True)))
 ENTRIES = Table("entries", MetaData(), Column("id", Text, primary_key=True), Column("revision", BigInteger, primary_key=True), Column("note", JSONB))

@@ -20,7 +20,8 @@ from services.registry.service import SERVICE
 from shared import collector, projector
 from shared.events import Actor
 from shared.postgres import Bell, connect_pool
-from shared.transact import Cause, Submission, Transactor
+from shared.submission import Cause, Submission
+from shared.transact import Transactor
 
 LONG, SHORT, AT_ONCE, HOT = 100_000, 10, 512, 300
 

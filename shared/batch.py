@@ -11,7 +11,8 @@ import asyncpg
 import msgspec
 
 from shared import eventlog, inbox, readmodels
-from shared.access import ACCESS_EVENTS, check
+from shared.access import ACCESS_EVENTS, PARTITION, check
+from shared.access import stream_of as access_stream
 from shared.decider import Decider, RuleBroken, Streams, category_of
 from shared.events import Envelope, Recorded, encode
 from shared.inbox import Remembered
@@ -19,20 +20,34 @@ from shared.service import Service
 from shared.states import Held, States
 from shared.submission import Cause, IdempotencyMismatch, Submission
 
+MOST = 2 * 1024 * 1024
+"""Bytes of a stored event. Below what Kafka's clients take (shared/kafka.py), with room for the attributes and the signature."""
+
 Answer = tuple[tuple[Recorded, ...], bool] | RuleBroken
 Wrote = Sequence[tuple[str, int, int]]
+
+
+class EventTooLarge(RuleBroken):
+    """What the command leads to is larger than any reader takes."""
+
+    def __init__(self, stream: str, size: int) -> None:
+        super().__init__(
+            "event_too_large", f"The command would write an event of {size} bytes to {stream}; at most {MOST} are kept: say less at once.",
+            size=size, most=MOST,
+        )  # fmt: skip
 
 
 class Batch:
     """`load`, `decide` and `write` run in one transaction, in this order; `answers` then stand in the order of the submissions."""
 
-    def __init__(self, service: Service, schema: str, states: States, submissions: Sequence[Submission]) -> None:
+    def __init__(self, service: Service, schema: str, shape: str, states: States, submissions: Sequence[Submission]) -> None:
         self._service = service
+        self._shape = shape
         self._schema = schema
         self._states = states
         self._submissions = submissions
         self.written = {stream for s in submissions for stream in s.streams}
-        guards = {f"access-{s.actor.subject}" for s in submissions if s.permission is not None}
+        guards = {access_stream(s.actor.subject) for s in submissions if s.permission is not None}
         self._read = {stream for s in submissions for stream in s.depends_on} | guards
         self.all_streams = self.written | self._read
         self.changed: dict[str, Held] = {}
@@ -53,7 +68,9 @@ class Batch:
         tails = await eventlog.load(tx, self._service.name, {stream: h.revision for stream, h in held.items()})
         for stream, h in held.items():
             self._running[stream] = self._folded(stream, h, tails[stream]) if stream in tails else h
-        self._now, self._known = await inbox.look_up(tx, self._schema, {(s.cause.source, s.cause.id) for s in self._submissions})
+        self._now, self._known, shape = await inbox.look_up(tx, self._schema, {(s.cause.source, s.cause.id) for s in self._submissions})
+        if shape not in {None, self._shape}:
+            raise readmodels.ShapeChanged(readmodels.ShapeChanged.__doc__)
 
     def _folded(self, stream: str, held: Held, tail: Iterable[bytes]) -> Held:
         evolve, types = self._states.fold_of(stream).evolve, self._types(stream)
@@ -67,7 +84,7 @@ class Batch:
         return folded
 
     def _types(self, stream: str) -> Any:
-        return ACCESS_EVENTS if category_of(stream) == "access" else self._service.events
+        return ACCESS_EVENTS if category_of(stream) == PARTITION else self._service.events
 
     async def decide(self, tx: asyncpg.Connection) -> None:
         """Each command on the state its predecessors left."""
@@ -85,7 +102,7 @@ class Batch:
     async def _decide_one(self, tx: asyncpg.Connection, submission: Submission, key: inbox.Key) -> Answer:
         try:
             if submission.permission is not None:
-                access = self._running[f"access-{submission.actor.subject}"].state
+                access = self._running[access_stream(submission.actor.subject)].state
                 for needed in (submission.permission, *submission.also):
                     check(access, needed, self._now, submission.actor.method)
             events = await self._events(tx, submission)
@@ -99,14 +116,15 @@ class Batch:
         command = submission.command
         decider = self._service.deciders[type(command)]
         if hasattr(command, "now"):
-            command = dataclasses.replace(command, now=self._now)
+            command = dataclasses.replace(command, now=max(self._now, *(self._running[s].recorded_at for s in submission.streams)))
         if isinstance(decider, Decider):
             stream = submission.streams[0]
             return {stream: decider.decide(command, self._running[stream].state)}
-        streams = Streams({stream: self._running[stream].state for stream in (*submission.streams, *submission.depends_on)})
+        states = {stream: self._running[stream].state for stream in (*submission.streams, *submission.depends_on)}
+        streams = Streams(states)
         wanted = list(decider.recall(command, streams))
         if wanted:
-            streams = dataclasses.replace(streams, past=await self._recalled(tx, wanted))
+            streams = Streams(states, await self._recalled(tx, wanted))
         return decider.decide(command, streams)
 
     async def _recalled(self, tx: asyncpg.Connection, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Any]:
@@ -134,6 +152,8 @@ class Batch:
             cause.causation_id, cause.trace,
         )  # fmt: skip
         stored = encode(envelope)
+        if len(stored) > MOST:
+            raise EventTooLarge(stream, len(stored))
         recorded = Recorded(
             eventlog.partition_of(stream, self._service.name), stream, envelope.revision, envelope.id, type_, envelope.schema, envelope.recorded_at,
             envelope.actor, event, stored, cause.occurred_at, envelope.reason, envelope.correlation_id, envelope.causation_id, envelope.trace,

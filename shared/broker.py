@@ -24,7 +24,7 @@ from prometheus_client import Gauge
 
 from shared.consumer import Consumer
 from shared.kafka import connection, stop_quietly
-from shared.readiness import Readiness
+from shared.readiness import Readiness, in_short
 from shared.settings import Settings
 from shared.steady import SteadyConsumer
 
@@ -85,6 +85,7 @@ class Reader:
         client = self._client()
         if client is None:
             return
+        self.consumer.retry_held(client)
         try:
             await self._watch(client, readiness)
         except (KafkaError, TimeoutError) as away:
@@ -166,7 +167,7 @@ async def consume(settings: Settings, consumers: Sequence[Consumer], readiness: 
             readiness.clear("kafka")
             await _watched(readers, failed, readiness)
         except (KafkaError, Stuck, TimeoutError, OSError) as away:
-            readiness.wait("kafka", f"the broker at {settings.kafka_bootstrap} is away or silent ({type(away).__name__}: {away})")
+            readiness.wait("kafka", f"the broker at {settings.kafka_bootstrap} is away or silent ({in_short(away)})")
         finally:
             if failed.done():
                 failed.exception()

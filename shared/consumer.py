@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from prometheus_client import Counter
@@ -20,7 +21,7 @@ from shared.decider import Misrouted, RuleBroken
 from shared.identities import AccessView
 from shared.kafka import Handler, Malformed, Prepare, Received, Subscription
 from shared.postgres import AWAY, Unavailable
-from shared.readiness import Readiness
+from shared.readiness import Readiness, in_short
 from shared.submission import Submission
 from shared.telemetry import tracer
 from shared.transact import Transactor, WriterDied
@@ -29,7 +30,8 @@ from shared.verification import PassedOver, Refused, verified
 log = logging.getLogger(__name__)
 
 MESSAGES = Counter("regista_messages", "Messages read, by what became of them", ["topic", "group", "result"])
-TRANSIENT = (Unavailable, KafkaError, *AWAY)
+TRANSIENT = (Unavailable, KafkaError, *AWAY, asyncpg.SyntaxOrAccessError)
+"""Waited for, never blamed on a message. SyntaxOrAccess (class 42): the schema is not the one this code was written for."""
 ROUTES = 8
 """How often a message whose streams turn out to be the wrong ones is prepared, before its batch waits and starts again."""
 ATTEMPTS = 3
@@ -57,19 +59,24 @@ class Consumer:
         self._readiness = readiness
         self.acknowledged: dict[TopicPartition, int] = {}
         self._buried: set[tuple[int, int]] = set()
+        self._held: set[TopicPartition] = set()
 
     async def handle(self, records: Sequence[Record], consumer: AIOKafkaConsumer) -> None:
-        """Returns when the batch is settled and acknowledged. Waits as long as something it needs is away. Raises WriterDied."""
+        """Returns when the batch is settled and acknowledged, but for partitions that are held. Waits as long as something it needs is away. Raises WriterDied."""
         self._buried.clear()
-        attempt = 0
+        attempt = ATTEMPTS if any(_place(record) in self._held for record in records) else 0
+        held: dict[TopicPartition, tuple[int, Exception]] = {}
         while True:
             try:
-                await (self._settle(records) if attempt < ATTEMPTS else self._one_by_one(records))
+                if attempt < ATTEMPTS:
+                    await self._settle(records)
+                else:
+                    held = await self._one_by_one(records)
                 break
             except WriterDied:
                 raise
             except (*TRANSIENT, StillMisrouted) as away:
-                self._readiness.wait(self.name, f"waits and tries again: {type(away).__name__}: {away}")
+                self._readiness.wait(self.name, f"waits and tries again: {in_short(away)}")
                 await asyncio.sleep(min(LONGEST_WAIT, 0.1 * 2 ** min(attempt, 6)))
                 attempt += isinstance(away, StillMisrouted)
             except Exception:
@@ -77,7 +84,32 @@ class Consumer:
                 log.exception("a batch failed", extra={"topic": self.subscription.topic, "attempt": attempt})
                 await asyncio.sleep(min(LONGEST_WAIT, 0.1 * 2 ** min(attempt, 6)))
         self._readiness.clear(self.name)
-        self.acknowledged |= await acknowledge(consumer, records)
+        settled = [record for record in records if _place(record) not in held or record.offset < held[_place(record)][0]]
+        self.acknowledged |= await acknowledge(consumer, settled)
+        for partition in {_place(record) for record in settled} - set(held):
+            self._release(partition)
+        for partition, (offset, fault) in held.items():
+            self._hold(consumer, partition, offset, fault)
+
+    def _hold(self, consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int, fault: Exception) -> None:
+        """Reads no further there until `retry_held`: what follows must not be acknowledged before it. The other partitions go on."""
+        if partition in consumer.assignment():
+            consumer.pause(partition)
+            consumer.seek(partition, offset)
+            self._held.add(partition)
+            self._readiness.wait(f"{self.name}/{partition.partition}", f"held at offset {offset} and tried again: {in_short(fault)}")
+
+    def _release(self, partition: TopicPartition) -> None:
+        self._held.discard(partition)
+        self._readiness.clear(f"{self.name}/{partition.partition}")
+
+    def retry_held(self, consumer: AIOKafkaConsumer) -> None:
+        """Lets the held partitions be read again; call it every few seconds."""
+        for partition in tuple(self._held):
+            if partition in consumer.assignment():
+                consumer.resume(partition)
+            else:
+                self._release(partition)
 
     async def _settle(self, records: Sequence[Record]) -> None:
         verdicts = await verified(records, self.subscription, self._access)
@@ -98,27 +130,34 @@ class Consumer:
             await self._step(follow, by_place, follow_up=True)
         self._count("accepted", len(done))
 
-    async def _one_by_one(self, records: Sequence[Record]) -> None:
-        """After unforeseen failures of the whole: each record alone, so that one that cannot be processed does not take the others with it."""
+    async def _one_by_one(self, records: Sequence[Record]) -> dict[TopicPartition, tuple[int, Exception]]:
+        """After unforeseen failures of the whole: each record alone, so that one that cannot be processed does not take the others with it.
+
+        Answers where a service's event fails: the offset in each partition that has one, and why.
+        """
+        held: dict[TopicPartition, tuple[int, Exception]] = {}
         for record in records:
-            for attempt in range(ATTEMPTS):
-                try:
-                    await self._settle([record])
-                    break
-                except (*TRANSIENT, WriterDied):
-                    raise
-                except Exception as error:
-                    if attempt < ATTEMPTS - 1:
-                        continue
-                    verdict = (await verified([record], self.subscription, self._access))[0]
-                    if isinstance(verdict, Received) and verdict.kind == "service":
-                        self._readiness.wait(
-                            self.name, f"held at partition {record.partition} offset {record.offset}: {type(error).__name__}: {error}"
-                        )
-                        raise
-                    await self._bury(
-                        record, f"failed {ATTEMPTS} times: {type(error).__name__}; the service's log has the details, replay it when mended"
-                    )
+            if _place(record) not in held and (fault := await self._alone(record)) is not None:
+                held[_place(record)] = (record.offset, fault)
+        return held
+
+    async def _alone(self, record: Record) -> Exception | None:
+        """Settles one record; one that still fails is buried if a publisher sent it, and answered as a fault if a service did."""
+        for attempt in range(ATTEMPTS):
+            try:
+                await self._settle([record])
+                break
+            except (*TRANSIENT, WriterDied):
+                raise
+            except Exception as error:
+                if attempt < ATTEMPTS - 1:
+                    continue
+                verdict = (await verified([record], self.subscription, self._access))[0]
+                if isinstance(verdict, Received) and verdict.kind == "service":
+                    log.exception("an event of a service holds its partition", extra={"topic": record.topic, "partition": record.partition})
+                    return error
+                await self._bury(record, f"failed {ATTEMPTS} times: {type(error).__name__}; the service's log has the details, replay it when mended")
+        return None
 
     async def _step(self, messages: Sequence[Received], by_place: dict[tuple[int, int], Record], *, follow_up: bool) -> list[Received]:
         """Prepares and submits, again for those that were misrouted. Answers the messages that no rule refused, in order."""
@@ -157,7 +196,11 @@ class Consumer:
         try:
             with tracer.span(f"consume {message.event.type}", message.trace) as trace:
                 return list(await prepare(message if trace == message.trace else replace(message, trace=trace)))
-        except (RuleBroken, Malformed) as broken:
+        except Malformed as malformed:
+            if message.kind == "service":
+                raise  # what a service said is true: this code is behind it, and holds the partition until it is not
+            return malformed
+        except RuleBroken as broken:
             return broken
 
     def _handler(self, message: Received) -> Handler:
@@ -191,11 +234,15 @@ class Consumer:
         MESSAGES.labels(self.subscription.topic, self.subscription.group_id, result).inc(by)
 
 
+def _place(record: Record) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)
+
+
 async def acknowledge(consumer: AIOKafkaConsumer, records: Sequence[Record]) -> dict[TopicPartition, int]:
     """Commits the offset after the last record of each partition, and answers them. One that was taken away meanwhile is delivered again elsewhere: the inbox knows it."""
     offsets: dict[TopicPartition, int] = {}
     for record in records:
-        partition = TopicPartition(record.topic, record.partition)
+        partition = _place(record)
         offsets[partition] = max(offsets.get(partition, 0), record.offset + 1)
     for attempt in range(5):
         still_ours = {partition: offset for partition, offset in offsets.items() if partition in consumer.assignment()}

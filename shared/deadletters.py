@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from prometheus_client import Counter
 
-from shared.kafka import connection, start_producer, stop_quietly
+from shared.kafka import answered, connection, start_producer, stop_quietly
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -96,8 +96,15 @@ class DeadLetters:
         async with self._opening:
             if self._producer is None:
                 self._producer = await start_producer(self._settings)
-        # A null value would be a tombstone; the letter of a message without a value has an empty one.
-        await self._producer.send_and_wait(topic, value=value or b"", key=key, headers=list(headers))
+            producer = self._producer
+        try:
+            async with answered():  # a null value would be a tombstone; the letter of a message without a value has an empty one
+                await producer.send_and_wait(topic, value=value or b"", key=key, headers=list(headers))
+        except KafkaTimeoutError:
+            if self._producer is producer:
+                self._producer = None
+            await stop_quietly(producer)
+            raise
 
     async def stop(self) -> None:
         """Closes the producer, if it was opened."""

@@ -56,7 +56,7 @@ Handle = Callable[[DueRow], Awaitable[Sequence[Submission]]]
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Work of one kind. `handle` may do long I/O (the lease is renewed meanwhile) and returns the commands that follow from it.
+    """Work of one kind. `handle` may do long I/O (the lease is renewed meanwhile), for `timeout` seconds, and returns the commands that follow from it.
 
     The events of those commands must change or drop the row; a row that is still due afterwards is tried again, ever more slowly.
     """
@@ -66,3 +66,4 @@ class Worker:
     concurrency: int = field(default=4, kw_only=True)
     lease: float = field(default=30.0, kw_only=True)
     poll: float = field(default=1.0, kw_only=True)
+    timeout: float = field(default=3600.0, kw_only=True)

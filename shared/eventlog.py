@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from shared.access import PARTITION
 from shared.decider import category_of
 from shared.events import Cursor
 from shared.postgres import lock_key
@@ -26,15 +28,13 @@ SELECT count(CASE WHEN wanted.exclusive THEN pg_advisory_xact_lock(wanted.key)::
 FROM unnest($1::bigint[], $2::boolean[]) AS wanted(key, exclusive)
 """
 
-# The tails of streams, in a statement after the locks: its snapshot must follow the grant. LATERAL: a plain join cost 40 %.
-LOAD = """
-SELECT wanted.n, tail.bytes
-FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS wanted(stream, after, n)
+_TAILS = """
+SELECT wanted.stream, tail.revision, tail.bytes
+FROM unnest(${streams}::text[], ${after}::bigint[]) AS wanted(stream, after)
 CROSS JOIN LATERAL (
     SELECT e.bytes, e.revision FROM log.events_{partition} e
-    WHERE e.service = '{partition}' AND e.stream = wanted.stream AND e.revision > wanted.after ORDER BY e.revision
+    WHERE e.service = '{partition}' AND e.stream = wanted.stream AND e.revision > wanted.after
 ) AS tail
-ORDER BY wanted.n, tail.revision
 """
 
 # Past events by name.
@@ -56,7 +56,7 @@ ORDER BY a.n
 # A reader never sees past a transaction still in flight, so nothing can appear behind its cursor.
 READ = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes
-FROM log.{relation} e
+FROM log.events_{partition} e
 WHERE (e.tx, e.seq) > ($1::text::xid8, $2) AND e.tx < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY e.tx, e.seq LIMIT $3
 """
@@ -64,13 +64,11 @@ ORDER BY e.tx, e.seq LIMIT $3
 # Only for a holder of the exclusive rebuild lock: no writer of this partition is in flight.
 READ_TAIL = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes
-FROM log.{relation} e WHERE (e.tx, e.seq) > ($1::text::xid8, $2) ORDER BY e.tx, e.seq
+FROM log.events_{partition} e WHERE (e.tx, e.seq) > ($1::text::xid8, $2) ORDER BY e.tx, e.seq
 """
 
 # A dump restored into a fresh cluster starts its transaction ids anew: events would land behind every cursor.
-RESTORED_BEHIND = """
-SELECT coalesce((SELECT e.tx FROM log.events_{partition} e ORDER BY e.tx DESC, e.seq DESC LIMIT 1) >= pg_snapshot_xmax(pg_current_snapshot()), false)
-"""
+RESTORED_BEHIND = "SELECT coalesce(log.highest_tx() >= pg_snapshot_xmax(pg_current_snapshot()), false)"
 
 
 class RestoredBehind(Exception):  # noqa: N818
@@ -91,7 +89,7 @@ class Row:
 
 def partition_of(stream: str, service: str) -> str:
     """The partition a stream lives in, seen from `service`."""
-    return "access" if category_of(stream) == "access" else service
+    return PARTITION if category_of(stream) == PARTITION else service
 
 
 def rebuild_key(service: str) -> int:
@@ -112,13 +110,20 @@ async def lock(tx: asyncpg.Connection, service: str, exclusive: Iterable[str], s
     await tx.fetch(LOCK, keys, [wanted[key] for key in keys])
 
 
+@cache
+def load_sql(service: str) -> str:
+    """The tails of streams, in a statement after the locks: its snapshot must follow the grant. LATERAL: a plain join cost 40 %."""
+    own, access = _TAILS.format(streams=1, after=2, partition=service), _TAILS.format(streams=3, after=4, partition=PARTITION)
+    return f"{own} UNION ALL {access} ORDER BY 1, 2"
+
+
 async def load(tx: asyncpg.Connection, service: str, after: Mapping[str, int]) -> dict[str, list[bytes]]:
     """The stored bytes of each stream after the given revision; a stream without news is absent."""
+    own = [stream for stream in after if partition_of(stream, service) == service]
+    access = [stream for stream in after if partition_of(stream, service) != service]
     tails: dict[str, list[bytes]] = {}
-    for partition in {partition_of(stream, service) for stream in after}:
-        streams = [stream for stream in after if partition_of(stream, service) == partition]
-        for row in await tx.fetch(LOAD.format(partition=partition), streams, [after[stream] for stream in streams]):
-            tails.setdefault(streams[row[0] - 1], []).append(row[1])
+    for row in await tx.fetch(load_sql(service), own, [after[stream] for stream in own], access, [after[stream] for stream in access]):
+        tails.setdefault(row[0], []).append(row[2])
     return tails
 
 
@@ -137,29 +142,25 @@ async def append(tx: asyncpg.Connection, partition: str, rows: Sequence[Row]) ->
     await tx.execute(APPEND.format(partition=partition), *columns)
 
 
-async def read(connection: asyncpg.Connection, partition: str | None, after: Cursor, limit: int) -> list[tuple[Cursor, bytes]]:
-    """Up to `limit` events after the cursor in (tx, seq) order, of one partition or (None, the auditor's role) of all.
+async def read(connection: asyncpg.Connection, partition: str, after: Cursor, limit: int) -> list[tuple[Cursor, bytes]]:
+    """Up to `limit` events after the cursor in (tx, seq) order, of one partition.
 
     Call it outside a transaction: one with an id of its own would hide every later event from itself and others.
     """
-    rows = await connection.fetch(READ.format(relation=_relation(partition)), str(after.tx), after.seq, limit)
+    rows = await connection.fetch(READ.format(partition=partition), str(after.tx), after.seq, limit)
     return [(Cursor(row[0], row[1]), row[2]) for row in rows]
 
 
 async def read_tail(tx: asyncpg.Connection, partition: str, after: Cursor) -> list[tuple[Cursor, bytes]]:
     """All events after the cursor, while the exclusive rebuild lock is held."""
-    rows = await tx.fetch(READ_TAIL.format(relation=_relation(partition)), str(after.tx), after.seq)
+    rows = await tx.fetch(READ_TAIL.format(partition=partition), str(after.tx), after.seq)
     return [(Cursor(row[0], row[1]), row[2]) for row in rows]
 
 
-async def refuse_restored(connection: asyncpg.Connection, partition: str) -> None:
-    """Raises RestoredBehind when the server would give out transaction ids that the log has already seen."""
-    if await connection.fetchval(RESTORED_BEHIND.format(partition=partition)):
+async def refuse_restored(connection: asyncpg.Connection) -> None:
+    """Raises RestoredBehind when the server would give out transaction ids that the log, in any partition, has already seen."""
+    if await connection.fetchval(RESTORED_BEHIND):
         raise RestoredBehind(RestoredBehind.__doc__)
-
-
-def _relation(partition: str | None) -> str:
-    return "events" if partition is None else f"events_{partition}"
 
 
 def uuid7(now: datetime | None = None) -> UUID:

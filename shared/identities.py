@@ -6,15 +6,14 @@ import asyncio
 import contextlib
 import hmac
 import logging
-import secrets
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from regista.wire.keys import new_key_id, random_text
 from shared import eventlog
-from shared.access import ACCESS, ACCESS_EVENTS, PARTITION, AccessEvent, AccessState, Key, KeyIssued, evolve_access
+from shared.access import ACCESS, ACCESS_EVENTS, PARTITION, AccessEvent, AccessState, KeyIssued, evolve_access
 from shared.events import START, Actor, Cursor
 from shared.postgres import AWAY, Bell, wait_ring
 
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     import asyncpg
 
 log = logging.getLogger(__name__)
-
-
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +32,10 @@ class ApiKey:
     verifier: str
 
 
-def _random(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
-
-
 def new_api_key(pepper: str, key_id: str = "") -> ApiKey:
     """Mints `rg_<key id>_<secret>`; the secret has 250 bits."""
-    key_id = key_id or _random(16)
-    text = f"rg_{key_id}_{_random(42)}"
+    key_id = key_id or new_key_id()
+    text = f"rg_{key_id}_{random_text(42)}"
     return ApiKey(key_id, text, verifier_of(text, pepper))
 
 
@@ -58,7 +50,6 @@ class Identified:
 
     actor: Actor
     state: AccessState
-    key: Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +59,6 @@ class Signer:
     subject: str
     kind: str
     public_key: bytes
-    state: AccessState
 
 
 class Identities:
@@ -85,16 +75,6 @@ class Identities:
         if isinstance(event, KeyIssued):
             self._owner.setdefault(event.key_id, event.subject)
 
-    def state(self, subject: str) -> AccessState:
-        """The identity, or the initial state for an unknown subject."""
-        return self._states.get(subject, ACCESS.initial)
-
-    def __iter__(self) -> Iterator[AccessState]:
-        return iter(self._states.values())
-
-    def __len__(self) -> int:
-        return len(self._states)
-
     def by_api_key(self, text: str, now: datetime | None = None) -> Identified | None:
         """The caller of a live API key `rg_<key id>_<secret>`, else None. Compares in constant time, also when the key is unknown."""
         key_id = text[3:].partition("_")[0] if text.startswith("rg_") else ""
@@ -104,7 +84,7 @@ class Identities:
         known = bytes.fromhex(key.verifier) if key and key.algorithm == "hmac-sha256" else bytes(32)
         if not hmac.compare_digest(told, known) or state is None or key is None or not key.live(now or datetime.now(UTC)):
             return None
-        return Identified(Actor(state.subject, method=f"api-key:{key.key_id}"), state, key)
+        return Identified(Actor(state.subject, method=f"api-key:{key.key_id}"), state)
 
     def public_key(self, key_id: str, now: datetime | None = None) -> Signer | None:
         """The owner of a live Ed25519 key, else None."""
@@ -112,7 +92,7 @@ class Identities:
         key = state.keys.get(key_id) if state else None
         if state is None or key is None or key.algorithm != "ed25519" or not key.live(now or datetime.now(UTC)):
             return None
-        return Signer(state.subject, state.kind, bytes.fromhex(key.verifier), state)
+        return Signer(state.subject, state.kind, bytes.fromhex(key.verifier))
 
 
 class AccessView:
@@ -155,6 +135,16 @@ class AccessView:
                 pass
             self._read_from = began
 
+    async def horizon(self) -> int:
+        """The transaction id that the server gives out next: every key issued before now is below it."""
+        return int(await self._pool.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"))
+
+    async def read_past(self, horizon: int) -> bool:
+        """Catches up; answers whether that showed all below `horizon`. Not while a transaction that began before it is still writing: the log's readers wait for it."""
+        oldest = await self._pool.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+        await self.catch_up()
+        return bool(oldest >= horizon)
+
     async def _read_page(self) -> int:
         async with self._pool.acquire() as connection:
             page = await eventlog.read(connection, PARTITION, self._at, self.PAGE)
@@ -177,22 +167,10 @@ class AccessView:
             found = self.identities.by_api_key(api_key)
         return found
 
-    async def signer(self, key_id: str) -> Signer | None:
-        """The owner of a live Ed25519 key, else None."""
-        found = self.identities.public_key(key_id)
-        if found is None:
-            await self._look_again()
-            found = self.identities.public_key(key_id)
-        return found
-
     def by_api_key(self, api_key: str) -> Identified | None:
         """As `identify`, from what is known already."""
         return self.identities.by_api_key(api_key)
 
     def public_key(self, key_id: str) -> Signer | None:
-        """As `signer`, from what is known already."""
+        """The owner of a live Ed25519 key, from what is known already."""
         return self.identities.public_key(key_id)
-
-    def state(self, subject: str) -> AccessState:
-        """The identity as far as the view has read."""
-        return self.identities.state(subject)

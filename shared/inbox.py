@@ -11,8 +11,9 @@ import asyncpg
 import msgspec
 
 # The database clock comes with the inbox rows: one round trip for both. Read after the locks, it is `now` for every decision of the batch.
+# So does the shape of the read models: the rebuild lock is held, so it stays the one that this batch writes.
 LOOK_UP = """
-SELECT clock_timestamp(), i.source, i.id, i.digest, i.outcome
+SELECT clock_timestamp(), i.source, i.id, i.digest, i.outcome, (SELECT g.shape FROM {schema}.generation g)
 FROM (SELECT 1) AS always
 LEFT JOIN (
     SELECT i.* FROM unnest($1::text[], $2::text[]) AS wanted(source, id) JOIN {schema}.inbox i USING (source, id)
@@ -36,12 +37,12 @@ class Remembered:
     wrote: Sequence[tuple[str, int, int]]
 
 
-async def look_up(tx: asyncpg.Connection, schema: str, keys: Iterable[Key]) -> tuple[datetime, dict[Key, Remembered]]:
-    """The database clock, and those of the causes that already had their effect."""
+async def look_up(tx: asyncpg.Connection, schema: str, keys: Iterable[Key]) -> tuple[datetime, dict[Key, Remembered], str | None]:
+    """The database clock, those of the causes that already had their effect, and the shape of the read models (None before the first build)."""
     wanted = list(keys)
     rows = await tx.fetch(LOOK_UP.format(schema=schema), [source for source, _ in wanted], [id_ for _, id_ in wanted])
     known = {(row[1], row[2]): Remembered(row[3], _outcomes.decode(row[4])) for row in rows if row[1] is not None}
-    return rows[0][0], known
+    return rows[0][0], known, rows[0][5]
 
 
 async def remember(tx: asyncpg.Connection, schema: str, entries: dict[Key, Remembered]) -> None:

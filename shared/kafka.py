@@ -6,16 +6,18 @@ shared/consumer.py is the loop over them, shared/verification.py the judge of wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
 
 from regista.wire.cloudevents import CloudEvent, utc
 from shared.events import Actor, storable
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 
 FROM_PUBLISHERS = 512 * 1024
 """Bytes of data that a publisher's message may have."""
+ANSWER_WITHIN = 60.0
+"""Seconds for what a producer sends: aiokafka itself may wait for ever."""
 LARGEST = 3 * 1024 * 1024
 """Bytes that a request to the broker may have, below its `message.max.bytes`: what a service could publish, every other service takes."""
 
@@ -117,7 +121,12 @@ class Subscription:
     @property
     def max_bytes(self) -> int:
         """What a message's data may have. A service's own events are never refused for their size: whatever it could publish is taken."""
-        return FROM_PUBLISHERS if self.may_say is by_publishers else LARGEST
+        return FROM_PUBLISHERS if self.from_publishers else LARGEST
+
+    @property
+    def from_publishers(self) -> bool:
+        """Whether publishers speak here; else it is the topic of a service."""
+        return self.may_say is by_publishers
 
     @property
     def group_id(self) -> str:
@@ -150,6 +159,16 @@ async def start_producer(settings: Settings) -> AIOKafkaProducer:
         await stop_quietly(producer)
         raise
     return producer
+
+
+@contextlib.asynccontextmanager
+async def answered() -> AsyncIterator[None]:
+    """Raises KafkaTimeoutError when what is sent in the block is not answered in time: the producer may be stuck, a new one is needed."""
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN):
+            yield
+    except TimeoutError as late:
+        raise KafkaTimeoutError(f"Kafka did not answer within {ANSWER_WITHIN:g} s") from late
 
 
 async def stop_quietly(client: Any, seconds: float = 5.0) -> None:

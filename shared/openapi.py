@@ -17,7 +17,7 @@ _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{([^}:]+)(?::[^}]*)?\}")
 
 
-def document(service: str, routes: Sequence[Route], version: str = "1") -> dict[str, Any]:
+def document(service: str, routes: Sequence[Route]) -> dict[str, Any]:
     """The document as plain JSON values."""
     schemas = _schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
@@ -26,7 +26,7 @@ def document(service: str, routes: Sequence[Route], version: str = "1") -> dict[
         paths.setdefault(path, {})[route.method.lower()] = _operation(service, route, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": f"Regista {service}", "version": version, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "info": {"title": f"Regista {service}", "version": "1", "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
         "paths": paths,
         "components": {
             "schemas": {**schemas.definitions, "Problem": _PROBLEM},

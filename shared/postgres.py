@@ -12,13 +12,22 @@ import asyncpg
 
 log = logging.getLogger(__name__)
 
-AWAY = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError,
-        asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, ConnectionError, TimeoutError, OSError)  # fmt: skip
-"""What asyncpg raises while the server is away: wait and repeat, nothing is decided."""
+AWAY = (
+    asyncpg.PostgresConnectionError, asyncpg.InterfaceError,
+    asyncpg.InvalidTransactionStateError,  # 25: read-only after a failover, ended while idle
+    asyncpg.TransactionRollbackError,  # 40
+    asyncpg.InsufficientResourcesError,  # 53: disk, memory, connections
+    asyncpg.ObjectNotInPrerequisiteStateError,  # 55
+    asyncpg.OperatorInterventionError,  # 57: shutdown, crash, canceled
+    asyncpg.PostgresSystemError, asyncpg.InternalServerError,  # 58, XX: the server's own faults
+    asyncpg.InsufficientPrivilegeError,  # 42501: an operator took or forgot a grant
+    ConnectionError, TimeoutError, OSError,
+)  # fmt: skip
+"""What asyncpg raises while the server is away or cannot work, by classes of SQLSTATE: wait and repeat, nothing is decided and no command is to blame."""
 
 
 class Unavailable(Exception):  # noqa: N818 - a state of the world, not a fault of the caller
-    """The database is away or restarting. Nothing is known to be lost; repeat with the same cause (Idempotency-Key)."""
+    """The database is away, restarting or cannot work. Nothing is known to be lost; repeat with the same cause (Idempotency-Key)."""
 
 
 def lock_key(*words: str) -> int:
@@ -26,10 +35,30 @@ def lock_key(*words: str) -> int:
     return int.from_bytes(hashlib.blake2b("/".join(words).encode(), digest_size=8).digest(), "big", signed=True)
 
 
+async def _as_it_is(_connection: asyncpg.Connection) -> None:
+    pass
+
+
+# A host that vanished with a lock or a transaction open is noticed by the server in half a minute (its own defaults: two hours).
+_ALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "4", "tcp_user_timeout": "30000"}
+
+
 async def connect_pool(url: str, *, schemas: tuple[str, ...], size: int = 8, application: str = "regista") -> asyncpg.Pool:
-    """A pool whose unqualified names resolve in `schemas`. A transaction left idle for 30 s is ended: it would hide later events."""
-    settings = {"search_path": ",".join(schemas), "application_name": application, "idle_in_transaction_session_timeout": "30000", "jit": "off"}
-    return await asyncpg.create_pool(url, min_size=1, max_size=size, server_settings=settings, command_timeout=60, statement_cache_size=200)
+    """A pool whose unqualified names resolve in `schemas`. A transaction left idle for 30 s is ended: it would hide later events.
+
+    Connections are not reset when they come back, which would cost every command a round trip: whoever changes a session (a lock, a setting) undoes it
+    or ends the connection.
+    """
+    settings = {
+        "search_path": ",".join(schemas),
+        "application_name": application,
+        "idle_in_transaction_session_timeout": "30000",
+        "jit": "off",
+        **_ALIVE,
+    }
+    return await asyncpg.create_pool(
+        url, min_size=1, max_size=size, server_settings=settings, command_timeout=60, statement_cache_size=200, reset=_as_it_is
+    )
 
 
 @contextlib.asynccontextmanager
@@ -38,7 +67,9 @@ async def leadership(url: str, *words: str, retry: float = 1.0) -> AsyncIterator
 
     The lock ends with the connection: whoever leads must use this connection for its writes, so that a leader cut off cannot write.
     """
-    connection = await asyncpg.connect(url, command_timeout=60, server_settings={"application_name": "leader " + "/".join(words), "jit": "off"})
+    connection = await asyncpg.connect(
+        url, command_timeout=60, server_settings={"application_name": "leader " + "/".join(words), "jit": "off", **_ALIVE}
+    )
     try:
         while not await connection.fetchval(  # noqa: ASYNC110 - another process holds the lock, nothing here can ring
             "SELECT pg_try_advisory_lock($1)", lock_key("leader", *words)

@@ -21,7 +21,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 TITLES = {
     400: "Bad request", 401: "Not authenticated", 403: "Forbidden", 404: "Not found", 405: "Method not allowed", 409: "Conflict with a rule",
     412: "Precondition failed", 413: "Body too large", 415: "Unsupported media type", 422: "Unprocessable", 428: "Precondition required",
-    500: "Internal error", 503: "Unavailable", 504: "Timed out",
+    500: "Internal error", 503: "Unavailable",
 }  # fmt: skip
 
 

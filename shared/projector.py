@@ -12,6 +12,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -29,14 +30,24 @@ log = logging.getLogger(__name__)
 PAGE = 5_000
 CAUGHT_UP = 500
 COPY_ROWS = 20_000
+LONG = 86_400.0
+"""Seconds for what takes as long as the log is large: indexing, and waiting for another replica's rebuild. The pool's limit would begin it again for ever."""
 COPIES = 3
 """COPYs under way at once: the server encodes and indexes while this process folds."""
 
-GENERATION = "SELECT number, shape FROM {schema}.generation"
+UPGRADE = timedelta(minutes=10)
+"""How long replicas of the release before may still start: they must not take the read models back. After it, this is a release rolled back."""
+
+GENERATION = "SELECT number, shape, former, now() - built_at AS age FROM {schema}.generation"
 NOW_SHOWN = """
-INSERT INTO {schema}.generation (number, shape) VALUES ($1, $2)
-ON CONFLICT (only_row) DO UPDATE SET number = excluded.number, shape = excluded.shape, built_at = now()
+INSERT INTO {schema}.generation AS g (number, shape) VALUES ($1, $2)
+ON CONFLICT (only_row) DO UPDATE SET number = excluded.number, shape = excluded.shape, built_at = now(),
+    former = CASE WHEN g.shape = excluded.shape THEN g.former ELSE g.shape END
 """
+
+
+class Superseded(Exception):  # noqa: N818 - a state to wait in
+    """A newer release has just rebuilt the read models in its own shape. Start today's code; a release rolled back takes over ten minutes after that rebuild."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +64,16 @@ def schema_of(service: Service) -> str:
 
 
 async def ensure(service: Service, pool: asyncpg.Pool) -> None:
-    """At start: read models of today's shape exist. Rebuilds when the shape changed; of many replicas one does it, the others wait."""
+    """At start: read models of today's shape exist. Rebuilds when the shape changed; of many replicas one does it, the others wait.
+
+    Raises Superseded for code older than what is being rolled out.
+    """
     async with pool.acquire() as connection:
-        await eventlog.refuse_restored(connection, service.name)
         shown = await connection.fetchrow(GENERATION.format(schema=schema_of(service)))
-    if shown is None or shown["shape"] != readmodels.shape_of(service.tables):
+    shape = readmodels.shape_of(service.tables)
+    if shown is None or shown["shape"] != shape:
+        if shown is not None and shown["former"] == shape and shown["age"] < UPGRADE:
+            raise Superseded(Superseded.__doc__)
         await rebuild(service, pool, only_if_shape_differs=True)
 
 
@@ -65,17 +81,24 @@ async def rebuild(
     service: Service, pool: asyncpg.Pool, *, only_if_shape_differs: bool = False, progress: Callable[[int], None] | None = None
 ) -> Rebuilt:
     """Folds the whole log of `service` into a new generation and swaps it in while writers go on. One rebuild at a time."""
-    async with pool.acquire() as guard:
-        key = lock_key("rebuilding", service.name)
-        await guard.execute("SELECT pg_advisory_lock($1)", key)
-        try:
-            shown = await guard.fetchrow(GENERATION.format(schema=schema_of(service)))
-            if only_if_shape_differs and shown is not None and shown["shape"] == readmodels.shape_of(service.tables):
-                return Rebuilt(0, {}, shown["number"])
-            with _no_cycle_search():
-                return await _Rebuild(service, pool, shown["number"] if shown else 0, progress).run()
-        finally:
-            await guard.execute("SELECT pg_advisory_unlock($1)", key)
+    async with pool.acquire() as guard, _locked(guard, lock_key("rebuilding", service.name)):
+        shown = await guard.fetchrow(GENERATION.format(schema=schema_of(service)))
+        if only_if_shape_differs and shown is not None and shown["shape"] == readmodels.shape_of(service.tables):
+            return Rebuilt(0, {}, shown["number"])
+        with _no_cycle_search():
+            return await _Rebuild(service, pool, shown["number"] if shown else 0, progress).run()
+
+
+@contextlib.asynccontextmanager
+async def _locked(connection: asyncpg.Connection, key: int) -> AsyncIterator[None]:
+    """The session's lock goes with the connection when the work fails or is cancelled: the pool would hand it on."""
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", key, timeout=LONG)
+        yield
+        await connection.execute("SELECT pg_advisory_unlock($1)", key)
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 @contextlib.contextmanager
@@ -95,6 +118,7 @@ class _Rebuild:
         self._service, self._pool, self._schema = service, pool, schema_of(service)
         self._old, self._new = shown, shown + 1
         self._suffix = f"_g{self._new}"
+        self._types = service.events.in_brief(service.in_brief)
         self._progress = progress or (lambda _: None)
         self._cursor = START
         self._events = 0
@@ -140,7 +164,7 @@ class _Rebuild:
             return await eventlog.read(connection, self._service.name, after, size)
 
     def _decoded(self, stored: Sequence[tuple[Cursor, bytes]]) -> list[Recorded]:
-        recorded = self._service.events.recorded
+        recorded = self._types.recorded
         self._events += len(stored)
         self._progress(self._events)
         return [recorded(self._service.name, bytes_, cursor) for cursor, bytes_ in stored]
@@ -169,7 +193,7 @@ class _Rebuild:
         async with self._pool.acquire() as connection:
             for table in self._service.tables:
                 for statement in readmodels.index_sql(table, self._schema, self._suffix):
-                    await connection.execute(statement)
+                    await connection.execute(statement, timeout=LONG)
 
     async def _catch_up(self, page: Sequence[Recorded]) -> None:
         async with self._pool.acquire() as connection, connection.transaction():

@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 import msgspec
-from sqlalchemy import ARRAY, Column, MetaData, Table
+from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.schema import CreateIndex
@@ -25,6 +25,10 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _json = msgspec.json.Encoder(order="sorted")
 
 Key = tuple[Any, ...]
+
+
+class ShapeChanged(Exception):  # noqa: N818
+    """Another release rebuilt the read models in its own shape: this process cannot write them. Restart it on today's code."""
 
 
 class Merged:
@@ -118,7 +122,7 @@ def _sql_type(column: Column[Any]) -> str:
 
 
 def _travels_as_text(column: Column[Any]) -> bool:
-    return isinstance(column.type, JSONB | ARRAY)
+    return isinstance(column.type, JSONB)
 
 
 def _unnest(columns: Sequence[Column[Any]]) -> str:
@@ -141,16 +145,9 @@ def _arrays(columns: Sequence[Column[Any]], rows: Sequence[Mapping[str, Any]]) -
         name = column.name
         if isinstance(column.type, JSONB):
             out.append([_text(row.get(name)) for row in rows])
-        elif isinstance(column.type, ARRAY):
-            out.append([None if (v := row.get(name)) is None else _array_literal(v) for row in rows])
         else:
             out.append([row.get(name) for row in rows])
     return out
-
-
-def _array_literal(values: Iterable[str]) -> str:
-    quoted = (str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
 
 
 def copy_row(table: Table, row: Mapping[str, Any]) -> tuple[Any, ...]:

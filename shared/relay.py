@@ -13,12 +13,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from prometheus_client import Counter, Gauge
 
-from regista.wire.cloudevents import CloudEvent, to_kafka
+from regista.wire.cloudevents import CloudEvent, legal, to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
 from shared import eventlog
-from shared.events import START, Cursor, Recorded, encode
-from shared.kafka import stop_quietly
+from shared.events import NOTHING_RECENT, START, Cursor, Recent, Recorded, encode
+from shared.kafka import answered, stop_quietly
 from shared.postgres import AWAY, Bell, leadership, wait_ring
 from shared.projector import schema_of
 from shared.service import Service
@@ -30,6 +30,9 @@ FILL = 0.01
 """A short page was all there is: let the next one fill a little, each costs a query, a send and a checkpoint."""
 FIRST_WAIT, LONGEST_WAIT = 0.005, 1.0
 """After a ring the newest event may still hide behind another transaction: look again soon, then ever less often."""
+
+HELD = 10.0
+"""Seconds between tries at an event that fails for an unforeseen reason."""
 
 READ_CHECKPOINT = "SELECT tx, seq FROM {schema}.relay_checkpoint"
 CHECKPOINT = """
@@ -57,11 +60,12 @@ def to_cloudevent(service: Service, recorded: Recorded) -> CloudEvent | None:
     public = service.publish(recorded)
     if public is None:
         return None
-    recorded_at = recorded.recorded_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    recorded_at = _zulu(recorded.recorded_at)
+    stream = legal(recorded.stream)
     extensions = {
-        "partitionkey": recorded.stream,
-        "correlationid": recorded.correlation_id,
-        "causationid": recorded.causation_id,
+        "partitionkey": stream,
+        "correlationid": legal(recorded.correlation_id),
+        "causationid": legal(recorded.causation_id),
         "traceparent": recorded.trace,
         "recordedtime": recorded_at,
         "revision": str(recorded.revision),
@@ -71,25 +75,31 @@ def to_cloudevent(service: Service, recorded: Recorded) -> CloudEvent | None:
         id=str(recorded.event_id),
         source=f"/regista/{service.name}",
         type=public.type,
-        subject=recorded.stream,
-        time=(recorded.occurred_at or recorded.recorded_at).astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        subject=stream,
+        time=_zulu(recorded.occurred_at) if recorded.occurred_at else recorded_at,
         data=encode(public.data),
         extensions={name: value for name, value in extensions.items() if value},
     )
 
 
+def _zulu(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 class Relay:
     """Publishes the log of one service from its checkpoint on. Run one per replica: whoever holds the leader's lock works, the others wait.
 
-    `connect` opens a started producer; `on_state` hears what stands in the way ("" when nothing does).
+    `connect` opens a started producer; `on_state` hears what stands in the way ("" when nothing does); `recent` are events that this
+    process wrote lately and need not decode.
     """
 
     def __init__(
         self, service: Service, url: str, bell: Bell, connect: Callable[[], Awaitable[AIOKafkaProducer]], key: SigningKey,
-        on_state: Callable[[str], None] = lambda _: None,
+        on_state: Callable[[str], None] = lambda _: None, recent: Recent = NOTHING_RECENT,
     ) -> None:  # fmt: skip
         self._service, self._schema = service, schema_of(service)
         self._url, self._bell, self._connect, self._key, self._on_state = url, bell, connect, key, on_state
+        self._recent = recent
         self._topic = topic_of(service.name)
 
     async def run(self) -> None:
@@ -106,6 +116,10 @@ class Relay:
                 )
             except KafkaError as away:
                 self._on_state(f"relay: Kafka is away ({type(away).__name__})")
+            except Exception as fault:  # an event that cannot be published cannot be after a restart either: the process goes on
+                self._on_state(f"relay: held by an event that it cannot publish ({type(fault).__name__}): the log has the details")
+                log.exception("the relay failed and tries again")
+                await asyncio.sleep(HELD)
             finally:
                 LEADS.labels(self._service.name).set(0)
             await asyncio.sleep(1)
@@ -142,8 +156,9 @@ class Relay:
     async def _publish(self, connection: asyncpg.Connection, producer: AIOKafkaProducer, page: Sequence[tuple[Cursor, bytes]]) -> Cursor:
         """Sends a page pipelined and moves the checkpoint when Kafka has all of it. Dying before that repeats the page, in order."""
         messages, newest = await asyncio.to_thread(self._messages, page)
-        sent = [await producer.send(self._topic, value=value, key=key, headers=headers) for key, value, headers in messages]
-        await asyncio.gather(*sent)
+        async with answered():
+            sent = [await producer.send(self._topic, value=value, key=key, headers=headers) for key, value, headers in messages]
+            await asyncio.gather(*sent)
         cursor = page[-1][0]
         await connection.execute(CHECKPOINT.format(schema=self._schema), cursor.tx, cursor.seq)
         PUBLISHED.labels(self._service.name).inc(len(messages))
@@ -153,7 +168,7 @@ class Relay:
     def _messages(self, page: Sequence[tuple[Cursor, bytes]]) -> tuple[list[Message], Any]:
         messages = []
         for cursor, stored in page:
-            recorded = self._service.events.recorded(self._service.name, stored, cursor)
+            recorded = self._service.events.recorded(self._service.name, stored, cursor, self._recent)
             event = to_cloudevent(self._service, recorded)
             if event is not None:
                 messages.append(to_kafka(sign(event, self._key)))

@@ -19,7 +19,7 @@ import uvloop
 from prometheus_client import Gauge
 
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
-from shared import collector, projector, relay
+from shared import collector, eventlog, projector, relay
 from shared.access import PARTITION
 from shared.application import Application
 from shared.broker import consume
@@ -30,7 +30,7 @@ from shared.identities import AccessView
 from shared.kafka import Subscription, start_producer
 from shared.operations import OPERATIONS, described
 from shared.postgres import AWAY, Bell, connect_pool
-from shared.readiness import Readiness
+from shared.readiness import Readiness, in_short
 from shared.server import Server
 from shared.service import Service
 from shared.settings import Settings, SettingsWrong
@@ -133,6 +133,7 @@ class Running:
         app, process = self._app, self._process
         app.readiness.wait("process", "it is starting")
         app.pool = await self._until("postgres", self._connected)
+        await self._until("postgres", self._not_restored)
         for service in self._writes:
             await self._until("postgres", lambda service=service: projector.ensure(service, app.pool))  # type: ignore[misc]
         self._writers += [group.create_task(bell.run(), name="bell") for bell in self._bells.values()]
@@ -179,25 +180,32 @@ class Running:
                 app.readiness.clear(part)
 
         connect = lambda: start_producer(app.settings)  # noqa: E731
-        return relay.Relay(service, app.settings.database_url, self._bells[service.name], connect, key, on_state).run()
+        recent = app.transactors[service.name].states.recent
+        return relay.Relay(service, app.settings.database_url, self._bells[service.name], connect, key, on_state, recent).run()
 
     async def _connected(self) -> asyncpg.Pool:
         schemas = tuple(dict.fromkeys(projector.schema_of(s) for s in self._services))
         return await connect_pool(self._app.settings.database_url, schemas=schemas, application=f"regista-{self._app.name}")
+
+    async def _not_restored(self) -> None:
+        async with self._app.pool.acquire() as connection:
+            await eventlog.refuse_restored(connection)
 
     async def _until(self, part: str, attempt: Callable[[], Awaitable[Any]], *, of_any_kind: bool = False) -> Any:
         """Repeats until what is waited for is there, saying what it is."""
         while True:
             try:
                 found = await attempt()
-            except (*AWAY, asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError) as away:
-                self._app.readiness.wait(part, f"waits for it ({type(away).__name__}: {away})")
             except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError) as missing:
-                self._app.readiness.wait(part, f"the schema is not there or not of today ({missing}): run python -m shared.migrate")
+                self._app.readiness.wait(part, f"the schema is not there or not of today ({in_short(missing)}): run python -m shared.migrate")
+            except projector.Superseded as superseded:
+                self._app.readiness.wait(part, str(superseded))
+            except (*AWAY, asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError) as away:
+                self._app.readiness.wait(part, f"waits for it ({in_short(away)})")
             except Exception as error:
                 if not of_any_kind:
                     raise
-                self._app.readiness.wait(part, f"waits and tries again ({type(error).__name__}: {error})")
+                self._app.readiness.wait(part, f"waits and tries again ({in_short(error)})")
             else:
                 self._app.readiness.clear(part)
                 return found
@@ -213,7 +221,7 @@ class Running:
                     async with asyncio.timeout(CHECK_EVERY):
                         await check(app)
                 except Exception as error:  # noqa: BLE001 - whatever a check meets is the reason
-                    app.readiness.wait(part, f"does not answer ({type(error).__name__}: {error})")
+                    app.readiness.wait(part, f"does not answer ({in_short(error)})")
                 else:
                     app.readiness.clear(part)
             await asyncio.sleep(CHECK_EVERY if not app.readiness.reasons else RETRY_EVERY)

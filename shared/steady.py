@@ -46,6 +46,11 @@ class SteadyConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             self._careful = True
             return {}
 
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """As aiokafka's: what is read next begins there, also after a call that failed."""
+        super().seek(partition, offset)
+        self._next[partition] = offset
+
     def _returned(self, batch: Batch) -> Batch:
         assigned = self.assignment()
         self._next = {p: offset for p, offset in self._next.items() if p in assigned}
@@ -85,6 +90,5 @@ class SteadyConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         offset = await self.position(partition)
         await self._bury(partition, offset, unreadable)
         self.seek(partition, offset + 1)
-        self._next[partition] = offset + 1
         await self.commit({partition: offset + 1})
         self._careful = False

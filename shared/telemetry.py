@@ -19,14 +19,35 @@ from shared.settings import Settings
 
 _trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default="")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_SECRET = re.compile(r"(rg_[0-9A-Za-z]+_)[0-9A-Za-z]+|(://[^:/@\s]+:)[^@\s]+(?=@)|((?i:password|secret|pepper|authorization)\W{1,4})[^\s,;\"']+")
+_WORDS = r"(?i:password|passwd|secret|pepper|authorization|api[_-]?key|access[_-]?key)"
+_SECRET = re.compile(
+    r"(rg_[0-9A-Za-z]+_)[0-9A-Za-z]+"  # an API key keeps its id
+    r"|((?i:\b(?:bearer|basic)\s+))(?!rg_)[^\s,;\"']+"
+    r"|()\beyJ[\w-]+\.[\w-]+\.[\w-]*"  # a JWT
+    r"|(://[^:/@\s]+:)[^\s\"']+(?=@)"
+    rf"|({_WORDS}[\w-]*[\"'\\]*\s?[:=]\s?[\"'\\]*(?!(?i:bearer|basic)\s))[^\s,;&\"'\\]+"
+)
+_SENSITIVE = re.compile(_WORDS)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-_encoder = msgspec.json.Encoder(enc_hook=str)
+_encoder = msgspec.json.Encoder()
 
 
 def without_secrets(text: str) -> str:
-    """The text with API keys, passwords in URLs and `password=…` blanked."""
+    """The text with API keys, tokens, passwords in URLs and `password=…` blanked."""
     return _SECRET.sub(lambda m: next(g for g in m.groups() if g is not None) + "***", text)
+
+
+def _redacted(value: Any) -> Any:
+    """As `without_secrets`, of what is inside: encoded JSON would hide where a secret ends."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case dict():
+            return {str(k): "***" if _SENSITIVE.search(str(k)) else _redacted(v) for k, v in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_redacted(one) for one in value]
+        case _:
+            return without_secrets(str(value))
 
 
 class JsonFormatter(logging.Formatter):
@@ -49,7 +70,7 @@ class JsonFormatter(logging.Formatter):
         line |= {k: v for k, v in vars(record).items() if k not in _STANDARD}
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return without_secrets(_encoder.encode(line).decode())
+        return _encoder.encode(_redacted(line)).decode()
 
 
 def set_up_logs(service: str, level: str) -> None:
@@ -121,20 +142,20 @@ class Tracer:
             sending.start()
             sending.join(2.0)
 
-    def span(self, name: str, parent: str = "", **attributes: str | int) -> contextlib.AbstractContextManager[str]:
+    def span(self, name: str, parent: str = "") -> contextlib.AbstractContextManager[str]:
         """Runs the block as part of the trace of `parent` (a traceparent; of the current one, or a new one, when empty) and yields its traceparent."""
         parent = parent if _TRACEPARENT.fullmatch(parent) else _trace.get()
         if self._otel is not None and (parent.endswith("01") if parent else self.sampled()):
-            return self._recorded(name, parent, attributes)
+            return self._recorded(name, parent)
         return _Named(parent or new_trace())
 
     @contextlib.contextmanager
-    def _recorded(self, name: str, parent: str, attributes: dict[str, str | int]) -> Iterator[str]:
+    def _recorded(self, name: str, parent: str) -> Iterator[str]:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
 
         propagator = TraceContextTextMapPropagator()
         context = propagator.extract({"traceparent": parent}) if parent else None
-        with self._otel.start_as_current_span(name, context=context, attributes=attributes) as span:
+        with self._otel.start_as_current_span(name, context=context) as span:
             carrier: dict[str, str] = {}
             propagator.inject(carrier)
             token = _trace.set(carrier.get("traceparent", parent))

@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import asyncpg
 from prometheus_client import Counter, Histogram
 
-from shared import eventlog
+from shared import eventlog, readmodels
 from shared.access import ACCESS
-from shared.batch import Batch
+from shared.batch import Batch, EventTooLarge
 from shared.decider import Misrouted, RuleBroken
 from shared.postgres import AWAY, Bell, Unavailable
 from shared.service import Service
-from shared.states import States
-from shared.submission import Cause, IdempotencyMismatch, Outcome, Permission, Submission, new_id, request_digest
-
-__all__ = [
-    "Cause", "IdempotencyMismatch", "Outcome", "Permission", "Submission", "Transactor", "WriterDied", "new_id", "request_digest", "routed",
-]  # fmt: skip
+from shared.states import Held, States
+from shared.submission import Outcome, Submission
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +31,10 @@ RERUNS_TOTAL = Counter("regista_batch_reruns", "Batches run again after a confli
 CONFLICTS = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UndefinedTableError)
 """What a batch may meet through no fault of its commands (UndefinedTable: a view in the middle of a swap): run it again."""
 RERUNS = 5
+MOST_WAITING = 10_000
+"""Commands that may wait in a lane: beyond it the caller is told at once, instead of after its own time limit."""
+QUIET = 0.5
+"""Seconds without a commit after which there is time for snapshots."""
 
 
 class WriterDied(Exception):  # noqa: N818
@@ -51,16 +52,21 @@ class Pending:
 class Transactor:
     """Runs the commands of one service against one database. `lanes` batches may be under way at once; a stream stays in its lane."""
 
-    def __init__(self, service: Service, pool: asyncpg.Pool, bell: Bell, *, lanes: int = 1, batch_size: int = 512) -> None:
+    def __init__(
+        self, service: Service, pool: asyncpg.Pool, bell: Bell, *, lanes: int = 1, batch_size: int = 512, most_waiting: int = MOST_WAITING
+    ) -> None:
         self.service = service
         self.pool = pool
+        self._shape = readmodels.shape_of(service.tables)
+        self._was_away = False
         self.schema = service.schema or service.name
         folds = {fold.category: fold for fold in (*service.folds, ACCESS)}
         self.states = States(self.schema, folds.values())
         self._bell = bell
-        self._queues: list[asyncio.Queue[Pending]] = [asyncio.Queue() for _ in range(lanes)]
+        self._queues: list[asyncio.Queue[Pending]] = [asyncio.Queue(most_waiting) for _ in range(lanes)]
         self._batch_size = batch_size
         self._to_keep: asyncio.Queue[str] = asyncio.Queue(maxsize=1000)
+        self._committed_at = 0.0
         self._dead: BaseException | None = None
         self._batch_sizes = BATCH_SIZE.labels(service.name)
 
@@ -81,7 +87,12 @@ class Transactor:
             raise WriterDied from self._dead
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         lane = 0 if len(self._queues) == 1 else eventlog.stream_key(submission.streams[0], self.service.name) % len(self._queues)
-        self._queues[lane].put_nowait(Pending(submission, answer))
+        try:
+            self._queues[lane].put_nowait(Pending(submission, answer))
+        except asyncio.QueueFull:
+            answer.set_exception(
+                Unavailable("More commands wait than this process can take. Repeat the request later with the same Idempotency-Key.")
+            )
         return answer
 
     async def run(self) -> None:
@@ -103,6 +114,9 @@ class Transactor:
             batch = [await queue.get()]
             while len(batch) < self._batch_size and not queue.empty():
                 batch.append(queue.get_nowait())
+            batch = [pending for pending in batch if not pending.answer.done()]  # its caller gave up
+            if not batch:
+                continue
             try:
                 await self._answer(batch)
             except BaseException:
@@ -113,12 +127,19 @@ class Transactor:
         self._batch_sizes.observe(len(batch))
         try:
             await self._commit(batch)
+        except (readmodels.ShapeChanged, eventlog.RestoredBehind):
+            raise
         except AWAY as away:
+            self._was_away = True
             log.warning("the database is away: %s", away)
-            _fail(batch, Unavailable("The database is away. Nothing is known to be lost; repeat the request with the same Idempotency-Key."))
+            _fail(
+                batch,
+                Unavailable("The database is away or cannot work. Nothing is known to be lost; repeat the request with the same Idempotency-Key."),
+            )
         except Exception as fault:
             if len(batch) == 1:
-                log.exception("a command failed", extra={"command": type(batch[0].submission.command).__name__})
+                if not isinstance(fault, EventTooLarge):
+                    log.exception("a command failed", extra={"command": type(batch[0].submission.command).__name__})
                 _fail(batch, fault)
                 return
             log.warning("a batch of %s failed (%s); running its commands one by one", len(batch), fault)
@@ -137,6 +158,7 @@ class Transactor:
                 if attempt == RERUNS - 1:
                     raise
                 await asyncio.sleep(0.01 * 2**attempt)
+        self._committed_at = time.monotonic()
         if batch.rows:
             self._bell.ring()
         for recorded in batch.recorded:
@@ -154,8 +176,10 @@ class Transactor:
                 waiting.answer.set_result(Outcome(*answer))
 
     async def _run(self, pending: list[Pending]) -> Batch:
-        batch = Batch(self.service, self.schema, self.states, [p.submission for p in pending])
+        batch = Batch(self.service, self.schema, self._shape, self.states, [p.submission for p in pending])
         async with self.pool.acquire() as connection:
+            if self._was_away:
+                await self._look_who_answers(connection)
             await self.states.warm(connection, batch.all_streams)
             async with connection.transaction():
                 await batch.load(connection)
@@ -164,17 +188,31 @@ class Transactor:
             await batch.read_replays(connection)
         return batch
 
+    async def _look_who_answers(self, connection: asyncpg.Connection) -> None:
+        """After an outage it may be another server, which is behind: what this process remembers beyond it never happened."""
+        await eventlog.refuse_restored(connection)
+        self.states.forget()
+        self._was_away = False
+
     async def _keep_snapshots(self) -> None:
+        """Of what grew much, soon; of what grew a little, in a quiet time."""
         while True:
-            stream = await self._to_keep.get()
-            held = self.states.get(stream)
-            if not held.wants_keeping:
-                continue
             try:
-                async with self.pool.acquire() as connection:
-                    await self.states.keep(connection, stream, held)
-            except AWAY:
-                log.info("no snapshot of %s: the database is away", stream)
+                async with asyncio.timeout(QUIET):
+                    due = [await self._to_keep.get()]
+            except TimeoutError:
+                due = [] if time.monotonic() - self._committed_at < QUIET else list(self.states.behind())
+            for stream in due:
+                held = self.states.get(stream)
+                if held.may_be_kept:
+                    await self._keep(stream, held)
+
+    async def _keep(self, stream: str, held: Held) -> None:
+        try:
+            async with self.pool.acquire() as connection:
+                await self.states.keep(connection, stream, held)
+        except Exception as error:  # noqa: BLE001 - a snapshot is disposable, whatever keeps it from being written
+            log.warning("no snapshot of %s (%s); a cold start will fold more events", stream, type(error).__name__)
 
 
 def _fail(batch: Sequence[Pending], fault: BaseException) -> None:

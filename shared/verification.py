@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from regista.wire.cloudevents import NotACloudEvent, from_kafka
 from regista.wire.dsse import BadSignature, key_id_of, verify
 from shared.identities import AccessView, Signer
 from shared.kafka import Received, Subscription
+from shared.postgres import Unavailable
 from shared.telemetry import new_trace
 
 LONGEST_ID = 400
@@ -22,6 +24,9 @@ LONGEST_ID = 400
 
 CHUNK = 64
 """Records a thread takes at once. Verifying (105 µs) releases the interpreter lock, so two threads are nearly twice as fast."""
+
+PATIENCE = 2.0
+"""Seconds that open transactions get to end, before a batch with an unknown key waits and says so."""
 
 _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify")
 
@@ -47,14 +52,29 @@ Verdict = Received | Refused | PassedOver
 
 
 async def verified(records: Sequence[ConsumerRecord[Any, Any]], subscription: Subscription, access: AccessView) -> list[Verdict]:
-    """A verdict for each record, in order. Signatures with unknown keys are tried again after the view caught up with the log."""
+    """A verdict for each record, in order. Signatures with unknown keys are tried again after the view caught up with the log.
+
+    Raises Unavailable while a service's key may be in the log and not yet readable: its event must not be refused for that.
+    """
     verdicts = await _in_threads(records, subscription, access.public_key)
-    again = [n for n, verdict in enumerate(verdicts) if isinstance(verdict, UnknownKey)]
-    if again:
-        await access.catch_up()
+    if not (again := _unknown(verdicts)):
+        return verdicts
+    horizon, deadline = await access.horizon(), time.monotonic() + PATIENCE
+    while again:
+        all_read = await access.read_past(horizon)
         for n, verdict in zip(again, await _in_threads([records[n] for n in again], subscription, access.public_key), strict=True):
             verdicts[n] = verdict
+        again = _unknown(verdicts)
+        if all_read or subscription.from_publishers:
+            break
+        if again and time.monotonic() > deadline:
+            raise Unavailable("an event is signed with an unknown key, and an open transaction somewhere in the database server may hide its issue")
+        await asyncio.sleep(0.05)
     return verdicts
+
+
+def _unknown(verdicts: Sequence[Verdict]) -> list[int]:
+    return [n for n, verdict in enumerate(verdicts) if isinstance(verdict, UnknownKey)]
 
 
 async def _in_threads(records: Sequence[ConsumerRecord[Any, Any]], subscription: Subscription, key: Callable[[str], Signer | None]) -> list[Verdict]:

@@ -18,6 +18,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
+from regista.wire.cloudevents import NotACloudEvent, check_text
 from shared.access import AccessState, check, permits
 from shared.events import Actor, encode
 from shared.problems import Problem
@@ -114,6 +115,7 @@ class Call:
     body: Any = None
     raw: bytes = b""
     if_match: int | None = None
+    _cause: Cause | None = field(default=None, init=False, repr=False)
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -122,13 +124,26 @@ class Call:
 
     def cause(self) -> Cause:
         """Why a command runs: the caller's Idempotency-Key (or this request alone), with the digest of what was asked."""
-        key = self.headers.get("idempotency-key", "")
-        if len(key) > 200:
-            raise Problem(422, "invalid_idempotency_key", "An Idempotency-Key has at most 200 characters.")
-        return Cause(
-            source=f"http/{self.actor.subject}", id=key or str(uuid.uuid4()), digest=self._digest(canonical=bool(key)),
-            correlation_id=self.headers.get("x-correlation-id", "")[:200], trace=current_trace(),
-        )  # fmt: skip
+        if self._cause is None:
+            key = self._identifier("Idempotency-Key", "invalid_idempotency_key")
+            correlation_id = self._identifier("X-Correlation-ID", "invalid_correlation_id")
+            self._cause = Cause(
+                source=f"http/{self.actor.subject}", id=key or str(uuid.uuid4()), digest=self._digest(canonical=bool(key)),
+                correlation_id=correlation_id, trace=current_trace(),
+            )  # fmt: skip
+        return self._cause
+
+    def _identifier(self, header: str, code: str) -> str:
+        """What names the request for ever: it goes out with the public events, so what no CloudEvent can carry is refused here."""
+        value = self.headers.get(header.lower(), "")
+        try:
+            if value:
+                check_text(header, value)
+        except NotACloudEvent as illegal:
+            raise Problem(422, code, f"Send another {header}, for example a UUID: {illegal.reason}.") from None
+        if len(value) > 200:
+            raise Problem(422, code, f"Send another {header}: it has at most 200 characters.")
+        return value
 
     def _digest(self, *, canonical: bool) -> bytes:
         """SHA-256 of method, path, query, If-Match and body. The body's JSON is made canonical where a repeated key will be compared with it."""

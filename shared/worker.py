@@ -13,16 +13,17 @@ from prometheus_client import Counter, Gauge
 
 from shared.decider import RuleBroken
 from shared.due import DueRow, Worker
-from shared.postgres import AWAY, Bell, Unavailable, wait_ring
+from shared.postgres import AWAY, Bell, wait_ring
 from shared.telemetry import tracer
 from shared.transact import Transactor, WriterDied
 
 log = logging.getLogger(__name__)
 
 DONE = Counter("regista_due", "Due work, by what became of it", ["service", "kind", "result"])
-OVERDUE = Gauge("regista_due_overdue_seconds", "Age of the oldest due row of the kind", ["service", "kind"])
+OVERDUE = Gauge("regista_due_overdue_seconds", "Age of the oldest due row of the kind, leased or not", ["service", "kind"])
 PAUSE = 0.1
 """Between two looks that found nothing: the bell rings at every commit, and few commits make work due at once."""
+MEASURE_EVERY = 5.0
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 300.0
 
 # Leases rows that are due and not leased. A lease lives beside the read model, so a rebuild neither loses nor repeats one.
@@ -37,7 +38,11 @@ WITH due_now AS (
     ON CONFLICT (kind, key) DO UPDATE SET leased_until = excluded.leased_until, attempts = l.attempts + 1 WHERE l.leased_until < now()
     RETURNING kind, key, attempts
 )
-SELECT key, due_at, data, attempts, extract(epoch FROM now() - due_at)::float8 AS overdue FROM due_now JOIN taken USING (kind, key)
+SELECT key, due_at, data, attempts FROM due_now JOIN taken USING (kind, key)
+"""
+
+OLDEST = """
+SELECT coalesce(extract(epoch FROM now() - min(d.due_at)), 0)::float8 FROM {schema}.due d WHERE d.kind = $1 AND d.due_at <= now()
 """
 
 # The attempt number tells a holder whose lease ran out from the one that took it over.
@@ -66,11 +71,14 @@ class Runner:
         self._pool = pool
         self._transactor = transactor
         self._bell = bell
-        self._lease, self._renew, self._release, self._postpone = (sql.format(schema=schema) for sql in (LEASE, RENEW, RELEASE, POSTPONE))
+        self._lease, self._oldest, self._renew, self._release, self._postpone = (
+            sql.format(schema=schema) for sql in (LEASE, OLDEST, RENEW, RELEASE, POSTPONE)
+        )
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """For the life of the process; when it is cancelled, so is what is under way, and its leases run out."""
+        measuring = asyncio.create_task(self._measure())
         with self._bell.heard() as rung:
             try:
                 while True:
@@ -79,9 +87,19 @@ class Runner:
                         await asyncio.sleep(PAUSE)
                         await wait_ring(rung, self._worker.poll)
             finally:
-                for task in self._running:
+                everything = (measuring, *self._running)
+                for task in everything:
                     task.cancel()
-                await asyncio.gather(*self._running, return_exceptions=True)
+                await asyncio.gather(*everything, return_exceptions=True)
+
+    async def _measure(self) -> None:
+        """On its own: it tells most while every hand is stuck."""
+        while True:
+            try:
+                OVERDUE.labels(self._service, self._worker.kind).set(await self._pool.fetchval(self._oldest, self._worker.kind))
+            except Exception as error:  # noqa: BLE001 - the next look tells
+                log.info("overdue work was not measured (%s)", type(error).__name__)
+            await asyncio.sleep(MEASURE_EVERY)
 
     async def _fill(self) -> bool:
         """Leases as many rows as there are free hands; False when there was nothing to do but wait."""
@@ -96,7 +114,6 @@ class Runner:
             return False
         except asyncpg.UndefinedTableError:
             return False  # the moment of a swap
-        OVERDUE.labels(self._service, self._worker.kind).set(max((row["overdue"] for row in rows), default=0.0))
         for row in rows:
             data = msgspec.json.decode(row["data"]) if isinstance(row["data"], str) else row["data"]
             due = DueRow(self._service, self._worker.kind, row["key"], row["due_at"], data, row["attempts"])
@@ -127,7 +144,9 @@ class Runner:
         handled = asyncio.ensure_future(self._worker.handle(row))
         renewing = asyncio.create_task(self._keep(row))
         try:
-            await asyncio.wait({handled, renewing}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({handled, renewing}, timeout=self._worker.timeout, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                raise TimeoutError(f"not done within {self._worker.timeout:g} s")
             if not handled.done():
                 renewing.result()
             for answer in await self._transactor.submit_all(await handled):
@@ -149,15 +168,21 @@ class Runner:
     async def _let_go(self, row: DueRow) -> None:
         try:
             said = await self._pool.execute(self._release, row.kind, row.key, row.attempt, row.due_at)
-        except (*AWAY, Unavailable):
-            return  # the lease runs out by itself
-        if said == "DELETE 0":
-            await self._later(row, "handled, but still due")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the lease runs out by itself
+            self._kept(row, error)
+        else:
+            if said == "DELETE 0":
+                await self._later(row, "handled, but still due")
 
     async def _later(self, row: DueRow, why: str) -> None:
         wait = timedelta(seconds=min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(row.attempt - 1, 10)))
-        with contextlib.suppress(*AWAY):
+        try:
             await self._pool.execute(self._postpone, row.kind, row.key, row.attempt, wait, why[:2000])
+        except Exception as error:  # noqa: BLE001
+            self._kept(row, error)
+
+    def _kept(self, row: DueRow, error: Exception) -> None:
+        log.warning("a lease could not be given back and runs out by itself", exc_info=error, extra={"kind": row.kind, "key": row.key})
 
     def _count(self, result: str) -> None:
         DONE.labels(self._service, self._worker.kind, result).inc()

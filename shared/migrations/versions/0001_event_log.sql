@@ -25,6 +25,11 @@ END $$;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON log.events FOR EACH ROW EXECUTE FUNCTION log.refuse();
 CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON log.events FOR EACH STATEMENT EXECUTE FUNCTION log.refuse();
 
+-- The highest transaction id of all partitions, for those who may read one only: a restored server must not give it out again.
+CREATE FUNCTION log.highest_tx() RETURNS xid8 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+    'SELECT e.tx FROM log.events e ORDER BY e.tx DESC, e.seq DESC LIMIT 1';
+REVOKE ALL ON FUNCTION log.highest_tx() FROM PUBLIC;
+
 -- Adds a partition of the log that `writer` may append to and read. Values of every other column come from defaults only:
 -- a writer who could name `tx` could write behind every reader's cursor.
 CREATE PROCEDURE log.add_partition(partition_name text, writer text) LANGUAGE plpgsql AS $$
@@ -47,7 +52,6 @@ BEGIN
     -- What a cause already led to: (verified source, id) -> request digest, and the streams' revisions it wrote.
     EXECUTE format('CREATE TABLE IF NOT EXISTS %I.inbox (source text, id text, digest bytea NOT NULL, outcome bytea NOT NULL,
         recorded_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (source, id))', schema_name);
-    EXECUTE format('CREATE INDEX IF NOT EXISTS inbox_recorded_at ON %I.inbox USING brin (recorded_at)', schema_name);
     -- How far the relay published this partition.
     EXECUTE format('CREATE TABLE IF NOT EXISTS %I.relay_checkpoint (only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
         tx bigint NOT NULL, seq bigint NOT NULL, at timestamptz NOT NULL DEFAULT now())', schema_name);
@@ -56,9 +60,9 @@ BEGIN
         fold text NOT NULL, state bytea NOT NULL)', schema_name);
     EXECUTE format('CREATE TABLE IF NOT EXISTS %I.due_leases (kind text, key text, leased_until timestamptz NOT NULL, attempts int NOT NULL DEFAULT 0,
         last_error text, PRIMARY KEY (kind, key))', schema_name);
-    -- Which generation of read-model tables the views show, and the shape it was built with.
+    -- Which generation of read-model tables the views show, the shape it was built with, and the shape before.
     EXECUTE format('CREATE TABLE IF NOT EXISTS %I.generation (only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-        number bigint NOT NULL, shape text NOT NULL, built_at timestamptz NOT NULL DEFAULT now())', schema_name);
+        number bigint NOT NULL, shape text NOT NULL, former text NOT NULL DEFAULT '''', built_at timestamptz NOT NULL DEFAULT now())', schema_name);
     EXECUTE format('ALTER TABLE %I.inbox OWNER TO %I', schema_name, owner_role);
     EXECUTE format('ALTER TABLE %I.relay_checkpoint OWNER TO %I', schema_name, owner_role);
     EXECUTE format('ALTER TABLE %I.snapshots OWNER TO %I', schema_name, owner_role);

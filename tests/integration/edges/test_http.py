@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import collections
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +57,9 @@ REFUSALS: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("POST", "/v1/counters/a:count", {"content": b"{no json", "headers": {"content-type": "application/json"}}, 422, "invalid_body"),
     ("POST", "/v1/counters/a:count", {"content": b"by=1", "headers": {"content-type": "application/x-www-form-urlencoded"}}, 415, "not_json"),
     ("POST", "/v1/counters/a:count", {"json": {"by": 1, "note": "x" * 1_100_000}}, 413, "body_too_large"),
+    ("POST", "/v1/counters/a:count", {"json": {"by": 1}, "headers": {"x-correlation-id": b"a\x85b"}}, 422, "invalid_correlation_id"),
+    ("POST", "/v1/counters/a:count", {"json": {"by": 1}, "headers": {"idempotency-key": b"a\x85b"}}, 422, "invalid_idempotency_key"),
+    ("POST", "/v1/counters/a:count", {"json": {"by": 1}, "headers": {"idempotency-key": "k" * 201}}, 422, "invalid_idempotency_key"),
     ("GET", "/v1/counters?page_size=0&what=1", {}, 422, "invalid_query"),
     ("GET", "/v1/counters?page_token=zzz", {}, 422, "invalid_page_token"),
     ("GET", "/v1/broken", {}, 500, "internal_error"),
@@ -157,6 +162,11 @@ async def test_an_answer_under_way_is_given_before_the_process_ends(toy: Toy, en
         assert (await slow).status_code == 200
 
 
+def alarms(toy: Toy) -> collections.Counter[str]:
+    """How often the toy's worker was called for each row."""
+    return collections.Counter(re.findall(r'"message":"alarm ([^"]+)"', toy.log.read_text()))
+
+
 async def test_what_is_due_is_done_once_also_when_it_takes_longer_than_its_lease(toy: Toy, engineer: str, database: Any) -> None:
     async with toy.client(engineer) as client:
         for name in ("alarm-now", "alarm-fails", "alarm-long"):
@@ -170,6 +180,7 @@ async def test_what_is_due_is_done_once_also_when_it_takes_longer_than_its_lease
 
         await toy.until(all_rang, 15)
         assert {row["count"] for row in await connection.fetch(rang)} == {1}
+        assert alarms(toy) == {"alarm-now": 1, "alarm-fails": 2, "alarm-long": 1}
     finally:
         await connection.close()
 
@@ -188,5 +199,6 @@ async def test_two_replicas_do_what_is_due_once_between_them(start_toy: Callable
 
         await first.until(all_rang, 20)
         assert {row["count"] for row in await connection.fetch(rang)} == {1}
+        assert alarms(first) + alarms(second) == collections.Counter(f"alarm-{n}" for n in range(20))
     finally:
         await connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from shared.run import App, Process, main
 from shared.service import PublicEvent, Service
 from shared.submission import Permission, Submission
 from shared.web import Body, Call, PageQuery, Reply, Route, page_token
+
+log = logging.getLogger(__name__)
 
 TOPIC = "regista.training.v1"
 COUNTERS = Table("counters", MetaData(), Column("name", Text, primary_key=True), Column("total", BigInteger), Column("revision", BigInteger))
@@ -200,10 +203,13 @@ async def doubled(message: Received) -> list[Submission]:
 
 
 async def noted(message: Received) -> list[Submission]:
+    if message.data.get("malformed") and "TOY_UNDERSTANDS" not in os.environ:
+        raise Malformed("an event of tomorrow")
     return [Submission(Count(message.data["by"]), (f"counter-{message.data['on']}",), message.cause(), message.actor)]
 
 
 async def alarm(row: DueRow) -> list[Submission]:
+    log.info("alarm %s", row.key)
     if row.key.startswith("alarm-fails") and row.attempt == 1:
         raise ZeroDivisionError("the first attempt fails")
     if row.key.startswith("alarm-long"):

@@ -21,7 +21,8 @@ from shared.decider import Decider, Joint, RuleBroken, Streams
 from shared.events import Actor, EventTypes, Recorded
 from shared.postgres import Bell, connect_pool
 from shared.service import PublicEvent, Service
-from shared.transact import Cause, Submission, Transactor
+from shared.submission import Cause, Submission
+from shared.transact import Transactor
 
 METADATA = MetaData()
 ACCOUNTS = Table(
@@ -74,7 +75,8 @@ def _decide(command: Deposit, account: Account) -> Sequence[Deposited]:
     if command.note == "bug":
         raise ZeroDivisionError
     assert command.now is not None
-    return [Deposited(command.amount, account.total + command.amount, command.note)] if command.amount else []
+    note = command.now.isoformat() if command.note == "now" else command.note
+    return [Deposited(command.amount, account.total + command.amount, note)] if command.amount else []
 
 
 def _evolve(account: Account, event: Deposited) -> Account:

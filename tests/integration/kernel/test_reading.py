@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from services.local.topics import SERVICES
 from shared import eventlog
 from shared.events import START
 
@@ -91,12 +92,15 @@ async def test_a_reader_waits_for_a_transaction_in_flight_and_then_sees_it_first
     await asyncio.gather(*(c.close() for c in (early, late, reader)))
 
 
-async def test_a_restored_dump_with_transaction_ids_behind_the_log_is_refused(database: Any) -> None:
+async def test_a_restored_dump_with_transaction_ids_behind_the_log_is_refused_by_every_service(database: Any) -> None:
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(
         "INSERT INTO log.events_cleanup (service, tx, stream, revision, event_id, type, schema, bytes)"
         " VALUES ('cleanup', '999999999999', 'thing-1', 1, gen_random_uuid(), 'T', 1, 'x')"
     )
-    with pytest.raises(eventlog.RestoredBehind, match="pg_resetwal"):
-        await eventlog.refuse_restored(owner, "cleanup")
     await owner.close()
+    for service in SERVICES:
+        connection = await asyncpg.connect(database.url(service))
+        with pytest.raises(eventlog.RestoredBehind, match="pg_resetwal"):
+            await eventlog.refuse_restored(connection)
+        await connection.close()

@@ -7,11 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
+import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
-from shared import projector
+from shared import projector, readmodels
 from shared.changes import Put
 from shared.postgres import connect_pool
+from shared.service import Service
+from shared.transact import WriterDied
 
 
 async def test_a_rebuild_from_zero_gives_the_same_rows(bank: Any) -> None:
@@ -63,15 +67,44 @@ async def test_an_older_generation_leaves_no_tables_behind(bank: Any) -> None:
 
 async def test_a_changed_shape_is_rebuilt_at_start_by_one_of_many(bank: Any, database: Any) -> None:
     await bank.transactor.submit_all([bank.deposit("a", 4), bank.deposit("b", 5)])
-    wider = Table("accounts", MetaData(), Column("id", Text, primary_key=True), Column("total", BigInteger), Column("double", BigInteger))
-    changed = replace(
-        bank.service, tables=(wider,), project=lambda r: [Put(wider, {"id": r.stream, "total": r.event.total, "double": 2 * r.event.total})]
-    )
+    changed = _wider(bank)
     pools = [await connect_pool(database.url("cleanup"), schemas=("cleanup",)) for _ in range(3)]
     await asyncio.gather(*(projector.ensure(changed, pool) for pool in pools))
     assert [r["double"] for r in await pools[0].fetch("SELECT double FROM accounts ORDER BY id")] == [8, 10]
     assert await pools[0].fetchval("SELECT number FROM generation") == 2
     await asyncio.gather(*(pool.close() for pool in pools))
+
+
+def _wider(bank: Any) -> Service:
+    wider = Table("accounts", MetaData(), Column("id", Text, primary_key=True), Column("total", BigInteger), Column("double", BigInteger))
+    return replace(
+        bank.service, tables=(wider,), project=lambda r: [Put(wider, {"id": r.stream, "total": r.event.total, "double": 2 * r.event.total})]
+    )
+
+
+async def test_a_writer_ends_when_another_release_rebuilt_the_read_models(bank: Any) -> None:
+    await bank.transactor.submit(bank.deposit("a"))
+    await projector.ensure(_wider(bank), bank.pool)
+    with pytest.raises(WriterDied):
+        await bank.transactor.submit(bank.deposit("a"))
+    assert len(await bank.events()) == 1
+
+
+async def test_a_release_that_was_superseded_a_moment_ago_does_not_take_the_read_models_back(bank: Any) -> None:
+    await projector.ensure(_wider(bank), bank.pool)
+    with pytest.raises(projector.Superseded, match="today's code"):
+        await projector.ensure(bank.service, bank.pool)
+    await bank.pool.execute("UPDATE generation SET built_at = built_at - interval '11 minutes'")
+    await projector.ensure(bank.service, bank.pool)
+    assert await bank.pool.fetchval("SELECT count(*) FROM entries") == 0
+
+
+async def test_an_index_may_take_longer_than_any_other_statement(bank: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    index_sql = readmodels.index_sql
+    monkeypatch.setattr(readmodels, "index_sql", lambda *args: [*index_sql(*args), "SELECT pg_sleep(0.7)"])
+    async with asyncpg.create_pool(bank.url, command_timeout=0.5, server_settings={"search_path": "cleanup"}) as impatient:
+        await projector.rebuild(bank.service, impatient)
+    assert await bank.pool.fetchval("SELECT number FROM generation") == 2
 
 
 async def test_indexes_and_keys_stand_on_every_generation(bank: Any) -> None:

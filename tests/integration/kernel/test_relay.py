@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from regista.wire.cloudevents import CloudEvent, from_kafka
 from regista.wire.dsse import key_id_of, verify
 from regista.wire.keys import SigningKey, generate_signing_key
+from shared import kafka
 from shared.kafka import connection, start_producer
 from shared.relay import Relay, lag, topic_of
 from shared.settings import Settings
@@ -81,6 +83,56 @@ async def test_a_message_tells_the_log_entry_it_comes_from(bank: Any, settings: 
         [message] = await published(settings, 1)
     stored = outcome.events[0]
     assert (message.id, message.extensions["leaf"], message.extensions["correlationid"]) == (str(stored.event_id), stored.leaf, "c1")
+
+
+async def test_an_event_whose_cause_no_message_can_carry_is_published_with_the_character_replaced(bank: Any, settings: Settings) -> None:
+    await bank.transactor.submit_all([bank.deposit("a", cause="before\x85after"), bank.deposit("a")])
+    async with relaying(bank, settings):
+        messages = await published(settings, 2)
+    assert messages[0].extensions["correlationid"] == "before\ufffdafter"
+
+
+async def test_an_event_that_cannot_be_published_holds_the_relay_and_says_so(bank: Any, settings: Settings) -> None:
+    def broken(_: Any) -> Any:
+        raise ZeroDivisionError
+
+    await bank.transactor.submit(bank.deposit("a"))
+    said: asyncio.Queue[str] = asyncio.Queue()
+    relay = Relay(replace(bank.service, publish=broken), bank.url, bank.bell, lambda: start_producer(settings), KEY, said.put_nowait)
+    task = asyncio.create_task(relay.run())
+    async with asyncio.timeout(30):
+        while "ZeroDivisionError" not in await said.get():
+            assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+class SilentOnce:
+    """A producer whose first page is never answered."""
+
+    def __init__(self, producer: AIOKafkaProducer, silent: bool) -> None:
+        self._producer, self._silent = producer, silent
+        self.stop = producer.stop
+
+    async def send(self, *args: Any, **kwargs: Any) -> Any:
+        return asyncio.get_running_loop().create_future() if self._silent else await self._producer.send(*args, **kwargs)
+
+
+async def test_a_producer_that_is_never_answered_is_replaced(bank: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka, "ANSWER_WITHIN", 0.5)
+    await bank.transactor.submit(bank.deposit("a"))
+    silent = iter([True, False])
+    said: list[str] = []
+
+    async def connect() -> Any:
+        return SilentOnce(await start_producer(settings), next(silent))
+
+    relay = Relay(bank.service, bank.url, bank.bell, connect, KEY, said.append)
+    task = asyncio.create_task(relay.run())
+    assert len(await published(settings, 1)) == 1
+    assert "relay: Kafka is away (KafkaTimeoutError)" in said
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_of_two_relays_one_publishes_and_the_other_takes_over(open_bank: Callable[..., Any], settings: Settings) -> None:

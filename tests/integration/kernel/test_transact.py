@@ -6,13 +6,19 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 
+from shared import eventlog
+from shared.batch import MOST
 from shared.decider import Forbidden, RuleBroken
-from shared.transact import IdempotencyMismatch, Permission, Submission, Transactor, WriterDied
+from shared.postgres import Unavailable
+from shared.submission import IdempotencyMismatch, Permission
+from shared.transact import Transactor, WriterDied
 
 
 async def test_a_command_is_in_the_log_and_in_the_read_models_when_it_is_answered(bank: Any) -> None:
@@ -94,12 +100,18 @@ async def test_a_joint_decision_writes_all_its_streams_or_none(bank: Any) -> Non
     assert len(await bank.events()) == 3
 
 
+def _reruns() -> float:
+    return REGISTRY.get_sample_value("regista_batch_reruns_total", {"service": "cleanup"}) or 0.0
+
+
 async def test_crossing_moves_of_two_processes_never_deadlock_and_lose_nothing(bank: Any, open_bank: Callable[..., Any]) -> None:
     other = await open_bank()
     names = ["a", "b", "c", "d"]
     await bank.transactor.submit_all([bank.deposit(name, 1000) for name in names])
     moves = [(b, x, y) for b in (bank, other) for x in names for y in names if x != y for _ in range(10)]
+    reruns = _reruns()
     await asyncio.gather(*(b.transactor.submit(b.move(x, y, 1)) for b, x, y in moves))
+    assert _reruns() == reruns
     assert await bank.pool.fetchval("SELECT sum(total) FROM accounts") == 4000
 
 
@@ -110,11 +122,13 @@ async def test_a_past_event_is_recalled_from_this_batch_from_memory_and_from_the
     assert [a.events[0].event.note for a in (answers[1], from_memory, from_log)] == ["long text"] * 3
 
 
-async def test_recorded_time_never_runs_backwards_in_a_stream(bank: Any, open_bank: Callable[..., Any]) -> None:
-    other = await open_bank()
-    await asyncio.gather(*(b.transactor.submit(b.deposit("a")) for _ in range(50) for b in (bank, other)))
-    times = [json.loads(row["bytes"])["recorded_at"] for row in await bank.events()]
-    assert times == sorted(times)
+async def test_neither_recorded_time_nor_a_decisions_now_runs_backwards_in_a_stream(bank: Any) -> None:
+    first = (await bank.transactor.submit(bank.deposit("a"))).events[0]
+    tomorrow = first.recorded_at + timedelta(days=1)
+    bank.transactor.states.put("account-a", replace(bank.transactor.states.get("account-a"), recorded_at=tomorrow))  # the clock was set back
+    second = (await bank.transactor.submit(bank.deposit("a", note="now"))).events[0]
+    assert (second.recorded_at, second.event.note) == (tomorrow, tomorrow.isoformat())
+    assert (await bank.transactor.submit(bank.deposit("b"))).events[0].recorded_at < tomorrow
 
 
 async def test_what_another_process_wrote_is_seen_by_the_next_command(bank: Any, open_bank: Callable[..., Any]) -> None:
@@ -135,12 +149,46 @@ async def test_a_snapshot_makes_a_cold_start_read_only_the_tail(bank: Any, open_
     assert (await cold.transactor.submit(cold.deposit("a"))).events[0].revision == 601
 
 
+async def test_a_quiet_time_leaves_a_snapshot_of_what_grew(bank: Any) -> None:
+    await bank.transactor.submit_all([bank.deposit("a") for _ in range(250)])
+    async with asyncio.timeout(30):
+        while await bank.pool.fetchval("SELECT revision FROM snapshots WHERE stream = 'account-a'") != 250:  # noqa: ASYNC110 - written beside the commands
+            await asyncio.sleep(0.05)
+
+
 async def test_a_snapshot_of_other_code_is_not_used(bank: Any, open_bank: Callable[..., Any]) -> None:
     await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
     await bank.pool.execute(
         "INSERT INTO snapshots VALUES ('account-a', 900, now(), 'older code', 'x') ON CONFLICT (stream) DO UPDATE SET fold = 'older code'"
     )
     assert (await (await open_bank()).transactor.submit(bank.deposit("a"))).events[0].revision == 601
+
+
+async def test_an_event_larger_than_any_reader_takes_is_refused_and_fails_only_its_own_command(bank: Any) -> None:
+    answers = await bank.transactor.submit_all([bank.deposit("a"), bank.deposit("a", note="x" * MOST), bank.deposit("a")])
+    assert answers[1].code == "event_too_large"
+    assert [answers[0].events[0].revision, answers[2].events[0].revision] == [1, 2]
+
+
+async def test_more_commands_than_may_wait_are_refused_at_once(bank: Any) -> None:
+    transactor = Transactor(bank.service, bank.pool, bank.bell, most_waiting=2)
+    waiting = [asyncio.create_task(transactor.submit(bank.deposit("a"))) for _ in range(3)]
+    with pytest.raises(Unavailable, match="More commands wait"):
+        await waiting[2]
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_command_whose_caller_gave_up_before_it_began_is_not_run(bank: Any) -> None:
+    transactor = Transactor(bank.service, bank.pool, bank.bell)
+    left, stayed = (asyncio.create_task(transactor.submit(bank.deposit("a", n))) for n in (1, 2))
+    await asyncio.sleep(0)
+    left.cancel()
+    running = asyncio.create_task(transactor.run())
+    assert (await stayed).events[0].event.total == 2
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_without_the_role_nothing_is_written(bank: Any) -> None:
@@ -150,12 +198,29 @@ async def test_without_the_role_nothing_is_written(bank: Any) -> None:
 
 
 async def test_a_dead_writer_tells_everyone_who_waits(bank: Any) -> None:
-    transactor = Transactor(bank.service, bank.pool, bank.bell)
+    transactor = Transactor(bank.service, bank.pool, bank.bell, batch_size=1)
+    blocker = await bank.pool.acquire()
+    lock = blocker.transaction()
+    await lock.start()
+    await eventlog.lock(blocker, "cleanup", ["account-a"], [])
     task = asyncio.create_task(transactor.run())
-    waiting: list[Submission] = [bank.deposit("a"), replace(bank.deposit("a"), streams=("nonsense-1",))]
-    answers = await asyncio.gather(*(transactor.submit(s) for s in waiting), return_exceptions=True)
-    assert isinstance(answers[1], KeyError)
+    waiting = [asyncio.create_task(transactor.submit(bank.deposit("a"))) for _ in range(3)]
+    async with asyncio.timeout(10):
+        while not await bank.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - the first command is under way
+            await asyncio.sleep(0.01)
     task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [WriterDied] * 3
     with pytest.raises(WriterDied):
         await transactor.submit(bank.deposit("a"))
+    await asyncio.gather(task, return_exceptions=True)
+    await lock.rollback()
+    await bank.pool.release(blocker)
+
+
+async def test_a_stream_the_service_does_not_know_fails_only_its_own_command(bank: Any) -> None:
+    unknown = replace(bank.deposit("a"), streams=("nonsense-1",))
+    answers = await asyncio.gather(bank.transactor.submit(bank.deposit("a")), bank.transactor.submit(unknown), return_exceptions=True)
+    assert isinstance(answers[1], KeyError)
+    assert answers[0].events[0].revision == 1

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaTimeoutError
 
-from shared import deadletters
+from shared import deadletters, kafka
+from shared.settings import Settings
 
 
 def shortened(key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> tuple[bytes | None, dict[str, bytes]]:
@@ -34,3 +38,31 @@ def test_whatever_is_too_large_the_letter_is_small(key: bytes, headers: list[tup
     kept, letter = shortened(key, b"v", headers)
     assert letter[left_out].startswith(b"sha256:")
     assert len(kept or b"") + sum(len(name) + len(value) for name, value in letter.items()) < 100_000
+
+
+class Producer:
+    """A producer that Kafka never answers."""
+
+    stopped = False
+
+    async def send_and_wait(self, *_: Any, **__: Any) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+
+async def test_a_letter_that_kafka_never_answers_is_given_up_with_its_producer(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = [Producer(), Producer()]
+    left = iter(opened)
+
+    async def start(_: Settings) -> Producer:
+        return next(left)
+
+    monkeypatch.setattr(deadletters, "start_producer", start)
+    monkeypatch.setattr(kafka, "ANSWER_WITHIN", 0.05)
+    letters = deadletters.DeadLetters(Settings(), ["t"])
+    for producer in opened:
+        with pytest.raises(KafkaTimeoutError):
+            await letters.bury(ConsumerRecord("t", 0, 7, 0, 0, b"k", b"v", None, 1, 1, ()), "why", "group")
+        assert producer.stopped

@@ -4,9 +4,10 @@ import json
 import logging
 import sys
 
+import asyncpg
 import pytest
 
-from shared.readiness import Readiness
+from shared.readiness import Readiness, in_short
 from shared.telemetry import JsonFormatter, Tracer, current_trace, without_secrets
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -19,11 +20,34 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         ("postgresql://regista:TOPSECRET@host/db", "postgresql://regista:***@host/db"),
         ('password="TOPSECRET"', "password"),
         ("Authorization: Bearer rg_k_TOPSECRET", "rg_k_***"),
+        ("Authorization: Bearer eyJhbGci.TOPSECRET.c2ln refused", "Bearer *** refused"),
+        ("got the token eyJhbGci.TOPSECRET.c2ln", "got the token ***"),
+        ("authorization=TOPSECRET", "authorization=***"),
+        ("Basic TOPSECRET", "Basic ***"),
+        ("postgresql://regista:TOP@SECRET@host/db", "postgresql://regista:***@host/db"),
+        ("s3_secret_key=TOPSECRET, bucket=b", "s3_secret_key=***, bucket=b"),
+        ("https://host/?api_key=TOPSECRET&page=2", "api_key=***&page=2"),
+        ('{"user": "anna", "password": "TOPSECRET"}', '{"user": "anna", "password": "***"}'),
+        (r'"{\"password\":\"TOPSECRET\"}"', "password"),
+        ("{'kafka_password': 'TOPSECRET'}", "'kafka_password': '***'"),
     ],
 )
 def test_no_secret_reaches_a_log(said: str, kept: str) -> None:
-    assert "TOPSECRET" not in without_secrets(said)
-    assert kept in without_secrets(said)
+    record = logging.makeLogRecord({"msg": "%s", "args": (said,), "told": said, "inner": [{"password": "TOPSECRET", "why": said}]})
+    for text in (without_secrets(said), JsonFormatter("registry").format(record)):
+        assert "SECRET" not in text
+        assert kept in text.replace("\\", "")
+
+
+def test_a_text_without_secrets_stays_as_it_is() -> None:
+    said = "The secret is out: see https://host/a?b=c, mail anna@example.org, page 2 of 3"
+    assert without_secrets(said) == said
+
+
+def test_of_an_error_only_its_first_line_is_told_to_whoever_asks() -> None:
+    error = asyncpg.UniqueViolationError("duplicate key value\nDETAIL:  Key (name)=(private) already exists.")
+    assert in_short(error) == "UniqueViolationError: duplicate key value"
+    assert in_short(TimeoutError()) == "TimeoutError"
 
 
 def test_a_log_line_is_json_with_its_extras_its_error_and_its_trace() -> None:

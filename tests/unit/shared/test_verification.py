@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from regista.wire.cloudevents import CloudEvent, to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey, generate_signing_key
-from shared.access import AccessState
 from shared.events import Actor
 from shared.identities import Signer
 from shared.kafka import FROM_PUBLISHERS, Handler, Malformed, Received, Subscription, by_publishers, by_service
@@ -32,7 +31,7 @@ async def nothing(_: Received) -> list[Any]:
 
 
 KEY = generate_signing_key("anna")
-OWNERS = {KEY.key_id: Signer("anna", "publisher", KEY.public, AccessState("anna", "publisher", "Anna"))}
+OWNERS = {KEY.key_id: Signer("anna", "publisher", KEY.public)}
 EVENT = CloudEvent(
     "1", "/publishers/anna", "Known.v1", "fraud.cards", "2026-01-01T00:00:00Z", b'{"a":1}', extensions={"correlationid": "c", "traceparent": "t"}
 )
@@ -107,7 +106,7 @@ def test_data_that_is_no_json_object_is_malformed_when_it_is_read(data: bytes, r
 
 def test_a_service_is_never_refused_for_the_size_of_its_events() -> None:
     said = replace(EVENT, source="/regista/registry", data=b'{"a": "' + b"x" * FROM_PUBLISHERS + b'"}')
-    owner = {KEY.key_id: Signer("service:registry", "service", KEY.public, AccessState())}
+    owner = {KEY.key_id: Signer("service:registry", "service", KEY.public)}
     _, value, headers = to_kafka(sign(said, KEY))
     heard = Subscription("t", "g", {"Known.v1": Handler(nothing)}, by_service("registry"))
     assert isinstance(judge(Record(value, headers), heard, owner.get), Received)  # type: ignore[arg-type]
@@ -122,7 +121,7 @@ def test_where_types_may_be_passed_over_an_unread_one_is_not_even_verified() -> 
 
 
 def test_a_service_may_speak_for_itself_only() -> None:
-    signer = Signer("service:artifact", "service", KEY.public, AccessState())
+    signer = Signer("service:artifact", "service", KEY.public)
     said = replace(EVENT, source="/regista/artifact")
     assert by_service("artifact")(signer, said)
     assert not by_service("approval")(signer, said)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 import msgspec
@@ -10,14 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
+from starlette.requests import Request
 
+from shared.access import AccessState
 from shared.application import Table, encoded
 from shared.decider import Forbidden, Misrouted, NotFound, RuleBroken, Stale, Unprocessable
+from shared.events import Actor
 from shared.openapi import document
 from shared.operations import OPERATIONS
 from shared.postgres import Unavailable
 from shared.problems import Problem, of_exception
 from shared.web import Body, Call, PageQuery, Reply, Route, page_token, read_page_token
+
+if TYPE_CHECKING:
+    from shared.run import App
 
 
 async def endpoint(_call: Call) -> Reply:
@@ -176,3 +182,9 @@ def test_an_answer_may_be_of_any_kind(body: Any) -> None:
 
 def test_models_inside_of_other_answers_are_encoded_too() -> None:
     assert msgspec.json.decode(encoded({"items": [Part(name="a")]})) == {"items": [{"name": "a", "inner": []}]}
+
+
+def test_a_request_has_one_cause_however_often_it_is_asked_for() -> None:
+    request = Request({"type": "http", "method": "POST", "path": "/v1/models", "query_string": b"", "headers": []})
+    call = Call(cast("App", None), ROUTES[1], request, Actor("anna"), AccessState(), {}, raw=b"{}")
+    assert call.cause() is call.cause()

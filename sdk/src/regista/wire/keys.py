@@ -72,4 +72,9 @@ def load_signing_key(path: Path | str) -> SigningKey:
 
 def new_key_id() -> str:
     """A random name for a key: 16 characters of base 62."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(16))
+    return random_text(16)
+
+
+def random_text(length: int) -> str:
+    """Random characters of base 62, each 5.95 bits."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

@@ -1,0 +1,79 @@
+"""What the writer does when the database, not the command, is to blame."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from shared.postgres import Unavailable, leadership
+from shared.transact import WriterDied
+
+RAISES = """
+CREATE FUNCTION {schema}.broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = '{code}'; END $$;
+CREATE TRIGGER broken BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {schema}.broken();
+"""
+
+
+async def broken_at(database: Any, table: str, code: str) -> None:
+    """Lets every insert into the table fail with this SQLSTATE."""
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(RAISES.format(schema="log", table=table, code=code))
+    await owner.close()
+
+
+@pytest.mark.parametrize("code", ["08006", "25006", "40001", "42501", "53100", "53200", "55P03", "57014", "58030", "XX000"])
+async def test_a_fault_of_the_server_is_waited_for_and_blames_no_command(bank: Any, database: Any, code: str) -> None:
+    await broken_at(database, "log.events_cleanup", code)
+    with pytest.raises(Unavailable):
+        await bank.transactor.submit(bank.deposit("a"))
+
+
+async def test_after_an_outage_another_server_is_believed_that_lost_the_last_events(bank: Any, database: Any) -> None:
+    await bank.transactor.submit_all([bank.deposit("a") for _ in range(3)])
+    await broken_at(database, "log.events_cleanup", "08006")
+    with pytest.raises(Unavailable):
+        await bank.transactor.submit(bank.deposit("a"))
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute("ALTER TABLE log.events_cleanup DISABLE TRIGGER ALL; DELETE FROM log.events_cleanup WHERE revision = 3")
+    await owner.close()
+    [event] = (await bank.transactor.submit(bank.deposit("a"))).events
+    assert (event.revision, event.event.total) == (3, 3)
+
+
+async def test_a_server_restored_behind_the_log_ends_the_writer(bank: Any, database: Any) -> None:
+    await broken_at(database, "log.events_cleanup", "08006")
+    with pytest.raises(Unavailable):
+        await bank.transactor.submit(bank.deposit("a"))
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(
+        "INSERT INTO log.events_registry (service, tx, stream, revision, event_id, type, schema, bytes)"
+        " VALUES ('registry', '999999999999', 'thing-1', 1, gen_random_uuid(), 'T', 1, 'x')"
+    )
+    await owner.close()
+    with pytest.raises(WriterDied):
+        await bank.transactor.submit(bank.deposit("a"))
+
+
+async def test_the_server_notices_soon_that_a_host_is_gone_which_leads_or_writes(bank: Any) -> None:
+    async with leadership(bank.url, "try") as leader, bank.pool.acquire() as writer:
+        for connection in (leader, writer):
+            idle, unanswered = [await connection.fetchval(f"SHOW {name}") for name in ("tcp_keepalives_idle", "tcp_user_timeout")]
+            assert (idle, unanswered) == ("10", "30000")
+
+
+async def test_a_value_that_the_server_refuses_is_the_commands_own_fault(bank: Any, database: Any) -> None:
+    await broken_at(database, "log.events_cleanup", "23514")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await bank.transactor.submit(bank.deposit("a"))
+
+
+async def test_a_snapshot_that_cannot_be_written_costs_nothing_but_the_snapshot(bank: Any, database: Any, caplog: pytest.LogCaptureFixture) -> None:
+    await broken_at(database, "cleanup.snapshots", "22012")
+    await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
+    async with asyncio.timeout(10):
+        while "no snapshot of account-a" not in caplog.text:  # noqa: ASYNC110 - the log is what tells
+            await asyncio.sleep(0.01)
+    assert (await bank.transactor.submit(bank.deposit("a"))).events[0].revision == 601
