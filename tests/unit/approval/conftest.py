@@ -149,13 +149,18 @@ class World:
     def pass_time(self, **delta: int) -> None:
         self.now += timedelta(**delta)
 
-    def in_review(self, approvers: int = 2, asked: Mapping[str, Any] = MappingProxyType({}), **version_: Any) -> World:
-        """A verified, Validated version whose promotion waits for people; `asked` is what the request says more."""
-        self.gates([Gate("artifact_verified", {})], [Gate("no_regression", {}), Gate("manual", {"approvers": approvers, "expires_in": "7d"})])
+    def validated(self, production: Sequence[Gate], **version_: Any) -> World:
+        """A verified version that is Validated, under a policy with these gates for Production."""
+        self.gates([Gate("artifact_verified", {})], production)
         self.registered(**version_)
         self.artifact()
         self.evaluate()
         self.note("VersionValidated")
+        return self
+
+    def in_review(self, approvers: int = 2, asked: Mapping[str, Any] = MappingProxyType({}), **version_: Any) -> World:
+        """A verified, Validated version whose promotion waits for people; `asked` is what the request says more."""
+        self.validated([Gate("no_regression", {}), Gate("manual", {"approvers": approvers, "expires_in": "7d"})], **version_)
         self.request(**asked)
         self.evaluate()
         return self
