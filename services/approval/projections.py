@@ -191,6 +191,10 @@ def _entry(r: Recorded, e: ReviewEvent) -> Change:
             text = e.comment
         case ReviewLapsed():
             text = "; ".join(e.reasons)
+        case ReviewOpened() | ReviewRefreshed() | ReviewExpired():
+            pass
+        case _:
+            assert_never(e)
     kind = type(e).__name__
     row = {"review_id": e.about.promotion_id, "revision": r.revision, "kind": kind, "by": r.actor.subject, "name": name, "text": text}
     return Put(t.REVIEW_ENTRIES, {**row, "conditions": list(conditions), "at": r.recorded_at})
