@@ -12,11 +12,11 @@ def measured(evaluations: Iterable[Evaluation], metric: str, makers: Collection[
 
     `evaluations` stand oldest first. `dataset` is a data set's name or digest; None means every data set it was measured on.
     """
-    best: dict[tuple[str | None, str | None], Evaluation] = {}
+    best: dict[tuple[str, str], Evaluation] = {}
     for e in evaluations:
         if e.name != metric or (dataset is not None and dataset not in {e.dataset_name, e.dataset_digest}):
             continue
-        place = (e.dataset_digest, e.definition)
+        place = (e.dataset_digest or "", e.definition or "")
         if place not in best or is_independent(e, makers) or not is_independent(best[place], makers):
             best[place] = e
     return tuple(best.values())

@@ -44,7 +44,6 @@ class Promotion:
     id: str
     environment: str
     digest: str
-    requester: str
     people: tuple[str, ...]
     status: PromotionStatus = "open"
 
@@ -77,7 +76,7 @@ def claimed(told: noted.VersionRegistered) -> tuple[Evaluation, ...]:
 
 def promotion_of(told: noted.PromotionRequested) -> Promotion:
     people = dict.fromkeys(p for p in (told.requester, told.creator, told.on_behalf_of) if p)
-    return Promotion(told.promotion_id, told.environment, told.digest, told.requester or "", tuple(people))
+    return Promotion(told.promotion_id, told.environment, told.digest, tuple(people))
 
 
 def normal(champion: Champion) -> Champion:

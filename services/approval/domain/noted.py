@@ -154,8 +154,6 @@ class PromotionRequested:
     promotion_id: str
     environment: str
     digest: str
-    model: str | None = None
-    semver: str | None = None
     requester: str | None = None
     creator: str | None = None
     on_behalf_of: str | None = None

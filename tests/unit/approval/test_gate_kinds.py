@@ -69,6 +69,11 @@ def test_an_independent_evaluation_counts_before_the_producers_claim():
     assert not passes(AT_LEAST, evidence(check, claim))
 
 
+def test_no_definition_and_an_empty_one_are_the_same_measurement():
+    claim, check = measured(0.7), measured(0.95, definition="", independent=True, by="iris")
+    assert passes(AT_LEAST, evidence(claim, check))
+
+
 def test_of_several_independent_evaluations_the_newest_counts():
     first, second, again = (measured(v, independent=True, by=by) for v, by in ((0.95, "iris"), (0.96, "ivan"), (0.7, "iris")))
     assert passes(AT_LEAST, evidence(first, second))
