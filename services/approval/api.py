@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from services.approval import queries
-from services.approval.consumers import evaluation
+from services.approval.asking import evaluation
 from services.approval.domain import gate, policy, review
 from services.approval.domain.policy import PublishPolicy
 from services.approval.domain.promotion import Approve, Override, Reject
@@ -36,14 +36,10 @@ from shared.submission import Outcome, Permission, Submission
 from shared.transact import routed
 from shared.web import Call, PageQuery, Reply, Route, page_token
 
-NAME_LENGTH = 100
-
 
 async def put_policy(call: Call) -> Reply:
     """Only who is admin everywhere writes policies: a policy may select any model."""
     name, admin = call.path["name"], Permission("admin", "")
-    if not name.replace("-", "").replace("_", "").isalnum() or len(name) > NAME_LENGTH:
-        raise Unprocessable("bad_name", f"a policy's name has letters, digits, - and _, at most {NAME_LENGTH}")
     document = msgspec.convert(call.body.model_dump(mode="json"), policy.Policy)
     command = PublishPolicy(name, document, call.if_match)
     await call.app.transactor.submit(Submission(command, (policy.stream_of(name), policy.ALL), call.cause(), call.actor, permission=admin))
@@ -112,10 +108,9 @@ async def approve(call: Call) -> Reply:
         raise Problem(428, "if_match_required", "An approval is of what was seen: read the review first, then send its ETag as If-Match.")
     row = await _review(call)
     role = _role(call, row)
-    people = (call.actor.on_behalf_of,) if call.actor.on_behalf_of else ()
     command = Approve(
-        row["review_id"], row["model_id"], row["number"], call.actor.subject, role, people, call.access_state.name, call.body.comment,
-        call.body.conditions, call.if_match,
+        row["review_id"], row["model_id"], row["number"], call.actor.subject, role, call.if_match, call.access_state.name, call.body.comment,
+        call.body.conditions,
     )  # fmt: skip
     outcome = await _decide(call, row, command, role)
     events = [r.event for r in outcome.events]

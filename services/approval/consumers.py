@@ -8,52 +8,71 @@ from functools import partial
 import msgspec
 
 from services.approval import queries
-from services.approval.domain import inbound
+from services.approval.asking import evaluation, evaluations
+from services.approval.domain import noted
 from services.approval.domain.gate import NoteModel, NoteVersion, stream_of
-from services.approval.domain.policy import ApplyPolicy
-from services.approval.domain.policy import stream_of as policy_stream
-from services.approval.domain.promotion import Evaluate, Expire, Named
-from services.approval.projections import EXPIRY, POLICY_CHANGE
-from shared.due import DueRow, Worker
-from shared.events import Actor, Noted, Source
+from shared.events import Noted, Source
 from shared.kafka import Handler, Malformed, Received, Subscription, by_service
 from shared.run import App
-from shared.submission import Cause, Submission
+from shared.submission import Submission
 
-OURSELVES = Actor("service:approval")
-ASKS_AGAIN = frozenset({"VersionRegistered", "EvaluationRecorded", "PromotionRequested", "VersionRejected", "VersionRecalled", "VersionRetired"})
+ASKS_AGAIN = frozenset(
+    {
+        noted.VERSION_REGISTERED, noted.PROMOTION_REQUESTED, noted.PROMOTION_REFUSED, noted.VERSION_REJECTED, noted.VERSION_RECALLED,
+        noted.VERSION_RETIRED,
+    }
+)  # fmt: skip
 """What of a version may change an answer; the other facts about it are only noted."""
-ASKS_ALL_AGAIN = frozenset({"ModelRenamed", "TagsChanged", "RolloutChanged", "RolledBack", "EvaluationRecorded"})
-"""What may change the answers for every open version of the model."""
+ASKS_ALL_AGAIN = frozenset({noted.MODEL_RENAMED, noted.TAGS_CHANGED, noted.ROLLOUT_CHANGED, noted.ROLLED_BACK})
+"""What may change the answers for every open version of the model; an evaluation may, too, when it is one of a champion."""
 
 
-def noted(m: Received) -> Noted:
+def subscriptions(app: App) -> list[Subscription]:
+    """The two topics that approval listens to; in whatever order they arrive, the verdict is the same."""
+    return [
+        Subscription("regista.registry.events.v1", "approval", _registry(app), by_service("registry")),
+        Subscription(
+            "regista.artifact.events.v1", "approval",
+            {type_: Handler(note_version, partial(ask_version, app)) for type_ in noted.ARTIFACT_EVENTS},
+            by_service("artifact"),
+        ),
+    ]  # fmt: skip
+
+
+def _registry(app: App) -> dict[str, Handler]:
+    follow: dict[str, Callable[[Received], Awaitable[list[Submission]]]] = dict.fromkeys(ASKS_AGAIN, partial(ask_version, app))
+    follow |= dict.fromkeys(ASKS_ALL_AGAIN, partial(ask_all, app))
+    handlers = {type_: Handler(note_model, follow.get(type_)) for type_ in noted.MODEL_EVENTS}
+    handlers |= {type_: Handler(note_version, follow.get(type_)) for type_ in noted.VERSION_EVENTS}
+    return handlers | {noted.EVALUATION_RECORDED: Handler(note_evaluation, partial(ask_whom_it_measures, app))}
+
+
+def note_of(m: Received) -> Noted:
     """The message as approval remembers it. Raises Malformed when a field that approval decides on is missing or wrong."""
-    _, service, name, _ = m.event.type.split(".")
-    extensions = m.event.extensions
+    type_, extensions = m.event.type, m.event.extensions
     try:
-        inbound.read(name, m.data)
-        source = Source(service, m.event.subject, int(extensions["revision"]), name, m.event.id)
+        noted.read(type_, m.data)
+        source = Source(type_.split(".")[1], m.event.subject, int(extensions["revision"]), type_, m.event.id)
     except (msgspec.ValidationError, KeyError, ValueError) as e:
-        raise Malformed(f"{m.event.type} lacks what approval decides on: {e}") from None
+        raise Malformed(f"{type_} lacks what approval decides on: {e}") from None
     return Noted(source, extensions.get("leaf", ""), m.data)
 
 
 async def note_model(m: Received) -> list[Submission]:
-    return [Submission(NoteModel(noted(m)), (stream_of(m.data["model_id"]),), m.cause(), m.actor)]
+    return [Submission(NoteModel(note_of(m)), (stream_of(m.data["model_id"]),), m.cause(), m.actor)]
 
 
 async def note_version(m: Received) -> list[Submission]:
-    return [Submission(NoteVersion(noted(m)), (stream_of(m.data["model_id"], m.data["number"]),), m.cause(), m.actor)]
+    return [Submission(NoteVersion(note_of(m)), (stream_of(m.data["model_id"], m.data["number"]),), m.cause(), m.actor)]
 
 
 async def note_evaluation(m: Received) -> list[Submission]:
     """It belongs to its version, and to the model's champion when that is the version."""
-    told = noted(m)
+    note = note_of(m)
     model, version = stream_of(m.data["model_id"]), stream_of(m.data["model_id"], m.data["number"])
     return [
-        Submission(NoteVersion(told), (version,), m.cause(), m.actor),
-        Submission(NoteModel(told), (model,), m.cause("champion"), m.actor),
+        Submission(NoteVersion(note), (version,), m.cause(), m.actor),
+        Submission(NoteModel(note), (model,), m.cause("champion"), m.actor),
     ]
 
 
@@ -64,59 +83,10 @@ async def ask_version(app: App, m: Received) -> list[Submission]:
 
 async def ask_all(app: App, m: Received) -> list[Submission]:
     """The gates of every open version of the model."""
-    return await _evaluations(app, m.cause, m.data["model_id"])
+    return await evaluations(app, m.cause, m.data["model_id"])
 
 
-async def evaluation(app: App, model_id: str, number: int, cause: Callable[[str], Cause]) -> Submission:
-    """The command that asks the gates of one version."""
-    return _evaluation((model_id, number), await queries.streams_for(app.pool, model_id, number), cause)
-
-
-async def _evaluations(app: App, cause: Callable[[str], Cause], model_id: str | None = None) -> list[Submission]:
-    """Of every open version: of one model, or of all."""
-    versions = dict.fromkeys(await queries.open_versions(app.pool, model_id), ())
-    return [_evaluation(version, named, cause) for version, named in (await queries.streams_for_all(app.pool, versions)).items()]
-
-
-def _evaluation(version: queries.Version, named: Named, cause: Callable[[str], Cause]) -> Submission:
-    model_id, number = version
-    return Submission(Evaluate(model_id, number), named.writes, cause(f"evaluate {model_id}@{number}"), OURSELVES, named.depends_on)
-
-
-def subscriptions(app: App) -> list[Subscription]:
-    """The two topics that approval listens to; in whatever order they arrive, the verdict is the same."""
-    return [
-        Subscription("regista.registry.events.v1", "approval", _registry(app), by_service("registry")),
-        Subscription(
-            "regista.artifact.events.v1", "approval",
-            {f"regista.artifact.{name}.v1": Handler(note_version, partial(ask_version, app)) for name in inbound.ARTIFACT_EVENTS},
-            by_service("artifact"),
-        ),
-    ]  # fmt: skip
-
-
-def _registry(app: App) -> dict[str, Handler]:
-    follow: dict[str, Callable[[Received], Awaitable[list[Submission]]]] = {name: partial(ask_version, app) for name in ASKS_AGAIN}
-    follow |= {name: partial(ask_all, app) for name in ASKS_ALL_AGAIN}
-    handlers = {name: Handler(note_model, follow.get(name)) for name in inbound.MODEL_EVENTS}
-    handlers |= {name: Handler(note_version, follow.get(name)) for name in inbound.VERSION_EVENTS}
-    handlers["EvaluationRecorded"] = Handler(note_evaluation, follow["EvaluationRecorded"])
-    return {f"regista.registry.{name}.v1": handler for name, handler in handlers.items()}
-
-
-async def expire_review(app: App, row: DueRow) -> list[Submission]:
-    """The review's time is up."""
-    review_id, model_id, number = row.data["promotion_id"], row.data["model_id"], row.data["number"]
-    named = await queries.streams_for(app.pool, model_id, number, [review_id])
-    return [Submission(Expire(review_id, model_id, number), named.writes, row.cause(), row.actor, named.depends_on)]
-
-
-async def apply_policy(app: App, row: DueRow) -> list[Submission]:
-    """A policy was published: every open gate is asked again, under whichever policy rules it now."""
-    name, revision = row.data["name"], row.data["revision"]
-    again = await _evaluations(app, row.cause)
-    return [*again, Submission(ApplyPolicy(name, revision), (policy_stream(name),), row.cause(), row.actor)]
-
-
-def workers(app: App) -> list[Worker]:
-    return [Worker(EXPIRY, partial(expire_review, app)), Worker(POLICY_CHANGE, partial(apply_policy, app), concurrency=1)]
+async def ask_whom_it_measures(app: App, m: Received) -> list[Submission]:
+    """The gates of the version that was measured; those of every open version only where they are compared with it."""
+    compared = await app.pool.fetchval(queries.IS_CHAMPION, m.data["model_id"], m.data["number"])
+    return await ask_all(app, m) if compared else await ask_version(app, m)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
 from services.approval import tables as t
-from services.approval.domain import inbound
+from services.approval.domain import noted
 from services.approval.domain.gate import GatesEvaluated, OverrideStands, OverrideWithdrawn, PromotionDenied, PromotionGranted
-from services.approval.domain.policy import PolicyApplied, PolicyPublished
+from services.approval.domain.policy import PolicyApplied, PolicyListed, PolicyPublished
 from services.approval.domain.review import (
     OverrideReviewed,
     OverrideUsed,
@@ -23,6 +23,7 @@ from services.approval.domain.review import (
     ReviewRefreshed,
     ReviewRejected,
 )
+from services.approval.upcasters import ApprovalEvent
 from shared.changes import Change, Drop, Patch, Put
 from shared.due import DUE
 from shared.events import Noted, Recorded
@@ -35,48 +36,53 @@ plain = msgspec.to_builtins
 
 def project(r: Recorded) -> Iterable[Change]:
     """The row changes of one event."""
-    match r.event:
+    event: ApprovalEvent = r.event
+    match event:
         case Noted():
-            return _noted(r, r.event)
+            return _noted(r, event)
         case GatesEvaluated():
-            return [_evaluated(r, r.event)]
+            return [_evaluated(r, event)]
         case PromotionGranted() | PromotionDenied():
-            return [_decided(r, r.event)]
-        case OverrideStands():
-            return [Patch(t.PROMOTIONS, {"promotion_id": r.event.promotion_id}, {"override": True})]
-        case OverrideWithdrawn():
-            return [Patch(t.PROMOTIONS, {"promotion_id": r.event.promotion_id}, {"override": False})]
+            return [_decided(r, event)]
+        case OverrideStands() | OverrideWithdrawn():
+            return [Patch(t.PROMOTIONS, {"promotion_id": event.promotion_id}, {"override": isinstance(event, OverrideStands)})]
         case PolicyPublished():
-            return _published(r, r.event)
+            return _published(r, event)
         case PolicyApplied():
-            return [Drop(DUE, {"kind": POLICY_CHANGE, "key": f"{r.event.name}@{r.event.revision}"})]
-    return _review(r, r.event) if hasattr(r.event, "about") else ()
+            return [Drop(DUE, {"kind": POLICY_CHANGE, "key": f"{event.name}@{event.revision}"})]
+        case PolicyListed():
+            return []
+        case _:
+            return _review(r, event)
 
 
-def _noted(r: Recorded, noted: Noted) -> Iterator[Change]:
-    told = inbound.read_noted(noted)
+def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
+    told, type_ = noted.read_note(note), note.source.type
     match told:
-        case inbound.ModelEvent(model_id=model_id):
-            facts = {name: value for name in ("model", "kind", "tier", "tags") if (value := getattr(told, name)) is not None}
-            if noted.source.type == "ModelRegistered":
-                yield Put(t.MODELS, {"model_id": model_id, "model": "", "kind": "model", "tier": "medium", "tags": {}} | facts)
-            else:
-                yield Patch(t.MODELS, {"model_id": model_id}, facts)
-        case inbound.VersionRegistered():
-            key = {"model_id": told.model_id, "number": told.number, "model": told.model, "semver": told.semver or ""}
-            yield Put(t.VERSIONS, {**key, "artifact_digest": told.artifact.digest if told.artifact else "", "stage": "Staging"})
-        case inbound.VersionEvent(model_id=model_id, number=number):
-            yield Patch(t.VERSIONS, {"model_id": model_id, "number": number}, {"stage": inbound.STAGE_AFTER[noted.source.type]})
-        case inbound.ArtifactEvent(digest=digest, model_id=model_id, number=number):
-            state = inbound.ARTIFACT_STATE_AFTER[noted.source.type]
+        case noted.ModelEvent(model_id=model_id):
+            if type_ == noted.MODEL_REGISTERED:
+                yield Put(t.MODELS, {"model_id": model_id, "model": told.model or ""})
+            elif told.model:
+                yield Patch(t.MODELS, {"model_id": model_id}, {"model": told.model})
+        case noted.RolloutEvent(model_id=model_id, environment=environment, champion=champion):
+            key = {"model_id": model_id, "environment": environment}
+            yield Put(t.CHAMPIONS, {**key, "number": champion.number}) if champion else Drop(t.CHAMPIONS, key)
+        case noted.VersionRegistered(model_id=model_id, number=number):
+            row = {"model_id": model_id, "number": number, "semver": told.semver or "", "stage": "Staging", "recalled": False}
+            yield Put(t.VERSIONS, {**row, "artifact_digest": told.artifact.digest if told.artifact else ""})
+        case noted.VersionEvent(model_id=model_id, number=number):
+            recalled = {"recalled": True} if type_ == noted.VERSION_RECALLED else {}
+            yield Patch(t.VERSIONS, {"model_id": model_id, "number": number}, {"stage": noted.STAGE_AFTER[type_], **recalled})
+        case noted.ArtifactEvent(digest=digest, model_id=model_id, number=number):
+            state = noted.ARTIFACT_STATE_AFTER[type_]
             yield Put(t.ARTIFACTS, {"model_id": model_id, "number": number, "digest": digest, "state": state})
-        case inbound.PromotionRequested():
+        case noted.PromotionRequested():
             yield _requested(r, told)
-        case inbound.PromotionRefused(promotion_id=str(promotion_id)):
+        case noted.PromotionRefused(promotion_id=str(promotion_id)):
             yield Patch(t.PROMOTIONS, {"promotion_id": promotion_id}, {"state": "refused", "decided_at": r.recorded_at})
 
 
-def _requested(r: Recorded, told: inbound.PromotionRequested) -> Change:
+def _requested(r: Recorded, told: noted.PromotionRequested) -> Change:
     row = {
         "promotion_id": told.promotion_id,
         "model_id": told.model_id,
@@ -91,7 +97,7 @@ def _requested(r: Recorded, told: inbound.PromotionRequested) -> Change:
 def _evaluated(r: Recorded, e: GatesEvaluated) -> Change:
     row = {name: getattr(e, name) for name in ("model_id", "number", "stage", "passed", "evidence_digest", "promotion_id")}
     documents = {"results": plain(e.results), "policy": plain(e.policy), "evidence": plain(e.evidence)}
-    return Put(t.GATES, {**row, **documents, "evaluated_at": r.recorded_at, "revision": r.revision})
+    return Put(t.GATES, {**row, **documents, "evaluated_at": r.recorded_at})
 
 
 def _decided(r: Recorded, e: PromotionGranted | PromotionDenied) -> Change:
@@ -122,7 +128,7 @@ def _review(r: Recorded, e: ReviewEvent) -> Iterator[Change]:
             yield Put(DUE, {"kind": EXPIRY, "key": e.about.promotion_id, "due_at": e.expires_at, "data": told})
             return
         case ReviewRefreshed():
-            shown = {"evidence_digest": e.evidence_digest, "evidence": plain(e.evidence), "results": plain(e.results)}
+            shown = {"model": e.about.model, "evidence_digest": e.evidence_digest, "evidence": plain(e.evidence), "results": plain(e.results)}
             yield Patch(t.REVIEWS, key, {"revision": r.revision, **shown})
             return
         case OverrideUsed() if r.revision == 1:
@@ -151,7 +157,10 @@ def _state_after(e: ReviewEvent) -> str:
             return "overridden"
         case OverrideReviewed():
             return "closed"
-    return ""
+        case ReviewOpened() | ReviewRefreshed() | ReviewCommented():
+            return ""
+        case _:
+            assert_never(e)
 
 
 def _opened(r: Recorded, e: ReviewOpened) -> Change:
@@ -182,6 +191,10 @@ def _entry(r: Recorded, e: ReviewEvent) -> Change:
             text = e.comment
         case ReviewLapsed():
             text = "; ".join(e.reasons)
+        case ReviewOpened() | ReviewRefreshed() | ReviewExpired():
+            pass
+        case _:
+            assert_never(e)
     kind = type(e).__name__
     row = {"review_id": e.about.promotion_id, "revision": r.revision, "kind": kind, "by": r.actor.subject, "name": name, "text": text}
     return Put(t.REVIEW_ENTRIES, {**row, "conditions": list(conditions), "at": r.recorded_at})

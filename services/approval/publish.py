@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import assert_never
 
 from services.approval.domain import gate, policy, review
 from services.approval.domain.gate_kinds import Result
 from services.approval.domain.policy import Policy, PolicyRef
 from services.approval.domain.review import About
-from shared.events import Recorded
+from services.approval.upcasters import ApprovalEvent
+from shared.events import Noted, Recorded
 from shared.service import PublicEvent
 
 
@@ -192,25 +194,16 @@ def publish(recorded: Recorded) -> PublicEvent | None:
 
 
 def _public(recorded: Recorded) -> object | None:
-    match recorded.event:
+    event: ApprovalEvent = recorded.event
+    match event:
         case policy.PolicyPublished() as e:
             return PolicyPublished(e.name, recorded.revision, e.digest, e.policy)
         case gate.GatesEvaluated() as e:
             return GatesEvaluated(e.model_id, e.model, e.number, e.stage, e.passed, e.results, e.policy, e.evidence_digest, e.promotion_id)
         case gate.PromotionGranted() as e:
             return PromotionGranted(
-                e.promotion_id,
-                e.model_id,
-                e.model,
-                e.number,
-                e.environment,
-                e.digest,
-                e.approvers,
-                e.policy,
-                e.evidence_digest,
-                e.review_id,
-                e.override,
-            )
+                e.promotion_id, e.model_id, e.model, e.number, e.environment, e.digest, e.approvers, e.policy, e.evidence_digest, e.review_id, e.override,
+            )  # fmt: skip
         case gate.PromotionDenied() as e:
             return PromotionDenied(e.promotion_id, e.model_id, e.model, e.number, e.environment, e.reasons)
         case review.ReviewOpened() as e:
@@ -231,8 +224,10 @@ def _public(recorded: Recorded) -> object | None:
             return OverrideUsed(*_about(e.about), e.environment, e.by, e.reason, e.bypassed)
         case review.OverrideReviewed() as e:
             return OverrideReviewed(*_about(e.about), e.by, e.justified, e.comment)
-        case _:
+        case Noted() | gate.OverrideStands() | gate.OverrideWithdrawn() | policy.PolicyApplied() | policy.PolicyListed() | review.ReviewRefreshed():
             return None
+        case _:
+            assert_never(event)
 
 
 def _about(a: About) -> tuple[str, str, str, str, int]:

@@ -14,42 +14,57 @@ from shared.access import namespace_of
 Version = tuple[str, int]
 """A model's id and a number."""
 
-JSON_COLUMNS = frozenset({"policy", "results", "evidence", "reasons", "approvers", "roles", "excluded", "seal", "conditions", "tags"})
+JSON_COLUMNS = frozenset({"policy", "results", "evidence", "reasons", "approvers", "roles", "excluded", "seal", "conditions"})
 
+# Every policy is depended on by every evaluation.
 POLICY_NAMES = "SELECT name FROM policies"
 
+# The policies as they are now, by name, after the last one of the page before.
 POLICIES_PAGE = "SELECT name, revision, digest, policy, active, published_at, published_by FROM policies WHERE name > $1 ORDER BY name LIMIT $2"
 
+# A policy as it is now.
 POLICY_NOW = "SELECT name, revision, digest, policy, active, published_at, published_by FROM policies WHERE name = $1"
 
+# A policy as it was: what a past decision was made by.
 POLICY_AT = "SELECT name, revision, digest, policy, active, published_at, published_by FROM policy_revisions WHERE name = $1 AND revision = $2"
 
 # A model by its id or by its name.
 MODEL = "SELECT model_id, model FROM models WHERE model_id = $1 OR model = $1 ORDER BY model_id = $1 DESC LIMIT 1"
 
+# Whether other versions are compared with this one.
+IS_CHAMPION = "SELECT EXISTS (SELECT FROM champions WHERE model_id = $1 AND number = $2)"
+
+# A version with the state of its bytes. A rollback brings back what was archived: no event of the version itself says so, the champions do.
 VERSION = """
-SELECT v.model_id, v.number, v.semver, v.stage, v.artifact_digest, coalesce(a.state, '') AS artifact
+SELECT v.model_id, v.number, v.semver, v.artifact_digest, coalesce(a.state, '') AS artifact, CASE
+  WHEN v.stage <> 'Archived' THEN v.stage WHEN v.recalled THEN 'Recalled'
+  WHEN EXISTS (SELECT FROM champions c WHERE c.model_id = v.model_id AND c.number = v.number) THEN 'Production' ELSE 'Archived' END AS stage
 FROM versions v LEFT JOIN artifacts a ON a.model_id = v.model_id AND a.number = v.number AND a.digest = v.artifact_digest
 WHERE v.model_id = $1 AND v.number = $2
 """
 
+# The latest answer of each stage's gates.
 GATES_OF = """
 SELECT stage, passed, results, policy, evidence_digest, evidence, promotion_id, evaluated_at FROM gates
 WHERE model_id = $1 AND number = $2 ORDER BY stage DESC
 """
 
+# A version's promotions, oldest first.
 PROMOTIONS_OF = """
 SELECT promotion_id, environment, requester, state, reasons, approvers, override, requested_at, decided_at FROM promotions
 WHERE model_id = $1 AND number = $2 ORDER BY requested_at, promotion_id
 """
 
+# A promotion, with the model's name as it is now.
 PROMOTION = """
 SELECT p.*, coalesce(m.model, '') AS model FROM promotions p LEFT JOIN models m USING (model_id) WHERE p.promotion_id = $1
 """
 
+# Of each version named, the promotions that an evaluation may change: open ones, and those that left an open review behind.
 OPEN_PROMOTIONS = """
 SELECT p.model_id, p.number, p.promotion_id FROM unnest($1::text[], $2::int[]) v(model_id, number)
-JOIN promotions p ON p.model_id = v.model_id AND p.number = v.number AND p.state = 'open'
+JOIN promotions p ON p.model_id = v.model_id AND p.number = v.number LEFT JOIN reviews r ON r.review_id = p.promotion_id
+WHERE p.state = 'open' OR r.state = 'open'
 """
 
 # The versions whose gates are still a question: of one model, or of all.
@@ -64,14 +79,15 @@ REVIEWS_PAGE = """
 SELECT review_id, revision, state, model_id, model, number, semver, environment, needs, approvers, roles, excluded, seal, sealed_digest, policy,
   evidence_digest, results, opened_at, expires_at
 FROM reviews WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR model_id = $2 OR model = $2)
-  AND ($3::text[] IS NULL OR EXISTS (
-    SELECT FROM unnest($3::text[]) n WHERE starts_with(model, n || '.') AND n <> ''))
+  AND ($3::text[] IS NULL OR EXISTS (SELECT FROM unnest($3::text[]) n WHERE starts_with(model, n || '.')))
   AND ($4::timestamptz IS NULL OR (opened_at, review_id) > ($4, $5))
 ORDER BY opened_at, review_id LIMIT $6
 """
 
+# A review with what it shows.
 REVIEW = "SELECT * FROM reviews WHERE review_id = $1"
 
+# What people said and did in a review, in order.
 ENTRIES = "SELECT revision, kind, by, name, text, conditions, at FROM review_entries WHERE review_id = $1 ORDER BY revision"
 
 

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from services.approval.api import ROUTES
-from services.approval.consumers import subscriptions, workers
+from services.approval.bootstrap import publish_builtin
+from services.approval.consumers import subscriptions
 from services.approval.domain import gate, policy, promotion, review
-from services.approval.domain.builtin import BUILTIN
+from services.approval.due_work import workers
 from services.approval.projections import project
 from services.approval.publish import publish
 from services.approval.tables import TABLES
+from services.approval.upcasters import EVENTS
 from shared.decider import Joint
-from shared.events import Actor, EventTypes
 from shared.run import App, Process
 from shared.service import Service
-from shared.submission import Cause, Submission, request_digest
-
-EVENTS = EventTypes(
-    (
-        policy.PolicyPublished, policy.PolicyApplied, policy.PolicyListed, gate.GatesEvaluated, gate.PromotionGranted, gate.PromotionDenied, gate.OverrideStands,
-        gate.OverrideWithdrawn, review.ReviewOpened, review.ReviewRefreshed, review.ReviewApproved, review.ReviewRejected, review.ReviewCommented, review.ReviewLapsed,
-        review.ReviewExpired, review.OverrideUsed, review.OverrideReviewed,
-    )
-)  # fmt: skip
 
 SERVICE = Service(
     name="approval",
@@ -46,14 +38,6 @@ SERVICE = Service(
 )
 
 
-async def publish_builtin(app: App) -> None:
-    """At the first start there is a policy already; where there is one of its name, it is left alone."""
-    for name, document in BUILTIN.items():
-        command = policy.PublishPolicy(name, document, builtin=True)
-        digest = policy.checked(document)
-        cause = Cause("approval/builtin", f"{name}@{digest}", request_digest(digest))
-        await app.transactor.submit(Submission(command, (policy.stream_of(name), policy.ALL), cause, Actor("system:approval")))
-
-
 def process(app: App) -> Process:
+    """What this service runs."""
     return Process(SERVICE, routes=ROUTES, subscriptions=subscriptions(app), workers=workers(app), start=publish_builtin)

@@ -30,20 +30,25 @@ MODELS = Table(
     "models", _metadata,
     Column("model_id", Text, primary_key=True),
     Column("model", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("tier", Text, nullable=False),
-    Column("tags", JSONB, nullable=False),
     Index("models_by_name", "model"),
+)  # fmt: skip
+
+# Who serves as champion in an environment: what other versions are compared with.
+CHAMPIONS = Table(
+    "champions", _metadata,
+    Column("model_id", Text, primary_key=True),
+    Column("environment", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
 )  # fmt: skip
 
 VERSIONS = Table(
     "versions", _metadata,
     Column("model_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("model", Text, nullable=False),
     Column("semver", Text, nullable=False),
     Column("artifact_digest", Text, nullable=False),
     Column("stage", Text, nullable=False),
+    Column("recalled", Boolean, nullable=False),
     Index("versions_in_staging", "model_id", postgresql_where=text("stage = 'Staging'")),
 )  # fmt: skip
 
@@ -69,7 +74,6 @@ GATES = Table(
     Column("evidence", JSONB, nullable=False),
     Column("promotion_id", Text),
     Column("evaluated_at", DateTime(timezone=True), nullable=False),
-    Column("revision", BigInteger, nullable=False),
 )  # fmt: skip
 
 PROMOTIONS = Table(
@@ -127,4 +131,4 @@ REVIEW_ENTRIES = Table(
     Column("at", DateTime(timezone=True), nullable=False),
 )  # fmt: skip
 
-TABLES = (POLICIES, POLICY_REVISIONS, MODELS, VERSIONS, ARTIFACTS, GATES, PROMOTIONS, REVIEWS, REVIEW_ENTRIES, DUE)
+TABLES = (POLICIES, POLICY_REVISIONS, MODELS, CHAMPIONS, VERSIONS, ARTIFACTS, GATES, PROMOTIONS, REVIEWS, REVIEW_ENTRIES, DUE)

@@ -10,12 +10,15 @@ from typing import Any
 import msgspec
 
 from regista.wire.digests import digest
-from services.approval.domain.inbound import Champion, Evaluation, Signature
+from services.approval.domain.noted import Champion, Evaluation, Signature
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that an automated gate may look at. `makers` are the people whose own judgement of the version does not count."""
+    """All that an automated gate may look at. `makers` are the people whose own judgement of the version does not count.
+
+    `evaluations` stand oldest first, here and in the champion.
+    """
 
     model_id: str
     model: str
@@ -35,10 +38,13 @@ class Evidence:
     champion: Champion | None = None
 
 
-def in_order(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:
-    """The newest evaluation of each key, by key: the same whatever order they came in. A value that is no number becomes none."""
-    newest = {e.key: e if e.value is None or math.isfinite(e.value) else replace(e, value=None) for e in evaluations}
-    return tuple(newest[key] for key in sorted(newest))
+def newest(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:
+    """The newest evaluation of each key, oldest first as they come in. A value that is no number becomes none."""
+    kept: dict[str, Evaluation] = {}
+    for e in evaluations:
+        kept.pop(e.key, None)
+        kept[e.key] = e if e.value is None or math.isfinite(e.value) else replace(e, value=None)
+    return tuple(kept.values())
 
 
 def digest_of(value: Any) -> str:
@@ -52,5 +58,5 @@ def evidence_digest(evidence: Evidence) -> str:
 
 
 def sealed_evidence_digest(evidence: Evidence) -> str:
-    """Changes with anything but the champion: then a review that showed it lapses."""
-    return digest_of(replace(evidence, champion=None))
+    """Changes with anything but the champion and the model's name: then a review that showed it lapses."""
+    return digest_of(replace(evidence, champion=None, model=""))

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
-from services.approval.domain import inbound
-from services.approval.domain.evidence import in_order
-from services.approval.domain.inbound import Champion, Evaluation, Signature
+from services.approval.domain import noted
+from services.approval.domain.evidence import newest
+from services.approval.domain.noted import Champion, Evaluation, Signature
 
 PromotionStatus = Literal["open", "granted", "denied", "refused"]
-TRAINED = (
-    "training timestamp",
-    "creator",
-    "artifact digest",
-    "training config",
-    "code identity",
-    "signature",
-    "dataset digest",
-    "evaluation metrics",
-)
-MANDATORY = {"preprocessing": TRAINED[:6], "prompt": TRAINED[:3]}
-"""By kind; TRAINED for every other kind."""
+TERMINAL = frozenset({"Rejected", "Recalled", "Retired"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,56 +44,44 @@ class Promotion:
     id: str
     environment: str
     digest: str
-    requester: str
     people: tuple[str, ...]
     status: PromotionStatus = "open"
 
 
-def model_facts(facts: ModelFacts, told: inbound.ModelEvent | inbound.VersionRegistered) -> ModelFacts:
+def model_facts(facts: ModelFacts, told: noted.ModelEvent | noted.VersionRegistered) -> ModelFacts:
     said = {name: value for name in ("model", "kind", "tier", "tags") if (value := getattr(told, name)) is not None}
     return replace(facts, **said)
 
 
-def version_facts(told: inbound.VersionRegistered, leaf: str) -> VersionFacts:
+def version_facts(told: noted.VersionRegistered, leaf: str) -> VersionFacts:
     """`leaf` is that of registry's event."""
     training = told.training
-    makers = dict.fromkeys(p for p in (told.creator, training and training.creator, told.on_behalf_of, told.requester_subject) if p)
+    named = (told.creator, training and training.creator, told.on_behalf_of, told.requester_subject, *told.contributors)
+    makers = dict.fromkeys(person for person in named if person)
     return VersionFacts(
         told.model_id, told.number, told.semver or "", "sha256:" + leaf, told.artifact.digest if told.artifact else "",
-        (told.bump.level if told.bump else None) or "", missing_metadata(told), tuple(makers), told.signature, "Staging",
+        (told.bump.level if told.bump else None) or "", told.missing, tuple(makers), told.signature, "Staging",
     )  # fmt: skip
 
 
-def claimed(told: inbound.VersionRegistered) -> dict[str, Evaluation]:
-    """What the producer says of its own version, by key."""
-    return {e.key: replace(e, independent=False) for e in (told.training.metrics if told.training else ())}
+def moved(version: VersionFacts, stage: str) -> VersionFacts:
+    """What is over stays over: a recalled version that leaves its rollout is archived, and recalled all the same."""
+    return version if version.stage in TERMINAL and stage not in TERMINAL else replace(version, stage=stage)
 
 
-def missing_metadata(v: inbound.VersionRegistered) -> tuple[str, ...]:
-    """The mandatory metadata that a version of its kind lacks."""
-    t = v.training or inbound.Training()
-    code, dataset = t.code or {}, t.dataset or {}
-    there: Mapping[str, Any] = {
-        "training timestamp": t.trained_at,
-        "creator": v.creator or t.creator,
-        "artifact digest": v.artifact and v.artifact.digest,
-        "training config": t.config is not None,
-        "code identity": code.get("digest") or code.get("revision"),
-        "signature": v.signature and v.signature.outputs,
-        "dataset digest": dataset.get("digest"),
-        "evaluation metrics": t.metrics,
-    }
-    return tuple(name for name in MANDATORY.get(v.kind, TRAINED) if not there[name])
+def claimed(told: noted.VersionRegistered) -> tuple[Evaluation, ...]:
+    """What the producer says of its own version."""
+    return tuple(replace(e, independent=False) for e in (told.training.metrics if told.training else ()))
 
 
-def promotion_of(told: inbound.PromotionRequested) -> Promotion:
+def promotion_of(told: noted.PromotionRequested) -> Promotion:
     people = dict.fromkeys(p for p in (told.requester, told.creator, told.on_behalf_of) if p)
-    return Promotion(told.promotion_id, told.environment, told.digest, told.requester or "", tuple(people))
+    return Promotion(told.promotion_id, told.environment, told.digest, tuple(people))
 
 
 def normal(champion: Champion) -> Champion:
-    return replace(champion, evaluations=in_order(champion.evaluations))
+    return replace(champion, evaluations=newest(champion.evaluations))
 
 
 def gained(champion: Champion, evaluation: Evaluation) -> Champion:
-    return replace(champion, evaluations=in_order((*champion.evaluations, evaluation)))
+    return replace(champion, evaluations=newest((*champion.evaluations, evaluation)))

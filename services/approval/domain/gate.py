@@ -7,21 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, assert_never
 
 from immutables import Map
 
-from services.approval.domain import facts, inbound
-from services.approval.domain.evidence import Evidence, in_order
+from services.approval.domain import facts, noted
+from services.approval.domain.evidence import Evidence, newest
 from services.approval.domain.facts import ModelFacts, Promotion, PromotionStatus, VersionFacts
 from services.approval.domain.gate_kinds import Result
-from services.approval.domain.inbound import Champion, Evaluation
+from services.approval.domain.noted import Champion, Evaluation
 from services.approval.domain.policy import PolicyRef
 from shared.decider import Decider
 from shared.events import Noted
 
 DEFAULT_ENVIRONMENT = "production"
-TERMINAL = frozenset({"Rejected", "Recalled", "Retired"})
 
 
 # commands
@@ -31,14 +30,14 @@ TERMINAL = frozenset({"Rejected", "Recalled", "Retired"})
 class NoteModel:
     """Remember a fact about the model; an evaluation only when it is one of a champion."""
 
-    noted: Noted
+    note: Noted
 
 
 @dataclass(frozen=True, slots=True)
 class NoteVersion:
     """Remember a fact about the version."""
 
-    noted: Noted
+    note: Noted
 
 
 # events
@@ -127,18 +126,17 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class GateState:
-    """`noted`: the newest revision of each foreign stream. `evaluated`: the last evaluation by "Validated" or promotion id.
+    """`noted`: the newest revision of each foreign stream. `evaluations` stand oldest first; registry takes at most 200 of a version.
 
-    `overrides`: by environment, the one that the next request may use.
+    `evaluated`: the last evaluation by "Validated" or promotion id. `overrides`: by environment, the one that the next request may use.
     """
 
-    revision: int = 0
     noted: Map[str, int] = field(default=Map())
     model: ModelFacts | None = None
     champions: Map[str, Champion] = field(default=Map())
     version: VersionFacts | None = None
     artifacts: Map[str, str] = field(default=Map())
-    evaluations: Map[str, Evaluation] = field(default=Map())
+    evaluations: tuple[Evaluation, ...] = ()
     promotions: Map[str, Promotion] = field(default=Map())
     evaluated: Map[str, Evaluated] = field(default=Map())
     overrides: Map[str, OverrideStands] = field(default=Map())
@@ -169,29 +167,28 @@ def key_of(stage: str, promotion_id: str | None) -> str:
 
 def decide(command: NoteModel | NoteVersion, state: GateState) -> Sequence[Noted]:
     """An older revision than the one noted changes nothing; nor does registry's answer to our own denial."""
-    source = command.noted.source
+    source = command.note.source
     if source.revision <= state.noted.get(source.stream, 0):
         return []
-    if isinstance(command, NoteModel) and source.type == "EvaluationRecorded":
-        told: inbound.EvaluationRecorded = inbound.read_noted(command.noted)
-        return [command.noted] if any(c.number == told.number for c in state.champions.values()) else []
-    if source.type == "PromotionRefused":
-        refused: inbound.PromotionRefused = inbound.read_noted(command.noted)
+    if isinstance(command, NoteModel) and source.type == noted.EVALUATION_RECORDED:
+        told: noted.EvaluationRecorded = noted.read_note(command.note)
+        return [command.note] if any(c.number == told.number for c in state.champions.values()) else []
+    if source.type == noted.PROMOTION_REFUSED:
+        refused: noted.PromotionRefused = noted.read_note(command.note)
         promotion = state.promotions.get(refused.promotion_id or "")
-        return [command.noted] if promotion and promotion.status != "denied" else []
-    return [command.noted]
+        return [command.note] if promotion and promotion.status != "denied" else []
+    return [command.note]
 
 
 GateEvent = Noted | GatesEvaluated | PromotionGranted | PromotionDenied | OverrideStands | OverrideWithdrawn
 
 
 def evolve(state: GateState, event: GateEvent) -> GateState:
-    state = replace(state, revision=state.revision + 1)
     match event:
         case Noted():
             source = event.source
             state = replace(state, noted=state.noted.set(source.stream, source.revision))
-            return _evolve_noted(state, event, inbound.read_noted(event))
+            return _evolve_noted(state, event, noted.read_note(event))
         case GatesEvaluated(stage=stage, promotion_id=promotion, evidence_digest=evidence, policy=policy, passed=passed):
             done = Evaluated(evidence, policy.digest, passed)
             return replace(state, evaluated=state.evaluated.set(key_of(stage, promotion), done))
@@ -205,34 +202,39 @@ def evolve(state: GateState, event: GateEvent) -> GateState:
             return replace(state, overrides=state.overrides.delete(environment)) if standing and standing.promotion_id == id_ else state
         case PromotionDenied(promotion_id=id_):
             return _closed(state, id_, "denied")
+        case _:
+            assert_never(event)
 
 
 def _evolve_noted(state: GateState, event: Noted, told: Any) -> GateState:
     match told:
-        case inbound.ModelEvent():
+        case noted.ModelEvent():
             return replace(state, model=facts.model_facts(state.model or ModelFacts(), told))
-        case inbound.RolloutEvent(environment=environment, champion=champion):
+        case noted.RolloutEvent(environment=environment, champion=champion):
             champions = state.champions.delete(environment) if environment in state.champions else state.champions
             return replace(state, champions=champions.set(environment, facts.normal(champion)) if champion else champions)
-        case inbound.VersionRegistered():
+        case noted.VersionRegistered():
             return _registered(state, event, told)
-        case inbound.EvaluationRecorded(number=number, evaluation=e):
-            champions = state.champions.update({env: facts.gained(c, e) for env, c in state.champions.items() if c.number == number})
-            return replace(state, champions=champions, evaluations=state.evaluations.set(e.key, e))
-        case inbound.ArtifactEvent(digest=digest):
-            return replace(state, artifacts=state.artifacts.set(digest, inbound.ARTIFACT_STATE_AFTER[event.source.type]))
-        case inbound.PromotionRequested():
+        case noted.EvaluationRecorded(number=number, evaluation=e):
+            if not state.champions:  # only the model's own stream knows any
+                return replace(state, evaluations=newest((*state.evaluations, e)))
+            return replace(
+                state, champions=state.champions.update({env: facts.gained(c, e) for env, c in state.champions.items() if c.number == number})
+            )
+        case noted.ArtifactEvent(digest=digest):
+            return replace(state, artifacts=state.artifacts.set(digest, noted.ARTIFACT_STATE_AFTER[event.source.type]))
+        case noted.PromotionRequested():
             return replace(state, promotions=state.promotions.set(told.promotion_id, facts.promotion_of(told)))
-        case inbound.PromotionRefused(promotion_id=id_):
+        case noted.PromotionRefused(promotion_id=id_):
             return _closed(state, id_ or "", "refused")
-        case inbound.VersionEvent() if state.version:
-            return replace(state, version=replace(state.version, stage=inbound.STAGE_AFTER[event.source.type]))
+        case noted.VersionEvent() if state.version:
+            return replace(state, version=facts.moved(state.version, noted.STAGE_AFTER[event.source.type]))
         case _:
             return state
 
 
-def _registered(state: GateState, event: Noted, told: inbound.VersionRegistered) -> GateState:
-    evaluations = Map(facts.claimed(told)).update(state.evaluations)
+def _registered(state: GateState, event: Noted, told: noted.VersionRegistered) -> GateState:
+    evaluations = newest((*facts.claimed(told), *state.evaluations))
     return replace(state, model=facts.model_facts(ModelFacts(), told), version=facts.version_facts(told, event.leaf), evaluations=evaluations)
 
 
@@ -251,7 +253,7 @@ def evidence_of(gate: GateState, model: GateState, environment: str = DEFAULT_EN
     champion = model.champions.get(environment)
     return Evidence(
         v.model_id, m.model, m.kind, m.tier, v.number, v.semver, v.digest, v.artifact_digest, gate.artifact, v.bump, m.tags or {}, v.makers, v.missing,
-        v.signature, in_order(gate.evaluations.values()), champion,
+        v.signature, gate.evaluations, champion,
     )  # fmt: skip
 
 

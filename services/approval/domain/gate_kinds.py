@@ -13,12 +13,15 @@ from typing import Any, Literal
 
 import msgspec
 
-from services.approval.domain.comparison import breaks, comparable, measured, primary_metric
+from regista.wire.signature import incompatibilities
+from services.approval.domain.comparison import comparable, is_independent, measured, primary_metric
 from services.approval.domain.evidence import Evidence, digest_of
-from services.approval.domain.inbound import Evaluation
+from services.approval.domain.noted import Evaluation
 
 _DURATION = re.compile(r"([1-9][0-9]{0,6})(s|m|h|d)", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+ROLES = ("publisher", "engineer", "approver", "auditor", "admin")
+"""Who may be asked to approve. `override` is not among them: it is for breaking the glass, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ def _artifact_verified(_p: NoParams, e: Evidence) -> Answer:
 
 
 def _metric_threshold(p: MetricThreshold, e: Evidence) -> Answer:
-    found = measured(e.evaluations, p.metric, p.dataset)
+    found = measured(e.evaluations, p.metric, e.makers, p.dataset)
     where = f" on {p.dataset}" if p.dataset else ""
     if not found:
         return Answer(False, f"{p.metric} was not measured{where}; record an evaluation", [])
@@ -145,7 +148,7 @@ def _no_regression(p: NoRegression, e: Evidence) -> Answer:
     metric = p.metric or primary_metric(e.evaluations)
     if not metric:
         return Answer(False, "no metric is marked primary; mark one, or name the metric in the policy", [champion.number])
-    mine, theirs = measured(e.evaluations, metric), measured(champion.evaluations, metric)
+    mine, theirs = (measured(found, metric, e.makers) for found in (e.evaluations, champion.evaluations))
     pairs = [(m, t) for m in mine for t in theirs if comparable(m, t)]
     if not pairs:
         return _different_data(p, metric, e, champion.number, mine)
@@ -180,7 +183,7 @@ def _schema_compatible(p: SchemaCompatible, e: Evidence) -> Answer:
         return Answer(True, "a MAJOR version may break its callers", inputs)
     if champion.signature is None or e.signature is None:
         return Answer(False, "a signature is missing; publish the version with its input and output schema", inputs)
-    broken = "; ".join(breaks(champion.signature, e.signature))
+    broken = "; ".join(map(str, incompatibilities(champion.signature, e.signature)))
     known = f"callers of the champion {champion.semver or champion.number}"
     return Answer(not broken, f"{known} would break: {broken}" if broken else f"{known} can call it unchanged", inputs)
 
@@ -192,8 +195,7 @@ def _independent_evaluation(p: IndependentEvaluation, e: Evidence) -> Answer:
 
 
 def _vouches(m: Evaluation, e: Evidence) -> bool:
-    """An independent measurement, and by nobody who made the version: metadata may spell its makers in any case."""
-    return m.independent and m.value is not None and (m.by or "").casefold() not in {maker.casefold() for maker in e.makers}
+    return is_independent(m, e.makers) and m.value is not None
 
 
 def _told(m: Evaluation) -> str:
@@ -242,6 +244,8 @@ def params_of(gate: Gate) -> Any:
         duration(params.expires_in)
         if params.approvers < 1 or not params.roles:
             raise ValueError("manual needs at least one approver and one role")
+        if unknown := set(params.roles) - set(ROLES):
+            raise ValueError(f"manual cannot ask for {', '.join(sorted(unknown))}: name roles of {', '.join(ROLES)}")
     return params
 
 

@@ -45,9 +45,14 @@ def denied(s: Situation, promotion: Promotion, reasons: Iterable[str]) -> Promot
 
 def lapse(s: Situation, promotion: Promotion, state: ReviewState, reasons: list[str], then: str = "request the promotion again") -> Decided:
     decided: Decided = {s.stream: [denied(s, promotion, [f"lapsed: {r}; {then}" for r in reasons])]}
-    if state.status == "open" and state.about:
-        decided[review.stream_of(promotion.id)] = [ReviewLapsed(state.about, tuple(reasons))]
+    if state.status == "open":
+        decided[review.stream_of(promotion.id)] = lapsed(state, reasons)
     return decided
+
+
+def lapsed(state: ReviewState, reasons: list[str]) -> list[ReviewLapsed]:
+    """The review's own part of it; alone where its promotion is over already."""
+    return [ReviewLapsed(state.about, tuple(reasons))] if state.about else []
 
 
 def expire(s: Situation, promotion: Promotion, state: ReviewState) -> Decided:

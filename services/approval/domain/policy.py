@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,6 +18,7 @@ from shared.decider import Decider, Misrouted, Stale, Streams, Unprocessable
 ALL = "policies-all"
 VALIDATED, PRODUCTION = "Validated", "Production"
 STAGES = (VALIDATED, PRODUCTION)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)
 LONGEST_REVIEW = timedelta(days=366)
 """Checked when a policy is published. Beyond the calendar's end no review could be opened, and every request under the policy would fail."""
 
@@ -155,6 +157,10 @@ def decide_publish(command: PublishPolicy, streams: Streams) -> Mapping[str, Seq
     state: PolicyState = streams.states[stream]
     if command.builtin and state.revision:
         return {}
+    if not _NAME.fullmatch(command.name):
+        raise Unprocessable(
+            "bad_name", "a policy's name has letters a to z, digits, - and _, at most 100, and begins with none of the last two: choose another"
+        )
     if command.expected is not None and command.expected != state.published:
         raise Stale("stale_policy", f"policy {command.name} is at revision {state.published}; read it again, then repeat", revision=state.published)
     digest = checked(command.policy)

@@ -20,8 +20,8 @@ from typing import Any
 from services.approval.domain import gate, outcomes, policy, review
 from services.approval.domain.assessment import Assessment, Situation, assess, evaluated, situation
 from services.approval.domain.evidence import digest_of
-from services.approval.domain.facts import Promotion
-from services.approval.domain.gate import TERMINAL, OverrideStands, OverrideWithdrawn
+from services.approval.domain.facts import TERMINAL, Promotion
+from services.approval.domain.gate import OverrideStands, OverrideWithdrawn
 from services.approval.domain.outcomes import Decided
 from services.approval.domain.policy import PRODUCTION, VALIDATED
 from services.approval.domain.review import About, OverrideUsed, ReviewApproved, ReviewOverride, ReviewRefreshed, ReviewRejected, ReviewState, Seal
@@ -39,18 +39,17 @@ class Evaluate:
 
 @dataclass(frozen=True, slots=True)
 class Approve:
-    """`expected` is the revision of the review that the approver saw; `people`: the approver, and whom they act for."""
+    """`expected` is the revision of the review that the approver saw: there is no approval of whatever it is now."""
 
     promotion_id: str
     model_id: str
     number: int
     by: str
     role: str
-    people: tuple[str, ...] = ()
+    expected: int
     name: str = ""
     comment: str = ""
     conditions: tuple[str, ...] = ()
-    expected: int | None = None
     now: datetime | None = None
 
 
@@ -112,7 +111,14 @@ def decide_evaluate(command: Evaluate, streams: Streams) -> Mapping[str, Sequenc
     for promotion in s.gate.open_promotions:
         for stream, events in settle(s, promotion, _review(promotion.id, streams), command.now).items():
             decided.setdefault(stream, []).extend(events)
-    return decided
+    return decided | _left_behind(s, streams)
+
+
+def _left_behind(s: Situation, streams: Streams) -> Decided:
+    """Lapses the reviews whose promotion registry has refused: superseded by a newer request, say."""
+    over = {review.stream_of(p.id): p for _, p in sorted(s.gate.promotions.items()) if p.status != "open"}
+    named = [(stream, p, streams.states[stream]) for stream, p in over.items() if stream in streams.states]
+    return {stream: outcomes.lapsed(state, [f"the promotion was {p.status}"]) for stream, p, state in named if state.status == "open"}
 
 
 def settle(s: Situation, promotion: Promotion, state: ReviewState, now: datetime | None) -> Decided:
@@ -158,9 +164,8 @@ def _changes(sealed: Seal | None, current: Seal) -> list[str]:
 def decide_approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
     """One more approval, and the grant when it was the last one needed. What is not current any more lapses instead, or is shown first."""
     s = situation(command.model_id, command.number, streams)
-    state = _open_review(command.promotion_id, streams)
-    promotion = s.gate.promotions[command.promotion_id]
-    if state.excludes(command.by, command.name, *command.people):
+    state, promotion = _open_review(command.promotion_id, s, streams)
+    if state.excludes(command.by, command.name):
         raise RuleBroken("own_work", f"{command.by} made this version or asked for its promotion; another approver has to decide")
     _check_role(command.role, state)
     if command.by in state.approvals:
@@ -184,12 +189,11 @@ def decide_approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[
 def decide_reject(command: Reject, streams: Streams) -> Mapping[str, Sequence[Any]]:
     """One rejection is enough."""
     s = situation(command.model_id, command.number, streams)
-    state = _open_review(command.promotion_id, streams)
+    state, promotion = _open_review(command.promotion_id, s, streams)
     _check_role(command.role, state)
     _check_seen(command.expected, state)
     if not command.reason.strip():
         raise Unprocessable("reason_missing", "a rejection says why: give a reason")
-    promotion = s.gate.promotions[command.promotion_id]
     about = state.about or About(promotion.id, command.model_id, "", command.number)
     return {
         review.stream_of(promotion.id): [ReviewRejected(about, command.by, command.name, command.reason)],
@@ -203,7 +207,8 @@ def decide_expire(command: Expire, streams: Streams) -> Mapping[str, Sequence[An
     state = _review(command.promotion_id, streams)
     if state.status != "open" or not _past(state, command.now):
         return {}
-    return outcomes.expire(s, s.gate.promotions[command.promotion_id], state)
+    promotion = s.gate.promotions[command.promotion_id]
+    return outcomes.expire(s, promotion, state) if promotion.status == "open" else _left_behind(s, streams)
 
 
 def decide_override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]:
@@ -253,13 +258,15 @@ def _review(promotion_id: str, streams: Streams) -> ReviewState:
     return state
 
 
-def _open_review(promotion_id: str, streams: Streams) -> ReviewState:
+def _open_review(promotion_id: str, s: Situation, streams: Streams) -> tuple[ReviewState, Promotion]:
     state = _review(promotion_id, streams)
     if state.about is None:
         raise NotFound("unknown_review", "there is no such review; list the open ones with GET /v1/reviews?state=open")
-    if state.status != "open":
-        raise RuleBroken("review_closed", f"the review is {state.status}; request the promotion again to open a new one", review_state=state.status)
-    return state
+    promotion = s.gate.promotions[promotion_id]
+    if state.status != "open" or promotion.status != "open":
+        found = f"the review is {state.status}" if state.status != "open" else f"the promotion was {promotion.status}"
+        raise RuleBroken("review_closed", f"{found}; request the promotion again to open a new one", review_state=state.status)
+    return state, promotion
 
 
 def _check_role(role: str, state: ReviewState) -> None:

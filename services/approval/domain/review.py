@@ -79,7 +79,7 @@ class ReviewOpened:
 
 @dataclass(frozen=True, slots=True)
 class ReviewRefreshed:
-    """A new champion: the gates were asked again and still pass, so the review goes on with the new comparison shown."""
+    """A new champion, or a new name: the gates were asked again and still pass, so the review goes on with what is there now shown."""
 
     about: About
     evidence_digest: str

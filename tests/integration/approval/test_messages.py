@@ -96,6 +96,36 @@ async def test_new_evidence_lapses_the_review_and_denies_the_promotion(desk, ask
     assert await desk.app.pool.fetchval("SELECT count(*) FROM due WHERE kind = 'review-expiry'") == 0
 
 
+async def test_the_review_of_a_superseded_promotion_lapses(desk, ask_promotion):
+    await ask_promotion()
+    facts = {"model_id": "m", "model": "team.churn", "number": 1, "semver": "1.1.0", "environment": "production"}
+    await desk.registry("PromotionRefused", {**facts, "promotion_id": "p1", "reasons": ["superseded by p2"]})
+    await desk.registry("PromotionRequested", {**facts, "promotion_id": "p2", "digest": "sha256:newer", "requester": "rosa"})
+    rows = await desk.app.pool.fetch("SELECT review_id, state FROM reviews ORDER BY review_id")
+    assert [tuple(r) for r in rows] == [("p1", "lapsed"), ("p2", "open")]
+
+
+async def test_an_evaluation_asks_other_versions_again_only_when_it_is_of_the_champion(desk, version):
+    for number in (1, 2, 3):
+        await desk.registry("VersionRegistered", version(number))
+        await desk.artifact("ArtifactReleased", number)
+    champion = {"number": 3, "semver": "1.3.0", "evaluations": version(3, 0.5)["training"]["metrics"]}
+    await desk.registry("RolloutChanged", {"model_id": "m", "environment": "production", "champion": champion})
+    measured = desk.process.subscriptions[0].handlers["regista.registry.EvaluationRecorded.v1"]
+
+    async def asked(number):
+        message = desk.message("registry", "EvaluationRecorded", "model-m", {"model_id": "m", "number": number, "evaluation": {"name": "accuracy"}})
+        return {s.command.number for s in await measured.follow_up(message)}
+
+    assert await asked(1) == {1}
+    assert await asked(3) == {1, 2, 3}
+
+
+async def test_what_is_noted_keeps_its_full_public_type(desk, version):
+    [note] = await desk.registry("VersionRegistered", version())
+    assert note.source.type == "regista.registry.VersionRegistered.v1"
+
+
 async def test_everything_in_one_batch_comes_out_the_same(desk, version):
     facts = {"model_id": "m", "model": "team.churn", "number": 1, "semver": "1.1.0"}
     happened = await desk.hear(

@@ -135,6 +135,11 @@ async def test_a_published_policy_rules_at_once_and_open_gates_are_asked_again(d
     assert await until(lambda: desk.app.pool.fetchval("SELECT count(*) = 0 FROM due WHERE kind = 'policy-change'"))
 
 
+async def test_a_policy_with_a_name_that_is_none_is_refused(desk, people):
+    refused = await call(desk, "root", "PUT", "/policies/gr%C3%B6%C3%9Fe", POLICY)
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_name")
+
+
 async def test_policies_have_revisions_and_an_etag(desk, people):
     await call(desk, "root", "PUT", "/policies/team", POLICY)
     again = await call(desk, "root", "PUT", "/policies/team", POLICY)
@@ -199,6 +204,21 @@ async def test_gates_are_asked_again_on_demand_and_say_nothing_new(desk, people,
     asked = await call(desk, "eve", "POST", "/models/m/versions/1/gates:evaluate")
     assert (asked.status_code, asked.json()["gates"][0]["passed"]) == (200, True)
     assert await desk.app.pool.fetchval("SELECT count(*) FROM log.events_approval") == before
+
+
+@pytest.mark.parametrize(("recalled", "stage"), [(False, "Production"), (True, "Recalled")])
+async def test_an_archived_version_that_a_rollback_brought_back_is_in_production_unless_it_was_recalled(
+    desk, people, ask_promotion, version, recalled, stage
+):
+    await ask_promotion()
+    facts = {"model_id": "m", "model": "team.churn", "number": 1}
+    for event in ("VersionPromoted", *(["VersionRecalled"] if recalled else []), "VersionArchived"):
+        await desk.registry(event, facts)
+    path = "/models/team.churn/versions/1/gates"
+    assert (await call(desk, "eve", "GET", path)).json()["stage"] == ("Recalled" if recalled else "Archived")
+    back = {"number": 1, "semver": "1.1.0", "evaluations": version()["training"]["metrics"]}
+    await desk.registry("RolledBack", {"model_id": "m", "environment": "production", "champion": back, "from_number": 2, "to_number": 1})
+    assert (await call(desk, "eve", "GET", path)).json()["stage"] == stage
 
 
 @pytest.mark.parametrize(

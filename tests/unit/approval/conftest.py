@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -95,7 +96,7 @@ class World:
         if not revision:
             revision = self._revisions[stream] = self._revisions.get(stream, 0) + 1
         service = "artifact" if stream.startswith("artifact") else "registry"
-        return Noted(Source(service, stream, revision, type_, f"{stream}/{revision}"), f"leaf{revision}", data)
+        return Noted(Source(service, stream, revision, f"regista.{service}.{type_}.v1", f"{stream}/{revision}"), f"leaf{revision}", data)
 
     def note_model(self, type_: str, data: dict[str, Any], **more: Any) -> list[Any]:
         return self.append({"gate-m": gate.decide(gate.NoteModel(self.noted(type_, {"model_id": "m", **data}, **more)), self.state("gate-m"))})
@@ -116,7 +117,9 @@ class World:
         return self.note("PromotionRequested", asked, number)
 
     def streams(self, number: int = 1, *promotion_ids: str) -> Streams:
-        ids = {p.id for p in self.state(gate.stream_of("m", number)).open_promotions} | set(promotion_ids)
+        """As the edges look them up: with the promotions that are open, and those that left an open review behind."""
+        known = self.state(gate.stream_of("m", number)).promotions.values()
+        ids = {p.id for p in known if "open" in {p.status, self.review(p.id).status}} | set(promotion_ids)
         named = promotion.streams_of("m", number, ids, self.state(policy.ALL).names)
         return Streams({stream: self.state(stream) for stream in (*named.writes, *named.depends_on)})
 
@@ -124,11 +127,13 @@ class World:
         return self.append(promotion.decide_evaluate(promotion.Evaluate("m", number, self.now), self.streams(number)))
 
     def approve(self, by: str, promotion_id: str = "p", **more: Any) -> list[Any]:
-        command = promotion.Approve(promotion_id, "m", 1, by, more.pop("role", "approver"), now=self.now, **more)
+        """`expected`: without it, what the review shows just now."""
+        seen = {"role": "approver", "expected": self.review(promotion_id).revision} | more
+        command = promotion.Approve(promotion_id, "m", 1, by, now=self.now, **seen)
         return self.append(promotion.decide_approve(command, self.streams(1, promotion_id)))
 
-    def reject(self, by: str, reason: str = "no", **more: Any) -> list[Any]:
-        return self.append(promotion.decide_reject(promotion.Reject("p", "m", 1, by, "approver", reason, **more), self.streams(1, "p")))
+    def reject(self, by: str, reason: str = "no", role: str = "approver", **more: Any) -> list[Any]:
+        return self.append(promotion.decide_reject(promotion.Reject("p", "m", 1, by, role, reason, **more), self.streams(1, "p")))
 
     def expire(self) -> list[Any]:
         return self.append(promotion.decide_expire(promotion.Expire("p", "m", 1, self.now), self.streams(1, "p")))
@@ -137,21 +142,26 @@ class World:
         command = promotion.Override(promotion_id, "m", 1, by, reason)
         return self.append(promotion.decide_override(command, self.streams(1, promotion_id)))
 
-    def look_back(self, by: str, *, justified: bool = True) -> list[Any]:
-        command = review.ReviewOverride("p", "m", 1, by, justified, "")
+    def look_back(self, by: str, *, justified: bool = True, name: str = "") -> list[Any]:
+        command = review.ReviewOverride("p", "m", 1, by, justified, "", name)
         return self.append(promotion.decide_review_override(command, self.streams(1, "p")))
 
     def pass_time(self, **delta: int) -> None:
         self.now += timedelta(**delta)
 
-    def in_review(self, approvers: int = 2, **version_: Any) -> World:
-        """A verified, Validated version whose promotion waits for people."""
-        self.gates([Gate("artifact_verified", {})], [Gate("no_regression", {}), Gate("manual", {"approvers": approvers, "expires_in": "7d"})])
+    def validated(self, production: Sequence[Gate], **version_: Any) -> World:
+        """A verified version that is Validated, under a policy with these gates for Production."""
+        self.gates([Gate("artifact_verified", {})], production)
         self.registered(**version_)
         self.artifact()
         self.evaluate()
         self.note("VersionValidated")
-        self.request()
+        return self
+
+    def in_review(self, approvers: int = 2, asked: Mapping[str, Any] = MappingProxyType({}), **version_: Any) -> World:
+        """A verified, Validated version whose promotion waits for people; `asked` is what the request says more."""
+        self.validated([Gate("no_regression", {}), Gate("manual", {"approvers": approvers, "expires_in": "7d"})], **version_)
+        self.request(**asked)
         self.evaluate()
         return self
 

@@ -130,23 +130,50 @@ def test_an_older_revision_than_the_one_noted_changes_nothing(world, given):
     world.note("VersionRegistered", given.version(), revision=5)
     assert world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.1)}, revision=4) == []
     assert world.note("VersionRegistered", given.version(1, 0.1), revision=5) == []
-    assert world.version.evaluations["accuracy|" + given.accuracy(0)["dataset_digest"] + "||claimed"].value == 0.9
+    assert [e.value for e in world.version.evaluations] == [0.9]
 
 
-def test_missing_metadata_is_found_in_what_was_registered(world, given):
+def test_missing_metadata_is_what_registry_says_is_missing(world):
     world.gates([Gate("metadata_complete", {})])
-    world.note("VersionRegistered", given.version(training={"metrics": [], "creator": "carl"}, signature=None))
+    world.registered(missing=["signature", "training.config"])
     world.artifact()
     [evaluated] = world.evaluate()
-    assert "training timestamp, training config, code identity, signature, dataset digest, evaluation metrics" in evaluated.results[0].detail
+    assert evaluated.results[0].detail.startswith("missing: signature, training.config;")
 
 
-@pytest.mark.parametrize(("kind", "passed"), [("model", False), ("adapter", False), ("preprocessing", False), ("prompt", True)])
-def test_what_is_mandatory_depends_on_the_kind(world, given, kind, passed):
+def test_a_version_is_complete_when_registry_misses_nothing(world):
     world.gates([Gate("metadata_complete", {})])
-    world.note("VersionRegistered", given.version(kind=kind, training={"trained_at": "2026-11-01", "creator": "carl"}, signature=None))
+    world.registered(training={}, signature=None)
     world.artifact()
-    assert world.evaluate()[0].passed is passed
+    assert world.evaluate()[0].passed
+
+
+def test_an_evaluation_by_a_maker_does_not_take_the_place_of_an_independent_one(world, given):
+    world.gates([Gate("metric_threshold", {"metric": "accuracy", "min": 0.9})])
+    world.registered(0.95, contributors=["dora"])
+    world.artifact()
+    world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.7, independent=True, by="iris")})
+    for maker in ("carl", "Dora", "bea", "pipeline"):
+        world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.99, independent=True, by=maker)})
+    assert not world.evaluate()[0].passed
+    world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.92, independent=True, by="ivan")})
+    assert world.evaluate()[0].passed
+
+
+@pytest.mark.parametrize("ended", ["VersionRecalled", "VersionRejected", "VersionRetired"])
+def test_a_version_that_ended_stays_ended_when_it_is_archived(world, ended):
+    world.registered()
+    world.note("VersionPromoted")
+    world.note(ended)
+    world.note("VersionArchived")
+    assert world.version.version.stage == ended.removeprefix("Version")
+
+
+def test_a_recalled_version_may_still_be_retired(world):
+    world.registered()
+    world.note("VersionRecalled")
+    world.note("VersionRetired")
+    assert world.version.version.stage == "Retired"
 
 
 def test_a_policy_that_came_up_meanwhile_sends_the_command_back(world):

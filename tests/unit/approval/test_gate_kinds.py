@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
-from services.approval.domain.evidence import Evidence, evidence_digest, in_order, sealed_evidence_digest
+from services.approval.domain.evidence import Evidence, evidence_digest, newest, sealed_evidence_digest
 from services.approval.domain.gate_kinds import Gate, ask
-from services.approval.domain.inbound import Champion, Evaluation, Signature, SignatureField
+from services.approval.domain.noted import Champion, Evaluation, Signature, SignatureField
 
 EVIDENCE = Evidence("m", "team.churn", "model", "medium", 2, "1.1.0", "sha256:v", "sha256:a", "released", makers=("carl",))
 
@@ -22,7 +22,7 @@ def measured(value: float | None, metric: str = "accuracy", data: str | None = "
 
 def evidence(*evaluations: Evaluation, champion: tuple[Evaluation, ...] | None = None, **more) -> Evidence:
     against = Champion(1, "1.0.0", "sha256:b", evaluations=champion) if champion is not None else None
-    return replace(EVIDENCE, evaluations=in_order(evaluations), champion=against, **more)
+    return replace(EVIDENCE, evaluations=newest(evaluations), champion=against, **more)
 
 
 def passes(gate: Gate, e: Evidence) -> bool:
@@ -67,6 +67,30 @@ def test_an_independent_evaluation_counts_before_the_producers_claim():
     claim, check = measured(0.99), measured(0.7, independent=True, by="iris")
     assert not passes(AT_LEAST, evidence(claim, check))
     assert not passes(AT_LEAST, evidence(check, claim))
+
+
+def test_no_definition_and_an_empty_one_are_the_same_measurement():
+    claim, check = measured(0.7), measured(0.95, definition="", independent=True, by="iris")
+    assert passes(AT_LEAST, evidence(claim, check))
+
+
+def test_of_several_independent_evaluations_the_newest_counts():
+    first, second, again = (measured(v, independent=True, by=by) for v, by in ((0.95, "iris"), (0.96, "ivan"), (0.7, "iris")))
+    assert passes(AT_LEAST, evidence(first, second))
+    assert not passes(AT_LEAST, evidence(first, second, again))
+    assert passes(AT_LEAST, evidence(first, again, second))
+
+
+@pytest.mark.parametrize("by", ["carl", "CARL", None])
+def test_what_a_maker_or_nobody_calls_independent_is_a_claim(by):
+    own, check = measured(0.99, independent=True, by=by), measured(0.7, independent=True, by="iris")
+    assert not passes(AT_LEAST, evidence(check, own))
+    assert passes(AT_LEAST, evidence(measured(0.7), own))
+
+
+def test_a_maker_does_not_vouch_for_a_worse_champion():
+    of_the_champion = (measured(0.95, independent=True, by="iris"), measured(0.5, independent=True, by="carl"))
+    assert not passes(NO_WORSE, evidence(measured(0.9), champion=of_the_champion))
 
 
 def test_a_metric_that_should_be_small_has_a_maximum():
@@ -126,35 +150,22 @@ def test_the_primary_metric_is_compared_where_the_policy_names_none():
     assert not passes(gate, evidence(measured(0.95), bad, champion=(measured(0.9),)))  # neither is marked primary
 
 
-def field(name: str, type_: str = "float32", **more) -> SignatureField:
-    return SignatureField(name, type_, **more)
+OLD = Signature((SignatureField("x", "float"),), (SignatureField("label", "int64", labels=("a", "b")),))
 
 
-OUT = (field("label", "int64", labels=("a", "b")),)
-OLD = Signature((field("x"), field("y", required=False)), OUT)
+def test_a_schema_is_compatible_when_old_callers_notice_nothing():
+    wider = Signature((SignatureField("x", "double"), SignatureField("z", "uint8", required=False)), OLD.outputs)
+    assert passes(Gate("schema_compatible", {}), replace(EVIDENCE, signature=wider, champion=Champion(1, "1.0.0", signature=OLD)))
 
 
-@pytest.mark.parametrize(
-    ("new", "broken"),
-    [
-        (OLD, ""),
-        (Signature((field("x"), field("y", required=False), field("z", required=False)), OUT), ""),
-        (Signature((field("x", "float64"), field("y", required=False)), OUT), ""),
-        (Signature((field("x"), field("y", required=False), field("z")), OUT), "input z is required and new"),
-        (Signature((field("x"), field("y")), OUT), "input y was optional"),
-        (Signature((field("x"),), OUT), "input y is gone"),
-        (Signature((field("x", "int8"), field("y", required=False)), OUT), "input x changed from float32 to int8"),
-        (Signature((field("x", unit="km"), field("y", required=False)), OUT), "unit"),
-        (Signature(OLD.inputs, (field("label", "int64", labels=("a", "b", "c")),)), "labels"),
-        (Signature(OLD.inputs, (field("score"),)), "output label is gone"),
-    ],
-)
-def test_a_schema_is_compatible_when_old_callers_notice_nothing(new, broken):
+def test_what_callers_of_the_champion_notice_is_told_and_allowed_to_a_major_only_where_the_policy_says_so():
+    new = Signature((SignatureField("x", "int8"),), (SignatureField("label", "int64", labels=("b", "a")),))
     e = replace(EVIDENCE, signature=new, champion=Champion(1, "1.0.0", signature=OLD), bump="major")
     said = ask(Gate("schema_compatible", {}), e)
-    assert said.passed is not bool(broken)
-    assert broken in said.detail
+    assert not said.passed
+    assert "inputs.x.type: input type narrowed from float to int8; outputs.label.labels: labels changed" in said.detail
     assert passes(Gate("schema_compatible", {"allow_major": True}), e)
+    assert not passes(Gate("schema_compatible", {"allow_major": True}), replace(e, bump="minor"))
 
 
 @pytest.mark.parametrize("gate", [Gate("cel", {"expression": "true"}), Gate("no_regression", {"margin": 1}), Gate("manual", {})])
@@ -181,6 +192,11 @@ def test_the_same_inputs_have_the_same_digest_and_others_another():
     assert one.inputs_digest != other.inputs_digest
 
 
+def test_a_new_name_changes_nothing_that_a_review_seals():
+    assert sealed_evidence_digest(replace(EVIDENCE, model="team.attrition")) == sealed_evidence_digest(EVIDENCE)
+    assert sealed_evidence_digest(replace(EVIDENCE, tier="high")) != sealed_evidence_digest(EVIDENCE)
+
+
 def test_a_new_champion_changes_the_evidence_but_not_what_a_review_seals():
     old, new = evidence(measured(0.9), champion=(measured(0.8),)), evidence(measured(0.9), champion=(measured(0.7),))
     assert evidence_digest(old) != evidence_digest(new)
@@ -205,7 +221,7 @@ gates = st.sampled_from(
 
 @examples(gates, evaluations, st.one_of(st.none(), evaluations))
 def test_every_gate_answers_on_any_evidence(gate, mine, theirs):
-    said = ask(gate, evidence(*mine, champion=None if theirs is None else in_order(theirs)))
+    said = ask(gate, evidence(*mine, champion=None if theirs is None else newest(theirs)))
     assert said.detail
     assert said.inputs_digest.startswith("sha256:")
 

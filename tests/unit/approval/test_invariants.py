@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 
 from hypothesis import given as examples
@@ -12,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from services.approval.domain import gate, policy, review
 from services.approval.domain.gate import PromotionDenied, PromotionGranted
 from services.approval.domain.gate_kinds import Gate
-from services.approval.domain.review import OverrideUsed, ReviewApproved, ReviewOpened
+from services.approval.domain.promotion import Reject, decide_reject
+from services.approval.domain.review import OverrideUsed, ReviewApproved, ReviewLapsed, ReviewOpened, ReviewRejected
 from shared.decider import RuleBroken
 from shared.states import SnapshotCodec
 
@@ -25,11 +27,18 @@ class Promotions(RuleBasedStateMachine):
     """Everything that can happen to a version and its promotions, in any order."""
 
     world_type: type
+    reached: Counter[str]
+    """How often examples got somewhere: properties that nothing ever reaches hold of nothing."""
 
     def __init__(self) -> None:
         super().__init__()
         self.world = self.world_type()
         self.asked: list[str] = []
+        self.refused: dict[str, int] = {}
+
+    def teardown(self) -> None:
+        self.reached.update("override" if e.override else "grant" for e in self.world.of(PromotionGranted))
+        self.reached.update("left behind" for e in self.world.of(ReviewLapsed) if e.about.promotion_id in self.refused)
 
     @initialize(approvers=st.integers(1, 3))
     def begin_in_review(self, approvers):
@@ -61,7 +70,7 @@ class Promotions(RuleBasedStateMachine):
 
     @rule(value=st.sampled_from([0.1, 0.99, None]), independent=st.booleans())
     def record_evaluation(self, value, independent):
-        evaluation = {"name": "accuracy", "value": value, "dataset_digest": "d", "independent": independent}
+        evaluation = {"name": "accuracy", "value": value, "dataset_digest": "d", "independent": independent, "by": "iris"}
         self.world.note("EvaluationRecorded", {"evaluation": evaluation})
 
     @precondition(lambda self: not self.world.version.open_promotions)
@@ -70,20 +79,37 @@ class Promotions(RuleBasedStateMachine):
         self.asked.append(f"p{len(self.asked)}")
         self.world.request(self.asked[-1])
 
+    @precondition(lambda self: self.world.version.open_promotions)
+    @rule()
+    def refuse(self):
+        """As registry does with a request that gives way to a newer one. The gates may be asked at once or later."""
+        for promotion in self.world.version.open_promotions:
+            self.refused[promotion.id] = len(self.world.events)
+            self.world.note("PromotionRefused", {"promotion_id": promotion.id})
+
     @rule()
     def evaluate(self):
         self.world.evaluate()
+        open_ = {p.id for p in self.world.version.open_promotions}
+        assert all(self.world.review(p).status != "open" for p in self.asked if p not in open_)
 
-    @precondition(lambda self: self.world.version.open_promotions)
+    @precondition(lambda self: self.asked)
     @rule(who=PEOPLE)
     def approve(self, who):
         with suppress(RuleBroken):
             self.world.approve(who, self.asked[-1])
 
-    @precondition(lambda self: self.world.version.open_promotions)
-    @rule(who=st.sampled_from(["ann", "bob", "cid", "dan"]))
-    def approve_as_one_who_may(self, who):
-        self.approve(who)
+    @precondition(lambda self: self.asked)
+    @rule(who=PEOPLE)
+    def reject(self, who):
+        with suppress(RuleBroken):
+            self.world.append(decide_reject(Reject(self.asked[-1], "m", 1, who, "approver", "no"), self.world.streams(1, self.asked[-1])))
+
+    @precondition(lambda self: self.asked)
+    @rule(people=st.permutations(["ann", "bob", "cid", "dan"]), votes=st.integers(1, 4))
+    def approve_as_those_who_may(self, people, votes):
+        for who in people[:votes]:
+            self.approve(who)
 
     @rule()
     def have_a_review(self):
@@ -126,12 +152,17 @@ class Promotions(RuleBasedStateMachine):
         assert len(granted) == len(set(granted))
 
     @invariant()
-    def a_review_is_open_exactly_while_its_promotion_is(self):
-        for promotion_id, promotion in self.world.version.promotions.items():
-            if self.world.review(promotion_id).status == "open":
-                assert promotion.status == "open"
+    def a_decided_promotion_has_no_open_review(self):
         closed = {e.promotion_id for e in (*self.world.of(PromotionGranted), *self.world.of(PromotionDenied))}
         assert all(self.world.review(p).status != "open" for p in closed)
+
+    @invariant()
+    def nobody_decides_on_what_registry_refused(self):
+        for promotion_id, since in self.refused.items():
+            later = [e for _, e in self.world.events[since + 1 :]]
+            decided = [e for e in later if isinstance(e, PromotionGranted | PromotionDenied) and e.promotion_id == promotion_id]
+            voted = [e for e in later if isinstance(e, ReviewApproved | ReviewRejected) and e.about.promotion_id == promotion_id]
+            assert not decided + voted
 
 
 def test_every_state_survives_its_snapshot(new_world):
@@ -145,8 +176,9 @@ def test_every_state_survives_its_snapshot(new_world):
 
 
 def test_no_grant_without_the_needed_distinct_approvers_or_an_override(new_world):
-    machine = type("Machine", (Promotions,), {"world_type": new_world})
+    machine = type("Machine", (Promotions,), {"world_type": new_world, "reached": Counter()})
     run_state_machine_as_test(machine, settings=settings(max_examples=100, stateful_step_count=40, deadline=None))
+    assert all(machine.reached[end] for end in ("grant", "override", "left behind")), machine.reached
 
 
 @settings(max_examples=200, deadline=None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from services.approval.domain.builtin import BUILTIN
-from services.approval.domain.gate_kinds import Gate
+from services.approval.domain.gate_kinds import ROLES, Gate
 from services.approval.domain.policy import Policy, PolicyListed, PolicyPublished, PolicyState, Selector, Subject, automated, manual, select
+from services.registry.domain.access import ROLES as GRANTED
+from shared.access import OWN_ROLE_ONLY
 from shared.decider import Stale, Unprocessable
 
 PLAIN = Policy({"Validated": (Gate("artifact_verified", {}),)})
@@ -64,6 +66,22 @@ def test_the_builtin_policies_are_policies(world, name):
 def test_a_policy_that_could_never_be_evaluated_is_refused_with_the_reason(world, stages, said):
     with pytest.raises(Unprocessable, match=said):
         world.publish("broken", Policy(stages))
+
+
+@pytest.mark.parametrize("role", ["any", "override", "aprover", ""])
+def test_people_are_asked_by_roles_that_can_be_granted_for_it(world, role):
+    with pytest.raises(Unprocessable, match="name roles of publisher, engineer, approver, auditor, admin"):
+        world.publish("broken", Policy({"Production": (Gate("manual", {"roles": ["approver", role]}),)}))
+
+
+def test_the_roles_that_may_be_asked_are_those_that_can_be_granted_but_break_glass():
+    assert set(ROLES) == set(GRANTED) - OWN_ROLE_ONLY
+
+
+@pytest.mark.parametrize("name", ["", "a b", "größe", "-x", "x" * 101, "a\n", "a.b", "١"])
+def test_a_policy_has_a_plain_name(world, name):
+    with pytest.raises(Unprocessable, match="bad_name"):
+        world.publish(name, PLAIN)
 
 
 def published(name: str, policy: Policy) -> PolicyState:

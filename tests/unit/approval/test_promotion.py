@@ -1,16 +1,14 @@
-"""A promotion from its request to grant or denial: gates, reviews, quorum, seal, expiry, break-glass."""
+"""A promotion from its request to grant or denial: gates, reviews, quorum, seal, expiry."""
 
 from __future__ import annotations
 
 import pytest
 
-from services.approval.domain.gate import GatesEvaluated, OverrideWithdrawn, PromotionDenied, PromotionGranted
+from services.approval.domain.gate import GatesEvaluated, PromotionDenied, PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy
 from services.approval.domain.promotion import Evaluate, decide_evaluate
 from services.approval.domain.review import (
-    OverrideReviewed,
-    OverrideUsed,
     ReviewApproved,
     ReviewExpired,
     ReviewLapsed,
@@ -25,17 +23,8 @@ def kinds(events) -> list[type]:
     return [type(e) for e in events]
 
 
-def validated(world, production):
-    world.gates([Gate("artifact_verified", {})], production)
-    world.registered()
-    world.artifact()
-    world.evaluate()
-    world.note("VersionValidated")
-    return world
-
-
 def test_without_a_manual_gate_passing_gates_grant_at_once(world):
-    validated(world, [Gate("artifact_verified", {})]).request()
+    world.validated([Gate("artifact_verified", {})]).request()
     evaluated, granted = world.evaluate()
     assert (evaluated.stage, evaluated.promotion_id) == ("Production", "p")
     assert (granted.promotion_id, granted.digest, granted.approvers, granted.override) == ("p", "sha256:asked", (), False)
@@ -43,7 +32,7 @@ def test_without_a_manual_gate_passing_gates_grant_at_once(world):
 
 
 def test_failing_gates_deny_with_every_reason(world):
-    validated(world, [Gate("metric_threshold", {"metric": "accuracy", "min": 0.99}), Gate("independent_evaluation", {})]).request()
+    world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99}), Gate("independent_evaluation", {})]).request()
     evaluated, denied = world.evaluate()
     assert not evaluated.passed
     assert [r.split(":")[0] for r in denied.reasons] == ["metric_threshold", "independent_evaluation"]
@@ -89,15 +78,14 @@ def test_two_others_approve_and_the_promotion_is_granted(world):
     assert world.version.open_promotions == ()
 
 
-@pytest.mark.parametrize("who", ["carl", "bea", "pipeline", "rosa"])
-def test_creator_whom_the_pipeline_acted_for_and_requester_never_count(world, who):
-    world.in_review()
-    with pytest.raises(RuleBroken) as broken:
-        world.approve(who)
-    assert broken.value.code == "own_work"
-    for other_face in ({"people": (who,)}, {"name": who.title()}):
-        with pytest.raises(RuleBroken, match="own_work"):
-            world.approve("robot", **other_face)
+@pytest.mark.parametrize("who", ["carl", "bea", "pipeline", "dora", "rosa", "cleo", "basil"])
+def test_who_made_it_or_asked_for_it_never_counts_by_subject_or_printed_name(world, who):
+    """rosa asks; by the request, which may name others than the registration does, cleo made it for basil."""
+    world.in_review(asked={"creator": "cleo", "on_behalf_of": "basil"}, contributors=["dora"])
+    for face in ({"by": who}, {"by": who.upper()}, {"by": "robot", "name": who.title()}):
+        with pytest.raises(RuleBroken) as broken:
+            world.approve(**face)
+        assert broken.value.code == "own_work"
 
 
 def test_approving_twice_counts_once(world):
@@ -135,6 +123,20 @@ def test_a_rejection_says_why(world):
     world.in_review()
     with pytest.raises(Unprocessable, match="reason_missing"):
         world.reject("ann", " ")
+
+
+def test_a_role_that_the_policy_does_not_ask_for_cannot_reject(world):
+    world.in_review()
+    with pytest.raises(RuleBroken, match="role_not_asked"):
+        world.reject("ann", role="engineer")
+
+
+def test_a_rejection_of_an_older_revision_is_told_to_read_again(world):
+    world.in_review()
+    world.approve("ann")
+    with pytest.raises(Stale, match="revision 2"):
+        world.reject("bob", expected=1)
+    assert world.reject("bob", expected=2)
 
 
 def test_an_unknown_review_is_not_found(world):
@@ -179,6 +181,16 @@ def test_a_new_champion_alone_is_shown_and_the_review_goes_on(world, given):
     assert kinds(world.approve("bob", expected=3)) == [ReviewApproved, PromotionGranted]
 
 
+def test_a_rename_is_shown_and_the_review_goes_on(world):
+    world.in_review()
+    world.note_model("ModelRegistered", {"model": "team.churn", "kind": "model", "tier": "medium", "tags": {}})
+    world.approve("ann")
+    world.note_model("ModelRenamed", {"model": "team.attrition"})
+    [_, refreshed] = world.evaluate()
+    assert (type(refreshed), refreshed.about.model) == (ReviewRefreshed, "team.attrition")
+    assert PromotionGranted in kinds(world.approve("bob"))
+
+
 def test_an_approval_on_changed_evidence_lapses_instead_of_granting(world, given):
     world.in_review(approvers=1)
     world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.1, independent=True)})
@@ -209,102 +221,8 @@ def test_an_approval_after_the_time_is_up_expires_the_review(world):
     assert kinds(world.approve("ann")) == [ReviewExpired, PromotionDenied]
 
 
-def test_break_glass_grants_is_marked_and_owes_a_look_back(world):
-    world.in_review()
-    world.approve("ann")
-    used, granted = world.override("oscar", "production is down")
-    assert used.bypassed == ("1 of 2 approvals",)
-    assert (granted.override, granted.approvers) == (True, ("oscar",))
-    assert world.review().status == "overridden"
-    for own in ("oscar", "carl", "rosa"):
-        with pytest.raises(RuleBroken, match="own_work"):
-            world.look_back(own)
-    assert world.look_back("ann", justified=False)
-    assert world.review().status == "closed"
-    assert world.look_back("bob") == []
-
-
-def test_break_glass_on_what_the_gates_denied_grants_the_next_request_once(world):
-    validated(world, [Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
-    world.evaluate()
-    used, stands = world.override("oscar")
-    assert isinstance(used, OverrideUsed)
-    assert "metric_threshold" in used.bypassed[0]
-    assert stands.by == "oscar"
-    assert world.override("oscar") == []
-    world.note("PromotionRefused", {"promotion_id": "p"})
-    world.request("again")
-    _, granted = world.evaluate()
-    assert (granted.promotion_id, granted.override, granted.approvers, granted.review_id) == ("again", True, ("oscar",), "p")
-    world.request("once more")
-    assert PromotionDenied in kinds(world.evaluate())
-
-
-def test_an_override_does_not_stand_for_other_evidence(world, given):
-    validated(world, [Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
-    world.evaluate()
-    world.override("oscar")
-    world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.2, independent=True)})
-    world.request("again")
-    assert PromotionDenied in kinds(world.evaluate())
-
-
-@pytest.mark.parametrize(("justified", "answer"), [(False, PromotionDenied), (True, PromotionGranted)])
-def test_an_override_that_was_not_justified_grants_nothing_further(world, justified, answer):
-    validated(world, [Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
-    world.evaluate()
-    world.override("oscar")
-    assert OverrideReviewed in kinds(world.look_back("ann", justified=justified))
-    assert world.look_back("ann", justified=False) == []
-    world.request("again")
-    assert answer in kinds(world.evaluate())
-
-
-def test_a_look_back_ends_only_the_override_it_is_about(world):
-    validated(world, [Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
-    world.evaluate()
-    world.override("oscar")
-    world.pass_time(days=1)
-    world.request("later", environment="staging")
-    world.evaluate()
-    world.override("oscar", promotion_id="later")
-    assert kinds(world.look_back("ann", justified=False)) == [OverrideReviewed, OverrideWithdrawn]
-    assert set(world.version.overrides) == {"staging"}
-
-
-def test_what_was_bypassed_is_told_also_when_it_was_a_persons_no(world):
-    world.in_review()
-    world.reject("ann")
-    used, _ = world.override("oscar")
-    assert used.bypassed == ("the review was rejected",)
-
-
-def test_break_glass_never_passes_bytes_that_are_not_verified(world):
-    world.in_review()
-    world.artifact("ArtifactRecalled")
-    with pytest.raises(RuleBroken, match="not_overridable"):
-        world.override("oscar")
-
-
-def test_break_glass_needs_a_reason_and_an_open_or_denied_promotion(world):
-    world.in_review(approvers=1)
-    with pytest.raises(Unprocessable, match="reason_missing"):
-        world.override("oscar", "")
-    world.approve("ann")
-    with pytest.raises(RuleBroken, match="promotion_closed"):
-        world.override("oscar")
-    with pytest.raises(NotFound):
-        world.override("oscar", promotion_id="other")
-
-
-def test_the_same_override_again_changes_nothing(world):
-    world.in_review()
-    world.override("oscar")
-    assert world.override("oscar") == []
-
-
 def test_a_promotion_that_came_up_meanwhile_sends_the_command_back(world):
-    validated(world, [])
+    world.validated([])
     before = world.streams()
     world.request()
     before.states["gate-m@1"] = world.version  # type: ignore[index]
@@ -313,6 +231,34 @@ def test_a_promotion_that_came_up_meanwhile_sends_the_command_back(world):
 
 
 def test_a_promotion_that_registry_refused_is_not_open_any_more(world):
-    validated(world, []).request()
+    world.validated([]).request()
     world.note("PromotionRefused", {"promotion_id": "p"})
     assert world.evaluate() == []
+
+
+def superseded(world):
+    """By a newer request over newer evidence, which nobody has looked at yet."""
+    world.in_review(approvers=1)
+    world.note("PromotionRefused", {"promotion_id": "p"})
+    world.request("newer")
+    return world
+
+
+def test_the_review_of_a_superseded_promotion_lapses_and_the_newer_one_is_opened(world):
+    happened = superseded(world).evaluate()
+    assert [(type(e), e.about.promotion_id) for e in happened if not isinstance(e, GatesEvaluated)] == [(ReviewOpened, "newer"), (ReviewLapsed, "p")]
+    assert world.version.promotions["p"].status == "refused"
+    assert world.evaluate() == []
+    assert PromotionGranted in kinds(world.approve("ann", "newer"))
+
+
+def test_nobody_decides_on_a_superseded_promotion(world):
+    superseded(world)
+    for decide in (world.approve, world.reject):
+        with pytest.raises(RuleBroken, match="review_closed"):
+            decide("ann")
+
+
+def test_the_review_of_a_superseded_promotion_lapses_at_the_end_of_its_time_at_the_latest(world):
+    superseded(world).pass_time(days=8)
+    assert kinds(world.expire()) == [ReviewLapsed]

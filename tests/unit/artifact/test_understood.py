@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from services.approval.domain import inbound
+from services.approval.domain.noted import ARTIFACT_EVENTS, read
 from services.artifact.domain import notes
 from services.artifact.publish import PUBLIC
 from services.local.contracts.example import example
@@ -43,6 +43,5 @@ def test_what_is_published_is_understood_by_registry_and_approval(type_):
     data = plain(PUBLIC[type_])
     if type_ in noted.READERS:
         assert msgspec.convert(data, noted.READERS[type_]).digest == data["digest"]
-    name = type_.split(".")[2]
-    if name in inbound.ARTIFACT_EVENTS:
-        assert inbound.read(name, data).number == data["number"]
+    if type_ in ARTIFACT_EVENTS:
+        assert read(type_, data).number == data["number"]

@@ -7,9 +7,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from immutables import Map
 
 from shared.events import Noted
+
+MODEL_REGISTERED = "regista.registry.ModelRegistered.v1"
+MODEL_RENAMED = "regista.registry.ModelRenamed.v1"
+TAGS_CHANGED = "regista.registry.TagsChanged.v1"
+ROLLOUT_CHANGED = "regista.registry.RolloutChanged.v1"
+ROLLED_BACK = "regista.registry.RolledBack.v1"
+VERSION_REGISTERED = "regista.registry.VersionRegistered.v1"
+EVALUATION_RECORDED = "regista.registry.EvaluationRecorded.v1"
+PROMOTION_REQUESTED = "regista.registry.PromotionRequested.v1"
+PROMOTION_REFUSED = "regista.registry.PromotionRefused.v1"
+VERSION_VALIDATED = "regista.registry.VersionValidated.v1"
+VERSION_REJECTED = "regista.registry.VersionRejected.v1"
+VERSION_PROMOTED = "regista.registry.VersionPromoted.v1"
+VERSION_ARCHIVED = "regista.registry.VersionArchived.v1"
+VERSION_RECALLED = "regista.registry.VersionRecalled.v1"
+VERSION_RETIRED = "regista.registry.VersionRetired.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +43,9 @@ class Evaluation:
 
     @property
     def key(self) -> str:
-        """A later evaluation with the same key replaces the earlier one."""
-        return "|".join((self.name, self.dataset_digest or "", self.definition or "", "independent" if self.independent else "claimed"))
+        """A later evaluation with the same key replaces the earlier one: a claim any claim, an independent one only its author's own."""
+        who = f"independent|{(self.by or '').casefold()}" if self.independent else "claimed"
+        return "|".join((self.name, self.dataset_digest or "", self.definition or "", who))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +81,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Presence is what matters here; the content is registry's business."""
-
-    config: Any = None
-    code: Mapping[str, Any] | None = None
-    dataset: Mapping[str, Any] | None = None
     metrics: tuple[Evaluation, ...] = ()
-    trained_at: str | None = None
     creator: str | None = None
 
 
@@ -102,6 +112,8 @@ class RolloutEvent:
 
 @dataclass(frozen=True, slots=True)
 class VersionRegistered:
+    """`contributors`: everybody who registered or completed it. `missing`: the mandatory fields that are absent, by registry's own rule."""
+
     model_id: str
     model: str
     number: int
@@ -116,6 +128,8 @@ class VersionRegistered:
     training: Training | None = None
     signature: Signature | None = None
     bump: Bump | None = None
+    contributors: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +154,6 @@ class PromotionRequested:
     promotion_id: str
     environment: str
     digest: str
-    model: str | None = None
-    semver: str | None = None
     requester: str | None = None
     creator: str | None = None
     on_behalf_of: str | None = None
@@ -163,31 +175,31 @@ class ArtifactEvent:
     number: int
 
 
-STAGE_AFTER = Map(
-    VersionValidated="Validated", VersionRejected="Rejected", VersionPromoted="Production", VersionArchived="Archived", VersionRecalled="Recalled",
-    VersionRetired="Retired",
-)  # fmt: skip
-ARTIFACT_STATE_AFTER = Map(
-    ArtifactReleased="released", ArtifactMismatched="mismatched", ArtifactQuarantined="quarantined", ArtifactRecalled="recalled",
-)  # fmt: skip
+STAGE_AFTER: Mapping[str, str] = {
+    VERSION_VALIDATED: "Validated", VERSION_REJECTED: "Rejected", VERSION_PROMOTED: "Production", VERSION_ARCHIVED: "Archived",
+    VERSION_RECALLED: "Recalled", VERSION_RETIRED: "Retired",
+}  # fmt: skip
+ARTIFACT_STATE_AFTER: Mapping[str, str] = {
+    "regista.artifact.ArtifactReleased.v1": "released", "regista.artifact.ArtifactMismatched.v1": "mismatched",
+    "regista.artifact.ArtifactQuarantined.v1": "quarantined", "regista.artifact.ArtifactRecalled.v1": "recalled",
+}  # fmt: skip
 
 MODEL_EVENTS: Mapping[str, type] = {
-    "ModelRegistered": ModelEvent, "ModelRenamed": ModelEvent, "TagsChanged": ModelEvent,
-    "RolloutChanged": RolloutEvent, "RolledBack": RolloutEvent,
+    MODEL_REGISTERED: ModelEvent, MODEL_RENAMED: ModelEvent, TAGS_CHANGED: ModelEvent, ROLLOUT_CHANGED: RolloutEvent, ROLLED_BACK: RolloutEvent,
 }  # fmt: skip
 VERSION_EVENTS: Mapping[str, type] = {
-    "VersionRegistered": VersionRegistered, "EvaluationRecorded": EvaluationRecorded, "PromotionRequested": PromotionRequested,
-    "PromotionRefused": PromotionRefused, **dict.fromkeys(STAGE_AFTER, VersionEvent),
+    VERSION_REGISTERED: VersionRegistered, EVALUATION_RECORDED: EvaluationRecorded, PROMOTION_REQUESTED: PromotionRequested,
+    PROMOTION_REFUSED: PromotionRefused, **dict.fromkeys(STAGE_AFTER, VersionEvent),
 }  # fmt: skip
 ARTIFACT_EVENTS: Mapping[str, type] = dict.fromkeys(ARTIFACT_STATE_AFTER, ArtifactEvent)
 _READERS = {**MODEL_EVENTS, **VERSION_EVENTS, **ARTIFACT_EVENTS}
 
 
-def read(name: str, data: Mapping[str, Any]) -> Any:
-    """The reader's dataclass for the event called `name`. Raises KeyError for an unknown name, msgspec.ValidationError where it does not fit."""
-    return msgspec.convert(data, _READERS[name], strict=False)
+def read(type_: str, data: Mapping[str, Any]) -> Any:
+    """The reader's dataclass for the public type. Raises KeyError for an unknown one, msgspec.ValidationError where the data does not fit."""
+    return msgspec.convert(data, _READERS[type_], strict=False)
 
 
-def read_noted(noted: Noted) -> Any:
+def read_note(note: Noted) -> Any:
     """What was noted; None for an event that is not read any more."""
-    return read(noted.source.type, noted.data) if noted.source.type in _READERS else None
+    return read(note.source.type, note.data) if note.source.type in _READERS else None

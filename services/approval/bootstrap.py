@@ -1,0 +1,18 @@
+"""The first policies, published at the first start. Repeating it changes nothing."""
+
+from __future__ import annotations
+
+from services.approval.domain import policy
+from services.approval.domain.builtin import BUILTIN
+from shared.events import Actor
+from shared.run import App
+from shared.submission import Cause, Submission, request_digest
+
+
+async def publish_builtin(app: App) -> None:
+    """Where there is a policy of that name, it is left alone."""
+    for name, document in BUILTIN.items():
+        command = policy.PublishPolicy(name, document, builtin=True)
+        digest = policy.checked(document)
+        cause = Cause("approval/builtin", f"{name}@{digest}", request_digest(digest))
+        await app.transactor.submit(Submission(command, (policy.stream_of(name), policy.ALL), cause, Actor("system:approval")))

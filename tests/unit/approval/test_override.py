@@ -1,0 +1,116 @@
+"""Break-glass: what it grants, what it never does, and the look back that is owed."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.approval.domain.gate import OverrideWithdrawn, PromotionDenied, PromotionGranted
+from services.approval.domain.gate_kinds import Gate
+from services.approval.domain.review import OverrideReviewed, OverrideUsed
+from shared.decider import NotFound, RuleBroken, Unprocessable
+
+
+def kinds(events) -> list[type]:
+    return [type(e) for e in events]
+
+
+def test_break_glass_grants_is_marked_and_owes_a_look_back(world):
+    world.in_review()
+    world.approve("ann")
+    used, granted = world.override("oscar", "production is down")
+    assert used.bypassed == ("1 of 2 approvals",)
+    assert (granted.override, granted.approvers) == (True, ("oscar",))
+    assert world.review().status == "overridden"
+    for own in ({"by": "oscar"}, {"by": "carl"}, {"by": "rosa"}, {"by": "robot", "name": "Rosa"}):
+        with pytest.raises(RuleBroken, match="own_work"):
+            world.look_back(**own)
+    assert world.look_back("ann", justified=False)
+    assert world.review().status == "closed"
+    assert world.look_back("bob") == []
+
+
+def test_break_glass_on_what_the_gates_denied_grants_the_next_request_once(world):
+    world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
+    world.evaluate()
+    used, stands = world.override("oscar")
+    assert isinstance(used, OverrideUsed)
+    assert "metric_threshold" in used.bypassed[0]
+    assert stands.by == "oscar"
+    assert world.override("oscar") == []
+    world.note("PromotionRefused", {"promotion_id": "p"})
+    world.request("again")
+    _, granted = world.evaluate()
+    assert (granted.promotion_id, granted.override, granted.approvers, granted.review_id) == ("again", True, ("oscar",), "p")
+    world.request("once more")
+    assert PromotionDenied in kinds(world.evaluate())
+
+
+def test_an_override_does_not_stand_for_other_evidence(world, given):
+    world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
+    world.evaluate()
+    world.override("oscar")
+    world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.2, independent=True)})
+    world.request("again")
+    assert PromotionDenied in kinds(world.evaluate())
+
+
+@pytest.mark.parametrize(("justified", "answer"), [(False, PromotionDenied), (True, PromotionGranted)])
+def test_an_override_that_was_not_justified_grants_nothing_further(world, justified, answer):
+    world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
+    world.evaluate()
+    world.override("oscar")
+    assert OverrideReviewed in kinds(world.look_back("ann", justified=justified))
+    assert world.look_back("ann", justified=False) == []
+    world.request("again")
+    assert answer in kinds(world.evaluate())
+
+
+def test_a_look_back_ends_only_the_override_it_is_about(world):
+    world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
+    world.evaluate()
+    world.override("oscar")
+    world.pass_time(days=1)
+    world.request("later", environment="staging")
+    world.evaluate()
+    world.override("oscar", promotion_id="later")
+    assert kinds(world.look_back("ann", justified=False)) == [OverrideReviewed, OverrideWithdrawn]
+    assert set(world.version.overrides) == {"staging"}
+
+
+def test_what_was_bypassed_is_told_also_when_it_was_a_persons_no(world):
+    world.in_review()
+    world.reject("ann")
+    used, _ = world.override("oscar")
+    assert used.bypassed == ("the review was rejected",)
+
+
+def test_break_glass_never_passes_bytes_that_are_not_verified(world):
+    world.in_review()
+    world.artifact("ArtifactRecalled")
+    with pytest.raises(RuleBroken, match="not_overridable"):
+        world.override("oscar")
+
+
+def test_break_glass_never_passes_a_recalled_version_even_when_it_is_archived(world):
+    world.in_review()
+    world.note("VersionRecalled")
+    world.note("VersionArchived")
+    with pytest.raises(RuleBroken, match="not_overridable"):
+        world.override("oscar")
+
+
+def test_break_glass_needs_a_reason_and_an_open_or_denied_promotion(world):
+    world.in_review(approvers=1)
+    with pytest.raises(Unprocessable, match="reason_missing"):
+        world.override("oscar", "")
+    world.approve("ann")
+    with pytest.raises(RuleBroken, match="promotion_closed"):
+        world.override("oscar")
+    with pytest.raises(NotFound):
+        world.override("oscar", promotion_id="other")
+
+
+def test_the_same_override_again_changes_nothing(world):
+    world.in_review()
+    world.override("oscar")
+    assert world.override("oscar") == []

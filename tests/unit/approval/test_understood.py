@@ -1,0 +1,20 @@
+"""What registry publishes, approval understands: what it decides on arrives, by the names that registry gives it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from services.approval.domain.noted import MODEL_EVENTS, VERSION_EVENTS, read
+from services.local.contracts.example import example
+from services.registry import publish as registry
+from shared.events import encode
+
+NOT_ALWAYS_SAID = {"model", "kind", "tier", "tags", "champion", "contributors", "missing"}
+
+
+@pytest.mark.parametrize("type_", [*MODEL_EVENTS, *VERSION_EVENTS])
+def test_every_field_that_is_read_is_published_or_may_be_absent(type_):
+    published = msgspec.json.decode(encode(example(registry.PUBLIC[type_])))
+    told = read(type_, published)
+    assert {f for f in told.__dataclass_fields__ if f not in published} <= NOT_ALWAYS_SAID
