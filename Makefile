@@ -45,7 +45,7 @@ lint:
 types:
 	@$(bin)/mypy --strict
 imports:
-	@$(bin)/lint-imports --no-cache | tail -n 3
+	@$(bin)/lint-imports --no-cache >$(home)/imports.log || { cat $(home)/imports.log; exit 1; }
 unit:
 	@$(bin)/pytest -q tests/unit tests/contract tests/architecture -m "not servers"
 

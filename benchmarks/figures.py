@@ -1,4 +1,4 @@
-"""What a measurement says: a value, the limit measured beside it in the same run, and what was asked for."""
+"""What a measurement says: a value, its target, and the limit measured beside it in the same run."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def _said(value: float) -> str:
 
 HEAD = """# Benchmarks
 
-`make bench` repeats all of this and rewrites this page; `make bench ARGS="resolve rebuild"` only those named. Absolute values belong to the machine below and to who else
-used it at the time; the ratio to the limit beside it, measured in the same run, is what to compare.
+`make bench` repeats all of this and rewrites this page. `make bench ARGS="resolve long_model"` measures only the modules of `benchmarks/` named and prints their lines.
+Absolute values belong to the machine below; the ratio to the limit beside it, measured in the same run, is what to compare.
 
 Load, services and servers share the machine's cores. PostgreSQL keeps `fsync` on. What bounds the figures that are missed: [performance.md](performance.md).
 """
@@ -52,5 +52,5 @@ def write(figures: Sequence[Figure], took: float) -> None:
     """Writes docs/benchmarks.md."""
     cores = len(os.sched_getaffinity(0))
     machine = f"{time.strftime('%Y-%m-%d')}, {cores} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}, {took:.0f} s in all."
-    table = ["| measure | measured | asked | met | limit beside it | note |", "|---|---|---|---|---|---|", *(figure.row() for figure in figures)]
+    table = ["| measure | measured | target | met | limit beside it | note |", "|---|---|---|---|---|---|", *(figure.row() for figure in figures)]
     DOCUMENT.write_text("\n".join([HEAD, machine, "", *table, ""]), "utf-8")

@@ -1,0 +1,33 @@
+"""Files that are read in one sitting, functions that are seen at once. More wants a reason, here."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(p for folder in ("services", "shared", "sdk/src", "benchmarks") for p in (ROOT / folder).rglob("*.py"))
+LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 300, 45
+LONGER_FILES = {
+    "services/registry/domain/model_events.py": "the events of a model, one class after the other: a list to look things up in",
+    "services/registry/publish.py": "the public events, one class after the other: a list to look things up in",
+}
+LONGER_FUNCTIONS: dict[str, str] = {}
+"""`path::function` → why."""
+
+
+def test_a_file_is_short_or_has_a_reason() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in SOURCES}
+    longer = {name: lines for name, lines in lengths.items() if lines > LINES_OF_A_FILE and name not in LONGER_FILES}
+    assert longer == {}, "divide it by topic, or say in LONGER_FILES why not"
+
+
+def test_a_function_is_short_or_has_a_reason() -> None:
+    lengths = {
+        f"{path.relative_to(ROOT)}::{node.name}": (node.end_lineno or node.lineno) - node.lineno + 1
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    longer = {name: lines for name, lines in lengths.items() if lines > LINES_OF_A_FUNCTION and name not in LONGER_FUNCTIONS}
+    assert longer == {}, "name its parts, or say in LONGER_FUNCTIONS why not"
