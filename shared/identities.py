@@ -65,6 +65,8 @@ class Identities:
     """All identities in memory, by key and by subject. Changes by `apply` only; every look-up is a dict read and at most one HMAC."""
 
     def __init__(self, pepper: str) -> None:
+        self.at: Cursor = START
+        """How far in the log."""
         self._pepper = pepper.encode()
         self._states: dict[str, AccessState] = {}
         self._owner: dict[str, str] = {}
@@ -109,18 +111,21 @@ class AccessView:
         self.identities = Identities(pepper)
         self._pool = pool
         self._bell = bell
-        self._at: Cursor = START
+        self._pepper = pepper
         self._reading = asyncio.Lock()
         self._read_from = 0.0
 
     async def run(self) -> None:
         """Follows the log for the life of the process. While the database is away the view stays as it was."""
+        was_away = False
         with self._bell.heard() as rung:
             while True:
                 rung.clear()
                 try:
-                    await self.catch_up()
+                    await (self._begin_again() if was_away else self.catch_up())
+                    was_away = False
                 except AWAY as away:
+                    was_away = True
                     log.warning("identities stay as they were: the database is away (%s)", type(away).__name__)
                 await wait_ring(rung, self.POLL)
 
@@ -131,9 +136,15 @@ class AccessView:
             if self._read_from >= asked:
                 return
             began = time.monotonic()
-            while await self._read_page() == self.PAGE:
-                pass
+            await self._read(self.identities)
             self._read_from = began
+
+    async def _begin_again(self) -> None:
+        """After an outage another server may answer, which lost the last events: what it does not have never happened."""
+        async with self._reading:
+            fresh = Identities(self._pepper)
+            await self._read(fresh)
+            self.identities = fresh
 
     async def horizon(self) -> int:
         """The transaction id that the server gives out next: every key issued before now is below it."""
@@ -145,13 +156,15 @@ class AccessView:
         await self.catch_up()
         return bool(oldest >= horizon)
 
-    async def _read_page(self) -> int:
-        async with self._pool.acquire() as connection:
-            page = await eventlog.read(connection, PARTITION, self._at, self.PAGE)
-        for cursor, stored in page:
-            self.identities.apply(ACCESS_EVENTS.recorded(PARTITION, stored).event)
-            self._at = cursor
-        return len(page)
+    async def _read(self, identities: Identities) -> None:
+        while True:
+            async with self._pool.acquire() as connection:
+                page = await eventlog.read(connection, PARTITION, identities.at, self.PAGE)
+            for cursor, stored in page:
+                identities.apply(ACCESS_EVENTS.recorded(PARTITION, stored).event)
+                identities.at = cursor
+            if len(page) < self.PAGE:
+                return
 
     async def _look_again(self) -> None:
         """Catches up for somebody unknown, who may have been registered a moment ago; once in PAUSE seconds at most, so strangers wait."""

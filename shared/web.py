@@ -125,25 +125,16 @@ class Call:
     def cause(self) -> Cause:
         """Why a command runs: the caller's Idempotency-Key (or this request alone), with the digest of what was asked."""
         if self._cause is None:
-            key = self._identifier("Idempotency-Key", "invalid_idempotency_key")
-            correlation_id = self._identifier("X-Correlation-ID", "invalid_correlation_id")
+            key, correlation_id = self.headers.get("idempotency-key", ""), self.headers.get("x-correlation-id", "")
+            if why := _unfit("Idempotency-Key", key):
+                raise Problem(422, "invalid_idempotency_key", f"Send another Idempotency-Key, for example a UUID: {why}.")
+            if why := _unfit("X-Correlation-ID", correlation_id):
+                raise Problem(422, "invalid_correlation_id", f"Send another X-Correlation-ID, for example a UUID: {why}.")
             self._cause = Cause(
                 source=f"http/{self.actor.subject}", id=key or str(uuid.uuid4()), digest=self._digest(canonical=bool(key)),
                 correlation_id=correlation_id, trace=current_trace(),
             )  # fmt: skip
         return self._cause
-
-    def _identifier(self, header: str, code: str) -> str:
-        """What names the request for ever: it goes out with the public events, so what no CloudEvent can carry is refused here."""
-        value = self.headers.get(header.lower(), "")
-        try:
-            if value:
-                check_text(header, value)
-        except NotACloudEvent as illegal:
-            raise Problem(422, code, f"Send another {header}, for example a UUID: {illegal.reason}.") from None
-        if len(value) > 200:
-            raise Problem(422, code, f"Send another {header}: it has at most 200 characters.")
-        return value
 
     def _digest(self, *, canonical: bool) -> bytes:
         """SHA-256 of method, path, query, If-Match and body. The body's JSON is made canonical where a repeated key will be compared with it."""
@@ -159,3 +150,13 @@ class Call:
     def stream(self) -> AsyncIterator[bytes]:
         """The body in pieces, for routes that stream."""
         return self.request.stream()
+
+
+def _unfit(header: str, value: str) -> str:
+    """Why the value cannot name a request for ever: it goes out with the public events, so a CloudEvent must be able to carry it."""
+    try:
+        if value:
+            check_text(header, value)
+    except NotACloudEvent as illegal:
+        return illegal.reason
+    return "it has at most 200 characters" if len(value) > 200 else ""

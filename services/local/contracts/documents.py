@@ -23,7 +23,7 @@ from services.registry import contracts as trained
 from services.registry import publish as registry
 from services.registry.service import ACCESS_SERVICE
 from services.registry.service import SERVICE as REGISTRY
-from shared.events import encode
+from shared.events import Noted, encode
 from shared.service import Service
 
 SERVICES: Sequence[Service] = (REGISTRY, ACCESS_SERVICE, APPROVAL, ARTIFACT, CLEANUP)
@@ -68,7 +68,8 @@ def _plain(value: Any) -> Any:
 
 
 def stored() -> Iterator[Document]:
-    """An example of today's schema of every stored event; older ones stay as they were written."""
+    """An example of today's schema of every stored event; older ones stay as they were written. What every service stores is the kernel's."""
+    yield Document("stored/kernel/Noted.v1.json", _plain(example(Noted)))
     for service in SERVICES:
         for class_ in service.events.classes:
             number = getattr(class_, "SCHEMA", 1)

@@ -57,6 +57,14 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """Puts as much as the source has into the target; the source is only read."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Deposited:
     amount: int
     total: int
@@ -98,6 +106,11 @@ def _quote(command: Quote, streams: Streams) -> Mapping[str, Sequence[Deposited]
     return {command.account: [Deposited(0, streams.states[command.account].total, first.note)]}
 
 
+def _copy(command: Copy, streams: Streams) -> Mapping[str, Sequence[Deposited]]:
+    amount = streams.states[command.source].total
+    return {command.target: [Deposited(amount, streams.states[command.target].total + amount, "copy")]}
+
+
 def _project(recorded: Recorded) -> Sequence[Put]:
     event: Deposited = recorded.event
     return [
@@ -112,7 +125,7 @@ def _publish(recorded: Recorded) -> PublicEvent | None:
 
 ACCOUNT: Decider[Deposit, Deposited, Account] = Decider("account", Account(), _decide, _evolve)
 SERVICE = Service(
-    "cleanup", [ACCOUNT], {Deposit: ACCOUNT, Move: Joint(_move), Quote: Joint(_quote, lambda c, _: [(c.account, 1)])},
+    "cleanup", [ACCOUNT], {Deposit: ACCOUNT, Move: Joint(_move), Copy: Joint(_copy), Quote: Joint(_quote, lambda c, _: [(c.account, 1)])},
     EventTypes((Deposited,)), _project, _publish, (ACCOUNTS, ENTRIES),
 )  # fmt: skip
 
@@ -138,6 +151,11 @@ class Bank:
         cause = Cause("test", f"{self.name}-{next(self.numbers)}", b"d")
         streams = (f"account-{source}", f"account-{target}")
         return Submission(Move(*streams, amount), streams, cause, self.actor)
+
+    def copy(self, source: str, target: str) -> Submission:
+        cause = Cause("test", f"{self.name}-{next(self.numbers)}", b"d")
+        command = Copy(f"account-{source}", f"account-{target}")
+        return Submission(command, (command.target,), cause, self.actor, depends_on=(command.source,))
 
     def quote(self, account: str) -> Submission:
         cause = Cause("test", f"{self.name}-{next(self.numbers)}", b"d")

@@ -8,8 +8,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from shared.postgres import Unavailable, leadership
+from shared.identities import AccessView
+from shared.postgres import Bell, Unavailable, leadership
 from shared.transact import WriterDied
+from tests.integration.edges.conftest import PEPPER, People
 
 RAISES = """
 CREATE FUNCTION {schema}.broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = '{code}'; END $$;
@@ -41,6 +43,30 @@ async def test_after_an_outage_another_server_is_believed_that_lost_the_last_eve
     await owner.close()
     [event] = (await bank.transactor.submit(bank.deposit("a"))).events
     assert (event.revision, event.event.total) == (3, 3)
+
+
+async def test_after_an_outage_a_key_that_the_server_lost_lets_nobody_in(bank: Any, database: Any, caplog: pytest.LogCaptureFixture) -> None:
+    people = People(database.url("registry"))
+    kept, lost = await people.person("anna"), await people.person("bert")
+    view = AccessView(bank.pool, PEPPER, Bell(bank.url, "access"))
+    await view.catch_up()
+    assert view.by_api_key(kept)
+    assert view.by_api_key(lost)
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute("REVOKE SELECT ON log.events_access FROM regista_cleanup")
+    following = asyncio.create_task(view.run())
+    async with asyncio.timeout(10):
+        while "identities stay as they were" not in caplog.text:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert view.by_api_key(lost)
+        await owner.execute("ALTER TABLE log.events_access DISABLE TRIGGER ALL; DELETE FROM log.events_access WHERE stream = 'access-bert'")
+        await owner.execute("GRANT SELECT ON log.events_access TO regista_cleanup")
+        while view.by_api_key(lost):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert view.by_api_key(kept)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    await owner.close()
 
 
 async def test_a_server_restored_behind_the_log_ends_the_writer(bank: Any, database: Any) -> None:

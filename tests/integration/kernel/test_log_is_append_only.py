@@ -74,6 +74,11 @@ async def test_even_the_owner_cannot_change_what_happened(database: Any, sql: st
         await _as(database.owner_url, sql)
 
 
+async def test_beside_its_key_the_log_has_the_readers_index_and_no_other(database: Any) -> None:
+    rows = await _as(database.owner_url, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'log' AND tablename = 'events_approval'")
+    assert {row["indexdef"].partition("USING btree ")[2] for row in rows} == {"(service, stream, revision)", "(tx, seq)"}
+
+
 async def test_the_leaf_is_computed_by_the_database_from_the_bytes(database: Any) -> None:
     await _as(database.url("approval"), _insert("approval"))
     rows = await _as(

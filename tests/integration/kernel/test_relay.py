@@ -7,10 +7,11 @@ import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
 from regista.wire.cloudevents import CloudEvent, from_kafka
 from regista.wire.dsse import key_id_of, verify
@@ -44,15 +45,20 @@ async def relaying(bank: Any, settings: Settings) -> AsyncIterator[None]:
 
 async def published(settings: Settings, count: int) -> list[CloudEvent]:
     """The first `count` messages of the topic."""
+    return [from_kafka(r.value, r.headers) for r in await records(settings, count)]
+
+
+async def records(settings: Settings, count: int) -> list[ConsumerRecord[Any, Any]]:
+    """As they are on the topic."""
     consumer = AIOKafkaConsumer(TOPIC, **connection(settings), auto_offset_reset="earliest")
     await consumer.start()
     try:
-        messages: list[CloudEvent] = []
+        found: list[ConsumerRecord[Any, Any]] = []
         async with asyncio.timeout(60):
-            while len(messages) < count:
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    messages.extend(from_kafka(r.value, r.headers) for r in records)
-        return messages
+            while len(found) < count:
+                for batch in (await consumer.getmany(timeout_ms=200)).values():
+                    found.extend(batch)
+        return found
     finally:
         await consumer.stop()
 
@@ -66,10 +72,11 @@ def _revisions(messages: list[CloudEvent]) -> dict[str, list[int]]:
 
 async def test_every_public_event_arrives_signed_in_stream_order_and_private_ones_do_not(bank: Any, settings: Settings) -> None:
     notes = ["secret" if n % 10 == 0 else "" for n in range(100)]
-    await bank.transactor.submit_all([bank.deposit(f"{n % 3}", n + 1, note=note) for n, note in enumerate(notes)])
+    answers = await bank.transactor.submit_all([bank.deposit(f"{n % 3}", n + 1, note=note) for n, note in enumerate(notes)])
     async with relaying(bank, settings):
         messages = await published(settings, 90)
-    assert len(messages) == 90
+    public = [a.events[0] for a, note in zip(answers, notes, strict=True) if note != "secret"]
+    assert sorted(m.id for m in messages) == sorted(str(event.event_id) for event in public)
     assert all(revisions == sorted(set(revisions)) for revisions in _revisions(messages).values())
     for message in messages:
         verify(message, KEY.public)
@@ -80,9 +87,12 @@ async def test_every_public_event_arrives_signed_in_stream_order_and_private_one
 async def test_a_message_tells_the_log_entry_it_comes_from(bank: Any, settings: Settings) -> None:
     outcome = await bank.transactor.submit(bank.deposit("a", 5, cause="c1"))
     async with relaying(bank, settings):
-        [message] = await published(settings, 1)
-    stored = outcome.events[0]
+        [record] = await records(settings, 1)
+    message, stored = from_kafka(record.value, record.headers), outcome.events[0]
     assert (message.id, message.extensions["leaf"], message.extensions["correlationid"]) == (str(stored.event_id), stored.leaf, "c1")
+    assert (record.key, message.subject, message.extensions["partitionkey"]) == (b"account-a", "account-a", "account-a")
+    assert datetime.fromisoformat(message.extensions["recordedtime"]) == stored.recorded_at == datetime.fromisoformat(message.time)
+    assert message.extensions["revision"] == "1"
 
 
 async def test_an_event_whose_cause_no_message_can_carry_is_published_with_the_character_replaced(bank: Any, settings: Settings) -> None:
