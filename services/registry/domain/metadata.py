@@ -166,7 +166,15 @@ PROFILES: dict[str, tuple[str, ...]] = {
     "model": TRAINED,
     "adapter": (*TRAINED, "parents"),
     "embedding": TRAINED,
-    "preprocessing": ("training.config", "training.trained_at", "training.creator", "training.code", "signature", "signature.outputs", "artifact.digest"),
+    "preprocessing": (
+        "training.config",
+        "training.trained_at",
+        "training.creator",
+        "training.code",
+        "signature",
+        "signature.outputs",
+        "artifact.digest",
+    ),
     "prompt": ("training.trained_at", "training.creator", "artifact.digest"),
 }
 """The mandatory fields of each kind. An adapter names the base model it adapts; a tokenizer is not measured; a prompt is not trained."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from immutables import Map
@@ -13,6 +13,8 @@ from services.registry.domain.model_events import Entry
 from shared.decider import NotFound, RuleBroken, Stale
 
 Stage = Literal["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"]
+Events = dict[str, list[Any]]
+"""What was decided, by stream."""
 FURTHEST_BACK = 20
 """How many predecessors a rollback looks at."""
 

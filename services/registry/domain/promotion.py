@@ -11,12 +11,10 @@ import msgspec
 from services.registry.domain import evidence, noted
 from services.registry.domain.evidence import MOST_BYTES
 from services.registry.domain.model_events import Entry, PromotionRefused, PromotionRequested, RolloutChanged, VersionPromoted
-from services.registry.domain.model_state import ModelState, OpenPromotion, known, stream_of, there, unusable_because, usable
+from services.registry.domain.model_state import Events, ModelState, OpenPromotion, known, stream_of, there, unusable_because, usable
 from services.registry.domain.rollout import check_environment
 from shared.decider import Joint, RuleBroken, Streams
 from shared.events import Noted, encode
-
-Events = dict[str, list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,9 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
     check_environment(state, command.environment)
     here = there(command.environment, command.number)
     if here in state.left:
-        raise RuleBroken("served_before", f"{state.model} version {command.number} has served in {command.environment} and left: roll back to it by its number.")
+        raise RuleBroken(
+            "served_before", f"{state.model} version {command.number} has served in {command.environment} and left: roll back to it by its number."
+        )
     if here in state.promoted and version.stage == "Production":
         return {}
     if version.stage not in {"Validated", "Production"}:
@@ -79,7 +79,8 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
     )  # fmt: skip
     if len(encode(requested)) > MOST_BYTES:
         raise RuleBroken(
-            "evidence_too_large", f"The evidence (metadata, evaluations, champion) is larger than {MOST_BYTES:,} bytes: register a version that says less."
+            "evidence_too_large",
+            f"The evidence (metadata, evaluations, champion) is larger than {MOST_BYTES:,} bytes: register a version that says less.",
         )
     return {stream_of(command.model_id): [*superseded, requested]}
 

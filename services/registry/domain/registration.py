@@ -15,13 +15,12 @@ from services.registry.domain.change import Change
 from services.registry.domain.evidence import MOST_BYTES
 from services.registry.domain.metadata import Kind, Metadata, Problem, Tier, Training, contradictions, identity, merged, missing, short
 from services.registry.domain.model_events import ChildLinked, MetadataAdded, ModelRegistered, RegistrationRefused, VersionRegistered
-from services.registry.domain.model_state import ModelState, VersionState, known, stream_of, unusable_because, version_of
+from services.registry.domain.model_state import Events, ModelState, VersionState, known, stream_of, unusable_because, version_of
 from services.registry.domain.name import NameClaimed, NameState, check_name
 from services.registry.domain.name import stream_of as name_stream
 from shared.decider import Joint, Misrouted, RuleBroken, Streams
 from shared.events import encode
 
-Events = dict[str, list[Any]]
 RECENT = 1_000
 NO_CLAIM = Claim()
 
@@ -182,7 +181,9 @@ def _check_new(state: ModelState, draft: int, identity_: str) -> None:
     """By the index alone: what the draft becomes is not known when documents are recalled, and 60 bits never collided by chance."""
     number = state.identities.get(short(identity_), draft)
     if number != draft and state.versions[number].stage != "Draft" and _stands(state.versions[number]):
-        raise RuleBroken("same_version", f"{state.model} version {number} has this artifact and metadata already: use it, or say what differs.", number=number)
+        raise RuleBroken(
+            "same_version", f"{state.model} version {number} has this artifact and metadata already: use it, or say what differs.", number=number
+        )
 
 
 def _other_makers(before: Training, told: Training) -> list[Problem]:
@@ -200,7 +201,9 @@ def _too_large(event: VersionRegistered | MetadataAdded) -> Problem | None:
         return None
     told = {"training": event.metadata.training, "signature": event.metadata.signature, "artifact": event.metadata.artifact}
     largest = max(told, key=lambda name: len(encode(told[name])))
-    return Problem(largest, f"the version would take {size:,} bytes, a version has at most {MOST_BYTES:,}: say less here, or put it into the artifact")
+    return Problem(
+        largest, f"the version would take {size:,} bytes, a version has at most {MOST_BYTES:,}: say less here, or put it into the artifact"
+    )
 
 
 def _described(command: Registering, state: ModelState) -> ModelRegistered:

@@ -15,6 +15,7 @@ from services.registry.domain.bump import told
 from services.registry.domain.model_events import Entry, Role, RolledBack, RolloutChanged, Skipped, VersionArchived
 from services.registry.domain.model_fold import evolve
 from services.registry.domain.model_state import (
+    Events,
     ModelState,
     Rollout,
     known,
@@ -28,7 +29,6 @@ from services.registry.domain.model_state import (
 from services.registry.domain.signature import incompatibilities
 from shared.decider import Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
 
-Events = dict[str, list[Any]]
 MOST_ENTRIES = 20
 CHALLENGER_CAP = 50
 """Percent of the requests that versions without a grant for Production may get together."""
@@ -124,7 +124,9 @@ def _check_share(command: ChangeRollout, share: Share, state: ModelState) -> Non
     version = usable(state, share.number)
     if share.role == "champion" and there(command.environment, share.number) in state.left:
         raise RuleBroken(
-            "served_before", f"Version {share.number} has served in {command.environment} and left: roll back to it by its number.", number=share.number
+            "served_before",
+            f"Version {share.number} has served in {command.environment} and left: roll back to it by its number.",
+            number=share.number,
         )
     if share.role == "champion" and not _granted(state, command.environment, share.number):
         raise RuleBroken(
@@ -150,7 +152,8 @@ def _check_cap(command: ChangeRollout, state: ModelState) -> None:
     if sum(s.percent for s in trying) > CHALLENGER_CAP:
         named = ", ".join(str(s.number) for s in trying)
         raise RuleBroken(
-            "challenger_cap", f"What is not promoted to {command.environment} ({named}) may take at most {CHALLENGER_CAP} percent together: lower its share."
+            "challenger_cap",
+            f"What is not promoted to {command.environment} ({named}) may take at most {CHALLENGER_CAP} percent together: lower its share.",
         )
 
 

@@ -18,12 +18,11 @@ from services.registry.domain.model_events import (
     VersionValidated,
 )
 from services.registry.domain.model_fold import evaluation_digest, evolve, measures
-from services.registry.domain.model_state import ModelState, known, needed_by, stream_of, usable, version_of
+from services.registry.domain.model_state import Events, ModelState, known, needed_by, stream_of, usable, version_of
 from services.registry.domain.rollout import ended
 from shared.decider import Joint, RuleBroken, Streams
 from shared.events import Noted
 
-Events = dict[str, list[Any]]
 MOST_EVALUATIONS = 200
 
 
