@@ -103,10 +103,11 @@ class Batch:
         if isinstance(decider, Decider):
             stream = submission.streams[0]
             return {stream: decider.decide(command, self._running[stream].state)}
-        streams = Streams({stream: self._running[stream].state for stream in (*submission.streams, *submission.depends_on)})
+        states = {stream: self._running[stream].state for stream in (*submission.streams, *submission.depends_on)}
+        streams = Streams(states)
         wanted = list(decider.recall(command, streams))
         if wanted:
-            streams = dataclasses.replace(streams, past=await self._recalled(tx, wanted))
+            streams = Streams(states, await self._recalled(tx, wanted))
         return decider.decide(command, streams)
 
     async def _recalled(self, tx: asyncpg.Connection, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Any]:

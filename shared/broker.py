@@ -34,6 +34,8 @@ LAG = Gauge("regista_consumer_lag", "Messages not yet acknowledged", ["topic", "
 WATCH = 5.0
 STANDSTILL = 60.0
 """Seconds without a batch while messages wait and none is being worked on: the client is stuck, a new one is made."""
+SILENCE = 30.0
+"""Seconds without an answer to what `watch` asks: the client lost its broker or its group and does not find it again, a new one is made."""
 
 
 class Stuck(Exception):  # noqa: N818
@@ -47,7 +49,7 @@ class Reader:
         self.consumer = consumer
         self.about = f"kafka broker, {consumer.subscription.topic}"
         self.busy = False
-        self.moved_at = time.monotonic()
+        self.moved_at = self.answered_at = time.monotonic()
         self._failed = failed
         self._shown: set[TopicPartition] = set()
         self._client: Callable[[], AIOKafkaConsumer | None] = lambda: None
@@ -79,10 +81,20 @@ class Reader:
             self.moved_at = time.monotonic()
 
     async def watch(self, readiness: Readiness) -> None:
-        """Asks the broker how much waits. Raises Stuck after a standstill."""
+        """Asks the broker how much waits. Raises Stuck after a standstill, and after a silence."""
         client = self._client()
         if client is None:
             return
+        try:
+            await self._watch(client, readiness)
+        except (KafkaError, TimeoutError) as away:
+            readiness.wait(self.about, f"does not answer ({type(away).__name__})")
+            if not self.busy and time.monotonic() - self.answered_at > SILENCE:
+                raise Stuck(f"no answer about {self.consumer.subscription.topic} for {SILENCE:.0f} s") from away
+        else:
+            self.answered_at = time.monotonic()
+
+    async def _watch(self, client: AIOKafkaConsumer, readiness: Readiness) -> None:
         subscription = self.consumer.subscription
         assigned = client.assignment()
         if not assigned and not client.partitions_for_topic(subscription.topic):
@@ -163,13 +175,10 @@ async def consume(settings: Settings, consumers: Sequence[Consumer], readiness: 
 
 
 async def _watched(readers: Sequence[Reader], failed: asyncio.Future[None], readiness: Readiness) -> None:
-    """Until handling a batch failed or the client stands still. A broker that does not answer is waited for: aiokafka finds it again."""
+    """Until handling a batch failed, or a client stands still or hears nothing."""
     while True:
         await asyncio.wait([failed], timeout=WATCH)
         if failed.done():
             failed.result()
         for reader in readers:
-            try:
-                await reader.watch(readiness)
-            except (KafkaError, TimeoutError) as away:
-                readiness.wait(reader.about, f"does not answer ({type(away).__name__})")
+            await reader.watch(readiness)

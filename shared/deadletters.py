@@ -11,10 +11,10 @@ import base64
 import hashlib
 import logging
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError
@@ -29,6 +29,9 @@ SENT = Counter("regista_dead_letters", "Messages that went to the dead letters",
 OWN = "regista-"
 _PLACE = re.compile(r"\d{1,9}~\d{1,18}", re.ASCII)
 Headers = Sequence[tuple[str, bytes]]
+T = TypeVar("T")
+MOST_OF_KEY, MOST_OF_HEADERS = 8 * 1024, 64 * 1024
+"""Bytes of a letter whose message is too large to be kept whole."""
 
 
 def dlq_of(topic: str) -> str:
@@ -70,12 +73,9 @@ class DeadLetters:
 
     PER_PARTITION = 1_000
 
-    def __init__(
-        self, settings: Settings, topics: Sequence[str], connect: Callable[[Settings], Awaitable[AIOKafkaProducer]] = start_producer
-    ) -> None:
+    def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
         self.topics = tuple(dict.fromkeys(topics))
         self._settings = settings
-        self._connect = connect
         self._producer: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
 
@@ -83,19 +83,19 @@ class DeadLetters:
         """Returns when Kafka has the letter. Raises KafkaError while it cannot: the caller must not acknowledge the message before."""
         about = {"reason": reason[:1000], "topic": record.topic, "partition": record.partition, "offset": record.offset, "group": group,
                  "at": datetime.now(UTC).isoformat(timespec="milliseconds")}  # fmt: skip
-        headers = [*_kept(record.headers), *((OWN + name, str(value).encode()) for name, value in about.items())]
+        own = [(OWN + name, str(value).encode()) for name, value in about.items()]
         try:
-            await self._send(dlq_of(record.topic), record.key, record.value, headers)
+            await self._send(dlq_of(record.topic), record.key, record.value, [*_kept(record.headers), *own])
         except MessageSizeTooLargeError:
-            digest = hashlib.sha256(record.value or b"").hexdigest()
-            await self._send(dlq_of(record.topic), record.key, b"", [*headers, (OWN + "value-left-out", f"sha256:{digest}".encode())])
+            key, headers = _shortened(record)
+            await self._send(dlq_of(record.topic), key, b"", [*headers, *own])
         SENT.labels(record.topic, group).inc()
         log.warning("dead letter", extra={**about, "key": (record.key or b"")[:100].decode("utf-8", "replace")})
 
     async def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         async with self._opening:
             if self._producer is None:
-                self._producer = await self._connect(self._settings)
+                self._producer = await start_producer(self._settings)
         # A null value would be a tombstone; the letter of a message without a value has an empty one.
         await self._producer.send_and_wait(topic, value=value or b"", key=key, headers=list(headers))
 
@@ -108,30 +108,35 @@ class DeadLetters:
         """The newest letters of all topics (or one), newest first; those already replayed only on request."""
         found: list[DeadLetter] = []
         for name in (dlq_of(t) for t in self.topics if topic in {"", t, dlq_of(t)}):
-            records = await self._read(name)
-            marks = _marks(records)
-            letters = (_letter(r, marks) for r in records if not _is_mark(r))
+            letters = await self._listed(name)
             found += [letter for letter in letters if replayed or not letter.replayed]
         found.sort(key=lambda letter: (letter.at, letter.id), reverse=True)
         return found[:limit]
+
+    async def _listed(self, topic: str) -> list[DeadLetter]:
+        """What is read is a letter or a mark on one. Neither keeps the message's value: a topic of large messages must fit into memory."""
+        read = await self._read(topic, lambda record: _mark(record) or _letter(record))
+        marks = dict(one for one in read if isinstance(one, tuple))
+        letters = (one for one in read if isinstance(one, DeadLetter))
+        return [replace(one, replayed=one.id in marks, replayed_by=marks.get(one.id, "")) for one in letters]
 
     async def find(self, letter_id: str) -> ConsumerRecord[Any, Any] | None:
         """The record of one letter, None when there is no such letter (any more)."""
         topic, partition, offset = _parsed(letter_id)
         if topic not in {dlq_of(t) for t in self.topics}:
             return None
-        records = await self._read(topic, TopicPartition(topic, partition), offset, 1)
-        return next((r for r in records if r.offset == offset and not _is_mark(r)), None)
+        records = await self._read(topic, lambda record: record, TopicPartition(topic, partition), offset, 1)
+        return next((r for r in records if r.offset == offset and not _mark(r)), None)
 
     async def show(self, letter_id: str) -> Shown | None:
         """One letter with its headers and value."""
         record = await self.find(letter_id)
         if record is None:
             return None
-        marks = _marks(await self._read(record.topic))
+        letter = next((one for one in await self._listed(record.topic) if one.id == letter_id), _letter(record))
         text, encoding = _as_text(record.value or b"")
         headers = {name: value.decode("utf-8", "backslashreplace") for name, value in record.headers}
-        return Shown(_letter(record, marks), headers, text, encoding)
+        return Shown(letter, headers, text, encoding)
 
     async def replay(self, record: ConsumerRecord[Any, Any], subject: str) -> str:
         """Puts the original message back on its topic and marks the letter; answers that topic. Raises KafkaError, also when this service may not write there."""
@@ -142,8 +147,10 @@ class DeadLetters:
         log.info("dead letter replayed", extra={"letter": letter_id, "topic": topic, "by": subject})
         return topic
 
-    async def _read(self, topic: str, only: TopicPartition | None = None, offset: int = 0, count: int = 0) -> list[ConsumerRecord[Any, Any]]:
-        """The last PER_PARTITION records of each partition, or `count` from an offset of one."""
+    async def _read(
+        self, topic: str, keep: Callable[[ConsumerRecord[Any, Any]], T], only: TopicPartition | None = None, offset: int = 0, count: int = 0
+    ) -> list[T]:
+        """What `keep` makes of the last PER_PARTITION records of each partition, or of `count` from an offset of one."""
         consumer = AIOKafkaConsumer(topic, **connection(self._settings), enable_auto_commit=False, isolation_level="read_committed")
         try:
             async with asyncio.timeout(15):
@@ -152,25 +159,36 @@ class DeadLetters:
             async with asyncio.timeout(15):
                 ends = await consumer.end_offsets(partitions)
                 starts = await consumer.beginning_offsets(partitions)
-            records: list[ConsumerRecord[Any, Any]] = []
+            kept: list[T] = []
             for partition in partitions:
                 first = max(starts[partition], offset if only else ends[partition] - self.PER_PARTITION)
                 end = min(ends[partition], first + count) if count else ends[partition]
                 if first < end:
                     consumer.seek(partition, first)
-                    records += await _until(consumer, partition, end)
-            return records
+                    kept += await _until(consumer, partition, end, keep)
+            return kept
         finally:
             await stop_quietly(consumer)
 
 
-async def _until(consumer: AIOKafkaConsumer, partition: TopicPartition, end: int) -> list[ConsumerRecord[Any, Any]]:
-    records: list[ConsumerRecord[Any, Any]] = []
+async def _until(consumer: AIOKafkaConsumer, partition: TopicPartition, end: int, keep: Callable[[ConsumerRecord[Any, Any]], T]) -> list[T]:
+    kept: list[T] = []
     async with asyncio.timeout(15):
         while await consumer.position(partition) < end:
             for batch in (await consumer.getmany(partition, timeout_ms=500)).values():
-                records += [record for record in batch if record.offset < end]
-    return records
+                kept += [keep(record) for record in batch if record.offset < end]
+    return kept
+
+
+def _shortened(record: ConsumerRecord[Any, Any]) -> tuple[bytes | None, list[tuple[str, bytes]]]:
+    """Key and headers of a letter without its value, and without what else is too long; a digest stands for each part left out."""
+    key, headers = record.key, _kept(record.headers)
+    left_out = {"value": record.value or b""}
+    if len(key or b"") > MOST_OF_KEY:
+        left_out["key"], key = key, None
+    if sum(len(name) + len(value or b"") for name, value in headers) > MOST_OF_HEADERS:
+        left_out["headers"], headers = repr(headers).encode(), []
+    return key, headers + [(f"{OWN}{part}-left-out", f"sha256:{hashlib.sha256(raw).hexdigest()}".encode()) for part, raw in left_out.items()]
 
 
 def _kept(headers: Headers) -> list[tuple[str, bytes]]:
@@ -181,16 +199,13 @@ def _about(record: ConsumerRecord[Any, Any]) -> dict[str, str]:
     return {name[len(OWN) :]: value.decode("utf-8", "replace") for name, value in record.headers if name.startswith(OWN)}
 
 
-def _is_mark(record: ConsumerRecord[Any, Any]) -> bool:
-    return any(name == OWN + "replayed" for name, _ in record.headers)
+def _mark(record: ConsumerRecord[Any, Any]) -> tuple[str, str] | None:
+    """The letter that was replayed, and who replayed it; None for a record that is a letter itself."""
+    about = _about(record)
+    return (about["replayed"], about.get("replayed-by", "")) if "replayed" in about else None
 
 
-def _marks(records: Sequence[ConsumerRecord[Any, Any]]) -> dict[str, str]:
-    about = [_about(record) for record in records if _is_mark(record)]
-    return {mark["replayed"]: mark.get("replayed-by", "") for mark in about}
-
-
-def _letter(record: ConsumerRecord[Any, Any], marks: dict[str, str]) -> DeadLetter:
+def _letter(record: ConsumerRecord[Any, Any]) -> DeadLetter:
     about = _about(record)
     headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
     letter_id = f"{record.topic}~{record.partition}~{record.offset}"
@@ -198,7 +213,6 @@ def _letter(record: ConsumerRecord[Any, Any], marks: dict[str, str]) -> DeadLett
         letter_id, about.get("topic", ""), int(about.get("partition", -1)), int(about.get("offset", -1)), about.get("reason", ""),
         about.get("group", ""), datetime.fromtimestamp(record.timestamp / 1000, UTC), len(record.value or b""),
         (record.key or b"").decode("utf-8", "replace"), headers.get("ce_type", ""), headers.get("ce_subject", ""),
-        letter_id in marks, marks.get(letter_id, ""),
     )  # fmt: skip
 
 

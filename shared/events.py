@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -96,8 +97,26 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     trace: str = ""
 
 
+class Recent:
+    """Past events that decisions asked for lately, by (stream, revision). Events never change, so nothing here goes stale."""
+
+    def __init__(self, capacity: int) -> None:
+        self._events: OrderedDict[tuple[str, int], Any] = OrderedDict()
+        self._capacity = capacity
+
+    def get(self, name: tuple[str, int]) -> Any | None:
+        return self._events.get(name)
+
+    def put(self, name: tuple[str, int], event: Any) -> None:
+        self._events[name] = event
+        if len(self._events) > self._capacity:
+            self._events.popitem(last=False)
+
+
 _encoder = msgspec.json.Encoder(order="sorted")
 _envelopes = msgspec.json.Decoder(Envelope)
+
+NOTHING_RECENT = Recent(0)
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -131,6 +150,13 @@ class EventTypes:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_decoders", {c.__name__: (c, msgspec.json.Decoder(c)) for c in (*self.classes, Noted)})
 
+    def in_brief(self, parts: Mapping[type, type]) -> EventTypes:
+        """The same types, of which some are read into classes that hold only part of their fields: reading those is much less work."""
+        brief = EventTypes(self.classes, self.upcasters)
+        for class_, part in parts.items():
+            brief._decoders[class_.__name__] = (class_, msgspec.json.Decoder(part))  # type: ignore[attr-defined]
+        return brief
+
     def schema_of(self, event: Any) -> int:
         """The schema number that `event` is stored under. Raises TypeError for a class that could not be read back: nothing such is ever stored."""
         known = self._decoders.get(type(event).__name__)  # type: ignore[attr-defined]
@@ -151,12 +177,15 @@ class EventTypes:
         old = msgspec.json.decode(data)
         for step in range(schema, current):
             old = self.upcasters[(type_, step)](old)
-        return msgspec.convert(old, class_)
+        return msgspec.convert(old, decoder.type)
 
-    def recorded(self, service: str, stored: bytes, cursor: Cursor | None = None) -> Recorded:
-        """Reads stored bytes back."""
+    def recorded(self, service: str, stored: bytes, cursor: Cursor | None = None, recent: Recent = NOTHING_RECENT) -> Recorded:
+        """Reads stored bytes back. What stands among `recent` is not decoded again."""
         e = _envelopes.decode(stored)
+        event = recent.get((e.stream, e.revision))
+        if event is None:
+            event = self.decode(e.type, e.schema, e.data)
         return Recorded(
-            service, e.stream, e.revision, e.id, e.type, e.schema, e.recorded_at, e.actor, self.decode(e.type, e.schema, e.data), stored,
+            service, e.stream, e.revision, e.id, e.type, e.schema, e.recorded_at, e.actor, event, stored,
             e.occurred_at, e.reason, e.correlation_id, e.causation_id, e.trace, cursor,
         )  # fmt: skip

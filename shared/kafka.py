@@ -1,6 +1,6 @@
-"""Messages in: batches from Kafka, verified, turned into commands, committed, and only then acknowledged.
+"""What a service says about the messages it reads (topic, handlers, who may speak), and how Kafka's clients are made and stopped.
 
-At least once from Kafka, exactly once in effect (the inbox). What is no authentic message goes to `<topic>.dlq` (shared/deadletters.py); shared/consumer.py is the loop.
+shared/consumer.py is the loop over them, shared/verification.py the judge of what is authentic, shared/deadletters.py where the rest goes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
 from regista.wire.cloudevents import CloudEvent, utc
-from shared.events import Actor
+from shared.events import Actor, storable
 from shared.identities import Signer
 from shared.settings import Settings
 from shared.submission import Cause, Submission
@@ -25,16 +26,21 @@ from shared.submission import Cause, Submission
 log = logging.getLogger(__name__)
 
 
+FROM_PUBLISHERS = 512 * 1024
+"""Bytes of data that a publisher's message may have."""
+LARGEST = 3 * 1024 * 1024
+"""Bytes that a request to the broker may have, below its `message.max.bytes`: what a service could publish, every other service takes."""
+
+
 class Malformed(Exception):  # noqa: N818 - said by `prepare` about a message
     """The message can never be accepted as it is; the reason goes with it to the dead letters."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Received:
-    """One authentic message. `data` is the decoded JSON of `event.data`; `signer` the verified subject; `value_digest` its SHA-256."""
+    """One authentic message; `signer` is the verified subject."""
 
     event: CloudEvent
-    data: dict[str, Any]
     signer: str
     kind: str
     topic: str
@@ -42,6 +48,17 @@ class Received:
     offset: int
     trace: str = ""
     key_id: str = ""
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """The decoded JSON of `event.data`, decoded when first asked for. Raises Malformed for what is no JSON object."""
+        try:
+            decoded = storable(self.event.data)
+        except ValueError as error:
+            raise Malformed(f"the data is no JSON that can be kept: {error}") from None
+        if not isinstance(decoded, dict):
+            raise Malformed(f"the data is JSON, but {type(decoded).__name__} instead of an object")
+        return decoded
 
     @property
     def actor(self) -> Actor:
@@ -96,7 +113,11 @@ class Subscription:
     handlers: Mapping[str, Handler]
     may_say: MaySay
     strict: bool = field(default=False, kw_only=True)
-    max_bytes: int = field(default=512 * 1024, kw_only=True)
+
+    @property
+    def max_bytes(self) -> int:
+        """What a message's data may have. A service's own events are never refused for their size: whatever it could publish is taken."""
+        return FROM_PUBLISHERS if self.may_say is by_publishers else LARGEST
 
     @property
     def group_id(self) -> str:
@@ -119,7 +140,7 @@ def connection(settings: Settings) -> dict[str, Any]:
 async def start_producer(settings: Settings) -> AIOKafkaProducer:
     """A started producer that neither loses, doubles nor reorders what it acknowledges. Raises KafkaError while the broker is away."""
     producer = AIOKafkaProducer(
-        **connection(settings), acks="all", enable_idempotence=True, linger_ms=5, max_batch_size=256 * 1024, max_request_size=2 * 1024 * 1024,
+        **connection(settings), acks="all", enable_idempotence=True, linger_ms=5, max_batch_size=256 * 1024, max_request_size=LARGEST,
         compression_type="zstd", request_timeout_ms=15_000,
     )  # fmt: skip
     try:

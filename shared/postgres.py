@@ -26,10 +26,20 @@ def lock_key(*words: str) -> int:
     return int.from_bytes(hashlib.blake2b("/".join(words).encode(), digest_size=8).digest(), "big", signed=True)
 
 
+async def _as_it_is(_connection: asyncpg.Connection) -> None:
+    pass
+
+
 async def connect_pool(url: str, *, schemas: tuple[str, ...], size: int = 8, application: str = "regista") -> asyncpg.Pool:
-    """A pool whose unqualified names resolve in `schemas`. A transaction left idle for 30 s is ended: it would hide later events."""
+    """A pool whose unqualified names resolve in `schemas`. A transaction left idle for 30 s is ended: it would hide later events.
+
+    Connections are not reset when they come back, which would cost every command a round trip: whoever changes a session (a lock, a setting) undoes it
+    or ends the connection.
+    """
     settings = {"search_path": ",".join(schemas), "application_name": application, "idle_in_transaction_session_timeout": "30000", "jit": "off"}
-    return await asyncpg.create_pool(url, min_size=1, max_size=size, server_settings=settings, command_timeout=60, statement_cache_size=200)
+    return await asyncpg.create_pool(
+        url, min_size=1, max_size=size, server_settings=settings, command_timeout=60, statement_cache_size=200, reset=_as_it_is
+    )
 
 
 @contextlib.asynccontextmanager

@@ -65,17 +65,24 @@ async def rebuild(
     service: Service, pool: asyncpg.Pool, *, only_if_shape_differs: bool = False, progress: Callable[[int], None] | None = None
 ) -> Rebuilt:
     """Folds the whole log of `service` into a new generation and swaps it in while writers go on. One rebuild at a time."""
-    async with pool.acquire() as guard:
-        key = lock_key("rebuilding", service.name)
-        await guard.execute("SELECT pg_advisory_lock($1)", key)
-        try:
-            shown = await guard.fetchrow(GENERATION.format(schema=schema_of(service)))
-            if only_if_shape_differs and shown is not None and shown["shape"] == readmodels.shape_of(service.tables):
-                return Rebuilt(0, {}, shown["number"])
-            with _no_cycle_search():
-                return await _Rebuild(service, pool, shown["number"] if shown else 0, progress).run()
-        finally:
-            await guard.execute("SELECT pg_advisory_unlock($1)", key)
+    async with pool.acquire() as guard, _locked(guard, lock_key("rebuilding", service.name)):
+        shown = await guard.fetchrow(GENERATION.format(schema=schema_of(service)))
+        if only_if_shape_differs and shown is not None and shown["shape"] == readmodels.shape_of(service.tables):
+            return Rebuilt(0, {}, shown["number"])
+        with _no_cycle_search():
+            return await _Rebuild(service, pool, shown["number"] if shown else 0, progress).run()
+
+
+@contextlib.asynccontextmanager
+async def _locked(connection: asyncpg.Connection, key: int) -> AsyncIterator[None]:
+    """The session's lock goes with the connection when the work fails or is cancelled: the pool would hand it on."""
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", key)
+        yield
+        await connection.execute("SELECT pg_advisory_unlock($1)", key)
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 @contextlib.contextmanager
@@ -95,6 +102,7 @@ class _Rebuild:
         self._service, self._pool, self._schema = service, pool, schema_of(service)
         self._old, self._new = shown, shown + 1
         self._suffix = f"_g{self._new}"
+        self._types = service.events.in_brief(service.in_brief)
         self._progress = progress or (lambda _: None)
         self._cursor = START
         self._events = 0
@@ -140,7 +148,7 @@ class _Rebuild:
             return await eventlog.read(connection, self._service.name, after, size)
 
     def _decoded(self, stored: Sequence[tuple[Cursor, bytes]]) -> list[Recorded]:
-        recorded = self._service.events.recorded
+        recorded = self._types.recorded
         self._events += len(stored)
         self._progress(self._events)
         return [recorded(self._service.name, bytes_, cursor) for cursor, bytes_ in stored]

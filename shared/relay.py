@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -11,14 +10,15 @@ from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from prometheus_client import Counter, Gauge
 
 from regista.wire.cloudevents import CloudEvent, to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
 from shared import eventlog
-from shared.events import START, Cursor, Recorded, encode
+from shared.events import NOTHING_RECENT, START, Cursor, Recent, Recorded, encode
+from shared.kafka import stop_quietly
 from shared.postgres import AWAY, Bell, leadership, wait_ring
 from shared.projector import schema_of
 from shared.service import Service
@@ -57,7 +57,7 @@ def to_cloudevent(service: Service, recorded: Recorded) -> CloudEvent | None:
     public = service.publish(recorded)
     if public is None:
         return None
-    recorded_at = recorded.recorded_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    recorded_at = _zulu(recorded.recorded_at)
     extensions = {
         "partitionkey": recorded.stream,
         "correlationid": recorded.correlation_id,
@@ -72,24 +72,30 @@ def to_cloudevent(service: Service, recorded: Recorded) -> CloudEvent | None:
         source=f"/regista/{service.name}",
         type=public.type,
         subject=recorded.stream,
-        time=(recorded.occurred_at or recorded.recorded_at).astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        time=_zulu(recorded.occurred_at) if recorded.occurred_at else recorded_at,
         data=encode(public.data),
         extensions={name: value for name, value in extensions.items() if value},
     )
 
 
+def _zulu(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 class Relay:
     """Publishes the log of one service from its checkpoint on. Run one per replica: whoever holds the leader's lock works, the others wait.
 
-    `connect` opens a started producer; `on_state` hears what stands in the way ("" when nothing does).
+    `connect` opens a started producer; `on_state` hears what stands in the way ("" when nothing does); `recent` are events that this
+    process wrote lately and need not decode.
     """
 
     def __init__(
         self, service: Service, url: str, bell: Bell, connect: Callable[[], Awaitable[AIOKafkaProducer]], key: SigningKey,
-        on_state: Callable[[str], None] = lambda _: None,
+        on_state: Callable[[str], None] = lambda _: None, recent: Recent = NOTHING_RECENT,
     ) -> None:  # fmt: skip
         self._service, self._schema = service, schema_of(service)
         self._url, self._bell, self._connect, self._key, self._on_state = url, bell, connect, key, on_state
+        self._recent = recent
         self._topic = topic_of(service.name)
 
     async def run(self) -> None:
@@ -100,6 +106,10 @@ class Relay:
                     await self._lead(connection)
             except AWAY as away:
                 self._on_state(f"relay: the database is away ({type(away).__name__})")
+            except MessageSizeTooLargeError as large:
+                self._on_state(
+                    f"relay: an event is larger than Kafka takes, and those behind it wait: raise the broker's message.max.bytes ({large})"
+                )
             except KafkaError as away:
                 self._on_state(f"relay: Kafka is away ({type(away).__name__})")
             finally:
@@ -107,14 +117,14 @@ class Relay:
             await asyncio.sleep(1)
 
     async def _lead(self, connection: asyncpg.Connection) -> None:
+        self._on_state("relay: connects to Kafka")
         producer = await self._connect()
         try:
             LEADS.labels(self._service.name).set(1)
             self._on_state("")
             await self._publish_all(connection, producer)
         finally:
-            with contextlib.suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(producer.stop(), 5)
+            await stop_quietly(producer)
 
     async def _publish_all(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
         at = await connection.fetchrow(READ_CHECKPOINT.format(schema=self._schema))
@@ -149,7 +159,7 @@ class Relay:
     def _messages(self, page: Sequence[tuple[Cursor, bytes]]) -> tuple[list[Message], Any]:
         messages = []
         for cursor, stored in page:
-            recorded = self._service.events.recorded(self._service.name, stored, cursor)
+            recorded = self._service.events.recorded(self._service.name, stored, cursor, self._recent)
             event = to_cloudevent(self._service, recorded)
             if event is not None:
                 messages.append(to_kafka(sign(event, self._key)))

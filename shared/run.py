@@ -160,6 +160,7 @@ class Running:
         if self._key is not None:
             works += [(f"relay {s.name}", self._relay(s, self._key)) for s in self._writes if s.name != PARTITION]
         if process.subscriptions:
+            app.readiness.wait("kafka", "it joins its consumer groups")
             consumers = [Consumer(s, app.transactor, app.access, app.letters, app.readiness) for s in process.subscriptions]
             works.append(("kafka", consume(app.settings, consumers, app.readiness)))
         schema, bell = projector.schema_of(process.service), self._bells[process.service.name]
@@ -178,7 +179,8 @@ class Running:
                 app.readiness.clear(part)
 
         connect = lambda: start_producer(app.settings)  # noqa: E731
-        return relay.Relay(service, app.settings.database_url, self._bells[service.name], connect, key, on_state).run()
+        recent = app.transactors[service.name].states.recent
+        return relay.Relay(service, app.settings.database_url, self._bells[service.name], connect, key, on_state, recent).run()
 
     async def _connected(self) -> asyncpg.Pool:
         schemas = tuple(dict.fromkeys(projector.schema_of(s) for s in self._services))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Table
@@ -26,7 +26,8 @@ class Service:
     """A service to the kernel. `name` is its partition of the log, its database role and its topic at once.
 
     `folds` lists every kind of stream once; `deciders` says who decides each command type. `project` and `publish` are pure.
-    `tables` are the read models: disposable, rebuilt from the log. `schema` is the database schema they live in.
+    `tables` are the read models: disposable, rebuilt from the log; `in_brief` gives for large event classes one with the fields that
+    `project` reads, which is all that a rebuild decodes. `schema` is the database schema they live in.
     """
 
     name: str
@@ -36,4 +37,5 @@ class Service:
     project: Callable[[Recorded], Iterable[Change]]
     publish: Callable[[Recorded], PublicEvent | None]
     tables: Sequence[Table] = ()
+    in_brief: Mapping[type, type] = field(default_factory=dict)
     schema: str = ""

@@ -18,6 +18,7 @@ import msgspec
 from immutables import Map
 
 from shared.decider import Decider, category_of
+from shared.events import Recent
 
 FIND = "SELECT stream, revision, recorded_at, fold, state FROM {schema}.snapshots WHERE stream = ANY($1::text[])"
 
@@ -45,6 +46,11 @@ class Held:
         """A cold start should never fold more than 500 events or a thirty-second of the stream; writing them costs about 10 µs an event."""
         return self.revision - self.kept >= max(500, self.revision // 32)
 
+    @property
+    def may_be_kept(self) -> bool:
+        """Worth a snapshot when there is nothing else to do: a restart often follows a quiet time."""
+        return self.revision - self.kept >= max(200, self.revision // 128)
+
 
 class States:
     """The cache: least recently used streams go first; `capacity` counts events, because a long stream holds more memory than a short one."""
@@ -56,6 +62,7 @@ class States:
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._capacity = capacity
         self._size = 0
+        self._behind: set[str] = set()
         self.recent: Recent = Recent(2_000)
 
     def fold_of(self, stream: str) -> Decider[Any, Any, Any]:
@@ -75,9 +82,15 @@ class States:
         previous = self._held.pop(stream, None)
         self._size += held.revision + 10 - (previous.revision + 10 if previous else 0)
         self._held[stream] = held
+        (self._behind.add if held.may_be_kept else self._behind.discard)(stream)
         while self._size > self._capacity and len(self._held) > 1:
-            _, gone = self._held.popitem(last=False)
+            name, gone = self._held.popitem(last=False)
             self._size -= gone.revision + 10
+            self._behind.discard(name)
+
+    def behind(self) -> Sequence[str]:
+        """The streams whose snapshot is missing or old enough to be worth a new one in a quiet time."""
+        return tuple(self._behind)
 
     async def warm(self, connection: asyncpg.Connection, streams: Iterable[str]) -> None:
         """Fills the cache from snapshots for the streams it does not hold; outside the transaction, so that no lock waits for it."""
@@ -95,7 +108,7 @@ class States:
         await connection.execute(KEEP.format(schema=self._schema), stream, held.revision, held.recorded_at, codec.fingerprint, codec.dump(held.state))
         now = self._held.get(stream)
         if now is not None:
-            self._held[stream] = dataclasses.replace(now, kept=max(now.kept, held.revision))
+            self.put(stream, dataclasses.replace(now, kept=max(now.kept, held.revision)))
 
     def codec(self, category: str) -> SnapshotCodec:
         if category not in self._codecs:
@@ -103,53 +116,40 @@ class States:
         return self._codecs[category]
 
 
-class Recent:
-    """Past events that decisions asked for lately, by (stream, revision). Events never change, so nothing here goes stale."""
-
-    def __init__(self, capacity: int) -> None:
-        self._events: OrderedDict[tuple[str, int], Any] = OrderedDict()
-        self._capacity = capacity
-
-    def get(self, name: tuple[str, int]) -> Any | None:
-        return self._events.get(name)
-
-    def put(self, name: tuple[str, int], event: Any) -> None:
-        self._events[name] = event
-        if len(self._events) > self._capacity:
-            self._events.popitem(last=False)
-
-
 class SnapshotCodec:
-    """State to bytes and back. A frozen dataclass whose top-level fields may be `immutables.Map[K, V]`; other states go as msgspec takes them.
+    """State to bytes and back. A dataclass or Struct whose top-level fields may be `immutables.Map[K, V]`; other states go as msgspec takes them.
 
     `fingerprint` changes with the source of every module the fold is written in, so a snapshot never outlives the code that made it.
     """
 
     def __init__(self, fold: Decider[Any, Any, Any]) -> None:
         self._type = type(fold.initial)
-        fields_ = {field.name for field in dataclasses.fields(self._type)} if dataclasses.is_dataclass(self._type) else set()
-        hints = {name: hint for name, hint in typing.get_type_hints(self._type).items() if name in fields_}
-        self._maps = [name for name, hint in hints.items() if (typing.get_origin(hint) or hint) is Map]
-        if dataclasses.is_dataclass(self._type):
-            stored = [(name, _plain(hint)) for name, hint in hints.items()]
-            self._stored: Any = msgspec.defstruct(f"Stored{self._type.__name__}", stored, array_like=True)
-        else:
-            self._stored = self._type
-        self._decoder = msgspec.msgpack.Decoder(self._stored)
+        hints = typing.get_type_hints(self._type)
+        self._names = _fields(self._type)
+        self._maps = [name for name in self._names if (typing.get_origin(hints[name]) or hints[name]) is Map]
+        stored = [(name, _plain(hints[name])) for name in self._names]
+        self._decoder = msgspec.msgpack.Decoder(msgspec.defstruct("Stored", stored, array_like=True) if stored else self._type)
         self.fingerprint = hashlib.sha256("".join(_sources(fold)).encode()).hexdigest()
 
     def dump(self, state: Any) -> bytes:
-        if self._stored is self._type:
+        if not self._names:
             return msgspec.msgpack.encode(state)
-        values = (getattr(state, field.name) for field in dataclasses.fields(state))
+        values = (getattr(state, name) for name in self._names)
         return msgspec.msgpack.encode([dict(value) if isinstance(value, Map) else value for value in values])
 
     def load(self, stored: bytes) -> Any:
         decoded = self._decoder.decode(stored)
-        if self._stored is self._type:
+        if not self._names:
             return decoded
-        values = {name: getattr(decoded, name) for name in self._stored.__struct_fields__}
-        return self._type(**{name: Map(value) if name in self._maps else value for name, value in values.items()})
+        values = {name: getattr(decoded, name) for name in self._names}
+        return self._type(**values | {name: Map(values[name]) for name in self._maps})
+
+
+def _fields(type_: Any) -> tuple[str, ...]:
+    """Their names, in order; none for what is neither a dataclass nor a Struct."""
+    if dataclasses.is_dataclass(type_):
+        return tuple(field.name for field in dataclasses.fields(type_))
+    return type_.__struct_fields__ if issubclass(type_, msgspec.Struct) else ()
 
 
 def _plain(hint: Any) -> Any:

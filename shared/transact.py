@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from shared.batch import Batch
 from shared.decider import Misrouted, RuleBroken
 from shared.postgres import AWAY, Bell, Unavailable
 from shared.service import Service
-from shared.states import States
+from shared.states import Held, States
 from shared.submission import Cause, IdempotencyMismatch, Outcome, Permission, Submission, new_id, request_digest
 
 __all__ = [
@@ -34,6 +35,8 @@ RERUNS_TOTAL = Counter("regista_batch_reruns", "Batches run again after a confli
 CONFLICTS = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UndefinedTableError)
 """What a batch may meet through no fault of its commands (UndefinedTable: a view in the middle of a swap): run it again."""
 RERUNS = 5
+QUIET = 0.5
+"""Seconds without a commit after which there is time for snapshots."""
 
 
 class WriterDied(Exception):  # noqa: N818
@@ -61,6 +64,7 @@ class Transactor:
         self._queues: list[asyncio.Queue[Pending]] = [asyncio.Queue() for _ in range(lanes)]
         self._batch_size = batch_size
         self._to_keep: asyncio.Queue[str] = asyncio.Queue(maxsize=1000)
+        self._committed_at = 0.0
         self._dead: BaseException | None = None
         self._batch_sizes = BATCH_SIZE.labels(service.name)
 
@@ -137,6 +141,7 @@ class Transactor:
                 if attempt == RERUNS - 1:
                     raise
                 await asyncio.sleep(0.01 * 2**attempt)
+        self._committed_at = time.monotonic()
         if batch.rows:
             self._bell.ring()
         for recorded in batch.recorded:
@@ -165,16 +170,24 @@ class Transactor:
         return batch
 
     async def _keep_snapshots(self) -> None:
+        """Of what grew much, soon; of what grew a little, in a quiet time."""
         while True:
-            stream = await self._to_keep.get()
-            held = self.states.get(stream)
-            if not held.wants_keeping:
-                continue
             try:
-                async with self.pool.acquire() as connection:
-                    await self.states.keep(connection, stream, held)
-            except AWAY:
-                log.info("no snapshot of %s: the database is away", stream)
+                async with asyncio.timeout(QUIET):
+                    due = [await self._to_keep.get()]
+            except TimeoutError:
+                due = [] if time.monotonic() - self._committed_at < QUIET else list(self.states.behind())
+            for stream in due:
+                held = self.states.get(stream)
+                if held.may_be_kept:
+                    await self._keep(stream, held)
+
+    async def _keep(self, stream: str, held: Held) -> None:
+        try:
+            async with self.pool.acquire() as connection:
+                await self.states.keep(connection, stream, held)
+        except AWAY:
+            log.info("no snapshot of %s: the database is away", stream)
 
 
 def _fail(batch: Sequence[Pending], fault: BaseException) -> None:

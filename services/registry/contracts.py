@@ -229,3 +229,5 @@ def read(raw: bytes) -> Told:
         return _told.decode(raw or b"{}")
     except msgspec.ValidationError as wrong:
         raise Unprocessable("invalid_body", f"{wrong}: moments are written as 2026-01-31T12:00:00Z.") from None
+    except msgspec.DecodeError as wrong:  # NaN inside a document, which pydantic passes
+        raise Unprocessable("invalid_body", f"This is no JSON: {wrong}.") from None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, assert_never
+
+import msgspec
 
 from services.registry.domain import model_events as e
 from services.registry.domain import noted
-from services.registry.domain.evidence import artifact_digest
 from services.registry.domain.name import NameClaimed
 from services.registry.tables import ALIASES, EVALUATIONS, IDENTITIES, KEYS, MODELS, NAMES, PROMOTIONS, REFUSALS, ROLES, ROLLOUTS, VERSIONS
 from shared.access import AccessEvent, IdentityCreated, KeyIssued, KeyRevoked, RoleGranted, RoleRevoked, namespace_of
@@ -15,11 +16,38 @@ from shared.changes import Change, Drop, Patch, Put
 from shared.events import Noted, Recorded
 
 
+class _Digest(msgspec.Struct, gc=False):
+    digest: str
+
+
+class _Creator(msgspec.Struct, gc=False):
+    creator: str | None = None
+
+
+class _Document(msgspec.Struct, gc=False):
+    artifact: _Digest | None = None
+    training: _Creator = msgspec.field(default_factory=_Creator)
+
+
+class BriefVersion(msgspec.Struct, gc=False):
+    """What the rows of a `VersionRegistered` need of it. Its document is nine tenths of the event."""
+
+    number: int
+    semver: str
+    identity: str
+    metadata: _Document
+    bump: msgspec.Raw
+    missing: tuple[str, ...] = ()
+
+
+IN_BRIEF: Mapping[type, type] = {e.VersionRegistered: BriefVersion}
+
+
 def project(r: Recorded) -> Iterable[Change]:
     """The rows that one event of the registry changes."""
-    event: e.ModelEvent | NameClaimed | Noted = r.event
+    event: e.ModelEvent | BriefVersion | NameClaimed | Noted = r.event
     match event:
-        case e.VersionRegistered():
+        case e.VersionRegistered() | BriefVersion():
             return _born(r, event)
         case Noted():
             return _noted(r, event)
@@ -50,20 +78,20 @@ def _patch(r: Recorded, number: int, **columns: Any) -> Patch:
     return Patch(VERSIONS, {"model_id": _model_id(r), "number": number}, {**columns, "revision": r.revision})
 
 
-def _known(r: Recorded, event: e.VersionRegistered | e.MetadataAdded) -> dict[str, Any]:
+def _known(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | BriefVersion) -> dict[str, Any]:
     return {
         "semver": event.semver or None,
         "stage": "Staging" if event.semver else "Draft",
-        "artifact_digest": artifact_digest(event.metadata) or None,
+        "artifact_digest": event.metadata.artifact.digest if event.metadata.artifact else None,
         "identity": event.identity,
         "document": r.revision,
-        "bump": event.bump,
+        "bump": event.bump if event.semver else None,
         "missing": event.missing or None,
         "creator": event.metadata.training.creator,
     }
 
 
-def _born(r: Recorded, event: e.VersionRegistered) -> Iterable[Change]:
+def _born(r: Recorded, event: e.VersionRegistered | BriefVersion) -> Iterable[Change]:
     born = {"registered_at": r.recorded_at, "registered_by": r.actor.subject, "correlation_id": r.correlation_id,
             "message_id": r.causation_id, "revision": r.revision}  # fmt: skip
     return (Put(VERSIONS, {"model_id": _model_id(r), "number": event.number, **_known(r, event), **born}),)

@@ -11,7 +11,7 @@ from services.registry.domain import access
 from services.registry.domain.model import DECIDERS, MODEL
 from services.registry.domain.name import NAME
 from services.registry.intake import Intake
-from services.registry.projections import project, project_access
+from services.registry.projections import IN_BRIEF, project, project_access
 from services.registry.publish import publish
 from services.registry.tables import ACCESS_TABLES, TABLES
 from services.registry.upcasters import EVENTS
@@ -20,7 +20,7 @@ from shared.batcher import Batcher
 from shared.run import App, Process
 from shared.service import Service
 
-SERVICE = Service("registry", (MODEL, NAME), DECIDERS, EVENTS, project, publish, TABLES)
+SERVICE = Service("registry", (MODEL, NAME), DECIDERS, EVENTS, project, publish, TABLES, IN_BRIEF)
 
 
 def _nothing_public(_recorded: Any) -> None:

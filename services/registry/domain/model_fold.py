@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Any, assert_never
 
 from immutables import Map
+from msgspec.structs import replace
 
 from services.registry.domain import model_events as e
 from services.registry.domain import noted

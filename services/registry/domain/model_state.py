@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 from immutables import Map
+from msgspec.structs import replace
 
 from services.registry.domain.bump import Taken
 from services.registry.domain.model_events import Entry
@@ -76,9 +77,8 @@ class OpenPromotion:
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class ModelState:
-    """One model with all its versions.
+class ModelState(msgspec.Struct, frozen=True, gc=False):
+    """One model with all its versions; a Struct because most events replace a few of its many fields.
 
     `described` is the revision of the last event about the model itself (its ETag). Keys of several maps are `<environment>/<number>`:
     `served`: the champion that served before this version first got requests (0: none); following it back walks the history.
@@ -92,27 +92,27 @@ class ModelState:
     owner: str = ""
     description: str = ""
     tier: str = ""
-    tags: Map[str, str] = field(default_factory=Map)
+    tags: Map[str, str] = msgspec.field(default_factory=Map)
     revision: int = 0
     described: int = 0
     newest: int = 0
     newest_complete: int = 0
     newest_validated: int = 0
     highest_major: int = -1
-    minors: Map[int, int] = field(default_factory=Map)
-    patches: Map[str, int] = field(default_factory=Map)
-    versions: Map[int, VersionState] = field(default_factory=Map)
-    identities: Map[int, int] = field(default_factory=Map)
-    evaluations: Map[int, tuple[EvaluationRef, ...]] = field(default_factory=Map)
-    children: Map[int, int] = field(default_factory=Map)
-    aliases: Map[str, Alias] = field(default_factory=Map)
-    rollouts: Map[str, Rollout] = field(default_factory=Map)
-    served: Map[str, int] = field(default_factory=Map)
-    promoted: Map[str, str] = field(default_factory=Map)
-    waiting: Map[str, int] = field(default_factory=Map)
-    left: Map[str, int] = field(default_factory=Map)
-    rolled_back: Map[str, int] = field(default_factory=Map)
-    promotions: Map[str, OpenPromotion] = field(default_factory=Map)
+    minors: Map[int, int] = msgspec.field(default_factory=Map)
+    patches: Map[str, int] = msgspec.field(default_factory=Map)
+    versions: Map[int, VersionState] = msgspec.field(default_factory=Map)
+    identities: Map[int, int] = msgspec.field(default_factory=Map)
+    evaluations: Map[int, tuple[EvaluationRef, ...]] = msgspec.field(default_factory=Map)
+    children: Map[int, int] = msgspec.field(default_factory=Map)
+    aliases: Map[str, Alias] = msgspec.field(default_factory=Map)
+    rollouts: Map[str, Rollout] = msgspec.field(default_factory=Map)
+    served: Map[str, int] = msgspec.field(default_factory=Map)
+    promoted: Map[str, str] = msgspec.field(default_factory=Map)
+    waiting: Map[str, int] = msgspec.field(default_factory=Map)
+    left: Map[str, int] = msgspec.field(default_factory=Map)
+    rolled_back: Map[str, int] = msgspec.field(default_factory=Map)
+    promotions: Map[str, OpenPromotion] = msgspec.field(default_factory=Map)
 
     @property
     def taken(self) -> Taken:
@@ -198,4 +198,4 @@ def with_version(state: ModelState, number: int, **changes: object) -> ModelStat
     version = state.versions.get(number)
     if version is None:
         return state
-    return replace(state, versions=state.versions.set(number, msgspec.structs.replace(version, revision=state.revision, **changes)))
+    return replace(state, versions=state.versions.set(number, replace(version, revision=state.revision, **changes)))

@@ -141,7 +141,7 @@ async def test_each_kind_of_bad_message_is_buried_with_its_reason_and_the_partit
         (event(source="/publishers/roleless"), roleless, "role_missing"),
         (replace(event(), data=b"[1]"), publisher, "instead of an object"),
         (replace(event(), data=b'{"by": NaN}'), publisher, "no JSON that can be kept"),
-        (replace(event(), data=b'{"by": 1, "x": "' + b"x" * 900_000 + b'"}'), publisher, "at most 10000"),
+        (replace(event(), data=b'{"by": 1, "x": "' + b"x" * 900_000 + b'"}'), publisher, "at most 524288"),
         (event(by=1, fault=True), publisher, "failed 3 times"),
         ((None, headers), None, "no data"),
     ]

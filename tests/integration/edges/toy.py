@@ -218,9 +218,7 @@ async def prepare_parts(app: App) -> None:
 
 def process(app: App) -> Process:
     subscriptions = [
-        Subscription(
-            TOPIC, "registry-toy", {"toy.Counted.v1": Handler(partial(counted, app), doubled)}, by_publishers, strict=True, max_bytes=10_000
-        ),
+        Subscription(TOPIC, "registry-toy", {"toy.Counted.v1": Handler(partial(counted, app), doubled)}, by_publishers, strict=True),
         Subscription("regista.artifact.events.v1", "registry-toy", {"regista.artifact.Seen.v1": Handler(noted)}, by_service("artifact")),
     ]
     return Process(

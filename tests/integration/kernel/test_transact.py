@@ -135,6 +135,13 @@ async def test_a_snapshot_makes_a_cold_start_read_only_the_tail(bank: Any, open_
     assert (await cold.transactor.submit(cold.deposit("a"))).events[0].revision == 601
 
 
+async def test_a_quiet_time_leaves_a_snapshot_of_what_grew(bank: Any) -> None:
+    await bank.transactor.submit_all([bank.deposit("a") for _ in range(250)])
+    async with asyncio.timeout(30):
+        while await bank.pool.fetchval("SELECT revision FROM snapshots WHERE stream = 'account-a'") != 250:
+            await asyncio.sleep(0.05)
+
+
 async def test_a_snapshot_of_other_code_is_not_used(bank: Any, open_bank: Callable[..., Any]) -> None:
     await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
     await bank.pool.execute(

@@ -20,12 +20,13 @@ from services.registry.domain.registration import AddMetadata, RegisterVersion
 from services.registry.domain.retirement import RetireVersion
 from services.registry.domain.rollout import ChangeRollout, RollBack, Share
 from services.registry.domain.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
-from services.registry.projections import project
+from services.registry.projections import IN_BRIEF, project
 from services.registry.publish import PUBLIC, publish
 from services.registry.tables import TABLES
 from services.registry.upcasters import EVENTS
 from shared.changes import Drop, Patch, Put
 from shared.events import Actor, Recorded, encode
+from shared.readmodels import copy_row
 from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadata
 
 
@@ -107,6 +108,19 @@ RECORDED = recorded(STORY)
 
 def test_the_history_has_every_stored_event():
     assert {c.__name__ for c in EVENTS.classes} | {"Noted"} == {r.type for r in RECORDED}
+
+
+def test_an_event_read_in_brief_changes_the_same_rows():
+    brief = EVENTS.in_brief(IN_BRIEF)
+    whole = [r for r in RECORDED if r.type in {class_.__name__ for class_ in IN_BRIEF}]
+    read = [msgspec.structs.replace(r, event=brief.decode(r.type, 1, encode(r.event))) for r in whole]
+    assert any(type(part.event) is not type(r.event) for part, r in zip(read, whole, strict=True))
+    for part, r in zip(read, whole, strict=True):
+        assert [copied(change) for change in project(part)] == [copied(change) for change in project(r)]
+
+
+def copied(change: Put) -> tuple[Any, ...]:
+    return change.table.name, *copy_row(change.table, change.row)
 
 
 def test_rows_tell_what_the_state_knows():

@@ -71,3 +71,16 @@ def test_snapshots_come_ever_more_seldom_as_a_stream_grows() -> None:
     assert Held(Shop(), revision=500).wants_keeping
     assert not Held(Shop(), revision=100_000, kept=98_000).wants_keeping
     assert Held(Shop(), revision=100_000, kept=96_875).wants_keeping
+
+
+def test_a_stream_is_behind_from_its_first_events_on_until_a_snapshot_was_kept_or_it_left_the_cache() -> None:
+    states = States("s", [SHOP], capacity=500)
+    states.put("shop-1", Held(Shop(), revision=199))
+    assert states.behind() == ()
+    states.put("shop-1", Held(Shop(), revision=200))
+    assert states.behind() == ("shop-1",)
+    states.put("shop-1", Held(Shop(), revision=200, kept=200))
+    assert states.behind() == ()
+    states.put("shop-1", Held(Shop(), revision=400, kept=200))
+    states.put("shop-2", Held(Shop(), revision=450))
+    assert states.behind() == ("shop-2",)

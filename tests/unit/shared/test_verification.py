@@ -14,7 +14,7 @@ from regista.wire.keys import SigningKey, generate_signing_key
 from shared.access import AccessState
 from shared.events import Actor
 from shared.identities import Signer
-from shared.kafka import Handler, Received, Subscription, by_publishers, by_service
+from shared.kafka import FROM_PUBLISHERS, Handler, Malformed, Received, Subscription, by_publishers, by_service
 from shared.verification import PassedOver, Refused, UnknownKey, Verdict, judge
 
 
@@ -36,7 +36,7 @@ OWNERS = {KEY.key_id: Signer("anna", "publisher", KEY.public, AccessState("anna"
 EVENT = CloudEvent(
     "1", "/publishers/anna", "Known.v1", "fraud.cards", "2026-01-01T00:00:00Z", b'{"a":1}', extensions={"correlationid": "c", "traceparent": "t"}
 )
-STRICT = Subscription("t", "g", {"Known.v1": Handler(nothing)}, by_publishers, strict=True, max_bytes=1000)
+STRICT = Subscription("t", "g", {"Known.v1": Handler(nothing)}, by_publishers, strict=True)
 
 
 def judged(event: CloudEvent, key: SigningKey | None = KEY, subscription: Subscription = STRICT) -> Verdict:
@@ -87,15 +87,30 @@ def test_its_cause_is_the_event_and_each_part_of_it_a_cause_of_its_own() -> None
         (judged(EVENT, generate_signing_key("anna")), "unknown"),
         (judged(replace(EVENT, source="/publishers/bert")), "may not publish"),
         (judged(replace(EVENT, type="Known.v2")), "not known here"),
-        (judged(replace(EVENT, data=b"[]")), "instead of an object"),
-        (judged(replace(EVENT, data=b'{"a": NaN}')), "no JSON"),
-        (judged(replace(EVENT, data=b'{"a": "' + b"x" * 1000 + b'"}')), "at most 1000"),
+        (judged(replace(EVENT, data=b'{"a": "\\u0000"}')), "NUL"),
+        (judged(replace(EVENT, data=b'{"a": "' + b"x" * FROM_PUBLISHERS + b'"}')), "at most 524288"),
         (judge(Record(None), STRICT, OWNERS.get), "no data"),  # type: ignore[arg-type]
     ],
 )
 def test_what_is_not_authentic_is_refused_with_the_reason(verdict: Verdict, reason: str) -> None:
     assert isinstance(verdict, Refused)
     assert reason in verdict.reason
+
+
+@pytest.mark.parametrize(("data", "reason"), [(b"[]", "instead of an object"), (b'{"a": NaN}', "no JSON"), (b"[" * 100_000, "no JSON")])
+def test_data_that_is_no_json_object_is_malformed_when_it_is_read(data: bytes, reason: str) -> None:
+    message = judged(replace(EVENT, data=data))
+    assert isinstance(message, Received)
+    with pytest.raises(Malformed, match=reason):
+        _ = message.data
+
+
+def test_a_service_is_never_refused_for_the_size_of_its_events() -> None:
+    said = replace(EVENT, source="/regista/registry", data=b'{"a": "' + b"x" * FROM_PUBLISHERS + b'"}')
+    owner = {KEY.key_id: Signer("service:registry", "service", KEY.public, AccessState())}
+    _, value, headers = to_kafka(sign(said, KEY))
+    heard = Subscription("t", "g", {"Known.v1": Handler(nothing)}, by_service("registry"))
+    assert isinstance(judge(Record(value, headers), heard, owner.get), Received)  # type: ignore[arg-type]
 
 
 def test_a_key_not_heard_of_yet_is_told_from_a_bad_signature() -> None:

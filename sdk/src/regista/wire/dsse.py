@@ -10,6 +10,7 @@ import base64
 import binascii
 import hmac
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -72,11 +73,11 @@ def pae(payload_type: str, body: bytes) -> bytes:
 def material(event: CloudEvent, signed: tuple[str, ...]) -> bytes:
     """The 32 bytes that stand for the event: SHA-256 over the digests of its attributes, its data and the extension attributes named."""
     parts = [
-        _digest(event.id), _digest(event.source), _SPECVERSION, _digest(event.type), _digest(event.datacontenttype),
+        _digest(event.id), _repeated(event.source), _SPECVERSION, _repeated(event.type), _repeated(event.datacontenttype),
         _digest(event.dataschema), _digest(event.subject), _digest(utc(event.time) if event.time else ""), sha256(event.data).digest(),
     ]  # fmt: skip
     for name in signed:
-        parts += [_digest(name), _digest(event.extensions[name])]
+        parts += [_repeated(name), _digest(event.extensions[name])]
     return sha256(b"".join(parts)).digest()
 
 
@@ -84,12 +85,16 @@ def _digest(value: str | None) -> bytes:
     return sha256(value.encode()).digest() if value else _EMPTY
 
 
+_repeated = lru_cache(maxsize=4096)(_digest)
+"""For what is the same in most events: sources, types, names of attributes."""
+
+
 def sign(event: CloudEvent, key: SigningKey) -> CloudEvent:
     """The event with `dssematerial` and `signedextattrs`, over all its attributes and data. Raises NotACloudEvent."""
     check(event)
     kept = {name: value for name, value in event.extensions.items() if name not in _OWN}
     signed = tuple(sorted(kept))
-    payload = material(replace(event, extensions=kept), signed)
+    payload = material(event, signed)
     envelope = {
         "payloadType": PAYLOAD_TYPE,
         "payload": base64.b64encode(payload).decode(),
