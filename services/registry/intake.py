@@ -14,7 +14,7 @@ from services.registry.domain.name import check_name, is_model_id
 from services.registry.domain.name import stream_of as name_stream
 from services.registry.domain.registration import AddMetadata, RegisterVersion
 from services.registry.queries import FIND_NAMES, FIND_NUMBER
-from shared.access import namespace_of
+from shared.access import ANY_ROLE, namespace_of
 from shared.batcher import Batcher
 from shared.decider import NotFound
 from shared.events import Actor
@@ -82,22 +82,35 @@ class Intake:
         command = RegisterVersion(
             model_id, model, metadata, new_model=place is None, draft=told.draft, kind=told.kind, owner=told.owner or actor.subject,
             tier=told.tier, description=told.description or "", tags=told.tags or {}, claim=told.claim, base=await self._base(place, told.base),
+            by=actor.subject,
         )  # fmt: skip
         own = (stream_of(model_id), name_stream(model)) if place is None else (stream_of(model_id),)
-        permission = Permission("publisher", place.namespace if place else namespace_of(model))
-        return Submission(command, streams(own, metadata), cause, actor, depends_on=unknown_parents(metadata), permission=permission)
+        namespace = place.namespace if place else namespace_of(model)
+        return await self._publishing(command, own, metadata, namespace, cause, actor)
 
     async def completion(
         self, place: Place, number: int, told: Told, known: Metadata, expected: int | None, cause: Cause, actor: Actor
     ) -> Submission:
         """More about a draft. `known` is what the draft says so far."""
-        metadata = created_by(await self._metadata(told), known.training.creator or actor.subject)
+        metadata = await self._metadata(told)
+        if metadata.training != Training() and not known.training.creator:
+            metadata = created_by(metadata, actor.subject)
         command = AddMetadata(
-            place.model_id, number, metadata, keep_draft=told.draft, expected=expected, claim=told.claim, base=await self._base(place, told.base)
-        )
+            place.model_id, number, metadata, keep_draft=told.draft, expected=expected, claim=told.claim, base=await self._base(place, told.base),
+            by=actor.subject,
+        )  # fmt: skip
         parents = metadata if metadata.parents else known
-        written = streams((stream_of(place.model_id),), parents)
-        return Submission(command, written, cause, actor, depends_on=unknown_parents(parents), permission=Permission("publisher", place.namespace))
+        return await self._publishing(command, (stream_of(place.model_id),), parents, place.namespace, cause, actor)
+
+    async def _publishing(
+        self, command: RegisterVersion | AddMetadata, own: Sequence[str], metadata: Metadata, namespace: str, cause: Cause, actor: Actor,
+    ) -> Submission:  # fmt: skip
+        """Whoever names a parent writes into its model's stream, too: not without any role there."""
+        elsewhere = {(await self.directory.get(p.model_id)).namespace for p in metadata.parents if p.model_id} - {namespace}
+        return Submission(
+            command, streams(own, metadata), cause, actor, depends_on=unknown_parents(metadata), permission=Permission("publisher", namespace),
+            also=tuple(Permission(ANY_ROLE, name) for name in sorted(elsewhere)),
+        )  # fmt: skip
 
     async def _metadata(self, told: Told) -> Metadata:
         """Parents by their models' ids; a name that nobody has is left without one, and refused with the rest."""
@@ -112,8 +125,8 @@ class Intake:
 
 
 def created_by(metadata: Metadata, creator: str) -> Metadata:
-    """With a creator, where there is a training that names none."""
-    if metadata.training == Training() or metadata.training.creator or not creator:
+    """With a creator, where none is named."""
+    if metadata.training.creator or not creator:
         return metadata
     return replace(metadata, training=replace(metadata.training, creator=creator))
 

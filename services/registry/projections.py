@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
@@ -11,7 +11,7 @@ from services.registry.domain import model_events as e
 from services.registry.domain import noted
 from services.registry.domain.name import NameClaimed
 from services.registry.tables import ALIASES, EVALUATIONS, IDENTITIES, KEYS, MODELS, NAMES, PROMOTIONS, REFUSALS, ROLES, ROLLOUTS, VERSIONS
-from shared.access import IdentityCreated, KeyIssued, KeyRevoked, RoleGranted, RoleRevoked, namespace_of
+from shared.access import AccessEvent, IdentityCreated, KeyIssued, KeyRevoked, RoleGranted, RoleRevoked, namespace_of
 from shared.changes import Change, Drop, Patch, Put
 from shared.events import Noted, Recorded
 
@@ -45,25 +45,28 @@ IN_BRIEF: Mapping[type, type] = {e.VersionRegistered: BriefVersion}
 
 def project(r: Recorded) -> Iterable[Change]:
     """The rows that one event of the registry changes."""
-    match r.event:
+    event: e.ModelEvent | BriefVersion | NameClaimed | Noted = r.event
+    match event:
         case e.VersionRegistered() | BriefVersion():
-            return _born(r, r.event)
+            return _born(r, event)
         case Noted():
-            return _noted(r, r.event)
+            return _noted(r, event)
         case NameClaimed():
-            return (Put(NAMES, {"name": r.event.name, "model_id": r.event.model_id}),)
+            return (Put(NAMES, {"name": event.name, "model_id": event.model_id}),)
         case e.RegistrationRefused():
-            return _refused(r, r.event)
+            return _refused(r, event)
         case e.ModelRegistered() | e.ModelRenamed() | e.OwnerChanged() | e.TagsChanged():
-            return _described(r)
+            return _described(r, event)
         case e.AliasSet() | e.AliasRemoved():
-            return _aliased(r)
+            return _aliased(r, event)
         case e.RolloutChanged() | e.RolledBack():
-            return _rolled_out(r, r.event)
+            return _rolled_out(r, event)
         case e.PromotionRequested() | e.PromotionRefused() | e.VersionPromoted():
-            return _promotion(r)
+            return _promotion(r, event)
+        case e.ChildLinked() | e.ChildUnlinked():
+            return ()
         case _:
-            return _version(r)
+            return _version(r, event)
 
 
 def _model_id(r: Recorded) -> str:
@@ -89,12 +92,18 @@ def _known(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | BriefVers
 
 
 def _born(r: Recorded, event: e.VersionRegistered | BriefVersion) -> Iterable[Change]:
-    born = {"registered_at": r.recorded_at, "registered_by": r.actor.subject, "correlation_id": r.correlation_id, "revision": r.revision}
+    born = {"registered_at": r.recorded_at, "registered_by": r.actor.subject, "correlation_id": r.correlation_id,
+            "message_id": r.causation_id, "revision": r.revision}  # fmt: skip
     return (Put(VERSIONS, {"model_id": _model_id(r), "number": event.number, **_known(r, event), **born}),)
 
 
-def _version(r: Recorded) -> Iterable[Change]:
-    event = r.event
+_OfVersion = (
+    e.MetadataAdded | e.VersionValidated | e.VersionRejected | e.VersionRecalled | e.VersionArchived | e.LegalHoldPlaced | e.LegalHoldReleased
+    | e.VersionRetired | e.RetireRefused | e.EvaluationRecorded
+)  # fmt: skip
+
+
+def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
     match event:
         case e.MetadataAdded():
             return (_patch(r, event.number, **_known(r, event)),)
@@ -117,7 +126,8 @@ def _version(r: Recorded) -> Iterable[Change]:
             return (_patch(r, event.number),)
         case e.EvaluationRecorded():
             return (_evaluation(r, event), _patch(r, event.number))
-    return ()
+        case _:
+            assert_never(event)
 
 
 def _evaluation(r: Recorded, event: e.EvaluationRecorded) -> Put:
@@ -129,8 +139,8 @@ def _evaluation(r: Recorded, event: e.EvaluationRecorded) -> Put:
     })  # fmt: skip
 
 
-def _described(r: Recorded) -> Iterable[Change]:
-    event, key = r.event, {"model_id": _model_id(r)}
+def _described(r: Recorded, event: e.ModelRegistered | e.ModelRenamed | e.OwnerChanged | e.TagsChanged) -> Iterable[Change]:
+    key = {"model_id": _model_id(r)}
     match event:
         case e.ModelRegistered():
             told = {"name": event.model, "namespace": namespace_of(event.model), "kind": event.kind, "owner": event.owner, "tier": event.tier,
@@ -142,11 +152,12 @@ def _described(r: Recorded) -> Iterable[Change]:
             return (Patch(MODELS, key, {"owner": event.owner, "revision": r.revision}),)
         case e.TagsChanged():
             return (Patch(MODELS, key, {"tags": event.tags, "tier": event.tier, "description": event.description, "revision": r.revision}),)
-    return ()
+        case _:
+            assert_never(event)
 
 
-def _aliased(r: Recorded) -> Iterable[Change]:
-    event, key = r.event, {"model_id": _model_id(r), "alias": r.event.alias}
+def _aliased(r: Recorded, event: e.AliasSet | e.AliasRemoved) -> Iterable[Change]:
+    key = {"model_id": _model_id(r), "alias": event.alias}
     if isinstance(event, e.AliasRemoved):
         return Drop(ALIASES, key), _patch(r, event.number)
     told = {"number": event.number, "semver": event.semver, "protected": event.protected}
@@ -158,14 +169,14 @@ def _rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable
     back = event if isinstance(event, e.RolledBack) else None
     row = Put(ROLLOUTS, {
         "model_id": _model_id(r), "environment": event.environment, "champion": champion, "entries": event.entries, "previous": event.previous,
-        "rolled_back_from": back.from_number if back else None, "changed_at": r.recorded_at, "changed_by": r.actor.subject, "reason": r.reason,
+        "rolled_back_from": back.from_number if back else None, "skipped": back.skipped if back else None, "changed_at": r.recorded_at, "changed_by": r.actor.subject, "reason": r.reason,
         "revision": r.revision,
     })  # fmt: skip
     return (row, _patch(r, back.to_number, stage="Production")) if back else (row,)
 
 
-def _promotion(r: Recorded) -> Iterable[Change]:
-    event, key = r.event, {"promotion_id": r.event.promotion_id}
+def _promotion(r: Recorded, event: e.PromotionRequested | e.PromotionRefused | e.VersionPromoted) -> Iterable[Change]:
+    key = {"promotion_id": event.promotion_id}
     match event:
         case e.PromotionRequested():
             row = {"model_id": _model_id(r), "number": event.number, "environment": event.environment, "digest": event.digest, "state": "open",
@@ -178,14 +189,15 @@ def _promotion(r: Recorded) -> Iterable[Change]:
                         "override": event.override}  # fmt: skip
             closed = {"state": "promoted", "approvers": event.approvers, "closed_at": r.recorded_at}
             return Patch(PROMOTIONS, key, closed), _patch(r, event.number, stage="Production", promoted=promoted)
-    return ()
+        case _:
+            assert_never(event)
 
 
 def _refused(r: Recorded, event: e.RegistrationRefused) -> Iterable[Change]:
     return (Put(REFUSALS, {
         "stream": r.stream, "revision": r.revision, "model": event.model, "number": event.number, "problems": event.problems, "proof": event.proof,
         "artifact_digest": event.artifact_digest, "creator": event.creator, "refused_at": r.recorded_at, "refused_of": r.actor.subject,
-        "correlation_id": r.correlation_id,
+        "correlation_id": r.correlation_id, "message_id": r.causation_id,
     }),)  # fmt: skip
 
 
@@ -207,7 +219,8 @@ def _noted(r: Recorded, note: Noted) -> Iterable[Change]:
 
 def project_access(r: Recorded) -> Iterable[Change]:
     """The rows that one event of an identity changes."""
-    match r.event:
+    event: AccessEvent = r.event
+    match event:
         case IdentityCreated() as x:
             row = {"subject": x.subject, "kind": x.kind, "name": x.name, "created_at": r.recorded_at, "created_by": r.actor.subject}
             return (Put(IDENTITIES, row),)
@@ -215,10 +228,10 @@ def project_access(r: Recorded) -> Iterable[Change]:
             row = {"subject": x.subject, "key_id": x.key_id, "algorithm": x.algorithm, "issued_at": r.recorded_at, "expires_at": x.expires_at}
             return (Put(KEYS, row),)
         case KeyRevoked() as x:
-            return (Patch(KEYS, {"subject": x.subject, "key_id": x.key_id}, {"revoked_at": r.recorded_at, "reason": x.reason}),)
+            return (Patch(KEYS, {"subject": x.subject, "key_id": x.key_id}, {"revoked_at": r.recorded_at}),)
         case RoleGranted() as x:
-            row = {"subject": x.subject, "role": x.role, "namespace": x.namespace, "granted_at": r.recorded_at, "granted_by": r.actor.subject}
-            return (Put(ROLES, row),)
+            return (Put(ROLES, {"subject": x.subject, "role": x.role, "namespace": x.namespace}),)
         case RoleRevoked() as x:
             return (Drop(ROLES, {"subject": x.subject, "role": x.role, "namespace": x.namespace}),)
-    return ()
+        case _:
+            assert_never(event)

@@ -9,7 +9,7 @@ from typing import Any
 from services.registry.domain import model_events as e
 from services.registry.domain.bump import Bump
 from services.registry.domain.metadata import Artifact, Parent, Problem, Signature, Training
-from services.registry.domain.model_events import Champion, Entry, Evaluation
+from services.registry.domain.model_events import Champion, Entry, Evaluation, Skipped
 from shared.events import Recorded
 from shared.service import PublicEvent
 
@@ -59,7 +59,7 @@ class DraftRegistered:
 
 @dataclass(frozen=True, slots=True)
 class VersionRegistered:
-    """A version is complete. `champion` is that of production just then."""
+    """A version is complete (`missing` is empty). `champion` is that of production just then; `contributors` are all who told anything of the version."""
 
     model_id: str
     model: str
@@ -78,6 +78,8 @@ class VersionRegistered:
     parents: tuple[Parent, ...]
     bump: Bump | None
     champion: Champion | None
+    contributors: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +236,7 @@ class RolledBack:
     from_number: int
     to_number: int
     reason: str
+    skipped: tuple[Skipped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +312,7 @@ def _version(recorded: Recorded, event: e.VersionRegistered | e.MetadataAdded) -
     return VersionRegistered(
         model_id, event.model, event.kind, event.tier, event.tags, event.owner, event.number, event.semver, training.creator or "",
         training.on_behalf_of, recorded.actor.subject, event.metadata.artifact, training, event.metadata.signature, event.metadata.parents,
-        event.bump, event.champion,
+        event.bump, event.champion, event.contributors, event.missing,
     )  # fmt: skip
 
 

@@ -8,9 +8,12 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from services.registry import tables
 from services.registry.domain.metadata import Metadata
+from services.registry.projections import project
 from services.registry.upcasters import EVENTS
-from shared.events import encode
+from shared.changes import Put
+from shared.events import Recorded, encode
 
 # A model by any name it ever had, or by its id.
 FIND_NAMES = """
@@ -100,13 +103,13 @@ FROM versions v JOIN log.events_registry e ON e.service = 'registry' AND e.strea
 WHERE v.model_id = $1 AND v.number = $2
 """
 
-# What a promotion that was asked for again is already: open, or granted.
+# What a promotion that was asked for again is already: open, or granted (or closed just now).
 PROMOTION = """
 SELECT promotion_id, digest, state FROM promotions
-WHERE model_id = $1 AND number = $2 AND environment = $3 AND state IN ('open', 'promoted')
-ORDER BY state = 'open' DESC, requested_at DESC LIMIT 1
+WHERE model_id = $1 AND number = $2 AND environment = $3
+ORDER BY state = 'open' DESC, state = 'promoted' DESC, requested_at DESC LIMIT 1
 """
-SAME_VERSION = "SELECT number FROM versions WHERE model_id = $1 AND identity = $2 AND semver IS NOT NULL ORDER BY number DESC LIMIT 1"
+SAME_VERSION = "SELECT number FROM versions WHERE model_id = $1 AND identity = $2 ORDER BY semver IS NULL, number DESC LIMIT 1"
 
 ALIASES = "SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases WHERE model_id = $1 ORDER BY alias"
 ALIAS = "SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases WHERE model_id = $1 AND alias = $2"
@@ -126,10 +129,10 @@ ORDER BY refused_at DESC, stream DESC, revision DESC LIMIT $7
 # What became of a message: the version or draft it made …
 PUBLISHED = """
 SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage
-FROM versions v JOIN models m USING (model_id) WHERE v.correlation_id = $1 ORDER BY v.registered_at DESC LIMIT 1
+FROM versions v JOIN models m USING (model_id) WHERE v.message_id = $1 ORDER BY v.registered_at DESC LIMIT 1
 """
 # … its refusal …
-REFUSED = "SELECT model, problems, refused_of FROM refusals WHERE correlation_id = $1 ORDER BY refused_at DESC LIMIT 1"
+REFUSED = "SELECT model, problems, refused_of FROM refusals WHERE message_id = $1 ORDER BY refused_at DESC LIMIT 1"
 # … or nothing new, when its cause is known and left no event: then the version with the same bytes was meant.
 CAUSE = "SELECT count(*) FROM registry.inbox WHERE id = $1"
 SAME_BYTES = """
@@ -152,13 +155,21 @@ IDENTITY = _IDENTITY + "WHERE i.subject = $1"
 
 JSON_COLUMNS = frozenset({
     "evaluations", "aliases", "rollouts", "promotions", "bump", "missing", "gates", "gates_passed", "reasons", "promoted", "retired", "tags", "entries",
-    "previous", "problems", "proof", "approvers", "keys", "roles",
+    "previous", "problems", "proof", "approvers", "keys", "roles", "skipped",
 })  # fmt: skip
 
 
 def plain(row: asyncpg.Record | Mapping[str, Any]) -> dict[str, Any]:
     """A row as JSON values: JSON columns stay the text they are, to be put into the answer as they are."""
     return {name: msgspec.Raw(value.encode()) if name in JSON_COLUMNS and value is not None else value for name, value in row.items()}
+
+
+def born(recorded: Recorded) -> dict[str, Any]:
+    """The row of VERSION for a version that this event just made: nothing is around it yet."""
+    (row,) = (change.row for change in project(recorded) if isinstance(change, Put))
+    around: dict[str, Any] = {"evaluations": [], "aliases": [], "rollouts": [], "promotions": []}
+    columns: dict[str, Any] = {column.name: None for column in tables.VERSIONS.columns}
+    return {**columns, **around, **row, "model": recorded.event.model, "kind": recorded.event.kind}
 
 
 def document(stored: bytes) -> Metadata:

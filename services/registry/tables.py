@@ -47,6 +47,7 @@ VERSIONS = Table(
     Column("registered_at", TIME, nullable=False),
     Column("registered_by", Text, nullable=False),
     Column("correlation_id", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
     Column("artifact_state", Text),
     Column("artifact_uri", Text),
     Column("artifact_detail", Text),
@@ -59,11 +60,14 @@ VERSIONS = Table(
     Column("revision", BigInteger, nullable=False),
     Index("versions_by_semver", "model_id", "semver"),
     Index("versions_by_artifact", "artifact_digest"),
-    Index("versions_by_cause", "correlation_id"),
+    Index("versions_by_identity", "model_id", "identity"),
+    Index("versions_by_correlation", "correlation_id"),
+    Index("versions_by_message", "message_id"),
 )  # fmt: skip
 """`document` is the revision of the event that holds the version's metadata: documents stand in the log once, and nowhere else.
 
-`gates` is the last automated verdict, `promoted` the last promotion; `held` and `recalled` are the reasons why.
+`gates` is the last automated verdict, `promoted` the last promotion; `held` and `recalled` are the reasons why. `message_id`: the message
+that it came by; empty for what came by HTTP.
 """
 
 EVALUATIONS = Table(
@@ -105,6 +109,7 @@ ROLLOUTS = Table(
     Column("entries", JSONB, nullable=False),
     Column("previous", JSONB, nullable=False),
     Column("rolled_back_from", Integer),
+    Column("skipped", JSONB),
     Column("changed_at", TIME, nullable=False),
     Column("changed_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
@@ -141,9 +146,11 @@ REFUSALS = Table(
     Column("refused_at", TIME, nullable=False),
     Column("refused_of", Text, nullable=False),
     Column("correlation_id", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
     Index("refusals_by_time", "refused_at", "stream", "revision"),
     Index("refusals_by_model", "model"),
-    Index("refusals_by_cause", "correlation_id"),
+    Index("refusals_by_correlation", "correlation_id"),
+    Index("refusals_by_message", "message_id"),
 )  # fmt: skip
 """`refused_of`: whose registration it was."""
 
@@ -166,7 +173,6 @@ KEYS = Table(
     Column("issued_at", TIME, nullable=False),
     Column("expires_at", TIME),
     Column("revoked_at", TIME),
-    Column("reason", Text),
 )  # fmt: skip
 
 ROLES = Table(
@@ -174,8 +180,6 @@ ROLES = Table(
     Column("subject", Text, primary_key=True),
     Column("role", Text, primary_key=True),
     Column("namespace", Text, primary_key=True),
-    Column("granted_at", TIME, nullable=False),
-    Column("granted_by", Text, nullable=False),
 )  # fmt: skip
 
 ACCESS_TABLES = (IDENTITIES, KEYS, ROLES)

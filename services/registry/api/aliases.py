@@ -35,7 +35,6 @@ class AliasAnswer(Body):
 
 class Aliases(Body):
     items: list[AliasAnswer]
-    next_page_token: str
 
 
 class Resolved(Body):
@@ -64,7 +63,7 @@ async def resolve(call: Call) -> Reply:
 
 async def list_aliases(call: Call) -> dict[str, Any]:
     place = await model_of(call)
-    return {"items": [dict(row) for row in await call.app.pool.fetch(queries.ALIASES, place.model_id)], "next_page_token": ""}
+    return {"items": [dict(row) for row in await call.app.pool.fetch(queries.ALIASES, place.model_id)]}
 
 
 async def read_alias(call: Call) -> Reply:

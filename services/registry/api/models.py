@@ -12,7 +12,6 @@ from services.registry.contracts import Label, ModelFacts, Name, Tags, Text
 from services.registry.domain.description import DescribeModel
 from services.registry.domain.metadata import Kind, Tier
 from services.registry.domain.model_state import stream_of
-from services.registry.domain.name import check_name
 from services.registry.domain.name import stream_of as name_stream
 from services.registry.domain.registration import RegisterModel
 from services.registry.intake import Place
@@ -82,7 +81,6 @@ async def list_models(call: Call) -> dict[str, Any]:
 
 async def register_model(call: Call) -> Reply:
     body: NewModel = call.body
-    check_name(body.name)
     cause = call.cause()
     command = RegisterModel(
         str(new_id(cause, "model")), body.name, body.kind or "model", body.owner or call.actor.subject, body.tier or "low",
@@ -102,8 +100,6 @@ async def read_model(call: Call) -> Reply:
 async def change_model(call: Call) -> Reply:
     place, body = await model_of(call), call.body
     names = () if body.name is None else (name_stream(body.name),)
-    if body.name is not None:
-        check_name(body.name)
     admin = is_admin(call, place)
     command = DescribeModel(place.model_id, body.name, body.owner, body.description, body.tags, body.tier, as_admin=admin, expected=call.if_match)
     await send(call, place, command, role="admin" if admin else "engineer", streams=names)

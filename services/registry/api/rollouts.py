@@ -43,8 +43,13 @@ class RouteQuery(Body):
     key: str = Field(default="", max_length=500)
 
 
+class SkippedAnswer(Body):
+    number: int
+    why: str
+
+
 class RolloutAnswer(Body):
-    """Who serves. `revision` is the ETag."""
+    """Who serves. `skipped`: what the rollback that led here passed over. `revision` is the ETag."""
 
     model_id: str
     model: str
@@ -53,6 +58,7 @@ class RolloutAnswer(Body):
     entries: list[dict[str, Any]]
     previous: list[dict[str, Any]]
     rolled_back_from: int | None
+    skipped: list[SkippedAnswer] | None
     changed_at: str
     changed_by: str
     reason: str
@@ -61,7 +67,6 @@ class RolloutAnswer(Body):
 
 class Rollouts(Body):
     items: list[RolloutAnswer]
-    next_page_token: str
 
 
 class RouteAnswer(Body):
@@ -76,7 +81,7 @@ class RouteAnswer(Body):
 async def list_rollouts(call: Call) -> dict[str, Any]:
     place = await model_of(call)
     rows = await call.app.pool.fetch(queries.ROLLOUTS, place.model_id)
-    return {"items": [queries.plain(row) for row in rows], "next_page_token": ""}
+    return {"items": [queries.plain(row) for row in rows]}
 
 
 async def read_rollout(call: Call) -> Reply:
@@ -93,7 +98,7 @@ async def change_rollout(call: Call) -> Reply:
 
 async def roll_back(call: Call) -> Reply:
     place, body = await model_of(call), call.body
-    command = RollBack(place.model_id, call.path["environment"], body.to_number, body.even_if_incompatible)
+    command = RollBack(place.model_id, call.path["environment"], body.to_number, body.even_if_incompatible, call.if_match)
     await send(call, place, command, role="engineer", reason=body.reason)
     return await _answer(call, place)
 

@@ -18,10 +18,7 @@ from services.registry.domain.name import is_model_id
 from services.registry.domain.promotion import RequestPromotion
 from services.registry.domain.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
 from services.registry.intake import Place
-from services.registry.projections import project
-from services.registry.tables import VERSIONS
 from shared.access import permits
-from shared.changes import Put
 from shared.decider import NotFound, Unprocessable
 from shared.events import Recorded
 from shared.submission import Submission, new_id
@@ -144,7 +141,7 @@ async def evaluate(call: Call) -> Reply:
     number = await number_of(call, place)
     evaluation = Evaluation(**body.model_dump(), by=call.actor.subject)
     role = next((role for role in ("engineer", "auditor") if permits(call.access_state, role, place.namespace)), "publisher")
-    await send(call, place, RecordEvaluation(place.model_id, number, evaluation), role=role)
+    await send(call, place, RecordEvaluation(place.model_id, number, evaluation, call.if_match), role=role)
     return await _answer(call, place, number)
 
 
@@ -152,18 +149,18 @@ async def promote(call: Call) -> Reply:
     """Asks for Production; while a request over the same evidence is open, that one is answered."""
     place, body = await model_of(call), call.body
     number = await number_of(call, place)
-    command = RequestPromotion(place.model_id, number, body.environment, str(new_id(call.cause(), "promotion")), call.actor.subject)
+    command = RequestPromotion(place.model_id, number, body.environment, str(new_id(call.cause(), "promotion")), call.actor.subject, call.if_match)
     outcome = await send(call, place, command, role="engineer", reason=body.reason)
     answer = {"model_id": place.model_id, "number": number, "environment": body.environment}
     for recorded in outcome.events:
         if recorded.type == "PromotionRequested":  # those that it supersedes are refused before it
             return Reply({**answer, "promotion_id": recorded.event.promotion_id, "digest": recorded.event.digest}, 202)
     row = await call.app.pool.fetchrow(queries.PROMOTION, place.model_id, number, body.environment)
-    return Reply({**answer, "promotion_id": row["promotion_id"], "digest": row["digest"]}, 202 if row["state"] == "open" else 200)
+    return Reply({**answer, "promotion_id": row["promotion_id"], "digest": row["digest"]}, 200 if row["state"] == "promoted" else 202)
 
 
 async def reject(call: Call) -> Reply:
-    return await _decide(call, lambda model_id, number: RejectVersion(model_id, number, call.body.reason), "engineer")
+    return await _decide(call, lambda model_id, number, expected: RejectVersion(model_id, number, call.body.reason, expected), "engineer")
 
 
 async def recall(call: Call) -> Reply:
@@ -181,7 +178,7 @@ async def release_hold(call: Call) -> Reply:
 async def _decide(call: Call, command: Any, role: str) -> Reply:
     place = await model_of(call)
     number = await number_of(call, place)
-    await send(call, place, command(place.model_id, number), role=role, reason=call.body.reason)
+    await send(call, place, command(place.model_id, number, call.if_match), role=role, reason=call.body.reason)
     return await _answer(call, place, number)
 
 
@@ -197,23 +194,13 @@ async def _answer(call: Call, place: Place, number: int) -> Reply:
     return Reply(_shown(queries.plain(row), queries.document(row["stored"])), 200, etag=row["revision"])
 
 
-NOTHING_YET: dict[str, Any] = {column.name: None for column in VERSIONS.columns} | {
-    "evaluations": [],
-    "aliases": [],
-    "rollouts": [],
-    "promotions": [],
-}
-
-
 def _born(recorded: Recorded) -> Reply:
     """A version just registered: its row is known before anybody reads it."""
-    event = recorded.event
-    row = NOTHING_YET | next(dict(change.row) for change in project(recorded) if isinstance(change, Put))
-    return Reply(_shown({**row, "model": event.model, "kind": event.kind}, event.metadata), 201, etag=recorded.revision)
+    return Reply(_shown(queries.born(recorded), recorded.event.metadata), 201, etag=recorded.revision)
 
 
 def _shown(row: dict[str, Any], document: Metadata) -> dict[str, Any]:
-    hidden = {"document", "identity", "stored"}
+    hidden = {"document", "identity", "message_id", "stored"}
     told = {"artifact": document.artifact, "training": document.training, "signature": document.signature, "parents": document.parents}
     return {**{name: value for name, value in row.items() if name not in hidden}, "semver": row["semver"] or "", **told}
 

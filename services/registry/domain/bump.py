@@ -7,17 +7,23 @@ PATCH  the same, retrained: other data, another seed, another environment, other
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from semver import Version
 
 from services.registry.domain.change import Change, Level
 from services.registry.domain.diff import NOISE, differences
 from services.registry.domain.metadata import Metadata
+from shared.events import encode
 
 LEVELS: tuple[Level, ...] = ("patch", "minor", "major")
 FIRST = Version(1, 0, 0)
+MOST_TOLD = 50
+LONGEST_TOLD = 256
+"""Bytes of a value's JSON, characters of a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class Bump:
     """Why a version has its number.
 
     `level` was given, `proven` is what the differences prove by `rule`; `base` is the version it was compared with (0: none, then
-    there is no level either).
+    there is no level either). `changes` are the weightiest; `omitted` counts the others, which a comparison of both versions shows.
     """
 
     level: Level | None
@@ -67,6 +73,7 @@ class Bump:
     note: str = ""
     proven: Level | None = None
     changes: tuple[Change, ...] = ()
+    omitted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +178,7 @@ def numbered(
         if _too_small(claim, claimed, base.semver, proof.level):
             reason = f"{claim} is smaller than the proven change, which is {proof.level} ({proof.rule}) against {base.semver}"
             if claim.exact:
-                return ClaimRefused(reason + ": claim at least that, or leave the claim out", proof.changes)
+                return ClaimRefused(reason + ": claim at least that, or leave the claim out", told(proof.changes)[0])
             note = reason + ": raised"
         else:
             level = _level_of(claimed, base.semver) if claimed else claim.level or level
@@ -180,10 +187,27 @@ def numbered(
                 note = f"{claim} is larger than the proven change, which is {proof.level} ({proof.rule}): kept as claimed"
     if kept is not None and kept in taken:
         if claim.exact:
-            return ClaimRefused(f"{kept} is taken: claim a number that is free, or leave the claim out", proof.changes)
+            return ClaimRefused(f"{kept} is taken: claim a number that is free, or leave the claim out", told(proof.changes)[0])
         kept, note = None, f"{kept} is taken: the next free number of that level"
     version = kept or taken.next(base.semver, level)
-    return version, Bump(level, proof.rule, base.number, str(base.semver), str(claim), note, proof.level, proof.changes)
+    return version, Bump(level, proof.rule, base.number, str(base.semver), str(claim), note, proof.level, *told(proof.changes))
+
+
+def told(changes: Sequence[Change]) -> tuple[tuple[Change, ...], int]:
+    """What an event tells of differences (in a wide model there are thousands), and how many more there are. Highest levels first."""
+    weightiest = sorted(changes, key=lambda c: -LEVELS.index(c.level) if c.level else 1)
+    return tuple(map(_brief, weightiest[:MOST_TOLD])), max(0, len(changes) - MOST_TOLD)
+
+
+def _brief(change: Change) -> Change:
+    path = change.path if len(change.path) <= LONGEST_TOLD else change.path[:LONGEST_TOLD] + "…"
+    return replace(change, path=path, before=_short(change.before), after=_short(change.after))
+
+
+def _short(value: Any) -> Any:
+    """The value, or how to recognise it."""
+    encoded = encode(value)
+    return value if len(encoded) <= LONGEST_TOLD else f"sha256:{hashlib.sha256(encoded).hexdigest()[:12]}… ({len(encoded)} bytes)"
 
 
 def _too_small(claim: Claim, claimed: Version | None, base: Version, level: Level) -> bool:

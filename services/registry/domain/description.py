@@ -8,13 +8,12 @@ from typing import Any
 
 from services.registry.domain.metadata import Tier
 from services.registry.domain.model_events import ModelRenamed, OwnerChanged, TagsChanged
-from services.registry.domain.model_state import ModelState, known, stream_of
+from services.registry.domain.model_state import Events, ModelState, known, stream_of
 from services.registry.domain.name import NameClaimed, NameState, check_name
 from services.registry.domain.name import stream_of as name_stream
 from shared.access import namespace_of
 from shared.decider import Forbidden, Joint, RuleBroken, Stale, Streams
 
-Events = dict[str, list[Any]]
 TIERS = ("low", "medium", "high")
 
 

@@ -16,6 +16,11 @@ from shared.decider import Streams
 PRODUCTION = "production"
 """The environment whose champion new versions are compared with."""
 
+MOST_BYTES = 1024 * 1024
+"""What an event may hold: above it the relay and the readers of the topic could not carry it."""
+MOST_SHOWN = 50
+"""Evaluations that a champion is shown with: the newest, primary ones before others."""
+
 Place = tuple[str, int]
 
 
@@ -39,6 +44,13 @@ def document(model_id: str, state: ModelState, number: int, streams: Streams) ->
     """The recalled document of a version."""
     metadata: Metadata = streams.past[document_at(model_id, state.versions[number])].metadata
     return metadata
+
+
+def makers(model_id: str, state: ModelState, number: int, streams: Streams) -> frozenset[str]:
+    """Whoever had a hand in a version, in lower case: its creator, the person a pipeline acted for, and all who told anything of it."""
+    event = streams.past[document_at(model_id, state.versions[number])]
+    training = event.metadata.training
+    return frozenset(name.casefold() for name in (training.creator, training.on_behalf_of, *event.contributors) if name)
 
 
 def artifact_digest(metadata: Metadata) -> str:
@@ -73,9 +85,10 @@ def champion(model_id: str, state: ModelState, number: int, streams: Streams) ->
     """A version as champion, with what others compare themselves with; None for number 0."""
     if not number:
         return None
-    metadata = document(model_id, state, number, streams)
+    metadata, measured = document(model_id, state, number, streams), evaluations(model_id, state, number, streams)
+    shown = sorted(sorted(range(len(measured)), key=lambda n: (measured[n].primary, n))[-MOST_SHOWN:])
     return Champion(
-        number, state.versions[number].semver, artifact_digest(metadata), metadata.signature, evaluations(model_id, state, number, streams),
+        number, state.versions[number].semver, artifact_digest(metadata), metadata.signature, tuple(measured[n] for n in shown),
     )  # fmt: skip
 
 

@@ -152,20 +152,29 @@ PARTS: dict[str, Callable[[Metadata], bool]] = {
     "training.creator": lambda m: bool(m.training.creator),
     "training.code": _has_code,
     "signature": lambda m: m.signature is not None,
+    "signature.outputs": lambda m: m.signature is None or bool(m.signature.outputs),
     "artifact.digest": lambda m: m.artifact is not None and bool(m.artifact.digest),
     "parents": lambda m: any(p.relation == "base_model" for p in m.parents),
 }
 
 TRAINED = (
     "training.config", "training.dataset.digest", "training.metrics", "training.trained_at", "training.creator", "training.code",
-    "signature", "artifact.digest",
+    "signature", "signature.outputs", "artifact.digest",
 )  # fmt: skip
 
 PROFILES: dict[str, tuple[str, ...]] = {
     "model": TRAINED,
     "adapter": (*TRAINED, "parents"),
     "embedding": TRAINED,
-    "preprocessing": ("training.config", "training.trained_at", "training.creator", "training.code", "signature", "artifact.digest"),
+    "preprocessing": (
+        "training.config",
+        "training.trained_at",
+        "training.creator",
+        "training.code",
+        "signature",
+        "signature.outputs",
+        "artifact.digest",
+    ),
     "prompt": ("training.trained_at", "training.creator", "artifact.digest"),
 }
 """The mandatory fields of each kind. An adapter names the base model it adapts; a tokenizer is not measured; a prompt is not trained."""

@@ -53,6 +53,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """A version that a rollback passed over."""
+
+    number: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRegistered:
     SCHEMA: ClassVar[int] = 1
     model: str
@@ -91,7 +99,7 @@ class TagsChanged:
 
 @dataclass(frozen=True, slots=True)
 class VersionRegistered:
-    """A version was born. Without `semver` it is a draft that lacks `missing`."""
+    """A version was born. Without `semver` it is a draft that lacks `missing`. `contributors`: who told anything of it so far (subjects)."""
 
     SCHEMA: ClassVar[int] = 1
     model: str
@@ -106,6 +114,7 @@ class VersionRegistered:
     bump: Bump | None
     champion: Champion | None
     missing: tuple[str, ...] = ()
+    contributors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +134,7 @@ class MetadataAdded:
     bump: Bump | None
     champion: Champion | None
     missing: tuple[str, ...] = ()
+    contributors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +289,10 @@ class RolloutChanged:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """`overruled` lists how the target's signature falls short of what callers use, where somebody rolled back in spite of it."""
+    """`overruled` lists how the target's signature falls short of what callers use, where somebody rolled back in spite of it.
+
+    `skipped`: what served more lately than the target, and why it was not taken.
+    """
 
     SCHEMA: ClassVar[int] = 1
     model: str
@@ -290,6 +303,7 @@ class RolledBack:
     from_number: int
     to_number: int
     overruled: tuple[Change, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

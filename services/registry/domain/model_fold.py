@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, assert_never
 
 from immutables import Map
 from msgspec.structs import replace
@@ -11,8 +11,23 @@ from msgspec.structs import replace
 from services.registry.domain import model_events as e
 from services.registry.domain import noted
 from services.registry.domain.metadata import short
-from services.registry.domain.model_state import Alias, EvaluationRef, ModelState, OpenPromotion, Rollout, VersionState, there, with_version
+from services.registry.domain.model_state import (
+    Alias,
+    EvaluationRef,
+    ModelState,
+    OpenPromotion,
+    Rollout,
+    VersionState,
+    predecessors,
+    there,
+    with_version,
+)
 from shared.events import Noted, encode
+
+_Serving = e.PromotionRequested | e.PromotionRefused | e.VersionPromoted | e.RolloutChanged | e.RolledBack
+_Model = (
+    e.ModelRegistered | e.ModelRenamed | e.OwnerChanged | e.TagsChanged | e.ChildLinked | e.ChildUnlinked | e.AliasSet | e.AliasRemoved | _Serving
+)
 
 
 def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
@@ -32,7 +47,7 @@ def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
         case e.VersionRecalled():
             return with_version(state, event.number, recalled=True)
         case e.VersionArchived():
-            return with_version(state, event.number, stage="Archived")
+            return with_version(_given_up(state, event.number), event.number, stage="Archived")
         case e.VersionRetired():
             return with_version(state, event.number, stage="Archived", retired=True)
         case e.RetireRefused():
@@ -42,7 +57,8 @@ def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
         case e.LegalHoldReleased():
             return with_version(state, event.number, held=False)
         case e.EvaluationRecorded():
-            refs = (*state.evaluations.get(event.number, ()), EvaluationRef(state.revision, evaluation_digest(event.evaluation)))
+            ref = EvaluationRef(state.revision, evaluation_digest(event.evaluation), measures(event.evaluation))
+            refs = (*state.evaluations.get(event.number, ()), ref)
             return with_version(replace(state, evaluations=state.evaluations.set(event.number, refs)), event.number)
         case e.RegistrationRefused():
             return state
@@ -50,7 +66,7 @@ def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
             return _evolve_model(state, event)
 
 
-def _evolve_model(state: ModelState, event: e.ModelEvent) -> ModelState:
+def _evolve_model(state: ModelState, event: _Model) -> ModelState:
     match event:
         case e.ModelRegistered():
             return replace(
@@ -73,10 +89,10 @@ def _evolve_model(state: ModelState, event: e.ModelEvent) -> ModelState:
         case e.AliasRemoved():
             return with_version(replace(state, aliases=_without(state.aliases, event.alias)), event.number)
         case _:
-            return _evolve_service(state, event)
+            return _evolve_serving(state, event)
 
 
-def _evolve_service(state: ModelState, event: e.ModelEvent) -> ModelState:
+def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
     match event:
         case e.PromotionRequested():
             promotion = OpenPromotion(event.number, event.environment, event.digest, state.revision)
@@ -84,31 +100,49 @@ def _evolve_service(state: ModelState, event: e.ModelEvent) -> ModelState:
         case e.PromotionRefused():
             return with_version(replace(state, promotions=_without(state.promotions, event.promotion_id)), event.number)
         case e.VersionPromoted():
-            promoted = state.promoted.set(there(event.environment, event.number), event.promotion_id)
-            state = replace(state, promoted=promoted, promotions=_without(state.promotions, event.promotion_id))
-            return with_version(state, event.number, stage="Production")
+            return with_version(_promoted(state, event), event.number, stage="Production")
         case e.RolloutChanged():
             return _rolled_out(state, event)
         case e.RolledBack():
-            marks = state.rolled_back.set(there(event.environment, event.from_number), state.revision)
+            marks = state.rolled_back
+            if event.to_number in predecessors(state, event.environment, event.from_number):  # a named move forward gives nothing up
+                marks = marks.set(there(event.environment, event.from_number), state.revision)
             state = _rolled_out(replace(state, rolled_back=_without(marks, there(event.environment, event.to_number))), event)
             return with_version(state, event.to_number, stage="Production")
-    return state
+        case _:
+            assert_never(event)
+
+
+def _promoted(state: ModelState, event: e.VersionPromoted) -> ModelState:
+    """It waits for its first requests by this promotion, unless it has a share of them already."""
+    here = there(event.environment, event.number)
+    rollout = state.rollouts.get(event.environment)
+    serving = rollout is not None and any(x.number == event.number and x.percent for x in rollout.entries)
+    return replace(
+        state, promoted=state.promoted.set(here, event.promotion_id), promotions=_without(state.promotions, event.promotion_id),
+        waiting=state.waiting if serving else state.waiting.set(here, event.number),
+    )  # fmt: skip
 
 
 def _born(state: ModelState, event: e.VersionRegistered) -> ModelState:
     revision = state.revision + 1
     version = VersionState(event.semver, "Staging" if event.semver else "Draft", revision, revision)
-    complete = _numbered(state, event) if event.semver else {}
+    more = _numbered(state, event) if event.semver else _drafted(state, event)
     versions = state.versions.set(event.number, version)
-    return replace(state, revision=revision, newest=max(state.newest, event.number), versions=versions, **complete)
+    return replace(state, revision=revision, newest=max(state.newest, event.number), versions=versions, **more)
 
 
 def _learnt(state: ModelState, event: e.MetadataAdded) -> ModelState:
     if not event.semver:
-        return with_version(state, event.number, document=state.revision)
+        return replace(with_version(state, event.number, document=state.revision), **_drafted(state, event))
     state = with_version(state, event.number, document=state.revision, semver=event.semver, stage="Staging")
     return replace(state, **_numbered(state, event))
+
+
+def _drafted(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -> dict[str, Any]:
+    """A draft is found again by what it says, but takes no version's place in the index."""
+    key = short(event.identity)
+    return {} if key in state.identities else {"identities": state.identities.set(key, event.number)}
 
 
 def _numbered(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -> dict[str, Any]:
@@ -128,14 +162,35 @@ def _children(state: ModelState, number: int, by: int) -> ModelState:
     return replace(state, children=state.children.set(number, max(0, state.children.get(number, 0) + by)))
 
 
+def _given_up(state: ModelState, number: int) -> ModelState:
+    """It waits nowhere any more."""
+    waiting = state.waiting
+    for environment in state.rollouts:
+        waiting = _without(waiting, there(environment, number))
+    return replace(state, waiting=waiting)
+
+
 def _rolled_out(state: ModelState, event: e.RolloutChanged | e.RolledBack) -> ModelState:
     """A version's first requests in an environment are remembered with the champion of just before: that is where a rollback goes."""
-    before = next((x.number for x in event.previous if x.role == "champion"), 0)
-    served = state.served
+    before, champion = (next((x.number for x in entries if x.role == "champion"), 0) for entries in (event.previous, event.entries))
+    served, waiting, left = state.served, state.waiting, state.left
     for entry in event.entries:
-        if entry.percent and there(event.environment, entry.number) not in served:
-            served = served.set(there(event.environment, entry.number), before)
-    return replace(state, served=served, rollouts=state.rollouts.set(event.environment, Rollout(event.entries, state.revision)))
+        here = there(event.environment, entry.number)
+        if entry.percent and here not in served:
+            served = served.set(here, before)
+        if entry.percent:
+            waiting = _without(waiting, here)
+    for gone in {x.number for x in event.previous} - {x.number for x in event.entries}:
+        here = there(event.environment, gone)
+        if here in state.promoted and here in served and here not in waiting:
+            left = left.set(here, state.revision)
+    for key, number in waiting.items() if champion != before else ():
+        if number < champion and key == there(event.environment, number):
+            waiting = waiting.delete(key)
+    if isinstance(event, e.RolledBack):
+        left = _without(left, there(event.environment, event.to_number))
+    rollouts = state.rollouts.set(event.environment, Rollout(event.entries, state.revision))
+    return replace(state, served=served, waiting=waiting, left=left, rollouts=rollouts)
 
 
 def _note(state: ModelState, note: Noted) -> ModelState:
@@ -152,6 +207,12 @@ def _note(state: ModelState, note: Noted) -> ModelState:
 def evaluation_digest(evaluation: e.Evaluation) -> str:
     """Short enough for the state; a collision would only swallow a repetition."""
     return hashlib.sha256(encode(evaluation)).hexdigest()[:16]
+
+
+def measures(evaluation: e.Evaluation) -> str:
+    """What an evaluation is about, and whose it is: a newer one about the same corrects it."""
+    x = evaluation
+    return hashlib.sha256(encode([x.name, x.dataset_digest, x.definition, x.independent, x.by])).hexdigest()[:16]
 
 
 def _without(map_: Map[str, Any], key: str) -> Map[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from immutables import Map
@@ -11,9 +11,13 @@ from msgspec.structs import replace
 
 from services.registry.domain.bump import Taken
 from services.registry.domain.model_events import Entry
-from shared.decider import NotFound, RuleBroken
+from shared.decider import NotFound, RuleBroken, Stale
 
 Stage = Literal["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"]
+Events = dict[str, list[Any]]
+"""What was decided, by stream."""
+FURTHEST_BACK = 20
+"""How many predecessors a rollback looks at."""
 
 
 class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -39,10 +43,11 @@ class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRef:
-    """Where an evaluation stands in the stream, and its digest, so that the same one is not recorded twice."""
+    """Where an evaluation stands in the stream, its digest, and that of what it measures (all but the value): a repetition is not recorded twice."""
 
     revision: int
     digest: str
+    about: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,9 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
 
     `described` is the revision of the last event about the model itself (its ETag). Keys of several maps are `<environment>/<number>`:
     `served`: the champion that served before this version first got requests (0: none); following it back walks the history.
-    `promoted`: the promotion by which the version reached Production there. `rolled_back`: somebody rolled back from it.
+    `promoted`: the promotion by which the version reached Production there. `waiting`: promoted there, to get
+    its first requests by that, and no newer version became champion meanwhile.
+    `left`: served there by a promotion and left; only a rollback brings it back. `rolled_back`: somebody rolled back from it.
     """
 
     model: str = ""
@@ -102,6 +109,8 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     rollouts: Map[str, Rollout] = msgspec.field(default_factory=Map)
     served: Map[str, int] = msgspec.field(default_factory=Map)
     promoted: Map[str, str] = msgspec.field(default_factory=Map)
+    waiting: Map[str, int] = msgspec.field(default_factory=Map)
+    left: Map[str, int] = msgspec.field(default_factory=Map)
     rolled_back: Map[str, int] = msgspec.field(default_factory=Map)
     promotions: Map[str, OpenPromotion] = msgspec.field(default_factory=Map)
 
@@ -130,17 +139,19 @@ def known(state: ModelState) -> ModelState:
     return state
 
 
-def version_of(state: ModelState, number: int) -> VersionState:
-    """Raises NotFound where the model has no such version."""
+def version_of(state: ModelState, number: int, expected: int | None = None) -> VersionState:
+    """Raises NotFound where the model has no such version, Stale where it is no longer at the revision that the caller saw."""
     version = known(state).versions.get(number)
     if version is None:
         raise NotFound("unknown_version", f"{state.model} has no version {number}: see its list of versions.", model=state.model, number=number)
+    if expected not in {None, version.revision}:
+        raise Stale("stale_version", f"Version {number} has changed since you read it: read it again, then repeat.", revision=version.revision)
     return version
 
 
-def usable(state: ModelState, number: int) -> VersionState:
+def usable(state: ModelState, number: int, expected: int | None = None) -> VersionState:
     """A version that may still be put to use. Raises RuleBroken for drafts and for what was retired, recalled or rejected."""
-    version = version_of(state, number)
+    version = version_of(state, number, expected)
     why = unusable_because(version)
     if why:
         raise RuleBroken(f"version_{why}", f"{state.model} version {number} is {why}: choose another version.", number=number)
@@ -154,6 +165,27 @@ def unusable_because(version: VersionState) -> str:
     if version.recalled:
         return "recalled"
     return {"Rejected": "rejected", "Draft": "draft"}.get(version.stage, "")
+
+
+def needed_by(state: ModelState, number: int) -> list[str]:
+    """Who would miss this version, whatever its stage."""
+    reasons = [f"it is in the rollout of {environment}" for environment in rolled_out(state, number)]
+    reasons += [f"it has the alias {name}" for name, alias in sorted(state.aliases.items()) if alias.number == number]
+    if state.versions[number].held:
+        reasons.append("it is under legal hold")
+    if state.children.get(number, 0):
+        reasons.append(f"{state.children[number]} live versions were made from it")
+    return reasons
+
+
+def predecessors(state: ModelState, environment: str, number: int) -> list[int]:
+    """What served before this version first got requests, then what served before that, and so on; nearest first."""
+    found: list[int] = []
+    before = state.served.get(there(environment, number), 0)
+    while before and len(found) < FURTHEST_BACK:
+        found.append(before)
+        before = state.served.get(there(environment, before), 0)
+    return found
 
 
 def rolled_out(state: ModelState, number: int) -> list[str]:

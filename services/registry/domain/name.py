@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NoReturn
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn, assert_never
 from uuid import UUID
 
 from services.registry.domain.model_events import RegistrationRefused
@@ -29,12 +29,16 @@ class NameState:
     """`model_id` is empty while nobody has the name."""
 
     model_id: str = ""
-    revision: int = 0
 
 
 def evolve(state: NameState, event: NameEvent) -> NameState:
-    state = replace(state, revision=state.revision + 1)
-    return replace(state, model_id=event.model_id) if isinstance(event, NameClaimed) else state
+    match event:
+        case NameClaimed():
+            return NameState(event.model_id)
+        case RegistrationRefused():
+            return state
+        case _:
+            assert_never(event)
 
 
 def _decided_with_the_model(_command: Any, _state: NameState) -> NoReturn:

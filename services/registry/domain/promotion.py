@@ -9,13 +9,12 @@ from typing import Any
 import msgspec
 
 from services.registry.domain import evidence, noted
+from services.registry.domain.evidence import MOST_BYTES
 from services.registry.domain.model_events import Entry, PromotionRefused, PromotionRequested, RolloutChanged, VersionPromoted
-from services.registry.domain.model_state import ModelState, OpenPromotion, known, stream_of, there, unusable_because, usable
+from services.registry.domain.model_state import Events, ModelState, OpenPromotion, known, stream_of, there, unusable_because, usable
 from services.registry.domain.rollout import check_environment
 from shared.decider import Joint, RuleBroken, Streams
-from shared.events import Noted
-
-Events = dict[str, list[Any]]
+from shared.events import Noted, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,7 @@ class RequestPromotion:
     environment: str
     promotion_id: str
     requester: str
+    expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,14 @@ class DenyPromotion:
 def request(command: RequestPromotion, streams: Streams) -> Events:
     """Nothing new while an open request still stands; one whose evidence has changed gives way to the new one."""
     state: ModelState = streams.states[stream_of(command.model_id)]
-    version = usable(state, command.number)
+    version = usable(state, command.number, command.expected)
     check_environment(state, command.environment)
-    if there(command.environment, command.number) in state.promoted and version.stage == "Production":
+    here = there(command.environment, command.number)
+    if here in state.left:
+        raise RuleBroken(
+            "served_before", f"{state.model} version {command.number} has served in {command.environment} and left: roll back to it by its number."
+        )
+    if here in state.promoted and version.stage == "Production":
         return {}
     if version.stage not in {"Validated", "Production"}:
         raise RuleBroken(
@@ -72,6 +77,11 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
         state.model, command.number, version.semver, command.promotion_id, command.environment, digest, command.requester,
         training.creator or "", training.on_behalf_of, told,
     )  # fmt: skip
+    if len(encode(requested)) > MOST_BYTES:
+        raise RuleBroken(
+            "evidence_too_large",
+            f"The evidence (metadata, evaluations, champion) is larger than {MOST_BYTES:,} bytes: register a version that says less.",
+        )
     return {stream_of(command.model_id): [*superseded, requested]}
 
 

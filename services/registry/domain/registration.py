@@ -10,16 +10,17 @@ from typing import Any
 from semver import Version
 
 from services.registry.domain import evidence
-from services.registry.domain.bump import DEFAULT, Base, Bump, BumpPolicy, Claim, ClaimRefused, numbered
+from services.registry.domain.bump import Base, Bump, Claim, ClaimRefused, numbered
 from services.registry.domain.change import Change
-from services.registry.domain.metadata import Kind, Metadata, Problem, Tier, contradictions, identity, merged, missing, short
+from services.registry.domain.evidence import MOST_BYTES
+from services.registry.domain.metadata import Kind, Metadata, Problem, Tier, Training, contradictions, identity, merged, missing, short
 from services.registry.domain.model_events import ChildLinked, MetadataAdded, ModelRegistered, RegistrationRefused, VersionRegistered
-from services.registry.domain.model_state import ModelState, known, stream_of, unusable_because, version_of
+from services.registry.domain.model_state import Events, ModelState, VersionState, known, stream_of, unusable_because, version_of
 from services.registry.domain.name import NameClaimed, NameState, check_name
 from services.registry.domain.name import stream_of as name_stream
-from shared.decider import Joint, Misrouted, RuleBroken, Stale, Streams
+from shared.decider import Joint, Misrouted, RuleBroken, Streams
+from shared.events import encode
 
-Events = dict[str, list[Any]]
 RECENT = 1_000
 NO_CLAIM = Claim()
 
@@ -42,7 +43,7 @@ class RegisterVersion:
     """What `ModelTrained` asks for. With `new_model` the name was free when it was looked up; `model_id` is then made from the cause.
 
     What describes the model (`kind` to `tags`) counts only when the model is new. `base` is a number, or a semantic version that
-    was not found yet. The streams of all parents are written, too (`name-<name>` is depended on for a parent of no known model).
+    was not found yet. `by` is the actor's subject. The streams of all parents are written, too (`name-<name>` is depended on for a parent of no known model).
     """
 
     model_id: str
@@ -57,7 +58,7 @@ class RegisterVersion:
     tags: dict[str, str] = field(default_factory=dict)
     claim: Claim = NO_CLAIM
     base: int | str | None = None
-    policy: BumpPolicy = DEFAULT
+    by: str = ""
     identity: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +76,7 @@ class AddMetadata:
     expected: int | None = None
     claim: Claim = NO_CLAIM
     base: int | str | None = None
-    policy: BumpPolicy = DEFAULT
+    by: str = ""
 
 
 Registering = RegisterVersion | AddMetadata
@@ -114,14 +115,17 @@ def decide_version(command: RegisterVersion, streams: Streams) -> Events:
         return {}
     kind = command.kind or "model" if command.new_model else known(state).kind
     problems = _problems(command, state, kind, streams)
-    numbered_ = (None, None) if problems or command.draft else _number(command, command.metadata, kind, state, streams)
+    numbered_ = (None, None) if command.draft else _number(command, command.metadata, kind, state, streams)
     if problems or isinstance(numbered_, ClaimRefused):
         return _refused(command, state, problems, numbered_)
     model = _described(command, state)
     born = VersionRegistered(
         **_at_birth(model, command, state, streams, complete=not command.draft), number=state.newest + 1, semver=str(numbered_[0] or ""),
         identity=command.identity, metadata=command.metadata, bump=numbered_[1], missing=missing(kind, command.metadata),
+        contributors=(command.by,) if command.by else (),
     )  # fmt: skip
+    if problem := _too_large(born):
+        return _refused(command, state, [problem], None)
     events: Events = {}
     if command.new_model:
         events[name_stream(command.model)] = [NameClaimed(command.model, command.model_id)]
@@ -133,36 +137,73 @@ def decide_version(command: RegisterVersion, streams: Streams) -> Events:
 def decide_metadata(command: AddMetadata, streams: Streams) -> Events:
     """The draft with what it learnt, as a version as soon as nothing is missing."""
     state: ModelState = streams.states[stream_of(command.model_id)]
-    version = version_of(state, command.number)
+    version = version_of(state, command.number, command.expected)
     if version.stage != "Draft" or version.retired:
         raise RuleBroken("version_immutable", f"{state.model} version {command.number} is no draft: register a new version instead.")
-    if command.expected not in {None, version.revision}:
-        raise Stale("stale_version", "The draft has changed since you read it: read it again, then repeat.", revision=version.revision)
-    before = evidence.document(command.model_id, state, command.number, streams)
-    after = merged(before, command.metadata)
-    problems = _problems(replace(command, metadata=after), state, state.kind, streams)
+    draft: VersionRegistered | MetadataAdded = streams.past[evidence.document_at(command.model_id, version)]
+    before, after = draft.metadata, merged(draft.metadata, command.metadata)
+    problems = _problems(replace(command, metadata=after), state, state.kind, streams) + _other_makers(before.training, command.metadata.training)
     lacks = missing(state.kind, after)
     complete = not lacks and not command.keep_draft
     if not problems and not complete and after == before:
         return {}
-    numbered_ = (None, None) if problems or not complete else _number(command, after, state.kind, state, streams)
+    if complete and not problems:
+        _check_new(state, command.number, identity(after))
+    numbered_ = (None, None) if not complete else _number(command, after, state.kind, state, streams)
     if problems or isinstance(numbered_, ClaimRefused):
         return _refused(command, state, problems, numbered_)
     learnt = MetadataAdded(
         **_at_birth(_described(command, state), command, state, streams, complete=complete), number=command.number, semver=str(numbered_[0] or ""),
         identity=identity(after), metadata=after, bump=numbered_[1], missing=lacks,
+        contributors=tuple(dict.fromkeys((*draft.contributors, *((command.by,) if command.by else ())))),
     )  # fmt: skip
+    if problem := _too_large(learnt):
+        return _refused(command, state, [problem], None)
     events: Events = {stream_of(command.model_id): [learnt]}
     return _linked(events, command.model_id, learnt, streams) if complete else events
 
 
 def existing(command: RegisterVersion, state: ModelState, streams: Streams) -> int | None:
-    """The number of the version with the same artifact and metadata, unless its bytes turned out wrong or it is gone."""
+    """The number of the version (or draft, for a draft) with the same artifact and metadata."""
     number = state.identities.get(short(command.identity), 0)
     version = state.versions.get(number)
-    if version is None or version.retired or version.stage == "Rejected":
+    if version is None or not _stands(version) or (version.stage == "Draft" and not command.draft):
         return None
     return number if streams.past[evidence.document_at(command.model_id, version)].identity == command.identity else None
+
+
+def _stands(version: VersionState) -> bool:
+    """Whether it answers for its artifact and metadata given again: not once it is gone, or its bytes turned out bad (a new version brings good ones)."""
+    return not version.retired and version.stage != "Rejected" and (version.released or not version.artifact)
+
+
+def _check_new(state: ModelState, draft: int, identity_: str) -> None:
+    """By the index alone: what the draft becomes is not known when documents are recalled, and 60 bits never collided by chance."""
+    number = state.identities.get(short(identity_), draft)
+    if number != draft and state.versions[number].stage != "Draft" and _stands(state.versions[number]):
+        raise RuleBroken(
+            "same_version", f"{state.model} version {number} has this artifact and metadata already: use it, or say what differs.", number=number
+        )
+
+
+def _other_makers(before: Training, told: Training) -> list[Problem]:
+    """Who made a draft stays who made it: they never approve it."""
+    return [
+        Problem(f"training.{name}", f"the draft names {was!r:.120}, which stays: leave it out, or register a version of your own")
+        for name in ("creator", "on_behalf_of")
+        if (was := getattr(before, name)) and getattr(told, name) not in {None, was}
+    ]
+
+
+def _too_large(event: VersionRegistered | MetadataAdded) -> Problem | None:
+    size = len(encode(event))
+    if size <= MOST_BYTES:
+        return None
+    told = {"training": event.metadata.training, "signature": event.metadata.signature, "artifact": event.metadata.artifact}
+    largest = max(told, key=lambda name: len(encode(told[name])))
+    return Problem(
+        largest, f"the version would take {size:,} bytes, a version has at most {MOST_BYTES:,}: say less here, or put it into the artifact"
+    )
 
 
 def _described(command: Registering, state: ModelState) -> ModelRegistered:
@@ -215,7 +256,7 @@ def _number(
     base = None
     if number:
         base = Base(number, _parsed(state.versions[number].semver), evidence.document(command.model_id, state, number, streams))
-    return numbered(kind, base, metadata, command.claim, state.taken, command.policy)
+    return numbered(kind, base, metadata, command.claim, state.taken)
 
 
 @lru_cache(maxsize=1_000)

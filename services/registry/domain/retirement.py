@@ -8,12 +8,10 @@ from typing import Any
 
 from services.registry.domain import evidence, noted
 from services.registry.domain.model_events import ChildUnlinked, RetireRefused, VersionRetired
-from services.registry.domain.model_state import ModelState, known, rolled_out, stream_of
-from services.registry.domain.rollout import rollback_documents, rollback_target
+from services.registry.domain.model_state import Events, ModelState, known, needed_by, stream_of
+from services.registry.domain.rollout import last_resort, rollback_documents, rollback_target
 from shared.decider import Joint, Misrouted, Streams
 from shared.events import Noted
-
-Events = dict[str, list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +48,23 @@ def retire(command: RetireVersion, streams: Streams) -> Events:
 
 def protections(model_id: str, number: int, state: ModelState, streams: Streams) -> list[str]:
     """Why this version must stay; empty when nothing needs it."""
-    version = state.versions[number]
-    reasons = [f"it is in the rollout of {environment}" for environment in rolled_out(state, number)]
+    reasons = ["it is in Production"] if state.versions[number].stage == "Production" else []
+    reasons += needed_by(state, number)
     reasons += [f"it is the rollback target of {environment}" for environment in _target_in(model_id, number, state, streams)]
-    reasons += [f"it has the alias {name}" for name, alias in sorted(state.aliases.items()) if alias.number == number]
     reasons += [f"its promotion {name} is open" for name, promotion in sorted(state.promotions.items()) if promotion.number == number]
-    if version.stage == "Production":
-        reasons.insert(0, "it is in Production")
-    if version.held:
-        reasons.append("it is under legal hold")
-    if state.children.get(number, 0):
-        reasons.append(f"{state.children[number]} live versions were made from it")
     return reasons
 
 
 def _target_in(model_id: str, number: int, state: ModelState, streams: Streams) -> list[str]:
-    """Where a rollback of anything that gets requests would go to it."""
+    """Where a rollback of anything that gets requests would go to it; or could, in spite of its signature or once its bytes are good again."""
     return [
         environment
         for environment, rollout in sorted(state.rollouts.items())
-        if any(e.percent and rollback_target(model_id, environment, e.number, state, streams).number == number for e in rollout.entries)
+        if any(
+            number in {rollback_target(model_id, environment, e.number, state, streams).number, last_resort(environment, e.number, state)}
+            for e in rollout.entries
+            if e.percent
+        )
     ]
 
 

@@ -12,16 +12,17 @@ from services.registry.domain.model_events import (
     EvaluationRecorded,
     LegalHoldPlaced,
     LegalHoldReleased,
+    PromotionRefused,
     VersionRecalled,
     VersionRejected,
     VersionValidated,
 )
-from services.registry.domain.model_fold import evaluation_digest, evolve
-from services.registry.domain.model_state import ModelState, known, stream_of, usable, version_of
+from services.registry.domain.model_fold import evaluation_digest, evolve, measures
+from services.registry.domain.model_state import Events, ModelState, known, needed_by, stream_of, usable, version_of
+from services.registry.domain.rollout import ended
 from shared.decider import Joint, RuleBroken, Streams
 from shared.events import Noted
 
-Events = dict[str, list[Any]]
 MOST_EVALUATIONS = 200
 
 
@@ -46,6 +47,7 @@ class RecordEvaluation:
     model_id: str
     number: int
     evaluation: Evaluation
+    expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +55,28 @@ class RejectVersion:
     model_id: str
     number: int
     reason: str
+    expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RecallVersion:
     model_id: str
     number: int
+    expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceLegalHold:
     model_id: str
     number: int
+    expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseLegalHold:
     model_id: str
     number: int
+    expected: int | None = None
 
 
 def _state(model_id: str, streams: Streams) -> ModelState:
@@ -122,16 +128,16 @@ def _validated(state: ModelState, number: int) -> list[VersionValidated]:
 
 
 def record_evaluation(command: RecordEvaluation, streams: Streams) -> Events:
-    """One more figure; the same one again is nothing new. Nobody is independent of what they made."""
+    """One more figure; the newest one about the same, again, is nothing new. Nobody is independent of what they made."""
     state = _state(command.model_id, streams)
-    version = usable(state, command.number)
-    training = evidence.document(command.model_id, state, command.number, streams).training
-    if command.evaluation.independent and command.evaluation.by in {training.creator, training.on_behalf_of}:
+    version = usable(state, command.number, command.expected)
+    if command.evaluation.independent and command.evaluation.by.casefold() in evidence.makers(command.model_id, state, command.number, streams):
         raise RuleBroken(
             "not_independent", f"{command.evaluation.by} made this version: record the evaluation as claimed, or have somebody else measure."
         )
     known_refs = state.evaluations.get(command.number, ())
-    if any(ref.digest == evaluation_digest(command.evaluation) for ref in known_refs):
+    newest = next((ref for ref in reversed(known_refs) if ref.about == measures(command.evaluation)), None)
+    if newest is not None and newest.digest == evaluation_digest(command.evaluation):
         return {}
     if len(known_refs) >= MOST_EVALUATIONS:
         raise RuleBroken("too_many_evaluations", f"A version takes {MOST_EVALUATIONS} evaluations: summarise before you record.")
@@ -139,31 +145,42 @@ def record_evaluation(command: RecordEvaluation, streams: Streams) -> Events:
 
 
 def reject(command: RejectVersion, streams: Streams) -> Events:
-    """A person's decision. What is or was in Production is not rejected: it is recalled."""
+    """A person's decision, which ends its open promotions. What is or was in Production is recalled instead; what somebody needs stays."""
     state = _state(command.model_id, streams)
-    version = version_of(state, command.number)
+    version = version_of(state, command.number, command.expected)
     if version.stage == "Rejected":
         return {}
     if version.retired or version.stage in {"Production", "Archived"}:
         raise RuleBroken(
             "not_rejectable", f"{state.model} version {command.number} is {version.stage}: recall it instead, and roll back where it serves."
         )
-    return {stream_of(command.model_id): [VersionRejected(state.model, command.number, version.semver, (command.reason or "rejected",))]}
+    if needed := needed_by(state, command.number):
+        why = "; ".join(needed)
+        raise RuleBroken("version_protected", f"{state.model} version {command.number} stays while {why}: end that first.", protections=needed)
+    why_ended = (f"the version is rejected: {command.reason}" if command.reason else "the version is rejected",)
+    promotions = [
+        PromotionRefused(state.model, command.number, version.semver, id_, p.environment, why_ended)
+        for id_, p in sorted(state.promotions.items())
+        if p.number == command.number
+    ]
+    rejected = VersionRejected(state.model, command.number, version.semver, (command.reason or "rejected",))
+    return {stream_of(command.model_id): [*promotions, rejected]}
 
 
 def recall_version(command: RecallVersion, streams: Streams) -> Events:
-    """Never to be used again, wherever it is; where it serves, a rollback takes it out."""
+    """Never to be used again, wherever it is; where it serves, a rollback takes it out, and where it does not, Production ends here."""
     state = _state(command.model_id, streams)
-    version = version_of(state, command.number)
+    version = version_of(state, command.number, command.expected)
     if version.recalled or version.retired:
         return {}
     digest = evidence.artifact_digest(evidence.document(command.model_id, state, command.number, streams))
-    return {stream_of(command.model_id): [VersionRecalled(state.model, command.number, version.semver, digest)]}
+    recalled = VersionRecalled(state.model, command.number, version.semver, digest)
+    return {stream_of(command.model_id): [recalled, *ended(evolve(state, recalled), [command.number])]}
 
 
 def hold(command: PlaceLegalHold, streams: Streams) -> Events:
     state = _state(command.model_id, streams)
-    version = version_of(state, command.number)
+    version = version_of(state, command.number, command.expected)
     if version.retired:
         raise RuleBroken("version_retired", f"{state.model} version {command.number} is retired: there is nothing left to hold.")
     return {} if version.held else {stream_of(command.model_id): [LegalHoldPlaced(state.model, command.number, version.semver)]}
@@ -171,7 +188,7 @@ def hold(command: PlaceLegalHold, streams: Streams) -> Events:
 
 def release_hold(command: ReleaseLegalHold, streams: Streams) -> Events:
     state = _state(command.model_id, streams)
-    version = version_of(state, command.number)
+    version = version_of(state, command.number, command.expected)
     return {stream_of(command.model_id): [LegalHoldReleased(state.model, command.number, version.semver)]} if version.held else {}
 
 

@@ -141,7 +141,7 @@ def test_a_draft_has_a_number_but_no_semantic_version_until_it_is_complete():
 def test_a_draft_may_be_completed_in_steps():
     story = Story()
     story.when(registering(Metadata(), draft=True, new_model=True))
-    (learnt,) = story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(creator="ann"))))
+    (learnt,) = story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(creator="ci"))))
     assert learnt.semver == ""
     assert "signature" in learnt.missing
     assert "training.creator" not in learnt.missing
