@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
@@ -15,8 +14,10 @@ from starlette.responses import Response, StreamingResponse
 
 from regista.wire.digests import FileEntry, NoDigest, check_path
 from services.artifact import queries
+from services.artifact.domain.artifact import AskCheck
+from services.artifact.domain.download import part_of, refusal
 from services.artifact.domain.manifest import Limits, problem_of_form
-from services.artifact.domain.places import NoSuchPlace, hex_of, upload_prefix, verified_prefix
+from services.artifact.domain.places import NoSuchPlace, hex_of, stream_of_hex, upload_prefix, verified_prefix
 from services.artifact.domain.upload import AddFile, OpenUpload, stream_of
 from services.artifact.due_work import Bench
 from services.artifact.queries import Artifact, Referring
@@ -28,13 +29,6 @@ from shared.submission import Submission
 from shared.web import Body, Call, Reply, Route
 
 QUARANTINE_TAGS = {"regista-state": "quarantine"}
-_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
-WHY = {
-    "Received": ("artifact_not_verified", "No version's claim to these bytes has been verified yet: wait, or see `versions` for what was wrong."),
-    "Quarantined": ("artifact_quarantined", "The stored bytes were found damaged: upload them again and register a version with them."),
-    "Expired": ("artifact_expired", "No version refers to these bytes any more; they are about to be deleted. Upload and register them again."),
-    "Deleted": ("artifact_deleted", "No version referred to these bytes any more; they were deleted. Upload and register them again."),
-}
 
 
 class UploadQuery(Body):
@@ -54,13 +48,14 @@ class Uploaded(BaseModel):
 
 
 class VersionAnswer(BaseModel):
-    """A version that refers or referred to the artifact. `recalled`: it is not served, whatever its status."""
+    """A version that refers or referred to the artifact. `recalled` or `rejected`: it is not served, whatever its status."""
 
     model_id: str
     model: str
     number: int
     status: str
     recalled: bool
+    rejected: bool
     detail: str | None
     since: datetime
 
@@ -142,10 +137,11 @@ class Api:
         files = [FileAnswer(path=f.path, size=f.size, sha256=f.sha256, href=base + quote(f.path)) for f in artifact.files]
         told = [
             VersionAnswer(
-                model_id=v.model_id, model=v.model, number=v.number, status=v.status, recalled=v.recalled, detail=v.detail, since=v.changed_at
+                model_id=v.model_id, model=v.model, number=v.number, status=v.status, recalled=v.recalled, rejected=v.rejected, detail=v.detail,
+                since=v.changed_at,
             )
             for v in versions
-        ]
+        ]  # fmt: skip
         return ArtifactAnswer(
             digest=f"sha256:{artifact.hex}", state=artifact.state, generation=artifact.verified, uri=artifact.uri, size=artifact.size, files=files,
             versions=told, first_at=artifact.first_at, checked_at=artifact.checked_at, delete_at=artifact.delete_at,
@@ -154,11 +150,15 @@ class Api:
     async def file(self, call: Call) -> Response:
         """Verified bytes only, for everybody who may read a version they are released to."""
         artifact, versions = await self._readable(call)
-        _must_be_released(artifact, versions)
+        if refused := refusal(artifact.state, versions):
+            raise Problem(409, refused.code, refused.detail, state=artifact.state)
         entry = next((f for f in artifact.files if f.path == call.path["path"]), None)
         if entry is None:
             raise NotFound("unknown_file", f"The artifact has no such file; it has {', '.join(f.path for f in artifact.files[:20])}.")
-        start, length = _range(call.headers.get("range", ""), entry.size)
+        found = part_of(call.headers.get("range", ""), entry.size)
+        if found is None:
+            raise Problem(416, "range_not_satisfiable", f"The file has {entry.size} bytes.", {"content-range": f"bytes */{entry.size}"})
+        start, length = found
         headers = {
             "content-length": str(length), "accept-ranges": "bytes", "etag": f'"{entry.sha256}"', "x-content-type-options": "nosniff",
             "content-disposition": f"attachment; filename*=UTF-8''{quote(entry.path.rpartition('/')[2])}", "cache-control": "private, immutable",
@@ -171,7 +171,12 @@ class Api:
         if call.request.method == "HEAD":
             return Response(None, 206 if partial else 200, headers, "application/octet-stream")
         key = f"{verified_prefix(artifact.hex, artifact.verified)}/{entry.path}"
-        body = await _begun(self.bench.store, key, start, length)
+        try:
+            body = await _begun(self.bench.store, key, start, length)
+        except NoSuchObject as gone:
+            command = AskCheck(artifact.verified)
+            await call.app.transactor.submit(Submission(command, (stream_of_hex(artifact.hex),), call.cause(), call.actor))
+            raise Problem(503, "bytes_missing", "The stored file is missing: it is checked now, and quarantined if so. Tell the operator.") from gone
         return StreamingResponse(body, 206 if partial else 200, headers, "application/octet-stream")
 
     async def _readable(self, call: Call) -> tuple[Artifact, list[Referring]]:
@@ -205,30 +210,6 @@ def _must_be_a_path(name: str) -> None:
         raise Problem(422, "unusable_name", problem)
 
 
-def _must_be_released(artifact: Artifact, versions: list[Referring]) -> None:
-    if artifact.state != "Verified":
-        code, detail = WHY[artifact.state]
-        raise Problem(409, code, detail, state=artifact.state)
-    if not any(v.status == "released" and not v.recalled for v in versions):
-        recalled = [f"{v.model} {v.number}: {v.detail}" for v in versions if v.recalled]
-        if recalled:
-            raise Problem(409, "artifact_recalled", f"Every version that you may read was recalled: {'; '.join(recalled[:5])}. Load another version.")
-        raise Problem(
-            409, "artifact_not_released", "The bytes are released to none of the versions that you may read: see `versions` for the reasons."
-        )
-
-
-def _range(header: str, size: int) -> tuple[int, int]:
-    """Start and length. Anything but one plain range is answered with the whole, as RFC 9110 allows."""
-    match = _RANGE.fullmatch(header.strip())
-    if match is None:
-        return 0, size
-    start, end = int(match[1]), min(int(match[2]) if match[2] else size - 1, size - 1)
-    if start >= size:
-        raise Problem(416, "range_not_satisfiable", f"The file has {size} bytes.", {"content-range": f"bytes */{size}"})
-    return (start, end - start + 1) if end >= start else (0, size)
-
-
 def _too_large(limit: int) -> Problem:
     return Problem(413, "file_too_large", f"A file may have {limit} bytes: split it.", limit=limit)
 
@@ -247,12 +228,10 @@ async def _bounded(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[by
 
 
 async def _begun(store: ObjectStore, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
-    """The bytes, the first of them already read: what is wrong is answered as a problem, not as a broken stream."""
+    """The bytes, the first of them already read: what is wrong is answered as a problem, not as a broken stream. Raises NoSuchObject."""
     chunks = store.read(key, start, length)
     try:
         first = await anext(chunks, b"")
-    except NoSuchObject as gone:
-        raise Problem(503, "bytes_missing", "The stored file is missing; the next check will quarantine it. Tell the operator.") from gone
     except StoreAway as away:
         raise _away(away) from away
 

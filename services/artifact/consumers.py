@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from services.artifact import queries
-from services.artifact.domain import notes
-from services.artifact.domain.artifact import NoteEnded, NoteRecalled, NoteRegistered, NoteServing
+from services.artifact.domain import noted
+from services.artifact.domain.artifact import NoteEnded, NotePromotion, NoteRecalled, NoteRegistered, NoteServing
 from services.artifact.domain.manifest import claim
-from services.artifact.domain.notes import Message
-from services.artifact.domain.places import NoSuchPlace, hex_of, stream_of
+from services.artifact.domain.noted import Message
+from services.artifact.domain.places import NoSuchPlace, hex_of, stream_of, stream_of_hex
 from services.artifact.settings import ArtifactSettings
 from shared.events import Source
 from shared.kafka import Handler, Malformed, Received, Subscription, by_service
@@ -30,16 +30,17 @@ Follow = Callable[[App, Received], Awaitable[Sequence[Submission]]]
 def subscriptions(app: App, settings: ArtifactSettings) -> list[Subscription]:
     """The registry's events."""
     after: dict[str, Follow] = {
-        notes.RETIRED: ended, notes.REJECTED: ended, notes.RECALLED: recalled, notes.ROLLOUT_CHANGED: serving, notes.ROLLED_BACK: serving,
+        noted.RETIRED: ended, noted.REJECTED: ended, noted.RECALLED: recalled, noted.ROLLOUT_CHANGED: serving, noted.ROLLED_BACK: serving,
+        noted.PROMOTION_REQUESTED: promotion,
     }  # fmt: skip
     handlers = {type_: Handler(_later, follow_up=partial(follow, app)) for type_, follow in after.items()}
-    handlers[notes.REGISTERED] = Handler(partial(registered, settings))
+    handlers[noted.REGISTERED] = Handler(partial(registered, settings))
     return [Subscription("regista.registry.events.v1", "artifact", handlers, by_service("registry"))]
 
 
 async def registered(settings: ArtifactSettings, m: Received) -> list[Submission]:
     """A version refers to an artifact, unless its kind has none."""
-    told = _told(m, notes.VersionRegistered)
+    told = _told(m, noted.VersionRegistered)
     if told.artifact is None:
         return []
     claimed = told.artifact
@@ -53,14 +54,14 @@ async def registered(settings: ArtifactSettings, m: Received) -> list[Submission
 
 async def ended(app: App, m: Received) -> list[Submission]:
     """A version refers to nothing any more."""
-    told = _told(m, notes.VersionEnded)
+    told = _told(m, noted.VersionEnded)
     digest = await _digest(app, told.model_id, told.number, told.artifact_digest)
     return [Submission(NoteEnded(_message(m, told), told.model_id, told.number), (stream_of(digest),), m.cause(), m.actor)] if digest else []
 
 
 async def recalled(app: App, m: Received) -> list[Submission]:
     """A version must not be loaded any more."""
-    told = _told(m, notes.VersionRecalled)
+    told = _told(m, noted.VersionRecalled)
     digest = await _digest(app, told.model_id, told.number, told.artifact_digest)
     if not digest:
         return []
@@ -70,12 +71,19 @@ async def recalled(app: App, m: Received) -> list[Submission]:
 
 async def serving(app: App, m: Received) -> list[Submission]:
     """Versions serve, or served until now: each artifact notes its own."""
-    told = _told(m, notes.RolloutChanged)
+    told = _told(m, noted.RolloutChanged)
     message = _message(m, told)
     return [
-        Submission(NoteServing(message, told.model_id, numbers), (f"artifact-{hex_}",), m.cause(hex_), m.actor)
+        Submission(NoteServing(message, told.model_id, numbers), (stream_of_hex(hex_),), m.cause(hex_), m.actor)
         for hex_, numbers in (await queries.hexes_of(app.pool, told.model_id, told.numbers)).items()
     ]
+
+
+async def promotion(app: App, m: Received) -> list[Submission]:
+    """A version is to serve: its bytes are looked at again."""
+    told = _told(m, noted.PromotionRequested)
+    digest = await _digest(app, told.model_id, told.number, None)
+    return [Submission(NotePromotion(_message(m, told), told.model_id, told.number), (stream_of(digest),), m.cause(), m.actor)] if digest else []
 
 
 async def _later(_: Received) -> list[Submission]:

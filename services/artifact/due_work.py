@@ -11,11 +11,19 @@ from functools import partial
 from typing import Any
 
 from services.artifact import queries
-from services.artifact.domain.artifact import RecordDamaged, RecordDeleted, RecordIntact, RecordMismatched, RecordTagged, RecordVerified
-from services.artifact.domain.places import NoSuchPlace, claimed_prefix, generation_of, upload_prefix, verified_prefix
+from services.artifact.domain.artifact import (
+    RecordDamaged,
+    RecordDeleted,
+    RecordDiscarded,
+    RecordIntact,
+    RecordMismatched,
+    RecordTagged,
+    RecordVerified,
+)
+from services.artifact.domain.places import NoSuchPlace, claimed_prefix, generation_of, stream_of_hex, upload_prefix, verified_prefix
 from services.artifact.domain.upload import ExpireUpload, RecordUploadDeleted
 from services.artifact.domain.upload import stream_of as upload_stream
-from services.artifact.projections import CHECK, DELETE, UPLOAD, VERIFY
+from services.artifact.projections import CHECK, DELETE, DISCARD, UPLOAD, VERIFY
 from services.artifact.settings import ArtifactSettings
 from services.artifact.stores import ObjectStore
 from services.artifact.verification import Wrong, damage, verify
@@ -42,7 +50,7 @@ class Bench:
 def workers(bench: Bench) -> list[Worker]:
     """One for each kind of work."""
     kinds: dict[str, Callable[[Bench, DueRow], Awaitable[Sequence[Submission]]]] = {
-        VERIFY: verify_claim, CHECK: check_again, DELETE: delete, UPLOAD: end_upload,
+        VERIFY: verify_claim, CHECK: check_again, DELETE: delete, DISCARD: discard, UPLOAD: end_upload,
     }  # fmt: skip
     return [Worker(kind, partial(handle, bench), concurrency=AT_ONCE) for kind, handle in kinds.items()]
 
@@ -51,7 +59,7 @@ async def verify_claim(b: Bench, row: DueRow) -> list[Submission]:
     """Bytes that a version claimed: right and copied to their generation's place, or wrong."""
     model_id, number, generation = row.data["model_id"], row.data["number"], row.data["generation"]
     claimed = await queries.claim(b.app.pool, model_id, number)
-    if claimed is None or (claimed.status, claimed.generation) != ("received", generation):
+    if claimed is None or claimed.withheld or (claimed.status, claimed.generation) != ("received", generation):
         return []
     target, digest = verified_prefix(claimed.hex, generation), f"sha256:{claimed.hex}"
     try:
@@ -60,9 +68,9 @@ async def verify_claim(b: Bench, row: DueRow) -> list[Submission]:
         wrong = Wrong("", str(e))
     if wrong:
         detail = wrong.detail if wrong.found else f"{wrong.detail} {UPLOAD_AGAIN}"
-        return _then(row, f"artifact-{claimed.hex}", RecordMismatched(model_id, number, generation, digest, wrong.found, detail))
+        return _then(row, stream_of_hex(claimed.hex), RecordMismatched(model_id, number, generation, digest, wrong.found, detail))
     command = RecordVerified(model_id, number, generation, digest, b.store.uri(target), claimed.files, b.settings.check_every)
-    return _then(row, f"artifact-{claimed.hex}", command)
+    return _then(row, stream_of_hex(claimed.hex), command)
 
 
 async def check_again(b: Bench, row: DueRow) -> list[Submission]:
@@ -72,8 +80,8 @@ async def check_again(b: Bench, row: DueRow) -> list[Submission]:
         return []
     place = verified_prefix(row.key, artifact.verified)
     if await damage(b.store, place, artifact.files) and (told := await damage(b.store, place, artifact.files)):
-        return _then(row, f"artifact-{row.key}", RecordDamaged(artifact.verified, told))
-    return _then(row, f"artifact-{row.key}", RecordIntact(artifact.verified, b.settings.check_every))
+        return _then(row, stream_of_hex(row.key), RecordDamaged(artifact.verified, told))
+    return _then(row, stream_of_hex(row.key), RecordIntact(artifact.verified, b.settings.check_every))
 
 
 async def delete(b: Bench, row: DueRow) -> list[Submission]:
@@ -83,9 +91,16 @@ async def delete(b: Bench, row: DueRow) -> list[Submission]:
     if not row.data["tagged"]:
         for key in keys:
             await b.store.tag(key, EXPIRED_TAGS)
-        return _then(row, f"artifact-{hex_}", RecordTagged(generation, b.settings.delete_after), "tag")
+        return _then(row, stream_of_hex(hex_), RecordTagged(generation, b.settings.delete_after), "tag")
     await b.store.remove(keys)
-    return _then(row, f"artifact-{hex_}", RecordDeleted(generation), "delete")
+    return _then(row, stream_of_hex(hex_), RecordDeleted(generation), "delete")
+
+
+async def discard(b: Bench, row: DueRow) -> list[Submission]:
+    """What lies at a generation that was never verified and never will be. No other generation is touched."""
+    hex_, generation = row.data["hex"], row.data["generation"]
+    await b.store.remove(await b.store.keys(verified_prefix(hex_, generation)))
+    return _then(row, stream_of_hex(hex_), RecordDiscarded(generation))
 
 
 async def end_upload(b: Bench, row: DueRow) -> list[Submission]:

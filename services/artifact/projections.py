@@ -7,15 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from services.artifact.domain import artifact_state as a
-from services.artifact.domain import notes, upload
+from services.artifact.domain import noted, upload
 from services.artifact.domain.artifact_state import key_of
 from services.artifact.tables import ARTIFACTS, REFERENCES, UPLOADS
 from shared.changes import Change, Drop, Patch, Put
 from shared.due import DUE
 from shared.events import Noted, Recorded
 
-VERIFY, CHECK, DELETE, UPLOAD = "verify", "check", "delete", "upload"
-"""Kinds of due work: claimed bytes to verify, verified bytes to check again, expired bytes to delete, uploads whose time is over."""
+VERIFY, CHECK, DELETE, DISCARD, UPLOAD = "verify", "check", "delete", "discard", "upload"
+"""Kinds of due work: claimed bytes to verify, verified bytes to check again, expired bytes to delete, what a failed copy left, uploads whose time is over."""
 
 
 def project(r: Recorded) -> Iterable[Change]:
@@ -53,6 +53,8 @@ def _artifact(hex_: str, r: Recorded) -> Iterator[Change]:
         case a.ArtifactMismatched() as e:
             yield _reference(r, status="mismatched", generation=0, detail=e.detail)
             yield _drop(VERIFY, key_of(e.model_id, e.number))
+            if e.generation:
+                yield _discard(hex_, e.generation, r)
         case a.ArtifactQuarantined() as e:
             yield _reference(r, status="quarantined", detail=e.detail)
             yield _drop(VERIFY, key_of(e.model_id, e.number))
@@ -62,6 +64,8 @@ def _artifact(hex_: str, r: Recorded) -> Iterator[Change]:
         case a.ArtifactRecalled() as e:
             yield _reference(r, recalled=True, detail=e.reason)
             yield _drop(VERIFY, key_of(e.model_id, e.number))
+        case a.CheckAsked():
+            yield _due(CHECK, hex_, r.recorded_at, r)
         case _:
             yield from _ending(hex_, r)
 
@@ -79,20 +83,25 @@ def _ending(hex_: str, r: Recorded) -> Iterator[Change]:
         case a.ArtifactDeleted() as e:
             yield Patch(ARTIFACTS, artifact, {"deleted": e.generation})
             yield from (_drop(DELETE, f"{hex_}/{generation}") for generation in e.settled)
+        case a.CopyLeft() as e:
+            yield _discard(hex_, e.generation, r)
+        case a.CopyDiscarded() as e:
+            yield _drop(DISCARD, f"{hex_}/{e.generation}")
 
 
 def _noted(hex_: str, r: Recorded) -> Iterator[Change]:
     source, data = r.event.source.type, r.event.data
-    if source == notes.REGISTERED:
+    if source == noted.REGISTERED:
         claimed = data["artifact"]
-        row = {"model_id": data["model_id"], "number": data["number"], "hex": hex_, "model": data["model"], "status": "noted", "recalled": False,
+        row = {"model_id": data["model_id"], "number": data["number"], "hex": hex_, "model": data["model"], "status": "noted", "recalled": False, "rejected": False,
                "location": claimed["location"], "generation": 0, "files": claimed["files"], "noted_at": r.recorded_at, "changed_at": r.recorded_at}  # fmt: skip
         yield Put(REFERENCES, row)
-    elif source in {notes.RETIRED, notes.REJECTED}:
+    elif source in {noted.RETIRED, noted.REJECTED}:
         key = {"model_id": data["model_id"], "number": data["number"]}
-        yield Patch(REFERENCES, key, {"status": "ended", "changed_at": r.recorded_at})
+        said = {"status": "ended"} if source == noted.RETIRED else {"rejected": True}
+        yield Patch(REFERENCES, key, {**said, "changed_at": r.recorded_at})
         yield _drop(VERIFY, key_of(**key))
-    elif source in {notes.ROLLOUT_CHANGED, notes.ROLLED_BACK}:
+    elif source in {noted.ROLLOUT_CHANGED, noted.ROLLED_BACK, noted.PROMOTION_REQUESTED}:
         yield _due(CHECK, hex_, r.recorded_at, r)
 
 
@@ -108,6 +117,10 @@ def _upload(r: Recorded) -> Iterator[Change]:
         case upload.UploadDeleted() as e:
             yield Patch(UPLOADS, {"upload_id": e.upload_id}, {"state": "deleted"})
             yield _drop(UPLOAD, e.upload_id)
+
+
+def _discard(hex_: str, generation: int, r: Recorded) -> Put:
+    return _due(DISCARD, f"{hex_}/{generation}", r.recorded_at, r, {"hex": hex_, "generation": generation})
 
 
 def _reference(r: Recorded, **columns: Any) -> Patch:

@@ -18,19 +18,21 @@ HEX_OF = "SELECT hex FROM artifact_references WHERE model_id = $1 AND number = $
 # The same for the versions of a rollout.
 HEXES_OF = "SELECT hex, number FROM artifact_references WHERE model_id = $1 AND number = ANY($2::bigint[]) AND status <> 'ended' ORDER BY hex, number"
 
-CLAIM = "SELECT hex, status, recalled, generation, location, files FROM artifact_references WHERE model_id = $1 AND number = $2"
+CLAIM = (
+    "SELECT hex, status, recalled OR rejected AS withheld, generation, location, files FROM artifact_references WHERE model_id = $1 AND number = $2"
+)
 
 ARTIFACT = (
     "SELECT hex, generation, verified, quarantined, expired, deleted, uri, size, files, first_at, checked_at, delete_at FROM artifacts WHERE hex = $1"
 )
 
 REFERENCES = """
-SELECT model_id, model, number, status, recalled, generation, detail, noted_at, changed_at FROM artifact_references
+SELECT model_id, model, number, status, recalled, rejected, generation, detail, noted_at, changed_at FROM artifact_references
 WHERE hex = $1 ORDER BY noted_at, model_id, number
 """
 
 # Whether some verification still needs what was uploaded there.
-AWAITED = "SELECT EXISTS (SELECT FROM artifact_references WHERE location = ANY($1::text[]) AND status = 'received' AND NOT recalled)"
+AWAITED = "SELECT EXISTS (SELECT FROM artifact_references WHERE location = ANY($1::text[]) AND status = 'received' AND NOT (recalled OR rejected))"
 
 _files = msgspec.json.Decoder(tuple[FileEntry, ...])
 
@@ -41,7 +43,7 @@ class Claimed:
 
     hex: str
     status: str
-    recalled: bool
+    withheld: bool
     generation: int
     location: str
     files: tuple[FileEntry, ...]
@@ -71,6 +73,7 @@ class Referring:
     number: int
     status: str
     recalled: bool
+    rejected: bool
     generation: int
     detail: str | None
     noted_at: datetime

@@ -22,8 +22,9 @@ from shared.service import Service
 DECIDERS: dict[type, Decider[Any, Any, Any]] = {
     **dict.fromkeys(
         (
-            artifact.NoteRegistered, artifact.NoteEnded, artifact.NoteRecalled, artifact.NoteServing, artifact.RecordVerified,
-            artifact.RecordMismatched, artifact.RecordIntact, artifact.RecordDamaged, artifact.RecordTagged, artifact.RecordDeleted,
+            artifact.NoteRegistered, artifact.NoteEnded, artifact.NoteRecalled, artifact.NoteServing, artifact.NotePromotion, artifact.AskCheck,
+            artifact.RecordVerified, artifact.RecordMismatched, artifact.RecordIntact, artifact.RecordDamaged, artifact.RecordTagged,
+            artifact.RecordDeleted, artifact.RecordDiscarded,
         ),
         ARTIFACT,
     ),

@@ -35,6 +35,7 @@ REFERENCES = Table(
     Column("model", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("recalled", Boolean, nullable=False),
+    Column("rejected", Boolean, nullable=False),
     Column("location", Text, nullable=False),
     Column("generation", BigInteger, nullable=False),
     Column("detail", Text),

@@ -11,6 +11,9 @@ from services.artifact.domain.artifact_state import (
     ArtifactReceived,
     ArtifactReleased,
     ArtifactVerified,
+    CheckAsked,
+    CopyDiscarded,
+    CopyLeft,
     ExpiryTagged,
 )
 from services.artifact.domain.upload import UploadDeleted, UploadExpired, UploadOpened
@@ -22,7 +25,7 @@ UPCASTERS: dict[tuple[str, int], Upcaster] = {}
 EVENTS = EventTypes(
     (
         ArtifactReceived, ArtifactVerified, ArtifactMismatched, ArtifactQuarantined, ArtifactReleased, ArtifactRecalled, ArtifactExpired,
-        ExpiryTagged, ArtifactDeleted, UploadOpened, UploadExpired, UploadDeleted,
+        ExpiryTagged, ArtifactDeleted, CheckAsked, CopyLeft, CopyDiscarded, UploadOpened, UploadExpired, UploadDeleted,
     ),
     UPCASTERS,
 )  # fmt: skip

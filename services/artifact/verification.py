@@ -43,7 +43,6 @@ async def verify(store: ObjectStore, source: str, target: str, files: Sequence[F
     missing = [f for f, found in zip(files, kept, strict=True) if not _equal(found, f)]
     sums = await _each(missing, lambda f: _sum(store, f"{source}/{f.path}"))
     if wrong := _compared(missing, sums, [f for f in files if f not in missing]):
-        await store.remove(sorted(there))
         return wrong
     marks = {f.path: found.mark for f, found in zip(missing, sums, strict=True) if found}
     await _each(missing, lambda f: store.copy(f"{source}/{f.path}", f"{target}/{f.path}", marks[f.path], VERIFIED_TAGS))

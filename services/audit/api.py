@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 from regista.wire.keys import SigningKey
 from services.audit import queries, shapes
 from services.audit.checks import check_all
-from services.audit.domain import history
+from services.audit.domain import history, reading
 from services.audit.domain.causes import forest
 from services.audit.sealing import verifier
-from shared.access import namespace_of
+from shared.access import namespace_of, permits
 from shared.decider import NotFound, Unprocessable
+from shared.problems import Problem
 from shared.web import Call, PageQuery, Route, page_token
 
 AUDITOR = "auditor"
@@ -29,27 +31,43 @@ async def _model(call: Call, name_or_id: str) -> tuple[str, str]:
 
 
 async def get_timeline(call: Call) -> dict[str, Any]:
-    """Who did what to a model, when, why, and what caused it; causes that are about something else are shown, too."""
+    """Who did what to a model, when, why, and what caused it. Of what is about other models only who may read those is told more than where it is."""
     model_id, name = await _model(call, call.path["model"])
     after = call.query.after(int, int) or (0, 0)
     rows = await queries.timeline(call.app.pool, model_id, call.query.number, after, call.query.page_size)
-    events = [queries.as_json(row) for row in rows]
-    shown = {event["event_id"] for event in events}
-    causes = await queries.causes(call.app.pool, sorted({e["causation_id"] for e in events} - shown - {""}))
+    found = [queries.as_json(row) for row in rows]
+    shown = {event["event_id"] for event in found}
+    led_to_them = await queries.causes(call.app.pool, sorted({e["causation_id"] for e in found} - shown - {""}))
+    may_read = await _readable(call, [*found, *led_to_them])
+    events = [history.told(event, hidden=not may_read(owners(event) or {model_id})) for event in found]
+    causes = [history.told(cause, hidden=not may_read(owners(cause))) for cause in led_to_them if cause["event_id"] not in shown]
     more = page_token(*queries.place_of(rows[-1])) if len(rows) == call.query.page_size else ""
     known = {event["event_id"]: event for event in (*causes, *events)}
     for event in events:
         cause = known.get(event["causation_id"])
         event["caused_by"] = cause and history.reference(cause) | {"actor": cause["actor"], "reason": cause["reason"]}
-    items = forest([c for c in causes if c["event_id"] not in shown] + events) if call.query.tree else events
+    items = forest(causes + events) if call.query.tree else events
     return {"model_id": model_id, "model": name, "items": items, "next_page_token": more}
+
+
+def owners(event: dict[str, Any]) -> frozenset[str]:
+    return reading.owners(event["stream"], event["data"])
+
+
+async def _readable(call: Call, events: Sequence[dict[str, Any]]) -> Callable[[Collection[str]], bool]:
+    """Whether the caller may read what these models own. What no model owns is for auditors of everything."""
+    names = await queries.names(call.app.pool, {model_id for event in events for model_id in owners(event)})
+    return lambda models: all(permits(call.access_state, AUDITOR, namespace_of(names.get(m, ""))) for m in models or {""})
 
 
 async def get_as_of(call: Call) -> dict[str, Any]:
     """What served in an environment at a moment, with who approved each version and on what evidence."""
     model_id, name = await _model(call, call.query.model)
-    at, environment = call.query.at or datetime.now(UTC), call.query.environment
-    told = {"model_id": model_id, "model": name, "environment": environment, "at": at}
+    indexed = await queries.indexed_up_to(call.app.pool)
+    at, environment = call.query.at or indexed, call.query.environment
+    if at > indexed:
+        raise Problem(503, "not_indexed_yet", f"All is known up to {indexed.isoformat()}: repeat the request in a moment.", {"retry-after": "1"})
+    told = {"model_id": model_id, "model": name, "environment": environment, "at": at, "indexed_up_to": indexed}
     find, stream = partial(queries.up_to, call.app.pool), f"model-{model_id}"
     serving = await find(stream, history.SERVING, at, environment=environment)
     if not serving:
@@ -59,9 +77,8 @@ async def get_as_of(call: Call) -> dict[str, Any]:
         number = entry["number"]
         born = await find(stream, history.BORN, at, number=number)
         promoted = await find(stream, ("VersionPromoted",), at, environment=environment, number=number)
-        promotion_id = promoted[0]["data"].get("promotion_id") if promoted else None
-        rows = await queries.events(call.app.pool, queries.PROMOTION, promotion_id) if promotion_id else []
-        promotion = [event for event in map(queries.as_json, rows) if event["recorded_at"] <= at]
+        of_promotion = await queries.promotion(call.app.pool, promoted[0]["data"].get("promotion_id") or "") if promoted else []
+        promotion = [event for event in of_promotion if event["recorded_at"] <= at]
         evidence[number] = history.Evidence(born[0] if born else None, promoted[0] if promoted else None, promotion)
     return told | history.answer(serving[0], evidence)
 

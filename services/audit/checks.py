@@ -19,6 +19,8 @@ from services.audit.sealing import head
 
 SHOWN = 20
 PAGE = 2_000
+INDEX_TRIES, INDEX_PAUSE = 20, 0.1
+"""How often, and after how many seconds each, the check looks whether the index has come as far as the seal."""
 
 HOLES = """
 SELECT e.service, e.stream, count(*) AS events, min(e.revision) AS lowest, max(e.revision) AS highest
@@ -144,20 +146,33 @@ async def _checkpoints(connection: asyncpg.Connection, key: SigningKey) -> tuple
 
 
 async def _production(pool: asyncpg.Pool) -> tuple[int, list[Any]]:
-    """As far as indexed."""
-    faults: list[Any] = []
+    """Read from the index, which must know what is sealed: otherwise the answer is not that all is in order."""
+    faults: list[Any] = [] if await _indexed(pool) else [{"fault": "not indexed up to the seal: repeat the check once /readyz is content"}]
     promotions = await _of_type(pool, "VersionPromoted")
     promoted_at: dict[tuple[str, str, int], int] = {}
     for e in promotions:
         promoted_at.setdefault((e["stream"], str(e["data"].get("environment")), e["data"].get("number")), e["revision"])
     for promoted in promotions:
-        of_promotion = await queries.events(pool, queries.PROMOTION, promoted["data"].get("promotion_id") or "")
-        found = production_faults(promoted, [queries.as_json(row) for row in of_promotion])
+        of_promotion = await queries.promotion(pool, promoted["data"].get("promotion_id") or "")
+        granted = next((e["data"].get("policy") or {} for e in reversed(of_promotion) if e["type"] == "PromotionGranted"), {})
+        policy = await queries.policy(pool, str(granted.get("name")), str(granted.get("digest")))
+        found = production_faults(promoted, of_promotion, policy)
         faults += [{"event_id": promoted["event_id"], "stream": promoted["stream"], "number": promoted["number"], "fault": f} for f in found]
     changes = [*await _of_type(pool, "RolloutChanged"), *await _of_type(pool, "RolledBack")]
     for change in changes:
         faults += [{"event_id": change["event_id"], "stream": change["stream"], "fault": f} for f in serving_faults(change, promoted_at)]
     return len(promotions) + len(changes), faults
+
+
+async def _indexed(pool: asyncpg.Pool) -> bool:
+    """Waits for a moment: the index follows the seal at once, unless something is wrong."""
+    async with pool.acquire() as connection:
+        sealed = (await head(connection)).cursor
+    for _ in range(INDEX_TRIES):
+        if await queries.indexed(pool, sealed):
+            return True
+        await asyncio.sleep(INDEX_PAUSE)
+    return False
 
 
 async def _of_type(pool: asyncpg.Pool, type_: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from services.audit.domain.reading import KEY_BYTES, TYPE_BYTES, Entry, Stored, key_of, read
+from services.audit.domain.reading import KEY_BYTES, TYPE_BYTES, Entry, Known, Stored, key_of, read, shared_streams, speaking_of
 from services.audit.store import read as read_log
 from shared.events import START, Cursor
 from shared.postgres import lock_key
@@ -21,17 +21,27 @@ STATE = "SELECT generation, tx, seq FROM audit.index_state"
 # A retried page writes nothing twice; the cursor below decides what was done.
 HISTORY = """
 INSERT INTO audit.history (generation, tx, seq, service, stream, revision, event_id, type, schema, recorded_at, occurred_at, actor, method,
-    on_behalf_of, reason, correlation_id, causation_id, trace, number, numbers, environment, promotion_id)
+    on_behalf_of, reason, correlation_id, causation_id, trace, number, environment, promotion_id)
 SELECT $1, tx, seq, service, stream, revision, event_id, type, schema, recorded_at, occurred_at, actor, method,
-    on_behalf_of, reason, correlation_id, causation_id, trace, number, numbers::bigint[], environment, promotion_id
+    on_behalf_of, reason, correlation_id, causation_id, trace, number, environment, promotion_id
 FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::smallint[],
     $10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
-    $19::bigint[], $20::text[], $21::text[], $22::text[])
+    $19::bigint[], $20::text[], $21::text[])
     AS page(tx, seq, service, stream, revision, event_id, type, schema, recorded_at, occurred_at, actor, method,
-    on_behalf_of, reason, correlation_id, causation_id, trace, number, numbers, environment, promotion_id)
+    on_behalf_of, reason, correlation_id, causation_id, trace, number, environment, promotion_id)
 """
 
-MENTIONS = "INSERT INTO audit.mentions (generation, model_id, tx, seq) SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bigint[])"
+MENTIONS = """
+INSERT INTO audit.mentions (generation, model_id, tx, seq, numbers)
+SELECT $1, model_id, tx, seq, numbers::bigint[] FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[]) AS page(model_id, tx, seq, numbers)
+"""
+
+# Which models, and versions of them, the events of some streams named so far.
+NAMED = """
+SELECT h.stream, m.model_id, array_agg(DISTINCT n.number) FILTER (WHERE n.number IS NOT NULL) AS numbers
+FROM audit.history h JOIN audit.mentions m USING (generation, tx, seq) LEFT JOIN LATERAL unnest(m.numbers) AS n(number) ON true
+WHERE h.generation = $1 AND h.stream = ANY($2::text[]) GROUP BY h.stream, m.model_id
+"""
 
 NAMES = """
 INSERT INTO audit.names AS n (generation, name, model_id, tx, seq) SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])
@@ -134,10 +144,16 @@ async def digest(connection: asyncpg.Connection) -> str:
 
 async def _write(tx: asyncpg.Connection, generation: int, page: Sequence[Stored]) -> None:
     entries = [read(stored) for stored in page]
+    known: Known = {}
+    if shared := shared_streams(entries):
+        for row in await tx.fetch(NAMED, generation, shared):
+            known.setdefault(row["stream"], {})[row["model_id"]] = frozenset(row["numbers"] or ())
     await tx.execute(HISTORY, generation, *_columns(_history(entry) for entry in entries))
-    mentions = [(_text(model), *entry.stored.cursor) for entry in entries for model in sorted(entry.models)]
+    mentions = [
+        (model, *entry.stored.cursor, _array(numbers)) for entry, models in speaking_of(entries, known) for model, numbers in sorted(models.items())
+    ]
     if mentions:
-        await tx.execute(MENTIONS, generation, *_columns(dict.fromkeys(mentions)))
+        await tx.execute(MENTIONS, generation, *_columns(mentions))
     names = {(_key(name), _text(model)): entry.stored.cursor for entry in entries for model, name in entry.names.items()}
     if names:
         await tx.execute(NAMES, generation, *_columns((name, model, *cursor) for (name, model), cursor in names.items()))
@@ -148,8 +164,12 @@ def _history(e: Entry) -> tuple[Any, ...]:
     return (
         s.cursor.tx, s.cursor.seq, s.service, _key(s.stream), s.revision, str(s.event_id), _key(s.type, TYPE_BYTES), e.schema, e.recorded_at, e.occurred_at,
         _text(e.actor.subject), _text(e.actor.method), _text(e.actor.on_behalf_of), _text(e.reason), _key(e.correlation_id), _text(e.causation_id),
-        _text(e.trace), e.number, "{" + ",".join(map(str, e.numbers)) + "}", _text(e.environment), _key(e.promotion_id),
+        _text(e.trace), e.number, _text(e.environment), _key(e.promotion_id),
     )  # fmt: skip
+
+
+def _array(numbers: Iterable[int]) -> str:
+    return "{" + ",".join(map(str, sorted(numbers))) + "}"
 
 
 def _key(value: str | None, longest: int = KEY_BYTES) -> Any:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 import msgspec
 
-from services.audit.domain.reading import key_of
+from services.audit.domain.reading import UNREADABLE, key_of, recorded_at
+from shared.events import Cursor
 
 # The model by id, or by any name it ever had; of several bearers the one that was called so last.
 MODEL = """
 SELECT n.model_id, (SELECT l.name FROM audit.names l WHERE l.generation = n.generation AND l.model_id = n.model_id ORDER BY l.tx DESC, l.seq DESC LIMIT 1) AS name
 FROM audit.names n WHERE n.generation = (SELECT generation FROM audit.index_state) AND (n.name = $1 OR n.model_id = $1)
 ORDER BY n.tx DESC, n.seq DESC LIMIT 1
+"""
+
+# The names by which models are called now.
+NAMES = """
+SELECT DISTINCT ON (n.model_id) n.model_id, n.name FROM audit.names n
+WHERE n.generation = (SELECT generation FROM audit.index_state) AND n.model_id = ANY($1::text[]) ORDER BY n.model_id, n.tx DESC, n.seq DESC
 """
 
 _EVENT = """
@@ -31,7 +38,7 @@ MENTIONING = f"""
 WITH page AS (
     SELECT h.* FROM audit.mentions m JOIN audit.history h USING (generation, tx, seq)
     WHERE m.generation = (SELECT generation FROM audit.index_state) AND m.model_id = $1 AND (m.tx, m.seq) > ($2, $3)
-        AND ($4::bigint IS NULL OR $4 = ANY(h.numbers))
+        AND ($4::bigint IS NULL OR $4 = ANY(m.numbers))
     ORDER BY m.tx, m.seq LIMIT $5
 )
 SELECT {_EVENT} FROM page h {_STORED} ORDER BY h.tx, h.seq
@@ -74,7 +81,19 @@ OF_TYPE = EVENTS.format(condition="h.type = $1")
 
 CHECKPOINTS = "SELECT size, root, note, signed_at FROM audit.checkpoints WHERE size < $1 ORDER BY size DESC LIMIT $2"
 
-PLACE = "SELECT t.origin, t.size, i.tx AS indexed_tx, i.seq AS indexed_seq, t.tx, t.seq FROM audit.tree t, audit.index_state i"
+PLACE = "SELECT origin, size FROM audit.tree"
+
+# Whether the index is as far as the seal was at a place in the log.
+INDEXED = "SELECT (tx, seq) >= ($1, $2) FROM audit.index_state"
+
+# The moment before anything else is looked at, and the first events that the index does not know yet: all later ones lie about there or behind.
+UNINDEXED = """
+SELECT now() AS now, (
+    SELECT array_agg(bytes) FROM (
+        SELECT e.bytes FROM log.events e, audit.index_state i WHERE (e.tx, e.seq) > (i.tx::text::xid8, i.seq) ORDER BY e.tx, e.seq LIMIT 100
+    ) AS first
+) AS events
+"""
 
 NO_LIMIT = 2**31 - 1
 
@@ -129,6 +148,39 @@ async def events(pool: asyncpg.Pool, sql: str, value: str, after: tuple[int, int
     return rows
 
 
+async def promotion(pool: asyncpg.Pool, promotion_id: str) -> list[dict[str, Any]]:
+    """All events of a promotion in the log's order, also those of the review that its grant names: an override that stands is of an earlier promotion."""
+    rows = list(await events(pool, PROMOTION, promotion_id)) if promotion_id else []
+    named = {str(as_json(row)["data"].get("review_id") or promotion_id) for row in rows if row["type"] == "PromotionGranted"}
+    for review_id in sorted(named - {promotion_id}):
+        rows += await events(pool, OF_STREAM, f"review-{review_id}")
+    return [as_json(row) for row in sorted(rows, key=place_of)]
+
+
+async def policy(pool: asyncpg.Pool, name: str, digest: str) -> dict[str, Any] | None:
+    """The event that published a policy with this digest, or None."""
+    published = (as_json(row) for row in await events(pool, OF_STREAM, f"policy-{name}"))
+    return next((e for e in published if e["type"] == "PolicyPublished" and e["data"].get("digest") == digest), None)
+
+
+async def names(pool: asyncpg.Pool, model_ids: Iterable[str]) -> dict[str, str]:
+    """The current names of models, by id; those that nobody named are missing."""
+    return {row["model_id"]: row["name"] for row in await pool.fetch(NAMES, list(model_ids))}
+
+
+async def indexed_up_to(pool: asyncpg.Pool) -> datetime:
+    """The moment up to which the index knows every event that was committed."""
+    row = await pool.fetchrow(UNINDEXED)
+    waiting = [at - timedelta(microseconds=1) for stored in row["events"] or () if (at := recorded_at(stored)) > UNREADABLE]
+    now: datetime = row["now"]
+    return min([now, *waiting])
+
+
+async def indexed(pool: asyncpg.Pool, place: Cursor) -> bool:
+    """Whether the index knows all up to this place in the log."""
+    return bool(await pool.fetchval(INDEXED, *place))
+
+
 async def up_to(
     pool: asyncpg.Pool, stream: str, types: Sequence[str], at: datetime, *, environment: str | None = None, number: int | None = None, limit: int = 1,
 ) -> list[dict[str, Any]]:  # fmt: skip
@@ -143,5 +195,5 @@ async def checkpoints(pool: asyncpg.Pool, below: int, limit: int) -> Sequence[as
 
 
 async def place(pool: asyncpg.Pool) -> asyncpg.Record:
-    """How far sealing and indexing are, and the log's origin."""
+    """The log's origin, and how many events are sealed."""
     return await pool.fetchrow(PLACE)

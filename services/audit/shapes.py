@@ -69,8 +69,9 @@ class Event(Reference):
 
 
 class TimelineEvent(Event):
-    """`caused_by` where the cause is an event of this log; `effects` in a tree."""
+    """`caused_by` where the cause is an event of this log; `effects` in a tree. `hidden`: it is about models that the caller may not read."""
 
+    hidden: bool = False
     caused_by: Cause | None = None
     effects: list[TimelineEvent] | None = None
 
@@ -150,12 +151,13 @@ class ChangedBy(BaseModel):
 
 
 class AsOf(BaseModel):
-    """Who served at that moment; no entries when nobody did."""
+    """Who served at that moment; no entries when nobody did. The index knows every event up to `indexed_up_to`."""
 
     model_id: str
     model: str
     environment: str
     at: datetime
+    indexed_up_to: datetime
     since: datetime | None
     changed_by: ChangedBy | None
     entries: list[Served]

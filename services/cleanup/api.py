@@ -9,7 +9,6 @@ from typing import Any
 from msgspec import to_builtins
 
 from services.cleanup import queries, shapes
-from services.cleanup.consumers import usage_of
 from services.cleanup.contracts import ModelUsed
 from services.cleanup.domain import sweep
 from services.cleanup.domain.policy import DEFAULT_POLICY
@@ -153,7 +152,7 @@ async def post_usage(call: Call) -> Reply:
     namespace = namespace_of(model.name)
     role = next((r for r in ("publisher", "engineer") if permits(call.access_state, r, namespace)), "publisher")
     submission = Submission(
-        usage_of(call.body, model.model_id), (stream_of(model.model_id),), call.cause(), call.actor, permission=Permission(role, namespace),
+        call.body.to_domain(model.model_id), (stream_of(model.model_id),), call.cause(), call.actor, permission=Permission(role, namespace),
     )  # fmt: skip
     outcome = await call.app.transactor.submit(submission)
     recorded = outcome.events[0].event

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from services.cleanup import queries
 from services.cleanup.contracts import MODEL_USED, USAGE_TOPIC, ModelUsed
-from services.cleanup.domain.registry_facts import PUBLIC_TYPES, RECORDED, read
-from services.cleanup.domain.retention import NoteRegistryEvent, RecordUsage, stream_of
+from services.cleanup.domain.noted import PUBLIC_TYPES, RECORDED, read
+from services.cleanup.domain.retention import NoteRegistryEvent, stream_of
 from services.cleanup.due_work import schedule_next
 from shared.access import namespace_of
 from shared.events import Source
@@ -47,14 +47,9 @@ async def used(app: App, m: Received) -> Sequence[Submission]:
     known = await queries.model(app.pool, said.model_id or said.model)
     if known is None and said.model_id is None:
         raise Malformed(f"no model is named {said.model!r}; replay the message once it is registered, or send its model_id")
-    command = usage_of(said, known.model_id if known else str(said.model_id))
+    command = said.to_domain(known.model_id if known else str(said.model_id))
     namespace = namespace_of(known.name if known else said.model)
     return [Submission(command, (stream_of(command.model_id),), m.cause(), m.actor, permission=Permission("publisher", namespace))]
-
-
-def usage_of(said: ModelUsed, model_id: str) -> RecordUsage:
-    """The command in a report of use, by message or HTTP."""
-    return RecordUsage(model_id, said.number, said.count, said.window_start, said.window_end, said.environment, said.endpoint)
 
 
 def subscriptions(app: App) -> list[Subscription]:

@@ -6,6 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from services.cleanup.domain.retention import RecordUsage
+
 MODEL_USED = "regista.ModelUsed.v1"
 USAGE_TOPIC = "regista.usage.v1"
 
@@ -28,6 +30,10 @@ class ModelUsed(BaseModel):
     window_end: AwareDatetime
     environment: str = Field("production", min_length=1, max_length=100)
     endpoint: str = Field("", max_length=500, description="where it was used, if that matters")
+
+    def to_domain(self, model_id: str) -> RecordUsage:
+        """The command in the report, for the model that it names."""
+        return RecordUsage(model_id, self.number, self.count, self.window_start, self.window_end, self.environment, self.endpoint)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

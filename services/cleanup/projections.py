@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from services.cleanup.domain.registry_facts import PUBLIC_TYPES, STAGES, ModelNamed, Serving, VersionBorn, VersionFact, read
+from services.cleanup.domain.noted import PUBLIC_TYPES, STAGES, ModelNamed, Serving, VersionBorn, VersionFact, read
 from services.cleanup.domain.retention_state import RetentionChanged, RetirementProposed, UsageRecorded, VersionMarked, VersionSpared
 from services.cleanup.domain.sweep import SweepAdvanced, SweepFinished, SweepPlanned, SweepScheduled
 from services.cleanup.tables import MODELS, NAMES, POLICIES, SWEEPS, USES, USES_BY_DAY, VERDICTS, VERSIONS

@@ -11,7 +11,7 @@ import msgspec
 
 from services.cleanup.domain.retention import evolve, stream_of
 from services.cleanup.domain.retention_state import State
-from services.cleanup.events import EVENTS
+from services.cleanup.upcasters import EVENTS
 from shared import eventlog
 from shared.transact import Transactor
 

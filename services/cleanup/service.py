@@ -8,10 +8,10 @@ from services.cleanup.api import ROUTES
 from services.cleanup.consumers import subscriptions
 from services.cleanup.domain import retention, sweep
 from services.cleanup.due_work import workers
-from services.cleanup.events import EVENTS
 from services.cleanup.projections import project
 from services.cleanup.publish import publish
 from services.cleanup.tables import TABLES
+from services.cleanup.upcasters import EVENTS
 from shared.decider import Decider
 from shared.run import App, Process
 from shared.service import Service

@@ -23,6 +23,9 @@ from services.artifact.domain.artifact_state import (
     ArtifactReleased,
     ArtifactState,
     ArtifactVerified,
+    CheckAsked,
+    CopyDiscarded,
+    CopyLeft,
     ExpiryTagged,
     Reference,
     VersionRef,
@@ -30,7 +33,7 @@ from services.artifact.domain.artifact_state import (
     key_of,
 )
 from services.artifact.domain.manifest import Claim
-from services.artifact.domain.notes import Message
+from services.artifact.domain.noted import Message
 from shared.decider import Decider, RuleBroken
 
 
@@ -44,7 +47,7 @@ class NoteRegistered:
 
 @dataclass(frozen=True, slots=True)
 class NoteEnded:
-    """A version was retired or rejected: it refers to nothing any more."""
+    """A version was retired: it refers to nothing any more. Or rejected: so too, unless it had verified bytes; those stay until it is retired."""
 
     message: Message
     model_id: str
@@ -69,6 +72,22 @@ class NoteServing:
     message: Message
     model_id: str
     numbers: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class NotePromotion:
+    """Somebody wants to promote a version: what was verified long ago is checked now."""
+
+    message: Message
+    model_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskCheck:
+    """Somebody who read the verified bytes found them missing."""
+
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +149,16 @@ class RecordDeleted:
     generation: int
 
 
+@dataclass(frozen=True, slots=True)
+class RecordDiscarded:
+    """What lay at this generation, which was never verified, is gone."""
+
+    generation: int
+
+
 ArtifactCommand = (
-    NoteRegistered | NoteEnded | NoteRecalled | NoteServing
-    | RecordVerified | RecordMismatched | RecordIntact | RecordDamaged | RecordTagged | RecordDeleted
+    NoteRegistered | NoteEnded | NoteRecalled | NoteServing | NotePromotion | AskCheck
+    | RecordVerified | RecordMismatched | RecordIntact | RecordDamaged | RecordTagged | RecordDeleted | RecordDiscarded
 )  # fmt: skip
 
 
@@ -148,11 +174,16 @@ def decide(c: ArtifactCommand, s: ArtifactState) -> Sequence[ArtifactEvent]:
         case NoteServing():
             known = [ref for n in c.numbers if (ref := s.references.get(key_of(c.model_id, n))) and ref.live and not ref.serves]
             return [c.message.noted()] if known else []
+        case NotePromotion():
+            ref = s.references.get(key_of(c.model_id, c.number))
+            return [c.message.noted()] if s.verified and ref and ref.live and c.message.source.revision > ref.promotion else []
+        case AskCheck():
+            return [CheckAsked(s.digest, c.generation)] if c.generation == s.verified and not s.check_asked else []
         case RecordVerified():
             return _verified(c, s)
         case RecordMismatched():
             awaited = s.references.get(key_of(c.model_id, c.number))
-            if not awaited or awaited.status != "received" or awaited.generation != c.generation:
+            if not awaited or awaited.status != "received" or awaited.generation != c.generation or c.generation in {s.verified, s.quarantined}:
                 return []
             return [ArtifactMismatched(c.digest, c.found, c.model_id, c.number, c.generation, c.detail)]
         case RecordIntact():
@@ -168,6 +199,8 @@ def decide(c: ArtifactCommand, s: ArtifactState) -> Sequence[ArtifactEvent]:
             _must_be_expired(c.generation, s)
             settled = tuple(sorted(g for g in s.pending if g <= c.generation))
             return [ArtifactDeleted(s.digest, c.generation, settled, _ended_versions(s, c.generation))] if settled else []
+        case RecordDiscarded():
+            return [CopyDiscarded(s.digest, c.generation)] if s.failed.get(c.generation) is False else []
 
 
 ARTIFACT: Decider[Any, ArtifactEvent, ArtifactState] = Decider("artifact", ArtifactState(), decide, evolve)
@@ -177,7 +210,9 @@ def _registered(c: NoteRegistered, s: ArtifactState) -> list[ArtifactEvent]:
     claim = c.claim
     if _known(s, claim.model_id, claim.number, c.message.source.revision):
         return []
-    noted = c.message.noted()
+    noted, before = c.message.noted(), s.references.get(key_of(claim.model_id, claim.number))
+    if before and before.recall > c.message.source.revision:
+        return [noted, ArtifactRecalled(claim.digest, claim.model_id, claim.number, "It was recalled before its registration arrived here.")]
     if claim.found != claim.digest:
         detail = (
             claim.problem
@@ -202,19 +237,19 @@ def _ended(c: NoteEnded, s: ArtifactState) -> list[ArtifactEvent]:
 
 def _recalled(c: NoteRecalled, s: ArtifactState) -> list[ArtifactEvent]:
     ref = s.references.get(key_of(c.model_id, c.number))
-    if ref and (ref.recalled or not ref.live or c.message.source.revision <= ref.revision):
+    if ref and (ref.recalled or not ref.live or c.message.source.revision <= max(ref.revision, ref.recall)):
         return []
     return [c.message.noted(), ArtifactRecalled(c.digest, c.model_id, c.number, c.reason)]
 
 
 def _verified(c: RecordVerified, s: ArtifactState) -> list[ArtifactEvent]:
-    if s.verified or c.generation > s.generation:
+    if c.generation > s.generation or c.generation in {s.verified, s.quarantined}:
         return []
-    if c.generation <= s.expired:  # everybody left while the copy was under way: what it left behind goes, too
-        return [] if _live(s) or s.attempts else _expired(s)
+    if s.verified or c.generation <= s.expired or c.generation in s.failed:  # nobody waits for this copy any more: what it left goes, too
+        return [] if s.failed.get(c.generation) is False else [CopyLeft(c.digest, c.generation)]
     size = sum(f.size for f in c.files)
     checked = _check_again(s, _moment(c.now), c.check_every)
-    waiting = [r for r in _live(s) if r.status in {"received", "quarantined"} and not r.recalled]
+    waiting = [r for r in _live(s) if r.status in {"received", "quarantined"} and not r.withheld]
     return [
         ArtifactVerified(c.digest, c.generation, c.uri, size, c.files, checked),
         *(ArtifactReleased(c.digest, r.model_id, r.number, c.uri, c.generation, size) for r in waiting),
@@ -224,7 +259,7 @@ def _verified(c: RecordVerified, s: ArtifactState) -> list[ArtifactEvent]:
 def _intact(c: RecordIntact, s: ArtifactState) -> list[ArtifactEvent]:
     if c.generation != s.verified:
         return []
-    again = [r for r in _live(s) if r.serves and r.status == "released" and not r.recalled]
+    again = [r for r in _live(s) if r.serves and r.status == "released" and not r.withheld]
     return [
         ArtifactVerified(s.digest, s.verified, s.uri, s.size, (), _check_again(s, _moment(c.now), c.check_every)),
         *(ArtifactReleased(s.digest, r.model_id, r.number, s.uri, s.verified, s.size) for r in again),
@@ -250,7 +285,7 @@ def _ended_versions(s: ArtifactState, generation: int) -> tuple[VersionRef, ...]
 
 def _versions(s: ArtifactState, generation: int) -> Iterator[VersionRef]:
     for r in s.references.values():
-        if r.status == "ended" and r.generation <= generation:
+        if r.ended and r.generation <= generation:
             yield VersionRef(r.model_id, r.number)
 
 

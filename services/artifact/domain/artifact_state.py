@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from immutables import Map
 
 from regista.wire.digests import FileEntry
-from services.artifact.domain import notes
+from services.artifact.domain import noted
 from shared.events import Noted
 
 
@@ -131,18 +131,46 @@ class ArtifactDeleted:
     versions: tuple[VersionRef, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class CheckAsked:
+    """Somebody who read the verified bytes of `generation` found them missing: they are checked now."""
+
+    SCHEMA: ClassVar[int] = 1
+    digest: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyLeft:
+    """A copy to `generation` ended when nobody waited for it any more: what it left there will be deleted."""
+
+    SCHEMA: ClassVar[int] = 1
+    digest: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyDiscarded:
+    """What lay at `generation`, which was never verified and never will be, is gone."""
+
+    SCHEMA: ClassVar[int] = 1
+    digest: str
+    generation: int
+
+
 Status = Literal["noted", "received", "released", "mismatched", "quarantined", "ended"]
 ArtifactEvent = (
     Noted | ArtifactReceived | ArtifactVerified | ArtifactMismatched | ArtifactQuarantined | ArtifactReleased | ArtifactRecalled
-    | ArtifactExpired | ExpiryTagged | ArtifactDeleted
+    | ArtifactExpired | ExpiryTagged | ArtifactDeleted | CheckAsked | CopyLeft | CopyDiscarded
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A version that refers to the artifact. `revision` is the newest of the registry's that was noted for it; `serves`: it serves or served.
+    """A version that refers to the artifact. `revision` is that of its registration or end, as noted; `serves`: it serves or served.
 
-    `recalled`: nobody may load this version any more; its bytes stay.
+    `recalled` or `rejected`: nobody may load this version any more; verified bytes stay. `recall` and `promotion` are the revisions of the
+    newest recall and promotion request noted.
     """
 
     model_id: str
@@ -152,11 +180,25 @@ class Reference:
     generation: int = 0
     serves: bool = False
     recalled: bool = False
+    rejected: bool = False
+    recall: int = 0
+    promotion: int = 0
+
+    @property
+    def withheld(self) -> bool:
+        """Whatever becomes of the bytes, they are not released to this version."""
+        return self.recalled or self.rejected
+
+    @property
+    def ended(self) -> bool:
+        """It refers to nothing any more: retired, or rejected before it had verified bytes."""
+        had_bytes = self.status == "released" or (self.status == "quarantined" and self.generation > 0)
+        return self.status == "ended" or (self.rejected and not had_bytes)
 
     @property
     def live(self) -> bool:
         """Its bytes must not be deleted."""
-        return self.status in {"noted", "received", "released", "quarantined"}
+        return self.status != "mismatched" and not self.ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +206,8 @@ class ArtifactState:
     """`generation` was handed out last. `verified` and `quarantined` say which one is so (0: none); up to `expired` and `deleted` all are.
 
     `attempts` counts the generations above `expired` that may hold bytes; `pending` says of each expiry whose bytes are not gone whether
-    they are tagged. `references` are keyed `<model_id>@<number>`.
+    they are tagged; `failed` says of each generation that will never be verified whether what lay there is gone. `references` are keyed
+    `<model_id>@<number>`.
     """
 
     revision: int = 0
@@ -175,7 +218,9 @@ class ArtifactState:
     expired: int = 0
     deleted: int = 0
     pending: Map[int, bool] = field(default_factory=Map)
+    failed: Map[int, bool] = field(default_factory=Map)
     attempts: int = 0
+    check_asked: bool = False
     uri: str = ""
     size: int = 0
     references: Map[str, Reference] = field(default_factory=Map)
@@ -207,13 +252,18 @@ def evolve(s: ArtifactState, event: ArtifactEvent) -> ArtifactState:
             s = replace(s, digest=event.digest, generation=event.generation, attempts=s.attempts + 1)
             return _mark(s, event.model_id, event.number, "received", event.generation)
         case ArtifactVerified():
-            return replace(s, verified=event.generation, quarantined=0, uri=event.uri, size=event.size)
+            return replace(s, verified=event.generation, quarantined=0, uri=event.uri, size=event.size, check_asked=False)
         case ArtifactMismatched():
             s = replace(s, digest=event.digest, attempts=s.attempts - (event.generation > s.expired))
+            s = replace(s, failed=s.failed.set(event.generation, False)) if event.generation else s
             return _mark(s, event.model_id, event.number, "mismatched", event.generation)
         case ArtifactQuarantined():
             damaged = event.generation and event.generation == s.verified
-            s = replace(s, digest=event.digest, verified=0, quarantined=event.generation) if damaged else replace(s, digest=event.digest)
+            s = (
+                replace(s, digest=event.digest, verified=0, quarantined=event.generation, check_asked=False)
+                if damaged
+                else replace(s, digest=event.digest)
+            )
             return _mark(s, event.model_id, event.number, "quarantined", event.generation)
         case ArtifactReleased():
             return _mark(s, event.model_id, event.number, "released", event.generation)
@@ -221,6 +271,12 @@ def evolve(s: ArtifactState, event: ArtifactEvent) -> ArtifactState:
             key = key_of(event.model_id, event.number)
             ref = s.references.get(key) or Reference(event.model_id, event.number, 0)
             return replace(s, digest=event.digest, references=s.references.set(key, replace(ref, recalled=True)))
+        case CheckAsked():
+            return replace(s, check_asked=True)
+        case CopyLeft():
+            return replace(s, failed=s.failed.set(event.generation, False))
+        case CopyDiscarded():
+            return replace(s, failed=s.failed.set(event.generation, True))
         case ArtifactExpired():
             pending = s.pending.set(event.generation, False)
             return replace(s, expired=event.generation, pending=pending, deleted=0, verified=0, quarantined=0, attempts=0, uri="")
@@ -241,16 +297,23 @@ def _mark(s: ArtifactState, model_id: str, number: int, status: Status, generati
 
 def _noted(s: ArtifactState, event: Noted) -> ArtifactState:
     revision, data = event.source.revision, event.data
-    if event.source.type in {notes.ROLLOUT_CHANGED, notes.ROLLED_BACK}:
+    if event.source.type in {noted.ROLLOUT_CHANGED, noted.ROLLED_BACK}:
         for number in {e["number"] for e in (*data["entries"], *data["previous"])}:
             key = key_of(data["model_id"], number)
             if ref := s.references.get(key):
-                s = replace(s, references=s.references.set(key, replace(ref, serves=True, revision=max(revision, ref.revision))))
+                s = replace(s, references=s.references.set(key, replace(ref, serves=True)))
         return s
     key = key_of(data["model_id"], data["number"])
-    ref = replace(s.references.get(key) or Reference(data["model_id"], data["number"], revision), revision=revision)
-    if event.source.type == notes.REGISTERED:
-        ref = replace(ref, status="noted", recalled=False)
-    elif event.source.type in {notes.RETIRED, notes.REJECTED}:
-        ref = replace(ref, status="ended")
+    ref = s.references.get(key) or Reference(data["model_id"], data["number"], 0)
+    match event.source.type:
+        case noted.REGISTERED:
+            ref = replace(ref, revision=revision, status="noted", recalled=False, rejected=False)
+        case noted.RETIRED:
+            ref = replace(ref, revision=revision, status="ended")
+        case noted.REJECTED:
+            ref = replace(ref, revision=revision, rejected=True)
+        case noted.RECALLED:
+            ref = replace(ref, recall=revision)
+        case noted.PROMOTION_REQUESTED:
+            ref = replace(ref, promotion=revision)
     return replace(s, references=s.references.set(key, ref))

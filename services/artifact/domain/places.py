@@ -26,7 +26,12 @@ def hex_of(digest: str) -> str:
 
 def stream_of(digest: str) -> str:
     """The stream of an artifact. Raises NoSuchPlace."""
-    return f"artifact-{hex_of(digest)}"
+    return stream_of_hex(hex_of(digest))
+
+
+def stream_of_hex(hex_: str) -> str:
+    """The same for digits that are known to be good."""
+    return f"artifact-{hex_}"
 
 
 def upload_prefix(upload_id: str) -> str:

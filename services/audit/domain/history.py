@@ -29,6 +29,17 @@ def reference(event: Event) -> dict[str, Any]:
     return {name: event[name] for name in ("event_id", "service", "stream", "revision", "type", "recorded_at", "leaf_index")}
 
 
+HIDDEN = {
+    "occurred_at": None, "actor": {"subject": "hidden", "method": "hidden", "on_behalf_of": None}, "reason": "", "correlation_id": "", "trace": "",
+    "number": None, "environment": None, "promotion_id": None, "data": None,
+}  # fmt: skip
+
+
+def told(event: Event, *, hidden: bool) -> Event:
+    """The event; for somebody who may not read it only where it is and what caused it, not what it says."""
+    return event | (HIDDEN if hidden else {}) | {"hidden": hidden}
+
+
 def answer(serving: Event, evidence: Mapping[int, Evidence]) -> dict[str, Any]:
     """Who served after the event `serving`, with the evidence of each version by number."""
     entries = serving["data"].get("entries") or []
@@ -60,14 +71,15 @@ def _promotion(evidence: Evidence) -> dict[str, Any] | None:
         return None
     requested, granted = _last(evidence.promotion, "PromotionRequested"), _last(evidence.promotion, "PromotionGranted")
     gates, override = _last(evidence.promotion, "GatesEvaluated"), _last(evidence.promotion, "OverrideUsed")
+    promotion_id = promoted["data"].get("promotion_id")
     return {
-        "promotion_id": promoted["data"].get("promotion_id"),
+        "promotion_id": promotion_id,
         "promoted_at": promoted["recorded_at"],
         "requested": requested
         and {"by": requested["actor"], "at": requested["recorded_at"], "reason": requested["reason"], "event": reference(requested)},
         "evidence_digest": requested and requested["data"].get("digest"),
         "evidence": requested and requested["data"].get("evidence"),
-        "approvers": [_approval(e) for e in evidence.promotion if e["type"] == "ReviewApproved"],
+        "approvers": [_approval(e) for e in evidence.promotion if e["type"] == "ReviewApproved" and e["promotion_id"] == promotion_id],
         "override": override
         and {"by": override["actor"], "at": override["recorded_at"], "reason": override["reason"] or override["data"].get("reason")},
         "policy": granted and granted["data"].get("policy"),

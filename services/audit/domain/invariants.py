@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from regista.wire.digests import NoDigest, digest
+
 Event = dict[str, Any]
 
 
-def production_faults(promoted: Event, promotion: Sequence[Event]) -> list[str]:
-    """What is wrong with one VersionPromoted, given all events of its promotion; empty when it was decided as it must be."""
+def production_faults(promoted: Event, promotion: Sequence[Event], policy: Event | None) -> list[str]:
+    """What is wrong with one VersionPromoted; empty when it was decided as it must be.
+
+    `promotion` are all events of its promotion and of the review that its grant names, in the log's order; `policy` is the PolicyPublished that
+    the grant names.
+    """
     asked, granted = _of(promotion, "PromotionRequested"), _of(promotion, "PromotionGranted")
     if not asked:
         return ["nobody asked for the promotion"]
@@ -21,28 +27,67 @@ def production_faults(promoted: Event, promotion: Sequence[Event]) -> list[str]:
         faults.append("request, grant and promotion are not about the same digest")
     if any(grant.get(name) != told.get(name) for name in ("number", "environment")):
         faults.append("the grant is about another version or environment")
+    before = promotion[: promotion.index(granted[-1])]
+    evaluated = [e["data"] for e in _of(before, "GatesEvaluated")]
+    gates = evaluated[-1] if evaluated else {}
+    if not grant.get("evidence_digest") or (gates.get("evidence_digest"), gates.get("policy")) != (grant["evidence_digest"], grant.get("policy")):
+        faults.append("the last gates were not asked on the evidence and by the policy that the grant names")
     if grant.get("override"):
-        return faults if _of(promotion, "OverrideUsed") else [*faults, "the override was never recorded"]
-    return faults + _approval_faults(grant, request, promotion)
+        return faults + _override_faults(grant, gates, promotion, before)
+    if not gates.get("passed"):
+        faults.append("the last gates did not pass")
+    return faults + _approval_faults(grant, request, promotion, policy)
 
 
-def _approval_faults(grant: dict[str, Any], request: dict[str, Any], promotion: Sequence[Event]) -> list[str]:
+def _override_faults(grant: dict[str, Any], gates: dict[str, Any], promotion: Sequence[Event], before: Sequence[Event]) -> list[str]:
+    """An override grants what it was used on: the same version and environment, by whom the grant names, over the facts that it sealed."""
+    used = [e for e in _of(promotion, "OverrideUsed") if e["data"].get("by") in (grant.get("approvers") or ())]
+    used = [e for e in used if all((e["data"].get("about") or {}).get(n, e["data"].get(n)) == grant.get(n) for n in ("number", "environment"))]
+    if not used:
+        return ["the override was never recorded, or for another version, environment or person"]
+    faults = [] if any(e["data"].get("seal") == _seal_of(gates) for e in used) else ["the override sealed other facts than those granted"]
+    if any(e["data"].get("justified") is False for e in _of(before, "OverrideReviewed")):
+        faults.append("the override was found unjustified before it granted this")
+    return faults
+
+
+def _seal_of(gates: dict[str, Any]) -> dict[str, Any]:
+    """What a review or an override of these facts seals."""
+    evidence = gates.get("evidence") or {}
+    named = {
+        "version": evidence.get("version_digest"),
+        "artifact": evidence.get("artifact_digest"),
+        "policy": (gates.get("policy") or {}).get("digest"),
+    }
+    try:
+        return named | {"evidence": digest(evidence | {"champion": None})}
+    except NoDigest:
+        return {}
+
+
+def _approval_faults(grant: dict[str, Any], request: dict[str, Any], promotion: Sequence[Event], policy: Event | None) -> list[str]:
+    faults = [] if policy else ["the policy that the grant names was never published"]
     approvals = {str(e["data"].get("approver")): e["data"].get("sealed_digest") for e in _of(promotion, "ReviewApproved")}
-    reviews = _of(promotion, "ReviewOpened")
-    faults = []
+    reviews, needed = _of(promotion, "ReviewOpened"), needed_by(policy) if policy else 0
     if reviews:
         opened = reviews[-1]["data"]
         current = {who for who, sealed in approvals.items() if sealed == opened.get("sealed_digest")}
-        if len(current) < opened.get("needs", 1):
-            faults.append(f"{len(current)} approvals of what was shown, {opened.get('needs', 1)} needed")
+        if len(current) < max(needed, opened.get("needs") or 0, 1):
+            faults.append(f"{len(current)} approvals of what was shown, {max(needed, opened.get('needs') or 0, 1)} needed")
         if not set(grant.get("approvers") or ()) <= current:
             faults.append("the grant names approvers who did not approve what was shown")
-    elif not any(e["data"].get("passed") for e in _of(promotion, "GatesEvaluated")):
-        faults.append("there is neither a review nor a passing gate")
+    elif needed:
+        faults.append(f"the policy asks for {needed} approvals and there was no review")
     makers = {request.get("requester"), request.get("creator"), request.get("on_behalf_of")}
     if own := [who for who in approvals if who in makers]:
         faults.append(f"approved by who made it or asked for it: {', '.join(own)}")
     return faults
+
+
+def needed_by(policy: Event) -> int:
+    """How many approvers a policy asks for on the way to Production; 0 when it asks nobody."""
+    gates = ((policy["data"].get("policy") or {}).get("stages") or {}).get("Production") or ()
+    return next((int((g.get("params") or {}).get("approvers", 1)) for g in gates if g.get("kind") == "manual"), 0)
 
 
 def champion_of(serving: Event) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
@@ -18,7 +18,9 @@ MODEL_STREAMS = frozenset({"model", "retention", "gate"})
 KEY_BYTES, TYPE_BYTES = 2_000, 500
 """UTF-8 bytes of a text, and of an event's type, in an index entry: PostgreSQL refuses entries over 2,704 bytes, and two texts share one."""
 
-DEPTH = 6
+SHARED_STREAMS = "artifact-"
+"""Streams whose events concern every model that an earlier event of the stream names, also where they name none."""
+
 UNREADABLE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -55,8 +57,8 @@ class Stored:
 class Entry:
     """What the index keeps of an event.
 
-    `number` is the version it is about, `numbers` are all it names (a rollout names several). `models` are the ids it speaks of, `names` the
-    models it calls by name: id → name.
+    `number` is the version it is about. `models` are the ids it speaks of, each with the numbers of the versions it names of it (a rollout names
+    several), `names` the models it calls by name: id → name.
     """
 
     stored: Stored
@@ -71,8 +73,7 @@ class Entry:
     number: int | None
     environment: str | None
     promotion_id: str | None
-    numbers: tuple[int, ...] = ()
-    models: frozenset[str] = frozenset()
+    models: Mapping[str, frozenset[int]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -82,13 +83,20 @@ def read(stored: Stored) -> Entry:
         e = _envelopes.decode(stored.bytes)
     except msgspec.MsgspecError:
         e = _Envelope(UNREADABLE, Actor("unreadable", method="none"))
-    parts, heads = list(_objects(e.data, DEPTH)), _heads(e.data)
-    own = model_of_stream(stored.stream)
+    heads, own = _heads(e.data), model_of_stream(stored.stream)
     return Entry(
         stored, e.schema, e.recorded_at, e.occurred_at, e.actor, e.reason, e.correlation_id, e.causation_id, e.trace,
-        _first(heads, "number", int), _first(heads, "environment", str), _first(heads, "promotion_id", str), tuple(sorted(set(_numbers(heads)))),
-        frozenset(_mentioned(parts)) | ({own} if own else frozenset()), _names(heads, own if stored.stream.startswith("model-") else None),
+        _first(heads, "number", int), _first(heads, "environment", str), _first(heads, "promotion_id", str), _models(heads, own),
+        _names(heads, own if stored.stream.startswith("model-") else None),
     )  # fmt: skip
+
+
+def recorded_at(stored: bytes) -> datetime:
+    """When an event was recorded; UNREADABLE where its bytes are no envelope."""
+    try:
+        return _envelopes.decode(stored).recorded_at
+    except msgspec.MsgspecError:
+        return UNREADABLE
 
 
 def key_of(text: str, longest: int = KEY_BYTES) -> str:
@@ -104,15 +112,38 @@ def _heads(data: Any) -> list[dict[str, Any]]:
     return [data, *(head for head in inner if isinstance(head, dict))]
 
 
-def _numbers(heads: list[dict[str, Any]]) -> Iterator[int]:
+def _models(heads: list[dict[str, Any]], own: str | None) -> dict[str, frozenset[int]]:
+    """Models by what services say in known places, each with its versions. Never from the documents inside: publishers write those."""
+    found: dict[str, set[int]] = {own: set()} if own else {}
     for head in heads:
-        entries = head.get("entries")
-        places = [head, *(entry for entry in entries if isinstance(entry, dict))] if isinstance(entries, list) else [head]
-        for place in places:
-            for name in ("number", "from_number", "to_number"):
-                value = place.get(name)
-                if _is_number(value):
-                    yield value
+        for model_id in [*_ids([head.get("model_id")]), own][:1]:
+            if model_id:
+                found.setdefault(model_id, set()).update(_numbers(head))
+        for place in (
+            *_objects_in(head.get("versions")),
+            *_parents(head),
+            {"model_id": head.get("child_model_id"), "number": head.get("child_number")},
+        ):
+            for model_id in _ids([place.get("model_id")]):
+                found.setdefault(model_id, set()).update(filter(_is_number, [place.get("number")]))
+        for model_id in _ids(head.get("model_ids")):
+            found.setdefault(model_id, set())
+    return {model_id: frozenset(numbers) for model_id, numbers in found.items()}
+
+
+def _parents(head: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    metadata = head.get("metadata")
+    yield from _objects_in(head.get("parents"))
+    yield from _objects_in(metadata.get("parents") if isinstance(metadata, dict) else None)
+
+
+def _objects_in(value: Any) -> Iterator[dict[str, Any]]:
+    return (inner for inner in value if isinstance(inner, dict)) if isinstance(value, list) else iter(())
+
+
+def _numbers(head: dict[str, Any]) -> Iterator[int]:
+    for place in (head, *_objects_in(head.get("entries")), *_objects_in(head.get("previous"))):
+        yield from (value for name in ("number", "from_number", "to_number") if _is_number(value := place.get(name)))
 
 
 def _is_number(value: Any) -> TypeGuard[int]:
@@ -133,36 +164,14 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
-def _objects(data: Any, depth: int) -> Iterator[dict[str, Any]]:
-    """The objects in the data, outer before inner."""
-    if depth == 0:
-        return
-    if isinstance(data, dict):
-        yield data
-        data = data.values()
-    elif not isinstance(data, list):
-        return
-    for inner in data:
-        yield from _objects(inner, depth - 1)
-
-
 def _first(heads: list[dict[str, Any]], name: str, type_: type) -> Any:
     values = (head.get(name) for head in heads)
     return next((v for v in values if (_is_number(v) if type_ is int else isinstance(v, type_))), None)
 
 
-def _mentioned(parts: list[dict[str, Any]]) -> Iterator[str]:
-    """Ids only: what a publisher wrote into its documents under such a key may be anything, of any length."""
-    for part in parts:
-        for key, value in part.items():
-            if key.endswith("model_id"):
-                yield from _ids([value])
-            elif key == "model_ids" and isinstance(value, list):
-                yield from _ids(value)
-
-
-def _ids(values: list[Any]) -> Iterator[str]:
-    return (value for value in values if isinstance(value, str) and _is_uuid(value))
+def _ids(values: Any) -> Iterator[str]:
+    """Only what is an id: an index holds no text of any length."""
+    return (value for value in values if isinstance(value, str) and _is_uuid(value)) if isinstance(values, list) else iter(())
 
 
 def _names(heads: list[dict[str, Any]], own: str | None) -> dict[str, str]:
@@ -174,3 +183,31 @@ def _names(heads: list[dict[str, Any]], own: str | None) -> dict[str, str]:
     if own and heads and isinstance(heads[0].get("model"), str):
         found[own] = heads[0]["model"]
     return {model_id: name for model_id, name in found.items() if name}
+
+
+def owners(stream: str, data: Any) -> frozenset[str]:
+    """The models whose readers may read the event: that of its stream, else those it is about, else all it names."""
+    own, heads = model_of_stream(stream), _heads(data)
+    return frozenset({own}) if own else frozenset(_ids([head.get("model_id") for head in heads])) or frozenset(_models(heads, None))
+
+
+Known = dict[str, dict[str, frozenset[int]]]
+"""By stream, the models that its events named so far, each with its versions."""
+
+
+def speaking_of(entries: Iterable[Entry], known: Known) -> Iterator[tuple[Entry, Mapping[str, frozenset[int]]]]:
+    """Each event with the models it concerns, in the log's order: in a shared stream, where it names none, those of the events before it. Updates `known`."""
+    for entry in entries:
+        stream = entry.stored.stream
+        if not stream.startswith(SHARED_STREAMS):
+            yield entry, entry.models
+            continue
+        before = known.setdefault(stream, {})
+        for model_id, numbers in entry.models.items():
+            before[model_id] = before.get(model_id, frozenset()) | numbers
+        yield entry, entry.models or dict(before)
+
+
+def shared_streams(entries: Sequence[Entry]) -> list[str]:
+    """The streams of which `speaking_of` needs to know what they named before."""
+    return sorted({e.stored.stream for e in entries if e.stored.stream.startswith(SHARED_STREAMS)})

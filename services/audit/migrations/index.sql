@@ -30,7 +30,6 @@ CREATE TABLE audit.history (
     causation_id   text        NOT NULL,
     trace          text        NOT NULL,
     number         bigint,
-    numbers        bigint[]    NOT NULL,
     environment    text,
     promotion_id   text,
     PRIMARY KEY (generation, tx, seq)
@@ -42,14 +41,16 @@ CREATE INDEX history_type ON audit.history (generation, type, tx, seq);
 CREATE INDEX history_correlation ON audit.history (generation, correlation_id, tx, seq);
 CREATE INDEX history_promotion ON audit.history (generation, promotion_id, tx, seq) WHERE promotion_id IS NOT NULL;
 
--- Which event speaks of which model.
+-- Which event speaks of which model, and of which versions of it.
 CREATE TABLE audit.mentions (
     generation integer NOT NULL,
     model_id   text    NOT NULL,
     tx         bigint  NOT NULL,
     seq        bigint  NOT NULL,
+    numbers    bigint[] NOT NULL,
     PRIMARY KEY (generation, model_id, tx, seq)
 );
+CREATE INDEX mentions_event ON audit.mentions (generation, tx, seq);
 
 -- Every name that a model ever had, with the last event that called it so.
 CREATE TABLE audit.names (

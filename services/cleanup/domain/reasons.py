@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from services.cleanup.domain.policy import Reason, RetentionPolicy
-from services.cleanup.domain.retention_state import Rollout, State, Version
+from services.cleanup.domain.retention_state import Mark, Rollout, State, Version
 
 DEAD_ENDS = {"Draft": "draft", "Rejected": "rejected"}
 """Stages in which a version cannot be used, so that no sign of use is needed to let it go."""
@@ -80,7 +80,7 @@ def newest(state: State, count: int) -> list[int]:
     number = state.highest
     while number and len(found) < count:
         version = state.versions.get(number)
-        if version and version.stage not in DEAD_ENDS and version.stage != GONE:
+        if version and version.stage not in DEAD_ENDS and version.stage != GONE and not version.recalled:
             found.append(number)
         number -= 1
     return found
@@ -98,6 +98,13 @@ def judge(state: State, number: int, now: datetime, protection: Protection | Non
     rule, detail, kept = _by_time(state, number, version, now)
     reasons += kept
     return Verdict(tuple(reasons)) if reasons else Verdict((), rule, detail)
+
+
+def still_marked(mark: Mark) -> Reason:
+    """Why a later sweep neither marks a version again nor spares it from the mark it has."""
+    if mark.proposed:
+        return Reason("already_proposed", f"sweep {mark.sweep_id} proposed its retirement; registry has not answered yet")
+    return Reason("already_marked", f"sweep {mark.sweep_id} marked it; it stays until {_moment(mark.delete_after)}")
 
 
 def _by_time(state: State, number: int, version: Version, now: datetime) -> tuple[str, str, list[Reason]]:

@@ -12,9 +12,9 @@ from typing import Any, assert_never
 
 from msgspec import structs
 
-from services.cleanup.domain.policy import RetentionPolicy
-from services.cleanup.domain.reasons import GONE, Protection, judge
-from services.cleanup.domain.registry_facts import note
+from services.cleanup.domain.noted import note
+from services.cleanup.domain.policy import Reason, RetentionPolicy
+from services.cleanup.domain.reasons import GONE, Protection, judge, still_marked
 from services.cleanup.domain.retention_state import (
     INITIAL,
     Mark,
@@ -125,11 +125,11 @@ def _record(command: RecordUsage, state: State) -> list[RetentionEvent]:
 
 def _change(command: ChangeRetention, state: State) -> list[RetentionEvent]:
     if command.expected is not None and command.expected != state.policy_revision:
-        raise Stale("stale-policy", "The retention policy changed since you read it: read it again and repeat.", current=state.policy_revision)
+        raise Stale("stale_policy", "The retention policy changed since you read it: read it again and repeat.", current=state.policy_revision)
     p = command.policy
     durations = (p.unused_seconds, p.left_production_seconds, p.unknown_seconds, p.draft_seconds, p.rejected_seconds, p.grace_seconds)
     if any(d is not None and not 0 <= d <= 1e10 for d in durations) or p.keep_newest < 0:
-        raise Unprocessable("bad-retention-policy", "Durations are seconds from 0 to 1e10, keep_newest is 0 or more.")
+        raise Unprocessable("bad_retention_policy", "Durations are seconds from 0 to 1e10, keep_newest is 0 or more.")
     if p == state.policy and state.policy_revision:
         return []
     return _and_unmark(state, RetentionChanged(command.model_id, p), command.now)
@@ -144,7 +144,9 @@ def _sweep(command: SweepVersions, state: State) -> list[RetentionEvent]:
         verdict = judge(state, number, command.now, protection)
         if verdict.reasons:
             events.append(_spared(state, number, command.sweep_id, verdict.reasons))
-        elif number not in state.marks:
+        elif mark := state.marks.get(number):
+            events.append(_spared(state, number, command.sweep_id, (still_marked(mark),), unmarked=False))
+        else:
             delete_after = command.now + timedelta(seconds=state.policy.grace_seconds)
             semver = state.versions[number].semver
             events.append(VersionMarked(state.model_id, state.model, number, semver, command.sweep_id, verdict.rule, verdict.detail, delete_after))
@@ -188,8 +190,9 @@ def _concerned(state: State, event: RetentionEvent, protection: Protection) -> l
             return sorted(state.marks)
 
 
-def _spared(state: State, number: int, sweep_id: str, reasons: tuple[Any, ...]) -> VersionSpared:
-    return VersionSpared(state.model_id, state.model, number, state.versions[number].semver, sweep_id, reasons, number in state.marks)
+def _spared(state: State, number: int, sweep_id: str, reasons: tuple[Reason, ...], *, unmarked: bool = True) -> VersionSpared:
+    ends = unmarked and number in state.marks
+    return VersionSpared(state.model_id, state.model, number, state.versions[number].semver, sweep_id, reasons, ends)
 
 
 def evolve(state: State, event: RetentionEvent) -> State:
@@ -207,7 +210,7 @@ def evolve(state: State, event: RetentionEvent) -> State:
         case VersionMarked():
             return replace(state, marks=state.marks.set(event.number, Mark(event.sweep_id, event.delete_after)))
         case VersionSpared():
-            return replace(state, marks=state.marks.delete(event.number)) if event.number in state.marks else state
+            return replace(state, marks=state.marks.delete(event.number)) if event.unmarked and event.number in state.marks else state
         case RetirementProposed():
             proposed = state.marks.get(event.number)
             return replace(state, marks=state.marks.set(event.number, structs.replace(proposed, proposed=True))) if proposed else state

@@ -12,8 +12,6 @@ from typing import ClassVar, Literal, assert_never
 
 from shared.decider import Decider
 
-NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 @dataclass(frozen=True, slots=True)
 class SweepScheduled:

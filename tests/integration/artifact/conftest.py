@@ -96,9 +96,9 @@ class Shop:
         cause = Cause("tests", f"{uuid.uuid4()}", b"-")
         return [r.event for r in (await self.app.transactor.submit(Submission(command, (stream,), cause, Actor("anna")))).events]
 
-    async def hear(self, type_: str, **data: Any) -> list[str]:
-        """The registry says something; answers the names of the events that followed."""
-        revision = next(self.numbers)
+    async def hear(self, type_: str, revision: int = 0, **data: Any) -> list[str]:
+        """The registry says something, at its next revision if none is given; answers the names of the events that followed."""
+        revision = revision or next(self.numbers)
         extensions = {"revision": str(revision), "leaf": "00" * 32, "correlationid": f"story-{data['model_id']}"}
         told = {"model": f"team.{data['model_id']}", **data}
         event = CloudEvent(str(uuid.uuid4()), "/regista/registry", f"regista.registry.{type_}.v1", f"model-{data['model_id']}",
@@ -110,10 +110,12 @@ class Shop:
         answers = await self.app.transactor.submit_all(submissions)
         return [r.type for answer in answers for r in answer.events]
 
-    async def registered(self, files: Mapping[str, bytes], location: str, number: int = 1, *, model: str = "m1", digest: str = "") -> list[str]:
+    async def registered(
+        self, files: Mapping[str, bytes], location: str, number: int = 1, *, model: str = "m1", digest: str = "", revision: int = 0
+    ) -> list[str]:
         """A version with these files is registered, wherever its bytes lie."""
         artifact = {"digest": digest or digest_of(files), "files": [msgspec.to_builtins(f) for f in manifest(files)], "location": location}
-        return await self.hear("VersionRegistered", model_id=model, number=number, artifact=artifact)
+        return await self.hear("VersionRegistered", revision, model_id=model, number=number, artifact=artifact)
 
     async def due(self, kind: str) -> list[DueRow]:
         rows = await self.app.pool.fetch("SELECT key, due_at, data FROM due WHERE kind = $1 ORDER BY due_at", kind)

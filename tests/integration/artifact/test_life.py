@@ -7,11 +7,13 @@ import uuid
 
 import pytest
 
-from services.artifact.projections import CHECK, DELETE, UPLOAD, VERIFY
+from services.artifact import queries
+from services.artifact.projections import CHECK, DELETE, DISCARD, UPLOAD, VERIFY
 from services.artifact.service import SERVICE
 from services.artifact.stores import NoSuchObject
+from services.artifact.verification import verify
 from shared import projector
-from tests.integration.artifact.conftest import digest_of, pieces, sum_of, whole, without_mark
+from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, whole, without_mark
 
 pytestmark = pytest.mark.servers
 
@@ -78,13 +80,12 @@ async def test_a_verified_digest_serves_a_new_version_at_once(shop):
     assert await shop.registered(content, str(uuid.uuid4()), 2) == ["Noted", "ArtifactReleased"]
 
 
-async def test_the_same_message_twice_has_its_effect_once(shop):
+async def test_a_registration_told_twice_has_its_effect_once(shop):
     content = files()
     upload = await shop.upload(content)
-    await shop.registered(content, upload)
+    assert await shop.registered(content, upload, revision=7) == ["Noted", "ArtifactReceived"]
     await shop.work(VERIFY)
-    row_again = await shop.registered(content, upload)  # another delivery of a later revision: the version is known
-    assert row_again in ([], ["Noted", "ArtifactReleased"])
+    assert await shop.registered(content, upload, revision=7) == []
     assert (await shop.events(digest_of(content))).count("ArtifactVerified") == 1
 
 
@@ -99,7 +100,7 @@ async def test_the_last_retirement_expires_tags_and_deletes(shop):
     await shop.work(VERIFY)
     await shop.registered(content, "", 2)
     assert await retire(shop, digest, 1) == ["Noted"]
-    assert await shop.hear("VersionRejected", model_id="m1", number=2, semver="1.0.0", reasons=["no"]) == ["Noted", "ArtifactExpired"]
+    assert await retire(shop, digest, 2) == ["Noted", "ArtifactExpired"]
     assert await shop.work(DELETE) == ["ExpiryTagged"]
     assert await shop.store.tags(f"verified/{digest[7:]}/g1/model.onnx") == {"regista-state": "expired"}
     assert await shop.state(digest) == "Expired"
@@ -107,6 +108,69 @@ async def test_the_last_retirement_expires_tags_and_deletes(shop):
     assert await shop.store.keys(f"verified/{digest[7:]}") == []
     assert await shop.state(digest) == "Deleted"
     assert await shop.due(DELETE) == []
+
+
+async def test_a_rejected_version_keeps_its_verified_bytes_and_is_not_served(shop):
+    content = files()
+    digest = digest_of(content)
+    await shop.registered(content, await shop.upload(content))
+    await shop.work(VERIFY)
+    assert await shop.hear("VersionRejected", model_id="m1", number=1, reasons=["no"]) == ["Noted"]
+    assert await shop.due(DELETE) == []
+    assert without_mark(await shop.store.sum(f"verified/{digest[7:]}/g1/model.onnx")) == sum_of(content["model.onnx"])
+    (shown,) = await queries.references(shop.app.pool, digest[7:])
+    assert (shown.status, shown.rejected) == ("released", True)
+    assert await retire(shop, digest) == ["Noted", "ArtifactExpired"]
+
+
+async def test_a_version_rejected_while_its_bytes_are_awaited_leaves_nothing(shop):
+    content = files()
+    await shop.registered(content, await shop.upload(content))
+    assert await shop.hear("VersionRejected", model_id="m1", number=1, reasons=["malware"]) == ["Noted", "ArtifactExpired"]
+    assert await shop.due(VERIFY) == []
+
+
+async def test_what_a_failed_claim_had_copied_is_deleted_and_nothing_else(shop):
+    content = files()
+    hex_ = digest_of(content)[7:]
+    await shop.registered(content, await shop.upload(content | {"model.onnx": b"evil"}))
+    await shop.store.put(f"verified/{hex_}/g1/empty", pieces(b""), {})  # an attempt that died, before the upload was exchanged
+    await shop.registered(content, await shop.upload(content), 2)
+    assert sorted(await shop.work(VERIFY)) == ["ArtifactMismatched", "ArtifactReleased", "ArtifactVerified"]
+    assert await shop.store.keys(f"verified/{hex_}/g1") == [f"verified/{hex_}/g1/empty"]
+    assert await shop.work(DISCARD) == ["CopyDiscarded"]
+    assert {key.split("/")[2] for key in await shop.store.keys(f"verified/{hex_}")} == {"g2"}
+    assert await shop.due(DISCARD) == []
+
+
+async def test_a_late_worker_whose_upload_is_gone_takes_nothing_from_released_bytes(shop):
+    content = files()
+    digest, upload = digest_of(content), await shop.upload(content)
+    await shop.registered(content, upload)
+    (row,) = await shop.due(VERIFY)
+    await shop.work(VERIFY, row)
+    kept = f"verified/{digest[7:]}/g1"
+    await shop.store.remove([*await shop.store.keys(f"quarantine/{upload}"), f"{kept}/empty"])
+    assert await verify(shop.store, f"quarantine/{upload}", kept, manifest(content)) is not None
+    assert await shop.store.keys(kept) == [f"{kept}/config/labels.json", f"{kept}/model.onnx"]
+
+
+async def test_bytes_are_kept_for_a_while_after_they_were_tagged_where_the_settings_say_so(open_shop, store):
+    shop, content = await open_shop(store, artifact_delete_after=3600), files()
+    digest = digest_of(content)
+    await shop.registered(content, await shop.upload(content))
+    await shop.work(VERIFY)
+    await retire(shop, digest)
+    assert await shop.work(DELETE) == ["ExpiryTagged"]
+    left = await shop.app.pool.fetchval("SELECT extract(epoch FROM due_at - now())::float8 FROM due WHERE kind = $1", DELETE)
+    assert 3500 < left <= 3600
+    assert await shop.store.keys(f"verified/{digest[7:]}")
+
+
+async def test_an_artifact_larger_than_allowed_is_refused_before_a_byte_is_read(open_shop, store):
+    shop, content = await open_shop(store, artifact_max_bytes=1000), files()
+    assert await shop.registered(content, await shop.upload(content)) == ["Noted", "ArtifactQuarantined"]
+    assert await shop.due(VERIFY) == []
 
 
 async def test_a_late_delete_does_not_touch_the_same_bytes_uploaded_again(shop):
@@ -153,6 +217,17 @@ async def test_bytes_that_serve_are_checked_again_and_damage_is_found_and_healed
     await shop.registered(content, await shop.upload(content), 2)
     assert await shop.work(VERIFY) == ["ArtifactVerified", "ArtifactReleased", "ArtifactReleased"]
     assert len(await shop.due(CHECK)) == 1
+
+
+async def test_bytes_are_looked_at_again_when_their_version_is_to_be_promoted(shop):
+    content = files()
+    digest = digest_of(content)
+    await shop.registered(content, await shop.upload(content))
+    await shop.work(VERIFY)
+    assert await shop.due(CHECK) == []
+    assert await shop.hear("PromotionRequested", model_id="m1", number=1, promotion_id="p1") == ["Noted"]
+    await shop.store.put(f"verified/{digest[7:]}/g1/model.onnx", pieces(b"rot"), {})
+    assert await shop.work(CHECK) == ["ArtifactQuarantined"]
 
 
 async def test_missing_bytes_are_damage_too(shop):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import asyncpg
 import pytest
 
+from regista.wire.digests import digest
 from services.audit import indexing, store
 from services.audit.domain.checkpoint import opened
 from services.audit.domain.merkle import leaf_hash, root_of
@@ -12,6 +15,7 @@ from tests.integration.audit.conftest import Audit, Log, at
 from tests.integration.cleanup.processes import running_here
 
 MODEL = "0199a000-0000-7000-8000-000000000001"
+OTHER = "0199a000-0000-7000-8000-000000000002"
 STREAM = f"model-{MODEL}"
 pytestmark = pytest.mark.servers
 
@@ -21,17 +25,38 @@ async def registered(log: Log, number: int, semver: str) -> str:
     return await log.append("registry", STREAM, "VersionRegistered", data, by="publisher-1", caused_by=f"message-{number}", correlation=f"c{number}")
 
 
+RULES = {"name": "default", "revision": 1, "digest": "sha256:rules"}
+
+
+async def published(log: Log) -> None:
+    """The policy that rules: two people decide."""
+    gates = {"stages": {"Production": [{"kind": "metric", "params": {}}, {"kind": "manual", "params": {"approvers": 2}}]}}
+    await log.append("approval", "policy-default", "PolicyPublished", {"name": "default", "digest": RULES["digest"], "policy": gates})
+
+
+def evidence(number: int) -> dict[str, Any]:
+    return {"version_digest": f"leaf-{number}", "artifact_digest": f"sha256:{number}", "champion": None}
+
+
 async def promoted(log: Log, number: int, semver: str, approvers: tuple[str, ...] = ("bea", "carl")) -> dict[str, str]:
     """A promotion as it should be: request, review, approvals, grant, Production, and the whole traffic."""
-    promotion, digest = f"p{number}", f"sha256:evidence-{number}"
+    promotion, asked_for = f"p{number}", f"sha256:evidence-{number}"
     about = {"promotion_id": promotion, "model_id": MODEL, "model": "fraud.churn", "number": number}
     correlation = f"promotion-{number}"
-    version = {"model": "fraud.churn", "number": number, "semver": semver, "promotion_id": promotion, "environment": "production", "digest": digest}
+    version = {
+        "model": "fraud.churn",
+        "number": number,
+        "semver": semver,
+        "promotion_id": promotion,
+        "environment": "production",
+        "digest": asked_for,
+    }
     who = {"requester": "ann", "creator": "dora", "on_behalf_of": None}
     asked = await log.append(
         "registry", STREAM, "PromotionRequested", version | who | {"evidence": {"champion": {"number": 99}}}, by="ann", reason="better", correlation=correlation,
     )  # fmt: skip
-    gates = {"passed": True, "results": [{"gate": "metric", "passed": True}], "stage": "Production"}
+    facts = {"evidence_digest": f"sha256:facts-{number}", "policy": RULES}
+    gates = {"passed": True, "results": [{"gate": "metric", "passed": True}], "stage": "Production", "evidence": evidence(number), **facts}
     await log.append(
         "approval", f"gate-{MODEL}@{number}", "GatesEvaluated", about | gates, by="service:approval", caused_by=asked, correlation=correlation
     )
@@ -40,7 +65,7 @@ async def promoted(log: Log, number: int, semver: str, approvers: tuple[str, ...
     for who_ in approvers:
         approval = {"about": about, "approver": who_, "sealed_digest": "seal", "comment": "fine"}
         await log.append("approval", f"review-{promotion}", "ReviewApproved", approval, by=who_)
-    grant = {**about, "environment": "production", "digest": digest, "approvers": list(approvers), "policy": {"name": "default"}, "override": False}
+    grant = {**about, **facts, "environment": "production", "digest": asked_for, "approvers": list(approvers), "override": False}
     granted = await log.append("approval", f"gate-{MODEL}@{number}", "PromotionGranted", grant, by="service:approval")
     done = await log.append("registry", STREAM, "VersionPromoted", version | {"approvers": list(approvers)}, by="service:approval", caused_by=granted)
     entries = [{"number": number, "semver": semver, "percent": 100, "role": "champion"}]
@@ -163,7 +188,91 @@ async def test_checkpoints_open_under_the_published_key_and_hold_the_root_of_the
     assert (newest.size, newest.root) == (len(rows), root_of([leaf_hash(r[0]) for r in rows]))
 
 
+async def overridden(log: Log, number: int) -> None:
+    """The glass was broken on a promotion that had been denied; it granted the next one."""
+    about = {"model_id": MODEL, "model": "fraud.churn", "number": number}
+    sealed = evidence(number)
+    seal = {"version": sealed["version_digest"], "artifact": sealed["artifact_digest"], "policy": RULES["digest"], "evidence": digest(sealed)}
+    used = {"about": about | {"promotion_id": "denied"}, "environment": "production", "by": "olga", "reason": "outage", "seal": seal}
+    await log.append("approval", "review-denied", "OverrideUsed", used, by="olga")
+    version = {**about, "promotion_id": "again", "environment": "production", "digest": "sha256:again"}
+    facts = {"evidence_digest": f"sha256:facts-{number}", "policy": RULES}
+    await log.append("registry", STREAM, "PromotionRequested", version | {"requester": "ann", "creator": "dora"}, by="ann")
+    await log.append("approval", f"gate-{MODEL}@{number}", "GatesEvaluated", version | facts | {"passed": False, "evidence": sealed})
+    grant = version | facts | {"approvers": ["olga"], "override": True, "review_id": "denied"}
+    await log.append("approval", f"gate-{MODEL}@{number}", "PromotionGranted", grant)
+    await log.append("registry", STREAM, "VersionPromoted", version)
+    entries = [{"number": number, "percent": 100, "role": "champion"}]
+    await log.append("registry", STREAM, "RolloutChanged", {"model": "fraud.churn", "environment": "production", "entries": entries, "previous": []})
+
+
+async def test_an_override_of_an_earlier_promotion_is_told_and_is_a_decision(service, auditor, log: Log):
+    await overridden(log, 1)
+    await indexed(service, auditor, log)
+    [entry] = (await service.get("/v1/as-of", auditor, model="fraud.churn"))["entries"]
+    assert (entry["promotion"]["override"]["by"]["subject"], entry["promotion"]["override"]["reason"]) == ("olga", "outage")
+    told = await service.get("/v1/invariants", auditor)
+    assert told["holds"], told
+
+
+async def test_what_is_not_indexed_yet_is_not_answered_for(service, auditor, log: Log, audit: Audit, database, audit_key):
+    await registered(log, 1, "1.0.0")
+    await promoted(log, 1, "1.0.0")
+    await indexed(service, auditor, log)
+    await audit.connection.execute("ALTER TABLE audit.history ADD CONSTRAINT broken CHECK (type <> 'Poison')")
+    await log.append("registry", STREAM, "Poison", {})
+    minute = log.revisions[STREAM] and next(log.minutes)
+    told = await service.get("/v1/as-of", auditor, model="fraud.churn")
+    assert told["at"] == told["indexed_up_to"] < at(minute).isoformat()
+    assert [e["number"] for e in told["entries"]] == [1]
+    answer = await service.call("GET", "/v1/as-of", auditor, params={"model": "fraud.churn", "at": at(minute).isoformat()})
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "not_indexed_yet", "1")
+
+    async def sealed():
+        return await audit.connection.fetchval("SELECT size = (SELECT count(*) FROM log.events) FROM audit.tree")
+
+    await service.until(sealed)
+    (found,) = [f for f in (await service.get("/v1/invariants", auditor))["invariants"] if f["name"] == "I9-production"]
+    assert (found["holds"], "not indexed" in found["violations"][0]["fault"]) == (False, True)
+
+
+async def test_a_versions_timeline_tells_its_end_and_what_became_of_its_bytes(service, auditor, log: Log):
+    await registered(log, 1, "1.0.0")
+    bytes_ = "artifact-" + "0" * 64
+    noted = {"source": {"service": "registry"}, "data": {"model_id": MODEL, "model": "fraud.churn", "number": 1}}
+    await log.append("artifact", bytes_, "Noted", noted)
+    await log.append("artifact", bytes_, "ArtifactVerified", {"digest": "d", "uri": "s3://x", "files": []})
+    other = [{"number": 2, "percent": 100, "role": "champion"}]
+    await log.append("registry", STREAM, "RolloutChanged", {"environment": "production", "entries": other, "previous": [{"number": 1}]})
+    await log.append(
+        "artifact", bytes_, "ArtifactDeleted", {"digest": "d", "versions": [{"model_id": MODEL, "number": 1}, {"model_id": OTHER, "number": 3}]}
+    )
+    await indexed(service, auditor, log)
+    of_one = (await service.get("/v1/timeline/fraud.churn", auditor, number=1))["items"]
+    assert [i["type"] for i in of_one] == ["VersionRegistered", "Noted", "ArtifactVerified", "RolloutChanged", "ArtifactDeleted"]
+    assert (await service.get("/v1/timeline/fraud.churn", auditor, number=3))["items"] == []
+
+
+async def test_of_events_about_other_namespaces_only_their_place_is_told(service, people, auditor, log: Log):
+    of_fraud = await people.person("fred", ("auditor", "fraud"))
+    secret = {"model": "other.base", "number": 1, "child_model_id": MODEL, "child_number": 1, "secret": "theirs"}
+    linked = await log.append("registry", f"model-{OTHER}", "ChildLinked", secret, by="olga", reason="a reason of theirs")
+    await log.append("registry", STREAM, "VersionRegistered", {"model": "fraud.churn", "number": 1}, caused_by=linked)
+    asked = await log.append("cleanup", "sweep-1", "SweepPlanned", {"model_id": ""}, by="olga", reason="all")
+    await log.append("cleanup", f"retention-{MODEL}", "VersionSpared", {"model_id": MODEL, "number": 1}, caused_by=asked)
+    await indexed(service, auditor, log)
+    link, own, spared = (await service.get("/v1/timeline/fraud.churn", of_fraud))["items"]
+    assert (link["type"], link["hidden"], link["data"], link["reason"], link["actor"]["subject"]) == ("ChildLinked", True, None, "", "hidden")
+    assert (own["hidden"], own["caused_by"]["event_id"], own["caused_by"]["actor"]["subject"]) == (False, linked, "hidden")
+    assert (spared["hidden"], spared["caused_by"]["type"], spared["caused_by"]["reason"]) == (False, "SweepPlanned", "")
+    tree = await service.call("GET", "/v1/timeline/fraud.churn", of_fraud, params={"tree": "true"})
+    assert "theirs" not in tree.text
+    assert "olga" not in tree.text
+    assert (await service.get("/v1/timeline/fraud.churn", auditor))["items"][0]["data"] == secret
+
+
 async def test_the_invariants_hold_for_an_honest_log_and_name_what_breaks_them(service, auditor, log: Log):
+    await published(log)
     await registered(log, 1, "1.0.0")
     await promoted(log, 1, "1.0.0")
     await indexed(service, auditor, log)

@@ -183,7 +183,7 @@ async def test_who_may_do_what_and_what_bad_requests_are_told(world: World, clea
     again = await set_policy(cleanup, engineer, model_id)
     assert (again["changed"], again["revision"]) == (False, revision)
     stale = {"headers": {"if-match": '"1"'}, "json": QUICK | {"keep_newest": 5}}
-    assert await refused("PUT", "/v1/retention/fraud.churn", engineer, **stale) == (412, "stale-policy")
+    assert await refused("PUT", "/v1/retention/fraud.churn", engineer, **stale) == (412, "stale_policy")
 
 
 async def test_a_renamed_model_is_found_by_its_old_name_too(world: World, cleanup: Running, engineer: str):

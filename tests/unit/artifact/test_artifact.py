@@ -8,7 +8,16 @@ from datetime import timedelta
 import pytest
 
 from regista.wire.digests import FileEntry
-from services.artifact.domain.artifact import RecordDamaged, RecordDeleted, RecordIntact, RecordMismatched, RecordTagged, decide
+from services.artifact.domain.artifact import (
+    AskCheck,
+    RecordDamaged,
+    RecordDeleted,
+    RecordDiscarded,
+    RecordIntact,
+    RecordMismatched,
+    RecordTagged,
+    decide,
+)
 from services.artifact.domain.artifact_state import (
     ArtifactDeleted,
     ArtifactExpired,
@@ -17,13 +26,16 @@ from services.artifact.domain.artifact_state import (
     ArtifactReceived,
     ArtifactReleased,
     ArtifactVerified,
+    CheckAsked,
+    CopyDiscarded,
+    CopyLeft,
     ExpiryTagged,
     VersionRef,
     phase,
 )
 from services.artifact.domain.manifest import Limits
 from shared.decider import RuleBroken
-from tests.unit.artifact.words import DAY, DIGEST, FILES, NOW, given, names, recalled, registered, retired, rollout, verified
+from tests.unit.artifact.words import DAY, DIGEST, FILES, NOW, given, names, promotion, recalled, registered, rejected, retired, rollout, verified
 
 
 def state_name(state):
@@ -140,8 +152,83 @@ def test_the_same_bytes_registered_again_get_a_new_generation_that_the_old_delet
 
 def test_a_copy_that_ends_after_everybody_left_is_deleted_too():
     state = given(registered(), retired(), RecordDeleted(1))
-    assert decide(verified(), state) == [ArtifactExpired(DIGEST, 1, (VersionRef("m1", 1),))]
-    assert state_name(given(registered(), retired(), RecordDeleted(1), verified())) == "Expired"
+    assert decide(verified(), state) == [CopyLeft(DIGEST, 1)]
+    assert decide(verified(), given(registered(), retired(), RecordDeleted(1), verified())) == []
+    assert state_name(given(registered(), retired(), RecordDeleted(1), verified(), RecordDiscarded(1))) == "Deleted"
+
+
+def test_a_late_copy_of_an_expired_generation_is_deleted_though_the_digest_was_registered_again():
+    state = given(registered(1), retired(1), RecordDeleted(1), registered(2), verified(2, 2))
+    assert decide(verified(1, 1), state) == [CopyLeft(DIGEST, 1)]
+
+
+def test_a_second_copy_of_verified_bytes_is_deleted_and_the_first_one_stays():
+    state = given(registered(1), registered(2), verified(1))
+    assert decide(verified(2, 2), state) == [CopyLeft(DIGEST, 2)]
+    assert given(registered(1), registered(2), verified(1), verified(2, 2), RecordDiscarded(2)).verified == 1
+
+
+def test_what_a_failed_claim_left_is_deleted_once_and_never_verified_afterwards():
+    state = given(registered(1), registered(2), mismatched(1, 1))
+    assert decide(verified(1, 1), state) == []
+    assert decide(RecordDiscarded(1), state) == [CopyDiscarded(DIGEST, 1)]
+    assert decide(RecordDiscarded(1), given(registered(1), registered(2), mismatched(1, 1), RecordDiscarded(1))) == []
+    assert names(decide(verified(1, 1), given(registered(1), registered(2), mismatched(1, 1), RecordDiscarded(1)))) == ["CopyLeft"]
+
+
+def test_verified_bytes_are_neither_discarded_nor_called_wrong_by_a_late_verdict():
+    state = given(registered(1), registered(2), recalled(1), verified(2, 1))
+    assert state.references["m1@1"].status == "received"
+    assert decide(mismatched(1, 1), state) == []
+    assert decide(RecordDiscarded(1), state) == []
+
+
+def test_a_damaged_generation_is_not_verified_again_by_a_late_verdict():
+    assert decide(verified(1, 1), given(registered(1), verified(1), RecordDamaged(1, "x"))) == []
+
+
+def test_a_rejected_version_keeps_its_verified_bytes_until_it_is_retired():
+    state = given(registered(), verified(), rejected())
+    assert (state_name(state), state.references["m1@1"].live, state.references["m1@1"].withheld) == ("Verified", True, True)
+    assert names(decide(retired(), state)) == ["Noted", "ArtifactExpired"]
+
+
+@pytest.mark.parametrize("before", [(registered(),), (registered(), mismatched()), (registered(limits=Limits(files=1)),), (registered(files=[]),)])
+def test_a_rejected_version_without_verified_bytes_refers_to_nothing_any_more(before):
+    assert not given(*before, rejected()).references["m1@1"].live
+
+
+def test_damaged_bytes_of_a_rejected_version_stay_and_healed_ones_are_not_released_to_it():
+    state = given(registered(1), verified(1), rejected(1), RecordDamaged(1, "x"), registered(2))
+    assert state.references["m1@1"].live
+    assert [e.number for e in decide(verified(2, 2), state) if isinstance(e, ArtifactReleased)] == [2]
+
+
+def test_a_rollout_noted_first_does_not_hide_an_older_end():
+    assert names(decide(retired(revision=200), given(registered(), verified(), rollout(1, revision=300)))) == ["Noted", "ArtifactExpired"]
+
+
+def test_a_recall_that_arrives_before_the_registration_still_holds_after_it():
+    assert names(decide(registered(revision=10), given(recalled(revision=500)))) == ["Noted", "ArtifactRecalled"]
+    state = given(recalled(revision=500), registered(1, revision=10), registered(2))
+    assert state.references["m1@1"].recalled
+    assert [e.number for e in decide(verified(2, 1), state) if isinstance(e, ArtifactReleased)] == [2]
+
+
+def test_a_promotion_request_is_noted_once_and_only_where_there_are_bytes_to_check():
+    state = given(registered(1), verified(1))
+    assert names(decide(promotion(1), state)) == ["Noted"]
+    assert decide(promotion(1), given(registered(1), verified(1), promotion(1))) == []
+    assert names(decide(promotion(1, revision=251), given(registered(1), verified(1), promotion(1)))) == ["Noted"]
+    assert decide(promotion(1), given(registered(1))) == []
+
+
+def test_missing_bytes_are_reported_once_until_they_were_checked():
+    state = given(registered(1), verified(1))
+    assert decide(AskCheck(1), state) == [CheckAsked(DIGEST, 1)]
+    assert decide(AskCheck(1), given(registered(1), verified(1), AskCheck(1))) == []
+    assert decide(AskCheck(2), state) == []
+    assert decide(AskCheck(1), given(registered(1), verified(1), AskCheck(1), RecordIntact(1, DAY, NOW))) == [CheckAsked(DIGEST, 1)]
 
 
 def test_a_recalled_version_keeps_its_bytes_and_other_versions_stay_released():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.artifact.domain.artifact import decide
 from services.artifact.domain.artifact_state import ArtifactExpired, ArtifactState, evolve, key_of, phase
-from services.artifact.projections import CHECK, DELETE, VERIFY, project
+from services.artifact.projections import CHECK, DELETE, DISCARD, VERIFY, project
 from services.artifact.tables import ARTIFACTS, REFERENCES
 from shared.changes import Drop, Put
 from shared.decider import RuleBroken
@@ -70,12 +70,13 @@ def test_rows_say_what_the_stream_says_and_every_open_end_has_its_due_work(scrip
     assert row["revision"] == state.revision
     for ref in rows.of["artifact_references"].values():
         known = state.references[key_of(ref["model_id"], ref["number"])]
-        assert (ref["status"], ref["recalled"]) == (known.status, known.recalled)
-    waiting = {key for key, ref in state.references.items() if ref.status == "received" and not ref.recalled}
+        assert (ref["status"], ref["recalled"], ref["rejected"]) == (known.status, known.recalled, known.rejected)
+    waiting = {key for key, ref in state.references.items() if ref.status == "received" and not ref.withheld}
     assert set(rows.due(VERIFY)) == waiting
     assert {(r["data"]["generation"], r["data"]["tagged"]) for r in rows.due(DELETE).values()} == set(state.pending.items())
-    if not state.verified:
-        assert state.generation == 0 or not state.expired or not rows.due(CHECK) or any(r.live for r in state.references.values())
+    assert {r["data"]["generation"] for r in rows.due(DISCARD).values()} == {g for g, gone in state.failed.items() if not gone}
+    if state.check_asked:
+        assert set(rows.due(CHECK)) == {HEX}
 
 
 def test_due_work_carries_the_chain_of_causes():

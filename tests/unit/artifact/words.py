@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 from regista.wire.digests import FileEntry, manifest_digest
-from services.artifact.domain import notes
-from services.artifact.domain.artifact import NoteEnded, NoteRecalled, NoteRegistered, NoteServing, RecordVerified, decide
+from services.artifact.domain import noted
+from services.artifact.domain.artifact import NoteEnded, NotePromotion, NoteRecalled, NoteRegistered, NoteServing, RecordVerified, decide
 from services.artifact.domain.artifact_state import ArtifactState, evolve
 from services.artifact.domain.manifest import Limits, claim
-from services.artifact.domain.notes import Message
+from services.artifact.domain.noted import Message
 from shared.events import Source
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -38,23 +38,31 @@ def registered(
     digest: str = DIGEST,
     limits: Limits | None = None,
 ) -> NoteRegistered:
-    told = notes.VersionRegistered(model, f"team.{model}", number, notes.ClaimedArtifact(digest, tuple(files), UPLOAD))
+    told = noted.VersionRegistered(model, f"team.{model}", number, noted.ClaimedArtifact(digest, tuple(files), UPLOAD))
     claimed = claim(model, f"team.{model}", number, digest, files, UPLOAD, limits or Limits())
-    return NoteRegistered(message(notes.REGISTERED, told, revision or 10 * number), claimed)
+    return NoteRegistered(message(noted.REGISTERED, told, revision or 10 * number), claimed)
 
 
 def retired(number: int = 1, *, model: str = "m1", revision: int = 1000) -> NoteEnded:
-    return NoteEnded(message(notes.RETIRED, notes.VersionEnded(model, f"team.{model}", number, DIGEST), revision), model, number)
+    return NoteEnded(message(noted.RETIRED, noted.VersionEnded(model, f"team.{model}", number, DIGEST), revision), model, number)
+
+
+def rejected(number: int = 1, *, model: str = "m1", revision: int = 900) -> NoteEnded:
+    return NoteEnded(message(noted.REJECTED, noted.VersionEnded(model, f"team.{model}", number), revision), model, number)
+
+
+def promotion(number: int = 1, *, model: str = "m1", revision: int = 250) -> NotePromotion:
+    return NotePromotion(message(noted.PROMOTION_REQUESTED, noted.PromotionRequested(model, number), revision), model, number)
 
 
 def recalled(number: int = 1, *, model: str = "m1", revision: int = 500) -> NoteRecalled:
-    told = notes.VersionRecalled(model, f"team.{model}", number, "poisoned data", DIGEST)
-    return NoteRecalled(message(notes.RECALLED, told, revision), DIGEST, model, number, "poisoned data")
+    told = noted.VersionRecalled(model, f"team.{model}", number, "poisoned data", DIGEST)
+    return NoteRecalled(message(noted.RECALLED, told, revision), DIGEST, model, number, "poisoned data")
 
 
 def rollout(*entries: int, previous: Sequence[int] = (), model: str = "m1", revision: int = 300) -> NoteServing:
-    told = notes.RolloutChanged(model, f"team.{model}", "production", tuple(map(notes.Entry, entries)), tuple(map(notes.Entry, previous)))
-    return NoteServing(message(notes.ROLLOUT_CHANGED, told, revision), model, told.numbers)
+    told = noted.RolloutChanged(model, f"team.{model}", "production", tuple(map(noted.Entry, entries)), tuple(map(noted.Entry, previous)))
+    return NoteServing(message(noted.ROLLOUT_CHANGED, told, revision), model, told.numbers)
 
 
 def verified(number: int = 1, generation: int = 1, *, model: str = "m1") -> RecordVerified:

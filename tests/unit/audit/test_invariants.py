@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.audit.domain.invariants import production_faults, serving_faults
+from regista.wire.digests import digest
+from services.audit.domain import invariants
+from services.audit.domain.invariants import serving_faults
 
 STREAM = "model-m"
 
@@ -15,7 +17,28 @@ def event(type_, revision=1, **data):
 
 PROMOTED = event("VersionPromoted", number=2, environment="production", digest="d", promotion_id="p")
 ASKED = event("PromotionRequested", number=2, environment="production", digest="d", requester="ann", creator="dora", on_behalf_of="bob")
-GATES = event("GatesEvaluated", passed=True)
+RULES = {"name": "default", "revision": 1, "digest": "rules"}
+EVIDENCE = {"version_digest": "leaf", "artifact_digest": "bytes", "champion": {"number": 1}}
+
+
+def gates(evidence_digest="e", *, passed=True, policy=RULES):
+    return event("GatesEvaluated", passed=passed, evidence_digest=evidence_digest, evidence=EVIDENCE, policy=policy)
+
+
+def policy(*people):
+    """A policy that asks so many people, or nobody."""
+    manual = [{"kind": "manual", "params": {"approvers": n}} for n in people]
+    return event("PolicyPublished", name="default", digest="rules", policy={"stages": {"Production": [{"kind": "metric", "params": {}}, *manual]}})
+
+
+ASKS_TWO, ASKS_NOBODY = policy(2), policy()
+
+
+def production_faults(promoted, promotion, rules=ASKS_TWO):
+    return invariants.production_faults(promoted, promotion, rules)
+
+
+GATES = gates()
 OPENED = event("ReviewOpened", needs=2, sealed_digest="seal")
 
 
@@ -25,8 +48,23 @@ def approved(who, seal="seal"):
 
 def granted(**changes):
     return event(
-        "PromotionGranted", **{"number": 2, "environment": "production", "digest": "d", "approvers": ["bea", "carl"], "override": False} | changes
-    )
+        "PromotionGranted",
+        **{
+            "number": 2, "environment": "production", "digest": "d", "approvers": ["bea", "carl"], "override": False, "evidence_digest": "e", "policy": RULES,
+        } | changes,
+    )  # fmt: skip
+
+
+SEAL = {"version": "leaf", "artifact": "bytes", "policy": "rules", "evidence": digest(EVIDENCE | {"champion": None})}
+
+
+def overridden(**changes):
+    """The glass was broken, as a rule on an earlier promotion of the same version."""
+    about = {"promotion_id": "earlier", "number": changes.pop("number", 2)}
+    return event("OverrideUsed", about=about, **{"environment": "production", "by": "olga", "seal": SEAL} | changes)
+
+
+OVERRIDE = granted(override=True, approvers=["olga"])
 
 
 HONEST = [ASKED, GATES, OPENED, approved("bea"), approved("carl"), granted()]
@@ -37,11 +75,11 @@ def test_a_promotion_with_its_request_its_approvals_and_its_grant_is_in_order():
 
 
 def test_a_promotion_by_passing_gates_alone_needs_no_review():
-    assert production_faults(PROMOTED, [ASKED, GATES, granted(approvers=[])]) == []
+    assert production_faults(PROMOTED, [ASKED, GATES, granted(approvers=[])], ASKS_NOBODY) == []
 
 
 def test_a_recorded_override_is_a_decision():
-    assert production_faults(PROMOTED, [ASKED, event("OverrideUsed"), granted(override=True)]) == []
+    assert production_faults(PROMOTED, [ASKED, overridden(), gates(passed=False), OVERRIDE]) == []
 
 
 @pytest.mark.parametrize(
@@ -58,13 +96,36 @@ def test_a_recorded_override_is_a_decision():
         ([ASKED, GATES, OPENED, approved("bea"), approved("dora"), granted(approvers=["bea", "dora"])], "made it or asked"),
         ([ASKED, GATES, OPENED, approved("ann"), approved("carl"), granted(approvers=["ann", "carl"])], "made it or asked"),
         ([ASKED, GATES, OPENED, approved("bob"), approved("carl"), granted(approvers=["bob", "carl"])], "made it or asked"),
-        ([ASKED, granted(approvers=[])], "neither a review nor a passing gate"),
-        ([ASKED, event("GatesEvaluated", passed=False), granted(approvers=[])], "neither a review nor a passing gate"),
-        ([ASKED, granted(override=True)], "never recorded"),
+        ([ASKED, GATES, granted(approvers=[])], "asks for 2 approvals and there was no review"),
+        ([ASKED, OPENED, approved("bea"), approved("carl"), granted()], "last gates were not asked on the evidence"),
+        ([ASKED, gates("older"), OPENED, approved("bea"), approved("carl"), granted()], "last gates were not asked on the evidence"),
+        ([ASKED, gates(policy=RULES | {"digest": "x"}), OPENED, approved("bea"), approved("carl"), granted()], "by the policy that the grant names"),
+        ([ASKED, GATES, gates(passed=False), OPENED, approved("bea"), approved("carl"), granted()], "last gates did not pass"),
+        ([ASKED, GATES, granted(), gates("newer")], "no review"),
+        ([ASKED, GATES, event("ReviewOpened", needs=1, sealed_digest="seal"), approved("bea"), granted(approvers=["bea"])], "1 approvals"),
+        ([ASKED, GATES, OVERRIDE], "never recorded"),
+        ([ASKED, GATES, overridden(number=3), OVERRIDE], "for another version"),
+        ([ASKED, GATES, overridden(environment="eu"), OVERRIDE], "environment or person"),
+        ([ASKED, GATES, overridden(by="erik"), OVERRIDE], "environment or person"),
+        ([ASKED, GATES, overridden(seal=SEAL | {"artifact": "other"}), OVERRIDE], "sealed other facts"),
+        ([ASKED, GATES, overridden(), event("OverrideReviewed", justified=False), OVERRIDE], "found unjustified before"),
     ],
 )
 def test_whatever_is_missing_or_does_not_fit_is_named(promotion, fault):
     assert any(fault in found for found in production_faults(PROMOTED, promotion))
+
+
+def test_a_review_that_asks_nobody_is_no_decision():
+    opened = event("ReviewOpened", needs=0, sealed_digest="seal")
+    assert production_faults(PROMOTED, [ASKED, GATES, opened, granted(approvers=[])], ASKS_NOBODY) == ["0 approvals of what was shown, 1 needed"]
+
+
+def test_a_policy_that_was_never_published_is_no_ground_for_a_grant():
+    assert production_faults(PROMOTED, HONEST, None) == ["the policy that the grant names was never published"]
+
+
+def test_an_override_found_unjustified_afterwards_was_still_a_decision():
+    assert production_faults(PROMOTED, [ASKED, GATES, overridden(), OVERRIDE, event("OverrideReviewed", justified=False)]) == []
 
 
 PROMOTED_AT = {(STREAM, "production", 2): 5}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.audit.domain.causes import forest
-from services.audit.domain.reading import Stored, model_of_stream, read
+from services.audit.domain.reading import Stored, model_of_stream, owners, read, speaking_of
 from shared.events import Cursor, encode
 
 MODEL = "0199a000-0000-7000-8000-000000000001"
@@ -41,17 +41,45 @@ def test_the_envelope_says_who_when_why_and_what_caused_it():
     assert (entry.actor.subject, entry.actor.on_behalf_of) == ("ann", "bob")
 
 
-def test_models_are_found_wherever_the_data_mentions_them():
-    data = {"number": 2, "child_model_id": CHILD, "data": {"inner": [{"model_id": FAR, "model": "inside"}]}}
-    entry = read(stored(f"model-{MODEL}", data))
-    assert entry.models == {MODEL, CHILD, FAR}
+def models(stream, data):
+    return read(stored(stream, data)).models
 
 
-def test_a_publishers_documents_neither_name_a_model_nor_mention_what_is_no_id():
-    """A name says whose auditors may ask about the model; an index holds no text of any length."""
-    config = {"model_id": CHILD, "model": "my-own.namespace", "inner": {"model_id": "x" * 10_000}}
+def test_models_are_found_where_services_name_them_each_with_its_versions():
+    assert models(f"model-{MODEL}", {"number": 2, "child_model_id": CHILD, "child_number": 7}) == {MODEL: {2}, CHILD: {7}}
+    assert models(f"model-{MODEL}", {"number": 2, "metadata": {"parents": [{"model_id": FAR, "number": 3}]}}) == {MODEL: {2}, FAR: {3}}
+    assert models("artifact-x", {"versions": [{"model_id": CHILD, "number": 1}, {"model_id": CHILD, "number": 2}]}) == {CHILD: {1, 2}}
+    assert models("artifact-x", {"source": {}, "data": {"model_id": FAR, "number": 5}}) == {FAR: {5}}
+
+
+def test_a_publishers_documents_neither_name_a_model_nor_mention_one():
+    """A name says whose auditors may ask about the model; a mention shows the event in its timeline."""
+    config = {"model_id": CHILD, "model": "my-own.namespace", "versions": [{"model_id": FAR}], "inner": {"model_id": "x" * 10_000}}
     entry = read(stored(f"model-{MODEL}", {"model": "churn", "metadata": {"training": {"config": config}}}))
-    assert (entry.names, entry.models) == ({MODEL: "churn"}, {MODEL, CHILD})
+    assert (entry.names, entry.models) == ({MODEL: "churn"}, {MODEL: frozenset()})
+
+
+@pytest.mark.parametrize(
+    ("stream", "data", "owned_by"),
+    [
+        (f"model-{MODEL}", {"model_id": FAR, "child_model_id": CHILD}, {MODEL}),
+        ("review-p", {"about": {"model_id": FAR}}, {FAR}),
+        ("artifact-x", {"versions": [{"model_id": CHILD, "number": 1}, {"model_id": FAR, "number": 2}]}, {CHILD, FAR}),
+        ("policy-default", {"name": "default"}, set()),
+    ],
+)
+def test_an_event_belongs_to_the_model_of_its_stream_else_to_those_it_is_about_else_to_all_it_names(stream, data, owned_by):
+    assert owners(stream, data) == owned_by
+
+
+def test_an_artifacts_events_that_name_nobody_concern_whoever_was_named_before():
+    story = [{"data": {"model_id": MODEL, "number": 1}}, {"uri": "x"}, {"data": {"model_id": CHILD, "number": 4}}, {"uri": "y"}]
+    entries = [read(stored("artifact-x", data)) for data in story]
+    both = {MODEL: {1}, CHILD: {4}}
+    assert [dict(found) for _, found in speaking_of(entries, {})] == [{MODEL: {1}}, {MODEL: {1}}, {CHILD: {4}}, both]
+    known = {}
+    assert [dict(found) for part in (entries[:3], entries[3:]) for _, found in speaking_of(part, known)][-1] == both
+    assert [dict(found) for _, found in speaking_of([read(stored("sweep-1", data)) for data in story[:2]], {})] == [{MODEL: {1}}, {}]
 
 
 def test_an_event_is_about_its_own_number_not_that_of_its_evidence():
@@ -61,9 +89,10 @@ def test_an_event_is_about_its_own_number_not_that_of_its_evidence():
 
 def test_an_event_about_several_versions_names_them_all_and_is_about_none_of_them():
     entries = [{"number": 2, "percent": 90}, {"number": 3, "percent": 10}]
-    entry = read(stored("x-1", {"entries": entries, "champion": {"number": 2}, "previous": [{"number": 1}]}))
-    assert (entry.number, entry.numbers) == (None, (2, 3))
-    assert read(stored("x-1", {"from_number": 4, "to_number": 2, "entries": entries})).numbers == (2, 3, 4)
+    told = {"entries": entries, "champion": {"number": 9}, "previous": [{"number": 1}]}
+    entry = read(stored(f"model-{MODEL}", told))
+    assert (entry.number, entry.models) == (None, {MODEL: {1, 2, 3}})
+    assert models(f"model-{MODEL}", {"from_number": 4, "to_number": 2, "entries": entries}) == {MODEL: {2, 3, 4}}
     assert read(stored("x-1", {"source": {}, "data": {"number": 7}})).number == 7
 
 
@@ -74,7 +103,7 @@ def test_a_name_belongs_to_the_model_whose_stream_calls_it_so():
 
 def test_bytes_that_are_no_envelope_are_still_indexed():
     broken = Stored(Cursor(5, 7), "s", f"model-{MODEL}", 1, UUID(int=1), "X", bytes(32), b"not json")
-    assert read(broken).models == {MODEL}
+    assert set(read(broken).models) == {MODEL}
     assert read(broken).actor.subject == "unreadable"
 
 

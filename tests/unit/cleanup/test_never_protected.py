@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.cleanup.domain.retention import simulate
 from services.cleanup.domain.retention_state import RetirementProposed, VersionMarked, VersionSpared
 
 from .story import Story, at
@@ -41,25 +42,107 @@ STEPS = st.lists(
 )
 
 
-def protected(story: Story) -> set[int]:
-    """Told again, from the plain facts: not by the code under test."""
-    s = story.state
-    numbers = {n for n, v in s.versions.items() if v.stage == "Production"}
-    numbers |= {n for r in s.rollouts.values() for n in r.entries}
-    numbers |= set(s.aliases.values()) | set(s.holds) | set(s.promotions.values())
-    return numbers | set(s.children.values())
+SERVING = {"RolloutChanged", "RolledBack"}
+STAGES = {
+    "VersionValidated": "Validated",
+    "VersionArchived": "Archived",
+    "VersionRejected": "Rejected",
+    "VersionRetired": "Retired",
+    "VersionPromoted": "Production",
+}
+
+
+class Registry:
+    """What registry said, kept plainly: which versions it would refuse to retire. Not the code under test."""
+
+    def __init__(self) -> None:
+        self.stages: dict[int, str] = {}
+        self.recalled: set[int] = set()
+        self.entries: dict[str, list[dict]] = {}
+        self.champions: dict[str, list[int]] = {}
+        self.came_after: dict[tuple[str, int], int] = {}
+        self.left: set[tuple[str, int]] = set()
+        self.aliases: dict[str, int] = {}
+        self.holds: set[int] = set()
+        self.promotions: dict[str, int] = {}
+        self.children: dict[tuple[int, int], int] = {}
+
+    def said(self, name: str, data: dict) -> dict:
+        """The event as registry publishes it: a change of serving tells who served before."""
+        if name in SERVING:
+            data = data | {"previous": self.entries.get(data["environment"], [])}
+            self._serving(name, data)
+            return data
+        number = data["number"]
+        if name in STAGES:
+            self.stages[number] = STAGES[name]
+        match name:
+            case "VersionRecalled":
+                self.recalled.add(number)
+            case "LegalHoldPlaced":
+                self.holds.add(number)
+            case "LegalHoldReleased":
+                self.holds.discard(number)
+            case "PromotionRequested":
+                self.promotions[data["promotion_id"]] = number
+            case "PromotionRefused" | "VersionPromoted":
+                self.promotions.pop(data["promotion_id"], None)
+            case "AliasSet":
+                self.aliases[data["alias"]] = number
+            case "AliasRemoved":
+                self.aliases.pop(data["alias"], None)
+            case "ChildLinked":
+                self.children[number, data["child_number"]] = number
+            case "ChildUnlinked":
+                self.children.pop((number, data["child_number"]), None)
+        return data
+
+    def _serving(self, name: str, data: dict) -> None:
+        environment, entries = data["environment"], data["entries"]
+        champions = self.champions.setdefault(environment, [0])
+        champion = next((e["number"] for e in entries if e["role"] == "champion"), 0)
+        for entry in entries:
+            if entry["percent"]:
+                self.came_after.setdefault((environment, entry["number"]), champions[-1])
+        if champion != champions[-1]:
+            champions.append(champion)
+        self.entries[environment] = entries
+        if name == "RolledBack":
+            self.left.add((environment, data["from_number"]))
+            self.left.discard((environment, data["to_number"]))
+            self.stages[data["to_number"]] = "Production"
+
+    def rollback_targets(self) -> set[int]:
+        targets = {champions[-2] for champions in self.champions.values() if len(champions) > 1}
+        for environment, entries in self.entries.items():
+            for entry in entries:
+                passed, number = set(), entry["number"]
+                while number and number not in passed:
+                    passed.add(number)
+                    number = self.came_after.get((environment, number), 0)
+                    if number and self.stages.get(number) != "Retired" and number not in self.recalled and (environment, number) not in self.left:
+                        targets.add(number)
+                        break
+        return targets - {0}
+
+    def refuses(self) -> set[int]:
+        """The versions that must not go."""
+        in_production = {n for n, stage in self.stages.items() if stage == "Production"}
+        serving = {e["number"] for entries in self.entries.values() for e in entries}
+        named = {*self.aliases.values(), *self.holds, *self.promotions.values(), *self.children.values()}
+        return in_production | serving | named | self.rollback_targets()
 
 
 @settings(max_examples=300, deadline=None)
 @given(STEPS)
 def test_what_is_protected_is_never_marked_or_proposed_and_what_is_marked_has_no_reason_to_stay(steps):
-    story, now, sweeps = Story().policy(unknown_seconds=100), 0.0, 0
+    story, registry, now, sweeps = Story().policy(unknown_seconds=100), Registry(), 0.0, 0
     for number in (1, 2, 3, 4):
         story.version(number)
     for what, told in steps:
         match what:
             case "registry":
-                events = story.registry(told[0], now, **told[1])
+                events = story.registry(told[0], now, **registry.said(*told))
             case "used":
                 events = story.used(told, now)
             case "sweep":
@@ -73,13 +156,41 @@ def test_what_is_protected_is_never_marked_or_proposed_and_what_is_marked_has_no
                 continue
         for event in events:
             if isinstance(event, VersionMarked | RetirementProposed):
-                assert event.number not in protected(story)
+                assert event.number not in registry.refuses()
                 use = story.state.uses.get(event.number)
                 assert use is None or (at(now) - use.last_used_at).total_seconds() >= 100 or story.state.versions[event.number].stage == "Rejected"
             if isinstance(event, VersionSpared):
                 assert event.reasons
         waiting = {n for n, m in story.state.marks.items() if not m.proposed}
-        assert not waiting & protected(story), "a mark never outlives what protects the version"
+        assert not waiting & registry.refuses(), "a mark never outlives what protects the version"
+
+
+CHAMPIONS = st.tuples(
+    st.just("RolloutChanged"),
+    st.builds(lambda n: {"environment": "production", "entries": [{"number": n, "role": "champion", "percent": 90}]}, NUMBERS),
+)
+BACK = st.tuples(
+    st.just("RolledBack"),
+    st.builds(
+        lambda n, left: {
+            "environment": "production", "from_number": left, "to_number": n, "entries": [{"number": n, "role": "champion", "percent": 100}],
+        },
+        NUMBERS,
+        NUMBERS,
+    ),
+)  # fmt: skip
+LEAVING = st.tuples(st.sampled_from(["VersionArchived", "VersionRecalled", "VersionRetired"]), st.fixed_dictionaries({"number": NUMBERS}))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.one_of(CHAMPIONS, CHAMPIONS, BACK, LEAVING, FACTS), min_size=4, max_size=20))
+def test_no_plan_at_any_time_holds_a_version_that_registry_would_refuse(facts):
+    story, registry = Story().policy(unknown_seconds=0), Registry()
+    for number in (1, 2, 3, 4):
+        story.version(number)
+    for name, data in facts:
+        story.registry(name, 1, **registry.said(name, data))
+        assert not {e.number for e in simulate(story.state, at(1e6)) if isinstance(e, VersionMarked)} & registry.refuses()
 
 
 @settings(max_examples=100, deadline=None)

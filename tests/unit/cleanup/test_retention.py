@@ -207,6 +207,17 @@ def test_the_newest_versions_stay_and_rejected_ones_do_not_count_among_them():
     assert others[2].rule == "rejected"
 
 
+def test_a_recalled_version_does_not_count_among_the_newest():
+    story = Story().policy(keep_newest=1)
+    for number in (1, 2):
+        story.version(number)
+        story.used(number, 1)
+    story.registry("VersionRecalled", 2, number=2, reason="poisoned")
+    one, two = story.swept(1000)
+    assert codes(one) == {"among_newest"}
+    assert isinstance(two, VersionMarked)
+
+
 @pytest.mark.parametrize(("type_", "rule"), [("DraftRegistered", "draft"), ("VersionRejected", "rejected")])
 def test_a_version_that_can_not_be_used_goes_by_its_age_alone(type_, rule):
     story = Story().policy()
@@ -244,15 +255,17 @@ def test_a_refused_proposal_is_judged_anew_by_the_next_sweep():
     story = an_unused_version()
     story.swept(200)
     story.grace_over(1, 250)
-    assert story.swept(260, "s2") == [], "registry has not answered yet"
+    assert codes(story.swept(260, "s2")[0]) == {"already_proposed"}, "registry has not answered yet"
     story.registry("RetireRefused", 270, number=1, reasons=["in_rollout"])
     assert kinds(story.swept(300, "s3")) == ["VersionMarked"]
 
 
-def test_a_version_marked_already_is_not_marked_again_by_the_next_sweep():
+def test_a_version_marked_already_keeps_its_mark_and_the_next_sweep_says_so():
     story = an_unused_version()
     story.swept(200)
-    assert story.swept(210, "s2") == []
+    [again] = story.swept(210, "s2")
+    assert (codes(again), again.unmarked) == ({"already_marked"}, False)
+    assert kinds(story.grace_over(1, 250)) == ["RetirementProposed"]
 
 
 def test_an_older_revision_of_registry_changes_nothing():

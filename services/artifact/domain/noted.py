@@ -16,6 +16,7 @@ REJECTED = "regista.registry.VersionRejected.v1"
 RECALLED = "regista.registry.VersionRecalled.v1"
 ROLLOUT_CHANGED = "regista.registry.RolloutChanged.v1"
 ROLLED_BACK = "regista.registry.RolledBack.v1"
+PROMOTION_REQUESTED = "regista.registry.PromotionRequested.v1"
 
 
 class ClaimedArtifact(msgspec.Struct, frozen=True):
@@ -75,7 +76,11 @@ class RolloutChanged(msgspec.Struct, frozen=True):
         return frozenset(entry.number for entry in (*self.entries, *self.previous))
 
 
-Told = VersionRegistered | VersionEnded | VersionRecalled | RolloutChanged
+class PromotionRequested(msgspec.Struct, frozen=True):
+    """Somebody wants to bring a version to Production."""
+
+    model_id: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,65 @@
+"""Who is served verified bytes, and which of them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
+WHY = {
+    "Received": ("artifact_not_verified", "No version's claim to these bytes has been verified yet: wait, or see `versions` for what was wrong."),
+    "Quarantined": ("artifact_quarantined", "The stored bytes were found damaged: upload them again and register a version with them."),
+    "Expired": ("artifact_expired", "No version refers to these bytes any more; they are about to be deleted. Upload and register them again."),
+    "Deleted": ("artifact_deleted", "No version referred to these bytes any more; they were deleted. Upload and register them again."),
+}
+
+
+class Referring(Protocol):
+    """A version that refers to the artifact, as read models show it."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def recalled(self) -> bool: ...
+    @property
+    def rejected(self) -> bool: ...
+    @property
+    def detail(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the bytes are not served, and what to do."""
+
+    code: str
+    detail: str
+
+
+def refusal(state: str, versions: Sequence[Referring]) -> Refusal | None:
+    """None when the bytes are verified and released to one of `versions`, those that the caller may read."""
+    if state != "Verified":
+        return Refusal(*WHY[state])
+    if any(v.status == "released" and not v.recalled and not v.rejected for v in versions):
+        return None
+    if recalled := [f"{v.model} {v.number}: {v.detail}" for v in versions if v.recalled]:
+        return Refusal("artifact_recalled", f"Every version that you may read was recalled: {'; '.join(recalled[:5])}. Load another version.")
+    if rejected := [f"{v.model} {v.number}" for v in versions if v.rejected]:
+        return Refusal("artifact_rejected", f"Rejected: {', '.join(rejected[:5])}. Its bytes are kept and not served: load another version.")
+    return Refusal("artifact_not_released", "The bytes are released to none of the versions that you may read: see `versions` for the reasons.")
+
+
+def part_of(header: str, size: int) -> tuple[int, int] | None:
+    """Start and length; None for a range behind the end. Anything but one plain range is answered with the whole, as RFC 9110 allows."""
+    match = _RANGE.fullmatch(header.strip())
+    if match is None:
+        return 0, size
+    start, end = int(match[1]), min(int(match[2]) if match[2] else size - 1, size - 1)
+    if start >= size:
+        return None
+    return (start, end - start + 1) if end >= start else (0, size)
