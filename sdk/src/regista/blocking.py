@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -17,7 +17,7 @@ class LoopThread:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._process = 0
+        self._left: list[asyncio.AbstractEventLoop | None] = []
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Waits for the coroutine's result; an interrupt cancels it."""
@@ -28,12 +28,23 @@ class LoopThread:
             future.cancel()
             raise
 
+    def soon(self, work: Callable[[], object]) -> None:
+        """Calls it on the loop, and does not wait."""
+        self._started().call_soon_threadsafe(work)
+
+    def forget(self) -> None:
+        """In a forked child: the thread stayed in the parent. Its loop is kept, because a loop that is let go complains of what it was doing."""
+        self._lock = threading.Lock()
+        self._left.append(self._loop)
+        self._loop = None
+
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None or self._process != os.getpid():
-                self._loop, self._process = asyncio.new_event_loop(), os.getpid()
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="regista", daemon=True).start()
             return self._loop
 
 
 LOOP = LoopThread()
+os.register_at_fork(after_in_child=LOOP.forget)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,7 +11,7 @@ from typing import Any, Self
 from regista import publishing
 from regista.cache import Cache
 from regista.catalogue import Catalogue, split
-from regista.errors import Failed, RuleBroken
+from regista.errors import Failed, NotConfigured, RuleBroken
 from regista.files import Progress, manifest
 from regista.governance import Governance
 from regista.kafka import KafkaSender
@@ -24,7 +24,9 @@ from regista.transport import Patience, Transport
 from regista.usage import MODEL_USED, Usage, Used
 from regista.usage import TOPIC as USAGE_TOPIC
 from regista.wire.digests import FileEntry, Manifest
-from regista.wire.keys import SigningKey, load_signing_key
+from regista.wire.keys import BadKey, SigningKey, load_signing_key
+
+_of_the_parent: list[object] = []  # kept: what is let go would be closed, and its other half lives in the parent
 
 
 class AsyncPublication:
@@ -45,13 +47,24 @@ class AsyncPublication:
 class AsyncClient(Catalogue, Governance, Operating):
     """All of Regista over one connection pool. `async with AsyncClient() as client: …` closes it and reports usage."""
 
+    soon: Callable[[Callable[[], object]], None] | None = None  # how code on other threads reaches the loop
+
     def __init__(self, profile: Profile | None = None, *, patience: Patience | None = None) -> None:
         self.profile = profile or read_profile()
-        super().__init__(Transport(self.profile, patience))
-        self._cache = Cache(self.profile.cache, self._transport)
-        self._kafka = KafkaSender(self.profile, patience)
-        self._usage = Usage(self._report, self.profile.usage_window, lambda: str(uuid.uuid4()))
+        self._patience = patience
         self._key: SigningKey | None = None
+        self._connect()
+
+    def _connect(self) -> None:
+        super().__init__(Transport(self.profile, self._patience))
+        self._cache = Cache(self.profile.cache, self._transport)
+        self._kafka = KafkaSender(self.profile, self._patience)
+        self._usage = Usage(self._report, self.profile.usage_window, lambda: str(uuid.uuid4()))
+
+    def begin_anew(self) -> None:
+        """In a forked child: connections and counts are the parent's."""
+        _of_the_parent.append((self._transport, self._kafka, self._usage))
+        self._connect()
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,10 +73,14 @@ class AsyncClient(Catalogue, Governance, Operating):
         await self.close()
 
     async def close(self) -> None:
-        """Reports usage and closes the connections."""
-        await self._usage.close()
-        await self._kafka.close()
-        await self._transport.close()
+        """Reports usage and closes the connections, in about 10 seconds at most."""
+        try:
+            await self._usage.close()
+        finally:
+            try:
+                await self._kafka.close()
+            finally:
+                await self._transport.close()
 
     @property
     def _on_kafka(self) -> bool:
@@ -71,7 +88,13 @@ class AsyncClient(Catalogue, Governance, Operating):
 
     def _signing_key(self) -> SigningKey:
         if self._key is None:
-            self._key = load_signing_key(Path(self.profile.need("key_file")).expanduser())
+            file = Path(self.profile.need("key_file")).expanduser()
+            try:
+                self._key = load_signing_key(file)
+            except (OSError, BadKey) as e:
+                raise NotConfigured(
+                    "not_configured", f"REGISTA_KEY_FILE: {file}: {e}", advice="Name a file that `regista key generate` made."
+                ) from None
         return self._key
 
     async def publish(
@@ -124,11 +147,16 @@ class AsyncClient(Catalogue, Governance, Operating):
             expected.digest,
             path,
             version,
-            lambda count: self._usage.record(used, count),
+            lambda count: self._count(used, count),
         )
         self._usage.start()
         loaded.used()
         return loaded
+
+    def _count(self, used: Used, count: int) -> None:
+        self._usage.record(used, count)
+        if self.soon is not None and not self._usage.reporting:
+            self.soon(self._usage.start)
 
     async def _find(self, reference: str) -> tuple[dict[str, Any], Manifest]:
         """The version and its files. An alias whose artifact is in the cache costs one small request."""
@@ -149,6 +177,11 @@ class AsyncClient(Catalogue, Governance, Operating):
         if expected.digest != artifact["digest"]:
             raise Failed("manifest-odd", f"the files listed for {reference} do not hash to its digest {artifact['digest']}")
         return version, expected
+
+    def report_last_usage(self) -> None:
+        """Reports what is left while the interpreter ends, over HTTP and without the event loop, once. Raises RegistaError."""
+        if reports := self._usage.rest():
+            self._transport.post_last("cleanup", "/usage", {report.message_id: report.data for report in reports})
 
     async def report_usage(self) -> None:
         """Reports now what was counted, instead of at the end of the window."""

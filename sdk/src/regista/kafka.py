@@ -66,12 +66,15 @@ class KafkaSender:
             raise NotConfigured(
                 "kafka-missing", "publishing to Kafka needs `pip install 'regista[kafka]'`", advice="Install it, or publish by HTTP."
             ) from None
-        for attempt in range(self._patience.attempts):
-            try:
-                return await _started_producer(connection(self._profile))
-            except (KafkaError, TimeoutError) as e:
-                last = e
-            await asyncio.sleep(self._patience.pause(attempt, None))
+        settings, last = connection(self._profile), Exception("no answer")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience.total):
+                for attempt in range(self._patience.attempts):
+                    try:
+                        return await _started_producer(settings)
+                    except (KafkaError, TimeoutError) as e:
+                        last = e
+                    await asyncio.sleep(self._patience.pause(attempt, None))
         raise Unavailable("kafka-unavailable", f"{self._profile.kafka_bootstrap} cannot be reached, or refuses the user: {last!r}") from last
 
 
@@ -96,5 +99,10 @@ def connection(profile: Profile) -> dict[str, Any]:
     if security.startswith("SASL"):
         settings |= {"sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_username": profile.kafka_user, "sasl_plain_password": profile.kafka_password}
     if security.endswith("SSL"):
-        settings["ssl_context"] = ssl.create_default_context(cafile=profile.kafka_ca_file or None)
+        try:
+            settings["ssl_context"] = ssl.create_default_context(cafile=profile.kafka_ca_file or None)
+        except (OSError, ssl.SSLError) as e:
+            raise NotConfigured(
+                "not_configured", f"REGISTA_KAFKA_CA_FILE: {profile.kafka_ca_file}: {e}", advice="Name a PEM file with the brokers' authority."
+            ) from None
     return settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import contextlib
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +28,7 @@ MODEL_TRAINED = "regista.ModelTrained.v1"
 TOPIC = "regista.training.v1"
 DEAD_LETTERS = 50  # how many are looked through
 POLL_FIRST, POLL_LONGEST = 0.05, 1.0  # seconds
+LAST_LOOK = 3.0  # seconds beyond the deadline, to say why nothing came
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,24 +137,34 @@ def refused(model: str, problems: Iterable[Mapping[str, Any]], facts: Mapping[st
 
 
 async def outcome(transport: Transport, told: Told, seconds: float) -> Registered:
-    """Waits until the registry has answered the message. Raises Refused, DeadLettered, and TimedOut after `seconds`."""
-    deadline, pause, asked = time.monotonic() + seconds, POLL_FIRST, False
+    """Waits until the registry has answered the message; while it is away, too. Raises Refused, DeadLettered, and TimedOut after `seconds`."""
     found = told.known
-    while found is None:
-        found = await look_up(transport, told)
-        if found is None:
-            late = time.monotonic() + pause > deadline
-            if late or (pause >= POLL_LONGEST and not asked):
-                asked = True
-                await _look_among_dead_letters(transport, told)
-            if late:
-                advice = "Wait again. If it stays so, an admin looks for it with `regista dlq list registry`."
-                raise TimedOut("no-outcome-yet", f"message {told.id} for {told.model} has no outcome after {seconds:.0f} s", advice=advice)
-            await asyncio.sleep(pause)
-            pause = min(POLL_LONGEST, pause * 1.5)
+    if found is None:
+        try:
+            async with asyncio.timeout(seconds):
+                found = await _looked_up(transport, told)
+        except TimeoutError:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_LOOK):
+                    await _look_among_dead_letters(transport, told)
+            advice = "Wait again. If it stays so, an admin looks for it with `regista dlq list registry`."
+            raise TimedOut("no-outcome-yet", f"message {told.id} for {told.model} has no outcome after {seconds:.0f} s", advice=advice) from None
     if isinstance(found, Refused):
         raise found
     return found
+
+
+async def _looked_up(transport: Transport, told: Told) -> Registered | Refused:
+    pause, asked = POLL_FIRST, False
+    while True:
+        with contextlib.suppress(Unavailable):
+            if found := await look_up(transport, told):
+                return found
+        if pause >= POLL_LONGEST and not asked:
+            asked = True
+            await _look_among_dead_letters(transport, told)
+        await asyncio.sleep(pause)
+        pause = min(POLL_LONGEST, pause * 1.5)
 
 
 async def _look_among_dead_letters(transport: Transport, told: Told) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
+import threading
 from collections.abc import Callable, Coroutine, Mapping
 from functools import update_wrapper
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from weakref import WeakSet
 
 from regista.blocking import LOOP
 from regista.client import AsyncClient, AsyncPublication
@@ -30,6 +33,9 @@ def _blocking(method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, 
     return call
 
 
+_clients: WeakSet[Client] = WeakSet()
+
+
 class Publication:
     """What was published and is on its way. `wait` may be called again after TimedOut."""
 
@@ -49,6 +55,8 @@ class Client:
 
     def __init__(self, profile: Profile | None = None, *, patience: Patience | None = None) -> None:
         self.asynchronous = AsyncClient(profile, patience=patience)
+        self.asynchronous.soon = LOOP.soon
+        _clients.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -130,16 +138,38 @@ class Client:
 
 
 _default: list[Client] = []
+_lock = threading.Lock()
 
 
 def default() -> Client:
     """The client that `regista.publish` and `regista.load` use: made at first use from the environment, closed at exit."""
-    if not _default:
-        _default.append(Client())
-        atexit.register(_close)
-    return _default[0]
+    with _lock:
+        if not _default:
+            _default.append(Client())
+        return _default[0]
 
 
 def _close() -> None:
-    with contextlib.suppress(RegistaError):
-        _default.pop().close()
+    while _default:
+        with contextlib.suppress(RegistaError):
+            _default.pop().close()
+
+
+@atexit.register
+def _end() -> None:
+    """Only a client that was used has something to report; nothing may keep the interpreter from ending, or speak while it does."""
+    for client in _default:
+        with contextlib.suppress(Exception):
+            client.asynchronous.report_last_usage()
+    with contextlib.suppress(Exception):
+        _close()
+
+
+def _begin_anew() -> None:
+    global _lock  # noqa: PLW0603 - a thread of the parent may hold it
+    _lock = threading.Lock()
+    for client in list(_clients):
+        client.asynchronous.begin_anew()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

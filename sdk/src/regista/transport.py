@@ -6,6 +6,7 @@ import asyncio
 import functools
 import random
 import ssl
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -15,23 +16,28 @@ from typing import Any
 import httpx
 import msgspec
 
-from regista.errors import RegistaError, Unavailable, from_problem
+from regista.errors import NotConfigured, RegistaError, Unavailable, from_problem
 from regista.profile import Profile
 
 BUSY = frozenset({408, 429, 502, 503, 504})
 CONNECT_SECONDS = 5.0
-READ_SECONDS = 120.0
+READ_SECONDS = 40.0  # one attempt; a service ends its own work earlier
+LONG_SECONDS = 600.0  # for what reads all there is
 STORE_SECONDS = 900.0  # until a service has stored a large upload for good
+SLOWEST = 100_000  # bytes of an upload each second; what is slower is given up
+LAST_SECONDS = 5.0  # for what is sent while the interpreter ends
+WELL_KNOWN = "/.well-known/regista"
 Content = Callable[[], AsyncIterator[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often and how long to retry: `attempts` in all, pauses (seconds) doubling from `first` to `longest`, each with full jitter."""
+    """How often and how long to retry: `attempts` in all, at most `total` seconds with pauses that double from `first` to `longest`, each with full jitter."""
 
     attempts: int = 6
     first: float = 0.2
     longest: float = 5.0
+    total: float = 60.0
 
     def pause(self, attempt: int, asked: str | None) -> float:
         """Seconds before the attempt after `attempt` (from 0); a service's Retry-After counts, up to the longest pause."""
@@ -66,31 +72,56 @@ class Transport:
 
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
-            agent = {"User-Agent": "regista-python"}
-            if self._profile.api_key:
-                agent["Authorization"] = f"Bearer {self._profile.api_key}"
-            self._http = httpx.AsyncClient(headers=agent, timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS), verify=_trust())
+            self._http = httpx.AsyncClient(headers=self._agent(), timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS), verify=_trust())
         return self._http
+
+    def _agent(self) -> dict[str, str]:
+        key = {"Authorization": f"Bearer {self._profile.api_key}"} if self._profile.api_key else {}
+        return {"User-Agent": "regista-python"} | key
 
     async def url_of(self, service: str) -> str:
         """The base URL of a service; all but the registry's come from its /.well-known/regista. Raises Unavailable."""
-        registry = self._profile.need("url").rstrip("/")
+        registry = self._registry()
         if service == "registry":
             return registry
         if not self._urls:
-            answer = await self._persist(lambda: self._client().get(f"{registry}/.well-known/regista"))
-            found = _json(answer)
-            services = found.get("services", found) if isinstance(found, dict) else {}
-            self._urls = {name: str(url).rstrip("/") for name, url in services.items()}
+            self._urls = _services(await self._persist(registry, lambda: self._client().get(registry + WELL_KNOWN)))
+        return self._known(service)
+
+    def _registry(self) -> str:
+        url = self._profile.need("url").rstrip("/")
+        try:
+            parsed = httpx.URL(url)
+        except httpx.InvalidURL:
+            parsed = httpx.URL("")
+        if parsed.scheme not in {"http", "https"} or not parsed.host:
+            raise NotConfigured(
+                "not_configured", f"REGISTA_URL is no URL: {url!r}", advice="Write it with its scheme, for example https://registry.example.com."
+            )
+        return url
+
+    def _known(self, service: str) -> str:
         if service not in self._urls:
-            raise Unavailable("service-unknown", f"the registry at {registry} names no URL for the service {service!r}")
+            raise Unavailable("service_unknown", f"the registry at {self._registry()} names no URL for the service {service!r}")
         return self._urls[service]
+
+    def post_last(self, service: str, path: str, bodies: Mapping[str, Any]) -> None:
+        """Sends each body once, under its idempotency key, on this thread. While the interpreter ends no event loop can look up a host name. Raises RegistaError."""
+        deadline = time.monotonic() + LAST_SECONDS
+        with httpx.Client(headers=self._agent(), timeout=LAST_SECONDS, verify=_trust()) as http:
+            try:
+                self._urls = self._urls or _services(http.get(self._registry() + WELL_KNOWN).raise_for_status())
+                url = f"{self._known(service)}/v1{path}"
+                for key, body in bodies.items():
+                    http.post(url, json=body, headers={"Idempotency-Key": key}, timeout=max(0.1, deadline - time.monotonic()))
+            except httpx.HTTPError as e:
+                raise Unavailable("unreachable", f"{_where(e)} took no last report ({type(e).__name__})") from e
 
     async def call(
         self, method: str, service: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None, if_match: str = "",
-        idempotency_key: str = "",
+        idempotency_key: str = "", long: bool = False,
     ) -> Answer:  # fmt: skip
-        """One request to `/v1<path>` of a service, JSON in and out. Raises RegistaError."""
+        """One request to `/v1<path>` of a service, JSON in and out; `long` for what may take minutes. Raises RegistaError."""
         url = f"{await self.url_of(service)}/v1{path}"
         headers = {"If-Match": if_match} if if_match else {}
         if method != "GET":
@@ -99,7 +130,9 @@ class Transport:
         if content is not None:
             headers["Content-Type"] = "application/json"
         params = {k: _text(v) for k, v in (query or {}).items() if v is not None}
-        got = await self._persist(lambda: self._client().request(method, url, params=params, content=content, headers=headers))
+        timeout = httpx.Timeout(LONG_SECONDS if long else READ_SECONDS, connect=CONNECT_SECONDS)
+        send = functools.partial(self._client().request, method, url, params=params, content=content, headers=headers, timeout=timeout)
+        got = await self._persist(url, send, LONG_SECONDS if long else 0.0)
         return Answer(got.status_code, _json(got), got.headers.get("etag", ""), got.headers)
 
     async def upload(self, service: str, path: str, query: Mapping[str, Any], content: Content, size: int) -> Answer:
@@ -108,20 +141,31 @@ class Transport:
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size), "Idempotency-Key": str(uuid.uuid4())}
         params = {k: _text(v) for k, v in query.items() if v is not None}
         timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, read=STORE_SECONDS)
-        got = await self._persist(lambda: self._client().post(url, params=params, content=content(), headers=headers, timeout=timeout))
+        limit = STORE_SECONDS + size / SLOWEST
+        got = await self._persist(url, lambda: self._client().post(url, params=params, content=content(), headers=headers, timeout=timeout), limit)
         return Answer(got.status_code, _json(got), got.headers.get("etag", ""), got.headers)
 
     @asynccontextmanager
     async def download(self, service: str, path: str) -> AsyncIterator[httpx.Response]:
         """A response whose body is still to be streamed. Raises RegistaError; a stream that breaks off raises httpx.TransportError."""
-        request = self._client().build_request("GET", f"{await self.url_of(service)}/v1{path}")
-        got = await self._persist(lambda: self._client().send(request, stream=True))
+        url = f"{await self.url_of(service)}/v1{path}"
+        request = self._client().build_request("GET", url)
+        got = await self._persist(url, lambda: self._client().send(request, stream=True))
         try:
             yield got
         finally:
             await got.aclose()
 
-    async def _persist(self, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    async def _persist(self, url: str, send: Callable[[], Awaitable[httpx.Response]], seconds: float = 0.0) -> httpx.Response:
+        """Sends again what may pass, within `seconds` in all (0: the patience's own)."""
+        seconds = seconds or self._patience.total
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._repeated(send)
+        except TimeoutError:
+            raise Unavailable("unreachable", f"{url} gave no answer in {seconds:.0f} s") from None
+
+    async def _repeated(self, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
         for attempt in range(self._patience.attempts):
             last = attempt == self._patience.attempts - 1
             asked = None
@@ -130,8 +174,6 @@ class Transport:
             except httpx.TransportError as e:
                 if last:
                     raise Unavailable("unreachable", f"{_where(e)} did not answer ({type(e).__name__}) in {attempt + 1} attempts") from e
-            except httpx.InvalidURL as e:
-                raise Unavailable("unreachable", f"no URL: {e}") from e
             else:
                 if got.is_success:
                     return got
@@ -149,7 +191,13 @@ def _trust() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _where(error: httpx.TransportError) -> str:
+def _services(answer: httpx.Response) -> dict[str, str]:
+    found = _json(answer)
+    services = found.get("services", found) if isinstance(found, dict) else {}
+    return {name: str(url).rstrip("/") for name, url in services.items()}
+
+
+def _where(error: httpx.HTTPError) -> str:
     try:
         return f"{error.request.url.scheme}://{error.request.url.netloc.decode()}"
     except RuntimeError:

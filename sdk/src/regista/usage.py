@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 from collections import Counter, deque
@@ -17,6 +16,7 @@ log = logging.getLogger("regista")
 
 MODEL_USED = "regista.ModelUsed.v1"
 TOPIC = "regista.usage.v1"
+CLOSE_SECONDS = 5.0
 KEPT = 1000  # reports that wait for a service that is away; then the oldest go
 
 
@@ -56,19 +56,27 @@ class Usage:
             with self._lock:
                 self._counts[used] += count
 
+    @property
+    def reporting(self) -> bool:
+        """Reports go out each window, or nothing is counted at all."""
+        return self._window <= 0 or self._task is not None
+
     def start(self) -> None:
         """Begins to report each window, on the running loop."""
         if self._window > 0 and self._task is None:
             self._task = asyncio.create_task(self._report())
 
     async def close(self) -> None:
-        """Reports what was counted and stops."""
+        """Stops, and reports what was counted, as far as that is possible in CLOSE_SECONDS."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
             self._task = None
-        await self.flush()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.flush()
+        except TimeoutError:
+            log.warning("usage of %d versions was not reported in %.0f s", len(self._unsent), CLOSE_SECONDS)
 
     async def flush(self) -> None:
         """Reports what was counted so far. What no service can take now is kept for the next time, what it refuses is not."""
@@ -83,8 +91,17 @@ class Usage:
                     return
                 except RegistaError as e:
                     log.warning("usage of %s is not reported: %s", report.data["model"], e)
+                except Exception:  # one report that cannot be sent must not end all others
+                    log.exception("usage of %s is not reported", report.data["model"])
                 if self._unsent and self._unsent[0] is report:  # else so many came meanwhile that it fell out
                     self._unsent.popleft()
+
+    def rest(self) -> list[Report]:
+        """Takes away what was counted and not yet reported: whoever asks reports it."""
+        self._end_window()
+        reports = list(self._unsent)
+        self._unsent.clear()
+        return reports
 
     def _end_window(self) -> None:
         with self._lock:

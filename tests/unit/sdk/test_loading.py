@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pickle
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from starlette.responses import JSONResponse
 
 import regista
 from regista import aio
@@ -67,35 +69,71 @@ async def test_the_synchronous_client_works_inside_a_running_loop_as_in_a_notebo
         assert client.load("churn@3").number == 3
 
 
-def test_a_forked_child_has_a_loop_of_its_own(profile: Profile, answers: Answers) -> None:
+def _python(code: str, profile: Profile, url: str) -> str:
+    """What another interpreter prints, which must say nothing on stderr."""
+    environment = {"REGISTA_URL": url, "REGISTA_API_KEY": API_KEY, "REGISTA_CACHE_DIR": profile.cache_dir, "REGISTA_CONFIG": "/nowhere"}
+    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    told = subprocess.run([sys.executable, "-c", code], env=environment | path, check=True, timeout=60, capture_output=True, text=True)
+    assert told.stderr == ""
+    return told.stdout
+
+
+def _counts(answers: Answers) -> list[int]:
+    return [json.loads(seen.body)["count"] for seen in answers.of("POST", "/v1/usage")]
+
+
+def test_a_forked_child_uses_the_parents_client_and_reports_its_own_use_only(profile: Profile, answers: Answers) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})
     code = (
         "import os, sys, regista\n"
-        "from regista.synchronous import Client\n"
-        "with Client() as c: c.load('churn@3')\n"
+        "loaded = regista.load('churn@3')\n"
+        "loaded.used(99)\n"
         "child = os.fork()\n"
         "if child == 0:\n"
-        "    with Client() as c: os._exit(0 if c.load('churn@3').number == 3 else 1)\n"
+        "    loaded.used(10)\n"
+        "    sys.exit(0 if regista.load('churn@3').number == 3 else 1)\n"
         "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
     )
-    environment = {"REGISTA_URL": answers.url, "REGISTA_API_KEY": API_KEY, "REGISTA_CACHE_DIR": profile.cache_dir, "REGISTA_CONFIG": "/nowhere"}
-    subprocess.run([sys.executable, "-c", code], env=environment | {"PYTHONPATH": os.pathsep.join(sys.path)}, check=True, timeout=60)
+    _python(code, profile, answers.url)
+    assert _counts(answers) == [11, 100]
 
 
 def test_the_three_lines_take_their_settings_from_the_environment_and_report_use_at_exit(profile: Profile, answers: Answers) -> None:
     answers.has("churn", "@production", {"model.onnx": b"weights"})
-    environment = {"REGISTA_URL": answers.url, "REGISTA_API_KEY": API_KEY, "REGISTA_CACHE_DIR": profile.cache_dir, "REGISTA_CONFIG": "/nowhere"}
-    code = "import regista; print(regista.load('churn@production').file().read_text())"
-    told = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        check=True,
-        timeout=60,
-        capture_output=True,
-        text=True,
+    assert _python("import regista; print(regista.load('churn@production').file().read_text())", profile, answers.url) == "weights\n"
+    assert _counts(answers) == [1]
+
+
+def test_use_is_reported_at_exit_to_a_registry_with_a_host_name_whose_connection_is_gone(profile: Profile, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})
+    url = answers.url.replace("127.0.0.1", "localhost")
+    answers.fixed["GET", "/.well-known/regista"] = JSONResponse({"artifact": url, "cleanup": url})
+    code = (
+        "import regista\nfrom regista.synchronous import LOOP, default\n"
+        "regista.load('churn@3').used(4)\nLOOP.run(default().asynchronous._transport.close())\n"
     )
-    assert (told.stdout, told.stderr) == ("weights\n", "")
-    assert len(answers.of("POST", "/v1/usage")) == 1
+    _python(code, profile, url)
+    assert _counts(answers) == [5]
+
+
+def test_a_default_client_closed_before_the_end_leaves_nothing_to_say(profile: Profile, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})
+    code = "import regista\nfrom regista.synchronous import _close\nfor _ in range(2): regista.load('churn@3'); _close(); _close()\n"
+    _python(code, profile, answers.url)
+    assert _counts(answers) == [1, 1]
+
+
+def test_the_default_client_is_one_for_all_threads(profile: Profile, answers: Answers) -> None:
+    code = (
+        "import threading\nfrom regista.synchronous import default\n"
+        "gate, found = threading.Barrier(16), []\n"
+        "def get(): gate.wait(); found.append(default())\n"
+        "threads = [threading.Thread(target=get) for _ in range(16)]\n"
+        "for one in threads: one.start()\n"
+        "for one in threads: one.join()\n"
+        "print(len(set(found)))\n"
+    )
+    assert _python(code, profile, answers.url) == "1\n"
 
 
 async def test_the_asynchronous_three_lines(profile: Profile, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:

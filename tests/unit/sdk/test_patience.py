@@ -1,0 +1,87 @@
+"""How long the client waits for services that are slow, away, or silent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from regista.client import AsyncClient
+from regista.errors import TimedOut, Unavailable
+from regista.profile import Profile
+from regista.publishing import Told, outcome
+from regista.transport import Patience, Transport
+from regista.usage import Usage, Used
+
+from .conftest import QUICK, Answers, problem
+
+USED = Used("churn", "m1", 3, "production")
+
+
+@pytest.fixture
+def silent(profile: Profile) -> Iterator[Profile]:
+    """The profile of a registry that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield replace(profile, url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+
+async def test_a_server_that_never_answers_is_given_up_within_the_patience(silent: Profile) -> None:
+    began = time.monotonic()
+    async with AsyncClient(silent, patience=Patience(total=0.2)) as client:
+        with pytest.raises(Unavailable, match=r"127\.0\.0\.1:\d+/\S+ gave no answer"):
+            await client.models()
+    assert time.monotonic() - began < 5
+
+
+async def test_waiting_ends_at_its_deadline_though_the_registry_never_answers(silent: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regista.publishing.LAST_LOOK", 0.1)
+    transport, began = Transport(silent), time.monotonic()
+    with pytest.raises(TimedOut):
+        await outcome(transport, Told("m1", "churn", ""), 0.2)
+    assert time.monotonic() - began < 5
+    await transport.close()
+
+
+async def test_a_registry_that_is_away_for_a_while_has_only_not_answered_yet(profile: Profile, answers: Answers) -> None:
+    answers.next = [problem(503, "unavailable") for _ in range(QUICK.attempts)]
+    answers.publications = {"m1": {"state": "registered", "model": "churn", "number": 1}}
+    transport = Transport(profile, QUICK)
+    assert (await outcome(transport, Told("m1", "churn", ""), 20)).number == 1
+    await transport.close()
+
+
+async def test_closing_does_not_wait_for_a_service_that_never_answers(silent: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regista.usage.CLOSE_SECONDS", 0.1)
+    client, began = AsyncClient(silent), time.monotonic()
+    client._usage.record(USED)
+    await client.close()
+    assert time.monotonic() - began < 5
+
+
+async def test_a_failure_that_nobody_foresaw_ends_neither_the_reports_nor_the_closing(caplog: pytest.LogCaptureFixture) -> None:
+    sent: list[dict[str, Any]] = []
+    arrived = asyncio.Event()
+
+    async def send(data: dict[str, Any], message_id: str) -> None:
+        if data["model"] == "odd":
+            raise ValueError(message_id)
+        sent.append(data)
+        arrived.set()
+
+    usage = Usage(send, 0.01, lambda: "id")
+    usage.start()
+    usage.record(USED._replace(model="odd"))
+    usage.record(USED._replace(model="worn"))
+    with caplog.at_level(logging.ERROR, "regista"):
+        await asyncio.wait_for(arrived.wait(), 10)
+    assert [data["model"] for data in sent] == ["worn"]
+    assert "usage of odd is not reported" in caplog.text
+    usage.record(USED)
+    await usage.close()
+    assert [data["model"] for data in sent] == ["worn", "churn"]
