@@ -133,12 +133,16 @@ class Taken:
 
 def proven(kind: str, old: Metadata, new: Metadata, policy: BumpPolicy = DEFAULT) -> Proven:
     """The highest level any difference proves, with the rule that fired."""
-    weighed = tuple(c if (level := _level(kind, c, policy)) is None else replace(c, level=level) for c in differences(old, new, policy.noise))
+    weighed = tuple(_weighed(c, _level(kind, c, policy)) for c in differences(old, new, policy.noise))
     counting = [c for c in weighed if c.level is not None]
     if not counting:
         return Proven("patch", "metadata.changed", weighed)
     decisive = max(counting, key=lambda c: LEVELS.index(c.level or "patch"))
     return Proven(decisive.level or "patch", _rule(kind, decisive), weighed)
+
+
+def _weighed(c: Change, level: Level | None) -> Change:
+    return c if level is None else Change(c.part, c.path, c.what, c.before, c.after, c.detail, c.breaking, level)
 
 
 def _level(kind: str, change: Change, policy: BumpPolicy) -> Level | None:
@@ -201,11 +205,16 @@ def told(changes: Sequence[Change]) -> tuple[tuple[Change, ...], int]:
 
 def _brief(change: Change) -> Change:
     path = change.path if len(change.path) <= LONGEST_TOLD else change.path[:LONGEST_TOLD] + "…"
-    return replace(change, path=path, before=_short(change.before), after=_short(change.after))
+    before, after = _short(change.before), _short(change.after)
+    if path is change.path and before is change.before and after is change.after:
+        return change
+    return replace(change, path=path, before=before, after=after)
 
 
 def _short(value: Any) -> Any:
     """The value, or how to recognise it."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
     encoded = encode(value)
     return value if len(encoded) <= LONGEST_TOLD else f"sha256:{hashlib.sha256(encoded).hexdigest()[:12]}… ({len(encoded)} bytes)"
 

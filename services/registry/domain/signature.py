@@ -9,7 +9,7 @@ from services.registry.domain.metadata import Signature
 
 def differences(old: Signature | None, new: Signature | None) -> tuple[Change, ...]:
     """What changed between two signatures, each with whether it breaks callers of `old`."""
-    found = signature.differences(old, new)
+    found = () if old == new else signature.differences(old, new)
     return tuple(Change("signature", d.path, d.what, d.before, d.after, d.detail, d.breaking) for d in found)
 
 
