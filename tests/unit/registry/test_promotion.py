@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pytest
+
+from services.registry.domain import noted
+from services.registry.domain.description import DescribeModel
+from services.registry.domain.model_events import Evaluation
+from services.registry.domain.promotion import DenyPromotion
+from services.registry.domain.verdicts import RecallVersion, RecordEvaluation, RejectVersion
+from shared.decider import RuleBroken
+from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadata, names
+
+EVALUATION = Evaluation("auc", 0.91, a_digest("test"), "test", independent=True, by="lab")
+
+
+def test_a_request_names_its_evidence_by_digest_and_is_asked_once():
+    story = Story()
+    story.validates()
+    (requested,) = story.requests(1, "p1")
+    assert (requested.creator, requested.requester, requested.evidence["champion"]) == ("ci", "eva", None)
+    assert requested.evidence["evaluations"][0]["name"] == "auc"
+    assert story.requests(1, "p2") == []
+
+
+def test_a_request_over_other_evidence_takes_the_place_of_the_open_one():
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    story.when(RecordEvaluation(MODEL_ID, 1, EVALUATION))
+    refused, requested = story.requests(1, "p2")
+    assert (refused.promotion_id, refused.reasons, requested.promotion_id) == ("p1", ("superseded by p2",), "p2")
+    assert list(story.model.promotions) == ["p2"]
+
+
+def test_an_open_request_stands_when_only_the_champion_is_another():
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    story.promotes(metadata(2))
+    assert story.requests(1, "p3") == []
+
+
+def test_only_what_is_validated_on_good_bytes_is_promoted():
+    story = Story()
+    story.registers()
+    with pytest.raises(RuleBroken, match="not_validated"):
+        story.requests(1, "p")
+    story.validates(metadata(2))
+    story.quarantines(2, revision=9)
+    with pytest.raises(RuleBroken, match="artifact_not_good"):
+        story.requests(2, "p")
+
+
+def test_the_first_promoted_version_becomes_the_champion():
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    events = story.grants("p1", 1)
+    assert names(events) == ["Noted", "VersionPromoted", "RolloutChanged"]
+    assert events[1].approvers == ("ann", "bob")
+    assert [(e.number, e.percent, e.role) for e in events[2].entries] == [(1, 100, "champion")]
+    assert events[2].champion.evaluations[0].name == "auc"
+
+
+def test_a_later_one_stays_outside_the_rollout():
+    story = Story()
+    story.promotes()
+    story.validates(metadata(2))
+    story.requests(2, "p2")
+    assert names(story.grants("p2", 2)) == ["Noted", "VersionPromoted"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        RecordEvaluation(MODEL_ID, 1, EVALUATION),
+        DescribeModel(MODEL_ID, tags={"pii": "yes"}),
+        DescribeModel(MODEL_ID, tier="high"),
+        RecallVersion(MODEL_ID, 1),
+        RejectVersion(MODEL_ID, 1, "no"),
+    ],
+)
+def test_a_grant_over_evidence_that_changed_is_refused(change):
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    story.when(change)
+    _note, refused = story.grants("p1", 1)
+    assert type(refused).__name__ == "PromotionRefused"
+    assert refused.reasons
+    assert story.version(1).stage != "Production"
+
+
+def test_a_new_champion_alone_voids_no_request():
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    story.promotes(metadata(2))
+    assert names(story.grants("p1", 1)) == ["Noted", "VersionPromoted"]
+
+
+@pytest.mark.parametrize("wrong", [{"digest": "sha256:other"}, {"environment": "elsewhere"}, {"number": 2}])
+def test_a_grant_of_something_else_is_refused(wrong):
+    story = Story()
+    story.validates()
+    story.validates(metadata(2))
+    story.requests(1, "p1")
+    assert names(story.grants("p1", **{"number": 1, **wrong})) == ["Noted", "PromotionRefused"]
+    assert "Production" not in {v.stage for v in story.model.versions.values()}
+
+
+def test_a_second_grant_of_the_same_request_changes_nothing():
+    story = Story()
+    story.promotes()
+    assert story.grants("p1", 1) == []
+
+
+def test_a_grant_nobody_asked_for_is_refused():
+    story = Story()
+    story.validates()
+    assert names(story.grants("never", 1)) == ["Noted", "PromotionRefused"]
+
+
+def test_a_denial_closes_the_request_with_its_reasons():
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    data = {"promotion_id": "p1", "model_id": MODEL_ID, "number": 1, "reasons": ["no"]}
+    deny = DenyPromotion(MODEL_ID, a_note("approval", "review-p1", 2, noted.PROMOTION_DENIED, data))
+    events = story.when(deny)
+    assert (names(events), events[1].reasons) == (["Noted", "PromotionRefused"], ("no",))
+    assert story.when(deny) == []
+    assert names(story.requests(1, "p2")) == ["PromotionRequested"]
+
+
+def test_promotion_to_one_environment_is_none_to_another():
+    story = Story()
+    story.promotes(environment="lab")
+    assert names(story.requests(1, "p9")) == ["PromotionRequested"]
+    assert story.requests(1, "p8", "lab") == []
