@@ -100,3 +100,15 @@ def test_a_draft_takes_no_alias():
         story.when(SetAlias(MODEL_ID, "candidate", 1))
     story.when(AddMetadata(MODEL_ID, 1, replace(metadata(), signature=replace(SIGNATURE, inputs=(Input("x", "int"),)))))
     assert names(story.when(SetAlias(MODEL_ID, "candidate", 1))) == ["AliasSet"]
+
+
+def test_a_stale_alias_is_neither_moved_nor_removed():
+    story = Story()
+    story.registers()
+    story.registers(metadata(2))
+    story.when(SetAlias(MODEL_ID, "candidate", 1, expected=0))
+    seen = story.model.aliases["candidate"].revision
+    story.when(SetAlias(MODEL_ID, "candidate", 2, expected=seen))
+    for asked in (SetAlias(MODEL_ID, "candidate", 1, expected=seen), RemoveAlias(MODEL_ID, "candidate", expected=seen)):
+        with pytest.raises(Stale):
+            story.when(asked)

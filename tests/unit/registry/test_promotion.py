@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.registry.domain import noted
 from services.registry.domain.description import DescribeModel
 from services.registry.domain.model_events import Evaluation
-from services.registry.domain.promotion import DenyPromotion
+from services.registry.domain.promotion import DenyPromotion, RequestPromotion
 from services.registry.domain.verdicts import RecallVersion, RecordEvaluation, RejectVersion
-from shared.decider import RuleBroken
-from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadata, names
+from shared.decider import RuleBroken, Stale
+from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, a_digest, a_note, metadata, names
 
 EVALUATION = Evaluation("auc", 0.91, a_digest("test"), "test", independent=True, by="lab")
 
@@ -70,24 +72,27 @@ def test_a_later_one_stays_outside_the_rollout():
     assert names(story.grants("p2", 2)) == ["Noted", "VersionPromoted"]
 
 
+CHANGED = "metadata, evaluations, artifact, tier or tags have changed"
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("change", "reason"),
     [
-        RecordEvaluation(MODEL_ID, 1, EVALUATION),
-        DescribeModel(MODEL_ID, tags={"pii": "yes"}),
-        DescribeModel(MODEL_ID, tier="high"),
-        RecallVersion(MODEL_ID, 1),
-        RejectVersion(MODEL_ID, 1, "no"),
+        (RecordEvaluation(MODEL_ID, 1, EVALUATION), CHANGED),
+        (DescribeModel(MODEL_ID, tags={"pii": "yes"}), CHANGED),
+        (DescribeModel(MODEL_ID, tier="high"), CHANGED),
+        (RecallVersion(MODEL_ID, 1), "the version is recalled"),
+        (RejectVersion(MODEL_ID, 1, "no"), "no such promotion is open"),
     ],
 )
-def test_a_grant_over_evidence_that_changed_is_refused(change):
+def test_a_grant_over_what_changed_is_refused(change, reason):
     story = Story()
     story.validates()
     story.requests(1, "p1")
     story.when(change)
     _note, refused = story.grants("p1", 1)
     assert type(refused).__name__ == "PromotionRefused"
-    assert refused.reasons
+    assert [told for told in refused.reasons if told.startswith(reason)] == list(refused.reasons)
     assert story.version(1).stage != "Production"
 
 
@@ -138,3 +143,34 @@ def test_promotion_to_one_environment_is_none_to_another():
     story.promotes(environment="lab")
     assert names(story.requests(1, "p9")) == ["PromotionRequested"]
     assert story.requests(1, "p8", "lab") == []
+
+
+def test_a_grant_over_bytes_that_are_no_longer_good_is_refused():
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    story.quarantines(1, revision=9)
+    _note, refused = story.grants("p1", 1)
+    assert [told.split(":")[0] for told in refused.reasons] == ["the artifact is not noted as good"]
+    assert story.version(1).stage == "Validated"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [metadata(2), metadata(config={"depth": 4}), metadata(seed=7), replace(metadata(), signature=replace(SIGNATURE, inputs=()))],
+    ids=["artifact", "config", "seed", "signature"],
+)
+def test_the_digest_covers_artifact_training_and_signature(document):
+    digests = []
+    for told in (metadata(), document):
+        story = Story()
+        story.validates(told)
+        digests.append(story.requests(1, "p1")[0].digest)
+    assert digests[0] != digests[1]
+
+
+def test_a_request_about_a_version_that_changed_is_stale():
+    story = Story()
+    story.validates()
+    with pytest.raises(Stale):
+        story.when(RequestPromotion(MODEL_ID, 1, "production", "p1", "eva", story.version(1).revision - 1))

@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 
 from services.registry.domain import noted
+from services.registry.domain.alias import SetAlias
+from services.registry.domain.metadata import Parent
 from services.registry.domain.model_events import Evaluation
 from services.registry.domain.verdicts import NoteArtifact, PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
-from shared.decider import NotFound, RuleBroken
-from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, names
+from shared.decider import NotFound, RuleBroken, Stale
+from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadata, names
+from tests.unit.registry.serving import challenger, champion, change
 
 EVALUATION = Evaluation("auc", 0.91, a_digest("test"), "test", independent=True, by="lab")
 
@@ -143,3 +146,83 @@ def test_a_hold_is_placed_and_released_once():
     assert story.when(PlaceLegalHold(MODEL_ID, 1)) == []
     assert names(story.when(ReleaseLegalHold(MODEL_ID, 1))) == ["LegalHoldReleased"]
     assert story.when(ReleaseLegalHold(MODEL_ID, 1)) == []
+
+
+def in_a_rollout(story: Story) -> None:
+    story.when(change(champion(1, 90), challenger(2, 10)))
+
+
+def held(story: Story) -> None:
+    story.when(PlaceLegalHold(MODEL_ID, 2))
+
+
+def aliased(story: Story) -> None:
+    story.when(SetAlias(MODEL_ID, "candidate", 2))
+
+
+def a_parent(story: Story) -> None:
+    story.registers(replace(metadata(3), parents=(Parent("team.churn", 2, "base_model", MODEL_ID),)))
+
+
+@pytest.mark.parametrize(
+    ("happened", "told"),
+    [(in_a_rollout, "rollout of production"), (held, "legal hold"), (aliased, "alias candidate"), (a_parent, "made from it")],
+)
+def test_what_somebody_needs_is_not_rejected(happened, told):
+    story = Story()
+    story.promotes()
+    story.validates(metadata(2))
+    happened(story)
+    with pytest.raises(RuleBroken, match="version_protected") as broken:
+        story.when(RejectVersion(MODEL_ID, 2, "no"))
+    assert told in broken.value.facts["protections"][0]
+
+
+def test_a_rejection_ends_the_open_promotions():
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    refused, rejected = story.when(RejectVersion(MODEL_ID, 1, "biased"))
+    assert (refused.promotion_id, refused.reasons, rejected.reasons) == ("p1", ("the version is rejected: biased",), ("biased",))
+    assert not story.model.promotions
+
+
+@pytest.mark.parametrize("command", [RecallVersion, PlaceLegalHold, ReleaseLegalHold])
+def test_a_decision_about_a_version_that_changed_is_stale(command):
+    story = Story()
+    story.registers()
+    seen = story.version(1).revision
+    story.artifact(1)
+    with pytest.raises(Stale):
+        story.when(command(MODEL_ID, 1, seen))
+    with pytest.raises(Stale):
+        story.when(RejectVersion(MODEL_ID, 1, "no", seen))
+    with pytest.raises(Stale):
+        story.when(RecordEvaluation(MODEL_ID, 1, EVALUATION, seen))
+
+
+def test_a_figure_corrected_back_is_recorded_again():
+    story = Story()
+    story.registers()
+    for value in (0.9, 0.5, 0.9):
+        assert names(story.when(RecordEvaluation(MODEL_ID, 1, replace(EVALUATION, value=value)))) == ["EvaluationRecorded"]
+    assert story.when(RecordEvaluation(MODEL_ID, 1, replace(EVALUATION, value=0.9))) == []
+    assert story.when(RecordEvaluation(MODEL_ID, 1, replace(EVALUATION, value=0.9, by="other lab")))
+
+
+def test_a_version_takes_two_hundred_evaluations():
+    story = Story()
+    story.registers()
+    for n in range(200):
+        story.when(RecordEvaluation(MODEL_ID, 1, replace(EVALUATION, name=f"m{n}")))
+    with pytest.raises(RuleBroken, match="too_many_evaluations"):
+        story.when(RecordEvaluation(MODEL_ID, 1, replace(EVALUATION, name="one more")))
+
+
+def test_what_was_recalled_is_never_validated():
+    story = Story()
+    story.registers()
+    story.when(RecallVersion(MODEL_ID, 1))
+    story.artifact(1)
+    assert names(story.gates(1)) == ["Noted"]
+    assert story.version(1).stage == "Staging"
