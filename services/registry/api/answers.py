@@ -32,7 +32,10 @@ class ChangeAnswer(Shape):
 
 
 class BumpAnswer(Shape):
-    """Why the version has its number: `rule` fired on the differences from `base`; `note` tells what became of a claim."""
+    """Why the version has its number: `rule` fired on the differences from `base`; `note` tells what became of a claim.
+
+    `omitted`: how many differences there are beside the weightiest ones of `changes`; the diff of both versions shows all.
+    """
 
     level: Level | None
     rule: str
@@ -42,6 +45,7 @@ class BumpAnswer(Shape):
     note: str
     proven: Level | None
     changes: list[ChangeAnswer]
+    omitted: int
 
 
 class GatesAnswer(Shape):

@@ -184,11 +184,11 @@ class Voices:
         key, value, headers = to_kafka(event)
         await (await self._producer(user)).send_and_wait(topic, value=value, key=key, headers=headers)
 
-    async def trained(self, data: dict[str, Any], publisher: str = "ci", message_id: str = "", key: SigningKey | None = None) -> str:
-        """Publishes ModelTrained; answers the message's id."""
+    async def trained(self, data: dict[str, Any], publisher: str = "ci", message_id: str = "", key: SigningKey | None = None, trail: str = "") -> str:
+        """Publishes ModelTrained; answers the message's id. `trail`: a correlation id of the publisher's own."""
         message_id, model = message_id or str(uuid.uuid4()), data["model"]
         now = datetime.now(UTC).isoformat()
-        extensions = {"partitionkey": model, "correlationid": message_id}
+        extensions = {"partitionkey": model, "correlationid": trail or message_id}
         event = CloudEvent(
             message_id, f"/publishers/{publisher}", "regista.ModelTrained.v1", model, now, msgspec.json.encode(data), extensions=extensions
         )

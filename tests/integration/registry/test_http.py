@@ -34,6 +34,25 @@ async def test_over_http_the_caller_is_the_creator_where_none_is_named(registry)
         assert (await client.post("/models/team.churn/versions", json=body)).status_code == 200
 
 
+async def test_a_draft_over_http_is_its_callers_from_the_first_word_on(registry):
+    async with registry.client("ci") as client:
+        assert (await client.post("/models/team.churn/versions", json={"draft": True})).json()["creator"] == "ci"
+        again = await client.post("/models/team.churn/versions", json={"draft": True})
+        assert (again.status_code, again.json()["number"]) == (200, 1)
+
+
+async def test_a_parent_in_a_namespace_without_a_role_is_not_written_to(registry):
+    async with registry.client("stranger") as client:
+        assert (await client.post("/models/elsewhere.base/versions", json=trained("elsewhere.base"))).status_code == 201
+    child = trained() | {"parents": [{"model": "elsewhere.base", "number": 1, "relation": "base_model"}]}
+    async with registry.client("ci") as client:
+        refused = await client.post("/models/team.churn/versions", json=child)
+        assert (refused.status_code, refused.json()["code"], refused.json()["namespace"]) == (403, "role_missing", "elsewhere")
+        draft = await client.post("/models/team.churn/versions", json=trained() | {"draft": True})
+        late = {"parents": child["parents"]}
+        assert (await client.patch("/models/team.churn/versions/1", json=late, headers={"if-match": draft.headers["etag"]})).status_code == 403
+
+
 async def test_a_repeated_idempotency_key_is_answered_alike_and_never_for_another_body(registry):
     async with registry.client("ci") as client:
         key = {"idempotency-key": "k1"}
@@ -106,10 +125,12 @@ async def test_roles_hold_in_their_namespace_only(registry):
 
 
 async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
-    async with registry.client("root") as client:
-        await client.post("/models/team.churn/versions", json=trained())
+    async with registry.client("root") as client, registry.client("ci") as publisher:
+        born = await publisher.post("/models/team.churn/versions", json=trained())
         path = "/models/team.churn/versions/1"
         assert (await client.post(path + ":hold", json={"reason": "case 7"})).json()["held"] == "case 7"
+        for verb in ("promote", "reject", "recall", "hold", "release-hold"):
+            assert (await client.post(f"{path}:{verb}", json={}, headers={"if-match": born.headers["etag"]})).status_code == 412, verb
         assert (await client.post(path + ":release-hold", json={"reason": "closed"})).json()["held"] is None
         evaluated = await client.post(path + "/evaluations", json={"name": "f1", "value": 0.5, "dataset_digest": "sha256:x", "independent": True})
         assert [(e["name"], e["by"]) for e in evaluated.json()["evaluations"]] == [("f1", "root")]
@@ -124,8 +145,8 @@ async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
 
 async def test_a_promotion_over_new_evidence_supersedes_the_open_one_and_is_answered_alike_when_repeated(registry, voices):
     path = "/models/team.churn/versions/1"
-    async with registry.client("root") as client:
-        await client.post("/models/team.churn/versions", json=trained())
+    async with registry.client("root") as client, registry.client("ci") as publisher:
+        await publisher.post("/models/team.churn/versions", json=trained())
         await voices.passes(await registry.version("team.churn@1"))
         await registry.version("team.churn@1", stage="Validated", artifact_state="released")
         first = await client.post(path + ":promote", json={})

@@ -90,6 +90,15 @@ async def test_a_refusal_is_in_the_log_with_every_reason_and_a_correction_regist
     assert (await publication(registry, await voices.trained(trained())))["state"] == "registered"
 
 
+async def test_a_message_is_found_by_its_own_id_whatever_trail_it_belongs_to(registry, voices):
+    assert (await publication(registry, await voices.trained(trained(), trail="nightly")))["state"] == "registered"
+    broken = trained()
+    del broken["signature"]
+    assert (await publication(registry, await voices.trained(broken, trail="nightly")))["state"] == "refused"
+    async with registry.client("ci") as client:
+        assert (await client.get("/publications/nightly")).status_code == 404
+
+
 async def test_the_same_message_twice_and_the_same_version_again_make_one(registry, voices, database):
     message = await voices.trained(trained())
     await publication(registry, message)

@@ -123,6 +123,10 @@ def copied(change: Put) -> tuple[Any, ...]:
     return change.table.name, *copy_row(change.table, change.row)
 
 
+def test_only_what_is_known_to_have_no_row_has_none():
+    assert {r.type for r in RECORDED} - {r.type for r in RECORDED if list(project(r))} == {"ChildLinked", "ChildUnlinked"}
+
+
 def test_rows_tell_what_the_state_knows():
     tables = rows(RECORDED)
     model = STORY.model

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from services.registry.domain.metadata import Dataset, Metadata, Metric, Parent, Training
+from services.registry.domain.metadata import Dataset, Input, Metadata, Metric, Parent, Signature, Training
 from services.registry.domain.model_state import stream_of
 from services.registry.domain.registration import AddMetadata, RegisterModel, RegisterVersion
+from services.registry.domain.verdicts import RecallVersion, RejectVersion
 from shared.decider import Misrouted, RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, STREAM, Claim, Story, a_digest, metadata, names
+from tests.unit.registry.serving import retiring
 
 OTHER_ID = "00000000-0000-5000-8000-000000000002"
 
@@ -224,3 +226,90 @@ def test_a_model_without_versions_claims_its_name():
 def test_what_is_no_name_is_unprocessable(name):
     with pytest.raises(Unprocessable):
         Story().when(RegisterModel(MODEL_ID, name))
+
+
+def test_a_refusal_names_what_is_missing_and_the_claim_that_is_too_small():
+    story = Story()
+    story.registers()
+    document = metadata(2, features=("age", "x"), trained_at=None)
+    (refused,) = story.when(registering(document, claim=Claim(level="patch", exact=True)))
+    assert [p.field for p in refused.problems] == ["training.trained_at", "version"]
+    assert refused.proof
+
+
+def test_a_signature_tells_what_it_gives_back():
+    story = Story()
+    (refused,) = story.when(registering(replace(metadata(), signature=Signature(inputs=(Input("age", "double"),))), new_model=True))
+    assert [p.field for p in refused.problems] == ["signature.outputs"]
+
+
+def test_the_differences_stand_in_the_event():
+    story = Story()
+    story.registers()
+    (born,) = story.when(registering(metadata(2, seed=7)))
+    told = [(c.part, c.before, c.after, c.level) for c in born.bump.changes]
+    assert told == [("seed", None, 7, "patch"), ("artifact", a_digest(1), a_digest(2), "patch")]
+    assert born.bump.omitted == 0
+
+
+def test_a_draft_that_became_the_same_as_a_version_is_refused():
+    story = Story()
+    story.registers()
+    story.registers(metadata(metrics=()), draft=True)
+    with pytest.raises(RuleBroken, match="same_version") as broken:
+        story.when(AddMetadata(MODEL_ID, 2, Metadata(training=Training(metrics=metadata().training.metrics))))
+    assert broken.value.facts["number"] == 1
+
+
+def test_the_same_draft_again_is_nothing_new():
+    story = Story()
+    story.registers(metadata(metrics=()), draft=True)
+    assert story.when(registering(metadata(metrics=()), draft=True)) == []
+    story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(seed=1))))
+    assert story.when(registering(metadata(metrics=()), draft=True))[0].number == 2
+
+
+def test_a_draft_stands_for_no_version():
+    story = Story()
+    story.registers(metadata(), draft=True)
+    assert names(story.when(registering(metadata()))) == ["VersionRegistered"]
+    assert story.when(registering(metadata())) == []
+
+
+def test_damaged_bytes_are_healed_by_registering_the_same_again():
+    story = Story()
+    story.registers()
+    story.artifact(1)
+    assert story.when(registering()) == []
+    story.quarantines(1, revision=2)
+    assert story.when(registering())[0].number == 2
+    assert story.when(registering()) == []
+
+
+def test_a_retired_draft_is_not_completed():
+    story = Story()
+    story.registers(metadata(metrics=()), draft=True)
+    story.when(retiring(1))
+    with pytest.raises(RuleBroken, match="version_immutable"):
+        story.when(AddMetadata(MODEL_ID, 1, metadata()))
+
+
+def recalled(story: Story) -> None:
+    story.when(RecallVersion(MODEL_ID, 1))
+
+
+def retired(story: Story) -> None:
+    story.when(retiring(1))
+
+
+def rejected(story: Story) -> None:
+    story.when(RejectVersion(MODEL_ID, 1, "no"))
+
+
+@pytest.mark.parametrize("happened", [recalled, retired, rejected])
+def test_a_parent_that_is_gone_is_refused(happened):
+    story = Story()
+    story.registers()
+    happened(story)
+    (refused,) = story.when(registering(replace(metadata(2), parents=(Parent("team.churn", 1, "base_model", MODEL_ID),))))
+    assert [(p.field, happened.__name__ in p.problem) for p in refused.problems] == [("parents.0.number", True)]

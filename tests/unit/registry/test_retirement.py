@@ -4,27 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from services.registry.domain import noted
 from services.registry.domain.alias import SetAlias
 from services.registry.domain.metadata import Parent
 from services.registry.domain.model_state import stream_of
 from services.registry.domain.registration import RegisterVersion
-from services.registry.domain.retirement import RetireVersion
-from services.registry.domain.rollout import ChangeRollout, RollBack, Share
+from services.registry.domain.rollout import RollBack
 from services.registry.domain.verdicts import PlaceLegalHold
 from shared.decider import RuleBroken
-from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadata, names
+from tests.unit.registry.given import MODEL_ID, Story, a_digest, metadata, names
+from tests.unit.registry.serving import Share, change, retiring
 
 OTHER_ID = "00000000-0000-5000-8000-000000000002"
-
-
-def retiring(number: int, model_id: str = MODEL_ID) -> RetireVersion:
-    data = {"model_id": model_id, "number": number, "sweep_id": "s1", "rule": "unused for 30 days", "reason": "no use seen"}
-    return RetireVersion(model_id, a_note("cleanup", f"retention-{model_id}", 1, noted.RETIREMENT_PROPOSED, data))
-
-
-def change(*shares: Share) -> ChangeRollout:
-    return ChangeRollout(MODEL_ID, "production", shares)
 
 
 def test_what_nobody_needs_is_retired_and_leaves_a_tombstone():

@@ -1,50 +1,15 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.registry.domain.metadata import Input
 from services.registry.domain.model_events import Entry
-from services.registry.domain.rollout import ChangeRollout, RollBack, Share, pick
+from services.registry.domain.rollout import ChangeRollout, pick
 from services.registry.domain.verdicts import RecallVersion
-from shared.decider import NotFound, RuleBroken, Stale, Unprocessable
-from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, metadata, names
-
-
-def champion(number: int, percent: int = 100) -> Share:
-    return Share(number, percent, "champion")
-
-
-def challenger(number: int, percent: int) -> Share:
-    return Share(number, percent, "challenger")
-
-
-def change(*shares: Share, **more) -> ChangeRollout:
-    return ChangeRollout(MODEL_ID, "production", shares, **more)
-
-
-def back(**more) -> RollBack:
-    return RollBack(MODEL_ID, "production", **more)
-
-
-def two_promoted() -> Story:
-    story = Story()
-    story.promotes()
-    story.promotes(metadata(2))
-    return story
-
-
-def switched(*others) -> Story:
-    """Version 1 served, then 2, then each of `others`."""
-    story = two_promoted()
-    story.when(change(champion(2)))
-    for document in others:
-        number = story.promotes(document)
-        story.when(change(champion(number)))
-    return story
+from shared.decider import RuleBroken, Stale, Unprocessable
+from tests.unit.registry.given import MODEL_ID, Story, metadata, names
+from tests.unit.registry.serving import Share, also_in_lab, back, challenger, champion, change, retiring, switched, two_promoted
 
 
 def test_traffic_is_split_and_switched_and_what_left_is_archived():
@@ -170,85 +135,108 @@ def test_what_names_no_environment_is_unprocessable():
         two_promoted().when(ChangeRollout(MODEL_ID, "Not one", (champion(1),)))
 
 
-# The way back
-
-
-def test_a_rollback_goes_to_what_served_before():
-    story = switched()
-    rolled, archived = story.when(back())
-    assert (rolled.from_number, rolled.to_number, rolled.champion.number) == (2, 1, 1)
-    assert [(e.number, e.percent, e.role) for e in rolled.entries] == [(1, 100, "champion")]
-    assert archived.number == 2
-    assert (story.version(1).stage, story.version(2).stage) == ("Production", "Archived")
-
-
-def test_it_goes_to_what_served_before_the_left_version_first_started():
+def test_challengers_that_are_not_promoted_share_one_cap():
     story = two_promoted()
-    story.when(change(champion(1, 90), challenger(2, 10)))
-    story.promotes(metadata(3))
-    story.when(change(champion(3, 90), challenger(2, 10)))
-    story.when(change(champion(2)))
-    (rolled, *_) = story.when(back())
-    assert rolled.to_number == 1
+    story.validates(metadata(3))
+    story.validates(metadata(4))
+    with pytest.raises(RuleBroken, match="challenger_cap"):
+        story.when(change(champion(1, 1), challenger(3, 50), challenger(4, 49)))
+    assert names(story.when(change(champion(1, 20), challenger(2, 30), challenger(3, 25), challenger(4, 25)))) == ["RolloutChanged"]
 
 
-def test_it_skips_what_was_recalled_or_rolled_back_from():
-    story = switched(metadata(3), metadata(4))
-    story.when(RecallVersion(MODEL_ID, 3))
-    assert story.when(back())[0].to_number == 2
-    story = switched(metadata(3))
+def test_a_rollout_has_at_most_twenty_entries():
+    story = Story()
+    story.promotes()
+    for n in range(2, 22):
+        story.validates(metadata(n))
+    shadows = [Share(n, 0, "shadow") for n in range(2, 22)]
+    with pytest.raises(Unprocessable, match="at most 20 entries"):
+        story.when(change(champion(1), *shadows))
+    assert names(story.when(change(champion(1), *shadows[:19]))) == ["RolloutChanged"]
+
+
+# Who has left, and who is still to come
+
+
+def left_production_for_lab() -> Story:
+    """Version 2 is lab's champion and was rolled back from in production."""
+    story = switched()
+    also_in_lab(story, 2)
     story.when(back())
-    story.promotes(metadata(5))
-    story.when(change(champion(4)))
-    story.when(RecallVersion(MODEL_ID, 2))
-    assert story.when(back())[0].to_number == 1
+    assert story.version(2).stage == "Production"
+    return story
 
 
-def test_it_skips_bytes_that_are_no_longer_good():
-    story = switched(metadata(3))
-    story.quarantines(2, revision=9)
-    assert story.when(back())[0].to_number == 1
+def test_what_has_left_is_champion_again_by_a_rollback_only():
+    story = left_production_for_lab()
+    for asked in (change(champion(2)), change(champion(1, 40), challenger(2, 60))):
+        with pytest.raises(RuleBroken, match=r"served_before|challenger_cap"):
+            story.when(asked)
+    story.when(change(champion(1, 90), challenger(2, 10)))
+    with pytest.raises(RuleBroken, match="served_before"):
+        story.when(change(champion(2)))
+    assert story.when(back(to_number=2))[0].to_number == 2
 
 
-def test_it_skips_a_signature_that_does_not_serve_todays_callers():
-    wider = replace(metadata(2), signature=replace(SIGNATURE, inputs=(*SIGNATURE.inputs, Input("x", "int"))))
+def test_what_has_left_needs_no_new_promotion_but_a_rollback():
+    story = left_production_for_lab()
+    with pytest.raises(RuleBroken, match="served_before"):
+        story.requests(2, "again")
+    assert story.requests(1, "again") == []
+
+
+def test_who_challenged_before_its_promotion_may_become_champion():
     story = Story()
     story.promotes()
-    story.promotes(wider)
-    story.when(change(champion(2)))
-    with pytest.raises(RuleBroken, match="no_rollback_target") as broken:
-        story.when(back())
-    assert "signature" in broken.value.facts["skipped"][0]
-    rolled = story.when(back(even_if_incompatible=True))[0]
-    assert (rolled.to_number, [c.path for c in rolled.overruled]) == (1, ["inputs.x"])
+    story.validates(metadata(2))
+    story.when(change(champion(1, 90), challenger(2, 10)))
+    story.when(change(champion(1)))
+    story.requests(2, "p2")
+    story.grants("p2", 2)
+    assert names(story.when(change(champion(2)))) == ["RolloutChanged", "VersionArchived"]
 
 
-def test_the_first_champion_has_no_way_back():
+def test_what_is_promoted_and_yet_to_serve_is_not_archived_for_leaving_elsewhere():
+    story = two_promoted()
+    also_in_lab(story, 2)
+    story.promotes(metadata(3), environment="lab")
+    assert names(story.when(change(champion(3), environment="lab"))) == ["RolloutChanged"]
+    assert names(story.when(change(champion(2)))) == ["RolloutChanged", "VersionArchived"]
+
+
+def test_a_promoted_standby_that_never_served_is_not_archived_for_leaving():
+    story = two_promoted()
+    story.when(change(champion(1), Share(2, 0, "standby")))
+    assert names(story.when(change(champion(1)))) == ["RolloutChanged"]
+    assert names(story.when(change(champion(2)))) == ["RolloutChanged", "VersionArchived"]
+
+
+def test_a_switch_archives_what_it_overtakes():
+    story = two_promoted()
+    story.promotes(metadata(3))
+    events = story.when(change(champion(3)))
+    assert [(type(e).__name__, getattr(e, "number", 0)) for e in events[1:]] == [("VersionArchived", 1), ("VersionArchived", 2)]
+    assert names(story.when(retiring(2))) == ["Noted", "VersionRetired"]
+
+
+def test_an_older_version_promoted_after_a_newer_champion_may_still_serve():
     story = Story()
     story.promotes()
-    with pytest.raises(RuleBroken, match="no_rollback_target"):
-        story.when(back())
+    story.validates(metadata(2))
+    story.promotes(metadata(3))
+    story.when(change(champion(3)))
+    story.requests(2, "late")
+    story.grants("late", 2)
+    story.validates(metadata(4))
+    assert names(story.when(change(champion(3), Share(4, 0, "shadow")))) == ["RolloutChanged"]
+    assert names(story.when(change(champion(2)))) == ["RolloutChanged", "VersionArchived"]
 
 
-def test_nothing_serves_in_an_unknown_environment():
-    with pytest.raises(NotFound):
-        two_promoted().when(RollBack(MODEL_ID, "lab"))
-
-
-def test_a_named_target_must_have_served():
-    story = switched(metadata(3))
-    assert story.when(back(to_number=1))[0].to_number == 1
-    story.promotes(metadata(9))
-    with pytest.raises(RuleBroken, match="never_served"):
-        story.when(back(to_number=4))
-    with pytest.raises(RuleBroken, match="already_serving"):
-        story.when(back(to_number=1))
-
-
-def test_rolling_back_twice_walks_further_back():
-    story = switched(metadata(3))
-    assert story.when(back())[0].to_number == 2
-    assert story.when(back())[0].to_number == 1
+def test_what_is_recalled_and_serves_nowhere_is_archived():
+    story = two_promoted()
+    assert names(story.when(RecallVersion(MODEL_ID, 2))) == ["VersionRecalled", "VersionArchived"]
+    assert names(story.when(retiring(2))) == ["Noted", "VersionRetired"]
+    assert names(story.when(RecallVersion(MODEL_ID, 1))) == ["VersionRecalled"]
 
 
 # Which version serves a request

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.registry.domain.alias import RemoveAlias, SetAlias
+from services.registry.domain.description import DescribeModel
+from services.registry.domain.metadata import Input
+from services.registry.domain.registration import AddMetadata, RegisterVersion
+from shared.decider import Forbidden, NotFound, RuleBroken, Stale, Unprocessable
+from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, metadata, names
+
+
+def test_a_rename_claims_the_new_name_and_keeps_the_old_one():
+    story = Story()
+    story.registers()
+    assert names(story.when(DescribeModel(MODEL_ID, model="team.leave"))) == ["NameClaimed", "ModelRenamed"]
+    assert story.state("name-team.churn").model_id == story.state("name-team.leave").model_id == MODEL_ID
+    assert names(story.when(DescribeModel(MODEL_ID, model="team.churn"))) == ["ModelRenamed"]
+
+
+def test_a_taken_name_and_another_namespace_are_refused():
+    story = Story()
+    story.registers()
+    story.when(RegisterVersion("00000000-0000-5000-8000-000000000002", "team.other", metadata(), new_model=True))
+    with pytest.raises(RuleBroken, match="name_taken"):
+        story.when(DescribeModel(MODEL_ID, model="team.other"))
+    with pytest.raises(RuleBroken, match="namespace_changes"):
+        story.when(DescribeModel(MODEL_ID, model="elsewhere.churn"))
+
+
+def test_each_kind_of_description_is_an_event_and_the_same_again_none():
+    story = Story()
+    story.registers()
+    asked = DescribeModel(MODEL_ID, owner="risk", description="who leaves", tags={"a": "1"}, tier="high")
+    assert names(story.when(asked)) == ["OwnerChanged", "TagsChanged"]
+    assert story.when(asked) == []
+
+
+def test_only_an_admin_lowers_the_tier():
+    story = Story()
+    story.registers(tier="high")
+    with pytest.raises(Forbidden):
+        story.when(DescribeModel(MODEL_ID, tier="low"))
+    assert names(story.when(DescribeModel(MODEL_ID, tier="low", as_admin=True))) == ["TagsChanged"]
+
+
+def test_a_stale_description_is_refused():
+    story = Story()
+    story.registers()
+    seen = story.model.described
+    story.when(DescribeModel(MODEL_ID, owner="risk", expected=seen))
+    with pytest.raises(Stale):
+        story.when(DescribeModel(MODEL_ID, owner="fraud", expected=seen))
+
+
+def test_an_alias_moves_and_goes():
+    story = Story()
+    story.registers()
+    story.registers(metadata(2))
+    story.when(SetAlias(MODEL_ID, "candidate", 1))
+    (moved,) = story.when(SetAlias(MODEL_ID, "candidate", 2))
+    assert (moved.number, moved.previous) == (2, 1)
+    assert story.when(SetAlias(MODEL_ID, "candidate", 2)) == []
+    assert names(story.when(RemoveAlias(MODEL_ID, "candidate"))) == ["AliasRemoved"]
+    with pytest.raises(NotFound):
+        story.when(RemoveAlias(MODEL_ID, "candidate"))
+
+
+def test_a_protected_alias_is_the_admins():
+    story = Story()
+    story.registers()
+    with pytest.raises(Forbidden):
+        story.when(SetAlias(MODEL_ID, "audited", 1, protected=True))
+    story.when(SetAlias(MODEL_ID, "audited", 1, protected=True, as_admin=True))
+    story.registers(metadata(2))
+    for asked in (SetAlias(MODEL_ID, "audited", 2), SetAlias(MODEL_ID, "audited", 1, protected=False), RemoveAlias(MODEL_ID, "audited")):
+        with pytest.raises(Forbidden):
+            story.when(asked)
+
+
+def test_an_alias_is_no_environment_and_no_nonsense():
+    story = Story()
+    story.promotes(environment="lab")
+    for name in ("production", "lab"):
+        with pytest.raises(RuleBroken, match="alias_is_environment"):
+            story.when(SetAlias(MODEL_ID, name, 1))
+    with pytest.raises(Unprocessable):
+        story.when(SetAlias(MODEL_ID, "a b", 1))
+    story.when(SetAlias(MODEL_ID, "canary", 1))
+    with pytest.raises(RuleBroken, match="name_is_alias"):
+        story.requests(1, "p9", "canary")
+
+
+def test_a_draft_takes_no_alias():
+    story = Story()
+    story.registers(replace(metadata(), signature=None), draft=True)
+    with pytest.raises(RuleBroken, match="version_draft"):
+        story.when(SetAlias(MODEL_ID, "candidate", 1))
+    story.when(AddMetadata(MODEL_ID, 1, replace(metadata(), signature=replace(SIGNATURE, inputs=(Input("x", "int"),)))))
+    assert names(story.when(SetAlias(MODEL_ID, "candidate", 1))) == ["AliasSet"]
+
+
+def test_a_stale_alias_is_neither_moved_nor_removed():
+    story = Story()
+    story.registers()
+    story.registers(metadata(2))
+    story.when(SetAlias(MODEL_ID, "candidate", 1, expected=0))
+    seen = story.model.aliases["candidate"].revision
+    story.when(SetAlias(MODEL_ID, "candidate", 2, expected=seen))
+    for asked in (SetAlias(MODEL_ID, "candidate", 1, expected=seen), RemoveAlias(MODEL_ID, "candidate", expected=seen)):
+        with pytest.raises(Stale):
+            story.when(asked)

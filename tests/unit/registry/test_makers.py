@@ -1,0 +1,45 @@
+"""Who made a version is known from its first word on, and measures or approves nothing of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.registry.domain.metadata import Metadata, Training
+from services.registry.domain.model_events import Evaluation
+from services.registry.domain.registration import AddMetadata, RegisterVersion
+from services.registry.domain.verdicts import RecordEvaluation
+from shared.decider import RuleBroken
+from tests.unit.registry.given import MODEL_ID, Story, metadata
+
+
+def a_draft(**training) -> Story:
+    story = Story()
+    story.when(RegisterVersion(MODEL_ID, "team.churn", Metadata(training=Training(**training)), new_model=True, draft=True, by="maker"))
+    return story
+
+
+@pytest.mark.parametrize("name", ["creator", "on_behalf_of"])
+@pytest.mark.parametrize("told", ["other", ""])
+def test_who_made_a_draft_cannot_be_overwritten(name, told):
+    story = a_draft(**{name: "maker"})
+    (refused,) = story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(**{name: told})), by="other"))
+    assert [p.field for p in refused.problems] == [f"training.{name}"]
+    assert story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(**{name: "maker"}, seed=1)), by="other"))[0].number == 1
+
+
+def test_everybody_who_told_anything_is_a_contributor():
+    story = a_draft()
+    (learnt,) = story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(seed=1)), by="helper"))
+    assert learnt.contributors == ("maker", "helper")
+    (complete,) = story.when(AddMetadata(MODEL_ID, 1, metadata(), by="maker"))
+    assert (complete.semver, complete.contributors) == ("1.0.0", ("maker", "helper"))
+
+
+@pytest.mark.parametrize("by", ["ci", "CI", "Boss", "maker", "Helper"])
+def test_nobody_who_had_a_hand_in_a_version_measures_it_independently(by):
+    story = a_draft()
+    story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(seed=1)), by="helper"))
+    story.when(AddMetadata(MODEL_ID, 1, metadata(on_behalf_of="boss"), by="maker"))
+    with pytest.raises(RuleBroken, match="not_independent"):
+        story.when(RecordEvaluation(MODEL_ID, 1, Evaluation("f1", 0.5, "d", independent=True, by=by)))
+    assert story.when(RecordEvaluation(MODEL_ID, 1, Evaluation("f1", 0.5, "d", independent=True, by="lab")))

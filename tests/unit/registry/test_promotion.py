@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.registry.domain import noted
+from services.registry.domain.description import DescribeModel
+from services.registry.domain.model_events import Evaluation
+from services.registry.domain.promotion import DenyPromotion, RequestPromotion
+from services.registry.domain.verdicts import RecallVersion, RecordEvaluation, RejectVersion
+from shared.decider import RuleBroken, Stale
+from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, a_digest, a_note, metadata, names
+
+EVALUATION = Evaluation("auc", 0.91, a_digest("test"), "test", independent=True, by="lab")
+
+
+def test_a_request_names_its_evidence_by_digest_and_is_asked_once():
+    story = Story()
+    story.validates()
+    (requested,) = story.requests(1, "p1")
+    assert (requested.creator, requested.requester, requested.evidence["champion"]) == ("ci", "eva", None)
+    assert requested.evidence["evaluations"][0]["name"] == "auc"
+    assert story.requests(1, "p2") == []
+
+
+def test_a_request_over_other_evidence_takes_the_place_of_the_open_one():
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    story.when(RecordEvaluation(MODEL_ID, 1, EVALUATION))
+    refused, requested = story.requests(1, "p2")
+    assert (refused.promotion_id, refused.reasons, requested.promotion_id) == ("p1", ("superseded by p2",), "p2")
+    assert list(story.model.promotions) == ["p2"]
+
+
+def test_an_open_request_stands_when_only_the_champion_is_another():
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    story.promotes(metadata(2))
+    assert story.requests(1, "p3") == []
+
+
+def test_only_what_is_validated_on_good_bytes_is_promoted():
+    story = Story()
+    story.registers()
+    with pytest.raises(RuleBroken, match="not_validated"):
+        story.requests(1, "p")
+    story.validates(metadata(2))
+    story.quarantines(2, revision=9)
+    with pytest.raises(RuleBroken, match="artifact_not_good"):
+        story.requests(2, "p")
+
+
+def test_the_first_promoted_version_becomes_the_champion():
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    events = story.grants("p1", 1)
+    assert names(events) == ["Noted", "VersionPromoted", "RolloutChanged"]
+    assert events[1].approvers == ("ann", "bob")
+    assert [(e.number, e.percent, e.role) for e in events[2].entries] == [(1, 100, "champion")]
+    assert events[2].champion.evaluations[0].name == "auc"
+
+
+def test_a_later_one_stays_outside_the_rollout():
+    story = Story()
+    story.promotes()
+    story.validates(metadata(2))
+    story.requests(2, "p2")
+    assert names(story.grants("p2", 2)) == ["Noted", "VersionPromoted"]
+
+
+CHANGED = "metadata, evaluations, artifact, tier or tags have changed"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (RecordEvaluation(MODEL_ID, 1, EVALUATION), CHANGED),
+        (DescribeModel(MODEL_ID, tags={"pii": "yes"}), CHANGED),
+        (DescribeModel(MODEL_ID, tier="high"), CHANGED),
+        (RecallVersion(MODEL_ID, 1), "the version is recalled"),
+        (RejectVersion(MODEL_ID, 1, "no"), "no such promotion is open"),
+    ],
+)
+def test_a_grant_over_what_changed_is_refused(change, reason):
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    story.when(change)
+    _note, refused = story.grants("p1", 1)
+    assert type(refused).__name__ == "PromotionRefused"
+    assert [told for told in refused.reasons if told.startswith(reason)] == list(refused.reasons)
+    assert story.version(1).stage != "Production"
+
+
+def test_a_new_champion_alone_voids_no_request():
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    story.promotes(metadata(2))
+    assert names(story.grants("p1", 1)) == ["Noted", "VersionPromoted"]
+
+
+@pytest.mark.parametrize("wrong", [{"digest": "sha256:other"}, {"environment": "elsewhere"}, {"number": 2}])
+def test_a_grant_of_something_else_is_refused(wrong):
+    story = Story()
+    story.validates()
+    story.validates(metadata(2))
+    story.requests(1, "p1")
+    assert names(story.grants("p1", **{"number": 1, **wrong})) == ["Noted", "PromotionRefused"]
+    assert "Production" not in {v.stage for v in story.model.versions.values()}
+
+
+def test_a_second_grant_of_the_same_request_changes_nothing():
+    story = Story()
+    story.promotes()
+    assert story.grants("p1", 1) == []
+
+
+def test_a_grant_nobody_asked_for_is_refused():
+    story = Story()
+    story.validates()
+    assert names(story.grants("never", 1)) == ["Noted", "PromotionRefused"]
+
+
+def test_a_denial_closes_the_request_with_its_reasons():
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    data = {"promotion_id": "p1", "model_id": MODEL_ID, "number": 1, "reasons": ["no"]}
+    deny = DenyPromotion(MODEL_ID, a_note("approval", "review-p1", 2, noted.PROMOTION_DENIED, data))
+    events = story.when(deny)
+    assert (names(events), events[1].reasons) == (["Noted", "PromotionRefused"], ("no",))
+    assert story.when(deny) == []
+    assert names(story.requests(1, "p2")) == ["PromotionRequested"]
+
+
+def test_promotion_to_one_environment_is_none_to_another():
+    story = Story()
+    story.promotes(environment="lab")
+    assert names(story.requests(1, "p9")) == ["PromotionRequested"]
+    assert story.requests(1, "p8", "lab") == []
+
+
+def test_a_grant_over_bytes_that_are_no_longer_good_is_refused():
+    story = Story()
+    story.validates()
+    story.requests(1, "p1")
+    story.quarantines(1, revision=9)
+    _note, refused = story.grants("p1", 1)
+    assert [told.split(":")[0] for told in refused.reasons] == ["the artifact is not noted as good"]
+    assert story.version(1).stage == "Validated"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [metadata(2), metadata(config={"depth": 4}), metadata(seed=7), replace(metadata(), signature=replace(SIGNATURE, inputs=()))],
+    ids=["artifact", "config", "seed", "signature"],
+)
+def test_the_digest_covers_artifact_training_and_signature(document):
+    digests = []
+    for told in (metadata(), document):
+        story = Story()
+        story.validates(told)
+        digests.append(story.requests(1, "p1")[0].digest)
+    assert digests[0] != digests[1]
+
+
+def test_a_request_about_a_version_that_changed_is_stale():
+    story = Story()
+    story.validates()
+    with pytest.raises(Stale):
+        story.when(RequestPromotion(MODEL_ID, 1, "production", "p1", "eva", story.version(1).revision - 1))

@@ -1,0 +1,166 @@
+"""Where a rollback goes, and who keeps that way open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.registry.domain.metadata import Input
+from services.registry.domain.rollout import RollBack
+from services.registry.domain.verdicts import RecallVersion
+from shared.decider import NotFound, RuleBroken, Stale
+from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, metadata, names
+from tests.unit.registry.serving import back, challenger, champion, change, retiring, switched, two_promoted
+
+
+def test_a_rollback_goes_to_what_served_before():
+    story = switched()
+    rolled, archived = story.when(back())
+    assert (rolled.from_number, rolled.to_number, rolled.champion.number) == (2, 1, 1)
+    assert [(e.number, e.percent, e.role) for e in rolled.entries] == [(1, 100, "champion")]
+    assert archived.number == 2
+    assert (story.version(1).stage, story.version(2).stage) == ("Production", "Archived")
+
+
+def test_it_goes_to_what_served_before_the_left_version_first_started():
+    story = two_promoted()
+    story.when(change(champion(1, 90), challenger(2, 10)))
+    story.promotes(metadata(3))
+    story.when(change(champion(3, 90), challenger(2, 10)))
+    story.when(change(champion(2)))
+    (rolled, *_) = story.when(back())
+    assert rolled.to_number == 1
+
+
+def test_it_skips_what_was_recalled_or_rolled_back_from():
+    story = switched(metadata(3), metadata(4))
+    story.when(RecallVersion(MODEL_ID, 3))
+    assert story.when(back())[0].to_number == 2
+    story = switched(metadata(3))
+    story.when(back())
+    story.promotes(metadata(5))
+    story.when(change(champion(4)))
+    story.when(RecallVersion(MODEL_ID, 2))
+    assert story.when(back())[0].to_number == 1
+
+
+def test_it_skips_bytes_that_are_no_longer_good():
+    story = switched(metadata(3))
+    story.quarantines(2, revision=9)
+    assert story.when(back())[0].to_number == 1
+
+
+def test_it_skips_a_signature_that_does_not_serve_todays_callers():
+    wider = replace(metadata(2), signature=replace(SIGNATURE, inputs=(*SIGNATURE.inputs, Input("x", "int"))))
+    story = Story()
+    story.promotes()
+    story.promotes(wider)
+    story.when(change(champion(2)))
+    with pytest.raises(RuleBroken, match="no_rollback_target") as broken:
+        story.when(back())
+    assert "signature" in broken.value.facts["skipped"][0]
+    rolled = story.when(back(even_if_incompatible=True))[0]
+    assert (rolled.to_number, [c.path for c in rolled.overruled]) == (1, ["inputs.x"])
+
+
+def test_the_first_champion_has_no_way_back():
+    story = Story()
+    story.promotes()
+    with pytest.raises(RuleBroken, match="no_rollback_target"):
+        story.when(back())
+
+
+def test_nothing_serves_in_an_unknown_environment():
+    with pytest.raises(NotFound):
+        two_promoted().when(RollBack(MODEL_ID, "lab"))
+
+
+def test_a_named_target_must_have_served():
+    story = switched(metadata(3))
+    assert story.when(back(to_number=1))[0].to_number == 1
+    story.promotes(metadata(9))
+    with pytest.raises(RuleBroken, match="never_served"):
+        story.when(back(to_number=4))
+    with pytest.raises(RuleBroken, match="already_serving"):
+        story.when(back(to_number=1))
+
+
+def test_rolling_back_twice_walks_further_back():
+    story = switched(metadata(3))
+    assert story.when(back())[0].to_number == 2
+    assert story.when(back())[0].to_number == 1
+
+
+def test_a_move_forward_by_name_keeps_the_way_back():
+    story = switched()
+    story.when(back())
+    story.when(back(to_number=2))
+    assert names(story.when(retiring(1))) == ["Noted", "RetireRefused"]
+    assert story.when(back())[0].to_number == 1
+
+
+def test_it_tells_whom_it_skipped_and_why():
+    story = switched(metadata(3), metadata(4))
+    story.quarantines(2, revision=9)
+    story.when(RecallVersion(MODEL_ID, 3))
+    assert [(s.number, s.why) for s in story.when(back())[0].skipped] == [(3, "recalled"), (2, "its artifact is not noted as good")]
+
+
+def test_a_stale_view_of_the_rollout_rolls_nothing_back():
+    story = switched(metadata(3))
+    seen = story.model.rollouts["production"].revision
+    story.when(back(expected=seen))
+    with pytest.raises(Stale):
+        story.when(back(expected=seen))
+
+
+def bad_bytes(story: Story) -> None:
+    story.quarantines(1, revision=9)
+
+
+def recalled(story: Story) -> None:
+    story.when(RecallVersion(MODEL_ID, 1))
+
+
+def retired(story: Story) -> None:
+    story.when(back(to_number=1))
+    story.when(back(to_number=2))
+    story.when(RecallVersion(MODEL_ID, 1))
+    assert names(story.when(retiring(1)))[-1] == "VersionRetired"
+
+
+@pytest.mark.parametrize(("happened", "code"), [(bad_bytes, "artifact_not_good"), (recalled, "version_recalled"), (retired, "version_retired")])
+def test_a_named_target_must_be_fit(happened, code):
+    story = switched()
+    happened(story)
+    with pytest.raises(RuleBroken, match=code):
+        story.when(back(to_number=1))
+
+
+def test_a_named_target_was_promoted_there():
+    story = Story()
+    story.promotes()
+    story.promotes(metadata(2), environment="lab")
+    story.when(change(champion(1, 90), challenger(2, 10)))
+    with pytest.raises(RuleBroken, match="never_served"):
+        story.when(back(to_number=2))
+
+
+def after_a_major(story: Story) -> None:
+    story.promotes(replace(metadata(2), signature=replace(SIGNATURE, inputs=(*SIGNATURE.inputs, Input("x", "int")))))
+
+
+def with_damaged_bytes(story: Story) -> None:
+    story.promotes(metadata(2))
+    story.quarantines(1, revision=9)
+
+
+@pytest.mark.parametrize("happened", [after_a_major, with_damaged_bytes])
+def test_the_nearest_predecessor_stays_even_while_it_is_no_target(happened):
+    story = Story()
+    story.promotes()
+    happened(story)
+    story.when(change(champion(2)))
+    _note, refused = story.when(retiring(1))
+    assert "rollback target" in refused.reasons[0]
