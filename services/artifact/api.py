@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
 
@@ -18,14 +17,14 @@ from services.artifact.domain.artifact import AskCheck
 from services.artifact.domain.download import part_of, refusal
 from services.artifact.domain.manifest import Limits, problem_of_form
 from services.artifact.domain.places import NoSuchPlace, hex_of, stream_of_hex, upload_prefix, verified_prefix
-from services.artifact.domain.upload import AddFile, OpenUpload, stream_of
+from services.artifact.domain.upload import AddFile, OpenUpload, RecordFile, stream_of
 from services.artifact.due_work import Bench
 from services.artifact.queries import Artifact, Referring
 from services.artifact.stores import NoSuchObject, ObjectStore, StoreAway
-from shared.access import ANY_ROLE, AccessState, namespace_of, permits
-from shared.decider import Forbidden, NotFound
+from shared.access import ANY_ROLE, EVERYWHERE, AccessState, namespace_of, permits
+from shared.decider import Forbidden, NotFound, RuleBroken
 from shared.problems import Problem
-from shared.submission import Submission
+from shared.submission import Cause, Permission, Submission, new_id
 from shared.web import Body, Call, Reply, Route
 
 QUARANTINE_TAGS = {"regista-state": "quarantine"}
@@ -103,31 +102,49 @@ class Api:
     async def upload(self, call: Call) -> Reply:
         """Bytes into quarantine. Answered when they are stored and the upload is on record."""
         query, store = call.query, self.bench.store
-        _must_publish(call.access_state)
+        permission = _publishing(call.access_state)
         _must_be_a_path(query.name)
         limit = self.bench.settings.artifact_max_file_bytes
         declared = call.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
             raise _too_large(limit)
-        upload_id = await self._opened(call, query.upload)
+        cause = call.cause()
+        upload_id = await self._opened(call, cause, query, permission)
+        key = f"{upload_prefix(upload_id)}/{query.name}"
         try:
-            found = await store.put(f"{upload_prefix(upload_id)}/{query.name}", _bounded(call.stream(), limit), QUARANTINE_TAGS)
+            found = await store.put(key, _bounded(call.stream(), limit), QUARANTINE_TAGS)
         except StoreAway as away:
             raise _away(away) from away
+        except NoSuchObject as taken:
+            raise Problem(422, "unusable_name", f"{query.name!r} would be a file and a folder at once: choose another name.") from taken
         except TimeoutError as silent:
             raise Problem(408, "upload_silent", "Nothing came for a minute: send the file again.") from silent
+        stored = Submission(
+            RecordFile(upload_id, query.name, found.size), (stream_of(upload_id),), replace(cause, id=f"{cause.id}/stored"), call.actor
+        )
+        try:
+            await call.app.transactor.submit(stored)
+        except RuleBroken:
+            await store.remove([key])
+            raise
         answer = Uploaded(location=upload_id, name=query.name, size=found.size, sha256=found.sha256)
         return Reply(answer, headers={"location": f"/v1/uploads/{upload_id}"})
 
-    async def _opened(self, call: Call, upload_id: str) -> str:
-        cause, subject = call.cause(), call.actor.subject
-        new = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{cause.source}\n{cause.id}"))
-        command = AddFile(upload_id, subject) if upload_id else OpenUpload(new, subject, self.bench.settings.keep_upload)
+    async def _opened(self, call: Call, cause: Cause, query: UploadQuery, permission: Permission) -> str:
+        settings, subject = self.bench.settings, call.actor.subject
+        if not query.upload and await queries.open_uploads(call.app.pool, subject) >= settings.artifact_max_uploads:
+            detail = f"{subject} has {settings.artifact_max_uploads} uploads open: register them, or wait until they expire."
+            raise Problem(429, "too_many_uploads", detail, limit=settings.artifact_max_uploads)
+        command = (
+            AddFile(query.upload, subject, query.name, settings.limits, settings.upload_timeout)
+            if query.upload
+            else OpenUpload(str(new_id(cause, "upload")), subject, settings.keep_upload)
+        )
         try:
             upload_prefix(command.upload_id)
         except NoSuchPlace as e:
             raise NotFound("unknown_upload", str(e)) from e
-        await call.app.transactor.submit(Submission(command, (stream_of(command.upload_id),), cause, call.actor))
+        await call.app.transactor.submit(Submission(command, (stream_of(command.upload_id),), cause, call.actor, permission=permission))
         return command.upload_id
 
     async def show(self, call: Call) -> ArtifactAnswer:
@@ -196,9 +213,12 @@ class Api:
         return artifact, versions
 
 
-def _must_publish(state: AccessState) -> None:
-    if not any(grant.role in {"publisher", "admin"} for grant in state.grants.values()):
+def _publishing(state: AccessState) -> Permission:
+    """A namespace is known only when a version is registered: to upload, being a publisher anywhere is enough."""
+    grant = next((grant for _, grant in sorted(state.grants.items()) if grant.role in {"publisher", "admin"}), None)
+    if grant is None:
         raise Forbidden("role_missing", f"{state.subject} needs the role 'publisher' in some namespace: an admin grants it.", role="publisher")
+    return Permission("publisher", "" if grant.namespace == EVERYWHERE else grant.namespace)
 
 
 def _must_be_a_path(name: str) -> None:

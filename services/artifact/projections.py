@@ -20,7 +20,7 @@ VERIFY, CHECK, DELETE, DISCARD, UPLOAD = "verify", "check", "delete", "discard",
 
 def project(r: Recorded) -> Iterable[Change]:
     """The row changes of one event."""
-    if isinstance(r.event, upload.UploadOpened | upload.UploadExpired | upload.UploadDeleted):
+    if isinstance(r.event, upload.UploadOpened | upload.FileAdded | upload.UploadExpired | upload.UploadDeleted):
         return _upload(r)
     hex_ = r.stream.removeprefix("artifact-")
     first = [_row(hex_, r)] if r.revision == 1 else []

@@ -34,6 +34,8 @@ WHERE hex = $1 ORDER BY noted_at, model_id, number
 # Whether some verification still needs what was uploaded there.
 AWAITED = "SELECT EXISTS (SELECT FROM artifact_references WHERE location = ANY($1::text[]) AND status = 'received' AND NOT (recalled OR rejected))"
 
+OPEN_UPLOADS = "SELECT count(*) FROM uploads WHERE subject = $1 AND state = 'open'"
+
 _files = msgspec.json.Decoder(tuple[FileEntry, ...])
 
 
@@ -118,6 +120,11 @@ async def references(pool: asyncpg.Pool, hex_: str) -> list[Referring]:
 async def awaited(pool: asyncpg.Pool, *locations: str) -> bool:
     """Whether some verification still needs what was uploaded there."""
     return bool(await pool.fetchval(AWAITED, list(locations)))
+
+
+async def open_uploads(pool: asyncpg.Pool, subject: str) -> int:
+    """How many uploads somebody has open."""
+    return int(await pool.fetchval(OPEN_UPLOADS, subject))
 
 
 def files_of(text: Any) -> tuple[FileEntry, ...]:

@@ -28,7 +28,7 @@ DECIDERS: dict[type, Decider[Any, Any, Any]] = {
         ),
         ARTIFACT,
     ),
-    **dict.fromkeys((upload.OpenUpload, upload.AddFile, upload.ExpireUpload, upload.RecordUploadDeleted), UPLOAD),
+    **dict.fromkeys((upload.OpenUpload, upload.AddFile, upload.RecordFile, upload.ExpireUpload, upload.RecordUploadDeleted), UPLOAD),
 }  # fmt: skip
 SERVICE = Service("artifact", (ARTIFACT, UPLOAD), DECIDERS, EVENTS, project, publish, TABLES)
 

@@ -22,15 +22,19 @@ NO_STORE = (
 
 
 class ArtifactSettings(Settings):
-    """Sizes in bytes, times in seconds. `artifact_delete_after` lies between the expiry tag and the deletion."""
+    """Sizes in bytes, times in seconds. `artifact_delete_after` lies between the expiry tag and the deletion.
+
+    `artifact_upload_keep`: how long files may be added to an upload; `artifact_max_uploads`: how many one publisher may have open at once.
+    """
 
     artifact_max_file_bytes: int = Field(default=50 * GIB, gt=0, le=MOST)
-    artifact_max_bytes: int = Field(default=200 * GIB, gt=0)
-    artifact_max_files: int = Field(default=10_000, gt=0)
+    artifact_max_bytes: int = Field(default=Limits().bytes, gt=0)
+    artifact_max_files: int = Field(default=Limits().files, gt=0)
     artifact_upload_keep: float = Field(default=24 * 3600, gt=0)
     artifact_upload_timeout: float = Field(default=6 * 3600, gt=0)
     artifact_check_every: float = Field(default=24 * 3600, gt=0)
     artifact_delete_after: float = Field(default=0, ge=0)
+    artifact_max_uploads: int = Field(default=10_000, gt=0)
     artifact_connections: int = Field(default=16, gt=0)
 
     @classmethod
@@ -45,8 +49,13 @@ class ArtifactSettings(Settings):
 
     @property
     def keep_upload(self) -> timedelta:
-        """How long an upload is kept."""
-        return timedelta(seconds=self.artifact_upload_keep)
+        """How long an upload is kept: the last file may begin when `artifact_upload_keep` ends."""
+        return timedelta(seconds=self.artifact_upload_keep) + self.upload_timeout
+
+    @property
+    def upload_timeout(self) -> timedelta:
+        """How long one file may take."""
+        return timedelta(seconds=self.artifact_upload_timeout)
 
     @property
     def check_every(self) -> timedelta:

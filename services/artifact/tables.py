@@ -54,6 +54,7 @@ UPLOADS = Table(
     Column("state", Text, nullable=False),
     Column("opened_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("uploads_by_subject", "subject", "state"),
 )  # fmt: skip
 
 TABLES = (ARTIFACTS, REFERENCES, UPLOADS, DUE)

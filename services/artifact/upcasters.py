@@ -16,7 +16,7 @@ from services.artifact.domain.artifact_state import (
     CopyLeft,
     ExpiryTagged,
 )
-from services.artifact.domain.upload import UploadDeleted, UploadExpired, UploadOpened
+from services.artifact.domain.upload import FileAdded, UploadDeleted, UploadExpired, UploadOpened
 from shared.events import EventTypes, Upcaster
 
 UPCASTERS: dict[tuple[str, int], Upcaster] = {}
@@ -25,7 +25,7 @@ UPCASTERS: dict[tuple[str, int], Upcaster] = {}
 EVENTS = EventTypes(
     (
         ArtifactReceived, ArtifactVerified, ArtifactMismatched, ArtifactQuarantined, ArtifactReleased, ArtifactRecalled, ArtifactExpired,
-        ExpiryTagged, ArtifactDeleted, CheckAsked, CopyLeft, CopyDiscarded, UploadOpened, UploadExpired, UploadDeleted,
+        ExpiryTagged, ArtifactDeleted, CheckAsked, CopyLeft, CopyDiscarded, UploadOpened, FileAdded, UploadExpired, UploadDeleted,
     ),
     UPCASTERS,
 )  # fmt: skip

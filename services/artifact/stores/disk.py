@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping, Sequence
 from io import BufferedReader
@@ -59,9 +60,13 @@ class DiskStore:
         return Sum(size, digest.hexdigest(), mark)
 
     async def sum(self, key: str) -> Sum:
-        """Hashes one inode: a file replaced meanwhile does not mix in."""
-        with _translated():
-            return await asyncio.to_thread(_sum, self._path(key))
+        """Hashes one inode: a file replaced meanwhile does not mix in. Its thread ends when nobody waits for it any more."""
+        given_up = threading.Event()
+        try:
+            with _translated():
+                return await asyncio.to_thread(_sum, self._path(key), given_up)
+        finally:
+            given_up.set()
 
     async def copy(self, source: str, target: str, mark: str, tags: Mapping[str, str]) -> None:
         """Copies from the inode that was hashed."""
@@ -188,7 +193,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except OSError as e:
-        if isinstance(e, FileNotFoundError | IsADirectoryError | NotADirectoryError):
+        if isinstance(e, FileNotFoundError | FileExistsError | IsADirectoryError | NotADirectoryError):
             raise NoSuchObject(str(e.filename)) from e
         raise StoreAway(f"the artifact folder cannot be used: {e}") from e
 
@@ -202,10 +207,11 @@ def _mark(file: BinaryIO) -> str:
     return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
 
 
-def _sum(path: Path) -> Sum:
+def _sum(path: Path, given_up: threading.Event) -> Sum:
     with _open(path) as file:
-        mark = _mark(file)
-        digest = hashlib.file_digest(file, "sha256")
+        mark, digest = _mark(file), hashlib.sha256()
+        while (chunk := file.read(CHUNK)) and not given_up.is_set():
+            digest.update(chunk)
         return Sum(file.tell(), digest.hexdigest(), mark)
 
 

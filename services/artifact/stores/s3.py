@@ -1,12 +1,13 @@
 """Artifacts in an S3 bucket, by `minio`: a synchronous client, so each call runs in a thread of this module's own pools.
 
-Long uploads have their own pool: slow senders never keep a verification waiting.
+Uploads have a pool of their own, so have hashing and copying: neither slow senders nor a verification keeps downloads and readiness waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, TypeVar, cast
@@ -25,6 +26,9 @@ PART = 8 * 1024 * 1024
 MOST = 10_000 * PART
 """Bytes of the largest file: S3 takes so many parts."""
 
+COPYING = 3600.0
+"""Seconds that the server may take to copy one file: it answers when it is done, and a large one takes minutes."""
+
 IDLE = 60.0
 """Seconds that an upload may be silent."""
 
@@ -32,7 +36,7 @@ T = TypeVar("T")
 
 
 class S3Store:
-    """One bucket. `connections` bounds what runs at once: so many short calls, and so many uploads."""
+    """One bucket. `connections` bounds what runs at once: so many short calls, so many uploads, half as many hashes."""
 
     def __init__(self, endpoint: str, access_key: str, secret_key: str, bucket: str, *, secure: bool = False, connections: int = 16) -> None:
         self.bucket = bucket
@@ -43,7 +47,12 @@ class S3Store:
             cert_reqs="CERT_REQUIRED",
         )
         self._client = Minio(endpoint, access_key=access_key, secret_key=secret_key, secure=secure, http_client=http, region="us-east-1")
+        patient = urllib3.PoolManager(
+            maxsize=connections, timeout=urllib3.Timeout(connect=5, read=COPYING), retries=False, cert_reqs="CERT_REQUIRED"
+        )  # fmt: skip
+        self._copier = Minio(endpoint, access_key=access_key, secret_key=secret_key, secure=secure, http_client=patient, region="us-east-1")
         self._calls = ThreadPoolExecutor(connections, "s3-call")
+        self._hashing = ThreadPoolExecutor(max(1, connections // 2), "s3-hash")
         self._uploads = ThreadPoolExecutor(connections, "s3-upload")
 
     async def check(self) -> None:
@@ -71,13 +80,17 @@ class S3Store:
             incoming.closed = True
 
     async def sum(self, key: str) -> Sum:
-        """Streams it through SHA-256, in a thread."""
-        return await self._call(lambda: self._sum(key))
+        """Streams it through SHA-256, in a thread that ends when nobody waits for it any more."""
+        given_up = threading.Event()
+        try:
+            return await self._call(lambda: self._sum(key, given_up), self._hashing)
+        finally:
+            given_up.set()
 
     async def copy(self, source: str, target: str, mark: str, tags: Mapping[str, str]) -> None:
         """Server-side, on the condition that the source still has the ETag `mark`. Tags are replaced: an upload's must not come along."""
         origin = CopySource(self.bucket, source, match_etag=mark)
-        await self._call(lambda: self._client.copy_object(self.bucket, target, origin, tags=_tags(tags), tagging_directive=REPLACE))
+        await self._call(lambda: self._copier.copy_object(self.bucket, target, origin, tags=_tags(tags), tagging_directive=REPLACE), self._hashing)
 
     async def read(self, key: str, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
         """In pieces of CHUNK bytes."""
@@ -112,11 +125,13 @@ class S3Store:
         if failed:
             raise StoreAway(f"{len(failed)} of {len(keys)} objects could not be deleted: {failed[0].code} {failed[0].message}")
 
-    def _sum(self, key: str) -> Sum:
+    def _sum(self, key: str, given_up: threading.Event) -> Sum:
         response = self._client.get_object(self.bucket, key)
         try:
             digest, size = hashlib.sha256(), 0
             for chunk in response.stream(CHUNK):
+                if given_up.is_set():
+                    raise ConnectionAbortedError("nobody waits for this hash any more")
                 digest.update(chunk)
                 size += len(chunk)
             return Sum(size, digest.hexdigest(), response.headers.get("etag", "").strip('"'))

@@ -215,7 +215,7 @@ async def test_files_go_in_by_http_and_come_out_verified(start, people, registry
 async def test_what_is_refused_is_told_why(start, people, registry_says):
     publisher, other = await people.person("pat", ("publisher", "team")), await people.person("olga", ("publisher", "other"))
     reader = await people.person("rita", ("approver", "team"))
-    service = start(REGISTA_ARTIFACT_MAX_FILE_BYTES=str(MIB))
+    service = start(REGISTA_ARTIFACT_MAX_FILE_BYTES=str(MIB), REGISTA_ARTIFACT_MAX_UPLOADS="4")
     await service.ready()
 
     async def refused(key: str, name: str, content: Any = b"x", location: str = "") -> tuple[int, str]:
@@ -236,6 +236,7 @@ async def test_what_is_refused_is_told_why(start, people, registry_says):
     assert await refused(publisher, "a", location="../..") == (404, "unknown_upload")
     assert await refused(publisher, "../a") == (422, "unusable_name")
     assert await refused(publisher, "a" * 300) == (422, "unusable_name")
+    assert await refused(publisher, "a/b", location=location) == (422, "unusable_name")
     assert await refused(publisher, "big", b"x" * (MIB + 1)) == (413, "file_too_large")
     assert await refused(publisher, "big", chunks()) == (413, "file_too_large")
 
@@ -243,6 +244,7 @@ async def test_what_is_refused_is_told_why(start, people, registry_says):
     digest = digest_of(files)
     async with service.client(publisher) as client:
         wrong, right = await upload(client, {"model.onnx": b"other"}), await upload(client, files)
+    assert await refused(publisher, "a") == (429, "too_many_uploads")
     await registry_says("VersionRegistered", number=1, artifact=artifact(files, wrong))
 
     async def ask_for(code: str) -> None:
@@ -260,6 +262,21 @@ async def test_what_is_refused_is_told_why(start, people, registry_says):
     await registry_says("VersionRejected", number=1, reasons=["wrong bytes"])
     await registry_says("VersionRetired", number=2, artifact_digest=digest, rule="unused")
     await ask_for("artifact_deleted")
+
+
+async def test_missing_bytes_are_told_and_checked_at_once(start, people, registry_says, tmp_path):
+    publisher = await people.person("pat", ("publisher", "team"))
+    service = start(REGISTA_S3_ENDPOINT="", REGISTA_ARTIFACT_DIR=str(tmp_path / "artifacts"))
+    await service.ready()
+    files = {"model.onnx": uuid.uuid4().bytes}
+    digest = digest_of(files)
+    async with service.client(publisher) as client:
+        await registry_says("VersionRegistered", number=1, artifact=artifact(files, await upload(client, files)))
+        await service.is_in("Verified", digest, publisher)
+        (tmp_path / "artifacts" / "verified" / digest[7:] / "g1" / "model.onnx").unlink()
+        answer = await client.get(f"/v1/artifacts/{digest}/files/model.onnx")
+        assert (answer.status_code, answer.json()["code"]) == (503, "bytes_missing")
+    await service.is_in("Quarantined", digest, publisher)
 
 
 async def test_killed_in_the_middle_of_its_work_it_does_all_of_it_once(start, people, registry_says, database):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import threading
 import tracemalloc
 
 import pytest
 
-from services.artifact.stores import NoSuchObject, ObjectChanged, StoreAway
+from services.artifact.stores import NoSuchObject, ObjectChanged, StoreAway, s3
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
 from tests.integration.artifact.conftest import pieces, sum_of, whole, without_mark
@@ -187,3 +188,29 @@ async def test_a_missing_bucket_and_a_wrong_key_say_what_to_correct(stack):
         await S3Store(stack.s3.endpoint, "artifact", stack.place.secret("s3-artifact"), "no-such-bucket").check()
     with pytest.raises(StoreAway, match=r"SignatureDoesNotMatch|AccessDenied"):
         await S3Store(stack.s3.endpoint, "artifact", "wrong", "regista").check()
+
+
+async def test_while_everything_hashes_the_store_still_answers_and_reads(stack, folder):
+    store = S3Store(stack.s3.endpoint, "artifact", stack.place.secret("s3-artifact"), "regista", connections=2)
+    await store.put(f"{folder}/a", pieces(CONTENT), {})
+    enough = threading.Event()
+    busy = [store._hashing.submit(enough.wait) for _ in range(8)]
+    try:
+        async with asyncio.timeout(20):
+            await store.check()
+            assert await whole(store.read(f"{folder}/a")) == CONTENT
+        assert not any(b.done() for b in busy)
+    finally:
+        enough.set()
+
+
+async def test_an_upload_that_falls_silent_is_given_up(stack, folder, monkeypatch):
+    async def silent():
+        yield b"x"
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(s3, "IDLE", 1)
+    store = S3Store(stack.s3.endpoint, "artifact", stack.place.secret("s3-artifact"), "regista")
+    with pytest.raises(TimeoutError):
+        await store.put(f"{folder}/a", silent(), {})
+    assert await store.keys(folder) == []

@@ -7,10 +7,13 @@ from functools import reduce
 
 import pytest
 
+from services.artifact.domain.manifest import Limits
 from services.artifact.domain.upload import (
     AddFile,
     ExpireUpload,
+    FileAdded,
     OpenUpload,
+    RecordFile,
     RecordUploadDeleted,
     UploadDeleted,
     UploadExpired,
@@ -19,9 +22,18 @@ from services.artifact.domain.upload import (
     decide,
     evolve,
 )
-from shared.decider import Forbidden, NotFound, RuleBroken
+from shared.decider import Forbidden, NotFound, RuleBroken, Unprocessable
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
+DAY = timedelta(days=1)
+LIMITS = Limits(files=2, bytes=100)
+
+
+def adding(name="a", by="anna", after=timedelta()):
+    """A file that takes an hour at most is about to come."""
+    return AddFile("u", by, name, LIMITS, timedelta(hours=1), NOW + after)
+
+
 OPEN = OpenUpload("u", "anna", timedelta(days=1), NOW)
 
 
@@ -35,16 +47,16 @@ def test_an_upload_says_until_when_it_is_kept():
 
 
 def test_only_who_opened_it_adds_files():
-    assert decide(AddFile("u", "anna"), given(OPEN)) == []
+    assert decide(adding(), given(OPEN)) == []
     with pytest.raises(Forbidden):
-        decide(AddFile("u", "bert"), given(OPEN))
+        decide(adding(by="bert"), given(OPEN))
     with pytest.raises(NotFound):
-        decide(AddFile("u", "anna"), given())
+        decide(adding(), given())
 
 
 def test_nothing_is_added_to_an_expired_upload():
     with pytest.raises(RuleBroken, match="upload_expired"):
-        decide(AddFile("u", "anna"), given(OPEN, ExpireUpload("u")))
+        decide(adding(), given(OPEN, ExpireUpload("u")))
 
 
 def test_files_go_only_after_the_upload_expired():
@@ -53,3 +65,36 @@ def test_files_go_only_after_the_upload_expired():
     assert decide(ExpireUpload("u"), given(OPEN, ExpireUpload("u"))) == []
     assert decide(RecordUploadDeleted("u"), given(OPEN, ExpireUpload("u"))) == [UploadDeleted("u")]
     assert decide(RecordUploadDeleted("u"), given(OPEN, ExpireUpload("u"), RecordUploadDeleted("u"))) == []
+
+
+def test_a_file_that_might_arrive_after_the_upload_expired_is_refused_before_it_comes():
+    assert decide(adding(after=timedelta(hours=23)), given(OPEN)) == []
+    with pytest.raises(RuleBroken, match="upload_expired"):
+        decide(adding(after=timedelta(hours=23, seconds=1)), given(OPEN))
+
+
+def test_a_file_that_arrived_all_the_same_is_refused():
+    with pytest.raises(RuleBroken, match="upload_expired"):
+        decide(RecordFile("u", "a", 1), given(OPEN, ExpireUpload("u")))
+
+
+def test_a_stored_file_is_counted_once_and_a_replaced_one_by_its_new_size():
+    assert decide(RecordFile("u", "a", 1), given(OPEN)) == [FileAdded("u", "a", 1)]
+    assert decide(RecordFile("u", "a", 1), given(OPEN, RecordFile("u", "a", 1))) == []
+    assert given(OPEN, RecordFile("u", "a", 70), RecordFile("u", "b", 20), RecordFile("u", "a", 10)).bytes == 30
+
+
+def test_an_upload_takes_no_more_files_and_bytes_than_an_artifact_may_have():
+    full = given(OPEN, RecordFile("u", "a", 1), RecordFile("u", "b", 1))
+    assert decide(adding("b"), full) == [], "it replaces one"
+    with pytest.raises(RuleBroken, match="too_many_files"):
+        decide(adding("c"), full)
+    with pytest.raises(RuleBroken, match="artifact_too_large"):
+        decide(adding("c"), given(OPEN, RecordFile("u", "a", 100)))
+
+
+@pytest.mark.parametrize("name", ["a", "a/b/c"])
+def test_no_name_is_a_file_and_a_folder_at_once(name):
+    with pytest.raises(Unprocessable, match="unusable_name"):
+        decide(adding(name), given(OPEN, RecordFile("u", "a/b", 1)))
+    assert decide(adding("a/bc"), given(OPEN, RecordFile("u", "a/b", 1))) == []
