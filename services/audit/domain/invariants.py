@@ -36,7 +36,8 @@ def production_faults(promoted: Event, promotion: Sequence[Event], policy: Event
         return faults + _override_faults(grant, gates, promotion, before)
     if not gates.get("passed"):
         faults.append("the last gates did not pass")
-    return faults + _approval_faults(grant, request, promotion, policy)
+    makers = {request.get("requester"), request.get("creator"), request.get("on_behalf_of"), *((gates.get("evidence") or {}).get("makers") or ())}
+    return faults + _approval_faults(grant, makers, promotion, policy)
 
 
 def _override_faults(grant: dict[str, Any], gates: dict[str, Any], promotion: Sequence[Event], before: Sequence[Event]) -> list[str]:
@@ -60,12 +61,12 @@ def _seal_of(gates: dict[str, Any]) -> dict[str, Any]:
         "policy": (gates.get("policy") or {}).get("digest"),
     }
     try:
-        return named | {"evidence": digest(evidence | {"champion": None})}
+        return named | {"evidence": digest(evidence | {"champion": None, "model": ""})}
     except NoDigest:
         return {}
 
 
-def _approval_faults(grant: dict[str, Any], request: dict[str, Any], promotion: Sequence[Event], policy: Event | None) -> list[str]:
+def _approval_faults(grant: dict[str, Any], makers: set[Any], promotion: Sequence[Event], policy: Event | None) -> list[str]:
     faults = [] if policy else ["the policy that the grant names was never published"]
     approvals = {str(e["data"].get("approver")): e["data"].get("sealed_digest") for e in _of(promotion, "ReviewApproved")}
     reviews, needed = _of(promotion, "ReviewOpened"), needed_by(policy) if policy else 0
@@ -78,8 +79,8 @@ def _approval_faults(grant: dict[str, Any], request: dict[str, Any], promotion: 
             faults.append("the grant names approvers who did not approve what was shown")
     elif needed:
         faults.append(f"the policy asks for {needed} approvals and there was no review")
-    makers = {request.get("requester"), request.get("creator"), request.get("on_behalf_of")}
-    if own := [who for who in approvals if who in makers]:
+    made = {str(who).casefold() for who in makers if who}
+    if own := [who for who in approvals if who.casefold() in made]:
         faults.append(f"approved by who made it or asked for it: {', '.join(own)}")
     return faults
 

@@ -10,7 +10,7 @@ from services.local.contracts.example import example
 from services.registry import publish as registry
 from shared.events import encode
 
-NOT_ALWAYS_SAID = {"model", "kind", "tier", "tags", "champion", "contributors", "missing"}
+NOT_ALWAYS_SAID = {"model", "kind", "tier", "tags", "champion"}
 
 
 @pytest.mark.parametrize("type_", [*MODEL_EVENTS, *VERSION_EVENTS])

@@ -29,9 +29,9 @@ SETTINGS = ArtifactSettings(artifact_dir="/nowhere")
 def received(data, **extensions):
     extensions = {"revision": "7", "leaf": "ab" * 32} | extensions
     event = CloudEvent(
-        "id", "/regista/registry", "regista.registry.VersionRegistered.v1", "model-m1", "2026-11-23T00:00:00Z", b"{}", extensions=extensions
-    )
-    return Received(event, data, "service:registry", "service", "t", 0, 0)
+        "id", "/regista/registry", "regista.registry.VersionRegistered.v1", "model-m1", "2026-11-23T00:00:00Z", msgspec.json.encode(data), extensions=extensions
+    )  # fmt: skip
+    return Received(event, "service:registry", "service", "t", 0, 0)
 
 
 def data(**changes):

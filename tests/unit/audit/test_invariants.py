@@ -18,7 +18,7 @@ def event(type_, revision=1, **data):
 PROMOTED = event("VersionPromoted", number=2, environment="production", digest="d", promotion_id="p")
 ASKED = event("PromotionRequested", number=2, environment="production", digest="d", requester="ann", creator="dora", on_behalf_of="bob")
 RULES = {"name": "default", "revision": 1, "digest": "rules"}
-EVIDENCE = {"version_digest": "leaf", "artifact_digest": "bytes", "champion": {"number": 1}}
+EVIDENCE = {"version_digest": "leaf", "artifact_digest": "bytes", "champion": {"number": 1}, "model": "team.m", "makers": ["Eve"]}
 
 
 def gates(evidence_digest="e", *, passed=True, policy=RULES):
@@ -55,7 +55,7 @@ def granted(**changes):
     )  # fmt: skip
 
 
-SEAL = {"version": "leaf", "artifact": "bytes", "policy": "rules", "evidence": digest(EVIDENCE | {"champion": None})}
+SEAL = {"version": "leaf", "artifact": "bytes", "policy": "rules", "evidence": digest(EVIDENCE | {"champion": None, "model": ""})}
 
 
 def overridden(**changes):
@@ -96,6 +96,7 @@ def test_a_recorded_override_is_a_decision():
         ([ASKED, GATES, OPENED, approved("bea"), approved("dora"), granted(approvers=["bea", "dora"])], "made it or asked"),
         ([ASKED, GATES, OPENED, approved("ann"), approved("carl"), granted(approvers=["ann", "carl"])], "made it or asked"),
         ([ASKED, GATES, OPENED, approved("bob"), approved("carl"), granted(approvers=["bob", "carl"])], "made it or asked"),
+        ([ASKED, GATES, OPENED, approved("eve"), approved("carl"), granted(approvers=["eve", "carl"])], "made it or asked"),
         ([ASKED, GATES, granted(approvers=[])], "asks for 2 approvals and there was no review"),
         ([ASKED, OPENED, approved("bea"), approved("carl"), granted()], "last gates were not asked on the evidence"),
         ([ASKED, gates("older"), OPENED, approved("bea"), approved("carl"), granted()], "last gates were not asked on the evidence"),
