@@ -9,11 +9,10 @@ from pydantic import Field
 from services.registry import queries
 from services.registry.api.calls import is_admin, model_of, send
 from services.registry.contracts import Label, ModelFacts, Name, Tags, Text
-from services.registry.domain.description import DescribeModel
+from services.registry.domain.description import DescribeModel, RegisterModel
 from services.registry.domain.metadata import Kind, Tier
 from services.registry.domain.model_state import stream_of
 from services.registry.domain.name import stream_of as name_stream
-from services.registry.domain.registration import RegisterModel
 from services.registry.intake import Place
 from shared.access import namespace_of, readable_namespaces
 from shared.submission import Permission, Submission, new_id

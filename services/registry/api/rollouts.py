@@ -11,7 +11,8 @@ from pydantic import Field
 from services.registry import queries
 from services.registry.api.calls import LARGEST, Reason, model_of, send
 from services.registry.domain.model_events import Entry, Role
-from services.registry.domain.rollout import ChangeRollout, RollBack, Share, pick
+from services.registry.domain.rollout import ChangeRollout, RollBack, Share
+from services.registry.domain.routing import pick
 from services.registry.intake import Place
 from shared.decider import NotFound
 from shared.web import Body, Call, Reply, Route

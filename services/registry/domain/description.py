@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from services.registry.domain.metadata import Tier
-from services.registry.domain.model_events import ModelRenamed, OwnerChanged, TagsChanged
+from services.registry.domain.metadata import Kind, Tier
+from services.registry.domain.model_events import ModelRegistered, ModelRenamed, OwnerChanged, TagsChanged
 from services.registry.domain.model_state import Events, ModelState, known, stream_of
 from services.registry.domain.name import NameClaimed, NameState, check_name
 from services.registry.domain.name import stream_of as name_stream
@@ -15,6 +15,19 @@ from shared.access import namespace_of
 from shared.decider import Forbidden, Joint, RuleBroken, Stale, Streams
 
 TIERS = ("low", "medium", "high")
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterModel:
+    """A model without versions. `model_id` is made from the cause; `model` is the name it claims."""
+
+    model_id: str
+    model: str
+    kind: Kind = "model"
+    owner: str = ""
+    tier: Tier = "low"
+    description: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,20 @@ class DescribeModel:
     tier: Tier | None = None
     as_admin: bool = False
     expected: int | None = None
+
+
+def register(command: RegisterModel, streams: Streams) -> Events:
+    """A new model with its name; nothing when this very command made it before."""
+    check_name(command.model)
+    name: NameState = streams.states[name_stream(command.model)]
+    if name.model_id:
+        raise RuleBroken("name_taken", f"The name {command.model} is taken (names are never given twice): choose another.", model_id=name.model_id)
+    return {
+        name_stream(command.model): [NameClaimed(command.model, command.model_id)],
+        stream_of(command.model_id): [
+            ModelRegistered(command.model, command.kind, command.owner, command.tier, command.description, command.tags),
+        ],
+    }  # fmt: skip
 
 
 def describe(command: DescribeModel, streams: Streams) -> Events:
@@ -76,4 +103,4 @@ def _described(command: DescribeModel, state: ModelState, model: str) -> TagsCha
     return TagsChanged(model, tags, tier, description)
 
 
-DECIDERS: Mapping[type, Joint[Any]] = {DescribeModel: Joint(describe)}
+DECIDERS: Mapping[type, Joint[Any]] = {RegisterModel: Joint(register), DescribeModel: Joint(describe)}

@@ -3,7 +3,7 @@
 registration  a trained model becomes a version (bump, diff, signature, metadata)     description  name, owner, tags, tier
 verdicts      gates, artifact, evaluations, rejection, recall, legal hold             alias        movable names
 promotion     the way to Production                                                   rollout      who serves, and the way back
-retirement    the end
+retirement    the end                                                               routing      which version serves a request
 """
 
 from __future__ import annotations

@@ -16,26 +16,13 @@ from services.registry.domain.evidence import MOST_BYTES
 from services.registry.domain.metadata import Kind, Metadata, Problem, Tier, Training, contradictions, identity, merged, missing, short
 from services.registry.domain.model_events import ChildLinked, MetadataAdded, ModelRegistered, RegistrationRefused, VersionRegistered
 from services.registry.domain.model_state import Events, ModelState, VersionState, known, stream_of, unusable_because, version_of
-from services.registry.domain.name import NameClaimed, NameState, check_name
+from services.registry.domain.name import NameClaimed, check_name
 from services.registry.domain.name import stream_of as name_stream
 from shared.decider import Joint, Misrouted, RuleBroken, Streams
 from shared.events import encode
 
 RECENT = 1_000
 NO_CLAIM = Claim()
-
-
-@dataclass(frozen=True, slots=True)
-class RegisterModel:
-    """A model without versions. `model_id` is made from the cause; `model` is the name it claims."""
-
-    model_id: str
-    model: str
-    kind: Kind = "model"
-    owner: str = ""
-    tier: Tier = "low"
-    description: str = ""
-    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +67,6 @@ class AddMetadata:
 
 
 Registering = RegisterVersion | AddMetadata
-
-
-def decide_model(command: RegisterModel, streams: Streams) -> Events:
-    """A new model with its name; nothing when this very command made it before."""
-    check_name(command.model)
-    name: NameState = streams.states[name_stream(command.model)]
-    if name.model_id:
-        raise RuleBroken("name_taken", f"The name {command.model} is taken (names are never given twice): choose another.", model_id=name.model_id)
-    return {
-        name_stream(command.model): [NameClaimed(command.model, command.model_id)],
-        stream_of(command.model_id): [
-            ModelRegistered(command.model, command.kind, command.owner, command.tier, command.description, command.tags),
-        ],
-    }  # fmt: skip
 
 
 def recall(command: Registering, streams: Streams) -> set[evidence.Place]:
@@ -301,7 +274,6 @@ def _linked(events: Events, model_id: str, child: VersionRegistered | MetadataAd
 
 
 DECIDERS: Mapping[type, Joint[Any]] = {
-    RegisterModel: Joint(decide_model),
     RegisterVersion: Joint(decide_version, recall),
     AddMetadata: Joint(decide_metadata, recall),
 }

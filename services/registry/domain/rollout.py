@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -285,19 +283,6 @@ def _recall_back(command: RollBack, streams: Streams) -> set[evidence.Place]:
 
 def _evidence_of(model_id: str, state: ModelState, numbers: Iterable[int]) -> set[evidence.Place]:
     return {place for number in numbers for place in evidence.evidence_at(model_id, state, number)}
-
-
-def pick(entries: Sequence[Entry], key: str) -> Entry:
-    """Which version serves this request, by weighted rendezvous hashing.
-
-    The same key always gets the same one while the shares stay; raising one version's share moves keys to that version only.
-    """
-    return max((e for e in entries if e.percent), key=lambda e: e.percent / -math.log(_uniform(f"{e.number}\n{key}")))
-
-
-def _uniform(text: str) -> float:
-    """Between 0 and 1, both excluded."""
-    return (int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") + 0.5) / 2**48
 
 
 DECIDERS: Mapping[type, Joint[Any]] = {

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.registry.domain.model_events import Entry
-from services.registry.domain.rollout import ChangeRollout, pick
+from services.registry.domain.rollout import ChangeRollout
+from services.registry.domain.routing import pick
 from services.registry.domain.verdicts import RecallVersion
 from shared.decider import RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, Story, metadata, names
