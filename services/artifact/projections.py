@@ -24,12 +24,12 @@ def project(r: Recorded) -> Iterable[Change]:
         return _upload(r)
     hex_ = r.stream.removeprefix("artifact-")
     first = [_row(hex_, r)] if r.revision == 1 else []
-    return [*first, Patch(ARTIFACTS, {"hex": hex_}, {"revision": r.revision}), *_artifact(hex_, r)]
+    return [*first, *_artifact(hex_, r)]
 
 
 def _row(hex_: str, r: Recorded) -> Put:
     none = dict.fromkeys(("generation", "verified", "quarantined", "expired", "deleted"), 0)
-    return Put(ARTIFACTS, {"hex": hex_, "revision": r.revision, **none, "first_at": r.recorded_at})
+    return Put(ARTIFACTS, {"hex": hex_, **none, "first_at": r.recorded_at})
 
 
 def _artifact(hex_: str, r: Recorded) -> Iterator[Change]:

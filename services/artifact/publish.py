@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import assert_never
 
 from services.artifact.domain import artifact_state as stored
 from services.artifact.domain.artifact_state import VersionRef
-from shared.events import Recorded
+from services.artifact.domain.upload import FileAdded, UploadDeleted, UploadEvent, UploadExpired, UploadOpened
+from shared.events import Noted, Recorded
 from shared.service import PublicEvent
 
 
@@ -117,7 +119,7 @@ def publish(recorded: Recorded) -> PublicEvent | None:
     return PublicEvent(f"regista.artifact.{type(data).__name__}.v1", data) if data else None
 
 
-def _public(event: object) -> object | None:
+def _public(event: stored.ArtifactEvent | UploadEvent) -> object | None:
     match event:
         case stored.ArtifactReceived() as e:
             return ArtifactReceived(e.digest, e.model_id, e.number, e.generation)
@@ -137,4 +139,16 @@ def _public(event: object) -> object | None:
             return ExpiryTagged(e.digest, e.generation, e.delete_at)
         case stored.ArtifactDeleted() as e:
             return ArtifactDeleted(e.digest, e.generation, tuple(sorted({v.model_id for v in e.versions})), e.versions)
-    return None
+        case (
+            Noted()
+            | stored.CheckAsked()
+            | stored.CopyLeft()
+            | stored.CopyDiscarded()
+            | UploadOpened()
+            | FileAdded()
+            | UploadExpired()
+            | UploadDeleted()
+        ):
+            return None
+        case _:
+            assert_never(event)

@@ -12,7 +12,6 @@ METADATA = MetaData()
 ARTIFACTS = Table(
     "artifacts", METADATA,
     Column("hex", Text, primary_key=True),
-    Column("revision", BigInteger, nullable=False),
     Column("generation", BigInteger, nullable=False),
     Column("verified", BigInteger, nullable=False),
     Column("quarantined", BigInteger, nullable=False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -10,7 +12,7 @@ from typing import Any
 from regista.wire.keys import SigningKey
 from services.audit import queries, shapes
 from services.audit.checks import check_all
-from services.audit.domain import history, reading
+from services.audit.domain import history, merkle, reading
 from services.audit.domain.causes import forest
 from services.audit.sealing import verifier
 from shared.access import namespace_of, permits
@@ -112,6 +114,37 @@ async def get_checkpoints(key: SigningKey, call: Call) -> dict[str, Any]:
     }
 
 
+async def get_inclusion(call: Call) -> dict[str, Any]:
+    """That a leaf is in the tree of a checkpoint: RFC 9162 §2.1.3, to be verified by whoever asks."""
+    leaves = await _leaves(call, call.query.size)
+    index, size = call.query.leaf_index, len(leaves)
+    if index >= size:
+        raise NotFound("unknown_leaf", f"The tree of size {size} has the leaves 0 to {size - 1}: ask for one of them, or name a larger `size`.")
+    proof = await asyncio.to_thread(merkle.inclusion_proof, leaves, index)
+    stored = await queries.leaf(call.app.pool, index)
+    return {
+        "leaf_index": index, "size": size, "leaf": leaves[index].hex(), "proof": [node.hex() for node in proof],
+        "stored": base64.b64encode(stored).decode() if stored is not None else None,
+    }  # fmt: skip
+
+
+async def get_consistency(call: Call) -> dict[str, Any]:
+    """That the tree of one checkpoint is a prefix of another's: RFC 9162 §2.1.4."""
+    first, leaves = call.query.first, await _leaves(call, call.query.size)
+    if first > len(leaves):
+        raise Unprocessable("not_a_prefix", f"{first} is larger than {len(leaves)}: `first` is the size of the older checkpoint.")
+    proof = await asyncio.to_thread(merkle.consistency_proof, leaves, first)
+    return {"first": first, "size": len(leaves), "proof": [node.hex() for node in proof]}
+
+
+async def _leaves(call: Call, size: int | None) -> list[bytes]:
+    call.require(AUDITOR, "")
+    sealed = (await queries.place(call.app.pool))["size"]
+    if size is not None and size > sealed:
+        raise NotFound("unknown_tree", f"{sealed} events are sealed so far: GET /v1/checkpoints shows the sizes that are signed.")
+    return await queries.leaves(call.app.pool, sealed if size is None else size)
+
+
 async def get_invariants(key: SigningKey, call: Call) -> dict[str, Any]:
     """Checks the log now. Reads all of it."""
     call.require(AUDITOR, "")
@@ -133,6 +166,14 @@ def routes(key: SigningKey) -> list[Route]:
         Route(
             "GET", "/v1/checkpoints", partial(get_checkpoints, key), "Signed tree heads, newest first",
             query=PageQuery, response=shapes.Checkpoints, tags=["audit"],
+        ),
+        Route(
+            "GET", "/v1/proofs/inclusion", get_inclusion, "The proof that an event is in the sealed log, with its stored bytes",
+            query=shapes.InclusionQuery, response=shapes.Inclusion, tags=["audit"], timeout=120,
+        ),
+        Route(
+            "GET", "/v1/proofs/consistency", get_consistency, "The proof that the sealed log only grew between two checkpoints",
+            query=shapes.ConsistencyQuery, response=shapes.Consistency, tags=["audit"], timeout=120,
         ),
         Route("GET", "/v1/invariants", partial(get_invariants, key), "Check the log now", response=shapes.Invariants, tags=["audit"], timeout=600),
     ]  # fmt: skip

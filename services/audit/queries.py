@@ -83,6 +83,12 @@ CHECKPOINTS = "SELECT size, root, note, signed_at FROM audit.checkpoints WHERE s
 
 PLACE = "SELECT origin, size FROM audit.tree"
 
+LEAVES = "SELECT leaf FROM audit.sealed WHERE leaf_index < $1 ORDER BY leaf_index"
+
+LEAF = """
+SELECT e.bytes FROM audit.sealed s JOIN log.events e ON e.service = s.service AND e.stream = s.stream AND e.revision = s.revision WHERE s.leaf_index = $1
+"""
+
 # Whether the index is as far as the seal was at a place in the log.
 INDEXED = "SELECT (tx, seq) >= ($1, $2) FROM audit.index_state"
 
@@ -192,6 +198,17 @@ async def checkpoints(pool: asyncpg.Pool, below: int, limit: int) -> Sequence[as
     """Checkpoints with a size below, newest first."""
     rows: Sequence[asyncpg.Record] = await pool.fetch(CHECKPOINTS, below, limit)
     return rows
+
+
+async def leaves(pool: asyncpg.Pool, size: int) -> list[bytes]:
+    """The first leaf hashes, in the tree's order: 32 bytes for each event."""
+    return [row[0] for row in await pool.fetch(LEAVES, size, timeout=60)]
+
+
+async def leaf(pool: asyncpg.Pool, index: int) -> bytes | None:
+    """The stored bytes that a leaf stands for, as the log has them now."""
+    found: bytes | None = await pool.fetchval(LEAF, index)
+    return found
 
 
 async def place(pool: asyncpg.Pool) -> asyncpg.Record:

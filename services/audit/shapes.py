@@ -182,6 +182,32 @@ class Checkpoints(BaseModel):
     next_page_token: str
 
 
+class InclusionQuery(Body):
+    leaf_index: int = Field(ge=0, lt=2**63)
+    size: int | None = Field(None, ge=1, lt=2**63, description="of a checkpoint; all that is sealed where it is left out")
+
+
+class Inclusion(BaseModel):
+    """Hashes in hex. `stored`: the event's bytes in base64; `leaf` is SHA-256 over 0x00 and these. Null where the log has lost them."""
+
+    leaf_index: int
+    size: int
+    leaf: str
+    proof: list[str]
+    stored: str | None
+
+
+class ConsistencyQuery(Body):
+    first: int = Field(ge=0, lt=2**63, description="size of the older checkpoint")
+    size: int | None = Field(None, ge=1, lt=2**63, description="size of the newer one; all that is sealed where it is left out")
+
+
+class Consistency(BaseModel):
+    first: int
+    size: int
+    proof: list[str]
+
+
 class Invariant(BaseModel):
     """`violations` shows the first twenty."""
 

@@ -279,7 +279,7 @@ def evolve(s: ArtifactState, event: ArtifactEvent) -> ArtifactState:
             return replace(s, failed=s.failed.set(event.generation, True))
         case ArtifactExpired():
             pending = s.pending.set(event.generation, False)
-            return replace(s, expired=event.generation, pending=pending, deleted=0, verified=0, quarantined=0, attempts=0, uri="")
+            return replace(s, expired=event.generation, pending=pending, deleted=0, verified=0, quarantined=0, attempts=0, uri="", check_asked=False)
         case ExpiryTagged():
             return replace(s, pending=s.pending.set(event.generation, True))
         case ArtifactDeleted():

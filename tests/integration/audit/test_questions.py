@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import asyncpg
@@ -10,7 +11,7 @@ import pytest
 from regista.wire.digests import digest
 from services.audit import indexing, store
 from services.audit.domain.checkpoint import opened
-from services.audit.domain.merkle import leaf_hash, root_of
+from services.audit.domain.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from tests.integration.audit.conftest import Audit, Log, at
 from tests.integration.cleanup.processes import running_here
 
@@ -269,6 +270,28 @@ async def test_of_events_about_other_namespaces_only_their_place_is_told(service
     assert "theirs" not in tree.text
     assert "olga" not in tree.text
     assert (await service.get("/v1/timeline/fraud.churn", auditor))["items"][0]["data"] == secret
+
+
+async def test_an_event_and_the_growth_of_the_log_can_be_proven_to_who_has_only_checkpoints(service, auditor, log: Log):
+    for number in (1, 2, 3):
+        await registered(log, number, f"1.0.{number}")
+    await indexed(service, auditor, log)
+    older = (await service.get("/v1/checkpoints", auditor))["items"][0]
+    await promoted(log, 1, "1.0.1")
+    await indexed(service, auditor, log)
+    newer = (await service.get("/v1/checkpoints", auditor))["items"][0]
+    item = (await service.get("/v1/timeline/fraud.churn", auditor))["items"][2]
+    told = await service.get("/v1/proofs/inclusion", auditor, leaf_index=item["leaf_index"], size=newer["size"])
+    leaf, proof = leaf_hash(base64.b64decode(told["stored"])), [bytes.fromhex(node) for node in told["proof"]]
+    assert leaf.hex() == told["leaf"] == item["leaf"]
+    assert verify_inclusion(leaf, item["leaf_index"], newer["size"], proof, bytes.fromhex(newer["root"]))
+    grown = await service.get("/v1/proofs/consistency", auditor, first=older["size"], size=newer["size"])
+    path = [bytes.fromhex(node) for node in grown["proof"]]
+    assert verify_consistency(older["size"], bytes.fromhex(older["root"]), newer["size"], bytes.fromhex(newer["root"]), path)
+    for path_, query, status in (
+        ("inclusion", {"leaf_index": 10_000}, 404), ("inclusion", {"leaf_index": 0, "size": 10_000}, 404), ("consistency", {"first": 10_000}, 422),
+    ):  # fmt: skip
+        assert (await service.call("GET", f"/v1/proofs/{path_}", auditor, params=query)).status_code == status
 
 
 async def test_the_invariants_hold_for_an_honest_log_and_name_what_breaks_them(service, auditor, log: Log):

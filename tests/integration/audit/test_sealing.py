@@ -151,6 +151,7 @@ async def rewrite(database, statement):
         ("UPDATE log.events SET bytes = '{}' WHERE stream = 'x-1' AND revision = 2", {"I2-sealed"}),
         ("DELETE FROM log.events WHERE stream = 'x-1' AND revision = 2", {"I2-sealed", "I2-streams"}),
         ("DELETE FROM log.events WHERE stream = 'x-1' AND revision = 3", {"I2-sealed"}),
+        ("UPDATE log.events SET tx = '3' WHERE stream = 'x-1' AND revision = 3", {"I2-streams"}),
     ],
 )
 async def test_history_that_somebody_rewrote_is_found_out(log: Log, audit: Audit, database, audit_key, statement, broken):

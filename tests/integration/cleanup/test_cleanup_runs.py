@@ -245,6 +245,23 @@ async def test_the_coming_month_is_scheduled_once_a_model_is_known(world: World,
     assert [(len(row["key"]), row["day"]) for row in rows] == [(7, 1)]
 
 
+async def test_when_the_month_begins_its_sweep_judges_every_version(world: World, cleanup: Running, engineer: str, database):
+    model_id = await world.model(2)
+    await known(cleanup, engineer, model_id, 2)
+    connection = await asyncpg.connect(database.url("cleanup"))
+    period = await connection.fetchval("UPDATE cleanup.due SET due_at = now() WHERE kind = 'sweep' RETURNING key")
+
+    async def finished():
+        answer = await cleanup.call("GET", f"/v1/sweeps/{period}", engineer)
+        return answer.json() if answer.status_code == 200 and answer.json()["phase"] == "finished" else None
+
+    told = await cleanup.until(finished)
+    assert (told["trigger"], told["actor"], told["models"]) == ("schedule", "service:cleanup", 1)
+    assert {verdict for verdict, _ in verdicts(told).values()} == {"spared"}
+    assert await connection.fetchval("SELECT count(*) FROM cleanup.due WHERE kind = 'sweep' AND key = $1", period) == 0
+    await connection.close()
+
+
 async def test_sweeps_are_shown_to_who_has_a_role_and_those_over_one_model_to_who_may_read_it(world: World, cleanup: Running, engineer: str):
     model_id = await world.model(1)
     await known(cleanup, engineer, model_id, 1)

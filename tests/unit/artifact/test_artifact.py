@@ -223,6 +223,10 @@ def test_a_promotion_request_is_noted_once_and_only_where_there_are_bytes_to_che
     assert decide(promotion(1), given(registered(1))) == []
 
 
+def test_a_report_of_missing_bytes_ends_with_them():
+    assert not given(registered(1), verified(1), AskCheck(1), retired(1)).check_asked
+
+
 def test_missing_bytes_are_reported_once_until_they_were_checked():
     state = given(registered(1), verified(1))
     assert decide(AskCheck(1), state) == [CheckAsked(DIGEST, 1)]
