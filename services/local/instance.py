@@ -83,11 +83,15 @@ class Instance:
         }  # fmt: skip
         return {f"REGISTA_{name}": value for name, value in own.items()} | dict(self.stack.service_environment(service))
 
-    def launch(self, service: str) -> Child:
-        """Starts a service; it waits by itself for servers that are not there yet. Call it from a thread that stays."""
+    def launch(self, service: str, **settings: str) -> Child:
+        """Starts a service; it waits by itself for servers that are not there yet. Call it from a thread that stays.
+
+        `settings` replace its own: `launch("registry", HTTP_PORT="12345")` is a second replica.
+        """
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         return spawn(
-            service, python_command(f"services.{service}"), log=self.place.log(service), cwd=REPOSITORY, env=_without_settings() | passed_on | self.environment(service)
+            service, python_command(f"services.{service}"), log=self.place.log(service), cwd=REPOSITORY,
+            env=_without_settings() | passed_on | self.environment(service) | {f"REGISTA_{name}": value for name, value in settings.items()},
         )  # fmt: skip
 
     # -- for people ------------------------------------------------------------------------------------------------

@@ -6,13 +6,14 @@ import base64
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from string import Template
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from services.local import kafka_access
-from services.local.kafka_jars import class_path, java
+from services.local.kafka_jars import class_archive, class_path, java
 from services.local.places import LOOPBACK, PATIENCE, REPOSITORY, LocalError, Place, write_private
 from services.local.processes import Child, run_to_end, spawn, tail
 from services.local.topics import PUBLISHERS, SERVICES, TOPICS, grants
@@ -41,10 +42,12 @@ class Kafka:
     child: Child | None = None
     _class_path: str = ""
     _java: str = ""
+    _archive: Path = field(default_factory=Path)
 
     def prepare(self) -> None:
         """Finds Java and the jars, writes the configuration, formats the storage at the first start."""
         self._java, self._class_path = java(), class_path()
+        self._archive = class_archive(self._java, self._class_path)
         folder, data = self.place.folder("kafka"), self.place.folder("kafka", "data")
         self.configure(str(data))
         if not (data / "meta.properties").exists():
@@ -72,19 +75,19 @@ class Kafka:
         write_private(folder / "server.properties", filled)
         (folder / "log4j2.xml").write_text(_LOG4J)
 
-    def _java_command(self) -> list[str]:
+    def _java_command(self, *options: str) -> list[str]:
         folder = self.place.folder("kafka")
         return [
-            self._java, "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", f"-Dlog4j2.configurationFile={folder}/log4j2.xml",
-            "-cp", self._class_path,
+            self._java, "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", *options,
+            f"-Dlog4j2.configurationFile={folder}/log4j2.xml", "-cp", self._class_path,
         ]  # fmt: skip
 
     def launch(self) -> Child:
         """Starts the broker."""
         folder = self.place.folder("kafka")
-        self.child = spawn(
-            "kafka", [*self._java_command(), "kafka.Kafka", str(folder / "server.properties")], log=self.place.log("kafka"), cwd=folder
-        )
+        option = "SharedArchiveFile" if self._archive.exists() else "ArchiveClassesAtExit"
+        argv = [*self._java_command(f"-XX:{option}={self._archive}"), "kafka.Kafka", str(folder / "server.properties")]
+        self.child = spawn("kafka", argv, log=self.place.log("kafka"), cwd=folder)
         return self.child
 
     def await_ready(self) -> None:

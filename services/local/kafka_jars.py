@@ -75,9 +75,18 @@ def java() -> str:
 
 def java_release(path: str) -> int:
     """The feature release (17, 21, 25), 0 when the program does not run."""
-    try:
-        said = subprocess.run([path, "-version"], capture_output=True, text=True, check=False, timeout=20).stderr
-    except OSError:
-        return 0
-    found = re.search(r'version "(\d+)', said)
+    found = re.search(r'version "(\d+)', _java_version(path))
     return int(found.group(1)) if found else 0
+
+
+def _java_version(path: str) -> str:
+    try:
+        return subprocess.run([path, "-version"], capture_output=True, text=True, check=False, timeout=20).stderr
+    except OSError:
+        return ""
+
+
+def class_archive(java: str, jars: str) -> Path:
+    """Where Kafka's classes are kept as this Java loaded them: the first broker writes it at its end, later ones start in half the time by it."""
+    told = hashlib.sha256(f"{java}\n{_java_version(java)}\n{jars}".encode()).hexdigest()
+    return home() / "cache" / f"kafka-classes-{told[:12]}.jsa"

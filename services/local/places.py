@@ -8,8 +8,10 @@ import random
 import secrets
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +52,14 @@ class Place:
         return cls(home() / instance)
 
     def folder(self, *parts: str) -> Path:
-        """A folder of the instance, made if it is missing."""
-        path = self.directory.joinpath(*parts)
+        """A folder of the instance for its owner only, made if it is missing. The instance's own others may pass: a server may run as another user."""
+        path = self.directory
         path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o711)
+        for part in parts:
+            path = path / part
+            path.mkdir(exist_ok=True)
+            path.chmod(0o700)
         return path
 
     def log(self, name: str) -> Path:
@@ -61,9 +68,8 @@ class Place:
 
     def secret(self, name: str) -> str:
         """A generated password, the same at each start, in a file of mode 0600."""
-        path = self.directory / "secrets" / name
+        path = self.folder("secrets") / name
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_private(path, secrets.token_urlsafe(24))
         return path.read_text().strip()
 
@@ -77,7 +83,7 @@ class Place:
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Keeps a JSON file, readable by its owner only."""
-        write_private(self.directory / name, json.dumps(content, indent=2))
+        write_private(self.folder() / name, json.dumps(content, indent=2))
 
     def ports(self, names: Sequence[str]) -> dict[str, int]:
         """A free loopback port for each name; the ones of the last start where nobody took them since."""
@@ -89,22 +95,22 @@ class Place:
 
 def _free_ports(wanted: Mapping[str, int]) -> dict[str, int]:
     """Holds all sockets open until each has a port of its own, so that no two names get the same."""
-    held: list[socket.socket] = []
-    try:
-        return {name: _bound(port, held) for name, port in wanted.items()}
-    finally:
-        for one in held:
-            one.close()
+    others = iter(random.sample(PORTS, len(PORTS)))
+    with ExitStack() as held:
+        return {name: _held(chain([port] if port else [], others), held) for name, port in wanted.items()}
 
 
-def _bound(port: int, held: list[socket.socket]) -> int:
-    one = socket.socket()
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.append(one)
-    while True:
-        try:
-            one.bind((LOOPBACK, port or random.choice(PORTS)))  # noqa: S311 - no secret
-        except OSError:
-            port = 0
-        else:
-            return int(one.getsockname()[1])
+def _held(candidates: Iterable[int], held: ExitStack) -> int:
+    """The first port that can be listened on: two sockets may bind the same one as long as neither listens."""
+    for port in candidates:
+        with ExitStack() as tried:
+            one = tried.enter_context(socket.socket())
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                one.bind((LOOPBACK, port))
+                one.listen(1)
+            except OSError:
+                continue
+            held.push(tried.pop_all())
+            return port
+    raise LocalError(f"no port from {PORTS[0]} to {PORTS[-1]} is free on {LOOPBACK}: stop what listens there (`regista down` for another instance)")

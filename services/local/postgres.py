@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import stat
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 
+from services.local.passage import let_pass
 from services.local.places import PATIENCE, LocalError, Place
 from services.local.processes import Child, run_to_end, spawn
 
@@ -142,14 +142,11 @@ def _run_as() -> str | None:
 
 
 def _give_to_system_user(data: Path) -> None:
-    """As root: the server's own system user owns the data and can reach it and the programs (traverse, not list)."""
+    """As root: the server's own system user owns the data and can reach it and the programs."""
     try:
         pwd.getpwnam(SYSTEM_USER)
     except KeyError:
         subprocess.run(["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER], check=True)
     shutil.chown(data, SYSTEM_USER, SYSTEM_USER)
     for path in (data, Path(_binary("postgres"))):
-        for parent in path.resolve().parents:
-            mode = parent.stat().st_mode
-            if not mode & stat.S_IXOTH:
-                parent.chmod(mode | stat.S_IXOTH)
+        let_pass(path, pwd.getpwnam(SYSTEM_USER).pw_uid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -88,8 +89,14 @@ class Child:
             try:
                 self.popen.wait(self.patience)
             except subprocess.TimeoutExpired:
-                os.killpg(self.popen.pid, signal.SIGKILL)
+                self.kill()
         self.popen.wait()
+
+    def kill(self) -> None:
+        """Kills its whole group; nothing when it ended meanwhile."""
+        if self.running():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.popen.pid, signal.SIGKILL)
 
 
 _commands: set[Child] = set()
@@ -162,10 +169,10 @@ def run_to_end(
     try:
         code = child.popen.wait(timeout)
     except subprocess.TimeoutExpired:
-        os.killpg(child.popen.pid, signal.SIGKILL)
-        child.popen.wait()
         raise LocalError(f"{argv[0]} took longer than {timeout:.0f} s; see {log}") from None
     finally:
+        child.kill()
+        child.popen.wait()
         _commands.discard(child)
     if code:
         raise LocalError(f"{' '.join(argv)}\nfailed with code {code} and said:\n{tail(log, since=began)}")
@@ -174,4 +181,4 @@ def run_to_end(
 def interrupt_commands() -> None:
     """Kills what `run_to_end` runs in other threads, so that an owner who is asked to stop need not wait for it."""
     for child in list(_commands):
-        os.killpg(child.popen.pid, signal.SIGKILL)
+        child.kill()

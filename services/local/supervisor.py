@@ -157,8 +157,7 @@ def _ask(_number: int, _frame: FrameType | None) -> None:
 
 def supervise(place: Place) -> int:
     """Runs the supervisor of that folder. Raises LocalError when one runs already."""
-    place.directory.mkdir(parents=True, exist_ok=True)
-    with (place.directory / "supervisor.lock").open("w") as lock:
+    with (place.folder() / "supervisor.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

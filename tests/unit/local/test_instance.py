@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tomllib
 from pathlib import Path
 
@@ -49,6 +50,14 @@ def test_the_callers_own_settings_do_not_reach_a_service(monkeypatch: pytest.Mon
     monkeypatch.setenv("REGISTA_DATABASE_URL", "postgresql://elsewhere")
     assert not [name for name in _without_settings() if name.startswith("REGISTA_")]
     assert _without_settings()["PATH"] == os.environ["PATH"]
+
+
+def test_a_second_replica_is_started_with_a_setting_of_its_own(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = [sys.executable, "-c", "import os; print(os.environ['REGISTA_HTTP_PORT'], os.environ['REGISTA_KAFKA_USER'])"]
+    monkeypatch.setattr("services.local.instance.python_command", lambda _module: shown)
+    child = instance.launch("registry", HTTP_PORT="12345")
+    child.popen.wait(20)
+    assert child.log.read_text() == "12345 registry\n"
 
 
 def test_the_first_identities_show_public_halves_and_hashes_only(instance: Instance) -> None:

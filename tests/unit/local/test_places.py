@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.local import kafka_jars
+from services.local import kafka_jars, places
 from services.local.kafka_jars import class_path
 from services.local.places import LocalError, Place
 
@@ -35,6 +35,29 @@ def test_a_port_that_somebody_took_meanwhile_is_replaced(tmp_path: Path) -> None
         second = place.ports(["a", "b"])
     assert second["a"] != first["a"]
     assert second["b"] == first["b"]
+
+
+def free(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_no_two_names_get_the_same_port_and_too_few_ports_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = next(run for start in range(32_000, 32_700) if all(map(free, run := range(start, start + 8))))
+    monkeypatch.setattr(places, "PORTS", few)
+    wanted = [f"server-{n}" for n in few]
+    assert sorted(Place(tmp_path / "first").ports(wanted).values()) == list(few)
+    with pytest.raises(LocalError, match=f"no port from {few[0]} to {few[-1]} is free"):
+        Place(tmp_path / "second").ports([*wanted, "one more"])
+
+
+def test_folders_are_for_their_owner_only_whatever_they_were_before(tmp_path: Path) -> None:
+    place = Place(tmp_path / "main")
+    (place.directory / "secrets").mkdir(parents=True, mode=0o755)
+    place.secret("kafka-admin")
+    place.folder("kafka", "data")
+    found = {str(path.relative_to(tmp_path)): stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_dir()}
+    assert found == {"main": 0o711, "main/secrets": 0o700, "main/kafka": 0o700, "main/kafka/data": 0o700}
 
 
 def test_a_kafka_home_without_kafka_says_what_it_must_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -97,6 +98,31 @@ def test_a_command_that_fails_tells_what_it_said_this_time(tmp_path: Path) -> No
 def test_a_command_that_hangs_is_killed(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="took longer than"):
         run_to_end(SLEEPER, log=tmp_path / "log", timeout=0.2)
+
+
+def test_a_command_does_not_outlive_an_interruption(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, threading; from pathlib import Path; from services.local import processes\n"
+        "def interrupt():\n"
+        "    while not processes._commands: pass\n"
+        "    print(next(iter(processes._commands)).identity.pid, flush=True); os.kill(os.getpid(), signal.SIGINT)\n"
+        "threading.Thread(target=interrupt).start()\n"
+        f"try: processes.run_to_end({STUBBORN!r}, log=Path({str(tmp_path / 'log')!r}), timeout=20)\n"
+        "except KeyboardInterrupt: print(len(processes._commands), flush=True); input()\n"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert owner.stdout
+    pid, left = int(owner.stdout.readline()), int(owner.stdout.readline())
+    assert not Identity.of("command", pid).alive()
+    assert left == 0
+    owner.communicate("\n")
+
+
+def test_killing_what_has_ended_and_was_waited_for_is_no_error(tmp_path: Path) -> None:
+    child = spawn("short", [sys.executable, "-c", ""], log=tmp_path / "log")
+    os.waitpid(child.popen.pid, 0)  # behind Popen's back, as when it ends between a look and the signal
+    child.kill()
+    assert not child.running()
 
 
 def test_what_crashed_is_started_again_after_a_pause_that_grows(tmp_path: Path) -> None:
