@@ -6,7 +6,7 @@ bin  := $(venv)/bin
 lock := deploy/requirements/dev.txt
 stamp := $(venv)/.installed
 
-.PHONY: help venv demo up down status check lint types imports unit test bench lock clean
+.PHONY: help venv demo up down status check lint types imports unit unit-services unit-rest test bench lock schemas clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -37,7 +37,7 @@ down:  ## stop everything
 	@test -x $(bin)/regista && $(bin)/regista down || true
 
 check: $(stamp)  ## lint, format, types, import contracts, unit tests
-	@$(MAKE) --no-print-directory --output-sync=target -j2 unit lint types imports
+	@$(MAKE) --no-print-directory --output-sync=target -j2 unit-services unit-rest types lint imports
 
 lint:
 	@$(bin)/ruff check .
@@ -46,8 +46,13 @@ types:
 	@$(bin)/mypy --strict
 imports:
 	@$(bin)/lint-imports --no-cache >$(home)/imports.log || { cat $(home)/imports.log; exit 1; }
-unit:
-	@$(bin)/pytest -q tests/unit tests/contract tests/architecture -m "not servers"
+quick := -q -m "not servers"
+services := $(addprefix tests/unit/,registry approval artifact cleanup audit)
+unit: unit-services unit-rest
+unit-services:
+	@$(bin)/pytest $(quick) $(services)
+unit-rest:
+	@$(bin)/pytest $(quick) tests/unit tests/contract tests/architecture $(addprefix --ignore=,$(services))
 
 test: $(stamp)  ## all tests, on real servers
 	@$(bin)/pytest -q

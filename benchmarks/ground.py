@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -49,6 +50,19 @@ class Ground:
         finally:
             for child in children.values():
                 child.stop()
+
+    @contextlib.contextmanager
+    def replica(self, service: str) -> Iterator[None]:
+        """A second process of a service that runs already."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        child = self.instance.launch(service, HTTP_PORT=str(port))
+        try:
+            _await_ready(f"http://127.0.0.1:{port}", child.check)
+            yield
+        finally:
+            child.stop()
 
     @property
     def admin_key(self) -> str:
