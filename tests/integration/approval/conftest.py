@@ -93,7 +93,7 @@ class Desk:
             f"{stream}/{revision}", f"/regista/{service}", f"regista.{service}.{name}.v1", stream, now, msgspec.json.encode(data),
             extensions={"revision": str(revision), "leaf": f"{revision:064x}", "correlationid": "story"},
         )  # fmt: skip
-        return Received(event, data, f"service:{service}", "service", f"regista.{service}.events.v1", 0, revision)
+        return Received(event, f"service:{service}", "service", f"regista.{service}.events.v1", 0, revision)
 
     async def hear(self, *messages: Received) -> list[Any]:
         """What the consumer does with a batch: all notes, then all that follows."""

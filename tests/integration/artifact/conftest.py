@@ -103,7 +103,7 @@ class Shop:
         told = {"model": f"team.{data['model_id']}", **data}
         event = CloudEvent(str(uuid.uuid4()), "/regista/registry", f"regista.registry.{type_}.v1", f"model-{data['model_id']}",
                            datetime.now(UTC).isoformat(), msgspec.json.encode(told), extensions=extensions)  # fmt: skip
-        message = Received(event, msgspec.to_builtins(told), "service:registry", "service", "regista.registry.events.v1", 0, revision)
+        message = Received(event, "service:registry", "service", "regista.registry.events.v1", 0, revision)
         (subscription,) = subscriptions(self.app, self.bench.settings)
         handler = subscription.handlers[event.type]
         submissions = [*await handler.prepare(message), *(await handler.follow_up(message) if handler.follow_up else [])]
