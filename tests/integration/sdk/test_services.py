@@ -147,7 +147,8 @@ def _promote(house: House, reference: str, *approvers: str) -> None:
         promotion = eng.promote(reference, reason="better")["promotion_id"]
         review = until(lambda: eng.review(promotion))["review_id"]
         for approver in approvers:
-            house.run(approver, "approve", review, "--comment", "checked", "--condition", "watch the drift")
+            seen = str(eng.review(review)["revision"])
+            house.run(approver, "approve", review, "--revision", seen, "--comment", "checked", "--condition", "watch the drift")
         until(lambda: eng.version(reference)["stage"] == "Production")
 
 
