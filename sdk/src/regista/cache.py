@@ -92,7 +92,7 @@ class Cache:
                 await self._stream(digest, entry, target, progress)
             except httpx.TransportError as e:
                 if attempt == ATTEMPTS - 1:
-                    raise Unavailable("download-broken", f"the download of {entry.path} broke off {ATTEMPTS} times: {e!r}") from e
+                    raise Unavailable("download_broken", f"the download of {entry.path} broke off {ATTEMPTS} times: {e!r}") from e
             else:
                 return
 
@@ -110,7 +110,7 @@ class Cache:
                         progress(entry.path, size, entry.size)
         if (h.hexdigest(), size) != (entry.sha256, entry.size):
             raise Damaged(
-                "artifact-altered", f"{entry.path} of {digest} is not the file that was registered: {size} bytes, sha256 {h.hexdigest()[:12]}…"
+                "artifact_altered", f"{entry.path} of {digest} is not the file that was registered: {size} bytes, sha256 {h.hexdigest()[:12]}…"
             )
 
 

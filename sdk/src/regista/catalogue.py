@@ -121,7 +121,7 @@ def split(reference: str) -> tuple[str, str]:
     model, found, version = reference.rpartition("@")
     if not found or not model or not version:
         raise Invalid(
-            "no-reference", f"{reference!r} names no version", advice="Write MODEL@VERSION, for example churn@3, churn@1.2.0 or churn@production."
+            "no_reference", f"{reference!r} names no version", advice="Write MODEL@VERSION, for example churn@3, churn@1.2.0 or churn@production."
         )
     return model, version if version[0].isdigit() else f"@{version}"
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 from regista import publishing
 from regista.cache import Cache
 from regista.catalogue import Catalogue, split
-from regista.errors import Failed, NotConfigured, RuleBroken
-from regista.files import Progress, manifest
+from regista.errors import Failed, RuleBroken
+from regista.files import Progress, manifest, signing_key
 from regista.governance import Governance
 from regista.kafka import KafkaSender
 from regista.loading import Loaded
@@ -24,7 +24,7 @@ from regista.transport import Patience, Transport
 from regista.usage import MODEL_USED, Usage, Used
 from regista.usage import TOPIC as USAGE_TOPIC
 from regista.wire.digests import FileEntry, Manifest
-from regista.wire.keys import BadKey, SigningKey, load_signing_key
+from regista.wire.keys import SigningKey
 
 _of_the_parent: list[object] = []  # kept: what is let go would be closed, and its other half lives in the parent
 
@@ -88,13 +88,7 @@ class AsyncClient(Catalogue, Governance, Operating):
 
     def _signing_key(self) -> SigningKey:
         if self._key is None:
-            file = Path(self.profile.need("key_file")).expanduser()
-            try:
-                self._key = load_signing_key(file)
-            except (OSError, BadKey) as e:
-                raise NotConfigured(
-                    "not_configured", f"REGISTA_KEY_FILE: {file}: {e}", advice="Name a file that `regista key generate` made."
-                ) from None
+            self._key = signing_key(Path(self.profile.need("key_file")))
         return self._key
 
     async def publish(
@@ -168,14 +162,13 @@ class AsyncClient(Catalogue, Governance, Operating):
                 return found, kept
             wanted = str(found["number"])
         version = await self.version(f"{model}@{wanted}")
-        if version.get("recalled"):
-            raise RuleBroken("version-recalled", f"{reference} was recalled: {version['recalled']}", advice="Load another version.")
+        _check_loadable(reference, version)
         artifact = version.get("artifact")
         if not artifact:
-            raise RuleBroken("no-artifact", f"{reference} has no artifact", advice="Complete the draft, or load another version.")
+            raise RuleBroken("no_artifact", f"{reference} has no artifact", advice="Complete the draft, or load another version.")
         expected = manifest([FileEntry(f["path"], f["size"], f["sha256"]) for f in artifact["files"]])
         if expected.digest != artifact["digest"]:
-            raise Failed("manifest-odd", f"the files listed for {reference} do not hash to its digest {artifact['digest']}")
+            raise Failed("manifest_odd", f"the files listed for {reference} do not hash to its digest {artifact['digest']}")
         return version, expected
 
     def report_last_usage(self) -> None:
@@ -192,3 +185,14 @@ class AsyncClient(Catalogue, Governance, Operating):
             await self._kafka.send(USAGE_TOPIC, publishing.event(MODEL_USED, data["model"], data, self._signing_key(), message_id))
         else:
             await self._transport.call("POST", "cleanup", "/usage", body=data, idempotency_key=message_id)
+
+
+def _check_loadable(reference: str, version: Mapping[str, Any]) -> None:
+    """Raises RuleBroken for a version that nobody shall use, though its files may be on this disk."""
+    advice = "Load another version: `regista versions list MODEL` shows them."
+    if version.get("recalled"):
+        raise RuleBroken("version_recalled", f"{reference} was recalled: {version['recalled']}", advice=advice)
+    if version.get("retired"):
+        raise RuleBroken("version_retired", f"{reference} was retired", advice=advice, facts={"retired": version["retired"]})
+    if (state := version.get("artifact_state")) not in {None, "", "released"}:
+        raise RuleBroken("artifact_not_released", f"the artifact of {reference} is {state}, not released", advice=advice)

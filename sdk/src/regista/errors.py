@@ -13,7 +13,7 @@ class RegistaError(Exception):
     """Something went wrong; `exit_code` is what the command line ends with."""
 
     exit_code = 1
-    advice = "Read the detail; if it does not say enough, look for the code in the documentation."
+    advice = "Read the detail; if it does not say enough, report it with the code and the time."
 
     def __init__(self, code: str, detail: str, *, advice: str = "", facts: Mapping[str, Any] | None = None) -> None:
         super().__init__(f"{code}: {detail}")
@@ -131,7 +131,7 @@ class Refused(RegistaError):
 
     def __init__(self, model: str, problems: Sequence[Problem], facts: Mapping[str, Any] | None = None) -> None:
         said = "; ".join(f"{p.field}: {p.problem}" if p.field else p.problem for p in problems)
-        super().__init__("registration-refused", f"{model} was not registered: {said}", facts=facts)
+        super().__init__("registration_refused", f"{model} was not registered: {said}", facts=facts)
         self.model = model
         self.problems = tuple(problems)
 
@@ -146,6 +146,6 @@ def from_problem(status: int, problem: Mapping[str, Any]) -> RegistaError:
     """The exception for an RFC 9457 problem document."""
     facts = {key: value for key, value in problem.items() if key not in {"type", "title", "status", "detail", "code", "instance"}}
     detail = str(problem.get("detail") or problem.get("title") or f"the service answered {status}")
-    error = _BY_STATUS.get(status, Failed)(str(problem.get("code") or f"http-{status}"), detail, facts=facts)
+    error = _BY_STATUS.get(status, Failed)(str(problem.get("code") or f"http_{status}"), detail, facts=facts)
     error.status = status
     return error

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
 from pathlib import Path
 
-from regista.errors import Damaged, Invalid
+from regista.errors import Damaged, Invalid, NotConfigured
 from regista.wire.digests import FileEntry, Manifest, NoDigest
+from regista.wire.keys import BadKey, SigningKey, load_signing_key
 
 CHUNK = 1 << 20  # bytes read, hashed and sent at once
 Progress = Callable[[str, int, int], None]  # what, bytes done, bytes in all
@@ -29,12 +30,12 @@ def files_of(path: Path) -> dict[str, Path]:
     if path.is_file():
         return {path.name: path}
     if not path.is_dir():
-        raise Invalid("artifact-missing", f"there is no file or folder {path}", advice="Write the model there first, then publish.")
+        raise Invalid("artifact_missing", f"there is no file or folder {path}", advice="Write the model there first, then publish.")
     found = {p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*")) if not p.is_dir()}
     if odd := [name for name, p in found.items() if p.is_symlink() or not p.is_file()]:
-        raise Invalid("artifact-odd", f"links and devices are no part of an artifact: {', '.join(odd[:5])}", advice="Copy the file in instead.")
+        raise Invalid("artifact_odd", f"links and devices are no part of an artifact: {', '.join(odd[:5])}", advice="Copy the file in instead.")
     if not found:
-        raise Invalid("artifact-empty", f"the folder {path} holds no file", advice="Write the model there first, then publish.")
+        raise Invalid("artifact_empty", f"the folder {path} holds no file", advice="Write the model there first, then publish.")
     return found
 
 
@@ -52,7 +53,15 @@ def manifest(entries: list[FileEntry]) -> Manifest:
     try:
         return Manifest(tuple(entries))
     except NoDigest as e:
-        raise Invalid("artifact-odd", str(e), advice="Rename the file.") from None
+        raise Invalid("artifact_odd", str(e), advice="Rename the file.") from None
+
+
+def signing_key(path: Path) -> SigningKey:
+    """The key in a file. Raises NotConfigured."""
+    try:
+        return load_signing_key(path.expanduser())
+    except (OSError, BadKey) as e:
+        raise NotConfigured("not_configured", f"{path} holds no signing key: {e}", advice="Name a file that `regista key generate` made.") from None
 
 
 class HashingStream:
@@ -87,7 +96,7 @@ def verify_folder(folder: Path, expected: Manifest) -> None:
     """Raises Damaged unless the folder holds exactly the files of the manifest, each with its bytes."""
     present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
     if present != {f.path for f in expected.files}:
-        raise Damaged("cache-altered", f"{folder} holds other files than the artifact {expected.digest}")
+        raise Damaged("cache_altered", f"{folder} holds other files than the artifact {expected.digest}")
     for entry in expected.files:
         if (folder / entry.path).is_symlink() or hash_file(folder / entry.path) != (entry.sha256, entry.size):
-            raise Damaged("cache-altered", f"{folder / entry.path} is not the file that was registered")
+            raise Damaged("cache_altered", f"{folder / entry.path} is not the file that was registered")

@@ -56,13 +56,13 @@ class Governance(Operations):
         """One review with the evidence shown."""
         return dict(await self._get("approval", f"/reviews/{quote(review_id)}"))
 
-    async def approve(self, review_id: str, comment: str = "", conditions: Sequence[str] = ()) -> Json:
-        """Approves what the review shows now; fails with Stale when that changed in between."""
-        return await self._judge(review_id, "approve", {"comment": comment, "conditions": list(conditions)})
+    async def approve(self, review_id: str, comment: str = "", conditions: Sequence[str] = (), *, revision: int) -> Json:
+        """Approves what the review showed at `revision` (of `review`, where it was read); fails with Stale when that changed since."""
+        return await self._judge(review_id, "approve", {"comment": comment, "conditions": list(conditions)}, revision)
 
-    async def reject(self, review_id: str, reason: str) -> Json:
-        """Rejects, with a reason."""
-        return await self._judge(review_id, "reject", {"reason": reason})
+    async def reject(self, review_id: str, reason: str, *, revision: int) -> Json:
+        """Rejects what the review showed at `revision`, with a reason; fails with Stale when that changed since."""
+        return await self._judge(review_id, "reject", {"reason": reason}, revision)
 
     async def comment(self, review_id: str, comment: str) -> Json:
         """Says something without deciding."""
@@ -72,9 +72,9 @@ class Governance(Operations):
         """The after-review of a break-glass grant."""
         return await self._judge(review_id, "review-override", {"justified": justified, "comment": comment})
 
-    async def _judge(self, review_id: str, action: str, body: Json) -> Json:
-        path = f"/reviews/{quote(review_id)}"
-        return dict(await self._send("POST", "approval", f"{path}:{action}", body, await self._etag("approval", path)) or {})
+    async def _judge(self, review_id: str, action: str, body: Json, revision: int | None = None) -> Json:
+        seen = "" if revision is None else f'"{revision}"'
+        return dict(await self._send("POST", "approval", f"/reviews/{quote(review_id)}:{action}", body, seen) or {})
 
     async def override(self, promotion_id: str, reason: str) -> Json:
         """Break-glass: promotes past the gates; opens an after-review."""

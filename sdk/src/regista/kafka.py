@@ -38,13 +38,13 @@ class KafkaSender:
             await asyncio.wait_for(producer.send_and_wait(topic, value, key=key, headers=headers), SEND_SECONDS)
         except TopicAuthorizationFailedError as e:
             advice = "Use a Kafka user of a publisher (REGISTA_KAFKA_USER), or publish by HTTP."
-            raise Forbidden("kafka-forbidden", f"{self._profile.kafka_user or 'anonymous'} may not write to {topic}", advice=advice) from e
+            raise Forbidden("kafka_forbidden", f"{self._profile.kafka_user or 'anonymous'} may not write to {topic}", advice=advice) from e
         except MessageSizeTooLargeError as e:
             raise TooLarge(
-                "message-too-large", f"the message has {len(value)} bytes, more than {topic} takes", advice="Shorten config or environment."
+                "message_too_large", f"the message has {len(value)} bytes, more than {topic} takes", advice="Shorten config or environment."
             ) from e
         except (KafkaError, TimeoutError) as e:
-            raise Unavailable("kafka-unavailable", f"{topic} at {self._profile.kafka_bootstrap} took no message: {e!r}") from e
+            raise Unavailable("kafka_unavailable", f"{topic} at {self._profile.kafka_bootstrap} took no message: {e!r}") from e
 
     async def close(self) -> None:
         """Flushes and closes; a broker that is away cannot hold it up."""
@@ -64,7 +64,7 @@ class KafkaSender:
             from aiokafka.errors import KafkaError  # noqa: PLC0415
         except ImportError:
             raise NotConfigured(
-                "kafka-missing", "publishing to Kafka needs `pip install 'regista[kafka]'`", advice="Install it, or publish by HTTP."
+                "kafka_missing", "publishing to Kafka needs `pip install 'regista[kafka]'`", advice="Install it, or publish by HTTP."
             ) from None
         settings, last = connection(self._profile), Exception("no answer")
         with contextlib.suppress(TimeoutError):
@@ -75,7 +75,7 @@ class KafkaSender:
                     except (KafkaError, TimeoutError) as e:
                         last = e
                     await asyncio.sleep(self._patience.pause(attempt, None))
-        raise Unavailable("kafka-unavailable", f"{self._profile.kafka_bootstrap} cannot be reached, or refuses the user: {last!r}") from last
+        raise Unavailable("kafka_unavailable", f"{self._profile.kafka_bootstrap} cannot be reached, or refuses the user: {last!r}") from last
 
 
 async def _started_producer(settings: dict[str, Any]) -> Any:

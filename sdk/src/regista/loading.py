@@ -28,10 +28,10 @@ class Loaded:
         if name:
             found = self.path / name
             if not found.resolve().is_relative_to(self.path.resolve()) or not found.is_file():
-                raise Invalid("no-such-file", f"{self.model}@{self.number} has no file {name!r}", advice=f"It has: {', '.join(self._names())}")
+                raise Invalid("no_such_file", f"{self.model}@{self.number} has no file {name!r}", advice=f"It has: {', '.join(self._names())}")
             return found
         if len(names := self._names()) != 1:
-            raise Invalid("which-file", f"{self.model}@{self.number} has {len(names)} files", advice=f"Name one of: {', '.join(names)}")
+            raise Invalid("which_file", f"{self.model}@{self.number} has {len(names)} files", advice=f"Name one of: {', '.join(names)}")
         return self.path / names[0]
 
     def used(self, count: int = 1) -> None:
@@ -43,7 +43,7 @@ class Loaded:
         try:
             import onnxruntime  # noqa: PLC0415 - an extra, loaded when used
         except ImportError:
-            raise NotConfigured("onnx-missing", "running ONNX needs `pip install 'regista[onnx]'`", advice="Install it, or use `path`.") from None
+            raise NotConfigured("onnx_missing", "running ONNX needs `pip install 'regista[onnx]'`", advice="Install it, or use `path`.") from None
         onnx = [n for n in self._names() if n.endswith(".onnx")]
         return onnxruntime.InferenceSession(str(self.file(name or (onnx[0] if len(onnx) == 1 else ""))), **options)
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from regista.catalogue import Json, Operations
-from regista.errors import Invalid
+from regista.errors import Invalid, RegistaError
 
 CONSUMERS = ("registry", "approval", "artifact", "cleanup")  # services that take messages: each has dead letters
 INBOUND = {"regista.training.v1": "registry", "regista.usage.v1": "cleanup"}  # topics that publishers write, and who reads them
@@ -24,9 +24,17 @@ class Operating(Operations):
         """What was in production at a moment (RFC 3339)."""
         return dict(await self._get("audit", "/as-of", model=model, environment=environment, at=at_time))
 
-    async def events(self, stream: str, limit: int | None = None) -> list[Json]:
-        """The events of a stream of the log."""
-        return await self._all("audit", "/events", limit, stream=stream)
+    async def events(self, stream: str | None = None, limit: int | None = None, *, correlation_id: str | None = None) -> list[Json]:
+        """The events of a stream of the log, or of all that one request led to."""
+        return await self._all("audit", "/events", limit, stream=stream, correlation_id=correlation_id)
+
+    async def checkpoints(self, limit: int = 20) -> Json:
+        """Signed tree heads of the log, newest first, and the key that verifies them."""
+        return dict(await self._get("audit", "/checkpoints", page_size=limit))
+
+    async def invariants(self) -> Json:
+        """Checks the whole log now: which invariants hold, and what violates them."""
+        return dict((await self._transport.call("GET", "audit", "/invariants", long=True)).body)
 
     async def dead_letters(self, service: str, limit: int = 50, topic: str | None = None, *, replayed: bool | None = None) -> list[Json]:
         """The messages that a service could not take, newest first."""
@@ -44,7 +52,7 @@ class Operating(Operations):
     async def sweep(self, model: str = "", *, dry_run: bool, policy: Mapping[str, Any] | None = None) -> Json:
         """Plans a cleanup of all models or one; with `dry_run` only the plan is answered, under `policy` where one is given."""
         body = {"dry_run": dry_run, "model": model} | ({"policy": dict(policy)} if policy else {})
-        return dict(await self._send("POST", "cleanup", "/sweeps", body))
+        return dict((await self._transport.call("POST", "cleanup", "/sweeps", body=body, long=True)).body)
 
     async def sweeps(self, limit: int | None = None) -> list[Json]:
         """Cleanups so far."""
@@ -82,12 +90,12 @@ class Operating(Operations):
     async def issue_key(self, /, subject: str, **key: Any) -> Json:
         """An API key (the answer shows it once), or with `public_key` (hex) the registration of a signing key made elsewhere."""
         body = {name: value for name, value in key.items() if value is not None}
-        return dict(await self._send("POST", "registry", f"{_identity(subject)}/keys", body))
+        return _in_hand(dict(await self._send("POST", "registry", f"{_identity(subject)}/keys", body)))
 
-    async def rotate_key(self, /, subject: str, key_id: str, **key: Any) -> Json:
+    async def rotate_key(self, subject: str, old_key_id: str, /, **key: Any) -> Json:
         """A new key in place of an old one."""
         body = {name: value for name, value in key.items() if value is not None}
-        return dict(await self._send("POST", "registry", f"{_identity(subject)}/keys/{quote(key_id)}:rotate", body))
+        return _in_hand(dict(await self._send("POST", "registry", f"{_identity(subject)}/keys/{quote(old_key_id)}:rotate", body)))
 
     async def revoke_key(self, subject: str, key_id: str, reason: str = "") -> None:
         """From now on the key opens nothing."""
@@ -109,8 +117,18 @@ def owner_of(letter_id: str) -> str:
         return INBOUND[topic]
     name = topic.removeprefix("regista.").removesuffix(".events.v1")
     if name not in CONSUMERS:
-        raise Invalid("no-dead-letter", f"{letter_id!r} is no id of a dead letter", advice="`regista dlq list` shows the ids.")
+        raise Invalid("no_dead_letter", f"{letter_id!r} is no id of a dead letter", advice="`regista dlq list` shows the ids.")
     return name
+
+
+def _in_hand(issued: Json) -> Json:
+    """Raises RegistaError when a repeated request made an API key whose only answer was lost."""
+    if "api_key" in issued and not issued["api_key"] and issued.get("algorithm") != "ed25519":
+        detail = f"the key {issued['key_id']} was issued, but the answer that showed it was lost"
+        raise RegistaError(
+            "key_not_shown", detail, advice="Revoke that key and issue another: `regista access key rotate SUBJECT KEY_ID`.", facts=issued
+        )
+    return issued
 
 
 def _identity(subject: str) -> str:

@@ -46,7 +46,7 @@ class Profile:
         """The setting, or NotConfigured naming its variable."""
         if value := getattr(self, name):
             return str(value)
-        raise NotConfigured("not-configured", f"{_FIELDS[name]} is not set (or `{name}` in {config_file()})")
+        raise NotConfigured("not_configured", f"{_FIELDS[name]} is not set (or `{name}` in {config_file()})")
 
     @property
     def cache(self) -> Path:
@@ -74,7 +74,7 @@ def read_profile(name: str = "", environment: Mapping[str, str] = os.environ) ->
     try:
         settings["usage_window"] = float(settings.get("usage_window", 60.0))
     except (TypeError, ValueError):
-        raise NotConfigured("not-configured", f"REGISTA_USAGE_WINDOW is no number of seconds: {settings['usage_window']!r}") from None
+        raise NotConfigured("not_configured", f"REGISTA_USAGE_WINDOW is no number of seconds: {settings['usage_window']!r}") from None
     return Profile(**settings)
 
 
@@ -85,19 +85,19 @@ def _from_file(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
     except FileNotFoundError:
         content = {}
     except (OSError, ValueError) as e:
-        raise NotConfigured("not-configured", f"{path} cannot be read: {e}") from None
+        raise NotConfigured("not_configured", f"{path} cannot be read: {e}") from None
     chosen = name or str(content.get("default", ""))
     if not chosen:
         return {}
     section = content.get("profiles", {}).get(chosen)
     if not isinstance(section, dict):
-        raise NotConfigured("not-configured", f"{path} has no section [profiles.{chosen}]")
+        raise NotConfigured("not_configured", f"{path} has no section [profiles.{chosen}]")
     settings = dict(section)
     for secret in ("api_key", "kafka_password"):
         if f"{secret}_file" in settings:
             settings[secret] = _secret(Path(str(settings.pop(f"{secret}_file"))).expanduser(), f"{secret}_file")
     if unknown := sorted(settings.keys() - {f.name for f in fields(Profile)}):
-        raise NotConfigured("not-configured", f"{path}: unknown settings in [profiles.{chosen}]: {', '.join(unknown)}")
+        raise NotConfigured("not_configured", f"{path}: unknown settings in [profiles.{chosen}]: {', '.join(unknown)}")
     return settings
 
 
@@ -105,4 +105,4 @@ def _secret(path: Path, variable: str) -> str:
     try:
         return path.expanduser().read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as e:
-        raise NotConfigured("not-configured", f"{variable}: {path} cannot be read: {e}") from None
+        raise NotConfigured("not_configured", f"{variable}: {path} cannot be read: {e}") from None

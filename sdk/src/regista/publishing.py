@@ -96,7 +96,7 @@ async def upload(transport: Transport, path: Path, progress: Progress | None = N
         query = {"name": name, "upload": location or None}
         answer = (await transport.upload("artifact", "/uploads", query, stream, stream.total)).body
         if (answer["sha256"].removeprefix("sha256:"), answer["size"]) != (stream.sha256, stream.size):
-            raise Damaged("upload-altered", f"the service received other bytes of {name} than were sent", advice="Publish again.")
+            raise Damaged("upload_altered", f"the service received other bytes of {name} than were sent", advice="Publish again.")
         location = location or str(answer["location"])
         entries.append(FileEntry(name, stream.size, stream.sha256))
     made = manifest(entries)
@@ -148,7 +148,7 @@ async def outcome(transport: Transport, told: Told, seconds: float) -> Registere
                 async with asyncio.timeout(LAST_LOOK):
                     await _look_among_dead_letters(transport, told)
             advice = "Wait again. If it stays so, an admin looks for it with `regista dlq list registry`."
-            raise TimedOut("no-outcome-yet", f"message {told.id} for {told.model} has no outcome after {seconds:.0f} s", advice=advice) from None
+            raise TimedOut("no_outcome_yet", f"message {told.id} for {told.model} has no outcome after {seconds:.0f} s", advice=advice) from None
     if isinstance(found, Refused):
         raise found
     return found
@@ -175,7 +175,7 @@ async def _look_among_dead_letters(transport: Transport, told: Told) -> None:
             if letter.get("subject") == told.model:
                 shown = (await transport.call("GET", "registry", f"/dlq/{quote(letter['id'])}")).body
                 if shown["headers"].get("ce_id") == told.id:
-                    raise DeadLettered("dead-lettered", f"message {told.id} for {told.model} was not taken: {letter['reason']}", facts=letter)
+                    raise DeadLettered("dead_lettered", f"message {told.id} for {told.model} was not taken: {letter['reason']}", facts=letter)
     except (Forbidden, NotFound, Unavailable, Unauthorized):
         return
 

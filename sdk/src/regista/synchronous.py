@@ -118,6 +118,8 @@ class Client:
     timeline = _blocking(AsyncClient.timeline)
     as_of = _blocking(AsyncClient.as_of)
     events = _blocking(AsyncClient.events)
+    checkpoints = _blocking(AsyncClient.checkpoints)
+    invariants = _blocking(AsyncClient.invariants)
     dead_letters = _blocking(AsyncClient.dead_letters)
     dead_letter = _blocking(AsyncClient.dead_letter)
     replay = _blocking(AsyncClient.replay)

@@ -218,7 +218,7 @@ def _json(got: httpx.Response) -> Any:
     try:
         return msgspec.json.decode(got.content)
     except (msgspec.MsgspecError, UnicodeDecodeError) as e:
-        raise Unavailable("not-regista", f"{got.request.url} answered something that is no JSON: is this the registry's URL?") from e
+        raise Unavailable("not_regista", f"{got.request.url} answered something that is no JSON: is this the registry's URL?") from e
 
 
 def _text(value: Any) -> str:

@@ -51,7 +51,7 @@ async def _plan(scene: Scene, goes: str) -> Json:
 
 
 async def _gone(scene: Scene, goes: str, timed: Timed) -> None:
-    retired = await scene.until_version(goes, lambda v: bool(v.get("retired") or v.get("retired_at")), "is retired")
+    retired = await scene.until_version(goes, lambda v: bool(v["retired"]), "is retired")
     digest = retired["artifact"]["digest"]
     scene.tell.line(f"after the grace period registry retires {scene.name(goes)}", timed.seconds)
 

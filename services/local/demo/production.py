@@ -29,7 +29,8 @@ async def promoted(scene: Scene, generation: str) -> None:
     await _own_approval_refused(scene, review)
     for who in ("grace", "edsger"):
         timed = Timed()
-        await scene.people[who].approve(review["review_id"], comment="looked at the held-out accuracy")
+        seen = await scene.people[who].review(review["review_id"])
+        await scene.people[who].approve(review["review_id"], comment="looked at the held-out accuracy", revision=seen["revision"])
         scene.tell.line(f"{who.capitalize()} approves", timed.seconds)
     timed = Timed()
     await scene.until_version(generation, lambda v: v["stage"] == "Production", "goes to Production")
@@ -50,7 +51,7 @@ async def _review(scene: Scene, promotion_id: str) -> Json:
 async def _own_approval_refused(scene: Scene, review: Json) -> None:
     timed = Timed()
     try:
-        await scene.ada.approve(review["review_id"], comment="mine is good")
+        await scene.ada.approve(review["review_id"], comment="mine is good", revision=review["revision"])
     except (RuleBroken, NotAllowed) as refusal:
         scene.tell.line(f"Ada approves her own: refused ({refusal.detail})", timed.seconds)
     else:

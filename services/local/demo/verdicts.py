@@ -45,6 +45,6 @@ async def _gates(scene: Scene, version: Json, stage: str, *, passed: bool = True
 
 def reasons_of(version: Json) -> str:
     """The reasons that a version carries, in one line."""
-    reasons: list[Any] = version.get("reasons") or version.get("blocked") or []
+    reasons: list[Any] = version["reasons"] or []
     said = "; ".join(str(one.get("detail", one)) if isinstance(one, dict) else str(one) for one in reasons) or "no reason given"
     return re.sub(r"([0-9a-f]{8})[0-9a-f]{56}", r"\1…", said)

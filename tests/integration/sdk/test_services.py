@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aiokafka import AIOKafkaConsumer
 from click.testing import CliRunner
 from onnx import TensorProto, helper
 
@@ -21,7 +22,9 @@ import regista
 from regista import synchronous
 from regista.cli import root
 from regista.errors import DeadLettered, Forbidden, NotFound, RegistaError, RuleBroken, Unauthorized
+from regista.kafka import connection
 from regista.profile import Profile
+from regista.publishing import TOPIC
 from regista.synchronous import Client
 from regista.tracking import Run
 from regista.wire.keys import generate_signing_key
@@ -147,7 +150,8 @@ def _promote(house: House, reference: str, *approvers: str) -> None:
         promotion = eng.promote(reference, reason="better")["promotion_id"]
         review = until(lambda: eng.review(promotion))["review_id"]
         for approver in approvers:
-            house.run(approver, "approve", review, "--comment", "checked", "--condition", "watch the drift")
+            seen = str(eng.review(review)["revision"])
+            house.run(approver, "approve", review, "--revision", seen, "--comment", "checked", "--condition", "watch the drift")
         until(lambda: eng.version(reference)["stage"] == "Production")
 
 
@@ -198,14 +202,45 @@ def test_a_draft_is_completed_and_gets_its_version(house: House, churn: dict[str
 
 
 def test_a_message_signed_by_a_stranger_is_found_among_the_dead_letters(house: House) -> None:
+    letter_id, _ = _dead_letter(house, "crm.forged")
+    shown = house.run("admin", "dlq", "show", letter_id)
+    assert shown["headers"]["ce_subject"] == "crm.forged"
+    assert any(letter["id"] == letter_id for letter in house.run("admin", "dlq", "list", "registry"))
+
+
+def test_a_replayed_message_is_byte_for_byte_what_was_published(house: House) -> None:
+    letter_id, message_id = _dead_letter(house, "crm.replayed")
+    assert house.run("admin", "dlq", "replay", letter_id)[0]["topic"] == TOPIC
+    published, replayed = asyncio.run(_records(house, message_id, 2))
+    assert (replayed.key, replayed.value, replayed.headers) == (published.key, published.value, published.headers)
+    assert any(letter["id"] == letter_id for letter in house.run("admin", "dlq", "list", "registry", "--replayed"))
+
+
+def _dead_letter(house: House, model: str) -> tuple[str, str]:
+    """The ids of a dead letter and of its message: one that a stranger signed."""
     stranger = house.folder / "stranger.json"
     if not stranger.exists():
         generate_signing_key("publisher:nightly").save(stranger)
-    with Client(replace(house.people["admin"], key_file=str(stranger), **_kafka(house))) as client, pytest.raises(DeadLettered) as told:
-        client.publish("crm.forged", draft=True).wait(20)
-    shown = house.run("admin", "dlq", "show", told.value.facts["id"])
-    assert shown["headers"]["ce_subject"] == "crm.forged"
-    assert any(letter["id"] == told.value.facts["id"] for letter in house.run("admin", "dlq", "list", "registry"))
+    with Client(replace(house.people["admin"], key_file=str(stranger), **_kafka(house))) as client:
+        published = client.publish(model, draft=True)
+        with pytest.raises(DeadLettered) as told:
+            published.wait(20)
+    return str(told.value.facts["id"]), published.id
+
+
+async def _records(house: House, message_id: str, count: int) -> list[Any]:
+    """The first `count` Kafka records of a message, as the registry reads them."""
+    settings = connection(
+        replace(
+            house.people["admin"], **_kafka(house) | {"kafka_user": "registry", "kafka_password": house.instance.stack.kafka.password("registry")}
+        )
+    )
+    found: list[Any] = []
+    async with asyncio.timeout(30), AIOKafkaConsumer(TOPIC, **settings, auto_offset_reset="earliest") as reader:
+        while len(found) < count:
+            record = await reader.getone()
+            found += [record] if ("ce_id", message_id.encode()) in record.headers else []
+    return found
 
 
 def _kafka(house: House) -> dict[str, Any]:

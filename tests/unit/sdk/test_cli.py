@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -14,6 +17,7 @@ from click.testing import CliRunner, Result
 from starlette.responses import JSONResponse
 
 from regista.cli import COMMANDS, LazyGroup, root
+from regista.wire.keys import generate_signing_key
 
 from .conftest import API_KEY, Answers, problem
 
@@ -22,13 +26,13 @@ VERSION = {"model": "churn", "model_id": "m1", "number": 1, "semver": "1.0.0", "
 
 @pytest.fixture
 def run(answers: Answers, tmp_path: Path) -> Any:
-    environment = {
+    settings = {
         "REGISTA_URL": answers.url, "REGISTA_API_KEY": API_KEY, "REGISTA_CACHE_DIR": str(tmp_path / "cache"), "REGISTA_CONFIG": str(tmp_path / "none"),
         "REGISTA_USAGE_WINDOW": "0",
     }  # fmt: skip
 
-    def call(*words: str) -> Result:
-        return CliRunner().invoke(root, list(words), env=environment)
+    def call(*words: str, said: str = "", environment: Mapping[str, str] = MappingProxyType({})) -> Result:
+        return CliRunner().invoke(root, list(words), env={**settings, **environment}, input=said)
 
     return call
 
@@ -170,6 +174,137 @@ def test_dead_letters_are_replayed_at_the_service_that_owns_the_topic(run: Any, 
     answers.fixed["POST", f"/v1/dlq/{letter}:replay"] = JSONResponse({"id": letter, "topic": "regista.training.v1"}, 202)
     assert "regista.training.v1" in run("dlq", "replay", letter).output
     assert run("dlq", "replay", "nonsense").exit_code == 2
+
+
+KEYS = "/v1/access/identities/person:ann/keys"
+
+
+def _has_key(answers: Answers, new: str | None) -> None:
+    answers.fixed["GET", "/v1/access/identities/person:ann"] = JSONResponse({"subject": "person:ann", "keys": [{"key_id": "old"}]})
+    answers.fixed["POST", KEYS] = JSONResponse({"key_id": "new", "algorithm": "hmac-sha256", "api_key": new}, 201)
+    answers.fixed["DELETE", f"{KEYS}/old"] = JSONResponse({})
+
+
+def test_a_rotation_revokes_the_old_key_once_the_new_one_is_in_hand(run: Any, answers: Answers) -> None:
+    _has_key(answers, "rg_new")
+    assert run("access", "key", "rotate", "person:ann", "old").output == "rg_new\n"
+    assert [(seen.method, seen.path) for seen in answers.seen[1:]] == [("POST", KEYS), ("DELETE", f"{KEYS}/old")]
+
+
+def test_a_rotation_whose_new_key_was_lost_leaves_the_old_one(run: Any, answers: Answers) -> None:
+    _has_key(answers, None)
+    told = run("access", "key", "rotate", "person:ann", "old")
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert "rotate" in told.stderr
+    assert not answers.of("DELETE", f"{KEYS}/old")
+
+
+def test_a_key_that_is_not_there_is_not_rotated(run: Any, answers: Answers) -> None:
+    _has_key(answers, "rg_new")
+    assert run("access", "key", "rotate", "person:ann", "other").exit_code == 4
+    assert not answers.of("POST", KEYS)
+
+
+REVIEW = {"review_id": "r1", "revision": 4, "model": "churn", "number": 3, "results": [], "entries": []}
+
+
+def test_a_review_is_shown_with_the_command_that_decides_on_it(run: Any, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse(REVIEW)
+    assert "regista approve r1 --revision 4" in run("reviews", "show", "r1").output
+
+
+@pytest.mark.parametrize("words", [("approve", "r1"), ("reject", "r1", "--reason", "no")])
+def test_what_was_not_seen_is_not_decided(run: Any, answers: Answers, words: tuple[str, ...]) -> None:
+    told = run(*words)
+    assert (told.exit_code, answers.seen) == (2, [])
+    assert "regista reviews show r1" in told.stderr
+
+
+def test_on_a_terminal_the_review_is_shown_and_that_revision_decided_on(run: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse(REVIEW)
+    answers.fixed["POST", "/v1/reviews/r1:approve"] = JSONResponse(REVIEW)
+    monkeypatch.setattr("regista.cli.promotion.on_a_terminal", lambda: True)
+    assert run("approve", "r1", said="n\n").exit_code == 1
+    assert not answers.of("POST", "/v1/reviews/r1:approve")
+    told = run("approve", "r1", said="y\n")
+    assert "churn" in told.output
+    assert answers.of("POST", "/v1/reviews/r1:approve")[0].headers["if-match"] == '"4"'
+
+
+def test_a_comment_on_a_review_decides_nothing(run: Any, answers: Answers) -> None:
+    answers.fixed["POST", "/v1/reviews/r1:comment"] = JSONResponse(REVIEW)
+    assert run("reviews", "comment", "r1", "why?").output == "commented on r1\n"
+    assert json.loads(answers.of("POST", "/v1/reviews/r1:comment")[0].body) == {"comment": "why?"}
+
+
+def test_only_letters_replayed_already_are_listed_where_asked(run: Any, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/dlq"] = JSONResponse({"items": [{"id": "a", "replayed": True}, {"id": "b", "replayed": False}]})
+    assert [letter["id"] for letter in json.loads(run("dlq", "list", "--replayed", "--json").stdout)] == ["a"]
+
+
+def test_a_service_that_is_away_is_named_and_hides_no_others_letters(run: Any, answers: Answers) -> None:
+    services = dict.fromkeys(("artifact", "cleanup"), answers.url) | {"approval": "http://127.0.0.1:9"}
+    answers.fixed["GET", "/.well-known/regista"] = JSONResponse(services)
+    answers.fixed["GET", "/v1/dlq"] = JSONResponse({"items": [{"id": "a"}]})
+    told = run("dlq", "list")
+    assert told.exit_code == 0
+    assert "a" in told.stdout
+    assert "the letters of approval are not listed" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "words", "said"),
+    [
+        ({"REGISTA_URL": "registry.example.com"}, ("models", "list"), "https://"),
+        ({"REGISTA_KEY_FILE": "/nowhere/key.json", "REGISTA_KAFKA_BOOTSTRAP": "127.0.0.1:9"}, ("publish", "churn"), "/nowhere/key.json"),
+        ({"REGISTA_KEY_FILE": "{key}", "REGISTA_KAFKA_BOOTSTRAP": "k:1", "REGISTA_KAFKA_SECURITY": "SSL", "REGISTA_KAFKA_CA_FILE": "/nowhere/ca.pem"},
+         ("publish", "churn"), "/nowhere/ca.pem"),
+        ({}, ("access", "key", "register", "publisher:x", "{bad}"), "regista key generate"),
+        ({}, ("key", "generate", "publisher:x", "--out", "/nowhere/key.json"), "/nowhere/key.json"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_or_file_is_said_with_what_to_do(
+    run: Any, tmp_path: Path, environment: dict[str, str], words: tuple[str, ...], said: str
+) -> None:
+    generate_signing_key("publisher:x").save(tmp_path / "key.json")
+    (tmp_path / "bad").write_text("{}")
+    places = {"key": str(tmp_path / "key.json"), "bad": str(tmp_path / "bad")}
+    told = run(*(word.format(**places) for word in words), environment={name: value.format(**places) for name, value in environment.items()})
+    assert told.exit_code == 2, told.exception
+    assert said in told.stderr
+
+
+@pytest.mark.parametrize("words", [("models", "show"), ("models", "lst"), ("nothing",)])
+def test_wrong_usage_is_json_for_programs_too(run: Any, words: tuple[str, ...]) -> None:
+    told = run(*words, "--json")
+    assert told.exit_code == 2
+    assert json.loads(told.stderr)["code"] == "wrong_usage"
+    assert run(*words).stderr.startswith("Usage:")
+
+
+def test_an_auditor_sees_checkpoints_events_and_whether_the_invariants_hold(run: Any, answers: Answers) -> None:
+    heads = {
+        "origin": "o",
+        "tree_size": 7,
+        "verifier_key": "vk",
+        "items": [{"size": 7, "root": "ab", "note": "n", "signed_at": "2026-01-01T00:00:00Z"}],
+    }
+    answers.fixed["GET", "/v1/checkpoints"] = JSONResponse(heads)
+    answers.fixed["GET", "/v1/events"] = JSONResponse({"items": [{"stream": "model-1", "type": "ModelRegistered"}], "next_page_token": ""})
+    broken = {"name": "I2", "rule": "no holes", "holds": False, "checked": 9, "violations": [{"stream": "model-1"}], "took_ms": 1.0}
+    answers.fixed["GET", "/v1/invariants"] = JSONResponse({"holds": False, "at": "2026-01-01T00:00:00Z", "invariants": [broken]})
+    assert "vk" in run("audit", "checkpoints").output
+    assert "ModelRegistered" in run("audit", "events", "--correlation", "c1").output
+    assert answers.of("GET", "/v1/events")[0].query["correlation_id"] == "c1"
+    told = run("audit", "invariants")
+    assert (told.exit_code, "no holes" in told.output) == (1, True)
+
+
+def test_completion_completes_commands() -> None:
+    environment = {"_REGISTA_COMPLETE": "bash_complete", "COMP_WORDS": "regista dlq re", "COMP_CWORD": "2", "PYTHONPATH": os.pathsep.join(sys.path)}
+    code = "import sys; sys.argv = ['regista']; from regista.cli import root; root(prog_name='regista')"
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout == "plain,replay\n"
 
 
 def test_a_plug_in_brings_commands_and_a_broken_one_takes_none_away(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from regista.errors import (
     PreconditionRequired,
     Problem,
     Refused,
+    RegistaError,
     RuleBroken,
     Stale,
     TimedOut,
@@ -165,6 +166,23 @@ def test_a_recalled_version_is_not_loaded_even_when_its_files_are_here(client: C
             client.load(reference)
 
 
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [
+        ({"retired": {"rule": "unused"}, "artifact_state": "expired"}, "version_retired"),
+        ({"artifact_state": "quarantined"}, "artifact_not_released"),
+    ],
+)
+def test_what_nobody_shall_use_is_not_loaded_even_when_its_files_are_here(client: Client, answers: Answers, facts: Any, code: str) -> None:
+    version = answers.has("churn", "@production", {"model.onnx": b"weights"})
+    client.load("churn@3")
+    version |= facts
+    for reference in ("churn@production", "churn@3"):
+        with pytest.raises(RuleBroken) as refused:
+            client.load(reference)
+        assert refused.value.code == code
+
+
 def test_a_list_of_files_altered_in_the_cache_is_not_believed(client: Client, answers: Answers, profile: Profile) -> None:
     answers.has("churn", "@production", {"model.onnx": b"weights"})
     first = client.load("churn@production")
@@ -297,6 +315,23 @@ def test_lists_are_read_page_after_page(client: Client, answers: Answers) -> Non
     answers.next = [JSONResponse({"items": [{"n": 1}, {"n": 2}], "next_page_token": "t"}), JSONResponse({"items": [{"n": 3}], "next_page_token": ""})]
     assert [m["n"] for m in client.models()] == [1, 2, 3]
     assert [s.query.get("page_token") for s in answers.seen] == [None, "t"]
+
+
+def test_a_key_whose_only_showing_was_lost_is_said_so(client: Client, answers: Answers) -> None:
+    lost = {"subject": "person:ann", "key_id": "k2", "algorithm": "hmac-sha256", "api_key": None}
+    answers.fixed["POST", "/v1/access/identities/person:ann/keys"] = JSONResponse(lost, 201)
+    with pytest.raises(RegistaError, match="k2 was issued") as raised:
+        client.issue_key("person:ann")
+    assert "rotate" in raised.value.advice
+
+
+def test_a_decision_names_the_revision_that_was_seen(client: Client, answers: Answers) -> None:
+    for action in ("approve", "reject"):
+        answers.fixed["POST", f"/v1/reviews/r1:{action}"] = JSONResponse({"review_id": "r1"})
+    client.approve("r1", revision=4)
+    client.reject("r1", "no", revision=5)
+    assert [seen.headers["if-match"] for seen in answers.seen if seen.method == "POST"] == ['"4"', '"5"']
+    assert not answers.of("GET", "/v1/reviews/r1")
 
 
 @pytest.mark.parametrize("reference", ["churn", "@3", "churn@", ""])

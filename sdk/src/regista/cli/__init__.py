@@ -27,13 +27,14 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "policy": ("promotion:policy", "List, show and publish gate policies"),
         "rollout": ("rollout:rollout", "Who serves: show, split, switch"),
         "rollback": ("rollout:rollback", "Back to what served before"),
-        "recall": ("promotion:recall", "Take a version back wherever it serves"),
+        "recall": ("promotion:recall", "Forbid loading a version, wherever it serves"),
     },
     "History and operations": {
         "timeline": ("history:timeline", "Everything that happened to a model"),
         "as-of": ("history:as_of", "What was in production at a moment"),
         "cleanup": ("operations:cleanup", "Plan, run and explain cleanups; retention"),
         "hold": ("operations:hold", "Place or release a legal hold"),
+        "audit": ("audit:audit", "Checkpoints, invariants and events of the log"),
         "dlq": ("operations:dlq", "Messages that could not be taken: list, show, replay"),
         "access": ("access:access", "Identities, keys and roles"),
         "key": ("access:key", "Make a signing key on this machine"),
@@ -42,6 +43,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 COMMANDS = {name: told for section in SECTIONS.values() for name, told in section.items()}
 SAY_IT_THEMSELVES = frozenset({404, 409, 412, 422})  # a service's detail of these says what to do next
+AS_JSON = "regista.as_json"  # in the context: the words of the command line hold --json
 EXIT_CODES = "Exit codes: 0 done, 1 error, 2 wrong usage or configuration, 3 refused (a rule), 4 not found, 5 not allowed."
 
 
@@ -57,11 +59,21 @@ class LazyGroup(click.Group):
         found = _plugins().get(cmd_name)
         return _imported(found) if isinstance(found, str) else found
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[AS_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        from regista.errors import RegistaError  # noqa: PLC0415 - the help needs no errors
+        from regista.errors import Invalid, RegistaError  # noqa: PLC0415 - the help needs no errors
 
         try:
             return super().invoke(ctx)
+        except click.UsageError as e:
+            if not ctx.meta[AS_JSON]:
+                raise
+            path = e.ctx.command_path if e.ctx else "regista"
+            say_error(Invalid("wrong_usage", e.format_message(), advice=f"`{path} --help` shows how it is written."), as_json=True)
+            ctx.exit(e.exit_code)
         except RegistaError as e:
             say_error(e, as_json=isinstance(ctx.obj, Session) and ctx.obj.json)
             ctx.exit(e.exit_code)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from regista.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from regista.synchronous import Client
 
 OUT = click.option(
     "--out", "file", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the signing key (mode 0600; never overwritten)."
@@ -89,9 +92,9 @@ def issue(session: Session, subject: str, signing: bool, file: Path | None, expi
 @click.option("--expires", metavar="TIME", help="RFC 3339.")
 def register(session: Session, subject: str, file: Path, expires: str | None) -> None:
     """Registers the public half of a signing key that `regista key generate` made."""
-    from regista.wire.keys import load_signing_key  # noqa: PLC0415
+    from regista.files import signing_key  # noqa: PLC0415
 
-    _register(session, subject, load_signing_key(file), expires)
+    _register(session, subject, signing_key(file), expires)
 
 
 @command(
@@ -102,14 +105,25 @@ def register(session: Session, subject: str, file: Path, expires: str | None) ->
 @click.option("--signing", is_flag=True, help="The key is a signing key: the new one is made here.")
 @OUT
 def rotate(session: Session, subject: str, key_id: str, signing: bool, file: Path | None) -> None:
-    """A new key in place of an old one, which stops working."""
-    body: dict[str, Any] = {}
-    if signing:
-        made = _made(subject, file)
-        body = {"key_id": made.key_id, "public_key": made.public.hex()}
+    """A new key in place of an old one, which stops working once the new one is here."""
     with session.client() as client:
-        got = client.rotate_key(subject, key_id, **body)
+        if signing:
+            made = _made(subject, file)
+            got = client.rotate_key(subject, key_id, **_public(made))
+        else:
+            got = _replaced(client, subject, key_id)
     session.one(got, str(got.get("api_key") or got["key_id"]))
+
+
+def _replaced(client: Client, subject: str, key_id: str) -> dict[str, Any]:
+    """A rotation that the service does at once would leave nobody with a key when its answer is lost."""
+    from regista.errors import NotFound  # noqa: PLC0415
+
+    if all(key["key_id"] != key_id for key in client.identity(subject).get("keys") or ()):
+        raise NotFound("unknown_key", f"{subject} has no key {key_id}", advice=f"`regista access identity show {subject}` lists them.")
+    got = client.issue_key(subject)
+    client.revoke_key(subject, key_id, f"replaced by {got['key_id']}")
+    return got
 
 
 @command(group=keys, examples='regista access key revoke person:ann 7K2M… --reason "laptop lost"')
@@ -169,10 +183,16 @@ def _made(subject: str, file: Path | None) -> Any:
         made.save(file)
     except FileExistsError:
         raise click.UsageError(f"{file} exists already; a key is never overwritten") from None
+    except OSError as e:
+        raise click.UsageError(f"{file} cannot be written: {e.strerror}; name a file in a folder that is there") from None
     return made
 
 
 def _register(session: Session, subject: str, made: Any, expires: str | None) -> None:
     with session.client() as client:
-        got = client.issue_key(subject, key_id=made.key_id, public_key=made.public.hex(), expires_at=expires)
+        got = client.issue_key(subject, **_public(made), expires_at=expires)
     session.one(got, f"registered the public half of {made.key_id} for {subject}")
+
+
+def _public(made: Any) -> dict[str, Any]:
+    return {"key_id": made.key_id, "public_key": made.public.hex()}

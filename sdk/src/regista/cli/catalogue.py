@@ -17,7 +17,7 @@ def models() -> None:
     """List, show, create and edit models."""
 
 
-@command("list", group=models, examples="regista models list\nregista models list --kind embedding --json | jq -r '.[].name'")
+@command("list", group=models, examples="regista models list\nregista models list --kind embedding --json | jq -r '.[].model'")
 @click.option("--search", help="Part of the name.")
 @click.option("--kind", type=KINDS)
 @click.option("--tier", type=TIERS)

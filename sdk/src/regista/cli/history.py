@@ -19,11 +19,12 @@ def timeline(session: Session, model: str, number: int | None, limit: int) -> No
     """Everything that happened to a model: when, who, what, why."""
     with session.client() as client:
         found = client.timeline(model, limit, number)
-    columns = [("when", _when), ("what", "type"), ("version", "number"), ("who", _who), ("why", "reason"), ("because of", _cause)]
+    columns = [("when", when), ("what", "type"), ("version", "number"), ("who", who), ("why", "reason"), ("because of", _cause)]
     session.items(found, columns, f"nothing is recorded of {model}")
 
 
-def _when(event: Mapping[str, Any]) -> str:
+def when(event: Mapping[str, Any]) -> str:
+    """To the second, as people read it."""
     return str(event.get("recorded_at", ""))[:19].replace("T", " ")
 
 
@@ -32,7 +33,8 @@ def _cause(event: Mapping[str, Any]) -> str:
     return f"{cause['type']} ({cause['service']})" if cause else ""
 
 
-def _who(event: Mapping[str, Any]) -> str:
+def who(event: Mapping[str, Any]) -> str:
+    """The actor, and for whom."""
     actor = event.get("actor") or {}
     return str(actor.get("subject") or "") + (f" for {actor['on_behalf_of']}" if actor.get("on_behalf_of") else "")
 
@@ -55,7 +57,7 @@ def as_of(session: Session, model: str, moment: str, environment: str) -> None:
     session.items(found["entries"], columns, f"nothing served {model} in {environment} at {moment}")
     if found.get("since"):
         changed = found.get("changed_by") or {}
-        click.echo(f"so since {str(found['since'])[:19]}, changed by {_who(changed)}: {changed.get('reason') or 'no reason given'}")
+        click.echo(f"so since {str(found['since'])[:19]}, changed by {who(changed)}: {changed.get('reason') or 'no reason given'}")
 
 
 def _promoted(entry: Mapping[str, Any]) -> str:
@@ -64,7 +66,7 @@ def _promoted(entry: Mapping[str, Any]) -> str:
 
 def _requester(entry: Mapping[str, Any]) -> Any:
     asked = (entry.get("promotion") or {}).get("requested") or {}
-    return _who({"actor": asked.get("by")})
+    return who({"actor": asked.get("by")})
 
 
 def _approvers(entry: Mapping[str, Any]) -> str:

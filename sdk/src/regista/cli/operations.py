@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from regista.cli import say_error
 from regista.cli.promotion import REASON
 from regista.cli.session import Session, command
 from regista.cli.versions import read_json
+from regista.operating import CONSUMERS
 
-CONSUMERS = ("registry", "approval", "artifact", "cleanup")
+if TYPE_CHECKING:
+    from regista.synchronous import Client
+
 VERDICTS = ("marked", "spared", "proposed", "retired", "refused")
 COLUMNS = [
     ("model", "model"),
@@ -138,15 +142,30 @@ def dlq() -> None:
 def letters(session: Session, service: str | None, topic: str | None, replayed: bool | None, limit: int) -> None:
     """The dead letters of one service or all, newest first."""
     with session.client() as client:
-        found = {
-            letter["id"]: letter
-            for name in ([service] if service else CONSUMERS)
-            for letter in client.dead_letters(name, limit, topic, replayed=replayed)
-        }
+        read = client.dead_letters(service, limit, topic, replayed=replayed) if service else _letters_of_all(session, client, limit, topic, replayed)
+    found = {letter["id"]: letter for letter in read if not replayed or letter.get("replayed")}  # a service adds those replayed to the others
     columns = [
         ("id", "id"), ("when", lambda x: str(x.get("at", ""))[:19]), ("type", "type"), ("subject", "subject"), ("reason", "reason"), ("replayed", "replayed"),
     ]  # fmt: skip
     session.items(sorted(found.values(), key=lambda x: str(x.get("at", "")), reverse=True), columns, "no dead letters")
+
+
+def _letters_of_all(session: Session, client: Client, limit: int, topic: str | None, replayed: bool | None) -> list[dict[str, Any]]:
+    """A service that is away is named; the others' letters are listed nevertheless."""
+    from regista.errors import Unavailable  # noqa: PLC0415
+
+    read, away = [], list[Unavailable]()
+    for name in CONSUMERS:
+        try:
+            read += client.dead_letters(name, limit, topic, replayed=replayed)
+        except Unavailable as e:
+            e.detail = f"the letters of {name} are not listed: {e.detail}"
+            away.append(e)
+    if len(away) == len(CONSUMERS):
+        raise away[0]
+    for one in away:
+        say_error(one, as_json=session.json)
+    return read
 
 
 @command("show", group=dlq, examples="regista dlq show regista.training.v1.dlq~0~17")

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from regista.cli.session import Session, command
 
+if TYPE_CHECKING:
+    from regista.synchronous import Client
+
 ENVIRONMENT = click.option("--environment", "-e", default="production", show_default=True)
 STATES = ("open", "approved", "rejected", "lapsed", "expired", "overridden", "closed")
+REVISION = click.option(
+    "--revision", type=int, help="The review's revision that you read: `regista reviews show` prints it. On a terminal it is shown first."
+)
 REASON = click.option("--reason", required=True, help="Stands in the audit trail.")
 
 
@@ -33,7 +40,7 @@ def promote(session: Session, reference: str, environment: str, reason: str, wai
     session.one(got, f"promotion {got['promotion_id']} of {reference} to {environment} {'was granted' if wait else 'was requested'}")
 
 
-def decided(client: Any, promotion_id: str, seconds: float) -> dict[str, Any]:
+def decided(client: Client, promotion_id: str, seconds: float) -> dict[str, Any]:
     """The promotion once it is granted. Raises RuleBroken with the reasons when it is not, and TimedOut."""
     from regista.errors import NotFound, RuleBroken, TimedOut  # noqa: PLC0415
 
@@ -44,9 +51,9 @@ def decided(client: Any, promotion_id: str, seconds: float) -> dict[str, Any]:
         if found["state"] == "granted":
             return found
         if found["state"] != "open":
-            raise RuleBroken(f"promotion-{found['state']}", "; ".join(found.get("reasons", ())), facts=found)
+            raise RuleBroken(f"promotion_{found['state']}", "; ".join(found.get("reasons", ())), facts=found)
         time.sleep(0.3)
-    raise TimedOut("not-decided-yet", f"promotion {promotion_id} is not decided after {seconds:.0f} s", advice="Look at `regista reviews`.")
+    raise TimedOut("not_decided_yet", f"promotion {promotion_id} is not decided after {seconds:.0f} s", advice="Look at `regista reviews`.")
 
 
 @click.group(invoke_without_command=True)
@@ -81,10 +88,24 @@ def show(session: Session, review_id: str) -> None:
     if session.json:
         session.out(found)
         return
+    _show(session, found)
+    click.echo(f"To decide on what is shown: regista approve {review_id} --revision {found['revision']}")
+
+
+def _show(session: Session, found: dict[str, Any]) -> None:
     session.one({name: value for name, value in found.items() if name not in {"results", "entries", "seal"}})
     session.items(found.get("results", []), [("gate", "gate"), ("passed", "passed"), ("detail", "detail")], "no gate was asked")
     columns = [("when", lambda e: str(e.get("at", ""))[:19]), ("who", lambda e: e.get("name") or e.get("by")), ("did", "kind"), ("said", "text")]
     session.items(found.get("entries", []), columns, "nobody said anything yet")
+
+
+@command("comment", group=reviews, examples='regista reviews comment 0198… "how does it do on subgroup B?"')
+@click.argument("review_id", metavar="REVIEW")
+@click.argument("text")
+def say(session: Session, review_id: str, text: str) -> None:
+    """Says something without deciding."""
+    with session.client() as client:
+        session.one(client.comment(review_id, text), f"commented on {review_id}")
 
 
 @command("look-back", group=reviews, examples='regista reviews look-back 0198… --justified --comment "the outage was real"')
@@ -106,23 +127,48 @@ def override(session: Session, promotion_id: str, reason: str) -> None:
         session.one(client.override(promotion_id, reason), f"overrode {promotion_id}; an after-review is open")
 
 
-@command(examples='regista approve 0198… --comment "checked on the March data" --condition "shadow for a week"')
+@command(examples='regista approve 0198…\nregista approve 0198… --revision 4 --comment "checked on the March data" --condition "shadow for a week"')
 @click.argument("review_id", metavar="REVIEW")
 @click.option("--comment", default="")
 @click.option("--condition", "conditions", multiple=True, help="A condition of the approval; may be given more than once.")
-def approve(session: Session, review_id: str, comment: str, conditions: tuple[str, ...]) -> None:
-    """Approves exactly what the review shows now."""
+@REVISION
+def approve(session: Session, review_id: str, comment: str, conditions: tuple[str, ...], revision: int | None) -> None:
+    """Approves exactly what you saw of the review."""
     with session.client() as client:
-        session.one(client.approve(review_id, comment, conditions), f"approved {review_id}")
+        seen = _seen(session, client, review_id, revision, "approve")
+        session.one(client.approve(review_id, comment, conditions, revision=seen), f"approved {review_id}")
 
 
-@command(examples='regista reject 0198… --reason "no evidence for subgroup B"\nregista reject churn@4 --reason "trained on the wrong month"')
+def on_a_terminal() -> bool:
+    """Somebody is there to look and to answer."""
+    return sys.stdin.isatty()
+
+
+def _seen(session: Session, client: Client, review_id: str, revision: int | None, what: str) -> int:
+    """The revision that the decision is about: the one named, or the one shown and confirmed now."""
+    if revision is not None:
+        return revision
+    if session.json or not on_a_terminal():
+        raise click.UsageError(f"say which revision you read: `regista reviews show {review_id}` prints it, --revision N names it")
+    found = client.review(review_id)
+    _show(session, found)
+    click.confirm(f"{what} this?", abort=True)
+    return int(found["revision"])
+
+
+@command(
+    examples='regista reject 0198… --revision 4 --reason "no evidence for subgroup B"\nregista reject churn@4 --reason "trained on the wrong month"'
+)
 @click.argument("what", metavar="REVIEW|MODEL@VERSION")
 @REASON
-def reject(session: Session, what: str, reason: str) -> None:
+@REVISION
+def reject(session: Session, what: str, reason: str, revision: int | None) -> None:
     """Rejects a review, or ends a version's way altogether."""
     with session.client() as client:
-        got = client.reject_version(what, reason) if "@" in what else client.reject(what, reason)
+        if "@" in what:
+            got = client.reject_version(what, reason)
+        else:
+            got = client.reject(what, reason, revision=_seen(session, client, what, revision, "reject"))
     session.one(got, f"rejected {what}")
 
 
@@ -130,7 +176,7 @@ def reject(session: Session, what: str, reason: str) -> None:
 @click.argument("reference", metavar="MODEL@VERSION")
 @REASON
 def recall(session: Session, reference: str, reason: str) -> None:
-    """Takes a version back wherever it is; roll back afterwards where it serves."""
+    """Forbids loading a version; roll back where it serves."""
     with session.client() as client:
         session.one(client.recall(reference, reason), f"recalled {reference}")
 
@@ -171,7 +217,7 @@ def read_policy(file: Path) -> dict[str, Any]:
     raw = file.read_text("utf-8")
     if file.suffix in {".yaml", ".yml"}:
         try:
-            import yaml  # noqa: PLC0415 - YAML is an extra
+            import yaml  # noqa: PLC0415 - no dependency of the client
         except ImportError:
             raise click.UsageError("YAML needs `pip install pyyaml`; JSON works without") from None
         try:
