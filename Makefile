@@ -6,8 +6,9 @@ bin  := $(venv)/bin
 lock := deploy/requirements/dev.txt
 stamp := $(venv)/.installed
 
-.PHONY: help venv demo up down status check lint types imports unit test bench lock clean
+.PHONY: help venv demo up down status check lint types imports unit test bench schemas lock clean
 .DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE  # with it, every process of every start compiles all sources again
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -49,8 +50,8 @@ imports:
 unit:
 	@$(bin)/pytest -q tests/unit tests/contract tests/architecture -m "not servers"
 
-test: $(stamp)  ## all tests, on real servers
-	@$(bin)/pytest -q
+test: $(stamp)  ## all tests, on real servers; one: make test ARGS=tests/unit/local
+	@$(bin)/pytest -q $(ARGS)
 
 bench: $(stamp)  ## measure; writes docs/benchmarks.md
 	@$(bin)/python -m benchmarks $(ARGS)
