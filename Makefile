@@ -8,6 +8,7 @@ stamp := $(venv)/.installed
 
 .PHONY: help venv demo up down status check lint types imports unit unit-services unit-rest test bench lock schemas clean
 .DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE  # with it, every process of every start compiles all sources again
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -54,8 +55,8 @@ unit-services:
 unit-rest:
 	@$(bin)/pytest $(quick) tests/unit tests/contract tests/architecture $(addprefix --ignore=,$(services))
 
-test: $(stamp)  ## all tests, on real servers
-	@$(bin)/pytest -q
+test: $(stamp)  ## all tests, on real servers; one: make test ARGS=tests/unit/local
+	@$(bin)/pytest -q $(ARGS)
 
 bench: $(stamp)  ## measure; writes docs/benchmarks.md
 	@$(bin)/python -m benchmarks $(ARGS)

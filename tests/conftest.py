@@ -17,8 +17,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.local import kafka_access
+from services.local import kafka_access, running
 from services.local.places import Place, home
+from services.local.processes import Identity
 from services.local.stack import Stack
 from services.local.topics import SERVICES, TOPICS
 from shared.migrate import migrate
@@ -56,9 +57,10 @@ def _running(own: Stack) -> Iterator[None]:
 
 
 def _sweep_old_instances() -> None:
-    """Folders that killed sessions left. Their servers ended with them."""
+    """What killed sessions left: supervisors outlive them, so they end before their folders go."""
     for folder in home().glob("test-*"):
-        if not Path(f"/proc/{folder.name.split('-')[1]}").exists():
+        if not Identity.of("session", int(folder.name.split("-")[1])).alive():
+            running.stop(Place(folder))
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,32 +31,39 @@ def with_instance(command: Callable[..., Any]) -> Callable[..., Any]:
 @with_instance
 @click.option("--foreground", is_flag=True, help="Stay, show the logs, and stop everything at Ctrl-C.")
 @click.option("--patience", default=90.0, show_default=True, help="Seconds to wait until everything is ready.")
-def up(place: Place, foreground: bool, patience: float) -> None:
+@click.option("--json", "as_json", is_flag=True, help="For programs: the addresses on stdout, the progress on stderr.")
+def up(place: Place, foreground: bool, patience: float, as_json: bool) -> None:
     """Start PostgreSQL, Kafka, S3 and all services on this machine."""
     from services.local import running  # noqa: PLC0415 - the other commands of the CLI do without it
 
     try:
         with running.stopping_when_interrupted(place):
-            running.start(place, patience, running.Progress())
+            instance = running.start(place, patience, running.Progress(say=partial(click.echo, err=as_json)))
             if foreground:
                 running.show_logs(place, lambda: running.is_up(place))
     except LocalError as problem:
         raise click.ClickException(str(problem)) from None
-    if not foreground:
+    if as_json:
+        click.echo(json.dumps({"config": str(instance.profile_file), "urls": instance.urls}, indent=2))
+    elif not foreground:
         click.echo(f"Stop it with `regista down`. To use it: export REGISTA_CONFIG={place.directory / 'config.toml'}")
 
 
-@click.command()
+@click.command(epilog="Example: regista down --instance main")
 @with_instance
-def down(place: Place) -> None:
+@click.option("--json", "as_json", is_flag=True, help="For programs: the names of what was stopped.")
+def down(place: Place, as_json: bool) -> None:
     """Stop everything `regista up` started, also what a killed supervisor left behind."""
     from services.local import running  # noqa: PLC0415
 
     ended = running.stop(place)
-    click.echo(f"Stopped: {', '.join(ended)}." if ended else "Nothing was running.")
+    if as_json:
+        click.echo(json.dumps({"stopped": ended}))
+    else:
+        click.echo(f"Stopped: {', '.join(ended)}." if ended else "Nothing was running.")
 
 
-@click.command()
+@click.command(epilog="Example: regista status --json | jq '.parts[] | select(.ready | not)'")
 @with_instance
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--config", is_flag=True, help="Print only the path for REGISTA_CONFIG.")
@@ -77,7 +85,7 @@ def status(place: Place, as_json: bool, config: bool) -> None:
     sys.exit(0 if found.ready else 1)
 
 
-@click.command()
+@click.command(epilog="Example: regista logs --follow registry kafka")
 @with_instance
 @click.argument("names", nargs=-1)
 @click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C.")
@@ -89,7 +97,7 @@ def logs(place: Place, names: tuple[str, ...], follow: bool, lines: int) -> None
     running.show_logs(place, lambda: follow, names, lines)
 
 
-@click.command()
+@click.command(epilog="Example: regista rebuild registry approval")
 @with_instance
 @click.argument("services", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")

@@ -1,7 +1,7 @@
 """The set-up of docker-compose.yml, in two one-shot steps: before the servers start, and once they are there.
 
-`prepare` writes the servers' configurations and passwords; `migrate` brings database, Kafka and S3 to what the services need and gives each
-service its settings, as files in a volume of its own.
+`prepare` writes the servers' configurations and passwords; `migrate` brings database, Kafka and S3 to what the services need. Both give
+each server or service its settings, as files in a volume of its own.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ from services.local.topics import SERVICES
 STATE = Path("/var/lib/regista")
 SETTINGS = Path("/settings")
 FIRST_PUBLISHED_PORT = 8001
+SERVER_FILES = {  # all that a server sees of the state
+    "postgres": ["secrets/postgres-superuser"],
+    "kafka": ["kafka/server.properties", "kafka/cluster"],
+    "s3": ["s3/identities.json", "s3/security.toml"],
+}
 
 
 def stack() -> Stack:
@@ -41,6 +46,9 @@ def prepare() -> None:
     if not cluster.exists():
         cluster.write_text(new_cluster_id())
     servers.s3.prepare()
+    for server, files in SERVER_FILES.items():
+        for file in files:
+            shutil.copy(STATE / file, SETTINGS / server)
 
 
 def migrate() -> None:

@@ -46,11 +46,12 @@ class Status:
     parts: list[Part] = field(default_factory=list)
     consumers: dict[str, dict[str, int]] = field(default_factory=dict)
     relays: dict[str, int] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)  # why it cannot be said how far `consumers` or `relays` are behind
 
     @property
     def ready(self) -> bool:
-        """Everything runs and says it can work."""
-        return bool(self.parts) and self.phase == "running" and all(part.ready for part in self.parts)
+        """Everything runs, says it can work, and tells how far it is behind."""
+        return bool(self.parts) and self.phase == "running" and not self.unknown and all(part.ready for part in self.parts)
 
 
 def gather(instance: Instance, *, lags: bool = True) -> Status:
@@ -60,18 +61,23 @@ def gather(instance: Instance, *, lags: bool = True) -> Status:
         return Status("stopped", state.problem if state and state.phase == "failed" else "", _left_over(state))
     instance.stack.postgres.given = instance.place.read(STACK).get("postgres_given", "")
     with ThreadPoolExecutor(8) as threads:
-        consumers = threads.submit(_or_nothing, lambda: consumer_lag(instance.stack.kafka.admin())) if lags else None
-        relays = threads.submit(_or_nothing, lambda: asyncio.run(relay_lag(instance.stack.owner_url()))) if lags else None
+        asked: dict[str, Callable[[], dict[str, Any]]] = {
+            "consumers": lambda: consumer_lag(instance.stack.kafka.admin()),
+            "relays": lambda: asyncio.run(relay_lag(instance.stack.owner_url())),
+        }
+        answers = {name: threads.submit(_told, ask) for name, ask in asked.items()} if lags else {}
         parts = list(threads.map(lambda one: _part(instance, *one), state.processes.items()))
-        return Status(state.phase, state.problem, parts, consumers.result() if consumers else {}, relays.result() if relays else {})
+        told = {name: answer.result() for name, answer in answers.items()}
+    unknown = {name: found for name, found in told.items() if isinstance(found, str)}
+    return Status(state.phase, state.problem, parts, **{name: found for name, found in told.items() if not isinstance(found, str)}, unknown=unknown)
 
 
-def _or_nothing(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """A server that is away has no lag to tell; that it is away is told by `parts`."""
+def _told(ask: Callable[[], dict[str, Any]]) -> dict[str, Any] | str:
+    """How far behind, or why that cannot be said."""
     try:
         return ask()
-    except (KafkaException, OSError, TimeoutError, KeyError, asyncpg.PostgresError):
-        return {}
+    except (KafkaException, OSError, TimeoutError, KeyError, asyncpg.PostgresError, asyncpg.InterfaceError) as away:
+        return f"{type(away).__name__}: {away}".rstrip(": ")
 
 
 def _left_over(state: State | None) -> list[Part]:

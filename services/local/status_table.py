@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.local.status import Part, Status
+from services.local.topics import events_topic
 
 
 def show(status: Status) -> None:
@@ -22,7 +23,9 @@ def show(status: Status) -> None:
             _lags("consumer group", "topic", [(g, t, lag) for g, topics in sorted(status.consumers.items()) for t, lag in sorted(topics.items())])
         )
     if status.relays:
-        console.print(_lags("relay", "topic", [(name, f"regista.{name}.events.v1", lag) for name, lag in sorted(status.relays.items())]))
+        console.print(_lags("relay", "topic", [(name, events_topic(name), lag) for name, lag in sorted(status.relays.items())]))
+    for what, why in status.unknown.items():
+        console.print(f"how far {what} are behind is unknown: {why}", style="yellow", markup=False)
 
 
 def _parts(parts: list[Part]) -> Table:

@@ -52,10 +52,11 @@ TWICE = "SELECT service, event_id FROM log.events GROUP BY service, event_id HAV
 @pytest.fixture(scope="module")
 def instance() -> Iterator[Instance]:
     place = Place.named(f"test-{os.getpid()}-chaos")
-    started = running.start(place, 120.0, running.Progress(say=lambda _: None))
-    yield started
-    running.stop(place)
-    shutil.rmtree(place.directory, ignore_errors=True)
+    try:
+        yield running.start(place, 120.0, running.Progress(say=lambda _: None))
+    finally:
+        running.stop(place)
+        shutil.rmtree(place.directory, ignore_errors=True)
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 120.0) -> None:

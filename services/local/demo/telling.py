@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TextIO, TypeVar
 
@@ -58,14 +57,6 @@ class Timed:
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._began
-
-
-@asynccontextmanager
-async def told(teller: Teller, text: str) -> AsyncIterator[None]:
-    """Tells the line when what is inside is done."""
-    timed = Timed()
-    yield
-    teller.line(text, timed.seconds)
 
 
 async def until(look: Callable[[], Awaitable[T | None]], what: str, seconds: float = 30.0) -> T:

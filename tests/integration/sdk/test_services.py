@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
+import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -78,7 +80,7 @@ def until(look: Callable[[], Any], seconds: float = 60.0) -> Any:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
-    place = Place(folder / "instance")
+    place = Place.named(f"test-{os.getpid()}-sdk")
     try:
         instance = running.start(place, 180.0, running.Progress(say=lambda _: None))
         found = House(instance, folder)
@@ -93,6 +95,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield found
     finally:
         running.stop(place)
+        shutil.rmtree(place.directory, ignore_errors=True)
 
 
 def _move_in(house: House, admin: Profile) -> None:

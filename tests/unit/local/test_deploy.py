@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from services.local import containers
 from services.local.places import REPOSITORY
 from services.local.topics import SERVICES
 
@@ -25,6 +27,22 @@ def test_there_is_one_container_for_each_service_from_one_image() -> None:
 def test_each_service_sees_its_own_settings_only() -> None:
     for service in SERVICES:
         assert COMPOSE["services"][service]["volumes"] == [f"{service}:/settings:ro"]
+
+
+def test_each_image_is_built_once() -> None:
+    built = [service["image"] for service in COMPOSE["services"].values() if "build" in service]
+    assert built == ["regista"]
+
+
+def test_the_servers_see_neither_pepper_nor_signing_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "STATE", tmp_path / "state")
+    monkeypatch.setattr(containers, "SETTINGS", tmp_path / "settings")
+    for server in ("postgres", "kafka", "s3"):
+        (tmp_path / "settings" / server).mkdir(parents=True)
+        assert COMPOSE["services"][server]["volumes"][0] == f"{server}-settings:/settings:ro"
+    containers.prepare()
+    given = {str(path.relative_to(tmp_path / "settings")) for path in (tmp_path / "settings").rglob("*") if path.is_file()}
+    assert given == {"postgres/postgres-superuser", "kafka/server.properties", "kafka/cluster", "s3/identities.json", "s3/security.toml"}
 
 
 def test_services_wait_for_the_set_up_and_it_for_the_servers() -> None:

@@ -93,6 +93,16 @@ def test_the_state_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert read_state(Place(tmp_path / "nothing")) is None
 
 
+def test_a_lag_that_cannot_be_told_is_unknown_and_not_nothing(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.local.lag._WAIT", 1.0)
+    State(Identity.of("supervisor", os.getpid()), "running").save(instance.place)
+    found = gather(instance)
+    assert (found.consumers, found.relays) == ({}, {})
+    assert found.unknown["consumers"]
+    assert found.unknown["relays"].startswith("ConnectionRefusedError: ")
+    assert not found.ready
+
+
 def test_a_supervisor_that_failed_still_says_why(tmp_path: Path) -> None:
     State(Identity("supervisor", 1, "0"), "failed", "no Java").save(Place(tmp_path))
     found = gather(Instance.at(Place(tmp_path)))
