@@ -166,7 +166,7 @@ ROUTES = [
     ),
     Route(
         "PUT", "/v1/retention/{model}", put_retention, "Change how long versions of a model are kept",
-        body=shapes.Policy, response=shapes.RetentionChanged, tags=["retention"],
+        body=shapes.Policy, response=shapes.RetentionChanged, needs_if_match=True, tags=["retention"],
     ),
     Route(
         "POST", "/v1/sweeps", ask_sweep, "Sweep now (202), or simulate one (200)",

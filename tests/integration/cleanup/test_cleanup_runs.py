@@ -18,6 +18,7 @@ from tests.integration.cleanup.processes import Running
 pytestmark = pytest.mark.servers
 
 QUICK = {"unused_seconds": 1, "left_production_seconds": 1, "unknown_seconds": 1, "keep_newest": 0, "grace_seconds": 1}
+WHATEVER = {"if-match": "*"}
 
 
 async def known(cleanup: Running, key: str, model_id: str, versions: int) -> None:
@@ -31,7 +32,7 @@ async def known(cleanup: Running, key: str, model_id: str, versions: int) -> Non
 
 
 async def set_policy(cleanup: Running, key: str, model_id: str, **changes) -> dict:
-    answer = await cleanup.call("PUT", f"/v1/retention/{model_id}", key, json=QUICK | changes)
+    answer = await cleanup.call("PUT", f"/v1/retention/{model_id}", key, json=QUICK | changes, headers=WHATEVER)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -172,13 +173,14 @@ async def test_who_may_do_what_and_what_bad_requests_are_told(world: World, clea
         return answer.status_code, answer.json().get("code")
 
     assert (await cleanup.call("GET", "/v1/retention/fraud.churn", reader)).status_code == 200
-    assert (await refused("PUT", "/v1/retention/fraud.churn", reader, json=QUICK))[0] == 403
+    assert (await refused("PUT", "/v1/retention/fraud.churn", reader, json=QUICK, headers=WHATEVER))[0] == 403
     assert (await refused("GET", "/v1/retention/fraud.churn", stranger))[0] == 403
     assert (await refused("POST", "/v1/sweeps", stranger, json={}))[0] == 403
     assert await refused("GET", "/v1/retention/nothing", engineer) == (404, "unknown_model")
     assert await refused("GET", "/v1/sweeps/nothing", engineer) == (404, "unknown_sweep")
-    assert (await refused("PUT", "/v1/retention/fraud.churn", engineer, json=QUICK | {"grace_seconds": -1}))[0] == 422
-    assert (await refused("PUT", "/v1/retention/fraud.churn", engineer, json=QUICK | {"unknown_field": 1}))[0] == 422
+    assert (await refused("PUT", "/v1/retention/fraud.churn", engineer, json=QUICK | {"grace_seconds": -1}, headers=WHATEVER))[0] == 422
+    assert (await refused("PUT", "/v1/retention/fraud.churn", engineer, json=QUICK | {"unknown_field": 1}, headers=WHATEVER))[0] == 422
+    assert (await refused("PUT", "/v1/retention/fraud.churn", engineer, json=QUICK)) == (428, "if_match_required")
     revision = (await set_policy(cleanup, engineer, model_id))["revision"]
     again = await set_policy(cleanup, engineer, model_id)
     assert (again["changed"], again["revision"]) == (False, revision)
