@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 
 from regista.wire.cloudevents import CloudEvent, utc
-from shared.events import Actor, storable
+from shared.events import Actor, Source, storable
 from shared.identities import Signer
 from shared.settings import Settings
 from shared.submission import Cause, Submission
@@ -68,6 +68,20 @@ class Received:
     def actor(self) -> Actor:
         """The signer as an actor, with the key it signed with."""
         return Actor(self.signer, method=f"signature:{self.key_id}")
+
+    @property
+    def source(self) -> Source:
+        """Where another service's event stands there. Raises Malformed without the extension `revision`."""
+        e = self.event
+        try:
+            return Source(e.source.removeprefix("/regista/"), e.subject, int(e.extensions["revision"]), e.type, e.id)
+        except (KeyError, ValueError):
+            raise Malformed("the extension `revision` is missing or no number") from None
+
+    @property
+    def leaf(self) -> str:
+        """The hex leaf of that event in the log, "" where its service did not say."""
+        return self.event.extensions.get("leaf", "")
 
     def cause(self, part: str = "") -> Cause:
         """Why its commands run. Give each of several commands of one message its own `part`."""

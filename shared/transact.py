@@ -50,11 +50,9 @@ class Pending:
 
 
 class Transactor:
-    """Runs the commands of one service against one database. `lanes` batches may be under way at once; a stream stays in its lane."""
+    """Runs the commands of one service against one database, one batch after the other."""
 
-    def __init__(
-        self, service: Service, pool: asyncpg.Pool, bell: Bell, *, lanes: int = 1, batch_size: int = 512, most_waiting: int = MOST_WAITING
-    ) -> None:
+    def __init__(self, service: Service, pool: asyncpg.Pool, bell: Bell, *, batch_size: int = 512, most_waiting: int = MOST_WAITING) -> None:
         self.service = service
         self.pool = pool
         self._shape = readmodels.shape_of(service.tables)
@@ -63,7 +61,7 @@ class Transactor:
         folds = {fold.category: fold for fold in (*service.folds, ACCESS)}
         self.states = States(self.schema, folds.values())
         self._bell = bell
-        self._queues: list[asyncio.Queue[Pending]] = [asyncio.Queue(most_waiting) for _ in range(lanes)]
+        self._queue: asyncio.Queue[Pending] = asyncio.Queue(most_waiting)
         self._batch_size = batch_size
         self._to_keep: asyncio.Queue[str] = asyncio.Queue(maxsize=1000)
         self._committed_at = 0.0
@@ -75,7 +73,7 @@ class Transactor:
         return await self._enqueue(submission)
 
     async def submit_all(self, submissions: Sequence[Submission]) -> list[Outcome | RuleBroken]:
-        """Runs commands in order (per main stream); a broken rule fails its own command only. Raises Unavailable for the whole."""
+        """Runs commands in order; a broken rule fails its own command only. Raises Unavailable for the whole."""
         answers = await asyncio.gather(*[self._enqueue(s) for s in submissions], return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, RuleBroken):
@@ -86,9 +84,8 @@ class Transactor:
         if self._dead is not None:
             raise WriterDied from self._dead
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        lane = 0 if len(self._queues) == 1 else eventlog.stream_key(submission.streams[0], self.service.name) % len(self._queues)
         try:
-            self._queues[lane].put_nowait(Pending(submission, answer))
+            self._queue.put_nowait(Pending(submission, answer))
         except asyncio.QueueFull:
             answer.set_exception(
                 Unavailable("More commands wait than this process can take. Repeat the request later with the same Idempotency-Key.")
@@ -99,21 +96,19 @@ class Transactor:
         """Works for the life of the process. When it dies, everyone who waits is told, and it raises."""
         try:
             async with asyncio.TaskGroup() as group:
-                for queue in self._queues:
-                    group.create_task(self._work(queue))
+                group.create_task(self._work())
                 group.create_task(self._keep_snapshots())
         except BaseException as died:
             self._dead = died
-            for queue in self._queues:
-                while not queue.empty():
-                    _fail([queue.get_nowait()], WriterDied())
+            while not self._queue.empty():
+                _fail([self._queue.get_nowait()], WriterDied())
             raise
 
-    async def _work(self, queue: asyncio.Queue[Pending]) -> None:
+    async def _work(self) -> None:
         while True:
-            batch = [await queue.get()]
-            while len(batch) < self._batch_size and not queue.empty():
-                batch.append(queue.get_nowait())
+            batch = [await self._queue.get()]
+            while len(batch) < self._batch_size and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
             batch = [pending for pending in batch if not pending.answer.done()]  # its caller gave up
             if not batch:
                 continue

@@ -11,7 +11,7 @@ from services.approval import queries
 from services.approval.asking import evaluation, evaluations
 from services.approval.domain import noted
 from services.approval.domain.gate import NoteModel, NoteVersion, stream_of
-from shared.events import Noted, Source
+from shared.events import Noted
 from shared.kafka import Handler, Malformed, Received, Subscription, by_service
 from shared.run import App
 from shared.submission import Submission
@@ -49,13 +49,11 @@ def _registry(app: App) -> dict[str, Handler]:
 
 def note_of(m: Received) -> Noted:
     """The message as approval remembers it. Raises Malformed when a field that approval decides on is missing or wrong."""
-    type_, extensions = m.event.type, m.event.extensions
     try:
-        noted.read(type_, m.data)
-        source = Source(type_.split(".")[1], m.event.subject, int(extensions["revision"]), type_, m.event.id)
-    except (msgspec.ValidationError, KeyError, ValueError) as e:
-        raise Malformed(f"{type_} lacks what approval decides on: {e}") from None
-    return Noted(source, extensions.get("leaf", ""), m.data)
+        noted.read(m.event.type, m.data)
+    except msgspec.ValidationError as e:
+        raise Malformed(f"{m.event.type} lacks what approval decides on: {e}") from None
+    return Noted(m.source, m.leaf, m.data)
 
 
 async def note_model(m: Received) -> list[Submission]:

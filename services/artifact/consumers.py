@@ -18,7 +18,6 @@ from services.artifact.domain.manifest import claim
 from services.artifact.domain.noted import Message
 from services.artifact.domain.places import NoSuchPlace, hex_of, stream_of, stream_of_hex
 from services.artifact.settings import ArtifactSettings
-from shared.events import Source
 from shared.kafka import Handler, Malformed, Received, Subscription, by_service
 from shared.run import App
 from shared.submission import Submission
@@ -108,9 +107,4 @@ def _told(m: Received, type_: type[T]) -> T:
 
 
 def _message(m: Received, told: Any) -> Message:
-    extensions = m.event.extensions
-    try:
-        revision = int(extensions["revision"])
-    except (KeyError, ValueError) as e:
-        raise Malformed("the extension `revision` is missing or no number") from e
-    return Message(Source("registry", m.event.subject, revision, m.event.type, m.event.id), extensions.get("leaf", ""), told)
+    return Message(m.source, m.leaf, told)

@@ -16,7 +16,6 @@ from services.cleanup.domain.noted import PUBLIC_TYPES, RECORDED, read
 from services.cleanup.domain.retention import NoteRegistryEvent, stream_of
 from services.cleanup.due_work import schedule_next
 from shared.access import namespace_of
-from shared.events import Source
 from shared.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
 from shared.submission import Permission, Submission
 
@@ -26,14 +25,12 @@ if TYPE_CHECKING:
 
 async def registry_said(m: Received) -> Sequence[Submission]:
     """Notes one of registry's events. A model's birth also makes sure that the coming month's sweep is scheduled."""
-    extensions = m.event.extensions
-    data = {**m.data, RECORDED: extensions.get("recordedtime", m.event.time)}
+    data = {**m.data, RECORDED: m.event.extensions.get("recordedtime", m.event.time)}
     try:
         fact = read(m.event.type, data)
-        source = Source("registry", m.event.subject, int(extensions["revision"]), m.event.type, m.event.id)
-    except (msgspec.ValidationError, KeyError, ValueError) as e:
+    except msgspec.ValidationError as e:
         raise Malformed(f"not the shape that cleanup knows of {m.event.type}: {e}") from e
-    note = NoteRegistryEvent(source, extensions.get("leaf", ""), data)
+    note = NoteRegistryEvent(m.source, m.leaf, data)
     noted = Submission(note, (stream_of(fact.model_id),), m.cause(), m.actor)
     return [noted, schedule_next(datetime.now(UTC))] if PUBLIC_TYPES[m.event.type] == "ModelRegistered" else [noted]
 

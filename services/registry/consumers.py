@@ -18,7 +18,7 @@ from services.registry.domain.retirement import RetireVersion
 from services.registry.domain.verdicts import NoteArtifact, NoteGates
 from services.registry.intake import Intake, streams
 from shared.decider import Unprocessable
-from shared.events import Noted, Source
+from shared.events import Noted
 from shared.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
 from shared.run import App
 from shared.submission import Submission
@@ -61,12 +61,10 @@ def said(wrong: ValidationError) -> str:
 
 def the_note(m: Received) -> Noted:
     """The message as the registry remembers it. Raises Malformed when something is missing that the registry decides on."""
-    extensions = m.event.extensions
+    remembered = Noted(m.source, m.leaf, m.data)
     try:
-        source = Source(m.event.source.removeprefix("/regista/"), m.event.subject, int(extensions["revision"]), m.event.type, m.event.id)
-        remembered = Noted(source, extensions.get("leaf", ""), m.data)
         noted.read(remembered)
-    except (msgspec.ValidationError, KeyError, ValueError) as wrong:
+    except msgspec.ValidationError as wrong:
         raise Malformed(f"{m.event.type} lacks what the registry decides on: {wrong}") from None
     return remembered
 

@@ -175,13 +175,13 @@ async def open_bank(database: Any) -> AsyncIterator[Callable[..., Any]]:
     names = itertools.count(1)
     async with contextlib.AsyncExitStack() as stack:
 
-        async def open_one(*, lanes: int = 1, batch_size: int = 512) -> Bank:
+        async def open_one(*, batch_size: int = 512) -> Bank:
             url = database.url("cleanup")
             pool = await connect_pool(url, schemas=("cleanup",))
             stack.push_async_callback(pool.close)
             await projector.ensure(SERVICE, pool)
             bell = Bell(url, "cleanup")
-            transactor = Transactor(SERVICE, pool, bell, lanes=lanes, batch_size=batch_size)
+            transactor = Transactor(SERVICE, pool, bell, batch_size=batch_size)
             task = asyncio.create_task(transactor.run())
 
             async def end() -> None:

@@ -72,7 +72,7 @@ async def test_no_event_is_missed_or_seen_twice_behind_sixteen_slow_writers(data
 
 
 async def test_the_transact_path_of_three_processes_keeps_every_stream_in_cursor_order(open_bank: Callable[..., Any]) -> None:
-    banks = [await open_bank(lanes=2, batch_size=8) for _ in range(3)]
+    banks = [await open_bank(batch_size=8) for _ in range(3)]
     await asyncio.gather(*(b.transactor.submit(b.deposit(f"{n % 5}")) for n in range(200) for b in banks))
     revisions = defaultdict(list)
     for row in await banks[0].events():

@@ -27,7 +27,7 @@ async def test_a_rebuild_from_zero_gives_the_same_rows(bank: Any) -> None:
 
 
 async def test_a_rebuild_under_sixteen_writers_loses_and_invents_nothing(open_bank: Callable[..., Any]) -> None:
-    first, second = await open_bank(), await open_bank(lanes=2)
+    first, second = await open_bank(), await open_bank()
     stop = asyncio.Event()
     answered = 0
 
