@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, ClassVar, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from immutables import Map
 
@@ -23,7 +23,6 @@ OWN_ROLE_ONLY = frozenset({"override"})  # break-glass: being admin is not enoug
 
 @dataclass(frozen=True, slots=True)
 class IdentityCreated:
-    SCHEMA: ClassVar[int] = 1
     subject: str
     kind: Kind
     name: str
@@ -33,7 +32,6 @@ class IdentityCreated:
 class KeyIssued:
     """`verifier` is hex: the keyed hash of an API key, or a raw Ed25519 public key."""
 
-    SCHEMA: ClassVar[int] = 1
     subject: str
     key_id: str
     algorithm: Algorithm
@@ -43,7 +41,6 @@ class KeyIssued:
 
 @dataclass(frozen=True, slots=True)
 class KeyRevoked:
-    SCHEMA: ClassVar[int] = 1
     subject: str
     key_id: str
     reason: str
@@ -51,7 +48,6 @@ class KeyRevoked:
 
 @dataclass(frozen=True, slots=True)
 class RoleGranted:
-    SCHEMA: ClassVar[int] = 1
     subject: str
     role: str
     namespace: str
@@ -59,7 +55,6 @@ class RoleGranted:
 
 @dataclass(frozen=True, slots=True)
 class RoleRevoked:
-    SCHEMA: ClassVar[int] = 1
     subject: str
     role: str
     namespace: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Literal
 
 from immutables import Map
 
@@ -25,7 +25,6 @@ class VersionRef:
 class ArtifactReceived:
     """A version says that its bytes lie at `location`. `generation` is the place kept for them once they are verified; none is given twice."""
 
-    SCHEMA: ClassVar[int] = 1
     digest: str
     generation: int
     model_id: str
@@ -42,7 +41,6 @@ class ArtifactVerified:
     `check_again_at` is set while a version that serves or served refers to it.
     """
 
-    SCHEMA: ClassVar[int] = 1
     digest: str
     generation: int
     uri: str
@@ -55,7 +53,6 @@ class ArtifactVerified:
 class ArtifactMismatched:
     """What a version claimed is not so. Ends this version's reference and nobody else's. `found` is the digest of what was there, "" for nothing."""
 
-    SCHEMA: ClassVar[int] = 1
     digest: str
     found: str
     model_id: str
@@ -68,7 +65,6 @@ class ArtifactMismatched:
 class ArtifactQuarantined:
     """The bytes must not be used by this version: their form is refused (`generation` 0), or stored bytes were found damaged."""
 
-    SCHEMA: ClassVar[int] = 1
     digest: str
     model_id: str
     number: int
@@ -80,7 +76,6 @@ class ArtifactQuarantined:
 class ArtifactReleased:
     """The version may be loaded from `uri`."""
 
-    SCHEMA: ClassVar[int] = 1
     digest: str
     model_id: str
     number: int
@@ -93,7 +88,6 @@ class ArtifactReleased:
 class ArtifactRecalled:
     """The version must not be loaded any more; the bytes stay as evidence until it is retired."""
 
-    SCHEMA: ClassVar[int] = 1
     digest: str
     model_id: str
     number: int
@@ -104,7 +98,6 @@ class ArtifactRecalled:
 class ArtifactExpired:
     """No version refers to it any more: everything up to `generation` will be deleted. `versions` referred to it."""
 
-    SCHEMA: ClassVar[int] = 1
     digest: str
     generation: int
     versions: tuple[VersionRef, ...] = ()
@@ -114,7 +107,6 @@ class ArtifactExpired:
 class ExpiryTagged:
     """The objects up to `generation` carry a tag that says so; they are deleted at `delete_at`."""
 
-    SCHEMA: ClassVar[int] = 1
     digest: str
     generation: int
     delete_at: datetime
@@ -124,7 +116,6 @@ class ExpiryTagged:
 class ArtifactDeleted:
     """The bytes up to `generation` are gone. What remains is this. It settles the expiries of the generations `settled`."""
 
-    SCHEMA: ClassVar[int] = 1
     digest: str
     generation: int
     settled: tuple[int, ...]
@@ -135,7 +126,6 @@ class ArtifactDeleted:
 class CheckAsked:
     """Somebody who read the verified bytes of `generation` found them missing: they are checked now."""
 
-    SCHEMA: ClassVar[int] = 1
     digest: str
     generation: int
 
@@ -144,7 +134,6 @@ class CheckAsked:
 class CopyLeft:
     """A copy to `generation` ended when nobody waited for it any more: what it left there will be deleted."""
 
-    SCHEMA: ClassVar[int] = 1
     digest: str
     generation: int
 
@@ -153,7 +142,6 @@ class CopyLeft:
 class CopyDiscarded:
     """What lay at `generation`, which was never verified and never will be, is gone."""
 
-    SCHEMA: ClassVar[int] = 1
     digest: str
     generation: int
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from immutables import Map
 
@@ -19,7 +19,6 @@ UPLOAD_EXPIRED = "The upload was kept too long without being registered: upload 
 class UploadOpened:
     """`subject` may put files here until `expires_at`."""
 
-    SCHEMA: ClassVar[int] = 1
     upload_id: str
     subject: str
     expires_at: datetime
@@ -29,7 +28,6 @@ class UploadOpened:
 class FileAdded:
     """A file of `size` bytes lies there; one of the same name was replaced."""
 
-    SCHEMA: ClassVar[int] = 1
     upload_id: str
     name: str
     size: int
@@ -39,7 +37,6 @@ class FileAdded:
 class UploadExpired:
     """Nothing is added or claimed any more; the files will be deleted."""
 
-    SCHEMA: ClassVar[int] = 1
     upload_id: str
 
 
@@ -47,7 +44,6 @@ class UploadExpired:
 class UploadDeleted:
     """The files are gone."""
 
-    SCHEMA: ClassVar[int] = 1
     upload_id: str
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
 
 import msgspec
 from immutables import Map
@@ -17,7 +16,6 @@ from shared.events import Noted
 class UsageRecorded:
     """`count` more uses. `day_total` and `total` are absolute, so a projection needs no look back. `last_used_at` never runs backwards."""
 
-    SCHEMA: ClassVar[int] = 1
     model_id: str
     number: int
     environment: str
@@ -33,7 +31,6 @@ class UsageRecorded:
 
 @dataclass(frozen=True, slots=True)
 class RetentionChanged:
-    SCHEMA: ClassVar[int] = 1
     model_id: str
     policy: RetentionPolicy
 
@@ -42,7 +39,6 @@ class RetentionChanged:
 class VersionMarked:
     """The notice: unless something speaks for the version before `delete_after`, its retirement is proposed then."""
 
-    SCHEMA: ClassVar[int] = 1
     model_id: str
     model: str
     number: int
@@ -57,7 +53,6 @@ class VersionMarked:
 class VersionSpared:
     """Why the version stays, every reason of it. `unmarked` when it had been marked before."""
 
-    SCHEMA: ClassVar[int] = 1
     model_id: str
     model: str
     number: int
@@ -69,7 +64,6 @@ class VersionSpared:
 
 @dataclass(frozen=True, slots=True)
 class RetirementProposed:
-    SCHEMA: ClassVar[int] = 1
     model_id: str
     model: str
     number: int

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import ClassVar, Literal, assert_never
+from typing import Literal, assert_never
 
 from shared.decider import Decider
 
 
 @dataclass(frozen=True, slots=True)
 class SweepScheduled:
-    SCHEMA: ClassVar[int] = 1
     sweep_id: str
     due_at: datetime
 
@@ -24,7 +23,6 @@ class SweepScheduled:
 class SweepPlanned:
     """`model_id` limits the sweep to one model; empty for all."""
 
-    SCHEMA: ClassVar[int] = 1
     sweep_id: str
     trigger: Literal["schedule", "demand"]
     model_id: str
@@ -34,7 +32,6 @@ class SweepPlanned:
 class SweepAdvanced:
     """All up to this place was judged; `chunk` is the next one's number, `scope` the sweep's own limit. The figures are totals so far."""
 
-    SCHEMA: ClassVar[int] = 1
     sweep_id: str
     scope: str
     chunk: int
@@ -46,7 +43,6 @@ class SweepAdvanced:
 
 @dataclass(frozen=True, slots=True)
 class SweepFinished:
-    SCHEMA: ClassVar[int] = 1
     sweep_id: str
     models: int
     versions: int

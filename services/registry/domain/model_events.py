@@ -7,7 +7,7 @@ Why something was done (`reason`) stands in the envelope.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from services.registry.domain.bump import Bump
 from services.registry.domain.change import Change
@@ -62,7 +62,6 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class ModelRegistered:
-    SCHEMA: ClassVar[int] = 1
     model: str
     kind: Kind
     owner: str
@@ -73,14 +72,12 @@ class ModelRegistered:
 
 @dataclass(frozen=True, slots=True)
 class ModelRenamed:
-    SCHEMA: ClassVar[int] = 1
     model: str
     previous: str
 
 
 @dataclass(frozen=True, slots=True)
 class OwnerChanged:
-    SCHEMA: ClassVar[int] = 1
     model: str
     owner: str
     previous: str
@@ -90,7 +87,6 @@ class OwnerChanged:
 class TagsChanged:
     """What describes the model changed: tags, risk tier or description, each as it stands now."""
 
-    SCHEMA: ClassVar[int] = 1
     model: str
     tags: dict[str, str]
     tier: Tier
@@ -101,7 +97,6 @@ class TagsChanged:
 class VersionRegistered:
     """A version was born. Without `semver` it is a draft that lacks `missing`. `contributors`: who told anything of it so far (subjects)."""
 
-    SCHEMA: ClassVar[int] = 1
     model: str
     kind: Kind
     tier: Tier
@@ -121,7 +116,6 @@ class VersionRegistered:
 class MetadataAdded:
     """A draft learnt more: `metadata` is all that is known now. With `semver` it is complete from here on."""
 
-    SCHEMA: ClassVar[int] = 1
     model: str
     kind: Kind
     tier: Tier
@@ -141,7 +135,6 @@ class MetadataAdded:
 class RegistrationRefused:
     """Every rule that failed. `number` is the draft that was to be completed, 0 for a new version; `proof` what contradicts a claim."""
 
-    SCHEMA: ClassVar[int] = 1
     model: str
     problems: tuple[Problem, ...]
     number: int = 0
@@ -154,7 +147,6 @@ class RegistrationRefused:
 class ChildLinked:
     """Another version was made from this one."""
 
-    SCHEMA: ClassVar[int] = 1
     model: str
     number: int
     child_model_id: str
@@ -167,7 +159,6 @@ class ChildLinked:
 class ChildUnlinked:
     """A version made from this one was retired."""
 
-    SCHEMA: ClassVar[int] = 1
     model: str
     number: int
     child_model_id: str
@@ -177,7 +168,6 @@ class ChildUnlinked:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRecorded:
-    SCHEMA: ClassVar[int] = 1
     model: str
     number: int
     semver: str
@@ -186,7 +176,6 @@ class EvaluationRecorded:
 
 @dataclass(frozen=True, slots=True)
 class VersionValidated:
-    SCHEMA: ClassVar[int] = 1
     model: str
     number: int
     semver: str
@@ -194,7 +183,6 @@ class VersionValidated:
 
 @dataclass(frozen=True, slots=True)
 class VersionRejected:
-    SCHEMA: ClassVar[int] = 1
     model: str
     number: int
     semver: str
@@ -203,7 +191,6 @@ class VersionRejected:
 
 @dataclass(frozen=True, slots=True)
 class VersionRecalled:
-    SCHEMA: ClassVar[int] = 1
     model: str
     number: int
     semver: str
@@ -212,7 +199,6 @@ class VersionRecalled:
 
 @dataclass(frozen=True, slots=True)
 class VersionArchived:
-    SCHEMA: ClassVar[int] = 1
     model: str
     number: int
     semver: str
@@ -220,7 +206,6 @@ class VersionArchived:
 
 @dataclass(frozen=True, slots=True)
 class LegalHoldPlaced:
-    SCHEMA: ClassVar[int] = 1
     model: str
     number: int
     semver: str
@@ -228,7 +213,6 @@ class LegalHoldPlaced:
 
 @dataclass(frozen=True, slots=True)
 class LegalHoldReleased:
-    SCHEMA: ClassVar[int] = 1
     model: str
     number: int
     semver: str
@@ -238,7 +222,6 @@ class LegalHoldReleased:
 class PromotionRequested:
     """`digest` is the RFC 8785 digest of `evidence`: what a grant speaks about."""
 
-    SCHEMA: ClassVar[int] = 1
     model: str
     number: int
     semver: str
@@ -253,7 +236,6 @@ class PromotionRequested:
 
 @dataclass(frozen=True, slots=True)
 class PromotionRefused:
-    SCHEMA: ClassVar[int] = 1
     model: str
     number: int
     semver: str
@@ -266,7 +248,6 @@ class PromotionRefused:
 class VersionPromoted:
     """`approvers` and `override` as the grant says; the grant itself is noted just before."""
 
-    SCHEMA: ClassVar[int] = 1
     model: str
     number: int
     semver: str
@@ -279,7 +260,6 @@ class VersionPromoted:
 
 @dataclass(frozen=True, slots=True)
 class RolloutChanged:
-    SCHEMA: ClassVar[int] = 1
     model: str
     environment: str
     entries: tuple[Entry, ...]
@@ -294,7 +274,6 @@ class RolledBack:
     `skipped`: what served more lately than the target, and why it was not taken.
     """
 
-    SCHEMA: ClassVar[int] = 1
     model: str
     environment: str
     entries: tuple[Entry, ...]
@@ -308,7 +287,6 @@ class RolledBack:
 
 @dataclass(frozen=True, slots=True)
 class AliasSet:
-    SCHEMA: ClassVar[int] = 1
     model: str
     alias: str
     number: int
@@ -319,7 +297,6 @@ class AliasSet:
 
 @dataclass(frozen=True, slots=True)
 class AliasRemoved:
-    SCHEMA: ClassVar[int] = 1
     model: str
     alias: str
     number: int
@@ -329,7 +306,6 @@ class AliasRemoved:
 class VersionRetired:
     """What remains of a version: a tombstone with the digest and the rule."""
 
-    SCHEMA: ClassVar[int] = 1
     model: str
     number: int
     semver: str
@@ -340,7 +316,6 @@ class VersionRetired:
 
 @dataclass(frozen=True, slots=True)
 class RetireRefused:
-    SCHEMA: ClassVar[int] = 1
     model: str
     number: int
     semver: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn, assert_never
+from typing import Any, NoReturn, assert_never
 from uuid import UUID
 
 from services.registry.domain.model_events import RegistrationRefused
@@ -16,7 +16,6 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class NameClaimed:
-    SCHEMA: ClassVar[int] = 1
     name: str
     model_id: str
 
