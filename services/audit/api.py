@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from shared.problems import Problem
 from shared.web import Call, PageQuery, Route, page_token
 
 AUDITOR = "auditor"
+CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 async def _model(call: Call, name_or_id: str) -> tuple[str, str]:
@@ -67,6 +68,8 @@ async def get_as_of(call: Call) -> dict[str, Any]:
     model_id, name = await _model(call, call.query.model)
     indexed = await queries.indexed_up_to(call.app.pool)
     at, environment = call.query.at or indexed, call.query.environment
+    if at > datetime.now(UTC) + CLOCKS_DIFFER:
+        raise Unprocessable("moment_in_the_future", "Nobody knows that yet: leave `at` out for what is known now.")
     if at > indexed:
         raise Problem(503, "not_indexed_yet", f"All is known up to {indexed.isoformat()}: repeat the request in a moment.", {"retry-after": "1"})
     told = {"model_id": model_id, "model": name, "environment": environment, "at": at, "indexed_up_to": indexed}

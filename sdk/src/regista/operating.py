@@ -20,8 +20,8 @@ class Operating(Operations):
         """Everything that happened to a model (or to one version of it): when, who, what, why, and what caused it."""
         return await self._all("audit", f"/timeline/{quote(model, safe='')}", limit, number=number)
 
-    async def as_of(self, model: str, at_time: str, environment: str = "production") -> Json:
-        """What was in production at a moment (RFC 3339)."""
+    async def as_of(self, model: str, at_time: str | None = None, environment: str = "production") -> Json:
+        """What was in production at a moment (RFC 3339), or is now as far as the auditor has read."""
         return dict(await self._get("audit", "/as-of", model=model, environment=environment, at=at_time))
 
     async def events(self, stream: str | None = None, limit: int | None = None, *, correlation_id: str | None = None) -> list[Json]:

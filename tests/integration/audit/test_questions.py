@@ -193,7 +193,12 @@ async def overridden(log: Log, number: int) -> None:
     """The glass was broken on a promotion that had been denied; it granted the next one."""
     about = {"model_id": MODEL, "model": "fraud.churn", "number": number}
     sealed = evidence(number)
-    seal = {"version": sealed["version_digest"], "artifact": sealed["artifact_digest"], "policy": RULES["digest"], "evidence": digest(sealed)}
+    seal = {
+        "version": sealed["version_digest"],
+        "artifact": sealed["artifact_digest"],
+        "policy": RULES["digest"],
+        "evidence": digest(sealed | {"model": ""}),
+    }
     used = {"about": about | {"promotion_id": "denied"}, "environment": "production", "by": "olga", "reason": "outage", "seal": seal}
     await log.append("approval", "review-denied", "OverrideUsed", used, by="olga")
     version = {**about, "promotion_id": "again", "environment": "production", "digest": "sha256:again"}

@@ -39,11 +39,11 @@ def who(event: Mapping[str, Any]) -> str:
     return str(actor.get("subject") or "") + (f" for {actor['on_behalf_of']}" if actor.get("on_behalf_of") else "")
 
 
-@command("as-of", examples="regista as-of churn --at 2026-03-01T12:00:00Z")
+@command("as-of", examples="regista as-of churn --at 2026-03-01T12:00:00Z\nregista as-of churn")
 @click.argument("model")
-@click.option("--at", "moment", required=True, metavar="TIME", help="RFC 3339, for example 2026-03-01T12:00:00Z.")
+@click.option("--at", "moment", metavar="TIME", help="RFC 3339, for example 2026-03-01T12:00:00Z; now when left out.")
 @ENVIRONMENT
-def as_of(session: Session, model: str, moment: str, environment: str) -> None:
+def as_of(session: Session, model: str, moment: str | None, environment: str) -> None:
     """What was in production at a moment, who approved it and on what evidence."""
     with session.client() as client:
         found = client.as_of(model, moment, environment)
@@ -54,7 +54,7 @@ def as_of(session: Session, model: str, moment: str, environment: str) -> None:
         ("number", "number"), ("version", "semver"), ("percent", "percent"), ("role", "role"), ("promoted", _promoted), ("asked by", _requester),
         ("approved by", _approvers), ("evidence", lambda e: str((e.get("promotion") or {}).get("evidence_digest") or "")[:19]),
     ]  # fmt: skip
-    session.items(found["entries"], columns, f"nothing served {model} in {environment} at {moment}")
+    session.items(found["entries"], columns, f"nothing served {model} in {environment} at {moment or 'this moment'}")
     if found.get("since"):
         changed = found.get("changed_by") or {}
         click.echo(f"so since {str(found['since'])[:19]}, changed by {who(changed)}: {changed.get('reason') or 'no reason given'}")
