@@ -177,8 +177,11 @@ def test_every_state_survives_its_snapshot(new_world):
 
 def test_no_grant_without_the_needed_distinct_approvers_or_an_override(new_world):
     machine = type("Machine", (Promotions,), {"world_type": new_world, "reached": Counter()})
-    run_state_machine_as_test(machine, settings=settings(max_examples=100, stateful_step_count=40, deadline=None))
-    assert all(machine.reached[end] for end in ("grant", "override", "left behind")), machine.reached
+    for _ in range(8):  # a round of random histories may miss an end
+        run_state_machine_as_test(machine, settings=settings(max_examples=100, stateful_step_count=40, deadline=None))
+        if all(machine.reached[end] for end in ("grant", "override", "left behind")):
+            return
+    raise AssertionError(f"not every end was reached: {machine.reached}")
 
 
 @settings(max_examples=200, deadline=None)
