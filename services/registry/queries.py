@@ -35,7 +35,8 @@ UNION ALL SELECT number FROM aliases WHERE model_id = $1 AND alias = $2 LIMIT 1
 # Many aliases at once: the hot path of every load.
 RESOLVE = """
 SELECT wanted.model AS asked_model, wanted.alias AS asked_alias, m.namespace, m.model_id, m.name AS model, v.number, v.semver, v.stage,
-       v.artifact_digest, v.artifact_state, coalesce(r.revision, a.revision) AS revision
+       v.artifact_digest, v.artifact_state, v.recalled, v.retired IS NOT NULL AS retired,
+       greatest(coalesce(r.revision, a.revision), v.revision) AS revision
 FROM unnest($1::text[], $2::text[]) AS wanted(model, alias)
 LEFT JOIN names n ON n.name = wanted.model
 JOIN models m ON m.model_id = coalesce(n.model_id, wanted.model)
@@ -185,6 +186,7 @@ async def resolve(pool: asyncpg.Pool, wanted: Sequence[tuple[str, str]]) -> Mapp
         body = encode({
             "model_id": row["model_id"], "model": row["model"], "alias": row["asked_alias"], "number": row["number"], "semver": row["semver"],
             "stage": row["stage"], "artifact_digest": row["artifact_digest"], "artifact_state": row["artifact_state"],
+            "recalled": row["recalled"], "retired": row["retired"],
         })  # fmt: skip
         found[row["asked_model"], row["asked_alias"]] = (row["namespace"], body, row["revision"])
     return found

@@ -157,6 +157,7 @@ class AsyncClient(Catalogue, Governance, Operating):
         model, wanted = split(reference)
         if wanted.startswith("@"):
             found = await self.resolve(model, wanted[1:])
+            _check_loadable(reference, found)
             kept = self._cache.manifest(str(found.get("artifact_digest")))
             if kept is not None and found.get("artifact_state") == "released":
                 return found, kept

@@ -38,7 +38,7 @@ class Aliases(Body):
 
 
 class Resolved(Body):
-    """The version behind an alias, or the champion of an environment."""
+    """The version behind an alias, or the champion of an environment. `recalled`: why nobody shall load it, whatever became of its bytes."""
 
     model_id: str
     model: str
@@ -48,6 +48,8 @@ class Resolved(Body):
     stage: str
     artifact_digest: str
     artifact_state: str | None
+    recalled: str | None
+    retired: bool
 
 
 async def resolve(call: Call) -> Reply:

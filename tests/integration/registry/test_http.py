@@ -135,10 +135,13 @@ async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
         evaluated = await client.post(path + "/evaluations", json={"name": "f1", "value": 0.5, "dataset_digest": "sha256:x", "independent": True})
         assert [(e["name"], e["by"]) for e in evaluated.json()["evaluations"]] == [("f1", "root")]
         assert (await client.put("/models/team.churn/aliases/candidate", json={"number": 1})).json()["number"] == 1
-        assert (await client.get("/resolve/team.churn@candidate")).json()["semver"] == "1.0.0"
+        resolved = await client.get("/resolve/team.churn@candidate")
+        assert (resolved.json()["semver"], resolved.json()["recalled"]) == ("1.0.0", None)
         assert (await client.get(path)).json()["aliases"] == ["candidate"]
-        assert (await client.delete("/models/team.churn/aliases/candidate")).status_code == 204
         assert (await client.post(path + ":recall", json={"reason": "poisoned"})).json()["recalled"] == "poisoned"
+        again = await client.get("/resolve/team.churn@candidate", headers={"if-none-match": resolved.headers["etag"]})
+        assert (again.status_code, again.json()["recalled"]) == (200, "poisoned")
+        assert (await client.delete("/models/team.churn/aliases/candidate")).status_code == 204
         assert (await client.post(path + ":promote", json={})).json()["code"] == "version_recalled"
         assert (await client.post(path + ":reject", json={"reason": "bad"})).json()["stage"] == "Rejected"
 

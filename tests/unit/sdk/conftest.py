@@ -96,7 +96,12 @@ def _contract(answers: Answers, method: str, path: str, request: Request, body: 
         case "GET", ["resolve", reference] if (key := tuple(reference.replace("@", "/@").split("/"))) in answers.versions:
             found = answers.versions[key]
             shown = {name: found[name] for name in ("model", "model_id", "number", "semver", "stage")}
-            return JSONResponse(shown | {"artifact_digest": found["artifact"]["digest"], "artifact_state": found.get("artifact_state", "released")})
+            state = {
+                "artifact_state": found.get("artifact_state", "released"),
+                "recalled": found.get("recalled"),
+                "retired": bool(found.get("retired")),
+            }
+            return JSONResponse(shown | state | {"artifact_digest": found["artifact"]["digest"]})
         case "GET", ["artifacts", digest, "files", *rest] if f"{digest}/{'/'.join(rest)}" in answers.files:
             return Response(answers.files[f"{digest}/{'/'.join(rest)}"], media_type="application/octet-stream")
         case "GET", ["publications", told] if told in answers.publications:

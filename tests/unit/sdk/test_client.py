@@ -157,10 +157,12 @@ def test_an_alias_whose_artifact_is_here_costs_one_small_request(client: Client,
     assert [s.path for s in answers.seen] == ["/v1/resolve/churn@production"]
 
 
-def test_a_recalled_version_is_not_loaded_even_when_its_files_are_here(client: Client, answers: Answers) -> None:
+@pytest.mark.parametrize("state", ["recalled", "released"])
+def test_a_recalled_version_is_not_loaded_even_when_its_files_are_here(client: Client, answers: Answers, state: str) -> None:
+    """Also in the moment, or the outage, before the artifact service hears of the recall."""
     version = answers.has("churn", "@production", {"model.onnx": b"weights"})
     client.load("churn@production")
-    version |= {"recalled": "the data set is poisoned", "artifact_state": "recalled"}
+    version |= {"recalled": "the data set is poisoned", "artifact_state": state}
     for reference in ("churn@production", "churn@3"):
         with pytest.raises(RuleBroken, match="poisoned"):
             client.load(reference)
