@@ -138,8 +138,9 @@ class Batch:
                 self._past[name] = event
         if missing:
             for name, stored in (await eventlog.recall(tx, self._service.name, missing)).items():
-                self._past[name] = self._service.events.recorded(self._service.name, stored).event
-                self._states.recent.put(name, self._past[name])
+                recorded = self._service.events.recorded(self._service.name, stored)
+                self._past[name] = recorded.event
+                self._states.recent.put(recorded)
         return {name: self._past[name] for name in wanted}
 
     def _record(self, stream: str, event: Any, submission: Submission) -> Recorded:

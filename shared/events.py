@@ -98,19 +98,24 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
 
 
 class Recent:
-    """Past events that decisions asked for lately, by (stream, revision). Events never change, so nothing here goes stale."""
+    """Past events that were written or asked for lately, by (stream, revision). They never change; only another server, that lost the newest, may have others."""
 
     def __init__(self, capacity: int) -> None:
-        self._events: OrderedDict[tuple[str, int], Any] = OrderedDict()
+        self._events: OrderedDict[tuple[str, int], tuple[UUID, Any]] = OrderedDict()
         self._capacity = capacity
 
-    def get(self, name: tuple[str, int]) -> Any | None:
-        return self._events.get(name)
+    def get(self, name: tuple[str, int], id_: UUID | None = None) -> Any | None:
+        """The event of this name, and of this id where one is given."""
+        found = self._events.get(name)
+        return None if found is None or id_ not in {None, found[0]} else found[1]
 
-    def put(self, name: tuple[str, int], event: Any) -> None:
-        self._events[name] = event
+    def put(self, recorded: Recorded) -> None:
+        self._events[recorded.stream, recorded.revision] = (recorded.event_id, recorded.event)
         if len(self._events) > self._capacity:
             self._events.popitem(last=False)
+
+    def clear(self) -> None:
+        self._events.clear()
 
 
 _encoder = msgspec.json.Encoder(order="sorted")
@@ -182,7 +187,7 @@ class EventTypes:
     def recorded(self, service: str, stored: bytes, cursor: Cursor | None = None, recent: Recent = NOTHING_RECENT) -> Recorded:
         """Reads stored bytes back. What stands among `recent` is not decoded again."""
         e = _envelopes.decode(stored)
-        event = recent.get((e.stream, e.revision))
+        event = recent.get((e.stream, e.revision), e.id)
         if event is None:
             event = self.decode(e.type, e.schema, e.data)
         return Recorded(

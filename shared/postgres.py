@@ -47,7 +47,7 @@ async def connect_pool(url: str, *, schemas: tuple[str, ...], size: int = 8, app
     """A pool whose unqualified names resolve in `schemas`. A transaction left idle for 30 s is ended: it would hide later events.
 
     Connections are not reset when they come back, which would cost every command a round trip: whoever changes a session (a lock, a setting) undoes it
-    or ends the connection.
+    or ends the connection. A transaction left open is rolled back all the same.
     """
     settings = {
         "search_path": ",".join(schemas),

@@ -93,7 +93,7 @@ class States:
         self._held.clear()
         self._behind.clear()
         self._size = 0
-        self.recent = Recent(2_000)
+        self.recent.clear()
 
     def behind(self) -> Sequence[str]:
         """The streams whose snapshot is missing or old enough to be worth a new one in a quiet time."""

@@ -32,7 +32,7 @@ CONFLICTS = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncp
 """What a batch may meet through no fault of its commands (UndefinedTable: a view in the middle of a swap): run it again."""
 RERUNS = 5
 MOST_WAITING = 10_000
-"""Commands that may wait in a lane: beyond it the caller is told at once, instead of after its own time limit."""
+"""Commands that may wait: beyond it the caller is told at once, instead of after its own time limit."""
 QUIET = 0.5
 """Seconds without a commit after which there is time for snapshots."""
 
@@ -157,7 +157,7 @@ class Transactor:
         if batch.rows:
             self._bell.ring()
         for recorded in batch.recorded:
-            self.states.recent.put((recorded.stream, recorded.revision), recorded.event)
+            self.states.recent.put(recorded)
         for stream, held in batch.changed.items():
             self.states.put(stream, held)
             if held.wants_keeping and not self._to_keep.full():

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from shared.events import Actor, Envelope, EventTypes, Noted, Source, encode, storable
+from shared.events import Actor, Envelope, EventTypes, Noted, Recent, Source, encode, storable
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -35,8 +35,8 @@ def _note(data: dict[str, Any]) -> dict[str, Any]:
 TYPES = EventTypes((Priced,), {("Priced", 1): _cents, ("Priced", 2): _note})
 
 
-def _stored(type_: str, schema: int, data: object) -> bytes:
-    return encode(Envelope(UUID(int=1), type_, schema, "price-1", 4, AT, Actor("user-1"), msgspec.Raw(encode(data))))
+def _stored(type_: str, schema: int, data: object, id_: int = 1) -> bytes:
+    return encode(Envelope(UUID(int=id_), type_, schema, "price-1", 4, AT, Actor("user-1"), msgspec.Raw(encode(data))))
 
 
 def test_equal_events_have_equal_bytes_whatever_the_order_of_keys() -> None:
@@ -47,6 +47,17 @@ def test_what_was_stored_is_read_back_whole() -> None:
     recorded = TYPES.recorded("shop", _stored("Priced", 3, Priced(5, "EUR", "x")))
     assert recorded.event == Priced(5, "EUR", "x")
     assert (recorded.stream, recorded.revision, recorded.recorded_at, recorded.actor) == ("price-1", 4, AT, Actor("user-1"))
+
+
+def test_what_was_written_lately_is_not_decoded_again_unless_another_event_stands_in_its_place() -> None:
+    recent = Recent(10)
+    lately = TYPES.recorded("shop", _stored("Priced", 3, Priced(5, "EUR", "x")))
+    recent.put(lately)
+    same, other = (TYPES.recorded("shop", _stored("Priced", 3, Priced(5, "EUR", "x"), id_), recent=recent) for id_ in (1, 2))
+    assert same.event is lately.event
+    assert other.event is not lately.event
+    recent.clear()
+    assert TYPES.recorded("shop", _stored("Priced", 3, Priced(5, "EUR", "x")), recent=recent).event is not lately.event
 
 
 def test_the_first_schema_passes_every_upcaster_and_the_stored_bytes_stay() -> None:

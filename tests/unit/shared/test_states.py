@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, ClassVar
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
 
 from shared.decider import Decider
+from shared.events import Actor, Recorded
 from shared.states import Held, SnapshotCodec, States
 
 
@@ -84,3 +87,13 @@ def test_a_stream_is_behind_from_its_first_events_on_until_a_snapshot_was_kept_o
     states.put("shop-1", Held(Shop(), revision=400, kept=200))
     states.put("shop-2", Held(Shop(), revision=450))
     assert states.behind() == ("shop-2",)
+
+
+def test_what_is_forgotten_is_forgotten_for_those_who_share_it_too() -> None:
+    states = States("s", [SHOP])
+    shared = states.recent
+    states.put("shop-1", Held(Shop(), revision=300))
+    shared.put(Recorded("s", "shop-1", 1, UUID(int=1), "Sold", 1, datetime(2026, 1, 1, tzinfo=UTC), Actor("a"), object(), b""))
+    states.forget()
+    assert (states.get("shop-1").revision, states.behind(), shared.get(("shop-1", 1))) == (0, (), None)
+    assert states.recent is shared
