@@ -27,13 +27,14 @@ from shared.service import Service
 
 log = logging.getLogger(__name__)
 
-PAGE = 5_000
+PAGE = 1_000
+"""Events of a page: small enough for the sockets' buffers, so that the server reads the next one while this process folds."""
 CAUGHT_UP = 500
 COPY_ROWS = 20_000
 LONG = 86_400.0
 """Seconds for what takes as long as the log is large: indexing, and waiting for another replica's rebuild. The pool's limit would begin it again for ever."""
-COPIES = 3
-"""COPYs under way at once: the server encodes and indexes while this process folds."""
+AT_ONCE = 3
+"""COPYs, then indexes, under way at once."""
 
 UPGRADE = timedelta(minutes=10)
 """How long replicas of the release before may still start: they must not take the read models back. After it, this is a release rolled back."""
@@ -144,24 +145,20 @@ class _Rebuild:
                 await connection.execute(readmodels.create_sql(table, self._schema, self._suffix))
 
     async def _pages(self, size: int) -> AsyncIterator[Sequence[Recorded]]:
-        """Pages behind the xmin fence, the next one fetched while this one folds; ends when a page comes back short."""
-        fetch = asyncio.create_task(self._fetch(self._cursor, size))
-        try:
-            while True:
-                stored = await fetch
-                if not stored:
-                    return
-                self._cursor = stored[-1][0]
-                fetch = asyncio.create_task(self._fetch(self._cursor, size))
-                yield self._decoded(stored)
-                await asyncio.sleep(0)
-        finally:
-            fetch.cancel()
-            await asyncio.gather(fetch, return_exceptions=True)
-
-    async def _fetch(self, after: Cursor, size: int) -> list[tuple[Cursor, bytes]]:
+        """Pages behind the xmin fence, until one comes back empty. The server reads the next one while this one is folded."""
         async with self._pool.acquire() as connection:
-            return await eventlog.read(connection, self._service.name, after, size)
+            page = await self._page(connection, size)
+            while page:
+                self._cursor = page[-1][0]
+                following = asyncio.create_task(self._page(connection, size))
+                try:
+                    await asyncio.sleep(0)  # sends the query
+                    yield self._decoded(page)
+                finally:
+                    page = await following
+
+    async def _page(self, connection: asyncpg.Connection, size: int) -> list[tuple[Cursor, bytes]]:
+        return await eventlog.read(connection, self._service.name, self._cursor, size)
 
     def _decoded(self, stored: Sequence[tuple[Cursor, bytes]]) -> list[Recorded]:
         recorded = self._types.recorded
@@ -170,7 +167,7 @@ class _Rebuild:
         return [recorded(self._service.name, bytes_, cursor) for cursor, bytes_ in stored]
 
     async def _copy(self, merged: Merged) -> dict[str, int]:
-        slots = asyncio.Semaphore(COPIES)
+        slots = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as group:
             for table, rows in merged.puts.items():
                 values = iter(list(rows.values()))
@@ -190,10 +187,17 @@ class _Rebuild:
             slots.release()
 
     async def _index(self) -> None:
-        async with self._pool.acquire() as connection:
+        slots = asyncio.Semaphore(AT_ONCE)
+        async with asyncio.TaskGroup() as group:
             for table in self._service.tables:
                 for statement in readmodels.index_sql(table, self._schema, self._suffix):
-                    await connection.execute(statement, timeout=LONG)
+                    group.create_task(self._execute(statement, slots))
+        for table in self._service.tables:
+            await self._execute(readmodels.key_sql(table, self._schema, self._suffix), slots)
+
+    async def _execute(self, statement: str, slots: asyncio.Semaphore) -> None:
+        async with slots, self._pool.acquire() as connection:
+            await connection.execute(statement, timeout=LONG)
 
     async def _catch_up(self, page: Sequence[Recorded]) -> None:
         async with self._pool.acquire() as connection, connection.transaction():

@@ -150,15 +150,18 @@ def _arrays(columns: Sequence[Column[Any]], rows: Sequence[Mapping[str, Any]]) -
     return out
 
 
-def copy_row(table: Table, row: Mapping[str, Any]) -> tuple[Any, ...]:
+def copy_row(table: Table, row: dict[str, Any]) -> tuple[Any, ...]:
     """A row as COPY takes it: JSON as text, in the table's column order."""
-    get = row.get
-    return tuple([_text(get(name)) if is_json else get(name) for name, is_json in _copied(table)])
+    nulls, json_columns = _copied(table)
+    full = nulls | row  # keeps the order of its left side
+    for name in json_columns:
+        full[name] = _text(full[name])
+    return tuple(full.values())
 
 
 @cache
-def _copied(table: Table) -> tuple[tuple[str, bool], ...]:
-    return tuple((column.name, isinstance(column.type, JSONB)) for column in table.columns)
+def _copied(table: Table) -> tuple[dict[str, Any], tuple[str, ...]]:
+    return dict.fromkeys(column.name for column in table.columns), tuple(c.name for c in table.columns if _travels_as_text(c))
 
 
 def _text(value: Any) -> str | None:
@@ -177,14 +180,19 @@ def create_sql(table: Table, schema: str, suffix: str) -> str:
 
 
 def index_sql(table: Table, schema: str, suffix: str) -> list[str]:
-    """Primary key and indexes of a generation's table."""
+    """The indexes of a generation's table, in any order or at once; the first is the primary key's."""
     keys = ", ".join(f'"{name}"' for name in key_names(table))
-    statements = [f'ALTER TABLE "{schema}"."{table.name}{suffix}" ADD PRIMARY KEY ({keys})']
+    statements = [f'CREATE UNIQUE INDEX "{table.name}{suffix}_pkey" ON "{schema}"."{table.name}{suffix}" ({keys})']
     copy = table.to_metadata(MetaData(), schema=schema, name=table.name + suffix)
     for index in sorted(copy.indexes, key=lambda i: str(i.name)):
         index.name = quoted_name(f"{index.name}{suffix}", quote=None)
         statements.append(str(CreateIndex(index).compile(dialect=_DIALECT)))
     return statements
+
+
+def key_sql(table: Table, schema: str, suffix: str) -> str:
+    """Its primary key, from the index that is there."""
+    return f'ALTER TABLE "{schema}"."{table.name}{suffix}" ADD PRIMARY KEY USING INDEX "{table.name}{suffix}_pkey"'
 
 
 def view_sql(table: Table, schema: str, suffix: str) -> list[str]:

@@ -49,7 +49,7 @@ class Held:
     @property
     def may_be_kept(self) -> bool:
         """Worth a snapshot when there is nothing else to do: a restart often follows a quiet time."""
-        return self.revision - self.kept >= max(200, self.revision // 128)
+        return self.revision - self.kept >= max(200, self.revision // 256)
 
 
 class States:
