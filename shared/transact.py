@@ -73,8 +73,16 @@ class Transactor:
         return await self._enqueue(submission)
 
     async def submit_all(self, submissions: Sequence[Submission]) -> list[Outcome | RuleBroken]:
-        """Runs commands in order; a broken rule fails its own command only. Raises Unavailable for the whole."""
-        answers = await asyncio.gather(*[self._enqueue(s) for s in submissions], return_exceptions=True)
+        """Runs commands in order; a broken rule fails its own command only. Raises Unavailable for the whole.
+
+        However many they are, only two batches of them wait at a time: neither do they fill the queue, nor are they refused because it is full.
+        """
+        answers: list[Outcome | BaseException] = []
+        for first in range(0, len(submissions), 2 * self._batch_size):
+            some = [self._enqueue(s) for s in submissions[first : first + 2 * self._batch_size]]
+            answers += await asyncio.gather(*some, return_exceptions=True)
+            if away := next((answer for answer in answers[first:] if isinstance(answer, Unavailable)), None):
+                raise away
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, RuleBroken):
                 raise answer

@@ -180,6 +180,17 @@ async def test_more_commands_than_may_wait_are_refused_at_once(bank: Any) -> Non
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
+async def test_more_commands_than_may_wait_are_run_when_one_caller_brings_them(bank: Any) -> None:
+    """A new policy asks every open gate again, a sweep judges whole models: were all of it to wait at once, it would be refused at every attempt."""
+    transactor = Transactor(bank.service, bank.pool, bank.bell, batch_size=3, most_waiting=10)
+    running = asyncio.create_task(transactor.run())
+    answers = await transactor.submit_all([bank.deposit("a", -1 if n == 20 else 1) for n in range(50)])
+    assert [n for n, answer in enumerate(answers) if isinstance(answer, RuleBroken)] == [20]
+    assert answers[-1].events[0].event.total == 49
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_command_whose_caller_gave_up_before_it_began_is_not_run(bank: Any) -> None:
     transactor = Transactor(bank.service, bank.pool, bank.bell)
     left, stayed = (asyncio.create_task(transactor.submit(bank.deposit("a", n))) for n in (1, 2))
