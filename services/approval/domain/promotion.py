@@ -219,7 +219,7 @@ def decide_override(command: Override, streams: Streams) -> Mapping[str, Sequenc
         raise NotFound("unknown_promotion", "there is no such promotion; request one first")
     if not command.reason.strip():
         raise Unprocessable("reason_missing", "breaking the glass needs a reason that the after-review can judge")
-    if state.overridden_by == command.by:
+    if command.by in state.overridden_by:
         return {}
     if promotion.status not in {"open", "denied"}:
         raise RuleBroken("promotion_closed", f"the promotion was {promotion.status}; request a new one")

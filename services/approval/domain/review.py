@@ -182,7 +182,7 @@ class ReviewState:
     shown: str = ""
     approvals: tuple[str, ...] = ()
     expires_at: datetime | None = None
-    overridden_by: str = ""
+    overridden_by: tuple[str, ...] = ()
 
     def excludes(self, *people: str) -> bool:
         """Whether one of them made or asked for the version. Metadata may name its maker by subject or by printed name, in any case."""
@@ -204,7 +204,7 @@ def decide(command: Comment | ReviewOverride, state: ReviewState) -> Sequence[Re
                 return []
             if state.status != "overridden":
                 raise RuleBroken("no_override", "no override was used on this promotion; there is nothing to look back at")
-            if by == state.overridden_by or state.excludes(by, name):
+            if by in state.overridden_by or state.excludes(by, name):
                 raise RuleBroken(
                     "own_work", "whoever broke the glass, made the version or asked for it cannot review the override; ask another approver"
                 )
@@ -232,7 +232,7 @@ def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
         case ReviewExpired():
             return replace(state, status="expired")
         case OverrideUsed(by=by, excluded=excluded):
-            return replace(state, status="overridden", overridden_by=by, excluded=excluded)
+            return replace(state, status="overridden", overridden_by=(*state.overridden_by, by), excluded=excluded)
         case OverrideReviewed():
             return replace(state, status="closed")
         case ReviewCommented():

@@ -114,3 +114,15 @@ def test_the_same_override_again_changes_nothing(world):
     world.in_review()
     world.override("oscar")
     assert world.override("oscar") == []
+
+
+def test_nobody_who_broke_the_glass_looks_back_at_it_however_many_broke_it(world, given):
+    world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
+    world.evaluate()
+    world.override("oscar")
+    world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.2, independent=True)})
+    world.override("olga")
+    for own in ("oscar", "olga"):
+        with pytest.raises(RuleBroken, match="own_work"):
+            world.look_back(own)
+    assert OverrideReviewed in kinds(world.look_back("ann"))
