@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
@@ -24,7 +25,7 @@ from services.artifact.stores import NoSuchObject, ObjectStore, StoreAway
 from shared.access import ANY_ROLE, EVERYWHERE, AccessState, namespace_of, permits
 from shared.decider import Forbidden, NotFound, RuleBroken
 from shared.problems import Problem
-from shared.submission import Cause, Permission, Submission, new_id
+from shared.submission import Cause, IdempotencyMismatch, Permission, Submission, new_id, request_digest
 from shared.web import Body, Call, Reply, Route
 
 QUARANTINE_TAGS = {"regista-state": "quarantine"}
@@ -109,28 +110,35 @@ class Api:
         if declared.isdecimal() and int(declared) > limit:
             raise _too_large(limit)
         cause = call.cause()
-        upload_id = await self._opened(call, cause, query, permission)
+        upload_id, repeated = await self._opened(call, cause, query, permission)
         key = f"{upload_prefix(upload_id)}/{query.name}"
+
+        async def record(size: int, sha256: str) -> None:
+            told = replace(cause, id=f"{cause.id}/stored", digest=request_digest(cause.digest, sha256))
+            await call.app.transactor.submit(Submission(RecordFile(upload_id, query.name, size), (stream_of(upload_id),), told, call.actor))
+
+        chunks = _bounded(call.stream(), limit)
         try:
-            found = await store.put(key, _bounded(call.stream(), limit), QUARANTINE_TAGS)
+            found = await store.put(key, _recorded(chunks, record) if repeated else chunks, QUARANTINE_TAGS)
         except StoreAway as away:
             raise _away(away) from away
         except NoSuchObject as taken:
             raise Problem(422, "unusable_name", f"{query.name!r} would be a file and a folder at once: choose another name.") from taken
         except TimeoutError as silent:
             raise Problem(408, "upload_silent", "Nothing came for a minute: send the file again.") from silent
-        stored = Submission(
-            RecordFile(upload_id, query.name, found.size), (stream_of(upload_id),), replace(cause, id=f"{cause.id}/stored"), call.actor
-        )
-        try:
-            await call.app.transactor.submit(stored)
-        except RuleBroken:
-            await store.remove([key])
-            raise
+        if not repeated:
+            try:
+                await record(found.size, found.sha256)
+            except IdempotencyMismatch:
+                raise  # the same key at the same time: what lies there may be the other's
+            except RuleBroken:
+                await store.remove([key])
+                raise
         answer = Uploaded(location=upload_id, name=query.name, size=found.size, sha256=found.sha256)
         return Reply(answer, headers={"location": f"/v1/uploads/{upload_id}"})
 
-    async def _opened(self, call: Call, cause: Cause, query: UploadQuery, permission: Permission) -> str:
+    async def _opened(self, call: Call, cause: Cause, query: UploadQuery, permission: Permission) -> tuple[str, bool]:
+        """The upload's id, and whether this very request came before."""
         settings, subject = self.bench.settings, call.actor.subject
         if not query.upload and await queries.open_uploads(call.app.pool, subject) >= settings.artifact_max_uploads:
             detail = f"{subject} has {settings.artifact_max_uploads} uploads open: register them, or wait until they expire."
@@ -144,8 +152,8 @@ class Api:
             upload_prefix(command.upload_id)
         except NoSuchPlace as e:
             raise NotFound("unknown_upload", str(e)) from e
-        await call.app.transactor.submit(Submission(command, (stream_of(command.upload_id),), cause, call.actor, permission=permission))
-        return command.upload_id
+        outcome = await call.app.transactor.submit(Submission(command, (stream_of(command.upload_id),), cause, call.actor, permission=permission))
+        return command.upload_id, outcome.replayed
 
     async def show(self, call: Call) -> ArtifactAnswer:
         """For everybody who may read one of its versions."""
@@ -245,6 +253,16 @@ async def _bounded(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[by
         if size > limit:
             raise _too_large(limit)
         yield chunk
+
+
+async def _recorded(chunks: AsyncIterator[bytes], record: Callable[[int, str], Awaitable[None]]) -> AsyncIterator[bytes]:
+    """A repeated upload is on record before it replaces anything: with other bytes than the first time it is refused, and those of the first time stay."""
+    size, digest = 0, hashlib.sha256()
+    async for chunk in chunks:
+        size += len(chunk)
+        digest.update(chunk)
+        yield chunk
+    await record(size, digest.hexdigest())
 
 
 async def _begun(store: ObjectStore, key: str, start: int, length: int) -> AsyncGenerator[bytes]:

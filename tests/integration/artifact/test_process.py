@@ -264,6 +264,23 @@ async def test_what_is_refused_is_told_why(start, people, registry_says):
     await ask_for("artifact_deleted")
 
 
+async def test_a_repeated_upload_answers_as_before_and_takes_no_other_bytes(start, people, registry_says):
+    publisher = await people.person("pat", ("publisher", "team"))
+    service = start()
+    await service.ready()
+    files = {"model.onnx": uuid.uuid4().bytes}
+    async with service.client(publisher) as client:
+
+        async def put(content: bytes) -> httpx.Response:
+            return await client.post("/v1/uploads", params={"name": "model.onnx"}, content=content, headers={"idempotency-key": "once"})
+
+        first, again, other = [await put(content) for content in (files["model.onnx"], files["model.onnx"], b"other")]
+        assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json())
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+        await registry_says("VersionRegistered", number=1, artifact=artifact(files, first.json()["location"]))
+    await service.is_in("Verified", digest_of(files), publisher)
+
+
 async def test_missing_bytes_are_told_and_checked_at_once(start, people, registry_says, tmp_path):
     publisher = await people.person("pat", ("publisher", "team"))
     service = start(REGISTA_S3_ENDPOINT="", REGISTA_ARTIFACT_DIR=str(tmp_path / "artifacts"))
