@@ -38,11 +38,16 @@ from shared.web import Call, PageQuery, Reply, Route, page_token
 
 
 async def put_policy(call: Call) -> Reply:
-    """Only who is admin everywhere writes policies: a policy may select any model."""
-    name, admin = call.path["name"], Permission("admin", "")
+    """Only who is admin everywhere writes policies: a policy may select any model. One that is there is changed by who has read it."""
+    name, admin, unseen = call.path["name"], Permission("admin", ""), "if-match" not in call.headers
     document = msgspec.convert(call.body.model_dump(mode="json"), policy.Policy)
-    command = PublishPolicy(name, document, call.if_match)
-    await call.app.transactor.submit(Submission(command, (policy.stream_of(name), policy.ALL), call.cause(), call.actor, permission=admin))
+    command = PublishPolicy(name, document, 0 if unseen else call.if_match)
+    try:
+        await call.app.transactor.submit(Submission(command, (policy.stream_of(name), policy.ALL), call.cause(), call.actor, permission=admin))
+    except Stale:
+        if unseen:
+            raise Problem(428, "if_match_required", f"There is a policy {name}: read it, then send its ETag as If-Match.") from None
+        raise
     return await _policy(call, name)
 
 

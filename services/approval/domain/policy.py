@@ -68,7 +68,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class PublishPolicy:
-    """`expected`: the revision its author saw (None: did not say). `builtin`: only where there is no policy of that name yet."""
+    """`expected`: the revision its author saw (0: none, so there must be none; None: whatever is there). `builtin`: only where there is no policy of that name yet."""
 
     name: str
     policy: Policy
@@ -161,11 +161,11 @@ def decide_publish(command: PublishPolicy, streams: Streams) -> Mapping[str, Seq
         raise Unprocessable(
             "bad_name", "a policy's name has letters a to z, digits, - and _, at most 100, and begins with none of the last two: choose another"
         )
-    if command.expected is not None and command.expected != state.published:
-        raise Stale("stale_policy", f"policy {command.name} is at revision {state.published}; read it again, then repeat", revision=state.published)
     digest = checked(command.policy)
     if digest == state.digest:
         return {}
+    if command.expected is not None and command.expected != state.published:
+        raise Stale("stale_policy", f"policy {command.name} is at revision {state.published}; read it again, then repeat", revision=state.published)
     listed = command.name in streams.states[ALL].names
     return {stream: [PolicyPublished(command.name, command.policy, digest)], ALL: [] if listed else [PolicyListed(command.name)]}
 

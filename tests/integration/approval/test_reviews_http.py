@@ -157,6 +157,14 @@ async def test_policies_have_revisions_and_an_etag(desk, people):
     assert [p["name"] for p in listed] == ["default", "low-risk", "team"]
 
 
+async def test_a_policy_that_is_there_is_changed_by_whoever_has_read_it(desk, people):
+    other = {**POLICY, "description": "mine"}
+    assert (await call(desk, "root", "PUT", "/policies/team", POLICY)).status_code == 200
+    unseen = await call(desk, "root", "PUT", "/policies/team", other)
+    assert (unseen.status_code, unseen.json()["code"]) == (428, "if_match_required")
+    assert (await call(desk, "root", "PUT", "/policies/team", other, if_match="*")).json()["policy"]["description"] == "mine"
+
+
 async def test_a_review_nobody_decides_expires_by_itself(desk, people, ask_promotion, until):
     await call(desk, "root", "PUT", "/policies/team", POLICY)
     await ask_promotion()
