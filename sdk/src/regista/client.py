@@ -193,6 +193,9 @@ def _check_loadable(reference: str, version: Mapping[str, Any]) -> None:
     advice = "Load another version: `regista versions list MODEL` shows them."
     if version.get("recalled"):
         raise RuleBroken("version_recalled", f"{reference} was recalled: {version['recalled']}", advice=advice)
+    if version.get("stage") == "Draft" and version.get("artifact"):
+        detail = f"{reference} is a draft: its artifact is verified once nothing is missing"
+        raise RuleBroken("version_draft", detail, advice="Complete it (`regista versions complete`), or load another version.")
     if version.get("retired"):
         raise RuleBroken("version_retired", f"{reference} was retired", advice=advice, facts={"retired": version["retired"]})
     if (state := version.get("artifact_state")) not in {None, "", "released"}:

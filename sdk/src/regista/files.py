@@ -31,7 +31,7 @@ def files_of(path: Path) -> dict[str, Path]:
         return {path.name: path}
     if not path.is_dir():
         raise Invalid("artifact_missing", f"there is no file or folder {path}", advice="Write the model there first, then publish.")
-    found = {p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*")) if not p.is_dir()}
+    found = {p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*")) if p.is_symlink() or not p.is_dir()}
     if odd := [name for name, p in found.items() if p.is_symlink() or not p.is_file()]:
         raise Invalid("artifact_odd", f"links and devices are no part of an artifact: {', '.join(odd[:5])}", advice="Copy the file in instead.")
     if not found:
@@ -94,7 +94,7 @@ def _read(read: Callable[[int], bytes], update: Callable[[bytes], None]) -> byte
 
 def verify_folder(folder: Path, expected: Manifest) -> None:
     """Raises Damaged unless the folder holds exactly the files of the manifest, each with its bytes."""
-    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()}
     if present != {f.path for f in expected.files}:
         raise Damaged("cache_altered", f"{folder} holds other files than the artifact {expected.digest}")
     for entry in expected.files:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from regista.errors import Damaged, DeadLettered, Forbidden, NotFound, Problem, Refused, RegistaError, TimedOut, Unauthorized, Unavailable
+from regista.errors import Damaged, DeadLettered, Forbidden, Invalid, NotFound, Problem, Refused, RegistaError, TimedOut, Unauthorized, Unavailable
 from regista.files import HashingStream, Progress, files_of, manifest
 from regista.plain import check_exact, plain
 from regista.tracking import Run
@@ -28,6 +28,7 @@ MODEL_TRAINED = "regista.ModelTrained.v1"
 TOPIC = "regista.training.v1"
 DEAD_LETTERS = 50  # how many are looked through
 POLL_FIRST, POLL_LONGEST = 0.05, 1.0  # seconds
+AS_DOCUMENTED = "Write it as the schema of ModelTrained says."
 LAST_LOOK = 3.0  # seconds beyond the deadline, to say why nothing came
 
 
@@ -62,9 +63,11 @@ def document(
 ) -> dict[str, Any]:  # fmt: skip
     """ModelTrained's data, without the artifact. What is not known stays out: the registry names what is missing.
 
-    Raises Invalid for values that JSON cannot carry (NaN, integers beyond 2^53).
+    Raises Invalid for values that JSON cannot carry (NaN, integers beyond 2^53), and for what is no object where one belongs.
     """
-    facts = (run.training() if run else {}) | dict(training or {})
+    if exact and not version:
+        raise Invalid("exact_without_version", "`exact` holds for a claimed version or bump, and none is", advice="Claim one, too: version (--bump).")
+    facts = (run.training() if run else {}) | _object("training", training)
     if facts and creator:
         facts.setdefault("creator", creator)
     facts |= {name: value for name, value in (("on_behalf_of", on_behalf_of), ("run_url", run_url)) if value}
@@ -79,12 +82,24 @@ def document(
         "version": {"claim": version, "exact": exact} if version else None,
         "base": base,
         "training": {name: value for name, value in facts.items() if value is not None} or None,
-        "signature": dict(signature) if signature else (run.signature if run else None),
-        "parents": [dict(p) for p in parents] or None,
+        "signature": _object("signature", signature) or (run.signature if run else None),
+        "parents": _objects("parents", parents) or None,
     }
     data: dict[str, Any] = plain({name: value for name, value in given.items() if value is not None})
     check_exact(data)
     return data
+
+
+def _object(what: str, given: Any) -> dict[str, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        raise Invalid("no_object", f"`{what}` is no object but {type(given).__name__}", advice=AS_DOCUMENTED)
+    return dict(given or {})
+
+
+def _objects(what: str, given: Any) -> list[dict[str, Any]]:
+    if not isinstance(given, list | tuple) or not all(isinstance(one, Mapping) for one in given):
+        raise Invalid("no_objects", f"`{what}` is no list of objects", advice=AS_DOCUMENTED)
+    return [dict(one) for one in given]
 
 
 async def upload(transport: Transport, path: Path, progress: Progress | None = None) -> dict[str, Any]:

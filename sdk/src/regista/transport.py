@@ -42,7 +42,7 @@ class Patience:
     def pause(self, attempt: int, asked: str | None) -> float:
         """Seconds before the attempt after `attempt` (from 0); a service's Retry-After counts, up to the longest pause."""
         drawn = random.uniform(0, min(self.longest, self.first * 2**attempt))  # noqa: S311 - jitter, no secret
-        return max(drawn, min(self.longest, float(asked))) if asked and asked.isdigit() else drawn
+        return max(drawn, min(self.longest, float(asked))) if asked and asked.isdecimal() else drawn
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,11 @@ class Usage:
         self._task: asyncio.Task[None] | None = None
 
     def record(self, used: Used, count: int = 1) -> None:
-        """Counts; safe from any thread. Does nothing when the window is 0."""
-        if self._window > 0:
+        """Counts; safe from any thread. Does nothing when the window is 0, or the count: an empty batch is no use. Raises ValueError below 0."""
+        count = int(count)  # NumPy's integers, too: no JSON encoder takes them
+        if count < 0:
+            raise ValueError(f"uses are counted from 0 up, not {count}")
+        if self._window > 0 and count:
             with self._lock:
                 self._counts[used] += count
 

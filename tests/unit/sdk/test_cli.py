@@ -274,6 +274,35 @@ def test_a_wrong_setting_or_file_is_said_with_what_to_do(
     assert said in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("content", "words", "said"),
+    [
+        (b'{"training": "abc"}', ("publish", "churn", "--metadata", "{file}"), "`training` is no object"),
+        (b'{"signature": 5}', ("publish", "churn", "--metadata", "{file}"), "`signature` is no object"),
+        (b'{"parents": [1]}', ("publish", "churn", "--metadata", "{file}"), "`parents` is no list of objects"),
+        (b'{"parents": 7}', ("publish", "churn", "--metadata", "{file}"), "`parents` is no list of objects"),
+        (b"", ("publish", "churn", "--exact"), "--bump"),
+        (b"\xff", ("policy", "publish", "p", "{file}"), "is no text in UTF-8"),
+        (b"", ("approve", "r1", "--revision", "0"), "--revision"),
+        (b"", ("recall", "churn@3", "--reason", " "), "audit trail"),
+        (b"", ("rollback", "churn", "--reason", ""), "audit trail"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_and_not_sent(
+    run: Any, answers: Answers, tmp_path: Path, content: bytes, words: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "file").write_bytes(content)
+    told = run(*(word.format(file=tmp_path / "file") for word in words))
+    assert told.exit_code == 2, told.exception
+    assert said in " ".join(told.stderr.split())
+    assert not [seen for seen in answers.seen if seen.method != "GET"]
+
+
+def test_a_version_to_start_from_may_be_any_text(run: Any, answers: Answers) -> None:
+    answers.fixed["POST", "/v1/models/churn/versions"] = problem(422, "invalid_body")
+    assert "invalid_body" in run("publish", "churn", "--draft", "--base", "²").stderr
+
+
 @pytest.mark.parametrize("words", [("models", "show"), ("models", "lst"), ("nothing",)])
 def test_wrong_usage_is_json_for_programs_too(run: Any, words: tuple[str, ...]) -> None:
     told = run(*words, "--json")

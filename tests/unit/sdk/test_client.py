@@ -200,6 +200,12 @@ def test_a_draft_without_an_artifact_says_so(client: Client, answers: Answers) -
         client.load("churn@3")
 
 
+def test_a_draft_is_not_loaded_before_it_is_complete(client: Client, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"}).update(stage="Draft", semver="")
+    with pytest.raises(RuleBroken, match="version_draft"):
+        client.load("churn@3")
+
+
 def test_a_file_altered_in_the_cache_is_downloaded_again(client: Client, answers: Answers) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})
     client.load("churn@3").file().write_bytes(b"WEIGHTS")

@@ -152,6 +152,22 @@ def test_links_are_no_part_of_an_artifact(tmp_path: Path) -> None:
         files_of(tmp_path / "m")
 
 
+def test_a_linked_folder_is_refused_and_not_left_out_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text("{}")
+    (tmp_path / "m" / "weights").symlink_to(tmp_path / "weights")
+    with pytest.raises(RegistaError, match=r"links and devices.*weights"):
+        files_of(tmp_path / "m")
+
+
+def test_a_linked_folder_put_into_the_cache_is_noticed(profile: Profile, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})
+    with Client(profile, patience=QUICK) as client:
+        (client.load("churn@3").path / "more").symlink_to("/etc")
+        assert not (client.load("churn@3").path / "more").exists()
+
+
 def test_the_package_says_what_it_has_not() -> None:
     assert regista.Refused.exit_code == 3
     with pytest.raises(AttributeError, match="nothing"):

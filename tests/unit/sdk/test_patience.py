@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 import time
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 
 from regista.client import AsyncClient
@@ -85,3 +88,18 @@ async def test_a_failure_that_nobody_foresaw_ends_neither_the_reports_nor_the_cl
     usage.record(USED)
     await usage.close()
     assert [data["model"] for data in sent] == ["worn", "churn"]
+
+
+async def test_an_empty_batch_is_no_use_and_a_count_of_numpy_is_a_count() -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def send(data: dict[str, Any], _message_id: str) -> None:
+        sent.append(json.loads(msgspec.json.encode(data)))
+
+    usage = Usage(send, 3600, lambda: "id")
+    usage.record(USED._replace(model="idle"), 0)
+    usage.record(USED, np.ones(3, dtype=bool).sum())
+    await usage.flush()
+    assert [(data["model"], data["count"]) for data in sent] == [("churn", 3)]
+    with pytest.raises(ValueError, match="-1"):
+        usage.record(USED, -1)

@@ -18,10 +18,20 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = click.option("--environment", "-e", default="production", show_default=True)
 STATES = ("open", "approved", "rejected", "lapsed", "expired", "overridden", "closed")
+
+
+def _said(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("say why: it stands in the audit trail")
+    return value
+
+
 REVISION = click.option(
-    "--revision", type=int, help="The review's revision that you read: `regista reviews show` prints it. On a terminal it is shown first."
+    "--revision",
+    type=click.IntRange(1),
+    help="The review's revision that you read: `regista reviews show` prints it. On a terminal it is shown first.",
 )
-REASON = click.option("--reason", required=True, help="Stands in the audit trail.")
+REASON = click.option("--reason", required=True, callback=_said, help="Stands in the audit trail.")
 
 
 @command(examples='regista promote churn@3 --reason "better on the March data"\nregista promote churn@3 --wait --timeout 3600')
@@ -214,7 +224,10 @@ def publish_policy(session: Session, name: str, file: Path) -> None:
 
 def read_policy(file: Path) -> dict[str, Any]:
     """A policy file. Raises click.UsageError."""
-    raw = file.read_text("utf-8")
+    try:
+        raw = file.read_text("utf-8")
+    except UnicodeDecodeError as e:
+        raise click.UsageError(f"{file} is no text in UTF-8: {e}") from None
     if file.suffix in {".yaml", ".yml"}:
         try:
             import yaml  # noqa: PLC0415 - no dependency of the client

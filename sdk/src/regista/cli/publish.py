@@ -58,4 +58,4 @@ def publish(session: Session, model: str, artifact: Path | None, metadata: Any, 
 
 
 def _base(value: str | None) -> int | str | None:
-    return int(value) if value and value.isdigit() else value
+    return int(value) if value and value.isdecimal() else value

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from regista.cli.promotion import ENVIRONMENT
+from regista.cli.promotion import ENVIRONMENT, REASON
 from regista.cli.session import Session, command, pairs
 
 COLUMNS = [("number", "number"), ("version", "semver"), ("percent", "percent"), ("role", "role")]
@@ -70,7 +70,7 @@ def route(session: Session, model: str, key: str, environment: str) -> None:
 @command(examples='regista rollback churn --reason "latency doubled"')
 @click.argument("model")
 @ENVIRONMENT
-@click.option("--reason", required=True, help="Stands in the audit trail.")
+@REASON
 @click.option("--to", "number", type=int, help="A version that served; default: the one before.")
 @click.option("--even-if-incompatible", is_flag=True, help="Also to a version whose signature does not serve today's callers.")
 def rollback(session: Session, model: str, environment: str, reason: str, number: int | None, even_if_incompatible: bool) -> None:
