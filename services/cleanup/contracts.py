@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -40,4 +41,9 @@ class ModelUsed(BaseModel):
         if self.window_end < self.window_start:
             msg = "window_end lies before window_start"
             raise ValueError(msg)
+        try:
+            self.window_start.astimezone(UTC), self.window_end.astimezone(UTC)
+        except OverflowError:
+            msg = "the window has to lie within the years 1 to 9999 in UTC"
+            raise ValueError(msg) from None
         return self
