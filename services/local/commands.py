@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from services.local.places import LocalError, Place
+from services.local.topics import SERVICES, WRITERS
 
 
 def _place(_context: click.Context, _parameter: click.Parameter, value: str) -> Place:
@@ -94,12 +95,15 @@ def logs(place: Place, names: tuple[str, ...], follow: bool, lines: int) -> None
     """The logs of all processes, or of those named, in one readable stream."""
     from services.local import running  # noqa: PLC0415
 
+    known = dict.fromkeys((*running.WRITE_LOGS, *sorted(file.stem for file in (place.directory / "logs").glob("*.log"))))
+    if unknown := [name for name in names if name not in known]:
+        raise click.BadArgumentUsage(f"nobody writes a log {unknown[0]!r}: name one of {', '.join(known)}")
     running.show_logs(place, lambda: follow, names, lines)
 
 
 @click.command(epilog="Example: regista rebuild registry approval")
 @with_instance
-@click.argument("services", nargs=-1)
+@click.argument("services", nargs=-1, type=click.Choice([name for name in SERVICES if name in WRITERS.values()]), metavar="[SERVICES]...")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def rebuild(place: Place, services: tuple[str, ...], as_json: bool) -> None:
     """Drop the read models of running services, rebuild them from the log, and compare. Exit code 1 when they differ."""

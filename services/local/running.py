@@ -25,6 +25,7 @@ from services.local.status import Status, gather
 from services.local.topics import SERVICES, WRITERS
 
 SERVERS = ("postgres", "kafka", "s3")
+WRITE_LOGS = ("supervisor", *SERVERS, *SERVICES)
 
 _detached: list[subprocess.Popen[bytes]] = []  # supervisors outlive us; without a reference Python warns of each that it forgot one
 
@@ -153,7 +154,7 @@ def stopping_when_interrupted(place: Place) -> Iterator[None]:
 
 def show_logs(place: Place, on: Callable[[], bool], names: Sequence[str] = (), lines: int = 0) -> None:
     """Prints log lines, each with its process's name in a colour of its own."""
-    chosen = names or ("supervisor", *SERVERS, *SERVICES)
+    chosen = names or WRITE_LOGS
     width = max(map(len, chosen))
 
     def show(name: str, text: str) -> None:

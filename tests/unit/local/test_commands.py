@@ -19,3 +19,19 @@ def test_every_command_shows_an_example(name: str) -> None:
 def test_down_tells_programs_what_was_stopped(tmp_path: Path) -> None:
     answer = CliRunner().invoke(COMMANDS["down"], ["--json", "--instance", str(tmp_path)])
     assert json.loads(answer.output) == {"stopped": []}
+
+
+def test_a_log_that_nobody_writes_is_said_with_those_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "migrate.log").write_text("done\n")
+    answer = CliRunner().invoke(COMMANDS["logs"], ["regitsry", "--instance", str(tmp_path)])
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert "'regitsry'" in answer.stderr
+    assert "registry" in answer.stderr
+    assert "done" in CliRunner().invoke(COMMANDS["logs"], ["migrate", "--instance", str(tmp_path)]).stdout
+
+
+def test_what_has_no_read_models_is_not_rebuilt(tmp_path: Path) -> None:
+    answer = CliRunner().invoke(COMMANDS["rebuild"], ["audit", "--instance", str(tmp_path)])
+    assert answer.exit_code == 2
+    assert "registry" in answer.stderr
