@@ -202,11 +202,13 @@ def decide_reject(command: Reject, streams: Streams) -> Mapping[str, Sequence[An
 
 
 def decide_expire(command: Expire, streams: Streams) -> Mapping[str, Sequence[Any]]:
-    """Nothing for a review that was decided in time."""
+    """Nothing for a review that was decided in time. By a clock that was set back it is not due yet, which is no outcome: it is tried again."""
     s = situation(command.model_id, command.number, streams)
     state = _review(command.promotion_id, streams)
-    if state.status != "open" or not _past(state, command.now):
+    if state.status != "open":
         return {}
+    if not _past(state, command.now):
+        raise RuleBroken("not_due", f"the review stays open until {state.expires_at}")
     promotion = s.gate.promotions[command.promotion_id]
     return outcomes.expire(s, promotion, state) if promotion.status == "open" else _left_behind(s, streams)
 

@@ -27,7 +27,7 @@ from services.cleanup.domain.retention_state import (
     VersionMarked,
     VersionSpared,
 )
-from shared.decider import Decider, Stale, Unprocessable
+from shared.decider import Decider, RuleBroken, Stale, Unprocessable
 from shared.events import Noted, Source
 
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -155,8 +155,10 @@ def _sweep(command: SweepVersions, state: State) -> list[RetentionEvent]:
 
 def _propose(command: ProposeRetirement, state: State) -> list[RetentionEvent]:
     mark = state.marks.get(command.number)
-    if mark is None or mark.proposed or mark.sweep_id != command.sweep_id or command.now < mark.delete_after:
+    if mark is None or mark.proposed or mark.sweep_id != command.sweep_id:
         return []
+    if command.now < mark.delete_after:  # by a clock that was set back: no outcome, so that it is tried again
+        raise RuleBroken("not_due", f"the grace period ends at {mark.delete_after}")
     verdict = judge(state, command.number, command.now)
     if verdict.reasons:
         return [_spared(state, command.number, mark.sweep_id, verdict.reasons)]

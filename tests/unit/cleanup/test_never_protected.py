@@ -150,6 +150,8 @@ def test_what_is_protected_is_never_marked_or_proposed_and_what_is_marked_has_no
                 events = story.swept(now, f"s{sweeps}")
             case "grace":
                 mark = story.state.marks.get(told)
+                if mark and not mark.proposed and at(now) < mark.delete_after:
+                    continue  # not due yet
                 events = story.grace_over(told, now, mark.sweep_id if mark else "none")
             case _:
                 now += told

@@ -5,7 +5,7 @@ import pytest
 from services.cleanup.domain.policy import RetentionPolicy
 from services.cleanup.domain.retention import ChangeRetention, NoteRegistryEvent, simulate
 from services.cleanup.domain.retention_state import RetirementProposed, UsageRecorded, VersionMarked
-from shared.decider import Stale, Unprocessable
+from shared.decider import RuleBroken, Stale, Unprocessable
 from shared.events import Noted, Source
 
 from .story import MODEL, QUICK, Story, at, codes, kinds
@@ -36,7 +36,8 @@ def test_after_the_grace_period_the_retirement_is_proposed_once():
 def test_nothing_is_proposed_before_the_grace_period_is_over():
     story = an_unused_version()
     story.swept(200)
-    assert story.grace_over(1, 249) == []
+    with pytest.raises(RuleBroken, match="not_due"):  # no outcome: the inbox would answer every later attempt with "nothing"
+        story.grace_over(1, 249)
 
 
 def test_a_version_without_any_usage_signal_is_unknown_and_stays():
