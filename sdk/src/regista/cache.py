@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import tempfile
+import time
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
@@ -19,6 +21,7 @@ from regista.wire.digests import FileEntry, Manifest, NoDigest
 
 AT_ONCE = 4  # files
 ATTEMPTS = 3  # of a stream that breaks off
+FORGOTTEN = 24 * 3600.0  # seconds after which a half-written download belongs to nobody any more
 _entries = msgspec.json.Decoder(list[FileEntry])
 
 
@@ -52,6 +55,7 @@ class Cache:
             else:
                 return final
         (self._root / "artifacts").mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(self._sweep)
         partial = Path(tempfile.mkdtemp(prefix="partial-", dir=self._root))
         try:
             await self._download_all(digest, expected, partial, progress)
@@ -61,6 +65,13 @@ class Cache:
         finally:
             await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
         return final
+
+    def _sweep(self) -> None:
+        """Deletes what downloads left that were killed: nothing in it was written for a day."""
+        for left in self._root.glob("partial-*"):
+            with contextlib.suppress(FileNotFoundError):  # its download ended meanwhile
+                if max(p.lstat().st_mtime for p in (left, *left.rglob("*"))) < time.time() - FORGOTTEN:
+                    shutil.rmtree(left, ignore_errors=True)
 
     def _keep(self, downloaded: Manifest) -> None:
         listed = self._listed(downloaded.digest)

@@ -168,6 +168,19 @@ def test_a_linked_folder_put_into_the_cache_is_noticed(profile: Profile, answers
         assert not (client.load("churn@3").path / "more").exists()
 
 
+def test_what_a_killed_download_left_is_swept_out_and_one_under_way_is_not(profile: Profile, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})
+    old, going_on = profile.cache / "partial-old", profile.cache / "partial-new"
+    for folder in (old, going_on):
+        folder.mkdir(parents=True)
+        (folder / "model.onnx").write_bytes(b"half")
+        os.utime(folder, (0, 0))
+    os.utime(old / "model.onnx", (0, 0))
+    with Client(profile, patience=QUICK) as client:
+        client.load("churn@3")
+    assert [folder.name for folder in profile.cache.glob("partial-*")] == ["partial-new"]
+
+
 def test_the_package_says_what_it_has_not() -> None:
     assert regista.Refused.exit_code == 3
     with pytest.raises(AttributeError, match="nothing"):
