@@ -79,6 +79,18 @@ def test_the_exit_code_says_what_kind_of_answer_it_was(run: Any, answers: Answer
     assert ("→" in told.stderr) is (status in {401, 403, 500})
 
 
+def test_what_others_wrote_does_not_steer_the_terminal(run: Any, answers: Answers) -> None:
+    steers = "poisoned\x1b]0;evil\x07\n"
+    answers.fixed["POST", "/v1/models/churn/versions/3:promote"] = problem(409, f"recalled {steers}", problems=[steers])
+    told = run("promote", "churn@3").stderr
+    answers.fixed["GET", "/v1/as-of"] = JSONResponse({"entries": [], "since": "2026-01-01", "changed_by": {"reason": steers}})
+    told += run("as-of", "churn").stdout
+    answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse({"model": "churn", "number": 3, "semver": "1.0.0", "stage": steers}, 201)
+    told += run("publish", "churn", "--draft").stdout
+    assert told.count("poisoned�]0;evil�") == 5
+    assert "\x1b" not in told
+
+
 def test_errors_are_json_for_programs(run: Any, answers: Answers) -> None:
     answers.fixed["GET", "/v1/models/churn"] = problem(403, "role_missing", role="engineer")
     told = run("models", "show", "churn", "--json")

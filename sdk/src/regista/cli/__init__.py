@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from regista.cli.session import Session
+from regista.cli.session import Session, printable
 
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Models": {
@@ -147,9 +147,10 @@ def say_error(error: Any, *, as_json: bool) -> None:
 
         click.echo(json.dumps({"code": error.code, "detail": error.detail, "advice": error.advice, **error.facts}, default=str), err=True)
         return
-    click.secho(f"{error.code}: ", fg="red", bold=True, err=True, nl=False)
-    click.echo(error.detail, err=True)
+    click.secho(f"{printable(error.code)}: ", fg="red", bold=True, err=True, nl=False)
+    click.echo(printable(error.detail), err=True)
     for problem in error.facts.get("problems", ()) or error.facts.get("errors", ()):
-        click.echo(f"  - {problem.get('field', '')}: {problem.get('problem', '')}" if isinstance(problem, dict) else f"  - {problem}", err=True)
+        said = f"{problem.get('field', '')}: {problem.get('problem', '')}" if isinstance(problem, dict) else problem
+        click.echo(f"  - {printable(said)}", err=True)
     if error.status not in SAY_IT_THEMSELVES:
         click.secho(f"  → {error.advice}", dim=True, err=True)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from regista.cli.promotion import ENVIRONMENT
-from regista.cli.session import Session, command
+from regista.cli.session import Session, command, printable
 
 
 @command(examples="regista timeline churn\nregista timeline churn --json | jq 'map(select(.type == \"VersionPromoted\"))'")
@@ -57,7 +57,7 @@ def as_of(session: Session, model: str, moment: str | None, environment: str) ->
     session.items(found["entries"], columns, f"nothing served {model} in {environment} at {moment or 'this moment'}")
     if found.get("since"):
         changed = found.get("changed_by") or {}
-        click.echo(f"so since {str(found['since'])[:19]}, changed by {who(changed)}: {changed.get('reason') or 'no reason given'}")
+        click.echo(printable(f"so since {str(found['since'])[:19]}, changed by {who(changed)}: {changed.get('reason') or 'no reason given'}"))
 
 
 def _promoted(entry: Mapping[str, Any]) -> str:

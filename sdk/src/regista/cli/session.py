@@ -49,7 +49,7 @@ class Session:
         if self.json:
             self.out(item)
         elif said:
-            click.echo(said)
+            click.echo(printable(said))
         else:
             _print(_fields(item))
 
@@ -107,6 +107,11 @@ def command(*args: Any, examples: str = "", group: click.Group | None = None, **
         return made_by(*args, **kwargs)(option(run))
 
     return made
+
+
+def printable(said: object) -> str:
+    """Text without control characters, but for the ends of its lines: what others wrote cannot steer the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in str(said))
 
 
 def pairs(values: Iterable[str], what: str) -> dict[str, str]:
@@ -167,7 +172,7 @@ def text(value: Any) -> Any:
 
 
 def _safe(value: Any) -> str:
-    """Text without control characters: what a service sends cannot steer the terminal."""
+    """As `printable`, in one line."""
     said = str(value) if not isinstance(value, bool) else "yes" if value else "no"
     return "".join(c if c.isprintable() else "�" for c in said)
 
