@@ -310,6 +310,16 @@ def test_what_cannot_be_meant_is_said_and_not_sent(
     assert not [seen for seen in answers.seen if seen.method != "GET"]
 
 
+def test_a_place_that_cannot_be_written_is_named(run: Any, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})
+    nowhere = run("versions", "download", "churn@3", environment={"REGISTA_CACHE_DIR": "/dev/null/cache"})
+    to_nowhere = run("versions", "download", "churn@3", "--to", "/dev/null/model")
+    for told, place in ((nowhere, "/dev/null/cache"), (to_nowhere, "/dev/null/model")):
+        assert told.exit_code == 1
+        assert f"{place}" in told.stderr, told.exception
+        assert "→" in told.stderr
+
+
 def test_a_version_to_start_from_may_be_any_text(run: Any, answers: Answers) -> None:
     answers.fixed["POST", "/v1/models/churn/versions"] = problem(422, "invalid_body")
     assert "invalid_body" in run("publish", "churn", "--draft", "--base", "²").stderr

@@ -74,6 +74,12 @@ class LazyGroup(click.Group):
             path = e.ctx.command_path if e.ctx else "regista"
             say_error(Invalid("wrong_usage", e.format_message(), advice=f"`{path} --help` shows how it is written."), as_json=True)
             ctx.exit(e.exit_code)
+        except OSError as e:
+            if not e.filename:  # no file's: a pipe that nobody reads any more, say
+                raise
+            advice = "Make the place writable (or room on it), or name another: --to, REGISTA_CACHE_DIR."
+            say_error(RegistaError("file_unusable", f"{e.filename}: {e.strerror}", advice=advice), as_json=ctx.meta[AS_JSON])
+            ctx.exit(RegistaError.exit_code)
         except RegistaError as e:
             say_error(e, as_json=isinstance(ctx.obj, Session) and ctx.obj.json)
             ctx.exit(e.exit_code)
