@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, assert_never
 
@@ -111,12 +111,14 @@ class PolicyListed:
 
 @dataclass(frozen=True, slots=True)
 class PolicyState:
+    """`published` is the revision that rules; `unapplied` are those under which the open gates are still to be asked again."""
+
     revision: int = 0
     name: str = ""
     published: int = 0
     policy: Policy | None = None
     digest: str = ""
-    applied: int = 0
+    unapplied: tuple[int, ...] = ()
 
     @property
     def ref(self) -> PolicyRef:
@@ -136,9 +138,9 @@ def evolve(state: PolicyState, event: PolicyPublished | PolicyApplied) -> Policy
     revision = state.revision + 1
     match event:
         case PolicyPublished(name=name, policy=policy, digest=digest):
-            return PolicyState(revision, name, revision, policy, digest, state.applied)
+            return PolicyState(revision, name, revision, policy, digest, (*state.unapplied, revision))
         case PolicyApplied(revision=applied):
-            return PolicyState(revision, state.name, state.published, state.policy, state.digest, applied)
+            return replace(state, revision=revision, unapplied=tuple(r for r in state.unapplied if r != applied))
         case _:
             assert_never(event)
 
@@ -148,7 +150,7 @@ def evolve_all(state: PoliciesState, event: PolicyListed) -> PoliciesState:
 
 
 def decide(command: ApplyPolicy, state: PolicyState) -> Sequence[PolicyApplied]:
-    return [] if command.revision <= state.applied else [PolicyApplied(command.name, command.revision)]
+    return [PolicyApplied(command.name, command.revision)] if command.revision in state.unapplied else []
 
 
 def decide_publish(command: PublishPolicy, streams: Streams) -> Mapping[str, Sequence[Any]]:

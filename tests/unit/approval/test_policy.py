@@ -6,7 +6,20 @@ import pytest
 
 from services.approval.domain.builtin import BUILTIN
 from services.approval.domain.gate_kinds import ROLES, Gate
-from services.approval.domain.policy import Policy, PolicyListed, PolicyPublished, PolicyState, Selector, Subject, automated, manual, select
+from services.approval.domain.policy import (
+    ApplyPolicy,
+    Policy,
+    PolicyApplied,
+    PolicyListed,
+    PolicyPublished,
+    PolicyState,
+    Selector,
+    Subject,
+    automated,
+    decide,
+    manual,
+    select,
+)
 from services.registry.domain.access import ROLES as GRANTED
 from shared.access import OWN_ROLE_ONLY
 from shared.decider import Stale, Unprocessable
@@ -124,3 +137,17 @@ def test_the_manual_gate_is_told_from_the_automated_ones():
     found = manual(gates)
     assert found is not None
     assert (found.approvers, found.roles, found.lifetime.days) == (3, ("approver", "admin"), 7)
+
+
+def test_each_revision_is_applied_once_in_whatever_order_its_work_ends(world):
+    """An older one that failed for a moment ends after a newer one: with nothing said of it, its due row would stay for ever."""
+    world.publish("strict", PLAIN)
+    world.publish("strict", Policy({"Validated": ()}))
+
+    def applied(revision: int) -> list[PolicyApplied]:
+        stream = "policy-strict"
+        return world.append({stream: decide(ApplyPolicy("strict", revision), world.state(stream))})
+
+    assert applied(2) == [PolicyApplied("strict", 2)]
+    assert applied(1) == [PolicyApplied("strict", 1)]
+    assert applied(2) == applied(1) == []
