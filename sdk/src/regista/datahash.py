@@ -19,8 +19,11 @@ def data_digest(*parts: Any) -> str:
     """`sha256:<hex>` of data sets that belong together (features and labels, several files), in the order given.
 
     The same values give the same digest whatever memory layout or byte order they have; another dtype, column name or row order gives
-    another. Takes arrays, sparse matrices, data frames, series, paths, bytes and plain JSON values. Raises TypeError for anything else.
+    another. Takes arrays, sparse matrices, data frames, series, paths, bytes and plain JSON values. Raises TypeError for anything else,
+    and for nothing: data that nobody named would be the same everywhere.
     """
+    if not parts:
+        raise TypeError("there is no data to digest: pass the data itself, or a digest you computed yourself")
     whole = sha256()
     for part in parts:
         whole.update(_digest(part))
@@ -88,6 +91,8 @@ def _column(frame: Any, column: Any) -> Any:
 
 def schema_of(data: Any, *, name: str, features: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """The fields of a data frame or array: one per column where columns have names, else one tensor with `?` for the batch dimension."""
+    if isinstance(data, list | tuple | dict):
+        raise TypeError(f"a {type(data).__name__} has no schema: pass a data frame or an array, as numpy.asarray makes one")
     if hasattr(data, "columns") and hasattr(data, "__getitem__"):
         return [{"name": str(column), "type": dtype_of(_column(data, column))} for column in data.columns]
     shape, dtype = tuple(getattr(data, "shape", ())), dtype_of(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import platform
 import re
 import subprocess
@@ -122,17 +123,26 @@ def _notebook_cells() -> str:
 def code_identity(paths: Sequence[Path], sources: str = "") -> dict[str, str] | None:
     """`{digest, revision, repository}` as far as known. The digest covers the declared files only: a monorepo changes every night."""
     files: list[FileEntry] = []
-    for path in paths:
+    for path, name in _named(paths).items():
         found = sorted(path.rglob("*.py")) if path.is_dir() else [path]
         for file in found:
             checksum, size = hash_file(file)
-            files.append(FileEntry((Path(path.name) / file.relative_to(path)).as_posix() if path.is_dir() else path.name, size, checksum))
+            files.append(FileEntry((name / file.relative_to(path)).as_posix() if path.is_dir() else name.as_posix(), size, checksum))
     identity: dict[str, str] = {}
     if files:
         identity["digest"] = manifest_digest(files)
     elif sources:
         identity["digest"] = digest({"cells": sources})
     return (identity | _git(paths[0].parent if paths else Path())) or None
+
+
+def _named(paths: Sequence[Path]) -> dict[Path, Path]:
+    """Each path once, by its own name; where two have the same one, by their way from the folder that holds them all."""
+    once = list({path.resolve(): path for path in paths}.values())
+    if len({path.name for path in once}) == len(once):
+        return {path: Path(path.name) for path in once}
+    top = os.path.commonpath([path.resolve().parent for path in once])
+    return {path: path.resolve().relative_to(top) for path in once}
 
 
 def _git(folder: Path) -> dict[str, str]:

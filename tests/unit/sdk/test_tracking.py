@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,6 +62,20 @@ def test_what_cannot_be_digested_says_what_can(tmp_path: Path) -> None:
     assert data_digest(tmp_path / "d.csv").startswith("sha256:")
 
 
+def test_no_data_has_no_digest_or_all_of_it_would_be_the_same() -> None:
+    with pytest.raises(TypeError, match="no data"):
+        regista.track().train_data("march")
+    with pytest.raises(TypeError, match="no data"):
+        regista.track().test_data("holdout")
+    assert regista.track().train_data("march", digest="sha256:1").dataset == {"name": "march", "digest": "sha256:1"}
+
+
+@pytest.mark.parametrize("examples", [[[1.0, 2.0]], (1, 2), {"x": [1]}])
+def test_a_list_has_no_schema(examples: Any) -> None:
+    with pytest.raises(TypeError, match="numpy"):
+        schema_of(examples, name="input")
+
+
 def test_the_schema_of_arrays_and_frames() -> None:
     x = np.zeros((5, 2), dtype="float32")
     assert schema_of(x, name="input") == [{"name": "input", "type": "float32[?,2]"}]
@@ -102,6 +117,18 @@ def test_a_run_becomes_the_training_section_with_nothing_it_does_not_know() -> N
 def test_a_metric_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="test_data"):
         regista.track().metric("auc", 0.9)
+
+
+def test_code_of_the_same_name_in_two_places_has_one_identity(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place / "src").mkdir(parents=True)
+        (tmp_path / place / "src" / "fit.py").write_text(f"fit({place})")
+    folders = [tmp_path / "a" / "src", tmp_path / "b" / "src"]
+    both = code_identity(folders)
+    assert both == code_identity([*folders, folders[0]]) != code_identity(folders[:1])
+    (tmp_path / "b" / "src" / "fit.py").write_text("fit(2)")
+    assert code_identity(folders) != both
+    assert code_identity([folder / "fit.py" for folder in folders]) is not None
 
 
 def test_code_identity_covers_the_declared_code_and_not_the_rest_of_the_repository(tmp_path: Path) -> None:
