@@ -44,6 +44,14 @@ class Operations:
     async def _all(self, service: str, path: str, limit: int | None = None, **query: Any) -> list[Json]:
         return [item async for item in self.pages(service, path, limit, **query)]
 
+    async def _whole(self, service: str, path: str, *lists: str) -> Json:
+        """One thing whose lists come in pages, with all that is in them."""
+        found = dict(await self._get(service, path, page_size=PAGE))
+        while token := found.get("next_page_token"):
+            more = await self._get(service, path, page_size=PAGE, page_token=token)
+            found |= {name: found[name] + more[name] for name in lists} | {"next_page_token": more.get("next_page_token")}
+        return found
+
 
 class Catalogue(Operations):
     """Models, versions, evaluations, aliases."""

@@ -64,7 +64,7 @@ class Operating(Operations):
 
     async def retention(self, model: str) -> Json:
         """How long versions of a model are kept, and where each stands."""
-        return dict(await self._get("cleanup", f"/retention/{quote(model, safe='')}"))
+        return await self._whole("cleanup", f"/retention/{quote(model, safe='')}", "versions")
 
     async def set_retention(self, model: str, policy: Mapping[str, Any]) -> Json:
         """Changes it; fails with Stale when somebody else did meanwhile."""
@@ -73,7 +73,7 @@ class Operating(Operations):
 
     async def usage(self, model: str) -> Json:
         """How often versions of a model were used."""
-        return dict(await self._get("cleanup", f"/usage/{quote(model, safe='')}"))
+        return await self._whole("cleanup", f"/usage/{quote(model, safe='')}", "versions", "days")
 
     async def identities(self, limit: int | None = None) -> list[Json]:
         """People, publishers and services that have a key."""

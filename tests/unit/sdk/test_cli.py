@@ -46,6 +46,19 @@ def _commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str,
     return found
 
 
+def test_a_review_that_is_decided_is_shown_without_a_command_to_decide(run: Any, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse({"review_id": "r1", "revision": 4, "state": "approved", "results": [], "entries": []})
+    assert "To decide" not in run("reviews", "show", "r1").output
+
+
+def test_how_long_versions_are_kept_is_said_in_whole_seconds_and_for_ever(run: Any, answers: Answers) -> None:
+    policy = {"unused_seconds": 15552000.0, "unknown_seconds": None}
+    answers.fixed["GET", "/v1/retention/churn"] = JSONResponse({"policy": policy, "versions": []})
+    shown = " ".join(run("cleanup", "retention", "churn").output.split())
+    assert "unused seconds 15552000" in shown
+    assert "unknown seconds for ever" in shown
+
+
 @pytest.mark.parametrize("words", _commands(root), ids=" ".join)
 def test_each_commands_help_has_an_example(words: tuple[str, ...]) -> None:
     told = CliRunner().invoke(root, [*words, "--help"])
@@ -217,7 +230,7 @@ def test_a_key_that_is_not_there_is_not_rotated(run: Any, answers: Answers) -> N
     assert not answers.of("POST", KEYS)
 
 
-REVIEW = {"review_id": "r1", "revision": 4, "model": "churn", "number": 3, "results": [], "entries": []}
+REVIEW = {"review_id": "r1", "revision": 4, "state": "open", "model": "churn", "number": 3, "results": [], "entries": []}
 
 
 def test_a_review_is_shown_with_the_command_that_decides_on_it(run: Any, answers: Answers) -> None:

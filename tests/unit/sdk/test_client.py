@@ -325,6 +325,17 @@ def test_lists_are_read_page_after_page(client: Client, answers: Answers) -> Non
     assert [s.query.get("page_token") for s in answers.seen] == [None, "t"]
 
 
+def test_where_every_version_stands_and_how_often_it_was_used_are_whole(client: Client, answers: Answers) -> None:
+    pages = [{"policy": {}, "versions": [{"number": n}], "days": [{"number": n}], "next_page_token": "t" if n == 1 else ""} for n in (1, 2)]
+    answers.fixed["GET", "/v1/sweeps"] = JSONResponse({"items": []})
+    client.sweeps()  # from here on it knows where cleanup is
+    for ask, kinds in ((client.retention, ("versions",)), (client.usage, ("versions", "days"))):
+        answers.next = [JSONResponse(page) for page in pages]
+        found = ask("churn")
+        assert [[one["number"] for one in found[kind]] for kind in kinds] == [[1, 2]] * len(kinds)
+        assert not found["next_page_token"]
+
+
 def test_a_key_whose_only_showing_was_lost_is_said_so(client: Client, answers: Answers) -> None:
     lost = {"subject": "person:ann", "key_id": "k2", "algorithm": "hmac-sha256", "api_key": None}
     answers.fixed["POST", "/v1/access/identities/person:ann/keys"] = JSONResponse(lost, 201)

@@ -89,7 +89,7 @@ def retention(session: Session, model: str, file: Any) -> None:
     if session.json:
         session.out(found)
         return
-    session.one(found["policy"])
+    session.one({name: "for ever" if value is None else value for name, value in found["policy"].items()})
     columns = [("number", "number"), ("version", "semver"), ("stage", "stage"), ("uses", "uses"), ("last used", "last_used_at"), *COLUMNS[3:]]
     session.items(found["versions"], columns, f"{model} has no versions")
 

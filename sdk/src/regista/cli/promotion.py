@@ -99,7 +99,8 @@ def show(session: Session, review_id: str) -> None:
         session.out(found)
         return
     _show(session, found)
-    click.echo(f"To decide on what is shown: regista approve {review_id} --revision {found['revision']}")
+    if found.get("state") == "open":
+        click.echo(f"To decide on what is shown: regista approve {review_id} --revision {found['revision']}")
 
 
 def _show(session: Session, found: dict[str, Any]) -> None:

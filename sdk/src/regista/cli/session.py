@@ -163,7 +163,7 @@ def text(value: Any) -> Any:
     if value is None:
         return Text("")
     if isinstance(value, float):
-        return Text(f"{value:g}")
+        return Text(f"{value:.10g}")
     if isinstance(value, list) and all(isinstance(v, str | int) for v in value):
         return Text(", ".join(str(v) for v in value))
     if isinstance(value, Mapping | list):
