@@ -98,6 +98,8 @@ async def test_an_event_of_usual_size_stays_in_its_row(database: Any) -> None:
     incompressible = "(SELECT string_agg(sha256(n::text::bytea), '') FROM generate_series(1, 150) AS n)"
     values = VALUES.format(service="approval", revision=1).replace("'x'", incompressible)
     await _as(database.url("approval"), f"INSERT INTO log.events_approval ({COLUMNS}) VALUES ({values})")
-    moved_out = "SELECT coalesce(sum(pg_relation_size(reltoastrelid)), 0) FROM pg_class WHERE relnamespace = 'log'::regnamespace AND reltoastrelid <> 0"
+    moved_out = (
+        "SELECT coalesce(sum(pg_relation_size(reltoastrelid)), 0) FROM pg_class WHERE relnamespace = 'log'::regnamespace AND reltoastrelid <> 0"
+    )
     assert (await _as(database.url("approval"), "SELECT length(bytes) FROM log.events_approval"))[0][0] == 150 * 32
     assert (await _as(database.url("approval"), moved_out))[0][0] == 0
