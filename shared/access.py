@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal, NoReturn
+from typing import Any, ClassVar, Literal, NoReturn
 
 from immutables import Map
 
@@ -23,9 +23,26 @@ OWN_ROLE_ONLY = frozenset({"override"})  # break-glass: being admin is not enoug
 
 @dataclass(frozen=True, slots=True)
 class IdentityCreated:
+    """Who exists. The name is no event: it stands in the directory, which forgets it when told to (shared/directory.py)."""
+
+    SCHEMA: ClassVar[int] = 2
+
     subject: str
     kind: Kind
-    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NameSet:
+    """The directory has another name for the subject from now on. Which one, only the directory says."""
+
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class NameErased:
+    """The directory has no name for the subject any more. What was signed before keeps the name it was signed with."""
+
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +77,17 @@ class RoleRevoked:
     namespace: str
 
 
-AccessEvent = IdentityCreated | KeyIssued | KeyRevoked | RoleGranted | RoleRevoked
-ACCESS_EVENTS = EventTypes((IdentityCreated, KeyIssued, KeyRevoked, RoleGranted, RoleRevoked))
+AccessEvent = IdentityCreated | NameSet | NameErased | KeyIssued | KeyRevoked | RoleGranted | RoleRevoked
+
+
+def _nameless(data: dict[str, Any]) -> dict[str, Any]:
+    """The first schema held the name."""
+    return {name: value for name, value in data.items() if name != "name"}
+
+
+ACCESS_EVENTS = EventTypes(
+    (IdentityCreated, NameSet, NameErased, KeyIssued, KeyRevoked, RoleGranted, RoleRevoked), upcasters={("IdentityCreated", 1): _nameless}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +115,7 @@ class AccessState:
 
     subject: str = ""
     kind: str = ""
-    name: str = ""
+    name_erased: bool = False
     keys: Map[str, Key] = field(default_factory=Map)
     grants: Map[str, Grant] = field(default_factory=Map)
     revision: int = 0
@@ -100,7 +126,11 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
     state = replace(state, revision=state.revision + 1)
     match event:
         case IdentityCreated():
-            return replace(state, subject=event.subject, kind=event.kind, name=event.name)
+            return replace(state, subject=event.subject, kind=event.kind)
+        case NameSet():
+            return replace(state, name_erased=False)
+        case NameErased():
+            return replace(state, name_erased=True)
         case KeyIssued():
             return replace(state, keys=state.keys.set(event.key_id, Key(event.key_id, event.algorithm, event.verifier, event.expires_at)))
         case KeyRevoked():

@@ -21,6 +21,9 @@ from sqlalchemy.pool import NullPool
 WRITERS = {"registry": ("registry", "access"), "approval": ("approval",), "artifact": ("artifact",), "cleanup": ("cleanup",), "audit": ()}
 """Who owns which partitions of the log; each also owns a schema of each of these names, and one of its own."""
 
+DIRECTORY = {"registry": "SELECT, INSERT, UPDATE", "approval": "SELECT"}
+"""Who may do what with the directory of names: one writes it, one prints names under what people sign. Nobody else reads it."""
+
 
 def role_of(service: str) -> str:
     return f"regista_{service}"
@@ -62,6 +65,9 @@ def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) ->
         connection.exec_driver_sql(f"GRANT SELECT ON log.events_access TO {role}")
     else:
         connection.exec_driver_sql(f"GRANT SELECT ON log.events, log.events_access TO {role}")
+    if service in DIRECTORY:
+        connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA directory TO {role}")
+        connection.exec_driver_sql(f"GRANT {DIRECTORY[service]} ON directory.names TO {role}")
 
 
 async def migrate(url: str, passwords: Mapping[str, str] | None = None) -> None:

@@ -29,6 +29,7 @@ from services.approval.shapes import (
     ReviewPage,
     ReviewsQuery,
 )  # fmt: skip
+from shared import directory
 from shared.access import ANY_ROLE, permits, readable_namespaces
 from shared.decider import NotFound, RuleBroken, Stale, Unprocessable
 from shared.problems import Problem
@@ -111,17 +112,30 @@ async def approve(call: Call) -> Reply:
     """Whatever the review shows now (`If-Match: *`) is nothing that somebody has seen."""
     if call.if_match is None:
         raise Problem(428, "if_match_required", "An approval is of what was seen: read the review first, then send its ETag as If-Match.")
-    row = await _review(call)
+    row, signed = await _review(call), await _signed(call)
     role = _role(call, row)
     command = Approve(
-        row["review_id"], row["model_id"], row["number"], call.actor.subject, role, call.if_match, call.access_state.name, call.body.comment,
-        call.body.conditions,
+        row["review_id"], row["model_id"], row["number"], call.actor.subject, role, call.if_match, signed.name, call.body.comment,
+        call.body.conditions, signed.former,
     )  # fmt: skip
     outcome = await _decide(call, row, command, role)
     events = [r.event for r in outcome.events]
     if events and not any(isinstance(e, ReviewApproved) for e in events):
         _not_counted(events)
     return await get_review(call)
+
+
+async def _signed(call: Call) -> directory.Printed:
+    """The caller's name, as it is printed under what they sign. Nobody signs without one: it also tells whether they made the version."""
+    found = await directory.printed(call.app.pool, call.actor.subject)
+    if not found.name:
+        raise RuleBroken("no_printed_name", "a signature shows a name, and the directory has none for you; an admin sets it", subject=call.actor.subject)
+    return found
+
+
+async def _shown(call: Call) -> str:
+    """The caller's name where it is only shown; without one, who they are."""
+    return (await directory.printed(call.app.pool, call.actor.subject)).name or call.actor.subject
 
 
 def _not_counted(events: Sequence[Any]) -> NoReturn:
@@ -137,7 +151,7 @@ def _not_counted(events: Sequence[Any]) -> NoReturn:
 async def reject(call: Call) -> Reply:
     row = await _review(call)
     role = _role(call, row)
-    name = call.access_state.name
+    name = await _shown(call)
     command = Reject(row["review_id"], row["model_id"], row["number"], call.actor.subject, role, call.body.reason, name, call.if_match)
     await _decide(call, row, command, role)
     return await get_review(call)
@@ -152,10 +166,10 @@ async def comment(call: Call) -> Reply:
 
 
 async def review_override(call: Call) -> Reply:
-    row = await _review(call)
+    row, signed = await _review(call), await _signed(call)
     promotion_id, model_id, number = row["review_id"], row["model_id"], row["number"]
     streams, permission = (review.stream_of(promotion_id), gate.stream_of(model_id, number)), Permission("approver", queries.namespace(row))
-    command = ReviewOverride(promotion_id, model_id, number, call.actor.subject, call.body.justified, call.body.comment, call.access_state.name)
+    command = ReviewOverride(promotion_id, model_id, number, call.actor.subject, call.body.justified, call.body.comment, signed.all)
     await call.app.transactor.submit(Submission(command, streams, call.cause(), call.actor, permission=permission))
     return await get_review(call)
 
@@ -168,7 +182,7 @@ async def get_promotion(call: Call) -> dict[str, Any]:
 
 async def override(call: Call) -> dict[str, Any]:
     row = await _promotion(call)
-    command = Override(row["promotion_id"], row["model_id"], row["number"], call.actor.subject, call.body.reason, call.access_state.name)
+    command = Override(row["promotion_id"], row["model_id"], row["number"], call.actor.subject, call.body.reason, await _shown(call))
     await _decide(call, row, command, "override")
     return await _promotion(call)
 

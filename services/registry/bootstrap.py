@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from services.registry import names
 from services.registry.domain.access import AccessCommand, CreateIdentity, GrantRole, IssueKey
 from services.registry.service import ACCESS_SERVICE
 from shared import projector
@@ -42,6 +43,8 @@ class RoleSpec(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class IdentitySpec(msgspec.Struct, forbid_unknown_fields=True):
+    """`name` goes into the directory when the identity is new, and only then."""
+
     subject: str
     kind: Kind
     name: str
@@ -58,7 +61,7 @@ class Spec(msgspec.Struct, forbid_unknown_fields=True):
 def commands(spec: Spec) -> Iterator[AccessCommand]:
     """Everything the file asks for, in an order that can be decided."""
     for identity in spec.identities:
-        yield CreateIdentity(identity.subject, identity.kind, identity.name)
+        yield CreateIdentity(identity.subject, identity.kind)
         for key in identity.keys:
             yield IssueKey(identity.subject, key.key_id, key.algorithm, key.verifier, key.expires_at, bootstrap=True)
         for role in identity.roles:
@@ -83,11 +86,13 @@ async def write(url: str, spec: Spec) -> int:
         for task in tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        for outcome in outcomes:
+            if isinstance(outcome, RuleBroken):
+                raise outcome
+        for identity in spec.identities:
+            await names.first(pool, identity.subject, identity.name)
     finally:
         await pool.close()
-    for outcome in outcomes:
-        if isinstance(outcome, RuleBroken):
-            raise outcome
     return sum(len(outcome.events) for outcome in outcomes if not isinstance(outcome, RuleBroken))
 
 

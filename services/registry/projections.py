@@ -11,7 +11,7 @@ from services.registry.domain import model_events as e
 from services.registry.domain import noted
 from services.registry.domain.name import NameClaimed
 from services.registry.tables import ALIASES, EVALUATIONS, IDENTITIES, KEYS, MODELS, NAMES, PROMOTIONS, REFUSALS, ROLES, ROLLOUTS, VERSIONS
-from shared.access import AccessEvent, IdentityCreated, KeyIssued, KeyRevoked, RoleGranted, RoleRevoked, namespace_of
+from shared.access import AccessEvent, IdentityCreated, KeyIssued, KeyRevoked, NameErased, NameSet, RoleGranted, RoleRevoked, namespace_of
 from shared.changes import Change, Drop, Patch, Put
 from shared.events import Noted, Recorded
 
@@ -222,8 +222,12 @@ def project_access(r: Recorded) -> Iterable[Change]:
     event: AccessEvent = r.event
     match event:
         case IdentityCreated() as x:
-            row = {"subject": x.subject, "kind": x.kind, "name": x.name, "created_at": r.recorded_at, "created_by": r.actor.subject}
-            return (Put(IDENTITIES, row),)
+            row = {"subject": x.subject, "kind": x.kind, "created_at": r.recorded_at, "created_by": r.actor.subject}
+            return (Put(IDENTITIES, row | {"name_revision": r.revision}),)
+        case NameSet() as x:
+            return (Patch(IDENTITIES, {"subject": x.subject}, {"name_revision": r.revision, "name_erased_at": None}),)
+        case NameErased() as x:
+            return (Patch(IDENTITIES, {"subject": x.subject}, {"name_revision": r.revision, "name_erased_at": r.recorded_at}),)
         case KeyIssued() as x:
             row = {"subject": x.subject, "key_id": x.key_id, "algorithm": x.algorithm, "issued_at": r.recorded_at, "expires_at": x.expires_at}
             return (Put(KEYS, row),)

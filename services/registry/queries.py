@@ -143,16 +143,25 @@ WHERE v.model_id = $1 AND v.artifact_digest = $2 AND v.semver IS NOT NULL ORDER 
 """
 
 _IDENTITY = """
-SELECT i.subject, i.kind, i.name, i.created_at, i.created_by,
+SELECT i.subject, i.kind, coalesce(n.name, '') AS name, i.name_erased_at, i.created_at, i.created_by,
        coalesce((SELECT jsonb_agg(jsonb_build_object('key_id', k.key_id, 'algorithm', k.algorithm, 'issued_at', k.issued_at,
                  'expires_at', k.expires_at, 'revoked_at', k.revoked_at) ORDER BY k.issued_at, k.key_id)
                  FROM identity_keys k WHERE k.subject = i.subject), '[]') AS keys,
        coalesce((SELECT jsonb_agg(jsonb_build_object('role', r.role, 'namespace', r.namespace) ORDER BY r.role, r.namespace)
                  FROM identity_roles r WHERE r.subject = i.subject), '[]') AS roles
-FROM identities i
+FROM identities i LEFT JOIN directory.names n USING (subject)
 """
 IDENTITIES = _IDENTITY + "WHERE i.subject > $1 ORDER BY i.subject LIMIT $2"
 IDENTITY = _IDENTITY + "WHERE i.subject = $1"
+
+# Which event last spoke of somebody's name, and whether it erased it.
+NAMING = "SELECT name_revision, name_erased_at FROM identities WHERE subject = $1"
+
+# Whose name was erased in the log and is still in the directory.
+UNFORGOTTEN = """
+SELECT i.subject, i.name_revision FROM identities i JOIN directory.names n USING (subject)
+WHERE i.name_erased_at IS NOT NULL AND n.revision < i.name_revision
+"""
 
 JSON_COLUMNS = frozenset({
     "evaluations", "aliases", "rollouts", "promotions", "bump", "missing", "gates", "gates_passed", "reasons", "promoted", "retired", "tags", "entries",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
-from services.registry import queries
+from services.registry import names, queries
 from services.registry.api import ROUTES
 from services.registry.consumers import subscriptions
 from services.registry.domain import access
@@ -30,7 +30,7 @@ def _nothing_public(_recorded: Any) -> None:
 ACCESS_SERVICE = Service(
     "access",
     (access.ACCESS,),
-    dict.fromkeys((access.CreateIdentity, access.IssueKey, access.RevokeKey, access.GrantRole, access.RevokeRole), access.ACCESS),
+    dict.fromkeys(get_args(access.AccessCommand), access.ACCESS),
     ACCESS_EVENTS,
     project_access,
     _nothing_public,
@@ -39,6 +39,7 @@ ACCESS_SERVICE = Service(
 
 
 async def _start(app: App) -> None:
+    await names.settle(app.pool)
     app.parts["intake"] = Intake(app.pool)
     app.parts["resolver"] = Batcher(lambda wanted: queries.resolve(app.pool, wanted))
 

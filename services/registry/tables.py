@@ -160,10 +160,12 @@ IDENTITIES = Table(
     "identities", _access,
     Column("subject", Text, primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("name", Text, nullable=False),
     Column("created_at", TIME, nullable=False),
     Column("created_by", Text, nullable=False),
+    Column("name_revision", BigInteger, nullable=False),
+    Column("name_erased_at", TIME),
 )  # fmt: skip
+"""`name_revision`: the event that last spoke of the name. The name itself stands in the directory, and only there."""
 
 KEYS = Table(
     "identity_keys", _access,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -83,9 +83,25 @@ class Operating(Operations):
         """One identity with its roles and keys; everybody may read their own."""
         return dict(await self._get("registry", _identity(subject)))
 
-    async def create_identity(self, subject: str, kind: str, name: str = "") -> Json:
-        """A new identity; it can do nothing before it has a key and a role."""
-        return dict(await self._send("POST", "registry", "/access/identities", {"subject": subject, "kind": kind, "name": name or subject}) or {})
+    async def create_identity(self, subject: str | None, kind: str, name: str = "") -> Json:
+        """A new identity; it can do nothing before it has a key and a role. Without a subject one is made that says nothing about anybody."""
+        body = {"kind": kind, "name": name} | ({"subject": subject} if subject else {})
+        return dict(await self._send("POST", "registry", "/access/identities", body) or {})
+
+    async def set_name(self, subject: str, name: str) -> Json:
+        """Gives or corrects a name; what was signed before keeps the one it was signed with."""
+        return dict(await self._send("PUT", "registry", f"{_identity(subject)}/name", {"name": name}) or {})
+
+    async def erase_name(self, subject: str, reason: str) -> Json:
+        """Forgets a name; the answer says where it still stands. The reason stands in the log for ever: without the name."""
+        return dict(await self._send("POST", "registry", f"{_identity(subject)}:erase-name", {"reason": reason}) or {})
+
+    async def names(self, subjects: Iterable[str]) -> dict[str, str | None]:
+        """Who subjects are: None where the name was erased; who has none is missing."""
+        wanted, found = sorted({s for s in subjects if s and "," not in s}), dict[str, str | None]()
+        for at in range(0, len(wanted), 100):
+            found |= (await self._get("registry", "/access/names", subjects=",".join(wanted[at : at + 100])))["names"]
+        return found
 
     async def issue_key(self, /, subject: str, **key: Any) -> Json:
         """An API key (the answer shows it once), or with `public_key` (hex) the registration of a signing key made elsewhere."""

@@ -39,7 +39,10 @@ class Evaluate:
 
 @dataclass(frozen=True, slots=True)
 class Approve:
-    """`expected` is the revision of the review that the approver saw: there is no approval of whatever it is now."""
+    """`expected` is the revision of the review that the approver saw: there is no approval of whatever it is now.
+
+    `name` is printed on the record; `former` are names before a correction, by which the version may still name its maker.
+    """
 
     promotion_id: str
     model_id: str
@@ -50,6 +53,7 @@ class Approve:
     name: str = ""
     comment: str = ""
     conditions: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
     now: datetime | None = None
 
 
@@ -165,7 +169,7 @@ def decide_approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[
     """One more approval, and the grant when it was the last one needed. What is not current any more lapses instead, or is shown first."""
     s = situation(command.model_id, command.number, streams)
     state, promotion = _open_review(command.promotion_id, s, streams)
-    if state.excludes(command.by, command.name):
+    if state.excludes(command.by, command.name, *command.former):
         raise RuleBroken("own_work", f"{command.by} made this version or asked for its promotion; another approver has to decide")
     _check_role(command.role, state)
     if command.by in state.approvals:

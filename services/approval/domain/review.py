@@ -44,7 +44,7 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class ReviewOverride:
-    """The mandatory look back at a break-glass grant, by somebody else."""
+    """The mandatory look back at a break-glass grant, by somebody else. `names` is how they are or were called."""
 
     promotion_id: str
     model_id: str
@@ -52,7 +52,7 @@ class ReviewOverride:
     by: str
     justified: bool
     comment: str
-    name: str = ""
+    names: tuple[str, ...] = ()
 
 
 # events
@@ -199,12 +199,12 @@ def decide(command: Comment | ReviewOverride, state: ReviewState) -> Sequence[Re
     match command:
         case Comment(by=by, comment=comment):
             return [ReviewCommented(state.about, by, comment)]
-        case ReviewOverride(by=by, justified=justified, comment=comment, name=name):
+        case ReviewOverride(by=by, justified=justified, comment=comment, names=names):
             if state.status == "closed":
                 return []
             if state.status != "overridden":
                 raise RuleBroken("no_override", "no override was used on this promotion; there is nothing to look back at")
-            if by in state.overridden_by or state.excludes(by, name):
+            if by in state.overridden_by or state.excludes(by, *names):
                 raise RuleBroken(
                     "own_work", "whoever broke the glass, made the version or asked for it cannot review the override; ask another approver"
                 )

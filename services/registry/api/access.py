@@ -1,26 +1,47 @@
-"""Identities, their keys and roles. Whoever administers everything administers these."""
+"""Identities, their names, keys and roles. Whoever administers everything administers these."""
 
 from __future__ import annotations
 
+import hmac
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from regista.wire.keys import new_key_id
-from services.registry import queries
-from services.registry.domain.access import AccessCommand, CreateIdentity, GrantRole, IssueKey, RevokeKey, RevokeRole, Role
-from shared.access import EVERYWHERE, Kind, stream_of
+from services.registry import names, queries
+from services.registry.domain.access import AccessCommand, CreateIdentity, EraseName, GrantRole, IssueKey, RevokeKey, RevokeRole, Role, SetName
+from shared import directory
+from shared.access import ANY_ROLE, EVERYWHERE, Kind, readable_namespaces, stream_of
 from shared.decider import NotFound, Unprocessable
 from shared.identities import new_api_key
-from shared.submission import Outcome, Permission, Submission
+from shared.submission import Cause, Outcome, Permission, Submission, new_id
 from shared.web import Body, Call, PageQuery, Reply, Route, page_token
+
+KEPT = (
+    "Reviews and overrides that were signed keep the name printed on them, as long as those records are kept. "
+    "Backups made before now hold the name until they are deleted."
+)
+Named = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 
 
 class NewIdentity(Body):
-    subject: str = Field(min_length=1, max_length=100)
+    """Without `subject` one is made that says nothing about anybody: events hold it for ever. `name` stands in the directory, and can be erased."""
+
+    subject: str | None = Field(default=None, min_length=1, max_length=100)
     kind: Kind
-    name: str = Field(default="", max_length=200)
+    name: Named = ""
+
+
+class NewName(Body):
+    name: Annotated[Named, StringConstraints(min_length=1)]
+
+
+class Erasure(Body):
+    """Why. The reason stands in the log for ever, so it must not say the name."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
 
 
 class NewKey(Body):
@@ -40,10 +61,33 @@ class RevokeQuery(Body):
     reason: str = Field(default="", max_length=2_000)
 
 
+class ErasureAnswer(Body):
+    """`kept` says where the name still stands."""
+
+    subject: str
+    name_erased_at: str
+    kept: str
+
+
+class NamesQuery(Body):
+    """`subjects`: at most a hundred, with commas between."""
+
+    subjects: str = Field(min_length=1, max_length=10_100, pattern=r"^[^,]{1,100}(,[^,]{1,100}){0,99}$")
+
+
+class Names(Body):
+    """By subject; null where there is none any more. Who never had one is missing."""
+
+    names: dict[str, str | None]
+
+
 class IdentityAnswer(Body):
+    """`name` is empty where none was given, or where it was erased."""
+
     subject: str
     kind: Kind
     name: str
+    name_erased_at: str | None
     created_at: str
     created_by: str
     keys: list[dict[str, Any]]
@@ -75,8 +119,39 @@ async def list_identities(call: Call) -> dict[str, Any]:
 
 async def create_identity(call: Call) -> Reply:
     body = call.body
-    await _send(call, CreateIdentity(body.subject, body.kind, body.name or body.subject))
-    return await _answer(call, body.subject, status=201)
+    subject = body.subject or f"u-{new_id(call.cause(), 'subject').hex[:20]}"
+    outcome = await _send(call, CreateIdentity(subject, body.kind))
+    await names.created(call.app.pool, subject, body.name, outcome)
+    return await _answer(call, subject, status=201)
+
+
+async def set_name(call: Call) -> Reply:
+    """Corrects the name, or gives it. What was signed before keeps the name it was signed with."""
+    call.require("admin", "")
+    subject, name = call.path["subject"], call.body.name
+    if (await directory.printed(call.app.pool, subject)).name != name:
+        await names.corrected(call.app.pool, subject, name, await _send(call, SetName(subject)))
+    return await _answer(call, subject)
+
+
+async def erase_name(call: Call) -> Reply:
+    """The directory forgets the name; who did it, when and why is an event, without the name."""
+    call.require("admin", "")
+    subject, reason = call.path["subject"], call.body.reason
+    known = (await directory.printed(call.app.pool, subject)).all
+    if any(name.casefold() in reason.casefold() for name in known if name != subject):
+        raise Unprocessable("name_in_reason", "The reason stands in the log for ever: say it without the name that is to be erased.")
+    await _send(call, EraseName(subject), reason=reason)
+    await names.erased(call.app.pool, subject)
+    row = await call.app.pool.fetchrow(queries.NAMING, subject)
+    return Reply({"subject": subject, "name_erased_at": row["name_erased_at"], "kept": KEPT})
+
+
+async def read_names(call: Call) -> dict[str, Any]:
+    """Whoever has a role anywhere sees subjects in histories and reviews, and may know who they are."""
+    if readable_namespaces(call.access_state) == frozenset():
+        call.require(ANY_ROLE, "")
+    return {"names": await directory.names(call.app.pool, call.query.subjects.split(","))}
 
 
 async def read_identity(call: Call) -> Reply:
@@ -130,10 +205,17 @@ def _administered(namespace: str) -> str:
     return "" if namespace == EVERYWHERE else namespace
 
 
-async def _send(call: Call, command: AccessCommand, namespace: str = "") -> Outcome:
+async def _send(call: Call, command: AccessCommand, namespace: str = "", reason: str = "") -> Outcome:
     call.require("admin", namespace)
-    submission = Submission(command, (stream_of(command.subject),), call.cause(), call.actor, permission=Permission("admin", namespace))
+    streams, permission = (stream_of(command.subject),), Permission("admin", namespace)
+    submission = Submission(command, streams, _keyed(call), call.actor, permission=permission, reason=reason)
     return await call.app.transactors["access"].submit(submission)
+
+
+def _keyed(call: Call) -> Cause:
+    """The request's digest is kept, and a body may hold a name: without the pepper nobody can find out which by trying."""
+    cause = call.cause()
+    return replace(cause, digest=hmac.digest(call.app.settings.pepper.encode(), cause.digest, "sha256"))
 
 
 async def _answer(call: Call, subject: str, status: int = 200) -> Reply:
@@ -149,6 +231,9 @@ ROUTES = (
     Route("GET", _ALL, list_identities, "People, publishers and services", query=PageQuery, response=Identities, tags=["access"]),
     Route("POST", _ALL, create_identity, "Create an identity", body=NewIdentity, response=IdentityAnswer, status=201, tags=["access"]),
     Route("GET", _ONE, read_identity, "One identity; everybody may read their own", response=IdentityAnswer, tags=["access"]),
+    Route("PUT", _ONE + "/name", set_name, "Give or correct a name", body=NewName, response=IdentityAnswer, tags=["access"]),
+    Route("POST", _ONE + ":erase-name", erase_name, "Erase a name", body=Erasure, response=ErasureAnswer, tags=["access"]),
+    Route("GET", "/v1/access/names", read_names, "Who subjects are", query=NamesQuery, response=Names, tags=["access"]),
     Route("POST", _ONE + "/keys", issue_key, "Issue a key", body=NewKey, response=KeyAnswer, status=201, tags=["access"]),
     Route("DELETE", _ONE + "/keys/{key_id}", revoke_key, "Revoke a key", query=RevokeQuery, tags=["access"]),
     Route("POST", _ONE + "/keys/{key_id}:rotate", rotate_key, "Put a new key in place of an old one", body=NewKey, response=KeyAnswer, status=201,

@@ -18,6 +18,8 @@ from shared.access import (
     KeyIssued,
     KeyRevoked,
     Kind,
+    NameErased,
+    NameSet,
     RoleGranted,
     RoleRevoked,
     evolve_access,
@@ -37,7 +39,20 @@ _VERIFIER = re.compile(r"[0-9a-f]{64}", re.ASCII)
 class CreateIdentity:
     subject: str
     kind: Kind
-    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetName:
+    """The directory gets another name; the name itself never comes here."""
+
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class EraseName:
+    """The directory forgets the name. Refused for nobody."""
+
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +95,7 @@ class RevokeRole:
     namespace: str
 
 
-AccessCommand = CreateIdentity | IssueKey | RevokeKey | GrantRole | RevokeRole
+AccessCommand = CreateIdentity | SetName | EraseName | IssueKey | RevokeKey | GrantRole | RevokeRole
 
 
 def decide(command: AccessCommand, state: AccessState) -> Sequence[AccessEvent]:
@@ -88,6 +103,11 @@ def decide(command: AccessCommand, state: AccessState) -> Sequence[AccessEvent]:
     match command:
         case CreateIdentity():
             return _create(command, state)
+        case SetName():
+            _existing(command.subject, state)
+            return [NameSet(command.subject)]
+        case EraseName():
+            return [] if _existing(command.subject, state).name_erased else [NameErased(command.subject)]
         case IssueKey():
             return _issue(command, _existing(command.subject, state))
         case RevokeKey():
@@ -114,11 +134,16 @@ def _existing(subject: str, state: AccessState) -> AccessState:
 def _create(command: CreateIdentity, state: AccessState) -> Sequence[AccessEvent]:
     if not _SUBJECT.fullmatch(command.subject):
         raise Unprocessable("invalid_subject", f"{command.subject!r:.80} cannot be a subject: use letters, digits and ':@._-', at most 100.")
-    if (state.kind, state.name) == (command.kind, command.name):
+    if state.kind == command.kind:
         return []
     if state.kind:
-        raise RuleBroken("identity_exists", f"{command.subject} exists already, as {state.kind} {state.name}: choose another subject.")
-    return [IdentityCreated(command.subject, command.kind, command.name)]
+        raise identity_exists(command.subject, f"as a {state.kind}")
+    return [IdentityCreated(command.subject, command.kind)]
+
+
+def identity_exists(subject: str, how: str) -> RuleBroken:
+    """The subject stands for somebody else."""
+    return RuleBroken("identity_exists", f"{subject} exists already, {how}: choose another subject.")
 
 
 def _issue(command: IssueKey, state: AccessState) -> Sequence[AccessEvent]:
