@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import asyncpg
 
-NAMES = "SELECT subject, name FROM directory.names WHERE subject = ANY($1::text[])"
+# The first revision creates an identity: without a name there, none was given.
+NAMES = "SELECT subject, name FROM directory.names WHERE subject = ANY($1::text[]) AND (name IS NOT NULL OR revision > 1)"
 
 PRINTED = "SELECT name, former FROM directory.names WHERE subject = $1"
 
@@ -37,7 +38,7 @@ class Printed:
 
 
 async def names(pool: asyncpg.Pool, subjects: Iterable[str]) -> dict[str, str | None]:
-    """The names by subject: None where it was erased or never given; who is not in the directory is missing."""
+    """The names by subject: None where it was erased; who never had one is missing."""
     return {row["subject"]: row["name"] for row in await pool.fetch(NAMES, list(subjects))}
 
 

@@ -129,7 +129,9 @@ async def _signed(call: Call) -> directory.Printed:
     """The caller's name, as it is printed under what they sign. Nobody signs without one: it also tells whether they made the version."""
     found = await directory.printed(call.app.pool, call.actor.subject)
     if not found.name:
-        raise RuleBroken("no_printed_name", "a signature shows a name, and the directory has none for you; an admin sets it", subject=call.actor.subject)
+        raise RuleBroken(
+            "no_printed_name", "a signature shows a name, and the directory has none for you; an admin sets it", subject=call.actor.subject
+        )
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from regista.wire.keys import generate_signing_key, load_signing_key
+from regista.wire.keys import generate_signing_key, load_signing_key, random_text
 from services.local.places import Place, write_private
 from services.local.topics import SERVICES
 from shared.identities import new_api_key, verifier_of
@@ -34,9 +34,16 @@ class Identities:
             generate_signing_key(f"service:{service}", f"{service}{secrets.token_hex(4)}").save(path)
         return path
 
-    def api_key_file(self, subject: str) -> Path:
-        """Where the API key of somebody who uses this instance from this machine is kept."""
-        return self.place.folder("secrets") / f"api-key-{subject}"
+    def subject_of(self, person: str) -> str:
+        """The subject of somebody called so on this machine, the same at each start. It says nothing about them: events hold it for ever."""
+        path = self.place.folder("secrets") / f"subject-{person}"
+        if not path.exists():
+            write_private(path, f"u-{random_text(16).lower()}")
+        return path.read_text().strip()
+
+    def api_key_file(self, who: str) -> Path:
+        """Where the API key of somebody who uses this instance from this machine is kept. `who` is their profile's name."""
+        return self.place.folder("secrets") / f"api-key-{who}"
 
     @property
     def admin_key_file(self) -> Path:
@@ -59,4 +66,4 @@ class Identities:
         text, pepper = self.admin_key_file.read_text().strip(), self.pepper_file.read_text().strip()
         hashed = {"key_id": text.split("_")[1], "algorithm": "hmac-sha256", "verifier": verifier_of(text, pepper)}
         roles = [{"role": "admin", "namespace": "*"}]
-        return {"subject": ADMIN, "kind": "person", "name": "Administrator", "keys": [hashed], "roles": roles}
+        return {"subject": self.subject_of(ADMIN), "kind": "person", "name": "Administrator", "keys": [hashed], "roles": roles}

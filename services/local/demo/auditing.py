@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from services.local.demo.scene import Json, Scene
 from services.local.demo.telling import StoryFailed, Timed
@@ -12,25 +13,27 @@ SHOWN = 8  # of the timeline's events
 
 
 async def timeline(scene: Scene) -> None:
-    """The last events, each with who, when, why and what caused it."""
+    """The last events, each with who, when, why and what caused it. Events hold subjects; who that is, the directory says."""
     timed = Timed()
     events = await scene.auditor.timeline(scene.model)
+    names = await scene.auditor.names(scene.subjects.values())
     scene.tell.line(f"timeline: {len(events)} events; those of the last switch:", timed.seconds)
     decisive = [
         event for event in events if event["type"] in {"PromotionRequested", "ReviewApproved", "VersionPromoted", "RolloutChanged", "RolledBack"}
     ]
     for event in decisive[-SHOWN:]:
-        scene.tell.line(f"  {event['recorded_at'][11:23]} {event['type']:<20} by {_who(event):<18} {_why(event)}")
+        scene.tell.line(f"  {event['recorded_at'][11:23]} {event['type']:<20} by {_who(event, names):<18} {_why(event, names)}")
 
 
-def _who(event: Json) -> str:
+def _who(event: Json, names: Mapping[str, str | None]) -> str:
     actor = event["actor"]
-    return str(actor["subject"] if isinstance(actor, dict) else actor)
+    subject = str(actor["subject"] if isinstance(actor, dict) else actor)
+    return names.get(subject) or subject
 
 
-def _why(event: Json) -> str:
+def _why(event: Json, names: Mapping[str, str | None]) -> str:
     reason, cause = event.get("reason"), event.get("caused_by")
-    return " ".join(part for part in (f"“{reason}”" if reason else "", f"← {cause['type']} by {_who(cause)}" if cause else "") if part)
+    return " ".join(part for part in (f"“{reason}”" if reason else "", f"← {cause['type']} by {_who(cause, names)}" if cause else "") if part)
 
 
 async def as_of(scene: Scene) -> None:

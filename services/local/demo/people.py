@@ -18,7 +18,10 @@ from services.local.places import write_private
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who it is, what they may do in the demo's namespace, and, for a publisher, by which Kafka user it publishes."""
+    """Who it is, what they may do in the demo's namespace, and, for a publisher, by which Kafka user it publishes.
+
+    The keys of PEOPLE are what the story and the profiles on this machine call them; a person's subject says nothing about them.
+    """
 
     kind: str
     name: str
@@ -28,10 +31,10 @@ class Person:
 
 PEOPLE: Mapping[str, Person] = MappingProxyType(
     {
-        "ada": Person("person", "Ada (data scientist; may approve, but not her own)", ("engineer", "approver")),
-        "grace": Person("person", "Grace (approver)", ("approver",)),
-        "edsger": Person("person", "Edsger (approver)", ("approver",)),
-        "barbara": Person("person", "Barbara (auditor)", ("auditor",)),
+        "ada": Person("person", "Ada Lovelace", ("engineer", "approver")),  # data scientist; may approve, but not her own
+        "grace": Person("person", "Grace Hopper", ("approver",)),
+        "edsger": Person("person", "Edsger Dijkstra", ("approver",)),
+        "barbara": Person("person", "Barbara Liskov", ("auditor",)),
         "training-pipeline": Person("publisher", "The training pipeline", ("publisher",), kafka_user="pipeline"),
         "scoring-api": Person("publisher", "The service that asks the models", ("publisher",), kafka_user="serving"),
     }
@@ -45,14 +48,15 @@ async def introduce(scene: Scene) -> None:
         AsyncClient(Profile(url=instance.urls["registry"], api_key=instance.identities.admin_key_file.read_text().strip()))
     )
     scene.people["admin"] = admin
-    for subject, person in PEOPLE.items():
-        api_key = await _api_key(admin, instance, subject, person)
-        scene.people[subject] = await scene.closing.enter_async_context(AsyncClient(await _profile(admin, instance, subject, person, api_key)))
+    for who, person in PEOPLE.items():
+        subject = scene.subjects[who] = instance.identities.subject_of(who) if person.kind == "person" else who
+        api_key = await _api_key(admin, instance, who, subject)
+        scene.people[who] = await scene.closing.enter_async_context(AsyncClient(await _profile(admin, instance, subject, person, api_key)))
     instance.write_profile()  # so that the reader can go on as any of them: `regista --profile grace …`
 
 
-async def _api_key(admin: AsyncClient, instance: Instance, subject: str, person: Person) -> str:
-    file = instance.identities.api_key_file(subject)
+async def _api_key(admin: AsyncClient, instance: Instance, who: str, subject: str) -> str:
+    file, person = instance.identities.api_key_file(who), PEOPLE[who]
     if not file.exists():
         try:
             await admin.create_identity(subject, person.kind, person.name)

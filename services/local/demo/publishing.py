@@ -25,7 +25,7 @@ async def publish_good(scene: Scene, generation: str) -> None:
     """The three lines of a pipeline: publish (upload, sign, send), wait, done."""
     timed, trained = Timed(), scene.trained[generation]
     publication = await scene.pipeline.publish(
-        scene.model, trained.path, trained.run, tier="medium", on_behalf_of="ada", base=base_of(scene, generation)
+        scene.model, trained.path, trained.run, tier="medium", on_behalf_of=scene.subjects["ada"], base=base_of(scene, generation)
     )
     await _registered(scene, generation, publication, timed)
 
@@ -46,7 +46,7 @@ async def _registered(scene: Scene, generation: str, publication: AsyncPublicati
 async def publish_forgetful(scene: Scene) -> None:
     """Without its data set's hash: refused by name; then as a draft, completed later."""
     timed, trained = Timed(), scene.trained["forgetful"]
-    facts: dict[str, Any] = {"tier": "medium", "on_behalf_of": "ada", "base": base_of(scene, "forgetful")}
+    facts: dict[str, Any] = {"tier": "medium", "on_behalf_of": scene.subjects["ada"], "base": base_of(scene, "forgetful")}
     remembered, trained.run.dataset = trained.run.dataset, None
     try:
         await (await scene.pipeline.publish(scene.model, trained.path, trained.run, **facts)).wait()
@@ -78,7 +78,7 @@ async def publish_altered(scene: Scene) -> None:
 
 def _document(scene: Scene, generation: str) -> dict[str, Any]:
     run, creator = scene.trained[generation].run, scene.pipeline.profile.creator
-    return publishing.document(scene.model, run, tier="medium", creator=creator, on_behalf_of="ada", base=base_of(scene, generation))
+    return publishing.document(scene.model, run, tier="medium", creator=creator, on_behalf_of=scene.subjects["ada"], base=base_of(scene, generation))
 
 
 async def publish_nonsense(scene: Scene) -> None:

@@ -22,7 +22,10 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Scene:
-    """`people` are clients by subject, each with that person's own key. `versions` are the registered ones by generation."""
+    """`people` are clients, each with that person's own key, and `subjects` whom events name, both by what the story calls them.
+
+    `versions` are the registered ones by generation.
+    """
 
     instance: Instance
     tell: Teller
@@ -30,6 +33,7 @@ class Scene:
     closing: AsyncExitStack
     http: httpx.AsyncClient
     people: dict[str, AsyncClient] = field(default_factory=dict)
+    subjects: dict[str, str] = field(default_factory=dict)
     trained: dict[str, Trained] = field(default_factory=dict)
     versions: dict[str, Registered] = field(default_factory=dict)
     moments: dict[str, str] = field(default_factory=dict)

@@ -143,7 +143,7 @@ class World:
         return self.append(promotion.decide_override(command, self.streams(1, promotion_id)))
 
     def look_back(self, by: str, *, justified: bool = True, name: str = "") -> list[Any]:
-        command = review.ReviewOverride("p", "m", 1, by, justified, "", name)
+        command = review.ReviewOverride("p", "m", 1, by, justified, "", (name,))
         return self.append(promotion.decide_review_override(command, self.streams(1, "p")))
 
     def pass_time(self, **delta: int) -> None:

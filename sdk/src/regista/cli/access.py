@@ -1,4 +1,4 @@
-"""`regista access …` and `regista key …`: who may do what. Private keys never leave this machine."""
+"""`regista access …` and `regista key …`: who may do what, and who they are. Private keys never leave this machine."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from regista.cli.promotion import on_a_terminal
 from regista.cli.session import Session, command
 
 if TYPE_CHECKING:
@@ -53,14 +54,49 @@ def show_identity(session: Session, subject: str) -> None:
         session.one(client.identity(subject))
 
 
-@command(group=identity, examples='regista access identity create person:ann --kind person --name "Ann Example"')
-@click.argument("subject")
+@command(
+    group=identity,
+    examples='regista access identity create --kind person --name "Ann Example"\nregista access identity create publisher:nightly --kind publisher',
+)
+@click.argument("subject", required=False)
 @click.option("--kind", type=click.Choice(["person", "publisher", "service"]), required=True)
-@click.option("--name", default="", help="Shown to people.")
-def create(session: Session, subject: str, kind: str, name: str) -> None:
-    """A new identity; it can do nothing before it has a key and a role."""
+@click.option("--name", default="", help="Shown to people and printed under what they sign. Not in the log: it can be erased.")
+def create(session: Session, subject: str | None, kind: str, name: str) -> None:
+    """A new identity; it can do nothing before it has a key and a role.
+
+    The log holds SUBJECT for ever. For a person leave it out, and one is made that says nothing about them.
+    """
     with session.client() as client:
-        session.one(client.create_identity(subject, kind, name), f"created {subject}")
+        got = client.create_identity(subject, kind, name)
+    session.one(got, f"created {got.get('subject', subject)}")
+
+
+@command("set-name", group=access, examples='regista access set-name u-7k2m "Ann Example-Smith"')
+@click.argument("subject")
+@click.argument("name")
+def set_name(session: Session, subject: str, name: str) -> None:
+    """Gives or corrects a name. What was signed before keeps the name it was signed with."""
+    with session.client() as client:
+        session.one(client.set_name(subject, name), f"{subject} is {name} now")
+
+
+@command("erase-name", group=access, examples='regista access erase-name u-7k2m --reason "asked for it by letter of 3 March"')
+@click.argument("subject")
+@click.option("--reason", required=True, help="Stands in the audit trail for ever: say it without the name.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def erase_name(session: Session, subject: str, reason: str, yes: bool) -> None:
+    """Forgets a name; it does not come back.
+
+    Reviews and overrides that were signed keep the name printed on them, as long as those records are kept. Backups hold it until they are
+    deleted. Who erased it, when and why stays in the log, without the name.
+    """
+    if not yes:
+        if session.json or not on_a_terminal():
+            raise click.UsageError(f"say --yes to erase the name of {subject} where nobody can be asked")
+        click.confirm(f"Forget the name of {subject} for ever?", abort=True)
+    with session.client() as client:
+        got = client.erase_name(subject, reason)
+    session.one(got, f"the name of {subject} is erased. {got.get('kept', '')}")
 
 
 @access.group("key")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from regista.cli.history import when, who
+from regista.cli.history import actors, when, who
+from regista.cli.people import naming
 from regista.cli.session import Session, command
 
 
@@ -50,12 +51,13 @@ def events(session: Session, stream: str | None, correlation: str | None, limit:
         raise click.UsageError("name either a stream or --correlation ID")
     with session.client() as client:
         found = client.events(stream, limit, correlation_id=correlation)
+        shown = naming(session, client, (subject for event in found for subject in actors(event)))
     columns = [
         ("when", when),
         ("stream", "stream"),
         ("revision", "revision"),
         ("what", "type"),
-        ("who", who),
+        ("who", lambda e: who(e, shown)),
         ("why", "reason"),
         ("leaf", "leaf_index"),
     ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from regista.cli.people import naming
 from regista.cli.session import Session, command, pairs
 
 KINDS = click.Choice(["model", "adapter", "embedding", "preprocessing", "prompt"])
@@ -27,8 +28,9 @@ def list_(session: Session, limit: int, **filters: Any) -> None:
     """The models you may see."""
     with session.client() as client:
         found = client.models(limit, **filters)
+        shown = naming(session, client, (model.get("owner") for model in found))
     columns = [
-        ("name", "model"), ("kind", "kind"), ("owner", "owner"), ("tier", "tier"), ("newest", _newest), ("in production", "production"), ("description", "description"),
+        ("name", "model"), ("kind", "kind"), ("owner", lambda m: shown(m.get("owner"))), ("tier", "tier"), ("newest", _newest), ("in production", "production"), ("description", "description"),
     ]  # fmt: skip
     session.items(found, columns, "no models: publish one with `regista publish`")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regista.cli import say_error
+from regista.cli.people import naming
 from regista.cli.promotion import REASON
 from regista.cli.session import Session, command
 from regista.cli.versions import read_json
@@ -56,9 +57,10 @@ def list_(session: Session, limit: int) -> None:
     """Cleanups so far, newest first."""
     with session.client() as client:
         found = client.sweeps(limit)
+        shown = naming(session, client, (sweep.get("actor") for sweep in found))
     columns = [
         ("sweep", "sweep_id"), ("when", lambda s: str(s.get("at", ""))[:19]), ("trigger", "trigger"), ("phase", "phase"), ("models", "models"),
-        ("versions", "versions"), ("by", "actor"),
+        ("versions", "versions"), ("by", lambda s: shown(s.get("actor"))),
     ]  # fmt: skip
     session.items(found, columns, "no cleanup ran yet")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from regista.cli.people import naming
 from regista.cli.session import Session, command
 
 if TYPE_CHECKING:
@@ -82,9 +83,10 @@ def list_(session: Session, state: str, model: str | None) -> None:
     """Reviews by state."""
     with session.client() as client:
         found = client.reviews(None if state == "all" else state, model)
+        shown = naming(session, client, (one for review in found for one in review.get("approvers") or ()))
     columns = [
         ("review", "review_id"), ("model", "model"), ("number", "number"), ("version", "semver"), ("for", "environment"), ("state", "state"),
-        ("needs", "needs"), ("approved by", "approvers"), ("expires", lambda r: str(r.get("expires_at") or "")[:19]),
+        ("needs", "needs"), ("approved by", lambda r: ", ".join(map(shown, r.get("approvers") or ()))), ("expires", lambda r: str(r.get("expires_at") or "")[:19]),
     ]  # fmt: skip
     session.items(found, columns, "no reviews")
 
@@ -95,19 +97,27 @@ def show(session: Session, review_id: str) -> None:
     """One review: what is asked for, on which evidence, who said what."""
     with session.client() as client:
         found = client.review(review_id)
-    if session.json:
-        session.out(found)
-        return
-    _show(session, found)
+        if session.json:
+            session.out(found)
+            return
+        _show(session, client, found)
     if found.get("state") == "open":
         click.echo(f"To decide on what is shown: regista approve {review_id} --revision {found['revision']}")
 
 
-def _show(session: Session, found: dict[str, Any]) -> None:
-    session.one({name: value for name, value in found.items() if name not in {"results", "entries", "seal"}})
+def _show(session: Session, client: Client, found: dict[str, Any]) -> None:
+    people, entries = {name: found.get(name) or [] for name in ("excluded", "approvers")}, found.get("entries", [])
+    shown = naming(session, client, [*people["excluded"], *people["approvers"], *(e.get("by") for e in entries)])
+    named = {name: [shown(one) for one in those] for name, those in people.items()}
+    session.one({name: value for name, value in (found | named).items() if name not in {"results", "entries", "seal"}})
     session.items(found.get("results", []), [("gate", "gate"), ("passed", "passed"), ("detail", "detail")], "no gate was asked")
-    columns = [("when", lambda e: str(e.get("at", ""))[:19]), ("who", lambda e: e.get("name") or e.get("by")), ("did", "kind"), ("said", "text")]
-    session.items(found.get("entries", []), columns, "nobody said anything yet")
+    columns = [
+        ("when", lambda e: str(e.get("at", ""))[:19]),
+        ("who", lambda e: e.get("name") or shown(e.get("by"))),
+        ("did", "kind"),
+        ("said", "text"),
+    ]
+    session.items(entries, columns, "nobody said anything yet")
 
 
 @command("comment", group=reviews, examples='regista reviews comment 0198… "how does it do on subgroup B?"')
@@ -162,7 +172,7 @@ def _seen(session: Session, client: Client, review_id: str, revision: int | None
     if session.json or not on_a_terminal():
         raise click.UsageError(f"say which revision you read: `regista reviews show {review_id}` prints it, --revision N names it")
     found = client.review(review_id)
-    _show(session, found)
+    _show(session, client, found)
     click.confirm(f"{what} this?", abort=True)
     return int(found["revision"])
 
@@ -200,9 +210,13 @@ def policy() -> None:
 @command("list", group=policy, examples="regista policy list")
 def policies(session: Session) -> None:
     """The policies in force."""
-    columns = [("name", "name"), ("revision", "revision"), ("active", "active"), ("published by", "published_by"), ("digest", "digest")]
     with session.client() as client:
-        session.items(client.policies(), columns, "no policies")
+        found = client.policies()
+        shown = naming(session, client, (policy.get("published_by") for policy in found))
+    columns = [
+        ("name", "name"), ("revision", "revision"), ("active", "active"), ("published by", lambda p: shown(p.get("published_by"))), ("digest", "digest"),
+    ]  # fmt: skip
+    session.items(found, columns, "no policies")
 
 
 @command("show", group=policy, examples="regista policy show production-high --json > policy.json")

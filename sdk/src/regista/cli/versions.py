@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from regista.cli.people import naming
 from regista.cli.session import Session, command, pairs
 
 
@@ -29,8 +30,9 @@ def list_(session: Session, model: str, stage: str | None, limit: int) -> None:
     """The versions of a model."""
     with session.client() as client:
         found = client.versions(model, limit, stage=stage)
+        shown = naming(session, client, (version.get("creator") for version in found))
     columns = [
-        ("number", "number"), ("version", "semver"), ("stage", "stage"), ("bump", _bump), ("gates", _gates), ("creator", "creator"), ("registered", lambda v: str(v.get("registered_at", ""))[:19]), ("remarks", _remarks),
+        ("number", "number"), ("version", "semver"), ("stage", "stage"), ("bump", _bump), ("gates", _gates), ("creator", lambda v: shown(v.get("creator"))), ("registered", lambda v: str(v.get("registered_at", ""))[:19]), ("remarks", _remarks),
     ]  # fmt: skip
     session.items(found, columns, f"{model} has no such versions")
 
