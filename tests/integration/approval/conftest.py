@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import httpx
 import msgspec
 import pytest
 
 from regista.wire.cloudevents import CloudEvent
 from services.approval.service import SERVICE, process
-from shared import projector
+from shared import directory, projector
 from shared.access import ACCESS_EVENTS, AccessState, IdentityCreated, KeyIssued, RoleGranted, evolve_access
 from shared.application import Application
 from shared.decider import Decider
@@ -49,7 +50,7 @@ ACCESS_SERVICE = Service("access", [IDENTITY], {Tell: IDENTITY}, ACCESS_EVENTS, 
 
 @dataclass
 class Identities:
-    """Writes identities into the log, as registry does."""
+    """Writes identities into the log and names into the directory, as registry does."""
 
     url: str
     numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -70,8 +71,13 @@ class Identities:
         key = new_api_key(PEPPER)
         roles = (RoleGranted(subject, role, namespace) for role, namespace in grants)
         issued = KeyIssued(subject, key.key_id, "hmac-sha256", key.verifier)
-        await self.tell(subject, IdentityCreated(subject, "person", subject.title()), issued, *roles)
+        await self.tell(subject, IdentityCreated(subject, "person"), issued, *roles)
+        await self.name(subject, subject.title(), 1)
         return key.text
+
+    async def name(self, subject: str, name: str | None, revision: int) -> None:
+        async with asyncpg.create_pool(self.url, min_size=1) as pool:
+            await directory.write(pool, subject, name, revision)
 
 
 @dataclass

@@ -57,9 +57,7 @@ class World:
         for service in ("registry", "artifact", "approval"):
             subject = f"service:{service}"
             key = self.keys[service] = generate_signing_key(subject)
-            await self.identities.tell(
-                subject, IdentityCreated(subject, "service", service), KeyIssued(subject, key.key_id, "ed25519", key.public.hex())
-            )
+            await self.identities.tell(subject, IdentityCreated(subject, "service"), KeyIssued(subject, key.key_id, "ed25519", key.public.hex()))
         self.keys["approval"].save(self.folder / "approval.json")
         for subject in ("ann", "bob", "carl"):
             self.api_keys[subject] = await self.identities.person(subject, ("approver", "team"))

@@ -70,6 +70,51 @@ async def test_two_approvers_pass_what_its_creator_may_not(desk, people, ask_pro
     assert (await approve(desk, "ann", 3)).json()["code"] == "review_closed"
 
 
+async def test_a_signature_keeps_the_name_of_its_moment(desk, people, ask_promotion):
+    await ask_promotion()
+    await approve(desk, "ann", 1)
+    await desk.identities.name("ann", "Ann Corrected", 2)
+    await desk.identities.name("bob", "Robert", 2)
+    await approve(desk, "bob", 2)
+    for person in ("ann", "bob"):
+        await desk.identities.name(person, None, 3)
+    entries = (await call(desk, "eve", "GET", "/reviews/p1")).json()["entries"]
+    assert [(entry["by"], entry["name"]) for entry in entries] == [("ann", "Ann"), ("bob", "Robert")]
+
+
+async def test_nobody_signs_without_a_name(desk, people, ask_promotion):
+    """By the name it is also known that carl, who is called so in the metadata, made the version."""
+    await ask_promotion()
+    await desk.identities.name("ann", None, 2)
+    refused = await approve(desk, "ann", 1)
+    assert (refused.status_code, refused.json()["code"]) == (409, "no_printed_name")
+    await desk.identities.name("ann", "Ann", 3)
+    assert (await approve(desk, "ann", 1)).status_code == 200
+
+
+@pytest.mark.parametrize("names", [["CARL"], ["Carl", "Somebody Else"]], ids=["called so", "called so before"])
+async def test_who_made_the_version_by_printed_name_does_not_count(desk, people, ask_promotion, names):
+    await desk.person("u-7", ("approver", "team"))
+    for revision, name in enumerate(names, 2):
+        await desk.identities.name("u-7", name, revision)
+    await ask_promotion()
+    refused = await approve(desk, "u-7", 1)
+    assert (refused.status_code, refused.json()["code"]) == (409, "own_work")
+
+
+async def test_rejecting_and_breaking_the_glass_need_no_name(desk, people, ask_promotion):
+    await ask_promotion()
+    for person in ("ann", "oscar"):
+        await desk.identities.name(person, None, 2)
+    rejected = await call(desk, "ann", "POST", "/reviews/p1:reject", {"reason": "no"})
+    assert [(e["kind"], e["name"]) for e in rejected.json()["entries"]] == [("ReviewRejected", "ann")]
+    assert (await call(desk, "oscar", "POST", "/promotions/p1:override", {"reason": "outage"})).status_code == 200
+    entries = (await call(desk, "eve", "GET", "/reviews/p1")).json()["entries"]
+    assert (entries[-1]["kind"], entries[-1]["name"]) == ("OverrideUsed", "oscar")
+    looked = await call(desk, "ann", "POST", "/reviews/p1:review-override", {"justified": True, "comment": ""})
+    assert looked.json()["code"] == "no_printed_name"
+
+
 @pytest.mark.parametrize(
     ("subject", "headers", "status", "code"),
     [

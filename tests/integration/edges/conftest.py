@@ -62,7 +62,7 @@ class People:
         key = new_api_key(PEPPER)
         self.api_keys[subject] = key.text
         await self.tell(
-            subject, IdentityCreated(subject, "person", subject), KeyIssued(subject, key.key_id, "hmac-sha256", key.verifier),
+            subject, IdentityCreated(subject, "person"), KeyIssued(subject, key.key_id, "hmac-sha256", key.verifier),
             *(RoleGranted(subject, role, namespace) for role, namespace in roles),
         )  # fmt: skip
         return key.text
@@ -72,7 +72,7 @@ class People:
         key = generate_signing_key(subject)
         self.keys[subject] = key
         await self.tell(
-            subject, IdentityCreated(subject, kind, subject), KeyIssued(subject, key.key_id, "ed25519", key.public.hex()),
+            subject, IdentityCreated(subject, kind), KeyIssued(subject, key.key_id, "ed25519", key.public.hex()),
             *(RoleGranted(subject, role, namespace) for role, namespace in roles),
         )  # fmt: skip
         return key

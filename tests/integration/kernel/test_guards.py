@@ -44,7 +44,7 @@ async def _waits_for_a_lock(bank: Any) -> None:
 
 async def test_a_role_revoked_while_the_command_waits_is_not_used_any_more(bank: Any, database: Any) -> None:
     people = People(database.url("registry"))
-    await people.tell("user-1", IdentityCreated("user-1", "person", "U"), RoleGranted("user-1", "engineer", "toys"))
+    await people.tell("user-1", IdentityCreated("user-1", "person"), RoleGranted("user-1", "engineer", "toys"))
     engineer = Permission("engineer", "toys")
     await bank.transactor.submit(bank.deposit("a", permission=engineer))
     async with about_to_append(database.url("registry"), "access", "access-user-1", 3, RoleRevoked("user-1", "engineer", "toys")):

@@ -142,8 +142,8 @@ class World:
         command = promotion.Override(promotion_id, "m", 1, by, reason)
         return self.append(promotion.decide_override(command, self.streams(1, promotion_id)))
 
-    def look_back(self, by: str, *, justified: bool = True, name: str = "") -> list[Any]:
-        command = review.ReviewOverride("p", "m", 1, by, justified, "", (name,))
+    def look_back(self, by: str, *, justified: bool = True, names: tuple[str, ...] = ()) -> list[Any]:
+        command = review.ReviewOverride("p", "m", 1, by, justified, "", names)
         return self.append(promotion.decide_review_override(command, self.streams(1, "p")))
 
     def pass_time(self, **delta: int) -> None:

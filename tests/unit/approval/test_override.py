@@ -21,7 +21,7 @@ def test_break_glass_grants_is_marked_and_owes_a_look_back(world):
     assert used.bypassed == ("1 of 2 approvals",)
     assert (granted.override, granted.approvers) == (True, ("oscar",))
     assert world.review().status == "overridden"
-    for own in ({"by": "oscar"}, {"by": "carl"}, {"by": "rosa"}, {"by": "robot", "name": "Rosa"}):
+    for own in ({"by": "oscar"}, {"by": "carl"}, {"by": "rosa"}, {"by": "robot", "names": ("New", "Rosa")}):
         with pytest.raises(RuleBroken, match="own_work"):
             world.look_back(**own)
     assert world.look_back("ann", justified=False)

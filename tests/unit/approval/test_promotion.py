@@ -82,7 +82,12 @@ def test_two_others_approve_and_the_promotion_is_granted(world):
 def test_who_made_it_or_asked_for_it_never_counts_by_subject_or_printed_name(world, who):
     """rosa asks; by the request, which may name others than the registration does, cleo made it for basil."""
     world.in_review(asked={"creator": "cleo", "on_behalf_of": "basil"}, contributors=["dora"])
-    for face in ({"by": who}, {"by": who.upper()}, {"by": "robot", "name": who.title()}):
+    for face in (
+        {"by": who},
+        {"by": who.upper()},
+        {"by": "robot", "name": who.title()},
+        {"by": "u-1", "name": "New", "former": ("Old", who.title())},
+    ):
         with pytest.raises(RuleBroken) as broken:
             world.approve(**face)
         assert broken.value.code == "own_work"

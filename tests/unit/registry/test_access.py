@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.registry.bootstrap import IdentitySpec, KeySpec, Spec, commands
-from services.registry.domain.access import ACCESS, CreateIdentity, GrantRole, IssueKey, RevokeKey, RevokeRole
+from services.registry.domain.access import ACCESS, CreateIdentity, EraseName, GrantRole, IssueKey, RevokeKey, RevokeRole, SetName
 from shared.access import AccessState, permits
 from shared.decider import NotFound, RuleBroken, Unprocessable
 from tests.unit.registry.given import names
@@ -21,18 +21,27 @@ def after(*commands) -> AccessState:
     return state
 
 
-ANN = CreateIdentity("ann", "person", "Ann")
+ANN = CreateIdentity("ann", "person")
 
 
 def test_an_identity_is_created_once():
     assert names(ACCESS.decide(ANN, ACCESS.initial)) == ["IdentityCreated"]
     assert ACCESS.decide(ANN, after(ANN)) == []
     with pytest.raises(RuleBroken, match="identity_exists"):
-        ACCESS.decide(CreateIdentity("ann", "service", "Ann"), after(ANN))
+        ACCESS.decide(CreateIdentity("ann", "service"), after(ANN))
 
 
-def test_nobody_unknown_gets_a_key_or_a_role():
+def test_a_name_is_erased_once_and_may_be_given_again():
+    state = after(ANN, EraseName("ann"))
+    assert ACCESS.decide(EraseName("ann"), state) == []
+    assert names(ACCESS.decide(SetName("ann"), state)) == ["NameSet"]
+    assert names(ACCESS.decide(EraseName("ann"), after(ANN, EraseName("ann"), SetName("ann")))) == ["NameErased"]
+
+
+def test_nobody_unknown_gets_a_name_a_key_or_a_role():
     for command in (
+        SetName("ann"),
+        EraseName("ann"),
         IssueKey("ann", "k1", "ed25519", A),
         GrantRole("ann", "admin", "*", "root"),
         RevokeKey("ann", "k1"),
@@ -57,7 +66,7 @@ def test_a_rotation_issues_and_revokes_at_once():
 
 @pytest.mark.parametrize("replaces", ["", "k1"])
 def test_a_services_key_comes_from_bootstrap_alone(replaces):
-    state = after(CreateIdentity("service:approval", "service", "approval"), IssueKey("service:approval", "k1", "ed25519", A, bootstrap=True))
+    state = after(CreateIdentity("service:approval", "service"), IssueKey("service:approval", "k1", "ed25519", A, bootstrap=True))
     assert state.keys["k1"].verifier == A
     for key in (IssueKey("service:approval", "k2", "ed25519", B, replaces=replaces), IssueKey("service:approval", "k1", "ed25519", A)):
         with pytest.raises(RuleBroken, match="service_key"):
@@ -81,7 +90,7 @@ def test_a_revoked_key_stays_revoked():
     "command",
     [
         GrantRole("ann", "king", "*", "root"), GrantRole("ann", "admin", "a b", "root"), GrantRole("ann", "admin", "", "root"), IssueKey("ann", "a_b", "ed25519", A),
-        IssueKey("ann", "k", "ed25519", "zz"), CreateIdentity("a b", "person", "x"),
+        IssueKey("ann", "k", "ed25519", "zz"), CreateIdentity("a b", "person"),
     ],
 )  # fmt: skip
 def test_what_can_never_be_true_is_unprocessable(command):

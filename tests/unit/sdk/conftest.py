@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 import uvicorn
+from click.testing import CliRunner, Result
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from regista.cli import root
 from regista.profile import Profile
 from regista.transport import Patience
 from regista.wire.digests import FileEntry, manifest_digest
@@ -136,3 +139,16 @@ def answers(_server: list[Answers]) -> Answers:
 @pytest.fixture
 def profile(answers: Answers, tmp_path: Path) -> Profile:
     return Profile(url=answers.url, api_key=API_KEY, creator="person:ann", cache_dir=str(tmp_path / "cache"), usage_window=3600)
+
+
+@pytest.fixture
+def run(answers: Answers, tmp_path: Path) -> Any:
+    settings = {
+        "REGISTA_URL": answers.url, "REGISTA_API_KEY": API_KEY, "REGISTA_CACHE_DIR": str(tmp_path / "cache"), "REGISTA_CONFIG": str(tmp_path / "none"),
+        "REGISTA_USAGE_WINDOW": "0",
+    }  # fmt: skip
+
+    def call(*words: str, said: str = "", environment: Mapping[str, str] = MappingProxyType({})) -> Result:
+        return CliRunner().invoke(root, list(words), env={**settings, **environment}, input=said)
+
+    return call

@@ -6,35 +6,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from starlette.responses import JSONResponse
 
 from regista.cli import COMMANDS, LazyGroup, root
 from regista.wire.keys import generate_signing_key
 
-from .conftest import API_KEY, Answers, problem
+from .conftest import Answers, problem
 
 VERSION = {"model": "churn", "model_id": "m1", "number": 1, "semver": "1.0.0", "stage": "Staging"}
-
-
-@pytest.fixture
-def run(answers: Answers, tmp_path: Path) -> Any:
-    settings = {
-        "REGISTA_URL": answers.url, "REGISTA_API_KEY": API_KEY, "REGISTA_CACHE_DIR": str(tmp_path / "cache"), "REGISTA_CONFIG": str(tmp_path / "none"),
-        "REGISTA_USAGE_WINDOW": "0",
-    }  # fmt: skip
-
-    def call(*words: str, said: str = "", environment: Mapping[str, str] = MappingProxyType({})) -> Result:
-        return CliRunner().invoke(root, list(words), env={**settings, **environment}, input=said)
-
-    return call
 
 
 def _commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

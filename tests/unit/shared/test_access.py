@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shared.access import (
     ACCESS,
+    ACCESS_EVENTS,
     ANY_ROLE,
     AccessEvent,
     AccessState,
@@ -24,6 +25,7 @@ from shared.access import (
     readable_namespaces,
 )
 from shared.decider import Forbidden
+from shared.events import encode
 from shared.identities import Identities, new_api_key, verifier_of
 from shared.submission import Permission
 
@@ -35,8 +37,15 @@ def folded(*events: AccessEvent) -> AccessState:
     return reduce(evolve_access, events, ACCESS.initial)
 
 
+def test_an_identity_stored_with_its_name_is_read_without_it():
+    old = encode({"kind": "person", "name": "Anna", "subject": "anna"})
+    read = ACCESS_EVENTS.decode("IdentityCreated", 1, old)
+    assert read == IdentityCreated("anna", "person")
+    assert (ACCESS_EVENTS.schema_of(read), encode(read)) == (2, b'{"kind":"person","subject":"anna"}')
+
+
 def granted(role: str, namespace: str) -> AccessState:
-    return folded(IdentityCreated("anna", "person", "Anna"), RoleGranted("anna", role, namespace))
+    return folded(IdentityCreated("anna", "person"), RoleGranted("anna", role, namespace))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +103,7 @@ def test_lists_are_filtered_by_what_was_granted() -> None:
 
 def test_an_api_key_identifies_its_owner_until_it_is_revoked() -> None:
     key, identities = new_api_key(PEPPER), Identities(PEPPER)
-    for event in (IdentityCreated("anna", "person", "Anna"), KeyIssued("anna", key.key_id, "hmac-sha256", key.verifier)):
+    for event in (IdentityCreated("anna", "person"), KeyIssued("anna", key.key_id, "hmac-sha256", key.verifier)):
         identities.apply(event)
     found = identities.by_api_key(key.text)
     assert found is not None
@@ -108,9 +117,9 @@ def test_an_api_key_identifies_its_owner_until_it_is_revoked() -> None:
 def test_a_key_id_stays_with_the_first_who_got_it() -> None:
     first, second, identities = new_api_key(PEPPER, "k1"), new_api_key(PEPPER, "k1"), Identities(PEPPER)
     for event in (
-        IdentityCreated("anna", "person", "Anna"), KeyIssued("anna", "k1", "hmac-sha256", first.verifier),
-        IdentityCreated("service:approval", "service", "approval"), KeyIssued("service:approval", "ed", "ed25519", "aa" * 32),
-        IdentityCreated("eve", "person", "Eve"), KeyIssued("eve", "k1", "hmac-sha256", second.verifier), KeyIssued("eve", "ed", "ed25519", "bb" * 32),
+        IdentityCreated("anna", "person"), KeyIssued("anna", "k1", "hmac-sha256", first.verifier),
+        IdentityCreated("service:approval", "service"), KeyIssued("service:approval", "ed", "ed25519", "aa" * 32),
+        IdentityCreated("eve", "person"), KeyIssued("eve", "k1", "hmac-sha256", second.verifier), KeyIssued("eve", "ed", "ed25519", "bb" * 32),
     ):  # fmt: skip
         identities.apply(event)
 
@@ -143,7 +152,7 @@ def test_a_stored_verifier_is_of_no_use_without_the_pepper() -> None:
 
 def test_a_public_key_is_no_api_key_and_an_api_key_is_no_public_key() -> None:
     key, identities = new_api_key(PEPPER), Identities(PEPPER)
-    identities.apply(IdentityCreated("pipeline", "publisher", "Pipeline"))
+    identities.apply(IdentityCreated("pipeline", "publisher"))
     identities.apply(KeyIssued("pipeline", "ed", "ed25519", verifier_of("rg_ed_secret", PEPPER)))
     identities.apply(KeyIssued("pipeline", key.key_id, "hmac-sha256", key.verifier))
     assert identities.by_api_key("rg_ed_secret") is None
@@ -159,7 +168,7 @@ CHANGES = st.lists(st.tuples(st.sampled_from([RoleGranted, RoleRevoked]), ROLES,
 
 @given(CHANGES, ROLES, NAMESPACES)
 def test_revoking_never_gives_and_granting_never_takes(changes: list[tuple[type, str, str]], role: str, namespace: str) -> None:
-    state = folded(IdentityCreated("anna", "person", "Anna"), *(kind("anna", r, n) for kind, r, n in changes))
+    state = folded(IdentityCreated("anna", "person"), *(kind("anna", r, n) for kind, r, n in changes))
     asked = [(r, n) for r in ("engineer", "approver", "admin", ANY_ROLE) for n in ("", "a", "a.b", "a.b.c", "ab")]
     allowed = {pair for pair in asked if permits(state, *pair)}
     more = evolve_access(state, RoleGranted("anna", role, namespace))

@@ -1,0 +1,76 @@
+"""The directory of names: who may write it, and what is never put down again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+from shared import directory
+from shared.directory import Printed
+
+DENIED = asyncpg.InsufficientPrivilegeError
+READ = "SELECT name FROM directory.names"
+WRITES = (
+    "INSERT INTO directory.names (subject, name, revision) VALUES ('u-2', 'X', 1)",
+    "UPDATE directory.names SET name = 'X'",
+    "DELETE FROM directory.names",
+    "TRUNCATE directory.names",
+)
+
+
+async def _as(url: str, sql: str) -> Any:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetch(sql)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def pool(database: Any) -> Any:
+    async with asyncpg.create_pool(database.url("registry"), min_size=1) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize("service", ["approval", "artifact", "cleanup", "audit"])
+@pytest.mark.parametrize("sql", WRITES)
+async def test_only_registry_writes_names(database: Any, pool: Any, service: str, sql: str) -> None:
+    await directory.write(pool, "u-1", "Ada Lovelace", 1)
+    with pytest.raises(DENIED):
+        await _as(database.url(service), sql)
+
+
+async def test_who_prints_names_reads_them_and_nobody_else(database: Any, pool: Any) -> None:
+    await directory.write(pool, "u-1", "Ada Lovelace", 1)
+    assert [row["name"] for row in await _as(database.url("approval"), READ)] == ["Ada Lovelace"]
+    for service in ("artifact", "cleanup", "audit"):
+        with pytest.raises(DENIED):
+            await _as(database.url(service), READ)
+
+
+async def test_what_is_said_late_changes_nothing(pool: Any) -> None:
+    await directory.write(pool, "u-1", "Ada Lovelace", 1)
+    await directory.write(pool, "u-1", None, 4)
+    for revision in (1, 3, 4):
+        await directory.write(pool, "u-1", "Ada Lovelace", revision)
+    assert await directory.printed(pool, "u-1") == Printed()
+
+
+async def test_a_corrected_name_is_remembered_until_it_is_erased(pool: Any) -> None:
+    await directory.write(pool, "u-1", "Ada Byron", 1)
+    await directory.write(pool, "u-1", "Ada King", 2)
+    await directory.write(pool, "u-1", "Ada Lovelace", 5)
+    assert (await directory.printed(pool, "u-1")).all == ("Ada Lovelace", "Ada Byron", "Ada King")
+    await directory.write(pool, "u-1", None, 6)
+    await directory.write(pool, "u-1", "A. L.", 7)
+    assert (await directory.printed(pool, "u-1")).all == ("A. L.",)
+
+
+async def test_an_erased_name_is_known_to_be_erased_and_a_missing_one_is_missing(pool: Any) -> None:
+    await directory.write(pool, "u-1", "Ada Lovelace", 1)
+    await directory.write(pool, "u-2", "Grace Hopper", 1)
+    await directory.write(pool, "u-2", None, 2)
+    await directory.write(pool, "u-3", None, 1)
+    assert await directory.names(pool, ["u-1", "u-2", "u-3", "u-4"]) == {"u-1": "Ada Lovelace", "u-2": None}

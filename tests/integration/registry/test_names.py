@@ -1,0 +1,242 @@
+"""Names of people: given, corrected, erased; what the log says of it, and what heals when a process dies in between."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.registry.bootstrap import write
+from services.registry.service import ACCESS_SERVICE
+from shared import projector
+from shared.postgres import connect_pool
+from tests.integration.registry.conftest import PEPPER, Registry, World
+
+pytestmark = pytest.mark.servers
+
+ADA, CORRECTED = "Ada Byron", "Ada Lovelace"
+ALL = "/access/identities"
+ERASED = {"reason": "asked for it by letter"}
+
+
+@asynccontextmanager
+async def owner(database: Any) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database.owner_url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def dying_before_the_directory(database: Any) -> AsyncIterator[None]:
+    """In here the registry commits its events and gets no further."""
+    async with owner(database) as connection:
+        await connection.execute("REVOKE INSERT, UPDATE ON directory.names FROM regista_registry")
+        yield
+        await connection.execute("GRANT INSERT, UPDATE ON directory.names TO regista_registry")
+
+
+async def events(database: Any, subject: str) -> list[str]:
+    async with owner(database) as connection:
+        rows = await connection.fetch("SELECT type FROM log.events_access WHERE stream = $1 ORDER BY revision", f"access-{subject}")
+    return [row["type"] for row in rows]
+
+
+async def made(client: Any, name: str = ADA, **headers: str) -> str:
+    answer = await client.post(ALL, json={"kind": "person", "name": name}, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["subject"])
+
+
+async def name_of(client: Any, subject: str) -> str:
+    return str((await client.get(f"{ALL}/{subject}")).json()["name"])
+
+
+async def test_a_subject_that_is_made_says_nothing_and_a_repeated_request_makes_no_second(registry, database):
+    async with registry.client("root") as client:
+        first, other = await made(client, **{"idempotency-key": "k1"}), await made(client)
+        assert await made(client, **{"idempotency-key": "k1"}) == first
+    assert first.startswith("u-")
+    assert first != other
+    assert await events(database, first) == ["IdentityCreated"]
+
+
+async def test_a_name_is_corrected_and_erased_and_each_is_an_event_without_it(registry, database):
+    async with registry.client("root") as client:
+        subject = await made(client)
+        assert (await client.put(f"{ALL}/{subject}/name", json={"name": f" {CORRECTED} "})).json()["name"] == CORRECTED
+        assert (await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED})).status_code == 200
+        assert (await client.get("/access/names", params={"subjects": f"{subject},u-nobody"})).json()["names"] == {subject: CORRECTED}
+        told = (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED)).json()
+        assert "signed" in told["kept"]
+        assert "Backups" in told["kept"]
+        shown = (await client.get(f"{ALL}/{subject}")).json()
+        assert (shown["name"], shown["name_erased_at"]) == ("", told["name_erased_at"])
+        assert (await client.get("/access/names", params={"subjects": subject})).json()["names"] == {subject: None}
+    assert await events(database, subject) == ["IdentityCreated", "NameSet", "NameErased"]
+    async with owner(database) as connection:
+        stored = await connection.fetch("SELECT bytes FROM log.events_access WHERE stream = $1 ORDER BY revision", f"access-{subject}")
+    assert not [row["bytes"] for row in stored if b"Ada" in row["bytes"]]
+    assert b"asked for it by letter" in stored[-1]["bytes"]
+    assert b'"subject":"root"' in stored[-1]["bytes"]
+
+
+async def test_erasing_is_refused_for_nobody_and_twice_is_once(registry, database):
+    async with registry.client("root") as client:
+        for subject in ("root", "ci"):
+            first = (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED)).json()
+            assert (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED)).json() == first
+            assert (await events(database, subject)).count("NameErased") == 1
+
+
+@pytest.mark.parametrize(
+    ("who", "request_", "status", "code"),
+    [
+        ("eva", ("POST", ALL + "/root:erase-name", ERASED), 403, "role_missing"),
+        ("eva", ("PUT", ALL + "/eva/name", {"name": "Eva"}), 403, "role_missing"),
+        ("root", ("POST", ALL + "/nobody:erase-name", ERASED), 404, "unknown_identity"),
+        ("root", ("PUT", ALL + "/nobody/name", {"name": "N"}), 404, "unknown_identity"),
+        ("root", ("POST", ALL + "/root:erase-name", {"reason": " "}), 422, "invalid_body"),
+        ("root", ("PUT", ALL + "/root/name", {"name": " "}), 422, "invalid_body"),
+        ("service:artifact", ("GET", "/access/names?subjects=root", None), 403, "role_missing"),
+        ("root", ("POST", ALL, {"subject": "root", "kind": "person", "name": "Somebody Else"}), 409, "identity_exists"),
+    ],
+)
+async def test_who_may_not_and_what_cannot_be(registry, who, request_, status, code):
+    method, path, body = request_
+    async with registry.client(who) as client:
+        answer = await client.request(method, path, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_the_reason_of_an_erasure_does_not_say_the_name_nor_a_former_one(registry, database):
+    async with registry.client("root") as client:
+        subject = await made(client)
+        await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED})
+        for name in (ADA.upper(), CORRECTED):
+            answer = await client.post(f"{ALL}/{subject}:erase-name", json={"reason": f"{name} left"})
+            assert (answer.status_code, answer.json()["code"]) == (422, "name_in_reason")
+    assert await events(database, subject) == ["IdentityCreated", "NameSet"]
+
+
+async def test_a_creation_that_died_before_the_directory_is_healed_by_repeating_it(registry, database):
+    async with registry.client("root") as client:
+        for key in ({"idempotency-key": "k1"}, {}):
+            async with dying_before_the_directory(database):
+                body = {"subject": f"u-{len(key)}", "kind": "person", "name": ADA}
+                assert (await client.post(ALL, json=body, headers=key)).status_code == 500
+            assert await name_of(client, body["subject"]) == ""
+            assert (await client.post(ALL, json=body, headers=key)).json()["name"] == ADA
+            assert await events(database, body["subject"]) == ["IdentityCreated"]
+
+
+async def test_a_correction_that_died_before_the_directory_is_healed_by_repeating_it(registry, database):
+    key = {"idempotency-key": "k1"}
+    async with registry.client("root") as client:
+        subject = await made(client)
+        async with dying_before_the_directory(database):
+            assert (await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED}, headers=key)).status_code == 500
+        assert (await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED}, headers=key)).json()["name"] == CORRECTED
+    assert await events(database, subject) == ["IdentityCreated", "NameSet"]
+
+
+@pytest.mark.parametrize("key", [{"idempotency-key": "k1"}, {}], ids=["same key", "another request"])
+async def test_an_erasure_that_died_before_the_directory_is_healed_by_repeating_it(registry, database, key):
+    async with registry.client("root") as client:
+        subject = await made(client)
+        async with dying_before_the_directory(database):
+            assert (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED, headers=key)).status_code == 500
+        assert await name_of(client, subject) == ADA
+        assert (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED, headers=key)).status_code == 200
+        assert await name_of(client, subject) == ""
+    assert await events(database, subject) == ["IdentityCreated", "NameErased"]
+
+
+async def test_an_erasure_whose_answer_was_lost_is_answered_again(registry, database):
+    key = {"idempotency-key": "k1"}
+    async with registry.client("root") as client:
+        subject = await made(client)
+        first = await client.post(f"{ALL}/{subject}:erase-name", json=ERASED, headers=key)
+        again = await client.post(f"{ALL}/{subject}:erase-name", json=ERASED, headers=key)
+        assert again.json() == first.json()
+    assert await events(database, subject) == ["IdentityCreated", "NameErased"]
+
+
+async def test_what_was_erased_comes_back_by_no_repeated_request(registry, database):
+    async with registry.client("root") as client:
+        subject = await made(client, **{"idempotency-key": "k1"})
+        await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED}, headers={"idempotency-key": "k2"})
+        await client.post(f"{ALL}/{subject}:erase-name", json=ERASED)
+        await made(client, **{"idempotency-key": "k1"})
+        await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED}, headers={"idempotency-key": "k2"})
+        assert await name_of(client, subject) == ""
+
+
+async def test_an_old_erasure_that_is_repeated_takes_no_later_name(registry):
+    key = {"idempotency-key": "k1"}
+    async with registry.client("root") as client:
+        subject = await made(client)
+        await client.post(f"{ALL}/{subject}:erase-name", json=ERASED, headers=key)
+        await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED})
+        await client.post(f"{ALL}/{subject}:erase-name", json=ERASED, headers=key)
+        assert await name_of(client, subject) == CORRECTED
+
+
+async def test_what_the_log_says_was_erased_is_erased_at_the_next_start(registry, database, start: Callable[..., Registry]):
+    async with registry.client("root") as client:
+        subject = await made(client)
+        async with dying_before_the_directory(database):
+            await client.post(f"{ALL}/{subject}:erase-name", json=ERASED)
+    registry.child.kill()
+    next_ = start()
+    await next_.ready()
+    async with next_.client("root") as client:
+        assert await name_of(client, subject) == ""
+
+
+async def test_a_rebuild_leaves_the_directory_alone(registry, database):
+    async with registry.client("root") as client:
+        named, erased = await made(client), await made(client)
+        await client.post(f"{ALL}/{erased}:erase-name", json=ERASED)
+        before = (await client.get(ALL)).json()
+        async with owner(database) as connection:
+            rows = await connection.fetch("SELECT * FROM directory.names ORDER BY subject")
+            pool = await connect_pool(database.url("registry"), schemas=("access",))
+            try:
+                await projector.rebuild(ACCESS_SERVICE, pool)
+            finally:
+                await pool.close()
+            assert await connection.fetch("SELECT * FROM directory.names ORDER BY subject") == rows
+        assert (await client.get(ALL)).json() == before
+        assert await name_of(client, named) == ADA
+
+
+async def test_the_remembered_request_tells_its_name_to_nobody_without_the_pepper(registry, database):
+    """Whoever knows all else that the request said could otherwise try names until its digest fits."""
+    async with registry.client("root") as client:
+        await made(client, **{"idempotency-key": "k1"})
+    said = 'POST\n/v1/access/identities\n\n\n{"kind":"person","name":"Ada Byron"}'
+    async with owner(database) as connection:
+        kept = await connection.fetchval("SELECT digest FROM access.inbox WHERE (source, id) = ('http/root', 'k1')")
+    assert kept == hmac.digest(PEPPER.encode(), hashlib.sha256(said.encode()).digest(), "sha256")
+
+
+async def test_bootstrap_names_whom_it_makes_and_brings_no_erased_name_back(database, start):
+    world, url = World(), database.url("registry")
+    spec = world.spec()
+    async with owner(database) as connection:
+        named = "SELECT name FROM directory.names WHERE subject = 'eva'"
+        async with dying_before_the_directory(database):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await write(url, spec)
+        assert await write(url, spec) == 0
+        assert await connection.fetchval(named) == "eva"
+        await connection.execute("UPDATE directory.names SET name = NULL, revision = 9 WHERE subject = 'eva'")
+        await write(url, spec)
+        assert await connection.fetchval(named) is None
