@@ -5,6 +5,8 @@ If the process dies between the two, repeating the request puts down what is mis
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import asyncpg
 
 from services.registry import queries
@@ -37,11 +39,13 @@ async def corrected(pool: asyncpg.Pool, subject: str, name: str, outcome: Outcom
         await directory.write(pool, subject, name, revision)
 
 
-async def erased(pool: asyncpg.Pool, subject: str) -> None:
-    """Forgets the name, if that is the log's last word about it."""
+async def erased(pool: asyncpg.Pool, subject: str, outcome: Outcome) -> datetime:
+    """Forgets the name, if that is the log's last word about it; answers since when."""
     last = await _naming(pool, subject)
     if last["name_erased_at"] is not None:
         await directory.write(pool, subject, None, last["name_revision"])
+    since: datetime = outcome.events[-1].recorded_at if outcome.events else last["name_erased_at"]
+    return since
 
 
 async def settle(pool: asyncpg.Pool) -> None:

@@ -141,10 +141,8 @@ async def erase_name(call: Call) -> Reply:
     known = (await directory.printed(call.app.pool, subject)).all
     if any(name.casefold() in reason.casefold() for name in known if name != subject):
         raise Unprocessable("name_in_reason", "The reason stands in the log for ever: say it without the name that is to be erased.")
-    await _send(call, EraseName(subject), reason=reason)
-    await names.erased(call.app.pool, subject)
-    row = await call.app.pool.fetchrow(queries.NAMING, subject)
-    return Reply({"subject": subject, "name_erased_at": row["name_erased_at"], "kept": KEPT})
+    outcome = await _send(call, EraseName(subject), reason=reason)
+    return Reply({"subject": subject, "name_erased_at": await names.erased(call.app.pool, subject, outcome), "kept": KEPT})
 
 
 async def read_names(call: Call) -> dict[str, Any]:

@@ -130,7 +130,7 @@ async def test_a_creation_that_died_before_the_directory_is_healed_by_repeating_
         for key in ({"idempotency-key": "k1"}, {}):
             async with dying_before_the_directory(database):
                 body = {"subject": f"u-{len(key)}", "kind": "person", "name": ADA}
-                assert (await client.post(ALL, json=body, headers=key)).status_code == 500
+                assert (await client.post(ALL, json=body, headers=key)).status_code == 503
             assert await name_of(client, body["subject"]) == ""
             assert (await client.post(ALL, json=body, headers=key)).json()["name"] == ADA
             assert await events(database, body["subject"]) == ["IdentityCreated"]
@@ -141,7 +141,7 @@ async def test_a_correction_that_died_before_the_directory_is_healed_by_repeatin
     async with registry.client("root") as client:
         subject = await made(client)
         async with dying_before_the_directory(database):
-            assert (await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED}, headers=key)).status_code == 500
+            assert (await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED}, headers=key)).status_code == 503
         assert (await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED}, headers=key)).json()["name"] == CORRECTED
     assert await events(database, subject) == ["IdentityCreated", "NameSet"]
 
@@ -151,7 +151,7 @@ async def test_an_erasure_that_died_before_the_directory_is_healed_by_repeating_
     async with registry.client("root") as client:
         subject = await made(client)
         async with dying_before_the_directory(database):
-            assert (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED, headers=key)).status_code == 500
+            assert (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED, headers=key)).status_code == 503
         assert await name_of(client, subject) == ADA
         assert (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED, headers=key)).status_code == 200
         assert await name_of(client, subject) == ""
