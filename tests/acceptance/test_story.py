@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 
 import pytest
 
-from services.local import running
-from services.local.places import Place
 from services.local.state import read_state
+
+from .conftest import Told
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -46,7 +41,7 @@ HAPPENED = [
     r"stays 2\.0\.0 .*legal hold",
     r"its artifact is deleted; the tombstone keeps sha256:",
     r"^6\. The auditor's part",
-    r"by edsger",
+    r"by Edsger Dijkstra",
     r"after the first promotion .*: 1\.0\.0 at 100 %",
     r"after the switch .*: 1\.1\.0 at 100 %",
     r"after the rollback .*: 1\.0\.0 at 100 %",
@@ -57,23 +52,13 @@ HAPPENED = [
 ]
 
 
-@pytest.fixture
-def place() -> Iterator[Place]:
-    found = Place.named(f"test-{os.getpid()}-story")
-    yield found
-    running.stop(found)
-    shutil.rmtree(found.directory, ignore_errors=True)
-
-
-def test_the_story_is_told_in_order_and_leaves_no_process_behind(place: Place) -> None:
-    command = [sys.executable, "-m", "services.local.demo", "--once", "--instance", place.directory.name]
-    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=540)
-    assert told.returncode == 0, told.stdout + told.stderr
+def test_the_story_is_told_in_order_and_leaves_no_process_behind(told: Told) -> None:
+    assert told.code == 0, told.said + told.errors
     at = 0
     for line in HAPPENED:
-        found = re.compile(line, re.MULTILINE).search(told.stdout, at)
-        assert found, f"{line!r} did not happen, or too early:\n{told.stdout}"
+        found = re.compile(line, re.MULTILINE).search(told.said, at)
+        assert found, f"{line!r} did not happen, or too early:\n{told.said}"
         at = found.end()
-    state = read_state(place)
+    state = read_state(told.place)
     assert state
     assert not [one.name for one in (state.supervisor, *state.identities()) if one.alive()]

@@ -1,0 +1,110 @@
+"""After the story: the names of its people stand in the directory and under what they signed, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from services.local.demo.people import PEOPLE
+from services.local.kafka import SECURITY
+from services.local.stack import Stack
+from services.local.topics import SERVICES, TOPICS
+
+from .conftest import Told
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
+
+NAMES = tuple(person.name.encode() for person in PEOPLE.values())
+SIGNED = {"directory.names", "log.events_approval ReviewApproved", "approval.review_entries"}
+
+TABLES = """
+SELECT n.nspname AS schema, c.relname AS name, has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^(pg_|information_schema)'
+"""
+
+
+@pytest.fixture
+def servers(told: Told) -> Iterator[Stack]:
+    """The story's servers again, without its services."""
+    stack = Stack(told.place)
+    stack.start()
+    yield stack
+    stack.stop()
+
+
+def _named(values: Iterable[Any]) -> bool:
+    texts = [value if isinstance(value, bytes) else str(value).encode() for value in values]
+    return any(name in text for name in NAMES for text in texts)
+
+
+async def _rows(url: str, read: set[str], unread: set[str]) -> AsyncIterator[tuple[str, asyncpg.Record]]:
+    """Every row that this role may read and nobody read yet."""
+    connection = await asyncpg.connect(url)
+    try:
+        for table in await connection.fetch(TABLES):
+            place = f"{table['schema']}.{table['name']}"
+            if place in read:
+                continue
+            if not table["readable"]:
+                unread.add(place)
+                continue
+            read.add(place)
+            for row in await connection.fetch(f'SELECT * FROM "{table["schema"]}"."{table["name"]}"'):
+                yield re.sub(r"_g\d+$", "", place) + (f" {row['type']}" if table["schema"] == "log" and "type" in row else ""), row
+    finally:
+        await connection.close()
+
+
+async def _in_the_database(stack: Stack) -> set[str]:
+    read, unread, found = set[str](), set[str](), set[str]()
+    for url in (stack.owner_url(), *map(stack.database_url, SERVICES)):
+        async for place, row in _rows(url, read, unread):
+            if _named(row.values()):
+                found.add(place)
+    assert unread <= read
+    assert {"log.events_registry", "log.events_access", "access.inbox", "approval.snapshots", "audit.sealed"} <= read
+    return found
+
+
+async def _on_kafka(stack: Stack) -> tuple[int, set[str]]:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=stack.kafka.bootstrap, security_protocol=SECURITY, sasl_mechanism="SCRAM-SHA-512", sasl_plain_username="audit",
+        sasl_plain_password=stack.kafka.password("audit"), auto_offset_reset="earliest", enable_auto_commit=False,
+    )  # fmt: skip
+    await consumer.start()
+    count, found = 0, set[str]()
+    try:
+        consumer.subscribe(sorted(TOPICS))
+        while not consumer.assignment():
+            await consumer.getmany(timeout_ms=100)
+        await consumer.seek_to_beginning()
+        ends = await consumer.end_offsets(consumer.assignment())
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+            for partition, messages in (await consumer.getmany(timeout_ms=1_000)).items():
+                count += len(messages)
+                found |= {partition.topic for m in messages if _named([m.key or b"", m.value or b"", *(value for _, value in m.headers)])}
+    finally:
+        await asyncio.wait_for(consumer.stop(), 10)
+    return count, found
+
+
+async def test_no_name_stands_in_a_table_but_the_directory_and_the_records_of_who_signed(servers: Stack) -> None:
+    assert await _in_the_database(servers) == SIGNED
+
+
+async def test_no_name_is_in_a_message(servers: Stack) -> None:
+    count, found = await _on_kafka(servers)
+    assert count > 50
+    assert found == set()
+
+
+def test_no_name_is_in_a_log_file(told: Told) -> None:
+    files = [file for file in told.place.folder("logs").iterdir() if file.suffix == ".log"]
+    assert {"registry.log", "approval.log", "audit.log"} <= {file.name for file in files}
+    assert [file.name for file in files if _named([file.read_bytes()])] == []
