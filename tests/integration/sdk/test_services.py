@@ -383,6 +383,27 @@ def test_keys_are_rotated_and_revoked(house: House) -> None:
     assert house.run("admin", "access", "identity", "show", "person:tmp")["roles"] == []
 
 
+def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_says_who_did_it(house: House) -> None:
+    subject = house.run("admin", "access", "identity", "create", "--kind", "person", "--name", "Ada Byron")["subject"]
+    house.run("admin", "access", "set-name", subject, "Ada Lovelace")
+    house.run("admin", "access", "grant", subject, "auditor")
+    house.people["ada"] = replace(house.people["admin"], api_key=house.run("admin", "access", "key", "issue", subject)["api_key"])
+    until(lambda: house.run("ada", "access", "identity", "show", subject)["name"] == "Ada Lovelace")
+    with house.client("eng") as client:
+        assert client.names([subject, "nobody"]) == {subject: "Ada Lovelace"}
+        told = house.run("admin", "access", "erase-name", subject, "--reason", "asked for it", "--yes")
+        assert "signed" in told["kept"]
+        assert client.names([subject]) == {subject: None}
+        events = until(lambda: (found := client.events(f"access-{subject}")) and found[-1]["type"] == "NameErased" and found)
+    admin = house.run("admin", "access", "identity", "list")
+    (listed,) = [one for one in admin if one["subject"] == subject]
+    assert (listed["name"], listed["name_erased_at"]) == ("", told["name_erased_at"])
+    (administrator,) = [one["subject"] for one in admin if one["name"] == "Administrator"]
+    assert [event["type"] for event in events][:2] == ["IdentityCreated", "NameSet"]
+    assert (events[-1]["actor"]["subject"], events[-1]["reason"]) == (administrator, "asked for it")
+    assert "Ada" not in json.dumps(events)
+
+
 @pytest.mark.parametrize(
     ("who", "call", "kind"),
     [

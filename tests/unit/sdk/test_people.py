@@ -90,6 +90,12 @@ def test_an_identity_is_made_without_naming_its_subject(run: Any, answers: Answe
     assert json.loads(answers.of("POST", "/v1/access/identities")[0].body) == {"kind": "person", "name": "Ann"}
 
 
+def test_a_list_of_identities_says_whose_name_was_erased(run: Any, answers: Answers) -> None:
+    items = [{"subject": "u-1", "name": "", "name_erased_at": "2026"}, {"subject": "u-2", "name": "", "name_erased_at": None}]
+    answers.fixed["GET", "/v1/access/identities"] = JSONResponse({"items": items, "next_page_token": ""})
+    assert run("access", "identity", "list").output.count("(erased)") == 1
+
+
 ERASE = "/v1/access/identities/u-1:erase-name"
 WORDS = ("access", "erase-name", "u-1", "--reason", "left")
 

@@ -34,8 +34,12 @@ def identities(session: Session) -> None:
     """All identities with their roles and keys."""
     with session.client() as client:
         found = client.identities()
-    columns = [("subject", "subject"), ("kind", "kind"), ("name", "name"), ("roles", _roles), ("live keys", _live)]
+    columns = [("subject", "subject"), ("kind", "kind"), ("name", _name), ("roles", _roles), ("live keys", _live)]
     session.items(found, columns, "no identities")
+
+
+def _name(item: Any) -> str:
+    return str(item.get("name") or ("(erased)" if item.get("name_erased_at") else ""))
 
 
 def _live(item: Any) -> str:
