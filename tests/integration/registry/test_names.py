@@ -188,6 +188,23 @@ async def test_an_old_erasure_that_is_repeated_takes_no_later_name(registry):
         assert await name_of(client, subject) == CORRECTED
 
 
+async def test_a_repeated_request_goes_by_the_logs_last_word_where_the_directory_did_not_follow_it_yet(registry, database):
+    first, second, third = ({"idempotency-key": key} for key in ("k1", "k2", "k3"))
+    body = {"subject": "u-1", "kind": "person", "name": ADA}
+    async with registry.client("root") as client:
+        async with dying_before_the_directory(database):
+            await client.post(ALL, json=body, headers=first)
+            await client.put(f"{ALL}/u-1/name", json={"name": CORRECTED}, headers=second)
+            await client.post(f"{ALL}/u-1:erase-name", json=ERASED, headers=third)
+        assert (await client.post(ALL, json=body, headers=first)).json()["name"] == ""
+        assert (await client.put(f"{ALL}/u-1/name", json={"name": CORRECTED}, headers=second)).json()["name"] == ""
+        async with dying_before_the_directory(database):
+            await client.put(f"{ALL}/u-1/name", json={"name": "Ada King"}, headers={"idempotency-key": "k4"})
+        await client.post(f"{ALL}/u-1:erase-name", json=ERASED, headers=third)
+        assert (await client.put(f"{ALL}/u-1/name", json={"name": "Ada King"}, headers={"idempotency-key": "k4"})).json()["name"] == "Ada King"
+    assert await events(database, "u-1") == ["IdentityCreated", "NameSet", "NameErased", "NameSet"]
+
+
 async def test_what_the_log_says_was_erased_is_erased_at_the_next_start(registry, database, start: Callable[..., Registry]):
     async with registry.client("root") as client:
         subject = await made(client)
