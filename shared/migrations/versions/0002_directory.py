@@ -15,10 +15,19 @@ CREATE TABLE directory.names (
 )
 """
 
+FORMER_EVENTS = """
+-- The first schema of IdentityCreated held the name: whoever was created then keeps it.
+INSERT INTO directory.names (subject, name, revision)
+SELECT data ->> 'subject', data ->> 'name', revision
+FROM log.events, LATERAL (SELECT convert_from(bytes, 'UTF8')::jsonb -> 'data' AS data) AS said
+WHERE service = 'access' AND type = 'IdentityCreated' AND schema = 1
+"""
+
 
 def upgrade() -> None:
     op.execute("CREATE SCHEMA directory")
     op.execute(DIRECTORY)
+    op.execute(FORMER_EVENTS)
 
 
 def downgrade() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from shared import directory
 from shared.directory import Printed
+from shared.migrate import migrate
 
 DENIED = asyncpg.InsufficientPrivilegeError
 READ = "SELECT name FROM directory.names"
@@ -74,3 +75,15 @@ async def test_an_erased_name_is_known_to_be_erased_and_a_missing_one_is_missing
     await directory.write(pool, "u-2", None, 2)
     await directory.write(pool, "u-3", None, 1)
     assert await directory.names(pool, ["u-1", "u-2", "u-3", "u-4"]) == {"u-1": "Ada Lovelace", "u-2": None}
+
+
+async def test_whoever_was_created_with_a_name_in_the_log_is_in_the_directory(database: Any, stack: Any) -> None:
+    stored = '{"data":{"kind":"person","name":"Ada Lovelace","subject":"ada"},"type":"IdentityCreated"}'
+    for sql in ("DROP SCHEMA directory CASCADE", "UPDATE log.migrations SET version_num = '0001'"):
+        await _as(database.owner_url, sql)
+    row = f"'access', 'access-ada', 1, gen_random_uuid(), 'IdentityCreated', 1, convert_to('{stored}', 'UTF8')"
+    await _as(database.url("registry"), f"INSERT INTO log.events_access (service, stream, revision, event_id, type, schema, bytes) VALUES ({row})")
+    await migrate(database.owner_url, stack.database_passwords())
+    assert [tuple(r) for r in await _as(database.url("approval"), "SELECT subject, name, revision FROM directory.names")] == [
+        ("ada", "Ada Lovelace", 1)
+    ]
