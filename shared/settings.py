@@ -34,12 +34,6 @@ class Settings(BaseModel):
     otlp_endpoint: str = ""
     trace_sample: float = Field(default=0.01, ge=0, le=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    s3_endpoint: str = ""
-    s3_access_key: str = Field(default="", repr=False)
-    s3_secret_key: str = Field(default="", repr=False)
-    s3_bucket: str = "regista"
-    s3_secure: bool = False
-    artifact_dir: str = ""
 
     @field_validator("public_urls", mode="before")
     @classmethod

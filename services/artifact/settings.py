@@ -22,11 +22,18 @@ NO_STORE = (
 
 
 class ArtifactSettings(Settings):
-    """Sizes in bytes, times in seconds. `artifact_delete_after` lies between the expiry tag and the deletion.
+    """The store is S3 where `s3_endpoint` is given (`host:port`), else the folder `artifact_dir`.
 
+    Sizes in bytes, times in seconds. `artifact_delete_after` lies between the expiry tag and the deletion.
     `artifact_upload_keep`: how long files may be added to an upload; `artifact_max_uploads`: how many one publisher may have open at once.
     """
 
+    s3_endpoint: str = ""
+    s3_access_key: str = Field(default="", repr=False)
+    s3_secret_key: str = Field(default="", repr=False)
+    s3_bucket: str = "regista"
+    s3_secure: bool = False
+    artifact_dir: str = ""
     artifact_max_file_bytes: int = Field(default=50 * GIB, gt=0, le=MOST)
     artifact_max_bytes: int = Field(default=Limits().bytes, gt=0)
     artifact_max_files: int = Field(default=Limits().files, gt=0)

@@ -19,7 +19,6 @@ IMPURE = {"asyncio", "socket", "subprocess", "threading", "requests", "http", "t
 UNPICKLERS = {"pickle", "cloudpickle", "joblib", "dill", "marshal", "shelve"}
 BUSINESS = ("champion", "artifact", "promotion", "rollout", "retention", "review")
 SAID_IN_THE_KERNEL = {
-    "shared/settings.py": {"artifact_dir"},  # one class reads the environment of every process
     "shared/migrate.py": {"artifact"},  # roles and partitions are named after the services
     "shared/application.py": {" bytes. Artifacts are uploaded, not embedded."},  # what to do instead of sending a large body
 }

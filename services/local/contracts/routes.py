@@ -8,18 +8,18 @@ from typing import Any
 from regista.wire.keys import generate_signing_key
 from services.approval.api import ROUTES as APPROVAL
 from services.artifact.service import process as artifact
+from services.artifact.settings import ArtifactSettings
 from services.audit.api import routes as audit
 from services.cleanup.api import ROUTES as CLEANUP
 from services.registry.api import ROUTES as REGISTRY
 from shared.openapi import document
 from shared.operations import OPERATIONS
 from shared.run import App
-from shared.settings import Settings
 
 
 def documents() -> Iterator[tuple[str, dict[str, Any]]]:
     """(service, OpenAPI 3.1 document)."""
-    uploads = artifact(App("artifact", Settings(artifact_dir="unused"))).routes
+    uploads = artifact(App("artifact", ArtifactSettings(artifact_dir="unused"))).routes
     proofs = audit(generate_signing_key("service:audit"))
     for service, routes in {"registry": REGISTRY, "approval": APPROVAL, "artifact": uploads, "cleanup": CLEANUP, "audit": proofs}.items():
         yield service, document(service, [*routes, *OPERATIONS])

@@ -87,10 +87,13 @@ def test_every_stored_event_has_its_class_once():
     assert {f.category for f in SERVICE.folds} == {"artifact", "upload"}
 
 
-def test_the_environment_chooses_the_store():
+def test_the_environment_chooses_the_store(monkeypatch):
     assert isinstance(SETTINGS.store(), DiskStore)
-    told = Settings(s3_endpoint="127.0.0.1:1", s3_access_key="a", s3_secret_key="b")
-    assert isinstance(ArtifactSettings.extending(told).store(), S3Store)
+    for name, value in {"ENDPOINT": "127.0.0.1:1", "ACCESS_KEY": "a", "SECRET_KEY": "s3cret"}.items():
+        monkeypatch.setenv(f"REGISTA_S3_{name}", value)
+    told = ArtifactSettings.extending(Settings(http_port=8003))
+    assert (type(told.store()), told.http_port) == (S3Store, 8003)
+    assert "s3cret" not in repr(told)
     with pytest.raises(SettingsWrong, match="REGISTA_S3_SECRET_KEY"):
         ArtifactSettings(s3_endpoint="127.0.0.1:1", s3_access_key="a").store()
     with pytest.raises(SettingsWrong, match="REGISTA_ARTIFACT_DIR"):
