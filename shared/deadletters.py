@@ -22,6 +22,7 @@ from prometheus_client import Counter
 
 from shared.kafka import answered, connection, start_producer, stop_quietly
 from shared.settings import Settings
+from shared.topics import dlq_of, source_of
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +33,6 @@ Headers = Sequence[tuple[str, bytes]]
 T = TypeVar("T")
 MOST_OF_KEY, MOST_OF_HEADERS = 8 * 1024, 64 * 1024
 """Bytes of a letter whose message is too large to be kept whole."""
-
-
-def dlq_of(topic: str) -> str:
-    """The dead-letter topic beside `topic`."""
-    return f"{topic}.dlq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +143,7 @@ class DeadLetters:
 
     async def replay(self, record: ConsumerRecord[Any, Any], subject: str) -> str:
         """Puts the original message back on its topic and marks the letter; answers that topic. Raises KafkaError, also when this service may not write there."""
-        topic: str = record.topic.removesuffix(".dlq")
+        topic = source_of(record.topic)
         await self._send(topic, record.key, record.value, _kept(record.headers))
         letter_id = f"{record.topic}~{record.partition}~{record.offset}"
         await self._send(record.topic, record.key, b"", [(OWN + "replayed", letter_id.encode()), (OWN + "replayed-by", subject.encode())])

@@ -18,8 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-WRITERS = {"registry": ("registry", "access"), "approval": ("approval",), "artifact": ("artifact",), "cleanup": ("cleanup",), "audit": ()}
-"""Who owns which partitions of the log; each also owns a schema of each of these names, and one of its own."""
+from shared.topics import PARTITIONS_OF
 
 DIRECTORY = {"registry": "SELECT, INSERT, UPDATE", "approval": "SELECT"}
 """Who may do what with the directory of names: one writes it, one prints names under what people sign. Nobody else reads it."""
@@ -37,9 +36,9 @@ def _upgrade(connection: Connection, passwords: Mapping[str, str]) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-    for service in WRITERS:
+    for service in PARTITIONS_OF:
         _login_role(connection, role_of(service), passwords.get(service))
-    for service, partitions in WRITERS.items():
+    for service, partitions in PARTITIONS_OF.items():
         _grant(connection, service, partitions)
 
 
@@ -86,7 +85,7 @@ def main() -> None:
     url = parser.parse_args().url
     if not url:
         parser.error("name the database: --url postgresql://owner:password@host/regista, or set REGISTA_OWNER_URL")
-    asyncio.run(migrate(url, {s: p for s in WRITERS if (p := os.environ.get(f"REGISTA_PASSWORD_{s.upper()}"))}))
+    asyncio.run(migrate(url, {s: p for s in PARTITIONS_OF if (p := os.environ.get(f"REGISTA_PASSWORD_{s.upper()}"))}))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from shared.deadletters import DeadLetter, Shown
 from shared.decider import NotFound
 from shared.openapi import document
 from shared.problems import Problem
+from shared.topics import source_of
 from shared.web import Body, Call, Reply, Route
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ async def replay(call: Call) -> Reply:
             raise _no_such_letter(call)
         topic = await letters.replay(record, call.actor.subject)
     except TopicAuthorizationFailedError as refused:
-        topic = call.path["id"].partition("~")[0].removesuffix(".dlq")
+        topic = source_of(call.path["id"].partition("~")[0])
         raise Problem(
             409, "not_ours_to_replay", f"{call.app.name} may not write to {topic}: replay it at the service that owns the topic."
         ) from refused

@@ -22,6 +22,7 @@ from shared.kafka import answered, stop_quietly
 from shared.postgres import AWAY, Bell, leadership, wait_ring
 from shared.projector import schema_of
 from shared.service import Service
+from shared.topics import topic_of
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +50,6 @@ LEADS = Gauge("regista_relay_leads", "1 while this process publishes for its ser
 BEHIND = Gauge("regista_relay_behind_seconds", "Age of the last published event when it was acknowledged", ["service"])
 
 Message = tuple[bytes, bytes, list[tuple[str, bytes]]]
-
-
-def topic_of(service: str) -> str:
-    return f"regista.{service}.events.v1"
 
 
 def to_cloudevent(service: Service, recorded: Recorded) -> CloudEvent | None:

@@ -35,6 +35,7 @@ from shared.server import Server
 from shared.service import Service
 from shared.settings import Settings, SettingsWrong
 from shared.telemetry import set_up_logs, tracer
+from shared.topics import topic_of
 from shared.transact import Transactor
 from shared.web import Route
 from shared.worker import Runner
@@ -100,7 +101,7 @@ class Running:
     async def run(self) -> None:
         """Until `stop` is set. Raises (a group) when a part died."""
         app = self._app
-        own_topics = [relay.topic_of(s.name) for s in self._writes if s.name != PARTITION]
+        own_topics = [topic_of(s.name) for s in self._writes if s.name != PARTITION]
         app.letters = DeadLetters(app.settings, [*(s.topic for s in self._process.subscriptions), *own_topics])
         server = Server(Application(app, [*self._process.routes, *OPERATIONS, described(self._process.routes)]), app.settings)
         async with asyncio.TaskGroup() as group:

@@ -15,6 +15,7 @@ from shared.events import Noted
 from shared.kafka import Handler, Malformed, Received, Subscription, by_service
 from shared.run import App
 from shared.submission import Submission
+from shared.topics import topic_of
 
 ASKS_AGAIN = frozenset(
     {
@@ -30,9 +31,9 @@ ASKS_ALL_AGAIN = frozenset({noted.MODEL_RENAMED, noted.TAGS_CHANGED, noted.ROLLO
 def subscriptions(app: App) -> list[Subscription]:
     """The two topics that approval listens to; in whatever order they arrive, the verdict is the same."""
     return [
-        Subscription("regista.registry.events.v1", "approval", _registry(app), by_service("registry")),
+        Subscription(topic_of("registry"), "approval", _registry(app), by_service("registry")),
         Subscription(
-            "regista.artifact.events.v1", "approval",
+            topic_of("artifact"), "approval",
             {type_: Handler(note_version, partial(ask_version, app)) for type_ in noted.ARTIFACT_EVENTS},
             by_service("artifact"),
         ),

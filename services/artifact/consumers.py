@@ -21,6 +21,7 @@ from services.artifact.settings import ArtifactSettings
 from shared.kafka import Handler, Malformed, Received, Subscription, by_service
 from shared.run import App
 from shared.submission import Submission
+from shared.topics import topic_of
 
 T = TypeVar("T")
 Follow = Callable[[App, Received], Awaitable[Sequence[Submission]]]
@@ -34,7 +35,7 @@ def subscriptions(app: App, settings: ArtifactSettings) -> list[Subscription]:
     }  # fmt: skip
     handlers = {type_: Handler(_later, follow_up=partial(follow, app)) for type_, follow in after.items()}
     handlers[noted.REGISTERED] = Handler(partial(registered, settings))
-    return [Subscription("regista.registry.events.v1", "artifact", handlers, by_service("registry"))]
+    return [Subscription(topic_of("registry"), "artifact", handlers, by_service("registry"))]
 
 
 async def registered(settings: ArtifactSettings, m: Received) -> list[Submission]:

@@ -18,6 +18,7 @@ from services.cleanup.due_work import schedule_next
 from shared.access import namespace_of
 from shared.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
 from shared.submission import Permission, Submission
+from shared.topics import topic_of
 
 if TYPE_CHECKING:
     from shared.run import App
@@ -52,6 +53,6 @@ async def used(app: App, m: Received) -> Sequence[Submission]:
 def subscriptions(app: App) -> list[Subscription]:
     """What cleanup listens to."""
     return [
-        Subscription("regista.registry.events.v1", "cleanup", dict.fromkeys(PUBLIC_TYPES, Handler(registry_said)), by_service("registry")),
+        Subscription(topic_of("registry"), "cleanup", dict.fromkeys(PUBLIC_TYPES, Handler(registry_said)), by_service("registry")),
         Subscription(USAGE_TOPIC, "cleanup", {MODEL_USED: Handler(partial(used, app))}, by_publishers, strict=True),
     ]

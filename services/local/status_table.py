@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.local.status import Part, Status
-from services.local.topics import events_topic
+from shared.topics import topic_of
 
 
 def show(status: Status) -> None:
@@ -23,7 +23,7 @@ def show(status: Status) -> None:
             _lags("consumer group", "topic", [(g, t, lag) for g, topics in sorted(status.consumers.items()) for t, lag in sorted(topics.items())])
         )
     if status.relays:
-        console.print(_lags("relay", "topic", [(name, events_topic(name), lag) for name, lag in sorted(status.relays.items())]))
+        console.print(_lags("relay", "topic", [(name, topic_of(name), lag) for name, lag in sorted(status.relays.items())]))
     for what, why in status.unknown.items():
         console.print(f"how far {what} are behind is unknown: {why}", style="yellow", markup=False)
 

@@ -7,31 +7,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-SERVICES = ("registry", "approval", "artifact", "cleanup", "audit")
+from shared.topics import PARTITIONS_OF, dlq_of, topic_of
+
+SERVICES = tuple(PARTITIONS_OF)
 PUBLISHERS = ("pipeline", "serving")  # one Kafka user per publisher; more are added when the stack starts
 
 TRAINING = "regista.training.v1"
 USAGE = "regista.usage.v1"
-
-
-def events_topic(service: str) -> str:
-    """Where a service publishes; only that service may write it."""
-    return f"regista.{service}.events.v1"
-
-
-def dead_letters(topic: str) -> str:
-    """Where consumers put what they cannot read of `topic`."""
-    return f"{topic}.dlq"
-
-
 REPLAYED_BY: Mapping[str, str] = MappingProxyType({TRAINING: "registry", USAGE: "cleanup"})  # who puts a replayed dead letter back
 INBOUND = tuple(REPLAYED_BY)
-WRITERS: Mapping[str, str] = MappingProxyType({events_topic(service): service for service in SERVICES if service != "audit"})
+WRITERS: Mapping[str, str] = MappingProxyType({topic_of(service): service for service in SERVICES if PARTITIONS_OF[service]})
 SOURCES = (*INBOUND, *WRITERS)
 PARTITIONS = 4
 FOREVER: Mapping[str, str] = MappingProxyType({"retention.ms": "-1"})
 TOPICS: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    dict.fromkeys(SOURCES, FOREVER) | {dead_letters(topic): {**FOREVER, "max.message.bytes": str(2 * 1024 * 1024)} for topic in SOURCES}
+    dict.fromkeys(SOURCES, FOREVER) | {dlq_of(topic): {**FOREVER, "max.message.bytes": str(2 * 1024 * 1024)} for topic in SOURCES}
 )
 
 Operation = Literal["READ", "WRITE", "DESCRIBE"]
@@ -58,8 +48,8 @@ def _of_services() -> Iterator[Grant]:
         yield Grant(service, "GROUP", f"regista.{service}", "READ")
         for topic in SOURCES:
             yield Grant(service, "TOPIC", topic, "READ")
-            yield Grant(service, "TOPIC", dead_letters(topic), "READ")
-            yield Grant(service, "TOPIC", dead_letters(topic), "WRITE")
+            yield Grant(service, "TOPIC", dlq_of(topic), "READ")
+            yield Grant(service, "TOPIC", dlq_of(topic), "WRITE")
     for topic, writer in {**WRITERS, **REPLAYED_BY}.items():
         yield Grant(writer, "TOPIC", topic, "WRITE")
 

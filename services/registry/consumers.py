@@ -22,6 +22,7 @@ from shared.events import Noted
 from shared.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
 from shared.run import App
 from shared.submission import Submission
+from shared.topics import topic_of
 
 GROUP = "registry"
 
@@ -32,10 +33,10 @@ def subscriptions(app: App) -> list[Subscription]:
     handlers: dict[str, Callable[[Received], Awaitable[Sequence[Submission]]]] = {type_: partial(note, made) for type_, made in decided.items()}
     return [
         Subscription("regista.training.v1", GROUP, {MODEL_TRAINED: Handler(partial(trained, app))}, by_publishers, strict=True),
-        Subscription("regista.approval.events.v1", GROUP, {type_: Handler(prepare) for type_, prepare in handlers.items()}, by_service("approval")),
-        Subscription("regista.artifact.events.v1", GROUP, dict.fromkeys(noted.ARTIFACT_STATES, Handler(bytes_changed)), by_service("artifact")),
+        Subscription(topic_of("approval"), GROUP, {type_: Handler(prepare) for type_, prepare in handlers.items()}, by_service("approval")),
+        Subscription(topic_of("artifact"), GROUP, dict.fromkeys(noted.ARTIFACT_STATES, Handler(bytes_changed)), by_service("artifact")),
         Subscription(
-            "regista.cleanup.events.v1", GROUP, {noted.RETIREMENT_PROPOSED: Handler(partial(proposed, app))}, by_service("cleanup"),
+            topic_of("cleanup"), GROUP, {noted.RETIREMENT_PROPOSED: Handler(partial(proposed, app))}, by_service("cleanup"),
         ),
     ]  # fmt: skip
 

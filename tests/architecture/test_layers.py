@@ -19,7 +19,7 @@ IMPURE = {"asyncio", "socket", "subprocess", "threading", "requests", "http", "t
 UNPICKLERS = {"pickle", "cloudpickle", "joblib", "dill", "marshal", "shelve"}
 BUSINESS = ("champion", "artifact", "promotion", "rollout", "retention", "review")
 SAID_IN_THE_KERNEL = {
-    "shared/migrate.py": {"artifact"},  # roles and partitions are named after the services
+    "shared/topics.py": {"artifact"},  # roles and partitions are named after the services
     "shared/application.py": {" bytes. Artifacts are uploaded, not embedded."},  # what to do instead of sending a large body
 }
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|TRUNCATE|MERGE|COPY)\s")

@@ -33,9 +33,10 @@ from services.local.places import Place
 from services.local.state import read_state
 from services.registry.service import SERVICE as REGISTRY
 from shared.kafka import connection
-from shared.relay import to_cloudevent, topic_of
+from shared.relay import to_cloudevent
 from shared.service import Service
 from shared.settings import Settings
+from shared.topics import topic_of
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
 

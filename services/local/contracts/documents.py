@@ -18,13 +18,14 @@ from services.cleanup import publish as cleanup
 from services.cleanup.service import SERVICE as CLEANUP
 from services.local.contracts.compare import Side
 from services.local.contracts.example import example
-from services.local.topics import TRAINING, USAGE, events_topic
+from services.local.topics import TRAINING, USAGE
 from services.registry import contracts as trained
 from services.registry import publish as registry
 from services.registry.service import ACCESS_SERVICE
 from services.registry.service import SERVICE as REGISTRY
 from shared.events import Noted, encode
 from shared.service import Service
+from shared.topics import topic_of
 
 SERVICES: Sequence[Service] = (REGISTRY, ACCESS_SERVICE, APPROVAL, ARTIFACT, CLEANUP)
 OUTBOUND: Mapping[str, Mapping[str, type]] = {
@@ -82,7 +83,7 @@ def asyncapi() -> dict[str, Any]:
     operations: dict[str, Any] = {}
     for service, types in OUTBOUND.items():
         messages = {type_: f"{service}/{type_.removeprefix(f'regista.{service}.')}.json" for type_ in types}
-        _channel(channels, operations, events_topic(service), messages, action="send")
+        _channel(channels, operations, topic_of(service), messages, action="send")
     for type_, (topic, _) in INBOUND.items():
         _channel(channels, operations, topic, {type_: f"inbound/{type_.removeprefix('regista.')}.json"}, action="receive")
     return {

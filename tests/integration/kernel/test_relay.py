@@ -18,8 +18,9 @@ from regista.wire.dsse import key_id_of, verify
 from regista.wire.keys import SigningKey, generate_signing_key
 from shared import kafka
 from shared.kafka import connection, start_producer
-from shared.relay import Relay, lag, topic_of
+from shared.relay import Relay, lag
 from shared.settings import Settings
+from shared.topics import topic_of
 
 KEY: SigningKey = generate_signing_key("service:cleanup")
 TOPIC = topic_of("cleanup")

@@ -14,7 +14,8 @@ from services.local.kafka import SECURITY
 from services.local.places import LocalError, Place
 from services.local.s3 import BUCKET
 from services.local.stack import Stack
-from services.local.topics import SERVICES, TRAINING, USAGE, WRITERS, dead_letters, events_topic
+from services.local.topics import SERVICES, TRAINING, USAGE, WRITERS
+from shared.topics import dlq_of, topic_of
 
 
 def login(stack: Stack, user: str) -> dict[str, object]:
@@ -73,13 +74,13 @@ def test_approval_cannot_write_training_messages(stack: Stack) -> None:
 
 
 def test_a_service_reads_anothers_events_in_its_own_group_only(stack: Stack) -> None:
-    assert write(stack, "registry", events_topic("registry")) is None
-    assert read(stack, "approval", "approval", events_topic("registry")) == "x"
-    assert read(stack, "approval", "registry", events_topic("registry")) == "GROUP_AUTHORIZATION_FAILED"
+    assert write(stack, "registry", topic_of("registry")) is None
+    assert read(stack, "approval", "approval", topic_of("registry")) == "x"
+    assert read(stack, "approval", "registry", topic_of("registry")) == "GROUP_AUTHORIZATION_FAILED"
 
 
 def test_a_consumer_may_put_a_message_aside(stack: Stack) -> None:
-    assert write(stack, "approval", dead_letters(events_topic("registry"))) is None
+    assert write(stack, "approval", dlq_of(topic_of("registry"))) is None
 
 
 def test_a_user_of_nothing_is_refused_everywhere(stack: Stack) -> None:

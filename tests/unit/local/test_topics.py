@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from services.local.topics import SERVICES, TOPICS, TRAINING, WRITERS, Grant, dead_letters, grants
+import subprocess
+import sys
+
+from services.local.topics import SERVICES, TOPICS, TRAINING, WRITERS, Grant, grants
+from shared.topics import dlq_of
 
 
 def test_only_a_service_itself_writes_its_events() -> None:
@@ -17,7 +21,7 @@ def test_publishers_write_what_comes_in_and_nothing_else() -> None:
 
 def test_every_topic_has_its_dead_letters_beside_it() -> None:
     sources = {topic for topic in TOPICS if not topic.endswith(".dlq")}
-    assert set(TOPICS) == sources | {dead_letters(topic) for topic in sources}
+    assert set(TOPICS) == sources | {dlq_of(topic) for topic in sources}
 
 
 def test_a_service_reads_in_groups_of_its_own_name() -> None:
@@ -27,3 +31,9 @@ def test_a_service_reads_in_groups_of_its_own_name() -> None:
 
 def test_registry_may_put_a_training_message_back() -> None:
     assert Grant("registry", "TOPIC", TRAINING, "WRITE") in grants()
+
+
+def test_the_names_of_topics_cost_no_import_of_kafka_or_database() -> None:
+    code = "import sys, services.local.topics; print(sorted({'aiokafka', 'asyncpg', 'asyncio', 'sqlalchemy', 'msgspec'} & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines() == ["[]"]
