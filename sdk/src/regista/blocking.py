@@ -6,9 +6,22 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+class _AtOnce(ThreadPoolExecutor):
+    """Does at once, where it is asked, what it is given: while the interpreter ends no pool takes work, and asyncio asks one for host names."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        done = Future[T]()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - whoever asked gets it
+            done.set_exception(error)
+        return done
 
 
 class LoopThread:
@@ -27,6 +40,12 @@ class LoopThread:
         except BaseException:
             future.cancel()
             raise
+
+    def finish(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
+        """As `run`, while the interpreter ends, and for so long at most: a name server that does not answer then holds up the whole loop."""
+        loop = self._started()
+        loop.call_soon_threadsafe(loop.set_default_executor, _AtOnce())
+        return asyncio.run_coroutine_threadsafe(work, loop).result(seconds)
 
     def soon(self, work: Callable[[], object]) -> None:
         """Calls it on the loop, and does not wait."""

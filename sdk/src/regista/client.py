@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from regista.profile import Profile, read_profile
 from regista.publishing import Registered, Told
 from regista.tracking import Run
 from regista.transport import Patience, Transport
-from regista.usage import MODEL_USED, Usage, Used
+from regista.usage import CLOSE_SECONDS, MODEL_USED, Usage, Used
 from regista.usage import TOPIC as USAGE_TOPIC
 from regista.wire.digests import FileEntry, Manifest
 from regista.wire.keys import SigningKey
@@ -172,10 +173,14 @@ class AsyncClient(Catalogue, Governance, Operating):
             raise Failed("manifest_odd", f"the files listed for {reference} do not hash to its digest {artifact['digest']}")
         return version, expected
 
-    def report_last_usage(self) -> None:
-        """Reports what is left while the interpreter ends, over HTTP and without the event loop, once. Raises RegistaError."""
-        if reports := self._usage.rest():
-            self._transport.post_last("cleanup", "/usage", {report.message_id: report.data for report in reports})
+    async def end(self) -> None:
+        """As `close`, while the interpreter ends: what was counted goes out as always, and what cannot is lost in silence. Raises RegistaError, TimeoutError."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                for report in self._usage.rest():
+                    await self._report(report.data, report.message_id)
+        finally:
+            await self.close()
 
     async def report_usage(self) -> None:
         """Reports now what was counted, instead of at the end of the window."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Mapping
@@ -20,6 +21,7 @@ from regista.profile import Profile
 from regista.publishing import Registered
 from regista.tracking import Run
 from regista.transport import Patience
+from regista.usage import CLOSE_SECONDS
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -142,6 +144,9 @@ class Client:
     revoke_role = _blocking(AsyncClient.revoke_role)
 
 
+END_SECONDS = 3 * CLOSE_SECONDS
+"""Reporting and closing Kafka's producer take CLOSE_SECONDS each at most; beyond that the loop itself is stuck."""
+
 _default: list[Client] = []
 _lock = threading.Lock()
 
@@ -163,11 +168,12 @@ def _close() -> None:
 @atexit.register
 def _end() -> None:
     """Only a client that was used has something to report; nothing may keep the interpreter from ending, or speak while it does."""
-    for client in _default:
+    quiet = logging.root.manager.disable
+    logging.disable()
+    while _default:
         with contextlib.suppress(Exception):
-            client.asynchronous.report_last_usage()
-    with contextlib.suppress(Exception):
-        _close()
+            LOOP.finish(_default.pop().asynchronous.end(), END_SECONDS)
+    logging.disable(quiet)
 
 
 def _begin_anew() -> None:

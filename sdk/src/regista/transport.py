@@ -6,7 +6,6 @@ import asyncio
 import functools
 import random
 import ssl
-import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -25,7 +24,6 @@ READ_SECONDS = 40.0  # one attempt; a service ends its own work earlier
 LONG_SECONDS = 600.0  # for what reads all there is
 STORE_SECONDS = 900.0  # until a service has stored a large upload for good
 SLOWEST = 100_000  # bytes of an upload each second; what is slower is given up
-LAST_SECONDS = 5.0  # for what is sent while the interpreter ends
 WELL_KNOWN = "/.well-known/regista"
 Content = Callable[[], AsyncIterator[bytes]]
 
@@ -104,18 +102,6 @@ class Transport:
         if service not in self._urls:
             raise Unavailable("service_unknown", f"the registry at {self._registry()} names no URL for the service {service!r}")
         return self._urls[service]
-
-    def post_last(self, service: str, path: str, bodies: Mapping[str, Any]) -> None:
-        """Sends each body once, under its idempotency key, on this thread. While the interpreter ends no event loop can look up a host name. Raises RegistaError."""
-        deadline = time.monotonic() + LAST_SECONDS
-        with httpx.Client(headers=self._agent(), timeout=LAST_SECONDS, verify=_trust()) as http:
-            try:
-                self._urls = self._urls or _services(http.get(self._registry() + WELL_KNOWN).raise_for_status())
-                url = f"{self._known(service)}/v1{path}"
-                for key, body in bodies.items():
-                    http.post(url, json=body, headers={"Idempotency-Key": key}, timeout=max(0.1, deadline - time.monotonic()))
-            except httpx.HTTPError as e:
-                raise Unavailable("unreachable", f"{_where(e)} took no last report ({type(e).__name__})") from e
 
     async def call(
         self, method: str, service: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None, if_match: str = "",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -54,6 +57,33 @@ async def test_usage_is_reported_on_its_topic(empty_kafka: Stack, publisher: Pro
     event = from_kafka(record.value, record.headers)
     verify(event, signing_key.public)
     assert (event.type, msgspec.json.decode(event.data)["count"]) == ("regista.ModelUsed.v1", 5)
+
+
+def _ends(publisher: Profile, **settings: str) -> str:
+    """What a program says whose last act was to use a model; it names its broker, as programs do, and has not spoken to it before."""
+    told = {
+        "URL": publisher.url, "KEY_FILE": publisher.key_file, "CACHE_DIR": publisher.cache_dir, "CONFIG": "/nowhere", "USAGE_WINDOW": "3600",
+        "KAFKA_BOOTSTRAP": publisher.kafka_bootstrap.replace("127.0.0.1", "localhost"), "KAFKA_USER": publisher.kafka_user,
+        "KAFKA_PASSWORD": publisher.kafka_password, "KAFKA_SECURITY": publisher.kafka_security,
+    }  # fmt: skip
+    environment = {f"REGISTA_{name}": value for name, value in (told | settings).items()} | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    code = "from regista.synchronous import default\nfrom regista.usage import Used\ndefault().asynchronous._count(Used('churn', '', 3, 'production'), 7)\n"
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60)
+    return ended.stdout + ended.stderr
+
+
+async def test_the_last_usage_before_a_program_ends_is_reported_on_its_topic_too(
+    empty_kafka: Stack, publisher: Profile, signing_key: SigningKey
+) -> None:
+    assert await asyncio.to_thread(_ends, publisher) == ""
+    record = await _first(empty_kafka, "regista.usage.v1")
+    event = from_kafka(record.value, record.headers)
+    verify(event, signing_key.public)
+    assert msgspec.json.decode(event.data)["count"] == 7
+
+
+async def test_a_program_ends_though_no_broker_takes_its_last_usage(stack: Stack, publisher: Profile) -> None:
+    assert await asyncio.to_thread(_ends, publisher, KAFKA_BOOTSTRAP="localhost:9") == ""
 
 
 async def test_a_broker_that_is_away_or_refuses_is_one_typed_error(stack: Stack, publisher: Profile) -> None:
