@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
@@ -59,7 +60,8 @@ def _running(own: Stack) -> Iterator[None]:
 def _sweep_old_instances() -> None:
     """What killed sessions left: supervisors outlive them, so they end before their folders go."""
     for folder in home().glob("test-*"):
-        if not Identity.of("session", int(folder.name.split("-")[1])).alive():
+        session = re.fullmatch(r"test-(\d+)(-.*)?", folder.name, re.ASCII)
+        if session and not Identity.of("session", int(session[1])).alive():
             running.stop(Place(folder))
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -88,10 +88,10 @@ class Instance:
 
         `settings` replace its own: `launch("registry", HTTP_PORT="12345")` is a second replica.
         """
-        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        asked = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         return spawn(
             service, python_command(f"services.{service}"), log=self.place.log(service), cwd=REPOSITORY,
-            env=_without_settings() | passed_on | self.environment(service) | {f"REGISTA_{name}": value for name, value in settings.items()},
+            env=_without_settings() | asked | self.environment(service) | {f"REGISTA_{name}": value for name, value in settings.items()},
         )  # fmt: skip
 
     # -- for people ------------------------------------------------------------------------------------------------
@@ -109,6 +109,11 @@ class Instance:
         write_private(self.profile_file, "\n".join(lines) + "\n")
 
 
+def passed_on() -> dict[str, str]:
+    """The caller's environment but PYTHONDONTWRITEBYTECODE: with it, every process of every start compiles all sources again."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def _without_settings() -> dict[str, str]:
     """The caller's environment without its own Regista settings: they are for another process."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("REGISTA_")}
+    return {name: value for name, value in passed_on().items() if not name.startswith("REGISTA_")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from typing import Any
 
 import click
 
-from services.local.instance import Instance, python_command
+from services.local.instance import Instance, passed_on, python_command
 from services.local.logs import COLOURS, follow
 from services.local.places import REPOSITORY, LocalError, Place
 from services.local.processes import end_all, tail
@@ -65,7 +64,7 @@ def start(place: Place, patience: float, progress: Progress) -> Instance:
         with place.log("supervisor").open("ab") as out:
             process = subprocess.Popen(
                 python_command("services.local.supervisor", "--directory", str(place.directory)), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                start_new_session=True, cwd=REPOSITORY,
+                start_new_session=True, cwd=REPOSITORY, env=passed_on(),
             )  # fmt: skip
         _detached.append(process)
         _await_supervisor(place, process, progress)
@@ -129,7 +128,7 @@ def rebuilt(place: Place, services: Sequence[str] = ()) -> list[dict[str, Any]]:
     urls = {name: instance.stack.database_url(name) for name in writers}
     done = subprocess.run(
         python_command("services.local.rebuild", *(services or writers)), capture_output=True, text=True, check=False, cwd=REPOSITORY,
-        env=os.environ | {"REGISTA_DATABASE_URLS": json.dumps(urls)},
+        env=passed_on() | {"REGISTA_DATABASE_URLS": json.dumps(urls)},
     )  # fmt: skip
     if done.returncode:
         raise LocalError(f"the rebuild failed:\n{done.stderr.strip()}")

@@ -53,6 +53,16 @@ def test_the_callers_own_settings_do_not_reach_a_service(monkeypatch: pytest.Mon
     assert _without_settings()["PATH"] == os.environ["PATH"]
 
 
+def test_a_service_keeps_its_compiled_sources_whatever_the_caller_does(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(
+        "services.local.instance.python_command", lambda _module: [sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"]
+    )
+    child = instance.launch("registry")
+    child.popen.wait(20)
+    assert child.log.read_text() == "False\n"
+
+
 def test_a_second_replica_is_started_with_a_setting_of_its_own(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = [sys.executable, "-c", "import os; print(os.environ['REGISTA_HTTP_PORT'], os.environ['REGISTA_KAFKA_USER'])"]
     monkeypatch.setattr("services.local.instance.python_command", lambda _module: shown)
