@@ -15,6 +15,7 @@ from prometheus_client import Counter, Gauge
 from regista.wire.keys import SigningKey
 from services.audit import indexing, store
 from services.audit.sealing import SealedTwice, Sealer
+from shared import eventlog
 from shared.postgres import AWAY, leadership, wait_ring
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ NOT_INDEXED = Counter("regista_audit_index_failures", "Pages that could not be i
 
 
 async def tail(app: App, key: SigningKey) -> None:
-    """For the life of the process. What is away is waited for; cursor and tree in the database say where to go on."""
+    """For the life of the process. What is away is waited for; cursor and tree in the database say where to go on.
+
+    Raises RestoredBehind when the server that answers is one that was restored behind the log.
+    """
     while True:
         app.readiness.clear("tailer")
         try:
@@ -56,6 +60,7 @@ async def tail(app: App, key: SigningKey) -> None:
 
 async def _lead(connection: asyncpg.Connection, key: SigningKey, readiness: Readiness) -> None:
     """The seal comes first and hangs on nothing else: what cannot be indexed is sealed and signed all the same."""
+    await eventlog.refuse_restored(connection)  # after an outage it may be another server, which is behind
     await store.ensure(connection)
     sealer, index, signed_at, wait = Sealer(key), _Index(readiness), 0.0, FIRST_WAIT
     async with _heard(connection) as ring:

@@ -186,6 +186,26 @@ async def tailing(database, key):
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(log: Log, audit: Audit, database, audit_key):
+    task = asyncio.create_task(tail(App("audit", Settings(database_url=database.url("audit"))), audit_key))
+    try:
+        await log.append("registry", "x-1", "Happened", {})
+        await holds(lambda: audit.connection.fetchval("SELECT max(size) = 1 FROM audit.checkpoints"))
+        owner = await asyncpg.connect(database.owner_url)
+        await owner.execute(
+            "INSERT INTO log.events_registry (service, tx, stream, revision, event_id, type, schema, bytes)"
+            " VALUES ('registry', '999999999999', 'x-1', 2, gen_random_uuid(), 'Happened', 1, '{}')"
+        )
+        await owner.close()
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'leader audit' AND datname = current_database()"
+        assert await audit.connection.fetchval(ended)
+        with pytest.raises(eventlog.RestoredBehind):
+            await asyncio.wait_for(task, 30)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_what_cannot_be_indexed_is_sealed_and_signed_all_the_same_and_indexed_as_soon_as_it_can_be(log: Log, audit: Audit, database, audit_key):
     await audit.connection.execute("ALTER TABLE audit.history ADD CONSTRAINT broken CHECK (type <> 'Poison')")
     async with tailing(database, audit_key) as readiness:
