@@ -32,8 +32,8 @@ from shared.settings import Settings
 from shared.submission import Cause, Submission
 from shared.transact import Transactor
 from shared.worker import Runner
+from tests.processes import PEPPER
 
-PEPPER = "pepper-of-the-tests"
 DATA = "sha256:" + "d" * 64
 
 
@@ -143,11 +143,6 @@ class Desk:
 @pytest.fixture
 def identities(database: Any) -> Identities:
     return Identities(database.url("registry"))
-
-
-@pytest.fixture
-def pepper() -> str:
-    return PEPPER
 
 
 @pytest.fixture

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,8 +19,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from regista.wire.cloudevents import CloudEvent, from_kafka, to_kafka
 from regista.wire.dsse import sign, verify
 from regista.wire.keys import SigningKey, generate_signing_key
-from services.local.places import _free_ports
 from shared.access import IdentityCreated, KeyIssued
+from tests.processes import Running, Starter, starting
 
 pytestmark = pytest.mark.slow
 
@@ -36,21 +31,18 @@ TOPIC = "regista.approval.events.v1"
 class World:
     """Registry and artifact, as far as Kafka is concerned, and replicas of approval."""
 
-    stack: Any
-    database: Any
-    folder: Path
+    starter: Starter
     identities: Any
-    pepper: str
     keys: dict[str, SigningKey] = field(default_factory=dict)
     api_keys: dict[str, str] = field(default_factory=dict)
     producers: dict[str, AIOKafkaProducer] = field(default_factory=dict)
-    replicas: list[tuple[subprocess.Popen[bytes], str]] = field(default_factory=list)
+    replicas: list[Running] = field(default_factory=list)
     revisions: dict[str, int] = field(default_factory=dict)
 
     def kafka(self, user: str) -> dict[str, str]:
         return {
-            "bootstrap_servers": self.stack.kafka.bootstrap, "security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "SCRAM-SHA-512",
-            "sasl_plain_username": user, "sasl_plain_password": self.stack.kafka.password(user),
+            "bootstrap_servers": self.starter.stack.kafka.bootstrap, "security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": user, "sasl_plain_password": self.starter.stack.kafka.password(user),
         }  # fmt: skip
 
     async def prepare(self) -> None:
@@ -58,7 +50,6 @@ class World:
             subject = f"service:{service}"
             key = self.keys[service] = generate_signing_key(subject)
             await self.identities.tell(subject, IdentityCreated(subject, "service"), KeyIssued(subject, key.key_id, "ed25519", key.public.hex()))
-        self.keys["approval"].save(self.folder / "approval.json")
         for subject in ("ann", "bob", "carl"):
             self.api_keys[subject] = await self.identities.person(subject, ("approver", "team"))
         for service in ("registry", "artifact"):
@@ -66,17 +57,7 @@ class World:
             await self.producers[service].start()
 
     def start(self) -> None:
-        port = _free_ports({"approval": 0})["approval"]
-        environment = {
-            **os.environ, **self.stack.service_environment("approval", self.database.name), "REGISTA_PEPPER": self.pepper,
-            "REGISTA_SIGNING_KEY_FILE": str(self.folder / "approval.json"), "REGISTA_HTTP_PORT": str(port),
-        }  # fmt: skip
-        with (self.folder / f"approval-{len(self.replicas)}.log").open("wb") as log:
-            child = subprocess.Popen([sys.executable, "-m", "services.approval"], env=environment, stdout=log, stderr=log)
-        self.replicas.append((child, f"http://127.0.0.1:{port}"))
-
-    def logs(self) -> str:
-        return "\n".join(p.read_text()[-3000:] for p in sorted(self.folder.glob("*.log")))
+        self.replicas.append(self.starter("approval", self.keys["approval"]))
 
     async def send(self, service: str, name: str, stream: str, data: dict[str, Any], *, key: SigningKey | None = None) -> None:
         revision = self.revisions[stream] = self.revisions.get(stream, 0) + 1
@@ -89,15 +70,8 @@ class World:
 
     async def call(self, subject: str, method: str, path: str, body: Any = None, replica: int = -1, **headers: str) -> httpx.Response:
         headers |= {"authorization": f"Bearer {self.api_keys[subject]}"}
-        async with httpx.AsyncClient(base_url=self.replicas[replica][1], timeout=30) as client:
+        async with httpx.AsyncClient(base_url=self.replicas[replica].url, timeout=30) as client:
             return await client.request(method, f"/v1{path}", json=body, headers=headers)
-
-    async def ready(self, replica: int) -> bool:
-        with contextlib.suppress(httpx.TransportError):
-            async with httpx.AsyncClient(base_url=self.replicas[replica][1]) as client:
-                return (await client.get("/readyz")).status_code == 200
-        assert self.replicas[replica][0].poll() is None, self.logs()
-        return False
 
     async def published(self, wanted: str, seconds: float = 40) -> list[tuple[CloudEvent, dict[str, Any]]]:
         """Everything approval has published up to the first event of the type wanted; each signature is checked."""
@@ -113,26 +87,23 @@ class World:
                     if event.type == f"regista.approval.{wanted}.v1":
                         return found
         except TimeoutError:
-            raise AssertionError(f"no {wanted} among {[e.type for e, _ in found]}\n{self.logs()}") from None
+            raise AssertionError(f"no {wanted} among {[e.type for e, _ in found]}\n{chr(10).join(one.said() for one in self.replicas)}") from None
         finally:
             await consumer.stop()
         return found
 
     async def stop(self) -> None:
-        for child, _ in self.replicas:
-            child.terminate()
-        for child, _ in self.replicas:
-            child.wait(15)
         for producer in self.producers.values():
             await asyncio.wait_for(producer.stop(), 5)
 
 
 @pytest.fixture
-async def world(empty_kafka: Any, database: Any, tmp_path: Path, identities: Any, pepper: str) -> AsyncIterator[World]:
-    world = World(empty_kafka, database, tmp_path, identities, pepper)
-    await world.prepare()
-    yield world
-    await world.stop()
+async def world(empty_kafka: Any, database: Any, tmp_path: Path, identities: Any) -> AsyncIterator[World]:
+    with starting(empty_kafka, database, tmp_path) as starter:
+        world = World(starter, identities)
+        await world.prepare()
+        yield world
+        await world.stop()
 
 
 async def test_from_signed_messages_to_a_signed_grant_with_two_replicas_one_of_which_dies(
@@ -154,9 +125,9 @@ async def test_from_signed_messages_to_a_signed_grant_with_two_replicas_one_of_w
     assert (told["passed"], told["stage"], event.subject) == (True, "Validated", "gate-m@1")
     assert event.extensions["causationid"] in {"artifact-1/1", "model-m/2"}, "whichever topic came last"
 
-    await until(lambda: world.ready(0))
-    await until(lambda: world.ready(1))
-    world.replicas[0][0].send_signal(signal.SIGKILL)
+    for replica in world.replicas:
+        await replica.ready()
+    world.replicas[0].kill()
     await world.send("registry", "VersionValidated", "model-m", facts)
     request = {"promotion_id": "p1", "environment": "production", "digest": "sha256:asked", "requester": "rosa", "creator": "carl", "evidence": {}}
     await world.send("registry", "PromotionRequested", "model-m", {**facts, **request})
@@ -181,16 +152,16 @@ async def test_a_replica_killed_in_the_middle_loses_nothing_and_does_nothing_twi
 ) -> None:
     world.start()
     world.start()
-    await until(lambda: world.ready(1))
+    await world.replicas[1].ready()
     count = 40
     for number in range(1, count + 1):
         facts = {"digest": f"sha256:artifact{number}", "model_id": "m", "model": "team.churn", "number": number}
         await world.send("artifact", "ArtifactReleased", f"artifact-{number}", facts)
         await world.send("registry", "VersionRegistered", "model-m", version(number))
         if number in {10, 25}:
-            world.replicas[number // 20][0].send_signal(signal.SIGKILL)
+            world.replicas[number // 20].kill()
             world.start()
-    connection = await asyncpg.connect(world.database.url("approval"))
+    connection = await asyncpg.connect(world.starter.database.url("approval"))
 
     async def done() -> bool:
         return bool(await connection.fetchval("SELECT count(DISTINCT stream) = $1 FROM log.events_approval WHERE type = 'GatesEvaluated'", count))

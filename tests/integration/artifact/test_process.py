@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
-import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +20,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from regista.wire.cloudevents import CloudEvent, from_kafka, to_kafka
 from regista.wire.dsse import sign, verify
 from regista.wire.keys import SigningKey
-from services.local.places import _free_ports
 from tests.integration.artifact.conftest import digest_of, manifest
-from tests.integration.edges.conftest import PEPPER, People
+from tests.integration.edges.conftest import People
+from tests.processes import Running, starting
 
 pytestmark = pytest.mark.servers
 TOPIC = "regista.artifact.events.v1"
@@ -34,37 +30,15 @@ MIB = 1024 * 1024
 
 
 @dataclass
-class Service:
+class Service(Running):
     """One process of the artifact service."""
-
-    child: subprocess.Popen[bytes]
-    url: str
-    log: Path
-
-    def client(self, key: str = "") -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, headers={"authorization": f"Bearer {key}"} if key else {}, timeout=60)
-
-    async def until(self, ask: Callable[[httpx.AsyncClient], Any], key: str = "", seconds: float = 40) -> Any:
-        async with asyncio.timeout(seconds), self.client(key) as client:
-            while True:
-                with contextlib.suppress(httpx.TransportError):
-                    if answer := await ask(client):
-                        return answer
-                assert self.child.poll() is None, self.log.read_text()[-6000:]
-                await asyncio.sleep(0.05)
-
-    async def ready(self) -> None:
-        async def asked(client: httpx.AsyncClient) -> bool:
-            return (await client.get("/readyz")).status_code == 200
-
-        await self.until(asked)
 
     async def is_in(self, state: str, digest: str, key: str) -> dict[str, Any]:
         async def asked(client: httpx.AsyncClient) -> Any:
             answer = await client.get(f"/v1/artifacts/{digest}")
             return answer.json() if answer.status_code == 200 and answer.json()["state"] == state else None
 
-        return await self.until(asked, key)
+        return await self.asking(asked, key=key)
 
     def memory(self) -> int:
         """The most bytes it ever had resident."""
@@ -84,30 +58,8 @@ async def own_key(people: People) -> SigningKey:
 
 @pytest.fixture
 def start(empty_kafka: Any, database: Any, tmp_path: Path, own_key: SigningKey) -> Iterator[Callable[..., Service]]:
-    children: list[subprocess.Popen[bytes]] = []
-    own_key.save(tmp_path / "key.json")
-
-    def started(**settings: str) -> Service:
-        port = _free_ports({"artifact": 0})["artifact"]
-        environment = {
-            **os.environ, **empty_kafka.service_environment("artifact", database.name), "REGISTA_PEPPER": PEPPER,
-            "REGISTA_SIGNING_KEY_FILE": str(tmp_path / "key.json"), "REGISTA_HTTP_PORT": str(port), "REGISTA_LOG_LEVEL": "INFO", **settings,
-        }  # fmt: skip
-        log = tmp_path / f"artifact-{len(children)}.log"
-        with log.open("wb") as output:
-            children.append(subprocess.Popen([sys.executable, "-m", "services.artifact"], env=environment, stderr=output, stdout=output))
-        return Service(children[-1], f"http://127.0.0.1:{port}", log)
-
-    yield started
-    for child in children:
-        if child.poll() is None:
-            child.terminate()
-    for child in children:
-        try:
-            child.wait(15)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+    with starting(empty_kafka, database, tmp_path) as start_one:
+        yield partial(start_one, "artifact", own_key, Service)
 
 
 @pytest.fixture
@@ -252,7 +204,7 @@ async def test_what_is_refused_is_told_why(start, people, registry_says):
             answer = await client.get(f"/v1/artifacts/{digest}/files/model.onnx")
             return answer.status_code == 409 and answer.json()["code"] == code
 
-        await service.until(asked, reader)
+        await service.asking(asked, key=reader)
 
     await ask_for("artifact_not_verified")
     await registry_says("VersionRegistered", number=2, artifact=artifact(files, right))
@@ -304,8 +256,7 @@ async def test_killed_in_the_middle_of_its_work_it_does_all_of_it_once(start, pe
     async with service.client(publisher) as client:
         for number, files in enumerate(contents, 1):
             await registry_says("VersionRegistered", number=number, artifact=artifact(files, await upload(client, files)))
-    service.child.send_signal(signal.SIGKILL)
-    service.child.wait()
+    service.kill()
     again, beside = start(), start()
     for files in contents:
         shown = await again.is_in("Verified", digest_of(files), publisher)
@@ -317,8 +268,7 @@ async def test_killed_in_the_middle_of_its_work_it_does_all_of_it_once(start, pe
         await connection.close()
     assert {r["type"]: r["count"] for r in counts} == {"Noted": 12, "ArtifactReceived": 12, "ArtifactVerified": 12, "ArtifactReleased": 12}
     for one in (again, beside):
-        one.child.send_signal(signal.SIGTERM)
-        assert one.child.wait(15) == 0
+        assert one.end() == 0
 
 
 @pytest.mark.slow
@@ -354,7 +304,7 @@ async def test_without_its_store_it_lives_and_says_that_it_is_not_ready(start):
         answer = await client.get("/readyz")
         return answer if answer.status_code == 503 and "object store" in answer.text else None
 
-    answer = await service.until(asked)
+    answer = await service.asking(asked)
     assert "cannot be used" in answer.text
     async with service.client() as client:
         assert (await client.get("/healthz")).status_code == 200
@@ -375,8 +325,7 @@ async def test_it_stops_in_time_while_somebody_uploads_slowly(start, people):
     async with service.client(publisher) as client:
         sending = asyncio.create_task(client.post("/v1/uploads", params={"name": "slow"}, content=slowly()))
         await begun.wait()
-        service.child.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(service.child.wait, 30) == 0
+        assert await asyncio.to_thread(service.end) == 0
         let_go.set()
         with pytest.raises(httpx.TransportError):
             await sending

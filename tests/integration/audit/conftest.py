@@ -19,8 +19,8 @@ from services.audit import indexing, store
 from services.audit.sealing import Sealer
 from shared import eventlog
 from shared.events import Actor, Envelope, encode
-from tests.integration.cleanup.processes import Running, starting
 from tests.integration.edges.conftest import People
+from tests.processes import Running, starting
 
 EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
 

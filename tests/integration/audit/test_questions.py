@@ -13,7 +13,7 @@ from services.audit import indexing, store
 from services.audit.domain.checkpoint import opened
 from services.audit.domain.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from tests.integration.audit.conftest import Audit, Log, at
-from tests.integration.cleanup.processes import running_here
+from tests.processes import running_here
 
 MODEL = "0199a000-0000-7000-8000-000000000001"
 OTHER = "0199a000-0000-7000-8000-000000000002"

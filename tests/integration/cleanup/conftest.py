@@ -18,8 +18,8 @@ from regista.wire.cloudevents import CloudEvent, from_kafka, to_kafka
 from regista.wire.dsse import sign, verify
 from regista.wire.keys import SigningKey
 from shared.topics import topic_of
-from tests.integration.cleanup.processes import Running, running_here, starting
 from tests.integration.edges.conftest import People
+from tests.processes import Running, running_here, starting
 
 
 def rfc3339(moment: datetime) -> str:

@@ -13,7 +13,7 @@ from services.cleanup.service import SERVICE
 from shared import projector
 from shared.postgres import connect_pool
 from tests.integration.cleanup.conftest import World
-from tests.integration.cleanup.processes import Running
+from tests.processes import Running
 
 pytestmark = pytest.mark.servers
 

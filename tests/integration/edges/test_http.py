@@ -124,7 +124,7 @@ async def test_a_key_works_the_moment_it_is_issued_and_stops_when_revoked(toy: T
         async def refused(_: Any) -> bool:
             return (await client.post("/v1/counters/a:count", json={"by": 1})).status_code in {401, 403}
 
-        await toy.until(refused, 5)
+        await toy.asking(refused, 5)
 
 
 async def test_a_role_of_another_namespace_is_not_enough(toy: Toy, people: People) -> None:
@@ -178,7 +178,7 @@ async def test_what_is_due_is_done_once_also_when_it_takes_longer_than_its_lease
         async def all_rang(_: Any) -> bool:
             return len(await connection.fetch(rang)) == 3 and not await connection.fetch("SELECT FROM registry.due_leases")
 
-        await toy.until(all_rang, 15)
+        await toy.asking(all_rang, 15)
         assert {row["count"] for row in await connection.fetch(rang)} == {1}
         assert alarms(toy) == {"alarm-now": 1, "alarm-fails": 2, "alarm-long": 1}
     finally:
@@ -197,7 +197,7 @@ async def test_two_replicas_do_what_is_due_once_between_them(start_toy: Callable
         async def all_rang(_: Any) -> bool:
             return len(await connection.fetch(rang)) == 20 and not await connection.fetch("SELECT FROM registry.due_leases")
 
-        await first.until(all_rang, 20)
+        await first.asking(all_rang, 20)
         assert {row["count"] for row in await connection.fetch(rang)} == {1}
         assert alarms(first) + alarms(second) == collections.Counter(f"alarm-{n}" for n in range(20))
     finally:

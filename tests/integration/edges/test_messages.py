@@ -91,7 +91,7 @@ async def counted(toy: Toy, database: Any, number: int, stream: str = "counter-a
     async def asked(_: Any) -> bool:
         return await total(database, stream) >= number
 
-    await toy.until(asked)
+    await toy.asking(asked)
     assert await total(database, stream) == number
 
 
@@ -102,7 +102,7 @@ async def letters(toy: Toy, key: str, number: int) -> list[dict[str, Any]]:
         return answer.json()["items"] if len(answer.json()["items"]) >= number else None
 
     await toy.ready()
-    found = await toy.until(asked, key=key)
+    found = await toy.asking(asked, key=key)
     assert len(found) == number
     return found
 
@@ -206,7 +206,7 @@ async def reason(toy: Toy, part: str) -> str:
     async def asked(client: Any) -> Any:
         return (await client.get("/readyz")).json()["reasons"].get(part)
 
-    return str(await toy.until(asked))
+    return str(await toy.asking(asked))
 
 
 async def test_a_service_event_that_fails_holds_its_partition_and_no_other(
@@ -308,8 +308,8 @@ async def test_two_replicas_share_the_work_and_one_killed_in_the_middle_loses_an
         lags = (await client.get("/metrics")).text
         return all(f'regista_consumer_lag{{group="registry-toy.{TOPIC}",partition="{n}",topic="{TOPIC}"}} 0.0' in lags for n in range(4))
 
-    await second.until(all_counted, 60)
-    await second.until(took_over, 60)
+    await second.asking(all_counted, 60)
+    await second.asking(took_over, 60)
     assert [await total(database, f"counter-c{n}") for n in range(8)] == [50] * 8
 
 

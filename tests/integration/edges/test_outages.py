@@ -83,7 +83,7 @@ async def reasons(toy: Toy, part: str) -> dict[str, str]:
         said = (await client.get("/readyz")).json()["reasons"]
         return said if part in said else None
 
-    return await toy.until(asked, 40)
+    return await toy.asking(asked, 40)
 
 
 async def test_servers_that_are_away_at_the_start_are_waited_for_one_by_one(
@@ -178,7 +178,7 @@ async def test_a_broker_that_is_killed_is_waited_for_and_the_backlog_drains(
     async def published(client: Any) -> bool:
         return 'regista_relay_lag{service="registry"} 0.0' in (await client.get("/metrics")).text
 
-    await toy.until(published)
+    await toy.asking(published)
     assert await asyncio.to_thread(toy.end) == 0
 
 

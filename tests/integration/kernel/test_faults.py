@@ -11,7 +11,8 @@ import pytest
 from shared.identities import AccessView
 from shared.postgres import Bell, Unavailable, leadership
 from shared.transact import WriterDied
-from tests.integration.edges.conftest import PEPPER, People
+from tests.integration.edges.conftest import People
+from tests.processes import PEPPER
 
 RAISES = """
 CREATE FUNCTION {schema}.broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = '{code}'; END $$;

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,13 +21,12 @@ from pydantic import TypeAdapter
 from regista.wire.cloudevents import CloudEvent, from_kafka, to_kafka
 from regista.wire.dsse import sign, verify
 from regista.wire.keys import SigningKey, generate_signing_key
-from services.local.places import _free_ports
 from services.registry.api import ROUTES
 from services.registry.bootstrap import IdentitySpec, KeySpec, RoleSpec, Spec, write
 from shared.application import Table
 from shared.identities import new_api_key
+from tests.processes import PEPPER, Running, starting
 
-PEPPER = "pepper-of-the-tests"
 PEOPLE = {
     "root": ("person", [("admin", "*")]),
     "eva": ("person", [("engineer", "team")]),
@@ -80,35 +75,15 @@ async def as_documented(response: httpx.Response) -> None:
 
 
 @dataclass
-class Registry:
-    """A running process of the registry."""
+class Registry(Running):
+    """A running process of the registry, and who exists."""
 
-    child: subprocess.Popen[bytes]
-    url: str
-    log: Path
-    world: World
+    world: World = field(default_factory=World)
 
     def client(self, subject: str = "eva") -> httpx.AsyncClient:
+        """A client of that subject, below `/v1`."""
         headers = {"authorization": f"Bearer {self.world.api_keys[subject]}"}
         return httpx.AsyncClient(base_url=self.url + "/v1", headers=headers, timeout=30, event_hooks={"response": [as_documented]})
-
-    async def until(self, ask: Callable[[], Any], seconds: float = 40) -> Any:
-        """Asks until the answer is true, and answers it."""
-        async with asyncio.timeout(seconds):
-            while True:
-                with contextlib.suppress(httpx.TransportError):
-                    if answer := await ask():
-                        return answer
-                assert self.child.poll() is None, self.log.read_text()[-6000:]
-                await asyncio.sleep(0.03)
-
-    async def ready(self) -> None:
-        async with httpx.AsyncClient(base_url=self.url) as client:
-
-            async def asked() -> bool:
-                return (await client.get("/readyz")).status_code == 200
-
-            await self.until(asked)
 
     async def version(self, reference: str, **wanted: Any) -> dict[str, Any]:
         """The version `model@number`, once its fields are as wanted."""
@@ -122,37 +97,17 @@ class Registry:
 
             return await self.until(asked)
 
-    def end(self) -> int:
-        self.child.terminate()
-        return self.child.wait(15)
-
 
 @pytest.fixture
 def start(database: Any, stack: Any, world: World, tmp_path: Path) -> Iterator[Callable[..., Registry]]:
-    children: list[subprocess.Popen[bytes]] = []
-    world.keys["service:registry"].save(tmp_path / "key.json")
+    with starting(stack, database, tmp_path) as start_one:
 
-    def started(**settings: str) -> Registry:
-        port = _free_ports({"registry": 0})["registry"]
-        environment = {
-            **os.environ, **stack.service_environment("registry", database.name), "REGISTA_PEPPER": PEPPER,
-            "REGISTA_SIGNING_KEY_FILE": str(tmp_path / "key.json"), "REGISTA_HTTP_PORT": str(port), **settings,
-        }  # fmt: skip
-        log = tmp_path / f"registry-{len(children)}.log"
-        with log.open("wb") as output:
-            children.append(subprocess.Popen([sys.executable, "-m", "services.registry"], env=environment, stderr=output, stdout=output))
-        return Registry(children[-1], f"http://127.0.0.1:{port}", log, world)
+        def started(**settings: str) -> Registry:
+            registry = start_one("registry", world.keys["service:registry"], Registry, **settings)
+            registry.world = world
+            return registry
 
-    yield started
-    for child in children:
-        if child.poll() is None:
-            child.terminate()
-    for child in children:
-        try:
-            child.wait(15)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        yield started
 
 
 @pytest.fixture

@@ -167,8 +167,7 @@ async def test_two_replicas_share_the_work_and_a_killed_one_loses_nothing(empty_
 
     publishing = asyncio.create_task(publish())
     await two.version("team.m0@5")
-    one.child.kill()
-    one.child.wait()
+    one.kill()
     await publishing
     for model in models:
         await two.version(f"{model}@20")
