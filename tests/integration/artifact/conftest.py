@@ -1,4 +1,4 @@
-"""Both stores, real: a folder, and a bucket of the S3 server."""
+"""Both stores, real: a folder, and a bucket of the S3 server; the service on them, in the test's process or in one of its own."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ import contextlib
 import hashlib
 import itertools
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
+from aiokafka import AIOKafkaProducer
 
-from regista.wire.cloudevents import CloudEvent
+from regista.wire.cloudevents import CloudEvent, to_kafka
 from regista.wire.digests import FileEntry, manifest_digest
+from regista.wire.dsse import sign
+from regista.wire.keys import SigningKey
 from services.artifact import queries
 from services.artifact.consumers import subscriptions
 from services.artifact.domain.upload import OpenUpload
@@ -36,6 +42,8 @@ from shared.run import App
 from shared.submission import Cause, Submission
 from shared.transact import Transactor
 from shared.worker import Runner
+from tests.integration.edges.conftest import People
+from tests.processes import Running, starting
 
 
 def s3_store(stack) -> S3Store:
@@ -184,3 +192,74 @@ async def open_shop(database: Any) -> AsyncIterator[Callable[..., Any]]:
 @pytest.fixture
 async def shop(open_shop: Callable[..., Any], store: ObjectStore) -> Shop:
     return await open_shop(store)
+
+
+@dataclass
+class Service(Running):
+    """One process of the artifact service."""
+
+    async def is_in(self, state: str, digest: str, key: str) -> dict[str, Any]:
+        async def asked(client: httpx.AsyncClient) -> Any:
+            answer = await client.get(f"/v1/artifacts/{digest}")
+            return answer.json() if answer.status_code == 200 and answer.json()["state"] == state else None
+
+        return await self.asking(asked, key=key)
+
+    def memory(self) -> int:
+        """The most bytes it ever had resident."""
+        line = next(x for x in Path(f"/proc/{self.child.pid}/status").read_text().splitlines() if x.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+
+
+@pytest.fixture
+async def people(database: Any) -> People:
+    return People(database.url("registry"))
+
+
+@pytest.fixture
+async def own_key(people: People) -> SigningKey:
+    return await people.signer("service:artifact", "service")
+
+
+@pytest.fixture
+def start(empty_kafka: Any, database: Any, tmp_path: Path, own_key: SigningKey) -> Iterator[Callable[..., Service]]:
+    with starting(empty_kafka, database, tmp_path) as start_one:
+        yield partial(start_one, "artifact", own_key, Service)
+
+
+@pytest.fixture
+async def registry_says(empty_kafka: Any, people: People) -> AsyncIterator[Callable[..., Any]]:
+    """Publishes events of the registry, signed and sent as the registry does."""
+    key, revisions = await people.signer("service:registry", "service"), iter(range(1, 10_000))
+    kafka = empty_kafka.kafka
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512", sasl_plain_username="registry",
+        sasl_plain_password=kafka.password("registry"),
+    )  # fmt: skip
+    await producer.start()
+
+    async def said(type_: str, model: str = "m1", **data: Any) -> CloudEvent:
+        told = msgspec.json.encode({"model_id": model, "model": f"team.{model}", **data})
+        extensions = {"revision": str(next(revisions)), "leaf": "00" * 32, "correlationid": "c-1", "partitionkey": f"model-{model}"}
+        event = CloudEvent(str(uuid.uuid4()), "/regista/registry", f"regista.registry.{type_}.v1", f"model-{model}", datetime.now(UTC).isoformat(), told,
+                           extensions=extensions)  # fmt: skip
+        name, value, headers = to_kafka(sign(event, key))
+        await producer.send_and_wait("regista.registry.events.v1", value=value, key=name, headers=headers)
+        return event
+
+    yield said
+    await asyncio.wait_for(producer.stop(), 5)
+
+
+async def upload(client: httpx.AsyncClient, files: dict[str, bytes]) -> str:
+    location = ""
+    for name, content in files.items():
+        answer = await client.post("/v1/uploads", params={"name": name} | ({"upload": location} if location else {}), content=content)
+        assert answer.status_code == 201, answer.text
+        location = answer.json()["location"]
+        assert (answer.json()["size"], answer.json()["sha256"]) == (len(content), manifest({name: content})[0].sha256)
+    return location
+
+
+def artifact(files: dict[str, bytes], location: str) -> dict[str, Any]:
+    return {"digest": digest_of(files), "files": [msgspec.to_builtins(f) for f in manifest(files)], "location": location}

@@ -20,9 +20,15 @@ from services.audit.sealing import Sealer
 from shared import eventlog
 from shared.events import Actor, Envelope, encode
 from tests.integration.edges.conftest import People
-from tests.processes import Running, starting
+from tests.processes import Running, running_here, starting
 
 EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+MODEL = "0199a000-0000-7000-8000-000000000001"
+OTHER = "0199a000-0000-7000-8000-000000000002"
+STREAM = f"model-{MODEL}"
+RULES = {"name": "default", "revision": 1, "digest": "sha256:rules"}
 
 
 def at(minutes: float) -> datetime:
@@ -98,3 +104,81 @@ async def people(database: Any) -> People:
 def start(stack: Any, database: Any, tmp_path: Path) -> Iterator[Callable[[str, SigningKey], Running]]:
     with starting(stack, database, tmp_path) as start_one:
         yield start_one
+
+
+async def registered(log: Log, number: int, semver: str) -> str:
+    data = {"model": "fraud.churn", "number": number, "semver": semver, "metadata": {"artifact": {"digest": f"sha256:{number}"}}}
+    return await log.append("registry", STREAM, "VersionRegistered", data, by="publisher-1", caused_by=f"message-{number}", correlation=f"c{number}")
+
+
+async def published(log: Log) -> None:
+    """The policy that rules: two people decide."""
+    gates = {"stages": {"Production": [{"kind": "metric", "params": {}}, {"kind": "manual", "params": {"approvers": 2}}]}}
+    await log.append("approval", "policy-default", "PolicyPublished", {"name": "default", "digest": RULES["digest"], "policy": gates})
+
+
+def evidence(number: int) -> dict[str, Any]:
+    return {"version_digest": f"leaf-{number}", "artifact_digest": f"sha256:{number}", "champion": None}
+
+
+async def promoted(log: Log, number: int, semver: str, approvers: tuple[str, ...] = ("bea", "carl")) -> dict[str, str]:
+    """A promotion as it should be: request, review, approvals, grant, Production, and the whole traffic."""
+    promotion, asked_for = f"p{number}", f"sha256:evidence-{number}"
+    about = {"promotion_id": promotion, "model_id": MODEL, "model": "fraud.churn", "number": number}
+    correlation = f"promotion-{number}"
+    version = {
+        "model": "fraud.churn",
+        "number": number,
+        "semver": semver,
+        "promotion_id": promotion,
+        "environment": "production",
+        "digest": asked_for,
+    }
+    who = {"requester": "ann", "creator": "dora", "on_behalf_of": None}
+    asked = await log.append(
+        "registry", STREAM, "PromotionRequested", version | who | {"evidence": {"champion": {"number": 99}}}, by="ann", reason="better", correlation=correlation,
+    )  # fmt: skip
+    facts = {"evidence_digest": f"sha256:facts-{number}", "policy": RULES}
+    gates = {"passed": True, "results": [{"gate": "metric", "passed": True}], "stage": "Production", "evidence": evidence(number), **facts}
+    await log.append(
+        "approval", f"gate-{MODEL}@{number}", "GatesEvaluated", about | gates, by="service:approval", caused_by=asked, correlation=correlation
+    )
+    opened_ = {"about": about, "needs": 2, "sealed_digest": "seal"}
+    await log.append("approval", f"review-{promotion}", "ReviewOpened", opened_, by="service:approval", caused_by=asked, correlation=correlation)
+    for who_ in approvers:
+        approval = {"about": about, "approver": who_, "sealed_digest": "seal", "comment": "fine"}
+        await log.append("approval", f"review-{promotion}", "ReviewApproved", approval, by=who_)
+    grant = {**about, **facts, "environment": "production", "digest": asked_for, "approvers": list(approvers), "override": False}
+    granted = await log.append("approval", f"gate-{MODEL}@{number}", "PromotionGranted", grant, by="service:approval")
+    done = await log.append("registry", STREAM, "VersionPromoted", version | {"approvers": list(approvers)}, by="service:approval", caused_by=granted)
+    entries = [{"number": number, "semver": semver, "percent": 100, "role": "champion"}]
+    rollout = {"model": "fraud.churn", "environment": "production", "entries": entries, "previous": []}
+    served = await log.append("registry", STREAM, "RolloutChanged", rollout, by="service:approval", caused_by=granted)
+    return {"asked": asked, "granted": granted, "promoted": done, "served": served}
+
+
+@pytest.fixture
+async def auditor(people):
+    return await people.person("otto", ("auditor", "*"))
+
+
+@pytest.fixture
+async def service(stack, database, tmp_path, audit_key, auditor):
+    async with running_here(stack, database, tmp_path, "audit", audit_key) as running:
+        yield running
+
+
+async def indexed(service, auditor, log: Log) -> None:
+    """Until what was appended so far is in the index, sealed, and under a checkpoint."""
+    connection = await asyncpg.connect(log.database.url("audit"))
+    try:
+        total = await connection.fetchval("SELECT count(*) FROM log.events")
+
+        async def asked():
+            done = await connection.fetchval("SELECT count(*) FROM audit.history WHERE generation = (SELECT generation FROM audit.index_state)")
+            signed = await connection.fetchval("SELECT max(size) FROM audit.checkpoints")
+            return done == total == signed
+
+        await service.until(asked)
+    finally:
+        await connection.close()

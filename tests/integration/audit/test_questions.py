@@ -2,104 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-from typing import Any
-
-import asyncpg
 import pytest
 
 from regista.wire.digests import digest
-from services.audit import indexing, store
-from services.audit.domain.checkpoint import opened
-from services.audit.domain.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
-from tests.integration.audit.conftest import Audit, Log, at
-from tests.processes import running_here
+from tests.integration.audit.conftest import MODEL, OTHER, RULES, STREAM, Audit, Log, at, evidence, indexed, promoted, registered
 
-MODEL = "0199a000-0000-7000-8000-000000000001"
-OTHER = "0199a000-0000-7000-8000-000000000002"
-STREAM = f"model-{MODEL}"
 pytestmark = pytest.mark.servers
-
-
-async def registered(log: Log, number: int, semver: str) -> str:
-    data = {"model": "fraud.churn", "number": number, "semver": semver, "metadata": {"artifact": {"digest": f"sha256:{number}"}}}
-    return await log.append("registry", STREAM, "VersionRegistered", data, by="publisher-1", caused_by=f"message-{number}", correlation=f"c{number}")
-
-
-RULES = {"name": "default", "revision": 1, "digest": "sha256:rules"}
-
-
-async def published(log: Log) -> None:
-    """The policy that rules: two people decide."""
-    gates = {"stages": {"Production": [{"kind": "metric", "params": {}}, {"kind": "manual", "params": {"approvers": 2}}]}}
-    await log.append("approval", "policy-default", "PolicyPublished", {"name": "default", "digest": RULES["digest"], "policy": gates})
-
-
-def evidence(number: int) -> dict[str, Any]:
-    return {"version_digest": f"leaf-{number}", "artifact_digest": f"sha256:{number}", "champion": None}
-
-
-async def promoted(log: Log, number: int, semver: str, approvers: tuple[str, ...] = ("bea", "carl")) -> dict[str, str]:
-    """A promotion as it should be: request, review, approvals, grant, Production, and the whole traffic."""
-    promotion, asked_for = f"p{number}", f"sha256:evidence-{number}"
-    about = {"promotion_id": promotion, "model_id": MODEL, "model": "fraud.churn", "number": number}
-    correlation = f"promotion-{number}"
-    version = {
-        "model": "fraud.churn",
-        "number": number,
-        "semver": semver,
-        "promotion_id": promotion,
-        "environment": "production",
-        "digest": asked_for,
-    }
-    who = {"requester": "ann", "creator": "dora", "on_behalf_of": None}
-    asked = await log.append(
-        "registry", STREAM, "PromotionRequested", version | who | {"evidence": {"champion": {"number": 99}}}, by="ann", reason="better", correlation=correlation,
-    )  # fmt: skip
-    facts = {"evidence_digest": f"sha256:facts-{number}", "policy": RULES}
-    gates = {"passed": True, "results": [{"gate": "metric", "passed": True}], "stage": "Production", "evidence": evidence(number), **facts}
-    await log.append(
-        "approval", f"gate-{MODEL}@{number}", "GatesEvaluated", about | gates, by="service:approval", caused_by=asked, correlation=correlation
-    )
-    opened_ = {"about": about, "needs": 2, "sealed_digest": "seal"}
-    await log.append("approval", f"review-{promotion}", "ReviewOpened", opened_, by="service:approval", caused_by=asked, correlation=correlation)
-    for who_ in approvers:
-        approval = {"about": about, "approver": who_, "sealed_digest": "seal", "comment": "fine"}
-        await log.append("approval", f"review-{promotion}", "ReviewApproved", approval, by=who_)
-    grant = {**about, **facts, "environment": "production", "digest": asked_for, "approvers": list(approvers), "override": False}
-    granted = await log.append("approval", f"gate-{MODEL}@{number}", "PromotionGranted", grant, by="service:approval")
-    done = await log.append("registry", STREAM, "VersionPromoted", version | {"approvers": list(approvers)}, by="service:approval", caused_by=granted)
-    entries = [{"number": number, "semver": semver, "percent": 100, "role": "champion"}]
-    rollout = {"model": "fraud.churn", "environment": "production", "entries": entries, "previous": []}
-    served = await log.append("registry", STREAM, "RolloutChanged", rollout, by="service:approval", caused_by=granted)
-    return {"asked": asked, "granted": granted, "promoted": done, "served": served}
-
-
-@pytest.fixture
-async def auditor(people):
-    return await people.person("otto", ("auditor", "*"))
-
-
-@pytest.fixture
-async def service(stack, database, tmp_path, audit_key, auditor):
-    async with running_here(stack, database, tmp_path, "audit", audit_key) as running:
-        yield running
-
-
-async def indexed(service, auditor, log: Log) -> None:
-    """Until what was appended so far is in the index, sealed, and under a checkpoint."""
-    connection = await asyncpg.connect(log.database.url("audit"))
-    try:
-        total = await connection.fetchval("SELECT count(*) FROM log.events")
-
-        async def asked():
-            done = await connection.fetchval("SELECT count(*) FROM audit.history WHERE generation = (SELECT generation FROM audit.index_state)")
-            signed = await connection.fetchval("SELECT max(size) FROM audit.checkpoints")
-            return done == total == signed
-
-        await service.until(asked)
-    finally:
-        await connection.close()
 
 
 async def test_the_timeline_says_who_when_why_and_what_caused_it_also_across_services(service, auditor, log: Log):
@@ -176,17 +84,6 @@ async def test_events_of_a_stream_and_of_a_correlation(service, auditor, log: Lo
     correlated = await service.get("/v1/events", auditor, correlation_id="promotion-1")
     assert {e["service"] for e in correlated["items"]} == {"registry", "approval"}
     assert (await service.call("GET", "/v1/events", auditor)).status_code == 422
-
-
-async def test_checkpoints_open_under_the_published_key_and_hold_the_root_of_the_log(service, auditor, log: Log, audit_key):
-    await registered(log, 1, "1.0.0")
-    await indexed(service, auditor, log)
-    told = await service.get("/v1/checkpoints", auditor)
-    newest = opened(told["items"][0]["note"], told["origin"], audit_key.public)
-    connection = await asyncpg.connect(log.database.url("audit"))
-    rows = await connection.fetch("SELECT e.bytes FROM log.events e ORDER BY e.tx, e.seq")
-    await connection.close()
-    assert (newest.size, newest.root) == (len(rows), root_of([leaf_hash(r[0]) for r in rows]))
 
 
 async def overridden(log: Log, number: int) -> None:
@@ -277,53 +174,6 @@ async def test_of_events_about_other_namespaces_only_their_place_is_told(service
     assert (await service.get("/v1/timeline/fraud.churn", auditor))["items"][0]["data"] == secret
 
 
-async def test_an_event_and_the_growth_of_the_log_can_be_proven_to_who_has_only_checkpoints(service, auditor, log: Log):
-    for number in (1, 2, 3):
-        await registered(log, number, f"1.0.{number}")
-    await indexed(service, auditor, log)
-    older = (await service.get("/v1/checkpoints", auditor))["items"][0]
-    await promoted(log, 1, "1.0.1")
-    await indexed(service, auditor, log)
-    newer = (await service.get("/v1/checkpoints", auditor))["items"][0]
-    item = (await service.get("/v1/timeline/fraud.churn", auditor))["items"][2]
-    told = await service.get("/v1/proofs/inclusion", auditor, leaf_index=item["leaf_index"], size=newer["size"])
-    leaf, proof = leaf_hash(base64.b64decode(told["stored"])), [bytes.fromhex(node) for node in told["proof"]]
-    assert leaf.hex() == told["leaf"] == item["leaf"]
-    assert verify_inclusion(leaf, item["leaf_index"], newer["size"], proof, bytes.fromhex(newer["root"]))
-    grown = await service.get("/v1/proofs/consistency", auditor, first=older["size"], size=newer["size"])
-    path = [bytes.fromhex(node) for node in grown["proof"]]
-    assert verify_consistency(older["size"], bytes.fromhex(older["root"]), newer["size"], bytes.fromhex(newer["root"]), path)
-    for path_, query, status in (
-        ("inclusion", {"leaf_index": 10_000}, 404), ("inclusion", {"leaf_index": 0, "size": 10_000}, 404), ("consistency", {"first": 10_000}, 422),
-    ):  # fmt: skip
-        assert (await service.call("GET", f"/v1/proofs/{path_}", auditor, params=query)).status_code == status
-
-
-async def test_the_invariants_hold_for_an_honest_log_and_name_what_breaks_them(service, auditor, log: Log):
-    await published(log)
-    await registered(log, 1, "1.0.0")
-    await promoted(log, 1, "1.0.0")
-    await indexed(service, auditor, log)
-    honest = await service.get("/v1/invariants", auditor)
-    assert honest["holds"], honest
-    assert {f["name"]: f["checked"] for f in honest["invariants"]}["I9-production"] == 2
-    await promoted(log, 2, "1.1.0", ("bea",))
-    await promoted(log, 3, "1.2.0", ("bea", "dora"))
-    await log.append("registry", STREAM, "VersionPromoted", {"number": 4, "environment": "production", "promotion_id": "p4", "digest": "x"})
-    await log.append("registry", STREAM, "RolledBack", {"environment": "production", "to_number": 7, "from_number": 4, "entries": []})
-    await log.append(
-        "registry", STREAM, "RolloutChanged", {"environment": "eu", "entries": [{"number": 1, "role": "champion"}, {"number": 9, "role": "shadow"}]}
-    )
-    await indexed(service, auditor, log)
-    broken = {f["name"]: f for f in (await service.get("/v1/invariants", auditor))["invariants"]}
-    assert [name for name, f in broken.items() if not f["holds"]] == ["I9-production"]
-    faults = [v["fault"] for v in broken["I9-production"]["violations"]]
-    assert faults == [
-        "1 approvals of what was shown, 2 needed", "approved by who made it or asked for it: dora", "nobody asked for the promotion",
-        "version 1 became champion of eu and was never promoted there", "version 7 became champion of production and was never promoted there",
-    ]  # fmt: skip
-
-
 async def test_only_auditors_may_ask_and_others_learn_nothing(service, people, auditor, log: Log):
     engineer = await people.person("eve", ("engineer", "*"))
     of_fraud = await people.person("fred", ("auditor", "fraud"))
@@ -336,47 +186,3 @@ async def test_only_auditors_may_ask_and_others_learn_nothing(service, people, a
     assert (await service.call("GET", "/v1/timeline/other.unknown", of_other)).status_code == 404
     assert (await service.call("GET", "/v1/checkpoints", of_fraud)).status_code == 403
     assert (await service.call("GET", "/v1/timeline/fraud.churn", "rg_no_key")).status_code == 401
-
-
-@pytest.mark.slow
-async def test_killed_in_the_middle_it_goes_on_where_it_was_and_two_replicas_seal_once(start, audit_key, people, auditor, log: Log):
-    first, second = start("audit", audit_key), start("audit", audit_key)
-    await first.ready()
-    await second.ready()
-    for n in range(60):
-        await log.append("registry", f"x-{n % 5}", "Happened", {"n": n})
-        if n == 30:
-            first.kill()
-    await indexed(second, auditor, log)
-    second.kill()
-    third = start("audit", audit_key)
-    await third.ready()
-    await log.append("registry", "x-1", "Happened", {"n": 61})
-    await indexed(third, auditor, log)
-    assert (await third.get("/v1/invariants", auditor))["holds"]
-
-
-async def test_an_index_of_another_shape_is_dropped_and_read_again_and_what_is_sealed_stays(log: Log, audit: Audit):
-    await registered(log, 1, "1.0.0")
-    await audit.catch_up()
-    before, root = await indexing.digest(audit.connection), await audit.connection.fetchval("SELECT root FROM audit.checkpoints")
-    await audit.connection.execute("UPDATE audit.index_state SET shape = 'of last year'")
-    await store.ensure(audit.connection)
-    assert await audit.connection.fetchval("SELECT count(*) FROM audit.history") == 0
-    await audit.catch_up()
-    assert await indexing.digest(audit.connection) == before
-    assert await audit.connection.fetchval("SELECT root FROM audit.checkpoints") == root
-
-
-async def test_the_index_rebuilt_beside_the_running_service_is_the_one_that_was_there(service, auditor, log: Log, audit: Audit):
-    await registered(log, 1, "1.0.0")
-    await promoted(log, 1, "1.0.0")
-    await log.append("registry", "x-1", "Happened", {"model": "nul \x00 in text", "model_id": "odd\x00"}, reason="a\x00b")
-    await indexed(service, auditor, log)
-    before = await indexing.digest(audit.connection)
-    rebuilt = await indexing.rebuild(audit.connection)
-    assert await indexing.digest(audit.connection) == before
-    assert rebuilt.events == await audit.connection.fetchval("SELECT count(*) FROM log.events")
-    await log.append("registry", "x-1", "Happened", {"n": 2})
-    await indexed(service, auditor, log)
-    assert await audit.connection.fetchval("SELECT count(DISTINCT generation) FROM audit.history") == 1

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import msgspec
 import pytest
+from aiokafka import AIOKafkaProducer
 
+from regista.wire.cloudevents import CloudEvent, to_kafka
+from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey, generate_signing_key
 from shared import projector
 from shared.access import IdentityCreated, KeyIssued, RoleGranted
@@ -19,8 +26,10 @@ from shared.identities import new_api_key
 from shared.postgres import Bell, connect_pool
 from shared.submission import Cause, Submission
 from shared.transact import Transactor
-from tests.integration.edges.toy import ACCESS_SERVICE, Tell
+from tests.integration.edges.toy import ACCESS_SERVICE, TOPIC, Tell
 from tests.processes import PEPPER, Running, starting
+
+Send = Callable[..., Any]
 
 
 @dataclass
@@ -96,3 +105,80 @@ async def toy(start_toy: Callable[..., Toy]) -> Toy:
     toy = start_toy(TOY_KAFKA="0")
     await toy.ready()
     return toy
+
+
+def event(subject: str = "a", /, *, type_: str = "toy.Counted.v1", source: str = "/publishers/pipeline", id_: str = "", **data: Any) -> CloudEvent:
+    data = data or {"by": 1}
+    return CloudEvent(id_ or str(uuid.uuid4()), source, type_, subject, datetime.now(UTC).isoformat(), msgspec.json.encode(data))
+
+
+@pytest.fixture
+async def publisher(people: People) -> SigningKey:
+    return await people.signer("pipeline", "publisher", ("publisher", "toys"))
+
+
+@pytest.fixture
+async def producers(empty_kafka: Any) -> AsyncIterator[Callable[..., Any]]:
+    """Producers by Kafka user."""
+    opened: dict[str, AIOKafkaProducer] = {}
+
+    async def of(user: str) -> AIOKafkaProducer:
+        if user not in opened:
+            kafka = empty_kafka.kafka
+            opened[user] = AIOKafkaProducer(
+                bootstrap_servers=kafka.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512", sasl_plain_username=user,
+                sasl_plain_password=kafka.password(user), max_request_size=2 * 1024 * 1024,
+            )  # fmt: skip
+            await opened[user].start()
+        return opened[user]
+
+    yield of
+    for producer in opened.values():
+        await asyncio.wait_for(producer.stop(), 5)
+
+
+@pytest.fixture
+async def send(producers: Callable[..., Any]) -> Send:
+    """Sends a signed event, an event as it is, or (value, headers)."""
+
+    async def sent(what: Any, key: SigningKey | None = None, *, topic: str = TOPIC, user: str = "pipeline", partition: int = 0) -> None:
+        if isinstance(what, CloudEvent):
+            name, value, headers = to_kafka(sign(what, key) if key else what)
+        else:
+            (value, headers), name = what, b"raw"
+        await (await producers(user)).send_and_wait(topic, value=value, key=name, headers=headers, partition=partition)
+
+    return sent
+
+
+@pytest.fixture
+async def operator(people: People) -> str:
+    return await people.person("otto", ("engineer", "*"))
+
+
+async def total(database: Any, stream: str = "counter-a") -> int:
+    connection = await asyncpg.connect(database.url("registry"))
+    try:
+        return await connection.fetchval("SELECT count(*) FROM log.events_registry WHERE stream = $1 AND type = 'Counted'", stream)
+    finally:
+        await connection.close()
+
+
+async def counted(toy: Toy, database: Any, number: int, stream: str = "counter-a") -> None:
+    async def asked(_: Any) -> bool:
+        return await total(database, stream) >= number
+
+    await toy.asking(asked)
+    assert await total(database, stream) == number
+
+
+async def letters(toy: Toy, key: str, number: int) -> list[dict[str, Any]]:
+    async def asked(client: Any) -> Any:
+        answer = await client.get("/v1/dlq", params={"replayed": True})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["items"] if len(answer.json()["items"]) >= number else None
+
+    await toy.ready()
+    found = await toy.asking(asked, key=key)
+    assert len(found) == number
+    return found

@@ -7,104 +7,20 @@ import os
 import signal
 import subprocess
 import sys
-import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
-import msgspec
 import pytest
-from aiokafka import AIOKafkaProducer
 
-from regista.wire.cloudevents import CloudEvent, to_kafka
+from regista.wire.cloudevents import to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey, generate_signing_key
 from shared.access import KeyRevoked, RoleGranted
-from tests.integration.edges.conftest import People, Toy
+from tests.integration.edges.conftest import People, Send, Toy, counted, event, letters, total
 from tests.integration.edges.toy import TOPIC
 
 pytestmark = pytest.mark.servers
-
-Send = Callable[..., Any]
-
-
-def event(subject: str = "a", /, *, type_: str = "toy.Counted.v1", source: str = "/publishers/pipeline", id_: str = "", **data: Any) -> CloudEvent:
-    data = data or {"by": 1}
-    return CloudEvent(id_ or str(uuid.uuid4()), source, type_, subject, datetime.now(UTC).isoformat(), msgspec.json.encode(data))
-
-
-@pytest.fixture
-async def publisher(people: People) -> SigningKey:
-    return await people.signer("pipeline", "publisher", ("publisher", "toys"))
-
-
-@pytest.fixture
-async def producers(empty_kafka: Any) -> AsyncIterator[Callable[..., Any]]:
-    """Producers by Kafka user."""
-    opened: dict[str, AIOKafkaProducer] = {}
-
-    async def of(user: str) -> AIOKafkaProducer:
-        if user not in opened:
-            kafka = empty_kafka.kafka
-            opened[user] = AIOKafkaProducer(
-                bootstrap_servers=kafka.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512", sasl_plain_username=user,
-                sasl_plain_password=kafka.password(user), max_request_size=2 * 1024 * 1024,
-            )  # fmt: skip
-            await opened[user].start()
-        return opened[user]
-
-    yield of
-    for producer in opened.values():
-        await asyncio.wait_for(producer.stop(), 5)
-
-
-@pytest.fixture
-async def send(producers: Callable[..., Any]) -> Send:
-    """Sends a signed event, an event as it is, or (value, headers)."""
-
-    async def sent(what: Any, key: SigningKey | None = None, *, topic: str = TOPIC, user: str = "pipeline", partition: int = 0) -> None:
-        if isinstance(what, CloudEvent):
-            name, value, headers = to_kafka(sign(what, key) if key else what)
-        else:
-            (value, headers), name = what, b"raw"
-        await (await producers(user)).send_and_wait(topic, value=value, key=name, headers=headers, partition=partition)
-
-    return sent
-
-
-@pytest.fixture
-async def operator(people: People) -> str:
-    return await people.person("otto", ("engineer", "*"))
-
-
-async def total(database: Any, stream: str = "counter-a") -> int:
-    connection = await asyncpg.connect(database.url("registry"))
-    try:
-        return await connection.fetchval("SELECT count(*) FROM log.events_registry WHERE stream = $1 AND type = 'Counted'", stream)
-    finally:
-        await connection.close()
-
-
-async def counted(toy: Toy, database: Any, number: int, stream: str = "counter-a") -> None:
-    async def asked(_: Any) -> bool:
-        return await total(database, stream) >= number
-
-    await toy.asking(asked)
-    assert await total(database, stream) == number
-
-
-async def letters(toy: Toy, key: str, number: int) -> list[dict[str, Any]]:
-    async def asked(client: Any) -> Any:
-        answer = await client.get("/v1/dlq", params={"replayed": True})
-        assert answer.status_code == 200, answer.text
-        return answer.json()["items"] if len(answer.json()["items"]) >= number else None
-
-    await toy.ready()
-    found = await toy.asking(asked, key=key)
-    assert len(found) == number
-    return found
 
 
 async def test_one_malformed_message_among_ten_does_not_lose_the_other_nine(
@@ -176,90 +92,6 @@ async def test_a_follow_up_runs_after_the_batch_is_committed(start_toy: Callable
     toy = start_toy()
     await send(event(by=1, twice=True), publisher)
     await counted(toy, database, 2)
-
-
-async def test_a_service_speaks_on_its_own_topic_only_with_its_own_key(
-    start_toy: Callable[..., Toy], send: Send, people: People, publisher: SigningKey, operator: str, database: Any
-) -> None:
-    toy = start_toy()
-    artifact = await people.signer("service:artifact", "service")
-    topic = SERVICE_TOPIC
-    await send(seen(by=1, on="s"), publisher, topic=topic, user="artifact")
-    await send(event("artifact-1", type_="regista.artifact.Unread.v1", source="/regista/artifact", x=1), artifact, topic=topic, user="artifact")
-    await send(seen(by=-1, on="s"), artifact, topic=topic, user="artifact")
-    await send(seen(by=1, on="s"), artifact, topic=topic, user="artifact")
-    await counted(toy, database, 1, "counter-s")
-    (letter,) = await letters(toy, operator, 1)
-    assert "may not publish" in letter["reason"]
-
-
-SERVICE_TOPIC = "regista.artifact.events.v1"
-
-
-def seen(**data: Any) -> CloudEvent:
-    return event("artifact-1", type_="regista.artifact.Seen.v1", source="/regista/artifact", **data)
-
-
-async def reason(toy: Toy, part: str) -> str:
-    """Waits until this part keeps the process from being ready, and answers why."""
-
-    async def asked(client: Any) -> Any:
-        return (await client.get("/readyz")).json()["reasons"].get(part)
-
-    return str(await toy.asking(asked))
-
-
-async def test_a_service_event_that_fails_holds_its_partition_and_no_other(
-    start_toy: Callable[..., Toy], send: Send, people: People, operator: str, database: Any
-) -> None:
-    artifact = await people.signer("service:artifact", "service")
-    sent = {"topic": SERVICE_TOPIC, "user": "artifact"}
-    await send(seen(by=1, on="s"), artifact, **sent, partition=0)
-    await send(seen(by=666, on="s"), artifact, **sent, partition=0)
-    toy = start_toy()
-    assert "held at offset 1" in await reason(toy, f"kafka {SERVICE_TOPIC}/0")
-    for _ in range(3):
-        await send(seen(by=1, on="s"), artifact, **sent, partition=1)
-    await counted(toy, database, 4, "counter-s")
-    assert "held at offset 1" in await reason(toy, f"kafka {SERVICE_TOPIC}/0")
-    async with toy.client(operator) as client:
-        assert (await client.get("/v1/dlq")).json()["items"] == []
-
-
-async def test_a_held_partition_goes_on_by_itself_once_its_event_can_be_processed(
-    start_toy: Callable[..., Toy], send: Send, people: People, database: Any
-) -> None:
-    artifact = await people.signer("service:artifact", "service")
-    sent = {"topic": SERVICE_TOPIC, "user": "artifact"}
-    await send(seen(by=1, on="s", malformed=True), artifact, **sent)
-    await send(seen(by=1, on="s"), artifact, **sent)
-    toy = start_toy()
-    assert "Malformed" in await reason(toy, f"kafka {SERVICE_TOPIC}/0")
-    mended = start_toy(TOY_UNDERSTANDS="1")
-    assert await asyncio.to_thread(toy.end) == 0
-    await counted(mended, database, 2, "counter-s")
-    await mended.ready()
-
-
-async def test_a_service_key_that_an_open_transaction_hides_is_waited_for(
-    start_toy: Callable[..., Toy], send: Send, people: People, operator: str, database: Any
-) -> None:
-    toy = start_toy()
-    await toy.ready()
-    elsewhere = await asyncpg.connect(database.url("cleanup"))
-    try:
-        writing = elsewhere.transaction()
-        await writing.start()
-        await elsewhere.execute("SELECT pg_current_xact_id()")
-        artifact = await people.signer("service:artifact", "service")
-        await send(seen(by=1, on="s"), artifact, topic=SERVICE_TOPIC, user="artifact")
-        assert "unknown key" in await reason(toy, f"kafka {SERVICE_TOPIC}")
-        await writing.rollback()
-        await counted(toy, database, 1, "counter-s")
-    finally:
-        await elsewhere.close()
-    async with toy.client(operator) as client:
-        assert (await client.get("/v1/dlq")).json()["items"] == []
 
 
 async def test_a_dead_letter_is_shown_and_replayed_once_its_cause_is_mended(

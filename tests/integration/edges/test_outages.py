@@ -18,12 +18,10 @@ from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
 from services.local.kafka import PORTS, Kafka
 from services.local.places import Place
-from tests.integration.edges.conftest import People, Toy
-from tests.integration.edges.test_messages import Send, counted, event, operator, producers, publisher, send, total
+from tests.integration.edges.conftest import People, Send, Toy, counted, event, total
 from tests.integration.edges.toy import TOPIC
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
-__all__ = ["operator", "producers", "publisher", "send"]  # fixtures
 
 
 class Gate:

@@ -15,11 +15,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from regista.wire.cloudevents import from_kafka
 from regista.wire.keys import SigningKey
-from tests.integration.edges.conftest import People, Toy
-from tests.integration.edges.test_messages import Send, event, producers, publisher, send
+from tests.integration.edges.conftest import People, Send, Toy, event
 
 pytestmark = pytest.mark.servers
-__all__ = ["producers", "publisher", "send"]  # fixtures
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 

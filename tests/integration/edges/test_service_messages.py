@@ -1,0 +1,100 @@
+"""Messages of other services, on a real broker: they are retried, hold their partition while they fail, and are never buried."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+import pytest
+
+from regista.wire.cloudevents import CloudEvent
+from regista.wire.keys import SigningKey
+from tests.integration.edges.conftest import People, Send, Toy, counted, event, letters
+
+pytestmark = pytest.mark.servers
+
+
+async def test_a_service_speaks_on_its_own_topic_only_with_its_own_key(
+    start_toy: Callable[..., Toy], send: Send, people: People, publisher: SigningKey, operator: str, database: Any
+) -> None:
+    toy = start_toy()
+    artifact = await people.signer("service:artifact", "service")
+    topic = SERVICE_TOPIC
+    await send(seen(by=1, on="s"), publisher, topic=topic, user="artifact")
+    await send(event("artifact-1", type_="regista.artifact.Unread.v1", source="/regista/artifact", x=1), artifact, topic=topic, user="artifact")
+    await send(seen(by=-1, on="s"), artifact, topic=topic, user="artifact")
+    await send(seen(by=1, on="s"), artifact, topic=topic, user="artifact")
+    await counted(toy, database, 1, "counter-s")
+    (letter,) = await letters(toy, operator, 1)
+    assert "may not publish" in letter["reason"]
+
+
+SERVICE_TOPIC = "regista.artifact.events.v1"
+
+
+def seen(**data: Any) -> CloudEvent:
+    return event("artifact-1", type_="regista.artifact.Seen.v1", source="/regista/artifact", **data)
+
+
+async def reason(toy: Toy, part: str) -> str:
+    """Waits until this part keeps the process from being ready, and answers why."""
+
+    async def asked(client: Any) -> Any:
+        return (await client.get("/readyz")).json()["reasons"].get(part)
+
+    return str(await toy.asking(asked))
+
+
+async def test_a_service_event_that_fails_holds_its_partition_and_no_other(
+    start_toy: Callable[..., Toy], send: Send, people: People, operator: str, database: Any
+) -> None:
+    artifact = await people.signer("service:artifact", "service")
+    sent = {"topic": SERVICE_TOPIC, "user": "artifact"}
+    await send(seen(by=1, on="s"), artifact, **sent, partition=0)
+    await send(seen(by=666, on="s"), artifact, **sent, partition=0)
+    toy = start_toy()
+    assert "held at offset 1" in await reason(toy, f"kafka {SERVICE_TOPIC}/0")
+    for _ in range(3):
+        await send(seen(by=1, on="s"), artifact, **sent, partition=1)
+    await counted(toy, database, 4, "counter-s")
+    assert "held at offset 1" in await reason(toy, f"kafka {SERVICE_TOPIC}/0")
+    async with toy.client(operator) as client:
+        assert (await client.get("/v1/dlq")).json()["items"] == []
+
+
+async def test_a_held_partition_goes_on_by_itself_once_its_event_can_be_processed(
+    start_toy: Callable[..., Toy], send: Send, people: People, database: Any
+) -> None:
+    artifact = await people.signer("service:artifact", "service")
+    sent = {"topic": SERVICE_TOPIC, "user": "artifact"}
+    await send(seen(by=1, on="s", malformed=True), artifact, **sent)
+    await send(seen(by=1, on="s"), artifact, **sent)
+    toy = start_toy()
+    assert "Malformed" in await reason(toy, f"kafka {SERVICE_TOPIC}/0")
+    mended = start_toy(TOY_UNDERSTANDS="1")
+    assert await asyncio.to_thread(toy.end) == 0
+    await counted(mended, database, 2, "counter-s")
+    await mended.ready()
+
+
+async def test_a_service_key_that_an_open_transaction_hides_is_waited_for(
+    start_toy: Callable[..., Toy], send: Send, people: People, operator: str, database: Any
+) -> None:
+    toy = start_toy()
+    await toy.ready()
+    elsewhere = await asyncpg.connect(database.url("cleanup"))
+    try:
+        writing = elsewhere.transaction()
+        await writing.start()
+        await elsewhere.execute("SELECT pg_current_xact_id()")
+        artifact = await people.signer("service:artifact", "service")
+        await send(seen(by=1, on="s"), artifact, topic=SERVICE_TOPIC, user="artifact")
+        assert "unknown key" in await reason(toy, f"kafka {SERVICE_TOPIC}")
+        await writing.rollback()
+        await counted(toy, database, 1, "counter-s")
+    finally:
+        await elsewhere.close()
+    async with toy.client(operator) as client:
+        assert (await client.get("/v1/dlq")).json()["items"] == []
