@@ -1,0 +1,84 @@
+"""Messages that publishers once sent are read for ever: topics are kept, and a restore reads them again from the beginning."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from pydantic import BaseModel
+
+from regista.wire.cloudevents import CloudEvent, from_kafka
+from regista.wire.dsse import key_id_of, verify
+from services.cleanup.contracts import ModelUsed
+from services.cleanup.domain.retention import RecordUsage
+from services.local.contracts.__main__ import ROOT
+from services.local.contracts.documents import INBOUND
+from services.registry.contracts import ModelTrained, read
+
+INBOUND_FILES = ROOT / "public" / "inbound"
+EXAMPLES = sorted((INBOUND_FILES / "examples").glob("*.json"))
+
+
+def _type_of(path: Path) -> str:
+    """`ModelTrained.v1.draft.json` is a `regista.ModelTrained.v1`."""
+    return ".".join(["regista", *path.name.split(".")[:2]])
+
+
+def _message(path: Path) -> tuple[CloudEvent, str, bytes]:
+    """The golden message beside an example as a consumer gets it; its Kafka key, the public key of its publisher."""
+    kept = json.loads((INBOUND_FILES / "messages" / path.name).read_text("utf-8"))
+    headers = [(name, value.encode()) for name, value in kept["headers"].items()]
+    return from_kafka(kept["value"].encode(), headers), kept["key"], bytes.fromhex(kept["public_key"])
+
+
+def _json(value: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def test_every_inbound_type_has_an_example_with_every_field() -> None:
+    def unset(model: BaseModel) -> list[str]:
+        inner = [value for name in model.model_fields_set for value in _listed(getattr(model, name)) if isinstance(value, BaseModel)]
+        return sorted(set(type(model).model_fields) - model.model_fields_set) + [name for one in inner for name in unset(one)]
+
+    for type_, (_, model) in INBOUND.items():
+        text = (INBOUND_FILES / "examples" / f"{type_.removeprefix('regista.')}.json").read_text("utf-8")
+        assert unset(model.model_validate_json(text)) == []
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_a_message_once_signed_still_verifies_and_holds_its_example(path: Path) -> None:
+    event, key, public = _message(path)
+    verify(event, public)
+    assert (event.type, key, event.subject, key_id_of(event)) == (_type_of(path), "fraud.cards", "fraud.cards", "golden")
+    assert json.loads(event.data) == json.loads(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", ["ModelTrained.v1.json", "ModelTrained.v1.draft.json"])
+def test_what_was_trained_is_read_in_the_registrys_words_with_nothing_lost(name: str) -> None:
+    event, _, _ = _message(INBOUND_FILES / "examples" / name)
+    ModelTrained.model_validate_json(event.data)
+    told = _json(read(event.data))
+    said = json.loads(event.data)
+    assert _only(told, said) == said
+
+
+def _only(told: Any, said: Any) -> Any:
+    """Of `told` what `said` names, so that defaults need not be written out."""
+    return {name: _only(told[name], value) for name, value in said.items()} if isinstance(said, dict) else told
+
+
+def test_what_was_used_is_the_command_in_cleanups_words() -> None:
+    event, _, _ = _message(INBOUND_FILES / "examples" / "ModelUsed.v1.json")
+    said = ModelUsed.model_validate_json(event.data, strict=True)
+    model_id = "0199a000-0000-7000-8000-000000000001"
+    assert said.model_id == model_id
+    began, ended = datetime.fromisoformat("2026-03-01T12:00:00Z"), datetime.fromisoformat("2026-03-01T12:01:00.500Z")
+    assert said.to_domain(model_id) == RecordUsage(model_id, 3, 10**12, began, ended, "production", "eu-1")
