@@ -27,6 +27,7 @@ OPERATING = ROOT / "docs" / "operating.md"
 INDEX = ROOT / "docs" / "decisions" / "README.md"
 SHOWN = [ROOT / "README.md", ROOT / "sdk" / "README.md"]
 MOST_LINES_OF_A_RECORD = 60
+PARTS_OF_A_RECORD = ["Context", "Decision", "Consequences", "Alternatives"]
 
 _BLOCK = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\((?P<to>[^)\s]+)\)")
@@ -61,10 +62,12 @@ def test_every_path_that_is_named_exists(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=_id)
-def test_a_decision_record_is_short_and_in_the_index(path: Path) -> None:
+def test_a_decision_record_has_its_four_parts_is_short_and_in_the_index(path: Path) -> None:
     text = path.read_text("utf-8")
     assert len(text.splitlines()) <= MOST_LINES_OF_A_RECORD
     assert text.startswith(f"# {path.name[:4]} ")
+    assert re.findall(r"^#+ (.*)$", _BLOCK.sub("", text), re.MULTILINE)[1:] == PARTS_OF_A_RECORD
+    assert "\n**Checked by** " in text
     assert f"]({path.name})" in INDEX.read_text("utf-8")
 
 
