@@ -38,6 +38,12 @@ def stack() -> Stack:
     return found
 
 
+def of(servers: Stack) -> Instance:
+    """The instance on these servers; its services are reached on the ports that docker-compose.yml publishes."""
+    urls = {service: f"http://127.0.0.1:{FIRST_PUBLISHED_PORT + at}" for at, service in enumerate(SERVICES)}
+    return Instance(servers.place, servers, Identities(servers.place), urls)
+
+
 def prepare() -> None:
     """Passwords and configurations."""
     servers = stack()
@@ -56,13 +62,17 @@ def migrate() -> None:
     servers = stack()
     for server in (servers.postgres, servers.kafka, servers.s3):
         server.await_ready()
-    urls = {service: f"http://127.0.0.1:{FIRST_PUBLISHED_PORT + at}" for at, service in enumerate(SERVICES)}
-    instance = Instance(servers.place, servers, Identities(servers.place), urls)
+    instance = of(servers)
     instance.migrate()
+    give_settings(instance)
+    instance.write_profile()
+
+
+def give_settings(instance: Instance) -> None:
+    """To each service its own."""
     for service in SERVICES:
         for name, value in instance.environment(service).items():
             _give(SETTINGS / service, name.removeprefix("REGISTA_"), value)
-    instance.write_profile()
 
 
 def _give(folder: Path, name: str, value: str) -> None:
