@@ -65,7 +65,7 @@ def _private(_recorded: Recorded) -> PublicEvent | None:
     return None
 
 
-ACCOUNT: Decider[Deposit, Deposited, Account] = Decider("account", Account(), _decide, _evolve)
+ACCOUNT: Decider[Deposit, Deposited, Account] = Decider("account", Account(), _evolve, decide=_decide)
 SERVICE = Service("cleanup", [ACCOUNT], {Deposit: ACCOUNT}, EventTypes((Deposited,)), _project, _private, (ACCOUNTS, ENTRIES))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, ClassVar, Literal, NoReturn
+from typing import Any, ClassVar, Literal
 
 from immutables import Map
 
-from shared.decider import Decider, Forbidden
+from shared.decider import Fold, Forbidden
 from shared.events import EventTypes
 from shared.submission import Permission
 
@@ -144,12 +144,7 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
     return state
 
 
-def _decided_elsewhere(_command: Any, _state: AccessState) -> NoReturn:
-    msg = "identities are decided by the service that owns them; here they are only folded"
-    raise TypeError(msg)
-
-
-ACCESS: Decider[Any, AccessEvent, AccessState] = Decider(PARTITION, AccessState(), _decided_elsewhere, evolve_access)
+ACCESS: Fold[AccessEvent, AccessState] = Fold(PARTITION, AccessState(), evolve_access)
 
 
 def stream_of(subject: str) -> str:

@@ -45,17 +45,22 @@ class Misrouted(RuleBroken):
 
 
 @dataclass(frozen=True, slots=True)
-class Decider(Generic[C, E, S]):
-    """One kind of stream (`category` is the stream's prefix), whose commands need no other stream.
-
-    `decide` is pure; it returns no events when the wish is already true and raises RuleBroken when a rule forbids it.
-    `evolve` never raises and holds no rules. A command with a field `now` gets the database clock there.
-    """
+class Fold(Generic[E, S]):
+    """One kind of stream (`category` is the stream's prefix) and how its events become its state. `evolve` never raises and holds no rules."""
 
     category: str
     initial: S
-    decide: Callable[[C, S], Sequence[E]]
     evolve: Callable[[S, E], S]
+
+
+@dataclass(frozen=True, slots=True)
+class Decider(Fold[E, S], Generic[C, E, S]):
+    """A fold whose commands need no other stream.
+
+    `decide` is pure; it returns no events when the wish is already true and raises RuleBroken when a rule forbids it.
+    """
+
+    decide: Callable[[C, S], Sequence[E]] = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Table
 
 from shared.changes import Change
-from shared.decider import Decider, Joint
+from shared.decider import Decider, Fold, Joint
 from shared.events import EventTypes, Recorded
 
 
@@ -31,7 +31,7 @@ class Service:
     """
 
     name: str
-    folds: Sequence[Decider[Any, Any, Any]]
+    folds: Sequence[Fold[Any, Any]]
     deciders: Mapping[type, Decider[Any, Any, Any] | Joint[Any]]
     events: EventTypes
     project: Callable[[Recorded], Iterable[Change]]

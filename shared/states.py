@@ -17,7 +17,7 @@ import asyncpg
 import msgspec
 from immutables import Map
 
-from shared.decider import Decider, category_of
+from shared.decider import Fold, category_of
 from shared.events import Recent
 
 FIND = "SELECT stream, revision, recorded_at, fold, state FROM {schema}.snapshots WHERE stream = ANY($1::text[])"
@@ -55,7 +55,7 @@ class Held:
 class States:
     """The cache: least recently used streams go first; `capacity` counts events, because a long stream holds more memory than a short one."""
 
-    def __init__(self, schema: str, folds: Iterable[Decider[Any, Any, Any]], capacity: int = 1_000_000) -> None:
+    def __init__(self, schema: str, folds: Iterable[Fold[Any, Any]], capacity: int = 1_000_000) -> None:
         self._schema = schema
         self._folds = {fold.category: fold for fold in folds}
         self._codecs: dict[str, SnapshotCodec] = {}
@@ -65,7 +65,7 @@ class States:
         self._behind: set[str] = set()
         self.recent: Recent = Recent(2_000)
 
-    def fold_of(self, stream: str) -> Decider[Any, Any, Any]:
+    def fold_of(self, stream: str) -> Fold[Any, Any]:
         """How this stream folds. Raises KeyError for a category this service does not know: a mistake in the code."""
         return self._folds[category_of(stream)]
 
@@ -129,7 +129,7 @@ class SnapshotCodec:
     `fingerprint` changes with the source of every module the fold is written in, so a snapshot never outlives the code that made it.
     """
 
-    def __init__(self, fold: Decider[Any, Any, Any]) -> None:
+    def __init__(self, fold: Fold[Any, Any]) -> None:
         self._type = type(fold.initial)
         hints = typing.get_type_hints(self._type)
         self._names = _fields(self._type)
@@ -163,7 +163,7 @@ def _plain(hint: Any) -> Any:
     return dict[typing.get_args(hint)] if (typing.get_origin(hint) or hint) is Map and typing.get_args(hint) else hint  # type: ignore[misc]
 
 
-def _sources(fold: Decider[Any, Any, Any]) -> Sequence[str]:
+def _sources(fold: Fold[Any, Any]) -> Sequence[str]:
     """The sources of all modules of the same package that the fold's module and its state's module import, directly or not."""
     package = fold.evolve.__module__.rpartition(".")[0]
     seen: dict[str, str] = {}

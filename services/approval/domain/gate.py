@@ -262,4 +262,4 @@ def may_validate(gate: GateState) -> bool:
     return gate.version is not None and gate.version.stage == "Staging" and not gate.waits_for
 
 
-GATE: Decider[NoteModel | NoteVersion, Any, GateState] = Decider("gate", GateState(), decide, evolve)
+GATE: Decider[NoteModel | NoteVersion, Any, GateState] = Decider("gate", GateState(), evolve, decide=decide)

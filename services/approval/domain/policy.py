@@ -13,7 +13,7 @@ from immutables import Map
 from regista.wire.digests import NoDigest
 from services.approval.domain.evidence import digest_of
 from services.approval.domain.gate_kinds import Gate, Manual, is_manual, params_of
-from shared.decider import Decider, Misrouted, Stale, Streams, Unprocessable
+from shared.decider import Decider, Fold, Misrouted, Stale, Streams, Unprocessable
 
 ALL = "policies-all"
 VALIDATED, PRODUCTION = "Validated", "Production"
@@ -237,11 +237,7 @@ def manual(gates: Iterable[Gate]) -> Manual | None:
     return next((params_of(gate) for gate in gates if is_manual(gate)), None)
 
 
-POLICY: Decider[ApplyPolicy, PolicyPublished | PolicyApplied, PolicyState] = Decider("policy", PolicyState(), decide, evolve)
+POLICY: Decider[ApplyPolicy, PolicyPublished | PolicyApplied, PolicyState] = Decider("policy", PolicyState(), evolve, decide=decide)
 
 
-def _decides_nothing(_command: Any, _state: PoliciesState) -> Sequence[PolicyListed]:
-    return ()
-
-
-POLICIES: Decider[Any, PolicyListed, PoliciesState] = Decider("policies", PoliciesState(), _decides_nothing, evolve_all)
+POLICIES: Fold[PolicyListed, PoliciesState] = Fold("policies", PoliciesState(), evolve_all)

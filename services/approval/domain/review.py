@@ -241,4 +241,4 @@ def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
             assert_never(event)
 
 
-REVIEW: Decider[Any, ReviewEvent, ReviewState] = Decider("review", ReviewState(), decide, evolve)
+REVIEW: Decider[Any, ReviewEvent, ReviewState] = Decider("review", ReviewState(), evolve, decide=decide)

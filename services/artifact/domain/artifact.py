@@ -203,7 +203,7 @@ def decide(c: ArtifactCommand, s: ArtifactState) -> Sequence[ArtifactEvent]:
             return [CopyDiscarded(s.digest, c.generation)] if s.failed.get(c.generation) is False else []
 
 
-ARTIFACT: Decider[Any, ArtifactEvent, ArtifactState] = Decider("artifact", ArtifactState(), decide, evolve)
+ARTIFACT: Decider[Any, ArtifactEvent, ArtifactState] = Decider("artifact", ArtifactState(), evolve, decide=decide)
 
 
 def _registered(c: NoteRegistered, s: ArtifactState) -> list[ArtifactEvent]:

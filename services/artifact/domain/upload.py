@@ -170,4 +170,4 @@ def stream_of(upload_id: str) -> str:
     return f"upload-{upload_id}"
 
 
-UPLOAD: Decider[Any, UploadEvent, UploadState] = Decider("upload", UploadState(), decide, evolve)
+UPLOAD: Decider[Any, UploadEvent, UploadState] = Decider("upload", UploadState(), evolve, decide=decide)

@@ -220,7 +220,7 @@ def evolve(state: State, event: RetentionEvent) -> State:
             assert_never(event)
 
 
-RETENTION: Decider[Command, RetentionEvent, State] = Decider("retention", INITIAL, decide, evolve)
+RETENTION: Decider[Command, RetentionEvent, State] = Decider("retention", INITIAL, evolve, decide=decide)
 
 
 def stream_of(model_id: str) -> str:

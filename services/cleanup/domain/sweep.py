@@ -126,7 +126,7 @@ def evolve(state: State, event: SweepEvent) -> State:
             assert_never(event)
 
 
-SWEEP: Decider[Command, SweepEvent, State] = Decider("sweep", State(), decide, evolve)
+SWEEP: Decider[Command, SweepEvent, State] = Decider("sweep", State(), evolve, decide=decide)
 
 
 def stream_of(sweep_id: str) -> str:

@@ -175,4 +175,4 @@ def _check_grant(command: GrantRole) -> None:
         raise Unprocessable("invalid_namespace", f"{command.namespace!r:.80} is no namespace: a dotted name, or '{EVERYWHERE}' for everywhere.")
 
 
-ACCESS: Decider[AccessCommand, AccessEvent, AccessState] = Decider(PARTITION, AccessState(), decide, evolve_access)
+ACCESS: Decider[AccessCommand, AccessEvent, AccessState] = Decider(PARTITION, AccessState(), evolve_access, decide=decide)

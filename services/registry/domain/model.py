@@ -8,22 +8,16 @@ retirement    the end                                                           
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from services.registry.domain import alias, description, promotion, registration, retirement, rollout, verdicts
 from services.registry.domain.model_events import ModelEvent
 from services.registry.domain.model_fold import evolve
 from services.registry.domain.model_state import INITIAL, ModelState
-from shared.decider import Decider, Joint
+from shared.decider import Fold, Joint
 from shared.events import Noted
 
-
-def _decided_jointly(_command: Any, _state: ModelState) -> NoReturn:
-    msg = "every command on a model sees past events, or other streams: see DECIDERS"
-    raise TypeError(msg)
-
-
-MODEL: Decider[Any, ModelEvent | Noted, ModelState] = Decider("model", INITIAL, _decided_jointly, evolve)
+MODEL: Fold[ModelEvent | Noted, ModelState] = Fold("model", INITIAL, evolve)
 
 DECIDERS: dict[type, Joint[Any]] = {
     **registration.DECIDERS,

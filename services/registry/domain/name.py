@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, NoReturn, assert_never
+from typing import assert_never
 from uuid import UUID
 
 from services.registry.domain.model_events import RegistrationRefused
-from shared.decider import Decider, Unprocessable
+from shared.decider import Fold, Unprocessable
 
 LONGEST = 200
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
@@ -40,12 +40,8 @@ def evolve(state: NameState, event: NameEvent) -> NameState:
             assert_never(event)
 
 
-def _decided_with_the_model(_command: Any, _state: NameState) -> NoReturn:
-    msg = "a name is claimed together with its model: see registration.py and description.py"
-    raise TypeError(msg)
-
-
-NAME: Decider[Any, NameEvent, NameState] = Decider("name", NameState(), _decided_with_the_model, evolve)
+NAME: Fold[NameEvent, NameState] = Fold("name", NameState(), evolve)
+"""A name is claimed together with its model: see registration.py and description.py."""
 
 
 def stream_of(name: str) -> str:

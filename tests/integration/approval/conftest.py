@@ -44,7 +44,7 @@ class Tell:
     events: tuple[Any, ...]
 
 
-IDENTITY: Decider[Tell, Any, AccessState] = Decider("access", AccessState(), lambda command, _: command.events, evolve_access)
+IDENTITY: Decider[Tell, Any, AccessState] = Decider("access", AccessState(), evolve_access, decide=lambda command, _: command.events)
 ACCESS_SERVICE = Service("access", [IDENTITY], {Tell: IDENTITY}, ACCESS_EVENTS, lambda _: [], lambda _: None)
 
 

@@ -100,7 +100,7 @@ def publish(recorded: Recorded) -> PublicEvent | None:
     return PublicEvent("regista.registry.Counted.v1", recorded.event) if isinstance(recorded.event, Counted) else None
 
 
-COUNTER: Decider[Any, Any, Counter] = Decider("counter", Counter(), decide, evolve)
+COUNTER: Decider[Any, Any, Counter] = Decider("counter", Counter(), evolve, decide=decide)
 SERVICE = Service("registry", [COUNTER], {Count: COUNTER, Ring: COUNTER}, EventTypes((Counted, Rang)), project, publish, (COUNTERS, DUE))
 
 
@@ -111,7 +111,7 @@ class Tell:
     events: tuple[Any, ...]
 
 
-IDENTITY: Decider[Tell, Any, AccessState] = Decider("access", AccessState(), lambda command, _: command.events, evolve_access)
+IDENTITY: Decider[Tell, Any, AccessState] = Decider("access", AccessState(), evolve_access, decide=lambda command, _: command.events)
 ACCESS_SERVICE = Service("access", [IDENTITY], {Tell: IDENTITY}, ACCESS_EVENTS, lambda _: [], lambda _: None)
 
 

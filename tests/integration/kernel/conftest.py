@@ -123,7 +123,7 @@ def _publish(recorded: Recorded) -> PublicEvent | None:
     return None if recorded.event.note == "secret" else PublicEvent("regista.cleanup.Deposited.v1", recorded.event)
 
 
-ACCOUNT: Decider[Deposit, Deposited, Account] = Decider("account", Account(), _decide, _evolve)
+ACCOUNT: Decider[Deposit, Deposited, Account] = Decider("account", Account(), _evolve, decide=_decide)
 SERVICE = Service(
     "cleanup", [ACCOUNT], {Deposit: ACCOUNT, Move: Joint(_move), Copy: Joint(_copy), Quote: Joint(_quote, lambda c, _: [(c.account, 1)])},
     EventTypes((Deposited,)), _project, _publish, (ACCOUNTS, ENTRIES),

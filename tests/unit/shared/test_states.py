@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
 
-from shared.decider import Decider
+from shared.decider import Fold
 from shared.events import Actor, Recorded
 from shared.states import Held, SnapshotCodec, States
 
@@ -34,7 +34,7 @@ def _evolve(state: Shop, _event: Any) -> Shop:
     return state
 
 
-SHOP: Decider[Any, Any, Shop] = Decider("shop", Shop(), lambda _c, _s: [], _evolve)
+SHOP: Fold[Any, Shop] = Fold("shop", Shop(), _evolve)
 
 items = st.builds(Item, st.integers(-(2**60), 2**60), st.lists(st.text(max_size=5), max_size=3).map(tuple))
 shops = st.builds(
@@ -51,7 +51,7 @@ def test_a_snapshot_gives_the_state_back(state: Shop) -> None:
 
 
 def test_a_fold_in_other_source_has_another_fingerprint() -> None:
-    other: Decider[Any, Any, Held] = Decider("held", Held(None), lambda _c, _s: [], States.get)  # type: ignore[arg-type]
+    other: Fold[Any, Held] = Fold("held", Held(None), States.get)  # type: ignore[arg-type]
     assert SnapshotCodec(SHOP).fingerprint != SnapshotCodec(other).fingerprint
 
 
