@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
+
+NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+"""Stands in a command's `now` until the transaction puts the database clock there (shared/batch.py): whoever builds the command leaves it alone."""
 
 C = TypeVar("C")
 E = TypeVar("E")

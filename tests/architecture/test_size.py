@@ -10,7 +10,6 @@ SOURCES = sorted(p for folder in ("services", "shared", "sdk/src", "benchmarks")
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 300, 45
 LONGER_FILES = {
     "services/registry/domain/model_events.py": "the events of a model, one class after the other: a list to look things up in",
-    "services/artifact/domain/artifact.py": "the decisions about one stream, beside its state in a file of its own",
     "services/artifact/domain/artifact_state.py": "the events, one class after the other, and how they fold",
     "services/registry/publish.py": "the public events, one class after the other: a list to look things up in",
 }

@@ -21,9 +21,7 @@ def about(promotion: Promotion, a: Assessment) -> About:
     return About(promotion.id, a.evidence.model_id, a.evidence.model, a.evidence.number)
 
 
-def opened(promotion: Promotion, a: Assessment, manual: Manual, now: datetime | None) -> ReviewOpened:
-    if now is None:
-        raise ValueError("a review needs to know when it opened")
+def opened(promotion: Promotion, a: Assessment, manual: Manual, now: datetime) -> ReviewOpened:
     excluded = tuple(dict.fromkeys((*a.evidence.makers, *promotion.people)))
     return ReviewOpened(
         about(promotion, a), a.evidence.semver, promotion.environment, manual.approvers, manual.roles, excluded, a.seal, digest_of(a.seal), a.policy,

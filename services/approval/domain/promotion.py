@@ -25,7 +25,7 @@ from services.approval.domain.gate import OverrideStands, OverrideWithdrawn
 from services.approval.domain.outcomes import Decided
 from services.approval.domain.policy import PRODUCTION, VALIDATED
 from services.approval.domain.review import About, OverrideUsed, ReviewApproved, ReviewOverride, ReviewRefreshed, ReviewRejected, ReviewState, Seal
-from shared.decider import Misrouted, NotFound, RuleBroken, Stale, Streams, Unprocessable
+from shared.decider import NO_TIME, Misrouted, NotFound, RuleBroken, Stale, Streams, Unprocessable
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Evaluate:
 
     model_id: str
     number: int
-    now: datetime | None = None
+    now: datetime = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Approve:
     comment: str = ""
     conditions: tuple[str, ...] = ()
     former: tuple[str, ...] = ()
-    now: datetime | None = None
+    now: datetime = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Expire:
     promotion_id: str
     model_id: str
     number: int
-    now: datetime | None = None
+    now: datetime = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _left_behind(s: Situation, streams: Streams) -> Decided:
     return {stream: outcomes.lapsed(state, [f"the promotion was {p.status}"]) for stream, p, state in named if state.status == "open"}
 
 
-def settle(s: Situation, promotion: Promotion, state: ReviewState, now: datetime | None) -> Decided:
+def settle(s: Situation, promotion: Promotion, state: ReviewState, now: datetime) -> Decided:
     """Brings an open promotion up to date with all that is known: opened, granted, denied, lapsed, or nothing new."""
     version = s.gate.version
     if version is not None and version.stage in TERMINAL:
@@ -285,5 +285,5 @@ def _check_seen(expected: int | None, state: ReviewState) -> None:
         raise Stale("stale_review", f"the review is at revision {state.revision} now; read it again, then repeat", revision=state.revision)
 
 
-def _past(state: ReviewState, now: datetime | None) -> bool:
-    return now is not None and state.expires_at is not None and now >= state.expires_at
+def _past(state: ReviewState, now: datetime) -> bool:
+    return state.expires_at is not None and now >= state.expires_at

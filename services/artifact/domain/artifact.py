@@ -34,7 +34,7 @@ from services.artifact.domain.artifact_state import (
 )
 from services.artifact.domain.manifest import Claim
 from services.artifact.domain.noted import Message
-from shared.decider import Decider, RuleBroken
+from shared.decider import NO_TIME, Decider, RuleBroken
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class RecordVerified:
     uri: str
     files: tuple[FileEntry, ...]
     check_every: timedelta
-    now: datetime | None = None
+    now: datetime = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class RecordIntact:
 
     generation: int
     check_every: timedelta
-    now: datetime | None = None
+    now: datetime = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class RecordTagged:
 
     generation: int
     delete_after: timedelta
-    now: datetime | None = None
+    now: datetime = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def decide(c: ArtifactCommand, s: ArtifactState) -> Sequence[ArtifactEvent]:
             return [ArtifactQuarantined(s.digest, r.model_id, r.number, c.generation, c.detail) for r in _live(s)]
         case RecordTagged():
             _must_be_expired(c.generation, s)
-            return [ExpiryTagged(s.digest, c.generation, _moment(c.now) + c.delete_after)] if s.pending.get(c.generation) is False else []
+            return [ExpiryTagged(s.digest, c.generation, c.now + c.delete_after)] if s.pending.get(c.generation) is False else []
         case RecordDeleted():
             _must_be_expired(c.generation, s)
             settled = tuple(sorted(g for g in s.pending if g <= c.generation))
@@ -248,7 +248,7 @@ def _verified(c: RecordVerified, s: ArtifactState) -> list[ArtifactEvent]:
     if s.verified or c.generation <= s.expired or c.generation in s.failed:  # nobody waits for this copy any more: what it left goes, too
         return [] if s.failed.get(c.generation) is False else [CopyLeft(c.digest, c.generation)]
     size = sum(f.size for f in c.files)
-    checked = _check_again(s, _moment(c.now), c.check_every)
+    checked = _check_again(s, c.now, c.check_every)
     waiting = [r for r in _live(s) if r.status in {"received", "quarantined"} and not r.withheld]
     return [
         ArtifactVerified(c.digest, c.generation, c.uri, size, c.files, checked),
@@ -261,7 +261,7 @@ def _intact(c: RecordIntact, s: ArtifactState) -> list[ArtifactEvent]:
         return []
     again = [r for r in _live(s) if r.serves and r.status == "released" and not r.withheld]
     return [
-        ArtifactVerified(s.digest, s.verified, s.uri, s.size, (), _check_again(s, _moment(c.now), c.check_every)),
+        ArtifactVerified(s.digest, s.verified, s.uri, s.size, (), _check_again(s, c.now, c.check_every)),
         *(ArtifactReleased(s.digest, r.model_id, r.number, s.uri, s.verified, s.size) for r in again),
     ]
 
@@ -296,9 +296,3 @@ def _check_again(s: ArtifactState, now: datetime, every: timedelta) -> datetime 
 def _must_be_expired(generation: int, s: ArtifactState) -> None:
     if generation > s.expired:
         raise RuleBroken("artifact_in_use", f"Generation {generation} has not expired: nothing of it may be deleted.", generation=generation)
-
-
-def _moment(now: datetime | None) -> datetime:
-    if now is None:
-        raise ValueError("the command needs the time it is decided at")
-    return now

@@ -10,7 +10,7 @@ from typing import Any
 from immutables import Map
 
 from services.artifact.domain.manifest import Limits
-from shared.decider import Decider, Forbidden, NotFound, RuleBroken, Unprocessable
+from shared.decider import NO_TIME, Decider, Forbidden, NotFound, RuleBroken, Unprocessable
 
 UPLOAD_EXPIRED = "The upload was kept too long without being registered: upload the files again."
 
@@ -57,7 +57,7 @@ class OpenUpload:
     upload_id: str
     subject: str
     keep: timedelta
-    now: datetime | None = None
+    now: datetime = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class AddFile:
     name: str
     limits: Limits
     within: timedelta
-    now: datetime | None = None
+    now: datetime = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def decide(c: UploadCommand, s: UploadState) -> Sequence[UploadEvent]:
     """Events of `upload-<uuid>`."""
     match c:
         case OpenUpload():
-            return [] if s.subject else [UploadOpened(c.upload_id, c.subject, _moment(c.now) + c.keep)]
+            return [] if s.subject else [UploadOpened(c.upload_id, c.subject, c.now + c.keep)]
         case AddFile():
             _check_open(c, s)
             return []
@@ -147,7 +147,7 @@ def _check_open(c: AddFile, s: UploadState) -> None:
         raise NotFound("unknown_upload", "There is no such upload: leave `upload` out to open one.", upload=c.upload_id)
     if s.subject != c.subject:
         raise Forbidden("upload_of_another", "Somebody else opened this upload: leave `upload` out to open your own.", upload=c.upload_id)
-    if s.expired or _moment(c.now) + c.within > s.expires_at:
+    if s.expired or c.now + c.within > s.expires_at:
         raise RuleBroken("upload_expired", UPLOAD_EXPIRED, upload=c.upload_id)
     if c.name not in s.files and len(s.files) >= c.limits.files:
         raise RuleBroken("too_many_files", f"An artifact may have {c.limits.files} files: pack small ones together.", limit=c.limits.files)
@@ -157,12 +157,6 @@ def _check_open(c: AddFile, s: UploadState) -> None:
     folders = {c.name[:at] for at, letter in enumerate(c.name) if letter == "/"}
     if other := next((name for name in s.files if name in folders or name.startswith(f"{c.name}/")), None):
         raise Unprocessable("unusable_name", f"{c.name!r} and {other!r} would be a file and a folder at once: rename one.")
-
-
-def _moment(now: datetime | None) -> datetime:
-    if now is None:
-        raise ValueError("the command needs the time it is decided at")
-    return now
 
 
 def stream_of(upload_id: str) -> str:

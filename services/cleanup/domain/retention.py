@@ -27,11 +27,8 @@ from services.cleanup.domain.retention_state import (
     VersionMarked,
     VersionSpared,
 )
-from shared.decider import Decider, RuleBroken, Stale, Unprocessable
+from shared.decider import NO_TIME, Decider, RuleBroken, Stale, Unprocessable
 from shared.events import Noted, Source
-
-NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-"""Stands in `now` until the transaction puts the database clock there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 from shared.access import ACCESS_EVENTS, AccessState, evolve_access
 from shared.batcher import Batcher
 from shared.changes import Change, Drop, Put
-from shared.decider import Decider, Misrouted, NotFound, RuleBroken, Stale
+from shared.decider import NO_TIME, Decider, Misrouted, NotFound, RuleBroken, Stale
 from shared.due import DUE, DueRow, Worker
 from shared.events import EventTypes, Recorded
 from shared.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
@@ -36,7 +36,7 @@ COUNTERS = Table("counters", MetaData(), Column("name", Text, primary_key=True),
 class Count:
     by: int
     expected: int | None = None
-    now: datetime | None = None
+    now: datetime = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def decide(command: Count | Ring, state: Counter) -> Sequence[Counted | Rang]:
         raise RuleBroken("negative", "Count upwards.")
     if command.by == 666:
         raise ZeroDivisionError("an unforeseen fault")
-    assert command.now is not None
+    assert command.now != NO_TIME
     return [Counted(command.by, state.total + command.by, command.now)]
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from shared import projector
 from shared.changes import Put
-from shared.decider import Decider, Joint, RuleBroken, Streams
+from shared.decider import NO_TIME, Decider, Joint, RuleBroken, Streams
 from shared.events import Actor, EventTypes, Recorded
 from shared.postgres import Bell, connect_pool
 from shared.service import PublicEvent, Service
@@ -39,7 +39,7 @@ ENTRIES = Table(
 class Deposit:
     amount: int
     note: str = ""
-    now: datetime | None = None
+    now: datetime = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _decide(command: Deposit, account: Account) -> Sequence[Deposited]:
         raise RuleBroken("negative", "Deposit a positive amount.")
     if command.note == "bug":
         raise ZeroDivisionError
-    assert command.now is not None
+    assert command.now != NO_TIME
     note = command.now.isoformat() if command.note == "now" else command.note
     return [Deposited(command.amount, account.total + command.amount, note)] if command.amount else []
 
