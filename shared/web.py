@@ -62,6 +62,10 @@ class PageQuery(Body):
         """What `page_token` was called with (None on the first page). Raises Problem 422 for a token of something else."""
         return read_page_token(self.page_token, *types) if self.page_token else None
 
+    def next_token(self, rows: Sequence[Mapping[str, Any]], *columns: str) -> str:
+        """The token of the page after these rows, which were read in the order of `columns`; "" when there is none: a short page is the last."""
+        return page_token(*(rows[-1][name] for name in columns)) if len(rows) == self.page_size else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

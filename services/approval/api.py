@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -35,7 +35,7 @@ from shared.decider import NotFound, RuleBroken, Stale, Unprocessable
 from shared.problems import Problem
 from shared.submission import Outcome, Permission, Submission
 from shared.transact import routed
-from shared.web import Call, PageQuery, Reply, Route, page_token
+from shared.web import Call, PageQuery, Reply, Route
 
 
 async def put_policy(call: Call) -> Reply:
@@ -69,7 +69,7 @@ async def get_policies(call: Call) -> dict[str, Any]:
     _require_any(call)
     after = call.query.after(str)
     rows = await call.app.pool.fetch(queries.POLICIES_PAGE, after[0] if after else "", call.query.page_size)
-    return _page([queries.told(r) for r in rows], call.query.page_size, lambda row: page_token(row["name"]))
+    return {"items": [queries.told(r) for r in rows], "next_page_token": call.query.next_token(rows, "name")}
 
 
 def _require_any(call: Call) -> None:
@@ -82,11 +82,7 @@ async def get_reviews(call: Call) -> dict[str, Any]:
     q: ReviewsQuery = call.query
     after = q.after(datetime, str)
     rows = await queries.reviews(call.app.pool, q.state, q.model, readable_namespaces(call.access_state), after, q.page_size)
-    return _page(rows, q.page_size, lambda row: page_token(row["opened_at"], row["review_id"]))
-
-
-def _page(rows: list[dict[str, Any]], size: int, token: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
-    return {"items": rows, "next_page_token": token(rows[-1]) if len(rows) == size else ""}
+    return {"items": rows, "next_page_token": q.next_token(rows, "opened_at", "review_id")}
 
 
 async def get_review(call: Call) -> Reply:

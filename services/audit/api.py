@@ -18,7 +18,7 @@ from services.audit.sealing import verifier
 from shared.access import namespace_of, permits
 from shared.decider import NotFound, Unprocessable
 from shared.problems import Problem
-from shared.web import Call, PageQuery, Route, page_token
+from shared.web import Call, PageQuery, Route
 
 AUDITOR = "auditor"
 CLOCKS_DIFFER = timedelta(minutes=1)
@@ -44,7 +44,7 @@ async def get_timeline(call: Call) -> dict[str, Any]:
     may_read = await _readable(call, [*found, *led_to_them])
     events = [history.told(event, hidden=not may_read(owners(event) or {model_id})) for event in found]
     causes = [history.told(cause, hidden=not may_read(owners(cause))) for cause in led_to_them if cause["event_id"] not in shown]
-    more = page_token(*queries.place_of(rows[-1])) if len(rows) == call.query.page_size else ""
+    more = call.query.next_token(rows, "tx", "seq")
     known = {event["event_id"]: event for event in (*causes, *events)}
     for event in events:
         cause = known.get(event["causation_id"])
@@ -96,7 +96,7 @@ async def get_events(call: Call) -> dict[str, Any]:
     sql, value = (queries.OF_STREAM, call.query.stream) if call.query.stream else (queries.OF_CORRELATION, call.query.correlation_id)
     after = call.query.after(int, int) or (0, 0)
     rows = await queries.events(call.app.pool, sql, value, after, call.query.page_size)
-    more = page_token(*queries.place_of(rows[-1])) if len(rows) == call.query.page_size else ""
+    more = call.query.next_token(rows, "tx", "seq")
     return {"items": [queries.as_json(row) for row in rows], "next_page_token": more}
 
 
@@ -106,7 +106,7 @@ async def get_checkpoints(key: SigningKey, call: Call) -> dict[str, Any]:
     place = await queries.place(call.app.pool)
     after = call.query.after(int) or (2**63 - 1,)
     rows = await queries.checkpoints(call.app.pool, after[0], call.query.page_size)
-    more = page_token(rows[-1]["size"]) if len(rows) == call.query.page_size else ""
+    more = call.query.next_token(rows, "size")
     items = [{"size": r["size"], "root": r["root"].hex(), "note": r["note"], "signed_at": r["signed_at"]} for r in rows]
     return {
         "origin": place["origin"],

@@ -126,11 +126,6 @@ def _data(stored: bytes) -> Any:
         return None
 
 
-def place_of(row: asyncpg.Record) -> tuple[int, int]:
-    """Where an event stands in the log, for the next page."""
-    return row["tx"], row["seq"]
-
-
 async def model(pool: asyncpg.Pool, name_or_id: str) -> tuple[str, str] | None:
     """(id, current name) of a model, or None."""
     row = await pool.fetchrow(MODEL, key_of(name_or_id))
@@ -160,7 +155,7 @@ async def promotion(pool: asyncpg.Pool, promotion_id: str) -> list[dict[str, Any
     named = {str(as_json(row)["data"].get("review_id") or promotion_id) for row in rows if row["type"] == "PromotionGranted"}
     for review_id in sorted(named - {promotion_id}):
         rows += await events(pool, OF_STREAM, f"review-{review_id}")
-    return [as_json(row) for row in sorted(rows, key=place_of)]
+    return [as_json(row) for row in sorted(rows, key=lambda row: (row["tx"], row["seq"]))]
 
 
 async def policy(pool: asyncpg.Pool, name: str, digest: str) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from services.cleanup.domain.retention_state import VersionMarked, VersionSpared
 from shared.access import ANY_ROLE, namespace_of, permits, readable_namespaces
 from shared.decider import NotFound
 from shared.submission import Permission, Submission, new_id
-from shared.web import Call, PageQuery, Reply, Route, page_token
+from shared.web import Call, PageQuery, Reply, Route
 
 SHOWN_IN_SIMULATION = 1000
 
@@ -41,7 +41,7 @@ async def get_retention(call: Call) -> Reply:
     policy, revision = own or (to_builtins(DEFAULT_POLICY), 0)
     after = call.query.after(int) or (0,)
     versions = await queries.standings(call.app.pool, model.model_id, after[0], call.query.page_size)
-    more = page_token(versions[-1]["number"]) if len(versions) == call.query.page_size else ""
+    more = call.query.next_token(versions, "number")
     body = {"model_id": model.model_id, "model": model.name, "policy": policy, "is_default": own is None, "revision": revision}
     return Reply(body | {"versions": versions, "next_page_token": more}, headers={"etag": f'"{revision}"'})
 
@@ -117,7 +117,7 @@ async def list_sweeps(call: Call) -> dict[str, Any]:
     """The sweeps shown are those over all models, and those over one that the caller may read."""
     _require_any(call)
     items = await queries.sweeps(call.app.pool, readable_namespaces(call.access_state), call.query.after(datetime, str), call.query.page_size)
-    more = page_token(items[-1]["at"], items[-1]["sweep_id"]) if len(items) == call.query.page_size else ""
+    more = call.query.next_token(items, "at", "sweep_id")
     return {"items": items, "next_page_token": more}
 
 
@@ -132,7 +132,7 @@ async def get_sweep(call: Call) -> dict[str, Any]:
         call.require(ANY_ROLE, namespace_of(model.name if model else ""))
     after = call.query.after(str, int) or ("", 0)
     items = await queries.verdicts(call.app.pool, found["sweep_id"], after, call.query.verdict, call.query.page_size)
-    more = page_token(items[-1]["model_id"], items[-1]["number"]) if len(items) == call.query.page_size else ""
+    more = call.query.next_token(items, "model_id", "number")
     readable = [item for item in items if permits(call.access_state, ANY_ROLE, namespace_of(item["model"]))]
     return found | {"items": readable, "next_page_token": more}
 
@@ -143,7 +143,7 @@ async def get_usage(call: Call) -> dict[str, Any]:
     versions = await queries.uses(call.app.pool, model.model_id, after[0], call.query.page_size)
     month_ago = (datetime.now(UTC) - timedelta(days=31)).date().isoformat()
     days = await queries.uses_by_day(call.app.pool, model.model_id, [v["number"] for v in versions], month_ago)
-    more = page_token(versions[-1]["number"]) if len(versions) == call.query.page_size else ""
+    more = call.query.next_token(versions, "number")
     return {"model_id": model.model_id, "model": model.name, "versions": versions, "days": days, "next_page_token": more}
 
 

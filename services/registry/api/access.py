@@ -17,7 +17,7 @@ from shared.access import ANY_ROLE, EVERYWHERE, Kind, readable_namespaces, strea
 from shared.decider import NotFound, Unprocessable
 from shared.identities import new_api_key
 from shared.submission import Cause, Outcome, Permission, Submission, new_id
-from shared.web import Body, Call, PageQuery, Reply, Route, page_token
+from shared.web import Body, Call, PageQuery, Reply, Route
 
 KEPT = (
     "Reviews and overrides that were signed keep the name printed on them, as long as those records are kept. "
@@ -113,7 +113,7 @@ async def list_identities(call: Call) -> dict[str, Any]:
     call.require("admin", "")
     after = call.query.after(str)
     rows = await call.app.pool.fetch(queries.IDENTITIES, after[0] if after else "", call.query.page_size)
-    token = page_token(rows[-1]["subject"]) if len(rows) == call.query.page_size else ""
+    token = call.query.next_token(rows, "subject")
     return {"items": [queries.plain(row) for row in rows], "next_page_token": token}
 
 

@@ -16,7 +16,7 @@ from services.registry.domain.name import stream_of as name_stream
 from services.registry.intake import Place
 from shared.access import namespace_of, readable_namespaces
 from shared.submission import Permission, Submission, new_id
-from shared.web import Body, Call, PageQuery, Reply, Route, page_token
+from shared.web import Body, Call, PageQuery, Reply, Route
 
 
 class ModelQuery(PageQuery):
@@ -75,7 +75,7 @@ async def list_models(call: Call) -> dict[str, Any]:
     rows = await call.app.pool.fetch(
         queries.MODELS, after[0] if after else "", None if readable is None else sorted(readable), q.kind, q.owner, q.tier, q.search, q.page_size
     )
-    return {"items": [_shown(row) for row in rows], "next_page_token": page_token(rows[-1]["name"]) if len(rows) == q.page_size else ""}
+    return {"items": [_shown(row) for row in rows], "next_page_token": q.next_token(rows, "name")}
 
 
 async def register_model(call: Call) -> Reply:

@@ -13,7 +13,7 @@ from services.registry.api.calls import intake
 from services.registry.contracts import Problem as Reason
 from shared.access import ANY_ROLE, namespace_of, permits, readable_namespaces
 from shared.decider import NotFound
-from shared.web import Body, Call, PageQuery, Reply, Route, page_token
+from shared.web import Body, Call, PageQuery, Reply, Route
 
 
 class PublicationQuery(Body):
@@ -95,7 +95,7 @@ async def list_refusals(call: Call) -> dict[str, Any]:
         call.require(ANY_ROLE, namespace_of(q.model))
     namespaces = None if readable is None else sorted(readable)
     rows = await call.app.pool.fetch(queries.REFUSALS, *after, namespaces, q.model, q.correlation_id, q.page_size)
-    token = page_token(rows[-1]["refused_at"], rows[-1]["stream"], rows[-1]["revision"]) if len(rows) == q.page_size else ""
+    token = q.next_token(rows, "refused_at", "stream", "revision")
     return {"items": [queries.plain(row) for row in rows], "next_page_token": token}
 
 

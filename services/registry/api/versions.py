@@ -23,7 +23,7 @@ from shared.decider import NotFound, Unprocessable
 from shared.events import Recorded
 from shared.submission import Submission, new_id
 from shared.transact import routed
-from shared.web import Body, Call, PageQuery, Reply, Route, page_token
+from shared.web import Body, Call, PageQuery, Reply, Route
 
 
 class Registration(ModelTrained):
@@ -96,7 +96,7 @@ async def list_versions(call: Call) -> dict[str, Any]:
     after = q.after(int)
     asked = (q.stage, q.artifact_digest, q.correlation_id, q.page_size)
     rows = await call.app.pool.fetch(queries.VERSIONS, place.model_id, after[0] if after else LARGEST, *asked)
-    token = page_token(rows[-1]["number"]) if len(rows) == q.page_size else ""
+    token = q.next_token(rows, "number")
     return {"items": [queries.plain(row) for row in rows], "next_page_token": token}
 
 

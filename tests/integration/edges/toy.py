@@ -24,7 +24,7 @@ from shared.kafka import Handler, Malformed, Received, Subscription, by_publishe
 from shared.run import App, Process, main
 from shared.service import PublicEvent, Service
 from shared.submission import Permission, Submission
-from shared.web import Body, Call, PageQuery, Reply, Route, page_token
+from shared.web import Body, Call, PageQuery, Reply, Route
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ async def listed(call: Call) -> Reply:
     after = (call.query.after(str) or ("",))[0]
     sql = "SELECT name, total FROM counters WHERE name > $1 AND total >= $2 ORDER BY name LIMIT $3"
     rows = await call.app.pool.fetch(sql, after, call.query.at_least, call.query.page_size)
-    token = page_token(rows[-1]["name"]) if len(rows) == call.query.page_size else ""
+    token = call.query.next_token(rows, "name")
     return Reply({"items": [dict(row) for row in rows], "next_page_token": token})
 
 

@@ -145,6 +145,13 @@ def test_a_page_token_leads_back_to_its_place(place: tuple[str, int]) -> None:
     assert read_page_token(page_token(*place), str, int) == place
 
 
+def test_a_full_page_names_the_next_one_and_a_short_page_is_the_last() -> None:
+    rows = [{"at": "monday", "id": 7, "size": 1}, {"at": "friday", "id": 9, "size": 2}]
+    token = PageQuery(page_size=2).next_token(rows, "at", "id")
+    assert PageQuery(page_token=token).after(str, int) == ("friday", 9)
+    assert (PageQuery(page_size=3).next_token(rows, "at", "id"), PageQuery(page_size=2).next_token([], "at")) == ("", "")
+
+
 @pytest.mark.parametrize("token", ["", "x", "!!!!", page_token("a"), page_token(1, "a"), page_token("a", 1, 2), "ä"])
 def test_a_token_of_another_list_is_a_problem(token: str) -> None:
     with pytest.raises(Problem) as refused:
