@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
+import msgspec
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,16 @@ def lock_key(*words: str) -> int:
     return int.from_bytes(hashlib.blake2b("/".join(words).encode(), digest_size=8).digest(), "big", signed=True)
 
 
+async def _with_codecs(connection: asyncpg.Connection) -> None:
+    """`jsonb` comes as `msgspec.Raw`, the document's bytes: most go into an answer as they are, and who looks inside decodes them, into a type.
+
+    It goes in as text, which readmodels.py makes of values. Binary, because COPY knows no other format: a byte for the format's version, then the text.
+    """
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", format="binary", encoder=lambda text: b"\x01" + text.encode(), decoder=lambda data: msgspec.Raw(data[1:])
+    )
+
+
 async def _as_it_is(_connection: asyncpg.Connection) -> None:
     pass
 
@@ -57,7 +68,7 @@ async def connect_pool(url: str, *, schemas: tuple[str, ...], size: int = 8, app
         **_ALIVE,
     }
     return await asyncpg.create_pool(
-        url, min_size=1, max_size=size, server_settings=settings, command_timeout=60, statement_cache_size=200, reset=_as_it_is
+        url, min_size=1, max_size=size, server_settings=settings, command_timeout=60, statement_cache_size=200, init=_with_codecs, reset=_as_it_is
     )
 
 

@@ -115,8 +115,7 @@ class Runner:
         except asyncpg.UndefinedTableError:
             return False  # the moment of a swap
         for row in rows:
-            data = msgspec.json.decode(row["data"]) if isinstance(row["data"], str) else row["data"]
-            due = DueRow(self._service, self._worker.kind, row["key"], row["due_at"], data, row["attempts"])
+            due = DueRow(self._service, self._worker.kind, row["key"], row["due_at"], msgspec.json.decode(row["data"]), row["attempts"])
             task = asyncio.create_task(self._handle(due))
             self._running.add(task)
             task.add_done_callback(self._running.discard)

@@ -62,14 +62,14 @@ async def _policy(call: Call, name: str, revision: int | None = None) -> Reply:
     row = await call.app.pool.fetchrow(*args)
     if row is None:
         raise NotFound("unknown_policy", f"there is no policy {name}; GET /v1/policies lists them")
-    return Reply(queries.told(row), etag=row["revision"])
+    return Reply(dict(row), etag=row["revision"])
 
 
 async def get_policies(call: Call) -> dict[str, Any]:
     _require_any(call)
     after = call.query.after(str)
     rows = await call.app.pool.fetch(queries.POLICIES_PAGE, after[0] if after else "", call.query.page_size)
-    return {"items": [queries.told(r) for r in rows], "next_page_token": call.query.next_token(rows, "name")}
+    return {"items": [dict(r) for r in rows], "next_page_token": call.query.next_token(rows, "name")}
 
 
 def _require_any(call: Call) -> None:
@@ -100,7 +100,7 @@ async def _review(call: Call) -> dict[str, Any]:
 
 def _role(call: Call, row: dict[str, Any]) -> str:
     """The first of the roles asked for that the caller has; the transaction checks it again."""
-    namespace, roles = queries.namespace(row), list[str](row["roles"])
+    namespace, roles = queries.namespace(row), msgspec.json.decode(row["roles"], type=list[str])
     return next((role for role in roles if permits(call.access_state, role, namespace)), roles[0])
 
 

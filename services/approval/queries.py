@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
-import msgspec
 
 from services.approval.domain.promotion import Named, streams_of
 from shared.access import namespace_of
@@ -14,7 +13,6 @@ from shared.access import namespace_of
 Version = tuple[str, int]
 """A model's id and a number."""
 
-JSON_COLUMNS = frozenset({"policy", "results", "evidence", "reasons", "approvers", "roles", "excluded", "seal", "conditions"})
 
 # Every policy is depended on by every evaluation.
 POLICY_NAMES = "SELECT name FROM policies"
@@ -91,11 +89,6 @@ REVIEW = "SELECT * FROM reviews WHERE review_id = $1"
 ENTRIES = "SELECT revision, kind, by, name, text, conditions, at FROM review_entries WHERE review_id = $1 ORDER BY revision"
 
 
-def told(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as JSON values: documents are decoded, times stay times."""
-    return {k: msgspec.json.decode(v) if k in JSON_COLUMNS and isinstance(v, str) else v for k, v in row.items()}
-
-
 async def streams_for(pool: asyncpg.Pool, model_id: str, number: int, promotion_ids: Iterable[str] = ()) -> Named:
     """The streams that a command about this version needs, as far as the read models know by now."""
     version = (model_id, number)
@@ -118,7 +111,7 @@ async def open_versions(pool: asyncpg.Pool, model_id: str | None = None) -> list
 
 async def find_model(pool: asyncpg.Pool, reference: str) -> dict[str, Any] | None:
     row = await pool.fetchrow(MODEL, reference)
-    return told(row) if row else None
+    return dict(row) if row else None
 
 
 async def gates_of(pool: asyncpg.Pool, model: Mapping[str, Any], number: int) -> dict[str, Any] | None:
@@ -126,21 +119,21 @@ async def gates_of(pool: asyncpg.Pool, model: Mapping[str, Any], number: int) ->
     version = await pool.fetchrow(VERSION, model["model_id"], number)
     if version is None:
         return None
-    gates = [told(r) for r in await pool.fetch(GATES_OF, model["model_id"], number)]
-    promotions = [told(r) for r in await pool.fetch(PROMOTIONS_OF, model["model_id"], number)]
+    gates = [dict(r) for r in await pool.fetch(GATES_OF, model["model_id"], number)]
+    promotions = [dict(r) for r in await pool.fetch(PROMOTIONS_OF, model["model_id"], number)]
     waits_for = [] if version["artifact"] else ["artifact"]
-    return {"model": model["model"], **told(version), "waits_for": waits_for, "gates": gates, "promotions": promotions}
+    return {"model": model["model"], **dict(version), "waits_for": waits_for, "gates": gates, "promotions": promotions}
 
 
 async def promotion(pool: asyncpg.Pool, promotion_id: str) -> dict[str, Any] | None:
     row = await pool.fetchrow(PROMOTION, promotion_id)
-    return told(row) if row else None
+    return dict(row) if row else None
 
 
 async def review(pool: asyncpg.Pool, review_id: str) -> dict[str, Any] | None:
     """A review with what it shows and what people said in it."""
     row = await pool.fetchrow(REVIEW, review_id)
-    return {**told(row), "entries": [told(e) for e in await pool.fetch(ENTRIES, review_id)]} if row else None
+    return {**dict(row), "entries": [dict(e) for e in await pool.fetch(ENTRIES, review_id)]} if row else None
 
 
 async def reviews(
@@ -149,7 +142,7 @@ async def reviews(
     """A page of the inbox. `namespaces`: None for all."""
     readable = None if namespaces is None else sorted(namespaces)
     opened_at, review_id = after or (None, "")
-    return [told(r) for r in await pool.fetch(REVIEWS_PAGE, state, model, readable, opened_at, review_id, limit)]
+    return [dict(r) for r in await pool.fetch(REVIEWS_PAGE, state, model, readable, opened_at, review_id, limit)]
 
 
 def namespace(row: Mapping[str, Any]) -> str:

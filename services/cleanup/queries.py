@@ -83,7 +83,7 @@ async def models_from(pool: asyncpg.Pool, first: str, scope: str, limit: int) ->
 async def policy(pool: asyncpg.Pool, model_id: str) -> tuple[dict[str, Any], int] | None:
     """The model's own policy and its revision, or None where the default applies."""
     row = await pool.fetchrow(POLICY, model_id)
-    return (msgspec.json.decode(row["policy"]), row["revision"]) if row else None
+    return (msgspec.json.decode(row["policy"], type=dict[str, Any]), row["revision"]) if row else None
 
 
 async def uses(pool: asyncpg.Pool, model_id: str, after: int, limit: int) -> list[dict[str, Any]]:
@@ -124,7 +124,7 @@ async def standings(pool: asyncpg.Pool, model_id: str, after: int, limit: int) -
 
 def _with_reasons(row: asyncpg.Record) -> dict[str, Any]:
     found = dict(row)
-    return found | {"reasons": msgspec.json.decode(found["reasons"]) if found["reasons"] else []}
+    return found | {"reasons": found["reasons"] or []}
 
 
 async def state_of(transactor: Transactor, model_id: str) -> State:

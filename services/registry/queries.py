@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
-import msgspec
 
 from services.registry import tables
 from services.registry.domain.metadata import Metadata
@@ -162,16 +161,6 @@ UNFORGOTTEN = """
 SELECT i.subject, i.name_revision FROM identities i JOIN directory.names n USING (subject)
 WHERE i.name_erased_at IS NOT NULL AND n.revision < i.name_revision
 """
-
-JSON_COLUMNS = frozenset({
-    "evaluations", "aliases", "rollouts", "promotions", "bump", "missing", "gates", "gates_passed", "reasons", "promoted", "retired", "tags", "entries",
-    "previous", "problems", "proof", "approvers", "keys", "roles", "skipped",
-})  # fmt: skip
-
-
-def plain(row: asyncpg.Record | Mapping[str, Any]) -> dict[str, Any]:
-    """A row as JSON values: JSON columns stay the text they are, to be put into the answer as they are."""
-    return {name: msgspec.Raw(value.encode()) if name in JSON_COLUMNS and value is not None else value for name, value in row.items()}
 
 
 def born(recorded: Recorded) -> dict[str, Any]:

@@ -114,7 +114,7 @@ async def list_identities(call: Call) -> dict[str, Any]:
     after = call.query.after(str)
     rows = await call.app.pool.fetch(queries.IDENTITIES, after[0] if after else "", call.query.page_size)
     token = call.query.next_token(rows, "subject")
-    return {"items": [queries.plain(row) for row in rows], "next_page_token": token}
+    return {"items": [dict(row) for row in rows], "next_page_token": token}
 
 
 async def create_identity(call: Call) -> Reply:
@@ -220,7 +220,7 @@ async def _answer(call: Call, subject: str, status: int = 200) -> Reply:
     row = await call.app.pool.fetchrow(queries.IDENTITY, subject)
     if row is None:
         raise NotFound("unknown_identity", f"There is no identity {subject!r:.120}: create it first.")
-    return Reply(queries.plain(row), status)
+    return Reply(dict(row), status)
 
 
 _ALL = "/v1/access/identities"

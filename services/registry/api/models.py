@@ -111,7 +111,7 @@ async def _answer(call: Call, place: Place, status: int = 200) -> Reply:
 
 
 def _shown(row: Any) -> dict[str, Any]:
-    shown = queries.plain(row)
+    shown = dict(row)
     return {"model": shown.pop("name"), **shown}
 
 

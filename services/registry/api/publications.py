@@ -71,7 +71,7 @@ async def publication(call: Call) -> Reply:
     if refused is not None:
         if refused["refused_of"] != call.actor.subject:
             call.require(ANY_ROLE, namespace_of(refused["model"]))
-        return Reply({"state": "refused", "model": refused["model"], "problems": queries.plain(refused)["problems"]})
+        return Reply({"state": "refused", "model": refused["model"], "problems": refused["problems"]})
     q: PublicationQuery = call.query
     if q.model and q.artifact_digest and await pool.fetchval(queries.CAUSE, message):
         place = await intake(call).directory.find(q.model)
@@ -96,7 +96,7 @@ async def list_refusals(call: Call) -> dict[str, Any]:
     namespaces = None if readable is None else sorted(readable)
     rows = await call.app.pool.fetch(queries.REFUSALS, *after, namespaces, q.model, q.correlation_id, q.page_size)
     token = q.next_token(rows, "refused_at", "stream", "revision")
-    return {"items": [queries.plain(row) for row in rows], "next_page_token": token}
+    return {"items": [dict(row) for row in rows], "next_page_token": token}
 
 
 ROUTES = (

@@ -82,7 +82,7 @@ class RouteAnswer(Body):
 async def list_rollouts(call: Call) -> dict[str, Any]:
     place = await model_of(call)
     rows = await call.app.pool.fetch(queries.ROLLOUTS, place.model_id)
-    return {"items": [queries.plain(row) for row in rows]}
+    return {"items": [dict(row) for row in rows]}
 
 
 async def read_rollout(call: Call) -> Reply:
@@ -123,7 +123,7 @@ async def _rollout(call: Call, place: Place, environment: str) -> Any:
 
 async def _answer(call: Call, place: Place) -> Reply:
     row = await _rollout(call, place, call.path["environment"])
-    return Reply(queries.plain(row), etag=row["revision"])
+    return Reply(dict(row), etag=row["revision"])
 
 
 _ONE = "/v1/models/{model}/rollouts/{environment}"

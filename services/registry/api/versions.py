@@ -97,7 +97,7 @@ async def list_versions(call: Call) -> dict[str, Any]:
     asked = (q.stage, q.artifact_digest, q.correlation_id, q.page_size)
     rows = await call.app.pool.fetch(queries.VERSIONS, place.model_id, after[0] if after else LARGEST, *asked)
     token = q.next_token(rows, "number")
-    return {"items": [queries.plain(row) for row in rows], "next_page_token": token}
+    return {"items": [dict(row) for row in rows], "next_page_token": token}
 
 
 async def read_version(call: Call) -> Reply:
@@ -191,7 +191,7 @@ async def _answer(call: Call, place: Place, number: int) -> Reply:
     row = await call.app.pool.fetchrow(queries.VERSION, place.model_id, number)
     if row is None:
         raise _unknown(number)
-    return Reply(_shown(queries.plain(row), queries.document(row["stored"])), 200, etag=row["revision"])
+    return Reply(_shown(dict(row), queries.document(row["stored"])), 200, etag=row["revision"])
 
 
 def _born(recorded: Recorded) -> Reply:

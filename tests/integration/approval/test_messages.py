@@ -65,7 +65,7 @@ async def test_topics_in_any_order_give_the_same_verdict(desk, version, order):
     ]
     for n in order:
         await desk.hear(messages[n])
-    row = await desk.app.pool.fetchrow("SELECT passed, results FROM gates WHERE model_id = 'm'")
+    row = await desk.app.pool.fetchrow("SELECT passed, results::text FROM gates WHERE model_id = 'm'")
     assert row["passed"] is False
     assert "is worse than 0.95 of the champion 1.9.0" in row["results"]
 
@@ -90,7 +90,7 @@ async def test_new_evidence_lapses_the_review_and_denies_the_promotion(desk, ask
     evaluation = {"name": "accuracy", "value": 0.5, "dataset_digest": "sha256:other", "independent": True, "by": "iris"}
     happened = await desk.registry("EvaluationRecorded", {"model_id": "m", "number": 1, "evaluation": evaluation})
     assert {ReviewLapsed, PromotionDenied} <= set(map(type, happened))
-    row = await desk.app.pool.fetchrow("SELECT state, reasons FROM promotions")
+    row = await desk.app.pool.fetchrow("SELECT state, reasons::text FROM promotions")
     assert row["state"] == "denied"
     assert "lapsed: the evidence changed" in row["reasons"]
     assert await desk.app.pool.fetchval("SELECT count(*) FROM due WHERE kind = 'review-expiry'") == 0

@@ -1,0 +1,16 @@
+"""The synchronous client has what the asynchronous one has."""
+
+from __future__ import annotations
+
+import inspect
+
+from regista.client import AsyncClient
+from regista.synchronous import Client
+
+ONLY_ASYNCHRONOUS = {"begin_anew", "end", "pages"}  # of which the others are made
+
+
+def test_every_public_method_has_both_faces() -> None:
+    asynchronous = {name for name, _ in inspect.getmembers(AsyncClient, callable) if not name.startswith("_")} - ONLY_ASYNCHRONOUS
+    synchronous = {name for name, _ in inspect.getmembers(Client, callable) if not name.startswith("_")}
+    assert synchronous == asynchronous
