@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from regista.wire.cloudevents import NotACloudEvent, check_text
-from shared.access import AccessState, check, permits
+from shared.access import ANY_ROLE, AccessState, check, permits, readable_namespaces
 from shared.events import Actor, encode
 from shared.problems import Problem
 from shared.submission import Cause, Permission
@@ -150,6 +150,16 @@ class Call:
         """Raises Forbidden (403) unless the caller has the role there, as far as this process has read the log."""
         if not permits(self.access_state, role, namespace):
             check(self.access_state, Permission(role, namespace), datetime.now(UTC))
+
+    def require_any_role(self) -> None:
+        """Raises Forbidden (403) unless the caller has some role somewhere: for what concerns everybody."""
+        if self.readable() == []:
+            self.require(ANY_ROLE, "")
+
+    def readable(self) -> list[str] | None:
+        """The namespaces that the caller may read, each with all it contains, as a statement takes them; None for everywhere."""
+        found = readable_namespaces(self.access_state)
+        return None if found is None else sorted(found)
 
     def stream(self) -> AsyncIterator[bytes]:
         """The body in pieces, for routes that stream."""

@@ -30,7 +30,7 @@ from services.approval.shapes import (
     ReviewsQuery,
 )  # fmt: skip
 from shared import directory
-from shared.access import ANY_ROLE, permits, readable_namespaces
+from shared.access import ANY_ROLE, permits
 from shared.decider import NotFound, RuleBroken, Stale, Unprocessable
 from shared.problems import Problem
 from shared.submission import Outcome, Permission, Submission
@@ -57,7 +57,7 @@ async def get_policy(call: Call) -> Reply:
 
 
 async def _policy(call: Call, name: str, revision: int | None = None) -> Reply:
-    _require_any(call)
+    call.require_any_role()
     args = (queries.POLICY_NOW, name) if revision is None else (queries.POLICY_AT, name, revision)
     row = await call.app.pool.fetchrow(*args)
     if row is None:
@@ -66,22 +66,16 @@ async def _policy(call: Call, name: str, revision: int | None = None) -> Reply:
 
 
 async def get_policies(call: Call) -> dict[str, Any]:
-    _require_any(call)
+    call.require_any_role()
     after = call.query.after(str)
     rows = await call.app.pool.fetch(queries.POLICIES_PAGE, after[0] if after else "", call.query.page_size)
     return {"items": [dict(r) for r in rows], "next_page_token": call.query.next_token(rows, "name")}
 
 
-def _require_any(call: Call) -> None:
-    """Policies concern everybody who has a role anywhere."""
-    if readable_namespaces(call.access_state) == frozenset():
-        call.require(ANY_ROLE, "")
-
-
 async def get_reviews(call: Call) -> dict[str, Any]:
     q: ReviewsQuery = call.query
     after = q.after(datetime, str)
-    rows = await queries.reviews(call.app.pool, q.state, q.model, readable_namespaces(call.access_state), after, q.page_size)
+    rows = await queries.reviews(call.app.pool, q.state, q.model, call.readable(), after, q.page_size)
     return {"items": rows, "next_page_token": q.next_token(rows, "opened_at", "review_id")}
 
 

@@ -137,12 +137,11 @@ async def review(pool: asyncpg.Pool, review_id: str) -> dict[str, Any] | None:
 
 
 async def reviews(
-    pool: asyncpg.Pool, state: str | None, model: str | None, namespaces: frozenset[str] | None, after: Sequence[Any] | None, limit: int
+    pool: asyncpg.Pool, state: str | None, model: str | None, namespaces: list[str] | None, after: Sequence[Any] | None, limit: int
 ) -> list[dict[str, Any]]:
     """A page of the inbox. `namespaces`: None for all."""
-    readable = None if namespaces is None else sorted(namespaces)
     opened_at, review_id = after or (None, "")
-    return [dict(r) for r in await pool.fetch(REVIEWS_PAGE, state, model, readable, opened_at, review_id, limit)]
+    return [dict(r) for r in await pool.fetch(REVIEWS_PAGE, state, model, namespaces, opened_at, review_id, limit)]
 
 
 def namespace(row: Mapping[str, Any]) -> str:

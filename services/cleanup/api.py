@@ -14,7 +14,7 @@ from services.cleanup.domain import sweep
 from services.cleanup.domain.policy import DEFAULT_POLICY
 from services.cleanup.domain.retention import ChangeRetention, simulate, stream_of
 from services.cleanup.domain.retention_state import VersionMarked, VersionSpared
-from shared.access import ANY_ROLE, namespace_of, permits, readable_namespaces
+from shared.access import ANY_ROLE, namespace_of, permits
 from shared.decider import NotFound
 from shared.submission import Permission, Submission, new_id
 from shared.web import Call, PageQuery, Reply, Route
@@ -107,23 +107,17 @@ def _shown(verdict: VersionMarked | VersionSpared) -> dict[str, Any]:
     return version | {"verdict": "spared", "rule": "", "reasons": to_builtins(verdict.reasons), "delete_after": None}
 
 
-def _require_any(call: Call) -> None:
-    """Sweeps over all models concern everybody who has a role anywhere."""
-    if readable_namespaces(call.access_state) == frozenset():
-        call.require(ANY_ROLE, "")
-
-
 async def list_sweeps(call: Call) -> dict[str, Any]:
     """The sweeps shown are those over all models, and those over one that the caller may read."""
-    _require_any(call)
-    items = await queries.sweeps(call.app.pool, readable_namespaces(call.access_state), call.query.after(datetime, str), call.query.page_size)
+    call.require_any_role()
+    items = await queries.sweeps(call.app.pool, call.readable(), call.query.after(datetime, str), call.query.page_size)
     more = call.query.next_token(items, "at", "sweep_id")
     return {"items": items, "next_page_token": more}
 
 
 async def get_sweep(call: Call) -> dict[str, Any]:
     """The versions shown are those of namespaces the caller may read."""
-    _require_any(call)
+    call.require_any_role()
     found = await queries.sweep(call.app.pool, call.path["sweep_id"])
     if found is None:
         raise NotFound("unknown_sweep", "There is no such sweep: GET /v1/sweeps lists them.")

@@ -105,11 +105,10 @@ async def sweep(pool: asyncpg.Pool, sweep_id: str) -> dict[str, Any] | None:
     return dict(row) | {"verdicts": {c["verdict"]: c["versions"] for c in counts}}
 
 
-async def sweeps(pool: asyncpg.Pool, namespaces: frozenset[str] | None, before: tuple[datetime, str] | None, limit: int) -> list[dict[str, Any]]:
+async def sweeps(pool: asyncpg.Pool, namespaces: list[str] | None, before: tuple[datetime, str] | None, limit: int) -> list[dict[str, Any]]:
     """Sweeps, newest first: over all models, or over one in these namespaces (None for all)."""
     at, sweep_id = before or (None, "")
-    readable = None if namespaces is None else sorted(namespaces)
-    return [dict(row) for row in await pool.fetch(SWEEPS, at, sweep_id, limit, readable)]
+    return [dict(row) for row in await pool.fetch(SWEEPS, at, sweep_id, limit, namespaces)]
 
 
 async def verdicts(pool: asyncpg.Pool, sweep_id: str, after: tuple[str, int], only: str, limit: int) -> list[dict[str, Any]]:

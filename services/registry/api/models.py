@@ -14,7 +14,7 @@ from services.registry.domain.metadata import Kind, Tier
 from services.registry.domain.model_state import stream_of
 from services.registry.domain.name import stream_of as name_stream
 from services.registry.intake import Place
-from shared.access import namespace_of, readable_namespaces
+from shared.access import namespace_of
 from shared.submission import Permission, Submission, new_id
 from shared.web import Body, Call, PageQuery, Reply, Route
 
@@ -71,10 +71,7 @@ class Models(Body):
 async def list_models(call: Call) -> dict[str, Any]:
     q: ModelQuery = call.query
     after = q.after(str)
-    readable = readable_namespaces(call.access_state)
-    rows = await call.app.pool.fetch(
-        queries.MODELS, after[0] if after else "", None if readable is None else sorted(readable), q.kind, q.owner, q.tier, q.search, q.page_size
-    )
+    rows = await call.app.pool.fetch(queries.MODELS, after[0] if after else "", call.readable(), q.kind, q.owner, q.tier, q.search, q.page_size)
     return {"items": [_shown(row) for row in rows], "next_page_token": q.next_token(rows, "name")}
 
 

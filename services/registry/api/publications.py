@@ -11,7 +11,7 @@ from services.registry import queries
 from services.registry.api.answers import ChangeAnswer
 from services.registry.api.calls import intake
 from services.registry.contracts import Problem as Reason
-from shared.access import ANY_ROLE, namespace_of, permits, readable_namespaces
+from shared.access import ANY_ROLE, namespace_of
 from shared.decider import NotFound
 from shared.web import Body, Call, PageQuery, Reply, Route
 
@@ -90,11 +90,10 @@ def _version(call: Call, row: Any, state: str) -> Reply:
 async def list_refusals(call: Call) -> dict[str, Any]:
     q: RefusalQuery = call.query
     after = q.after(datetime, str, int) or (datetime.max.replace(tzinfo=UTC), "", 0)
-    readable = readable_namespaces(call.access_state)
-    if q.model and readable is not None and not permits(call.access_state, ANY_ROLE, namespace_of(q.model)):
+    readable = call.readable()
+    if q.model and readable is not None:
         call.require(ANY_ROLE, namespace_of(q.model))
-    namespaces = None if readable is None else sorted(readable)
-    rows = await call.app.pool.fetch(queries.REFUSALS, *after, namespaces, q.model, q.correlation_id, q.page_size)
+    rows = await call.app.pool.fetch(queries.REFUSALS, *after, readable, q.model, q.correlation_id, q.page_size)
     token = q.next_token(rows, "refused_at", "stream", "revision")
     return {"items": [dict(row) for row in rows], "next_page_token": token}
 
