@@ -39,10 +39,10 @@ def lock_key(*words: str) -> int:
 async def _with_codecs(connection: asyncpg.Connection) -> None:
     """`jsonb` comes as `msgspec.Raw`, the document's bytes: most go into an answer as they are, and who looks inside decodes them, into a type.
 
-    It goes in as text, which readmodels.py makes of values. Binary, because COPY knows no other format: a byte for the format's version, then the text.
+    It goes in as bytes, too. Binary, because COPY knows no other format: a byte for the format's version, then the text.
     """
     await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", format="binary", encoder=lambda text: b"\x01" + text.encode(), decoder=lambda data: msgspec.Raw(data[1:])
+        "jsonb", schema="pg_catalog", format="binary", encoder=lambda document: b"\x01" + document, decoder=lambda data: msgspec.Raw(data[1:])
     )
 
 

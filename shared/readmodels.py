@@ -151,11 +151,11 @@ def _arrays(columns: Sequence[Column[Any]], rows: Sequence[Mapping[str, Any]]) -
 
 
 def copy_row(table: Table, row: dict[str, Any]) -> tuple[Any, ...]:
-    """A row as COPY takes it: JSON as text, in the table's column order."""
+    """A row as COPY takes it: documents as their bytes, in the table's column order."""
     nulls, json_columns = _copied(table)
     full = nulls | row  # keeps the order of its left side
     for name in json_columns:
-        full[name] = _text(full[name])
+        full[name] = None if full[name] is None else _json.encode(full[name])
     return tuple(full.values())
 
 

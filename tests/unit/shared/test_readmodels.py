@@ -68,7 +68,7 @@ def test_statements_name_the_generation_or_the_view() -> None:
 
 
 def test_json_is_copied_as_text_in_the_order_of_columns() -> None:
-    assert copy_row(ITEMS, {"doc": {"b": 1, "a": 2}, "id": "x"}) == ("x", None, '{"a":2,"b":1}')
+    assert copy_row(ITEMS, {"doc": {"b": 1, "a": 2}, "id": "x"}) == ("x", None, b'{"a":2,"b":1}')
 
 
 def test_an_index_belongs_to_the_shape() -> None:
