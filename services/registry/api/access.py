@@ -13,7 +13,7 @@ from regista.wire.keys import new_key_id
 from services.registry import names, queries
 from services.registry.domain.access import AccessCommand, CreateIdentity, EraseName, GrantRole, IssueKey, RevokeKey, RevokeRole, Role, SetName
 from shared import directory
-from shared.access import ANY_ROLE, EVERYWHERE, Kind, readable_namespaces, stream_of
+from shared.access import EVERYWHERE, Kind, stream_of
 from shared.decider import NotFound, Unprocessable
 from shared.identities import new_api_key
 from shared.submission import Cause, Outcome, Permission, Submission, new_id
