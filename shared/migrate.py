@@ -2,6 +2,7 @@
 
 Run by an owner, never by a service. A service's password comes from REGISTA_PASSWORD_<SERVICE>; without one the role cannot log in by password.
 Read models need no migration: a service whose tables changed shape rebuilds them from the log at start.
+`--split registry=8` spreads a service's partition over eight tables, now or when it has grown (ADR 0062); stop the services first.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -23,12 +24,15 @@ from shared.topics import PARTITIONS_OF
 DIRECTORY = {"registry": "SELECT, INSERT, UPDATE", "approval": "SELECT"}
 """Who may do what with the directory of names: one writes it, one prints names under what people sign. Nobody else reads it."""
 
+PARTITIONS = frozenset(partition for partitions in PARTITIONS_OF.values() for partition in partitions)
+MOST_PARTS = 64
+
 
 def role_of(service: str) -> str:
     return f"regista_{service}"
 
 
-def _upgrade(connection: Connection, passwords: Mapping[str, str]) -> None:
+def _upgrade(connection: Connection, passwords: Mapping[str, str], parts: Mapping[str, int]) -> None:
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7242424242424242)")
     connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS log")
     config = Config()
@@ -40,6 +44,8 @@ def _upgrade(connection: Connection, passwords: Mapping[str, str]) -> None:
         _login_role(connection, role_of(service), passwords.get(service))
     for service, partitions in PARTITIONS_OF.items():
         _grant(connection, service, partitions)
+    for partition, number in parts.items():
+        connection.execute(text("CALL log.split_partition(:partition, :number)"), {"partition": partition, "number": number})
 
 
 def _login_role(connection: Connection, role: str, password: str | None) -> None:
@@ -69,12 +75,15 @@ def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) ->
         connection.exec_driver_sql(f"GRANT {DIRECTORY[service]} ON directory.names TO {role}")
 
 
-async def migrate(url: str, passwords: Mapping[str, str] | None = None) -> None:
-    """Creates or upgrades schema, partitions, roles and grants in the database at `url`. Safe to repeat and to race."""
+async def migrate(url: str, passwords: Mapping[str, str] | None = None, parts: Mapping[str, int] | None = None) -> None:
+    """Creates or upgrades schema, partitions, roles and grants in the database at `url`. Safe to repeat and to race.
+
+    `parts` spreads partitions of the log over so many tables each; one that it does not name stays as it is.
+    """
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_upgrade, passwords or {})
+            await connection.run_sync(_upgrade, passwords or {}, parts or {})
     finally:
         await engine.dispose()
 
@@ -82,10 +91,22 @@ async def migrate(url: str, passwords: Mapping[str, str] | None = None) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", default=os.environ.get("REGISTA_OWNER_URL"), help="the owner's database URL (or REGISTA_OWNER_URL)")
-    url = parser.parse_args().url
+    parser.add_argument(
+        "--split", type=_parts, action="append", default=[], metavar="PARTITION=NUMBER",
+        help="spread this partition of the log over so many tables (1: one again); copies it, while nobody can use the log",
+    )  # fmt: skip
+    chosen = parser.parse_args()
+    url = chosen.url
     if not url:
         parser.error("name the database: --url postgresql://owner:password@host/regista, or set REGISTA_OWNER_URL")
-    asyncio.run(migrate(url, {s: p for s in PARTITIONS_OF if (p := os.environ.get(f"REGISTA_PASSWORD_{s.upper()}"))}))
+    asyncio.run(migrate(url, {s: p for s in PARTITIONS_OF if (p := os.environ.get(f"REGISTA_PASSWORD_{s.upper()}"))}, dict(chosen.split)))
+
+
+def _parts(text_: str) -> tuple[str, int]:
+    partition, _, number = text_.partition("=")
+    if partition not in PARTITIONS or not number.isdecimal() or not 1 <= int(number) <= MOST_PARTS:
+        raise argparse.ArgumentTypeError(f"{text_!r}: write one of {', '.join(sorted(PARTITIONS))}, then = and 1 to {MOST_PARTS}")
+    return partition, int(number)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from typing import Any
 from regista.wire.keys import SigningKey
 from services.audit import queries, shapes
 from services.audit.checks import check_all
-from services.audit.domain import history, merkle, reading
+from regista.wire import merkle
+from services.audit.domain import history, reading
 from services.audit.domain.causes import forest
 from services.audit.sealing import verifier
 from shared.access import namespace_of, permits

@@ -12,9 +12,9 @@ import asyncpg
 
 from regista.wire.keys import SigningKey
 from services.audit import queries
-from services.audit.domain.checkpoint import BadCheckpoint, opened
+from regista.wire.checkpoint import BadCheckpoint, opened
 from services.audit.domain.invariants import production_faults, serving_faults
-from services.audit.domain.merkle import Tree, leaf_hash
+from regista.wire.merkle import Tree, leaf_hash
 from services.audit.sealing import head
 
 SHOWN = 20

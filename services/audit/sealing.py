@@ -10,8 +10,8 @@ import asyncpg
 from prometheus_client import Counter, Gauge
 
 from regista.wire.keys import SigningKey
-from services.audit.domain.checkpoint import Checkpoint, signed, verifier_key
-from services.audit.domain.merkle import Tree
+from regista.wire.checkpoint import Checkpoint, signed, verifier_key
+from regista.wire.merkle import Tree
 from services.audit.domain.reading import Stored
 from services.audit.store import read
 from shared.events import Cursor

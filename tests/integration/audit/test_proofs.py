@@ -7,9 +7,9 @@ import base64
 import asyncpg
 import pytest
 
+from regista.wire.checkpoint import opened
+from regista.wire.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from services.audit import indexing, store
-from services.audit.domain.checkpoint import opened
-from services.audit.domain.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from tests.integration.audit.conftest import STREAM, Audit, Log, indexed, promoted, published, registered
 
 pytestmark = pytest.mark.servers

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from regista.wire.checkpoint import Checkpoint, signed
 from regista.wire.keys import generate_signing_key
+from regista.wire.merkle import root_of
 from services.audit import checks, queries
-from services.audit.domain.checkpoint import Checkpoint, signed
-from services.audit.domain.merkle import root_of
 from services.audit.sealing import Sealer, SealingLags, check_lag
 from services.audit.tailer import tail
 from shared import eventlog

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.audit.domain.merkle import (
+from regista.wire.merkle import (
     EMPTY_ROOT,
     Tree,
     consistency_proof,

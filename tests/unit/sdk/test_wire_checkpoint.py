@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.audit.domain.checkpoint import BadCheckpoint, Checkpoint, opened, signed, verifier_key
+from regista.wire.checkpoint import BadCheckpoint, Checkpoint, opened, signed, verifier_key
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
