@@ -1,4 +1,4 @@
-"""`python -m services.audit` runs the service; `python -m services.audit rebuild` reads the log again into a new index."""
+"""`python -m services.audit` runs the service; `… rebuild` reads the log again into a new index; `… export [--all]` writes sealed history to its store."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import asyncpg
 
 from services.audit import indexing, store
 from services.audit.service import process
+from services.audit.settings import AuditSettings
+from shared.postgres import AWAY
 from shared.run import main
-from shared.settings import Settings
+from shared.settings import Settings, SettingsWrong
 
 
 async def rebuild(url: str) -> indexing.Rebuilt:
@@ -23,9 +25,41 @@ async def rebuild(url: str) -> indexing.Rebuilt:
         await connection.close()
 
 
+def export(arguments: list[str]) -> str:
+    """Exports what is planned; by hand it plans first. The service starts it with its own settings on the standard input."""
+    from services.audit.export import chunks, work  # noqa: PLC0415 - Arrow and minio are for this process only
+    from services.audit.export.stores import NoSuchFile, StoreAway  # noqa: PLC0415
+
+    async def planned_and_exported(settings: AuditSettings) -> int:
+        target = settings.store()
+        if target is None:
+            raise SettingsWrong("name a store: REGISTA_HISTORY_S3_ENDPOINT or REGISTA_HISTORY_DIR")
+        if not by_service:
+            connection = await asyncpg.connect(settings.database_url, command_timeout=600)
+            try:
+                await store.ensure(connection)
+                everything = "--all" in arguments
+                await chunks.plan(connection, settings.history_chunk_leaves, settings.history_chunk_bytes, everything=everything)
+            finally:
+                await connection.close()
+        return await work.export(settings, target)
+
+    by_service = arguments == ["--settings", "-"]
+    try:
+        told = AuditSettings.model_validate_json(sys.stdin.read()) if by_service else AuditSettings.from_environment()
+        return f"{asyncio.run(planned_and_exported(told))} chunks exported\n"
+    except (SettingsWrong, StoreAway, NoSuchFile, work.LogChanged, work.HistoryDiffers) as e:
+        sys.exit(str(e))
+    except AWAY as e:
+        sys.exit(f"the database is away ({type(e).__name__}: {e})")
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] == ["rebuild"]:
-        rebuilt = asyncio.run(rebuild(Settings.from_environment().database_url))
-        sys.stdout.write(f"{rebuilt.events} events read, generation {rebuilt.generation} is shown\n")
-    else:
-        main(process)
+    match sys.argv[1:]:
+        case ["rebuild"]:
+            rebuilt = asyncio.run(rebuild(Settings.from_environment().database_url))
+            sys.stdout.write(f"{rebuilt.events} events read, generation {rebuilt.generation} is shown\n")
+        case ["export", *arguments]:
+            sys.stdout.write(export(arguments))
+        case _:
+            main(process)

@@ -7,6 +7,9 @@ from functools import partial
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
 from services.audit import sealing, store
 from services.audit.api import routes
+from services.audit.export.process import Exports
+from services.audit.history_api import HistoryApi
+from services.audit.settings import AuditSettings
 from services.audit.tailer import tail
 from shared.events import EventTypes
 from shared.run import App, Process
@@ -39,5 +42,12 @@ def signing_key(settings: Settings) -> SigningKey:
 
 def process(app: App) -> Process:
     """What this service runs."""
-    key = signing_key(app.settings)
-    return Process(SERVICE, routes=routes(key), start=start, background=[partial(tail, key=key)], checks={"sealing": sealing_keeps_up})
+    key, settings = signing_key(app.settings), AuditSettings.extending(app.settings)
+    kept, exports = settings.store(), Exports(settings)
+    return Process(
+        SERVICE,
+        routes=[*routes(key), *HistoryApi(kept, exports).routes()],
+        start=start,
+        background=[partial(tail, key=key), *([exports.run] if kept else [])],
+        checks={"sealing": sealing_keeps_up},
+    )

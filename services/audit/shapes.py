@@ -223,3 +223,41 @@ class Invariants(BaseModel):
     holds: bool
     at: datetime
     invariants: list[Invariant]
+
+
+class ExportHistory(Body):
+    everything: bool = Field(False, alias="all", description="also the events that do not fill a file: they get one of their own, and the next begins behind them")
+
+
+class HistoryFile(BaseModel):
+    """The leaves `first` to `last`. What is null is not known before it is exported."""
+
+    first: int
+    last: int
+    file: str
+    manifest: str
+    planned_at: datetime
+    exported_at: datetime | None
+    size: int | None
+    sha256: str | None
+    sealed: int | None = Field(description="leaves of the signed checkpoint that covers the file")
+
+
+class History(BaseModel):
+    """Numbers of leaves: `sealed`, of them `signed`, `planned` to be exported, `exported` without a gap. `failure` is why this replica's last export ended."""
+
+    place: str
+    sealed: int
+    signed: int
+    planned: int
+    exported: int
+    failure: str
+    items: list[HistoryFile]
+    next_page_token: str
+
+
+class HistoryPlanned(BaseModel):
+    """Export is done when `exported` of `GET /v1/history` has reached `planned`."""
+
+    planned: int
+    exported: int

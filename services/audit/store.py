@@ -29,11 +29,12 @@ PARTITIONS = "SELECT substr(c.relname, 8) FROM pg_inherits i JOIN pg_class c ON 
 
 async def ensure(connection: asyncpg.Connection) -> None:
     """The schema of today is there: what is sealed is kept, an index of another shape is dropped. Safe to repeat and to race."""
-    seal, index = ((files("services.audit") / "migrations" / name).read_text() for name in ("0001_seal.sql", "index.sql"))
+    seal, chunks, index = ((files("services.audit") / "migrations" / name).read_text() for name in ("0001_seal.sql", "0002_chunks.sql", "index.sql"))
     shape = hashlib.sha256(f"{READING}{index}".encode()).hexdigest()
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", lock_key("audit", "schema"))
         await connection.execute(seal)
+        await connection.execute(chunks)
         if await connection.fetchval("SELECT to_regclass('audit.index_state')") and await connection.fetchval(SHAPE) == shape:
             return
         await connection.execute(index)

@@ -1,4 +1,4 @@
-"""S3 on one machine: SeaweedFS from its wheel, on loopback, with credentials of its own for each service that may touch artifacts."""
+"""S3 on one machine: SeaweedFS from its wheel, on loopback, with credentials of its own for each service that stores objects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,18 @@ from minio.error import S3Error
 from services.local.places import LOOPBACK, PATIENCE, LocalError, Place, write_private
 from services.local.processes import Child, spawn
 
-BUCKET = "regista"
+BUCKET, HISTORY = "regista", "regista-history"
+"""Artifacts; exported history, of which nobody may delete anything."""
+# SeaweedFS counts deleting as writing, so the bucket says it: also to the stack's own identity.
+NEVER_DELETED = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Sid": "NeverDeleted", "Effect": "Deny", "Principal": "*", "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"],
+            "Resource": [f"arn:aws:s3:::{HISTORY}/*"],
+        }
+    ],
+}  # fmt: skip
 _PARTS = ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc")
 PORTS = tuple(f"weed.{part}" for part in _PARTS)
 
@@ -45,8 +56,12 @@ class S3:
         write_private(folder / "security.toml", inner + "\n")
 
     def _identities(self) -> list[dict[str, Any]]:
-        """The stack makes the bucket; only the artifact service reads and writes it; nobody else gets a key."""
-        allowed = {"stack": ["Admin"], "artifact": [f"{action}:{BUCKET}" for action in ("Read", "Write", "List", "Tagging")]}
+        """The stack makes the buckets; one service reads and writes each, and nothing else; nobody else gets a key."""
+        allowed = {
+            "stack": ["Admin"],
+            "artifact": [f"{action}:{BUCKET}" for action in ("Read", "Write", "List", "Tagging")],
+            "audit": [f"{action}:{HISTORY}" for action in ("Read", "Write", "List")],
+        }
         return [
             {"name": name, "credentials": [{"accessKey": name, "secretKey": self.place.secret(f"s3-{name}")}], "actions": actions}
             for name, actions in allowed.items()
@@ -74,15 +89,17 @@ class S3:
         return self.child
 
     def await_ready(self, patience: float = PATIENCE) -> None:
-        """Ready is: the bucket is there and an object can be written to it."""
+        """Ready is: the buckets are there, an object can be written, and nobody can delete history."""
         client = self.client("stack")
         deadline = time.monotonic() + patience
         while True:
             if self.child:
                 self.child.check()
             try:
-                if not client.bucket_exists(BUCKET):
-                    client.make_bucket(BUCKET)
+                for bucket in (BUCKET, HISTORY):
+                    if not client.bucket_exists(bucket):
+                        client.make_bucket(bucket)
+                client.set_bucket_policy(HISTORY, json.dumps(NEVER_DELETED))
                 _write_and_remove(client)
             except (S3Error, urllib3.exceptions.HTTPError):
                 if time.monotonic() > deadline:

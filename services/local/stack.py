@@ -21,7 +21,7 @@ from services.local.kafka import SECURITY, Kafka
 from services.local.places import LocalError, Place
 from services.local.postgres import OWNER, Postgres
 from services.local.processes import Child, Identity, end_all, interrupt_commands
-from services.local.s3 import BUCKET, S3
+from services.local.s3 import BUCKET, HISTORY, S3
 from services.local.topics import PUBLISHERS, SERVICES
 
 STATE = "stack.json"
@@ -147,6 +147,11 @@ class Stack:
             settings |= {
                 "S3_ENDPOINT": self.s3.endpoint, "S3_ACCESS_KEY": service, "S3_SECRET_KEY": self.place.secret(f"s3-{service}"), "S3_BUCKET": BUCKET,
                 "S3_SECURE": "false",
+            }  # fmt: skip
+        if service == "audit":
+            settings |= {
+                "HISTORY_S3_ENDPOINT": self.s3.endpoint, "HISTORY_S3_ACCESS_KEY": service, "HISTORY_S3_SECRET_KEY": self.place.secret(f"s3-{service}"),
+                "HISTORY_S3_BUCKET": HISTORY, "HISTORY_S3_SECURE": "false",
             }  # fmt: skip
         return {f"REGISTA_{name}": value for name, value in settings.items()}
 

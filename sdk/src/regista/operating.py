@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
+
 from regista.catalogue import Json, Operations
-from regista.errors import Invalid, RegistaError
+from regista.errors import Invalid, RegistaError, Unavailable
+from regista.files import Progress
+from regista.wire.history import file_name, manifest_name
 
 CONSUMERS = ("registry", "approval", "artifact", "cleanup")  # services that take messages: each has dead letters
 INBOUND = {"regista.training.v1": "registry", "regista.usage.v1": "cleanup"}  # topics that publishers write, and who reads them
@@ -35,6 +40,44 @@ class Operating(Operations):
     async def invariants(self) -> Json:
         """Checks the whole log now: which invariants hold, and what violates them."""
         return dict((await self._transport.call("GET", "audit", "/invariants", long=True)).body)
+
+    async def history(self, limit: int | None = None) -> list[Json]:
+        """The files of exported history, in the order of the log."""
+        return await self._all("audit", "/history", limit)
+
+    async def history_state(self) -> Json:
+        """Where exported history lies, and how many leaves are sealed, signed, planned to be exported, and exported."""
+        return {k: v for k, v in (await self._get("audit", "/history", page_size=1)).items() if k not in {"items", "next_page_token"}}
+
+    async def export_history(self, *, everything: bool = False) -> Json:
+        """Asks for the export of what is sealed now; `everything`: also what does not fill a file. Done when `exported` has reached `planned`."""
+        answer = await self._transport.call("POST", "audit", "/history:export", body={"all": everything}, long=True)
+        return dict(answer.body)
+
+    async def download_history(self, folder: Path, progress: Progress | None = None) -> int:
+        """Copies the files that `folder` lacks, each whole or not at all, a manifest behind its file; answers how many. `regista.archive` verifies them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        wanted = [f for f in await self.history() if f["exported_at"] and not (folder / manifest_name(f["first"], f["last"])).exists()]
+        for file in wanted:
+            first, last = file["first"], file["last"]
+            for name, size in ((file_name(first, last), file["size"]), (manifest_name(first, last), 0)):
+                await self._fetch_history(name, folder / name, size, progress)
+        return len(wanted)
+
+    async def _fetch_history(self, name: str, target: Path, size: int, progress: Progress | None) -> None:
+        aside, done = target.with_name(f".{name}.part"), 0
+        try:
+            async with self._transport.download("audit", f"/history/{quote(name)}") as got:
+                with aside.open("wb") as file:
+                    async for piece in got.aiter_bytes():
+                        done += file.write(piece)
+                        if progress and size:
+                            progress(name, done, size)
+            aside.replace(target)
+        except httpx.TransportError as e:
+            raise Unavailable("broken_off", f"the download of {name} broke off ({type(e).__name__})") from e
+        finally:
+            aside.unlink(missing_ok=True)
 
     async def dead_letters(self, service: str, limit: int = 50, topic: str | None = None, *, replayed: bool | None = None) -> list[Json]:
         """The messages that a service could not take, newest first."""

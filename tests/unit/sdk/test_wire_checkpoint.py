@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from regista.wire.checkpoint import BadCheckpoint, Checkpoint, opened, signed, verifier_key
+from regista.wire.checkpoint import BadCheckpoint, Checkpoint, opened, parsed_key, signed, verifier_key
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -50,3 +50,20 @@ def test_a_note_signed_by_another_key_does_not_open():
 def test_a_cosignature_of_somebody_else_does_no_harm():
     note = signed(HEAD, "regista.dev/log", KEY) + signed(HEAD, "witness", Ed25519PrivateKey.generate()).rpartition("\n\n")[2]
     assert opened(note, "regista.dev/log", PUBLIC) == HEAD
+
+
+def test_a_verifier_key_is_read_back():
+    assert parsed_key(verifier_key("regista.dev/log", PUBLIC) + "\n") == ("regista.dev/log", PUBLIC)
+
+
+@pytest.mark.parametrize("text", ["", "name", "name+00000000+", "name+00000000+" + "A" * 44, "+00000000+AQ=="])
+def test_what_is_no_verifier_key_is_refused(text: str):
+    with pytest.raises(BadCheckpoint, match="key"):
+        parsed_key(text)
+
+
+def test_a_verifier_key_whose_hash_is_of_another_is_refused():
+    other = verifier_key("regista.dev/log", bytes(32)).split("+")[1]
+    name, _, key = verifier_key("regista.dev/log", PUBLIC).split("+", 2)
+    with pytest.raises(BadCheckpoint):
+        parsed_key(f"{name}+{other}+{key}")

@@ -10,6 +10,7 @@ from regista.wire.merkle import (
     EMPTY_ROOT,
     Tree,
     consistency_proof,
+    growth_proof,
     inclusion_proof,
     leaf_hash,
     node_hash,
@@ -99,3 +100,12 @@ def test_a_proof_about_what_is_not_there_is_refused():
         consistency_proof(leaves_of(3), 4)
     assert not verify_inclusion(bytes(32), 3, 3, [], bytes(32))
     assert not verify_consistency(4, bytes(32), 3, bytes(32), [])
+
+
+@given(st.integers(0, 70), st.integers(0, 70))
+def test_the_edge_of_a_tree_and_what_came_after_it_prove_as_much_as_all_leaves(first: int, more: int):
+    leaves = leaves_of(first + more)
+    tree = Tree().append(leaves[:first])
+    proof = growth_proof(tree, leaves[first:])
+    assert proof == consistency_proof(leaves, first)
+    assert verify_consistency(first, tree.root, len(leaves), root_of(leaves), proof)

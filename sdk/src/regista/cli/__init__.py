@@ -35,6 +35,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "cleanup": ("operations:cleanup", "Plan, run and explain cleanups; retention"),
         "hold": ("operations:hold", "Place or release a legal hold"),
         "audit": ("audit:audit", "Checkpoints, invariants and events of the log"),
+        "history": ("archive:history", "Sealed history as Parquet files: list, export, verify"),
         "dlq": ("operations:dlq", "Messages that could not be taken: list, show, replay"),
         "access": ("access:access", "Identities, keys and roles"),
         "key": ("access:key", "Make a signing key on this machine"),

@@ -43,6 +43,19 @@ def verifier_key(name: str, public_key: bytes) -> str:
     return f"{name}+{key_hash(name, public_key).hex()}+{base64.b64encode(_ED25519 + public_key).decode()}"
 
 
+def parsed_key(text: str) -> tuple[str, bytes]:
+    """(name, public key) of a key as `verifier_key` writes it. Raises BadCheckpoint."""
+    name, _, rest = text.strip().partition("+")
+    hash_, _, encoded = rest.partition("+")
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except binascii.Error as e:
+        raise BadCheckpoint("the key does not read `<name>+<hash>+<base64>`") from e
+    if not name or len(raw) != 33 or raw[:1] != _ED25519 or hash_ != key_hash(name, raw[1:]).hex():
+        raise BadCheckpoint("the key does not read `<name>+<hash>+<base64>` of an Ed25519 key, or its hash is of another key")
+    return name, raw[1:]
+
+
 def signed(checkpoint: Checkpoint, name: str, private: Ed25519PrivateKey) -> str:
     """The signed note. Deterministic: the same checkpoint and key give the same text."""
     signature = key_hash(name, private.public_key().public_bytes_raw()) + private.sign(checkpoint.text.encode())

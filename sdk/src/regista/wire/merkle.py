@@ -110,6 +110,25 @@ def _subproof(leaves: Sequence[bytes], first: int, *, whole: bool) -> list[bytes
     return [*_subproof(leaves[k:], first - k, whole=False), root_of(leaves[:k])]
 
 
+def growth_proof(tree: Tree, more: Sequence[bytes]) -> list[bytes]:
+    """The consistency proof between `tree` and the same with `more` leaves: as `consistency_proof`, without the leaves that `tree` stands for."""
+    nodes: dict[int, bytes] = {}
+    at = 0
+    for node, height in zip(tree.edge, (h for h in range(tree.size.bit_length() - 1, -1, -1) if tree.size >> h & 1), strict=True):
+        nodes[at] = node
+        at += 1 << height
+    return [] if tree.size == 0 or not more else _growth(tree.size, nodes, more, 0, tree.size + len(more), whole=True)
+
+
+def _growth(first: int, nodes: dict[int, bytes], more: Sequence[bytes], low: int, high: int, *, whole: bool) -> list[bytes]:
+    if high == first:
+        return [] if whole else [nodes[low]]
+    middle = low + _split(high - low)
+    if first <= middle:
+        return [*_growth(first, nodes, more, low, middle, whole=whole), root_of(more[middle - first : high - first])]
+    return [*_growth(first, nodes, more, middle, high, whole=False), nodes[low]]
+
+
 def verify_consistency(first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]) -> bool:
     """Whether the tree of `second` leaves only appended to that of `first`."""
     if not 0 <= first <= second:

@@ -1,0 +1,111 @@
+"""Exported history on this machine: is it what was signed? For those who installed `regista[history]`; needs no service and trusts none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from regista.errors import NotConfigured
+from regista.files import hash_file
+from regista.wire.history import (
+    COLUMNS,
+    FOLDER,
+    BadHistory,
+    Event,
+    Manifest,
+    check_events,
+    check_seal,
+    leaves_of_name,
+    manifest_of,
+)
+from regista.wire.merkle import Tree
+
+ROWS = 5_000
+_TYPES = {"int64": "BIGINT", "text": "VARCHAR", "moment": "TIMESTAMP WITH TIME ZONE", "binary": "BLOB"}
+
+
+@dataclass(slots=True)
+class Verified:
+    """What a folder was found to be. `faults` and `gaps` are empty when it is one unbroken history; leaves are counted from 0.
+
+    `checkpoint`: leaves and root of the newest one that was verified. `unsealed`: files without a manifest, of which nothing is known.
+    """
+
+    chunks: int = 0
+    events: int = 0
+    leaves: tuple[int, int] | None = None
+    checkpoint: dict[str, Any] = field(default_factory=dict)
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    unsealed: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every file is proven and none is missing between them."""
+        return self.chunks > 0 and not (self.gaps or self.faults or self.unsealed)
+
+
+def verify(folder: Path, keys: Sequence[str], told: Callable[[str], None] = lambda _: None) -> Verified:
+    """Verifies every chunk below `folder`: file against manifest, rows against bytes, bytes against leaves, leaves against a checkpoint signed by a key.
+
+    `keys`: what `regista audit checkpoints` shows as verifier_key, noted where the log's operators cannot change it. Raises NotConfigured without DuckDB.
+    """
+    duckdb = _duckdb()
+    found, end, edge = Verified(), None, Tree()
+    base = folder / FOLDER if (folder / FOLDER).is_dir() else folder
+    names = {name: leaves for path in base.iterdir() if (leaves := leaves_of_name(name := path.name)) is not None}
+    found.unsealed = sorted(n for n in names if n.endswith(".parquet") and n.removesuffix("parquet") + "json" not in names)
+    for name in sorted(n for n in names if n.endswith(".json")):
+        told(name)
+        try:
+            manifest = manifest_of((base / name).read_bytes())
+            if end is not None and manifest.first < end:
+                raise BadHistory(f"{name}: its leaves are in an earlier file, too")
+            if end is not None and manifest.first == end and [h.hex() for h in edge.edge] != manifest.edge:
+                raise BadHistory(f"{name}: it does not go on where the file before ends")
+            tree = _chunk(duckdb, base, manifest, keys, found)
+        except (BadHistory, OSError) as e:
+            found.faults.append(str(e) if name[:33] in str(e) else f"{name}: {e}")
+            continue
+        if manifest.first != (end or 0):
+            found.gaps.append((end or 0, manifest.first - 1))
+        found.leaves = ((found.leaves or (manifest.first, 0))[0], manifest.last)
+        end, edge = manifest.last + 1, tree
+    return found
+
+
+def _chunk(duckdb: Any, base: Path, manifest: Manifest, keys: Sequence[str], found: Verified) -> Tree:
+    path = base / manifest.file
+    if hash_file(path) != (manifest.sha256, manifest.size):
+        raise BadHistory(f"{manifest.file}: it is not the file of its manifest")
+    tree, checkpoint = check_seal(manifest, check_events(manifest, _rows(duckdb, path)), keys)
+    found.chunks += 1
+    found.events += manifest.rows
+    if checkpoint.size >= found.checkpoint.get("size", 0):
+        found.checkpoint = {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()}
+    return tree
+
+
+def _rows(duckdb: Any, path: Path) -> Iterator[Event]:
+    """The rows in the file's order. Raises BadHistory for what is no file of history."""
+    picked = ", ".join(f'epoch_us("{name}")' if kind == "moment" else f'"{name}"' for name, kind, _ in COLUMNS)
+    try:
+        with duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "threads": "1"}) as connection:
+            shape = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
+            if [(row[0], row[1]) for row in shape] != [(name, _TYPES[kind]) for name, kind, _ in COLUMNS]:
+                raise BadHistory(f"{path.name}: its columns are not those of history")
+            reading = connection.execute(f"SELECT {picked} FROM read_parquet(?)", [str(path)])  # noqa: S608 - names of our own
+            while rows := reading.fetchmany(ROWS):
+                yield from (Event(*row) for row in rows)
+    except duckdb.Error as e:
+        raise BadHistory(f"{path.name}: it cannot be read ({e})") from e
+
+
+def _duckdb() -> Any:
+    try:
+        import duckdb  # noqa: PLC0415 - an extra, loaded when used
+    except ImportError:
+        raise NotConfigured("duckdb_missing", "verifying history needs `pip install 'regista[history]'`", advice="Install it, then repeat.") from None
+    return duckdb

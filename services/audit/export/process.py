@@ -1,0 +1,76 @@
+"""Plans chunks as history grows and has them written by a process of its own. Every replica does; of those processes one works."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge
+
+from services.audit.export import chunks
+from services.audit.settings import AuditSettings
+from shared.postgres import AWAY
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from shared.run import App
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks whether a plan waits: one may have been made through another replica."""
+FAILED = Counter("regista_audit_export_failures", "Exports of history that ended with an error; each is tried again")
+WAITING = Gauge("regista_audit_unexported_leaves", "Sealed leaves that are planned to be exported and are not")
+
+
+class Exports:
+    """What exports history, and why it could not, if so."""
+
+    def __init__(self, settings: AuditSettings) -> None:
+        self._settings = settings
+        self.failure = ""
+
+    async def plan(self, pool: asyncpg.Pool, *, everything: bool) -> None:
+        """Plans what is there now; `everything`: also what does not fill a chunk."""
+        async with pool.acquire() as connection:
+            settings = self._settings
+            await chunks.plan(connection, settings.history_chunk_leaves, settings.history_chunk_bytes, everything=everything)
+
+    async def run(self, app: App) -> None:
+        """For the life of the process. What is away is waited for: plans are in the database."""
+        planned_at = again_at = 0.0
+        looked_at = -1
+        while True:
+            with contextlib.suppress(*AWAY):
+                state = await chunks.state(app.pool)
+                if state.signed != looked_at and time.monotonic() - planned_at >= self._settings.history_every:
+                    await self.plan(app.pool, everything=False)
+                    planned_at, looked_at = time.monotonic(), state.signed
+                    state = await chunks.state(app.pool)
+                WAITING.set(state.planned - state.exported)
+                if state.planned > state.exported and time.monotonic() >= again_at:
+                    await self._export()
+                    again_at = time.monotonic() + (self._settings.history_every if self.failure else 0)
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _export(self) -> None:
+        """The process gets its settings by its standard input: no secret is in its arguments."""
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.audit", "export", "--settings", "-",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            _, told = await child.communicate(self._settings.model_dump_json().encode())
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            raise
+        self.failure = told.decode(errors="replace").strip()[-2000:] if child.returncode else ""
+        if child.returncode:
+            FAILED.inc()
+            log.warning("history could not be exported; it is tried again", extra={"reason": self.failure, "code": child.returncode})

@@ -1,0 +1,168 @@
+"""Where files of history lie: whole or not at all, and never deleted. Synchronous: called from threads, and from the process that exports."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from regista.wire.history import FOLDER
+
+if TYPE_CHECKING:
+    from minio import Minio
+
+PIECE = 1024 * 1024
+LARGEST = 5 * 1024**3
+"""Bytes that S3 takes in one request: so much is never in parts, of which a crash would leave some behind."""
+
+
+class StoreAway(Exception):  # noqa: N818 - what is the case
+    """The store does not answer or refuses us. Wait and repeat; the message is for the operator."""
+
+
+class NoSuchFile(Exception):  # noqa: N818
+    """Nothing is stored under this name."""
+
+
+class HistoryStore(Protocol):
+    """Files by name, all in one folder. Every call may raise StoreAway."""
+
+    @property
+    def uri(self) -> str:
+        """Where the files lie, for who reads them without this service."""
+        ...
+
+    def put(self, name: str, content: bytes) -> None:
+        """Stores a file at once: who reads sees all of it or nothing."""
+        ...
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """The file in pieces. Raises NoSuchFile at the first."""
+        ...
+
+    def names(self, after: str) -> list[str]:
+        """Every name that sorts behind `after`, in order."""
+        ...
+
+
+class DiskStore:
+    """A folder, which all replicas share."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root.absolute() / FOLDER
+        self._new = root.absolute() / ".new"
+
+    @property
+    def uri(self) -> str:
+        return self._folder.as_uri()
+
+    def put(self, name: str, content: bytes) -> None:
+        """Writes aside, syncs, renames, syncs the folder."""
+        with _disk():
+            for folder in (self._folder, self._new):
+                folder.mkdir(parents=True, exist_ok=True)
+            descriptor, aside = tempfile.mkstemp(dir=self._new)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(aside).chmod(0o444)
+                Path(aside).replace(self._folder / name)
+            finally:
+                Path(aside).unlink(missing_ok=True)
+            for folder in (self._folder, self._folder.parent, self._folder.parent.parent):
+                _sync(folder)
+
+    def read(self, name: str) -> Iterator[bytes]:
+        with _disk(), (self._folder / name).open("rb") as file:
+            while piece := file.read(PIECE):
+                yield piece
+
+    def names(self, after: str) -> list[str]:
+        with _disk():
+            return sorted(p.name for p in self._folder.iterdir() if p.name > after) if self._folder.is_dir() else []
+
+
+class S3Store:
+    """One bucket, by `minio`, which is imported at the first use: a service that was never asked for a file does without its memory."""
+
+    def __init__(self, endpoint: str, access_key: str, secret_key: str, bucket: str, prefix: str = "", *, secure: bool = False) -> None:
+        self._told = (endpoint, access_key, secret_key, secure)
+        self._bucket = bucket
+        self._folder = f"{prefix.strip('/')}/{FOLDER}".lstrip("/")
+        self._made: Minio | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self._bucket}/{self._folder}"
+
+    @property
+    def _client(self) -> Minio:
+        if self._made is None:
+            import urllib3  # noqa: PLC0415
+            from minio import Minio  # noqa: PLC0415
+
+            endpoint, access_key, secret_key, secure = self._told
+            http = urllib3.PoolManager(
+                timeout=urllib3.Timeout(connect=5, read=60), cert_reqs="CERT_REQUIRED",
+                retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
+            )  # fmt: skip
+            self._made = Minio(endpoint, access_key=access_key, secret_key=secret_key, secure=secure, http_client=http, region="us-east-1")
+        return self._made
+
+    def put(self, name: str, content: bytes) -> None:
+        """In one request: an object of S3 is there as a whole."""
+        with _s3():
+            self._client.put_object(self._bucket, f"{self._folder}/{name}", BytesIO(content), len(content), part_size=LARGEST)
+
+    def read(self, name: str) -> Iterator[bytes]:
+        with _s3():
+            response = self._client.get_object(self._bucket, f"{self._folder}/{name}")
+            try:
+                yield from response.stream(PIECE)
+            finally:
+                response.close()
+                response.release_conn()
+
+    def names(self, after: str) -> list[str]:
+        with _s3():
+            found = self._client.list_objects(self._bucket, f"{self._folder}/", start_after=f"{self._folder}/{after}")
+            return [str(o.object_name).rpartition("/")[2] for o in found]
+
+
+@contextlib.contextmanager
+def _disk() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as e:
+        raise NoSuchFile(str(e.filename)) from e
+    except OSError as e:
+        raise StoreAway(f"the folder of history cannot be used: {e}") from e
+
+
+@contextlib.contextmanager
+def _s3() -> Iterator[None]:
+    import urllib3  # noqa: PLC0415
+    from minio.error import MinioException, S3Error  # noqa: PLC0415
+
+    try:
+        yield
+    except S3Error as e:
+        if e.code == "NoSuchKey":
+            raise NoSuchFile(e.object_name or "") from e
+        raise StoreAway(f"the store of history answered {e.code}: {e.message}") from e
+    except (MinioException, urllib3.exceptions.HTTPError) as e:
+        raise StoreAway(f"the store of history cannot be used: {e}") from e
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

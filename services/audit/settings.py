@@ -1,0 +1,41 @@
+"""What this service is told besides what every service is: where sealed history is exported to, and in what portions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field
+
+from services.audit.export.stores import DiskStore, HistoryStore, S3Store
+from shared.settings import Settings
+
+
+class AuditSettings(Settings):
+    """`history_chunk_leaves` and `history_chunk_bytes` close a chunk, whichever is reached first; `history_every`: seconds between two looks for one."""
+
+    history_s3_endpoint: str = ""
+    history_s3_access_key: str = Field(default="", repr=False)
+    history_s3_secret_key: str = Field(default="", repr=False)
+    history_s3_bucket: str = "regista-history"
+    history_s3_prefix: str = ""
+    history_s3_secure: bool = False
+    history_dir: str = ""
+    history_chunk_leaves: int = Field(default=50_000, gt=0, le=1_000_000)
+    history_chunk_bytes: int = Field(default=64 * 1024**2, gt=0, le=1024**3)
+    history_every: float = Field(default=60, gt=0)
+
+    @classmethod
+    def extending(cls, settings: Settings) -> Self:
+        """What every service is told, with what the environment says of history. Raises SettingsWrong."""
+        return cls.model_validate(cls.from_environment().model_dump() | settings.model_dump(exclude_unset=True))
+
+    def store(self) -> HistoryStore | None:
+        """The store these settings choose: S3 when an endpoint is given, else the folder; None when history is not exported. Raises SettingsWrong."""
+        if self.history_s3_endpoint:
+            self.require("history_s3_access_key", "history_s3_secret_key", "history_s3_bucket")
+            return S3Store(
+                self.history_s3_endpoint, self.history_s3_access_key, self.history_s3_secret_key, self.history_s3_bucket, self.history_s3_prefix,
+                secure=self.history_s3_secure,
+            )  # fmt: skip
+        return DiskStore(Path(self.history_dir)) if self.history_dir else None
