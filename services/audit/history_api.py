@@ -67,7 +67,8 @@ class HistoryApi:
         call.require(AUDITOR, "")
         if self._store is None:
             raise RuleBroken(
-                "history_not_kept", "History is not exported here: tell the operator to set REGISTA_HISTORY_S3_ENDPOINT or REGISTA_HISTORY_DIR of audit."
+                "history_not_kept",
+                "History is not exported here: tell the operator to set REGISTA_HISTORY_S3_ENDPOINT or REGISTA_HISTORY_DIR of audit.",
             )
         return self._store
 

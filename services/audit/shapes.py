@@ -226,7 +226,9 @@ class Invariants(BaseModel):
 
 
 class ExportHistory(Body):
-    everything: bool = Field(False, alias="all", description="also the events that do not fill a file: they get one of their own, and the next begins behind them")
+    everything: bool = Field(
+        False, alias="all", description="also the events that do not fill a file: they get one of their own, and the next begins behind them"
+    )
 
 
 class HistoryFile(BaseModel):

@@ -67,7 +67,7 @@ def verify(folder: Path, keys: Sequence[str], told: Callable[[str], None] = lamb
                 raise BadHistory(f"{name}: it does not go on where the file before ends")
             tree = _chunk(duckdb, base, manifest, keys, found)
         except (BadHistory, OSError) as e:
-            found.faults.append(str(e) if name[:33] in str(e) else f"{name}: {e}")
+            found.faults.append(f"{name}: {e}" if isinstance(e, OSError) or name[:33] not in str(e) else str(e))
             continue
         if manifest.first != (end or 0):
             found.gaps.append((end or 0, manifest.first - 1))

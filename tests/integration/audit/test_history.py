@@ -106,7 +106,9 @@ async def test_a_chunk_is_closed_by_its_bytes_too(log: Log, audit: Audit, store:
     assert parquets(store)[0] == f"{0:016d}-{2:016d}.parquet"
 
 
-async def test_an_export_under_several_checkpoints_is_proven_by_the_first_that_covers_it(log: Log, audit: Audit, store, key: str, tmp_path: Path) -> None:
+async def test_an_export_under_several_checkpoints_is_proven_by_the_first_that_covers_it(
+    log: Log, audit: Audit, store, key: str, tmp_path: Path
+) -> None:
     for count in (3, 4, 1, 9, 5):
         await happened(log, count)
         await audit.catch_up()
@@ -171,7 +173,9 @@ class Breaking:
 
 @pytest.mark.parametrize("at", range(4))
 @pytest.mark.parametrize("after", [False, True])
-async def test_an_export_cut_off_at_any_write_goes_on_where_it_was(log: Log, audit: Audit, store, key: str, tmp_path: Path, at: int, after: bool) -> None:
+async def test_an_export_cut_off_at_any_write_goes_on_where_it_was(
+    log: Log, audit: Audit, store, key: str, tmp_path: Path, at: int, after: bool
+) -> None:
     await happened(log, 20)
     await audit.catch_up()
     await planned(audit, 10)

@@ -43,7 +43,9 @@ def _exported(file: Mapping[str, Any]) -> str:
 
 @command(group=history, examples="regista history export\nregista history export --all --to history/")
 @click.option("--all", "everything", is_flag=True, help="Also the newest events that do not fill a file: they get one of their own.")
-@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Then copy the files here; those that are here are left as they are.")
+@click.option(
+    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Then copy the files here; those that are here are left as they are."
+)
 @click.option("--wait", type=click.FloatRange(0), default=600.0, show_default=True, help="Seconds to wait for the export.")
 def export(session: Session, folder: Path | None, wait: float, *, everything: bool) -> None:
     """Exports what is sealed, and waits for it."""
@@ -72,7 +74,9 @@ def _exported_up_to(client: Client, planned: int, wait: float, progress: Any) ->
             return state
         if time.monotonic() > deadline:
             said = f": {state['failure']}" if state["failure"] else ""
-            raise TimedOut("not_exported", f"{state['exported']} of {planned} events are exported{said}", advice="It goes on by itself: ask again later.")
+            raise TimedOut(
+                "not_exported", f"{state['exported']} of {planned} events are exported{said}", advice="It goes on by itself: ask again later."
+            )
         time.sleep(PAUSE)
 
 

@@ -161,7 +161,11 @@ def manifest_of(text: bytes) -> Manifest:
         raise BadHistory(f"it is no manifest: {e}") from e
     if found.format != FORMAT:
         raise BadHistory(f"it says {found.format!r:.60}: this reads {FORMAT}")
-    if found.file != file_name(found.first, found.last) or found.rows != found.last - found.first + 1 or not 0 <= found.first <= found.last < found.sealed:
+    if (
+        found.file != file_name(found.first, found.last)
+        or found.rows != found.last - found.first + 1
+        or not 0 <= found.first <= found.last < found.sealed
+    ):
         raise BadHistory("its file, rows and leaves do not fit together")
     return found
 
