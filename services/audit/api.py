@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from regista.wire import merkle
 from regista.wire.keys import SigningKey
 from services.audit import queries, shapes
 from services.audit.checks import check_all
-from regista.wire import merkle
 from services.audit.domain import history, reading
 from services.audit.domain.causes import forest
 from services.audit.sealing import verifier

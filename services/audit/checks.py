@@ -10,11 +10,11 @@ from typing import Any
 
 import asyncpg
 
-from regista.wire.keys import SigningKey
-from services.audit import queries
 from regista.wire.checkpoint import BadCheckpoint, opened
-from services.audit.domain.invariants import production_faults, serving_faults
+from regista.wire.keys import SigningKey
 from regista.wire.merkle import Tree, leaf_hash
+from services.audit import queries
+from services.audit.domain.invariants import production_faults, serving_faults
 from services.audit.sealing import head
 
 SHOWN = 20

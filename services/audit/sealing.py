@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import asyncpg
 from prometheus_client import Counter, Gauge
 
-from regista.wire.keys import SigningKey
 from regista.wire.checkpoint import Checkpoint, signed, verifier_key
+from regista.wire.keys import SigningKey
 from regista.wire.merkle import Tree
 from services.audit.domain.reading import Stored
 from services.audit.store import read

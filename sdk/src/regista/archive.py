@@ -61,10 +61,7 @@ def verify(folder: Path, keys: Sequence[str], told: Callable[[str], None] = lamb
         told(name)
         try:
             manifest = manifest_of((base / name).read_bytes())
-            if end is not None and manifest.first < end:
-                raise BadHistory(f"{name}: its leaves are in an earlier file, too")
-            if end is not None and manifest.first == end and [h.hex() for h in edge.edge] != manifest.edge:
-                raise BadHistory(f"{name}: it does not go on where the file before ends")
+            _follows(manifest, end, edge)
             tree = _chunk(duckdb, base, manifest, keys, found)
         except (BadHistory, OSError) as e:
             found.faults.append(f"{name}: {e}" if isinstance(e, OSError) or name[:33] not in str(e) else str(e))
@@ -74,6 +71,13 @@ def verify(folder: Path, keys: Sequence[str], told: Callable[[str], None] = lamb
         found.leaves = ((found.leaves or (manifest.first, 0))[0], manifest.last)
         end, edge = manifest.last + 1, tree
     return found
+
+
+def _follows(manifest: Manifest, end: int | None, tree: Tree) -> None:
+    if end is not None and manifest.first < end:
+        raise BadHistory(f"{manifest.file}: its leaves are in an earlier file, too")
+    if end is not None and manifest.first == end and [h.hex() for h in tree.edge] != manifest.edge:
+        raise BadHistory(f"{manifest.file}: it does not go on where the file before ends")
 
 
 def _chunk(duckdb: Any, base: Path, manifest: Manifest, keys: Sequence[str], found: Verified) -> Tree:
@@ -96,7 +100,7 @@ def _rows(duckdb: Any, path: Path) -> Iterator[Event]:
             shape = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
             if [(row[0], row[1]) for row in shape] != [(name, _TYPES[kind]) for name, kind, _ in COLUMNS]:
                 raise BadHistory(f"{path.name}: its columns are not those of history")
-            reading = connection.execute(f"SELECT {picked} FROM read_parquet(?)", [str(path)])  # noqa: S608 - names of our own
+            reading = connection.execute(f"SELECT {picked} FROM read_parquet(?)", [str(path)])
             while rows := reading.fetchmany(ROWS):
                 yield from (Event(*row) for row in rows)
     except duckdb.Error as e:

@@ -56,8 +56,7 @@ class Operating(Operations):
 
     async def download_history(self, folder: Path, progress: Progress | None = None) -> int:
         """Copies the files that `folder` lacks, each whole or not at all, a manifest behind its file; answers how many. `regista.archive` verifies them."""
-        folder.mkdir(parents=True, exist_ok=True)
-        wanted = [f for f in await self.history() if f["exported_at"] and not (folder / manifest_name(f["first"], f["last"])).exists()]
+        wanted = _lacking(folder, await self.history())
         for file in wanted:
             first, last = file["first"], file["last"]
             for name, size in ((file_name(first, last), file["size"]), (manifest_name(first, last), 0)):
@@ -192,3 +191,8 @@ def _in_hand(issued: Json) -> Json:
 
 def _identity(subject: str) -> str:
     return f"/access/identities/{quote(subject, safe='')}"
+
+
+def _lacking(folder: Path, files: Iterable[Json]) -> list[Json]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return [f for f in files if f["exported_at"] and not (folder / manifest_name(f["first"], f["last"])).exists()]

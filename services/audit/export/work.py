@@ -15,8 +15,8 @@ from typing import TypeVar
 import asyncpg
 import msgspec
 
-from regista.wire.history import BadHistory, Event, Manifest, Place, event, file_name, leaves_of_name, manifest_name, manifest_of
 from regista.wire.history import FORMAT as HISTORY
+from regista.wire.history import BadHistory, Event, Manifest, Place, event, file_name, leaves_of_name, manifest_name, manifest_of
 from regista.wire.merkle import Tree, growth_proof, verify_consistency
 from services.audit.export import chunks
 from services.audit.export.chunks import Chunk
@@ -176,8 +176,10 @@ async def _in_thread(pages: AsyncIterator[Sequence[Event]], write: Callable[[Ite
 
     try:
         return await asyncio.to_thread(write, pulled())
-    except Exception as fault:
-        raise (faults or [fault])[0] from None
+    except Exception:
+        if faults:
+            raise faults[0] from None
+        raise
 
 
 async def _following(pages: AsyncIterator[Sequence[Event]]) -> Sequence[Event] | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import random
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,16 @@ async def test_two_exporters_do_no_harm(log: Log, audit: Audit, stack: Any, data
     assert (found.holds, found.events, found.chunks) == (True, 60, 12)
 
 
+def killed_behind(files: int, command: list[str], environment: dict[str, str], folder: Path) -> bool:
+    """Starts an export and kills it when so many files are there; False when it ended first."""
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    while len(list(folder.glob("*"))) < files:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.wait(0.002) < 0
+    child.kill()
+    return child.wait() < 0
+
+
 async def test_a_process_killed_again_and_again_ends_with_one_whole_history(log: Log, audit: Audit, database: Any, key: str, tmp_path: Path) -> None:
     await happened(log, 60)
     await audit.catch_up()
@@ -228,20 +239,9 @@ async def test_a_process_killed_again_and_again_ends_with_one_whole_history(log:
         **os.environ, "REGISTA_DATABASE_URL": database.url("audit"), "REGISTA_HISTORY_DIR": str(tmp_path), "REGISTA_HISTORY_CHUNK_LEAVES": "4",
     }  # fmt: skip
     command = [sys.executable, "-m", "services.audit", "export"]
-    killed = 0
-    for _ in range(40):
-        child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-        with_luck = random.choice([0, 1, 2])
-        try:
-            while child.poll() is None and len(list((tmp_path / FOLDER).glob("*"))) <= killed * 5 + with_luck:
-                await asyncio.sleep(0.002)
-        finally:
-            child.kill()
-        killed += child.wait() < 0
-        if not killed or child.returncode == 0:
-            break
-    assert killed
-    subprocess.run([*command, "--all"], env=environment, check=True)
+    killed = [await asyncio.to_thread(killed_behind, files, command, environment, tmp_path / FOLDER) for files in (1, 2, 3, 6, 11, 16)]
+    assert killed[0]
+    await asyncio.to_thread(subprocess.run, [*command, "--all"], env=environment, check=True)
     found = verify(tmp_path, [key])
     assert (found.holds, found.faults, found.events) == (True, [], 60)
 
@@ -332,14 +332,8 @@ def test_audit_may_write_and_read_its_own_bucket_and_delete_nothing(stack: Any) 
         with pytest.raises(S3Error, match="AccessDenied"):
             stack.s3.client(other).get_object(bucket, key)
     with pytest.raises(S3Error, match="AccessDenied"):
-        stack.s3.client("audit").put_object(BUCKET, "a", iter_bytes(b"x"), 1)
+        stack.s3.client("audit").put_object(BUCKET, "a", BytesIO(b"x"), 1)
     assert b"".join(store.read(name)) == b"kept"
-
-
-def iter_bytes(content: bytes) -> Any:
-    from io import BytesIO
-
-    return BytesIO(content)
 
 
 def test_a_store_that_is_away_says_so(tmp_path: Path) -> None:

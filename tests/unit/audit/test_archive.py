@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -153,8 +154,6 @@ def test_what_is_no_parquet_is_told_not_raised(history: Path, content: bytes) ->
 
 
 def test_a_file_with_other_columns_is_refused(history: Path) -> None:
-    import duckdb
-
     path = history / file_name(0, 9)
     duckdb.sql(f"COPY (SELECT *, 1 AS more FROM '{history / file_name(10, 19)}') TO '{path}' (FORMAT parquet)")
     content = path.read_bytes()

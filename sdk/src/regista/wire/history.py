@@ -35,6 +35,9 @@ class BadHistory(ValueError):  # noqa: N818 - says what the files are
     """The files are not what a signed checkpoint stands for; the message says where. Trust nothing in them."""
 
 
+Stored = bytes  # the name `bytes` is a column's, too
+
+
 class Event(NamedTuple):
     """One row, in the order of COLUMNS."""
 
@@ -56,8 +59,8 @@ class Event(NamedTuple):
     causation_id: str | None
     trace: str | None
     data: str | None
-    bytes: bytes
-    leaf: bytes
+    bytes: Stored
+    leaf: Stored
 
 
 class _Actor(msgspec.Struct, frozen=True):
@@ -100,7 +103,7 @@ class Place(NamedTuple):
 
 def event(place: Place, stored: bytes) -> Event:
     """The row of an event. Bytes that are no envelope still have one: they were sealed, whatever they say."""
-    return Event(*place, *(_told(_read(stored)) or (None,) * 11), stored, leaf_hash(stored))
+    return Event._make((*place, *(_told(_read(stored)) or (None,) * 11), stored, leaf_hash(stored)))
 
 
 def _read(stored: bytes) -> _Envelope | None:
