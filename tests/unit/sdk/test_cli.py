@@ -375,3 +375,20 @@ def test_a_plug_in_brings_commands_and_a_broken_one_takes_none_away(tmp_path: Pa
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_are_printed(shell: str) -> None:
     assert "_REGISTA_COMPLETE" in CliRunner().invoke(root, ["completion", shell]).output
+
+
+def test_an_export_that_does_not_come_to_its_end_says_why(run: Any, answers: Answers) -> None:
+    state = {"place": "s3://kept", "sealed": 9, "signed": 9, "planned": 9, "exported": 4, "failure": "the store is away", "items": [], "next_page_token": ""}
+    answers.fixed["POST", "/v1/history:export"] = JSONResponse({"planned": 9, "exported": 4}, 202)
+    answers.fixed["GET", "/v1/history"] = JSONResponse(state)
+    told = run("history", "export", "--all", "--wait", "0")
+    assert told.exit_code == 1
+    assert "4 of 9 events are exported: the store is away" in told.stderr
+    assert json.loads(answers.of("POST", "/v1/history:export")[0].body) == {"all": True}
+
+
+def test_what_is_sealed_meanwhile_is_not_waited_for(run: Any, answers: Answers) -> None:
+    state = {"place": "s3://kept", "sealed": 20, "signed": 20, "planned": 9, "exported": 9, "failure": "", "items": [], "next_page_token": ""}
+    answers.fixed["POST", "/v1/history:export"] = JSONResponse({"planned": 9, "exported": 4}, 202)
+    answers.fixed["GET", "/v1/history"] = JSONResponse(state)
+    assert "9 of 20 events are exported to s3://kept" in run("history", "export").output
