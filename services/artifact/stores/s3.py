@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, TypeVar, cast
 
 import urllib3
-from minio import Minio
 from minio.commonconfig import REPLACE, CopySource, Tags
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
 from services.artifact.stores import CHUNK, NoSuchObject, ObjectChanged, StoreAway, Sum
+from shared.s3 import client
 
 PART = 8 * 1024 * 1024
 """Bytes of one part of an upload: what is in memory for each upload under way, about twice."""
@@ -40,17 +40,8 @@ class S3Store:
 
     def __init__(self, endpoint: str, access_key: str, secret_key: str, bucket: str, *, secure: bool = False, connections: int = 16) -> None:
         self.bucket = bucket
-        http = urllib3.PoolManager(
-            maxsize=2 * connections,
-            timeout=urllib3.Timeout(connect=5, read=60),
-            retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
-            cert_reqs="CERT_REQUIRED",
-        )
-        self._client = Minio(endpoint, access_key=access_key, secret_key=secret_key, secure=secure, http_client=http, region="us-east-1")
-        patient = urllib3.PoolManager(
-            maxsize=connections, timeout=urllib3.Timeout(connect=5, read=COPYING), retries=False, cert_reqs="CERT_REQUIRED"
-        )  # fmt: skip
-        self._copier = Minio(endpoint, access_key=access_key, secret_key=secret_key, secure=secure, http_client=patient, region="us-east-1")
+        self._client = client(endpoint, access_key, secret_key, secure=secure, connections=2 * connections)
+        self._copier = client(endpoint, access_key, secret_key, secure=secure, connections=connections, read=COPYING, retries=0)
         self._calls = ThreadPoolExecutor(connections, "s3-call")
         self._hashing = ThreadPoolExecutor(max(1, connections // 2), "s3-hash")
         self._uploads = ThreadPoolExecutor(connections, "s3-upload")

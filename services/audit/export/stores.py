@@ -104,15 +104,10 @@ class S3Store:
     @property
     def _client(self) -> Minio:
         if self._made is None:
-            import urllib3  # noqa: PLC0415
-            from minio import Minio  # noqa: PLC0415
+            from shared.s3 import client  # noqa: PLC0415
 
             endpoint, access_key, secret_key, secure = self._told
-            http = urllib3.PoolManager(
-                timeout=urllib3.Timeout(connect=5, read=60), cert_reqs="CERT_REQUIRED",
-                retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
-            )  # fmt: skip
-            self._made = Minio(endpoint, access_key=access_key, secret_key=secret_key, secure=secure, http_client=http, region="us-east-1")
+            self._made = client(endpoint, access_key, secret_key, secure=secure)
         return self._made
 
     def put(self, name: str, content: bytes) -> None:

@@ -19,6 +19,7 @@ from tests.integration.cleanup.processes import Running, running_here
 
 from regista.archive import verify
 from regista.cli import root
+from regista.transport import Transport
 from regista.wire.history import FOLDER
 from tests.integration.audit.conftest import Audit, Log
 from tests.integration.audit.test_history import copied, s3_store
@@ -48,7 +49,9 @@ async def auditor(people: Any) -> str:
     return key
 
 
-async def served(log: Log, stream: str, model: str, entries: list[tuple[int, int, str]], kind: str = "RolloutChanged", environment: str = "production") -> str:
+async def served(
+    log: Log, stream: str, model: str, entries: list[tuple[int, int, str]], kind: str = "RolloutChanged", environment: str = "production"
+) -> str:
     told = [{"number": n, "semver": f"1.{n}.0", "percent": percent, "role": role} for n, percent, role in entries]
     return await log.append("registry", stream, kind, {"model": model, "environment": environment, "entries": told, "previous": []}, by="ann")
 
@@ -89,7 +92,9 @@ async def sealed(service: Running, auditor: str, leaves: int) -> None:
     await service.until(asked)
 
 
-async def test_whole_files_are_exported_by_themselves_and_the_last_when_asked_for(service: Running, auditor: str, log: Log, kept: Path, audit: Audit) -> None:
+async def test_whole_files_are_exported_by_themselves_and_the_last_when_asked_for(
+    service: Running, auditor: str, log: Log, kept: Path, audit: Audit
+) -> None:
     others = await total(audit)  # events of identities
     await story(log)
     whole = (others + 11) // 4 * 4
@@ -139,9 +144,16 @@ async def test_without_a_store_it_says_what_to_set(stack: Any, database: Any, tm
     assert "REGISTA_HISTORY_S3_ENDPOINT" in refused.json()["detail"]
 
 
+def away(folder: Path, *, back: bool) -> None:
+    """A file where the folder should be."""
+    if back:
+        folder.unlink()
+    else:
+        folder.write_text("in the way")
+
+
 async def test_a_store_that_is_away_is_told_and_waited_for(service: Running, auditor: str, log: Log, kept: Path) -> None:
-    kept.parent.mkdir(exist_ok=True)
-    kept.write_text("in the way")
+    away(kept, back=False)
     await story(log)
 
     async def failing() -> Any:
@@ -151,7 +163,7 @@ async def test_a_store_that_is_away_is_told_and_waited_for(service: Running, aud
     assert (await service.call("GET", "/v1/checkpoints", auditor)).status_code == 200
     got = await service.call("GET", f"/v1/history/{0:016d}-{3:016d}.json", auditor)
     assert (got.status_code, got.json()["code"]) == (503, "history_store_away")
-    kept.unlink()
+    away(kept, back=True)
     await exported(service, auditor, 8)
 
     async def calm() -> bool:
@@ -185,13 +197,11 @@ async def test_a_replica_killed_while_it_exports_is_followed_by_another(
     told = verify(copied(store, tmp_path / "copy"), [key])
     assert (told.faults, told.gaps) == ([], [])
     assert told.events >= 88
-    assert not kept.exists()
 
 
 @pytest.fixture
 def regista(service: Running, auditor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The command line beside the service."""
-    from regista.transport import Transport
 
     async def url_of(_self: Any, _service: str) -> str:
         return service.url
@@ -207,7 +217,9 @@ def regista(service: Running, auditor: str, tmp_path: Path, monkeypatch: pytest.
     return call
 
 
-async def test_the_command_line_exports_copies_lists_and_verifies(regista: Any, service: Running, auditor: str, log: Log, tmp_path: Path, audit: Audit) -> None:
+async def test_the_command_line_exports_copies_lists_and_verifies(
+    regista: Any, service: Running, auditor: str, log: Log, tmp_path: Path, audit: Audit
+) -> None:
     others = await total(audit)
     await story(log)
     await sealed(service, auditor, others + 11)
@@ -239,7 +251,9 @@ async def files(service: Running, auditor: str, log: Log, kept: Path, audit: Aud
     return [block.replace("history/v1/", f"{kept}/{FOLDER}/") for block in re.findall(r"```sql\n(.*?)```", text, re.DOTALL)]
 
 
-async def test_the_queries_of_the_documentation_answer_what_the_log_and_audit_say(files: list[str], service: Running, auditor: str, log: Log, audit: Audit) -> None:
+async def test_the_queries_of_the_documentation_answer_what_the_log_and_audit_say(
+    files: list[str], service: Running, auditor: str, log: Log, audit: Audit
+) -> None:
     counted, serving, led_to = (duckdb.sql(query).fetchall() for query in files)
     logged = await audit.connection.fetch("SELECT service, type, count(*) FROM log.events GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2")
     assert [row[:3] for row in counted] == [tuple(row) for row in logged]

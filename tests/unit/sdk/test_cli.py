@@ -378,7 +378,16 @@ def test_completion_scripts_are_printed(shell: str) -> None:
 
 
 def test_an_export_that_does_not_come_to_its_end_says_why(run: Any, answers: Answers) -> None:
-    state = {"place": "s3://kept", "sealed": 9, "signed": 9, "planned": 9, "exported": 4, "failure": "the store is away", "items": [], "next_page_token": ""}
+    state = {
+        "place": "s3://kept",
+        "sealed": 9,
+        "signed": 9,
+        "planned": 9,
+        "exported": 4,
+        "failure": "the store is away",
+        "items": [],
+        "next_page_token": "",
+    }
     answers.fixed["POST", "/v1/history:export"] = JSONResponse({"planned": 9, "exported": 4}, 202)
     answers.fixed["GET", "/v1/history"] = JSONResponse(state)
     told = run("history", "export", "--all", "--wait", "0")
