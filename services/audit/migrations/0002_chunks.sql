@@ -2,7 +2,7 @@
 CREATE TABLE IF NOT EXISTS audit.chunks (
     first       bigint      PRIMARY KEY CHECK (first >= 0),
     last        bigint      NOT NULL UNIQUE CHECK (last >= first),
-    checkpoint  bigint      NOT NULL REFERENCES audit.checkpoints (size) CHECK (checkpoint > last),
+    checkpoint  bigint      NOT NULL CHECK (checkpoint > last),
     planned_at  timestamptz NOT NULL DEFAULT now(),
     manifest    bytea,
     exported_at timestamptz,
