@@ -7,6 +7,8 @@ DECLARE
     child  record;
     given  text[];
     giving text;
+    leaf   text;
+    kept   text;
 BEGIN
     IF to_regclass(format('log.%I', part)) IS NULL OR parts NOT BETWEEN 1 AND 64 THEN
         RAISE EXCEPTION 'no partition % of the log can be split into %: name one that is there, and 1 to 64 parts', partition_name, parts
@@ -23,6 +25,8 @@ BEGIN
         SELECT x.privilege_type, format(' (%I)', a.attname), x.grantee::regrole
         FROM pg_attribute a, aclexplode(a.attacl) x WHERE a.attrelid = format('log.%I', part)::regclass
     ) AS g;
+    SELECT array_to_string(reloptions, ', ') INTO kept FROM pg_class
+    WHERE oid IN (SELECT relid FROM pg_partition_tree(format('log.%I', part)::regclass) WHERE isleaf) LIMIT 1;
 
     EXECUTE format('ALTER TABLE log.events DETACH PARTITION log.%I', part);
     FOR child IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = format('log.%I', part)::regclass LOOP
@@ -40,6 +44,9 @@ BEGIN
         END LOOP;
     END IF;
     EXECUTE format('CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON log.%I FOR EACH STATEMENT EXECUTE FUNCTION log.refuse()', part);
+    FOR leaf IN SELECT relid::regclass FROM pg_partition_tree(format('log.%I', part)::regclass) WHERE isleaf AND kept IS NOT NULL LOOP
+        EXECUTE format('ALTER TABLE %s SET (%s)', leaf, kept);
+    END LOOP;
     -- The tables themselves are granted to nobody: who may use the partition reaches them through it, and no other way.
     FOREACH giving IN ARRAY coalesce(given, '{}') LOOP
         EXECUTE giving;

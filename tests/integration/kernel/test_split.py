@@ -25,6 +25,9 @@ GRANTS = """
 SELECT c.relname, c.relacl::text, array_agg(a.attname || a.attacl::text ORDER BY a.attname) FILTER (WHERE a.attacl IS NOT NULL)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relname = 'events_registry' GROUP BY 1, 2
 """
+STORAGE = """
+SELECT DISTINCT c.reloptions FROM pg_partition_tree('log.events_registry') t JOIN pg_class c ON c.oid = t.relid WHERE t.isleaf
+"""
 VALUES = "'registry', 'thing-{stream}', 1, gen_random_uuid(), 'T', 1, 'x'"
 COLUMNS = "service, stream, revision, event_id, type, schema, bytes"
 
@@ -67,11 +70,13 @@ async def everything(database: Any) -> list[tuple[Any, ...]]:
 
 async def test_a_split_keeps_every_event_its_place_its_bytes_and_its_leaf_and_can_be_taken_back(database: Any) -> None:
     await filled(database)
-    before, granted = await everything(database), await ask(database.owner_url, GRANTS)
+    before, granted, stored = await everything(database), await ask(database.owner_url, GRANTS), await ask(database.owner_url, STORAGE)
+    assert stored != [(None,)]
     for parts in (4, 8, 8, 1, 3):
         await split(database, parts)
         assert await everything(database) == before
         assert await ask(database.owner_url, GRANTS) == granted
+        assert await ask(database.owner_url, STORAGE) == stored
         assert len(await ask(database.owner_url, TABLES)) == (0 if parts == 1 else parts)
     left = await ask(database.owner_url, "SELECT relname FROM pg_class WHERE relname LIKE '%former%' AND relkind IN ('r', 'p')")
     assert left == []
