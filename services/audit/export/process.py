@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0
 """Seconds between two looks whether a plan waits: one may have been made through another replica."""
+PAUSE = 3.0
+"""Seconds between two processes: where another replica's works, each ends at once."""
 FAILED = Counter("regista_audit_export_failures", "Exports of history that ended with an error; each is tried again")
 WAITING = Gauge("regista_audit_unexported_leaves", "Sealed leaves that are planned to be exported and are not")
 
@@ -46,7 +48,7 @@ class Exports:
         planned_at = again_at = 0.0
         looked_at = 0
         while True:
-            with contextlib.suppress(*AWAY):
+            try:
                 state = await chunks.state(app.pool)
                 if self._may_be_full(state, looked_at) and time.monotonic() - planned_at >= self._settings.history_every:
                     await self.plan(app.pool, everything=False)
@@ -55,7 +57,9 @@ class Exports:
                 WAITING.set(state.planned - state.exported)
                 if state.planned > state.exported and time.monotonic() >= again_at:
                     await self._export()
-                    again_at = time.monotonic() + (self._settings.history_every if self.failure else 0)
+                    again_at = time.monotonic() + (self._settings.history_every if self.failure else PAUSE)
+            except AWAY as away:
+                log.info("the export of history waits (%s: %s)", type(away).__name__, away)
             await asyncio.sleep(LOOK_EVERY)
 
     def _may_be_full(self, state: chunks.State, looked_at: int) -> bool:

@@ -19,7 +19,7 @@ PAUSE = 0.5
 
 @click.group()
 def history() -> None:
-    """Sealed history as Parquet files for DuckDB, Spark or Trino. Nothing is taken from the log by it. For auditors."""
+    """Sealed history as Parquet files, for other engines and for keeping elsewhere. Nothing is taken from the log. For auditors."""
 
 
 @command("list", group=history, examples="regista history list\nregista history list --json | jq -r '.[].file'")
@@ -65,9 +65,11 @@ def _exported_up_to(client: Client, planned: int, wait: float, progress: Any) ->
     """Raises TimedOut with what the service last said."""
     from regista.errors import TimedOut  # noqa: PLC0415
 
-    deadline = time.monotonic() + wait
+    deadline, said = time.monotonic() + wait, ""
     while True:
         state = client.history_state()
+        if state["failure"] != said and (said := state["failure"]):
+            click.echo(f"it is tried again: {said}", err=True)
         if progress:
             progress("events", state["exported"], planned)
         if state["exported"] >= planned:
