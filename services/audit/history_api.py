@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
@@ -11,12 +11,11 @@ from starlette.responses import Response, StreamingResponse
 from regista.wire.history import file_name, leaves_of_name, manifest_name, manifest_of
 from services.audit import shapes
 from services.audit.export import chunks
-from services.audit.export.chunks import Listed
 from services.audit.export.process import Exports
 from services.audit.export.stores import HistoryStore, NoSuchFile, StoreAway
 from shared.decider import NotFound, RuleBroken
 from shared.problems import Problem
-from shared.web import Call, PageQuery, Reply, Route, page_token
+from shared.web import Call, PageQuery, Reply, Route
 
 AUDITOR = "auditor"
 
@@ -33,7 +32,7 @@ class HistoryApi:
         kept = self._kept(call)
         after = call.query.after(int) or (-1,)
         rows = await chunks.listed(call.app.pool, after[0], call.query.page_size)
-        more = page_token(rows[-1].first) if len(rows) == call.query.page_size else ""
+        more = call.query.next_token(rows, "first")
         state = await chunks.state(call.app.pool)
         return {
             "place": kept.uri, "sealed": state.sealed, "signed": state.signed, "planned": state.planned, "exported": state.exported,
@@ -87,11 +86,11 @@ class HistoryApi:
         ]  # fmt: skip
 
 
-def _shown(row: Listed) -> dict[str, Any]:
-    found = manifest_of(row.manifest) if row.manifest else None
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    found = manifest_of(row["manifest"]) if row["manifest"] else None
     return {
-        "first": row.first, "last": row.last, "file": file_name(row.first, row.last), "manifest": manifest_name(row.first, row.last),
-        "planned_at": row.planned_at, "exported_at": row.exported_at, "size": found and found.size, "sha256": found and found.sha256,
+        "first": row["first"], "last": row["last"], "file": file_name(row["first"], row["last"]), "manifest": manifest_name(row["first"], row["last"]),
+        "planned_at": row["planned_at"], "exported_at": row["exported_at"], "size": found and found.size, "sha256": found and found.sha256,
         "sealed": found and found.sealed,
     }  # fmt: skip
 

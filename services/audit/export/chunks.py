@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import asyncpg
 
@@ -95,17 +94,7 @@ async def state(pool: asyncpg.Pool) -> State:
     return State(row["sealed"], row["signed"] or 0, row["planned"], row["exported"])
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A chunk as planned, with its manifest once it is exported."""
-
-    first: int
-    last: int
-    planned_at: datetime
-    manifest: bytes | None
-    exported_at: datetime | None
-
-
-async def listed(pool: asyncpg.Pool, after: int, limit: int) -> Sequence[Listed]:
-    """Chunks behind the one that begins at `after`, in order."""
-    return [Listed(*row) for row in await pool.fetch(LISTED, after, limit)]
+async def listed(pool: asyncpg.Pool, after: int, limit: int) -> Sequence[asyncpg.Record]:
+    """Chunks behind the one that begins at `after`, in order: as planned, with manifest and moment once they are exported."""
+    rows: Sequence[asyncpg.Record] = await pool.fetch(LISTED, after, limit)
+    return rows

@@ -15,7 +15,6 @@ import duckdb
 import httpx
 import pytest
 from click.testing import CliRunner
-from tests.integration.cleanup.processes import Running, running_here
 
 from regista.archive import verify
 from regista.cli import root
@@ -23,6 +22,7 @@ from regista.transport import Transport
 from regista.wire.history import FOLDER
 from tests.integration.audit.conftest import Audit, Log
 from tests.integration.audit.test_history import copied, s3_store
+from tests.processes import Running, running_here
 
 ROOT = Path(__file__).parents[3]
 CHURN, SPAM = "model-0199a000-0000-7000-8000-000000000001", "model-0199a000-0000-7000-8000-000000000002"
