@@ -58,9 +58,14 @@ class KeyIssued:
 
 @dataclass(frozen=True, slots=True)
 class KeyRevoked:
+    """`compromised`: somebody else may have the key, so nothing it ever signed counts any more. A key revoked before can still be found so."""
+
+    SCHEMA: ClassVar[int] = 2
+
     subject: str
     key_id: str
     reason: str
+    compromised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +90,14 @@ def _nameless(data: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name != "name"}
 
 
+def _not_compromised(data: dict[str, Any]) -> dict[str, Any]:
+    """Who revoked a key under the first schema had no way to say so."""
+    return data | {"compromised": False}
+
+
 ACCESS_EVENTS = EventTypes(
-    (IdentityCreated, NameSet, NameErased, KeyIssued, KeyRevoked, RoleGranted, RoleRevoked), upcasters={("IdentityCreated", 1): _nameless}
+    (IdentityCreated, NameSet, NameErased, KeyIssued, KeyRevoked, RoleGranted, RoleRevoked),
+    upcasters={("IdentityCreated", 1): _nameless, ("KeyRevoked", 1): _not_compromised},
 )
 
 
@@ -97,6 +108,7 @@ class Key:
     verifier: str
     expires_at: datetime | None = None
     revoked: bool = False
+    compromised: bool = False
 
     def live(self, now: datetime) -> bool:
         """Neither revoked nor expired."""
@@ -134,8 +146,10 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
         case KeyIssued():
             return replace(state, keys=state.keys.set(event.key_id, Key(event.key_id, event.algorithm, event.verifier, event.expires_at)))
         case KeyRevoked():
-            key = state.keys.get(event.key_id)
-            return replace(state, keys=state.keys.set(event.key_id, replace(key, revoked=True))) if key else state
+            if (key := state.keys.get(event.key_id)) is None:
+                return state
+            ended = replace(key, revoked=True, compromised=key.compromised or event.compromised)
+            return replace(state, keys=state.keys.set(event.key_id, ended))
         case RoleGranted():
             return replace(state, grants=state.grants.set(f"{event.role}@{event.namespace}", Grant(event.role, event.namespace)))
         case RoleRevoked():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from regista.wire.keys import new_key_id, random_text
 from shared import eventlog
-from shared.access import ACCESS, ACCESS_EVENTS, PARTITION, AccessEvent, AccessState, KeyIssued, evolve_access
+from shared.access import ACCESS, ACCESS_EVENTS, PARTITION, AccessEvent, AccessState, KeyIssued, KeyRevoked, evolve_access
 from shared.events import START, Actor, Cursor
 from shared.postgres import AWAY, Bell, wait_ring
 
@@ -54,11 +54,17 @@ class Identified:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Whose public key it is. `public_key` is the raw 32 bytes."""
+    """Whose public key it is. `public_key` is the raw 32 bytes; the key ended, or will end, at `until`."""
 
     subject: str
     kind: str
     public_key: bytes
+    until: datetime | None = None
+    compromised: bool = False
+
+    def live(self, at: datetime) -> bool:
+        """Whether the key was good at that moment."""
+        return not self.compromised and (self.until is None or at < self.until)
 
 
 class Identities:
@@ -70,12 +76,15 @@ class Identities:
         self._pepper = pepper.encode()
         self._states: dict[str, AccessState] = {}
         self._owner: dict[str, str] = {}
+        self._revoked_at: dict[str, datetime] = {}
 
-    def apply(self, event: AccessEvent) -> None:
-        """Folds one event of the log. A key id stays with the first who got it: a stream knows its own keys only, so others may be given the same."""
+    def apply(self, event: AccessEvent, at: datetime) -> None:
+        """Folds one event of the log, recorded at `at`. A key id stays with the first who got it: a stream knows its own keys only, so others may be given the same."""
         self._states[event.subject] = evolve_access(self._states.get(event.subject, ACCESS.initial), event)
         if isinstance(event, KeyIssued):
             self._owner.setdefault(event.key_id, event.subject)
+        if isinstance(event, KeyRevoked) and self._owner.get(event.key_id) == event.subject:
+            self._revoked_at.setdefault(event.key_id, at)
 
     def by_api_key(self, text: str, now: datetime | None = None) -> Identified | None:
         """The caller of a live API key `rg_<key id>_<secret>`, else None. Compares in constant time, also when the key is unknown."""
@@ -88,13 +97,14 @@ class Identities:
             return None
         return Identified(Actor(state.subject, method=f"api-key:{key.key_id}"), state)
 
-    def public_key(self, key_id: str, now: datetime | None = None) -> Signer | None:
-        """The owner of a live Ed25519 key, else None."""
+    def signer(self, key_id: str) -> Signer | None:
+        """The owner of an Ed25519 key, live or not; None for a key that nobody has."""
         state = self._states.get(self._owner.get(key_id, ""))
         key = state.keys.get(key_id) if state else None
-        if state is None or key is None or key.algorithm != "ed25519" or not key.live(now or datetime.now(UTC)):
+        if state is None or key is None or key.algorithm != "ed25519":
             return None
-        return Signer(state.subject, state.kind, bytes.fromhex(key.verifier))
+        ends = [moment for moment in (key.expires_at, self._revoked_at.get(key_id)) if moment is not None]
+        return Signer(state.subject, state.kind, bytes.fromhex(key.verifier), min(ends, default=None), key.compromised)
 
 
 class AccessView:
@@ -161,7 +171,8 @@ class AccessView:
             async with self._pool.acquire() as connection:
                 page = await eventlog.read(connection, PARTITION, identities.at, self.PAGE)
             for cursor, stored in page:
-                identities.apply(ACCESS_EVENTS.recorded(PARTITION, stored).event)
+                recorded = ACCESS_EVENTS.recorded(PARTITION, stored)
+                identities.apply(recorded.event, recorded.recorded_at)
                 identities.at = cursor
             if len(page) < self.PAGE:
                 return
@@ -171,6 +182,14 @@ class AccessView:
         await asyncio.sleep(max(0.0, self._read_from + self.PAUSE - time.monotonic()))
         with contextlib.suppress(*AWAY):
             await self.catch_up()
+
+    async def ended(self, key_id: str) -> str:
+        """Why what is signed with this key now counts nowhere, as far as the log says at this moment; "" while it counts."""
+        await self.catch_up()
+        signer = self.identities.signer(key_id)
+        if signer is None or signer.live(datetime.now(UTC)):
+            return ""
+        return f"{key_id} was revoked as compromised" if signer.compromised else f"{key_id} was revoked or has expired"
 
     async def identify(self, api_key: str) -> Identified | None:
         """The caller of a live API key, else None."""
@@ -184,6 +203,6 @@ class AccessView:
         """As `identify`, from what is known already."""
         return self.identities.by_api_key(api_key)
 
-    def public_key(self, key_id: str) -> Signer | None:
-        """The owner of a live Ed25519 key, from what is known already."""
-        return self.identities.public_key(key_id)
+    def signer(self, key_id: str) -> Signer | None:
+        """The owner of an Ed25519 key, live or not, from what is known already."""
+        return self.identities.signer(key_id)

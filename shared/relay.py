@@ -83,20 +83,28 @@ def _zulu(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+class KeyEnded(Exception):  # noqa: N818 - a state of the world, not a fault
+    """What this process signed from now on would count nowhere."""
+
+
+async def _counts() -> str:
+    return ""
+
+
 class Relay:
     """Publishes the log of one service from its checkpoint on. Run one per replica: whoever holds the leader's lock works, the others wait.
 
     `connect` opens a started producer; `on_state` hears what stands in the way ("" when nothing does); `recent` are events that this
-    process wrote lately and need not decode.
+    process wrote lately and need not decode; `key_ended` answers, before each page, why the key counts no more ("" while it does).
     """
 
     def __init__(
         self, service: Service, url: str, bell: Bell, connect: Callable[[], Awaitable[AIOKafkaProducer]], key: SigningKey,
-        on_state: Callable[[str], None] = lambda _: None, recent: Recent = NOTHING_RECENT,
+        on_state: Callable[[str], None] = lambda _: None, recent: Recent = NOTHING_RECENT, key_ended: Callable[[], Awaitable[str]] = _counts,
     ) -> None:  # fmt: skip
         self._service, self._schema = service, schema_of(service)
         self._url, self._bell, self._connect, self._key, self._on_state = url, bell, connect, key, on_state
-        self._recent = recent
+        self._recent, self._key_ended = recent, key_ended
         self._topic = topic_of(service.name)
 
     async def run(self) -> None:
@@ -111,6 +119,9 @@ class Relay:
                 self._on_state(
                     f"relay: an event is larger than Kafka takes, and those behind it wait: raise the broker's message.max.bytes ({large})"
                 )
+            except KeyEnded as ended:
+                self._on_state(f"relay: its signing key {ended}: bootstrap a new one, name it in SIGNING_KEY_FILE and start again")
+                await asyncio.sleep(HELD)
             except KafkaError as away:
                 self._on_state(f"relay: Kafka is away ({type(away).__name__})")
             except Exception as fault:  # an event that cannot be published cannot be after a restart either: the process goes on
@@ -152,6 +163,8 @@ class Relay:
 
     async def _publish(self, connection: asyncpg.Connection, producer: AIOKafkaProducer, page: Sequence[tuple[Cursor, bytes]]) -> Cursor:
         """Sends a page pipelined and moves the checkpoint when Kafka has all of it. Dying before that repeats the page, in order."""
+        if ended := await self._key_ended():
+            raise KeyEnded(ended)
         messages, newest = await asyncio.to_thread(self._messages, page)
         async with answered():
             sent = [await producer.send(self._topic, value=value, key=key, headers=headers) for key, value, headers in messages]

@@ -6,6 +6,7 @@ The HTTP server comes first, so that liveness and the reasons for not being read
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import signal
@@ -182,7 +183,8 @@ class Running:
 
         connect = lambda: start_producer(app.settings)  # noqa: E731
         recent = app.transactors[service.name].states.recent
-        return relay.Relay(service, app.settings.database_url, self._bells[service.name], connect, key, on_state, recent).run()
+        ended = functools.partial(app.access.ended, key.key_id)
+        return relay.Relay(service, app.settings.database_url, self._bells[service.name], connect, key, on_state, recent, ended).run()
 
     async def _connected(self) -> asyncpg.Pool:
         schemas = tuple(dict.fromkeys(projector.schema_of(s) for s in self._services))

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from regista.wire.cloudevents import NotACloudEvent, from_kafka
+from regista.wire.cloudevents import CloudEvent, NotACloudEvent, from_kafka, utc
 from regista.wire.dsse import BadSignature, key_id_of, verify
 from shared.identities import AccessView, Signer
 from shared.kafka import Received, Subscription
@@ -56,13 +57,13 @@ async def verified(records: Sequence[ConsumerRecord[Any, Any]], subscription: Su
 
     Raises Unavailable while a service's key may be in the log and not yet readable: its event must not be refused for that.
     """
-    verdicts = await _in_threads(records, subscription, access.public_key)
+    verdicts = await _in_threads(records, subscription, access.signer)
     if not (again := _unknown(verdicts)):
         return verdicts
     horizon, deadline = await access.horizon(), time.monotonic() + PATIENCE
     while again:
         all_read = await access.read_past(horizon)
-        for n, verdict in zip(again, await _in_threads([records[n] for n in again], subscription, access.public_key), strict=True):
+        for n, verdict in zip(again, await _in_threads([records[n] for n in again], subscription, access.signer), strict=True):
             verdicts[n] = verdict
         again = _unknown(verdicts)
         if all_read or subscription.from_publishers:
@@ -113,8 +114,10 @@ def _judge(record: ConsumerRecord[Any, Any], subscription: Subscription, key: Ca
         return Refused(f"{' and '.join(too_long)} may have {LONGEST_ID} characters")
     signer = key(key_id := key_id_of(event))
     if signer is None:
-        return UnknownKey(f"signed with the key {key_id[:80]!r}, which is unknown, revoked or expired")
+        return UnknownKey(f"signed with the key {key_id[:80]!r}, which is unknown")
     verify(event, signer.public_key)
+    if ended := _ended(signer, event, subscription):
+        return Refused(f"signed with the key {key_id[:80]!r}, {ended}")
     if not subscription.may_say(signer, event):
         return Refused(f"{signer.subject} may not publish {event.type} from {event.source} on {record.topic}")
     if event.type not in subscription.handlers:
@@ -123,3 +126,19 @@ def _judge(record: ConsumerRecord[Any, Any], subscription: Subscription, key: Ca
         event, signer.subject, signer.kind, record.topic, record.partition, record.offset,
         event.extensions.get("traceparent", "") or new_trace(), key_id,
     )  # fmt: skip
+
+
+def _ended(signer: Signer, event: CloudEvent, subscription: Subscription) -> str:
+    """Why the signer's key does not count for this event; "" when it does.
+
+    A service's event counts when the key was good at the moment it was recorded, however late it is read: nobody can sign it again. What publishers
+    say of time is their own claim, and they can send again: their key has to be good now.
+    """
+    if signer.compromised:
+        return "which was revoked as compromised: nothing it signed counts"
+    if subscription.from_publishers:
+        return "" if signer.live(datetime.now(UTC)) else "which is revoked or expired: send it again, signed with a live key"
+    recorded = event.extensions.get("recordedtime")
+    if signer.until is None or (recorded is not None and signer.live(datetime.fromisoformat(utc(recorded)))):
+        return ""
+    return f"which ended at {signer.until.isoformat()}, before the event was recorded ({recorded or 'at an unknown time'})"

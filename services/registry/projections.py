@@ -232,7 +232,7 @@ def project_access(r: Recorded) -> Iterable[Change]:
             row = {"subject": x.subject, "key_id": x.key_id, "algorithm": x.algorithm, "issued_at": r.recorded_at, "expires_at": x.expires_at}
             return (Put(KEYS, row),)
         case KeyRevoked() as x:
-            return (Patch(KEYS, {"subject": x.subject, "key_id": x.key_id}, {"revoked_at": r.recorded_at}),)
+            return (Patch(KEYS, {"subject": x.subject, "key_id": x.key_id}, {"compromised_at" if x.compromised else "revoked_at": r.recorded_at}),)
         case RoleGranted() as x:
             return (Put(ROLES, {"subject": x.subject, "role": x.role, "namespace": x.namespace}),)
         case RoleRevoked() as x:

@@ -175,6 +175,7 @@ KEYS = Table(
     Column("issued_at", TIME, nullable=False),
     Column("expires_at", TIME),
     Column("revoked_at", TIME),
+    Column("compromised_at", TIME),
 )  # fmt: skip
 
 ROLES = Table(

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from regista.catalogue import Json, Operations
-from regista.errors import Invalid, RegistaError, Unavailable
+from regista.errors import Invalid, NotFound, RegistaError, Unavailable
 from regista.files import Progress
 from regista.wire.history import file_name, manifest_name
 
@@ -151,13 +151,29 @@ class Operating(Operations):
         return _in_hand(dict(await self._send("POST", "registry", f"{_identity(subject)}/keys", body)))
 
     async def rotate_key(self, subject: str, old_key_id: str, /, **key: Any) -> Json:
-        """A new key in place of an old one."""
-        body = {name: value for name, value in key.items() if value is not None}
-        return _in_hand(dict(await self._send("POST", "registry", f"{_identity(subject)}/keys/{quote(old_key_id)}:rotate", body)))
+        """A new key in place of an old one, which is revoked only once the new one is in hand: a lost answer leaves nobody without a key.
 
-    async def revoke_key(self, subject: str, key_id: str, reason: str = "") -> None:
-        """From now on the key opens nothing."""
-        await self._transport.call("DELETE", "registry", f"{_identity(subject)}/keys/{quote(key_id)}", query={"reason": reason or None})
+        `old_revoked` in the answer: False when nobody knows, because that answer was lost. The new key counts; look at the identity's keys.
+        """
+        if all(known["key_id"] != old_key_id for known in (await self.identity(subject)).get("keys") or ()):
+            raise NotFound("unknown_key", f"{subject} has no key {old_key_id}", advice=f"`regista access identity show {subject}` lists them.")
+        try:
+            issued = await self.issue_key(subject, **key)
+        except RegistaError as lost:
+            if lost.code != "key_not_shown":
+                raise
+            await self.revoke_key(subject, lost.facts["key_id"], "never shown to anybody")
+            issued = await self.issue_key(subject, **key)
+        try:
+            await self.revoke_key(subject, old_key_id, f"replaced by {issued['key_id']}")
+        except RegistaError:  # also a refusal: the lost first try may have revoked the key that this client itself came with
+            return issued | {"old_revoked": False}
+        return issued | {"old_revoked": True}
+
+    async def revoke_key(self, subject: str, key_id: str, reason: str = "", *, compromised: bool = False) -> None:
+        """From now on the key opens nothing. `compromised`: what a service signed with it before counts no more either."""
+        query = {"reason": reason or None, "compromised": True if compromised else None}
+        await self._transport.call("DELETE", "registry", f"{_identity(subject)}/keys/{quote(key_id)}", query=query)
 
     async def grant(self, subject: str, role: str, namespace: str = "*") -> Json:
         """Gives a role in a namespace (`*`: everywhere)."""

@@ -58,7 +58,10 @@ class Grant(Body):
 
 
 class RevokeQuery(Body):
+    """A service's events that were recorded before its key was revoked still count; not so if it is `compromised`."""
+
     reason: str = Field(default="", max_length=2_000)
+    compromised: bool = False
 
 
 class ErasureAnswer(Body):
@@ -158,25 +161,16 @@ async def read_identity(call: Call) -> Reply:
 
 
 async def issue_key(call: Call) -> Reply:
-    return await _issue(call)
-
-
-async def rotate_key(call: Call) -> Reply:
-    """A new key in place of an old one, which opens nothing from now on."""
-    return await _issue(call, replaces=call.path["key_id"])
-
-
-async def _issue(call: Call, replaces: str = "") -> Reply:
     body, subject = call.body, call.path["subject"]
     if body.public_key is not None:
         key_id = body.key_id or new_key_id()
-        command = IssueKey(subject, key_id, "ed25519", body.public_key, body.expires_at, replaces)
+        command = IssueKey(subject, key_id, "ed25519", body.public_key, body.expires_at)
         await _send(call, command)
         return Reply({"subject": subject, "key_id": key_id, "algorithm": "ed25519", "expires_at": body.expires_at}, 201)
     if body.key_id is not None:
         raise Unprocessable("key_id_without_key", "The id of an API key is made here: leave key_id out, or send the public_key it belongs to.")
     made = new_api_key(call.app.settings.pepper)
-    outcome = await _send(call, IssueKey(subject, made.key_id, "hmac-sha256", made.verifier, body.expires_at, replaces))
+    outcome = await _send(call, IssueKey(subject, made.key_id, "hmac-sha256", made.verifier, body.expires_at))
     answer = {"subject": subject, "key_id": made.key_id, "algorithm": "hmac-sha256", "expires_at": body.expires_at, "api_key": made.text}
     if outcome.replayed:
         answer |= {"key_id": next(r.event.key_id for r in outcome.events if r.type == "KeyIssued"), "api_key": None}
@@ -184,7 +178,7 @@ async def _issue(call: Call, replaces: str = "") -> Reply:
 
 
 async def revoke_key(call: Call) -> None:
-    await _send(call, RevokeKey(call.path["subject"], call.path["key_id"], call.query.reason))
+    await _send(call, RevokeKey(call.path["subject"], call.path["key_id"], call.query.reason, call.query.compromised))
 
 
 async def grant_role(call: Call) -> Reply:
@@ -233,8 +227,6 @@ ROUTES = (
     Route("GET", "/v1/access/names", read_names, "Who subjects are", query=NamesQuery, response=Names, tags=["access"]),
     Route("POST", _ONE + "/keys", issue_key, "Issue a key", body=NewKey, response=KeyAnswer, status=201, tags=["access"]),
     Route("DELETE", _ONE + "/keys/{key_id}", revoke_key, "Revoke a key", query=RevokeQuery, tags=["access"]),
-    Route("POST", _ONE + "/keys/{key_id}:rotate", rotate_key, "Put a new key in place of an old one", body=NewKey, response=KeyAnswer, status=201,
-          tags=["access"]),
     Route("PUT", _ONE + "/roles", grant_role, "Grant a role", body=Grant, response=IdentityAnswer, tags=["access"]),
     Route("DELETE", _ONE + "/roles", revoke_role, "Take a role back", query=Grant, tags=["access"]),
 )  # fmt: skip

@@ -57,7 +57,7 @@ class EraseName:
 
 @dataclass(frozen=True, slots=True)
 class IssueKey:
-    """`verifier` as in KeyIssued; the secret itself never comes here. `replaces` is revoked in the same commit (rotation).
+    """`verifier` as in KeyIssued; the secret itself never comes here.
 
     `bootstrap` is set where the caller holds the database password, and nowhere else: it alone gives services their keys.
     """
@@ -67,7 +67,6 @@ class IssueKey:
     algorithm: Algorithm
     verifier: str
     expires_at: datetime | None = None
-    replaces: str = ""
     bootstrap: bool = False
 
 
@@ -76,6 +75,7 @@ class RevokeKey:
     subject: str
     key_id: str
     reason: str = ""
+    compromised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def decide(command: AccessCommand, state: AccessState) -> Sequence[AccessEvent]:
         case IssueKey():
             return _issue(command, _existing(command.subject, state))
         case RevokeKey():
-            return _revoke(command.subject, command.key_id, command.reason, _existing(command.subject, state))
+            return _revoke(command, _existing(command.subject, state))
         case GrantRole():
             _check_grant(command)
             if command.subject == command.by:
@@ -156,16 +156,16 @@ def _issue(command: IssueKey, state: AccessState) -> Sequence[AccessEvent]:
         if (key.algorithm, key.verifier) == (command.algorithm, command.verifier):
             return []
         raise RuleBroken("key_exists", f"{command.subject} has a key {command.key_id} already: key ids are never given twice.")
-    issued = KeyIssued(command.subject, command.key_id, command.algorithm, command.verifier, command.expires_at)
-    revoked = _revoke(command.subject, command.replaces, "rotated", state) if command.replaces else ()
-    return [issued, *revoked]
+    return [KeyIssued(command.subject, command.key_id, command.algorithm, command.verifier, command.expires_at)]
 
 
-def _revoke(subject: str, key_id: str, reason: str, state: AccessState) -> Sequence[AccessEvent]:
-    key = state.keys.get(key_id)
+def _revoke(command: RevokeKey, state: AccessState) -> Sequence[AccessEvent]:
+    key = state.keys.get(command.key_id)
     if key is None:
-        raise NotFound("unknown_key", f"{subject} has no key {key_id}: see the identity's keys.", subject=subject)
-    return [] if key.revoked else [KeyRevoked(subject, key_id, reason)]
+        raise NotFound("unknown_key", f"{command.subject} has no key {command.key_id}: see the identity's keys.", subject=command.subject)
+    if key.compromised or (key.revoked and not command.compromised):
+        return []
+    return [KeyRevoked(command.subject, command.key_id, command.reason, command.compromised)]
 
 
 def _check_grant(command: GrantRole) -> None:

@@ -47,8 +47,8 @@ async def test_each_kind_of_bad_message_is_buried_with_its_reason_and_the_partit
     _, value, headers = to_kafka(sign(event(), publisher))
     bad: list[tuple[Any, SigningKey | None, str]] = [
         (event(), None, "not signed"),
-        (event(), stranger, "unknown, revoked or expired"),
-        (event(source="/publishers/gone"), gone, "unknown, revoked or expired"),
+        (event(), stranger, "which is unknown"),
+        (event(source="/publishers/gone"), gone, "which is revoked or expired"),
         (event(), other, "may not publish"),
         ((value.replace(b"1", b"2"), headers), None, "altered"),
         (event(type_="toy.Counted.v9"), publisher, "not known here"),

@@ -173,18 +173,19 @@ async def test_identities_get_keys_and_roles_and_lose_them(registry):
         async with registry.client("max") as max_:
             assert (await max_.get("/models")).status_code == 200
             assert (await max_.get("/access/identities/max")).json()["name"] == "Max"
-            rotated = (await client.post(f"/access/identities/max/keys/{key['key_id']}:rotate", json={})).json()
+            second = (await client.post("/access/identities/max/keys", json={})).json()
+            await client.delete(f"/access/identities/max/keys/{key['key_id']}", params={"reason": "rotated", "compromised": True})
 
             async def refused() -> bool:
                 return (await max_.get("/models")).status_code == 401
 
             await registry.until(refused)
-        registry.world.api_keys["max"] = rotated["api_key"]
+        registry.world.api_keys["max"] = second["api_key"]
         async with registry.client("max") as max_:
             assert (await max_.get("/models")).status_code == 200
         await client.delete("/access/identities/max/roles", params={"role": "engineer", "namespace": "team"})
         shown = (await client.get("/access/identities/max")).json()
-        assert (shown["roles"], [k["revoked_at"] is None for k in shown["keys"]]) == ([], [False, True])
+        assert (shown["roles"], [(k["revoked_at"] is None, k["compromised"]) for k in shown["keys"]]) == ([], [(False, True), (True, False)])
         listed = (await client.get("/access/identities")).json()["items"]
         assert {"root", "max", "service:approval"} <= {i["subject"] for i in listed}
 

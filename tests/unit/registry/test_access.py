@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.registry.bootstrap import IdentitySpec, KeySpec, Spec, commands
 from services.registry.domain.access import ACCESS, CreateIdentity, EraseName, GrantRole, IssueKey, RevokeKey, RevokeRole, SetName
-from shared.access import AccessState, permits
+from shared.access import AccessState, KeyRevoked, permits
 from shared.decider import NotFound, RuleBroken, Unprocessable
 from tests.unit.registry.given import names
 
@@ -59,16 +59,10 @@ def test_a_key_is_issued_once_and_its_id_never_again():
         ACCESS.decide(IssueKey("ann", "k1", "hmac-sha256", B), state)
 
 
-def test_a_rotation_issues_and_revokes_at_once():
-    state = after(ANN, IssueKey("ann", "k1", "hmac-sha256", A))
-    assert names(ACCESS.decide(IssueKey("ann", "k2", "hmac-sha256", B, replaces="k1"), state)) == ["KeyIssued", "KeyRevoked"]
-
-
-@pytest.mark.parametrize("replaces", ["", "k1"])
-def test_a_services_key_comes_from_bootstrap_alone(replaces):
+def test_a_services_key_comes_from_bootstrap_alone():
     state = after(CreateIdentity("service:approval", "service"), IssueKey("service:approval", "k1", "ed25519", A, bootstrap=True))
     assert state.keys["k1"].verifier == A
-    for key in (IssueKey("service:approval", "k2", "ed25519", B, replaces=replaces), IssueKey("service:approval", "k1", "ed25519", A)):
+    for key in (IssueKey("service:approval", "k2", "ed25519", B), IssueKey("service:approval", "k1", "ed25519", A)):
         with pytest.raises(RuleBroken, match="service_key"):
             ACCESS.decide(key, state)
 
@@ -84,6 +78,15 @@ def test_a_revoked_key_stays_revoked():
     assert ACCESS.decide(RevokeKey("ann", "k1"), state) == []
     with pytest.raises(NotFound):
         ACCESS.decide(RevokeKey("ann", "k9"), state)
+
+
+def test_a_revoked_key_may_still_be_found_compromised_and_stays_so():
+    state = after(ANN, IssueKey("ann", "k1", "hmac-sha256", A), RevokeKey("ann", "k1", "rotated"))
+    found = RevokeKey("ann", "k1", "on a laptop", compromised=True)
+    assert ACCESS.decide(found, state) == [KeyRevoked("ann", "k1", "on a laptop", compromised=True)]
+    state = after(ANN, IssueKey("ann", "k1", "hmac-sha256", A), RevokeKey("ann", "k1"), found)
+    assert (state.keys["k1"].revoked, state.keys["k1"].compromised) == (True, True)
+    assert ACCESS.decide(found, state) == ACCESS.decide(RevokeKey("ann", "k1"), state) == []
 
 
 @pytest.mark.parametrize(

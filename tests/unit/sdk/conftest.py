@@ -41,7 +41,7 @@ class Seen:
 
 @dataclass
 class Answers:
-    """What the server knows. `next` are answers given before any other: statuses of failures, in order."""
+    """What the server knows. `next` are answers given before any other, `given` those of one path, in order."""
 
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
@@ -50,6 +50,7 @@ class Answers:
     versions: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     publications: dict[str, dict[str, Any]] = field(default_factory=dict)
     fixed: dict[tuple[str, str], Response] = field(default_factory=dict)
+    given: dict[tuple[str, str], list[Response]] = field(default_factory=dict)
 
     def of(self, method: str, path: str) -> list[Seen]:
         return [s for s in self.seen if (s.method, s.path) == (method, path)]
@@ -79,6 +80,8 @@ def _app(place: list[Answers]) -> Starlette:
         answers.seen.append(Seen(request.method, path, dict(request.query_params), dict(request.headers), body))
         if answers.next:
             return answers.next.pop(0)
+        if given := answers.given.get((request.method, path)):
+            return given.pop(0)
         if found := answers.fixed.get((request.method, path)):
             return found
         return _contract(answers, request.method, path, request, body)

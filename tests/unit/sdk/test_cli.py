@@ -192,7 +192,7 @@ KEYS = "/v1/access/identities/person:ann/keys"
 def _has_key(answers: Answers, new: str | None) -> None:
     answers.fixed["GET", "/v1/access/identities/person:ann"] = JSONResponse({"subject": "person:ann", "keys": [{"key_id": "old"}]})
     answers.fixed["POST", KEYS] = JSONResponse({"key_id": "new", "algorithm": "hmac-sha256", "api_key": new}, 201)
-    answers.fixed["DELETE", f"{KEYS}/old"] = JSONResponse({})
+    answers.fixed["DELETE", f"{KEYS}/old"] = answers.fixed["DELETE", f"{KEYS}/new"] = JSONResponse({})
 
 
 def test_a_rotation_revokes_the_old_key_once_the_new_one_is_in_hand(run: Any, answers: Answers) -> None:
@@ -207,6 +207,21 @@ def test_a_rotation_whose_new_key_was_lost_leaves_the_old_one(run: Any, answers:
     assert (told.exit_code, told.stdout) == (1, "")
     assert "rotate" in told.stderr
     assert not answers.of("DELETE", f"{KEYS}/old")
+
+
+def test_a_rotation_that_cannot_tell_whether_the_old_key_is_gone_shows_the_new_one_and_says_so(run: Any, answers: Answers) -> None:
+    _has_key(answers, "rg_new")
+    answers.fixed["DELETE", f"{KEYS}/old"] = problem(401, "unauthenticated")
+    told = run("access", "key", "rotate", "person:ann", "old")
+    assert (told.exit_code, told.stdout) == (1, "rg_new\n")
+    assert "regista access key revoke person:ann old" in told.stderr
+
+
+def test_a_compromised_key_is_revoked_as_such(run: Any, answers: Answers) -> None:
+    _has_key(answers, None)
+    run("access", "key", "revoke", "person:ann", "old", "--reason", "on a laptop", "--compromised")
+    run("access", "key", "revoke", "person:ann", "old")
+    assert [seen.query for seen in answers.of("DELETE", f"{KEYS}/old")] == [{"reason": "on a laptop", "compromised": "true"}, {}]
 
 
 def test_a_key_that_is_not_there_is_not_rotated(run: Any, answers: Answers) -> None:

@@ -344,6 +344,22 @@ def test_a_key_whose_only_showing_was_lost_is_said_so(client: Client, answers: A
     assert "rotate" in raised.value.advice
 
 
+def test_a_rotation_whose_answer_was_lost_takes_back_what_nobody_saw_and_issues_another(client: Client, answers: Answers) -> None:
+    keys = "/v1/access/identities/person:ann/keys"
+    answers.fixed["GET", "/v1/access/identities/person:ann"] = JSONResponse({"subject": "person:ann", "keys": [{"key_id": "old"}]})
+    issued = {"subject": "person:ann", "algorithm": "hmac-sha256"}
+    answers.given["POST", keys] = [
+        JSONResponse({**issued, "key_id": "unseen", "api_key": None}, 201), JSONResponse({**issued, "key_id": "new", "api_key": "rg_new"}, 201),
+    ]  # fmt: skip
+    for key_id in ("unseen", "old"):
+        answers.fixed["DELETE", f"{keys}/{key_id}"] = JSONResponse({})
+    got = client.rotate_key("person:ann", "old")
+    assert (got["api_key"], got["old_revoked"]) == ("rg_new", True)
+    assert [(seen.method, seen.path.removeprefix(keys)) for seen in answers.seen[1:]] == [
+        ("POST", ""), ("DELETE", "/unseen"), ("POST", ""), ("DELETE", "/old"),
+    ]  # fmt: skip
+
+
 def test_a_decision_names_the_revision_that_was_seen(client: Client, answers: Answers) -> None:
     for action in ("approve", "reject"):
         answers.fixed["POST", f"/v1/reviews/r1:{action}"] = JSONResponse({"review_id": "r1"})

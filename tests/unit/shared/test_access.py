@@ -104,13 +104,13 @@ def test_lists_are_filtered_by_what_was_granted() -> None:
 def test_an_api_key_identifies_its_owner_until_it_is_revoked() -> None:
     key, identities = new_api_key(PEPPER), Identities(PEPPER)
     for event in (IdentityCreated("anna", "person"), KeyIssued("anna", key.key_id, "hmac-sha256", key.verifier)):
-        identities.apply(event)
+        identities.apply(event, NOW)
     found = identities.by_api_key(key.text)
     assert found is not None
     assert (found.actor.subject, found.actor.method) == ("anna", f"api-key:{key.key_id}")
     for wrong in (key.text + "x", key.text[:-1], key.text.upper(), "", "rg_", "rg__", f"rg_{key.key_id}_", key.verifier, "rg_ä_ö"):
         assert identities.by_api_key(wrong) is None
-    identities.apply(KeyRevoked("anna", key.key_id, "lost"))
+    identities.apply(KeyRevoked("anna", key.key_id, "lost"), NOW)
     assert identities.by_api_key(key.text) is None
 
 
@@ -121,25 +121,28 @@ def test_a_key_id_stays_with_the_first_who_got_it() -> None:
         IdentityCreated("service:approval", "service"), KeyIssued("service:approval", "ed", "ed25519", "aa" * 32),
         IdentityCreated("eve", "person"), KeyIssued("eve", "k1", "hmac-sha256", second.verifier), KeyIssued("eve", "ed", "ed25519", "bb" * 32),
     ):  # fmt: skip
-        identities.apply(event)
+        identities.apply(event, NOW)
 
     def who() -> tuple[str, str]:
-        found, signer = identities.by_api_key(first.text), identities.public_key("ed")
+        found, signer = identities.by_api_key(first.text), identities.signer("ed")
         return (found.actor.subject if found else "", signer.subject if signer else "")
 
     assert who() == ("anna", "service:approval")
     assert identities.by_api_key(second.text) is None
     for key_id in ("k1", "ed"):
-        identities.apply(KeyRevoked("eve", key_id, "lost"))
+        identities.apply(KeyRevoked("eve", key_id, "lost"), NOW)
     assert who() == ("anna", "service:approval")
-    identities.apply(KeyRevoked("anna", "k1", "lost"))
+    signer = identities.signer("ed")
+    assert signer is not None
+    assert signer.live(NOW)
+    identities.apply(KeyRevoked("anna", "k1", "lost"), NOW)
     assert who() == ("", "service:approval")
     assert identities.by_api_key(second.text) is None
 
 
 def test_an_expired_key_identifies_nobody() -> None:
     key, identities = new_api_key(PEPPER), Identities(PEPPER)
-    identities.apply(KeyIssued("anna", key.key_id, "hmac-sha256", key.verifier, NOW))
+    identities.apply(KeyIssued("anna", key.key_id, "hmac-sha256", key.verifier, NOW), NOW)
     assert identities.by_api_key(key.text, NOW - timedelta(seconds=1)) is not None
     assert identities.by_api_key(key.text, NOW) is None
 
@@ -152,14 +155,35 @@ def test_a_stored_verifier_is_of_no_use_without_the_pepper() -> None:
 
 def test_a_public_key_is_no_api_key_and_an_api_key_is_no_public_key() -> None:
     key, identities = new_api_key(PEPPER), Identities(PEPPER)
-    identities.apply(IdentityCreated("pipeline", "publisher"))
-    identities.apply(KeyIssued("pipeline", "ed", "ed25519", verifier_of("rg_ed_secret", PEPPER)))
-    identities.apply(KeyIssued("pipeline", key.key_id, "hmac-sha256", key.verifier))
+    identities.apply(IdentityCreated("pipeline", "publisher"), NOW)
+    identities.apply(KeyIssued("pipeline", "ed", "ed25519", verifier_of("rg_ed_secret", PEPPER)), NOW)
+    identities.apply(KeyIssued("pipeline", key.key_id, "hmac-sha256", key.verifier), NOW)
     assert identities.by_api_key("rg_ed_secret") is None
-    assert identities.public_key(key.key_id) is None
-    signer = identities.public_key("ed")
+    assert identities.signer(key.key_id) is None
+    signer = identities.signer("ed")
     assert signer is not None
     assert (signer.subject, signer.kind, len(signer.public_key)) == ("pipeline", "publisher", 32)
+
+
+def test_a_signers_key_ends_when_it_was_first_revoked_or_expires_and_never_counted_once_it_is_compromised() -> None:
+    identities, hour = Identities(PEPPER), timedelta(hours=1)
+    identities.apply(IdentityCreated("service:approval", "service"), NOW)
+    for key_id, expires in (("a", None), ("b", NOW + hour), ("c", NOW + 3 * hour)):
+        identities.apply(KeyIssued("service:approval", key_id, "ed25519", "aa" * 32, expires), NOW)
+
+    def ends(key_id: str) -> datetime | None:
+        signer = identities.signer(key_id)
+        assert signer is not None
+        return signer.until
+
+    assert (ends("a"), ends("b"), ends("c")) == (None, NOW + hour, NOW + 3 * hour)
+    for key_id in ("a", "b", "c"):
+        identities.apply(KeyRevoked("service:approval", key_id, "rotated"), NOW + 2 * hour)
+    assert (ends("a"), ends("b"), ends("c")) == (NOW + 2 * hour, NOW + hour, NOW + 2 * hour)
+    identities.apply(KeyRevoked("service:approval", "a", "found on a laptop", compromised=True), NOW + 4 * hour)
+    signer = identities.signer("a")
+    assert signer is not None
+    assert (signer.until, signer.compromised, signer.live(NOW)) == (NOW + 2 * hour, True, False)
 
 
 ROLES, NAMESPACES = st.sampled_from(["engineer", "approver", "admin"]), st.sampled_from(["*", "a", "a.b", "ab"])

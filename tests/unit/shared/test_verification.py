@@ -112,6 +112,54 @@ def test_a_service_is_never_refused_for_the_size_of_its_events() -> None:
     assert isinstance(judge(Record(value, headers), heard, owner.get), Received)  # type: ignore[arg-type]
 
 
+ENDED = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "key", "reason"),
+    [
+        ("2026-01-01T11:59:59.999999Z", {}, ""),
+        ("2026-01-01T11:59:59.999999Z", {"until": ENDED}, ""),
+        ("2026-01-01T12:59:59+01:00", {"until": ENDED}, ""),
+        ("2026-01-01T12:00:00Z", {"until": ENDED}, "before the event was recorded (2026-01-01T12:00:00Z)"),
+        ("2099-01-01T00:00:00Z", {"until": datetime(2100, 1, 1, tzinfo=UTC)}, ""),
+        ("2026-01-01T11:00:00Z", {"until": ENDED, "compromised": True}, "compromised"),
+        ("2026-01-01T11:00:00Z", {"compromised": True}, "compromised"),
+        ("", {}, ""),
+        ("", {"until": ENDED}, "an unknown time"),
+        ("yesterday", {"until": ENDED}, "RFC 3339"),
+    ],
+)
+def test_a_services_event_counts_when_its_key_was_good_as_it_was_recorded(recorded: str, key: dict[str, Any], reason: str) -> None:
+    said = replace(EVENT, source="/regista/registry", extensions={"recordedtime": recorded} if recorded else {})
+    owner = {KEY.key_id: Signer("service:registry", "service", KEY.public, **key)}
+    _, value, headers = to_kafka(sign(said, KEY))
+    verdict = judge(Record(value, headers), Subscription("t", "g", STRICT.handlers, by_service("registry")), owner.get)  # type: ignore[arg-type]
+    if not reason:
+        assert isinstance(verdict, Received)
+        return
+    assert isinstance(verdict, Refused)
+    assert not isinstance(verdict, UnknownKey)
+    assert reason in verdict.reason
+
+
+@pytest.mark.parametrize(("until", "accepted"), [(datetime(2100, 1, 1, tzinfo=UTC), True), (datetime(2026, 1, 2, tzinfo=UTC), False)])
+def test_a_publishers_key_has_to_be_good_now_whatever_its_message_says_of_time(until: datetime, accepted: bool) -> None:
+    said = replace(EVENT, extensions={"recordedtime": "2026-01-01T00:00:00Z"})
+    _, value, headers = to_kafka(sign(said, KEY))
+    verdict = judge(Record(value, headers), STRICT, {KEY.key_id: Signer("anna", "publisher", KEY.public, until)}.get)  # type: ignore[arg-type]
+    assert isinstance(verdict, Received if accepted else Refused)
+
+
+def test_the_time_that_decides_is_signed() -> None:
+    said = sign(replace(EVENT, source="/regista/registry", extensions={"recordedtime": "2026-01-01T12:00:01Z"}), KEY)
+    _, value, headers = to_kafka(replace(said, extensions={**said.extensions, "recordedtime": "2026-01-01T11:00:00Z"}))
+    owner = {KEY.key_id: Signer("service:registry", "service", KEY.public, ENDED)}
+    verdict = judge(Record(value, headers), Subscription("t", "g", STRICT.handlers, by_service("registry")), owner.get)  # type: ignore[arg-type]
+    assert isinstance(verdict, Refused)
+    assert "altered" in verdict.reason
+
+
 def test_a_key_not_heard_of_yet_is_told_from_a_bad_signature() -> None:
     assert isinstance(judged(EVENT, generate_signing_key("anna")), UnknownKey)
 

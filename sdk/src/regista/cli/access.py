@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from regista.cli.promotion import on_a_terminal
 from regista.cli.session import Session, command
-
-if TYPE_CHECKING:
-    from regista.synchronous import Client
 
 OUT = click.option(
     "--out", "file", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the signing key (mode 0600; never overwritten)."
@@ -147,33 +144,25 @@ def register(session: Session, subject: str, file: Path, expires: str | None) ->
 def rotate(session: Session, subject: str, key_id: str, signing: bool, file: Path | None) -> None:
     """A new key in place of an old one, which stops working once the new one is here."""
     with session.client() as client:
-        if signing:
-            made = _made(subject, file)
-            got = client.rotate_key(subject, key_id, **_public(made))
-        else:
-            got = _replaced(client, subject, key_id)
+        got = client.rotate_key(subject, key_id, **(_public(_made(subject, file)) if signing else {}))
     session.one(got, str(got.get("api_key") or got["key_id"]))
+    if not got["old_revoked"]:
+        click.echo(f"The new key counts. Whether {key_id} was revoked is not known: `regista access key revoke {subject} {key_id}`.", err=True)
+        raise click.exceptions.Exit(1)
 
 
-def _replaced(client: Client, subject: str, key_id: str) -> dict[str, Any]:
-    """A rotation that the service does at once would leave nobody with a key when its answer is lost."""
-    from regista.errors import NotFound  # noqa: PLC0415
-
-    if all(key["key_id"] != key_id for key in client.identity(subject).get("keys") or ()):
-        raise NotFound("unknown_key", f"{subject} has no key {key_id}", advice=f"`regista access identity show {subject}` lists them.")
-    got = client.issue_key(subject)
-    client.revoke_key(subject, key_id, f"replaced by {got['key_id']}")
-    return got
-
-
-@command(group=keys, examples='regista access key revoke person:ann 7K2M… --reason "laptop lost"')
+@command(
+    group=keys,
+    examples='regista access key revoke person:ann 7K2M… --reason "laptop lost"\nregista access key revoke service:artifact 5TJ… --compromised',
+)
 @click.argument("subject")
 @click.argument("key_id")
 @click.option("--reason", default="")
-def revoke(session: Session, subject: str, key_id: str, reason: str) -> None:
-    """From now on the key opens nothing."""
+@click.option("--compromised", is_flag=True, help="Somebody else may have it: what a service signed with it before counts no more either.")
+def revoke(session: Session, subject: str, key_id: str, reason: str, compromised: bool) -> None:
+    """From now on the key opens nothing; a service's earlier events still count, unless it was compromised."""
     with session.client() as client:
-        client.revoke_key(subject, key_id, reason)
+        client.revoke_key(subject, key_id, reason, compromised=compromised)
     session.one({"subject": subject, "key_id": key_id, "revoked": True}, f"revoked {key_id}")
 
 
