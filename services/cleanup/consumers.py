@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
-from pydantic import ValidationError
 
-from services.cleanup import queries
-from services.cleanup.contracts import MODEL_USED, USAGE_TOPIC, ModelUsed
-from services.cleanup.domain.noted import PUBLIC_TYPES, RECORDED, read
+from services.cleanup.contracts import MODEL_USED, USAGE_TOPIC
+from services.cleanup.domain.noted import PUBLIC_TYPES, READERS, RECORDED, ModelNamed, read
 from services.cleanup.domain.retention import NoteRegistryEvent, stream_of
 from services.cleanup.due_work import schedule_next
-from shared.access import namespace_of
+from services.cleanup.intake import Reports
 from shared.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
-from shared.submission import Permission, Submission
+from shared.submission import Submission
 from shared.topics import topic_of
 
 if TYPE_CHECKING:
@@ -36,23 +33,11 @@ async def registry_said(m: Received) -> Sequence[Submission]:
     return [noted, schedule_next(datetime.now(UTC))] if PUBLIC_TYPES[m.event.type] == "ModelRegistered" else [noted]
 
 
-async def used(app: App, m: Received) -> Sequence[Submission]:
-    """A publisher counted uses of a version."""
-    try:
-        said = ModelUsed.model_validate_json(m.event.data, strict=True)
-    except ValidationError as e:
-        raise Malformed("; ".join(f"{'.'.join(map(str, x['loc']))}: {x['msg']}" for x in e.errors(include_input=False))) from e
-    known = await queries.model(app.pool, said.model_id or said.model)
-    if known is None and said.model_id is None:
-        raise Malformed(f"no model is named {said.model!r}; replay the message once it is registered, or send its model_id")
-    command = said.to_domain(known.model_id if known else str(said.model_id))
-    namespace = namespace_of(known.name if known else said.model)
-    return [Submission(command, (stream_of(command.model_id),), m.cause(), m.actor, permission=Permission("publisher", namespace))]
-
-
 def subscriptions(app: App) -> list[Subscription]:
     """What cleanup listens to."""
+    reports = Reports(app)
+    said = {type_: Handler(registry_said, reports.named if READERS[name] is ModelNamed else None) for type_, name in PUBLIC_TYPES.items()}
     return [
-        Subscription(topic_of("registry"), "cleanup", dict.fromkeys(PUBLIC_TYPES, Handler(registry_said)), by_service("registry")),
-        Subscription(USAGE_TOPIC, "cleanup", {MODEL_USED: Handler(partial(used, app))}, by_publishers, strict=True),
+        Subscription(topic_of("registry"), "cleanup", said, by_service("registry")),
+        Subscription(USAGE_TOPIC, "cleanup", {MODEL_USED: Handler(reports.used, reports.look_again)}, by_publishers, strict=True),
     ]

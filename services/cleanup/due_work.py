@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from services.cleanup import queries
 from services.cleanup.domain import retention, sweep
-from services.cleanup.projections import CHUNK, PROPOSE, SWEEP
+from services.cleanup.domain.early import PATIENCE
+from services.cleanup.intake import Reports, received
+from services.cleanup.projections import CHUNK, PROPOSE, SWEEP, WAITED
 from shared.decider import RuleBroken
 from shared.due import DueRow, Worker
 from shared.events import Actor
@@ -76,6 +78,20 @@ async def propose(row: DueRow) -> Sequence[Submission]:
     return [Submission(command, (retention.stream_of(model_id),), _cause(row), row.actor, reason="the grace period is over")]
 
 
+async def end_wait(app: App, row: DueRow) -> Sequence[Submission]:
+    """A report waited long enough: it is placed, if its model is known after all, or goes to the dead letters."""
+    found = await queries.one_early(app.pool, row.key)
+    if found is None:
+        return []
+    name, message = found
+    if known := await queries.model(app.pool, name):
+        return await Reports(app).place(name, known.model_id, [(row.key, received(message))])
+    why = f"no model was named {name!r} for {PATIENCE.days} day; replay the message once it is registered, or send its model_id"
+    return [await Reports(app).give_up(name, row.key, received(message), why)]
+
+
 def workers(app: App) -> list[Worker]:
     """All due work of cleanup."""
-    return [Worker(SWEEP, begin), Worker(CHUNK, partial(work_chunk, app), concurrency=2), Worker(PROPOSE, propose)]
+    return [
+        Worker(SWEEP, begin), Worker(CHUNK, partial(work_chunk, app), concurrency=2), Worker(PROPOSE, propose), Worker(WAITED, partial(end_wait, app)),
+    ]  # fmt: skip

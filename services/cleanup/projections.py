@@ -6,16 +6,17 @@ from collections.abc import Iterable
 
 import msgspec
 
+from services.cleanup.domain.early import PATIENCE, ReportGivenUp, ReportHeld, ReportPlaced
 from services.cleanup.domain.noted import PUBLIC_TYPES, STAGES, ModelNamed, Serving, VersionBorn, VersionFact, read
 from services.cleanup.domain.retention_state import RetentionChanged, RetirementProposed, UsageRecorded, VersionMarked, VersionSpared
 from services.cleanup.domain.sweep import SweepAdvanced, SweepFinished, SweepPlanned, SweepScheduled
-from services.cleanup.tables import MODELS, NAMES, POLICIES, SWEEPS, USES, USES_BY_DAY, VERDICTS, VERSIONS
+from services.cleanup.tables import EARLY, MODELS, NAMES, POLICIES, SWEEPS, USES, USES_BY_DAY, VERDICTS, VERSIONS
 from shared.changes import Change, Drop, Patch, Put
 from shared.due import DUE
 from shared.events import Noted, Recorded
 
-PROPOSE, SWEEP, CHUNK = "propose", "sweep", "sweep-chunk"
-"""Kinds of due work: a grace period that ends, a period that begins, the next part of a sweep."""
+PROPOSE, SWEEP, CHUNK, WAITED = "propose", "sweep", "sweep-chunk", "waited"
+"""Kinds of due work: a grace period that ends, a period that begins, the next part of a sweep, a report that waited long enough."""
 
 
 def project(recorded: Recorded) -> Iterable[Change]:
@@ -29,6 +30,11 @@ def project(recorded: Recorded) -> Iterable[Change]:
             return [Put(POLICIES, {"model_id": model_id, "policy": msgspec.to_builtins(policy), "revision": recorded.revision})]
         case VersionMarked() | VersionSpared() | RetirementProposed():
             return _judged(recorded)
+        case ReportHeld() as held:
+            due = {"kind": WAITED, "key": held.report_id, "due_at": recorded.recorded_at + PATIENCE, "data": {}}
+            return [Put(EARLY, {"report_id": held.report_id, "name": held.model, "message": msgspec.to_builtins(held.message)}), Put(DUE, due)]
+        case ReportPlaced(report_id=report_id) | ReportGivenUp(report_id=report_id):
+            return [Drop(EARLY, {"report_id": report_id}), Drop(DUE, {"kind": WAITED, "key": report_id})]
         case _:
             return _swept(recorded)
 

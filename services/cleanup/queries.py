@@ -20,6 +20,10 @@ MODEL = """
 SELECT m.model_id, m.model FROM models m WHERE m.model_id = coalesce((SELECT n.model_id FROM names n WHERE n.name = $1), $1)
 """
 
+EARLY = "SELECT report_id, message FROM early WHERE name = $1 ORDER BY report_id"
+
+ONE_EARLY = "SELECT name, message FROM early WHERE report_id = $1"
+
 # Models in order of ids from one on, each with its highest version number.
 MODELS_FROM = """
 SELECT m.model_id, m.model, coalesce((SELECT max(v.number) FROM versions v WHERE v.model_id = m.model_id), 0) AS highest
@@ -73,6 +77,17 @@ async def model(pool: asyncpg.Pool, name_or_id: str) -> Model | None:
     """The model as cleanup knows it, or None."""
     row = await pool.fetchrow(MODEL, name_or_id)
     return Model(row["model_id"], row["model"]) if row else None
+
+
+async def early(pool: asyncpg.Pool, name: str) -> list[tuple[str, str]]:
+    """(id, message as JSON) of the reports that wait for a model of this name."""
+    return [(row["report_id"], row["message"]) for row in await pool.fetch(EARLY, name)]
+
+
+async def one_early(pool: asyncpg.Pool, report_id: str) -> tuple[str, str] | None:
+    """(name, message as JSON) of a report that waits, or None."""
+    row = await pool.fetchrow(ONE_EARLY, report_id)
+    return (row["name"], row["message"]) if row else None
 
 
 async def models_from(pool: asyncpg.Pool, first: str, scope: str, limit: int) -> list[tuple[str, int]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.cleanup.api import ROUTES
 from services.cleanup.consumers import subscriptions
-from services.cleanup.domain import retention, sweep
+from services.cleanup.domain import early, retention, sweep
 from services.cleanup.due_work import workers
 from services.cleanup.projections import project
 from services.cleanup.publish import publish
@@ -22,8 +22,9 @@ DECIDERS: dict[type, Decider[Any, Any, Any]] = {
         retention.RETENTION,
     ),
     **dict.fromkeys((sweep.ScheduleSweep, sweep.PlanSweep, sweep.AdvanceSweep), sweep.SWEEP),
+    **dict.fromkeys((early.HoldReport, early.EndWait), early.EARLY),
 }
-SERVICE = Service("cleanup", (retention.RETENTION, sweep.SWEEP), DECIDERS, EVENTS, project, publish, TABLES)
+SERVICE = Service("cleanup", (retention.RETENTION, sweep.SWEEP, early.EARLY), DECIDERS, EVENTS, project, publish, TABLES)
 
 
 def process(app: App) -> Process:

@@ -84,4 +84,13 @@ SWEEPS = Table(
     Index("sweeps_by_time", "at"),
 )  # fmt: skip
 
-TABLES = (MODELS, NAMES, VERSIONS, POLICIES, USES, USES_BY_DAY, VERDICTS, SWEEPS, DUE)
+# Reports of use that wait for their model.
+EARLY = Table(
+    "early", _metadata,
+    Column("report_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("message", JSONB, nullable=False),
+    Index("early_by_name", "name"),
+)  # fmt: skip
+
+TABLES = (MODELS, NAMES, VERSIONS, POLICIES, USES, USES_BY_DAY, VERDICTS, SWEEPS, EARLY, DUE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.cleanup.domain.early import ReportGivenUp, ReportHeld, ReportPlaced
 from services.cleanup.domain.retention_state import RetentionChanged, RetirementProposed, UsageRecorded, VersionMarked, VersionSpared
 from services.cleanup.domain.sweep import SweepAdvanced, SweepFinished, SweepPlanned, SweepScheduled
 from shared.events import EventTypes, Upcaster
@@ -10,6 +11,9 @@ UPCASTERS: dict[tuple[str, int], Upcaster] = {}
 """(type, schema n) → the data of schema n + 1."""
 
 EVENTS = EventTypes(
-    (UsageRecorded, RetentionChanged, VersionMarked, VersionSpared, RetirementProposed, SweepScheduled, SweepPlanned, SweepAdvanced, SweepFinished),
+    (
+        UsageRecorded, RetentionChanged, VersionMarked, VersionSpared, RetirementProposed, SweepScheduled, SweepPlanned, SweepAdvanced, SweepFinished,
+        ReportHeld, ReportPlaced, ReportGivenUp,
+    ),
     UPCASTERS,
-)
+)  # fmt: skip
