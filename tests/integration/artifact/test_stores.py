@@ -13,7 +13,7 @@ import pytest
 from services.artifact.stores import NoSuchObject, ObjectChanged, StoreAway, s3
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
-from tests.integration.artifact.conftest import pieces, sum_of, whole, without_mark
+from tests.integration.artifact.conftest import pieces, s3_store, sum_of, whole, without_mark
 
 MIB = 1024 * 1024
 CONTENT = bytes(range(256)) * 9000  # 2.3 MB, more than one piece
@@ -73,6 +73,55 @@ async def test_a_source_changed_since_it_was_hashed_is_not_copied(store, folder)
     with pytest.raises(ObjectChanged):
         await store.copy(f"{folder}/a", f"{folder}/b", put.mark, {})
     assert await store.keys(f"{folder}/b") == []
+
+
+@pytest.fixture
+def parts_of_5_mib(monkeypatch):
+    """The least that S3 takes for a part."""
+    monkeypatch.setattr(s3, "COPY_PART", 5 * MIB)
+
+
+@pytest.mark.parametrize("size", [5 * MIB, 5 * MIB + 1, 10 * MIB, 12 * MIB])
+async def test_a_file_larger_than_a_part_is_copied_in_parts_and_is_the_same(stack, folder, parts_of_5_mib, size):
+    store, content = s3_store(stack), os.urandom(size)
+    put = await store.put(f"{folder}/a", pieces(content), {"regista-state": "quarantine"})
+    await store.copy(f"{folder}/a", f"{folder}/b", put.mark, {"regista-state": "verified"})
+    copied = await store.sum(f"{folder}/b")
+    assert without_mark(copied) == sum_of(content)
+    assert copied.mark.endswith(f"-{-(-size // (5 * MIB))}") is (size > 5 * MIB), copied.mark
+    assert await store.tags(f"{folder}/b") == {"regista-state": "verified"}
+
+
+@pytest.mark.parametrize("after", [5 * MIB + 1, 11 * MIB, 12 * MIB, 13 * MIB])
+async def test_a_file_that_changes_while_its_parts_are_copied_is_not_copied(stack, folder, parts_of_5_mib, monkeypatch, after):
+    store = s3_store(stack)
+    put = await store.put(f"{folder}/a", pieces(bytes(12 * MIB)), {})
+    copier, here = store._copier, asyncio.get_running_loop()
+    begin = copier._create_multipart_upload
+
+    def exchanged_meanwhile(*arguments):
+        upload = begin(*arguments)
+        asyncio.run_coroutine_threadsafe(store.put(f"{folder}/a", pieces(b"x" * after), {}), here).result(30)
+        return upload
+
+    monkeypatch.setattr(copier, "_create_multipart_upload", exchanged_meanwhile)
+    with pytest.raises(ObjectChanged):
+        await store.copy(f"{folder}/a", f"{folder}/b", put.mark, {})
+    assert await store.keys(folder) == [f"{folder}/a"]
+
+
+async def test_a_file_that_became_shorter_before_its_parts_are_copied_is_not_copied(stack, folder, parts_of_5_mib, monkeypatch):
+    store = s3_store(stack)
+    put = await store.put(f"{folder}/a", pieces(bytes(12 * MIB)), {})
+    compose, here = store._copier.compose_object, asyncio.get_running_loop()
+
+    def exchanged_before(*arguments, **more):
+        asyncio.run_coroutine_threadsafe(store.put(f"{folder}/a", pieces(b"x" * 6 * MIB), {}), here).result(30)
+        return compose(*arguments, **more)
+
+    monkeypatch.setattr(store._copier, "compose_object", exchanged_before)
+    with pytest.raises(ObjectChanged):
+        await store.copy(f"{folder}/a", f"{folder}/b", put.mark, {})
 
 
 async def test_a_folder_lists_its_own_keys_only(store, folder):
