@@ -50,7 +50,8 @@ async def _as_it_is(_connection: asyncpg.Connection) -> None:
     pass
 
 
-# A host that vanished with a lock or a transaction open is noticed by the server in half a minute (its own defaults: two hours).
+# A client's host that vanished with a lock or a transaction open is noticed by the server in half a minute (its own defaults: two hours).
+# That the server's host vanished is noticed by the sockets of shared/loop.py.
 _ALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "4", "tcp_user_timeout": "30000"}
 
 
@@ -128,7 +129,7 @@ class Bell:
         """Sends and hears for the life of the process; reconnects when the server was away."""
         while True:
             try:
-                connection = await asyncpg.connect(self._url, command_timeout=30)
+                connection = await asyncpg.connect(self._url, command_timeout=30, server_settings=_ALIVE)
                 try:
                     await connection.add_listener(self._channel, self._wake)
                     await self._send(connection)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
-import uvloop
 from prometheus_client import Gauge
 
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
@@ -29,6 +28,7 @@ from shared.deadletters import DeadLetters
 from shared.due import Worker
 from shared.identities import AccessView
 from shared.kafka import Subscription, start_producer
+from shared.loop import Loop
 from shared.operations import OPERATIONS, described
 from shared.postgres import AWAY, Bell, connect_pool
 from shared.readiness import Readiness, in_short
@@ -258,7 +258,7 @@ def main(factory: Callable[[App], Process]) -> None:
         running = Running(app, process)
     except SettingsWrong as wrong:
         sys.exit(str(wrong))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=Loop) as runner:
         code = runner.run(_until_signal(running))
     tracer.shut_down()
     sys.exit(code)

@@ -1,0 +1,103 @@
+"""The host at the other end of a connection disappears without a word: no packet is refused, none is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from shared.kafka import connection, start_producer, stop_quietly
+from shared.loop import IDLE, INTERVAL, PROBES, UNANSWERED, Loop
+from shared.postgres import Bell, connect_pool, leadership
+from shared.settings import Settings
+
+pytestmark = pytest.mark.servers
+
+
+def _may_make_hosts() -> bool:
+    tools = all(shutil.which(tool) for tool in ("unshare", "nsenter", "ip", "sysctl"))
+    return (
+        tools
+        and subprocess.run(
+            ["unshare", "-n", "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1"], check=False, capture_output=True
+        ).returncode
+        == 0
+    )
+
+
+@pytest.fixture
+def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("vanishing")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not _may_make_hosts(), reason="network namespaces may not be made here")
+def test_client_and_server_both_notice_that_the_other_host_is_gone(own_folder: Path) -> None:
+    argv = ["unshare", "-n", sys.executable, "-m", "tests.integration.kernel.vanishing", str(own_folder)]
+    told = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=200)
+    assert told.returncode == 0, told.stderr[-6000:]
+    assert json.loads(told.stdout) == {
+        "connections": 4, "asked": "ConnectionDoesNotExistError", "waited for": True, "ran into our own limit": False, "idle": "ended",
+        "leader": "ended", "backends left": 0,
+    }  # fmt: skip
+
+
+class Listening(Loop):
+    """Remembers what it opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sockets: list[tuple[int, dict[str, int]]] = []
+
+    async def create_connection(self, protocol_factory: Any, *place: Any, **options: Any) -> Any:
+        transport, protocol = await super().create_connection(protocol_factory, *place, **options)
+        opened = transport.get_extra_info("socket")
+        found = {
+            name: opened.getsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_{name}"))
+            for name in ("KEEPIDLE", "KEEPINTVL", "KEEPCNT", "USER_TIMEOUT")
+        }
+        found["KEEPALIVE"] = opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        self.sockets.append((opened.getpeername()[1], found))
+        return transport, protocol
+
+
+async def _open_everything(url: str, settings: Settings) -> None:
+    pool, bell = await connect_pool(url, schemas=("public",)), Bell(url, "options")
+    ringing = asyncio.create_task(bell.run())
+    async with leadership(url, "options"), pool.acquire() as one:
+        while not await one.fetchval("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"):  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0.02)
+    producer = await start_producer(settings)
+    consumer = AIOKafkaConsumer("regista.training.v1", group_id="cleanup.regista.usage.v1", **connection(settings))
+    with contextlib.suppress(Exception):
+        await consumer.start()
+    for client in (producer, consumer):
+        await stop_quietly(client)
+    ringing.cancel()
+    await asyncio.gather(ringing, return_exceptions=True)
+    await pool.close()
+
+
+def test_every_connection_to_postgresql_and_kafka_asks_whether_its_peer_is_there(stack: Any, database: Any) -> None:
+    environment = stack.service_environment("cleanup", database.name)
+    with asyncio.Runner(loop_factory=Listening) as runner:
+        loop = runner.get_loop()
+        runner.run(_open_everything(database.url("cleanup"), Settings.from_environment(environment)))
+        assert isinstance(loop, Listening)
+    ports = [port for port, _ in loop.sockets]
+    assert ports.count(stack.postgres.ports["postgres"]) == 3, "pool, leader, bell"
+    assert len(ports) >= 5, "and Kafka's"
+    wanted = {"KEEPALIVE": 1, "KEEPIDLE": IDLE, "KEEPINTVL": INTERVAL, "KEEPCNT": PROBES, "USER_TIMEOUT": UNANSWERED}
+    assert [options for _, options in loop.sockets] == [wanted] * len(ports)
