@@ -1,0 +1,184 @@
+"""A model with very many versions costs no more per command than one with ten: counted, not timed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import asyncpg
+import pytest
+
+from benchmarks.trained import trained
+from services.registry.contracts import read
+from services.registry.domain.alias import SetAlias
+from services.registry.domain.model_state import stream_of
+from services.registry.domain.verdicts import PlaceLegalHold, RejectVersion
+from services.registry.intake import Intake
+from services.registry.service import SERVICE
+from shared import eventlog, projector
+from shared.events import Actor, EventTypes
+from shared.postgres import Bell, connect_pool
+from shared.submission import Cause, Submission
+from shared.transact import Transactor
+
+pytestmark = pytest.mark.servers
+
+SHORT, LONG, AT_ONCE = 10, 20_000, 500
+ROOT = Path(__file__).parents[3]
+COUNTED = (str(ROOT / "services/registry"), str(ROOT / "shared"))
+ASIDE = ("SnapshotCodec.", "States.keep", "States.behind", "Transactor._keep", "Bell.", "wait_ring")
+"""Snapshots, which are written beside the commands, one for every thirty-second that a stream grows; and the bell, which rings when it likes."""
+
+
+@dataclass
+class Cost:
+    """What one command took. `opcodes`, by function, are the steps of the interpreter: a loop over versions shows whatever it does in them."""
+
+    loaded: int = 0
+    decoded: int = 0
+    evolved: int = 0
+    rows: int = 0
+    opcodes: Counter[str] = field(default_factory=Counter)
+
+    def trace(self, frame: FrameType, event: str, _: Any) -> Any:
+        name = frame.f_code.co_qualname
+        caller = frame.f_back.f_code.co_qualname if frame.f_back else ""
+        if not frame.f_code.co_filename.startswith(COUNTED) or name.startswith(ASIDE) or caller.startswith(ASIDE):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            self.opcodes[name] += 1
+        elif event == "call" and name == "evolve":
+            self.evolved += 1
+        return self.trace
+
+
+class Registry:
+    """The registry's command path, and two models in it."""
+
+    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
+        self.pool = pool
+        self.transactor = Transactor(SERVICE, pool, Bell(url, "registry"))
+        self._intake = Intake(pool)
+        self._causes = 0
+
+    def cause(self) -> Cause:
+        self._causes += 1
+        return Cause("tests", str(self._causes), b"-")
+
+    async def registration(self, model: str, number: int) -> Submission:
+        told = read(json.dumps(trained(model, number)).encode())
+        return replace(await self._intake.registration(model, told, self.cause(), Actor("user-ann")), permission=None)
+
+    async def filled(self, model: str, count: int) -> str:
+        """The id of a model with so many versions."""
+        first = await self.registration(model, 0)
+        await self.transactor.submit(first)
+        for start in range(1, count, AT_ONCE):
+            submissions = [await self.registration(model, n) for n in range(start, min(start + AT_ONCE, count))]
+            assert not [answer for answer in await self.transactor.submit_all(submissions) if isinstance(answer, Exception)]
+        return str(first.command.model_id)
+
+    async def commands(self, model: str, model_id: str, number: int) -> dict[str, Submission]:
+        """One of each kind, on the version `number`, which the first of them makes."""
+        told = (SetAlias(model_id, "candidate", number), PlaceLegalHold(model_id, number - 1), RejectVersion(model_id, number - 2, reason="no"))
+        on_version = {type(c).__name__: Submission(c, (stream_of(model_id),), self.cause(), Actor("user-ann")) for c in told}
+        return {"RegisterVersion": await self.registration(model, number - 1), **on_version}
+
+    async def cost(self, submission: Submission, monkeypatch: pytest.MonkeyPatch) -> Cost:
+        cost = Cost()
+        before = await rows_read(self.pool)
+        with monkeypatch.context() as patched:
+            _spy(patched, cost)
+            sys.settrace(cost.trace)
+            try:
+                outcome = await self.transactor.submit(submission)
+            finally:
+                sys.settrace(None)
+        cost.rows = await rows_read(self.pool) - before
+        assert outcome.events
+        assert not outcome.replayed
+        return cost
+
+
+def _spy(patched: pytest.MonkeyPatch, cost: Cost) -> None:
+    """Counts what the real functions answer."""
+    load, recall, decode = eventlog.load, eventlog.recall, EventTypes.decode
+
+    async def loading(*arguments: Any) -> Any:
+        tails = await load(*arguments)
+        cost.loaded += sum(len(tail) for tail in tails.values())
+        return tails
+
+    async def recalling(*arguments: Any) -> Any:
+        found = await recall(*arguments)
+        cost.loaded += len(found)
+        return found
+
+    def decoding(types: EventTypes, *arguments: Any) -> Any:
+        cost.decoded += 1
+        return decode(types, *arguments)
+
+    patched.setattr(eventlog, "load", loading)
+    patched.setattr(eventlog, "recall", recalling)
+    patched.setattr(EventTypes, "decode", decoding)
+
+
+@pytest.fixture
+async def registry(database: Any) -> AsyncIterator[Registry]:
+    url = database.url("registry")
+    pool = await connect_pool(url, schemas=("registry", "access"), size=2)
+    await projector.ensure(SERVICE, pool)
+    made = Registry(pool, url)
+    writer = asyncio.create_task(made.transactor.run())
+    yield made
+    writer.cancel()
+    await asyncio.gather(writer, return_exceptions=True)
+    await pool.close()
+
+
+# What scans and indexes of the log and of the read models gave so far; the pool lends the connection that came back last, so it is the writer's that reports.
+ROWS_READ = """
+SELECT (SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables WHERE schemaname IN ('log', 'registry'))
+     + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname IN ('log', 'registry'))
+"""
+
+
+async def rows_read(pool: asyncpg.Pool) -> int:
+    await pool.fetchval("SELECT pg_stat_force_next_flush()")
+    return int(await pool.fetchval(ROWS_READ))
+
+
+async def settled(registry: Registry, model_id: str) -> None:
+    """Until no snapshot of the model is wanted."""
+    while registry.transactor.states.get(stream_of(model_id)).may_be_kept:  # noqa: ASYNC110 - nothing rings for a snapshot
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.slow
+async def test_each_kind_of_command_takes_the_same_steps_in_a_model_of_10_versions_and_in_one_of_20000(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {"short.one": SHORT, "long.one": LONG}
+    ids = {model: await registry.filled(model, size) for model, size in sizes.items()}
+    for model, size in sizes.items():  # what is done once: caches, prepared statements
+        for submission in (await registry.commands(model, ids[model], size + 1)).values():
+            await registry.transactor.submit(submission)
+        await registry.transactor.submit_all([await registry.registration(model, n) for n in (size + 1, size + 2)])
+        await settled(registry, ids[model])
+    costs: dict[str, dict[str, Cost]] = {}
+    for model, size in sizes.items():
+        commands = await registry.commands(model, ids[model], size + 4)
+        costs[model] = {kind: await registry.cost(submission, monkeypatch) for kind, submission in commands.items()}
+    short, long = costs.values()
+    assert all(cost.evolved and cost.opcodes.total() > 1_000 for cost in short.values()), "or nothing was counted"
+    for kind, cost in short.items():
+        assert (kind, long[kind].opcodes - cost.opcodes) == (kind, Counter())
+        assert (kind, long[kind]) == (kind, cost)
