@@ -156,6 +156,13 @@ async def rows_read(pool: asyncpg.Pool) -> int:
     return int(await pool.fetchval(ROWS_READ))
 
 
+async def analysed(url: str) -> None:
+    """As autovacuum does within a minute; until then plans that were made for empty tables stay in use, the inbox's reads all of it, and the rows say little."""
+    owner = await asyncpg.connect(url)
+    await owner.execute("ANALYZE")
+    await owner.close()
+
+
 async def settled(registry: Registry, model_id: str) -> None:
     """Until no snapshot of the model is wanted."""
     while registry.transactor.states.get(stream_of(model_id)).may_be_kept:  # noqa: ASYNC110 - nothing rings for a snapshot
@@ -164,10 +171,11 @@ async def settled(registry: Registry, model_id: str) -> None:
 
 @pytest.mark.slow
 async def test_each_kind_of_command_takes_the_same_steps_in_a_model_of_10_versions_and_in_one_of_20000(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch
+    registry: Registry, stack: Any, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = {"short.one": SHORT, "long.one": LONG}
     ids = {model: await registry.filled(model, size) for model, size in sizes.items()}
+    await analysed(stack.owner_url(database.name))
     for model, size in sizes.items():  # what is done once: caches, prepared statements
         for submission in (await registry.commands(model, ids[model], size + 1)).values():
             await registry.transactor.submit(submission)
