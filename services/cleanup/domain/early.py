@@ -130,7 +130,7 @@ def evolve(state: Waiting, event: EarlyEvent) -> Waiting:
             assert_never(event)
 
 
-EARLY: Decider[Command, EarlyEvent, Waiting] = Decider("early", Waiting(), decide, evolve)
+EARLY: Decider[Command, EarlyEvent, Waiting] = Decider("early", Waiting(), evolve, decide=decide)
 
 
 def stream_of(name: str) -> str:

@@ -23,7 +23,7 @@ from shared.settings import Settings
 from shared.submission import Cause, Submission
 from shared.transact import Transactor
 from tests.integration.cleanup.conftest import World
-from tests.integration.cleanup.processes import Running
+from tests.processes import Running
 
 pytestmark = pytest.mark.servers
 
