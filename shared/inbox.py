@@ -12,11 +12,13 @@ import msgspec
 
 # The database clock comes with the inbox rows: one round trip for both. Read after the locks, it is `now` for every decision of the batch.
 # So does the shape of the read models: the rebuild lock is held, so it stays the one that this batch writes.
+# LIMIT keeps the key's index in a plan that is made while the inbox is empty: a join would read all of it until statistics come.
 LOOK_UP = """
 SELECT clock_timestamp(), i.source, i.id, i.digest, i.outcome, (SELECT g.shape FROM {schema}.generation g)
 FROM (SELECT 1) AS always
 LEFT JOIN (
-    SELECT i.* FROM unnest($1::text[], $2::text[]) AS wanted(source, id) JOIN {schema}.inbox i USING (source, id)
+    SELECT found.* FROM unnest($1::text[], $2::text[]) AS wanted(source, id)
+    CROSS JOIN LATERAL (SELECT x.* FROM {schema}.inbox x WHERE x.source = wanted.source AND x.id = wanted.id LIMIT 1) AS found
 ) AS i ON true
 """
 

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
-from shared import eventlog
+from shared import eventlog, inbox
 from shared.batch import MOST
 from shared.decider import Forbidden, RuleBroken
 from shared.postgres import Unavailable
@@ -235,3 +235,12 @@ async def test_a_stream_the_service_does_not_know_fails_only_its_own_command(ban
     answers = await asyncio.gather(bank.transactor.submit(bank.deposit("a")), bank.transactor.submit(unknown), return_exceptions=True)
     assert isinstance(answers[1], KeyError)
     assert answers[0].events[0].revision == 1
+
+
+async def test_a_plan_made_while_the_inbox_is_empty_reads_it_by_its_key(bank: Any) -> None:
+    async with bank.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        await connection.execute("PREPARE look_up(text[], text[]) AS " + inbox.LOOK_UP.format(schema="cleanup"))
+        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN EXECUTE look_up('{a}', '{b}')"))
+        await connection.execute("DEALLOCATE look_up")
+    assert "Index Scan using inbox_pkey" in plan
