@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Self
 from regista import publishing
 from regista.cache import Cache
 from regista.catalogue import Catalogue, split
-from regista.errors import Failed, RuleBroken
+from regista.errors import Failed, RuleBroken, TimedOut
 from regista.files import Progress, manifest, signing_key
 from regista.governance import Governance
 from regista.kafka import KafkaSender
@@ -52,7 +53,7 @@ class AsyncClient(Catalogue, Governance, Operating):
 
     def __init__(self, profile: Profile | None = None, *, patience: Patience | None = None) -> None:
         self.profile = profile or read_profile()
-        self._patience = patience
+        self._patience = patience or Patience()
         self._key: SigningKey | None = None
         self._connect()
 
@@ -129,7 +130,8 @@ class AsyncClient(Catalogue, Governance, Operating):
     async def load(self, reference: str, *, environment: str = "production", progress: Progress | None = None) -> Loaded:
         """Resolves `model@production`, `model@alias`, `model@3` or `model@1.2.0`, downloads what is not in the cache, and verifies every file.
 
-        Raises NotFound, Damaged (bytes that are not those registered are never returned) and Unavailable.
+        What was published a moment ago is waited for until its bytes are verified.
+        Raises NotFound, Damaged (bytes that are not those registered are never returned), TimedOut and Unavailable.
         """
         version, expected = await self._find(reference)
         path = await self._cache.fetch(expected, progress)
@@ -163,8 +165,7 @@ class AsyncClient(Catalogue, Governance, Operating):
             if kept is not None and found.get("artifact_state") == "released":
                 return found, kept
             wanted = str(found["number"])
-        version = await self.version(f"{model}@{wanted}")
-        _check_loadable(reference, version)
+        version = await self._judged(reference, f"{model}@{wanted}")
         artifact = version.get("artifact")
         if not artifact:
             raise RuleBroken("no_artifact", f"{reference} has no artifact", advice="Complete the draft, or load another version.")
@@ -172,6 +173,21 @@ class AsyncClient(Catalogue, Governance, Operating):
         if expected.digest != artifact["digest"]:
             raise Failed("manifest_odd", f"the files listed for {reference} do not hash to its digest {artifact['digest']}")
         return version, expected
+
+    async def _judged(self, reference: str, found: str) -> dict[str, Any]:
+        """The version, once anything is known of its bytes. Raises RuleBroken for what nobody shall use, and TimedOut."""
+        try:
+            async with asyncio.timeout(self._patience.total):
+                for attempt in itertools.count():
+                    version = await self.version(found)
+                    _check_loadable(reference, version)
+                    if version.get("artifact_state") or not version.get("artifact"):
+                        break
+                    await asyncio.sleep(self._patience.pause(attempt, None))
+        except TimeoutError:
+            detail = f"the bytes of {reference} are not verified after {self._patience.total:g} s"
+            raise TimedOut("artifact_not_verified_yet", detail, advice="Load it again later: the artifact service verifies what was published.") from None
+        return version
 
     async def end(self) -> None:
         """As `close`, while the interpreter ends: what was counted goes out as always, and what cannot is lost in silence. Raises RegistaError, TimeoutError."""

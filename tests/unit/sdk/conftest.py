@@ -61,7 +61,7 @@ class Answers:
         digest = manifest_digest(FileEntry(**e) for e in entries)
         self.files |= {f"{digest}/{path}": content for path, content in files.items()}
         found = {
-            "model": model, "model_id": "0198-m", "number": number, "semver": "1.2.0", "stage": "Production",
+            "model": model, "model_id": "0198-m", "number": number, "semver": "1.2.0", "stage": "Production", "artifact_state": "released",
             "artifact": {"digest": digest, "files": entries, "location": "u"},
         }  # fmt: skip
         self.versions[(model, version)] = self.versions[(model, str(number))] = found

@@ -31,7 +31,7 @@ from regista.errors import (
 from regista.profile import Profile
 from regista.publishing import Told, outcome
 from regista.synchronous import Client
-from regista.transport import Transport
+from regista.transport import Patience, Transport
 
 from .conftest import API_KEY, QUICK, Answers, problem
 
@@ -183,6 +183,20 @@ def test_what_nobody_shall_use_is_not_loaded_even_when_its_files_are_here(client
         with pytest.raises(RuleBroken) as refused:
             client.load(reference)
         assert refused.value.code == code
+
+
+def test_a_version_loaded_as_soon_as_it_is_registered_is_waited_for_until_its_bytes_are_verified(client: Client, answers: Answers) -> None:
+    version = answers.has("churn", "3", {"model.onnx": b"weights"})
+    answers.next = [JSONResponse(version | {"artifact_state": None})] * 3
+    assert client.load("churn@3").file().read_bytes() == b"weights"
+    assert len(answers.of("GET", "/v1/models/churn/versions/3")) == 4
+
+
+def test_bytes_that_are_never_verified_are_not_waited_for_for_ever(profile: Profile, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})["artifact_state"] = None
+    with Client(profile, patience=Patience(first=0.001, longest=0.01, total=0.2)) as client, pytest.raises(TimedOut, match="not verified"):
+        client.load("churn@3")
+    assert answers.of("GET", "/v1/artifacts") == []
 
 
 def test_a_list_of_files_altered_in_the_cache_is_not_believed(client: Client, answers: Answers, profile: Profile) -> None:
