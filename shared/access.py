@@ -192,7 +192,8 @@ def check(state: AccessState, permission: Permission, now: datetime, method: str
 
     An actor who came without naming a key needs a live one if it has keys at all.
     """
-    where = f"namespace {permission.namespace!r}" if permission.namespace else "the models without a namespace"
+    wanted = "a role" if permission.role == ANY_ROLE else f"the role {permission.role!r}"
+    where = f"in the namespace {permission.namespace!r}" if permission.namespace not in {"", EVERYWHERE} else "everywhere (namespace '*')"
     if not state.kind:
         raise Forbidden("unknown_identity", "The caller is no registered identity: an admin registers it first.")
     used = state.keys.get(method.partition(":")[2])
@@ -201,7 +202,7 @@ def check(state: AccessState, permission: Permission, now: datetime, method: str
     if not permits(state, permission.role, permission.namespace):
         raise Forbidden(
             "role_missing",
-            f"{state.subject} needs the role {permission.role!r} for {where}: an admin grants it.",
+            f"{state.subject} needs {wanted} {where}: an admin grants it.",
             subject=state.subject, role=permission.role, namespace=permission.namespace,
         )  # fmt: skip
 

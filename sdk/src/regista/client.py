@@ -186,7 +186,8 @@ class AsyncClient(Catalogue, Governance, Operating):
                     await asyncio.sleep(self._patience.pause(attempt, None))
         except TimeoutError:
             detail = f"the bytes of {reference} are not verified after {self._patience.total:g} s"
-            raise TimedOut("artifact_not_verified_yet", detail, advice="Load it again later: the artifact service verifies what was published.") from None
+            advice = "Load it again later: the artifact service verifies what was published."
+            raise TimedOut("artifact_not_verified_yet", detail, advice=advice) from None
         return version
 
     async def end(self) -> None:

@@ -106,8 +106,8 @@ def note_artifact(command: NoteArtifact, streams: Streams) -> Events:
         return {}
     events: list[Any] = [command.note, *_validated(evolve(state, command.note), told.number)]
     if _never_good(command.note.source.type, told) and version.stage in {"Staging", "Validated"}:
-        found = f", found {told.found}" if told.found else ""
-        why = told.detail or "the stored bytes do not hash to the registered digest"
+        why = (told.detail or "the stored bytes do not hash to the registered digest").rstrip(".")
+        found = f"; all files together hash to {told.found}" if told.found else ""
         events.append(VersionRejected(state.model, told.number, version.semver, (f"artifact: {why}{found}",)))
     return {stream_of(command.model_id): events}
 

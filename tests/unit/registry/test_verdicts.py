@@ -61,8 +61,8 @@ def test_gates_of_production_validate_nothing():
 def test_wrong_bytes_reject_the_version_with_the_reason():
     story = Story()
     story.registers()
-    _, rejected = story.artifact(1, noted.ARTIFACT_MISMATCHED, detail="wrong size", found="sha256:ff")
-    assert rejected.reasons == ("artifact: wrong size, found sha256:ff",)
+    _, rejected = story.artifact(1, noted.ARTIFACT_MISMATCHED, detail="wrong size.", found="sha256:ff")
+    assert rejected.reasons == ("artifact: wrong size; all files together hash to sha256:ff",)
     assert story.version(1).stage == "Rejected"
 
 

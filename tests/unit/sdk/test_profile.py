@@ -47,7 +47,7 @@ def test_without_a_file_everything_is_empty_and_a_needed_setting_is_named() -> N
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"REGISTA_PROFILE": "staging"}, r"\[profiles.staging\]"),
+        ({"REGISTA_PROFILE": "staging"}, r"\[profiles.staging\]; it has: prod, dev"),
         ({"REGISTA_API_KEY_FILE": "/nowhere"}, "REGISTA_API_KEY_FILE"),
         ({"REGISTA_USAGE_WINDOW": "soon"}, "REGISTA_USAGE_WINDOW"),
     ],

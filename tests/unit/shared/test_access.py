@@ -88,8 +88,11 @@ def test_someone_whose_every_key_is_revoked_or_expired_may_do_nothing() -> None:
 
 
 def test_the_refusal_names_role_and_namespace() -> None:
-    with pytest.raises(Forbidden, match=r"role_missing: anna needs the role 'engineer' for namespace 'fraud'"):
+    with pytest.raises(Forbidden, match=r"role_missing: anna needs the role 'engineer' in the namespace 'fraud'"):
         check(granted("engineer", "games"), Permission("engineer", "fraud"), NOW)
+    for everywhere in ("", "*"):
+        with pytest.raises(Forbidden, match=r"anna needs a role everywhere \(namespace '\*'\): an admin grants it"):
+            check(granted("engineer", "games"), Permission(ANY_ROLE, everywhere), NOW)
     with pytest.raises(Forbidden, match="unknown_identity"):
         check(ACCESS.initial, Permission("engineer", "fraud"), NOW)
 

@@ -44,6 +44,12 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 COMMANDS = {name: told for section in SECTIONS.values() for name, told in section.items()}
 SAY_IT_THEMSELVES = frozenset({404, 409, 412, 422})  # a service's detail of these says what to do next
+LISTED_BY = {
+    "unknown_review": "regista reviews",
+    "unknown_policy": "regista policy list",
+    "unknown_sweep": "regista cleanup list",
+    "unknown_history_file": "regista history list",
+}  # a service names its own request for the list; a person types this
 AS_JSON = "regista.as_json"  # in the context: the words of the command line hold --json
 EXIT_CODES = "Exit codes: 0 done, 1 error, 2 wrong usage or configuration, 3 refused (a rule), 4 not found, 5 not allowed."
 
@@ -159,5 +165,7 @@ def say_error(error: Any, *, as_json: bool) -> None:
     for problem in error.facts.get("problems", ()) or error.facts.get("errors", ()):
         said = f"{problem.get('field', '')}: {problem.get('problem', '')}" if isinstance(problem, dict) else problem
         click.echo(f"  - {printable(said)}", err=True)
-    if error.status not in SAY_IT_THEMSELVES:
+    if error.code in LISTED_BY:
+        click.secho(f"  → `{LISTED_BY[error.code]}` lists what there is.", dim=True, err=True)
+    elif error.status not in SAY_IT_THEMSELVES:
         click.secho(f"  → {error.advice}", dim=True, err=True)

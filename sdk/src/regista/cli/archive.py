@@ -34,7 +34,7 @@ def list_(session: Session, limit: int) -> None:
         ("file", "file"), ("first", "first"), ("last", "last"), ("bytes", "size"), ("sealed under", "sealed"), ("exported", _exported),
         ("sha256", lambda f: str(f["sha256"] or "")[:16]),
     ]  # fmt: skip
-    session.items(found, columns, "nothing is exported yet: `regista history export` asks for what is there")
+    session.items(found, columns, "nothing is exported yet: `regista history export` asks for what is there", limit)
 
 
 def _exported(file: Mapping[str, Any]) -> str:
@@ -58,7 +58,7 @@ def export(session: Session, folder: Path | None, wait: float, *, everything: bo
             with session.progress("copying") as progress:
                 copied = client.download_history(folder, progress)
     told = f"{state['exported']} of {state['sealed']} events are exported to {state['place']}"
-    session.one(state | {"copied": copied}, told + (f"; {copied} files copied to {folder}" if folder else ""))
+    session.one(state | {"copied": copied}, told + (f"; {copied} {'file' if copied == 1 else 'files'} copied to {folder}" if folder else ""))
 
 
 def _exported_up_to(client: Client, planned: int, wait: float, progress: Any) -> dict[str, Any]:

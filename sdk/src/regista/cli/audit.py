@@ -61,4 +61,4 @@ def events(session: Session, stream: str | None, correlation: str | None, limit:
         ("why", "reason"),
         ("leaf", "leaf_index"),
     ]
-    session.items(found, columns, "there are no such events")
+    session.items(found, columns, "there are no such events", limit)

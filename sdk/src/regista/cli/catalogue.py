@@ -32,7 +32,7 @@ def list_(session: Session, limit: int, **filters: Any) -> None:
     columns = [
         ("name", "model"), ("kind", "kind"), ("owner", lambda m: shown(m.get("owner"))), ("tier", "tier"), ("newest", _newest), ("in production", "production"), ("description", "description"),
     ]  # fmt: skip
-    session.items(found, columns, "no models: publish one with `regista publish`")
+    session.items(found, columns, "no models: publish one with `regista publish`", limit)
 
 
 def _newest(item: Any) -> str:

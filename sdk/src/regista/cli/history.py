@@ -24,7 +24,7 @@ def timeline(session: Session, model: str, number: int | None, limit: int) -> No
     columns = [
         ("when", when), ("what", "type"), ("version", "number"), ("who", lambda e: who(e, shown)), ("why", "reason"), ("because of", _cause),
     ]  # fmt: skip
-    session.items(found, columns, f"nothing is recorded of {model}")
+    session.items(found, columns, f"nothing is recorded of {model}", limit)
 
 
 def when(event: Mapping[str, Any]) -> str:

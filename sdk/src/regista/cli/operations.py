@@ -36,7 +36,7 @@ def cleanup() -> None:
 @click.argument("model", default="")
 @click.option("--policy", type=click.File("rb"), help="JSON: simulate another retention policy.")
 def plan(session: Session, model: str, policy: Any) -> None:
-    """What a cleanup would do now with all models or one, and why; nothing is marked."""
+    """What a cleanup would do now with one model, or with all (who may do that everywhere), and why; nothing is marked."""
     given = read_json(policy.read(), "--policy") if policy else None
     with session.client() as client:
         _sweep(session, client.sweep(model, dry_run=True, policy=given))
@@ -45,7 +45,7 @@ def plan(session: Session, model: str, policy: Any) -> None:
 @command(group=cleanup, examples="regista cleanup run\nregista cleanup run churn")
 @click.argument("model", default="")
 def run(session: Session, model: str) -> None:
-    """Marks what may go; it goes after the grace period, if the registry agrees."""
+    """Marks what may go, of one model or of all; it goes after the grace period, if the registry agrees."""
     with session.client() as client:
         got = client.sweep(model, dry_run=False)
     session.one(got, f"sweep {got['sweep_id']} was planned: `regista cleanup show {got['sweep_id']}` says what it found")
@@ -62,7 +62,7 @@ def list_(session: Session, limit: int) -> None:
         ("sweep", "sweep_id"), ("when", lambda s: str(s.get("at", ""))[:19]), ("trigger", "trigger"), ("phase", "phase"), ("models", "models"),
         ("versions", "versions"), ("by", lambda s: shown(s.get("actor"))),
     ]  # fmt: skip
-    session.items(found, columns, "no cleanup ran yet")
+    session.items(found, columns, "no cleanup ran yet", limit)
 
 
 @command(group=cleanup, examples="regista cleanup show 0198…\nregista cleanup show 0198… --verdict marked")

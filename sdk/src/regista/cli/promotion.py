@@ -197,9 +197,14 @@ def reject(session: Session, what: str, reason: str, revision: int | None) -> No
 @click.argument("reference", metavar="MODEL@VERSION")
 @REASON
 def recall(session: Session, reference: str, reason: str) -> None:
-    """Forbids loading a version; roll back where it serves."""
+    """Forbids loading a version. Traffic stays where it is: roll back where the version serves, as this says."""
     with session.client() as client:
-        session.one(client.recall(reference, reason), f"recalled {reference}")
+        got = client.recall(reference, reason)
+    serves = [
+        f"it still serves in {r['environment']} ({r['role']}, {r['percent']:g} %): regista rollback {got['model']} --environment {r['environment']} --reason …"
+        for r in got.get("rollouts") or ()
+    ]
+    session.one(got, "\n".join([f"recalled {reference}", *serves]))
 
 
 @click.group()

@@ -35,14 +35,16 @@ class Session:
         with Client(read_profile(self._profile)) as client:
             yield client
 
-    def items(self, items: Sequence[Mapping[str, Any]], columns: Sequence[Column], nothing: str) -> None:
-        """A list: a table for people, an array for programs."""
+    def items(self, items: Sequence[Mapping[str, Any]], columns: Sequence[Column], nothing: str, limit: int = 0) -> None:
+        """A list: a table for people, an array for programs. People are told when it ended at `limit`."""
         if self.json:
             self.out(items)
         elif not items:
             click.echo(nothing, err=True)
         else:
             _print(_table(items, columns))
+            if limit and len(items) >= limit:
+                click.echo(f"These are the first {limit}; there may be more: --limit {10 * limit}", err=True)
 
     def one(self, item: Mapping[str, Any], said: str = "") -> None:
         """One thing: `said` or its fields for people, an object for programs."""

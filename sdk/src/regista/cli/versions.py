@@ -34,7 +34,7 @@ def list_(session: Session, model: str, stage: str | None, limit: int) -> None:
     columns = [
         ("number", "number"), ("version", "semver"), ("stage", "stage"), ("bump", _bump), ("gates", _gates), ("creator", lambda v: shown(v.get("creator"))), ("registered", lambda v: str(v.get("registered_at", ""))[:19]), ("remarks", _remarks),
     ]  # fmt: skip
-    session.items(found, columns, f"{model} has no such versions")
+    session.items(found, columns, f"{model} has no such versions", limit)
 
 
 def _bump(version: Mapping[str, Any]) -> str:
@@ -49,7 +49,8 @@ def _remarks(version: Mapping[str, Any]) -> str:
     said = [f"missing {', '.join(version['missing'])}"] if version.get("missing") else []
     said += [str(r.get("detail", r) if isinstance(r, Mapping) else r) for r in version.get("reasons") or ()]
     said += [f"{what}: {version[field]}" for field, what in (("held", "held"), ("recalled", "recalled")) if version.get(field)]
-    return "; ".join(said) + (" retired" if version.get("retired") else "")
+    said += ["retired"] if version.get("retired") else []
+    return "; ".join(said)
 
 
 @command(group=versions, examples="regista versions show churn@production")
@@ -148,7 +149,7 @@ def refused(session: Session, model: str | None, limit: int) -> None:
     with session.client() as client:
         found = client.refusals(limit, model=model)
     columns = [("when", lambda r: str(r.get("refused_at", ""))[:19]), ("model", "model"), ("of", "refused_of"), ("problems", _problems)]
-    session.items(found, columns, "nothing was refused")
+    session.items(found, columns, "nothing was refused", limit)
 
 
 def _problems(item: Mapping[str, Any]) -> str:
