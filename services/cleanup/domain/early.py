@@ -104,10 +104,11 @@ def decide(command: Command, state: Waiting) -> Sequence[EarlyEvent]:
             if waits:
                 return []
             if len(state.reports) >= MOST:
-                detail = (
-                    f"{MOST} reports wait for a model named {command.model!r} already: replay this one once it is registered, or send its model_id."
+                raise RuleBroken(
+                    "too_many_early_reports",
+                    f"{MOST} reports wait for a model named {command.model!r} already: replay this one once it is registered, or send its model_id.",
+                    model=command.model,
                 )
-                raise RuleBroken("too_many_early_reports", detail, model=command.model)
             return [ReportHeld(command.model, command.report_id, command.message)]
         case EndWait():
             if not waits:

@@ -131,8 +131,10 @@ def _where(scene: Scene) -> None:
     for service, url in instance.urls.items():
         tell.plain(f"  {service:<10} {url}/openapi.json")
     tell.plain(f"  {'S3':<10} http://{instance.stack.s3.endpoint}")
-    tell.plain(f"\nGo on as Ada (or admin, grace, edsger, barbara):\n  export REGISTA_CONFIG={instance.profile_file} REGISTA_PROFILE=ada")
-    tell.plain(f"  {regista} versions list {scene.model}\n  {regista} status\nStop it with: make down")
+    tell.plain(f"\nGo on as Ada:\n  export REGISTA_CONFIG={instance.profile_file} REGISTA_PROFILE=ada")
+    tell.plain(f"  {regista} versions list {scene.model}\n  {regista} status")
+    others = "; ".join(f"{who}: {', '.join(person.roles)}" for who, person in people.PEOPLE.items())
+    tell.plain(f"Others, by --profile: admin; {others}.\nStop it with: make down")
 
 
 if __name__ == "__main__":

@@ -68,7 +68,8 @@ async def story(log: Log) -> None:
     await served(log, CHURN, "fraud.churn", [(2, 100, "champion")])
     await served(log, CHURN, "fraud.churn", [(1, 100, "champion")], kind="RolledBack")
     await log.append("cleanup", "retention-1", "VersionSpared", {})
-    await log.append("cleanup", "retention-1", "VersionSpared", {})
+    trained = {"training": {"dataset": {"name": "transactions-2026-02"}}}
+    await log.append("registry", CHURN, "VersionRegistered", {"model": "fraud.churn", "number": 2, "metadata": trained})
 
 
 async def exported(service: Running, auditor: str, leaves: int) -> dict[str, Any]:
@@ -254,7 +255,7 @@ async def files(service: Running, auditor: str, log: Log, kept: Path, audit: Aud
 async def test_the_queries_of_the_documentation_answer_what_the_log_and_audit_say(
     files: list[str], service: Running, auditor: str, log: Log, audit: Audit
 ) -> None:
-    counted, serving, led_to = (duckdb.sql(query).fetchall() for query in files)
+    counted, serving, led_to, built = (duckdb.sql(query).fetchall() for query in files)
     logged = await audit.connection.fetch("SELECT service, type, count(*) FROM log.events GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2")
     assert [row[:3] for row in counted] == [tuple(row) for row in logged]
 
@@ -272,3 +273,10 @@ async def test_the_queries_of_the_documentation_answer_what_the_log_and_audit_sa
         WHERE e.type IN ('GatesEvaluated', 'PromotionGranted') ORDER BY 3""")
     assert [row[2:] for row in led_to] == [tuple(row) for row in caused]
     assert {row[1] for row in led_to} == {"better"}
+
+    assert [row[:5] for row in built] == [
+        ("fraud.churn", 2, "production", "challenger", 10.0),
+        ("fraud.churn", 2, "production", "champion", 100.0),
+    ]
+    (_, ended), (began, rolled_back) = (row[5:] for row in built)
+    assert ended == began < rolled_back
