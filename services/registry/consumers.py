@@ -9,7 +9,7 @@ import msgspec
 from pydantic import ValidationError
 
 from services.registry import queries
-from services.registry.contracts import MODEL_TRAINED, ModelTrained, read
+from services.registry.contracts import MODEL_TRAINED, TRAINING_TOPIC, ModelTrained, read
 from services.registry.domain import noted
 from services.registry.domain.metadata import Metadata
 from services.registry.domain.model_state import stream_of
@@ -32,7 +32,7 @@ def subscriptions(app: App) -> list[Subscription]:
     decided = {noted.GATES_EVALUATED: NoteGates, noted.PROMOTION_GRANTED: GrantPromotion, noted.PROMOTION_DENIED: DenyPromotion}
     handlers: dict[str, Callable[[Received], Awaitable[Sequence[Submission]]]] = {type_: partial(note, made) for type_, made in decided.items()}
     return [
-        Subscription("regista.training.v1", GROUP, {MODEL_TRAINED: Handler(partial(trained, app))}, by_publishers, strict=True),
+        Subscription(TRAINING_TOPIC, GROUP, {MODEL_TRAINED: Handler(partial(trained, app))}, by_publishers, strict=True),
         Subscription(topic_of("approval"), GROUP, {type_: Handler(prepare) for type_, prepare in handlers.items()}, by_service("approval")),
         Subscription(topic_of("artifact"), GROUP, dict.fromkeys(noted.ARTIFACT_STATES, Handler(bytes_changed)), by_service("artifact")),
         Subscription(

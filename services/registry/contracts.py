@@ -18,6 +18,7 @@ from services.registry.domain.metadata import Kind, Metadata, Relation, Tier
 from shared.decider import Unprocessable
 
 MODEL_TRAINED = "regista.ModelTrained.v1"
+TRAINING_TOPIC = "regista.training.v1"
 EXACT = 2**53 - 1
 """The largest integer that every JSON reader holds exactly; the digests of RFC 8785 know no larger ones."""
 DEEPEST = 20

@@ -31,7 +31,7 @@ class Place:
     namespace: str
 
 
-class Directory:
+class Models:
     """Models by name or id, cached for ever: a name never leaves its model, a model never leaves its namespace."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
@@ -65,14 +65,14 @@ class Intake:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self.directory = Directory(pool)
+        self.models = Models(pool)
 
     async def registration(self, model: str, told: Told, cause: Cause, actor: Actor, creator: str = "") -> Submission:
         """A version of a model, or of one that comes into being with it. Raises Unprocessable for what can be no model's name.
 
         `creator` is who made it where the training does not say.
         """
-        place = await self.directory.find(model)
+        place = await self.models.find(model)
         if place is None:
             check_name(model)
         elif is_model_id(model):
@@ -106,7 +106,7 @@ class Intake:
         self, command: RegisterVersion | AddMetadata, own: Sequence[str], metadata: Metadata, namespace: str, cause: Cause, actor: Actor,
     ) -> Submission:  # fmt: skip
         """Whoever names a parent writes into its model's stream, too: not without any role there."""
-        elsewhere = {(await self.directory.get(p.model_id)).namespace for p in metadata.parents if p.model_id} - {namespace}
+        elsewhere = {(await self.models.get(p.model_id)).namespace for p in metadata.parents if p.model_id} - {namespace}
         return Submission(
             command, streams(own, metadata), cause, actor, depends_on=unknown_parents(metadata), permission=Permission("publisher", namespace),
             also=tuple(Permission(ANY_ROLE, name) for name in sorted(elsewhere)),
@@ -114,7 +114,7 @@ class Intake:
 
     async def _metadata(self, told: Told) -> Metadata:
         """Parents by their models' ids; a name that nobody has is left without one, and refused with the rest."""
-        found = {name: await self.directory.find(name) for name in {p.model for p in told.parents or ()}}
+        found = {name: await self.models.find(name) for name in {p.model for p in told.parents or ()}}
         return told.metadata({name: place.model_id for name, place in found.items() if place})
 
     async def _base(self, place: Place | None, base: int | str | None) -> int | str | None:

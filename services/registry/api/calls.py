@@ -33,7 +33,7 @@ def intake(call: Call) -> Intake:
 
 async def model_of(call: Call) -> Place:
     """The model in the path, for anybody who has a role in its namespace."""
-    place = await intake(call).directory.get(call.path["model"])
+    place = await intake(call).models.get(call.path["model"])
     call.require(ANY_ROLE, place.namespace)
     return place
 

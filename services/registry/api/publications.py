@@ -74,7 +74,7 @@ async def publication(call: Call) -> Reply:
         return Reply({"state": "refused", "model": refused["model"], "problems": refused["problems"]})
     q: PublicationQuery = call.query
     if q.model and q.artifact_digest and await pool.fetchval(queries.CAUSE, message):
-        place = await intake(call).directory.find(q.model)
+        place = await intake(call).models.find(q.model)
         row = await pool.fetchrow(queries.SAME_BYTES, place.model_id, q.artifact_digest) if place else None
         if row is not None:
             return _version(call, row, "existing")

@@ -87,7 +87,7 @@ async def register(call: Call) -> Reply:
     for recorded in outcome.events:
         if recorded.type == "VersionRegistered":
             return _born(recorded)
-    place, same = await intake(call).directory.get(model), (await build()).command.identity
+    place, same = await intake(call).models.get(model), (await build()).command.identity
     return await _answer(call, place, await call.app.pool.fetchval(queries.SAME_VERSION, place.model_id, same))
 
 

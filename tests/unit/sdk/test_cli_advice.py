@@ -1,0 +1,38 @@
+"""What the command line says to do next, besides what was asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from .conftest import Answers, problem
+
+
+def test_a_recall_says_where_the_version_still_serves_and_how_to_end_it(run: Any, answers: Answers) -> None:
+    rollouts = [{"environment": "production", "percent": 90.0, "role": "champion"}]
+    answers.fixed["POST", "/v1/models/churn/versions/3:recall"] = JSONResponse({"model": "churn", "rollouts": rollouts})
+    told = run("recall", "churn@3", "--reason", "poisoned").stdout.splitlines()
+    assert told == [
+        "recalled churn@3",
+        "it still serves in production (champion, 90 %): regista rollback churn --environment production --reason …",
+    ]
+
+
+def test_a_list_that_ends_at_its_limit_says_so_to_people_and_only_to_them(run: Any, answers: Answers) -> None:
+    events = [{"type": "ModelRegistered", "recorded_at": "2026-01-01T00:00:00Z"}] * 3
+    answers.fixed["GET", "/v1/timeline/churn"] = JSONResponse({"items": events, "next_page_token": ""})
+    assert "first 3; there may be more: --limit 30" in run("timeline", "churn", "--limit", "3").stderr
+    assert run("timeline", "churn", "--limit", "4").stderr == ""
+    assert run("timeline", "churn", "--limit", "3", "--json").stderr == ""
+
+
+def test_a_review_that_does_not_exist_is_answered_with_the_command_that_lists_them(run: Any, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/reviews/r1"] = problem(404, "unknown_review")
+    assert "→ `regista reviews` lists" in run("reviews", "show", "r1").stderr
+
+
+def test_what_became_of_a_version_stands_in_its_remarks(run: Any, answers: Answers) -> None:
+    gone = {"number": 3, "stage": "Archived", "held": "a lawyer asks", "retired": {"rule": "unused"}}
+    answers.fixed["GET", "/v1/models/churn/versions"] = JSONResponse({"items": [gone], "next_page_token": ""})
+    assert "held: a lawyer asks; retired" in run("versions", "list", "churn").stdout
