@@ -20,13 +20,19 @@ class _Digest(msgspec.Struct, gc=False):
     digest: str
 
 
-class _Creator(msgspec.Struct, gc=False):
+class _Dataset(msgspec.Struct, gc=False):
+    name: str = ""
+    digest: str | None = None
+
+
+class _Training(msgspec.Struct, gc=False):
     creator: str | None = None
+    dataset: _Dataset | None = None
 
 
 class _Document(msgspec.Struct, gc=False):
     artifact: _Digest | None = None
-    training: _Creator = msgspec.field(default_factory=_Creator)
+    training: _Training = msgspec.field(default_factory=_Training)
 
 
 class BriefVersion(msgspec.Struct, gc=False):
@@ -79,6 +85,7 @@ def _patch(r: Recorded, number: int, **columns: Any) -> Patch:
 
 
 def _known(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | BriefVersion) -> dict[str, Any]:
+    training = event.metadata.training
     return {
         "semver": event.semver or None,
         "stage": "Staging" if event.semver else "Draft",
@@ -87,7 +94,9 @@ def _known(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | BriefVers
         "document": r.revision,
         "bump": event.bump if event.semver else None,
         "missing": event.missing or None,
-        "creator": event.metadata.training.creator,
+        "creator": training.creator,
+        "dataset_name": training.dataset.name if training.dataset else None,
+        "dataset_digest": training.dataset.digest if training.dataset else None,
     }
 
 

@@ -76,6 +76,19 @@ WHERE v.model_id = $1 AND v.number < $2
 ORDER BY v.number DESC LIMIT $6
 """
 
+# What was trained on a data set (by its name or its digest), and where it serves. Reads all versions: it is asked when something is wrong, not all day.
+TRAINED_ON = """
+SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.dataset_name, v.dataset_digest, v.registered_at, v.recalled,
+       v.retired IS NOT NULL AS retired,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('environment', r.environment, 'percent', x->'percent', 'role', x->'role') ORDER BY r.environment)
+                 FROM rollouts r CROSS JOIN LATERAL jsonb_array_elements(r.entries) AS x
+                 WHERE r.model_id = v.model_id AND (x->>'number')::int = v.number), '[]') AS rollouts
+FROM versions v JOIN models m USING (model_id)
+WHERE $1 IN (v.dataset_name, v.dataset_digest) AND (v.model_id, v.number) > ($2, $3)
+  AND ($4::text[] IS NULL OR EXISTS (SELECT 1 FROM unnest($4) AS ns WHERE m.namespace = ns OR starts_with(m.namespace, ns || '.')))
+ORDER BY v.model_id, v.number LIMIT $5
+"""
+
 # One version with everything around it, in one round trip.
 VERSION = """
 SELECT v.*, m.name AS model, m.kind, e.bytes AS stored,

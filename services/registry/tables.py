@@ -44,6 +44,8 @@ VERSIONS = Table(
     Column("bump", JSONB),
     Column("missing", JSONB),
     Column("creator", Text),
+    Column("dataset_name", Text),
+    Column("dataset_digest", Text),
     Column("registered_at", TIME, nullable=False),
     Column("registered_by", Text, nullable=False),
     Column("correlation_id", Text, nullable=False),

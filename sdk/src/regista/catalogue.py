@@ -77,6 +77,10 @@ class Catalogue(Operations):
         """The versions of a model, newest first. Filters: stage, artifact_digest, correlation_id."""
         return await self._all("registry", f"{at(model)}/versions", limit, **filters)
 
+    async def trained_on(self, dataset: str, limit: int | None = None) -> list[Json]:
+        """The versions, of all models that the caller may see, that were trained on a data set (its name or digest), and where each serves now."""
+        return await self._all("registry", "/versions", limit, trained_on=dataset)
+
     async def version(self, reference: str) -> Json:
         """One version: `model@3`, `model@1.2.0`, `model@production` or `model@alias`."""
         return dict(await self._get("registry", at(*split(reference))))

@@ -84,6 +84,7 @@ class Client:
     create_model = _blocking(AsyncClient.create_model)
     edit_model = _blocking(AsyncClient.edit_model)
     versions = _blocking(AsyncClient.versions)
+    trained_on = _blocking(AsyncClient.trained_on)
     version = _blocking(AsyncClient.version)
     complete = _blocking(AsyncClient.complete)
     diff = _blocking(AsyncClient.diff)

@@ -154,6 +154,27 @@ class Versions(Shape):
     next_page_token: str
 
 
+class TrainedVersion(Shape):
+    """A version that was trained on the data set asked for, and where it serves now."""
+
+    model_id: str
+    model: str
+    number: int
+    semver: str | None
+    stage: Stage
+    dataset_name: str | None
+    dataset_digest: str | None
+    registered_at: str
+    recalled: str | None
+    retired: bool
+    rollouts: list[VersionRolloutAnswer]
+
+
+class TrainedVersions(Shape):
+    items: list[TrainedVersion]
+    next_page_token: str
+
+
 class VersionName(Shape):
     number: int
     semver: str | None

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from services.registry import queries
-from services.registry.api.answers import DiffAnswer, VersionAnswer, Versions
+from services.registry.api.answers import DiffAnswer, TrainedVersions, VersionAnswer, Versions
 from services.registry.api.calls import LARGEST, Reason, intake, model_of, number_of, send
 from services.registry.api.refused import refusal_in
 from services.registry.contracts import Label, ModelTrained, Name, Text, VersionFacts, read
@@ -36,6 +36,12 @@ class VersionQuery(PageQuery):
     stage: str | None = Field(default=None, max_length=20)
     artifact_digest: str | None = Field(default=None, max_length=100)
     correlation_id: str | None = Field(default=None, max_length=200)
+
+
+class TrainedOnQuery(PageQuery):
+    """`trained_on`: the name or the digest of a data set."""
+
+    trained_on: str = Field(min_length=1, max_length=500)
 
 
 class DiffQuery(Body):
@@ -98,6 +104,15 @@ async def list_versions(call: Call) -> dict[str, Any]:
     rows = await call.app.pool.fetch(queries.VERSIONS, place.model_id, after[0] if after else LARGEST, *asked)
     token = q.next_token(rows, "number")
     return {"items": [dict(row) for row in rows], "next_page_token": token}
+
+
+async def list_trained_on(call: Call) -> dict[str, Any]:
+    """Of all models that the caller may read."""
+    call.require_any_role()
+    q: TrainedOnQuery = call.query
+    after = q.after(str, int) or ("", 0)
+    rows = await call.app.pool.fetch(queries.TRAINED_ON, q.trained_on, *after, call.readable(), q.page_size)
+    return {"items": [dict(row) for row in rows], "next_page_token": q.next_token(rows, "model_id", "number")}
 
 
 async def read_version(call: Call) -> Reply:
@@ -200,7 +215,7 @@ def _born(recorded: Recorded) -> Reply:
 
 
 def _shown(row: dict[str, Any], document: Metadata) -> dict[str, Any]:
-    hidden = {"document", "identity", "message_id", "stored"}
+    hidden = {"document", "identity", "message_id", "stored", "dataset_name", "dataset_digest"}
     told = {"artifact": document.artifact, "training": document.training, "signature": document.signature, "parents": document.parents}
     return {**{name: value for name, value in row.items() if name not in hidden}, "semver": row["semver"] or "", **told}
 
@@ -209,6 +224,8 @@ _ONE = "/v1/models/{model}/versions/{version}"
 ROUTES = (
     Route("POST", "/v1/models/{model}/versions", register, "Register a version", body=Registration, response=VersionAnswer, status=201, tags=["versions"]),
     Route("GET", "/v1/models/{model}/versions", list_versions, "The versions of a model, newest first", query=VersionQuery, response=Versions,
+          tags=["versions"]),
+    Route("GET", "/v1/versions", list_trained_on, "What was trained on a data set, and where it serves", query=TrainedOnQuery, response=TrainedVersions,
           tags=["versions"]),
     Route("GET", _ONE, read_version, "One version", response=VersionAnswer, tags=["versions"]),
     Route("PATCH", _ONE, complete, "Add what a draft lacks", body=VersionFacts, response=VersionAnswer, needs_if_match=True, tags=["versions"]),

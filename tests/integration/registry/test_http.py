@@ -26,6 +26,28 @@ async def test_a_version_is_registered_over_http_and_answered_again(registry):
         assert "signature" in {p["field"] for p in refused.json()["problems"]}
 
 
+async def test_what_was_trained_on_a_data_set_is_found_by_its_name_and_digest_in_all_that_the_caller_may_read(registry):
+    poisoned = {"name": "poisoned", "digest": "sha256:bad"}
+    async with registry.client("stranger") as client:
+        assert (await client.post("/models/elsewhere.base/versions", json=trained("elsewhere.base", dataset=poisoned))).status_code == 201
+    async with registry.client("ci") as client:
+        for n, (model, dataset) in enumerate(
+            [("team.churn", poisoned), ("team.churn", {"name": "people", "digest": "sha256:good"}), ("team.spam", poisoned)]
+        ):
+            assert (await client.post(f"/models/{model}/versions", json=trained(model, artifact=n, dataset=dataset))).status_code == 201
+        draft = await client.post("/models/team.late/versions", json={"draft": True})
+        late = {"training": {"dataset": poisoned}}
+        assert (await client.patch("/models/team.late/versions/1", json=late, headers={"if-match": draft.headers["etag"]})).status_code == 200
+        for asked in ("poisoned", "sha256:bad"):
+            first = (await client.get("/versions", params={"trained_on": asked, "page_size": 2})).json()
+            second = (await client.get("/versions", params={"trained_on": asked, "page_size": 2, "page_token": first["next_page_token"]})).json()
+            found = {(v["model"], v["number"], v["stage"]) for v in first["items"] + second["items"]}
+            assert found == {("team.churn", 1, "Staging"), ("team.spam", 1, "Staging"), ("team.late", 1, "Draft")}
+            assert first["items"][0]["rollouts"] == []
+        assert (await client.get("/versions", params={"trained_on": "nothing"})).json()["items"] == []
+        assert (await client.get("/versions")).status_code == 422
+
+
 async def test_over_http_the_caller_is_the_creator_where_none_is_named(registry):
     body = trained()
     del body["training"]["creator"]

@@ -47,6 +47,15 @@ def test_the_same_publication_again_is_the_same_version(house: House, churn: dic
     assert [(version.number, version.semver, version.new) for version in again] == [(1, "1.0.0", False)] * 2
 
 
+def test_what_was_published_a_moment_ago_is_loaded_once_its_bytes_are_verified(house: House, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"fresh")
+    with house.client("nightly") as nightly:
+        made = nightly.publish("crm.fresh", tmp_path / "model.onnx", trained(9)).wait(60)
+        assert nightly.load(f"crm.fresh@{made.number}").file().read_bytes() == b"fresh"
+        dataset = nightly.version("crm.fresh@1")["training"]["dataset"]
+    assert [v["model"] for v in house.run("eng", "versions", "trained-on", dataset["digest"])].count("crm.fresh") == 1
+
+
 def test_a_refusal_names_everything_that_is_missing_on_kafka_and_over_http(house: House) -> None:
     with house.client("nightly") as nightly:
         for via in ("kafka", "http"):

@@ -36,3 +36,20 @@ def test_what_became_of_a_version_stands_in_its_remarks(run: Any, answers: Answe
     gone = {"number": 3, "stage": "Archived", "held": "a lawyer asks", "retired": {"rule": "unused"}}
     answers.fixed["GET", "/v1/models/churn/versions"] = JSONResponse({"items": [gone], "next_page_token": ""})
     assert "held: a lawyer asks; retired" in run("versions", "list", "churn").stdout
+
+
+def test_what_was_trained_on_a_data_set_is_listed_with_where_it_serves(run: Any, answers: Answers) -> None:
+    rollouts = [{"environment": "production", "percent": 90, "role": "champion"}]
+    found = {
+        "model": "churn",
+        "number": 3,
+        "semver": "1.2.0",
+        "stage": "Production",
+        "dataset_name": "bank-0312",
+        "rollouts": rollouts,
+        "recalled": "poisoned",
+    }
+    answers.fixed["GET", "/v1/versions"] = JSONResponse({"items": [found], "next_page_token": ""})
+    told = run("versions", "trained-on", "bank-0312").stdout
+    assert answers.of("GET", "/v1/versions")[0].query["trained_on"] == "bank-0312"
+    assert all(said in told for said in ("churn", "1.2.0", "production (champion, 90 %)", "bank-0312", "recalled: poisoned"))

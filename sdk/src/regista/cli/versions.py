@@ -53,6 +53,24 @@ def _remarks(version: Mapping[str, Any]) -> str:
     return "; ".join(said)
 
 
+@command("trained-on", group=versions, examples="regista versions trained-on bank-0312\nregista versions trained-on sha256:…")
+@click.argument("dataset")
+@click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
+def trained_on(session: Session, dataset: str, limit: int) -> None:
+    """Versions of any model that were trained on a data set (its name or digest), and where they serve now."""
+    with session.client() as client:
+        found = client.trained_on(dataset, limit)
+    columns = [
+        ("model", "model"), ("number", "number"), ("version", "semver"), ("stage", "stage"), ("serves", _serves),
+        ("data set", lambda v: f"{v.get('dataset_name') or ''} {str(v.get('dataset_digest') or '')[:19]}"), ("remarks", _remarks),
+    ]  # fmt: skip
+    session.items(found, columns, f"nothing that you may see was trained on {dataset}", limit)
+
+
+def _serves(version: Mapping[str, Any]) -> str:
+    return ", ".join(f"{r['environment']} ({r['role']}, {r['percent']:g} %)" for r in version.get("rollouts") or ())
+
+
 @command(group=versions, examples="regista versions show churn@production")
 @click.argument("reference", metavar="MODEL@VERSION")
 def show(session: Session, reference: str) -> None:
