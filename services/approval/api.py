@@ -120,7 +120,9 @@ async def _signed(call: Call) -> directory.Printed:
     found = await directory.printed(call.app.pool, call.actor.subject)
     if not found.name:
         raise RuleBroken(
-            "no_printed_name", "a signature shows a name, and the directory has none for you; an admin sets it", subject=call.actor.subject
+            "no_printed_name",
+            "a signature shows a name, and the directory has none for you; an admin sets it (`regista access set-name`)",
+            subject=call.actor.subject,
         )
     return found
 

@@ -51,6 +51,8 @@ async def introduce(scene: Scene) -> None:
     for who, person in PEOPLE.items():
         subject = scene.subjects[who] = instance.identities.subject_of(who) if person.kind == "person" else who
         api_key = await _api_key(admin, instance, who, subject)
+        if not (await admin.identity(subject))["name"]:  # a reader erased it after an earlier story: without a name nobody signs
+            await admin.set_name(subject, person.name)
         scene.people[who] = await scene.closing.enter_async_context(AsyncClient(await _profile(admin, instance, subject, person, api_key)))
     instance.write_profile()  # so that the reader can go on as any of them: `regista --profile grace …`
 

@@ -53,3 +53,12 @@ def test_what_was_trained_on_a_data_set_is_listed_with_where_it_serves(run: Any,
     told = run("versions", "trained-on", "bank-0312").stdout
     assert answers.of("GET", "/v1/versions")[0].query["trained_on"] == "bank-0312"
     assert all(said in told for said in ("churn", "1.2.0", "production (champion, 90 %)", "bank-0312", "recalled: poisoned"))
+
+
+def test_a_time_that_is_shown_can_be_asked_for(run: Any, answers: Answers) -> None:
+    event = {"type": "ModelRegistered", "recorded_at": "2026-03-01T12:00:00.123456Z"}
+    answers.fixed["GET", "/v1/timeline/churn"] = JSONResponse({"items": [event], "next_page_token": ""})
+    answers.fixed["GET", "/v1/as-of"] = JSONResponse({"entries": []})
+    (shown,) = [word for word in run("timeline", "churn").stdout.split() if word.startswith("2026")]
+    run("as-of", "churn", "--at", shown)
+    assert answers.of("GET", "/v1/as-of")[0].query["at"] == "2026-03-01T12:00:00Z"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regista.cli.session import Session, command
+from regista.cli.session import Session, command, to_the_second
 
 if TYPE_CHECKING:
     from regista.synchronous import Client
@@ -38,7 +38,7 @@ def list_(session: Session, limit: int) -> None:
 
 
 def _exported(file: Mapping[str, Any]) -> str:
-    return str(file["exported_at"] or "planned")[:19].replace("T", " ")
+    return to_the_second(file["exported_at"]) or "planned"
 
 
 @command(group=history, examples="regista history export\nregista history export --all --to history/")

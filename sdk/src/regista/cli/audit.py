@@ -6,7 +6,7 @@ import click
 
 from regista.cli.history import actors, when, who
 from regista.cli.people import naming
-from regista.cli.session import Session, command
+from regista.cli.session import Session, command, to_the_second
 
 
 @click.group()
@@ -24,7 +24,7 @@ def checkpoints(session: Session, limit: int) -> None:
         session.out(found)
         return
     session.one({name: found[name] for name in ("origin", "tree_size", "verifier_key")})
-    session.items(found["items"], [("size", "size"), ("signed", lambda c: str(c["signed_at"])[:19]), ("root", "root")], "nothing is sealed yet")
+    session.items(found["items"], [("size", "size"), ("signed", lambda c: to_the_second(c["signed_at"])), ("root", "root")], "nothing is sealed yet")
 
 
 @command(group=audit, examples="regista audit invariants\nregista audit invariants --json | jq '.invariants[] | select(.holds | not)'")

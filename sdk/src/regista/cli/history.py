@@ -9,7 +9,7 @@ import click
 
 from regista.cli.people import Shown, naming
 from regista.cli.promotion import ENVIRONMENT
-from regista.cli.session import Session, command, printable
+from regista.cli.session import Session, command, printable, to_the_second
 
 
 @command(examples="regista timeline churn\nregista timeline churn --json | jq 'map(select(.type == \"VersionPromoted\"))'")
@@ -29,7 +29,7 @@ def timeline(session: Session, model: str, number: int | None, limit: int) -> No
 
 def when(event: Mapping[str, Any]) -> str:
     """To the second, as people read it."""
-    return str(event.get("recorded_at", ""))[:19].replace("T", " ")
+    return to_the_second(event.get("recorded_at"))
 
 
 def _cause(event: Mapping[str, Any]) -> str:
@@ -68,11 +68,13 @@ def as_of(session: Session, model: str, moment: str | None, environment: str) ->
     session.items(found["entries"], columns, f"nothing served {model} in {environment} at {moment or 'this moment'}")
     if found.get("since"):
         changed = found.get("changed_by") or {}
-        click.echo(printable(f"so since {str(found['since'])[:19]}, changed by {who(changed, shown)}: {changed.get('reason') or 'no reason given'}"))
+        click.echo(
+            printable(f"so since {to_the_second(found['since'])}, changed by {who(changed, shown)}: {changed.get('reason') or 'no reason given'}")
+        )
 
 
 def _promoted(entry: Mapping[str, Any]) -> str:
-    return str((entry.get("promotion") or {}).get("promoted_at") or "")[:19]
+    return to_the_second((entry.get("promotion") or {}).get("promoted_at"))
 
 
 def _people(found: Mapping[str, Any]) -> Iterator[Any]:

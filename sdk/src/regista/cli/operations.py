@@ -9,7 +9,7 @@ import click
 from regista.cli import say_error
 from regista.cli.people import naming
 from regista.cli.promotion import REASON
-from regista.cli.session import Session, command
+from regista.cli.session import Session, command, to_the_second
 from regista.cli.versions import read_json
 from regista.operating import CONSUMERS
 
@@ -23,7 +23,7 @@ COLUMNS = [
     ("version", "semver"),
     ("verdict", "verdict"),
     ("why", lambda v: "; ".join(str(r.get("detail", r)) for r in v.get("reasons") or ())),
-    ("goes after", lambda v: str(v.get("delete_after") or "")[:19]),
+    ("goes after", lambda v: to_the_second(v.get("delete_after"))),
 ]
 
 
@@ -59,7 +59,7 @@ def list_(session: Session, limit: int) -> None:
         found = client.sweeps(limit)
         shown = naming(session, client, (sweep.get("actor") for sweep in found))
     columns = [
-        ("sweep", "sweep_id"), ("when", lambda s: str(s.get("at", ""))[:19]), ("trigger", "trigger"), ("phase", "phase"), ("models", "models"),
+        ("sweep", "sweep_id"), ("when", lambda s: to_the_second(s.get("at"))), ("trigger", "trigger"), ("phase", "phase"), ("models", "models"),
         ("versions", "versions"), ("by", lambda s: shown(s.get("actor"))),
     ]  # fmt: skip
     session.items(found, columns, "no cleanup ran yet", limit)
@@ -105,7 +105,7 @@ def usage(session: Session, model: str) -> None:
     if session.json:
         session.out(found)
         return
-    columns = [("number", "number"), ("uses", "total"), ("last used", lambda v: str(v.get("last_used_at") or "")[:19])]
+    columns = [("number", "number"), ("uses", "total"), ("last used", lambda v: to_the_second(v.get("last_used_at")))]
     session.items(found["versions"], columns, f"no use of {model} was reported")
 
 
@@ -147,7 +147,7 @@ def letters(session: Session, service: str | None, topic: str | None, replayed: 
         read = client.dead_letters(service, limit, topic, replayed=replayed) if service else _letters_of_all(session, client, limit, topic, replayed)
     found = {letter["id"]: letter for letter in read if not replayed or letter.get("replayed")}  # a service adds those replayed to the others
     columns = [
-        ("id", "id"), ("when", lambda x: str(x.get("at", ""))[:19]), ("type", "type"), ("subject", "subject"), ("reason", "reason"), ("replayed", "replayed"),
+        ("id", "id"), ("when", lambda x: to_the_second(x.get("at"))), ("type", "type"), ("subject", "subject"), ("reason", "reason"), ("replayed", "replayed"),
     ]  # fmt: skip
     session.items(sorted(found.values(), key=lambda x: str(x.get("at", "")), reverse=True), columns, "no dead letters")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regista.cli.people import naming
-from regista.cli.session import Session, command
+from regista.cli.session import Session, command, to_the_second
 
 if TYPE_CHECKING:
     from regista.synchronous import Client
@@ -86,7 +86,7 @@ def list_(session: Session, state: str, model: str | None) -> None:
         shown = naming(session, client, (one for review in found for one in review.get("approvers") or ()))
     columns = [
         ("review", "review_id"), ("model", "model"), ("number", "number"), ("version", "semver"), ("for", "environment"), ("state", "state"),
-        ("needs", "needs"), ("approved by", lambda r: ", ".join(map(shown, r.get("approvers") or ()))), ("expires", lambda r: str(r.get("expires_at") or "")[:19]),
+        ("needs", "needs"), ("approved by", lambda r: ", ".join(map(shown, r.get("approvers") or ()))), ("expires", lambda r: to_the_second(r.get("expires_at"))),
     ]  # fmt: skip
     session.items(found, columns, "no reviews")
 
@@ -112,7 +112,7 @@ def _show(session: Session, client: Client, found: dict[str, Any]) -> None:
     session.one({name: value for name, value in (found | named).items() if name not in {"results", "entries", "seal"}})
     session.items(found.get("results", []), [("gate", "gate"), ("passed", "passed"), ("detail", "detail")], "no gate was asked")
     columns = [
-        ("when", lambda e: str(e.get("at", ""))[:19]),
+        ("when", lambda e: to_the_second(e.get("at"))),
         ("who", lambda e: e.get("name") or shown(e.get("by"))),
         ("did", "kind"),
         ("said", "text"),

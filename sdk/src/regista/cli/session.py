@@ -111,6 +111,12 @@ def command(*args: Any, examples: str = "", group: click.Group | None = None, **
     return made
 
 
+def to_the_second(time: Any) -> str:
+    """A service's time as people read it, in a form that `--at` takes; "" where there is none."""
+    said = str(time or "")
+    return f"{said[:19]}Z" if said.endswith(("Z", "+00:00")) else said
+
+
 def printable(said: object) -> str:
     """Text without control characters, but for the ends of its lines: what others wrote cannot steer the terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in str(said))

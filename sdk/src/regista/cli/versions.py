@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from regista.cli.people import naming
-from regista.cli.session import Session, command, pairs
+from regista.cli.session import Session, command, pairs, to_the_second
 
 
 @click.group()
@@ -32,7 +32,7 @@ def list_(session: Session, model: str, stage: str | None, limit: int) -> None:
         found = client.versions(model, limit, stage=stage)
         shown = naming(session, client, (version.get("creator") for version in found))
     columns = [
-        ("number", "number"), ("version", "semver"), ("stage", "stage"), ("bump", _bump), ("gates", _gates), ("creator", lambda v: shown(v.get("creator"))), ("registered", lambda v: str(v.get("registered_at", ""))[:19]), ("remarks", _remarks),
+        ("number", "number"), ("version", "semver"), ("stage", "stage"), ("bump", _bump), ("gates", _gates), ("creator", lambda v: shown(v.get("creator"))), ("registered", lambda v: to_the_second(v.get("registered_at"))), ("remarks", _remarks),
     ]  # fmt: skip
     session.items(found, columns, f"{model} has no such versions", limit)
 
@@ -166,7 +166,7 @@ def refused(session: Session, model: str | None, limit: int) -> None:
     """Registrations that were refused, with every reason."""
     with session.client() as client:
         found = client.refusals(limit, model=model)
-    columns = [("when", lambda r: str(r.get("refused_at", ""))[:19]), ("model", "model"), ("of", "refused_of"), ("problems", _problems)]
+    columns = [("when", lambda r: to_the_second(r.get("refused_at"))), ("model", "model"), ("of", "refused_of"), ("problems", _problems)]
     session.items(found, columns, "nothing was refused", limit)
 
 
