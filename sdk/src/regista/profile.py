@@ -91,9 +91,9 @@ def _from_file(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
         return {}
     section = content.get("profiles", {}).get(chosen)
     if not isinstance(section, dict):
-        there = ", ".join(content.get("profiles", {})) or "none"
-        detail = f"{path} has no section [profiles.{chosen}]; it has: {there}"
-        raise NotConfigured("not_configured", detail, advice="Choose one of these, or write it.")
+        there = ", ".join(content.get("profiles", {}))
+        detail = f"{path} has no section [profiles.{chosen}]" + (f"; it has: {there}" if there else "")
+        raise NotConfigured("not_configured", detail, advice="Name one that is there, or the file that has it: REGISTA_CONFIG.")
     settings = dict(section)
     for secret in ("api_key", "kafka_password"):
         if f"{secret}_file" in settings:
