@@ -30,7 +30,8 @@ _TYPES = {"int64": "BIGINT", "text": "VARCHAR", "moment": "TIMESTAMP WITH TIME Z
 class Verified:
     """What a folder was found to be. `faults` and `gaps` are empty when it is one unbroken history; leaves are counted from 0.
 
-    `checkpoint`: leaves and root of the newest one that was verified. `unsealed`: files without a manifest, of which nothing is known.
+    `checkpoint`: leaves and root of the newest one that was verified. `unsealed`: Parquet files of whatever name without a manifest: nothing is
+    known of them, and who queries the folder reads them, too.
     """
 
     chunks: int = 0
@@ -55,9 +56,11 @@ def verify(folder: Path, keys: Sequence[str], told: Callable[[str], None] = lamb
     duckdb = _duckdb()
     found, end, edge = Verified(), None, Tree()
     base = folder / FOLDER if (folder / FOLDER).is_dir() else folder
-    names = {name: leaves for path in base.iterdir() if (leaves := leaves_of_name(name := path.name)) is not None}
-    found.unsealed = sorted(n for n in names if n.endswith(".parquet") and n.removesuffix("parquet") + "json" not in names)
-    for name in sorted(n for n in names if n.endswith(".json")):
+    names = {path.name for path in base.iterdir()}
+    manifests = sorted(n for n in names if n.endswith(".json") and leaves_of_name(n) is not None)
+    proving = {n.removesuffix("json") + "parquet" for n in manifests}
+    found.unsealed = sorted(n for n in names if n.casefold().endswith(".parquet") and n not in proving)
+    for name in manifests:
         told(name)
         try:
             manifest = manifest_of((base / name).read_bytes())

@@ -195,6 +195,18 @@ def test_a_file_without_manifest_is_not_taken_for_history(history: Path) -> None
     assert (found.holds, found.unsealed, found.events) == (False, [file_name(20, 22)], 20)
 
 
+@pytest.mark.parametrize("name", ["zzz.parquet", ".parquet", f"{5:016d}-{7:016d}.parquet.parquet", "more.PARQUET"])
+def test_a_file_that_queries_would_read_and_no_manifest_could_name_is_told(history: Path, name: str) -> None:
+    (history / name).write_bytes(parquet([events(3)], ORIGIN))
+    found = verify(history, [KEY])
+    assert (found.holds, found.unsealed, found.events) == (False, [name], 23)
+
+
+def test_other_files_beside_history_are_nobodys_business(history: Path) -> None:
+    (history / "README.txt").write_text("a copy of March")
+    assert verify(history, [KEY]).holds
+
+
 def test_a_manifest_without_its_file_is_told(history: Path) -> None:
     (history / file_name(20, 22)).unlink()
     found = verify(history, [KEY])

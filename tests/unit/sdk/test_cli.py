@@ -416,3 +416,14 @@ def test_what_is_sealed_meanwhile_is_not_waited_for(run: Any, answers: Answers) 
     answers.fixed["POST", "/v1/history:export"] = JSONResponse({"planned": 9, "exported": 4}, 202)
     answers.fixed["GET", "/v1/history"] = JSONResponse(state)
     assert "9 of 20 events are exported to s3://kept" in run("history", "export").output
+
+
+def test_what_a_store_answered_or_a_file_is_called_cannot_steer_the_terminal(run: Any, answers: Answers, tmp_path: Path) -> None:
+    state = {"place": "s3://kept", "sealed": 20, "signed": 20, "planned": 9, "exported": 4, "failure": "Denied \x07", "items": []}
+    answers.fixed["POST", "/v1/history:export"] = JSONResponse({"planned": 9, "exported": 4}, 202)
+    answers.fixed["GET", "/v1/history"] = JSONResponse(state)
+    assert "\x07" not in run("history", "export", "--wait", "0").stderr
+    (tmp_path / "a\x07.parquet").touch()
+    told = run("history", "verify", str(tmp_path), "--key", "k")
+    assert "has no manifest" in told.stderr
+    assert "\x07" not in told.stderr

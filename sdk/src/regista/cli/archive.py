@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regista.cli.session import Session, command, to_the_second
+from regista.cli.session import Session, command, printable, to_the_second
 
 if TYPE_CHECKING:
     from regista.synchronous import Client
@@ -69,7 +69,7 @@ def _exported_up_to(client: Client, planned: int, wait: float, progress: Any) ->
     while True:
         state = client.history_state()
         if state["failure"] != said and (said := state["failure"]):
-            click.echo(f"it is tried again: {said}", err=True)
+            click.echo(printable(f"it is tried again: {said}"), err=True)
         if progress:
             progress("events", state["exported"], planned)
         if state["exported"] >= planned:
@@ -98,11 +98,11 @@ def verify(session: Session, folder: Path, keys: tuple[str, ...]) -> None:
         session.out({name: getattr(found, name) for name in found.__dataclass_fields__} | {"holds": found.holds})
     else:
         for fault in found.faults:
-            click.secho(fault, fg="red", err=True)
+            click.secho(printable(fault), fg="red", err=True)
         for first, last in found.gaps:
             click.secho(f"leaves {first} to {last} are not here", fg="red", err=True)
         for name in found.unsealed:
-            click.secho(f"{name} has no manifest: nothing proves it", fg="red", err=True)
+            click.secho(printable(f"{name} has no manifest: nothing proves it"), fg="red", err=True)
         upto = f", under a checkpoint of {found.checkpoint['size']}: {found.checkpoint['root']}" if found.checkpoint else ""
         click.echo(f"{found.events} events in {found.chunks} files are proven{upto}")
     if not found.holds:
