@@ -5,14 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 
 class SettingsWrong(Exception):  # noqa: N818 - the message is for the operator, not for a traceback
     """The environment does not describe a process that can run; the message names every variable that is wrong."""
+
+
+def _host_and_port(value: str) -> str:
+    if "/" in value or any(c.isspace() for c in value):
+        msg = "must be host:port, without a scheme and without a path; TLS is a setting of its own"
+        raise ValueError(msg)
+    return value
+
+
+HostPort = Annotated[str, AfterValidator(_host_and_port)]
+"""Where a server of objects answers."""
 
 
 class Settings(BaseModel):

@@ -12,7 +12,7 @@ from services.artifact.domain.manifest import Limits
 from services.artifact.stores import ObjectStore
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import MOST, S3Store
-from shared.settings import Settings, SettingsWrong
+from shared.settings import HostPort, Settings, SettingsWrong
 
 GIB = 1024**3
 NO_STORE = (
@@ -28,7 +28,7 @@ class ArtifactSettings(Settings):
     `artifact_upload_keep`: how long files may be added to an upload; `artifact_max_uploads`: how many one publisher may have open at once.
     """
 
-    s3_endpoint: str = ""
+    s3_endpoint: HostPort = ""
     s3_access_key: str = Field(default="", repr=False)
     s3_secret_key: str = Field(default="", repr=False)
     s3_bucket: str = "regista"

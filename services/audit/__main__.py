@@ -25,29 +25,36 @@ async def rebuild(url: str) -> indexing.Rebuilt:
         await connection.close()
 
 
+BY_SERVICE, EVERYTHING = ["--settings", "-"], ["--all"]
+
+
 def export(arguments: list[str]) -> str:
     """Exports what is planned; by hand it plans first. The service starts it with its own settings on the standard input."""
     from services.audit.export import chunks, work  # noqa: PLC0415 - Arrow and minio are for this process only
     from services.audit.export.stores import NoSuchFile, StoreAway  # noqa: PLC0415
 
     async def planned_and_exported(settings: AuditSettings) -> int:
+        settings.require("database_url")
         target = settings.store()
         if target is None:
             raise SettingsWrong("name a store: REGISTA_HISTORY_S3_ENDPOINT or REGISTA_HISTORY_DIR")
-        if not by_service:
+        if arguments != BY_SERVICE:
             connection = await asyncpg.connect(settings.database_url, command_timeout=600)
             try:
                 await store.ensure(connection)
-                everything = "--all" in arguments
+                everything = arguments == EVERYTHING
                 await chunks.plan(connection, settings.history_chunk_leaves, settings.history_chunk_bytes, everything=everything)
             finally:
                 await connection.close()
         return await work.export(settings, target)
 
-    by_service = arguments == ["--settings", "-"]
+    if arguments not in ([], EVERYTHING, BY_SERVICE):
+        sys.exit("usage: python -m services.audit export [--all]")
     try:
-        told = AuditSettings.model_validate_json(sys.stdin.read()) if by_service else AuditSettings.from_environment()
+        told = AuditSettings.model_validate_json(sys.stdin.read()) if arguments == BY_SERVICE else AuditSettings.from_environment()
         return f"{asyncio.run(planned_and_exported(told))} chunks exported\n"
+    except work.Busy as e:
+        return f"{e}\n"
     except (SettingsWrong, StoreAway, NoSuchFile, work.LogChanged, work.HistoryDiffers) as e:
         sys.exit(str(e))
     except AWAY as e:

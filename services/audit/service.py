@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
 from services.audit import sealing, store
 from services.audit.api import routes
 from services.audit.export.process import Exports
+from services.audit.export.stores import HistoryStore
 from services.audit.history_api import HistoryApi
 from services.audit.settings import AuditSettings
 from services.audit.tailer import tail
@@ -16,13 +18,19 @@ from shared.run import App, Process
 from shared.service import Service
 from shared.settings import Settings, SettingsWrong
 
+log = logging.getLogger(__name__)
+
 SERVICE = Service("audit", (), {}, EventTypes(()), project=lambda _: (), publish=lambda _: None)
 
 
-async def start(app: App) -> None:
-    """The schema is there before anything is served."""
+async def start(app: App, kept: HistoryStore | None) -> None:
+    """The schema is there before anything is served. Whether history is exported is said: nothing else shows that it is not."""
     async with app.pool.acquire() as connection:
         await store.ensure(connection)
+    if kept is None:
+        log.info("history is not exported: neither REGISTA_HISTORY_S3_ENDPOINT nor REGISTA_HISTORY_DIR is set")
+    else:
+        log.info("history is exported", extra={"place": kept.uri})
 
 
 async def sealing_keeps_up(app: App) -> None:
@@ -47,7 +55,7 @@ def process(app: App) -> Process:
     return Process(
         SERVICE,
         routes=[*routes(key), *HistoryApi(kept, exports).routes()],
-        start=start,
+        start=partial(start, kept=kept),
         background=[partial(tail, key=key), *([exports.run] if kept else [])],
         checks={"sealing": sealing_keeps_up},
     )

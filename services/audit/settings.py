@@ -8,13 +8,13 @@ from typing import Self
 from pydantic import Field
 
 from services.audit.export.stores import DiskStore, HistoryStore, S3Store
-from shared.settings import Settings
+from shared.settings import HostPort, Settings
 
 
 class AuditSettings(Settings):
     """`history_chunk_leaves` and `history_chunk_bytes` close a chunk, whichever is reached first; `history_every`: seconds between two looks for one."""
 
-    history_s3_endpoint: str = ""
+    history_s3_endpoint: HostPort = ""
     history_s3_access_key: str = Field(default="", repr=False)
     history_s3_secret_key: str = Field(default="", repr=False)
     history_s3_bucket: str = "regista-history"

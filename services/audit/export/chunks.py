@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from shared.postgres import lock_key
+
+WRITING = lock_key("leader", "audit", "history")
+"""Held by the one process that writes files."""
+
 # How many leaves fit, by number and by bytes; `full` is the leaf that closes a chunk. Only what a checkpoint covers.
 EXTENT = """
 SELECT min(leaf_index) FILTER (WHERE total >= $3 OR leaf_index = $1 + $2 - 1) AS full, max(leaf_index) AS newest FROM (
@@ -36,6 +41,9 @@ SELECT (SELECT max(size) FROM audit.checkpoints) AS signed, (SELECT size FROM au
     (SELECT coalesce(max(last) + 1, 0) FROM audit.chunks) AS planned,
     coalesce((SELECT min(first) FROM audit.chunks WHERE manifest IS NULL), (SELECT coalesce(max(last) + 1, 0) FROM audit.chunks)) AS exported
 """
+
+# Nobody's exclusive lock is in the way. Ours is shared and gone with the statement.
+WRITTEN_NOW = "SELECT NOT pg_try_advisory_xact_lock_shared($1)"
 
 LISTED = "SELECT first, last, planned_at, manifest, exported_at FROM audit.chunks WHERE first > $1 ORDER BY first LIMIT $2"
 
@@ -92,6 +100,12 @@ async def state(pool: asyncpg.Pool) -> State:
     """How far it is."""
     row = await pool.fetchrow(STATE)
     return State(row["sealed"], row["signed"] or 0, row["planned"], row["exported"])
+
+
+async def written_now(pool: asyncpg.Pool) -> bool:
+    """Whether some process writes files, of whichever replica."""
+    working: bool = await pool.fetchval(WRITTEN_NOW, WRITING)
+    return working
 
 
 async def listed(pool: asyncpg.Pool, after: int, limit: int) -> Sequence[asyncpg.Record]:

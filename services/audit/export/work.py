@@ -23,7 +23,6 @@ from services.audit.export.chunks import Chunk
 from services.audit.export.parquet import parquet
 from services.audit.export.stores import HistoryStore, NoSuchFile
 from services.audit.settings import AuditSettings
-from shared.postgres import lock_key
 
 PAGE, PAGE_BYTES = 1_000, 8 * 1024**2
 
@@ -56,6 +55,10 @@ class HistoryDiffers(Exception):  # noqa: N818
 
     Keep those files and move them away, or name another store; nothing is written over them.
     """
+
+
+class Busy(Exception):  # noqa: N818
+    """Another process exports all that is planned."""
 
 
 @dataclass(slots=True)
@@ -187,11 +190,11 @@ async def _following(pages: AsyncIterator[Sequence[Event]]) -> Sequence[Event] |
 
 
 async def export(settings: AuditSettings, store: HistoryStore) -> int:
-    """Exports all that is planned, unless another process does; answers how many chunks."""
+    """Exports all that is planned; answers how many chunks. Raises Busy, and what `Exporter.step` raises."""
     connection = await asyncpg.connect(settings.database_url, command_timeout=60, server_settings={"application_name": "audit export", "jit": "off"})
     try:
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock_key("leader", "audit", "history")):
-            return 0
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", chunks.WRITING):
+            raise Busy(Busy.__doc__)
         exporter, done = Exporter(connection, store), 0
         while await exporter.step():
             done += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -22,6 +23,7 @@ from regista.archive import verify
 from regista.wire.history import FOLDER
 from services.audit import sealing
 from services.audit.export import chunks, work
+from services.audit.export.process import Exports
 from services.audit.export.stores import DiskStore, HistoryStore, S3Store, StoreAway
 from services.audit.settings import AuditSettings
 from services.local.s3 import BUCKET, HISTORY
@@ -208,13 +210,14 @@ async def test_two_exporters_do_no_harm(log: Log, audit: Audit, stack: Any, data
     settings = AuditSettings(database_url=database.url("audit"))
     store = DiskStore(tmp_path)
 
-    async def one() -> int:
+    async def one() -> None:
         connection = await asyncpg.connect(settings.database_url)
         try:
             await chunks.plan(connection, 5, SMALL, everything=True)
         finally:
             await connection.close()
-        return await work.export(settings, store)
+        with contextlib.suppress(work.Busy):
+            await work.export(settings, store)
 
     await asyncio.gather(*(one() for _ in range(4)))
     await work.export(settings, store)
@@ -244,6 +247,28 @@ async def test_a_process_killed_again_and_again_ends_with_one_whole_history(log:
     await asyncio.to_thread(subprocess.run, [*command, "--all"], env=environment, check=True)
     found = verify(tmp_path, [key])
     assert (found.holds, found.faults, found.events) == (True, [], 60)
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "code", "told"),
+    [
+        (["--al"], {}, 1, "usage: python -m services.audit export"),
+        ([], {"REGISTA_DATABASE_URL": ""}, 1, "REGISTA_DATABASE_URL"),
+        ([], {"REGISTA_HISTORY_DIR": ""}, 1, "name a store"),
+        ([], {"REGISTA_HISTORY_S3_ENDPOINT": "https://s3:8333"}, 1, "REGISTA_HISTORY_S3_ENDPOINT: .*without a scheme"),
+        ([], {}, 0, "Another process exports"),
+    ],
+)
+async def test_what_an_export_by_hand_cannot_do_it_says(
+    audit: Audit, database: Any, tmp_path: Path, words: list[str], settings: dict[str, str], code: int, told: str
+) -> None:
+    await audit.connection.execute("SELECT pg_advisory_lock($1)", chunks.WRITING)
+    environment = {**os.environ, "REGISTA_DATABASE_URL": database.url("audit"), "REGISTA_HISTORY_DIR": str(tmp_path), **settings}
+    command = [sys.executable, "-m", "services.audit", "export", *words]
+    done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert re.search(told, done.stderr + done.stdout)
+    assert "Traceback" not in done.stderr
 
 
 async def test_an_event_that_was_changed_is_not_exported(log: Log, audit: Audit, store: HistoryStore, database: Any) -> None:
@@ -318,6 +343,52 @@ async def test_planning_and_exporting_leave_no_transaction_open(log: Log, audit:
         assert await pool.fetchval(running) == 0
     await pool.close()
     assert len(seen) == 8
+
+
+@pytest.fixture
+async def exports(log: Log, audit: Audit, database: Any, tmp_path: Path) -> Any:
+    """What a replica runs beside a log of eight leaves in two chunks, with its pool. No process it starts would be one of ours."""
+    await happened(log, 8)
+    await audit.catch_up()
+    await planned(audit, 4)
+    settings = AuditSettings(database_url=database.url("audit"), history_dir=str(tmp_path / "kept"), history_chunk_leaves=4, history_every=1e-9)
+    async with asyncpg.create_pool(settings.database_url, min_size=1, max_size=2) as pool:
+        yield Exports(settings), pool
+
+
+@pytest.mark.parametrize(("program", "told"), [("/bin/false", "ended with 1 and said nothing"), ("/no/such/python", "could be started")])
+async def test_a_process_that_ends_without_a_word_or_never_begins_is_told(
+    exports: tuple[Exports, asyncpg.Pool], monkeypatch: pytest.MonkeyPatch, program: str, told: str
+) -> None:
+    replica, pool = exports
+    monkeypatch.setattr(sys, "executable", program)
+    await replica.step(pool)
+    assert told in replica.failure
+
+
+async def test_a_failure_is_forgotten_when_another_replica_has_exported(
+    exports: tuple[Exports, asyncpg.Pool], audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica, pool = exports
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    await replica.step(pool)
+    assert replica.failure
+    assert await exported(audit, DiskStore(tmp_path / "kept")) == 2
+    await replica.step(pool)
+    assert replica.failure == ""
+
+
+async def test_no_process_is_started_while_that_of_another_replica_works(
+    exports: tuple[Exports, asyncpg.Pool], audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica, pool = exports
+    monkeypatch.setattr(sys, "executable", "/bin/false")  # would be told as a failure
+    await audit.connection.execute("SELECT pg_advisory_lock($1)", chunks.WRITING)
+    await replica.step(pool)
+    assert replica.failure == ""
+    await audit.connection.execute("SELECT pg_advisory_unlock($1)", chunks.WRITING)
+    await replica.step(pool)
+    assert replica.failure
 
 
 def test_audit_may_write_and_read_its_own_bucket_and_delete_nothing(stack: Any) -> None:

@@ -137,12 +137,16 @@ async def test_history_is_for_auditors_of_everything(service: Running, people: A
     assert refused.status_code == 403
 
 
-async def test_without_a_store_it_says_what_to_set(stack: Any, database: Any, tmp_path: Path, audit_key: Any, people: Any) -> None:
+async def test_without_a_store_it_says_what_to_set(
+    stack: Any, database: Any, tmp_path: Path, audit_key: Any, people: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     key = await people.person("otto", ("auditor", "*"))
+    caplog.set_level("INFO")
     async with running_here(stack, database, tmp_path, "audit", audit_key) as service:
         refused = await service.call("GET", "/v1/history", key)
     assert (refused.status_code, refused.json()["code"]) == (409, "history_not_kept")
     assert "REGISTA_HISTORY_S3_ENDPOINT" in refused.json()["detail"]
+    assert "history is not exported: neither REGISTA_HISTORY_S3_ENDPOINT nor" in caplog.text
 
 
 def away(folder: Path, *, back: bool) -> None:

@@ -96,6 +96,8 @@ def test_the_environment_chooses_the_store(monkeypatch):
     assert "s3cret" not in repr(told)
     with pytest.raises(SettingsWrong, match="REGISTA_S3_SECRET_KEY"):
         ArtifactSettings(s3_endpoint="127.0.0.1:1", s3_access_key="a").store()
+    with pytest.raises(SettingsWrong, match=r"REGISTA_S3_ENDPOINT: .*without a scheme"):
+        ArtifactSettings.from_environment({"REGISTA_S3_ENDPOINT": "https://s3.example.com"})
     with pytest.raises(SettingsWrong, match="REGISTA_ARTIFACT_DIR"):
         ArtifactSettings().store()
     with pytest.raises(SettingsWrong, match="REGISTA_ARTIFACT_CHECK_EVERY"):
