@@ -5,6 +5,9 @@ If the process dies between the two, repeating the request puts down what is mis
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections.abc import Iterable
 from datetime import datetime
 
 import asyncpg
@@ -52,6 +55,17 @@ async def settle(pool: asyncpg.Pool) -> None:
     """Forgets whatever the log says was erased: a process may have died before it did, or an older copy of the directory was brought back."""
     for row in await pool.fetch(queries.UNFORGOTTEN):
         await directory.write(pool, row["subject"], None, row["name_revision"])
+
+
+def said(text: str, known: Iterable[str]) -> bool:
+    """Whether the text says one of the names, as words of their own: `litigation` does not say Li, and may stand in a reason."""
+    plain = _plain(text)
+    return any(re.search(rf"(?<!\w){re.escape(_plain(name))}(?!\w)", plain) for name in known)
+
+
+def _plain(text: str) -> str:
+    """The same for one text in any case, spacing and Unicode form."""
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
 
 
 async def _naming(pool: asyncpg.Pool, subject: str) -> asyncpg.Record:

@@ -142,7 +142,7 @@ async def erase_name(call: Call) -> Reply:
     call.require("admin", "")
     subject, reason = call.path["subject"], call.body.reason
     known = (await directory.printed(call.app.pool, subject)).all
-    if any(name.casefold() in reason.casefold() for name in known if name != subject):
+    if names.said(reason, (name for name in known if name != subject)):
         raise Unprocessable("name_in_reason", "The reason stands in the log for ever: say it without the name that is to be erased.")
     outcome = await _send(call, EraseName(subject), reason=reason)
     return Reply({"subject": subject, "name_erased_at": await names.erased(call.app.pool, subject, outcome), "kept": KEPT})

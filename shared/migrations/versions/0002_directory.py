@@ -16,9 +16,9 @@ CREATE TABLE directory.names (
 """
 
 FORMER_EVENTS = """
--- The first schema of IdentityCreated held the name: whoever was created then keeps it.
+-- The first schema of IdentityCreated held the name: whoever was created then keeps it. An empty one was none.
 INSERT INTO directory.names (subject, name, revision)
-SELECT data ->> 'subject', data ->> 'name', revision
+SELECT data ->> 'subject', nullif(btrim(data ->> 'name'), ''), revision
 FROM log.events, LATERAL (SELECT convert_from(bytes, 'UTF8')::jsonb -> 'data' AS data) AS said
 WHERE service = 'access' AND type = 'IdentityCreated' AND schema = 1
 """

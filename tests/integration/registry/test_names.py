@@ -125,6 +125,25 @@ async def test_the_reason_of_an_erasure_does_not_say_the_name_nor_a_former_one(r
     assert await events(database, subject) == ["IdentityCreated", "NameSet"]
 
 
+@pytest.mark.parametrize(
+    ("name", "reason", "status"),
+    [
+        ("Li", "litigation has ended", 200),
+        ("Li", "Li left", 422),
+        ("Ren\u00e9 M\u00fcller", "Rene\u0301  MU\u0308LLER asked", 422),
+        ("Ren\u00e9 M\u00fcller", "Ren\u00e9\nM\u00fcller asked", 422),
+        ("A. (Bob) *", "ab", 200),
+        ("A. (Bob) *", "of A. (Bob) *, by letter", 422),
+    ],
+)
+async def test_a_name_is_found_in_a_reason_as_words_however_they_are_written(registry, name, reason, status):
+    async with registry.client("root") as client:
+        subject = await made(client)
+        await client.put(f"{ALL}/{subject}/name", json={"name": name})
+        answer = await client.post(f"{ALL}/{subject}:erase-name", json={"reason": reason})
+    assert answer.status_code == status
+
+
 async def test_a_creation_that_died_before_the_directory_is_healed_by_repeating_it(registry, database):
     async with registry.client("root") as client:
         for key in ({"idempotency-key": "k1"}, {}):
