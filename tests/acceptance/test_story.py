@@ -45,6 +45,7 @@ HAPPENED = [
     r"after the first promotion .*: 1\.0\.0 at 100 %",
     r"after the switch .*: 1\.1\.0 at 100 %",
     r"after the rollback .*: 1\.0\.0 at 100 %",
+    r"history: \d+ events as Parquet, proven from the files alone under a signed checkpoint of \d+",
     r"registry: \d+ events → \d+ rows, equal to before",
     r"cleanup: \d+ events → \d+ rows, equal to before",
     r"^Told in ",

@@ -50,6 +50,7 @@ async def story(instance: Instance, tell: Teller, model: str, trained: Future[Mo
         tell.act(6, "The auditor's part")
         await auditing.timeline(scene)
         await auditing.as_of(scene)
+        await auditing.history(scene)
         await auditing.read_models_rebuilt(scene)
         return scene
 

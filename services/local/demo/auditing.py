@@ -1,12 +1,13 @@
-"""Act 6: who did what and why, what was in Production at a moment, and all read models rebuilt from the log while the services run."""
+"""Act 6: who did what and why, what was in Production at a moment, the log as files, and all read models rebuilt from it while the services run."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 
+from regista.archive import verify
 from services.local.demo.scene import Json, Scene
-from services.local.demo.telling import StoryFailed, Timed
+from services.local.demo.telling import StoryFailed, Timed, until
 from services.local.running import rebuilt
 
 SHOWN = 8  # of the timeline's events
@@ -43,6 +44,25 @@ async def as_of(scene: Scene) -> None:
         found = await scene.auditor.as_of(scene.model, scene.moments[moment])
         served = ", ".join(f"{one.get('semver')} at {one.get('percent')} %" for one in found.get("entries", ())) or "nothing"
         scene.tell.line(f"in Production {words} ({scene.moments[moment][11:19]}): {served}", timed.seconds)
+
+
+async def history(scene: Scene) -> None:
+    """All that is sealed by now as Parquet files, copied here and proven from the files alone."""
+    timed, folder = Timed(), scene.instance.place.directory / "history"
+    planned = (await scene.auditor.export_history(everything=True))["planned"]
+
+    async def look() -> bool | None:
+        return (await scene.auditor.history_state())["exported"] >= planned or None
+
+    await until(look, "the export of history")
+    await scene.auditor.download_history(folder)
+    key = (await scene.auditor.checkpoints(1))["verifier_key"]
+    found = await asyncio.to_thread(verify, folder, [key])
+    if not found.holds:
+        raise StoryFailed(f"the history in {folder} is not what was signed: {found}")
+    size = found.checkpoint["size"]
+    scene.tell.line(f"history: {found.events} events as Parquet, proven from the files alone under a signed checkpoint of {size}", timed.seconds)
+    scene.tell.line(f"  {folder}")
 
 
 async def read_models_rebuilt(scene: Scene) -> None:

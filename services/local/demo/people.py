@@ -14,11 +14,12 @@ from services.local.demo.scene import NAMESPACE, Scene
 from services.local.instance import Instance
 from services.local.kafka import SECURITY
 from services.local.places import write_private
+from shared.access import EVERYWHERE
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who it is, what they may do in the demo's namespace, and, for a publisher, by which Kafka user it publishes.
+    """Who it is, what they may do and where, and, for a publisher, by which Kafka user it publishes.
 
     The keys of PEOPLE are what the story and the profiles on this machine call them; a person's subject says nothing about them.
     """
@@ -27,6 +28,7 @@ class Person:
     name: str
     roles: tuple[str, ...]
     kafka_user: str = ""
+    namespace: str = NAMESPACE
 
 
 PEOPLE: Mapping[str, Person] = MappingProxyType(
@@ -34,7 +36,7 @@ PEOPLE: Mapping[str, Person] = MappingProxyType(
         "ada": Person("person", "Ada Lovelace", ("engineer", "approver")),  # data scientist; may approve, but not her own
         "grace": Person("person", "Grace Hopper", ("approver",)),
         "edsger": Person("person", "Edsger Dijkstra", ("approver",)),
-        "barbara": Person("person", "Barbara Liskov", ("auditor",)),
+        "barbara": Person("person", "Barbara Liskov", ("auditor",), namespace=EVERYWHERE),  # history as files is for auditors of everything
         "training-pipeline": Person("publisher", "The training pipeline", ("publisher",), kafka_user="pipeline"),
         "scoring-api": Person("publisher", "The service that asks the models", ("publisher",), kafka_user="serving"),
     }
@@ -65,10 +67,10 @@ async def _api_key(admin: AsyncClient, instance: Instance, who: str, subject: st
         except RuleBroken as exists:
             if "exist" not in f"{exists.code} {exists.detail}":
                 raise
-        for role in person.roles:
-            await admin.grant(subject, role, NAMESPACE)
         issued = await admin.issue_key(subject)
         write_private(file, str(issued["api_key"]))
+    for role in person.roles:  # whoever has it already gets no event
+        await admin.grant(subject, role, person.namespace)
     return file.read_text().strip()
 
 
