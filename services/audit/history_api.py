@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from services.audit.export.stores import HistoryStore, NoSuchFile, StoreAway
 from shared.decider import NotFound, RuleBroken
 from shared.problems import Problem
 from shared.web import Call, PageQuery, Reply, Route
+
+log = logging.getLogger(__name__)
 
 AUDITOR = "auditor"
 
@@ -50,12 +53,16 @@ class HistoryApi:
         """A file or a manifest as it is in the store."""
         kept, name = self._kept(call), call.path["name"]
         leaves = leaves_of_name(name)
-        if leaves is None or await chunks.planned_last(call.app.pool, leaves[0]) != leaves[1]:
+        done = await chunks.is_exported(call.app.pool, *leaves) if leaves else None
+        if done is None:
             raise NotFound("unknown_history_file", f"There is no file {name!r:.100}: GET /v1/history names all.")
         pieces = kept.read(name)
         try:
             first = await asyncio.to_thread(next, pieces, b"")
         except NoSuchFile as missing:
+            if done:
+                log.warning("a file of history is not where it was written", extra={"file": name, "place": kept.uri})
+                raise NotFound("history_file_gone", f"{name} was exported to {kept.uri} and is not there any more: tell the operator.") from missing
             raise NotFound("not_exported_yet", f"{name} is planned and not exported yet: ask again in a moment.") from missing
         except StoreAway as away:
             raise Problem(503, "history_store_away", "The store of history does not answer: repeat it in a while.", {"retry-after": "5"}) from away

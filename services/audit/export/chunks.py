@@ -32,7 +32,7 @@ WHERE $1 = (SELECT coalesce(max(last) + 1, 0) FROM audit.chunks) ON CONFLICT DO 
 
 WAITING = "SELECT first, last, checkpoint FROM audit.chunks WHERE manifest IS NULL ORDER BY first LIMIT 1"
 
-PLANNED = "SELECT last FROM audit.chunks WHERE first = $1"
+PLANNED = "SELECT exported_at IS NOT NULL FROM audit.chunks WHERE first = $1 AND last = $2"
 
 EXPORTED = "UPDATE audit.chunks SET manifest = $2, exported_at = now() WHERE first = $1 AND manifest IS NULL"
 
@@ -90,10 +90,10 @@ async def exported(connection: asyncpg.Connection, chunk: Chunk, manifest: bytes
     await connection.execute(EXPORTED, chunk.first, manifest)
 
 
-async def planned_last(connection: asyncpg.Connection, first: int) -> int | None:
-    """The last leaf of the chunk that begins there, or None when none does."""
-    last: int | None = await connection.fetchval(PLANNED, first)
-    return last
+async def is_exported(pool: asyncpg.Pool, first: int, last: int) -> bool | None:
+    """Whether the file of these leaves was written; None when none is planned."""
+    done: bool | None = await pool.fetchval(PLANNED, first, last)
+    return done
 
 
 async def state(pool: asyncpg.Pool) -> State:

@@ -122,6 +122,14 @@ async def test_files_and_manifests_are_given_as_they_are(service: Running, audit
             assert got.status_code == 404, name
 
 
+async def test_a_file_that_is_gone_is_not_said_to_come_soon(service: Running, auditor: str, log: Log, kept: Path) -> None:
+    await story(log)
+    found = (await exported(service, auditor, 4))["items"][0]
+    (kept / FOLDER / found["file"]).unlink()
+    got = await service.call("GET", f"/v1/history/{found['file']}", auditor)
+    assert (got.status_code, got.json()["code"]) == (404, "history_file_gone")
+
+
 async def test_lists_come_in_pages(service: Running, auditor: str, log: Log) -> None:
     await story(log)
     await exported(service, auditor, 8)
