@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from minio import Minio
 
 PIECE = 1024 * 1024
+LEFT_BEHIND = 24 * 3600
+"""Seconds after which a file that was never moved into its place is nobody's."""
 LARGEST = 5 * 1024**3
 """Bytes that S3 takes in one request: so much is never in parts, of which a crash would leave some behind."""
 
@@ -65,6 +68,7 @@ class DiskStore:
         with _disk():
             for folder in (self._folder, self._new):
                 folder.mkdir(parents=True, exist_ok=True)
+            self._sweep()
             descriptor, aside = tempfile.mkstemp(dir=self._new)
             try:
                 with os.fdopen(descriptor, "wb") as file:
@@ -77,6 +81,13 @@ class DiskStore:
                 Path(aside).unlink(missing_ok=True)
             for folder in (self._folder, self._folder.parent, self._folder.parent.parent):
                 _sync(folder)
+
+    def _sweep(self) -> None:
+        """Removes what processes left that were killed while they wrote, once nobody can be writing it any more."""
+        for left in self._new.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if left.stat().st_mtime < time.time() - LEFT_BEHIND:
+                    left.unlink()
 
     def read(self, name: str) -> Iterator[bytes]:
         with _disk(), (self._folder / name).open("rb") as file:

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from io import BytesIO
@@ -405,6 +406,16 @@ def test_audit_may_write_and_read_its_own_bucket_and_delete_nothing(stack: Any) 
     with pytest.raises(S3Error, match="AccessDenied"):
         stack.s3.client("audit").put_object(BUCKET, "a", BytesIO(b"x"), 1)
     assert b"".join(store.read(name)) == b"kept"
+
+
+def test_what_a_kill_left_half_written_is_swept_out_after_a_day(tmp_path: Path) -> None:
+    aside = tmp_path / ".new"
+    aside.mkdir()
+    for name, age in (("old", 25 * 3600), ("fresh", 60)):
+        (aside / name).write_bytes(b"half")
+        os.utime(aside / name, (time.time() - age,) * 2)
+    DiskStore(tmp_path).put("a", b"whole")
+    assert [p.name for p in aside.iterdir()] == ["fresh"]
 
 
 def test_a_store_that_is_away_says_so(tmp_path: Path) -> None:
