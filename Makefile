@@ -67,6 +67,6 @@ clean: down  ## stop everything and remove .regista: data, caches, virtual envir
 schemas: $(stamp)  ## the public and stored contracts, from the code
 	@$(bin)/python -m services.local.contracts
 
-lock: $(stamp)  ## pin the requirements anew
-	@cd deploy/requirements && compile="$(abspath $(bin))/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header" \
-	  && $$compile dev.in -o dev.txt && $$compile server.in -c dev.txt -o server.txt
+lock: $(stamp)  ## pin the requirements anew; the servers' are the same versions
+	@in=deploy/requirements compile="$(bin)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header" \
+	  && $$compile $$in/dev.in -o $$in/dev.txt && cp $$in/dev.txt $$in/server.txt && $$compile $$in/server.in -o $$in/server.txt
