@@ -60,6 +60,7 @@ class Batch:
         self._new: dict[inbox.Key, Remembered] = {}
         self._replays: list[tuple[int, Wrote]] = []
         self._now: datetime
+        self.server: datetime
 
     async def load(self, tx: asyncpg.Connection) -> None:
         """Locks first, in a statement of their own; then tails, causes and the database clock."""
@@ -68,8 +69,9 @@ class Batch:
         tails = await eventlog.load(tx, self._service.name, {stream: h.revision for stream, h in held.items()})
         for stream, h in held.items():
             self._running[stream] = self._folded(stream, h, tails[stream]) if stream in tails else h
-        self._now, self._known, shape = await inbox.look_up(tx, self._schema, {(s.cause.source, s.cause.id) for s in self._submissions})
-        if shape not in {None, self._shape}:
+        found = await inbox.look_up(tx, self._schema, {(s.cause.source, s.cause.id) for s in self._submissions})
+        self._now, self._known, self.server = found.now, found.known, found.server
+        if found.shape not in {None, self._shape}:
             raise readmodels.ShapeChanged(readmodels.ShapeChanged.__doc__)
 
     def _folded(self, stream: str, held: Held, tail: Iterable[bytes]) -> Held:

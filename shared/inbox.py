@@ -11,10 +11,10 @@ import asyncpg
 import msgspec
 
 # The database clock comes with the inbox rows: one round trip for both. Read after the locks, it is `now` for every decision of the batch.
-# So does the shape of the read models: the rebuild lock is held, so it stays the one that this batch writes.
+# So does the shape of the read models: the rebuild lock is held, so it stays the one that this batch writes. So does when the server started.
 # LIMIT keeps the key's index in a plan that is made while the inbox is empty: a join would read all of it until statistics come.
 LOOK_UP = """
-SELECT clock_timestamp(), i.source, i.id, i.digest, i.outcome, (SELECT g.shape FROM {schema}.generation g)
+SELECT clock_timestamp(), i.source, i.id, i.digest, i.outcome, (SELECT g.shape FROM {schema}.generation g), pg_postmaster_start_time()
 FROM (SELECT 1) AS always
 LEFT JOIN (
     SELECT found.* FROM unnest($1::text[], $2::text[]) AS wanted(source, id)
@@ -39,12 +39,25 @@ class Remembered:
     wrote: Sequence[tuple[str, int, int]]
 
 
-async def look_up(tx: asyncpg.Connection, schema: str, keys: Iterable[Key]) -> tuple[datetime, dict[Key, Remembered], str | None]:
-    """The database clock, those of the causes that already had their effect, and the shape of the read models (None before the first build)."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What holds for a batch: the database clock, those of the causes that already had their effect, the shape of the read models, and the server.
+
+    `shape` is None before the first build. `server` is when the server started: another time means another server, or one that was away.
+    """
+
+    now: datetime
+    known: dict[Key, Remembered]
+    shape: str | None
+    server: datetime
+
+
+async def look_up(tx: asyncpg.Connection, schema: str, keys: Iterable[Key]) -> Found:
+    """In a statement after the locks."""
     wanted = list(keys)
     rows = await tx.fetch(LOOK_UP.format(schema=schema), [source for source, _ in wanted], [id_ for _, id_ in wanted])
     known = {(row[1], row[2]): Remembered(row[3], _outcomes.decode(row[4])) for row in rows if row[1] is not None}
-    return rows[0][0], known, rows[0][5]
+    return Found(rows[0][0], known, rows[0][5], rows[0][6])
 
 
 async def remember(tx: asyncpg.Connection, schema: str, entries: dict[Key, Remembered]) -> None:

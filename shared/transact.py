@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import asyncpg
 from prometheus_client import Counter, Histogram
@@ -37,6 +38,10 @@ QUIET = 0.5
 """Seconds without a commit after which there is time for snapshots."""
 
 
+class AnotherServer(Exception):  # noqa: N818
+    """The server has started since this process saw it last: it may lack what is remembered here."""
+
+
 class WriterDied(Exception):  # noqa: N818
     """The writer task ended; the process ends with it and its callers are told."""
 
@@ -57,6 +62,7 @@ class Transactor:
         self.pool = pool
         self._shape = readmodels.shape_of(service.tables)
         self._was_away = False
+        self._server: datetime | None = None
         self.schema = service.schema or service.name
         folds = {fold.category: fold for fold in (*service.folds, ACCESS)}
         self.states = States(self.schema, folds.values())
@@ -155,7 +161,8 @@ class Transactor:
             try:
                 batch = await self._run(pending)
                 break
-            except CONFLICTS as conflict:
+            except (AnotherServer, *CONFLICTS) as conflict:
+                self._was_away |= isinstance(conflict, AnotherServer)
                 RERUNS_TOTAL.labels(self.service.name).inc()
                 log.info("batch rerun %s: %s", attempt + 1, conflict)
                 if attempt == RERUNS - 1:
@@ -186,6 +193,7 @@ class Transactor:
             await self.states.warm(connection, batch.all_streams)
             async with connection.transaction():
                 await batch.load(connection)
+                self._expect(batch.server)
                 await batch.decide(connection)
                 await batch.write(connection)
             await batch.read_replays(connection)
@@ -195,7 +203,13 @@ class Transactor:
         """After an outage it may be another server, which is behind: what this process remembers beyond it never happened."""
         await eventlog.refuse_restored(connection)
         self.states.forget()
-        self._was_away = False
+        self._was_away, self._server = False, None
+
+    def _expect(self, server: datetime) -> None:
+        """An outage while nothing was asked is noticed by this alone: the pool opens other connections without a word. Raises AnotherServer."""
+        if self._server not in {None, server}:
+            raise AnotherServer(AnotherServer.__doc__)
+        self._server = server
 
     async def _keep_snapshots(self) -> None:
         """Of what grew much, soon; of what grew a little, in a quiet time."""
@@ -213,7 +227,8 @@ class Transactor:
     async def _keep(self, stream: str, held: Held) -> None:
         try:
             async with self.pool.acquire() as connection:
-                await self.states.keep(connection, stream, held)
+                if await connection.fetchval("SELECT pg_postmaster_start_time()") == self._server:  # another one may lack these events
+                    await self.states.keep(connection, stream, held)
         except Exception as error:  # noqa: BLE001 - a snapshot is disposable, whatever keeps it from being written
             log.warning("no snapshot of %s (%s); a cold start will fold more events", stream, type(error).__name__)
 

@@ -175,8 +175,8 @@ async def open_bank(database: Any) -> AsyncIterator[Callable[..., Any]]:
     names = itertools.count(1)
     async with contextlib.AsyncExitStack() as stack:
 
-        async def open_one(*, batch_size: int = 512) -> Bank:
-            url = database.url("cleanup")
+        async def open_one(url: str = "", *, batch_size: int = 512) -> Bank:
+            url = url or database.url("cleanup")
             pool = await connect_pool(url, schemas=("cleanup",))
             stack.push_async_callback(pool.close)
             await projector.ensure(SERVICE, pool)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
+from services.local.places import Place
+from services.local.postgres import OWNER, Postgres
 from shared.identities import AccessView
+from shared.migrate import migrate
 from shared.postgres import Bell, Unavailable, leadership
 from shared.transact import WriterDied
 from tests.integration.edges.conftest import People
@@ -44,6 +49,52 @@ async def test_after_an_outage_another_server_is_believed_that_lost_the_last_eve
     await owner.close()
     [event] = (await bank.transactor.submit(bank.deposit("a"))).events
     assert (event.revision, event.event.total) == (3, 3)
+
+
+@pytest.fixture
+async def own_server(tmp_path: Path) -> AsyncIterator[Postgres]:
+    """A migrated server of this test alone, to be stopped."""
+    place = Place(tmp_path / "own")
+    server = Postgres(place, ports=place.ports(["postgres"]))
+    await asyncio.to_thread(server.prepare)
+    await started(server)
+    await migrate(server.url(OWNER, place.secret("postgres-owner")), {"cleanup": "secret"})
+    yield server
+    assert server.child
+    await asyncio.to_thread(server.child.stop)
+
+
+async def started(server: Postgres) -> None:
+    server.launch()
+    await asyncio.to_thread(server.await_ready)
+
+
+async def test_a_server_restored_while_nothing_was_asked_is_believed_too(open_bank: Callable[..., Any], own_server: Postgres) -> None:
+    bank = await open_bank(own_server.url("regista_cleanup", "secret"))
+    await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
+    owner = await asyncpg.connect(own_server.url("postgres", own_server.place.secret("postgres-superuser")))
+    await owner.execute("ALTER TABLE log.events_cleanup DISABLE TRIGGER ALL; DELETE FROM log.events_cleanup WHERE revision > 3")
+    await owner.execute("TRUNCATE cleanup.snapshots")
+    await owner.close()
+    assert own_server.child
+    await asyncio.to_thread(own_server.child.stop)
+    await started(own_server)
+    [event] = (await bank.transactor.submit(bank.deposit("a"))).events
+    assert (event.revision, event.event.total) == (4, 4)
+
+
+async def test_no_snapshot_is_written_to_a_server_that_may_lack_the_events(open_bank: Callable[..., Any], own_server: Postgres) -> None:
+    bank = await open_bank(own_server.url("regista_cleanup", "secret"))
+    await bank.transactor.submit_all([bank.deposit("a") for _ in range(300)])
+    assert own_server.child
+    await asyncio.to_thread(own_server.child.stop)
+    await started(own_server)
+    stream = "account-a"
+    await bank.transactor._keep(stream, bank.transactor.states.get(stream))
+    assert await bank.pool.fetchval("SELECT count(*) FROM cleanup.snapshots") == 0
+    await bank.transactor.submit(bank.deposit("a"))
+    await bank.transactor._keep(stream, bank.transactor.states.get(stream))
+    assert await bank.pool.fetchval("SELECT revision FROM cleanup.snapshots") == 301
 
 
 async def test_after_an_outage_a_key_that_the_server_lost_lets_nobody_in(bank: Any, database: Any, caplog: pytest.LogCaptureFixture) -> None:
