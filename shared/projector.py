@@ -10,7 +10,7 @@ import contextlib
 import gc
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -87,7 +87,10 @@ async def rebuild(
         if only_if_shape_differs and shown is not None and shown["shape"] == readmodels.shape_of(service.tables):
             return Rebuilt(0, {}, shown["number"])
         with _no_cycle_search():
-            return await _Rebuild(service, pool, shown["number"] if shown else 0, progress).run()
+            try:
+                return await _Rebuild(service, pool, shown["number"] if shown else 0, progress).run()
+            except ExceptionGroup as several:  # of what runs at once: the first is the cause, and says whether to wait
+                raise several.exceptions[0] from several
 
 
 @contextlib.asynccontextmanager
@@ -127,13 +130,15 @@ class _Rebuild:
     async def run(self) -> Rebuilt:
         await self._create()
         merged = Merged()
-        async for page in self._pages(PAGE):
-            for recorded in page:
-                merged.add(self._service.project(recorded))
+        async with contextlib.aclosing(self._pages(PAGE)) as pages:
+            async for page in pages:
+                for recorded in page:
+                    merged.add(self._service.project(recorded))
         rows = await self._copy(merged)
         await self._index()
-        async for page in self._pages(CAUGHT_UP):
-            await self._catch_up(page)
+        async with contextlib.aclosing(self._pages(CAUGHT_UP)) as pages:
+            async for page in pages:
+                await self._catch_up(page)
         await self._swap()
         await self._drop_old()
         return Rebuilt(self._events, rows, self._new)
@@ -144,7 +149,7 @@ class _Rebuild:
                 await connection.execute(f'DROP TABLE IF EXISTS "{self._schema}"."{table.name}{self._suffix}"')
                 await connection.execute(readmodels.create_sql(table, self._schema, self._suffix))
 
-    async def _pages(self, size: int) -> AsyncIterator[Sequence[Recorded]]:
+    async def _pages(self, size: int) -> AsyncGenerator[Sequence[Recorded]]:
         """Pages behind the xmin fence, until one comes back empty. The server reads the next one while this one is folded."""
         async with self._pool.acquire() as connection:
             page = await self._page(connection, size)

@@ -9,13 +9,14 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import BigInteger, Column, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text, text
 
 from shared import projector, readmodels
 from shared.changes import Put
 from shared.postgres import connect_pool
 from shared.service import Service
 from shared.transact import WriterDied
+from tests.integration.kernel.conftest import ACCOUNTS
 
 
 async def test_a_rebuild_from_zero_gives_the_same_rows(bank: Any) -> None:
@@ -111,3 +112,32 @@ async def test_indexes_and_keys_stand_on_every_generation(bank: Any) -> None:
     await projector.rebuild(bank.service, bank.pool)
     found = {r["indexname"] for r in await bank.pool.fetch("SELECT indexname FROM pg_indexes WHERE schemaname = 'cleanup'")}
     assert {"entries_revision_g2", "entries_g2_pkey", "accounts_g2_pkey"} <= found
+
+
+FULL_DISK = """
+CREATE FUNCTION log.full_disk(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$;
+GRANT USAGE ON SCHEMA log TO PUBLIC
+"""
+
+
+async def test_what_keeps_a_rebuild_from_its_end_is_told_as_what_it_is(bank: Any, database: Any) -> None:
+    await bank.transactor.submit(bank.deposit("a"))
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(FULL_DISK)
+    await owner.close()
+    table = Table("accounts", MetaData(), *(c._copy() for c in ACCOUNTS.columns), Index("full", text("log.full_disk(id)")))
+    service = replace(bank.service, tables=(table,), project=lambda r: [Put(table, {"id": r.stream, "total": 1})])
+    with pytest.raises(asyncpg.DiskFullError):  # to be waited for: shared/run.py
+        await projector.rebuild(service, bank.pool)
+
+
+async def test_a_rebuild_that_fails_while_it_folds_has_given_its_connections_back(bank: Any) -> None:
+    await bank.transactor.submit(bank.deposit("a"))
+
+    def broken(_: Any) -> Any:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as failed:
+        await projector.rebuild(replace(bank.service, project=broken), bank.pool)
+    assert failed.value.__traceback__
+    assert bank.pool.get_idle_size() == bank.pool.get_size()
