@@ -108,11 +108,16 @@ class Relay:
         self._topic = topic_of(service.name)
 
     async def run(self) -> None:
-        """For the life of the process. What is away is waited for; the checkpoint says where to go on."""
+        """For the life of the process. What is away is waited for; the checkpoint says where to go on.
+
+        Raises RestoredBehind when the server that answers is one that was restored behind the log.
+        """
         while True:
             try:
                 async with leadership(self._url, "relay", self._service.name) as connection:
                     await self._lead(connection)
+            except eventlog.RestoredBehind:
+                raise
             except AWAY as away:
                 self._on_state(f"relay: the database is away ({type(away).__name__})")
             except MessageSizeTooLargeError as large:
@@ -133,6 +138,7 @@ class Relay:
             await asyncio.sleep(1)
 
     async def _lead(self, connection: asyncpg.Connection) -> None:
+        await eventlog.refuse_restored(connection)  # after an outage it may be another server, which is behind
         self._on_state("relay: connects to Kafka")
         producer = await self._connect()
         try:

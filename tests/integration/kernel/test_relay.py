@@ -10,13 +10,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
 from regista.wire.cloudevents import CloudEvent, from_kafka
 from regista.wire.dsse import key_id_of, verify
 from regista.wire.keys import SigningKey, generate_signing_key
-from shared import kafka
+from shared import eventlog, kafka
 from shared.kafka import connection, start_producer
 from shared.relay import Relay, lag
 from shared.settings import Settings
@@ -116,6 +117,29 @@ async def test_an_event_that_cannot_be_published_holds_the_relay_and_says_so(ban
             assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(bank: Any, settings: Settings, database: Any) -> None:
+    await bank.transactor.submit(bank.deposit("a"))
+    task = asyncio.create_task(Relay(bank.service, bank.url, bank.bell, lambda: start_producer(settings), KEY).run())
+    try:
+        assert len(await published(settings, 1)) == 1
+        owner = await asyncpg.connect(database.owner_url)
+        await owner.execute(
+            "INSERT INTO log.events_registry (service, tx, stream, revision, event_id, type, schema, bytes)"
+            " VALUES ('registry', '999999999999', 'thing-1', 1, gen_random_uuid(), 'T', 1, 'x')"
+        )
+        await owner.close()
+        ended = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'leader relay/cleanup' AND datname = current_database()"
+        )
+        assert await bank.pool.fetchval(ended)
+        async with asyncio.timeout(30):
+            with pytest.raises(eventlog.RestoredBehind):
+                await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class SilentOnce:
