@@ -3,4 +3,5 @@
 from services.approval.service import process
 from shared.run import main
 
-main(process)
+if __name__ == "__main__":
+    main(process)

@@ -1,6 +1,7 @@
-"""`python -m services.cleanup`: see shared/settings.py for what it reads from the environment."""
+"""`python -m services.cleanup`."""
 
 from services.cleanup.service import process
 from shared.run import main
 
-main(process)
+if __name__ == "__main__":
+    main(process)
