@@ -109,7 +109,7 @@ async def end_upload(b: Bench, row: DueRow) -> list[Submission]:
     if row.data["expired"]:
         await b.store.remove(await b.store.keys(prefix))
         return _then(row, upload_stream(row.key), RecordUploadDeleted(row.key), "delete")
-    if await queries.awaited(b.app.pool, row.key, b.store.uri(prefix), f"{b.store.uri(prefix)}/"):
+    if await queries.awaited(b.app.pool, row.key, b.store.uri(prefix)):
         return []
     return _then(row, upload_stream(row.key), ExpireUpload(row.key), "expire")
 

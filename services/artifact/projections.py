@@ -101,8 +101,6 @@ def _noted(hex_: str, r: Recorded) -> Iterator[Change]:
         said = {"status": "ended"} if source == noted.RETIRED else {"rejected": True}
         yield Patch(REFERENCES, key, {**said, "changed_at": r.recorded_at})
         yield _drop(VERIFY, key_of(**key))
-    elif source in {noted.ROLLOUT_CHANGED, noted.ROLLED_BACK, noted.PROMOTION_REQUESTED}:
-        yield _due(CHECK, hex_, r.recorded_at, r)
 
 
 def _upload(r: Recorded) -> Iterator[Change]:

@@ -32,7 +32,11 @@ WHERE hex = $1 ORDER BY noted_at, model_id, number
 """
 
 # Whether some verification still needs what was uploaded there.
-AWAITED = "SELECT EXISTS (SELECT FROM artifact_references WHERE location = ANY($1::text[]) AND status = 'received' AND NOT (recalled OR rejected))"
+# As an upload's id, as its place, or as what lies below that: all keys from "/" up to "0", the byte after it.
+AWAITED = """
+SELECT EXISTS (SELECT FROM artifact_references
+  WHERE (location IN ($1, $2) OR location ~>=~ ($2 || '/') AND location ~<~ ($2 || '0')) AND status = 'received' AND NOT (recalled OR rejected))
+"""
 
 OPEN_UPLOADS = "SELECT count(*) FROM uploads WHERE subject = $1 AND state = 'open'"
 
@@ -117,9 +121,9 @@ async def references(pool: asyncpg.Pool, hex_: str) -> list[Referring]:
     return [Referring(**row) for row in await pool.fetch(REFERENCES, hex_)]
 
 
-async def awaited(pool: asyncpg.Pool, *locations: str) -> bool:
-    """Whether some verification still needs what was uploaded there."""
-    return bool(await pool.fetchval(AWAITED, list(locations)))
+async def awaited(pool: asyncpg.Pool, upload_id: str, uri: str) -> bool:
+    """Whether some verification still needs what was uploaded there, or a part of it."""
+    return bool(await pool.fetchval(AWAITED, upload_id, uri))
 
 
 async def open_uploads(pool: asyncpg.Pool, subject: str) -> int:

@@ -42,7 +42,7 @@ REFERENCES = Table(
     Column("noted_at", DateTime(timezone=True), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Index("artifact_references_by_hex", "hex"),
-    Index("artifact_references_by_location", "location"),
+    Index("artifact_references_by_location", "location", postgresql_ops={"location": "text_pattern_ops"}),
 )  # fmt: skip
 """One row per version that ever referred to an artifact; `files` as it claimed them."""
 

@@ -173,12 +173,12 @@ def decide(c: ArtifactCommand, s: ArtifactState) -> Sequence[ArtifactEvent]:
             return _recalled(c, s)
         case NoteServing():
             known = [ref for n in c.numbers if (ref := s.references.get(key_of(c.model_id, n))) and ref.live and not ref.serves]
-            return [c.message.noted()] if known else []
+            return [c.message.noted(), *_check_now(s)] if known else []
         case NotePromotion():
             ref = s.references.get(key_of(c.model_id, c.number))
-            return [c.message.noted()] if s.verified and ref and ref.live and c.message.source.revision > ref.promotion else []
+            return [c.message.noted(), *_check_now(s)] if s.verified and ref and ref.live and c.message.source.revision > ref.promotion else []
         case AskCheck():
-            return [CheckAsked(s.digest, c.generation)] if c.generation == s.verified and not s.check_asked else []
+            return _check_now(s) if c.generation == s.verified else []
         case RecordVerified():
             return _verified(c, s)
         case RecordMismatched():
@@ -287,6 +287,10 @@ def _versions(s: ArtifactState, generation: int) -> Iterator[VersionRef]:
     for r in s.references.values():
         if r.ended and r.generation <= generation:
             yield VersionRef(r.model_id, r.number)
+
+
+def _check_now(s: ArtifactState) -> list[ArtifactEvent]:
+    return [CheckAsked(s.digest, s.verified)] if s.verified and not s.check_asked else []
 
 
 def _check_again(s: ArtifactState, now: datetime, every: timedelta) -> datetime | None:

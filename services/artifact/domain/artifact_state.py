@@ -124,7 +124,7 @@ class ArtifactDeleted:
 
 @dataclass(frozen=True, slots=True)
 class CheckAsked:
-    """Somebody who read the verified bytes of `generation` found them missing: they are checked now."""
+    """The verified bytes of `generation` are checked now: a version of them serves or is to, or somebody who read them found them missing."""
 
     digest: str
     generation: int

@@ -206,7 +206,7 @@ async def test_bytes_that_serve_are_checked_again_and_damage_is_found_and_healed
     await shop.registered(content, await shop.upload(content))
     await shop.work(VERIFY)
     rollout = {"model_id": "m1", "environment": "production", "entries": [{"number": 1, "percent": 100, "role": "champion"}], "previous": []}
-    assert await shop.hear("RolloutChanged", **rollout) == ["Noted"]
+    assert await shop.hear("RolloutChanged", **rollout) == ["Noted", "CheckAsked"]
     assert await shop.hear("RolloutChanged", **rollout) == []
     assert await shop.work(CHECK) == ["ArtifactVerified", "ArtifactReleased"]
     assert len(await shop.due(CHECK)) == 1
@@ -225,7 +225,7 @@ async def test_bytes_are_looked_at_again_when_their_version_is_to_be_promoted(sh
     await shop.registered(content, await shop.upload(content))
     await shop.work(VERIFY)
     assert await shop.due(CHECK) == []
-    assert await shop.hear("PromotionRequested", model_id="m1", number=1, promotion_id="p1") == ["Noted"]
+    assert await shop.hear("PromotionRequested", model_id="m1", number=1, promotion_id="p1") == ["Noted", "CheckAsked"]
     await shop.store.put(f"verified/{digest[7:]}/g1/model.onnx", pieces(b"rot"), {})
     assert await shop.work(CHECK) == ["ArtifactQuarantined"]
 
@@ -253,6 +253,28 @@ async def test_an_upload_that_nobody_claims_is_deleted_and_one_that_is_awaited_s
     with pytest.raises(NoSuchObject):
         await shop.store.tags(f"quarantine/{idle}/model.onnx")
     assert await shop.state(digest_of(content)) == "Verified"
+
+
+async def test_an_upload_stays_while_a_part_of_it_is_awaited(shop):
+    content = files()
+    upload = await shop.upload({f"sub/{name}": bytes_ for name, bytes_ in content.items()})
+    await shop.registered(content, f"{shop.store.uri(f'quarantine/{upload}/sub')}//")
+    assert await shop.work(UPLOAD) == []
+    await shop.work(VERIFY)
+    assert await shop.state(digest_of(content)) == ("Verified" if shop.store.bucket else "Received")  # a folder has no URI to claim
+    assert await shop.work(UPLOAD) == ["UploadExpired"]
+
+
+async def test_a_version_that_serves_with_damaged_bytes_waits_for_no_check(shop):
+    content = files()
+    digest = digest_of(content)
+    await shop.registered(content, await shop.upload(content))
+    await shop.work(VERIFY)
+    await shop.hear("PromotionRequested", model_id="m1", number=1, promotion_id="p1")
+    await shop.store.remove([f"verified/{digest[7:]}/g1/model.onnx"])
+    assert await shop.work(CHECK) == ["ArtifactQuarantined"]
+    assert await shop.hear("RolloutChanged", model_id="m1", environment="production", entries=[{"number": 1}]) == ["Noted"]
+    assert await shop.due(CHECK) == []
 
 
 async def test_the_chain_of_causes_goes_through_the_work(shop):

@@ -217,10 +217,17 @@ def test_a_recall_that_arrives_before_the_registration_still_holds_after_it():
 
 def test_a_promotion_request_is_noted_once_and_only_where_there_are_bytes_to_check():
     state = given(registered(1), verified(1))
-    assert names(decide(promotion(1), state)) == ["Noted"]
+    assert names(decide(promotion(1), state)) == ["Noted", "CheckAsked"]
     assert decide(promotion(1), given(registered(1), verified(1), promotion(1))) == []
     assert names(decide(promotion(1, revision=251), given(registered(1), verified(1), promotion(1)))) == ["Noted"]
     assert decide(promotion(1), given(registered(1))) == []
+
+
+def test_what_serves_is_checked_at_once_where_there_are_bytes_to_check():
+    assert names(decide(rollout(1), given(registered(1), verified(1)))) == ["Noted", "CheckAsked"]
+    assert names(decide(rollout(1), given(registered(1), verified(1), AskCheck(1)))) == ["Noted"]
+    assert names(decide(rollout(1), given(registered(1)))) == ["Noted"]
+    assert names(decide(rollout(1), given(registered(1), verified(1), RecordDamaged(1, "rot")))) == ["Noted"]
 
 
 def test_a_report_of_missing_bytes_ends_with_them():

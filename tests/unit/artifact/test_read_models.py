@@ -74,6 +74,7 @@ def test_rows_say_what_the_stream_says_and_every_open_end_has_its_due_work(scrip
     assert set(rows.due(VERIFY)) == waiting
     assert {(r["data"]["generation"], r["data"]["tagged"]) for r in rows.due(DELETE).values()} == set(state.pending.items())
     assert {r["data"]["generation"] for r in rows.due(DISCARD).values()} == {g for g, gone in state.failed.items() if not gone}
+    assert set(rows.due(CHECK)) <= ({HEX} if state.verified else set())
     if state.check_asked:
         assert set(rows.due(CHECK)) == {HEX}
 
