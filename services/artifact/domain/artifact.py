@@ -6,7 +6,7 @@ already verified is served those bytes. Bytes go only when no version refers to 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -280,13 +280,8 @@ def _live(s: ArtifactState) -> list[Reference]:
 
 
 def _ended_versions(s: ArtifactState, generation: int) -> tuple[VersionRef, ...]:
-    return tuple(sorted(_versions(s, generation), key=lambda v: (v.model_id, v.number)))
-
-
-def _versions(s: ArtifactState, generation: int) -> Iterator[VersionRef]:
-    for r in s.references.values():
-        if r.ended and r.generation <= generation:
-            yield VersionRef(r.model_id, r.number)
+    ended = (VersionRef(r.model_id, r.number) for r in s.references.values() if r.ended and r.generation <= generation)
+    return tuple(sorted(ended, key=lambda v: (v.model_id, v.number)))
 
 
 def _check_now(s: ArtifactState) -> list[ArtifactEvent]:
