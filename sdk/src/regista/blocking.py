@@ -24,16 +24,24 @@ class _AtOnce(ThreadPoolExecutor):
         return done
 
 
+class CalledBack(RuntimeError):  # noqa: N818 - names what the caller did
+    """A callback (progress) cannot wait for the client that calls it: note what is to be done, and do it when the call has returned."""
+
+
 class LoopThread:
     """A daemon thread that runs an event loop from the first use on; a forked child gets one of its own."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._left: list[asyncio.AbstractEventLoop | None] = []
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Waits for the coroutine's result; an interrupt cancels it."""
+        """Waits for the coroutine's result; an interrupt cancels it. Raises CalledBack on the loop's own thread, which would wait for itself."""
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise CalledBack(CalledBack.__doc__)
         future = asyncio.run_coroutine_threadsafe(work, self._started())
         try:
             return future.result()
@@ -61,7 +69,8 @@ class LoopThread:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="regista", daemon=True).start()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="regista", daemon=True)
+                self._thread.start()
             return self._loop
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, Response
 
+from regista.blocking import CalledBack
 from regista.client import AsyncClient
 from regista.errors import (
     Damaged,
@@ -245,6 +246,13 @@ def test_a_folder_that_appears_during_the_download_is_believed_only_with_the_rig
 
     with pytest.raises(Damaged, match="not the file that was registered"):
         client.load("fraud.cards@production", progress=appear)
+
+
+def test_a_callback_that_calls_the_client_is_told_instead_of_waiting_for_itself(client: Client, answers: Answers) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})
+    with pytest.raises(CalledBack, match="when the call has returned"):
+        client.load("churn@3", progress=lambda *_: client.load("churn@3"))
+    assert client.load("churn@3").file().read_bytes() == b"weights"
 
 
 def test_a_manifest_that_does_not_hash_to_the_versions_digest_is_refused(client: Client, answers: Answers) -> None:
