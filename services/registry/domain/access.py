@@ -24,7 +24,7 @@ from shared.access import (
     RoleRevoked,
     evolve_access,
 )
-from shared.decider import Decider, NotFound, RuleBroken, Unprocessable
+from shared.decider import NO_TIME, Decider, NotFound, RuleBroken, Unprocessable
 
 Role = Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
 ROLES: tuple[str, ...] = get_args(Role)
@@ -68,6 +68,7 @@ class IssueKey:
     verifier: str
     expires_at: datetime | None = None
     bootstrap: bool = False
+    now: datetime = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,8 @@ def _issue(command: IssueKey, state: AccessState) -> Sequence[AccessEvent]:
         if (key.algorithm, key.verifier) == (command.algorithm, command.verifier):
             return []
         raise RuleBroken("key_exists", f"{command.subject} has a key {command.key_id} already: key ids are never given twice.")
+    if command.expires_at is not None and command.expires_at <= command.now:
+        raise Unprocessable("key_expired", f"A key that expired at {command.expires_at.isoformat()} would open nothing: name a later time.")
     return [KeyIssued(command.subject, command.key_id, command.algorithm, command.verifier, command.expires_at)]
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +25,21 @@ def after(*commands) -> AccessState:
 
 
 ANN = CreateIdentity("ann", "person")
+
+
+def test_a_key_that_has_expired_is_not_issued():
+    state, now = after(ANN, IssueKey("ann", "k1", "hmac-sha256", A)), datetime(2026, 11, 28, tzinfo=UTC)
+    dead = IssueKey("ann", "k2", "hmac-sha256", B, now, now=now)
+    with pytest.raises(Unprocessable, match="name a later time") as refused:
+        ACCESS.decide(dead, state)
+    assert refused.value.code == "key_expired"
+    assert names(ACCESS.decide(replace(dead, expires_at=now + timedelta(seconds=1)), state))[0] == "KeyIssued"
+
+
+def test_a_key_issued_before_it_expired_is_answered_alike_when_repeated():
+    now = datetime(2026, 11, 28, tzinfo=UTC)
+    issue = IssueKey("ann", "k1", "ed25519", A, now + timedelta(seconds=1), now=now)
+    assert ACCESS.decide(replace(issue, now=now + timedelta(days=1)), after(ANN, issue)) == []
 
 
 def test_an_identity_is_created_once():
