@@ -18,6 +18,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
+from pydantic import ValidationError
 
 from regista.wire.cloudevents import CloudEvent, utc
 from shared.events import Actor, Source, storable
@@ -38,6 +39,12 @@ LARGEST = 3 * 1024 * 1024
 
 class Malformed(Exception):  # noqa: N818 - said by `prepare` about a message
     """The message can never be accepted as it is; the reason goes with it to the dead letters."""
+
+    @classmethod
+    def in_shape(cls, wrong: ValidationError) -> Malformed:
+        """Every error of a message's data in one line, up to twenty of them."""
+        errors = wrong.errors(include_url=False, include_context=False, include_input=False)
+        return cls("; ".join(f"{'.'.join(str(part) for part in e['loc']) or 'data'}: {e['msg']}" for e in errors[:20]))
 
 
 @dataclass(frozen=True)

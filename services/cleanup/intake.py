@@ -105,8 +105,8 @@ def read_report(m: Received) -> ModelUsed:
     """The report in a message. Raises Malformed."""
     try:
         return ModelUsed.model_validate_json(m.event.data, strict=True)
-    except ValidationError as e:
-        raise Malformed("; ".join(f"{'.'.join(map(str, x['loc']))}: {x['msg']}" for x in e.errors(include_input=False))) from e
+    except ValidationError as wrong:
+        raise Malformed.in_shape(wrong) from None
 
 
 def _record(m: Received, said: ModelUsed, model_id: str, permission: Permission | None) -> Submission:

@@ -49,15 +49,9 @@ async def trained(app: App, m: Received) -> list[Submission]:
         intake: Intake = app.parts["intake"]
         return [await intake.registration(told.model, told, m.cause(), m.actor)]
     except ValidationError as wrong:
-        raise Malformed(said(wrong)) from None
+        raise Malformed.in_shape(wrong) from None
     except Unprocessable as wrong:
         raise Malformed(wrong.detail) from None
-
-
-def said(wrong: ValidationError) -> str:
-    """Every error of a message in one line."""
-    errors = wrong.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'.'.join(str(part) for part in e['loc']) or 'data'}: {e['msg']}" for e in errors[:20])
 
 
 def the_note(m: Received) -> Noted:
