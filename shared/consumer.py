@@ -38,6 +38,8 @@ ATTEMPTS = 3
 """How often a message that fails for an unforeseen reason is tried alone. Then a publisher's is buried; a service's holds its partition."""
 LONGEST_WAIT = 5.0
 TASKS = 8
+ENOUGH = 1_000
+"""Commands made of messages before they are run: one message may concern every open version of a model."""
 
 Prepared: TypeAlias = "list[Submission] | RuleBroken | Malformed"
 Record: TypeAlias = "ConsumerRecord[Any, Any]"
@@ -164,30 +166,41 @@ class Consumer:
         refused: set[tuple[int, int]] = set()
         todo = messages
         for _ in range(ROUTES):
-            prepared = await self._prepared_all(todo, follow_up=follow_up)
-            answers = iter(await self._transactor.submit_all([s for p in prepared if isinstance(p, list) for s in p]))
             again: list[Received] = []
-            for message, p in zip(todo, prepared, strict=True):
-                outcomes = [next(answers) for _ in p] if isinstance(p, list) else [p]
-                if any(isinstance(o, Misrouted) for o in outcomes):
-                    again.append(message)
-                elif broken := next((o for o in outcomes if isinstance(o, (RuleBroken, Malformed))), None):
-                    refused.add((message.partition, message.offset))
-                    await self._refuse(message, broken, by_place[message.partition, message.offset])
+            while todo:
+                prepared = await self._prepared_some(todo, follow_up=follow_up)
+                some, todo = todo[: len(prepared)], todo[len(prepared) :]
+                answers = iter(await self._transactor.submit_all([s for p in prepared if isinstance(p, list) for s in p]))
+                for message, p in zip(some, prepared, strict=True):
+                    outcomes = [next(answers) for _ in p] if isinstance(p, list) else [p]
+                    if any(isinstance(o, Misrouted) for o in outcomes):
+                        again.append(message)
+                    elif broken := next((o for o in outcomes if isinstance(o, (RuleBroken, Malformed))), None):
+                        refused.add((message.partition, message.offset))
+                        await self._refuse(message, broken, by_place[message.partition, message.offset])
             if not again:
                 return [m for m in messages if (m.partition, m.offset) not in refused]
             todo = again
         raise StillMisrouted(f"{len(todo)} messages of {self.subscription.topic}")
 
-    async def _prepared_all(self, messages: Sequence[Received], *, follow_up: bool) -> list[Prepared]:
-        """Side by side, in as many tasks as there are connections to wait for: a task for each message would cost more than most messages."""
-        found: list[Prepared] = [[] for _ in messages]
+    async def _prepared_some(self, messages: Sequence[Received], *, follow_up: bool) -> list[Prepared]:
+        """The first of them, at least one, until they have made ENOUGH commands.
 
-        async def some(first: int) -> None:
-            for n in range(first, len(messages), TASKS):
-                found[n] = await self._prepared(messages[n], follow_up=follow_up)
+        Side by side, in as many tasks as there are connections to wait for: a task for each message would cost more than most messages.
+        """
+        found: list[Prepared] = []
+        following = iter(messages)
+        made = 0
 
-        await asyncio.gather(*[some(first) for first in range(min(TASKS, len(messages)))])
+        async def some() -> None:
+            nonlocal made
+            while made < ENOUGH and (message := next(following, None)) is not None:
+                n = len(found)
+                found.append([])
+                prepared = found[n] = await self._prepared(message, follow_up=follow_up)
+                made += len(prepared) if isinstance(prepared, list) else 0
+
+        await asyncio.gather(*[some() for _ in range(min(TASKS, len(messages)))])
         return found
 
     async def _prepared(self, message: Received, *, follow_up: bool) -> Prepared:
