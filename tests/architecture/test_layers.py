@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("registry", "approval", "artifact", "cleanup", "audit")
@@ -128,6 +131,11 @@ def test_the_server_takes_nothing_of_the_sdk_but_the_wire() -> None:
         return [name for name in _imports(path) if name.startswith("regista") and not name.startswith("regista.wire")]
 
     assert _breaking([*_code("shared"), *_of_services(SERVICES)], more) == {}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_importing_what_starts_a_service_starts_nothing(service: str) -> None:
+    importlib.import_module(f"services.{service}.__main__")
 
 
 def test_every_service_has_the_same_rooms() -> None:
