@@ -104,7 +104,7 @@ class Governance(Operations):
         return dict(await self._send("POST", "registry", path, body, await self._etag_or_none("registry", path) or "*"))
 
     async def rollback(
-        self, model: str, environment: str = "production", reason: str = "", *, to_number: int | None = None, even_if_incompatible: bool = False
+        self, model: str, reason: str, environment: str = "production", *, to_number: int | None = None, even_if_incompatible: bool = False
     ) -> Json:
         """Back to what served before, or to `to_number`; past a signature that does not serve today's callers only when told so."""
         body = {"reason": reason, "to_number": to_number, "even_if_incompatible": even_if_incompatible}

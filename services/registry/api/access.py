@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from regista.wire.keys import new_key_id
 from services.registry import names, queries
+from services.registry.api.calls import Why
 from services.registry.domain.access import AccessCommand, CreateIdentity, EraseName, GrantRole, IssueKey, RevokeKey, RevokeRole, Role, SetName
 from shared import directory
 from shared.access import EVERYWHERE, Kind, stream_of
@@ -41,7 +42,7 @@ class NewName(Body):
 class Erasure(Body):
     """Why. The reason stands in the log for ever, so it must not say the name."""
 
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+    reason: Why
 
 
 class NewKey(Body):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from services.registry.domain.model_state import stream_of
 from services.registry.intake import Intake, Place
@@ -19,10 +19,20 @@ _SEMVER = re.compile(r"\d+\.\d+\.\d+", re.ASCII)
 LARGEST = 2**31 - 1
 
 
+Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+"""What an auditor will ask for: it can neither be left out nor be blank."""
+
+
 class Reason(Body):
-    """Why."""
+    """Why, where there is something to say."""
 
     reason: str = Field(default="", max_length=2_000)
+
+
+class Because(Body):
+    """Why. It stands in the audit trail for ever."""
+
+    reason: Why
 
 
 def intake(call: Call) -> Intake:

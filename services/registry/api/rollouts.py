@@ -9,7 +9,7 @@ import msgspec
 from pydantic import Field
 
 from services.registry import queries
-from services.registry.api.calls import LARGEST, Reason, model_of, send
+from services.registry.api.calls import LARGEST, Because, Reason, model_of, send
 from services.registry.domain.model_events import Entry, Role
 from services.registry.domain.rollout import ChangeRollout, RollBack, Share
 from services.registry.domain.routing import pick
@@ -30,7 +30,7 @@ class NewRollout(Reason):
     entries: Annotated[list[NewEntry], Field(min_length=1, max_length=20)]
 
 
-class Rollback(Reason):
+class Rollback(Because):
     """Without `to_number`: to what served before. `even_if_incompatible`: in spite of a signature that does not serve today's callers."""
 
     to_number: int | None = Field(default=None, ge=1, le=LARGEST)

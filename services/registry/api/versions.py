@@ -8,7 +8,7 @@ from pydantic import Field
 
 from services.registry import queries
 from services.registry.api.answers import DiffAnswer, TrainedVersions, VersionAnswer, Versions
-from services.registry.api.calls import LARGEST, Reason, intake, model_of, number_of, send
+from services.registry.api.calls import LARGEST, Because, Reason, intake, model_of, number_of, send
 from services.registry.api.refused import refusal_in
 from services.registry.contracts import Label, ModelTrained, Name, Text, VersionFacts, read
 from services.registry.domain.diff import differences
@@ -232,8 +232,8 @@ ROUTES = (
     Route("GET", "/v1/models/{model}/diff", diff, "What changed between two versions", query=DiffQuery, response=DiffAnswer, tags=["versions"]),
     Route("POST", _ONE + "/evaluations", evaluate, "Record an evaluation", body=NewEvaluation, response=VersionAnswer, tags=["versions"]),
     Route("POST", _ONE + ":promote", promote, "Ask for promotion", body=PromotionRequest, response=PromotionAnswer, status=202, tags=["versions"]),
-    Route("POST", _ONE + ":reject", reject, "Reject a version", body=Reason, response=VersionAnswer, tags=["versions"]),
-    Route("POST", _ONE + ":recall", recall, "Recall a version: it must not be used any more", body=Reason, response=VersionAnswer, tags=["versions"]),
-    Route("POST", _ONE + ":hold", hold, "Place a legal hold", body=Reason, response=VersionAnswer, tags=["versions"]),
-    Route("POST", _ONE + ":release-hold", release_hold, "Release the legal hold", body=Reason, response=VersionAnswer, tags=["versions"]),
+    Route("POST", _ONE + ":reject", reject, "Reject a version", body=Because, response=VersionAnswer, tags=["versions"]),
+    Route("POST", _ONE + ":recall", recall, "Recall a version: it must not be used any more", body=Because, response=VersionAnswer, tags=["versions"]),
+    Route("POST", _ONE + ":hold", hold, "Place a legal hold", body=Because, response=VersionAnswer, tags=["versions"]),
+    Route("POST", _ONE + ":release-hold", release_hold, "Release the legal hold", body=Because, response=VersionAnswer, tags=["versions"]),
 )  # fmt: skip

@@ -136,7 +136,7 @@ async def test_roles_hold_in_their_namespace_only(registry):
     async with registry.client("ci") as client:
         await client.post("/models/team.churn/versions", json=trained())
         assert (await client.post("/models/elsewhere.m/versions", json=trained("elsewhere.m"))).status_code == 403
-        assert (await client.post("/models/team.churn/versions/1:hold", json={})).status_code == 403
+        assert (await client.post("/models/team.churn/versions/1:hold", json={"reason": "case 7"})).status_code == 403
     async with registry.client("eve") as client:
         assert (await client.get("/models/team.churn")).status_code == 403
         assert (await client.get("/models")).json()["items"] == []
@@ -152,7 +152,7 @@ async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
         path = "/models/team.churn/versions/1"
         assert (await client.post(path + ":hold", json={"reason": "case 7"})).json()["held"] == "case 7"
         for verb in ("promote", "reject", "recall", "hold", "release-hold"):
-            assert (await client.post(f"{path}:{verb}", json={}, headers={"if-match": born.headers["etag"]})).status_code == 412, verb
+            assert (await client.post(f"{path}:{verb}", json={"reason": "late"}, headers={"if-match": born.headers["etag"]})).status_code == 412, verb
         assert (await client.post(path + ":release-hold", json={"reason": "closed"})).json()["held"] is None
         evaluated = await client.post(path + "/evaluations", json={"name": "f1", "value": 0.5, "dataset_digest": "sha256:x", "independent": True})
         assert [(e["name"], e["by"]) for e in evaluated.json()["evaluations"]] == [("f1", "root")]
@@ -166,6 +166,25 @@ async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
         assert (await client.delete("/models/team.churn/aliases/candidate")).status_code == 204
         assert (await client.post(path + ":promote", json={})).json()["code"] == "version_recalled"
         assert (await client.post(path + ":reject", json={"reason": "bad"})).json()["stage"] == "Rejected"
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": " \n"}])
+async def test_what_an_auditor_will_ask_about_is_not_done_without_a_reason(registry, body):
+    async with registry.client("root") as client, registry.client("ci") as publisher:
+        await publisher.post("/models/team.churn/versions", json=trained())
+        decisions = [f"versions/1:{verb}" for verb in ("reject", "recall", "hold", "release-hold")]
+        for decision in (*decisions, "rollouts/production:rollback"):
+            answer = await client.post(f"/models/team.churn/{decision}", json=body)
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body"), decision
+            assert answer.json()["errors"][0]["field"] == "reason"
+        assert (await client.get("/models/team.churn/versions/1")).json()["held"] is None
+
+
+async def test_a_key_that_would_open_nothing_is_not_issued(registry):
+    async with registry.client("root") as client:
+        dead = await client.post("/identities/ann/keys", json={"expires_at": "2026-01-01T00:00:00Z"})
+        assert (dead.status_code, dead.json()["code"]) == (422, "key_expired")
+        assert (await client.post("/identities/ann/keys", json={"expires_at": "2999-01-01T00:00:00Z"})).status_code == 201
 
 
 async def test_a_promotion_over_new_evidence_supersedes_the_open_one_and_is_answered_alike_when_repeated(registry, voices):

@@ -76,7 +76,7 @@ def route(session: Session, model: str, key: str, environment: str) -> None:
 def rollback(session: Session, model: str, environment: str, reason: str, number: int | None, even_if_incompatible: bool) -> None:
     """Back to the version that served before, at once."""
     with session.client() as client:
-        client.rollback(model, environment, reason, to_number=number, even_if_incompatible=even_if_incompatible)
+        client.rollback(model, reason, environment, to_number=number, even_if_incompatible=even_if_incompatible)
         _shown(session, client.rollout(model, environment), "")
 
 
