@@ -58,7 +58,8 @@ Handle = Callable[[DueRow], Awaitable[Sequence[Submission]]]
 class Worker:
     """Work of one kind. `handle` may do long I/O (the lease is renewed meanwhile), for `timeout` seconds, and returns the commands that follow from it.
 
-    The events of those commands must change or drop the row; a row that is still due afterwards is tried again, ever more slowly.
+    The events of the last one must change or drop the row: it is run only when all before it have been, so that a part that failed is not forgotten.
+    A row that is still due afterwards is tried again, ever more slowly.
     """
 
     kind: str

@@ -148,9 +148,11 @@ class Runner:
                 raise TimeoutError(f"not done within {self._worker.timeout:g} s")
             if not handled.done():
                 renewing.result()
-            for answer in await self._transactor.submit_all(await handled):
-                if isinstance(answer, RuleBroken):
-                    raise answer
+            submissions = await handled
+            for some in (submissions[:-1], submissions[-1:]):
+                for answer in await self._transactor.submit_all(some):
+                    if isinstance(answer, RuleBroken):
+                        raise answer
         finally:
             for task in (handled, renewing):
                 task.cancel()

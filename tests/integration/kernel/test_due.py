@@ -79,6 +79,16 @@ async def test_whoever_lost_its_lease_stops_and_submits_nothing(bank: Any) -> No
     assert len(await bank.events()) == 1
 
 
+async def test_the_end_of_the_work_waits_for_every_part_before_it(bank: Any) -> None:
+    async def in_parts(_: DueRow) -> list[Submission]:
+        return [bank.deposit("a", -1), bank.deposit("a")]
+
+    refused = metric("regista_due_total", result="refused")
+    async with working(bank, in_parts):
+        await until(lambda: metric("regista_due_total", result="refused") == refused + 1)
+    assert len(await bank.events()) == 1
+
+
 async def test_work_that_takes_too_long_is_given_up_and_tried_again_later(bank: Any) -> None:
     async with working(bank, never, timeout=0.2):
         await until(lambda: bank.pool.fetchval("SELECT last_error LIKE '%not done within 0.2 s' FROM due_leases"))

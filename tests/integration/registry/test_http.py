@@ -182,9 +182,9 @@ async def test_what_an_auditor_will_ask_about_is_not_done_without_a_reason(regis
 
 async def test_a_key_that_would_open_nothing_is_not_issued(registry):
     async with registry.client("root") as client:
-        dead = await client.post("/identities/ann/keys", json={"expires_at": "2026-01-01T00:00:00Z"})
+        dead = await client.post("/access/identities/ann/keys", json={"expires_at": "2026-01-01T00:00:00Z"})
         assert (dead.status_code, dead.json()["code"]) == (422, "key_expired")
-        assert (await client.post("/identities/ann/keys", json={"expires_at": "2999-01-01T00:00:00Z"})).status_code == 201
+        assert (await client.post("/access/identities/ann/keys", json={"expires_at": "2999-01-01T00:00:00Z"})).status_code == 201
 
 
 async def test_a_promotion_over_new_evidence_supersedes_the_open_one_and_is_answered_alike_when_repeated(registry, voices):
