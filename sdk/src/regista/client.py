@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import uuid
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from typing import Any, Self
 from regista import publishing
 from regista.cache import Cache
 from regista.catalogue import Catalogue, split
-from regista.errors import Failed, RuleBroken, TimedOut
+from regista.errors import Failed, RegistaError, RuleBroken, TimedOut
 from regista.files import Progress, manifest, signing_key
 from regista.governance import Governance
 from regista.kafka import KafkaSender
@@ -191,11 +192,12 @@ class AsyncClient(Catalogue, Governance, Operating):
         return version
 
     async def end(self) -> None:
-        """As `close`, while the interpreter ends: what was counted goes out as always, and what cannot is lost in silence. Raises RegistaError, TimeoutError."""
+        """As `close`, while the interpreter ends: what was counted goes out as always, and what cannot is lost in silence. Raises TimeoutError."""
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 for report in self._usage.rest():
-                    await self._report(report.data, report.message_id)
+                    with contextlib.suppress(RegistaError):
+                        await self._report(report.data, report.message_id)
         finally:
             await self.close()
 

@@ -248,6 +248,17 @@ def test_a_folder_that_appears_during_the_download_is_believed_only_with_the_rig
         client.load("fraud.cards@production", progress=appear)
 
 
+async def test_one_last_report_that_is_refused_takes_no_other_with_it(profile: Profile, answers: Answers) -> None:
+    for number in ("1", "2", "3"):
+        answers.has("churn", number, {"model.onnx": b"weights"}, int(number))
+    client = AsyncClient(profile, patience=QUICK)
+    for number in ("1", "2", "3"):
+        await client.load(f"churn@{number}")
+    answers.fixed["POST", "/v1/usage"] = problem(403, "role_missing")
+    await client.end()
+    assert len(answers.of("POST", "/v1/usage")) == 3
+
+
 def test_a_callback_that_calls_the_client_is_told_instead_of_waiting_for_itself(client: Client, answers: Answers) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})
     with pytest.raises(CalledBack, match="when the call has returned"):
