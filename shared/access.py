@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal
@@ -164,6 +165,11 @@ ACCESS: Fold[AccessEvent, AccessState] = Fold(PARTITION, AccessState(), evolve_a
 def stream_of(subject: str) -> str:
     """The stream of an identity."""
     return f"{PARTITION}-{subject}"
+
+
+def as_compared(name: str) -> str:
+    """A subject or printed name as two of them are compared: the same for every case and Unicode form (Unicode 16, D146)."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def namespace_of(name: str) -> str:

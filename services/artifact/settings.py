@@ -32,6 +32,7 @@ class ArtifactSettings(Settings):
     s3_access_key: str = Field(default="", repr=False)
     s3_secret_key: str = Field(default="", repr=False)
     s3_bucket: str = "regista"
+    s3_region: str = "us-east-1"
     s3_secure: bool = False
     artifact_dir: str = ""
     artifact_max_file_bytes: int = Field(default=50 * GIB, gt=0, le=MOST)
@@ -79,8 +80,9 @@ class ArtifactSettings(Settings):
         if self.s3_endpoint:
             self.require("s3_access_key", "s3_secret_key", "s3_bucket")
             return S3Store(
-                self.s3_endpoint, self.s3_access_key, self.s3_secret_key, self.s3_bucket, secure=self.s3_secure, connections=self.artifact_connections
-            )
+                self.s3_endpoint, self.s3_access_key, self.s3_secret_key, self.s3_bucket, region=self.s3_region, secure=self.s3_secure,
+                connections=self.artifact_connections,
+            )  # fmt: skip
         if not self.artifact_dir:
             raise SettingsWrong(NO_STORE)
         return DiskStore(Path(self.artifact_dir))

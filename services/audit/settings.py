@@ -19,6 +19,7 @@ class AuditSettings(Settings):
     history_s3_secret_key: str = Field(default="", repr=False)
     history_s3_bucket: str = "regista-history"
     history_s3_prefix: str = ""
+    history_s3_region: str = "us-east-1"
     history_s3_secure: bool = False
     history_dir: str = ""
     history_chunk_leaves: int = Field(default=50_000, gt=0, le=1_000_000)
@@ -36,6 +37,6 @@ class AuditSettings(Settings):
             self.require("history_s3_access_key", "history_s3_secret_key", "history_s3_bucket")
             return S3Store(
                 self.history_s3_endpoint, self.history_s3_access_key, self.history_s3_secret_key, self.history_s3_bucket, self.history_s3_prefix,
-                secure=self.history_s3_secure,
+                region=self.history_s3_region, secure=self.history_s3_secure,
             )  # fmt: skip
         return DiskStore(Path(self.history_dir)) if self.history_dir else None

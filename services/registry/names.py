@@ -6,7 +6,6 @@ If the process dies between the two, repeating the request puts down what is mis
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -15,7 +14,7 @@ import asyncpg
 from services.registry import queries
 from services.registry.domain.access import identity_exists
 from shared import directory
-from shared.access import NameSet
+from shared.access import NameSet, as_compared
 from shared.submission import Outcome
 
 FIRST = 1
@@ -65,7 +64,7 @@ def said(text: str, known: Iterable[str]) -> bool:
 
 def _plain(text: str) -> str:
     """The same for one text in any case, spacing and Unicode form."""
-    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
+    return " ".join(as_compared(text).split())
 
 
 async def _naming(pool: asyncpg.Pool, subject: str) -> asyncpg.Record:

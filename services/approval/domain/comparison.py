@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from services.approval.domain.noted import Evaluation
+from shared.access import as_compared
 
 
 def measured(evaluations: Iterable[Evaluation], metric: str, makers: Collection[str], dataset: str | None = None) -> tuple[Evaluation, ...]:
@@ -24,7 +25,7 @@ def measured(evaluations: Iterable[Evaluation], metric: str, makers: Collection[
 
 def is_independent(e: Evaluation, makers: Collection[str]) -> bool:
     """By somebody who is known and made nothing of it: what a maker calls independent is a claim. Metadata may spell its makers in any case."""
-    return e.independent and bool(e.by) and (e.by or "").casefold() not in {maker.casefold() for maker in makers}
+    return e.independent and bool(e.by) and as_compared(e.by or "") not in {as_compared(maker) for maker in makers}
 
 
 def primary_metric(evaluations: Iterable[Evaluation]) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from shared.access import as_compared
 from shared.events import Noted
 
 MODEL_REGISTERED = "regista.registry.ModelRegistered.v1"
@@ -44,7 +45,7 @@ class Evaluation:
     @property
     def key(self) -> str:
         """A later evaluation with the same key replaces the earlier one: a claim any claim, an independent one only its author's own."""
-        who = f"independent|{(self.by or '').casefold()}" if self.independent else "claimed"
+        who = f"independent|{as_compared(self.by or '')}" if self.independent else "claimed"
         return "|".join((self.name, self.dataset_digest or "", self.definition or "", who))
 
 

@@ -10,6 +10,7 @@ from typing import Any, assert_never
 from services.approval.domain.evidence import Evidence
 from services.approval.domain.gate_kinds import Result
 from services.approval.domain.policy import PolicyRef
+from shared.access import as_compared
 from shared.decider import Decider, NotFound, RuleBroken
 
 
@@ -185,8 +186,8 @@ class ReviewState:
     overridden_by: tuple[str, ...] = ()
 
     def excludes(self, *people: str) -> bool:
-        """Whether one of them made or asked for the version. Metadata may name its maker by subject or by printed name, in any case."""
-        return bool({p.casefold() for p in people if p} & {p.casefold() for p in self.excluded})
+        """Whether one of them made or asked for the version. Metadata may name its maker by subject or by printed name, in any case and form."""
+        return bool({as_compared(p) for p in people if p} & {as_compared(p) for p in self.excluded})
 
 
 def stream_of(promotion_id: str) -> str:

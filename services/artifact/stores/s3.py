@@ -41,10 +41,12 @@ T = TypeVar("T")
 class S3Store:
     """One bucket. `connections` bounds what runs at once: so many short calls, so many uploads, half as many hashes."""
 
-    def __init__(self, endpoint: str, access_key: str, secret_key: str, bucket: str, *, secure: bool = False, connections: int = 16) -> None:
+    def __init__(
+        self, endpoint: str, access_key: str, secret_key: str, bucket: str, *, region: str = "us-east-1", secure: bool = False, connections: int = 16
+    ) -> None:
         self.bucket = bucket
-        self._client = client(endpoint, access_key, secret_key, secure=secure, connections=2 * connections)
-        self._copier = client(endpoint, access_key, secret_key, secure=secure, connections=connections, read=COPYING, retries=0)
+        self._client = client(endpoint, access_key, secret_key, secure=secure, region=region, connections=2 * connections)
+        self._copier = client(endpoint, access_key, secret_key, secure=secure, region=region, connections=connections, read=COPYING, retries=0)
         self._calls = ThreadPoolExecutor(connections, "s3-call")
         self._hashing = ThreadPoolExecutor(max(1, connections // 2), "s3-hash")
         self._uploads = ThreadPoolExecutor(connections, "s3-upload")

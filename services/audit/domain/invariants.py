@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from regista.wire.digests import NoDigest, digest
+from shared.access import as_compared
 
 Event = dict[str, Any]
 
@@ -79,8 +80,8 @@ def _approval_faults(grant: dict[str, Any], makers: set[Any], promotion: Sequenc
             faults.append("the grant names approvers who did not approve what was shown")
     elif needed:
         faults.append(f"the policy asks for {needed} approvals and there was no review")
-    made = {str(who).casefold() for who in makers if who}
-    if own := [who for who in approvals if who.casefold() in made]:
+    made = {as_compared(str(who)) for who in makers if who}
+    if own := [who for who in approvals if as_compared(who) in made]:
         faults.append(f"approved by who made it or asked for it: {', '.join(own)}")
     return faults
 

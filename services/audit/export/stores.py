@@ -102,8 +102,10 @@ class DiskStore:
 class S3Store:
     """One bucket, by `minio`, which is imported at the first use: a service that was never asked for a file does without its memory."""
 
-    def __init__(self, endpoint: str, access_key: str, secret_key: str, bucket: str, prefix: str = "", *, secure: bool = False) -> None:
-        self._told = (endpoint, access_key, secret_key, secure)
+    def __init__(
+        self, endpoint: str, access_key: str, secret_key: str, bucket: str, prefix: str = "", *, region: str = "us-east-1", secure: bool = False
+    ) -> None:
+        self._told = (endpoint, access_key, secret_key, region, secure)
         self._bucket = bucket
         self._folder = f"{prefix.strip('/')}/{FOLDER}".lstrip("/")
         self._made: Minio | None = None
@@ -117,8 +119,8 @@ class S3Store:
         if self._made is None:
             from shared.s3 import client  # noqa: PLC0415
 
-            endpoint, access_key, secret_key, secure = self._told
-            self._made = client(endpoint, access_key, secret_key, secure=secure)
+            endpoint, access_key, secret_key, region, secure = self._told
+            self._made = client(endpoint, access_key, secret_key, region=region, secure=secure)
         return self._made
 
     def put(self, name: str, content: bytes) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from regista.wire.keys import new_key_id
 from services.registry import names, queries
@@ -24,7 +24,18 @@ KEPT = (
     "Reviews and overrides that were signed keep the name printed on them, as long as those records are kept. "
     "Backups made before now hold the name until they are deleted."
 )
-Named = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
+JOINERS = "\u200c\u200d"
+"""Invisible, and part of how some names are spelt."""
+
+
+def _visible(name: str) -> str:
+    if not all(character.isprintable() or character in JOINERS for character in name):
+        msg = "holds characters that nobody sees (controls, line breaks, marks of direction): it is printed under what somebody signs"
+        raise ValueError(msg)
+    return name
+
+
+Named = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_visible)]
 
 
 class NewIdentity(Body):

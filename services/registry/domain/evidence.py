@@ -11,6 +11,7 @@ from regista.wire.digests import digest
 from services.registry.domain.metadata import Metadata
 from services.registry.domain.model_events import Champion, Evaluation
 from services.registry.domain.model_state import ModelState, VersionState, stream_of
+from shared.access import as_compared
 from shared.decider import Streams
 
 PRODUCTION = "production"
@@ -47,10 +48,10 @@ def document(model_id: str, state: ModelState, number: int, streams: Streams) ->
 
 
 def makers(model_id: str, state: ModelState, number: int, streams: Streams) -> frozenset[str]:
-    """Whoever had a hand in a version, in lower case: its creator, the person a pipeline acted for, and all who told anything of it."""
+    """Whoever had a hand in a version, as names are compared: its creator, the person a pipeline acted for, and all who told anything of it."""
     event = streams.past[document_at(model_id, state.versions[number])]
     training = event.metadata.training
-    return frozenset(name.casefold() for name in (training.creator, training.on_behalf_of, *event.contributors) if name)
+    return frozenset(as_compared(name) for name in (training.creator, training.on_behalf_of, *event.contributors) if name)
 
 
 def artifact_digest(metadata: Metadata) -> str:

@@ -20,6 +20,7 @@ from services.registry.domain.model_events import (
 from services.registry.domain.model_fold import evaluation_digest, evolve, measures
 from services.registry.domain.model_state import Events, ModelState, known, needed_by, stream_of, usable, version_of
 from services.registry.domain.rollout import ended
+from shared.access import as_compared
 from shared.decider import Joint, RuleBroken, Streams
 from shared.events import Noted
 
@@ -131,7 +132,7 @@ def record_evaluation(command: RecordEvaluation, streams: Streams) -> Events:
     """One more figure; the newest one about the same, again, is nothing new. Nobody is independent of what they made."""
     state = _state(command.model_id, streams)
     version = usable(state, command.number, command.expected)
-    if command.evaluation.independent and command.evaluation.by.casefold() in evidence.makers(command.model_id, state, command.number, streams):
+    if command.evaluation.independent and as_compared(command.evaluation.by) in evidence.makers(command.model_id, state, command.number, streams):
         raise RuleBroken(
             "not_independent", f"{command.evaluation.by} made this version: record the evaluation as claimed, or have somebody else measure."
         )

@@ -104,6 +104,8 @@ async def test_erasing_is_refused_for_nobody_and_twice_is_once(registry, databas
         ("root", ("PUT", ALL + "/nobody/name", {"name": "N"}), 404, "unknown_identity"),
         ("root", ("POST", ALL + "/root:erase-name", {"reason": " "}), 422, "invalid_body"),
         ("root", ("PUT", ALL + "/root/name", {"name": " "}), 422, "invalid_body"),
+        ("root", ("PUT", ALL + "/root/name", {"name": "Eva\u202eavE"}), 422, "invalid_body"),
+        ("root", ("PUT", ALL + "/root/name", {"name": "Eva\nApproved by: Ada"}), 422, "invalid_body"),
         ("service:artifact", ("GET", "/access/names?subjects=root", None), 403, "role_missing"),
         ("root", ("POST", ALL, {"subject": "root", "kind": "person", "name": "Somebody Else"}), 409, "identity_exists"),
     ],

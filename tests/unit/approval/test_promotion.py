@@ -93,6 +93,13 @@ def test_who_made_it_or_asked_for_it_never_counts_by_subject_or_printed_name(wor
         assert broken.value.code == "own_work"
 
 
+def test_a_maker_spelt_in_another_unicode_form_is_the_same_maker(world):
+    world.in_review(asked={"creator": "Zoe\u0308"})
+    with pytest.raises(RuleBroken) as broken:
+        world.approve(by="u-1", name="Zo\u00eb")
+    assert broken.value.code == "own_work"
+
+
 def test_approving_twice_counts_once(world):
     world.in_review()
     world.approve("ann")

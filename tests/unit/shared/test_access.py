@@ -18,6 +18,7 @@ from shared.access import (
     KeyRevoked,
     RoleGranted,
     RoleRevoked,
+    as_compared,
     check,
     evolve_access,
     namespace_of,
@@ -202,3 +203,8 @@ def test_revoking_never_gives_and_granting_never_takes(changes: list[tuple[type,
     less = evolve_access(state, RoleRevoked("anna", role, namespace))
     assert allowed <= {pair for pair in asked if permits(more, *pair)}
     assert {pair for pair in asked if permits(less, *pair)} <= allowed
+
+
+def test_names_are_compared_in_whatever_case_and_unicode_form_they_are_written() -> None:
+    assert as_compared("Zoë Straße") == as_compared("ZOE\u0308 STRASSE")
+    assert as_compared("Zoë") != as_compared("Zoe")
