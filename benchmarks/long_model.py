@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import Sequence
@@ -71,7 +72,9 @@ async def measure(ground: Ground) -> Sequence[Figure]:
         hot = await _hot(registry)
         await asyncio.sleep(1)  # the snapshot under way
         writer.cancel()
+        await asyncio.gather(writer, return_exceptions=True)
         registry.restart()
+        gc.collect()  # a new process has no old state to free
         writer = asyncio.create_task(registry.transactor.run())
         await registry.seconds("bench.short", LONG + 1)  # the process is up; what is cold is the long model
         cold = await registry.seconds("bench.long", LONG + HOT + 1)

@@ -9,12 +9,11 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
-from immutables import Map
 from prometheus_client import Histogram
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -43,7 +42,7 @@ _ETAG = re.compile(r'"(\d{1,18})"')
 def _hook(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
-    if isinstance(value, Map):
+    if isinstance(value, Mapping):
         return dict(value)
     return str(value)
 

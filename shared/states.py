@@ -19,6 +19,7 @@ from immutables import Map
 
 from shared.decider import Fold, category_of
 from shared.events import Recent
+from shared.layered import LARGE, Layered
 
 FIND = "SELECT stream, revision, recorded_at, fold, state FROM {schema}.snapshots WHERE stream = ANY($1::text[])"
 
@@ -126,6 +127,8 @@ class States:
 class SnapshotCodec:
     """State to bytes and back. A dataclass or Struct whose top-level fields may be `immutables.Map[K, V]`; other states go as msgspec takes them.
 
+    A large map comes back as a `Layered` one, which does the same.
+
     `fingerprint` changes with the source of every module the fold is written in, so a snapshot never outlives the code that made it.
     """
 
@@ -142,14 +145,23 @@ class SnapshotCodec:
         if not self._names:
             return msgspec.msgpack.encode(state)
         values = (getattr(state, name) for name in self._names)
-        return msgspec.msgpack.encode([dict(value) if isinstance(value, Map) else value for value in values])
+        return msgspec.msgpack.encode([_entries(value) for value in values])
 
     def load(self, stored: bytes) -> Any:
         decoded = self._decoder.decode(stored)
         if not self._names:
             return decoded
         values = {name: getattr(decoded, name) for name in self._names}
-        return self._type(**values | {name: Map(values[name]) for name in self._maps})
+        return self._type(**values | {name: _persistent(values[name]) for name in self._maps})
+
+
+def _entries(value: Any) -> Any:
+    """A map's as a dict; any other value as it is."""
+    return value.whole() if isinstance(value, Layered) else dict(value) if isinstance(value, Map) else value
+
+
+def _persistent(entries: dict[Any, Any]) -> Any:
+    return Map(entries) if len(entries) < LARGE else Layered(entries)
 
 
 def _fields(type_: Any) -> tuple[str, ...]:

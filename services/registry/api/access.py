@@ -84,10 +84,22 @@ class ErasureAnswer(Body):
     kept: str
 
 
+MOST_AT_ONCE = 100
+
+
+def _listed(subjects: str) -> str:
+    """Not by a pattern: one that counts both takes 20 MiB compiled."""
+    listed = subjects.split(",")
+    if len(listed) > MOST_AT_ONCE or not all(listed):
+        msg = f"name 1 to {MOST_AT_ONCE} subjects, with commas between"
+        raise ValueError(msg)
+    return subjects
+
+
 class NamesQuery(Body):
     """`subjects`: at most a hundred, with commas between."""
 
-    subjects: str = Field(min_length=1, max_length=10_100, pattern=r"^[^,]{1,100}(,[^,]{1,100}){0,99}$")
+    subjects: Annotated[str, Field(max_length=10_100), AfterValidator(_listed)]
 
 
 class Names(Body):

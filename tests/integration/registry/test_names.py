@@ -107,6 +107,8 @@ async def test_erasing_is_refused_for_nobody_and_twice_is_once(registry, databas
         ("root", ("PUT", ALL + "/root/name", {"name": "Eva\u202eavE"}), 422, "invalid_body"),
         ("root", ("PUT", ALL + "/root/name", {"name": "Eva\nApproved by: Ada"}), 422, "invalid_body"),
         ("service:artifact", ("GET", "/access/names?subjects=root", None), 403, "role_missing"),
+        ("root", ("GET", "/access/names?subjects=root,,eva", None), 422, "invalid_query"),
+        ("root", ("GET", "/access/names?subjects=" + ",".join("ab" * 51), None), 422, "invalid_query"),
         ("root", ("POST", ALL, {"subject": "root", "kind": "person", "name": "Somebody Else"}), 409, "identity_exists"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -13,6 +13,7 @@ from immutables import Map
 
 from shared.decider import Fold
 from shared.events import Actor, Recorded
+from shared.layered import LARGE, Layered
 from shared.states import Held, SnapshotCodec, States
 
 
@@ -48,6 +49,17 @@ def test_a_snapshot_gives_the_state_back(state: Shop) -> None:
     restored = codec.load(codec.dump(state))
     assert restored == state
     assert isinstance(restored.items, Map)
+
+
+def test_a_large_map_of_a_snapshot_goes_on_as_one_of_its_own_would() -> None:
+    codec = SnapshotCodec(SHOP)
+    state = Shop("large", Map({n: Item(n) for n in range(LARGE)}))
+    restored = codec.load(codec.dump(state))
+    assert isinstance(restored.items, Layered)
+    assert restored == state
+    changed, again = (replace(s, items=s.items.delete(3).set(LARGE, Item(0)).set(5, Item(1))) for s in (state, restored))
+    assert changed == again
+    assert codec.load(codec.dump(again)) == changed
 
 
 def test_a_fold_in_other_source_has_another_fingerprint() -> None:

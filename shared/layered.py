@@ -1,0 +1,68 @@
+"""A persistent mapping over entries that nobody changes any more: what `immutables.Map` does, without building one of 100,000 entries first."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from typing import Any, TypeVar
+
+from immutables import Map
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+LARGE = 1_000
+"""Entries from which building a `Map` (0.15 to 0.3 µs each) costs more than the slower reads of a `Layered`."""
+
+_GONE: Any = object()
+_UNCHANGED: Any = object()
+
+
+class Layered(Mapping[K, V]):
+    """`base` must not change after this. `set` and `delete` answer another mapping, at the cost of a `Map` of the changes only."""
+
+    __slots__ = ("_base", "_changes", "_length")
+
+    def __init__(self, base: Mapping[K, V], changes: Map[K, V] | None = None, length: int | None = None) -> None:
+        self._base = base
+        self._changes: Map[K, V] = Map() if changes is None else changes
+        self._length = len(base) if length is None else length
+
+    def __getitem__(self, key: K) -> V:
+        found = self._changes.get(key, _UNCHANGED)
+        if found is _UNCHANGED:
+            return self._base[key]
+        if found is _GONE:
+            raise KeyError(key)
+        return found
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self.whole())
+
+    def items(self) -> ItemsView[K, V]:
+        return self.whole().items()
+
+    def values(self) -> ValuesView[V]:
+        return self.whole().values()
+
+    def whole(self) -> dict[K, V]:
+        """All entries: a copy, in time linear to their number, as any walk over them."""
+        merged = {**self._base, **self._changes}
+        return merged if len(merged) == self._length else {key: value for key, value in merged.items() if value is not _GONE}
+
+    def set(self, key: K, value: V) -> Layered[K, V]:
+        return Layered(self._base, self._changes.set(key, value), self._length + (key not in self))
+
+    def delete(self, key: K) -> Layered[K, V]:
+        """Raises KeyError where it is not."""
+        if key not in self:
+            raise KeyError(key)
+        return Layered(self._base, self._changes.set(key, _GONE), self._length - 1)
+
+    def update(self, entries: Mapping[K, V]) -> Layered[K, V]:
+        changed = self
+        for key, value in entries.items():
+            changed = changed.set(key, value)
+        return changed
