@@ -22,6 +22,7 @@ import msgspec
 
 from regista.wire.digests import NoDigest, check_path
 from services.artifact.stores import CHUNK, NoSuchObject, ObjectChanged, StoreAway, Sum
+from shared.files import sync_folder
 
 _ROOMS = frozenset({"quarantine", "verified"})
 _FORGOTTEN = 24 * 3600
@@ -148,7 +149,7 @@ class DiskStore:
         mark = _mark(file)
         made = _rename(name, target)
         for folder in {target.parent, *(new.parent for new in made)}:
-            _sync(folder)
+            sync_folder(folder)
         return mark
 
     def _copy(self, source: Path, target: Path, mark: str) -> None:
@@ -232,11 +233,3 @@ def _rename(name: Path, target: Path) -> list[Path]:
                 raise
             continue  # the folder became empty and was swept away between the two steps
         return made
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from regista.wire.history import FOLDER
+from shared.files import sync_folder
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -80,7 +81,7 @@ class DiskStore:
             finally:
                 Path(aside).unlink(missing_ok=True)
             for folder in (self._folder, self._folder.parent, self._folder.parent.parent):
-                _sync(folder)
+                sync_folder(folder)
 
     def _sweep(self) -> None:
         """Removes what processes left that were killed while they wrote, once nobody can be writing it any more."""
@@ -166,11 +167,3 @@ def _s3() -> Iterator[None]:
         raise StoreAway(f"the store of history answered {e.code}: {e.message}") from e
     except (MinioException, urllib3.exceptions.HTTPError) as e:
         raise StoreAway(f"the store of history cannot be used: {e}") from e
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -88,7 +88,7 @@ async def test_files_go_in_by_http_and_come_out_verified(start, people, registry
     }
 
 
-async def test_what_is_refused_is_told_why(start, people, registry_says):
+async def test_an_upload_that_is_refused_is_told_why(start, people):
     publisher, other = await people.person("pat", ("publisher", "team")), await people.person("olga", ("publisher", "other"))
     reader = await people.person("rita", ("approver", "team"))
     service = start(REGISTA_ARTIFACT_MAX_FILE_BYTES=str(MIB), REGISTA_ARTIFACT_MAX_UPLOADS="4")
@@ -115,12 +115,20 @@ async def test_what_is_refused_is_told_why(start, people, registry_says):
     assert await refused(publisher, "a/b", location=location) == (422, "unusable_name")
     assert await refused(publisher, "big", b"x" * (MIB + 1)) == (413, "file_too_large")
     assert await refused(publisher, "big", chunks()) == (413, "file_too_large")
+    async with service.client(publisher) as client:
+        for _ in range(2):
+            await upload(client, {"model.onnx": b"other"})
+    assert await refused(publisher, "a") == (429, "too_many_uploads")
 
+
+async def test_bytes_that_are_not_given_out_are_told_why(start, people, registry_says):
+    publisher, reader = await people.person("pat", ("publisher", "team")), await people.person("rita", ("approver", "team"))
+    service = start()
+    await service.ready()
     files = {"model.onnx": uuid.uuid4().bytes}
     digest = digest_of(files)
     async with service.client(publisher) as client:
         wrong, right = await upload(client, {"model.onnx": b"other"}), await upload(client, files)
-    assert await refused(publisher, "a") == (429, "too_many_uploads")
     await registry_says("VersionRegistered", number=1, artifact=artifact(files, wrong))
 
     async def ask_for(code: str) -> None:

@@ -272,13 +272,17 @@ async def test_what_an_export_by_hand_cannot_do_it_says(
     assert "Traceback" not in done.stderr
 
 
-async def test_an_event_that_was_changed_is_not_exported(log: Log, audit: Audit, store: HistoryStore, database: Any) -> None:
-    await happened(log, 10)
-    await audit.catch_up()
+async def _forge_first_event(database: Any) -> None:
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute("ALTER TABLE log.events DISABLE TRIGGER append_only")
     await owner.execute("UPDATE log.events SET bytes = '{}' WHERE stream = 'registry-0' AND revision = 1")
     await owner.close()
+
+
+async def test_an_event_that_was_changed_is_not_exported(log: Log, audit: Audit, store: HistoryStore, database: Any) -> None:
+    await happened(log, 10)
+    await audit.catch_up()
+    await _forge_first_event(database)
     await planned(audit, 10)
     with pytest.raises(work.LogChanged, match="registry-0 1"):
         await exported(audit, store)
@@ -288,10 +292,7 @@ async def test_an_event_that_was_changed_is_not_exported(log: Log, audit: Audit,
 async def test_a_leaf_that_was_changed_with_its_event_does_not_fit_the_checkpoint(log: Log, audit: Audit, store: HistoryStore, database: Any) -> None:
     await happened(log, 10)
     await audit.catch_up()
-    owner = await asyncpg.connect(database.owner_url)
-    await owner.execute("ALTER TABLE log.events DISABLE TRIGGER append_only")
-    await owner.execute("UPDATE log.events SET bytes = '{}' WHERE stream = 'registry-0' AND revision = 1")
-    await owner.close()
+    await _forge_first_event(database)
     await audit.connection.execute("ALTER TABLE audit.sealed DISABLE TRIGGER append_only")
     await audit.connection.execute(
         "UPDATE audit.sealed s SET leaf = e.leaf FROM log.events e WHERE e.stream = 'registry-0' AND e.revision = 1 AND s.event_id = e.event_id"

@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from regista.cli import root
 from regista.profile import Profile
+from regista.synchronous import Client
 from regista.transport import Patience
 from regista.wire.digests import FileEntry, manifest_digest
 
@@ -155,3 +156,9 @@ def run(answers: Answers, tmp_path: Path) -> Any:
         return CliRunner().invoke(root, list(words), env={**settings, **environment}, input=said)
 
     return call
+
+
+@pytest.fixture
+def client(profile: Profile) -> Any:
+    with Client(profile, patience=QUICK) as found:
+        yield found
