@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.changes import Put
-from shared.decider import Decider
-from shared.events import Actor, EventTypes, Recorded
-from shared.service import PublicEvent, Service
-from shared.submission import Cause, Submission
+from shared.deciding.changes import Put
+from shared.deciding.decider import Decider
+from shared.deciding.events import Actor, EventTypes, Recorded
+from shared.deciding.service import PublicEvent, Service
+from shared.deciding.submission import Cause, Submission
 
 ACCOUNTS = Table("accounts", MetaData(), Column("id", Text, primary_key=True), Column("total", BigInteger), Column("at", DateTime(timezone=True)))
 ENTRIES = Table("entries", MetaData(), Column("id", Text, primary_key=True), Column("revision", BigInteger, primary_key=True), Column("note", JSONB))

@@ -12,9 +12,10 @@ import asyncpg
 from benchmarks.accounts import SERVICE, deposit
 from benchmarks.figures import Figure
 from benchmarks.ground import Ground
-from shared import collector, eventlog, projector
-from shared.postgres import Bell, connect_pool
-from shared.transact import Transactor
+from shared.foundation import garbage_collector
+from shared.foundation.postgres import Bell, connect_pool
+from shared.log import eventlog, projector
+from shared.log.transact import Transactor
 
 CALLERS, SECONDS, ACCOUNTS, BATCH = 256, 8.0, 1_000, 256
 
@@ -39,7 +40,7 @@ async def measure(ground: Ground) -> Sequence[Figure]:
 
 async def _commands(transactor: Transactor) -> float:
     numbers, done = itertools.count(), 0
-    collector.calm()
+    garbage_collector.calm()
 
     async def caller(until: float) -> None:
         nonlocal done

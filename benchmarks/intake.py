@@ -19,8 +19,8 @@ from regista.wire.cloudevents import CloudEvent, to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey, generate_signing_key
 from services.local.topics import TRAINING
-from shared.kafka import connection, start_producer
-from shared.settings import Settings
+from shared.foundation.settings import Settings
+from shared.messaging.kafka import connection, start_producer
 
 MESSAGES, RATE, SECONDS, MODELS = 20_000, 300, 10, 200
 RECORDED = "SELECT convert_from(bytes, 'UTF8')::json FROM log.events_registry WHERE type = 'VersionRegistered' ORDER BY tx DESC, seq DESC LIMIT $1"

@@ -18,11 +18,12 @@ from benchmarks.trained import trained
 from services.registry.contracts import read
 from services.registry.intake import Intake
 from services.registry.service import SERVICE
-from shared import collector, projector
-from shared.events import Actor
-from shared.postgres import Bell, connect_pool
-from shared.submission import Cause, Submission
-from shared.transact import Transactor
+from shared.deciding.events import Actor
+from shared.deciding.submission import Cause, Submission
+from shared.foundation import garbage_collector
+from shared.foundation.postgres import Bell, connect_pool
+from shared.log import projector
+from shared.log.transact import Transactor
 
 LONG, SHORT, AT_ONCE, HOT = 100_000, 10, 512, 300
 
@@ -66,7 +67,7 @@ async def measure(ground: Ground) -> Sequence[Figure]:
         await projector.ensure(SERVICE, pool)
         registry = Registry(pool, url)
         writer = asyncio.create_task(registry.transactor.run())
-        collector.calm()
+        garbage_collector.calm()
         await registry.fill("bench.short", SHORT)
         await registry.fill("bench.long", LONG)
         hot = await _hot(registry)

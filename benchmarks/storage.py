@@ -12,9 +12,9 @@ from benchmarks.figures import Figure
 from benchmarks.ground import Ground
 from benchmarks.long_model import Registry
 from services.registry.service import SERVICE
-from shared import eventlog, projector
-from shared.events import START
-from shared.postgres import connect_pool
+from shared.deciding.events import START
+from shared.foundation.postgres import connect_pool
+from shared.log import eventlog, projector
 
 VERSIONS, BATCH, PAGE, ROUNDS = 5_000, 256, 2_500, 4
 STORED = "SELECT bytes FROM log.events_registry WHERE type = 'VersionRegistered'"

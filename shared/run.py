@@ -19,27 +19,29 @@ import asyncpg
 from prometheus_client import Gauge
 
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
-from shared import collector, eventlog, projector, relay
-from shared.access import PARTITION
-from shared.application import Application
-from shared.broker import consume
-from shared.consumer import Consumer
-from shared.deadletters import DeadLetters
-from shared.due import Worker
-from shared.identities import AccessView
-from shared.kafka import Subscription, start_producer
-from shared.loop import Loop
-from shared.operations import OPERATIONS, described
-from shared.postgres import AWAY, Bell, connect_pool
-from shared.readiness import Readiness, in_short
-from shared.server import Server
-from shared.service import Service
-from shared.settings import Settings, SettingsWrong
-from shared.telemetry import set_up_logs, tracer
-from shared.topics import topic_of
-from shared.transact import Transactor
-from shared.web import Route
-from shared.worker import Runner
+from shared.deciding.access import PARTITION
+from shared.deciding.service import Service
+from shared.foundation import garbage_collector
+from shared.foundation.event_loop import Loop
+from shared.foundation.postgres import AWAY, Bell, connect_pool
+from shared.foundation.readiness import Readiness, in_short
+from shared.foundation.settings import Settings, SettingsWrong
+from shared.foundation.telemetry import set_up_logs, tracer
+from shared.foundation.topics import topic_of
+from shared.http.application import Application
+from shared.http.operations import OPERATIONS, described
+from shared.http.routes import Route
+from shared.http.server import Server
+from shared.identity.access_view import AccessView
+from shared.log import eventlog, projector
+from shared.log.due_runner import Runner
+from shared.log.due_work import Worker
+from shared.log.transact import Transactor
+from shared.messaging import relay
+from shared.messaging.broker import consume
+from shared.messaging.consumer import Consumer
+from shared.messaging.dead_letters import DeadLetters
+from shared.messaging.kafka import Subscription, start_producer
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +153,7 @@ class Running:
         self._edges += [group.create_task(work, name=name) for name, work in self._works()]
         app.serving = True
         app.readiness.clear("process")
-        collector.calm()
+        garbage_collector.calm()
         log.info(
             "started", extra={"streams": [f.category for s in self._writes for f in s.folds], "topics": [s.topic for s in process.subscriptions]}
         )

@@ -21,9 +21,9 @@ from pydantic import TypeAdapter
 from regista.wire.keys import SigningKey
 from services.local.places import _free_ports
 from shared import run
-from shared.application import Table
-from shared.settings import Settings
-from shared.web import Route
+from shared.foundation.settings import Settings
+from shared.http.application import Table
+from shared.http.routes import Route
 
 PEPPER = "pepper-of-the-tests"
 ENDS_WITHIN = 20.0  # seconds; a process promises ten

@@ -29,13 +29,13 @@ from services.approval.shapes import (
     ReviewPage,
     ReviewsQuery,
 )  # fmt: skip
-from shared import directory
-from shared.access import ANY_ROLE, permits
-from shared.decider import NotFound, RuleBroken, Stale, Unprocessable
-from shared.problems import Problem
-from shared.submission import Outcome, Permission, Submission
-from shared.transact import routed
-from shared.web import Call, PageQuery, Reply, Route
+from shared.deciding.access import ANY_ROLE, permits
+from shared.deciding.decider import NotFound, RuleBroken, Stale, Unprocessable
+from shared.deciding.submission import Outcome, Permission, Submission
+from shared.http.problems import Problem
+from shared.http.routes import Call, PageQuery, Reply, Route
+from shared.identity import directory
+from shared.log.transact import routed
 
 
 async def put_policy(call: Call) -> Reply:

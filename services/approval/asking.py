@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from services.approval import queries
 from services.approval.domain.promotion import Evaluate, Named
-from shared.events import Actor
+from shared.deciding.events import Actor
+from shared.deciding.submission import Cause, Submission
 from shared.run import App
-from shared.submission import Cause, Submission
 
 OURSELVES = Actor("service:approval")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from services.approval.domain import policy
 from services.approval.domain.builtin import BUILTIN
-from shared.events import Actor
+from shared.deciding.events import Actor
+from shared.deciding.submission import Cause, Submission, request_digest
 from shared.run import App
-from shared.submission import Cause, Submission, request_digest
 
 
 async def publish_builtin(app: App) -> None:

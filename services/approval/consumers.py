@@ -11,11 +11,11 @@ from services.approval import queries
 from services.approval.asking import evaluation, evaluations
 from services.approval.domain import noted
 from services.approval.domain.gate import NoteModel, NoteVersion, stream_of
-from shared.events import Noted
-from shared.kafka import Handler, Malformed, Received, Subscription, by_service
+from shared.deciding.events import Noted
+from shared.deciding.submission import Submission
+from shared.foundation.topics import topic_of
+from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_service
 from shared.run import App
-from shared.submission import Submission
-from shared.topics import topic_of
 
 ASKS_AGAIN = frozenset(
     {

@@ -9,9 +9,9 @@ from services.approval.asking import evaluations
 from services.approval.domain.policy import ApplyPolicy, stream_of
 from services.approval.domain.promotion import Expire
 from services.approval.projections import EXPIRY, POLICY_CHANGE
-from shared.due import DueRow, Worker
+from shared.deciding.submission import Submission
+from shared.log.due_work import DueRow, Worker
 from shared.run import App
-from shared.submission import Submission
 
 
 def workers(app: App) -> list[Worker]:

@@ -24,9 +24,9 @@ from services.approval.domain.review import (
     ReviewRejected,
 )
 from services.approval.upcasters import ApprovalEvent
-from shared.changes import Change, Drop, Patch, Put
-from shared.due import DUE
-from shared.events import Noted, Recorded
+from shared.deciding.changes import Change, Drop, Patch, Put
+from shared.deciding.events import Noted, Recorded
+from shared.log.due_work import DUE
 
 EXPIRY, POLICY_CHANGE = "review-expiry", "policy-change"
 """The kinds of due work."""

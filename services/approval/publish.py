@@ -11,8 +11,8 @@ from services.approval.domain.gate_kinds import Result
 from services.approval.domain.policy import Policy, PolicyRef
 from services.approval.domain.review import About
 from services.approval.upcasters import ApprovalEvent
-from shared.events import Noted, Recorded
-from shared.service import PublicEvent
+from shared.deciding.events import Noted, Recorded
+from shared.deciding.service import PublicEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from services.approval.domain.promotion import Named, streams_of
-from shared.access import namespace_of
+from shared.deciding.access import namespace_of
 
 Version = tuple[str, int]
 """A model's id and a number."""

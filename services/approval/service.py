@@ -11,9 +11,9 @@ from services.approval.projections import project
 from services.approval.publish import publish
 from services.approval.tables import TABLES
 from services.approval.upcasters import EVENTS
-from shared.decider import Joint
+from shared.deciding.decider import Joint
+from shared.deciding.service import Service
 from shared.run import App, Process
-from shared.service import Service
 
 SERVICE = Service(
     name="approval",

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from shared.web import Body, PageQuery
+from shared.http.routes import Body, PageQuery
 
 Stage = Literal["Validated", "Production"]
 Short = Field(default="", max_length=200)

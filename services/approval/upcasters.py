@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.approval.domain import gate, policy, review
-from shared.events import EventTypes
+from shared.deciding.events import EventTypes
 
 ApprovalEvent = gate.GateEvent | policy.PolicyPublished | policy.PolicyApplied | policy.PolicyListed | review.ReviewEvent
 

@@ -22,11 +22,11 @@ from services.artifact.domain.upload import AddFile, OpenUpload, RecordFile, str
 from services.artifact.due_work import Bench
 from services.artifact.queries import Artifact, Referring
 from services.artifact.stores import NoSuchObject, ObjectStore, StoreAway
-from shared.access import ANY_ROLE, EVERYWHERE, AccessState, namespace_of, permits
-from shared.decider import Forbidden, NotFound, RuleBroken
-from shared.problems import Problem
-from shared.submission import Cause, IdempotencyMismatch, Permission, Submission, new_id, request_digest
-from shared.web import Body, Call, Reply, Route
+from shared.deciding.access import ANY_ROLE, EVERYWHERE, AccessState, namespace_of, permits
+from shared.deciding.decider import Forbidden, NotFound, RuleBroken
+from shared.deciding.submission import Cause, IdempotencyMismatch, Permission, Submission, new_id, request_digest
+from shared.http.problems import Problem
+from shared.http.routes import Body, Call, Reply, Route
 
 QUARANTINE_TAGS = {"regista-state": "quarantine"}
 

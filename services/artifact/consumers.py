@@ -18,10 +18,10 @@ from services.artifact.domain.manifest import claim
 from services.artifact.domain.noted import Message
 from services.artifact.domain.places import NoSuchPlace, hex_of, stream_of, stream_of_hex
 from services.artifact.settings import ArtifactSettings
-from shared.kafka import Handler, Malformed, Received, Subscription, by_service
+from shared.deciding.submission import Submission
+from shared.foundation.topics import topic_of
+from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_service
 from shared.run import App
-from shared.submission import Submission
-from shared.topics import topic_of
 
 T = TypeVar("T")
 Follow = Callable[[App, Received], Awaitable[Sequence[Submission]]]

@@ -27,9 +27,9 @@ from services.artifact.projections import CHECK, DELETE, DISCARD, UPLOAD, VERIFY
 from services.artifact.settings import ArtifactSettings
 from services.artifact.stores import ObjectStore
 from services.artifact.verification import Wrong, damage, verify
-from shared.due import DueRow, Worker
+from shared.deciding.submission import Submission
+from shared.log.due_work import DueRow, Worker
 from shared.run import App
-from shared.submission import Submission
 
 AT_ONCE = 8
 """Pieces of work of one kind that run at once: a large artifact must not keep small ones waiting."""

@@ -10,9 +10,9 @@ from services.artifact.domain import artifact_state as a
 from services.artifact.domain import noted, upload
 from services.artifact.domain.artifact_state import key_of
 from services.artifact.tables import ARTIFACTS, REFERENCES, UPLOADS
-from shared.changes import Change, Drop, Patch, Put
-from shared.due import DUE
-from shared.events import Noted, Recorded
+from shared.deciding.changes import Change, Drop, Patch, Put
+from shared.deciding.events import Noted, Recorded
+from shared.log.due_work import DUE
 
 VERIFY, CHECK, DELETE, DISCARD, UPLOAD = "verify", "check", "delete", "discard", "upload"
 """Kinds of due work: claimed bytes to verify, verified bytes to check again, expired bytes to delete, what a failed copy left, uploads whose time is over."""

@@ -9,8 +9,8 @@ from typing import assert_never
 from services.artifact.domain import artifact_state as stored
 from services.artifact.domain.artifact_state import VersionRef
 from services.artifact.domain.upload import FileAdded, UploadDeleted, UploadEvent, UploadExpired, UploadOpened
-from shared.events import Noted, Recorded
-from shared.service import PublicEvent
+from shared.deciding.events import Noted, Recorded
+from shared.deciding.service import PublicEvent
 
 
 @dataclass(frozen=True, slots=True)

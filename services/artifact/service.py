@@ -15,9 +15,9 @@ from services.artifact.publish import publish
 from services.artifact.settings import ArtifactSettings
 from services.artifact.tables import TABLES
 from services.artifact.upcasters import EVENTS
-from shared.decider import Decider
+from shared.deciding.decider import Decider
+from shared.deciding.service import Service
 from shared.run import App, Process
-from shared.service import Service
 
 DECIDERS: dict[type, Decider[Any, Any, Any]] = {
     **dict.fromkeys(

@@ -12,7 +12,7 @@ from services.artifact.domain.manifest import Limits
 from services.artifact.stores import ObjectStore
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import MOST, S3Store
-from shared.settings import HostPort, Settings, SettingsWrong
+from shared.foundation.settings import HostPort, Settings, SettingsWrong
 
 GIB = 1024**3
 NO_STORE = (

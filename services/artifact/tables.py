@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.due import DUE
+from shared.log.due_work import DUE
 
 METADATA = MetaData()
 

@@ -17,7 +17,7 @@ from services.artifact.domain.artifact_state import (
     ExpiryTagged,
 )
 from services.artifact.domain.upload import FileAdded, UploadDeleted, UploadExpired, UploadOpened
-from shared.events import EventTypes, Upcaster
+from shared.deciding.events import EventTypes, Upcaster
 
 UPCASTERS: dict[tuple[str, int], Upcaster] = {}
 """(type, schema n) → the data of schema n + 1."""

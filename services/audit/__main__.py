@@ -10,9 +10,9 @@ import asyncpg
 from services.audit import indexing, store
 from services.audit.service import process
 from services.audit.settings import AuditSettings
-from shared.postgres import AWAY
+from shared.foundation.postgres import AWAY
+from shared.foundation.settings import Settings, SettingsWrong
 from shared.run import main
-from shared.settings import Settings, SettingsWrong
 
 
 async def rebuild(url: str) -> indexing.Rebuilt:

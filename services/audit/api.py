@@ -16,10 +16,10 @@ from services.audit.checks import check_all
 from services.audit.domain import history, reading
 from services.audit.domain.causes import forest
 from services.audit.sealing import verifier
-from shared.access import namespace_of, permits
-from shared.decider import NotFound, Unprocessable
-from shared.problems import Problem
-from shared.web import Call, PageQuery, Route
+from shared.deciding.access import namespace_of, permits
+from shared.deciding.decider import NotFound, Unprocessable
+from shared.http.problems import Problem
+from shared.http.routes import Call, PageQuery, Route
 
 AUDITOR = "auditor"
 CLOCKS_DIFFER = timedelta(minutes=1)

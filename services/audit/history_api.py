@@ -14,9 +14,9 @@ from services.audit import shapes
 from services.audit.export import chunks
 from services.audit.export.process import Exports
 from services.audit.export.stores import HistoryStore, NoSuchFile, StoreAway
-from shared.decider import NotFound, RuleBroken
-from shared.problems import Problem
-from shared.web import Call, PageQuery, Reply, Route
+from shared.deciding.decider import NotFound, RuleBroken
+from shared.http.problems import Problem
+from shared.http.routes import Call, PageQuery, Reply, Route
 
 log = logging.getLogger(__name__)
 

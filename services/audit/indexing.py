@@ -11,8 +11,8 @@ import asyncpg
 
 from services.audit.domain.reading import KEY_BYTES, TYPE_BYTES, Entry, Known, Stored, key_of, read, shared_streams, speaking_of
 from services.audit.store import read as read_log
-from shared.events import START, Cursor
-from shared.postgres import lock_key
+from shared.deciding.events import START, Cursor
+from shared.foundation.postgres import lock_key
 
 PAGE = 1_000
 

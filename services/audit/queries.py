@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from services.audit.domain.reading import UNREADABLE, key_of, recorded_at
-from shared.events import Cursor
+from shared.deciding.events import Cursor
 
 # The model by id, or by any name it ever had; of several bearers the one that was called so last.
 MODEL = """

@@ -14,7 +14,7 @@ from regista.wire.keys import SigningKey
 from regista.wire.merkle import Tree
 from services.audit.domain.reading import Stored
 from services.audit.store import read
-from shared.events import Cursor
+from shared.deciding.events import Cursor
 
 PAGE = 2_000
 

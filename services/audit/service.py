@@ -13,10 +13,10 @@ from services.audit.export.stores import HistoryStore
 from services.audit.history_api import HistoryApi
 from services.audit.settings import AuditSettings
 from services.audit.tailer import tail
-from shared.events import EventTypes
+from shared.deciding.events import EventTypes
+from shared.deciding.service import Service
+from shared.foundation.settings import Settings, SettingsWrong
 from shared.run import App, Process
-from shared.service import Service
-from shared.settings import Settings, SettingsWrong
 
 log = logging.getLogger(__name__)
 

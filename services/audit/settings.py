@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field
 
 from services.audit.export.stores import DiskStore, HistoryStore, S3Store
-from shared.settings import HostPort, Settings
+from shared.foundation.settings import HostPort, Settings
 
 
 class AuditSettings(Settings):

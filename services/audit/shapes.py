@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from shared.web import Body, PageQuery
+from shared.http.routes import Body, PageQuery
 
 
 class TimelineQuery(PageQuery):

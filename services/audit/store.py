@@ -8,8 +8,8 @@ from importlib.resources import files
 import asyncpg
 
 from services.audit.domain.reading import Stored
-from shared.events import Cursor
-from shared.postgres import lock_key
+from shared.deciding.events import Cursor
+from shared.foundation.postgres import lock_key
 
 # Only the auditor's role may read the parent table. A transaction still in flight hides what follows, so nothing appears behind the cursor.
 READ = """

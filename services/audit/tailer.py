@@ -15,11 +15,11 @@ from prometheus_client import Counter, Gauge
 from regista.wire.keys import SigningKey
 from services.audit import indexing, store
 from services.audit.sealing import SealedTwice, Sealer
-from shared import eventlog
-from shared.postgres import AWAY, leadership, wait_ring
+from shared.foundation.postgres import AWAY, leadership, wait_ring
+from shared.log import eventlog
 
 if TYPE_CHECKING:
-    from shared.readiness import Readiness
+    from shared.foundation.readiness import Readiness
     from shared.run import App
 
 log = logging.getLogger(__name__)

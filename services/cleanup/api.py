@@ -14,10 +14,10 @@ from services.cleanup.domain import sweep
 from services.cleanup.domain.policy import DEFAULT_POLICY
 from services.cleanup.domain.retention import ChangeRetention, simulate, stream_of
 from services.cleanup.domain.retention_state import VersionMarked, VersionSpared
-from shared.access import ANY_ROLE, namespace_of, permits
-from shared.decider import NotFound
-from shared.submission import Permission, Submission, new_id
-from shared.web import Call, PageQuery, Reply, Route
+from shared.deciding.access import ANY_ROLE, namespace_of, permits
+from shared.deciding.decider import NotFound
+from shared.deciding.submission import Permission, Submission, new_id
+from shared.http.routes import Call, PageQuery, Reply, Route
 
 SHOWN_IN_SIMULATION = 1000
 

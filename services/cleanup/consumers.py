@@ -13,9 +13,9 @@ from services.cleanup.domain.noted import PUBLIC_TYPES, READERS, RECORDED, Model
 from services.cleanup.domain.retention import NoteRegistryEvent, stream_of
 from services.cleanup.due_work import schedule_next
 from services.cleanup.intake import Reports
-from shared.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
-from shared.submission import Submission
-from shared.topics import topic_of
+from shared.deciding.submission import Submission
+from shared.foundation.topics import topic_of
+from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
 
 if TYPE_CHECKING:
     from shared.run import App

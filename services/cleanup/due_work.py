@@ -14,10 +14,10 @@ from services.cleanup.domain import retention, sweep
 from services.cleanup.domain.early import PATIENCE
 from services.cleanup.intake import Reports, received
 from services.cleanup.projections import CHUNK, PROPOSE, SWEEP, WAITED
-from shared.decider import RuleBroken
-from shared.due import DueRow, Worker
-from shared.events import Actor
-from shared.submission import Cause, Submission
+from shared.deciding.decider import RuleBroken
+from shared.deciding.events import Actor
+from shared.deciding.submission import Cause, Submission
+from shared.log.due_work import DueRow, Worker
 
 if TYPE_CHECKING:
     from shared.run import App

@@ -15,11 +15,11 @@ from services.cleanup.contracts import USAGE_TOPIC, ModelUsed
 from services.cleanup.domain import early
 from services.cleanup.domain.noted import read
 from services.cleanup.domain.retention import stream_of
-from shared.access import namespace_of
-from shared.decider import RuleBroken
-from shared.events import Actor
-from shared.kafka import Malformed, Received
-from shared.submission import Cause, Permission, Submission, new_id, request_digest
+from shared.deciding.access import namespace_of
+from shared.deciding.decider import RuleBroken
+from shared.deciding.events import Actor
+from shared.deciding.submission import Cause, Permission, Submission, new_id, request_digest
+from shared.messaging.kafka import Malformed, Received
 
 if TYPE_CHECKING:
     from shared.run import App

@@ -11,9 +11,9 @@ from services.cleanup.domain.noted import PUBLIC_TYPES, STAGES, ModelNamed, Serv
 from services.cleanup.domain.retention_state import RetentionChanged, RetirementProposed, UsageRecorded, VersionMarked, VersionSpared
 from services.cleanup.domain.sweep import SweepAdvanced, SweepFinished, SweepPlanned, SweepScheduled
 from services.cleanup.tables import EARLY, MODELS, NAMES, POLICIES, SWEEPS, USES, USES_BY_DAY, VERDICTS, VERSIONS
-from shared.changes import Change, Drop, Patch, Put
-from shared.due import DUE
-from shared.events import Noted, Recorded
+from shared.deciding.changes import Change, Drop, Patch, Put
+from shared.deciding.events import Noted, Recorded
+from shared.log.due_work import DUE
 
 PROPOSE, SWEEP, CHUNK, WAITED = "propose", "sweep", "sweep-chunk", "waited"
 """Kinds of due work: a grace period that ends, a period that begins, the next part of a sweep, a report that waited long enough."""

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from services.cleanup.domain import retention_state as stored
 from services.cleanup.domain.policy import Reason
-from shared.events import Recorded
-from shared.service import PublicEvent
+from shared.deciding.events import Recorded
+from shared.deciding.service import PublicEvent
 
 
 @dataclass(frozen=True, slots=True)

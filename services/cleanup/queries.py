@@ -12,8 +12,8 @@ import msgspec
 from services.cleanup.domain.retention import evolve, stream_of
 from services.cleanup.domain.retention_state import State
 from services.cleanup.upcasters import EVENTS
-from shared import eventlog
-from shared.transact import Transactor
+from shared.log import eventlog
+from shared.log.transact import Transactor
 
 # A model by id or by any name it ever had.
 MODEL = """

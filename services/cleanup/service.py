@@ -12,9 +12,9 @@ from services.cleanup.projections import project
 from services.cleanup.publish import publish
 from services.cleanup.tables import TABLES
 from services.cleanup.upcasters import EVENTS
-from shared.decider import Decider
+from shared.deciding.decider import Decider
+from shared.deciding.service import Service
 from shared.run import App, Process
-from shared.service import Service
 
 DECIDERS: dict[type, Decider[Any, Any, Any]] = {
     **dict.fromkeys(

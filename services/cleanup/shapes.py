@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from services.cleanup.domain.policy import DEFAULT_POLICY, RetentionPolicy
-from shared.web import Body, PageQuery
+from shared.http.routes import Body, PageQuery
 
 SaidOf = Literal["marked", "spared", "proposed", "retired", "refused"]
 

@@ -10,7 +10,7 @@ from typing import Any
 from regista.wire.keys import generate_signing_key, load_signing_key, random_text
 from services.local.places import Place, write_private
 from services.local.topics import SERVICES
-from shared.identities import new_api_key, verifier_of
+from shared.identity.access_view import new_api_key, verifier_of
 
 ADMIN = "admin"
 

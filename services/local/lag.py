@@ -54,7 +54,7 @@ def _offsets(admin: AdminClient, places: Iterable[Place], which: OffsetSpec) -> 
 
 async def relay_lag(owner_url: str) -> dict[str, int]:
     """Events of the log that its relay has not published, by service."""
-    from shared.relay import LAG  # noqa: PLC0415 - with all that the relay needs; most commands do without
+    from shared.messaging.relay import LAG  # noqa: PLC0415 - with all that the relay needs; most commands do without
 
     connection = await asyncpg.connect(owner_url, timeout=_WAIT, command_timeout=_WAIT)
     try:

@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 
 import asyncpg
 
-from shared import projector
-from shared.postgres import connect_pool
-from shared.service import Service
+from shared.deciding.service import Service
+from shared.foundation.postgres import connect_pool
+from shared.log import projector
 
 HEAD = "SELECT coalesce(max(seq), 0) FROM log.events_{partition}"
 TRIES = 5

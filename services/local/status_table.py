@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.local.status import Part, Status
-from shared.topics import topic_of
+from shared.foundation.topics import topic_of
 
 
 def show(status: Status) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from shared.topics import PARTITIONS_OF, dlq_of, topic_of
+from shared.foundation.topics import PARTITIONS_OF, dlq_of, topic_of
 
 SERVICES = tuple(PARTITIONS_OF)
 PUBLISHERS = ("pipeline", "serving")  # one Kafka user per publisher; more are added when the stack starts

@@ -16,14 +16,14 @@ import msgspec
 from services.registry import names
 from services.registry.domain.access import AccessCommand, CreateIdentity, GrantRole, IssueKey
 from services.registry.service import ACCESS_SERVICE
-from shared import projector
-from shared.access import Algorithm, Kind, stream_of
-from shared.decider import RuleBroken
-from shared.events import Actor
-from shared.postgres import Bell, connect_pool
-from shared.settings import Settings, SettingsWrong
-from shared.submission import Cause, Submission
-from shared.transact import Transactor
+from shared.deciding.access import Algorithm, Kind, stream_of
+from shared.deciding.decider import RuleBroken
+from shared.deciding.events import Actor
+from shared.deciding.submission import Cause, Submission
+from shared.foundation.postgres import Bell, connect_pool
+from shared.foundation.settings import Settings, SettingsWrong
+from shared.log import projector
+from shared.log.transact import Transactor
 
 BOOTSTRAP = Actor("system:bootstrap", method="bootstrap")
 

@@ -17,12 +17,12 @@ from services.registry.domain.promotion import DenyPromotion, GrantPromotion
 from services.registry.domain.retirement import RetireVersion
 from services.registry.domain.verdicts import NoteArtifact, NoteGates
 from services.registry.intake import Intake, streams
-from shared.decider import Unprocessable
-from shared.events import Noted
-from shared.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
+from shared.deciding.decider import Unprocessable
+from shared.deciding.events import Noted
+from shared.deciding.submission import Submission
+from shared.foundation.topics import topic_of
+from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
 from shared.run import App
-from shared.submission import Submission
-from shared.topics import topic_of
 
 GROUP = "registry"
 

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from services.registry.domain import metadata as domain
 from services.registry.domain.bump import LEVELS, Claim
 from services.registry.domain.metadata import Kind, Metadata, Relation, Tier
-from shared.decider import Unprocessable
+from shared.deciding.decider import Unprocessable
 
 MODEL_TRAINED = "regista.ModelTrained.v1"
 TRAINING_TOPIC = "regista.training.v1"

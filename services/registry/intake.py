@@ -14,11 +14,11 @@ from services.registry.domain.name import check_name, is_model_id
 from services.registry.domain.name import stream_of as name_stream
 from services.registry.domain.registration import AddMetadata, RegisterVersion
 from services.registry.queries import FIND_NAMES, FIND_NUMBER
-from shared.access import ANY_ROLE, namespace_of
-from shared.batcher import Batcher
-from shared.decider import NotFound
-from shared.events import Actor
-from shared.submission import Cause, Permission, Submission, new_id
+from shared.deciding.access import ANY_ROLE, namespace_of
+from shared.deciding.decider import NotFound
+from shared.deciding.events import Actor
+from shared.deciding.submission import Cause, Permission, Submission, new_id
+from shared.http.batcher import Batcher
 
 CACHED = 100_000
 

@@ -13,9 +13,9 @@ import asyncpg
 
 from services.registry import queries
 from services.registry.domain.access import identity_exists
-from shared import directory
-from shared.access import NameSet, as_compared
-from shared.submission import Outcome
+from shared.deciding.access import NameSet, as_compared
+from shared.deciding.submission import Outcome
+from shared.identity import directory
 
 FIRST = 1
 """The revision of IdentityCreated in its stream."""

@@ -11,9 +11,9 @@ from services.registry.domain import model_events as e
 from services.registry.domain import noted
 from services.registry.domain.name import NameClaimed
 from services.registry.tables import ALIASES, EVALUATIONS, IDENTITIES, KEYS, MODELS, NAMES, PROMOTIONS, REFUSALS, ROLES, ROLLOUTS, VERSIONS
-from shared.access import AccessEvent, IdentityCreated, KeyIssued, KeyRevoked, NameErased, NameSet, RoleGranted, RoleRevoked, namespace_of
-from shared.changes import Change, Drop, Patch, Put
-from shared.events import Noted, Recorded
+from shared.deciding.access import AccessEvent, IdentityCreated, KeyIssued, KeyRevoked, NameErased, NameSet, RoleGranted, RoleRevoked, namespace_of
+from shared.deciding.changes import Change, Drop, Patch, Put
+from shared.deciding.events import Noted, Recorded
 
 
 class _Digest(msgspec.Struct, gc=False):

@@ -10,8 +10,8 @@ from services.registry.domain import model_events as e
 from services.registry.domain.bump import Bump
 from services.registry.domain.metadata import Artifact, Parent, Problem, Signature, Training
 from services.registry.domain.model_events import Champion, Entry, Evaluation, Skipped
-from shared.events import Recorded
-from shared.service import PublicEvent
+from shared.deciding.events import Recorded
+from shared.deciding.service import PublicEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from services.registry import tables
 from services.registry.domain.metadata import Metadata
 from services.registry.projections import project
 from services.registry.upcasters import EVENTS
-from shared.changes import Put
-from shared.events import Recorded, encode
+from shared.deciding.changes import Put
+from shared.deciding.events import Recorded, encode
 
 # A model by any name it ever had, or by its id.
 FIND_NAMES = """

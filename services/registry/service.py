@@ -15,10 +15,10 @@ from services.registry.projections import IN_BRIEF, project, project_access
 from services.registry.publish import publish
 from services.registry.tables import ACCESS_TABLES, TABLES
 from services.registry.upcasters import EVENTS
-from shared.access import ACCESS_EVENTS
-from shared.batcher import Batcher
+from shared.deciding.access import ACCESS_EVENTS
+from shared.deciding.service import Service
+from shared.http.batcher import Batcher
 from shared.run import App, Process
-from shared.service import Service
 
 SERVICE = Service("registry", (MODEL, NAME), DECIDERS, EVENTS, project, publish, TABLES, IN_BRIEF)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.registry.domain import model_events as e
 from services.registry.domain.name import NameClaimed
-from shared.events import EventTypes
+from shared.deciding.events import EventTypes
 
 EVENTS = EventTypes(
     (

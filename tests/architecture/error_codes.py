@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from shared import decider
-from shared.problems import BASE, of_rule
+from shared.deciding import decider
+from shared.http.problems import BASE, of_rule
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "errors.md"

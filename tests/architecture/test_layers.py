@@ -17,13 +17,13 @@ ROOT = Path(__file__).parents[2]
 SERVICES = ("registry", "approval", "artifact", "cleanup", "audit")
 DECIDING = SERVICES[:-1]
 PURE_THIRD_PARTY = {"msgspec", "immutables", "semver", "regista", "cryptography"}
-PURE_KERNEL = {"shared.decider", "shared.events", "shared.access"}
+PURE_KERNEL = {"shared.deciding.decider", "shared.deciding.events", "shared.deciding.access"}
 IMPURE = {"asyncio", "socket", "subprocess", "threading", "requests", "http", "time", "random", "os", "logging"}
 UNPICKLERS = {"pickle", "cloudpickle", "joblib", "dill", "marshal", "shelve"}
 BUSINESS = ("champion", "artifact", "promotion", "rollout", "retention", "review")
 SAID_IN_THE_KERNEL = {
-    "shared/topics.py": {"artifact"},  # roles and partitions are named after the services
-    "shared/application.py": {" bytes. Artifacts are uploaded, not embedded."},  # what to do instead of sending a large body
+    "shared/foundation/topics.py": {"artifact"},  # roles and partitions are named after the services
+    "shared/http/application.py": {" bytes. Artifacts are uploaded, not embedded."},  # what to do instead of sending a large body
 }
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|TRUNCATE|MERGE|COPY)\s")
 APPENDS = re.compile(r'INSERT\s+INTO\s+"?log\b')
@@ -112,8 +112,8 @@ def test_nobody_unpickles() -> None:
 
 def test_only_the_batch_of_a_transactor_appends_to_the_log() -> None:
     code = _code("services", "shared")
-    assert list(_breaking(code, lambda path: [text for text in _texts(path) if APPENDS.search(text)])) == ["shared/eventlog.py"]
-    assert list(_breaking(code, lambda path: _calls(path) & {"eventlog.append"})) == ["shared/batch.py"]
+    assert list(_breaking(code, lambda path: [text for text in _texts(path) if APPENDS.search(text)])) == ["shared/log/eventlog.py"]
+    assert list(_breaking(code, lambda path: _calls(path) & {"eventlog.append"})) == ["shared/log/batch.py"]
 
 
 def test_a_service_that_decides_writes_no_row_by_itself() -> None:

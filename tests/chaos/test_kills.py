@@ -33,11 +33,11 @@ from services.local.places import Place
 from services.local.state import read_state
 from services.local.topics import WRITERS
 from services.registry.service import SERVICE as REGISTRY
-from shared.kafka import connection
-from shared.relay import to_cloudevent
-from shared.service import Service
-from shared.settings import Settings
-from shared.topics import topic_of
+from shared.deciding.service import Service
+from shared.foundation.settings import Settings
+from shared.foundation.topics import topic_of
+from shared.messaging.kafka import connection
+from shared.messaging.relay import to_cloudevent
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
 

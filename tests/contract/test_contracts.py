@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator
 
 from services.local.contracts.__main__ import ROOT, problems_of, text_of
 from services.local.contracts.documents import OUTBOUND, SERVICES, Document, everything
-from shared.access import ACCESS_EVENTS, RoleGranted
-from shared.events import Actor, Envelope, EventTypes, Recorded, encode
-from shared.relay import to_cloudevent
+from shared.deciding.access import ACCESS_EVENTS, RoleGranted
+from shared.deciding.events import Actor, Envelope, EventTypes, Recorded, encode
+from shared.messaging.relay import to_cloudevent
 
 DOCUMENTS = list(everything())
 STORED = sorted((ROOT / "stored").glob("*/*.json"))

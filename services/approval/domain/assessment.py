@@ -11,7 +11,7 @@ from services.approval.domain.gate import GatesEvaluated, GateState
 from services.approval.domain.gate_kinds import Manual, Result, ask
 from services.approval.domain.policy import PolicyRef, PolicyState, Subject
 from services.approval.domain.review import Seal
-from shared.decider import Streams
+from shared.deciding.decider import Streams
 
 
 @dataclass(frozen=True, slots=True)

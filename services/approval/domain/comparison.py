@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from services.approval.domain.noted import Evaluation
-from shared.access import as_compared
+from shared.deciding.access import as_compared
 
 
 def measured(evaluations: Iterable[Evaluation], metric: str, makers: Collection[str], dataset: str | None = None) -> tuple[Evaluation, ...]:

@@ -17,8 +17,8 @@ from services.approval.domain.facts import ModelFacts, Promotion, PromotionStatu
 from services.approval.domain.gate_kinds import Result
 from services.approval.domain.noted import Champion, Evaluation
 from services.approval.domain.policy import PolicyRef
-from shared.decider import Decider
-from shared.events import Noted
+from shared.deciding.decider import Decider
+from shared.deciding.events import Noted
 
 DEFAULT_ENVIRONMENT = "production"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from shared.access import as_compared
-from shared.events import Noted
+from shared.deciding.access import as_compared
+from shared.deciding.events import Noted
 
 MODEL_REGISTERED = "regista.registry.ModelRegistered.v1"
 MODEL_RENAMED = "regista.registry.ModelRenamed.v1"

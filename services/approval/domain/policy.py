@@ -13,7 +13,7 @@ from immutables import Map
 from regista.wire.digests import NoDigest
 from services.approval.domain.evidence import digest_of
 from services.approval.domain.gate_kinds import Gate, Manual, is_manual, params_of
-from shared.decider import Decider, Fold, Misrouted, Stale, Streams, Unprocessable
+from shared.deciding.decider import Decider, Fold, Misrouted, Stale, Streams, Unprocessable
 
 ALL = "policies-all"
 VALIDATED, PRODUCTION = "Validated", "Production"

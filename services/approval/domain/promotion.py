@@ -25,7 +25,7 @@ from services.approval.domain.gate import OverrideStands, OverrideWithdrawn
 from services.approval.domain.outcomes import Decided
 from services.approval.domain.policy import PRODUCTION, VALIDATED
 from services.approval.domain.review import About, OverrideUsed, ReviewApproved, ReviewOverride, ReviewRefreshed, ReviewRejected, ReviewState, Seal
-from shared.decider import NO_TIME, Misrouted, NotFound, RuleBroken, Stale, Streams, Unprocessable
+from shared.deciding.decider import NO_TIME, Misrouted, NotFound, RuleBroken, Stale, Streams, Unprocessable
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Any, assert_never
 from services.approval.domain.evidence import Evidence
 from services.approval.domain.gate_kinds import Result
 from services.approval.domain.policy import PolicyRef
-from shared.access import as_compared
-from shared.decider import Decider, NotFound, RuleBroken
+from shared.deciding.access import as_compared
+from shared.deciding.decider import Decider, NotFound, RuleBroken
 
 
 @dataclass(frozen=True, slots=True)

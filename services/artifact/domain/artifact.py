@@ -34,7 +34,7 @@ from services.artifact.domain.artifact_state import (
 )
 from services.artifact.domain.manifest import Claim
 from services.artifact.domain.noted import Message
-from shared.decider import NO_TIME, Decider, RuleBroken
+from shared.deciding.decider import NO_TIME, Decider, RuleBroken
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from immutables import Map
 
 from regista.wire.digests import FileEntry
 from services.artifact.domain import noted
-from shared.events import Noted
+from shared.deciding.events import Noted
 
 
 @dataclass(frozen=True, slots=True)

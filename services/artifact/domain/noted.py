@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from regista.wire.digests import FileEntry
-from shared.events import Noted, Source
+from shared.deciding.events import Noted, Source
 
 REGISTERED = "regista.registry.VersionRegistered.v1"
 RETIRED = "regista.registry.VersionRetired.v1"

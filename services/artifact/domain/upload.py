@@ -10,7 +10,7 @@ from typing import Any
 from immutables import Map
 
 from services.artifact.domain.manifest import Limits
-from shared.decider import NO_TIME, Decider, Forbidden, NotFound, RuleBroken, Unprocessable
+from shared.deciding.decider import NO_TIME, Decider, Forbidden, NotFound, RuleBroken, Unprocessable
 
 UPLOAD_EXPIRED = "The upload was kept too long without being registered: upload the files again."
 

@@ -22,7 +22,7 @@ import msgspec
 
 from regista.wire.digests import NoDigest, check_path
 from services.artifact.stores import CHUNK, NoSuchObject, ObjectChanged, StoreAway, Sum
-from shared.files import sync_folder
+from shared.foundation.files import sync_folder
 
 _ROOMS = frozenset({"quarantine", "verified"})
 _FORGOTTEN = 24 * 3600

@@ -18,7 +18,7 @@ from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
 from services.artifact.stores import CHUNK, NoSuchObject, ObjectChanged, StoreAway, Sum
-from shared.s3 import client
+from shared.foundation.s3 import client
 
 PART = 8 * 1024 * 1024
 """Bytes of one part of an upload: what is in memory for each upload under way, about twice."""

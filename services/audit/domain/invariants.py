@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from regista.wire.digests import NoDigest, digest
-from shared.access import as_compared
+from shared.deciding.access import as_compared
 
 Event = dict[str, Any]
 

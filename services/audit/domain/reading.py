@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from shared.events import Actor, Cursor
+from shared.deciding.events import Actor, Cursor
 
 MODEL_STREAMS = frozenset({"model", "retention", "gate"})
 """Kinds of streams whose name is `<kind>-<model id>`, perhaps with `@<number>` behind it."""

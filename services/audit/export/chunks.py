@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from shared.postgres import lock_key
+from shared.foundation.postgres import lock_key
 
 WRITING = lock_key("leader", "audit", "history")
 """Held by the one process that writes files."""

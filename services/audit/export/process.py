@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge
 
 from services.audit.export import chunks
 from services.audit.settings import AuditSettings
-from shared.postgres import AWAY
+from shared.foundation.postgres import AWAY
 
 if TYPE_CHECKING:
     import asyncpg

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from regista.wire.history import FOLDER
-from shared.files import sync_folder
+from shared.foundation.files import sync_folder
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -118,7 +118,7 @@ class S3Store:
     @property
     def _client(self) -> Minio:
         if self._made is None:
-            from shared.s3 import client  # noqa: PLC0415
+            from shared.foundation.s3 import client  # noqa: PLC0415
 
             endpoint, access_key, secret_key, region, secure = self._told
             self._made = client(endpoint, access_key, secret_key, region=region, secure=secure)

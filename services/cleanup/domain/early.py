@@ -12,7 +12,7 @@ from typing import assert_never
 
 from immutables import Map
 
-from shared.decider import Decider, RuleBroken
+from shared.deciding.decider import Decider, RuleBroken
 
 PATIENCE = timedelta(days=1)
 """How long a report waits. Longer than registry's events are ever late; a name still unknown then is a wrong one."""

@@ -11,7 +11,7 @@ from immutables import Map
 from msgspec import structs
 
 from services.cleanup.domain.retention_state import Rollout, State, Version
-from shared.events import Noted
+from shared.deciding.events import Noted
 
 RECORDED = "recordedtime"
 """Key under which a noted event's data keeps the moment its source recorded it."""

@@ -27,8 +27,8 @@ from services.cleanup.domain.retention_state import (
     VersionMarked,
     VersionSpared,
 )
-from shared.decider import NO_TIME, Decider, RuleBroken, Stale, Unprocessable
-from shared.events import Noted, Source
+from shared.deciding.decider import NO_TIME, Decider, RuleBroken, Stale, Unprocessable
+from shared.deciding.events import Noted, Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import msgspec
 from immutables import Map
 
 from services.cleanup.domain.policy import DEFAULT_POLICY, Reason, RetentionPolicy
-from shared.events import Noted
+from shared.deciding.events import Noted
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal, assert_never
 
-from shared.decider import Decider
+from shared.deciding.decider import Decider
 
 
 @dataclass(frozen=True, slots=True)

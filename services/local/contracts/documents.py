@@ -23,9 +23,9 @@ from services.registry import contracts as trained
 from services.registry import publish as registry
 from services.registry.service import ACCESS_SERVICE
 from services.registry.service import SERVICE as REGISTRY
-from shared.events import Noted, encode
-from shared.service import Service
-from shared.topics import topic_of
+from shared.deciding.events import Noted, encode
+from shared.deciding.service import Service
+from shared.foundation.topics import topic_of
 
 SERVICES: Sequence[Service] = (REGISTRY, ACCESS_SERVICE, APPROVAL, ARTIFACT, CLEANUP)
 OUTBOUND: Mapping[str, Mapping[str, type]] = {

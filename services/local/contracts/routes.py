@@ -15,8 +15,8 @@ from services.audit.history_api import HistoryApi
 from services.audit.settings import AuditSettings
 from services.cleanup.api import ROUTES as CLEANUP
 from services.registry.api import ROUTES as REGISTRY
-from shared.openapi import document
-from shared.operations import OPERATIONS
+from shared.http.openapi import document
+from shared.http.operations import OPERATIONS
 from shared.run import App
 
 

@@ -14,7 +14,7 @@ from services.local.demo.scene import NAMESPACE, Scene
 from services.local.instance import Instance
 from services.local.kafka import SECURITY
 from services.local.places import write_private
-from shared.access import EVERYWHERE
+from shared.deciding.access import EVERYWHERE
 
 
 @dataclass(frozen=True, slots=True)

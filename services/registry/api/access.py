@@ -13,12 +13,12 @@ from regista.wire.keys import new_key_id
 from services.registry import names, queries
 from services.registry.api.calls import Why
 from services.registry.domain.access import AccessCommand, CreateIdentity, EraseName, GrantRole, IssueKey, RevokeKey, RevokeRole, Role, SetName
-from shared import directory
-from shared.access import EVERYWHERE, Kind, stream_of
-from shared.decider import NotFound, Unprocessable
-from shared.identities import new_api_key
-from shared.submission import Cause, Outcome, Permission, Submission, new_id
-from shared.web import Body, Call, PageQuery, Reply, Route
+from shared.deciding.access import EVERYWHERE, Kind, stream_of
+from shared.deciding.decider import NotFound, Unprocessable
+from shared.deciding.submission import Cause, Outcome, Permission, Submission, new_id
+from shared.http.routes import Body, Call, PageQuery, Reply, Route
+from shared.identity import directory
+from shared.identity.access_view import new_api_key
 
 KEPT = (
     "Reviews and overrides that were signed keep the name printed on them, as long as those records are kept. "

@@ -10,10 +10,10 @@ from services.registry import queries
 from services.registry.api.calls import LARGEST, is_admin, model_of, send
 from services.registry.domain.alias import RemoveAlias, SetAlias
 from services.registry.intake import Place
-from shared.access import ANY_ROLE
-from shared.batcher import Batcher
-from shared.decider import NotFound
-from shared.web import Body, Call, Reply, Route
+from shared.deciding.access import ANY_ROLE
+from shared.deciding.decider import NotFound
+from shared.http.batcher import Batcher
+from shared.http.routes import Body, Call, Reply, Route
 
 
 class NewAlias(Body):

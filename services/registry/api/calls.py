@@ -10,10 +10,10 @@ from pydantic import Field, StringConstraints
 from services.registry.domain.model_state import stream_of
 from services.registry.intake import Intake, Place
 from services.registry.queries import FIND_ALIAS, FIND_NUMBER
-from shared.access import ANY_ROLE, permits
-from shared.decider import NotFound
-from shared.submission import Outcome, Permission, Submission
-from shared.web import Body, Call
+from shared.deciding.access import ANY_ROLE, permits
+from shared.deciding.decider import NotFound
+from shared.deciding.submission import Outcome, Permission, Submission
+from shared.http.routes import Body, Call
 
 _SEMVER = re.compile(r"\d+\.\d+\.\d+", re.ASCII)
 LARGEST = 2**31 - 1

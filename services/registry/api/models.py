@@ -14,9 +14,9 @@ from services.registry.domain.metadata import Kind, Tier
 from services.registry.domain.model_state import stream_of
 from services.registry.domain.name import stream_of as name_stream
 from services.registry.intake import Place
-from shared.access import namespace_of
-from shared.submission import Permission, Submission, new_id
-from shared.web import Body, Call, PageQuery, Reply, Route
+from shared.deciding.access import namespace_of
+from shared.deciding.submission import Permission, Submission, new_id
+from shared.http.routes import Body, Call, PageQuery, Reply, Route
 
 
 class ModelQuery(PageQuery):

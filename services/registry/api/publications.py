@@ -11,9 +11,9 @@ from services.registry import queries
 from services.registry.api.answers import ChangeAnswer
 from services.registry.api.calls import intake
 from services.registry.contracts import Problem as Reason
-from shared.access import ANY_ROLE, namespace_of
-from shared.decider import NotFound
-from shared.web import Body, Call, PageQuery, Reply, Route
+from shared.deciding.access import ANY_ROLE, namespace_of
+from shared.deciding.decider import NotFound
+from shared.http.routes import Body, Call, PageQuery, Reply, Route
 
 
 class PublicationQuery(Body):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.problems import Problem
-from shared.submission import Outcome
+from shared.deciding.submission import Outcome
+from shared.http.problems import Problem
 
 
 def refusal_in(outcome: Outcome) -> None:

@@ -14,8 +14,8 @@ from services.registry.domain.model_events import Entry, Role
 from services.registry.domain.rollout import ChangeRollout, RollBack, Share
 from services.registry.domain.routing import pick
 from services.registry.intake import Place
-from shared.decider import NotFound
-from shared.web import Body, Call, Reply, Route
+from shared.deciding.decider import NotFound
+from shared.http.routes import Body, Call, Reply, Route
 
 
 class NewEntry(Body):

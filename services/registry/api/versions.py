@@ -18,12 +18,12 @@ from services.registry.domain.name import is_model_id
 from services.registry.domain.promotion import RequestPromotion
 from services.registry.domain.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
 from services.registry.intake import Place
-from shared.access import permits
-from shared.decider import NotFound, Unprocessable
-from shared.events import Recorded
-from shared.submission import Submission, new_id
-from shared.transact import routed
-from shared.web import Body, Call, PageQuery, Reply, Route
+from shared.deciding.access import permits
+from shared.deciding.decider import NotFound, Unprocessable
+from shared.deciding.events import Recorded
+from shared.deciding.submission import Submission, new_id
+from shared.http.routes import Body, Call, PageQuery, Reply, Route
+from shared.log.transact import routed
 
 
 class Registration(ModelTrained):

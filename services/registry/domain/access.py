@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, assert_never, get_args
 
-from shared.access import (
+from shared.deciding.access import (
     EVERYWHERE,
     PARTITION,
     AccessEvent,
@@ -24,7 +24,7 @@ from shared.access import (
     RoleRevoked,
     evolve_access,
 )
-from shared.decider import NO_TIME, Decider, NotFound, RuleBroken, Unprocessable
+from shared.deciding.decider import NO_TIME, Decider, NotFound, RuleBroken, Unprocessable
 
 Role = Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
 ROLES: tuple[str, ...] = get_args(Role)

@@ -10,7 +10,7 @@ from typing import Any
 from services.registry.domain.evidence import PRODUCTION
 from services.registry.domain.model_events import AliasRemoved, AliasSet
 from services.registry.domain.model_state import Events, ModelState, known, stream_of, usable
-from shared.decider import Forbidden, Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
+from shared.deciding.decider import Forbidden, Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
 
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}", re.ASCII)
 

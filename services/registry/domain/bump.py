@@ -17,7 +17,7 @@ from semver import Version
 from services.registry.domain.change import Change, Level
 from services.registry.domain.diff import NOISE, differences
 from services.registry.domain.metadata import Metadata
-from shared.events import encode
+from shared.deciding.events import encode
 
 LEVELS: tuple[Level, ...] = ("patch", "minor", "major")
 FIRST = Version(1, 0, 0)

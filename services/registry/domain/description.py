@@ -11,8 +11,8 @@ from services.registry.domain.model_events import ModelRegistered, ModelRenamed,
 from services.registry.domain.model_state import Events, ModelState, known, stream_of
 from services.registry.domain.name import NameClaimed, NameState, check_name
 from services.registry.domain.name import stream_of as name_stream
-from shared.access import namespace_of
-from shared.decider import Forbidden, Joint, RuleBroken, Stale, Streams
+from shared.deciding.access import namespace_of
+from shared.deciding.decider import Forbidden, Joint, RuleBroken, Stale, Streams
 
 TIERS = ("low", "medium", "high")
 

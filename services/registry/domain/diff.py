@@ -9,7 +9,7 @@ from typing import Any
 from services.registry.domain import signature
 from services.registry.domain.change import Change, Part
 from services.registry.domain.metadata import Code, Framework, Metadata, Metric, Training
-from shared.events import encode
+from shared.deciding.events import encode
 
 NOISE = (
     "*path", "*_paths", "*_dir", "*dir", "*_file", "*_uri", "*_url", "*seed", "random_state", "run_id", "run_name", "log_*", "logging*",

@@ -11,8 +11,8 @@ from regista.wire.digests import digest
 from services.registry.domain.metadata import Metadata
 from services.registry.domain.model_events import Champion, Evaluation
 from services.registry.domain.model_state import ModelState, VersionState, stream_of
-from shared.access import as_compared
-from shared.decider import Streams
+from shared.deciding.access import as_compared
+from shared.deciding.decider import Streams
 
 PRODUCTION = "production"
 """The environment whose champion new versions are compared with."""

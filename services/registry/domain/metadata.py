@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from shared.events import encode
+from shared.deciding.events import encode
 
 Kind = Literal["model", "adapter", "embedding", "preprocessing", "prompt"]
 Tier = Literal["low", "medium", "high"]

@@ -14,8 +14,8 @@ from services.registry.domain import alias, description, promotion, registration
 from services.registry.domain.model_events import ModelEvent
 from services.registry.domain.model_fold import evolve
 from services.registry.domain.model_state import INITIAL, ModelState
-from shared.decider import Fold, Joint
-from shared.events import Noted
+from shared.deciding.decider import Fold, Joint
+from shared.deciding.events import Noted
 
 MODEL: Fold[ModelEvent | Noted, ModelState] = Fold("model", INITIAL, evolve)
 

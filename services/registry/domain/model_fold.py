@@ -22,7 +22,7 @@ from services.registry.domain.model_state import (
     there,
     with_version,
 )
-from shared.events import Noted, encode
+from shared.deciding.events import Noted, encode
 
 _Serving = e.PromotionRequested | e.PromotionRefused | e.VersionPromoted | e.RolloutChanged | e.RolledBack
 _Model = (

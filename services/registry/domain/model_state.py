@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from services.registry.domain.bump import Taken
 from services.registry.domain.model_events import Entry
-from shared.decider import NotFound, RuleBroken, Stale
+from shared.deciding.decider import NotFound, RuleBroken, Stale
 
 Stage = Literal["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"]
 Events = dict[str, list[Any]]

@@ -8,7 +8,7 @@ from typing import assert_never
 from uuid import UUID
 
 from services.registry.domain.model_events import RegistrationRefused
-from shared.decider import Fold, Unprocessable
+from shared.deciding.decider import Fold, Unprocessable
 
 LONGEST = 200
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from shared.events import Noted
+from shared.deciding.events import Noted
 
 GATES_EVALUATED = "regista.approval.GatesEvaluated.v1"
 PROMOTION_GRANTED = "regista.approval.PromotionGranted.v1"

@@ -13,8 +13,8 @@ from services.registry.domain.evidence import MOST_BYTES
 from services.registry.domain.model_events import Entry, PromotionRefused, PromotionRequested, RolloutChanged, VersionPromoted
 from services.registry.domain.model_state import Events, ModelState, OpenPromotion, known, stream_of, there, unusable_because, usable
 from services.registry.domain.rollout import check_environment
-from shared.decider import Joint, RuleBroken, Streams
-from shared.events import Noted, encode
+from shared.deciding.decider import Joint, RuleBroken, Streams
+from shared.deciding.events import Noted, encode
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from services.registry.domain.model_events import ChildLinked, MetadataAdded, Mo
 from services.registry.domain.model_state import Events, ModelState, VersionState, known, stream_of, unusable_because, version_of
 from services.registry.domain.name import NameClaimed, check_name
 from services.registry.domain.name import stream_of as name_stream
-from shared.decider import Joint, Misrouted, RuleBroken, Streams
-from shared.events import encode
+from shared.deciding.decider import Joint, Misrouted, RuleBroken, Streams
+from shared.deciding.events import encode
 
 RECENT = 1_000
 NO_CLAIM = Claim()

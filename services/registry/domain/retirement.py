@@ -10,8 +10,8 @@ from services.registry.domain import evidence, noted
 from services.registry.domain.model_events import ChildUnlinked, RetireRefused, VersionRetired
 from services.registry.domain.model_state import Events, ModelState, known, needed_by, stream_of
 from services.registry.domain.rollout import last_resort, rollback_documents, rollback_target
-from shared.decider import Joint, Misrouted, Streams
-from shared.events import Noted
+from shared.deciding.decider import Joint, Misrouted, Streams
+from shared.deciding.events import Noted
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from services.registry.domain.model_state import (
     usable,
 )
 from services.registry.domain.signature import incompatibilities
-from shared.decider import Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
+from shared.deciding.decider import Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
 
 MOST_ENTRIES = 20
 CHALLENGER_CAP = 50

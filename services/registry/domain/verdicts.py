@@ -20,9 +20,9 @@ from services.registry.domain.model_events import (
 from services.registry.domain.model_fold import evaluation_digest, evolve, measures
 from services.registry.domain.model_state import Events, ModelState, known, needed_by, stream_of, usable, version_of
 from services.registry.domain.rollout import ended
-from shared.access import as_compared
-from shared.decider import Joint, RuleBroken, Streams
-from shared.events import Noted
+from shared.deciding.access import as_compared
+from shared.deciding.decider import Joint, RuleBroken, Streams
+from shared.deciding.events import Noted
 
 MOST_EVALUATIONS = 200
 

@@ -18,20 +18,21 @@ import pytest
 
 from regista.wire.cloudevents import CloudEvent
 from services.approval.service import SERVICE, process
-from shared import directory, projector
-from shared.access import ACCESS_EVENTS, AccessState, IdentityCreated, KeyIssued, RoleGranted, evolve_access
-from shared.application import Application
-from shared.decider import Decider
-from shared.events import Actor
-from shared.identities import AccessView, new_api_key
-from shared.kafka import Received
-from shared.postgres import Bell, connect_pool
+from shared.deciding.access import ACCESS_EVENTS, AccessState, IdentityCreated, KeyIssued, RoleGranted, evolve_access
+from shared.deciding.decider import Decider
+from shared.deciding.events import Actor
+from shared.deciding.service import Service
+from shared.deciding.submission import Cause, Submission
+from shared.foundation.postgres import Bell, connect_pool
+from shared.foundation.settings import Settings
+from shared.http.application import Application
+from shared.identity import directory
+from shared.identity.access_view import AccessView, new_api_key
+from shared.log import projector
+from shared.log.due_runner import Runner
+from shared.log.transact import Transactor
+from shared.messaging.kafka import Received
 from shared.run import App, Process
-from shared.service import Service
-from shared.settings import Settings
-from shared.submission import Cause, Submission
-from shared.transact import Transactor
-from shared.worker import Runner
 from tests.processes import PEPPER
 
 DATA = "sha256:" + "d" * 64

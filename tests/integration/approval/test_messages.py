@@ -9,9 +9,9 @@ import pytest
 from services.approval.domain.gate import GatesEvaluated, PromotionDenied
 from services.approval.domain.review import ReviewLapsed, ReviewOpened, ReviewRefreshed
 from services.approval.service import SERVICE
-from shared import projector
-from shared.events import Noted
-from shared.kafka import Malformed
+from shared.deciding.events import Noted
+from shared.log import projector
+from shared.messaging.kafka import Malformed
 
 
 async def test_there_is_a_policy_from_the_first_start_and_a_second_start_adds_none(open_desk):

@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from regista.wire.cloudevents import CloudEvent, from_kafka, to_kafka
 from regista.wire.dsse import sign, verify
 from regista.wire.keys import SigningKey, generate_signing_key
-from shared.access import IdentityCreated, KeyIssued
+from shared.deciding.access import IdentityCreated, KeyIssued
 from tests.processes import Running, Starter, starting
 
 pytestmark = pytest.mark.slow

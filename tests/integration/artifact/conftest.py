@@ -32,16 +32,16 @@ from services.artifact.settings import ArtifactSettings
 from services.artifact.stores import ObjectStore, Sum
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
-from shared import projector
-from shared.decider import RuleBroken
-from shared.due import DueRow
-from shared.events import Actor
-from shared.kafka import Received
-from shared.postgres import Bell, connect_pool
+from shared.deciding.decider import RuleBroken
+from shared.deciding.events import Actor
+from shared.deciding.submission import Cause, Submission
+from shared.foundation.postgres import Bell, connect_pool
+from shared.log import projector
+from shared.log.due_runner import Runner
+from shared.log.due_work import DueRow
+from shared.log.transact import Transactor
+from shared.messaging.kafka import Received
 from shared.run import App
-from shared.submission import Cause, Submission
-from shared.transact import Transactor
-from shared.worker import Runner
 from tests.integration.edges.conftest import People
 from tests.processes import Running, starting
 

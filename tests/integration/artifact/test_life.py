@@ -12,7 +12,7 @@ from services.artifact.projections import CHECK, DELETE, DISCARD, UPLOAD, VERIFY
 from services.artifact.service import SERVICE
 from services.artifact.stores import NoSuchObject
 from services.artifact.verification import verify
-from shared import projector
+from shared.log import projector
 from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, whole, without_mark
 
 pytestmark = pytest.mark.servers

@@ -17,8 +17,8 @@ import pytest
 from regista.wire.keys import SigningKey, generate_signing_key
 from services.audit import indexing, store
 from services.audit.sealing import Sealer
-from shared import eventlog
-from shared.events import Actor, Envelope, encode
+from shared.deciding.events import Actor, Envelope, encode
+from shared.log import eventlog
 from tests.integration.edges.conftest import People
 from tests.processes import Running, running_here, starting
 

@@ -28,8 +28,8 @@ from services.audit.export.process import Exports
 from services.audit.export.stores import DiskStore, HistoryStore, S3Store, StoreAway
 from services.audit.settings import AuditSettings
 from services.local.s3 import BUCKET, HISTORY
-from shared import eventlog
-from shared.postgres import connect_pool
+from shared.foundation.postgres import connect_pool
+from shared.log import eventlog
 from tests.integration.audit.conftest import Audit, Log
 
 SMALL = 1 << 30

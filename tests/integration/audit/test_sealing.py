@@ -18,10 +18,10 @@ from regista.wire.merkle import root_of
 from services.audit import checks, queries
 from services.audit.sealing import Sealer, SealingLags, check_lag
 from services.audit.tailer import tail
-from shared import eventlog
-from shared.postgres import connect_pool
+from shared.foundation.postgres import connect_pool
+from shared.foundation.settings import Settings
+from shared.log import eventlog
 from shared.run import App
-from shared.settings import Settings
 from tests.integration.approval.conftest import holds
 from tests.integration.audit.conftest import Audit, Log
 

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from regista.wire.cloudevents import CloudEvent, from_kafka, to_kafka
 from regista.wire.dsse import sign, verify
 from regista.wire.keys import SigningKey
-from shared.topics import topic_of
+from shared.foundation.topics import topic_of
 from tests.integration.edges.conftest import People
 from tests.processes import Running, running_here, starting
 

@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from services.cleanup.service import SERVICE
-from shared import projector
-from shared.postgres import connect_pool
+from shared.foundation.postgres import connect_pool
+from shared.log import projector
 from tests.integration.cleanup.conftest import World
 from tests.processes import Running
 

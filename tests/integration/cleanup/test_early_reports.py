@@ -14,14 +14,14 @@ import pytest
 from services.cleanup.domain.retention import NoteRegistryEvent, stream_of
 from services.cleanup.intake import LARGEST, Reports
 from services.cleanup.service import SERVICE
-from shared import projector
-from shared.events import Actor, Source
-from shared.kafka import Malformed, Received
-from shared.postgres import Bell, connect_pool
+from shared.deciding.events import Actor, Source
+from shared.deciding.submission import Cause, Submission
+from shared.foundation.postgres import Bell, connect_pool
+from shared.foundation.settings import Settings
+from shared.log import projector
+from shared.log.transact import Transactor
+from shared.messaging.kafka import Malformed, Received
 from shared.run import App
-from shared.settings import Settings
-from shared.submission import Cause, Submission
-from shared.transact import Transactor
 from tests.integration.cleanup.conftest import World
 from tests.processes import Running
 

@@ -19,13 +19,13 @@ from aiokafka import AIOKafkaProducer
 from regista.wire.cloudevents import CloudEvent, to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey, generate_signing_key
-from shared import projector
-from shared.access import IdentityCreated, KeyIssued, RoleGranted
-from shared.events import Actor
-from shared.identities import new_api_key
-from shared.postgres import Bell, connect_pool
-from shared.submission import Cause, Submission
-from shared.transact import Transactor
+from shared.deciding.access import IdentityCreated, KeyIssued, RoleGranted
+from shared.deciding.events import Actor
+from shared.deciding.submission import Cause, Submission
+from shared.foundation.postgres import Bell, connect_pool
+from shared.identity.access_view import new_api_key
+from shared.log import projector
+from shared.log.transact import Transactor
 from tests.integration.edges.toy import ACCESS_SERVICE, TOPIC, Tell
 from tests.processes import PEPPER, Running, starting
 

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from shared.access import KeyRevoked
+from shared.deciding.access import KeyRevoked
 from tests.integration.edges.conftest import People, Toy
 
 pytestmark = pytest.mark.servers

@@ -16,7 +16,7 @@ import pytest
 from regista.wire.cloudevents import to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey, generate_signing_key
-from shared.access import KeyRevoked, RoleGranted
+from shared.deciding.access import KeyRevoked, RoleGranted
 from tests.integration.edges.conftest import People, Send, Toy, counted, event, letters, total
 from tests.integration.edges.toy import TOPIC
 

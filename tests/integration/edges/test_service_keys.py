@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from regista.wire.cloudevents import CloudEvent, from_kafka
 from regista.wire.dsse import key_id_of
 from regista.wire.keys import generate_signing_key
-from shared.access import KeyIssued, KeyRevoked
+from shared.deciding.access import KeyIssued, KeyRevoked
 from tests.integration.edges.conftest import People, Send, Toy, counted, letters
 from tests.integration.edges.test_service_messages import SERVICE_TOPIC, reason, seen
 

@@ -14,17 +14,17 @@ from typing import Any
 from pydantic import Field
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
-from shared.access import ACCESS_EVENTS, AccessState, evolve_access
-from shared.batcher import Batcher
-from shared.changes import Change, Drop, Put
-from shared.decider import NO_TIME, Decider, Misrouted, NotFound, RuleBroken, Stale
-from shared.due import DUE, DueRow, Worker
-from shared.events import EventTypes, Recorded
-from shared.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
+from shared.deciding.access import ACCESS_EVENTS, AccessState, evolve_access
+from shared.deciding.changes import Change, Drop, Put
+from shared.deciding.decider import NO_TIME, Decider, Misrouted, NotFound, RuleBroken, Stale
+from shared.deciding.events import EventTypes, Recorded
+from shared.deciding.service import PublicEvent, Service
+from shared.deciding.submission import Permission, Submission
+from shared.http.batcher import Batcher
+from shared.http.routes import Body, Call, PageQuery, Reply, Route
+from shared.log.due_work import DUE, DueRow, Worker
+from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
 from shared.run import App, Process, main
-from shared.service import PublicEvent, Service
-from shared.submission import Permission, Submission
-from shared.web import Body, Call, PageQuery, Reply, Route
 
 log = logging.getLogger(__name__)
 

@@ -15,14 +15,14 @@ import pytest
 from sqlalchemy import BigInteger, Column, DateTime, Index, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared import projector
-from shared.changes import Put
-from shared.decider import NO_TIME, Decider, Joint, RuleBroken, Streams
-from shared.events import Actor, EventTypes, Recorded
-from shared.postgres import Bell, connect_pool
-from shared.service import PublicEvent, Service
-from shared.submission import Cause, Submission
-from shared.transact import Transactor
+from shared.deciding.changes import Put
+from shared.deciding.decider import NO_TIME, Decider, Joint, RuleBroken, Streams
+from shared.deciding.events import Actor, EventTypes, Recorded
+from shared.deciding.service import PublicEvent, Service
+from shared.deciding.submission import Cause, Submission
+from shared.foundation.postgres import Bell, connect_pool
+from shared.log import projector
+from shared.log.transact import Transactor
 
 METADATA = MetaData()
 ACCOUNTS = Table(

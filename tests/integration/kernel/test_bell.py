@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from shared.postgres import Bell, wait_ring
+from shared.foundation.postgres import Bell, wait_ring
 
 
 async def test_a_ring_wakes_another_process_and_many_at_once_are_few_notifications(database: Any) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regista.wire.cloudevents import CloudEvent
-from shared.consumer import ENOUGH, TASKS, Consumer
-from shared.kafka import Handler, Received, Subscription, by_service
-from shared.submission import Submission
+from shared.deciding.submission import Submission
+from shared.messaging.consumer import ENOUGH, TASKS, Consumer
+from shared.messaging.kafka import Handler, Received, Subscription, by_service
 from tests.integration.kernel.conftest import Bank
 
 MESSAGES, OF_ONE = 40, 300

@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from shared import directory
-from shared.directory import Printed
+from shared.identity import directory
+from shared.identity.directory import Printed
 from shared.migrate import migrate
 
 DENIED = asyncpg.InsufficientPrivilegeError

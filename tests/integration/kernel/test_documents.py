@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.postgres import connect_pool
+from shared.foundation.postgres import connect_pool
 
 pytestmark = pytest.mark.servers
 DOCUMENT = {"a": [1, None, "ä"], "b": {"c": True}}

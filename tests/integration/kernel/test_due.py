@@ -13,11 +13,11 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
-from shared import projector, worker
-from shared.changes import Put
-from shared.due import DUE, DueRow, Worker
-from shared.submission import Submission
-from shared.transact import Transactor
+from shared.deciding.changes import Put
+from shared.deciding.submission import Submission
+from shared.log import due_runner, projector
+from shared.log.due_work import DUE, DueRow, Worker
+from shared.log.transact import Transactor
 from tests.integration.kernel.conftest import SERVICE
 
 HOUR = timedelta(hours=1)
@@ -32,7 +32,7 @@ async def working(bank: Any, handle: Any, **options: Any) -> AsyncIterator[None]
     """A worker, and one row that was due an hour ago."""
     await projector.ensure(WITH_DUE, bank.pool)
     transactor = Transactor(WITH_DUE, bank.pool, bank.bell)
-    runner = worker.Runner(Worker("try", handle, poll=0.05, **options), "cleanup", "cleanup", bank.pool, transactor, bank.bell)
+    runner = due_runner.Runner(Worker("try", handle, poll=0.05, **options), "cleanup", "cleanup", bank.pool, transactor, bank.bell)
     tasks = [asyncio.create_task(transactor.run())]
     await transactor.submit(bank.deposit("a"))
     tasks.append(asyncio.create_task(runner.run()))
@@ -95,8 +95,8 @@ async def test_work_that_takes_too_long_is_given_up_and_tried_again_later(bank: 
 
 
 async def test_overdue_work_is_seen_while_every_hand_is_stuck(bank: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "MEASURE_EVERY", 0.05)
-    worker.OVERDUE.labels("cleanup", "try").set(0)
+    monkeypatch.setattr(due_runner, "MEASURE_EVERY", 0.05)
+    due_runner.OVERDUE.labels("cleanup", "try").set(0)
     async with working(bank, never, concurrency=1):
         await until(lambda: metric("regista_due_overdue_seconds") > HOUR.total_seconds())
 

@@ -12,10 +12,10 @@ import pytest
 
 from services.local.places import Place
 from services.local.postgres import OWNER, Postgres
-from shared.identities import AccessView
+from shared.foundation.postgres import Bell, Unavailable, leadership
+from shared.identity.access_view import AccessView
+from shared.log.transact import WriterDied
 from shared.migrate import migrate
-from shared.postgres import Bell, Unavailable, leadership
-from shared.transact import WriterDied
 from tests.integration.edges.conftest import People
 from tests.processes import PEPPER
 

@@ -12,11 +12,11 @@ import asyncpg
 import msgspec
 import pytest
 
-from shared import eventlog
-from shared.access import IdentityCreated, RoleGranted, RoleRevoked
-from shared.decider import Forbidden
-from shared.events import Actor, Envelope, encode
-from shared.submission import Permission
+from shared.deciding.access import IdentityCreated, RoleGranted, RoleRevoked
+from shared.deciding.decider import Forbidden
+from shared.deciding.events import Actor, Envelope, encode
+from shared.deciding.submission import Permission
+from shared.log import eventlog
 from tests.integration.edges.conftest import People
 from tests.integration.kernel.conftest import Deposited
 

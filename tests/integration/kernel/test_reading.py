@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from services.local.topics import SERVICES
-from shared import eventlog
-from shared.events import START
+from shared.deciding.events import START
+from shared.log import eventlog
 
 WRITERS, EACH = 16, 25
 

@@ -11,11 +11,11 @@ import asyncpg
 import pytest
 from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text, text
 
-from shared import projector, readmodels
-from shared.changes import Put
-from shared.postgres import connect_pool
-from shared.service import Service
-from shared.transact import WriterDied
+from shared.deciding.changes import Put
+from shared.deciding.service import Service
+from shared.foundation.postgres import connect_pool
+from shared.log import projector, read_models
+from shared.log.transact import WriterDied
 from tests.integration.kernel.conftest import ACCOUNTS
 
 
@@ -101,8 +101,8 @@ async def test_a_release_that_was_superseded_a_moment_ago_does_not_take_the_read
 
 
 async def test_an_index_may_take_longer_than_any_other_statement(bank: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    index_sql = readmodels.index_sql
-    monkeypatch.setattr(readmodels, "index_sql", lambda *args: [*index_sql(*args), "SELECT pg_sleep(0.7)"])
+    index_sql = read_models.index_sql
+    monkeypatch.setattr(read_models, "index_sql", lambda *args: [*index_sql(*args), "SELECT pg_sleep(0.7)"])
     async with asyncpg.create_pool(bank.url, command_timeout=0.5, server_settings={"search_path": "cleanup"}) as impatient:
         await projector.rebuild(bank.service, impatient)
     assert await bank.pool.fetchval("SELECT number FROM generation") == 2

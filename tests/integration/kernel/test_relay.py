@@ -17,11 +17,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from regista.wire.cloudevents import CloudEvent, from_kafka
 from regista.wire.dsse import key_id_of, verify
 from regista.wire.keys import SigningKey, generate_signing_key
-from shared import eventlog, kafka
-from shared.kafka import connection, start_producer
-from shared.relay import Relay, lag
-from shared.settings import Settings
-from shared.topics import topic_of
+from shared.foundation.settings import Settings
+from shared.foundation.topics import topic_of
+from shared.log import eventlog
+from shared.messaging import kafka
+from shared.messaging.kafka import connection, start_producer
+from shared.messaging.relay import Relay, lag
 
 KEY: SigningKey = generate_signing_key("service:cleanup")
 TOPIC = topic_of("cleanup")

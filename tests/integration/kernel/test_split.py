@@ -14,8 +14,8 @@ import asyncpg
 import pytest
 
 from services.audit import store
-from shared import eventlog
-from shared.events import START
+from shared.deciding.events import START
+from shared.log import eventlog
 from shared.migrate import migrate
 
 DENIED = asyncpg.InsufficientPrivilegeError

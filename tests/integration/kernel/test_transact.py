@@ -13,12 +13,12 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
-from shared import eventlog, inbox
-from shared.batch import MOST
-from shared.decider import Forbidden, RuleBroken
-from shared.postgres import Unavailable
-from shared.submission import IdempotencyMismatch, Permission
-from shared.transact import Transactor, WriterDied
+from shared.deciding.decider import Forbidden, RuleBroken
+from shared.deciding.submission import IdempotencyMismatch, Permission
+from shared.foundation.postgres import Unavailable
+from shared.log import eventlog, inbox
+from shared.log.batch import MOST
+from shared.log.transact import Transactor, WriterDied
 
 
 async def test_a_command_is_in_the_log_and_in_the_read_models_when_it_is_answered(bank: Any) -> None:

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from shared.kafka import connection, start_producer, stop_quietly
-from shared.loop import IDLE, INTERVAL, PROBES, UNANSWERED, Loop
-from shared.postgres import Bell, connect_pool, leadership
-from shared.settings import Settings
+from shared.foundation.event_loop import IDLE, INTERVAL, PROBES, UNANSWERED, Loop
+from shared.foundation.postgres import Bell, connect_pool, leadership
+from shared.foundation.settings import Settings
+from shared.messaging.kafka import connection, start_producer, stop_quietly
 
 pytestmark = pytest.mark.servers
 

@@ -20,8 +20,8 @@ import asyncpg
 from services.local import postgres
 from services.local.places import Place
 from services.local.postgres import Postgres
-from shared.loop import Loop
-from shared.postgres import AWAY, Bell, connect_pool, leadership
+from shared.foundation.event_loop import Loop
+from shared.foundation.postgres import AWAY, Bell, connect_pool, leadership
 
 SERVER, CLIENT = "10.77.1.1", "10.77.2.1"
 

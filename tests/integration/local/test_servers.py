@@ -15,7 +15,7 @@ from services.local.places import LocalError, Place
 from services.local.s3 import BUCKET
 from services.local.stack import Stack
 from services.local.topics import SERVICES, TRAINING, USAGE, WRITERS
-from shared.topics import dlq_of, topic_of
+from shared.foundation.topics import dlq_of, topic_of
 
 
 def login(stack: Stack, user: str) -> dict[str, object]:

@@ -23,8 +23,8 @@ from regista.wire.dsse import sign, verify
 from regista.wire.keys import SigningKey, generate_signing_key
 from services.registry.api import ROUTES
 from services.registry.bootstrap import IdentitySpec, KeySpec, RoleSpec, Spec, write
-from shared.application import Table
-from shared.identities import new_api_key
+from shared.http.application import Table
+from shared.identity.access_view import new_api_key
 from tests.processes import PEPPER, Running, starting
 
 PEOPLE = {

@@ -6,8 +6,8 @@ import pytest
 
 from services.registry.bootstrap import write
 from services.registry.service import ACCESS_SERVICE, SERVICE
-from shared import projector
-from shared.postgres import connect_pool
+from shared.foundation.postgres import connect_pool
+from shared.log import projector
 from tests.integration.registry.conftest import World, stored, trained
 
 pytestmark = pytest.mark.servers

@@ -22,11 +22,11 @@ from services.registry.domain.model_state import stream_of
 from services.registry.domain.verdicts import PlaceLegalHold, RejectVersion
 from services.registry.intake import Intake
 from services.registry.service import SERVICE
-from shared import eventlog, projector
-from shared.events import Actor, EventTypes
-from shared.postgres import Bell, connect_pool
-from shared.submission import Cause, Submission
-from shared.transact import Transactor
+from shared.deciding.events import Actor, EventTypes
+from shared.deciding.submission import Cause, Submission
+from shared.foundation.postgres import Bell, connect_pool
+from shared.log import eventlog, projector
+from shared.log.transact import Transactor
 
 pytestmark = pytest.mark.servers
 

@@ -13,8 +13,8 @@ import pytest
 
 from services.registry.bootstrap import write
 from services.registry.service import ACCESS_SERVICE
-from shared import projector
-from shared.postgres import connect_pool
+from shared.foundation.postgres import connect_pool
+from shared.log import projector
 from tests.integration.registry.conftest import PEPPER, Registry, World
 
 pytestmark = pytest.mark.servers

@@ -13,8 +13,8 @@ import pytest
 from services.approval.domain import gate, policy, promotion, review
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, PublishPolicy
-from shared.decider import Streams
-from shared.events import Noted, Source
+from shared.deciding.decider import Streams
+from shared.deciding.events import Noted, Source
 
 FOLDS = {"policy": policy.POLICY, "policies": policy.POLICIES, "gate": gate.GATE, "review": review.REVIEW}
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)

@@ -13,7 +13,7 @@ from services.approval.domain.gate import GatesEvaluated
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, Selector
 from services.approval.domain.promotion import Evaluate, decide_evaluate
-from shared.decider import Misrouted
+from shared.deciding.decider import Misrouted
 
 GATES = [Gate("metadata_complete", {}), Gate("artifact_verified", {}), Gate("no_regression", {"different_data": "pass"})]
 

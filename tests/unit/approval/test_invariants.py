@@ -15,8 +15,8 @@ from services.approval.domain.gate import PromotionDenied, PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.promotion import Reject, decide_reject
 from services.approval.domain.review import OverrideUsed, ReviewApproved, ReviewLapsed, ReviewOpened, ReviewRejected
-from shared.decider import RuleBroken
-from shared.states import SnapshotCodec
+from shared.deciding.decider import RuleBroken
+from shared.log.states import SnapshotCodec
 
 FOLDS = {"policy": policy.POLICY, "policies": policy.POLICIES, "gate": gate.GATE, "review": review.REVIEW}
 MAKERS = {"carl", "bea", "pipeline", "rosa"}

@@ -7,7 +7,7 @@ import pytest
 from services.approval.domain.gate import OverrideWithdrawn, PromotionDenied, PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.review import OverrideReviewed, OverrideUsed
-from shared.decider import NotFound, RuleBroken, Unprocessable
+from shared.deciding.decider import NotFound, RuleBroken, Unprocessable
 
 
 def kinds(events) -> list[type]:

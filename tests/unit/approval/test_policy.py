@@ -21,8 +21,8 @@ from services.approval.domain.policy import (
     select,
 )
 from services.registry.domain.access import ROLES as GRANTED
-from shared.access import OWN_ROLE_ONLY
-from shared.decider import Stale, Unprocessable
+from shared.deciding.access import OWN_ROLE_ONLY
+from shared.deciding.decider import Stale, Unprocessable
 
 PLAIN = Policy({"Validated": (Gate("artifact_verified", {}),)})
 

@@ -16,7 +16,7 @@ from services.approval.domain.review import (
     ReviewRefreshed,
     ReviewRejected,
 )
-from shared.decider import Misrouted, NotFound, RuleBroken, Stale, Unprocessable
+from shared.deciding.decider import Misrouted, NotFound, RuleBroken, Stale, Unprocessable
 
 
 def kinds(events) -> list[type]:

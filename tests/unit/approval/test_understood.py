@@ -8,7 +8,7 @@ import pytest
 from services.approval.domain.noted import MODEL_EVENTS, VERSION_EVENTS, read
 from services.local.contracts.example import example
 from services.registry import publish as registry
-from shared.events import encode
+from shared.deciding.events import encode
 
 NOT_ALWAYS_SAID = {"model", "kind", "tier", "tags", "champion"}
 

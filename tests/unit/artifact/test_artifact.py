@@ -34,7 +34,7 @@ from services.artifact.domain.artifact_state import (
     phase,
 )
 from services.artifact.domain.manifest import Limits
-from shared.decider import RuleBroken
+from shared.deciding.decider import RuleBroken
 from tests.unit.artifact.words import DAY, DIGEST, FILES, NOW, given, names, promotion, recalled, registered, rejected, retired, rollout, verified
 
 

@@ -18,9 +18,9 @@ from services.artifact.settings import ArtifactSettings
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
 from services.artifact.upcasters import EVENTS
-from shared.events import Actor, Recorded
-from shared.kafka import Malformed, Received
-from shared.settings import Settings, SettingsWrong
+from shared.deciding.events import Actor, Recorded
+from shared.foundation.settings import Settings, SettingsWrong
+from shared.messaging.kafka import Malformed, Received
 from tests.unit.artifact import words
 
 SETTINGS = ArtifactSettings(artifact_dir="/nowhere")

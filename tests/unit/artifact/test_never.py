@@ -28,7 +28,7 @@ from services.artifact.domain.artifact_state import (
     ArtifactVerified,
     evolve,
 )
-from shared.decider import RuleBroken
+from shared.deciding.decider import RuleBroken
 from tests.unit.artifact.words import DAY, DIGEST, NOW, promotion, recalled, registered, rejected, retired, rollout, stored, verified
 
 numbers, generations = st.integers(1, 4), st.integers(1, 7)

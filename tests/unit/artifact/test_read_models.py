@@ -14,10 +14,10 @@ from services.artifact.domain.artifact import decide
 from services.artifact.domain.artifact_state import ArtifactExpired, ArtifactState, evolve, key_of, phase
 from services.artifact.projections import CHECK, DELETE, DISCARD, VERIFY, project
 from services.artifact.tables import ARTIFACTS, REFERENCES
-from shared.changes import Drop, Put
-from shared.decider import RuleBroken
-from shared.due import DUE
-from shared.events import Actor, Recorded
+from shared.deciding.changes import Drop, Put
+from shared.deciding.decider import RuleBroken
+from shared.deciding.events import Actor, Recorded
+from shared.log.due_work import DUE
 from tests.unit.artifact.test_never import commands
 from tests.unit.artifact.words import DIGEST, NOW
 

@@ -11,7 +11,7 @@ from services.artifact.publish import PUBLIC
 from services.local.contracts.example import example
 from services.registry import publish as registry
 from services.registry.domain.noted import READERS
-from shared.events import encode
+from shared.deciding.events import encode
 
 READ = {
     noted.REGISTERED: noted.VersionRegistered,

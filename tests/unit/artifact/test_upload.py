@@ -22,7 +22,7 @@ from services.artifact.domain.upload import (
     decide,
     evolve,
 )
-from shared.decider import Forbidden, NotFound, RuleBroken, Unprocessable
+from shared.deciding.decider import Forbidden, NotFound, RuleBroken, Unprocessable
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -16,7 +16,7 @@ from services.artifact.domain.artifact import NoteEnded, NotePromotion, NoteReca
 from services.artifact.domain.artifact_state import ArtifactState, evolve
 from services.artifact.domain.manifest import Limits, claim
 from services.artifact.domain.noted import Message
-from shared.events import Source
+from shared.deciding.events import Source
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -22,7 +22,7 @@ from regista.wire.checkpoint import Checkpoint, signed, verifier_key
 from regista.wire.history import FORMAT, BadHistory, Event, Manifest, Place, event, file_name, manifest_name, manifest_of
 from regista.wire.merkle import Tree, growth_proof
 from services.audit.export.parquet import parquet
-from shared.events import Actor, Envelope, encode
+from shared.deciding.events import Actor, Envelope, encode
 
 ORIGIN = "regista.log/test"
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

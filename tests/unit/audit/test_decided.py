@@ -12,7 +12,7 @@ from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import PolicyPublished
 from services.audit.domain.invariants import production_faults
 from services.audit.domain.reading import Stored, read
-from shared.events import Cursor, encode
+from shared.deciding.events import Cursor, encode
 from tests.unit.approval.conftest import NOW, World
 
 REQUESTED = {"digest": "sha256:asked", "requester": "rosa", "creator": "carl", "on_behalf_of": "bea"}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.audit.domain.causes import forest
 from services.audit.domain.reading import Stored, model_of_stream, owners, read, speaking_of
-from shared.events import Cursor, encode
+from shared.deciding.events import Cursor, encode
 
 MODEL = "0199a000-0000-7000-8000-000000000001"
 CHILD = "0199a000-0000-7000-8000-000000000002"

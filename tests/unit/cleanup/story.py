@@ -18,7 +18,7 @@ from services.cleanup.domain.retention import (
     evolve,
 )
 from services.cleanup.domain.retention_state import INITIAL, RetentionEvent, State, VersionSpared
-from shared.events import Source
+from shared.deciding.events import Source
 
 MODEL = "0199a000-0000-7000-8000-000000000001"
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)

@@ -17,7 +17,7 @@ from services.cleanup.domain.early import (
     decide,
     evolve,
 )
-from shared.decider import RuleBroken
+from shared.deciding.decider import RuleBroken
 
 MESSAGE = Message("1", "/publishers/p", "t", "churn", "2026-01-01T00:00:00Z", "{}", "application/json", None, {}, 0, 7, "p", "k", "")
 HOLD = HoldReport("churn", "r1", MESSAGE)

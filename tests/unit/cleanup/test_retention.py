@@ -5,8 +5,8 @@ import pytest
 from services.cleanup.domain.policy import RetentionPolicy
 from services.cleanup.domain.retention import ChangeRetention, NoteRegistryEvent, simulate
 from services.cleanup.domain.retention_state import RetirementProposed, UsageRecorded, VersionMarked
-from shared.decider import RuleBroken, Stale, Unprocessable
-from shared.events import Noted, Source
+from shared.deciding.decider import RuleBroken, Stale, Unprocessable
+from shared.deciding.events import Noted, Source
 
 from .story import MODEL, QUICK, Story, at, codes, kinds
 

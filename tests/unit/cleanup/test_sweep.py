@@ -20,7 +20,7 @@ from services.cleanup.domain.sweep import (
     next_period,
 )
 from services.cleanup.due_work import begin
-from shared.due import DueRow
+from shared.log.due_work import DueRow
 
 DUE = datetime(2026, 12, 1, tzinfo=UTC)
 

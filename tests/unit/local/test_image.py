@@ -21,7 +21,7 @@ from services.local import containers
 from services.local.places import REPOSITORY
 from services.local.postgres import SETTINGS as OF_POSTGRES
 from services.local.topics import SERVICES
-from shared.settings import Settings
+from shared.foundation.settings import Settings
 
 COMPOSE = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 DEPLOY = REPOSITORY / "deploy"

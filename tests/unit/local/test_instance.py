@@ -18,8 +18,8 @@ from services.local.processes import Identity
 from services.local.state import Running, State, read_state
 from services.local.status import gather
 from services.local.topics import SERVICES
-from shared.identities import verifier_of
-from shared.settings import Settings
+from shared.foundation.settings import Settings
+from shared.identity.access_view import verifier_of
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from services.local.topics import SERVICES, TOPICS, TRAINING, WRITERS, Grant, grants
-from shared.topics import dlq_of
+from shared.foundation.topics import dlq_of
 
 
 def test_only_a_service_itself_writes_its_events() -> None:

@@ -32,8 +32,8 @@ from services.registry.domain.name import NAME
 from services.registry.domain.promotion import GrantPromotion, RequestPromotion
 from services.registry.domain.registration import RegisterVersion
 from services.registry.domain.verdicts import NoteArtifact, NoteGates
-from shared.decider import Streams, category_of
-from shared.events import Noted, Source
+from shared.deciding.decider import Streams, category_of
+from shared.deciding.events import Noted, Source
 
 MODEL_ID = "00000000-0000-5000-8000-000000000001"
 STREAM = f"model-{MODEL_ID}"

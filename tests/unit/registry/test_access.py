@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from services.registry.bootstrap import IdentitySpec, KeySpec, Spec, commands
 from services.registry.domain.access import ACCESS, CreateIdentity, EraseName, GrantRole, IssueKey, RevokeKey, RevokeRole, SetName
-from shared.access import AccessState, KeyRevoked, permits
-from shared.decider import NotFound, RuleBroken, Unprocessable
+from shared.deciding.access import AccessState, KeyRevoked, permits
+from shared.deciding.decider import NotFound, RuleBroken, Unprocessable
 from tests.unit.registry.given import names
 
 A, B = "a" * 64, "b" * 64

@@ -8,7 +8,7 @@ from services.registry.domain.alias import RemoveAlias, SetAlias
 from services.registry.domain.description import DescribeModel
 from services.registry.domain.metadata import Input
 from services.registry.domain.registration import AddMetadata, RegisterVersion
-from shared.decider import Forbidden, NotFound, RuleBroken, Stale, Unprocessable
+from shared.deciding.decider import Forbidden, NotFound, RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, metadata, names
 
 

@@ -23,8 +23,8 @@ from services.registry.domain.registration import AddMetadata, RegisterVersion
 from services.registry.domain.retirement import RetireVersion
 from services.registry.domain.rollout import ChangeRollout, RollBack, Share
 from services.registry.domain.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
-from shared.decider import RuleBroken
-from shared.states import SnapshotCodec
+from shared.deciding.decider import RuleBroken
+from shared.log.states import SnapshotCodec
 from tests.unit.registry.given import MODEL_ID, STREAM, a_note, metadata
 from tests.unit.registry.serving import switched
 

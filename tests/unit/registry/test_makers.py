@@ -8,7 +8,7 @@ from services.registry.domain.metadata import Metadata, Training
 from services.registry.domain.model_events import Evaluation
 from services.registry.domain.registration import AddMetadata, RegisterVersion
 from services.registry.domain.verdicts import RecordEvaluation
-from shared.decider import RuleBroken
+from shared.deciding.decider import RuleBroken
 from tests.unit.registry.given import MODEL_ID, Story, metadata
 
 

@@ -9,7 +9,7 @@ from services.registry.domain.description import DescribeModel
 from services.registry.domain.model_events import Evaluation
 from services.registry.domain.promotion import DenyPromotion, RequestPromotion
 from services.registry.domain.verdicts import RecallVersion, RecordEvaluation, RejectVersion
-from shared.decider import RuleBroken, Stale
+from shared.deciding.decider import RuleBroken, Stale
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, a_digest, a_note, metadata, names
 
 EVALUATION = Evaluation("auc", 0.91, a_digest("test"), "test", independent=True, by="lab")

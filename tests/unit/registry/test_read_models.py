@@ -24,9 +24,9 @@ from services.registry.projections import IN_BRIEF, project
 from services.registry.publish import PUBLIC, publish
 from services.registry.tables import TABLES
 from services.registry.upcasters import EVENTS
-from shared.changes import Drop, Patch, Put
-from shared.events import Actor, Recorded, encode
-from shared.readmodels import copy_row
+from shared.deciding.changes import Drop, Patch, Put
+from shared.deciding.events import Actor, Recorded, encode
+from shared.log.read_models import copy_row
 from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadata
 
 

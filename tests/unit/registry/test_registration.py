@@ -9,7 +9,7 @@ from services.registry.domain.metadata import Dataset, Input, Metadata, Metric, 
 from services.registry.domain.model_state import stream_of
 from services.registry.domain.registration import AddMetadata, RegisterVersion
 from services.registry.domain.verdicts import RecallVersion, RejectVersion
-from shared.decider import Misrouted, RuleBroken, Stale, Unprocessable
+from shared.deciding.decider import Misrouted, RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, STREAM, Claim, Story, a_digest, metadata, names
 from tests.unit.registry.serving import retiring
 

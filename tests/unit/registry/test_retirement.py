@@ -10,7 +10,7 @@ from services.registry.domain.model_state import stream_of
 from services.registry.domain.registration import RegisterVersion
 from services.registry.domain.rollout import RollBack
 from services.registry.domain.verdicts import PlaceLegalHold
-from shared.decider import RuleBroken
+from shared.deciding.decider import RuleBroken
 from tests.unit.registry.given import MODEL_ID, Story, a_digest, metadata, names
 from tests.unit.registry.serving import Share, change, retiring
 

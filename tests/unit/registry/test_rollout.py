@@ -8,7 +8,7 @@ from services.registry.domain.model_events import Entry
 from services.registry.domain.rollout import ChangeRollout
 from services.registry.domain.routing import pick
 from services.registry.domain.verdicts import RecallVersion
-from shared.decider import RuleBroken, Stale, Unprocessable
+from shared.deciding.decider import RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, Story, metadata, names
 from tests.unit.registry.serving import Share, also_in_lab, back, challenger, champion, change, retiring, switched, two_promoted
 

@@ -11,8 +11,8 @@ from services.registry.domain.metadata import Input, Metric
 from services.registry.domain.model_events import Evaluation
 from services.registry.domain.registration import RegisterVersion
 from services.registry.domain.verdicts import RecordEvaluation
-from shared.decider import RuleBroken
-from shared.events import encode
+from shared.deciding.decider import RuleBroken
+from shared.deciding.events import encode
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Claim, Story, a_digest, metadata, names
 
 

@@ -9,7 +9,7 @@ from services.registry.domain.alias import SetAlias
 from services.registry.domain.metadata import Parent
 from services.registry.domain.model_events import Evaluation
 from services.registry.domain.verdicts import NoteArtifact, PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
-from shared.decider import NotFound, RuleBroken, Stale
+from shared.deciding.decider import NotFound, RuleBroken, Stale
 from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadata, names
 from tests.unit.registry.serving import challenger, champion, change
 

@@ -9,7 +9,7 @@ import pytest
 from services.registry.domain.metadata import Input
 from services.registry.domain.rollout import RollBack
 from services.registry.domain.verdicts import RecallVersion
-from shared.decider import NotFound, RuleBroken, Stale
+from shared.deciding.decider import NotFound, RuleBroken, Stale
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, metadata, names
 from tests.unit.registry.serving import back, challenger, champion, change, retiring, switched, two_promoted
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.access import (
+from shared.deciding.access import (
     ACCESS,
     ACCESS_EVENTS,
     ANY_ROLE,
@@ -25,10 +25,10 @@ from shared.access import (
     permits,
     readable_namespaces,
 )
-from shared.decider import Forbidden
-from shared.events import encode
-from shared.identities import Identities, new_api_key, verifier_of
-from shared.submission import Permission
+from shared.deciding.decider import Forbidden
+from shared.deciding.events import encode
+from shared.deciding.submission import Permission
+from shared.identity.access_view import Identities, new_api_key, verifier_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PEPPER = "pepper"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from shared.batcher import Batcher
+from shared.http.batcher import Batcher
 
 
 async def test_what_arrives_while_a_query_is_under_way_becomes_the_next_one() -> None:

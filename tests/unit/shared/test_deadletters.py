@@ -10,13 +10,13 @@ import pytest
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaTimeoutError
 
-from shared import deadletters, kafka
-from shared.settings import Settings
+from shared.foundation.settings import Settings
+from shared.messaging import dead_letters, kafka
 
 
 def shortened(key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> tuple[bytes | None, dict[str, bytes]]:
     record = ConsumerRecord("t", 0, 7, 0, 0, key, value, None, len(key), len(value), headers)
-    kept, letter = deadletters._shortened(record)
+    kept, letter = dead_letters._shortened(record)
     return kept, dict(letter)
 
 
@@ -59,9 +59,9 @@ async def test_a_letter_that_kafka_never_answers_is_given_up_with_its_producer(m
     async def start(_: Settings) -> Producer:
         return next(left)
 
-    monkeypatch.setattr(deadletters, "start_producer", start)
+    monkeypatch.setattr(dead_letters, "start_producer", start)
     monkeypatch.setattr(kafka, "ANSWER_WITHIN", 0.05)
-    letters = deadletters.DeadLetters(Settings(), ["t"])
+    letters = dead_letters.DeadLetters(Settings(), ["t"])
     for producer in opened:
         with pytest.raises(KafkaTimeoutError):
             await letters.bury(ConsumerRecord("t", 0, 7, 0, 0, b"k", b"v", None, 1, 1, ()), "why", "group")

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from shared.events import Actor, Envelope, EventTypes, Noted, Recent, Source, encode, storable
+from shared.deciding.events import Actor, Envelope, EventTypes, Noted, Recent, Source, encode, storable
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 

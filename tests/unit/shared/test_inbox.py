@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from shared.inbox import Remembered, remember
+from shared.log.inbox import Remembered, remember
 
 
 class Told:

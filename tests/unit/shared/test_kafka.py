@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from shared.kafka import Malformed
+from shared.messaging.kafka import Malformed
 
 
 class Told(BaseModel):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
 
-from shared.layered import Layered
+from shared.log.layered_map import Layered
 
 keys = st.integers(0, 9)
 values = st.none() | st.integers(0, 3)

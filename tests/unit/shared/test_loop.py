@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 
-from shared.loop import OPTIONS, Loop, notice_silence
+from shared.foundation.event_loop import OPTIONS, Loop, notice_silence
 
 
 async def _dialled() -> list[int]:

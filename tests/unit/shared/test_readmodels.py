@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.changes import Change, Drop, Patch, Put
-from shared.readmodels import Merged, copy_row, create_sql, index_sql, patch_sql, put_sql, shape_of
+from shared.deciding.changes import Change, Drop, Patch, Put
+from shared.log.read_models import Merged, copy_row, create_sql, index_sql, patch_sql, put_sql, shape_of
 
 ITEMS = Table("items", MetaData(), Column("id", Text, primary_key=True), Column("n", BigInteger), Column("doc", JSONB))
 

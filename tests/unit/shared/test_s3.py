@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.s3 import client
+from shared.foundation.s3 import client
 
 
 def test_requests_are_signed_for_the_buckets_region() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.settings import Settings, SettingsWrong
+from shared.foundation.settings import Settings, SettingsWrong
 
 
 def test_a_setting_comes_from_its_variable_or_from_the_file_it_names(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
 
-from shared.decider import Fold
-from shared.events import Actor, Recorded
-from shared.layered import LARGE, Layered
-from shared.states import Held, SnapshotCodec, States
+from shared.deciding.decider import Fold
+from shared.deciding.events import Actor, Recorded
+from shared.log.layered_map import LARGE, Layered
+from shared.log.states import Held, SnapshotCodec, States
 
 
 @dataclass(frozen=True, slots=True)

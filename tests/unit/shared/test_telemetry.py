@@ -7,8 +7,8 @@ import sys
 import asyncpg
 import pytest
 
-from shared.readiness import Readiness, in_short
-from shared.telemetry import JsonFormatter, Tracer, current_trace, without_secrets
+from shared.foundation.readiness import Readiness, in_short
+from shared.foundation.telemetry import JsonFormatter, Tracer, current_trace, without_secrets
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

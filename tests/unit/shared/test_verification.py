@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from regista.wire.cloudevents import CloudEvent, to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey, generate_signing_key
-from shared.events import Actor
-from shared.identities import Signer
-from shared.kafka import FROM_PUBLISHERS, Handler, Malformed, Received, Subscription, by_publishers, by_service
-from shared.verification import PassedOver, Refused, UnknownKey, Verdict, judge
+from shared.deciding.events import Actor
+from shared.identity.access_view import Signer
+from shared.messaging.kafka import FROM_PUBLISHERS, Handler, Malformed, Received, Subscription, by_publishers, by_service
+from shared.messaging.verification import PassedOver, Refused, UnknownKey, Verdict, judge
 
 
 @dataclass

@@ -12,15 +12,15 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 
-from shared.access import AccessState
-from shared.application import Table, encoded
-from shared.decider import Forbidden, Misrouted, NotFound, RuleBroken, Stale, Unprocessable
-from shared.events import Actor
-from shared.openapi import document
-from shared.operations import OPERATIONS
-from shared.postgres import Unavailable
-from shared.problems import Problem, of_exception
-from shared.web import Body, Call, PageQuery, Reply, Route, page_token, read_page_token
+from shared.deciding.access import AccessState
+from shared.deciding.decider import Forbidden, Misrouted, NotFound, RuleBroken, Stale, Unprocessable
+from shared.deciding.events import Actor
+from shared.foundation.postgres import Unavailable
+from shared.http.application import Table, encoded
+from shared.http.openapi import document
+from shared.http.operations import OPERATIONS
+from shared.http.problems import Problem, of_exception
+from shared.http.routes import Body, Call, PageQuery, Reply, Route, page_token, read_page_token
 
 if TYPE_CHECKING:
     from shared.run import App

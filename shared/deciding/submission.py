@@ -1,0 +1,83 @@
+"""What the edges hand to the transact path: a command with its cause, its actor and the streams it needs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from shared.deciding.decider import Unprocessable
+from shared.deciding.events import Actor, Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a command came: the request or message that identifies it for ever.
+
+    `source` is verified (`http/<subject>`, a CloudEvent's source, `<service>/due/<kind>`), `id` unique in it, `digest` SHA-256 of the request.
+    """
+
+    source: str
+    id: str
+    digest: bytes
+    correlation_id: str = ""
+    causation_id: str = ""
+    occurred_at: datetime | None = None
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """A role that the actor needs in a namespace ("" is that of names without one)."""
+
+    role: str
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A command with what it needs. `streams` are written (the first is the main one), `depends_on` only read, both under lock.
+
+    With a `permission` the actor's own access stream is read under lock too: a revoked key or role never acts after its revocation.
+    `also` are further permissions that the command needs beside it (in the namespaces of other streams it writes).
+    """
+
+    command: Any
+    streams: tuple[str, ...]
+    cause: Cause
+    actor: Actor
+    depends_on: tuple[str, ...] = ()
+    permission: Permission | None = None
+    reason: str = ""
+    also: tuple[Permission, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command led to. A repeated cause gets the events it wrote the first time, with `replayed` set."""
+
+    events: tuple[Recorded, ...]
+    replayed: bool = False
+
+
+class IdempotencyMismatch(Unprocessable):
+    """The same Idempotency-Key came with another request. Use a new key for a new request."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__("idempotency_mismatch", f"{cause.id!r} was already used for another request. Send a new Idempotency-Key for a new request.")
+
+
+def new_id(cause: Cause, name: str = "") -> UUID:
+    """The id of a new stream: the same cause gives the same id on every rerun and redelivery."""
+    return uuid5(NAMESPACE_URL, f"{cause.source}\n{cause.id}\n{name}")
+
+
+def request_digest(*parts: bytes | str) -> bytes:
+    """SHA-256 over length-prefixed parts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        digest.update(len(raw).to_bytes(8, "big") + raw)
+    return digest.digest()

@@ -1,0 +1,265 @@
+"""The ASGI application of a route table: finds the route, lets the caller in, reads the body, answers, and says no in one form.
+
+No middleware stack: each layer costs more than the work of a hot route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import msgspec
+from prometheus_client import Histogram
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import compile_path
+from starlette.types import Receive, Scope, Send
+
+from shared.deciding.access import AccessState
+from shared.deciding.events import Actor, storable
+from shared.foundation.telemetry import tracer
+from shared.http.problems import Problem, of_exception, of_shape, unauthenticated
+from shared.http.routes import Call, Reply, Route
+
+if TYPE_CHECKING:
+    from shared.run import App
+
+log = logging.getLogger(__name__)
+
+SECONDS = Histogram(
+    "regista_http_seconds", "Time to answer", ["method", "route", "status"], buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+)
+NOBODY = Actor("", method="none")
+_ETAG = re.compile(r'"(\d{1,18})"')
+
+
+def _hook(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+_encode = msgspec.json.Encoder(enc_hook=_hook).encode
+
+
+class Compiled:
+    """A route, ready to match. `literal` is what its path has outside of parameters: the more, the earlier it is tried."""
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.regex, _, self.convertors = compile_path(route.path)
+        self.literal = len(re.sub(r"\{[^}]*\}", "", route.path))
+        self._observers: dict[int, Histogram] = {}
+        if route.body is not None and route.body.model_config.get("extra") != "forbid":
+            msg = f"{route.method} {route.path}: {route.body.__name__} must forbid unknown fields (derive it from shared.http.routes.Body)"
+            raise TypeError(msg)
+
+    def observe(self, status: int, seconds: float) -> None:
+        """Counts an answer; the labelled child is looked up once per status."""
+        if (child := self._observers.get(status)) is None:
+            child = self._observers[status] = SECONDS.labels(self.route.method, self.route.path, status)
+        child.observe(seconds)
+
+
+def _bucket(path: str) -> tuple[str, ...]:
+    """The first two segments, as far as they are literal: routes are searched in their bucket only."""
+    return tuple(path.split("/", 3)[1:3])
+
+
+class Table:
+    """All routes, found by path and method."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._buckets: dict[tuple[str, ...], list[Compiled]] = {}
+        seen: set[tuple[str, str]] = set()
+        for route in routes:
+            if (place := (route.method, re.sub(r"\{[^}:]*", "{", route.path))) in seen:
+                msg = f"two routes for {route.method} {route.path}"
+                raise ValueError(msg)
+            seen.add(place)
+            first, *rest = _bucket(route.path)
+            key = (first, *(part for part in rest if "{" not in part))
+            self._buckets.setdefault(key, []).append(Compiled(route))
+        for bucket in self._buckets.values():
+            bucket.sort(key=lambda c: -c.literal)
+
+    def find(self, method: str, path: str) -> tuple[Compiled, dict[str, str]]:
+        """The route and its path parameters. Raises Problem 404 or 405."""
+        allowed: list[str] = []
+        key = _bucket(path)
+        for known in (key, key[:1]) if len(key) > 1 else (key,):
+            for compiled in self._buckets.get(known, ()):
+                if (match := compiled.regex.match(path)) is None:
+                    continue
+                if compiled.route.method == method:
+                    return compiled, match.groupdict()
+                allowed.append(compiled.route.method)
+        if allowed:
+            allow = ", ".join(sorted(set(allowed)))
+            raise Problem(405, "method_not_allowed", f"{path} answers {allow}, not {method}.", {"allow": allow})
+        raise Problem(404, "no_such_route", f"There is nothing at {path}: see /openapi.json for what there is.")
+
+
+class Application:
+    """What uvicorn serves. While a part that requests need is not there yet (`app.serving` is false), all but public routes are answered 503."""
+
+    def __init__(self, app: App, routes: Sequence[Route]) -> None:
+        self._app = app
+        self._table = Table(routes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            msg = f"only HTTP is served, not {scope['type']}"
+            raise RuntimeError(msg)
+        began = time.perf_counter()
+        request = Request(scope, receive, send)
+        compiled: Compiled | None = None
+        try:
+            _refuse_nul(scope)
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            compiled, path = self._table.find(method, scope["path"])
+            response = await self._traced(compiled.route, path, request)
+        except ClientDisconnect:
+            return
+        except Exception as error:  # noqa: BLE001 - the one place where every error becomes an answer
+            response = _refusal(error, scope)
+        await response(scope, receive, send)
+        if compiled is not None:
+            compiled.observe(response.status_code, time.perf_counter() - began)
+
+    async def _traced(self, route: Route, path: dict[str, str], request: Request) -> Response:
+        parent = request.headers.get("traceparent", "")
+        if route.method == "GET" and not parent and not tracer.sampled():
+            return await self._answer(route, path, request)
+        with tracer.span(f"{route.method} {route.path}", parent):
+            return await self._answer(route, path, request)
+
+    async def _answer(self, route: Route, path: dict[str, str], request: Request) -> Response:
+        actor, state = (NOBODY, AccessState()) if route.public else await self._identify(request)
+        call = Call(self._app, route, request, actor, state, path)
+        call.if_match = _if_match(request, required=route.needs_if_match)
+        if route.query is not None:
+            call.query = _parsed_query(route.query, request)
+        try:
+            async with asyncio.timeout(route.timeout) as limit:
+                if route.body is not None and not route.streams:
+                    call.raw = await _read(request, route.limit)
+                    call.body = _parsed_body(route.body, call.raw)
+                answer = await route.endpoint(call)
+        except TimeoutError:
+            if limit.expired():
+                raise Problem(
+                    503, "timed_out", f"No answer within {route.timeout:g} s, and the outcome is not known: repeat with the same Idempotency-Key.",
+                    {"retry-after": "2"},
+                ) from None  # fmt: skip
+            raise
+        return _response(answer, route, request)
+
+    async def _identify(self, request: Request) -> tuple[Actor, AccessState]:
+        if not self._app.serving:
+            reasons = self._app.readiness.reasons
+            raise Problem(503, "starting", "The service is not ready yet; repeat the request soon.", {"retry-after": "2"}, reasons=reasons)
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise unauthenticated("Send an API key: `Authorization: Bearer rg_…`. `regista access` issues one.")
+        identified = self._app.access.by_api_key(token) or await self._app.access.identify(token)
+        if identified is None:
+            raise unauthenticated("The API key is not known, expired or revoked: ask an admin for a new one.")
+        return identified.actor, identified.state
+
+
+def _refusal(error: Exception, scope: Scope) -> Response:
+    problem = of_exception(error)
+    if problem is None:
+        log.error("a request failed", exc_info=error, extra={"method": scope["method"], "path": scope["path"]})
+        problem = Problem(
+            500, "internal_error", "The service failed at this request; its log says why. Repeating it is safe with the same Idempotency-Key."
+        )
+    elif problem.status >= 500 or isinstance(error, asyncpg.PostgresError):
+        log.warning("a request was refused", extra={"path": scope["path"], "code": problem.code, "why": str(error.__cause__ or error)})
+    return problem.response()
+
+
+def _refuse_nul(scope: Scope) -> None:
+    """PostgreSQL keeps every character but this one."""
+    if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+        raise Problem(400, "nul_character", "A path or query has no NUL character.")
+
+
+def _if_match(request: Request, *, required: bool) -> int | None:
+    text = request.headers.get("if-match")
+    if text is None:
+        if required:
+            raise Problem(428, "if_match_required", 'Read the resource, then send its ETag as If-Match ("*" for: whatever it is now).')
+        return None
+    if text.strip() == "*":
+        return None
+    if (match := _ETAG.fullmatch(text.strip())) is None:
+        raise Problem(412, "unknown_etag", 'This If-Match is no ETag of this service: read the resource and send its ETag, for example "3".')
+    return int(match[1])
+
+
+def _parsed_query(model: type[BaseModel], request: Request) -> BaseModel:
+    try:
+        return model.model_validate(dict(request.query_params))
+    except ValidationError as wrong:
+        raise of_shape(wrong, "query") from wrong
+
+
+def _parsed_body(model: type[BaseModel], raw: bytes) -> BaseModel:
+    try:
+        storable(raw or b"{}")
+        return model.model_validate_json(raw or b"{}")
+    except ValidationError as wrong:
+        raise of_shape(wrong, "body") from wrong
+    except ValueError as wrong:
+        raise Problem(422, "invalid_body", f"The body is no JSON that can be kept: {wrong}.") from wrong
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    kind = request.headers.get("content-type", "application/json")
+    if "json" not in kind:
+        raise Problem(415, "not_json", f"Send the body as application/json, not {kind[:80]}.")
+    too_large = Problem(413, "body_too_large", f"The body may have {limit} bytes. Artifacts are uploaded, not embedded.", limit=limit)
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > limit:
+        raise too_large
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > limit:
+            raise too_large
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _response(answer: Any, route: Route, request: Request) -> Response:
+    if isinstance(answer, Response):
+        return answer
+    reply = answer if isinstance(answer, Reply) else Reply(answer)
+    headers = {"cache-control": "no-cache", "x-content-type-options": "nosniff", **reply.headers}
+    if reply.etag is not None:
+        headers["etag"] = f'"{reply.etag}"'
+        if route.method == "GET" and headers["etag"] in request.headers.get("if-none-match", ""):
+            return Response(b"", 304, headers)
+    status = reply.status or route.status
+    if reply.body is None:
+        return Response(b"", 204 if status == 200 else status, headers)
+    headers.setdefault("content-type", "application/json")
+    return Response(encoded(reply.body), status, headers)
+
+
+def encoded(body: Any) -> bytes:
+    """JSON of what an endpoint returned; bytes are JSON already."""
+    if isinstance(body, bytes):
+        return body
+    return body.model_dump_json().encode() if isinstance(body, BaseModel) else _encode(body)

@@ -1,0 +1,154 @@
+"""The OpenAPI 3.1 document of a route table: what the routes do is what it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import models_json_schema
+
+from shared.http.problems import BASE, MEDIA_TYPE, TITLES
+from shared.http.routes import Route
+
+_REF = "#/components/schemas/{model}"
+_PARAMETER = re.compile(r"\{([^}:]+)(?::[^}]*)?\}")
+
+
+def document(service: str, routes: Sequence[Route]) -> dict[str, Any]:
+    """The document as plain JSON values."""
+    schemas = _schemas(routes)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        path = _PARAMETER.sub(r"{\1}", route.path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(service, route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": f"Regista {service}", "version": "1", "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "paths": paths,
+        "components": {
+            "schemas": {**schemas.definitions, "Problem": _PROBLEM},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "bearerFormat": "rg_<key id>_<secret>"}},
+        },
+        "security": [{"key": []}],
+    }
+
+
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "RFC 9457. `code` is stable; `detail` says what to do next; further members are facts of the code.",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri", "examples": [BASE + "role_missing"]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+        "errors": {"type": "array", "items": {"type": "object", "properties": {"field": {"type": "string"}, "problem": {"type": "string"}}}},
+    },
+}
+
+
+class _Schemas:
+    """The schemas of all bodies and answers, with the shared ones named once."""
+
+    def __init__(self, asked: dict[tuple[Any, str], dict[str, Any]], definitions: dict[str, Any]) -> None:
+        self._asked = asked
+        self.definitions = definitions
+
+    def of(self, kind: Any, mode: str) -> dict[str, Any]:
+        """The schema of a body ("validation") or an answer ("serialization")."""
+        return self._asked[(kind, mode)]
+
+
+def _schemas(routes: Sequence[Route]) -> _Schemas:
+    bodies = {r.body for r in routes if r.body is not None}
+    answers = {r.response for r in routes if r.response is not None}
+    models: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [(m, "validation") for m in bodies] + [
+        (m, "serialization") for m in answers if _is_model(m)
+    ]
+    models.sort(key=lambda m: (m[0].__name__, m[1]))
+    asked, top = models_json_schema(models, ref_template=_REF)
+    found: dict[tuple[Any, str], dict[str, Any]] = {(kind, mode): schema for (kind, mode), schema in asked.items()}
+    definitions: dict[str, Any] = top.get("$defs", {})
+    structs = sorted((a for a in answers if isinstance(a, type) and issubclass(a, msgspec.Struct)), key=str)
+    described, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    definitions |= components
+    found |= {(struct, "serialization"): schema for struct, schema in zip(structs, described, strict=True)}
+    for answer in sorted((a for a in answers if not _is_model(a) and a not in structs), key=str):
+        schema = TypeAdapter(answer).json_schema(mode="serialization", ref_template=_REF)
+        definitions |= schema.pop("$defs", {})
+        found[(answer, "serialization")] = schema
+    return _Schemas(found, definitions)
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _operation(service: str, route: Route, schemas: _Schemas) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": _operation_id(route),
+        "summary": route.summary,
+        "tags": list(route.tags) or [service],
+        "parameters": _parameters(route),
+        "responses": _responses(route, schemas),
+    }
+    if route.body is not None:
+        content = {"application/json": {"schema": schemas.of(route.body, "validation")}}
+        operation["requestBody"] = {"required": True, "content": content}
+    elif route.streams:
+        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {"required": True, "content": content}
+    if route.public:
+        operation["security"] = []
+    return operation
+
+
+def _operation_id(route: Route) -> str:
+    words = re.findall(r"[A-Za-z0-9]+", route.path.removeprefix("/v1"))
+    return "_".join([route.method.lower(), *words])
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in _PARAMETER.findall(route.path)
+    ]
+    if route.query is not None:
+        schema = route.query.model_json_schema(ref_template=_REF)
+        required = schema.get("required", ())
+        found += [{"name": n, "in": "query", "required": n in required, "schema": s} for n, s in schema.get("properties", {}).items()]
+    if route.needs_if_match:
+        found.append({"name": "If-Match", "in": "header", "required": True, "schema": {"type": "string", "examples": ['"3"']}})
+    if route.method != "GET" and not route.public:
+        about = "Repeating a request with its key never does it twice."
+        found.append({"name": "Idempotency-Key", "in": "header", "description": about, "schema": {"type": "string", "maxLength": 200}})
+    return found
+
+
+def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": "Done"}
+    if route.response is not None:
+        answer["content"] = {"application/json": {"schema": schemas.of(route.response, "serialization")}}
+    found = {str(route.status): answer}
+    for status in _refusals(route):
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        found[str(status)] = {"description": TITLES[status], "content": content}
+    return found
+
+
+def _refusals(route: Route) -> list[int]:
+    statuses = {500, 503} if route.public else {401, 403, 500, 503}
+    if "{" in route.path:
+        statuses.add(404)
+    if route.body is not None or route.query is not None:
+        statuses.add(422)
+    if route.body is not None or route.streams:
+        statuses |= {413, 415}
+    if route.method != "GET":
+        statuses |= {409, 422}
+    if route.needs_if_match:
+        statuses |= {412, 428}
+    return sorted(statuses)

@@ -1,0 +1,137 @@
+"""The routes every service has, for those who operate it: alive, ready, metrics, what there is, and the dead letters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import Field
+from starlette.responses import Response
+
+from shared.deciding.access import ANY_ROLE, EVERYWHERE
+from shared.deciding.decider import NotFound
+from shared.foundation.topics import source_of
+from shared.http.openapi import document
+from shared.http.problems import Problem
+from shared.http.routes import Body, Call, Reply, Route
+from shared.messaging.dead_letters import DeadLetter, Shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiokafka import ConsumerRecord
+
+TAGS = ("operations",)
+
+
+class Letters(Body):
+    """Which dead letters to list."""
+
+    topic: str = Field(default="", max_length=249)
+    limit: int = Field(default=50, ge=1, le=500)
+    replayed: bool = False
+
+
+class LetterList(msgspec.Struct):
+    """The newest first."""
+
+    items: list[DeadLetter]
+
+
+class Replayed(msgspec.Struct):
+    """Where the original message was put back."""
+
+    id: str
+    topic: str
+
+
+async def alive(call: Call) -> Reply:
+    """The process answers; whether it can work is readiness."""
+    return Reply({"alive": True, "service": call.app.name})
+
+
+async def ready(call: Call) -> Reply:
+    """503 with the reasons while something it needs is away."""
+    reasons = call.app.readiness.reasons
+    return Reply({"ready": not reasons, "service": call.app.name, "reasons": reasons}, status=503 if reasons else 200)
+
+
+async def metrics(_call: Call) -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def where(call: Call) -> Reply:
+    """The public URL of each service: a client needs to know one only."""
+    return Reply({"service": call.app.name, "services": call.app.settings.public_urls, "openapi": "/openapi.json"})
+
+
+def described(routes: Sequence[Route]) -> Route:
+    """The route of the OpenAPI document of `routes` and the operations; made when first asked for."""
+    made: list[bytes] = []
+
+    async def openapi(call: Call) -> Reply:
+        if not made:
+            made.append(msgspec.json.encode(document(call.app.name, [*routes, *OPERATIONS])))
+        return Reply(made[0])
+
+    return Route("GET", "/openapi.json", openapi, "This document", tags=TAGS, public=True)
+
+
+async def dead_letters(call: Call) -> Reply:
+    call.require(ANY_ROLE, EVERYWHERE)
+    try:
+        items = await call.app.letters.newest(call.query.limit, topic=call.query.topic, replayed=call.query.replayed)
+    except (KafkaError, TimeoutError) as away:
+        raise _kafka_away() from away
+    return Reply(LetterList(items))
+
+
+async def dead_letter(call: Call) -> Reply:
+    call.require(ANY_ROLE, EVERYWHERE)
+    try:
+        shown = await call.app.letters.show(call.path["id"])
+    except (KafkaError, TimeoutError) as away:
+        raise _kafka_away() from away
+    if shown is None:
+        raise _no_such_letter(call)
+    return Reply(shown)
+
+
+async def replay(call: Call) -> Reply:
+    """Puts the original back on its topic, as it was; the inbox makes a second replay harmless."""
+    call.require("engineer", EVERYWHERE)
+    letters = call.app.letters
+    try:
+        record: ConsumerRecord | None = await letters.find(call.path["id"])
+        if record is None:
+            raise _no_such_letter(call)
+        topic = await letters.replay(record, call.actor.subject)
+    except TopicAuthorizationFailedError as refused:
+        topic = source_of(call.path["id"].partition("~")[0])
+        raise Problem(
+            409, "not_ours_to_replay", f"{call.app.name} may not write to {topic}: replay it at the service that owns the topic."
+        ) from refused
+    except (KafkaError, TimeoutError) as away:
+        raise _kafka_away() from away
+    return Reply(Replayed(call.path["id"], topic), status=202)
+
+
+def _kafka_away() -> Problem:
+    return Problem(503, "kafka_away", "Kafka does not answer; the dead letters live there. Repeat the request later.", {"retry-after": "5"})
+
+
+def _no_such_letter(call: Call) -> NotFound:
+    return NotFound("no_such_letter", f"There is no dead letter {call.path['id']!r} here (any more): list them at /v1/dlq.")
+
+
+OPERATIONS = (
+    Route("GET", "/healthz", alive, "Is the process alive?", tags=TAGS, public=True),
+    Route("GET", "/readyz", ready, "Can it work, and if not, why?", tags=TAGS, public=True),
+    Route("GET", "/metrics", metrics, "Metrics for Prometheus", tags=TAGS, public=True),
+    Route("GET", "/.well-known/regista", where, "The public URLs of all services", tags=TAGS, public=True),
+    Route("GET", "/v1/dlq", dead_letters, "Dead letters, the newest first", query=Letters, response=LetterList, tags=TAGS),
+    Route("GET", "/v1/dlq/{id}", dead_letter, "A dead letter with its headers and value", response=Shown, tags=TAGS),
+    Route("POST", "/v1/dlq/{id}:replay", replay, "Put the original message back on its topic", response=Replayed, status=202, tags=TAGS),
+)

@@ -1,0 +1,92 @@
+"""Errors as RFC 9457 problems: what every refused request is answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+import msgspec
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from shared.deciding.decider import Forbidden, Misrouted, NotFound, RuleBroken, Stale, Unprocessable
+from shared.foundation.postgres import AWAY, Unavailable
+
+BASE = "https://regista.dev/problems/"
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = "2"
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+TITLES = {
+    400: "Bad request", 401: "Not authenticated", 403: "Forbidden", 404: "Not found", 405: "Method not allowed", 409: "Conflict with a rule",
+    412: "Precondition failed", 413: "Body too large", 415: "Unsupported media type", 422: "Unprocessable", 428: "Precondition required",
+    500: "Internal error", 503: "Unavailable",
+}  # fmt: skip
+
+
+class Problem(Exception):  # noqa: N818 - it is the answer
+    """Raised anywhere below an endpoint: the request is answered with it. `detail` says what to do next."""
+
+    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **facts: Any) -> None:
+        super().__init__(f"{status} {code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers or {}
+        self.facts = facts
+
+    def response(self) -> Response:
+        """The problem as application/problem+json."""
+        body = {**self.facts, "type": BASE + self.code, "title": TITLES.get(self.status, "Error"), "status": self.status,
+                "code": self.code, "detail": self.detail}  # fmt: skip
+        return Response(_encode(body), self.status, {**self.headers, "content-type": MEDIA_TYPE})
+
+
+def unauthenticated(detail: str) -> Problem:
+    """401, with the scheme to use."""
+    return Problem(401, "unauthenticated", detail, {"www-authenticate": 'Bearer realm="regista"'})
+
+
+def of_rule(broken: RuleBroken) -> Problem:
+    """404, 403, 412, 422 or 409, by the kind of the rule."""
+    match broken:
+        case NotFound():
+            status = 404
+        case Forbidden():
+            status = 403
+        case Stale():
+            status = 412
+        case Unprocessable():
+            status = 422
+        case Misrouted():
+            return Problem(503, "busy", "The names involved kept changing while the command ran: repeat it.", {"retry-after": "1"})
+        case _:
+            status = 409
+    return Problem(status, broken.code, broken.detail, **broken.facts)
+
+
+def of_shape(wrong: ValidationError, where: str) -> Problem:
+    """422 with every error of the body or the query."""
+    errors = [
+        {"field": ".".join(str(part) for part in e["loc"]) or where, "problem": e["msg"], "kind": e["type"]}
+        for e in wrong.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    named = "; ".join(f"{e['field']}: {e['problem']}" for e in errors[:3]) + ("; …" if len(errors) > 3 else "")
+    return Problem(422, f"invalid_{where}", f"Correct the {where} and repeat: {named}", errors=errors)
+
+
+def of_exception(error: BaseException) -> Problem | None:
+    """The problem for an exception that has one; None for a fault of ours (500)."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RuleBroken):
+        return of_rule(error)
+    if isinstance(error, asyncpg.DataError):
+        return Problem(422, "value_out_of_range", "A value in the request (or in its page_token) is beyond what can be kept or compared: correct it.")
+    if isinstance(error, (Unavailable, *AWAY)):
+        return Problem(
+            503, "unavailable", "A server that this service needs is away; it resumes by itself. Repeat the request with the same Idempotency-Key.",
+            {"retry-after": RETRY_AFTER},
+        )  # fmt: skip
+    return None

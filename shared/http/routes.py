@@ -1,0 +1,176 @@
+"""HTTP from one table of routes: authentication, bodies, ETags, idempotency and problems, once for all services.
+
+The same table makes the OpenAPI document (shared/http/openapi.py). Measured: per request this costs a third of FastAPI's path.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from regista.wire.cloudevents import NotACloudEvent, check_text
+from shared.deciding.access import ANY_ROLE, AccessState, check, permits, readable_namespaces
+from shared.deciding.events import Actor, encode
+from shared.deciding.submission import Cause, Permission
+from shared.foundation.telemetry import current_trace
+from shared.http.problems import Problem
+
+if TYPE_CHECKING:
+    from shared.run import App
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+BODY_LIMIT = 1024 * 1024
+
+
+class Body(BaseModel):
+    """What request bodies and queries derive from: unknown fields, NaN and infinity are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def page_token(*place: Any) -> str:
+    """An opaque name for a place in a list: the sort key of the last item shown."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def read_page_token(token: str, *types: Any) -> tuple[Any, ...]:
+    """The place that `page_token` named. Raises Problem 422 when the token is not of this list."""
+    try:
+        place = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(place, type=tuple[types])  # type: ignore[valid-type]
+    except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
+        raise Problem(422, "invalid_page_token", "This page_token is not one of this list: start again without it.") from error
+
+
+class PageQuery(Body):
+    """The query of a list: at most `page_size` items, after the place that the last answer's `next_page_token` names."""
+
+    page_size: int = Field(default=50, ge=1, le=500)
+    page_token: str = Field(default="", max_length=500)
+
+    def after(self, *types: type) -> tuple[Any, ...] | None:
+        """What `page_token` was called with (None on the first page). Raises Problem 422 for a token of something else."""
+        return read_page_token(self.page_token, *types) if self.page_token else None
+
+    def next_token(self, rows: Sequence[Mapping[str, Any]], *columns: str) -> str:
+        """The token of the page after these rows, which were read in the order of `columns`; "" when there is none: a short page is the last."""
+        return page_token(*(rows[-1][name] for name in columns)) if len(rows) == self.page_size else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer. `body`: bytes (JSON already encoded), a pydantic model, or anything msgspec encodes; `etag`: a revision."""
+
+    body: Any = None
+    status: int | None = None
+    etag: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Endpoint = Callable[["Call"], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table. `path` as in Starlette (`/v1/models/{model}/versions/{version}:promote`, `{path:path}`).
+
+    `public`: needs no key. `needs_if_match`: 428 without If-Match. `streams`: the endpoint reads the body itself by `call.stream()`
+    and sets its own limit; `limit`: bytes a body may have; `timeout`: seconds. `response` documents the answer (a pydantic model,
+    dataclass or msgspec struct).
+    """
+
+    method: Method
+    path: str
+    endpoint: Endpoint
+    summary: str
+    body: type[BaseModel] | None = field(default=None, kw_only=True)
+    query: type[BaseModel] | None = field(default=None, kw_only=True)
+    response: Any = field(default=None, kw_only=True)
+    status: int = field(default=200, kw_only=True)
+    tags: Sequence[str] = field(default=(), kw_only=True)
+    needs_if_match: bool = field(default=False, kw_only=True)
+    public: bool = field(default=False, kw_only=True)
+    streams: bool = field(default=False, kw_only=True)
+    limit: int = field(default=BODY_LIMIT, kw_only=True)
+    timeout: float = field(default=30.0, kw_only=True)
+
+
+@dataclass(slots=True)
+class Call:
+    """One request as an endpoint sees it. `body` and `query` are of the route's models; `if_match` is None when absent or `*`."""
+
+    app: App
+    route: Route
+    request: Request
+    actor: Actor
+    access_state: AccessState
+    path: Mapping[str, str]
+    query: Any = None
+    body: Any = None
+    raw: bytes = b""
+    if_match: int | None = None
+    _cause: Cause | None = field(default=None, init=False, repr=False)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The request's headers; names in lower case."""
+        return self.request.headers
+
+    def cause(self) -> Cause:
+        """Why a command runs: the caller's Idempotency-Key (or this request alone), with the digest of what was asked."""
+        if self._cause is None:
+            key, correlation_id = self.headers.get("idempotency-key", ""), self.headers.get("x-correlation-id", "")
+            if why := _unfit("Idempotency-Key", key):
+                raise Problem(422, "invalid_idempotency_key", f"Send another Idempotency-Key, for example a UUID: {why}.")
+            if why := _unfit("X-Correlation-ID", correlation_id):
+                raise Problem(422, "invalid_correlation_id", f"Send another X-Correlation-ID, for example a UUID: {why}.")
+            self._cause = Cause(
+                source=f"http/{self.actor.subject}", id=key or str(uuid.uuid4()), digest=self._digest(canonical=bool(key)),
+                correlation_id=correlation_id, trace=current_trace(),
+            )  # fmt: skip
+        return self._cause
+
+    def _digest(self, *, canonical: bool) -> bytes:
+        """SHA-256 of method, path, query, If-Match and body. The body's JSON is made canonical where a repeated key will be compared with it."""
+        body = encode(msgspec.json.decode(self.raw)) if canonical and self.raw else self.raw
+        told = (self.route.method, self.request.url.path, self.request.url.query, self.headers.get("if-match", ""))
+        return hashlib.sha256("\n".join(told).encode() + b"\n" + body).digest()
+
+    def require(self, role: str, namespace: str) -> None:
+        """Raises Forbidden (403) unless the caller has the role there, as far as this process has read the log."""
+        if not permits(self.access_state, role, namespace):
+            check(self.access_state, Permission(role, namespace), datetime.now(UTC))
+
+    def require_any_role(self) -> None:
+        """Raises Forbidden (403) unless the caller has some role somewhere: for what concerns everybody."""
+        if self.readable() == []:
+            self.require(ANY_ROLE, "")
+
+    def readable(self) -> list[str] | None:
+        """The namespaces that the caller may read, each with all it contains, as a statement takes them; None for everywhere."""
+        found = readable_namespaces(self.access_state)
+        return None if found is None else sorted(found)
+
+    def stream(self) -> AsyncIterator[bytes]:
+        """The body in pieces, for routes that stream."""
+        return self.request.stream()
+
+
+def _unfit(header: str, value: str) -> str:
+    """Why the value cannot name a request for ever: it goes out with the public events, so a CloudEvent must be able to carry it."""
+    try:
+        if value:
+            check_text(header, value)
+    except NotACloudEvent as illegal:
+        return illegal.reason
+    return "it has at most 200 characters" if len(value) > 200 else ""

@@ -1,0 +1,197 @@
+"""One batch of commands inside one transaction: what it loads, what its commands decide in turn, and what it writes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from shared.deciding.access import ACCESS_EVENTS, PARTITION, check
+from shared.deciding.access import stream_of as access_stream
+from shared.deciding.decider import Decider, RuleBroken, Streams, category_of
+from shared.deciding.events import Envelope, Recorded, encode
+from shared.deciding.service import Service
+from shared.deciding.submission import Cause, IdempotencyMismatch, Submission
+from shared.log import eventlog, inbox, read_models
+from shared.log.inbox import Remembered
+from shared.log.states import Held, States
+
+MOST = 2 * 1024 * 1024
+"""Bytes of a stored event. Below what Kafka's clients take (shared/messaging/kafka.py), with room for the attributes and the signature."""
+
+Answer = tuple[tuple[Recorded, ...], bool] | RuleBroken
+Wrote = Sequence[tuple[str, int, int]]
+
+
+class EventTooLarge(RuleBroken):
+    """What the command leads to is larger than any reader takes."""
+
+    def __init__(self, stream: str, size: int) -> None:
+        super().__init__(
+            "event_too_large", f"The command would write an event of {size} bytes to {stream}; at most {MOST} are kept: say less at once.",
+            size=size, most=MOST,
+        )  # fmt: skip
+
+
+class Batch:
+    """`load`, `decide` and `write` run in one transaction, in this order; `answers` then stand in the order of the submissions."""
+
+    def __init__(self, service: Service, schema: str, shape: str, states: States, submissions: Sequence[Submission]) -> None:
+        self._service = service
+        self._shape = shape
+        self._schema = schema
+        self._states = states
+        self._submissions = submissions
+        self.written = {stream for s in submissions for stream in s.streams}
+        guards = {access_stream(s.actor.subject) for s in submissions if s.permission is not None}
+        self._read = {stream for s in submissions for stream in s.depends_on} | guards
+        self.all_streams = self.written | self._read
+        self.changed: dict[str, Held] = {}
+        self.rows: list[eventlog.Row] = []
+        self.answers: list[Answer] = []
+        self.recorded: list[Recorded] = []
+        self._running: dict[str, Held] = {}
+        self._past: dict[tuple[str, int], Any] = {}
+        self._known: dict[inbox.Key, Remembered] = {}
+        self._new: dict[inbox.Key, Remembered] = {}
+        self._replays: list[tuple[int, Wrote]] = []
+        self._now: datetime
+        self.server: datetime
+
+    async def load(self, tx: asyncpg.Connection) -> None:
+        """Locks first, in a statement of their own; then tails, causes and the database clock."""
+        await eventlog.lock(tx, self._service.name, self.written, self._read)
+        held = {stream: self._states.get(stream) for stream in self.all_streams}
+        tails = await eventlog.load(tx, self._service.name, {stream: h.revision for stream, h in held.items()})
+        for stream, h in held.items():
+            self._running[stream] = self._folded(stream, h, tails[stream]) if stream in tails else h
+        found = await inbox.look_up(tx, self._schema, {(s.cause.source, s.cause.id) for s in self._submissions})
+        self._now, self._known, self.server = found.now, found.known, found.server
+        if found.shape not in {None, self._shape}:
+            raise read_models.ShapeChanged(read_models.ShapeChanged.__doc__)
+
+    def _folded(self, stream: str, held: Held, tail: Iterable[bytes]) -> Held:
+        evolve, types = self._states.fold_of(stream).evolve, self._types(stream)
+        partition = eventlog.partition_of(stream, self._service.name)
+        state, revision, recorded_at = held.state, held.revision, held.recorded_at
+        for stored in tail:
+            recorded = types.recorded(partition, stored)
+            state, revision, recorded_at = evolve(state, recorded.event), recorded.revision, recorded.recorded_at
+        folded = Held(state, revision, recorded_at, held.kept)
+        self.changed[stream] = folded
+        return folded
+
+    def _types(self, stream: str) -> Any:
+        return ACCESS_EVENTS if category_of(stream) == PARTITION else self._service.events
+
+    async def decide(self, tx: asyncpg.Connection) -> None:
+        """Each command on the state its predecessors left."""
+        for n, submission in enumerate(self._submissions):
+            key = (submission.cause.source, submission.cause.id)
+            known = self._known.get(key) or self._new.get(key)
+            if known is None:
+                self.answers.append(await self._decide_one(tx, submission, key))
+            elif known.digest != submission.cause.digest:
+                self.answers.append(IdempotencyMismatch(submission.cause))
+            else:
+                self.answers.append(((), True))
+                self._replays.append((n, known.wrote))
+
+    async def _decide_one(self, tx: asyncpg.Connection, submission: Submission, key: inbox.Key) -> Answer:
+        try:
+            if submission.permission is not None:
+                access = self._running[access_stream(submission.actor.subject)].state
+                for needed in (submission.permission, *submission.also):
+                    check(access, needed, self._now, submission.actor.method)
+            events = await self._events(tx, submission)
+        except RuleBroken as broken:
+            return broken
+        recorded = [self._record(stream, event, submission) for stream, of_stream in events.items() for event in of_stream]
+        self._new[key] = Remembered(submission.cause.digest, _ranges(recorded))
+        return tuple(recorded), False
+
+    async def _events(self, tx: asyncpg.Connection, submission: Submission) -> Mapping[str, Sequence[Any]]:
+        command = submission.command
+        decider = self._service.deciders[type(command)]
+        if hasattr(command, "now"):
+            command = dataclasses.replace(command, now=max(self._now, *(self._running[s].recorded_at for s in submission.streams)))
+        if isinstance(decider, Decider):
+            stream = submission.streams[0]
+            return {stream: decider.decide(command, self._running[stream].state)}
+        states = {stream: self._running[stream].state for stream in (*submission.streams, *submission.depends_on)}
+        streams = Streams(states)
+        wanted = list(decider.recall(command, streams))
+        if wanted:
+            streams = Streams(states, await self._recalled(tx, wanted))
+        return decider.decide(command, streams)
+
+    async def _recalled(self, tx: asyncpg.Connection, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Any]:
+        """Past events from this batch, from those that came lately, or from the log."""
+        missing = []
+        for name in wanted:
+            event = self._past.get(name) or self._states.recent.get(name)
+            if event is None:
+                missing.append(name)
+            else:
+                self._past[name] = event
+        if missing:
+            for name, stored in (await eventlog.recall(tx, self._service.name, missing)).items():
+                recorded = self._service.events.recorded(self._service.name, stored)
+                self._past[name] = recorded.event
+                self._states.recent.put(recorded)
+        return {name: self._past[name] for name in wanted}
+
+    def _record(self, stream: str, event: Any, submission: Submission) -> Recorded:
+        held = self._running[stream]
+        cause: Cause = submission.cause
+        type_ = type(event).__name__
+        envelope = Envelope(
+            eventlog.uuid7(self._now), type_, self._types(stream).schema_of(event), stream, held.revision + 1, max(self._now, held.recorded_at),
+            submission.actor, msgspec.Raw(encode(event)), cause.occurred_at, submission.reason, cause.correlation_id or cause.id,
+            cause.causation_id, cause.trace,
+        )  # fmt: skip
+        stored = encode(envelope)
+        if len(stored) > MOST:
+            raise EventTooLarge(stream, len(stored))
+        recorded = Recorded(
+            eventlog.partition_of(stream, self._service.name), stream, envelope.revision, envelope.id, type_, envelope.schema, envelope.recorded_at,
+            envelope.actor, event, stored, cause.occurred_at, envelope.reason, envelope.correlation_id, envelope.causation_id, envelope.trace,
+        )  # fmt: skip
+        self._running[stream] = self.changed[stream] = Held(
+            self._states.fold_of(stream).evolve(held.state, event), envelope.revision, envelope.recorded_at, held.kept,
+        )  # fmt: skip
+        self._past[stream, envelope.revision] = event
+        self.recorded.append(recorded)
+        self.rows.append(eventlog.Row(stream, envelope.revision, envelope.id, type_, envelope.schema, stored))
+        return recorded
+
+    async def write(self, tx: asyncpg.Connection) -> None:
+        """Append first (it fixes the transaction id), then the row changes, then the causes."""
+        if self.rows:
+            await eventlog.append(tx, self._service.name, self.rows)
+            merged = read_models.Merged()
+            for recorded in self.recorded:
+                merged.add(self._service.project(recorded))
+            await read_models.apply(tx, self._schema, merged)
+        if self._new:
+            await inbox.remember(tx, self._schema, self._new)
+
+    async def read_replays(self, connection: asyncpg.Connection) -> None:
+        """The events that a repeated cause wrote the first time, read back after the commit."""
+        for n, wrote in self._replays:
+            names = [(stream, revision) for stream, first, last in wrote for revision in range(first, last + 1)]
+            found = await eventlog.recall(connection, self._service.name, names) if names else {}
+            self.answers[n] = (tuple(self._service.events.recorded(self._service.name, found[name]) for name in names), True)
+
+
+def _ranges(recorded: Sequence[Recorded]) -> list[tuple[str, int, int]]:
+    """(stream, first, last) of each stream written; a command's events of one stream are consecutive."""
+    spans: dict[str, tuple[str, int, int]] = {}
+    for r in recorded:
+        first = spans[r.stream][1] if r.stream in spans else r.revision
+        spans[r.stream] = (r.stream, first, r.revision)
+    return list(spans.values())

@@ -1,0 +1,170 @@
+"""All SQL on the event log: lock, load, append, read.
+
+Streams whose category is `access` live in the partition `access`, which every service may read; all others in the service's own.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from shared.deciding.access import PARTITION
+from shared.deciding.decider import category_of
+from shared.deciding.events import Cursor
+from shared.foundation.postgres import lock_key
+
+# Locks in one key order for everyone, shared and exclusive mixed: no two batches can wait for each other.
+# No transaction id is assigned here, so the append stays the transaction's first write and (tx, seq) keeps each stream's order.
+LOCK = """
+SELECT count(CASE WHEN wanted.exclusive THEN pg_advisory_xact_lock(wanted.key)::text ELSE pg_advisory_xact_lock_shared(wanted.key)::text END)
+FROM unnest($1::bigint[], $2::boolean[]) AS wanted(key, exclusive)
+"""
+
+_TAILS = """
+SELECT wanted.stream, tail.revision, tail.bytes
+FROM unnest(${streams}::text[], ${after}::bigint[]) AS wanted(stream, after)
+CROSS JOIN LATERAL (
+    SELECT e.bytes, e.revision FROM log.events_{partition} e
+    WHERE e.service = '{partition}' AND e.stream = wanted.stream AND e.revision > wanted.after
+) AS tail
+"""
+
+# Past events by name.
+RECALL = """
+SELECT e.stream, e.revision, e.bytes
+FROM unnest($1::text[], $2::bigint[]) AS wanted(stream, revision)
+JOIN log.events_{partition} e ON e.service = '{partition}' AND e.stream = wanted.stream AND e.revision = wanted.revision
+"""
+
+# One statement for the whole batch; seq is drawn in the batch's order.
+APPEND = """
+INSERT INTO log.events_{partition} (service, stream, revision, event_id, type, schema, bytes)
+SELECT '{partition}', a.stream, a.revision, a.event_id, a.type, a.schema, a.bytes
+FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::smallint[], $6::bytea[])
+    WITH ORDINALITY AS a(stream, revision, event_id, type, schema, bytes, n)
+ORDER BY a.n
+"""
+
+# A reader never sees past a transaction still in flight, so nothing can appear behind its cursor.
+READ = """
+SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes
+FROM log.events_{partition} e
+WHERE (e.tx, e.seq) > ($1::text::xid8, $2) AND e.tx < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY e.tx, e.seq LIMIT $3
+"""
+
+# Only for a holder of the exclusive rebuild lock: no writer of this partition is in flight.
+READ_TAIL = """
+SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes
+FROM log.events_{partition} e WHERE (e.tx, e.seq) > ($1::text::xid8, $2) ORDER BY e.tx, e.seq
+"""
+
+# A dump restored into a fresh cluster starts its transaction ids anew: events would land behind every cursor.
+RESTORED_BEHIND = "SELECT coalesce(log.highest_tx() >= pg_snapshot_xmax(pg_current_snapshot()), false)"
+
+
+class RestoredBehind(Exception):  # noqa: N818
+    """The server's next transaction id is not above the log's highest: this is a restored dump. Advance it with pg_resetwal -x, then start again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One event ready to append."""
+
+    stream: str
+    revision: int
+    event_id: UUID
+    type: str
+    schema: int
+    bytes: bytes
+
+
+def partition_of(stream: str, service: str) -> str:
+    """The partition a stream lives in, seen from `service`."""
+    return PARTITION if category_of(stream) == PARTITION else service
+
+
+def rebuild_key(service: str) -> int:
+    """Held shared by every batch and exclusively by the swap at a rebuild's end."""
+    return lock_key("rebuild", service)
+
+
+def stream_key(stream: str, service: str) -> int:
+    return lock_key(partition_of(stream, service), stream)
+
+
+async def lock(tx: asyncpg.Connection, service: str, exclusive: Iterable[str], shared: Iterable[str]) -> None:
+    """Takes all locks of a batch, and the service's rebuild lock shared. Must be the transaction's first statement."""
+    wanted = {stream_key(stream, service): False for stream in shared}
+    wanted[rebuild_key(service)] = False
+    wanted.update({stream_key(stream, service): True for stream in exclusive})
+    keys = sorted(wanted)
+    await tx.fetch(LOCK, keys, [wanted[key] for key in keys])
+
+
+@cache
+def load_sql(service: str) -> str:
+    """The tails of streams, in a statement after the locks: its snapshot must follow the grant. LATERAL: a plain join cost 40 %."""
+    own, access = _TAILS.format(streams=1, after=2, partition=service), _TAILS.format(streams=3, after=4, partition=PARTITION)
+    return f"{own} UNION ALL {access} ORDER BY 1, 2"
+
+
+async def load(tx: asyncpg.Connection, service: str, after: Mapping[str, int]) -> dict[str, list[bytes]]:
+    """The stored bytes of each stream after the given revision; a stream without news is absent."""
+    own = [stream for stream in after if partition_of(stream, service) == service]
+    access = [stream for stream in after if partition_of(stream, service) != service]
+    tails: dict[str, list[bytes]] = {}
+    for row in await tx.fetch(load_sql(service), own, [after[stream] for stream in own], access, [after[stream] for stream in access]):
+        tails.setdefault(row[0], []).append(row[2])
+    return tails
+
+
+async def recall(tx: asyncpg.Connection, service: str, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
+    """Past events' stored bytes by (stream, revision)."""
+    rows = await tx.fetch(RECALL.format(partition=service), [stream for stream, _ in wanted], [revision for _, revision in wanted])
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+async def append(tx: asyncpg.Connection, partition: str, rows: Sequence[Row]) -> None:
+    """Appends a batch in its order. A taken revision raises asyncpg.UniqueViolationError: the safety net, the batch is run again."""
+    columns: tuple[list[Any], ...] = ([], [], [], [], [], [])
+    for row in rows:
+        for column, value in zip(columns, (row.stream, row.revision, row.event_id, row.type, row.schema, row.bytes), strict=True):
+            column.append(value)
+    await tx.execute(APPEND.format(partition=partition), *columns)
+
+
+async def read(connection: asyncpg.Connection, partition: str, after: Cursor, limit: int) -> list[tuple[Cursor, bytes]]:
+    """Up to `limit` events after the cursor in (tx, seq) order, of one partition.
+
+    Call it outside a transaction: one with an id of its own would hide every later event from itself and others.
+    """
+    rows = await connection.fetch(READ.format(partition=partition), str(after.tx), after.seq, limit)
+    return [(Cursor(row[0], row[1]), row[2]) for row in rows]
+
+
+async def read_tail(tx: asyncpg.Connection, partition: str, after: Cursor) -> list[tuple[Cursor, bytes]]:
+    """All events after the cursor, while the exclusive rebuild lock is held."""
+    rows = await tx.fetch(READ_TAIL.format(partition=partition), str(after.tx), after.seq)
+    return [(Cursor(row[0], row[1]), row[2]) for row in rows]
+
+
+async def refuse_restored(connection: asyncpg.Connection) -> None:
+    """Raises RestoredBehind when the server would give out transaction ids that the log, in any partition, has already seen."""
+    if await connection.fetchval(RESTORED_BEHIND):
+        raise RestoredBehind(RestoredBehind.__doc__)
+
+
+def uuid7(now: datetime | None = None) -> UUID:
+    """A time-ordered UUID (RFC 9562 §5.7): 48 bits of Unix milliseconds, 74 random bits."""
+    milliseconds = time.time_ns() // 1_000_000 if now is None else int(now.timestamp() * 1000)
+    random = int.from_bytes(os.urandom(10), "big")
+    return UUID(int=(milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | (random >> 62 & 0xFFF) << 64 | 0b10 << 62 | random & (1 << 62) - 1)

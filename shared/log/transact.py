@@ -1,0 +1,249 @@
+"""The one path of every command: queue, batch, lock, load, decide, append, project, remember, commit, answer.
+
+HTTP and Kafka both submit here and nobody else commits. What queues up while a commit is under way is the next batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+from prometheus_client import Counter, Histogram
+
+from shared.deciding.access import ACCESS
+from shared.deciding.decider import Misrouted, RuleBroken
+from shared.deciding.service import Service
+from shared.deciding.submission import Outcome, Submission
+from shared.foundation.postgres import AWAY, Bell, Unavailable
+from shared.log import eventlog, read_models
+from shared.log.batch import Batch, EventTooLarge
+from shared.log.states import Held, States
+
+log = logging.getLogger(__name__)
+
+BATCH_SIZE = Histogram("regista_batch_commands", "Commands in one commit", ["service"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500))
+RERUNS_TOTAL = Counter("regista_batch_reruns", "Batches run again after a conflict", ["service"])
+
+CONFLICTS = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UndefinedTableError)
+"""What a batch may meet through no fault of its commands (UndefinedTable: a view in the middle of a swap): run it again."""
+RERUNS = 5
+MOST_WAITING = 10_000
+"""Commands that may wait: beyond it the caller is told at once, instead of after its own time limit."""
+QUIET = 0.5
+"""Seconds without a commit after which there is time for snapshots."""
+
+
+class AnotherServer(Exception):  # noqa: N818
+    """The server has started since this process saw it last: it may lack what is remembered here."""
+
+
+class WriterDied(Exception):  # noqa: N818
+    """The writer task ended; the process ends with it and its callers are told."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """A submission and the caller who waits for its answer."""
+
+    submission: Submission
+    answer: asyncio.Future[Outcome]
+
+
+class Transactor:
+    """Runs the commands of one service against one database, one batch after the other."""
+
+    def __init__(self, service: Service, pool: asyncpg.Pool, bell: Bell, *, batch_size: int = 512, most_waiting: int = MOST_WAITING) -> None:
+        self.service = service
+        self.pool = pool
+        self._shape = read_models.shape_of(service.tables)
+        self._was_away = False
+        self._server: datetime | None = None
+        self.schema = service.schema or service.name
+        folds = {fold.category: fold for fold in (*service.folds, ACCESS)}
+        self.states = States(self.schema, folds.values())
+        self._bell = bell
+        self._queue: asyncio.Queue[Pending] = asyncio.Queue(most_waiting)
+        self._batch_size = batch_size
+        self._to_keep: asyncio.Queue[str] = asyncio.Queue(maxsize=1000)
+        self._committed_at = 0.0
+        self._dead: BaseException | None = None
+        self._batch_sizes = BATCH_SIZE.labels(service.name)
+
+    async def submit(self, submission: Submission) -> Outcome:
+        """Runs one command. Raises RuleBroken when a rule forbids it, Unavailable while the database is away."""
+        return await self._enqueue(submission)
+
+    async def submit_all(self, submissions: Sequence[Submission]) -> list[Outcome | RuleBroken]:
+        """Runs commands in order; a broken rule fails its own command only. Raises Unavailable for the whole.
+
+        However many they are, only two batches of them wait at a time: neither do they fill the queue, nor are they refused because it is full.
+        """
+        answers: list[Outcome | BaseException] = []
+        for first in range(0, len(submissions), 2 * self._batch_size):
+            some = [self._enqueue(s) for s in submissions[first : first + 2 * self._batch_size]]
+            answers += await asyncio.gather(*some, return_exceptions=True)
+            if away := next((answer for answer in answers[first:] if isinstance(answer, Unavailable)), None):
+                raise away
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, RuleBroken):
+                raise answer
+        return answers  # type: ignore[return-value]
+
+    def _enqueue(self, submission: Submission) -> asyncio.Future[Outcome]:
+        if self._dead is not None:
+            raise WriterDied from self._dead
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        try:
+            self._queue.put_nowait(Pending(submission, answer))
+        except asyncio.QueueFull:
+            answer.set_exception(
+                Unavailable("More commands wait than this process can take. Repeat the request later with the same Idempotency-Key.")
+            )
+        return answer
+
+    async def run(self) -> None:
+        """Works for the life of the process. When it dies, everyone who waits is told, and it raises."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._work())
+                group.create_task(self._keep_snapshots())
+        except BaseException as died:
+            self._dead = died
+            while not self._queue.empty():
+                _fail([self._queue.get_nowait()], WriterDied())
+            raise
+
+    async def _work(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < self._batch_size and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            batch = [pending for pending in batch if not pending.answer.done()]  # its caller gave up
+            if not batch:
+                continue
+            try:
+                await self._answer(batch)
+            except BaseException:
+                _fail(batch, WriterDied())
+                raise
+
+    async def _answer(self, batch: list[Pending]) -> None:
+        self._batch_sizes.observe(len(batch))
+        try:
+            await self._commit(batch)
+        except (read_models.ShapeChanged, eventlog.RestoredBehind):
+            raise
+        except AWAY as away:
+            self._was_away = True
+            log.warning("the database is away: %s", away)
+            _fail(
+                batch,
+                Unavailable("The database is away or cannot work. Nothing is known to be lost; repeat the request with the same Idempotency-Key."),
+            )
+        except Exception as fault:
+            if len(batch) == 1:
+                if not isinstance(fault, EventTooLarge):
+                    log.exception("a command failed", extra={"command": type(batch[0].submission.command).__name__})
+                _fail(batch, fault)
+                return
+            log.warning("a batch of %s failed (%s); running its commands one by one", len(batch), fault)
+            for pending in batch:
+                await self._answer([pending])
+
+    async def _commit(self, pending: list[Pending]) -> None:
+        """One batch, one commit. A conflict reruns the whole in a new transaction: a retry inside would have fixed the transaction id too early."""
+        for attempt in range(RERUNS):
+            try:
+                batch = await self._run(pending)
+                break
+            except (AnotherServer, *CONFLICTS) as conflict:
+                self._was_away |= isinstance(conflict, AnotherServer)
+                RERUNS_TOTAL.labels(self.service.name).inc()
+                log.info("batch rerun %s: %s", attempt + 1, conflict)
+                if attempt == RERUNS - 1:
+                    raise
+                await asyncio.sleep(0.01 * 2**attempt)
+        self._committed_at = time.monotonic()
+        if batch.rows:
+            self._bell.ring()
+        for recorded in batch.recorded:
+            self.states.recent.put(recorded)
+        for stream, held in batch.changed.items():
+            self.states.put(stream, held)
+            if held.wants_keeping and not self._to_keep.full():
+                self._to_keep.put_nowait(stream)
+        for waiting, answer in zip(pending, batch.answers, strict=True):
+            if waiting.answer.done():
+                continue
+            if isinstance(answer, BaseException):
+                waiting.answer.set_exception(answer)
+            else:
+                waiting.answer.set_result(Outcome(*answer))
+
+    async def _run(self, pending: list[Pending]) -> Batch:
+        batch = Batch(self.service, self.schema, self._shape, self.states, [p.submission for p in pending])
+        async with self.pool.acquire() as connection:
+            if self._was_away:
+                await self._look_who_answers(connection)
+            await self.states.warm(connection, batch.all_streams)
+            async with connection.transaction():
+                await batch.load(connection)
+                self._expect(batch.server)
+                await batch.decide(connection)
+                await batch.write(connection)
+            await batch.read_replays(connection)
+        return batch
+
+    async def _look_who_answers(self, connection: asyncpg.Connection) -> None:
+        """After an outage it may be another server, which is behind: what this process remembers beyond it never happened."""
+        await eventlog.refuse_restored(connection)
+        self.states.forget()
+        self._was_away, self._server = False, None
+
+    def _expect(self, server: datetime) -> None:
+        """An outage while nothing was asked is noticed by this alone: the pool opens other connections without a word. Raises AnotherServer."""
+        if self._server not in {None, server}:
+            raise AnotherServer(AnotherServer.__doc__)
+        self._server = server
+
+    async def _keep_snapshots(self) -> None:
+        """Of what grew much, soon; of what grew a little, in a quiet time."""
+        while True:
+            try:
+                async with asyncio.timeout(QUIET):
+                    due = [await self._to_keep.get()]
+            except TimeoutError:
+                due = [] if time.monotonic() - self._committed_at < QUIET else list(self.states.behind())
+            for stream in due:
+                held = self.states.get(stream)
+                if held.may_be_kept:
+                    await self._keep(stream, held)
+
+    async def _keep(self, stream: str, held: Held) -> None:
+        try:
+            async with self.pool.acquire() as connection:
+                if await connection.fetchval("SELECT pg_postmaster_start_time()") == self._server:  # another one may lack these events
+                    await self.states.keep(connection, stream, held)
+        except Exception as error:  # noqa: BLE001 - a snapshot is disposable, whatever keeps it from being written
+            log.warning("no snapshot of %s (%s); a cold start will fold more events", stream, type(error).__name__)
+
+
+def _fail(batch: Sequence[Pending], fault: BaseException) -> None:
+    for pending in batch:
+        if not pending.answer.done():
+            pending.answer.set_exception(fault)
+
+
+async def routed(transactor: Transactor, build: Callable[[], Awaitable[Submission]], attempts: int = 5) -> Outcome:
+    """Submits what `build` makes; when the streams it named turn out not to be the right ones, builds again."""
+    for _ in range(attempts - 1):
+        try:
+            return await transactor.submit(await build())
+        except Misrouted:
+            continue
+    return await transactor.submit(await build())
