@@ -65,7 +65,7 @@ clean: down  ## stop everything and remove .regista: data, caches, virtual envir
 	@rm -rf $(home)
 
 schemas: $(stamp)  ## the public and stored contracts, from the code
-	@$(bin)/python -m services.local.contracts
+	@$(bin)/python -m tools.contracts
 
 lock: $(stamp)  ## pin the requirements anew; the servers' are the same versions
 	@in=deploy/requirements compile="$(bin)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header" \

@@ -15,8 +15,8 @@ import asyncpg
 from benchmarks.figures import Figure
 from benchmarks.ground import Ground
 from benchmarks.trained import trained
-from services.registry.contracts import read
-from services.registry.intake import Intake
+from services.registry.inbound import read
+from services.registry.look_ups import Intake
 from services.registry.service import SERVICE
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission

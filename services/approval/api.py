@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 import msgspec
 
 from services.approval import queries
-from services.approval.asking import evaluation
 from services.approval.domain import gate, policy, review
 from services.approval.domain.policy import PublishPolicy
 from services.approval.domain.promotion import Approve, Override, Reject
 from services.approval.domain.review import Comment, ReviewApproved, ReviewExpired, ReviewLapsed, ReviewOverride
+from services.approval.look_ups import evaluation
 from services.approval.shapes import (
     ApproveBody,
     CommentBody,

@@ -8,9 +8,9 @@ from functools import partial
 import msgspec
 
 from services.approval import queries
-from services.approval.asking import evaluation, evaluations
 from services.approval.domain import noted
 from services.approval.domain.gate import NoteModel, NoteVersion, stream_of
+from services.approval.look_ups import evaluation, evaluations
 from shared.deciding.events import Noted
 from shared.deciding.submission import Submission
 from shared.foundation.topics import topic_of

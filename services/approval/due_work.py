@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from services.approval import queries
-from services.approval.asking import evaluations
 from services.approval.domain.policy import ApplyPolicy, stream_of
 from services.approval.domain.promotion import Expire
+from services.approval.look_ups import evaluations
 from services.approval.projections import EXPIRY, POLICY_CHANGE
 from shared.deciding.submission import Submission
 from shared.log.due_work import DueRow, Worker

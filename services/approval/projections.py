@@ -23,7 +23,7 @@ from services.approval.domain.review import (
     ReviewRefreshed,
     ReviewRejected,
 )
-from services.approval.upcasters import ApprovalEvent
+from services.approval.stored_events import ApprovalEvent
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Noted, Recorded
 from shared.log.due_work import DUE

@@ -10,7 +10,7 @@ from services.approval.domain import gate, policy, review
 from services.approval.domain.gate_kinds import Result
 from services.approval.domain.policy import Policy, PolicyRef
 from services.approval.domain.review import About
-from services.approval.upcasters import ApprovalEvent
+from services.approval.stored_events import ApprovalEvent
 from shared.deciding.events import Noted, Recorded
 from shared.deciding.service import PublicEvent
 

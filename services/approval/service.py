@@ -9,8 +9,8 @@ from services.approval.domain import gate, policy, promotion, review
 from services.approval.due_work import workers
 from services.approval.projections import project
 from services.approval.publish import publish
+from services.approval.stored_events import EVENTS
 from services.approval.tables import TABLES
-from services.approval.upcasters import EVENTS
 from shared.deciding.decider import Joint
 from shared.deciding.service import Service
 from shared.run import App, Process

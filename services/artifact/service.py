@@ -13,8 +13,8 @@ from services.artifact.due_work import Bench, workers
 from services.artifact.projections import project
 from services.artifact.publish import publish
 from services.artifact.settings import ArtifactSettings
+from services.artifact.stored_events import EVENTS
 from services.artifact.tables import TABLES
-from services.artifact.upcasters import EVENTS
 from shared.deciding.decider import Decider
 from shared.deciding.service import Service
 from shared.run import App, Process

@@ -1,4 +1,4 @@
-"""`python -m services.audit` runs the service; `… rebuild` reads the log again into a new index; `… export [--all]` writes sealed history to its store."""
+"""`python -m services.audit` runs the service; `… rebuild` reads the log again into a new index; `… export [--all]` writes sealed history to its log_reader."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import asyncpg
 
-from services.audit import indexing, store
+from services.audit import indexing, log_reader
 from services.audit.service import process
 from services.audit.settings import AuditSettings
 from shared.foundation.postgres import AWAY
@@ -19,7 +19,7 @@ async def rebuild(url: str) -> indexing.Rebuilt:
     """Rebuilds the index of the database at `url`, beside a running service."""
     connection = await asyncpg.connect(url, command_timeout=60)
     try:
-        await store.ensure(connection)
+        await log_reader.ensure(connection)
         return await indexing.rebuild(connection)
     finally:
         await connection.close()
@@ -41,7 +41,7 @@ def export(arguments: list[str]) -> str:
         if arguments != BY_SERVICE:
             connection = await asyncpg.connect(settings.database_url, command_timeout=600)
             try:
-                await store.ensure(connection)
+                await log_reader.ensure(connection)
                 everything = arguments == EVERYTHING
                 await chunks.plan(connection, settings.history_chunk_leaves, settings.history_chunk_bytes, everything=everything)
             finally:

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from services.audit.domain.reading import KEY_BYTES, TYPE_BYTES, Entry, Known, Stored, key_of, read, shared_streams, speaking_of
-from services.audit.store import read as read_log
+from services.audit.log_reader import read as read_log
 from shared.deciding.events import START, Cursor
 from shared.foundation.postgres import lock_key
 

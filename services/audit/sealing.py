@@ -13,7 +13,7 @@ from regista.wire.checkpoint import Checkpoint, signed, verifier_key
 from regista.wire.keys import SigningKey
 from regista.wire.merkle import Tree
 from services.audit.domain.reading import Stored
-from services.audit.store import read
+from services.audit.log_reader import read
 from shared.deciding.events import Cursor
 
 PAGE = 2_000

@@ -6,7 +6,7 @@ import logging
 from functools import partial
 
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
-from services.audit import sealing, store
+from services.audit import log_reader, sealing
 from services.audit.api import routes
 from services.audit.export.process import Exports
 from services.audit.export.stores import HistoryStore
@@ -26,7 +26,7 @@ SERVICE = Service("audit", (), {}, EventTypes(()), project=lambda _: (), publish
 async def start(app: App, kept: HistoryStore | None) -> None:
     """The schema is there before anything is served. Whether history is exported is said: nothing else shows that it is not."""
     async with app.pool.acquire() as connection:
-        await store.ensure(connection)
+        await log_reader.ensure(connection)
     if kept is None:
         log.info("history is not exported: neither REGISTA_HISTORY_S3_ENDPOINT nor REGISTA_HISTORY_DIR is set")
     else:

@@ -13,7 +13,7 @@ import asyncpg
 from prometheus_client import Counter, Gauge
 
 from regista.wire.keys import SigningKey
-from services.audit import indexing, store
+from services.audit import indexing, log_reader
 from services.audit.sealing import SealedTwice, Sealer
 from shared.foundation.postgres import AWAY, leadership, wait_ring
 from shared.log import eventlog
@@ -61,7 +61,7 @@ async def tail(app: App, key: SigningKey) -> None:
 async def _lead(connection: asyncpg.Connection, key: SigningKey, readiness: Readiness) -> None:
     """The seal comes first and hangs on nothing else: what cannot be indexed is sealed and signed all the same."""
     await eventlog.refuse_restored(connection)  # after an outage it may be another server, which is behind
-    await store.ensure(connection)
+    await log_reader.ensure(connection)
     sealer, index, signed_at, wait = Sealer(key), _Index(readiness), 0.0, FIRST_WAIT
     async with _heard(connection) as ring:
         while True:
@@ -110,7 +110,7 @@ class _Index:
 async def _heard(connection: asyncpg.Connection) -> AsyncIterator[asyncio.Event]:
     """An event set whenever any service rings that it appended."""
     ring = asyncio.Event()
-    channels = [f"regista_{name}" for name in await store.partitions(connection)]
+    channels = [f"regista_{name}" for name in await log_reader.partitions(connection)]
     for channel in channels:
         await connection.add_listener(channel, lambda *_: ring.set())
     yield ring

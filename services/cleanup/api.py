@@ -9,11 +9,11 @@ from typing import Any
 from msgspec import to_builtins
 
 from services.cleanup import queries, shapes
-from services.cleanup.contracts import ModelUsed
 from services.cleanup.domain import sweep
 from services.cleanup.domain.policy import DEFAULT_POLICY
 from services.cleanup.domain.retention import ChangeRetention, simulate, stream_of
 from services.cleanup.domain.retention_state import VersionMarked, VersionSpared
+from services.cleanup.inbound import ModelUsed
 from shared.deciding.access import ANY_ROLE, namespace_of, permits
 from shared.deciding.decider import NotFound
 from shared.deciding.submission import Permission, Submission, new_id

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from services.cleanup.contracts import MODEL_USED, USAGE_TOPIC
 from services.cleanup.domain.noted import PUBLIC_TYPES, READERS, RECORDED, ModelNamed, read
 from services.cleanup.domain.retention import NoteRegistryEvent, stream_of
 from services.cleanup.due_work import schedule_next
-from services.cleanup.intake import Reports
+from services.cleanup.inbound import MODEL_USED, USAGE_TOPIC
+from services.cleanup.look_ups import Reports
 from shared.deciding.submission import Submission
 from shared.foundation.topics import topic_of
 from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service

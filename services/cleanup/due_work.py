@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from services.cleanup import queries
 from services.cleanup.domain import retention, sweep
 from services.cleanup.domain.early import PATIENCE
-from services.cleanup.intake import Reports, received
+from services.cleanup.look_ups import Reports, received
 from services.cleanup.projections import CHUNK, PROPOSE, SWEEP, WAITED
 from shared.deciding.decider import RuleBroken
 from shared.deciding.events import Actor

@@ -11,7 +11,7 @@ import msgspec
 
 from services.cleanup.domain.retention import evolve, stream_of
 from services.cleanup.domain.retention_state import State
-from services.cleanup.upcasters import EVENTS
+from services.cleanup.stored_events import EVENTS
 from shared.log import eventlog
 from shared.log.transact import Transactor
 

@@ -10,8 +10,8 @@ from services.cleanup.domain import early, retention, sweep
 from services.cleanup.due_work import workers
 from services.cleanup.projections import project
 from services.cleanup.publish import publish
+from services.cleanup.stored_events import EVENTS
 from services.cleanup.tables import TABLES
-from services.cleanup.upcasters import EVENTS
 from shared.deciding.decider import Decider
 from shared.deciding.service import Service
 from shared.run import App, Process

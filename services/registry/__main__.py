@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from services.registry.bootstrap import main as bootstrap
+from services.registry.access.bootstrap import main as bootstrap
 from services.registry.service import process
 from shared.run import main
 

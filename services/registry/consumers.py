@@ -9,14 +9,14 @@ import msgspec
 from pydantic import ValidationError
 
 from services.registry import queries
-from services.registry.contracts import MODEL_TRAINED, TRAINING_TOPIC, ModelTrained, read
 from services.registry.domain import noted
-from services.registry.domain.metadata import Metadata
-from services.registry.domain.model_state import stream_of
-from services.registry.domain.promotion import DenyPromotion, GrantPromotion
+from services.registry.domain.model.state import stream_of
+from services.registry.domain.promotion.promotion import DenyPromotion, GrantPromotion
+from services.registry.domain.promotion.verdicts import NoteArtifact, NoteGates
+from services.registry.domain.registration.metadata import Metadata
 from services.registry.domain.retirement import RetireVersion
-from services.registry.domain.verdicts import NoteArtifact, NoteGates
-from services.registry.intake import Intake, streams
+from services.registry.inbound import MODEL_TRAINED, TRAINING_TOPIC, ModelTrained, read
+from services.registry.look_ups import Intake, streams
 from shared.deciding.decider import Unprocessable
 from shared.deciding.events import Noted
 from shared.deciding.submission import Submission

@@ -7,9 +7,9 @@ from typing import Any, assert_never
 
 import msgspec
 
-from services.registry.domain import model_events as e
 from services.registry.domain import noted
-from services.registry.domain.name import NameClaimed
+from services.registry.domain.model import events as e
+from services.registry.domain.naming.name import NameClaimed
 from services.registry.tables import ALIASES, EVALUATIONS, IDENTITIES, KEYS, MODELS, NAMES, PROMOTIONS, REFUSALS, ROLES, ROLLOUTS, VERSIONS
 from shared.deciding.access import AccessEvent, IdentityCreated, KeyIssued, KeyRevoked, NameErased, NameSet, RoleGranted, RoleRevoked, namespace_of
 from shared.deciding.changes import Change, Drop, Patch, Put

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from services.registry.domain import model_events as e
-from services.registry.domain.bump import Bump
-from services.registry.domain.metadata import Artifact, Parent, Problem, Signature, Training
-from services.registry.domain.model_events import Champion, Entry, Evaluation, Skipped
+from services.registry.domain.model import events as e
+from services.registry.domain.model.events import Champion, Entry, Evaluation, Skipped
+from services.registry.domain.registration.metadata import Artifact, Parent, Problem, Signature, Training
+from services.registry.domain.versioning.bump import Bump
 from shared.deciding.events import Recorded
 from shared.deciding.service import PublicEvent
 

@@ -8,9 +8,9 @@ from typing import Any
 import asyncpg
 
 from services.registry import tables
-from services.registry.domain.metadata import Metadata
+from services.registry.domain.registration.metadata import Metadata
 from services.registry.projections import project
-from services.registry.upcasters import EVENTS
+from services.registry.stored_events import EVENTS
 from shared.deciding.changes import Put
 from shared.deciding.events import Recorded, encode
 

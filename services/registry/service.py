@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from services.registry import names, queries
+from services.registry import queries
+from services.registry.access import domain, names
 from services.registry.api import ROUTES
 from services.registry.consumers import subscriptions
-from services.registry.domain import access
-from services.registry.domain.model import DECIDERS, MODEL
-from services.registry.domain.name import NAME
-from services.registry.intake import Intake
+from services.registry.domain.deciders import DECIDERS, MODEL
+from services.registry.domain.naming.name import NAME
+from services.registry.look_ups import Intake
 from services.registry.projections import IN_BRIEF, project, project_access
 from services.registry.publish import publish
+from services.registry.stored_events import EVENTS
 from services.registry.tables import ACCESS_TABLES, TABLES
-from services.registry.upcasters import EVENTS
 from shared.deciding.access import ACCESS_EVENTS
 from shared.deciding.service import Service
 from shared.http.batcher import Batcher
@@ -29,8 +29,8 @@ def _nothing_public(_recorded: Any) -> None:
 
 ACCESS_SERVICE = Service(
     "access",
-    (access.ACCESS,),
-    dict.fromkeys(get_args(access.AccessCommand), access.ACCESS),
+    (domain.ACCESS,),
+    dict.fromkeys(get_args(domain.AccessCommand), domain.ACCESS),
     ACCESS_EVENTS,
     project_access,
     _nothing_public,

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from services.local.contracts.documents import SERVICES
 from shared.deciding.decider import NO_TIME
+from tools.contracts.documents import SERVICES
 
 COMMANDS = sorted({command for service in SERVICES for command in service.deciders}, key=lambda command: f"{command.__module__}.{command.__name__}")
 

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from services.local.contracts.__main__ import ROOT, problems_of, text_of
-from services.local.contracts.documents import OUTBOUND, SERVICES, Document, everything
 from shared.deciding.access import ACCESS_EVENTS, RoleGranted
 from shared.deciding.events import Actor, Envelope, EventTypes, Recorded, encode
 from shared.messaging.relay import to_cloudevent
+from tools.contracts.__main__ import ROOT, problems_of, text_of
+from tools.contracts.documents import OUTBOUND, SERVICES, Document, everything
 
 DOCUMENTS = list(everything())
 STORED = sorted((ROOT / "stored").glob("*/*.json"))
@@ -33,8 +33,8 @@ def test_a_document_is_written_as_the_code_says_it(document: Document) -> None:
     problems = problems_of(document)
     assert not problems, f"publish a new version beside the old one: {problems}"
     path = ROOT / document.path
-    assert path.exists(), "run `python -m services.local.contracts`"
-    assert path.read_text("utf-8") == text_of(document), "run `python -m services.local.contracts`"
+    assert path.exists(), "run `python -m tools.contracts`"
+    assert path.read_text("utf-8") == text_of(document), "run `python -m tools.contracts`"
 
 
 @pytest.mark.parametrize("path", STORED, ids=_id)

@@ -13,11 +13,11 @@ from pydantic import BaseModel
 
 from regista.wire.cloudevents import CloudEvent, from_kafka
 from regista.wire.dsse import key_id_of, verify
-from services.cleanup.contracts import ModelUsed
 from services.cleanup.domain.retention import RecordUsage
-from services.local.contracts.__main__ import ROOT
-from services.local.contracts.documents import INBOUND
-from services.registry.contracts import ModelTrained, read
+from services.cleanup.inbound import ModelUsed
+from services.registry.inbound import ModelTrained, read
+from tools.contracts.__main__ import ROOT
+from tools.contracts.documents import INBOUND
 
 INBOUND_FILES = ROOT / "public" / "inbound"
 EXAMPLES = sorted((INBOUND_FILES / "examples").glob("*.json"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from services.registry.api import access, aliases, models, publications, rollouts, versions
+from services.registry.access import api
+from services.registry.api import aliases, models, publications, rollouts, versions
 
-ROUTES = (*models.ROUTES, *versions.ROUTES, *rollouts.ROUTES, *aliases.ROUTES, *publications.ROUTES, *access.ROUTES)
+ROUTES = (*models.ROUTES, *versions.ROUTES, *rollouts.ROUTES, *aliases.ROUTES, *publications.ROUTES, *api.ROUTES)

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from services.registry import queries
 from services.registry.api.calls import LARGEST, is_admin, model_of, send
-from services.registry.domain.alias import RemoveAlias, SetAlias
-from services.registry.intake import Place
+from services.registry.domain.serving.alias import RemoveAlias, SetAlias
+from services.registry.look_ups import Place
 from shared.deciding.access import ANY_ROLE
 from shared.deciding.decider import NotFound
 from shared.http.batcher import Batcher

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from services.registry.domain.model_state import stream_of
-from services.registry.intake import Intake, Place
+from services.registry.domain.model.state import stream_of
+from services.registry.look_ups import Intake, Place
 from services.registry.queries import FIND_ALIAS, FIND_NUMBER
 from shared.deciding.access import ANY_ROLE, permits
 from shared.deciding.decider import NotFound

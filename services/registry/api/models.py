@@ -8,12 +8,12 @@ from pydantic import Field
 
 from services.registry import queries
 from services.registry.api.calls import is_admin, model_of, send
-from services.registry.contracts import Label, ModelFacts, Name, Tags, Text
-from services.registry.domain.description import DescribeModel, RegisterModel
-from services.registry.domain.metadata import Kind, Tier
-from services.registry.domain.model_state import stream_of
-from services.registry.domain.name import stream_of as name_stream
-from services.registry.intake import Place
+from services.registry.domain.model.state import stream_of
+from services.registry.domain.naming.description import DescribeModel, RegisterModel
+from services.registry.domain.naming.name import stream_of as name_stream
+from services.registry.domain.registration.metadata import Kind, Tier
+from services.registry.inbound import Label, ModelFacts, Name, Tags, Text
+from services.registry.look_ups import Place
 from shared.deciding.access import namespace_of
 from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Body, Call, PageQuery, Reply, Route

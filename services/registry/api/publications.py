@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import Field
 
 from services.registry import queries
-from services.registry.api.answers import ChangeAnswer
 from services.registry.api.calls import intake
-from services.registry.contracts import Problem as Reason
+from services.registry.inbound import Problem as Reason
+from services.registry.shapes import ChangeAnswer
 from shared.deciding.access import ANY_ROLE, namespace_of
 from shared.deciding.decider import NotFound
 from shared.http.routes import Body, Call, PageQuery, Reply, Route

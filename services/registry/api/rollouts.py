@@ -10,10 +10,10 @@ from pydantic import Field
 
 from services.registry import queries
 from services.registry.api.calls import LARGEST, Because, Reason, model_of, send
-from services.registry.domain.model_events import Entry, Role
-from services.registry.domain.rollout import ChangeRollout, RollBack, Share
-from services.registry.domain.routing import pick
-from services.registry.intake import Place
+from services.registry.domain.model.events import Entry, Role
+from services.registry.domain.serving.rollout import ChangeRollout, RollBack, Share
+from services.registry.domain.serving.routing import pick
+from services.registry.look_ups import Place
 from shared.deciding.decider import NotFound
 from shared.http.routes import Body, Call, Reply, Route
 

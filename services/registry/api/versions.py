@@ -7,17 +7,17 @@ from typing import Any
 from pydantic import Field
 
 from services.registry import queries
-from services.registry.api.answers import DiffAnswer, TrainedVersions, VersionAnswer, Versions
 from services.registry.api.calls import LARGEST, Because, Reason, intake, model_of, number_of, send
 from services.registry.api.refused import refusal_in
-from services.registry.contracts import Label, ModelTrained, Name, Text, VersionFacts, read
-from services.registry.domain.diff import differences
-from services.registry.domain.metadata import Metadata
-from services.registry.domain.model_events import Evaluation
-from services.registry.domain.name import is_model_id
-from services.registry.domain.promotion import RequestPromotion
-from services.registry.domain.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
-from services.registry.intake import Place
+from services.registry.domain.model.events import Evaluation
+from services.registry.domain.naming.name import is_model_id
+from services.registry.domain.promotion.promotion import RequestPromotion
+from services.registry.domain.promotion.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
+from services.registry.domain.registration.metadata import Metadata
+from services.registry.domain.versioning.diff import differences
+from services.registry.inbound import Label, ModelTrained, Name, Text, VersionFacts, read
+from services.registry.look_ups import Place
+from services.registry.shapes import DiffAnswer, TrainedVersions, VersionAnswer, Versions
 from shared.deciding.access import permits
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.deciding.events import Recorded

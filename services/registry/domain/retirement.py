@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.registry.domain import evidence, noted
-from services.registry.domain.model_events import ChildUnlinked, RetireRefused, VersionRetired
-from services.registry.domain.model_state import Events, ModelState, known, needed_by, stream_of
-from services.registry.domain.rollout import last_resort, rollback_documents, rollback_target
+from services.registry.domain import noted
+from services.registry.domain.model.events import ChildUnlinked, RetireRefused, VersionRetired
+from services.registry.domain.model.state import Events, ModelState, known, needed_by, stream_of
+from services.registry.domain.promotion import evidence
+from services.registry.domain.serving.rollout import last_resort, rollback_documents, rollback_target
 from shared.deciding.decider import Joint, Misrouted, Streams
 from shared.deciding.events import Noted
 

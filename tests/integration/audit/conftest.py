@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from regista.wire.keys import SigningKey, generate_signing_key
-from services.audit import indexing, store
+from services.audit import indexing, log_reader
 from services.audit.sealing import Sealer
 from shared.deciding.events import Actor, Envelope, encode
 from shared.log import eventlog
@@ -90,7 +90,7 @@ def audit_key() -> SigningKey:
 @pytest.fixture
 async def audit(database: Any, audit_key: SigningKey) -> AsyncIterator[Audit]:
     connection = await asyncpg.connect(database.url("audit"))
-    await store.ensure(connection)
+    await log_reader.ensure(connection)
     yield Audit(connection, Sealer(audit_key))
     await connection.close()
 

@@ -9,7 +9,7 @@ import pytest
 
 from regista.wire.checkpoint import opened
 from regista.wire.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
-from services.audit import indexing, store
+from services.audit import indexing, log_reader
 from tests.integration.audit.conftest import STREAM, Audit, Log, indexed, promoted, published, registered
 
 pytestmark = pytest.mark.servers
@@ -96,7 +96,7 @@ async def test_an_index_of_another_shape_is_dropped_and_read_again_and_what_is_s
     await audit.catch_up()
     before, root = await indexing.digest(audit.connection), await audit.connection.fetchval("SELECT root FROM audit.checkpoints")
     await audit.connection.execute("UPDATE audit.index_state SET shape = 'of last year'")
-    await store.ensure(audit.connection)
+    await log_reader.ensure(audit.connection)
     assert await audit.connection.fetchval("SELECT count(*) FROM audit.history") == 0
     await audit.catch_up()
     assert await indexing.digest(audit.connection) == before

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from services.cleanup.domain.retention import NoteRegistryEvent, stream_of
-from services.cleanup.intake import LARGEST, Reports
+from services.cleanup.look_ups import LARGEST, Reports
 from services.cleanup.service import SERVICE
 from shared.deciding.events import Actor, Source
 from shared.deciding.submission import Cause, Submission

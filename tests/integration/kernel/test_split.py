@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.audit import store
+from services.audit import log_reader
 from shared.deciding.events import START
 from shared.log import eventlog
 from shared.migrate import migrate
@@ -106,8 +106,8 @@ async def test_services_load_recall_read_and_append_as_before(database: Any) -> 
         await eventlog.append(connection, "registry", [row])
     await connection.close()
     auditor = await asyncpg.connect(database.url("audit"))
-    assert sorted(await store.partitions(auditor)) == ["access", "approval", "artifact", "cleanup", "registry"]
-    assert [s.bytes for s in await store.read(auditor, START, 1000)] == [row[8] for row in await everything(database)]
+    assert sorted(await log_reader.partitions(auditor)) == ["access", "approval", "artifact", "cleanup", "registry"]
+    assert [s.bytes for s in await log_reader.read(auditor, START, 1000)] == [row[8] for row in await everything(database)]
     await auditor.close()
 
 

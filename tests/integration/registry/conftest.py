@@ -21,8 +21,8 @@ from pydantic import TypeAdapter
 from regista.wire.cloudevents import CloudEvent, from_kafka, to_kafka
 from regista.wire.dsse import sign, verify
 from regista.wire.keys import SigningKey, generate_signing_key
+from services.registry.access.bootstrap import IdentitySpec, KeySpec, RoleSpec, Spec, write
 from services.registry.api import ROUTES
-from services.registry.bootstrap import IdentitySpec, KeySpec, RoleSpec, Spec, write
 from shared.http.application import Table
 from shared.identity.access_view import new_api_key
 from tests.processes import PEPPER, Running, starting

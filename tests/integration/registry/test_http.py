@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.registry.bootstrap import write
+from services.registry.access.bootstrap import write
 from services.registry.service import ACCESS_SERVICE, SERVICE
 from shared.foundation.postgres import connect_pool
 from shared.log import projector

@@ -16,11 +16,11 @@ import asyncpg
 import pytest
 
 from benchmarks.trained import trained
-from services.registry.contracts import read
-from services.registry.domain.alias import SetAlias
-from services.registry.domain.model_state import stream_of
-from services.registry.domain.verdicts import PlaceLegalHold, RejectVersion
-from services.registry.intake import Intake
+from services.registry.domain.model.state import stream_of
+from services.registry.domain.promotion.verdicts import PlaceLegalHold, RejectVersion
+from services.registry.domain.serving.alias import SetAlias
+from services.registry.inbound import read
+from services.registry.look_ups import Intake
 from services.registry.service import SERVICE
 from shared.deciding.events import Actor, EventTypes
 from shared.deciding.submission import Cause, Submission

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.registry.bootstrap import write
+from services.registry.access.bootstrap import write
 from services.registry.service import ACCESS_SERVICE
 from shared.foundation.postgres import connect_pool
 from shared.log import projector

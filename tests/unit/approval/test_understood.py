@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from services.approval.domain.noted import MODEL_EVENTS, VERSION_EVENTS, read
-from services.local.contracts.example import example
 from services.registry import publish as registry
 from shared.deciding.events import encode
+from tools.contracts.example import example
 
 NOT_ALWAYS_SAID = {"model", "kind", "tier", "tags", "champion"}
 

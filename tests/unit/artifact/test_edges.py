@@ -15,9 +15,9 @@ from services.artifact.domain.artifact_state import evolve
 from services.artifact.publish import PUBLIC, publish
 from services.artifact.service import SERVICE
 from services.artifact.settings import ArtifactSettings
+from services.artifact.stored_events import EVENTS
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
-from services.artifact.upcasters import EVENTS
 from shared.deciding.events import Actor, Recorded
 from shared.foundation.settings import Settings, SettingsWrong
 from shared.messaging.kafka import Malformed, Received

@@ -8,10 +8,10 @@ import pytest
 from services.approval.domain.noted import ARTIFACT_EVENTS, read
 from services.artifact.domain import noted
 from services.artifact.publish import PUBLIC
-from services.local.contracts.example import example
 from services.registry import publish as registry
 from services.registry.domain.noted import READERS
 from shared.deciding.events import encode
+from tools.contracts.example import example
 
 READ = {
     noted.REGISTERED: noted.VersionRegistered,

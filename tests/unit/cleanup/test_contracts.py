@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.cleanup.contracts import ModelUsed
+from services.cleanup.inbound import ModelUsed
 
 REPORT = {"model": "churn", "number": 1, "count": 1, "window_start": "2026-01-01T00:00:00Z", "window_end": "2026-01-01T00:01:00+01:00"}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.local.contracts.compare import breaking
+from tools.contracts.compare import breaking
 
 BASE: dict[str, Any] = {
     "type": "object",

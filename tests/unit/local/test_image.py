@@ -26,7 +26,7 @@ from shared.foundation.settings import Settings
 COMPOSE = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 DEPLOY = REPOSITORY / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
-PROGRAMS = ("services.local.containers", "services.registry.bootstrap", "shared.migrate", *(f"services.{name}.service" for name in SERVICES))
+PROGRAMS = ("services.local.containers", "services.registry.access.bootstrap", "shared.migrate", *(f"services.{name}.service" for name in SERVICES))
 OWN = {"regista", "regista-server", "services", "shared"}
 
 

@@ -12,8 +12,12 @@ from typing import Any
 import msgspec
 
 from services.registry.domain import noted
-from services.registry.domain.bump import Claim
-from services.registry.domain.metadata import (
+from services.registry.domain.deciders import DECIDERS, MODEL
+from services.registry.domain.model.state import ModelState, VersionState
+from services.registry.domain.naming.name import NAME
+from services.registry.domain.promotion.promotion import GrantPromotion, RequestPromotion
+from services.registry.domain.promotion.verdicts import NoteArtifact, NoteGates
+from services.registry.domain.registration.metadata import (
     Artifact,
     Code,
     Dataset,
@@ -26,12 +30,8 @@ from services.registry.domain.metadata import (
     Signature,
     Training,
 )
-from services.registry.domain.model import DECIDERS, MODEL
-from services.registry.domain.model_state import ModelState, VersionState
-from services.registry.domain.name import NAME
-from services.registry.domain.promotion import GrantPromotion, RequestPromotion
-from services.registry.domain.registration import RegisterVersion
-from services.registry.domain.verdicts import NoteArtifact, NoteGates
+from services.registry.domain.registration.registration import RegisterVersion
+from services.registry.domain.versioning.bump import Claim
 from shared.deciding.decider import Streams, category_of
 from shared.deciding.events import Noted, Source
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.registry.bootstrap import IdentitySpec, KeySpec, Spec, commands
-from services.registry.domain.access import ACCESS, CreateIdentity, EraseName, GrantRole, IssueKey, RevokeKey, RevokeRole, SetName
+from services.registry.access.bootstrap import IdentitySpec, KeySpec, Spec, commands
+from services.registry.access.domain import ACCESS, CreateIdentity, EraseName, GrantRole, IssueKey, RevokeKey, RevokeRole, SetName
 from shared.deciding.access import AccessState, KeyRevoked, permits
 from shared.deciding.decider import NotFound, RuleBroken, Unprocessable
 from tests.unit.registry.given import names

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from semver import Version
 
-from services.registry.domain.bump import LEVELS, Base, BumpPolicy, Claim, ClaimRefused, Taken, numbered, proven
-from services.registry.domain.metadata import Artifact, Code, Dataset, Framework, Input, Metadata, Metric, Output, Parent
+from services.registry.domain.registration.metadata import Artifact, Code, Dataset, Framework, Input, Metadata, Metric, Output, Parent
+from services.registry.domain.versioning.bump import LEVELS, Base, BumpPolicy, Claim, ClaimRefused, Taken, numbered, proven
 from tests.unit.registry.given import SIGNATURE, a_digest, metadata
 
 OLD = metadata(1)

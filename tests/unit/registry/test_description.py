@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from services.registry.domain.alias import RemoveAlias, SetAlias
-from services.registry.domain.description import DescribeModel
-from services.registry.domain.metadata import Input
-from services.registry.domain.registration import AddMetadata, RegisterVersion
+from services.registry.domain.naming.description import DescribeModel
+from services.registry.domain.registration.metadata import Input
+from services.registry.domain.registration.registration import AddMetadata, RegisterVersion
+from services.registry.domain.serving.alias import RemoveAlias, SetAlias
 from shared.deciding.decider import Forbidden, NotFound, RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, metadata, names
 

@@ -10,19 +10,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from services.registry.domain import model_events as e
 from services.registry.domain import noted
-from services.registry.domain.alias import RemoveAlias, SetAlias
-from services.registry.domain.bump import Bump
-from services.registry.domain.description import DescribeModel
-from services.registry.domain.metadata import Metadata, Parent, Training
-from services.registry.domain.model import MODEL
-from services.registry.domain.model_events import Evaluation
-from services.registry.domain.model_state import unusable_because
-from services.registry.domain.registration import AddMetadata, RegisterVersion
+from services.registry.domain.deciders import MODEL
+from services.registry.domain.model import events as e
+from services.registry.domain.model.events import Evaluation
+from services.registry.domain.model.state import unusable_because
+from services.registry.domain.naming.description import DescribeModel
+from services.registry.domain.promotion.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
+from services.registry.domain.registration.metadata import Metadata, Parent, Training
+from services.registry.domain.registration.registration import AddMetadata, RegisterVersion
 from services.registry.domain.retirement import RetireVersion
-from services.registry.domain.rollout import ChangeRollout, RollBack, Share
-from services.registry.domain.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
+from services.registry.domain.serving.alias import RemoveAlias, SetAlias
+from services.registry.domain.serving.rollout import ChangeRollout, RollBack, Share
+from services.registry.domain.versioning.bump import Bump
 from shared.deciding.decider import RuleBroken
 from shared.log.states import SnapshotCodec
 from tests.unit.registry.given import MODEL_ID, STREAM, a_note, metadata

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from services.registry.domain import noted
-from services.registry.domain.description import DescribeModel
-from services.registry.domain.model_events import Evaluation
-from services.registry.domain.promotion import DenyPromotion, RequestPromotion
-from services.registry.domain.verdicts import RecallVersion, RecordEvaluation, RejectVersion
+from services.registry.domain.model.events import Evaluation
+from services.registry.domain.naming.description import DescribeModel
+from services.registry.domain.promotion.promotion import DenyPromotion, RequestPromotion
+from services.registry.domain.promotion.verdicts import RecallVersion, RecordEvaluation, RejectVersion
 from shared.deciding.decider import RuleBroken, Stale
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, a_digest, a_note, metadata, names
 

@@ -11,19 +11,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.registry.contracts import ModelTrained, read
-from services.registry.domain.alias import RemoveAlias, SetAlias
-from services.registry.domain.description import DescribeModel
-from services.registry.domain.metadata import Dataset, Metadata, Parent, Training
-from services.registry.domain.model_events import Evaluation
-from services.registry.domain.registration import AddMetadata, RegisterVersion
+from services.registry.domain.model.events import Evaluation
+from services.registry.domain.naming.description import DescribeModel
+from services.registry.domain.promotion.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
+from services.registry.domain.registration.metadata import Dataset, Metadata, Parent, Training
+from services.registry.domain.registration.registration import AddMetadata, RegisterVersion
 from services.registry.domain.retirement import RetireVersion
-from services.registry.domain.rollout import ChangeRollout, RollBack, Share
-from services.registry.domain.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
+from services.registry.domain.serving.alias import RemoveAlias, SetAlias
+from services.registry.domain.serving.rollout import ChangeRollout, RollBack, Share
+from services.registry.inbound import ModelTrained, read
 from services.registry.projections import IN_BRIEF, project
 from services.registry.publish import PUBLIC, publish
+from services.registry.stored_events import EVENTS
 from services.registry.tables import TABLES
-from services.registry.upcasters import EVENTS
 from shared.deciding.changes import Drop, Patch, Put
 from shared.deciding.events import Actor, Recorded, encode
 from shared.log.read_models import copy_row

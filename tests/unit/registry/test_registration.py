@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from services.registry.domain.description import RegisterModel
-from services.registry.domain.metadata import Dataset, Input, Metadata, Metric, Parent, Signature, Training
-from services.registry.domain.model_state import stream_of
-from services.registry.domain.registration import AddMetadata, RegisterVersion
-from services.registry.domain.verdicts import RecallVersion, RejectVersion
+from services.registry.domain.model.state import stream_of
+from services.registry.domain.naming.description import RegisterModel
+from services.registry.domain.promotion.verdicts import RecallVersion, RejectVersion
+from services.registry.domain.registration.metadata import Dataset, Input, Metadata, Metric, Parent, Signature, Training
+from services.registry.domain.registration.registration import AddMetadata, RegisterVersion
 from shared.deciding.decider import Misrouted, RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, STREAM, Claim, Story, a_digest, metadata, names
 from tests.unit.registry.serving import retiring

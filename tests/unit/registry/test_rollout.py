@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.registry.domain.model_events import Entry
-from services.registry.domain.rollout import ChangeRollout
-from services.registry.domain.routing import pick
-from services.registry.domain.verdicts import RecallVersion
+from services.registry.domain.model.events import Entry
+from services.registry.domain.promotion.verdicts import RecallVersion
+from services.registry.domain.serving.rollout import ChangeRollout
+from services.registry.domain.serving.routing import pick
 from shared.deciding.decider import RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, Story, metadata, names
 from tests.unit.registry.serving import Share, also_in_lab, back, challenger, champion, change, retiring, switched, two_promoted

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from services.registry.domain import noted
-from services.registry.domain.alias import SetAlias
-from services.registry.domain.metadata import Parent
-from services.registry.domain.model_events import Evaluation
-from services.registry.domain.verdicts import NoteArtifact, PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
+from services.registry.domain.model.events import Evaluation
+from services.registry.domain.promotion.verdicts import NoteArtifact, PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
+from services.registry.domain.registration.metadata import Parent
+from services.registry.domain.serving.alias import SetAlias
 from shared.deciding.decider import NotFound, RuleBroken, Stale
 from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadata, names
 from tests.unit.registry.serving import challenger, champion, change

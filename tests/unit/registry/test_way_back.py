@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from services.registry.domain.metadata import Input
-from services.registry.domain.rollout import RollBack
-from services.registry.domain.verdicts import RecallVersion
+from services.registry.domain.promotion.verdicts import RecallVersion
+from services.registry.domain.registration.metadata import Input
+from services.registry.domain.serving.rollout import RollBack
 from shared.deciding.decider import NotFound, RuleBroken, Stale
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, metadata, names
 from tests.unit.registry.serving import back, challenger, champion, change, retiring, switched, two_promoted

@@ -1,1 +1,0 @@
-"""The public contracts as files: `python -m services.local.contracts` writes schemas/, tests compare them with the code."""

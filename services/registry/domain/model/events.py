@@ -1,0 +1,331 @@
+"""What happens to a model and its versions. Field names are for ever: stored events are never rewritten.
+
+Each carries what its public message needs (the model's name, the semantic version), because publishing looks at one event alone.
+Why something was done (`reason`) stands in the envelope.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from services.registry.domain.registration.metadata import Kind, Metadata, Problem, Relation, Signature, Tier
+from services.registry.domain.versioning.bump import Bump
+from services.registry.domain.versioning.change import Change
+
+Role = Literal["champion", "challenger", "shadow", "standby"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A metric on a named data set; claimed by the producer, or independent. `by` is who measured."""
+
+    name: str
+    value: float
+    dataset_digest: str
+    dataset_name: str = ""
+    definition: str | None = None
+    higher_is_better: bool = True
+    primary: bool = False
+    independent: bool = False
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The champion as it stood when a decision was made."""
+
+    number: int
+    semver: str
+    artifact_digest: str
+    signature: Signature | None
+    evaluations: tuple[Evaluation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One version's part in a rollout; `percent` of the requests."""
+
+    number: int
+    semver: str
+    percent: int
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A version that a rollback passed over."""
+
+    number: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRegistered:
+    model: str
+    kind: Kind
+    owner: str
+    tier: Tier
+    description: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRenamed:
+    model: str
+    previous: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerChanged:
+    model: str
+    owner: str
+    previous: str
+
+
+@dataclass(frozen=True, slots=True)
+class TagsChanged:
+    """What describes the model changed: tags, risk tier or description, each as it stands now."""
+
+    model: str
+    tags: dict[str, str]
+    tier: Tier
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRegistered:
+    """A version was born. Without `semver` it is a draft that lacks `missing`. `contributors`: who told anything of it so far (subjects)."""
+
+    model: str
+    kind: Kind
+    tier: Tier
+    tags: dict[str, str]
+    owner: str
+    number: int
+    semver: str
+    identity: str
+    metadata: Metadata
+    bump: Bump | None
+    champion: Champion | None
+    missing: tuple[str, ...] = ()
+    contributors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataAdded:
+    """A draft learnt more: `metadata` is all that is known now. With `semver` it is complete from here on."""
+
+    model: str
+    kind: Kind
+    tier: Tier
+    tags: dict[str, str]
+    owner: str
+    number: int
+    semver: str
+    identity: str
+    metadata: Metadata
+    bump: Bump | None
+    champion: Champion | None
+    missing: tuple[str, ...] = ()
+    contributors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationRefused:
+    """Every rule that failed. `number` is the draft that was to be completed, 0 for a new version; `proof` what contradicts a claim."""
+
+    model: str
+    problems: tuple[Problem, ...]
+    number: int = 0
+    artifact_digest: str = ""
+    creator: str = ""
+    proof: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLinked:
+    """Another version was made from this one."""
+
+    model: str
+    number: int
+    child_model_id: str
+    child_model: str
+    child_number: int
+    relation: Relation
+
+
+@dataclass(frozen=True, slots=True)
+class ChildUnlinked:
+    """A version made from this one was retired."""
+
+    model: str
+    number: int
+    child_model_id: str
+    child_model: str
+    child_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRecorded:
+    model: str
+    number: int
+    semver: str
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class VersionValidated:
+    model: str
+    number: int
+    semver: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRejected:
+    model: str
+    number: int
+    semver: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecalled:
+    model: str
+    number: int
+    semver: str
+    artifact_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionArchived:
+    model: str
+    number: int
+    semver: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegalHoldPlaced:
+    model: str
+    number: int
+    semver: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegalHoldReleased:
+    model: str
+    number: int
+    semver: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionRequested:
+    """`digest` is the RFC 8785 digest of `evidence`: what a grant speaks about."""
+
+    model: str
+    number: int
+    semver: str
+    promotion_id: str
+    environment: str
+    digest: str
+    requester: str
+    creator: str
+    on_behalf_of: str | None
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionRefused:
+    model: str
+    number: int
+    semver: str
+    promotion_id: str
+    environment: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPromoted:
+    """`approvers` and `override` as the grant says; the grant itself is noted just before."""
+
+    model: str
+    number: int
+    semver: str
+    promotion_id: str
+    environment: str
+    digest: str
+    approvers: tuple[str, ...] = ()
+    override: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutChanged:
+    model: str
+    environment: str
+    entries: tuple[Entry, ...]
+    previous: tuple[Entry, ...]
+    champion: Champion | None
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """`overruled` lists how the target's signature falls short of what callers use, where somebody rolled back in spite of it.
+
+    `skipped`: what served more lately than the target, and why it was not taken.
+    """
+
+    model: str
+    environment: str
+    entries: tuple[Entry, ...]
+    previous: tuple[Entry, ...]
+    champion: Champion | None
+    from_number: int
+    to_number: int
+    overruled: tuple[Change, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AliasSet:
+    model: str
+    alias: str
+    number: int
+    semver: str
+    protected: bool
+    previous: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRemoved:
+    model: str
+    alias: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRetired:
+    """What remains of a version: a tombstone with the digest and the rule."""
+
+    model: str
+    number: int
+    semver: str
+    artifact_digest: str
+    rule: str
+    sweep_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetireRefused:
+    model: str
+    number: int
+    semver: str
+    rule: str
+    sweep_id: str
+    reasons: tuple[str, ...]
+
+
+ModelEvent = (
+    ModelRegistered | ModelRenamed | OwnerChanged | TagsChanged | VersionRegistered | MetadataAdded | RegistrationRefused | ChildLinked | ChildUnlinked
+    | EvaluationRecorded | VersionValidated | VersionRejected | VersionRecalled | VersionArchived | LegalHoldPlaced | LegalHoldReleased
+    | PromotionRequested | PromotionRefused | VersionPromoted | RolloutChanged | RolledBack | AliasSet | AliasRemoved | VersionRetired | RetireRefused
+)  # fmt: skip

@@ -1,0 +1,219 @@
+"""How a model's events fold into its state. It never raises and holds no rules: whatever was stored has happened."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, assert_never
+
+from immutables import Map
+from msgspec.structs import replace
+
+from services.registry.domain import noted
+from services.registry.domain.model import events as e
+from services.registry.domain.model.state import (
+    Alias,
+    EvaluationRef,
+    ModelState,
+    OpenPromotion,
+    Rollout,
+    VersionState,
+    predecessors,
+    there,
+    with_version,
+)
+from services.registry.domain.registration.metadata import short
+from shared.deciding.events import Noted, encode
+
+_Serving = e.PromotionRequested | e.PromotionRefused | e.VersionPromoted | e.RolloutChanged | e.RolledBack
+_Model = (
+    e.ModelRegistered | e.ModelRenamed | e.OwnerChanged | e.TagsChanged | e.ChildLinked | e.ChildUnlinked | e.AliasSet | e.AliasRemoved | _Serving
+)
+
+
+def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
+    """One event further."""
+    if isinstance(event, e.VersionRegistered):  # by far the most frequent: one copy of the state instead of two
+        return _born(state, event)
+    state = replace(state, revision=state.revision + 1)
+    match event:
+        case Noted():
+            return _note(state, event)
+        case e.MetadataAdded():
+            return _learnt(state, event)
+        case e.VersionValidated():
+            return replace(with_version(state, event.number, stage="Validated"), newest_validated=max(state.newest_validated, event.number))
+        case e.VersionRejected():
+            return with_version(state, event.number, stage="Rejected")
+        case e.VersionRecalled():
+            return with_version(state, event.number, recalled=True)
+        case e.VersionArchived():
+            return with_version(_given_up(state, event.number), event.number, stage="Archived")
+        case e.VersionRetired():
+            return with_version(state, event.number, stage="Archived", retired=True)
+        case e.RetireRefused():
+            return with_version(state, event.number)
+        case e.LegalHoldPlaced():
+            return with_version(state, event.number, held=True)
+        case e.LegalHoldReleased():
+            return with_version(state, event.number, held=False)
+        case e.EvaluationRecorded():
+            ref = EvaluationRef(state.revision, evaluation_digest(event.evaluation), measures(event.evaluation))
+            refs = (*state.evaluations.get(event.number, ()), ref)
+            return with_version(replace(state, evaluations=state.evaluations.set(event.number, refs)), event.number)
+        case e.RegistrationRefused():
+            return state
+        case _:
+            return _evolve_model(state, event)
+
+
+def _evolve_model(state: ModelState, event: _Model) -> ModelState:
+    match event:
+        case e.ModelRegistered():
+            return replace(
+                state, model=event.model, kind=event.kind, owner=event.owner, description=event.description, tier=event.tier,
+                tags=Map(event.tags), described=state.revision,
+            )  # fmt: skip
+        case e.ModelRenamed():
+            return replace(state, model=event.model, described=state.revision)
+        case e.OwnerChanged():
+            return replace(state, owner=event.owner, described=state.revision)
+        case e.TagsChanged():
+            return replace(state, tags=Map(event.tags), tier=event.tier, description=event.description, described=state.revision)
+        case e.ChildLinked():
+            return _children(state, event.number, 1)
+        case e.ChildUnlinked():
+            return _children(state, event.number, -1)
+        case e.AliasSet():
+            alias = Alias(event.number, event.protected, state.revision)
+            return with_version(replace(state, aliases=state.aliases.set(event.alias, alias)), event.number)
+        case e.AliasRemoved():
+            return with_version(replace(state, aliases=_without(state.aliases, event.alias)), event.number)
+        case _:
+            return _evolve_serving(state, event)
+
+
+def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
+    match event:
+        case e.PromotionRequested():
+            promotion = OpenPromotion(event.number, event.environment, event.digest, state.revision)
+            return with_version(replace(state, promotions=state.promotions.set(event.promotion_id, promotion)), event.number)
+        case e.PromotionRefused():
+            return with_version(replace(state, promotions=_without(state.promotions, event.promotion_id)), event.number)
+        case e.VersionPromoted():
+            return with_version(_promoted(state, event), event.number, stage="Production")
+        case e.RolloutChanged():
+            return _rolled_out(state, event)
+        case e.RolledBack():
+            marks = state.rolled_back
+            if event.to_number in predecessors(state, event.environment, event.from_number):  # a named move forward gives nothing up
+                marks = marks.set(there(event.environment, event.from_number), state.revision)
+            state = _rolled_out(replace(state, rolled_back=_without(marks, there(event.environment, event.to_number))), event)
+            return with_version(state, event.to_number, stage="Production")
+        case _:
+            assert_never(event)
+
+
+def _promoted(state: ModelState, event: e.VersionPromoted) -> ModelState:
+    """It waits for its first requests by this promotion, unless it has a share of them already."""
+    here = there(event.environment, event.number)
+    rollout = state.rollouts.get(event.environment)
+    serving = rollout is not None and any(x.number == event.number and x.percent for x in rollout.entries)
+    return replace(
+        state, promoted=state.promoted.set(here, event.promotion_id), promotions=_without(state.promotions, event.promotion_id),
+        waiting=state.waiting if serving else state.waiting.set(here, event.number),
+    )  # fmt: skip
+
+
+def _born(state: ModelState, event: e.VersionRegistered) -> ModelState:
+    revision = state.revision + 1
+    version = VersionState(event.semver, "Staging" if event.semver else "Draft", revision, revision)
+    more = _numbered(state, event) if event.semver else _drafted(state, event)
+    versions = state.versions.set(event.number, version)
+    return replace(state, revision=revision, newest=max(state.newest, event.number), versions=versions, **more)
+
+
+def _learnt(state: ModelState, event: e.MetadataAdded) -> ModelState:
+    if not event.semver:
+        return replace(with_version(state, event.number, document=state.revision), **_drafted(state, event))
+    state = with_version(state, event.number, document=state.revision, semver=event.semver, stage="Staging")
+    return replace(state, **_numbered(state, event))
+
+
+def _drafted(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -> dict[str, Any]:
+    """A draft is found again by what it says, but takes no version's place in the index."""
+    key = short(event.identity)
+    return {} if key in state.identities else {"identities": state.identities.set(key, event.number)}
+
+
+def _numbered(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -> dict[str, Any]:
+    """What changes of the model when a version gets its semantic version."""
+    major, minor, patch = map(int, event.semver.split("."))
+    line = f"{major}.{minor}"
+    return {
+        "newest_complete": max(state.newest_complete, event.number),
+        "highest_major": max(state.highest_major, major),
+        "minors": state.minors if state.minors.get(major, -1) >= minor else state.minors.set(major, minor),
+        "patches": state.patches if state.patches.get(line, -1) >= patch else state.patches.set(line, patch),
+        "identities": state.identities.set(short(event.identity), event.number),
+    }
+
+
+def _children(state: ModelState, number: int, by: int) -> ModelState:
+    return replace(state, children=state.children.set(number, max(0, state.children.get(number, 0) + by)))
+
+
+def _given_up(state: ModelState, number: int) -> ModelState:
+    """It waits nowhere any more."""
+    waiting = state.waiting
+    for environment in state.rollouts:
+        waiting = _without(waiting, there(environment, number))
+    return replace(state, waiting=waiting)
+
+
+def _rolled_out(state: ModelState, event: e.RolloutChanged | e.RolledBack) -> ModelState:
+    """A version's first requests in an environment are remembered with the champion of just before: that is where a rollback goes."""
+    before, champion = (next((x.number for x in entries if x.role == "champion"), 0) for entries in (event.previous, event.entries))
+    served, waiting, left = state.served, state.waiting, state.left
+    for entry in event.entries:
+        here = there(event.environment, entry.number)
+        if entry.percent and here not in served:
+            served = served.set(here, before)
+        if entry.percent:
+            waiting = _without(waiting, here)
+    for gone in {x.number for x in event.previous} - {x.number for x in event.entries}:
+        here = there(event.environment, gone)
+        if here in state.promoted and here in served and here not in waiting:
+            left = left.set(here, state.revision)
+    for key, number in waiting.items() if champion != before else ():
+        if number < champion and key == there(event.environment, number):
+            waiting = waiting.delete(key)
+    if isinstance(event, e.RolledBack):
+        left = _without(left, there(event.environment, event.to_number))
+    rollouts = state.rollouts.set(event.environment, Rollout(event.entries, state.revision))
+    return replace(state, served=served, waiting=waiting, left=left, rollouts=rollouts)
+
+
+def _note(state: ModelState, note: Noted) -> ModelState:
+    told, revision = noted.read(note), note.source.revision
+    match told:
+        case noted.GatesEvaluated():
+            passed = {"gates_passed": told.passed} if told.stage == "Validated" else {}
+            return with_version(state, told.number, gates=revision, **passed)
+        case noted.ArtifactNews():
+            return with_version(state, told.number, artifact=revision, released=note.source.type == noted.ARTIFACT_RELEASED)
+    return state
+
+
+def evaluation_digest(evaluation: e.Evaluation) -> str:
+    """Short enough for the state; a collision would only swallow a repetition."""
+    return hashlib.sha256(encode(evaluation)).hexdigest()[:16]
+
+
+def measures(evaluation: e.Evaluation) -> str:
+    """What an evaluation is about, and whose it is: a newer one about the same corrects it."""
+    x = evaluation
+    return hashlib.sha256(encode([x.name, x.dataset_digest, x.definition, x.independent, x.by])).hexdigest()[:16]
+
+
+def _without(map_: Map[str, Any], key: str) -> Map[str, Any]:
+    return map_.delete(key) if key in map_ else map_

@@ -1,0 +1,106 @@
+"""What a model is called and how it is described; and models without versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.registry.domain.model.events import ModelRegistered, ModelRenamed, OwnerChanged, TagsChanged
+from services.registry.domain.model.state import Events, ModelState, known, stream_of
+from services.registry.domain.naming.name import NameClaimed, NameState, check_name
+from services.registry.domain.naming.name import stream_of as name_stream
+from services.registry.domain.registration.metadata import Kind, Tier
+from shared.deciding.access import namespace_of
+from shared.deciding.decider import Forbidden, Joint, RuleBroken, Stale, Streams
+
+TIERS = ("low", "medium", "high")
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterModel:
+    """A model without versions. `model_id` is made from the cause; `model` is the name it claims."""
+
+    model_id: str
+    model: str
+    kind: Kind = "model"
+    owner: str = ""
+    tier: Tier = "low"
+    description: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeModel:
+    """Only what is given changes. A new `model` name is claimed with it; the old one stays the model's, as a redirect."""
+
+    model_id: str
+    model: str | None = None
+    owner: str | None = None
+    description: str | None = None
+    tags: dict[str, str] | None = None
+    tier: Tier | None = None
+    as_admin: bool = False
+    expected: int | None = None
+
+
+def register(command: RegisterModel, streams: Streams) -> Events:
+    """A new model with its name; nothing when this very command made it before."""
+    check_name(command.model)
+    name: NameState = streams.states[name_stream(command.model)]
+    if name.model_id:
+        raise RuleBroken("name_taken", f"The name {command.model} is taken (names are never given twice): choose another.", model_id=name.model_id)
+    return {
+        name_stream(command.model): [NameClaimed(command.model, command.model_id)],
+        stream_of(command.model_id): [
+            ModelRegistered(command.model, command.kind, command.owner, command.tier, command.description, command.tags),
+        ],
+    }  # fmt: skip
+
+
+def describe(command: DescribeModel, streams: Streams) -> Events:
+    """One event for each kind of thing that changed."""
+    state = known(streams.states[stream_of(command.model_id)])
+    if command.expected not in {None, state.described}:
+        raise Stale("stale_model", "The model has changed since you read it: read it again, then repeat.", revision=state.described)
+    events: Events = {}
+    changed: list[Any] = []
+    model = state.model
+    if command.model is not None and command.model != state.model:
+        model = command.model
+        changed.append(ModelRenamed(model, state.model))
+        if _claim(command.model, command.model_id, state, streams):
+            events[name_stream(model)] = [NameClaimed(model, command.model_id)]
+    if command.owner is not None and command.owner != state.owner:
+        changed.append(OwnerChanged(model, command.owner, state.owner))
+    described = _described(command, state, model)
+    if described is not None:
+        changed.append(described)
+    return {**events, stream_of(command.model_id): changed} if changed else {}
+
+
+def _claim(name: str, model_id: str, state: ModelState, streams: Streams) -> bool:
+    """Whether the name must still be claimed; an old name of the same model may be taken up again."""
+    check_name(name)
+    if namespace_of(name) != namespace_of(state.model):
+        raise RuleBroken(
+            "namespace_changes", "A model stays in its namespace, because roles are granted there: rename it within, or register a new model."
+        )
+    claimed: NameState = streams.states[name_stream(name)]
+    if claimed.model_id not in {"", model_id}:
+        raise RuleBroken("name_taken", f"The name {name} is taken (names are never given twice): choose another.", model_id=claimed.model_id)
+    return not claimed.model_id
+
+
+def _described(command: DescribeModel, state: ModelState, model: str) -> TagsChanged | None:
+    tags = dict(state.tags) if command.tags is None else command.tags
+    tier: Any = command.tier or state.tier
+    description = state.description if command.description is None else command.description
+    if TIERS.index(tier) < TIERS.index(state.tier) and not command.as_admin:
+        raise Forbidden("tier_lowered", "A lower risk tier means weaker gates: only an admin lowers it.")
+    if (tags, tier, description) == (dict(state.tags), state.tier, state.description):
+        return None
+    return TagsChanged(model, tags, tier, description)
+
+
+DECIDERS: Mapping[type, Joint[Any]] = {RegisterModel: Joint(register), DescribeModel: Joint(describe)}

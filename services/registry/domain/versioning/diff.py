@@ -1,0 +1,141 @@
+"""What differs between the documents of two versions. It states; bump.py weighs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from services.registry.domain.registration.metadata import Code, Framework, Metadata, Metric, Training
+from services.registry.domain.versioning import signature
+from services.registry.domain.versioning.change import Change, Part
+from shared.deciding.events import encode
+
+NOISE = (
+    "*path", "*_paths", "*_dir", "*dir", "*_file", "*_uri", "*_url", "*seed", "random_state", "run_id", "run_name", "log_*", "logging*",
+    "verbose", "n_jobs", "num_workers", "device",
+)  # fmt: skip
+"""Names of configuration keys that say where and how a run ran, not what it learned (any level of nesting, case ignored)."""
+
+
+def differences(old: Metadata, new: Metadata, noise: Iterable[str] = NOISE) -> tuple[Change, ...]:
+    """Every difference that matters, signature first. Configuration keys named by `noise` do not."""
+    a, b = old.training, new.training
+    changes = [
+        *signature.differences(old.signature, new.signature),
+        *_code(a.code, b.code),
+        *_values("config", a.config, b.config, tuple(noise)),
+        *_features(a.features, b.features),
+        *_framework(a.framework, b.framework),
+        *_parents(old, new),
+        *_metrics(a.metrics, b.metrics),
+        *_data(a, b),
+        *_values("environment", a.environment, b.environment, ()),
+    ]
+    if a.seed != b.seed:
+        changes.append(Change("seed", "training.seed", "changed", a.seed, b.seed))
+    before = old.artifact.digest if old.artifact else None
+    after = new.artifact.digest if new.artifact else None
+    if before != after:
+        changes.append(Change("artifact", "artifact.digest", "changed", before, after))
+    return tuple(changes)
+
+
+def _code(old: Code | None, new: Code | None) -> list[Change]:
+    """By digest where both declare one (the revision of a monorepo changes every night), else by revision."""
+    if old == new:
+        return []
+    a, b = old or Code(), new or Code()
+    name = "digest" if a.digest and b.digest else "revision" if a.revision and b.revision else ""
+    before, after = (getattr(a, name), getattr(b, name)) if name else (a.digest or a.revision, b.digest or b.revision)
+    if before == after and (name or before is None):
+        return []
+    detail = "" if name else "one names its code by digest, the other by revision: taken as changed"
+    return [Change("code", f"training.code.{name or 'digest'}", "changed", before, after, detail)]
+
+
+def _values(part: Part, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, noise: Sequence[str]) -> list[Change]:
+    if encode(old) == encode(new):
+        return []
+    before, after = dict(_leaves(old or {}, ())), dict(_leaves(new or {}, ()))
+    changes = []
+    for path in sorted(before.keys() | after.keys()):
+        if _is_noise(path, noise) or _same(before.get(path, _ABSENT), after.get(path, _ABSENT)):
+            continue
+        what = "added" if path not in before else "removed" if path not in after else "changed"
+        changes.append(Change(part, f"training.{part}." + ".".join(path), what, before.get(path), after.get(path)))
+    return changes
+
+
+_ABSENT = object()
+
+
+def _same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and a == b if isinstance(a, bool) or isinstance(b, bool) else a == b
+
+
+def _leaves(value: Mapping[str, Any], at: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Any]]:
+    for name, inner in value.items():
+        if isinstance(inner, Mapping) and inner:
+            yield from _leaves(inner, (*at, name))
+        else:
+            yield (*at, name), inner
+
+
+def _is_noise(path: tuple[str, ...], noise: Sequence[str]) -> bool:
+    return any(fnmatchcase(name.lower(), pattern) for name in path for pattern in noise)
+
+
+def _features(old: tuple[str, ...] | None, new: tuple[str, ...] | None) -> list[Change]:
+    if (old or ()) == (new or ()):
+        return []
+    before, after = set(old or ()), set(new or ())
+    changes = [Change("features", f"training.features.{n}", "removed", n, None) for n in sorted(before - after)]
+    changes += [Change("features", f"training.features.{n}", "added", None, n) for n in sorted(after - before)]
+    return changes or [Change("features", "training.features", "reordered", list(old or ()), list(new or ()))]
+
+
+def _framework(old: Framework | None, new: Framework | None) -> list[Change]:
+    if old == new:
+        return []
+    before, after = (f"{f.name} {f.version}".strip() if f else None for f in (old, new))
+    return [Change("framework", "training.framework", "changed", before, after)]
+
+
+def _parents(old: Metadata, new: Metadata) -> list[Change]:
+    if old.parents == new.parents:
+        return []
+    before, after = ({(p.relation, p.model_id or p.model, p.number): f"{p.model} {p.number}" for p in m.parents} for m in (old, new))
+    gone = [Change("parents", f"parents.{key[0]}", "removed", before[key], None) for key in sorted(before.keys() - after.keys())]
+    return gone + [Change("parents", f"parents.{key[0]}", "added", None, after[key]) for key in sorted(after.keys() - before.keys())]
+
+
+def _metrics(old: Sequence[Metric], new: Sequence[Metric]) -> list[Change]:
+    """Only figures of the same metric, data and definition are compared; all others are "not comparable", never better or worse."""
+    if old == new:
+        return []
+    before = {m.comparable_by: m for m in old}
+    by_name = {m.name: m for m in old}
+    changes = []
+    for metric in new:
+        same, other = before.get(metric.comparable_by), by_name.get(metric.name)
+        path = f"training.metrics.{metric.name}"
+        if same is not None and same.value != metric.value:
+            changes.append(Change("metrics", path, _moved(same, metric), same.value, metric.value, "primary" if metric.primary else ""))
+        elif same is None and other is not None:
+            why = "another data set" if other.dataset_digest != metric.dataset_digest else "another definition"
+            changes.append(Change("metrics", path, "not comparable", other.value, metric.value, why))
+        elif same is None:
+            changes.append(Change("metrics", path, "added", None, metric.value))
+    names = {m.name for m in new}
+    return changes + [Change("metrics", f"training.metrics.{m.name}", "removed", m.value, None) for m in old if m.name not in names]
+
+
+def _moved(old: Metric, new: Metric) -> str:
+    return "better" if (new.value > old.value) == new.higher_is_better else "worse"
+
+
+def _data(old: Training, new: Training) -> list[Change]:
+    before = old.dataset.digest if old.dataset else None
+    after = new.dataset.digest if new.dataset else None
+    return [] if before == after else [Change("data", "training.dataset.digest", "changed", before, after)]

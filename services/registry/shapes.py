@@ -1,0 +1,187 @@
+"""What is answered about versions, as it is documented. Not checked at run time: the tests hold every answer against it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from services.registry.domain.model.events import Role
+from services.registry.domain.model.state import Stage
+from services.registry.domain.registration.metadata import Kind, Relation
+from services.registry.domain.versioning.change import Level, Part
+from services.registry.inbound import Artifact, Shape, Signature, Training
+
+
+class ParentAnswer(Shape):
+    model: str
+    model_id: str
+    number: int
+    relation: Relation
+
+
+class ChangeAnswer(Shape):
+    """One difference. `level`: the bump it proves; `breaking`: callers notice."""
+
+    part: Part
+    path: str
+    what: str
+    before: Any
+    after: Any
+    detail: str
+    breaking: bool
+    level: Level | None
+
+
+class BumpAnswer(Shape):
+    """Why the version has its number: `rule` fired on the differences from `base`; `note` tells what became of a claim.
+
+    `omitted`: how many differences there are beside the weightiest ones of `changes`; the diff of both versions shows all.
+    """
+
+    level: Level | None
+    rule: str
+    base: int
+    base_semver: str
+    claimed: str
+    note: str
+    proven: Level | None
+    changes: list[ChangeAnswer]
+    omitted: int
+
+
+class GatesAnswer(Shape):
+    """The newest verdict of the automated gates for Validated."""
+
+    passed: bool
+    results: list[dict[str, Any]]
+    policy: dict[str, Any] | None
+    at: str
+
+
+class EvaluationAnswer(Shape):
+    name: str
+    value: float
+    dataset_digest: str
+    dataset_name: str
+    definition: str | None
+    higher_is_better: bool
+    primary: bool
+    independent: bool
+    by: str
+    recorded_at: str
+
+
+class VersionRolloutAnswer(Shape):
+    environment: str
+    percent: int
+    role: Role
+
+
+class VersionPromotionAnswer(Shape):
+    promotion_id: str
+    environment: str
+    state: Literal["open", "promoted", "refused"]
+    requester: str
+    requested_at: str
+    reason: str
+    reasons: list[str] | None
+    approvers: list[str] | None
+    closed_at: str | None
+
+
+class VersionAnswer(Shape):
+    """One version. `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `revision` is its ETag."""
+
+    model_id: str
+    model: str
+    kind: Kind
+    number: int
+    semver: str
+    stage: Stage
+    artifact: Artifact | None
+    training: Training
+    signature: Signature | None
+    parents: list[ParentAnswer]
+    bump: BumpAnswer | None
+    missing: list[str] | None
+    creator: str | None
+    registered_at: str
+    registered_by: str
+    correlation_id: str
+    artifact_digest: str | None
+    artifact_state: str | None
+    artifact_uri: str | None
+    artifact_detail: str | None
+    gates: GatesAnswer | None
+    reasons: list[str] | None
+    promoted: dict[str, Any] | None
+    held: str | None
+    recalled: str | None
+    retired: dict[str, Any] | None
+    evaluations: list[EvaluationAnswer]
+    aliases: list[str]
+    rollouts: list[VersionRolloutAnswer]
+    promotions: list[VersionPromotionAnswer]
+    revision: int
+
+
+class VersionLine(Shape):
+    """A version in a list, without its documents."""
+
+    model_id: str
+    model: str
+    number: int
+    semver: str | None
+    stage: Stage
+    artifact_digest: str | None
+    artifact_state: str | None
+    creator: str | None
+    registered_at: str
+    registered_by: str
+    correlation_id: str
+    gates_passed: bool | None
+    missing: list[str] | None
+    reasons: list[str] | None
+    bump_level: Level | None
+    bump_rule: str | None
+    held: str | None
+    recalled: str | None
+    retired: dict[str, Any] | None
+    revision: int
+
+
+class Versions(Shape):
+    items: list[VersionLine]
+    next_page_token: str
+
+
+class TrainedVersion(Shape):
+    """A version that was trained on the data set asked for, and where it serves now."""
+
+    model_id: str
+    model: str
+    number: int
+    semver: str | None
+    stage: Stage
+    dataset_name: str | None
+    dataset_digest: str | None
+    registered_at: str
+    recalled: str | None
+    retired: bool
+    rollouts: list[VersionRolloutAnswer]
+
+
+class TrainedVersions(Shape):
+    items: list[TrainedVersion]
+    next_page_token: str
+
+
+class VersionName(Shape):
+    number: int
+    semver: str | None
+
+
+class DiffAnswer(Shape):
+    model_id: str
+    old: VersionName
+    new: VersionName
+    changes: list[ChangeAnswer]

@@ -1,0 +1,1 @@
+"""Programs for whoever works on Regista: not installed, run from the checkout."""

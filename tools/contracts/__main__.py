@@ -1,0 +1,47 @@
+"""Writes schemas/ from the code. Refuses a change that breaks readers or writers of a published version: publish a new version instead."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tools.contracts.compare import breaking
+from tools.contracts.documents import Document, everything
+
+ROOT = Path(__file__).parents[2] / "schemas"
+
+
+def text_of(document: Document) -> str:
+    return json.dumps(document.content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def problems_of(document: Document, root: Path = ROOT) -> list[str]:
+    """What writing this document would break."""
+    path = root / document.path
+    if not path.exists():
+        return []
+    old = json.loads(path.read_text("utf-8"))
+    if document.path.startswith("stored/"):
+        return (
+            []
+            if old == document.content
+            else [f"{document.path}: the stored form of an event changed: give the class the next SCHEMA and an upcaster"]
+        )
+    return [f"{document.path}: {why}" for why in breaking(old, document.content, document.side)] if document.side else []
+
+
+def main() -> None:
+    documents = list(everything())
+    problems = [problem for document in documents for problem in problems_of(document)]
+    if problems:
+        sys.exit("Nothing written. Add a new version beside the published one for:\n" + "\n".join(problems))
+    for document in documents:
+        path = ROOT / document.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text_of(document), "utf-8")
+    sys.stdout.write(f"{len(documents)} documents in {ROOT.name}/\n")
+
+
+if __name__ == "__main__":
+    main()
