@@ -18,9 +18,9 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from regista.client import AsyncClient
+from regista.client.async_client import AsyncClient
+from regista.client.profile import Profile
 from regista.errors import RegistaError
-from regista.profile import Profile
 from regista.wire.cloudevents import from_kafka
 from regista.wire.keys import generate_signing_key
 from services.approval.service import SERVICE as APPROVAL

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from regista.client import AsyncClient
+    from regista.client.async_client import AsyncClient
+    from regista.client.profile import Profile, read_profile
+    from regista.client.sync_client import Client, Publication
     from regista.errors import Refused, RegistaError
-    from regista.loading import Loaded
-    from regista.profile import Profile, read_profile
-    from regista.publishing import Registered
-    from regista.synchronous import Client, Publication
-    from regista.tracking import Run, track
+    from regista.loading.loaded import Loaded
+    from regista.publishing.publication import Registered
+    from regista.publishing.tracking import Run, track
 
 __all__ = [
     "AsyncClient",
@@ -40,9 +40,18 @@ __version__ = "0.1.0"
 
 # Imported when first named: `import regista.wire` and `regista --help` pay for nothing else.
 _HOMES = {
-    "AsyncClient": "client", "Client": "synchronous", "Loaded": "loading", "Profile": "profile", "Publication": "synchronous", "Refused": "errors",
-    "RegistaError": "errors", "Registered": "publishing", "Run": "tracking", "read_profile": "profile", "track": "tracking",
-}  # fmt: skip
+    "AsyncClient": "client.async_client",
+    "Client": "client.sync_client",
+    "Loaded": "loading.loaded",
+    "Profile": "client.profile",
+    "Publication": "client.sync_client",
+    "Refused": "errors",
+    "RegistaError": "errors",
+    "Registered": "publishing.publication",
+    "Run": "publishing.tracking",
+    "read_profile": "client.profile",
+    "track": "publishing.tracking",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -54,13 +63,13 @@ def __getattr__(name: str) -> Any:
 
 def publish(model: str, artifact: str | Path | None = None, run: Run | None = None, **facts: Any) -> Publication:
     """Uploads the artifact and publishes ModelTrained; `.wait()` gives the registered version or raises Refused. See AsyncClient.publish."""
-    from regista.synchronous import default  # noqa: PLC0415
+    from regista.client.sync_client import default  # noqa: PLC0415
 
     return default().publish(model, artifact, run, **facts)
 
 
 def load(reference: str, **options: Any) -> Loaded:
     """The verified files of `model@production`, `model@alias`, `model@3` or `model@1.2.0`. See AsyncClient.load."""
-    from regista.synchronous import default  # noqa: PLC0415
+    from regista.client.sync_client import default  # noqa: PLC0415
 
     return default().load(reference, **options)

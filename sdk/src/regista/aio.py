@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from regista.client import AsyncClient, AsyncPublication
-from regista.loading import Loaded
-from regista.tracking import Run, track
+from regista.client.async_client import AsyncClient, AsyncPublication
+from regista.loading.loaded import Loaded
+from regista.publishing.tracking import Run, track
 
 __all__ = ["AsyncClient", "close", "default", "load", "publish", "track"]
 

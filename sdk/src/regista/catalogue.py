@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from regista.client.transport import Transport
 from regista.errors import Invalid
-from regista.transport import Transport
 
 Json = dict[str, Any]
 PAGE = 200

@@ -55,7 +55,7 @@ class Operating(Operations):
         return dict(answer.body)
 
     async def download_history(self, folder: Path, progress: Progress | None = None) -> int:
-        """Copies the files that `folder` lacks, each whole or not at all, a manifest behind its file; answers how many. `regista.archive` verifies them."""
+        """Copies the files that `folder` lacks, each whole or not at all, a manifest behind its file; answers how many. `regista.exported_history` verifies them."""
         wanted = _lacking(folder, await self.history())
         for file in wanted:
             first, last = file["first"], file["last"]

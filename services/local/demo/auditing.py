@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from regista.archive import verify
+from regista.exported_history import verify
 from services.local.demo.scene import Json, Scene
 from services.local.demo.telling import StoryFailed, Timed, until
 from services.local.running import rebuilt

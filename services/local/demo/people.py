@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from regista.client import AsyncClient
+from regista.client.async_client import AsyncClient
+from regista.client.profile import Profile
 from regista.errors import RuleBroken
-from regista.profile import Profile
 from regista.wire.keys import generate_signing_key, load_signing_key
 from services.local.demo.scene import NAMESPACE, Scene
 from services.local.instance import Instance

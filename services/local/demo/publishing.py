@@ -7,11 +7,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from regista import publishing
-from regista.client import AsyncPublication
+from regista.client.async_client import AsyncPublication
 from regista.errors import Refused
-from regista.kafka import connection
-from regista.publishing import MODEL_TRAINED, TOPIC
+from regista.publishing import publication
+from regista.publishing.kafka import connection
+from regista.publishing.publication import MODEL_TRAINED, TOPIC
 from regista.wire.cloudevents import to_kafka
 from regista.wire.digests import FileEntry, manifest_digest
 from regista.wire.keys import generate_signing_key, load_signing_key
@@ -62,7 +62,7 @@ async def publish_forgetful(scene: Scene) -> None:
     trained.run.dataset = remembered
     await scene.pipeline.complete(scene.reference("forgetful"), {"training": {"dataset": remembered}, "base": facts["base"]})
     version = await scene.until_version("forgetful", lambda v: bool(v.get("semver")), "gets its number")
-    scene.versions["forgetful"] = publishing.registered(version)
+    scene.versions["forgetful"] = publication.registered(version)
     scene.tell.line(f"completed with the hash: {scene.name('forgetful')}", timed.seconds)
 
 
@@ -78,7 +78,7 @@ async def publish_altered(scene: Scene) -> None:
 
 def _document(scene: Scene, generation: str) -> dict[str, Any]:
     run, creator = scene.trained[generation].run, scene.pipeline.profile.creator
-    return publishing.document(scene.model, run, tier="medium", creator=creator, on_behalf_of=scene.subjects["ada"], base=base_of(scene, generation))
+    return publication.document(scene.model, run, tier="medium", creator=creator, on_behalf_of=scene.subjects["ada"], base=base_of(scene, generation))
 
 
 async def publish_nonsense(scene: Scene) -> None:
@@ -86,7 +86,7 @@ async def publish_nonsense(scene: Scene) -> None:
     timed = Timed()
     real = load_signing_key(scene.pipeline.profile.key_file)
     forged = generate_signing_key(real.subject, real.key_id)
-    event = publishing.event(MODEL_TRAINED, scene.model, _document(scene, "first"), forged)
+    event = publication.event(MODEL_TRAINED, scene.model, _document(scene, "first"), forged)
     key, value, headers = to_kafka(event)
     producer = AIOKafkaProducer(**connection(scene.pipeline.profile))
     await producer.start()

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from regista.client import AsyncClient
+from regista.client.async_client import AsyncClient
 from regista.errors import NotFound
-from regista.publishing import Registered
+from regista.publishing.publication import Registered
 from services.local.demo.telling import Teller, until
 from services.local.demo.training import Trained
 from services.local.instance import Instance

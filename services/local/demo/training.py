@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from regista.tracking import Run, track
+from regista.publishing.tracking import Run, track
 
 SEED = 3
 TEN, THIRTY = 10, 30

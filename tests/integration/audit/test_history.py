@@ -20,7 +20,7 @@ import duckdb
 import pytest
 from minio.error import S3Error
 
-from regista.archive import verify
+from regista.exported_history import verify
 from regista.wire.history import FOLDER
 from services.audit import sealing
 from services.audit.export import chunks, work

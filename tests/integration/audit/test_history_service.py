@@ -16,9 +16,9 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from regista.archive import verify
 from regista.cli import root
-from regista.transport import Transport
+from regista.client.transport import Transport
+from regista.exported_history import verify
 from regista.wire.history import FOLDER
 from tests.integration.audit.conftest import Audit, Log
 from tests.integration.audit.test_history import copied, s3_store

@@ -17,10 +17,10 @@ from click.testing import CliRunner
 
 import regista
 from regista.cli import root
+from regista.client.profile import Profile
+from regista.client.sync_client import Client
 from regista.errors import NotFound
-from regista.profile import Profile
-from regista.synchronous import Client
-from regista.tracking import Run
+from regista.publishing.tracking import Run
 from regista.wire.keys import SigningKey, generate_signing_key
 from services.local import running
 from services.local.instance import Instance

@@ -13,11 +13,11 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from regista.client import AsyncClient
+from regista.client.async_client import AsyncClient
+from regista.client.profile import Profile
+from regista.client.transport import Patience
 from regista.errors import Forbidden, NotConfigured, TooLarge, Unavailable
-from regista.kafka import KafkaSender
-from regista.profile import Profile
-from regista.transport import Patience
+from regista.publishing.kafka import KafkaSender
 from regista.wire.cloudevents import CloudEvent, from_kafka
 from regista.wire.dsse import key_id_of, verify
 from regista.wire.keys import SigningKey
@@ -49,7 +49,7 @@ async def test_a_published_model_arrives_signed_by_its_publisher_under_the_model
 
 
 async def test_usage_is_reported_on_its_topic(empty_kafka: Stack, publisher: Profile, signing_key: SigningKey) -> None:
-    from regista.usage import Used  # noqa: PLC0415
+    from regista.loading.usage import Used  # noqa: PLC0415
 
     async with AsyncClient(replace(publisher, usage_window=3600)) as client:
         client._usage.record(Used("churn", "", 3, "production"), 5)
@@ -67,7 +67,7 @@ def _ends(publisher: Profile, **settings: str) -> str:
         "KAFKA_PASSWORD": publisher.kafka_password, "KAFKA_SECURITY": publisher.kafka_security,
     }  # fmt: skip
     environment = {f"REGISTA_{name}": value for name, value in (told | settings).items()} | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    code = "from regista.synchronous import default\nfrom regista.usage import Used\ndefault().asynchronous._count(Used('churn', '', 3, 'production'), 7)\n"
+    code = "from regista.client.sync_client import default\nfrom regista.loading.usage import Used\ndefault().asynchronous._count(Used('churn', '', 3, 'production'), 7)\n"
     ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60)
     return ended.stdout + ended.stderr
 

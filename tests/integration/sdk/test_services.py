@@ -16,11 +16,11 @@ from aiokafka import AIOKafkaConsumer
 from onnx import TensorProto, helper
 
 import regista
-from regista import synchronous
+from regista.client import sync_client
+from regista.client.sync_client import Client
 from regista.errors import DeadLettered, Forbidden, NotFound, RegistaError, RuleBroken, Unauthorized
-from regista.kafka import connection
-from regista.publishing import TOPIC
-from regista.synchronous import Client
+from regista.publishing.kafka import connection
+from regista.publishing.publication import TOPIC
 from regista.wire.keys import generate_signing_key
 from tests.integration.sdk.conftest import House, _promote, trained, until
 
@@ -219,7 +219,7 @@ def test_the_readmes_python_does_what_it_says(house: House, tmp_path: Path, monk
     assert names["session"].run(None, {"x": np.ones((1, 2), dtype="float32")})[0].tolist() == [[2.0, 2.0]]
     asyncio.run(eval(compile(asynchronous, "README", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names))  # noqa: S307
     assert names["loaded"].number == 1
-    synchronous._close()
+    sync_client._close()
 
 
 def doubler() -> bytes:

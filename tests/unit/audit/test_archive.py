@@ -16,8 +16,8 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from regista.archive import verify
 from regista.errors import NotConfigured
+from regista.exported_history import verify
 from regista.wire.checkpoint import Checkpoint, signed, verifier_key
 from regista.wire.history import FORMAT, BadHistory, Event, Manifest, Place, event, file_name, manifest_name, manifest_of
 from regista.wire.merkle import Tree, growth_proof

@@ -20,9 +20,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from regista.cli import root
-from regista.profile import Profile
-from regista.synchronous import Client
-from regista.transport import Patience
+from regista.client.profile import Profile
+from regista.client.sync_client import Client
+from regista.client.transport import Patience
 from regista.wire.digests import FileEntry, manifest_digest
 
 QUICK = Patience(attempts=4, first=0.001, longest=0.01)

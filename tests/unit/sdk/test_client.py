@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from regista.blocking import CalledBack
-from regista.client import AsyncClient
+from regista.client.async_client import AsyncClient
+from regista.client.loop_thread import CalledBack
+from regista.client.profile import Profile
+from regista.client.sync_client import Client
+from regista.client.transport import Transport
 from regista.errors import (
     Damaged,
     DeadLettered,
@@ -28,10 +31,7 @@ from regista.errors import (
     Unauthorized,
     Unavailable,
 )
-from regista.profile import Profile
-from regista.publishing import Told, outcome
-from regista.synchronous import Client
-from regista.transport import Transport
+from regista.publishing.publication import Told, outcome
 
 from .conftest import API_KEY, QUICK, Answers, problem
 

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
+from regista.client.profile import Profile
+from regista.client.sync_client import Client
+from regista.client.transport import Patience
 from regista.errors import (
     Damaged,
     Failed,
@@ -14,9 +17,6 @@ from regista.errors import (
     RuleBroken,
     TimedOut,
 )
-from regista.profile import Profile
-from regista.synchronous import Client
-from regista.transport import Patience
 
 from .conftest import Answers
 

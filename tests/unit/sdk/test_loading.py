@@ -19,10 +19,10 @@ from starlette.responses import JSONResponse
 
 import regista
 from regista import aio
+from regista.client.profile import Profile
+from regista.client.sync_client import Client
 from regista.errors import NotConfigured, RegistaError
 from regista.files import files_of
-from regista.profile import Profile
-from regista.synchronous import Client
 
 from .conftest import API_KEY, QUICK, Answers
 
@@ -109,7 +109,7 @@ def test_use_is_reported_at_exit_to_a_registry_with_a_host_name_whose_connection
     url = answers.url.replace("127.0.0.1", "localhost")
     answers.fixed["GET", "/.well-known/regista"] = JSONResponse({"artifact": url, "cleanup": url})
     code = (
-        "import regista\nfrom regista.synchronous import LOOP, default\n"
+        "import regista\nfrom regista.client.sync_client import LOOP, default\n"
         "regista.load('churn@3').used(4)\nLOOP.run(default().asynchronous._transport.close())\n"
     )
     _python(code, profile, url)
@@ -118,14 +118,14 @@ def test_use_is_reported_at_exit_to_a_registry_with_a_host_name_whose_connection
 
 def test_a_default_client_closed_before_the_end_leaves_nothing_to_say(profile: Profile, answers: Answers) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})
-    code = "import regista\nfrom regista.synchronous import _close\nfor _ in range(2): regista.load('churn@3'); _close(); _close()\n"
+    code = "import regista\nfrom regista.client.sync_client import _close\nfor _ in range(2): regista.load('churn@3'); _close(); _close()\n"
     _python(code, profile, answers.url)
     assert _counts(answers) == [1, 1]
 
 
 def test_the_default_client_is_one_for_all_threads(profile: Profile, answers: Answers) -> None:
     code = (
-        "import threading\nfrom regista.synchronous import default\n"
+        "import threading\nfrom regista.client.sync_client import default\n"
         "gate, found = threading.Barrier(16), []\n"
         "def get(): gate.wait(); found.append(default())\n"
         "threads = [threading.Thread(target=get) for _ in range(16)]\n"

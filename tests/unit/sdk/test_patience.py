@@ -15,12 +15,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from regista.client import AsyncClient
+from regista.client.async_client import AsyncClient
+from regista.client.profile import Profile
+from regista.client.transport import Patience, Transport
 from regista.errors import TimedOut, Unavailable
-from regista.profile import Profile
-from regista.publishing import Told, outcome
-from regista.transport import Patience, Transport
-from regista.usage import Usage, Used
+from regista.loading.usage import Usage, Used
+from regista.publishing.publication import Told, outcome
 
 from .conftest import QUICK, Answers, problem
 
@@ -43,7 +43,7 @@ async def test_a_server_that_never_answers_is_given_up_within_the_patience(silen
 
 
 async def test_waiting_ends_at_its_deadline_though_the_registry_never_answers(silent: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("regista.publishing.LAST_LOOK", 0.1)
+    monkeypatch.setattr("regista.publishing.publication.LAST_LOOK", 0.1)
     transport, began = Transport(silent), time.monotonic()
     with pytest.raises(TimedOut):
         await outcome(transport, Told("m1", "churn", ""), 0.2)
@@ -60,7 +60,7 @@ async def test_a_registry_that_is_away_for_a_while_has_only_not_answered_yet(pro
 
 
 async def test_closing_does_not_wait_for_a_service_that_never_answers(silent: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("regista.usage.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("regista.loading.usage.CLOSE_SECONDS", 0.1)
     client, began = AsyncClient(silent), time.monotonic()
     client._usage.record(USED)
     await client.close()

@@ -75,7 +75,7 @@ def test_a_review_shows_the_printed_name_where_somebody_signed_and_looks_up_the_
 
 
 def test_many_subjects_are_asked_for_in_pages(told: Answers, profile: Any) -> None:
-    from regista.synchronous import Client  # noqa: PLC0415
+    from regista.client.sync_client import Client  # noqa: PLC0415
 
     with Client(profile) as client:
         client.names(f"u-{n}" for n in range(250))

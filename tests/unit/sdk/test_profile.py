@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from regista.client.profile import Profile, read_profile
 from regista.errors import NotConfigured
-from regista.profile import Profile, read_profile
 
 CONFIG = """
 default = "prod"

@@ -13,8 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import regista
-from regista.publishing import MODEL_TRAINED, document, event
-from regista.usage import MODEL_USED, Used, _data
+from regista.loading.usage import MODEL_USED, Used, _data
+from regista.publishing.publication import MODEL_TRAINED, document, event
 from regista.wire.dsse import verify
 from regista.wire.keys import generate_signing_key
 

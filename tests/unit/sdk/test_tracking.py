@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import regista
-from regista.datahash import data_digest, schema_of
 from regista.errors import Invalid
-from regista.publishing import document
-from regista.tracking import code_identity
+from regista.publishing.data_digest import data_digest, schema_of
+from regista.publishing.publication import document
+from regista.publishing.tracking import code_identity
 
 MATRIX = arrays.arrays(np.float64, (3, 4), elements=st.floats(-1e6, 1e6))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 
-from regista.client import AsyncClient
-from regista.synchronous import Client
+from regista.client.async_client import AsyncClient
+from regista.client.sync_client import Client
 
 ONLY_ASYNCHRONOUS = {"begin_anew", "end", "pages"}  # of which the others are made
 

@@ -12,7 +12,7 @@ import click
 from regista.cli.session import Session, command, printable, to_the_second
 
 if TYPE_CHECKING:
-    from regista.synchronous import Client
+    from regista.client.sync_client import Client
 
 PAUSE = 0.5
 
@@ -90,7 +90,7 @@ def _exported_up_to(client: Client, planned: int, wait: float, progress: Any) ->
 )  # fmt: skip
 def verify(session: Session, folder: Path, keys: tuple[str, ...]) -> None:
     """Proves files on this machine against signed checkpoints, without any service; exit code 1 when something is wrong or missing."""
-    from regista.archive import verify as verified  # noqa: PLC0415
+    from regista.exported_history import verify as verified  # noqa: PLC0415
 
     with session.waiting("verifying"):
         found = verified(folder, keys)

@@ -14,7 +14,7 @@ from regista.cli.versions import read_json
 from regista.operating import CONSUMERS
 
 if TYPE_CHECKING:
-    from regista.synchronous import Client
+    from regista.client.sync_client import Client
 
 VERDICTS = ("marked", "spared", "proposed", "retired", "refused")
 COLUMNS = [

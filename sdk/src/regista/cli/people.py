@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from regista.cli.session import Session
 
 if TYPE_CHECKING:
-    from regista.synchronous import Client
+    from regista.client.sync_client import Client
 
 Shown = Callable[[Any], str]
 

@@ -15,7 +15,7 @@ from regista.cli.people import naming
 from regista.cli.session import Session, command, to_the_second
 
 if TYPE_CHECKING:
-    from regista.synchronous import Client
+    from regista.client.sync_client import Client
 
 ENVIRONMENT = click.option("--environment", "-e", default="production", show_default=True)
 STATES = ("open", "approved", "rejected", "lapsed", "expired", "overridden", "closed")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from regista.client.sync_client import Client
     from regista.files import Progress
-    from regista.synchronous import Client
 
 Column = tuple[str, Any]  # the title; the item's key, or a function of the item
 WIDE = 200  # columns where nobody looks at a terminal
@@ -29,8 +29,8 @@ class Session:
     @contextmanager
     def client(self) -> Iterator[Client]:
         """A client for the length of the command."""
-        from regista.profile import read_profile  # noqa: PLC0415 - imported when a command runs
-        from regista.synchronous import Client  # noqa: PLC0415
+        from regista.client.profile import read_profile  # noqa: PLC0415 - imported when a command runs
+        from regista.client.sync_client import Client  # noqa: PLC0415
 
         with Client(read_profile(self._profile)) as client:
             yield client

@@ -110,7 +110,7 @@ def download(session: Session, reference: str, target: Path | None) -> None:
 @click.option("--independent", is_flag=True, help="Measured by others than those who made the version.")
 def evaluate(session: Session, reference: str, metric: str, dataset: str, data: Path | None, digest: str | None, **more: Any) -> None:
     """Records a metric measured on a named data set."""
-    from regista.datahash import data_digest  # noqa: PLC0415
+    from regista.publishing.data_digest import data_digest  # noqa: PLC0415
 
     if (data is None) == (digest is None):
         raise click.UsageError("name the data with --data FILE, or its digest with --digest")

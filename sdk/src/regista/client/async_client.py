@@ -1,4 +1,4 @@
-"""The client: publish, load, and all other calls. Asynchronous; `regista.synchronous` is its blocking face."""
+"""The client: publish, load, and all other calls. Asynchronous; `regista.client.sync_client` is its blocking face."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from regista import publishing
-from regista.cache import Cache
 from regista.catalogue import Catalogue, split
+from regista.client.profile import Profile, read_profile
+from regista.client.transport import Patience, Transport
 from regista.errors import Failed, RegistaError, RuleBroken, TimedOut
 from regista.files import Progress, manifest, signing_key
 from regista.governance import Governance
-from regista.kafka import KafkaSender
-from regista.loading import Loaded
+from regista.loading.cache import Cache
+from regista.loading.loaded import Loaded
+from regista.loading.usage import CLOSE_SECONDS, MODEL_USED, Usage, Used
+from regista.loading.usage import TOPIC as USAGE_TOPIC
 from regista.operating import Operating
-from regista.profile import Profile, read_profile
-from regista.publishing import Registered, Told
-from regista.tracking import Run
-from regista.transport import Patience, Transport
-from regista.usage import CLOSE_SECONDS, MODEL_USED, Usage, Used
-from regista.usage import TOPIC as USAGE_TOPIC
+from regista.publishing import publication
+from regista.publishing.kafka import KafkaSender
+from regista.publishing.publication import Registered, Told
+from regista.publishing.tracking import Run
 from regista.wire.digests import FileEntry, Manifest
 from regista.wire.keys import SigningKey
 
@@ -44,7 +44,7 @@ class AsyncPublication:
 
     async def wait(self, seconds: float = 60.0) -> Registered:
         """The registered version. Raises Refused with every problem, and TimedOut."""
-        return await publishing.outcome(self._transport, self._told, seconds)
+        return await publication.outcome(self._transport, self._told, seconds)
 
 
 class AsyncClient(Catalogue, Governance, Operating):
@@ -99,15 +99,15 @@ class AsyncClient(Catalogue, Governance, Operating):
     ) -> AsyncPublication:
         """Uploads the artifact, then publishes ModelTrained: signed on Kafka where it is configured, else over HTTP (`via` forces one).
 
-        `facts` are those of `regista.publishing.document`: kind, tags, tier, draft, version, base, parents, training, signature, …
+        `facts` are those of `regista.publishing.publication.document`: kind, tags, tier, draft, version, base, parents, training, signature, …
         Raises RegistaError; what the registry makes of it comes from the handle's `wait()`.
         """
         on_kafka = via == "kafka" or (via != "http" and self._on_kafka)
         key = self._signing_key() if on_kafka else None
         facts.setdefault("creator", self.profile.creator or (self._signing_key().subject if self.profile.key_file else ""))
-        data = publishing.document(model, run, **facts)
+        data = publication.document(model, run, **facts)
         if artifact is not None:
-            data["artifact"] = await publishing.upload(self._transport, Path(artifact), progress)
+            data["artifact"] = await publication.upload(self._transport, Path(artifact), progress)
         return await self._tell(data, key)
 
     async def publish_document(self, data: Mapping[str, Any], *, via: str = "") -> AsyncPublication:
@@ -117,15 +117,15 @@ class AsyncClient(Catalogue, Governance, Operating):
 
     async def upload(self, artifact: str | Path, progress: Progress | None = None) -> dict[str, Any]:
         """Uploads an artifact; the answer is ModelTrained's `artifact`."""
-        return await publishing.upload(self._transport, Path(artifact), progress)
+        return await publication.upload(self._transport, Path(artifact), progress)
 
     async def _tell(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:
         model, digest = str(data["model"]), str(data.get("artifact", {}).get("digest", ""))
         if key is None:
-            known = await publishing.register(self._transport, data)
+            known = await publication.register(self._transport, data)
             return AsyncPublication(self._transport, Told("", model, digest, known))
-        event = publishing.event(publishing.MODEL_TRAINED, model, data, key)
-        await self._kafka.send(publishing.TOPIC, event)
+        event = publication.event(publication.MODEL_TRAINED, model, data, key)
+        await self._kafka.send(publication.TOPIC, event)
         return AsyncPublication(self._transport, Told(event.id, model, digest))
 
     async def load(self, reference: str, *, environment: str = "production", progress: Progress | None = None) -> Loaded:
@@ -207,7 +207,7 @@ class AsyncClient(Catalogue, Governance, Operating):
 
     async def _report(self, data: dict[str, Any], message_id: str) -> None:
         if self._on_kafka:
-            await self._kafka.send(USAGE_TOPIC, publishing.event(MODEL_USED, data["model"], data, self._signing_key(), message_id))
+            await self._kafka.send(USAGE_TOPIC, publication.event(MODEL_USED, data["model"], data, self._signing_key(), message_id))
         else:
             await self._transport.call("POST", "cleanup", "/usage", body=data, idempotency_key=message_id)
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from regista.datahash import data_digest, schema_of
 from regista.files import hash_file
+from regista.publishing.data_digest import data_digest, schema_of
 from regista.wire.digests import FileEntry, digest, manifest_digest
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "xgboost", "lightgbm", "catboost", "sklearn")

@@ -14,14 +14,14 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from weakref import WeakSet
 
-from regista.blocking import LOOP
-from regista.client import AsyncClient, AsyncPublication
+from regista.client.async_client import AsyncClient, AsyncPublication
+from regista.client.loop_thread import LOOP
+from regista.client.profile import Profile
+from regista.client.transport import Patience
 from regista.errors import RegistaError
-from regista.profile import Profile
-from regista.publishing import Registered
-from regista.tracking import Run
-from regista.transport import Patience
-from regista.usage import CLOSE_SECONDS
+from regista.loading.usage import CLOSE_SECONDS
+from regista.publishing.publication import Registered
+from regista.publishing.tracking import Run
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import msgspec
 
+from regista.client.profile import Profile
 from regista.errors import NotConfigured, RegistaError, Unavailable, from_problem
-from regista.profile import Profile
 
 BUSY = frozenset({408, 429, 502, 503, 504})
 CONNECT_SECONDS = 5.0

@@ -7,9 +7,9 @@ import contextlib
 import ssl
 from typing import Any
 
+from regista.client.profile import Profile
+from regista.client.transport import Patience
 from regista.errors import Forbidden, NotConfigured, TooLarge, Unavailable
-from regista.profile import Profile
-from regista.transport import Patience
 from regista.wire.cloudevents import CloudEvent, to_kafka
 
 SEND_SECONDS = 30.0

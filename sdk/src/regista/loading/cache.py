@@ -14,9 +14,9 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from regista.client.transport import Transport
 from regista.errors import Damaged, Unavailable
 from regista.files import Progress, verify_folder
-from regista.transport import Transport
 from regista.wire.digests import FileEntry, Manifest, NoDigest
 
 AT_ONCE = 4  # files

@@ -14,11 +14,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from regista.client.transport import Transport
 from regista.errors import Damaged, DeadLettered, Forbidden, Invalid, NotFound, Problem, Refused, RegistaError, TimedOut, Unauthorized, Unavailable
 from regista.files import HashingStream, Progress, files_of, manifest
-from regista.plain import check_exact, plain
-from regista.tracking import Run
-from regista.transport import Transport
+from regista.publishing.json_values import check_exact, plain
+from regista.publishing.tracking import Run
 from regista.wire.cloudevents import CloudEvent
 from regista.wire.digests import FileEntry
 from regista.wire.dsse import sign
