@@ -16,13 +16,27 @@ from shared.deciding.events import Actor, EventTypes, Recorded
 from shared.deciding.service import PublicEvent, Service
 from shared.deciding.submission import Cause, Submission
 
-ACCOUNTS = Table("accounts", MetaData(), Column("id", Text, primary_key=True), Column("total", BigInteger), Column("at", DateTime(timezone=True)))
-ENTRIES = Table("entries", MetaData(), Column("id", Text, primary_key=True), Column("revision", BigInteger, primary_key=True), Column("note", JSONB))
+ACCOUNTS = Table(
+    "accounts",
+    MetaData(),
+    Column("id", Text, primary_key=True),
+    Column("total", BigInteger),
+    Column("at", DateTime(timezone=True)),
+)
+ENTRIES = Table(
+    "entries",
+    MetaData(),
+    Column("id", Text, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("note", JSONB),
+)
 NOTE = {
-    "config": {"learning_rate": 0.1, "depth": 6, "objective": "binary:logistic"}, "code": {"digest": "sha256:" + "b" * 64, "revision": "a" * 40},
-    "dataset": {"name": "transactions", "digest": "sha256:" + "c" * 64}, "metrics": [{"name": "auc", "value": 0.93, "higher_is_better": True}],
+    "config": {"learning_rate": 0.1, "depth": 6, "objective": "binary:logistic"},
+    "code": {"digest": "sha256:" + "b" * 64, "revision": "a" * 40},
+    "dataset": {"name": "transactions", "digest": "sha256:" + "c" * 64},
+    "metrics": [{"name": "auc", "value": 0.93, "higher_is_better": True}],
     "features": [f"feature_{n}" for n in range(10)],
-}  # fmt: skip
+}
 """About the size of a version's metadata."""
 
 
@@ -66,8 +80,21 @@ def _private(_recorded: Recorded) -> PublicEvent | None:
 
 
 ACCOUNT: Decider[Deposit, Deposited, Account] = Decider("account", Account(), _evolve, decide=_decide)
-SERVICE = Service("cleanup", [ACCOUNT], {Deposit: ACCOUNT}, EventTypes((Deposited,)), _project, _private, (ACCOUNTS, ENTRIES))
+SERVICE = Service(
+    "cleanup",
+    [ACCOUNT],
+    {Deposit: ACCOUNT},
+    EventTypes((Deposited,)),
+    _project,
+    _private,
+    (ACCOUNTS, ENTRIES),
+)
 
 
 def deposit(number: int, accounts: int) -> Submission:
-    return Submission(Deposit(1, NOTE), (f"account-{number % accounts}",), Cause("benchmark", str(number), b"x" * 32), Actor("user-1"))
+    return Submission(
+        Deposit(1, NOTE),
+        (f"account-{number % accounts}",),
+        Cause("benchmark", str(number), b"x" * 32),
+        Actor("user-1"),
+    )

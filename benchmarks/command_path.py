@@ -29,13 +29,27 @@ async def measure(ground: Ground) -> Sequence[Figure]:
         transactor = Transactor(SERVICE, pool, bell)
         tasks = [asyncio.create_task(bell.run()), asyncio.create_task(transactor.run())]
         ours = await _commands(transactor)
-        rows = [tuple(row) for row in await pool.fetch("SELECT stream, revision, event_id, type, schema, bytes FROM log.events_cleanup LIMIT 20000")]
+        rows = [
+            tuple(row)
+            for row in await pool.fetch(
+                "SELECT stream, revision, event_id, type, schema, bytes FROM log.events_cleanup LIMIT 20000"
+            )
+        ]
         plain = await _plain_inserts(pool, rows)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await pool.close()
-    return [Figure("command path in process, 256 callers", ours, "commands/s", 6_000, "PostgreSQL inserting the same event rows in batches", plain)]
+    return [
+        Figure(
+            "command path in process, 256 callers",
+            ours,
+            "commands/s",
+            6_000,
+            "PostgreSQL inserting the same event rows in batches",
+            plain,
+        )
+    ]
 
 
 async def _commands(transactor: Transactor) -> float:

@@ -23,7 +23,12 @@ async def measure(_ground: Ground) -> Sequence[Figure]:
             began = time.perf_counter()
             environment = os.environ | {"REGISTA_HOME": folder}
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services.local.demo", "--once", env=environment, stdout=asyncio.subprocess.DEVNULL
+                sys.executable,
+                "-m",
+                "services.local.demo",
+                "--once",
+                env=environment,
+                stdout=asyncio.subprocess.DEVNULL,
             )
             if await process.wait():
                 raise RuntimeError("the demo failed")

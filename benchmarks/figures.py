@@ -14,7 +14,11 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. `limit` is what the same machine did in the same run without our code; the ratio travels, the value does not."""
+    """One line of the table.
+
+    `limit` is what the same machine did in the same run without our code; the ratio travels, the value does
+    not.
+    """
 
     measure: str
     value: float
@@ -30,7 +34,11 @@ class Figure:
         return self.value <= self.target if self.smaller_is_better else self.value >= self.target
 
     def row(self) -> str:
-        beside = f"{self.limit}: {self.limit_value:,.0f} ({self.value / self.limit_value:.0%})" if self.limit_value else self.limit
+        beside = (
+            f"{self.limit}: {self.limit_value:,.0f} ({self.value / self.limit_value:.0%})"
+            if self.limit_value
+            else self.limit
+        )
         sign = "≤" if self.smaller_is_better else "≥"
         return f"| {self.measure} | {_said(self.value)} {self.unit} | {sign} {_said(self.target)} | {'yes' if self.met else '**no**'} | {beside} | {self.note} |"
 
@@ -52,5 +60,9 @@ def write(figures: Sequence[Figure], took: float) -> None:
     """Writes docs/benchmarks.md."""
     cores = len(os.sched_getaffinity(0))
     machine = f"{time.strftime('%Y-%m-%d')}, {cores} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}, {took:.0f} s in all."
-    table = ["| measure | measured | target | met | limit beside it | note |", "|---|---|---|---|---|---|", *(figure.row() for figure in figures)]
+    table = [
+        "| measure | measured | target | met | limit beside it | note |",
+        "|---|---|---|---|---|---|",
+        *(figure.row() for figure in figures),
+    ]
     DOCUMENT.write_text("\n".join([HEAD, machine, "", *table, ""]), "utf-8")

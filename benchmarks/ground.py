@@ -71,7 +71,9 @@ class Ground:
     def call(self, method: str, service: str, path: str, body: object = None) -> httpx.Response:
         """One request as the administrator."""
         headers = {"authorization": f"Bearer {self.admin_key}"}
-        answer = httpx.request(method, self.instance.urls[service] + path, json=body, headers=headers, timeout=60)
+        answer = httpx.request(
+            method, self.instance.urls[service] + path, json=body, headers=headers, timeout=60
+        )
         answer.raise_for_status()
         return answer
 

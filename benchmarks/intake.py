@@ -32,27 +32,44 @@ APPENDED = "SELECT last_value FROM log.event_seq"
 def publisher(ground: Ground) -> SigningKey:
     """An identity that may publish."""
     key = generate_signing_key("bench-publisher")
-    ground.call("POST", "registry", "/v1/access/identities", {"subject": key.subject, "kind": "publisher", "name": "benchmark"})
+    ground.call(
+        "POST",
+        "registry",
+        "/v1/access/identities",
+        {"subject": key.subject, "kind": "publisher", "name": "benchmark"},
+    )
     body = {"key_id": key.key_id, "public_key": key.public.hex()}
     ground.call("POST", "registry", f"/v1/access/identities/{key.subject}/keys", body)
-    ground.call("PUT", "registry", f"/v1/access/identities/{key.subject}/roles", {"role": "publisher", "namespace": "*"})
+    ground.call(
+        "PUT",
+        "registry",
+        f"/v1/access/identities/{key.subject}/roles",
+        {"role": "publisher", "namespace": "*"},
+    )
     return key
 
 
 def message(key: SigningKey, number: int, now: datetime) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
     model = f"bench.kafka-{number % MODELS}"
     event = CloudEvent(
-        f"bench-{number}", f"/publishers/{key.subject}", "regista.ModelTrained.v1", model, now.isoformat().replace("+00:00", "Z"),
+        f"bench-{number}",
+        f"/publishers/{key.subject}",
+        "regista.ModelTrained.v1",
+        model,
+        now.isoformat().replace("+00:00", "Z"),
         json.dumps(trained(model, number)).encode(),
-    )  # fmt: skip
+    )
     return to_kafka(sign(event, key))
 
 
 async def measure(ground: Ground) -> Sequence[Figure]:
     stack = ground.stack
     pipeline = Settings(
-        kafka_bootstrap=stack.kafka.bootstrap, kafka_user="pipeline", kafka_password=stack.kafka.password("pipeline"), kafka_security="SASL_PLAINTEXT",
-    )  # fmt: skip
+        kafka_bootstrap=stack.kafka.bootstrap,
+        kafka_user="pipeline",
+        kafka_password=stack.kafka.password("pipeline"),
+        kafka_security="SASL_PLAINTEXT",
+    )
     pool = await asyncpg.create_pool(stack.owner_url(), min_size=1, max_size=2)
     producer = await start_producer(pipeline)
     numbers = count()
@@ -65,22 +82,43 @@ async def measure(ground: Ground) -> Sequence[Figure]:
         with ground.replica("registry"):
             two = await _drained(producer, pool, messages)
     await producer.stop()
-    raw = await _raw(pipeline.model_copy(update={"kafka_user": "registry", "kafka_password": stack.kafka.password("registry")}))
+    raw = await _raw(
+        pipeline.model_copy(
+            update={"kafka_user": "registry", "kafka_password": stack.kafka.password("registry")}
+        )
+    )
     await pool.close()
     return [
         Figure(
-            "ModelTrained from Kafka to registered, one process", rate, "messages/s", 3_000, "aiokafka reading the same messages, nothing else", raw
+            "ModelTrained from Kafka to registered, one process",
+            rate,
+            "messages/s",
+            3_000,
+            "aiokafka reading the same messages, nothing else",
+            raw,
         ),
         Figure("the same with two replicas", two, "messages/s", 3_000, "the same", raw),
         Figure(
-            f"from Kafka to registered at {RATE}/s, one process, p99", p99 * 1000, "ms", 250, smaller_is_better=True, note=f"p50 {p50 * 1000:.0f} ms"
+            f"from Kafka to registered at {RATE}/s, one process, p99",
+            p99 * 1000,
+            "ms",
+            250,
+            smaller_is_better=True,
+            note=f"p50 {p50 * 1000:.0f} ms",
         ),
     ]
 
 
-async def _drained(producer: AIOKafkaProducer, pool: asyncpg.Pool, messages: list[tuple[bytes, bytes, list[tuple[str, bytes]]]]) -> float:
+async def _drained(
+    producer: AIOKafkaProducer,
+    pool: asyncpg.Pool,
+    messages: list[tuple[bytes, bytes, list[tuple[str, bytes]]]],
+) -> float:
     before, appended = await pool.fetchval(COUNT), await pool.fetchval(APPENDED)
-    sent = [await producer.send(TRAINING, value=value, key=key, headers=headers) for key, value, headers in messages]
+    sent = [
+        await producer.send(TRAINING, value=value, key=key, headers=headers)
+        for key, value, headers in messages
+    ]
     began = time.perf_counter()
     await asyncio.gather(*sent)
     while await pool.fetchval(APPENDED) < appended + len(messages):
@@ -90,7 +128,9 @@ async def _drained(producer: AIOKafkaProducer, pool: asyncpg.Pool, messages: lis
     return len(messages) / (time.perf_counter() - began)
 
 
-async def _paced(producer: AIOKafkaProducer, pool: asyncpg.Pool, key: SigningKey, numbers: count[int]) -> tuple[float, float]:
+async def _paced(
+    producer: AIOKafkaProducer, pool: asyncpg.Pool, key: SigningKey, numbers: count[int]
+) -> tuple[float, float]:
     before, wanted = await pool.fetchval(COUNT), RATE * SECONDS
     began = time.perf_counter()
     for n in range(wanted):
@@ -102,7 +142,11 @@ async def _paced(producer: AIOKafkaProducer, pool: asyncpg.Pool, key: SigningKey
     waits = []
     for row in await pool.fetch(RECORDED, wanted):
         event = json.loads(row[0])
-        waits.append((datetime.fromisoformat(event["recorded_at"]) - datetime.fromisoformat(event["occurred_at"])).total_seconds())
+        waits.append(
+            (
+                datetime.fromisoformat(event["recorded_at"]) - datetime.fromisoformat(event["occurred_at"])
+            ).total_seconds()
+        )
     waits.sort()
     return waits[len(waits) // 2], waits[int(len(waits) * 0.99)]
 
@@ -112,7 +156,9 @@ async def _raw(settings: Settings) -> float:
     await consumer.start()
     seen, began = 0, time.perf_counter()
     while seen < MESSAGES:
-        seen += sum(len(records) for records in (await consumer.getmany(timeout_ms=500, max_records=500)).values())
+        seen += sum(
+            len(records) for records in (await consumer.getmany(timeout_ms=500, max_records=500)).values()
+        )
     rate = seen / (time.perf_counter() - began)
     await consumer.stop()
     return rate

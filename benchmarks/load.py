@@ -18,7 +18,9 @@ def request(method: str, url: str, key: str, body: bytes = b"", more: str = "") 
     return head.encode() + b"\r\n" + body
 
 
-async def run(url: str, make: Callable[[int], bytes], connections: int, seconds: float) -> tuple[float, Counter[int]]:
+async def run(
+    url: str, make: Callable[[int], bytes], connections: int, seconds: float
+) -> tuple[float, Counter[int]]:
     """(answers a second, answers by status) of `connections` clients that each wait for an answer before the next request."""
     host, port = urlsplit(url).hostname, urlsplit(url).port
     statuses: Counter[int] = Counter()

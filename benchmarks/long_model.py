@@ -42,7 +42,9 @@ class Registry:
 
     async def submission(self, model: str, number: int) -> Submission:
         told = read(json.dumps(trained(model, number)).encode())
-        made = await self._intake.registration(model, told, Cause("benchmark", f"{model}/{number}", b"x" * 32), Actor("user-ann"))
+        made = await self._intake.registration(
+            model, told, Cause("benchmark", f"{model}/{number}", b"x" * 32), Actor("user-ann")
+        )
         return replace(made, permission=None)
 
     async def fill(self, model: str, count: int) -> None:
@@ -83,8 +85,20 @@ async def measure(ground: Ground) -> Sequence[Figure]:
         rebuilt = await _rebuild(pool)
         await pool.close()
     return [
-        Figure("registering into a model of 100,000 versions, hot, against one of 10", hot, "times", 1.2, smaller_is_better=True),
-        Figure("first command of a model of 100,000 versions after a restart", cold * 1000, "ms", 200, smaller_is_better=True),
+        Figure(
+            "registering into a model of 100,000 versions, hot, against one of 10",
+            hot,
+            "times",
+            1.2,
+            smaller_is_better=True,
+        ),
+        Figure(
+            "first command of a model of 100,000 versions after a restart",
+            cold * 1000,
+            "ms",
+            200,
+            smaller_is_better=True,
+        ),
         rebuilt,
     ]
 
@@ -104,9 +118,13 @@ async def _rebuild(pool: asyncpg.Pool) -> Figure:
     rebuilt = await projector.rebuild(SERVICE, pool)
     rate = rebuilt.events / (time.perf_counter() - began)
     began = time.perf_counter()
-    count: Any = await pool.fetchval("SELECT count(*) FROM (SELECT bytes FROM log.events_registry ORDER BY tx, seq OFFSET 0) AS e")
+    count: Any = await pool.fetchval(
+        "SELECT count(*) FROM (SELECT bytes FROM log.events_registry ORDER BY tx, seq OFFSET 0) AS e"
+    )
     async with pool.acquire() as connection, connection.transaction():
-        async for _ in connection.cursor("SELECT tx::text::bigint, seq, bytes FROM log.events_registry ORDER BY tx, seq", prefetch=5000):
+        async for _ in connection.cursor(
+            "SELECT tx::text::bigint, seq, bytes FROM log.events_registry ORDER BY tx, seq", prefetch=5000
+        ):
             pass
     return Figure(
         "rebuild of the registry's read models",

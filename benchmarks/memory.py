@@ -14,7 +14,9 @@ SERVICES = ("registry", "approval", "artifact", "cleanup", "audit")
 
 def resident(pid: int) -> float:
     """MiB."""
-    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")]
+    [line] = [
+        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")
+    ]
     return int(line.split()[1]) / 1024
 
 
@@ -23,4 +25,13 @@ async def measure(ground: Ground) -> Sequence[Figure]:
         await asyncio.sleep(10)
         each = {name: resident(pid) for name, pid in pids.items()}
     note = ", ".join(f"{name} {mib:.0f}" for name, mib in each.items())
-    return [Figure("five services idle, resident memory", sum(each.values()), "MiB", 650, smaller_is_better=True, note=note)]
+    return [
+        Figure(
+            "five services idle, resident memory",
+            sum(each.values()),
+            "MiB",
+            650,
+            smaller_is_better=True,
+            note=note,
+        )
+    ]

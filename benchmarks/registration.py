@@ -19,7 +19,9 @@ async def measure(ground: Ground) -> Sequence[Figure]:
 
     def make(n: int) -> bytes:
         model, number = n % MODELS, next(salt)
-        body = json.dumps({k: v for k, v in trained(f"bench.http-{model}", number).items() if k != "model"}).encode()
+        body = json.dumps(
+            {k: v for k, v in trained(f"bench.http-{model}", number).items() if k != "model"}
+        ).encode()
         return load.request("POST", f"{url}/v1/models/bench.http-{model}/versions", ground.admin_key, body)
 
     with ground.running("registry"):
@@ -28,5 +30,16 @@ async def measure(ground: Ground) -> Sequence[Figure]:
     if set(statuses) - {201}:
         raise AssertionError(f"not everything was registered: {statuses}")
     with bare.server() as bare_url:
-        limit, _ = await load.run(bare_url, lambda _n: load.request("POST", bare_url + "/", "none", b"{}"), CONNECTIONS, 3.0)
-    return [Figure("HTTP registration, 32 connections", rate, "versions/s", 1_800, "the bare HTTP stack (uvicorn, Starlette), empty answer", limit)]
+        limit, _ = await load.run(
+            bare_url, lambda _n: load.request("POST", bare_url + "/", "none", b"{}"), CONNECTIONS, 3.0
+        )
+    return [
+        Figure(
+            "HTTP registration, 32 connections",
+            rate,
+            "versions/s",
+            1_800,
+            "the bare HTTP stack (uvicorn, Starlette), empty answer",
+            limit,
+        )
+    ]

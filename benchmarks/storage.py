@@ -38,7 +38,10 @@ async def measure(ground: Ground) -> Sequence[Figure]:
         await owner.close()
     size = sum(map(len, bytes_)) / len(bytes_) / 1000
     return [
-        _against(f"appending registered versions, {size:.1f} KB each, kept in their row, against moved out", appended),
+        _against(
+            f"appending registered versions, {size:.1f} KB each, kept in their row, against moved out",
+            appended,
+        ),
         _against("reading them in order", read),
     ]
 
@@ -60,8 +63,13 @@ def _against(name: str, rates: dict[str, list[float]]) -> Figure:
     return Figure(name, ours / default, "times", 1.2, note=f"{ours:,.0f} against {default:,.0f} events/s")
 
 
-async def _append(connection: asyncpg.Connection, partition: str, stream: str, bytes_: Sequence[bytes]) -> float:
-    rows = [eventlog.Row(stream, n, eventlog.uuid7(), "Benchmarked", 1, stored) for n, stored in enumerate(bytes_, 1)]
+async def _append(
+    connection: asyncpg.Connection, partition: str, stream: str, bytes_: Sequence[bytes]
+) -> float:
+    rows = [
+        eventlog.Row(stream, n, eventlog.uuid7(), "Benchmarked", 1, stored)
+        for n, stored in enumerate(bytes_, 1)
+    ]
     began = time.perf_counter()
     for first in range(0, len(rows), BATCH):
         await eventlog.append(connection, partition, rows[first : first + BATCH])

@@ -16,7 +16,8 @@ def trained(model: str, number: int) -> dict[str, Any]:
     return {
         "model": model,
         "artifact": {
-            "digest": digest("artifact", model, number), "location": f"upload-{number}",
+            "digest": digest("artifact", model, number),
+            "location": f"upload-{number}",
             "files": [{"path": "model.onnx", "size": 1_000_000, "sha256": digest("file", model, number)[7:]}],
         },
         "training": {
@@ -26,9 +27,20 @@ def trained(model: str, number: int) -> dict[str, Any]:
             "features": [f"feature_{n}" for n in range(10)],
             "framework": {"name": "scikit-learn", "version": "1.9.1"},
             "environment": {"python": "3.11.7"},
-            "metrics": [{"name": "auc", "value": 0.9 + (number % 1000) / 1e5, "dataset_digest": dataset, "dataset_name": "holdout", "primary": True}],
+            "metrics": [
+                {
+                    "name": "auc",
+                    "value": 0.9 + (number % 1000) / 1e5,
+                    "dataset_digest": dataset,
+                    "dataset_name": "holdout",
+                    "primary": True,
+                }
+            ],
             "trained_at": "2026-03-01T12:00:00Z",
             "creator": "user-ann",
         },
-        "signature": {"inputs": [{"name": f"feature_{n}", "type": "float32"} for n in range(10)], "outputs": [{"name": "score", "type": "float32"}]},
-    }  # fmt: skip
+        "signature": {
+            "inputs": [{"name": f"feature_{n}", "type": "float32"} for n in range(10)],
+            "outputs": [{"name": "score", "type": "float32"}],
+        },
+    }

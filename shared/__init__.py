@@ -1,1 +1,4 @@
-"""The kernel: the event log, the path every command takes, and the edges (Kafka, HTTP). It names no business word."""
+"""The kernel: the event log, the path every command takes, and the edges (Kafka, HTTP).
+
+It names no business word.
+"""

@@ -1,8 +1,9 @@
 """Brings a database to today's log: `python -m shared.migrate --url postgresql://owner@…/regista`.
 
-Run by an owner, never by a service. A service's password comes from REGISTA_PASSWORD_<SERVICE>; without one the role cannot log in by password.
-Read models need no migration: a service whose tables changed shape rebuilds them from the log at start.
-`--split registry=8` spreads a service's partition over eight tables, now or when it has grown (ADR 0062); stop the services first.
+Run by an owner, never by a service. A service's password comes from REGISTA_PASSWORD_<SERVICE>; without one
+the role cannot log in by password. Read models need no migration: a service whose tables changed shape
+rebuilds them from the log at start. `--split registry=8` spreads a service's partition over eight tables, now
+or when it has grown (ADR 0062); stop the services first.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from sqlalchemy.pool import NullPool
 from shared.foundation.topics import PARTITIONS_OF
 
 DIRECTORY = {"registry": "SELECT, INSERT, UPDATE", "approval": "SELECT"}
-"""Who may do what with the directory of names: one writes it, one prints names under what people sign. Nobody else reads it."""
+"""Who may do what with the directory of names: one writes it, one prints names under what people sign.
+
+Nobody else reads it.
+"""
 
 PARTITIONS = frozenset(partition for partitions in PARTITIONS_OF.values() for partition in partitions)
 MOST_PARTS = 64
@@ -45,7 +49,9 @@ def _upgrade(connection: Connection, passwords: Mapping[str, str], parts: Mappin
     for service, partitions in PARTITIONS_OF.items():
         _grant(connection, service, partitions)
     for partition, number in parts.items():
-        connection.execute(text("CALL log.split_partition(:partition, :number)"), {"partition": partition, "number": number})
+        connection.execute(
+            text("CALL log.split_partition(:partition, :number)"), {"partition": partition, "number": number}
+        )
 
 
 def _login_role(connection: Connection, role: str, password: str | None) -> None:
@@ -75,7 +81,9 @@ def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) ->
         connection.exec_driver_sql(f"GRANT {DIRECTORY[service]} ON directory.names TO {role}")
 
 
-async def migrate(url: str, passwords: Mapping[str, str] | None = None, parts: Mapping[str, int] | None = None) -> None:
+async def migrate(
+    url: str, passwords: Mapping[str, str] | None = None, parts: Mapping[str, int] | None = None
+) -> None:
     """Creates or upgrades schema, partitions, roles and grants in the database at `url`. Safe to repeat and to race.
 
     `parts` spreads partitions of the log over so many tables each; one that it does not name stays as it is.
@@ -90,22 +98,40 @@ async def migrate(url: str, passwords: Mapping[str, str] | None = None, parts: M
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", default=os.environ.get("REGISTA_OWNER_URL"), help="the owner's database URL (or REGISTA_OWNER_URL)")
     parser.add_argument(
-        "--split", type=_parts, action="append", default=[], metavar="PARTITION=NUMBER",
+        "--url",
+        default=os.environ.get("REGISTA_OWNER_URL"),
+        help="the owner's database URL (or REGISTA_OWNER_URL)",
+    )
+    parser.add_argument(
+        "--split",
+        type=_parts,
+        action="append",
+        default=[],
+        metavar="PARTITION=NUMBER",
         help="spread this partition of the log over so many tables (1: one again); copies it, while nobody can use the log",
-    )  # fmt: skip
+    )
     chosen = parser.parse_args()
     url = chosen.url
     if not url:
-        parser.error("name the database: --url postgresql://owner:password@host/regista, or set REGISTA_OWNER_URL")
-    asyncio.run(migrate(url, {s: p for s in PARTITIONS_OF if (p := os.environ.get(f"REGISTA_PASSWORD_{s.upper()}"))}, dict(chosen.split)))
+        parser.error(
+            "name the database: --url postgresql://owner:password@host/regista, or set REGISTA_OWNER_URL"
+        )
+    asyncio.run(
+        migrate(
+            url,
+            {s: p for s in PARTITIONS_OF if (p := os.environ.get(f"REGISTA_PASSWORD_{s.upper()}"))},
+            dict(chosen.split),
+        )
+    )
 
 
 def _parts(text_: str) -> tuple[str, int]:
     partition, _, number = text_.partition("=")
     if partition not in PARTITIONS or not number.isdecimal() or not 1 <= int(number) <= MOST_PARTS:
-        raise argparse.ArgumentTypeError(f"{text_!r}: write one of {', '.join(sorted(PARTITIONS))}, then = and 1 to {MOST_PARTS}")
+        raise argparse.ArgumentTypeError(
+            f"{text_!r}: write one of {', '.join(sorted(PARTITIONS))}, then = and 1 to {MOST_PARTS}"
+        )
     return partition, int(number)
 
 

@@ -1,6 +1,7 @@
 """A service as a process: everything it runs, started in order, watched, and stopped in time.
 
-The HTTP server comes first, so that liveness and the reasons for not being ready can be asked while PostgreSQL or Kafka are still awaited.
+The HTTP server comes first, so that liveness and the reasons for not being ready can be asked while
+PostgreSQL or Kafka are still awaited.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ RETRY_EVERY = 1.0
 class App:
     """What the parts of a running service share. `parts` holds what the service itself adds (object stores, caches), by name.
 
-    `pool`, `transactor`, `transactors` (by service) and `access` are set before anything is served or consumed.
+    `pool`, `transactor`, `transactors` (by service) and `access` are set before anything is served or
+    consumed.
     """
 
     name: str
@@ -73,8 +75,8 @@ class App:
 class Process:
     """What one service runs. `extra_services` are written by this process, too, each through a transactor of its own.
 
-    `start` runs once before anything is served; `background` tasks run for the life of the process; `checks` are asked for readiness:
-    each raises, with a message for the operator, while what it looks at is away.
+    `start` runs once before anything is served; `background` tasks run for the life of the process; `checks`
+    are asked for readiness: each raises, with a message for the operator, while what it looks at is away.
     """
 
     service: Service
@@ -95,7 +97,10 @@ class Running:
         self._process = process
         self._services = (process.service, *process.extra_services)
         self._writes = tuple(s for s in self._services if s.folds)
-        self._bells = {name: Bell(app.settings.database_url, name) for name in {PARTITION, *(s.name for s in self._services)}}
+        self._bells = {
+            name: Bell(app.settings.database_url, name)
+            for name in {PARTITION, *(s.name for s in self._services)}
+        }
         self._key = _signing_key(app.settings) if any(s.name != PARTITION for s in self._writes) else None
         self._edges: list[asyncio.Task[None]] = []
         self._writers: list[asyncio.Task[None]] = []
@@ -105,8 +110,13 @@ class Running:
         """Until `stop` is set. Raises (a group) when a part died."""
         app = self._app
         own_topics = [topic_of(s.name) for s in self._writes if s.name != PARTITION]
-        app.letters = DeadLetters(app.settings, [*(s.topic for s in self._process.subscriptions), *own_topics])
-        server = Server(Application(app, [*self._process.routes, *OPERATIONS, described(self._process.routes)]), app.settings)
+        app.letters = DeadLetters(
+            app.settings, [*(s.topic for s in self._process.subscriptions), *own_topics]
+        )
+        server = Server(
+            Application(app, [*self._process.routes, *OPERATIONS, described(self._process.routes)]),
+            app.settings,
+        )
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(server.run(), name="http")
             starting = group.create_task(self._start(group), name="start")
@@ -130,7 +140,9 @@ class Running:
             self._app.pool.terminate()
         _, stuck = await asyncio.wait(everything, timeout=2)
         if stuck:
-            log.critical("did not stop in time, ending anyway", extra={"tasks": [task.get_name() for task in stuck]})
+            log.critical(
+                "did not stop in time, ending anyway", extra={"tasks": [task.get_name() for task in stuck]}
+            )
             os._exit(1)
 
     async def _start(self, group: asyncio.TaskGroup) -> None:
@@ -142,7 +154,9 @@ class Running:
             await self._until("postgres", lambda service=service: projector.ensure(service, app.pool))  # type: ignore[misc]
         self._writers += [group.create_task(bell.run(), name="bell") for bell in self._bells.values()]
         app.transactors.update({s.name: Transactor(s, app.pool, self._bells[s.name]) for s in self._writes})
-        self._writers += [group.create_task(t.run(), name=f"transactor {n}") for n, t in app.transactors.items()]
+        self._writers += [
+            group.create_task(t.run(), name=f"transactor {n}") for n, t in app.transactors.items()
+        ]
         if process.service.name in app.transactors:
             app.transactor = app.transactors[process.service.name]
         app.access = AccessView(app.pool, app.settings.pepper, self._bells[PARTITION])
@@ -155,7 +169,11 @@ class Running:
         app.readiness.clear("process")
         garbage_collector.calm()
         log.info(
-            "started", extra={"streams": [f.category for s in self._writes for f in s.folds], "topics": [s.topic for s in process.subscriptions]}
+            "started",
+            extra={
+                "streams": [f.category for s in self._writes for f in s.folds],
+                "topics": [s.topic for s in process.subscriptions],
+            },
         )
 
     def _works(self) -> list[tuple[str, Any]]:
@@ -163,14 +181,24 @@ class Running:
         app, process = self._app, self._process
         works: list[tuple[str, Any]] = [("checks", self._check())]
         if self._key is not None:
-            works += [(f"relay {s.name}", self._relay(s, self._key)) for s in self._writes if s.name != PARTITION]
+            works += [
+                (f"relay {s.name}", self._relay(s, self._key)) for s in self._writes if s.name != PARTITION
+            ]
         if process.subscriptions:
             app.readiness.wait("kafka", "it joins its consumer groups")
-            consumers = [Consumer(s, app.transactor, app.access, app.letters, app.readiness) for s in process.subscriptions]
+            consumers = [
+                Consumer(s, app.transactor, app.access, app.letters, app.readiness)
+                for s in process.subscriptions
+            ]
             works.append(("kafka", consume(app.settings, consumers, app.readiness)))
         schema, bell = projector.schema_of(process.service), self._bells[process.service.name]
         for worker in process.workers:
-            works.append((f"due {worker.kind}", Runner(worker, process.service.name, schema, app.pool, app.transactor, bell).run()))
+            works.append(
+                (
+                    f"due {worker.kind}",
+                    Runner(worker, process.service.name, schema, app.pool, app.transactor, bell).run(),
+                )
+            )
         return works + [(getattr(b, "__name__", "background"), b(app)) for b in process.background]
 
     def _relay(self, service: Service, key: SigningKey) -> Awaitable[None]:
@@ -186,23 +214,43 @@ class Running:
         connect = lambda: start_producer(app.settings)  # noqa: E731
         recent = app.transactors[service.name].states.recent
         ended = functools.partial(app.access.ended, key.key_id)
-        return relay.Relay(service, app.settings.database_url, self._bells[service.name], connect, key, on_state, recent, ended).run()
+        return relay.Relay(
+            service,
+            app.settings.database_url,
+            self._bells[service.name],
+            connect,
+            key,
+            on_state,
+            recent,
+            ended,
+        ).run()
 
     async def _connected(self) -> asyncpg.Pool:
         schemas = tuple(dict.fromkeys(projector.schema_of(s) for s in self._services))
-        return await connect_pool(self._app.settings.database_url, schemas=schemas, application=f"regista-{self._app.name}")
+        return await connect_pool(
+            self._app.settings.database_url, schemas=schemas, application=f"regista-{self._app.name}"
+        )
 
     async def _not_restored(self) -> None:
         async with self._app.pool.acquire() as connection:
             await eventlog.refuse_restored(connection)
 
-    async def _until(self, part: str, attempt: Callable[[], Awaitable[Any]], *, of_any_kind: bool = False) -> Any:
+    async def _until(
+        self, part: str, attempt: Callable[[], Awaitable[Any]], *, of_any_kind: bool = False
+    ) -> Any:
         """Repeats until what is waited for is there, saying what it is."""
         while True:
             try:
                 found = await attempt()
-            except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError) as missing:
-                self._app.readiness.wait(part, f"the schema is not there or not of today ({in_short(missing)}): run python -m shared.migrate")
+            except (
+                asyncpg.UndefinedTableError,
+                asyncpg.InvalidSchemaNameError,
+                asyncpg.InsufficientPrivilegeError,
+            ) as missing:
+                self._app.readiness.wait(
+                    part,
+                    f"the schema is not there or not of today ({in_short(missing)}): run python -m shared.migrate",
+                )
             except projector.Superseded as superseded:
                 self._app.readiness.wait(part, str(superseded))
             except (*AWAY, asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError) as away:
@@ -219,7 +267,10 @@ class Running:
     async def _check(self) -> None:
         """Asks what the process needs whether it is there, for readiness and metrics."""
         app = self._app
-        checks: dict[str, Callable[[App], Awaitable[None]]] = {"postgres": self._ask_database, **self._process.checks}
+        checks: dict[str, Callable[[App], Awaitable[None]]] = {
+            "postgres": self._ask_database,
+            **self._process.checks,
+        }
         while True:
             for part, check in checks.items():
                 try:
@@ -248,7 +299,10 @@ def _signing_key(settings: Settings) -> SigningKey:
 
 
 def main(factory: Callable[[App], Process]) -> None:
-    """Runs the process that `factory` describes until SIGTERM. `factory` gets the App before it is connected: use it later, in closures."""
+    """Runs the process that `factory` describes until SIGTERM.
+
+    `factory` gets the App before it is connected: use it later, in closures.
+    """
     try:
         settings = Settings.from_environment()
         settings.require("database_url", "pepper")

@@ -82,7 +82,10 @@ async def _execute(url: str, *statements: str) -> None:
 
 
 async def _drop(url: str, name: str) -> None:
-    """Drops a database with whoever is connected. The server's own autovacuum may be in it, whom no owner can send away: it leaves by itself."""
+    """Drops a database with whoever is connected.
+
+    The server's own autovacuum may be in it, whom no owner can send away: it leaves by itself.
+    """
     for attempt in range(20):
         try:
             await _execute(url, f"DROP DATABASE {name} WITH (FORCE)")
@@ -151,7 +154,10 @@ def new_topic(stack: Stack) -> Iterator[Callable[..., str]]:
 
 @pytest.fixture
 def empty_kafka(stack: Stack) -> Iterator[Stack]:
-    """The services' own topics, empty, and no consumer groups: for tests that run services. On a shared stack they take turns."""
+    """The services' own topics, empty, and no consumer groups: for tests that run services.
+
+    On a shared stack they take turns.
+    """
     with (stack.place.directory / "kafka.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         kafka_access.empty_topics(stack.kafka.admin(), TOPICS)

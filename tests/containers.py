@@ -17,7 +17,9 @@ POSTGRES, KAFKA, SEAWEEDFS = "postgres:18", "apache/kafka:4.1.0", "chrislusf/sea
 
 def docker_answers() -> bool:
     """True where containers can be started. REGISTA_TEST_DOCKER=0 says not to."""
-    if os.environ.get("REGISTA_TEST_DOCKER") == "0" or not (os.environ.get("DOCKER_HOST") or Path("/var/run/docker.sock").exists()):
+    if os.environ.get("REGISTA_TEST_DOCKER") == "0" or not (
+        os.environ.get("DOCKER_HOST") or Path("/var/run/docker.sock").exists()
+    ):
         return False
     import docker  # noqa: PLC0415 - only where there may be an engine
 
@@ -50,7 +52,11 @@ def running(stack: Stack) -> Iterator[None]:
 def _container(stack: Stack, image: str, entrypoint: list[str], command: list[str]) -> Any:
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415
 
-    made = DockerContainer(image).with_kwargs(network_mode="host", user="root", entrypoint=entrypoint).with_command(command)
+    made = (
+        DockerContainer(image)
+        .with_kwargs(network_mode="host", user="root", entrypoint=entrypoint)
+        .with_command(command)
+    )
     return made.with_volume_mapping(str(stack.place.directory), "/state", "rw").with_env(
         "POSTGRES_PASSWORD_FILE", "/state/secrets/postgres-superuser"
     )
@@ -58,7 +64,11 @@ def _container(stack: Stack, image: str, entrypoint: list[str], command: list[st
 
 def _postgres(stack: Stack) -> tuple[str, list[str], list[str]]:
     settings = {**postgres.SETTINGS, "port": str(stack.postgres.ports["postgres"])}
-    return POSTGRES, ["docker-entrypoint.sh"], ["postgres", *(part for key, value in settings.items() for part in ("-c", f"{key}={value}"))]
+    return (
+        POSTGRES,
+        ["docker-entrypoint.sh"],
+        ["postgres", *(part for key, value in settings.items() for part in ("-c", f"{key}={value}"))],
+    )
 
 
 def _kafka() -> tuple[str, list[str], list[str]]:
@@ -68,4 +78,8 @@ def _kafka() -> tuple[str, list[str], list[str]]:
 
 
 def _s3(stack: Stack) -> tuple[str, list[str], list[str]]:
-    return SEAWEEDFS, ["sh", "-c"], [f"cd /state/s3 && exec weed {' '.join(stack.s3.arguments('/data', '/state/s3'))}"]
+    return (
+        SEAWEEDFS,
+        ["sh", "-c"],
+        [f"cd /state/s3 && exec weed {' '.join(stack.s3.arguments('/data', '/state/s3'))}"],
+    )

@@ -40,7 +40,9 @@ class Running:
 
     def client(self, key: str = "") -> httpx.AsyncClient:
         """A client that sends the API key."""
-        return httpx.AsyncClient(base_url=self.url, headers={"authorization": f"Bearer {key}"} if key else {}, timeout=60)
+        return httpx.AsyncClient(
+            base_url=self.url, headers={"authorization": f"Bearer {key}"} if key else {}, timeout=60
+        )
 
     async def call(self, method: str, path: str, key: str, **more: Any) -> httpx.Response:
         """One request, with an API key."""
@@ -48,7 +50,9 @@ class Running:
             answer = await client.request(method, path, **more)
         if self.routes and answer.is_success and not path.startswith("/v1/dlq"):
             found, _ = Table(self.routes).find(method, path)
-            TypeAdapter(found.route.response).validate_json(answer.content, extra="forbid")  # it is what the documentation says
+            TypeAdapter(found.route.response).validate_json(
+                answer.content, extra="forbid"
+            )  # it is what the documentation says
         return answer
 
     async def get(self, path: str, key: str, **query: Any) -> Any:
@@ -68,7 +72,9 @@ class Running:
             assert self.child is None or self.child.poll() is None, self.said()
             await asyncio.sleep(0.03)
 
-    async def asking(self, ask: Callable[[httpx.AsyncClient], Awaitable[Any]], seconds: float = 40.0, key: str = "") -> Any:
+    async def asking(
+        self, ask: Callable[[httpx.AsyncClient], Awaitable[Any]], seconds: float = 40.0, key: str = ""
+    ) -> Any:
         """As `until`, with a client of that API key."""
         async with self.client(key) as client:
             return await self.until(lambda: ask(client), seconds)
@@ -117,14 +123,25 @@ class Starter:
         key_file = self.folder / f"{service}-{next(self.numbers)}.json"
         key.save(key_file)
         own = {"PEPPER": PEPPER, "SIGNING_KEY_FILE": str(key_file), "HTTP_PORT": str(port)}
-        return {**self.stack.service_environment(service, self.database.name), **{f"REGISTA_{k}": v for k, v in own.items()}, **settings}
+        return {
+            **self.stack.service_environment(service, self.database.name),
+            **{f"REGISTA_{k}": v for k, v in own.items()},
+            **settings,
+        }
 
-    def __call__(self, service: str, key: SigningKey, kind: type[R] = Running, module: str = "", **settings: str) -> R:  # type: ignore[assignment]
+    def __call__(
+        self, service: str, key: SigningKey, kind: type[R] = Running, module: str = "", **settings: str
+    ) -> R:  # type: ignore[assignment]
         """Starts `services.<service>` (or `module`, as that service) and does not wait."""
         told = self.environment(service, key, **settings)
         log = self.folder / f"{service}-{len(self.started)}.log"
         with log.open("wb") as output:
-            child = subprocess.Popen([sys.executable, "-m", module or f"services.{service}"], env=os.environ | told, stderr=output, stdout=output)
+            child = subprocess.Popen(
+                [sys.executable, "-m", module or f"services.{service}"],
+                env=os.environ | told,
+                stderr=output,
+                stdout=output,
+            )
         self.started.append(child)
         return kind(f"http://127.0.0.1:{told['REGISTA_HTTP_PORT']}", child, log)
 
@@ -143,9 +160,13 @@ def starting(stack: Any, database: Any, folder: Path) -> Iterator[Starter]:
 
 
 @contextlib.asynccontextmanager
-async def running_here(stack: Any, database: Any, folder: Path, service: str, key: SigningKey) -> AsyncIterator[Running]:
+async def running_here(
+    stack: Any, database: Any, folder: Path, service: str, key: SigningKey
+) -> AsyncIterator[Running]:
     """The service as it always runs, but on the test's own event loop: a process would take seconds to import."""
-    settings = Settings.from_environment(Starter(stack, database, folder, numbers=itertools.count(1000)).environment(service, key))
+    settings = Settings.from_environment(
+        Starter(stack, database, folder, numbers=itertools.count(1000)).environment(service, key)
+    )
     app = run.App(service, settings)
     process = importlib.import_module(f"services.{service}.service").process(app)
     running = run.Running(app, process)
@@ -178,5 +199,9 @@ def _await_empty_groups(stack: Any) -> None:
     """The next test wants the groups empty."""
     admin, deadline = stack.kafka.admin(), time.monotonic() + 30
     groups = [group.group_id for group in admin.list_consumer_groups().result(10).valid]
-    while groups and any(f.result(10).members for f in admin.describe_consumer_groups(groups).values()) and time.monotonic() < deadline:
+    while (
+        groups
+        and any(f.result(10).members for f in admin.describe_consumer_groups(groups).values())
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.2)

@@ -1,1 +1,4 @@
-"""Approval: gate policies, automated verdicts, reviews by people, break-glass. It decides whether a version may move on; registry moves it."""
+"""Approval: gate policies, automated verdicts, reviews by people, break-glass.
+
+It decides whether a version may move on; registry moves it.
+"""

@@ -15,4 +15,6 @@ async def publish_builtin(app: App) -> None:
         command = policy.PublishPolicy(name, document, builtin=True)
         digest = policy.checked(document)
         cause = Cause("approval/builtin", f"{name}@{digest}", request_digest(digest))
-        await app.transactor.submit(Submission(command, (policy.stream_of(name), policy.ALL), cause, Actor("system:approval")))
+        await app.transactor.submit(
+            Submission(command, (policy.stream_of(name), policy.ALL), cause, Actor("system:approval"))
+        )

@@ -19,12 +19,18 @@ from shared.run import App
 
 ASKS_AGAIN = frozenset(
     {
-        noted.VERSION_REGISTERED, noted.PROMOTION_REQUESTED, noted.PROMOTION_REFUSED, noted.VERSION_REJECTED, noted.VERSION_RECALLED,
+        noted.VERSION_REGISTERED,
+        noted.PROMOTION_REQUESTED,
+        noted.PROMOTION_REFUSED,
+        noted.VERSION_REJECTED,
+        noted.VERSION_RECALLED,
         noted.VERSION_RETIRED,
     }
-)  # fmt: skip
+)
 """What of a version may change an answer; the other facts about it are only noted."""
-ASKS_ALL_AGAIN = frozenset({noted.MODEL_RENAMED, noted.TAGS_CHANGED, noted.ROLLOUT_CHANGED, noted.ROLLED_BACK})
+ASKS_ALL_AGAIN = frozenset(
+    {noted.MODEL_RENAMED, noted.TAGS_CHANGED, noted.ROLLOUT_CHANGED, noted.ROLLED_BACK}
+)
 """What may change the answers for every open version of the model; an evaluation may, too, when it is one of a champion."""
 
 
@@ -33,23 +39,31 @@ def subscriptions(app: App) -> list[Subscription]:
     return [
         Subscription(topic_of("registry"), "approval", _registry(app), by_service("registry")),
         Subscription(
-            topic_of("artifact"), "approval",
+            topic_of("artifact"),
+            "approval",
             {type_: Handler(note_version, partial(ask_version, app)) for type_ in noted.ARTIFACT_EVENTS},
             by_service("artifact"),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _registry(app: App) -> dict[str, Handler]:
-    follow: dict[str, Callable[[Received], Awaitable[list[Submission]]]] = dict.fromkeys(ASKS_AGAIN, partial(ask_version, app))
+    follow: dict[str, Callable[[Received], Awaitable[list[Submission]]]] = dict.fromkeys(
+        ASKS_AGAIN, partial(ask_version, app)
+    )
     follow |= dict.fromkeys(ASKS_ALL_AGAIN, partial(ask_all, app))
     handlers = {type_: Handler(note_model, follow.get(type_)) for type_ in noted.MODEL_EVENTS}
     handlers |= {type_: Handler(note_version, follow.get(type_)) for type_ in noted.VERSION_EVENTS}
-    return handlers | {noted.EVALUATION_RECORDED: Handler(note_evaluation, partial(ask_whom_it_measures, app))}
+    return handlers | {
+        noted.EVALUATION_RECORDED: Handler(note_evaluation, partial(ask_whom_it_measures, app))
+    }
 
 
 def note_of(m: Received) -> Noted:
-    """The message as approval remembers it. Raises Malformed when a field that approval decides on is missing or wrong."""
+    """The message as approval remembers it.
+
+    Raises Malformed when a field that approval decides on is missing or wrong.
+    """
     try:
         noted.read(m.event.type, m.data)
     except msgspec.ValidationError as e:
@@ -62,7 +76,11 @@ async def note_model(m: Received) -> list[Submission]:
 
 
 async def note_version(m: Received) -> list[Submission]:
-    return [Submission(NoteVersion(note_of(m)), (stream_of(m.data["model_id"], m.data["number"]),), m.cause(), m.actor)]
+    return [
+        Submission(
+            NoteVersion(note_of(m)), (stream_of(m.data["model_id"], m.data["number"]),), m.cause(), m.actor
+        )
+    ]
 
 
 async def note_evaluation(m: Received) -> list[Submission]:

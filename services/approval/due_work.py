@@ -16,14 +16,21 @@ from shared.run import App
 
 def workers(app: App) -> list[Worker]:
     """One for each kind of work."""
-    return [Worker(EXPIRY, partial(expire_review, app)), Worker(POLICY_CHANGE, partial(apply_policy, app), concurrency=1)]
+    return [
+        Worker(EXPIRY, partial(expire_review, app)),
+        Worker(POLICY_CHANGE, partial(apply_policy, app), concurrency=1),
+    ]
 
 
 async def expire_review(app: App, row: DueRow) -> list[Submission]:
     """The review's time is up."""
     review_id, model_id, number = row.data["promotion_id"], row.data["model_id"], row.data["number"]
     named = await queries.streams_for(app.pool, model_id, number, [review_id])
-    return [Submission(Expire(review_id, model_id, number), named.writes, row.cause(), row.actor, named.depends_on)]
+    return [
+        Submission(
+            Expire(review_id, model_id, number), named.writes, row.cause(), row.actor, named.depends_on
+        )
+    ]
 
 
 async def apply_policy(app: App, row: DueRow) -> list[Submission]:

@@ -18,12 +18,23 @@ async def evaluation(app: App, model_id: str, number: int, cause: Callable[[str]
     return _evaluation((model_id, number), await queries.streams_for(app.pool, model_id, number), cause)
 
 
-async def evaluations(app: App, cause: Callable[[str], Cause], model_id: str | None = None) -> list[Submission]:
+async def evaluations(
+    app: App, cause: Callable[[str], Cause], model_id: str | None = None
+) -> list[Submission]:
     """For those of every open version: of one model, or of all."""
     versions = dict.fromkeys(await queries.open_versions(app.pool, model_id), ())
-    return [_evaluation(version, named, cause) for version, named in (await queries.streams_for_all(app.pool, versions)).items()]
+    return [
+        _evaluation(version, named, cause)
+        for version, named in (await queries.streams_for_all(app.pool, versions)).items()
+    ]
 
 
 def _evaluation(version: queries.Version, named: Named, cause: Callable[[str], Cause]) -> Submission:
     model_id, number = version
-    return Submission(Evaluate(model_id, number), named.writes, cause(f"evaluate {model_id}@{number}"), OURSELVES, named.depends_on)
+    return Submission(
+        Evaluate(model_id, number),
+        named.writes,
+        cause(f"evaluate {model_id}@{number}"),
+        OURSELVES,
+        named.depends_on,
+    )

@@ -9,7 +9,13 @@ import msgspec
 
 from services.approval import tables as t
 from services.approval.domain import noted
-from services.approval.domain.gate import GatesEvaluated, OverrideStands, OverrideWithdrawn, PromotionDenied, PromotionGranted
+from services.approval.domain.gate import (
+    GatesEvaluated,
+    OverrideStands,
+    OverrideWithdrawn,
+    PromotionDenied,
+    PromotionGranted,
+)
 from services.approval.domain.policy import PolicyApplied, PolicyListed, PolicyPublished
 from services.approval.domain.review import (
     OverrideReviewed,
@@ -45,7 +51,13 @@ def project(r: Recorded) -> Iterable[Change]:
         case PromotionGranted() | PromotionDenied():
             return [_decided(r, event)]
         case OverrideStands() | OverrideWithdrawn():
-            return [Patch(t.PROMOTIONS, {"promotion_id": event.promotion_id}, {"override": isinstance(event, OverrideStands)})]
+            return [
+                Patch(
+                    t.PROMOTIONS,
+                    {"promotion_id": event.promotion_id},
+                    {"override": isinstance(event, OverrideStands)},
+                )
+            ]
         case PolicyPublished():
             return _published(r, event)
         case PolicyApplied():
@@ -68,18 +80,32 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
             key = {"model_id": model_id, "environment": environment}
             yield Put(t.CHAMPIONS, {**key, "number": champion.number}) if champion else Drop(t.CHAMPIONS, key)
         case noted.VersionRegistered(model_id=model_id, number=number):
-            row = {"model_id": model_id, "number": number, "semver": told.semver or "", "stage": "Staging", "recalled": False}
+            row = {
+                "model_id": model_id,
+                "number": number,
+                "semver": told.semver or "",
+                "stage": "Staging",
+                "recalled": False,
+            }
             yield Put(t.VERSIONS, {**row, "artifact_digest": told.artifact.digest if told.artifact else ""})
         case noted.VersionEvent(model_id=model_id, number=number):
             recalled = {"recalled": True} if type_ == noted.VERSION_RECALLED else {}
-            yield Patch(t.VERSIONS, {"model_id": model_id, "number": number}, {"stage": noted.STAGE_AFTER[type_], **recalled})
+            yield Patch(
+                t.VERSIONS,
+                {"model_id": model_id, "number": number},
+                {"stage": noted.STAGE_AFTER[type_], **recalled},
+            )
         case noted.ArtifactEvent(digest=digest, model_id=model_id, number=number):
             state = noted.ARTIFACT_STATE_AFTER[type_]
             yield Put(t.ARTIFACTS, {"model_id": model_id, "number": number, "digest": digest, "state": state})
         case noted.PromotionRequested():
             yield _requested(r, told)
         case noted.PromotionRefused(promotion_id=str(promotion_id)):
-            yield Patch(t.PROMOTIONS, {"promotion_id": promotion_id}, {"state": "refused", "decided_at": r.recorded_at})
+            yield Patch(
+                t.PROMOTIONS,
+                {"promotion_id": promotion_id},
+                {"state": "refused", "decided_at": r.recorded_at},
+            )
 
 
 def _requested(r: Recorded, told: noted.PromotionRequested) -> Change:
@@ -90,12 +116,22 @@ def _requested(r: Recorded, told: noted.PromotionRequested) -> Change:
         "environment": told.environment,
         "digest": told.digest,
     }
-    blank = {"state": "open", "reasons": [], "approvers": [], "override": False, "requested_at": r.recorded_at, "decided_at": None}
+    blank = {
+        "state": "open",
+        "reasons": [],
+        "approvers": [],
+        "override": False,
+        "requested_at": r.recorded_at,
+        "decided_at": None,
+    }
     return Put(t.PROMOTIONS, {**row, "requester": told.requester or "", **blank})
 
 
 def _evaluated(r: Recorded, e: GatesEvaluated) -> Change:
-    row = {name: getattr(e, name) for name in ("model_id", "number", "stage", "passed", "evidence_digest", "promotion_id")}
+    row = {
+        name: getattr(e, name)
+        for name in ("model_id", "number", "stage", "passed", "evidence_digest", "promotion_id")
+    }
     documents = {"results": plain(e.results), "policy": plain(e.policy), "evidence": plain(e.evidence)}
     return Put(t.GATES, {**row, **documents, "evaluated_at": r.recorded_at})
 
@@ -111,12 +147,21 @@ def _decided(r: Recorded, e: PromotionGranted | PromotionDenied) -> Change:
 
 
 def _published(r: Recorded, e: PolicyPublished) -> Iterator[Change]:
-    row = {"name": e.name, "revision": r.revision, "digest": e.digest, "policy": plain(e.policy), "active": e.policy.active,
-           "published_at": r.recorded_at, "published_by": r.actor.subject}  # fmt: skip
+    row = {
+        "name": e.name,
+        "revision": r.revision,
+        "digest": e.digest,
+        "policy": plain(e.policy),
+        "active": e.policy.active,
+        "published_at": r.recorded_at,
+        "published_by": r.actor.subject,
+    }
     yield Put(t.POLICIES, row)
     yield Put(t.POLICY_REVISIONS, row)
     told = {"name": e.name, "revision": r.revision}
-    yield Put(DUE, {"kind": POLICY_CHANGE, "key": f"{e.name}@{r.revision}", "due_at": r.recorded_at, "data": told})
+    yield Put(
+        DUE, {"kind": POLICY_CHANGE, "key": f"{e.name}@{r.revision}", "due_at": r.recorded_at, "data": told}
+    )
 
 
 def _review(r: Recorded, e: ReviewEvent) -> Iterator[Change]:
@@ -124,11 +169,22 @@ def _review(r: Recorded, e: ReviewEvent) -> Iterator[Change]:
     match e:
         case ReviewOpened():
             yield _opened(r, e)
-            told = {"promotion_id": e.about.promotion_id, "model_id": e.about.model_id, "number": e.about.number}
-            yield Put(DUE, {"kind": EXPIRY, "key": e.about.promotion_id, "due_at": e.expires_at, "data": told})
+            told = {
+                "promotion_id": e.about.promotion_id,
+                "model_id": e.about.model_id,
+                "number": e.about.number,
+            }
+            yield Put(
+                DUE, {"kind": EXPIRY, "key": e.about.promotion_id, "due_at": e.expires_at, "data": told}
+            )
             return
         case ReviewRefreshed():
-            shown = {"model": e.about.model, "evidence_digest": e.evidence_digest, "evidence": plain(e.evidence), "results": plain(e.results)}
+            shown = {
+                "model": e.about.model,
+                "evidence_digest": e.evidence_digest,
+                "evidence": plain(e.evidence),
+                "results": plain(e.results),
+            }
             yield Patch(t.REVIEWS, key, {"revision": r.revision, **shown})
             return
         case OverrideUsed() if r.revision == 1:
@@ -164,19 +220,53 @@ def _state_after(e: ReviewEvent) -> str:
 
 
 def _opened(r: Recorded, e: ReviewOpened) -> Change:
-    row = {"review_id": e.about.promotion_id, "revision": r.revision, "state": "open", "model_id": e.about.model_id, "model": e.about.model,
-           "number": e.about.number, "semver": e.semver, "environment": e.environment, "needs": e.needs, "approvers": [], "roles": list(e.roles),
-           "excluded": list(e.excluded), "sealed_digest": e.sealed_digest, "evidence_digest": e.evidence_digest, "opened_at": r.recorded_at,
-           "expires_at": e.expires_at}  # fmt: skip
-    return Put(t.REVIEWS, row | {name: plain(getattr(e, name)) for name in ("seal", "policy", "evidence", "results")})
+    row = {
+        "review_id": e.about.promotion_id,
+        "revision": r.revision,
+        "state": "open",
+        "model_id": e.about.model_id,
+        "model": e.about.model,
+        "number": e.about.number,
+        "semver": e.semver,
+        "environment": e.environment,
+        "needs": e.needs,
+        "approvers": [],
+        "roles": list(e.roles),
+        "excluded": list(e.excluded),
+        "sealed_digest": e.sealed_digest,
+        "evidence_digest": e.evidence_digest,
+        "opened_at": r.recorded_at,
+        "expires_at": e.expires_at,
+    }
+    return Put(
+        t.REVIEWS, row | {name: plain(getattr(e, name)) for name in ("seal", "policy", "evidence", "results")}
+    )
 
 
 def _overridden(r: Recorded, e: OverrideUsed) -> Change:
     """The glass was broken on a promotion that the gates had denied: there was no review before."""
-    row = {"review_id": e.about.promotion_id, "revision": r.revision, "state": "overridden", "model_id": e.about.model_id, "model": e.about.model,
-           "number": e.about.number, "semver": "", "environment": e.environment, "needs": 0, "approvers": [], "roles": ["approver"],
-           "excluded": list(e.excluded), "seal": plain(e.seal), "sealed_digest": "", "policy": {}, "evidence_digest": e.evidence_digest,
-           "evidence": {}, "results": [], "opened_at": r.recorded_at, "expires_at": None}  # fmt: skip
+    row = {
+        "review_id": e.about.promotion_id,
+        "revision": r.revision,
+        "state": "overridden",
+        "model_id": e.about.model_id,
+        "model": e.about.model,
+        "number": e.about.number,
+        "semver": "",
+        "environment": e.environment,
+        "needs": 0,
+        "approvers": [],
+        "roles": ["approver"],
+        "excluded": list(e.excluded),
+        "seal": plain(e.seal),
+        "sealed_digest": "",
+        "policy": {},
+        "evidence_digest": e.evidence_digest,
+        "evidence": {},
+        "results": [],
+        "opened_at": r.recorded_at,
+        "expires_at": None,
+    }
     return Put(t.REVIEWS, row)
 
 
@@ -196,5 +286,12 @@ def _entry(r: Recorded, e: ReviewEvent) -> Change:
         case _:
             assert_never(e)
     kind = type(e).__name__
-    row = {"review_id": e.about.promotion_id, "revision": r.revision, "kind": kind, "by": r.actor.subject, "name": name, "text": text}
+    row = {
+        "review_id": e.about.promotion_id,
+        "revision": r.revision,
+        "kind": kind,
+        "by": r.actor.subject,
+        "name": name,
+        "text": text,
+    }
     return Put(t.REVIEW_ENTRIES, {**row, "conditions": list(conditions), "at": r.recorded_at})

@@ -44,7 +44,8 @@ class GatesEvaluated:
 class PromotionGranted:
     """The version may go to the environment. `digest` is the one of the request; `override`: by break-glass.
 
-    `review_id` is the review in which people approved or the glass was broken; empty when the policy asks nobody.
+    `review_id` is the review in which people approved or the glass was broken; empty when the policy asks
+    nobody.
     """
 
     promotion_id: str
@@ -180,9 +181,19 @@ class OverrideReviewed:
 
 
 _CLASSES: tuple[type, ...] = (
-    PolicyPublished, GatesEvaluated, PromotionGranted, PromotionDenied, ReviewOpened, ReviewApproved, ReviewRejected, ReviewCommented, ReviewLapsed,
-    ReviewExpired, OverrideUsed, OverrideReviewed,
-)  # fmt: skip
+    PolicyPublished,
+    GatesEvaluated,
+    PromotionGranted,
+    PromotionDenied,
+    ReviewOpened,
+    ReviewApproved,
+    ReviewRejected,
+    ReviewCommented,
+    ReviewLapsed,
+    ReviewExpired,
+    OverrideUsed,
+    OverrideReviewed,
+)
 PUBLIC: dict[str, type] = {f"regista.approval.{class_.__name__}.v1": class_ for class_ in _CLASSES}
 """Every public type and the shape of its data."""
 
@@ -199,19 +210,55 @@ def _public(recorded: Recorded) -> object | None:
         case policy.PolicyPublished() as e:
             return PolicyPublished(e.name, recorded.revision, e.digest, e.policy)
         case gate.GatesEvaluated() as e:
-            return GatesEvaluated(e.model_id, e.model, e.number, e.stage, e.passed, e.results, e.policy, e.evidence_digest, e.promotion_id)
+            return GatesEvaluated(
+                e.model_id,
+                e.model,
+                e.number,
+                e.stage,
+                e.passed,
+                e.results,
+                e.policy,
+                e.evidence_digest,
+                e.promotion_id,
+            )
         case gate.PromotionGranted() as e:
             return PromotionGranted(
-                e.promotion_id, e.model_id, e.model, e.number, e.environment, e.digest, e.approvers, e.policy, e.evidence_digest, e.review_id, e.override,
-            )  # fmt: skip
+                e.promotion_id,
+                e.model_id,
+                e.model,
+                e.number,
+                e.environment,
+                e.digest,
+                e.approvers,
+                e.policy,
+                e.evidence_digest,
+                e.review_id,
+                e.override,
+            )
         case gate.PromotionDenied() as e:
             return PromotionDenied(e.promotion_id, e.model_id, e.model, e.number, e.environment, e.reasons)
         case review.ReviewOpened() as e:
             return ReviewOpened(
-                *_about(e.about), e.semver, e.environment, e.needs, e.roles, e.sealed_digest, e.evidence_digest, e.policy, e.expires_at
+                *_about(e.about),
+                e.semver,
+                e.environment,
+                e.needs,
+                e.roles,
+                e.sealed_digest,
+                e.evidence_digest,
+                e.policy,
+                e.expires_at,
             )
         case review.ReviewApproved() as e:
-            return ReviewApproved(*_about(e.about), e.approver, e.comment, e.conditions, len(e.approvers), e.complete, e.sealed_digest)
+            return ReviewApproved(
+                *_about(e.about),
+                e.approver,
+                e.comment,
+                e.conditions,
+                len(e.approvers),
+                e.complete,
+                e.sealed_digest,
+            )
         case review.ReviewRejected() as e:
             return ReviewRejected(*_about(e.about), e.by, e.reason)
         case review.ReviewCommented() as e:
@@ -224,7 +271,14 @@ def _public(recorded: Recorded) -> object | None:
             return OverrideUsed(*_about(e.about), e.environment, e.by, e.reason, e.bypassed)
         case review.OverrideReviewed() as e:
             return OverrideReviewed(*_about(e.about), e.by, e.justified, e.comment)
-        case Noted() | gate.OverrideStands() | gate.OverrideWithdrawn() | policy.PolicyApplied() | policy.PolicyListed() | review.ReviewRefreshed():
+        case (
+            Noted()
+            | gate.OverrideStands()
+            | gate.OverrideWithdrawn()
+            | policy.PolicyApplied()
+            | policy.PolicyListed()
+            | review.ReviewRefreshed()
+        ):
             return None
         case _:
             assert_never(event)

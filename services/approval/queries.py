@@ -21,18 +21,23 @@ POLICY_NAMES = "SELECT name FROM policies"
 POLICIES_PAGE = "SELECT name, revision, digest, policy, active, published_at, published_by FROM policies WHERE name > $1 ORDER BY name LIMIT $2"
 
 # A policy as it is now.
-POLICY_NOW = "SELECT name, revision, digest, policy, active, published_at, published_by FROM policies WHERE name = $1"
+POLICY_NOW = (
+    "SELECT name, revision, digest, policy, active, published_at, published_by FROM policies WHERE name = $1"
+)
 
 # A policy as it was: what a past decision was made by.
 POLICY_AT = "SELECT name, revision, digest, policy, active, published_at, published_by FROM policy_revisions WHERE name = $1 AND revision = $2"
 
 # A model by its id or by its name.
-MODEL = "SELECT model_id, model FROM models WHERE model_id = $1 OR model = $1 ORDER BY model_id = $1 DESC LIMIT 1"
+MODEL = (
+    "SELECT model_id, model FROM models WHERE model_id = $1 OR model = $1 ORDER BY model_id = $1 DESC LIMIT 1"
+)
 
 # Whether other versions are compared with this one.
 IS_CHAMPION = "SELECT EXISTS (SELECT FROM champions WHERE model_id = $1 AND number = $2)"
 
-# A version with the state of its bytes. A rollback brings back what was archived: no event of the version itself says so, the champions do.
+# A version with the state of its bytes. A rollback brings back what was archived: no event of the version
+# itself says so, the champions do.
 VERSION = """
 SELECT v.model_id, v.number, v.semver, v.artifact_digest, coalesce(a.state, '') AS artifact, CASE
   WHEN v.stage <> 'Archived' THEN v.stage WHEN v.recalled THEN 'Recalled'
@@ -58,7 +63,8 @@ PROMOTION = """
 SELECT p.*, coalesce(m.model, '') AS model FROM promotions p LEFT JOIN models m USING (model_id) WHERE p.promotion_id = $1
 """
 
-# Of each version named, the promotions that an evaluation may change: open ones, and those that left an open review behind.
+# Of each version named, the promotions that an evaluation may change: open ones, and those that left an open
+# review behind.
 OPEN_PROMOTIONS = """
 SELECT p.model_id, p.number, p.promotion_id FROM unnest($1::text[], $2::int[]) v(model_id, number)
 JOIN promotions p ON p.model_id = v.model_id AND p.number = v.number LEFT JOIN reviews r ON r.review_id = p.promotion_id
@@ -72,7 +78,8 @@ UNION SELECT model_id, number FROM promotions WHERE state = 'open' AND ($1::text
 ORDER BY model_id, number
 """
 
-# The inbox, oldest first, of the namespaces that the caller may read ($3 null: all). The evidence comes with one review only: it is large.
+# The inbox, oldest first, of the namespaces that the caller may read ($3 null: all). The evidence comes with
+# one review only: it is large.
 REVIEWS_PAGE = """
 SELECT review_id, revision, state, model_id, model, number, semver, environment, needs, approvers, roles, excluded, seal, sealed_digest, policy,
   evidence_digest, results, opened_at, expires_at
@@ -89,17 +96,23 @@ REVIEW = "SELECT * FROM reviews WHERE review_id = $1"
 ENTRIES = "SELECT revision, kind, by, name, text, conditions, at FROM review_entries WHERE review_id = $1 ORDER BY revision"
 
 
-async def streams_for(pool: asyncpg.Pool, model_id: str, number: int, promotion_ids: Iterable[str] = ()) -> Named:
+async def streams_for(
+    pool: asyncpg.Pool, model_id: str, number: int, promotion_ids: Iterable[str] = ()
+) -> Named:
     """The streams that a command about this version needs, as far as the read models know by now."""
     version = (model_id, number)
     return (await streams_for_all(pool, {version: promotion_ids}))[version]
 
 
-async def streams_for_all(pool: asyncpg.Pool, versions: Mapping[Version, Iterable[str]]) -> dict[Version, Named]:
+async def streams_for_all(
+    pool: asyncpg.Pool, versions: Mapping[Version, Iterable[str]]
+) -> dict[Version, Named]:
     """The same for many versions at once, each with the promotions that are known to be meant."""
     names = [r["name"] for r in await pool.fetch(POLICY_NAMES)]
     wanted = {version: set(promotion_ids) for version, promotion_ids in versions.items()}
-    for r in await pool.fetch(OPEN_PROMOTIONS, [model_id for model_id, _ in wanted], [number for _, number in wanted]):
+    for r in await pool.fetch(
+        OPEN_PROMOTIONS, [model_id for model_id, _ in wanted], [number for _, number in wanted]
+    ):
         wanted[r["model_id"], r["number"]].add(r["promotion_id"])
     return {version: streams_of(*version, ids, names) for version, ids in wanted.items()}
 
@@ -122,7 +135,13 @@ async def gates_of(pool: asyncpg.Pool, model: Mapping[str, Any], number: int) ->
     gates = [dict(r) for r in await pool.fetch(GATES_OF, model["model_id"], number)]
     promotions = [dict(r) for r in await pool.fetch(PROMOTIONS_OF, model["model_id"], number)]
     waits_for = [] if version["artifact"] else ["artifact"]
-    return {"model": model["model"], **dict(version), "waits_for": waits_for, "gates": gates, "promotions": promotions}
+    return {
+        "model": model["model"],
+        **dict(version),
+        "waits_for": waits_for,
+        "gates": gates,
+        "promotions": promotions,
+    }
 
 
 async def promotion(pool: asyncpg.Pool, promotion_id: str) -> dict[str, Any] | None:
@@ -137,11 +156,18 @@ async def review(pool: asyncpg.Pool, review_id: str) -> dict[str, Any] | None:
 
 
 async def reviews(
-    pool: asyncpg.Pool, state: str | None, model: str | None, namespaces: list[str] | None, after: Sequence[Any] | None, limit: int
+    pool: asyncpg.Pool,
+    state: str | None,
+    model: str | None,
+    namespaces: list[str] | None,
+    after: Sequence[Any] | None,
+    limit: int,
 ) -> list[dict[str, Any]]:
     """A page of the inbox. `namespaces`: None for all."""
     opened_at, review_id = after or (None, "")
-    return [dict(r) for r in await pool.fetch(REVIEWS_PAGE, state, model, namespaces, opened_at, review_id, limit)]
+    return [
+        dict(r) for r in await pool.fetch(REVIEWS_PAGE, state, model, namespaces, opened_at, review_id, limit)
+    ]
 
 
 def namespace(row: Mapping[str, Any]) -> str:

@@ -40,4 +40,6 @@ SERVICE = Service(
 
 def process(app: App) -> Process:
     """What this service runs."""
-    return Process(SERVICE, routes=ROUTES, subscriptions=subscriptions(app), workers=workers(app), start=publish_builtin)
+    return Process(
+        SERVICE, routes=ROUTES, subscriptions=subscriptions(app), workers=workers(app), start=publish_builtin
+    )

@@ -17,8 +17,9 @@ Long = Field(default="", max_length=10_000)
 class GateBody(Body):
     """One gate, by its kind and the parameters of that kind.
 
-    metadata_complete, artifact_verified, metric_threshold {metric, min, max, dataset}, no_regression {metric, tolerance, different_data},
-    schema_compatible {allow_major}, independent_evaluation {metric}, manual {approvers, roles, expires_in}.
+    metadata_complete, artifact_verified, metric_threshold {metric, min, max, dataset}, no_regression {metric,
+    tolerance, different_data}, schema_compatible {allow_major}, independent_evaluation {metric}, manual
+    {approvers, roles, expires_in}.
     """
 
     kind: str = Field(max_length=100)

@@ -5,13 +5,29 @@ from __future__ import annotations
 from services.approval.domain import gate, policy, review
 from shared.deciding.events import EventTypes
 
-ApprovalEvent = gate.GateEvent | policy.PolicyPublished | policy.PolicyApplied | policy.PolicyListed | review.ReviewEvent
+ApprovalEvent = (
+    gate.GateEvent | policy.PolicyPublished | policy.PolicyApplied | policy.PolicyListed | review.ReviewEvent
+)
 
 EVENTS = EventTypes(
     (
-        policy.PolicyPublished, policy.PolicyApplied, policy.PolicyListed, gate.GatesEvaluated, gate.PromotionGranted, gate.PromotionDenied,
-        gate.OverrideStands, gate.OverrideWithdrawn, review.ReviewOpened, review.ReviewRefreshed, review.ReviewApproved, review.ReviewRejected,
-        review.ReviewCommented, review.ReviewLapsed, review.ReviewExpired, review.OverrideUsed, review.OverrideReviewed,
+        policy.PolicyPublished,
+        policy.PolicyApplied,
+        policy.PolicyListed,
+        gate.GatesEvaluated,
+        gate.PromotionGranted,
+        gate.PromotionDenied,
+        gate.OverrideStands,
+        gate.OverrideWithdrawn,
+        review.ReviewOpened,
+        review.ReviewRefreshed,
+        review.ReviewApproved,
+        review.ReviewRejected,
+        review.ReviewCommented,
+        review.ReviewLapsed,
+        review.ReviewExpired,
+        review.OverrideUsed,
+        review.OverrideReviewed,
     ),
     upcasters={},
-)  # fmt: skip
+)

@@ -10,7 +10,8 @@ from shared.log.due_work import DUE
 _metadata = MetaData()
 
 POLICIES = Table(
-    "policies", _metadata,
+    "policies",
+    _metadata,
     Column("name", Text, primary_key=True),
     Column("revision", BigInteger, nullable=False),
     Column("digest", Text, nullable=False),
@@ -18,31 +19,38 @@ POLICIES = Table(
     Column("active", Boolean, nullable=False),
     Column("published_at", DateTime(timezone=True), nullable=False),
     Column("published_by", Text, nullable=False),
-)  # fmt: skip
+)
 
 # Every policy there ever was: what a past decision was made by.
 POLICY_REVISIONS = Table(
-    "policy_revisions", _metadata,
-    *(Column(c.name, c.type, primary_key=c.name in {"name", "revision"}, nullable=False) for c in POLICIES.columns),
-)  # fmt: skip
+    "policy_revisions",
+    _metadata,
+    *(
+        Column(c.name, c.type, primary_key=c.name in {"name", "revision"}, nullable=False)
+        for c in POLICIES.columns
+    ),
+)
 
 MODELS = Table(
-    "models", _metadata,
+    "models",
+    _metadata,
     Column("model_id", Text, primary_key=True),
     Column("model", Text, nullable=False),
     Index("models_by_name", "model"),
-)  # fmt: skip
+)
 
 # Who serves as champion in an environment: what other versions are compared with.
 CHAMPIONS = Table(
-    "champions", _metadata,
+    "champions",
+    _metadata,
     Column("model_id", Text, primary_key=True),
     Column("environment", Text, primary_key=True),
     Column("number", Integer, nullable=False),
-)  # fmt: skip
+)
 
 VERSIONS = Table(
-    "versions", _metadata,
+    "versions",
+    _metadata,
     Column("model_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("semver", Text, nullable=False),
@@ -50,20 +58,22 @@ VERSIONS = Table(
     Column("stage", Text, nullable=False),
     Column("recalled", Boolean, nullable=False),
     Index("versions_in_staging", "model_id", postgresql_where=text("stage = 'Staging'")),
-)  # fmt: skip
+)
 
 # What artifact said of a version's bytes; it may come before the version.
 ARTIFACTS = Table(
-    "artifacts", _metadata,
+    "artifacts",
+    _metadata,
     Column("model_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("digest", Text, nullable=False),
     Column("state", Text, nullable=False),
-)  # fmt: skip
+)
 
 # The latest evaluation of each stage.
 GATES = Table(
-    "gates", _metadata,
+    "gates",
+    _metadata,
     Column("model_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("stage", Text, primary_key=True),
@@ -74,10 +84,11 @@ GATES = Table(
     Column("evidence", JSONB, nullable=False),
     Column("promotion_id", Text),
     Column("evaluated_at", DateTime(timezone=True), nullable=False),
-)  # fmt: skip
+)
 
 PROMOTIONS = Table(
-    "promotions", _metadata,
+    "promotions",
+    _metadata,
     Column("promotion_id", Text, primary_key=True),
     Column("model_id", Text, nullable=False),
     Column("number", Integer, nullable=False),
@@ -91,10 +102,11 @@ PROMOTIONS = Table(
     Column("requested_at", DateTime(timezone=True), nullable=False),
     Column("decided_at", DateTime(timezone=True)),
     Index("promotions_by_version", "model_id", "number"),
-)  # fmt: skip
+)
 
 REVIEWS = Table(
-    "reviews", _metadata,
+    "reviews",
+    _metadata,
     Column("review_id", Text, primary_key=True),
     Column("revision", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
@@ -116,11 +128,12 @@ REVIEWS = Table(
     Column("opened_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True)),
     Index("reviews_by_state", "state", "opened_at", "review_id"),
-)  # fmt: skip
+)
 
 # What people said and did in a review, in order.
 REVIEW_ENTRIES = Table(
-    "review_entries", _metadata,
+    "review_entries",
+    _metadata,
     Column("review_id", Text, primary_key=True),
     Column("revision", BigInteger, primary_key=True),
     Column("kind", Text, nullable=False),
@@ -129,6 +142,18 @@ REVIEW_ENTRIES = Table(
     Column("text", Text, nullable=False),
     Column("conditions", JSONB, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
-)  # fmt: skip
+)
 
-TABLES = (POLICIES, POLICY_REVISIONS, MODELS, CHAMPIONS, VERSIONS, ARTIFACTS, GATES, PROMOTIONS, REVIEWS, REVIEW_ENTRIES, DUE)
+TABLES = (
+    POLICIES,
+    POLICY_REVISIONS,
+    MODELS,
+    CHAMPIONS,
+    VERSIONS,
+    ARTIFACTS,
+    GATES,
+    PROMOTIONS,
+    REVIEWS,
+    REVIEW_ENTRIES,
+    DUE,
+)

@@ -1,6 +1,7 @@
 """What the registry says → what this service notes.
 
-A version's registration is noted first; everything later about it follows after the batch has committed, when its digest can be looked up.
+A version's registration is noted first; everything later about it follows after the batch has committed, when
+its digest can be looked up.
 """
 
 from __future__ import annotations
@@ -13,7 +14,13 @@ import msgspec
 
 from services.artifact import queries
 from services.artifact.domain import noted
-from services.artifact.domain.artifact import NoteEnded, NotePromotion, NoteRecalled, NoteRegistered, NoteServing
+from services.artifact.domain.artifact import (
+    NoteEnded,
+    NotePromotion,
+    NoteRecalled,
+    NoteRegistered,
+    NoteServing,
+)
 from services.artifact.domain.manifest import claim
 from services.artifact.domain.noted import Message
 from services.artifact.domain.places import NoSuchPlace, hex_of, stream_of, stream_of_hex
@@ -30,9 +37,13 @@ Follow = Callable[[App, Received], Awaitable[Sequence[Submission]]]
 def subscriptions(app: App, settings: ArtifactSettings) -> list[Subscription]:
     """The registry's events."""
     after: dict[str, Follow] = {
-        noted.RETIRED: ended, noted.REJECTED: ended, noted.RECALLED: recalled, noted.ROLLOUT_CHANGED: serving, noted.ROLLED_BACK: serving,
+        noted.RETIRED: ended,
+        noted.REJECTED: ended,
+        noted.RECALLED: recalled,
+        noted.ROLLOUT_CHANGED: serving,
+        noted.ROLLED_BACK: serving,
         noted.PROMOTION_REQUESTED: promotion,
-    }  # fmt: skip
+    }
     handlers = {type_: Handler(_later, follow_up=partial(follow, app)) for type_, follow in after.items()}
     handlers[noted.REGISTERED] = Handler(partial(registered, settings))
     return [Subscription(topic_of("registry"), "artifact", handlers, by_service("registry"))]
@@ -48,7 +59,15 @@ async def registered(settings: ArtifactSettings, m: Received) -> list[Submission
         stream = stream_of(claimed.digest)
     except NoSuchPlace as e:
         raise Malformed(str(e)) from e
-    made = claim(told.model_id, told.model, told.number, claimed.digest, claimed.files, claimed.location, settings.limits)
+    made = claim(
+        told.model_id,
+        told.model,
+        told.number,
+        claimed.digest,
+        claimed.files,
+        claimed.location,
+        settings.limits,
+    )
     return [Submission(NoteRegistered(_message(m, told), made), (stream,), m.cause(), m.actor)]
 
 
@@ -56,7 +75,18 @@ async def ended(app: App, m: Received) -> list[Submission]:
     """A version refers to nothing any more."""
     told = _told(m, noted.VersionEnded)
     digest = await _digest(app, told.model_id, told.number, told.artifact_digest)
-    return [Submission(NoteEnded(_message(m, told), told.model_id, told.number), (stream_of(digest),), m.cause(), m.actor)] if digest else []
+    return (
+        [
+            Submission(
+                NoteEnded(_message(m, told), told.model_id, told.number),
+                (stream_of(digest),),
+                m.cause(),
+                m.actor,
+            )
+        ]
+        if digest
+        else []
+    )
 
 
 async def recalled(app: App, m: Received) -> list[Submission]:
@@ -74,7 +104,9 @@ async def serving(app: App, m: Received) -> list[Submission]:
     told = _told(m, noted.RolloutChanged)
     message = _message(m, told)
     return [
-        Submission(NoteServing(message, told.model_id, numbers), (stream_of_hex(hex_),), m.cause(hex_), m.actor)
+        Submission(
+            NoteServing(message, told.model_id, numbers), (stream_of_hex(hex_),), m.cause(hex_), m.actor
+        )
         for hex_, numbers in (await queries.hexes_of(app.pool, told.model_id, told.numbers)).items()
     ]
 
@@ -83,7 +115,18 @@ async def promotion(app: App, m: Received) -> list[Submission]:
     """A version is to serve: its bytes are looked at again."""
     told = _told(m, noted.PromotionRequested)
     digest = await _digest(app, told.model_id, told.number, None)
-    return [Submission(NotePromotion(_message(m, told), told.model_id, told.number), (stream_of(digest),), m.cause(), m.actor)] if digest else []
+    return (
+        [
+            Submission(
+                NotePromotion(_message(m, told), told.model_id, told.number),
+                (stream_of(digest),),
+                m.cause(),
+                m.actor,
+            )
+        ]
+        if digest
+        else []
+    )
 
 
 async def _later(_: Received) -> list[Submission]:

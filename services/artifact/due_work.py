@@ -20,7 +20,14 @@ from services.artifact.domain.artifact import (
     RecordTagged,
     RecordVerified,
 )
-from services.artifact.domain.places import NoSuchPlace, claimed_prefix, generation_of, stream_of_hex, upload_prefix, verified_prefix
+from services.artifact.domain.places import (
+    NoSuchPlace,
+    claimed_prefix,
+    generation_of,
+    stream_of_hex,
+    upload_prefix,
+    verified_prefix,
+)
 from services.artifact.domain.upload import ExpireUpload, RecordUploadDeleted
 from services.artifact.domain.upload import stream_of as upload_stream
 from services.artifact.projections import CHECK, DELETE, DISCARD, UPLOAD, VERIFY
@@ -50,8 +57,12 @@ class Bench:
 def workers(bench: Bench) -> list[Worker]:
     """One for each kind of work."""
     kinds: dict[str, Callable[[Bench, DueRow], Awaitable[Sequence[Submission]]]] = {
-        VERIFY: verify_claim, CHECK: check_again, DELETE: delete, DISCARD: discard, UPLOAD: end_upload,
-    }  # fmt: skip
+        VERIFY: verify_claim,
+        CHECK: check_again,
+        DELETE: delete,
+        DISCARD: discard,
+        UPLOAD: end_upload,
+    }
     return [Worker(kind, partial(handle, bench), concurrency=AT_ONCE) for kind, handle in kinds.items()]
 
 
@@ -59,7 +70,11 @@ async def verify_claim(b: Bench, row: DueRow) -> list[Submission]:
     """Bytes that a version claimed: right and copied to their generation's place, or wrong."""
     model_id, number, generation = row.data["model_id"], row.data["number"], row.data["generation"]
     claimed = await queries.claim(b.app.pool, model_id, number)
-    if claimed is None or claimed.withheld or (claimed.status, claimed.generation) != ("received", generation):
+    if (
+        claimed is None
+        or claimed.withheld
+        or (claimed.status, claimed.generation) != ("received", generation)
+    ):
         return []
     target, digest = verified_prefix(claimed.hex, generation), f"sha256:{claimed.hex}"
     try:
@@ -68,24 +83,38 @@ async def verify_claim(b: Bench, row: DueRow) -> list[Submission]:
         wrong = Wrong("", str(e))
     if wrong:
         detail = wrong.detail if wrong.found else f"{wrong.detail} {UPLOAD_AGAIN}"
-        return _then(row, stream_of_hex(claimed.hex), RecordMismatched(model_id, number, generation, digest, wrong.found, detail))
-    command = RecordVerified(model_id, number, generation, digest, b.store.uri(target), claimed.files, b.settings.check_every)
+        return _then(
+            row,
+            stream_of_hex(claimed.hex),
+            RecordMismatched(model_id, number, generation, digest, wrong.found, detail),
+        )
+    command = RecordVerified(
+        model_id, number, generation, digest, b.store.uri(target), claimed.files, b.settings.check_every
+    )
     return _then(row, stream_of_hex(claimed.hex), command)
 
 
 async def check_again(b: Bench, row: DueRow) -> list[Submission]:
-    """Verified bytes of a version that serves or served. What differs is read twice before it is called damaged."""
+    """Verified bytes of a version that serves or served.
+
+    What differs is read twice before it is called damaged.
+    """
     artifact = await queries.artifact(b.app.pool, row.key)
     if artifact is None or not artifact.verified:
         return []
     place = verified_prefix(row.key, artifact.verified)
-    if await damage(b.store, place, artifact.files) and (told := await damage(b.store, place, artifact.files)):
+    if await damage(b.store, place, artifact.files) and (
+        told := await damage(b.store, place, artifact.files)
+    ):
         return _then(row, stream_of_hex(row.key), RecordDamaged(artifact.verified, told))
     return _then(row, stream_of_hex(row.key), RecordIntact(artifact.verified, b.settings.check_every))
 
 
 async def delete(b: Bench, row: DueRow) -> list[Submission]:
-    """Expired bytes: first tagged, so that the bucket's own rules finish what we might not, then deleted. Younger generations are not touched."""
+    """Expired bytes: first tagged, so that the bucket's own rules finish what we might not, then deleted.
+
+    Younger generations are not touched.
+    """
     hex_, generation = row.data["hex"], row.data["generation"]
     keys = [key for key in await b.store.keys(f"verified/{hex_}") if 0 < generation_of(key) <= generation]
     if not row.data["tagged"]:

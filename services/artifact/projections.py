@@ -20,7 +20,9 @@ VERIFY, CHECK, DELETE, DISCARD, UPLOAD = "verify", "check", "delete", "discard",
 
 def project(r: Recorded) -> Iterable[Change]:
     """The row changes of one event."""
-    if isinstance(r.event, upload.UploadOpened | upload.FileAdded | upload.UploadExpired | upload.UploadDeleted):
+    if isinstance(
+        r.event, upload.UploadOpened | upload.FileAdded | upload.UploadExpired | upload.UploadDeleted
+    ):
         return _upload(r)
     hex_ = r.stream.removeprefix("artifact-")
     first = [_row(hex_, r)] if r.revision == 1 else []
@@ -41,10 +43,20 @@ def _artifact(hex_: str, r: Recorded) -> Iterator[Change]:
             yield Patch(ARTIFACTS, artifact, {"generation": e.generation})
             yield _reference(r, status="received", generation=e.generation)
             yield _due(
-                VERIFY, key_of(e.model_id, e.number), r.recorded_at, r, {"model_id": e.model_id, "number": e.number, "generation": e.generation}
+                VERIFY,
+                key_of(e.model_id, e.number),
+                r.recorded_at,
+                r,
+                {"model_id": e.model_id, "number": e.number, "generation": e.generation},
             )
         case a.ArtifactVerified() as e:
-            found = {"verified": e.generation, "quarantined": 0, "uri": e.uri, "size": e.size, "checked_at": r.recorded_at}
+            found = {
+                "verified": e.generation,
+                "quarantined": 0,
+                "uri": e.uri,
+                "size": e.size,
+                "checked_at": r.recorded_at,
+            }
             yield Patch(ARTIFACTS, artifact, found | ({"files": e.files} if e.files else {}))
             yield _due(CHECK, hex_, e.check_again_at, r) if e.check_again_at else _drop(CHECK, hex_)
         case a.ArtifactReleased() as e:
@@ -74,12 +86,35 @@ def _ending(hex_: str, r: Recorded) -> Iterator[Change]:
     artifact = {"hex": hex_}
     match r.event:
         case a.ArtifactExpired() as e:
-            yield Patch(ARTIFACTS, artifact, {"expired": e.generation, "deleted": 0, "verified": 0, "quarantined": 0, "uri": None, "delete_at": None})
+            yield Patch(
+                ARTIFACTS,
+                artifact,
+                {
+                    "expired": e.generation,
+                    "deleted": 0,
+                    "verified": 0,
+                    "quarantined": 0,
+                    "uri": None,
+                    "delete_at": None,
+                },
+            )
             yield _drop(CHECK, hex_)
-            yield _due(DELETE, f"{hex_}/{e.generation}", r.recorded_at, r, {"hex": hex_, "generation": e.generation, "tagged": False})
+            yield _due(
+                DELETE,
+                f"{hex_}/{e.generation}",
+                r.recorded_at,
+                r,
+                {"hex": hex_, "generation": e.generation, "tagged": False},
+            )
         case a.ExpiryTagged() as e:
             yield Patch(ARTIFACTS, artifact, {"delete_at": e.delete_at})
-            yield _due(DELETE, f"{hex_}/{e.generation}", e.delete_at, r, {"hex": hex_, "generation": e.generation, "tagged": True})
+            yield _due(
+                DELETE,
+                f"{hex_}/{e.generation}",
+                e.delete_at,
+                r,
+                {"hex": hex_, "generation": e.generation, "tagged": True},
+            )
         case a.ArtifactDeleted() as e:
             yield Patch(ARTIFACTS, artifact, {"deleted": e.generation})
             yield from (_drop(DELETE, f"{hex_}/{generation}") for generation in e.settled)
@@ -93,8 +128,20 @@ def _noted(hex_: str, r: Recorded) -> Iterator[Change]:
     source, data = r.event.source.type, r.event.data
     if source == noted.REGISTERED:
         claimed = data["artifact"]
-        row = {"model_id": data["model_id"], "number": data["number"], "hex": hex_, "model": data["model"], "status": "noted", "recalled": False, "rejected": False,
-               "location": claimed["location"], "generation": 0, "files": claimed["files"], "noted_at": r.recorded_at, "changed_at": r.recorded_at}  # fmt: skip
+        row = {
+            "model_id": data["model_id"],
+            "number": data["number"],
+            "hex": hex_,
+            "model": data["model"],
+            "status": "noted",
+            "recalled": False,
+            "rejected": False,
+            "location": claimed["location"],
+            "generation": 0,
+            "files": claimed["files"],
+            "noted_at": r.recorded_at,
+            "changed_at": r.recorded_at,
+        }
         yield Put(REFERENCES, row)
     elif source in {noted.RETIRED, noted.REJECTED}:
         key = {"model_id": data["model_id"], "number": data["number"]}
@@ -106,7 +153,13 @@ def _noted(hex_: str, r: Recorded) -> Iterator[Change]:
 def _upload(r: Recorded) -> Iterator[Change]:
     match r.event:
         case upload.UploadOpened() as e:
-            row = {"upload_id": e.upload_id, "subject": e.subject, "state": "open", "opened_at": r.recorded_at, "expires_at": e.expires_at}
+            row = {
+                "upload_id": e.upload_id,
+                "subject": e.subject,
+                "state": "open",
+                "opened_at": r.recorded_at,
+                "expires_at": e.expires_at,
+            }
             yield Put(UPLOADS, row)
             yield _due(UPLOAD, e.upload_id, e.expires_at, r, {"expired": False})
         case upload.UploadExpired() as e:
@@ -122,7 +175,11 @@ def _discard(hex_: str, generation: int, r: Recorded) -> Put:
 
 
 def _reference(r: Recorded, **columns: Any) -> Patch:
-    return Patch(REFERENCES, {"model_id": r.event.model_id, "number": r.event.number}, {**columns, "changed_at": r.recorded_at})
+    return Patch(
+        REFERENCES,
+        {"model_id": r.event.model_id, "number": r.event.number},
+        {**columns, "changed_at": r.recorded_at},
+    )
 
 
 def _due(kind: str, key: str, at: datetime, r: Recorded, data: dict[str, Any] | None = None) -> Put:

@@ -47,7 +47,10 @@ class ArtifactReleased:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactMismatched:
-    """What the version claimed is not so. `found` is the digest of what was there ("" for nothing). Final for the version."""
+    """What the version claimed is not so.
+
+    `found` is the digest of what was there ("" for nothing). Final for the version.
+    """
 
     digest: str
     found: str
@@ -106,9 +109,16 @@ class ArtifactDeleted:
 
 
 CLASSES = (
-    ArtifactReceived, ArtifactVerified, ArtifactReleased, ArtifactMismatched, ArtifactQuarantined, ArtifactRecalled, ArtifactExpired, ExpiryTagged,
+    ArtifactReceived,
+    ArtifactVerified,
+    ArtifactReleased,
+    ArtifactMismatched,
+    ArtifactQuarantined,
+    ArtifactRecalled,
+    ArtifactExpired,
+    ExpiryTagged,
     ArtifactDeleted,
-)  # fmt: skip
+)
 PUBLIC: dict[str, type] = {f"regista.artifact.{class_.__name__}.v1": class_ for class_ in CLASSES}
 """Every public type and the shape of its data."""
 
@@ -138,7 +148,9 @@ def _public(event: stored.ArtifactEvent | UploadEvent) -> object | None:
         case stored.ExpiryTagged() as e:
             return ExpiryTagged(e.digest, e.generation, e.delete_at)
         case stored.ArtifactDeleted() as e:
-            return ArtifactDeleted(e.digest, e.generation, tuple(sorted({v.model_id for v in e.versions})), e.versions)
+            return ArtifactDeleted(
+                e.digest, e.generation, tuple(sorted({v.model_id for v in e.versions})), e.versions
+            )
         case (
             Noted()
             | stored.CheckAsked()

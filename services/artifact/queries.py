@@ -18,13 +18,9 @@ HEX_OF = "SELECT hex FROM artifact_references WHERE model_id = $1 AND number = $
 # The same for the versions of a rollout.
 HEXES_OF = "SELECT hex, number FROM artifact_references WHERE model_id = $1 AND number = ANY($2::bigint[]) AND status <> 'ended' ORDER BY hex, number"
 
-CLAIM = (
-    "SELECT hex, status, recalled OR rejected AS withheld, generation, location, files FROM artifact_references WHERE model_id = $1 AND number = $2"
-)
+CLAIM = "SELECT hex, status, recalled OR rejected AS withheld, generation, location, files FROM artifact_references WHERE model_id = $1 AND number = $2"
 
-ARTIFACT = (
-    "SELECT hex, generation, verified, quarantined, expired, deleted, uri, size, files, first_at, checked_at, delete_at FROM artifacts WHERE hex = $1"
-)
+ARTIFACT = "SELECT hex, generation, verified, quarantined, expired, deleted, uri, size, files, first_at, checked_at, delete_at FROM artifacts WHERE hex = $1"
 
 REFERENCES = """
 SELECT model_id, model, number, status, recalled, rejected, generation, detail, noted_at, changed_at FROM artifact_references
@@ -72,7 +68,10 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Referring:
-    """A version that refers or referred to an artifact. `generation` is the one it waits or waited for, or is served (0: its claim was wrong)."""
+    """A version that refers or referred to an artifact.
+
+    `generation` is the one it waits or waited for, or is served (0: its claim was wrong).
+    """
 
     model_id: str
     model: str
@@ -113,7 +112,9 @@ async def artifact(pool: asyncpg.Pool, hex_: str) -> Artifact | None:
         return None
     state = phase(row["generation"], row["verified"], row["quarantined"], row["expired"], row["deleted"])
     times = (row["first_at"], row["checked_at"], row["delete_at"])
-    return Artifact(row["hex"], state, row["verified"], row["uri"], row["size"], files_of(row["files"]), *times)
+    return Artifact(
+        row["hex"], state, row["verified"], row["uri"], row["size"], files_of(row["files"]), *times
+    )
 
 
 async def references(pool: asyncpg.Pool, hex_: str) -> list[Referring]:

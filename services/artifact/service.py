@@ -22,20 +22,43 @@ from shared.run import App, Process
 DECIDERS: dict[type, Decider[Any, Any, Any]] = {
     **dict.fromkeys(
         (
-            artifact.NoteRegistered, artifact.NoteEnded, artifact.NoteRecalled, artifact.NoteServing, artifact.NotePromotion, artifact.AskCheck,
-            artifact.RecordVerified, artifact.RecordMismatched, artifact.RecordIntact, artifact.RecordDamaged, artifact.RecordTagged,
-            artifact.RecordDeleted, artifact.RecordDiscarded,
+            artifact.NoteRegistered,
+            artifact.NoteEnded,
+            artifact.NoteRecalled,
+            artifact.NoteServing,
+            artifact.NotePromotion,
+            artifact.AskCheck,
+            artifact.RecordVerified,
+            artifact.RecordMismatched,
+            artifact.RecordIntact,
+            artifact.RecordDamaged,
+            artifact.RecordTagged,
+            artifact.RecordDeleted,
+            artifact.RecordDiscarded,
         ),
         ARTIFACT,
     ),
-    **dict.fromkeys((upload.OpenUpload, upload.AddFile, upload.RecordFile, upload.ExpireUpload, upload.RecordUploadDeleted), UPLOAD),
-}  # fmt: skip
+    **dict.fromkeys(
+        (
+            upload.OpenUpload,
+            upload.AddFile,
+            upload.RecordFile,
+            upload.ExpireUpload,
+            upload.RecordUploadDeleted,
+        ),
+        UPLOAD,
+    ),
+}
 SERVICE = Service("artifact", (ARTIFACT, UPLOAD), DECIDERS, EVENTS, project, publish, TABLES)
 
 
 def process(app: App) -> Process:
     """What this service runs. While the store is away it is not ready, and its work waits."""
-    settings = app.settings if isinstance(app.settings, ArtifactSettings) else ArtifactSettings.extending(app.settings)
+    settings = (
+        app.settings
+        if isinstance(app.settings, ArtifactSettings)
+        else ArtifactSettings.extending(app.settings)
+    )
     bench = Bench(app, settings.store(), settings)
 
     async def store_is_there(_: App) -> None:

@@ -25,7 +25,8 @@ class ArtifactSettings(Settings):
     """The store is S3 where `s3_endpoint` is given (`host:port`), else the folder `artifact_dir`.
 
     Sizes in bytes, times in seconds. `artifact_delete_after` lies between the expiry tag and the deletion.
-    `artifact_upload_keep`: how long files may be added to an upload; `artifact_max_uploads`: how many one publisher may have open at once.
+    `artifact_upload_keep`: how long files may be added to an upload; `artifact_max_uploads`: how many one
+    publisher may have open at once.
     """
 
     s3_endpoint: HostPort = ""
@@ -48,7 +49,9 @@ class ArtifactSettings(Settings):
     @classmethod
     def extending(cls, settings: Settings) -> Self:
         """What every service is told, with what the environment says of artifacts. Raises SettingsWrong."""
-        return cls.model_validate(cls.from_environment().model_dump() | settings.model_dump(exclude_unset=True))
+        return cls.model_validate(
+            cls.from_environment().model_dump() | settings.model_dump(exclude_unset=True)
+        )
 
     @property
     def limits(self) -> Limits:
@@ -76,13 +79,21 @@ class ArtifactSettings(Settings):
         return timedelta(seconds=self.artifact_delete_after)
 
     def store(self) -> ObjectStore:
-        """The store these settings choose: S3 when an endpoint is given, else the folder. Raises SettingsWrong."""
+        """The store these settings choose: S3 when an endpoint is given, else the folder.
+
+        Raises SettingsWrong.
+        """
         if self.s3_endpoint:
             self.require("s3_access_key", "s3_secret_key", "s3_bucket")
             return S3Store(
-                self.s3_endpoint, self.s3_access_key, self.s3_secret_key, self.s3_bucket, region=self.s3_region, secure=self.s3_secure,
+                self.s3_endpoint,
+                self.s3_access_key,
+                self.s3_secret_key,
+                self.s3_bucket,
+                region=self.s3_region,
+                secure=self.s3_secure,
                 connections=self.artifact_connections,
-            )  # fmt: skip
+            )
         if not self.artifact_dir:
             raise SettingsWrong(NO_STORE)
         return DiskStore(Path(self.artifact_dir))

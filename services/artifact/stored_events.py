@@ -1,4 +1,7 @@
-"""The stored events of this service, and how older forms become today's. Stored events are never rewritten."""
+"""The stored events of this service, and how older forms become today's.
+
+Stored events are never rewritten.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,22 @@ UPCASTERS: dict[tuple[str, int], Upcaster] = {}
 
 EVENTS = EventTypes(
     (
-        ArtifactReceived, ArtifactVerified, ArtifactMismatched, ArtifactQuarantined, ArtifactReleased, ArtifactRecalled, ArtifactExpired,
-        ExpiryTagged, ArtifactDeleted, CheckAsked, CopyLeft, CopyDiscarded, UploadOpened, FileAdded, UploadExpired, UploadDeleted,
+        ArtifactReceived,
+        ArtifactVerified,
+        ArtifactMismatched,
+        ArtifactQuarantined,
+        ArtifactReleased,
+        ArtifactRecalled,
+        ArtifactExpired,
+        ExpiryTagged,
+        ArtifactDeleted,
+        CheckAsked,
+        CopyLeft,
+        CopyDiscarded,
+        UploadOpened,
+        FileAdded,
+        UploadExpired,
+        UploadDeleted,
     ),
     UPCASTERS,
-)  # fmt: skip
+)

@@ -10,7 +10,8 @@ from shared.log.due_work import DUE
 METADATA = MetaData()
 
 ARTIFACTS = Table(
-    "artifacts", METADATA,
+    "artifacts",
+    METADATA,
     Column("hex", Text, primary_key=True),
     Column("generation", BigInteger, nullable=False),
     Column("verified", BigInteger, nullable=False),
@@ -23,11 +24,16 @@ ARTIFACTS = Table(
     Column("first_at", DateTime(timezone=True), nullable=False),
     Column("checked_at", DateTime(timezone=True)),
     Column("delete_at", DateTime(timezone=True)),
-)  # fmt: skip
-"""One row per digest. The generations say what `domain.artifact_state.phase` makes a word of; `files` are those of the verified manifest."""
+)
+"""One row per digest.
+
+The generations say what `domain.artifact_state.phase` makes a word of; `files` are those of the verified
+manifest.
+"""
 
 REFERENCES = Table(
-    "artifact_references", METADATA,
+    "artifact_references",
+    METADATA,
     Column("model_id", Text, primary_key=True),
     Column("number", BigInteger, primary_key=True),
     Column("hex", Text, nullable=False),
@@ -43,17 +49,18 @@ REFERENCES = Table(
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Index("artifact_references_by_hex", "hex"),
     Index("artifact_references_by_location", "location", postgresql_ops={"location": "text_pattern_ops"}),
-)  # fmt: skip
+)
 """One row per version that ever referred to an artifact; `files` as it claimed them."""
 
 UPLOADS = Table(
-    "uploads", METADATA,
+    "uploads",
+    METADATA,
     Column("upload_id", Text, primary_key=True),
     Column("subject", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("opened_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Index("uploads_by_subject", "subject", "state"),
-)  # fmt: skip
+)
 
 TABLES = (ARTIFACTS, REFERENCES, UPLOADS, DUE)

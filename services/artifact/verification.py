@@ -27,7 +27,10 @@ class CopyDiffers(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """What lies there is not what was claimed. `found` is the digest of what lies there, "" when a file is missing."""
+    """What lies there is not what was claimed.
+
+    `found` is the digest of what lies there, "" when a file is missing.
+    """
 
     found: str
     detail: str
@@ -36,16 +39,22 @@ class Wrong:
 async def verify(store: ObjectStore, source: str, target: str, files: Sequence[FileEntry]) -> Wrong | None:
     """Hashes the files below `source`, copies exactly what was hashed to `target`, and hashes it there again.
 
-    Begun anew after a crash, it takes what is right at `target` as it is. Raises StoreAway, ObjectChanged, CopyDiffers: try again later.
+    Begun anew after a crash, it takes what is right at `target` as it is. Raises StoreAway, ObjectChanged,
+    CopyDiffers: try again later.
     """
     there = set(await store.keys(target))
-    kept = await _each(files, lambda f: _sum(store, f"{target}/{f.path}", present=f"{target}/{f.path}" in there))
+    kept = await _each(
+        files, lambda f: _sum(store, f"{target}/{f.path}", present=f"{target}/{f.path}" in there)
+    )
     missing = [f for f, found in zip(files, kept, strict=True) if not _equal(found, f)]
     sums = await _each(missing, lambda f: _sum(store, f"{source}/{f.path}"))
     if wrong := _compared(missing, sums, [f for f in files if f not in missing]):
         return wrong
     marks = {f.path: found.mark for f, found in zip(missing, sums, strict=True) if found}
-    await _each(missing, lambda f: store.copy(f"{source}/{f.path}", f"{target}/{f.path}", marks[f.path], VERIFIED_TAGS))
+    await _each(
+        missing,
+        lambda f: store.copy(f"{source}/{f.path}", f"{target}/{f.path}", marks[f.path], VERIFIED_TAGS),
+    )
     if again := await damage(store, target, missing):
         raise CopyDiffers(again)
     return None
@@ -57,11 +66,19 @@ async def damage(store: ObjectStore, place: str, files: Sequence[FileEntry]) -> 
     return wrong.detail if wrong else ""
 
 
-def _compared(files: Sequence[FileEntry], sums: Sequence[Sum | None], right: Iterable[FileEntry]) -> Wrong | None:
+def _compared(
+    files: Sequence[FileEntry], sums: Sequence[Sum | None], right: Iterable[FileEntry]
+) -> Wrong | None:
     wrong = [_difference(f, found) for f, found in zip(files, sums, strict=True) if not _equal(found, f)]
     if not wrong:
         return None
-    found = "" if None in sums else manifest_digest([*right, *(FileEntry(f.path, s.size, s.sha256) for f, s in zip(files, sums, strict=True) if s)])
+    found = (
+        ""
+        if None in sums
+        else manifest_digest(
+            [*right, *(FileEntry(f.path, s.size, s.sha256) for f, s in zip(files, sums, strict=True) if s)]
+        )
+    )
     more = f" and {len(wrong) - TOLD} more" if len(wrong) > TOLD else ""
     return Wrong(found, "; ".join(wrong[:TOLD]) + more + ".")
 

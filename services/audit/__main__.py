@@ -29,7 +29,10 @@ BY_SERVICE, EVERYTHING = ["--settings", "-"], ["--all"]
 
 
 def export(arguments: list[str]) -> str:
-    """Exports what is planned; by hand it plans first. The service starts it with its own settings on the standard input."""
+    """Exports what is planned; by hand it plans first.
+
+    The service starts it with its own settings on the standard input.
+    """
     from services.audit.export import chunks, work  # noqa: PLC0415 - Arrow and minio are for this process only
     from services.audit.export.stores import NoSuchFile, StoreAway  # noqa: PLC0415
 
@@ -43,7 +46,12 @@ def export(arguments: list[str]) -> str:
             try:
                 await log_reader.ensure(connection)
                 everything = arguments == EVERYTHING
-                await chunks.plan(connection, settings.history_chunk_leaves, settings.history_chunk_bytes, everything=everything)
+                await chunks.plan(
+                    connection,
+                    settings.history_chunk_leaves,
+                    settings.history_chunk_bytes,
+                    everything=everything,
+                )
             finally:
                 await connection.close()
         return await work.export(settings, target)
@@ -51,7 +59,11 @@ def export(arguments: list[str]) -> str:
     if arguments not in ([], EVERYTHING, BY_SERVICE):
         sys.exit("usage: python -m services.audit export [--all]")
     try:
-        told = AuditSettings.model_validate_json(sys.stdin.read()) if arguments == BY_SERVICE else AuditSettings.from_environment()
+        told = (
+            AuditSettings.model_validate_json(sys.stdin.read())
+            if arguments == BY_SERVICE
+            else AuditSettings.from_environment()
+        )
         return f"{asyncio.run(planned_and_exported(told))} chunks exported\n"
     except work.Busy as e:
         return f"{e}\n"

@@ -72,9 +72,21 @@ async def check_all(pool: asyncpg.Pool, key: SigningKey) -> list[Finding]:
     """Every invariant in turn. Reads the whole log: ask for it when it is wanted, not on a timer."""
     async with pool.acquire() as connection:
         return [
-            await _timed("I2-streams", "every stream runs 1..n without holes, in the order readers see", lambda: _streams(connection)),
-            await _timed("I2-sealed", "every event up to the seal is one leaf, and every leaf is its event's bytes", lambda: _sealed(connection)),
-            await _timed("I4-checkpoints", "every checkpoint is signed and is a prefix of the tree", lambda: _checkpoints(connection, key)),
+            await _timed(
+                "I2-streams",
+                "every stream runs 1..n without holes, in the order readers see",
+                lambda: _streams(connection),
+            ),
+            await _timed(
+                "I2-sealed",
+                "every event up to the seal is one leaf, and every leaf is its event's bytes",
+                lambda: _sealed(connection),
+            ),
+            await _timed(
+                "I4-checkpoints",
+                "every checkpoint is signed and is a prefix of the tree",
+                lambda: _checkpoints(connection, key),
+            ),
             await _timed(
                 "I9-production",
                 "nothing reached Production, or serves as champion, without a decision over the same digest or a recorded override",
@@ -86,14 +98,23 @@ async def check_all(pool: asyncpg.Pool, key: SigningKey) -> list[Finding]:
 async def _timed(name: str, rule: str, check: Check) -> Finding:
     began = time.perf_counter()
     checked, violations = await check()
-    return Finding(name, rule, not violations, checked, list(violations[:SHOWN]), round((time.perf_counter() - began) * 1000, 1))
+    return Finding(
+        name,
+        rule,
+        not violations,
+        checked,
+        list(violations[:SHOWN]),
+        round((time.perf_counter() - began) * 1000, 1),
+    )
 
 
 async def _streams(connection: asyncpg.Connection) -> tuple[int, list[Any]]:
     checked = await connection.fetchval(COUNT, timeout=600)
     holes = [dict(row) for row in await connection.fetch(HOLES, timeout=600)]
     inversions = [dict(row) for row in await connection.fetch(INVERSIONS, timeout=600)]
-    return checked, [h | {"fault": "holes"} for h in holes] + [i | {"fault": "out of order"} for i in inversions]
+    return checked, [h | {"fault": "holes"} for h in holes] + [
+        i | {"fault": "out of order"} for i in inversions
+    ]
 
 
 async def _sealed(connection: asyncpg.Connection) -> tuple[int, list[Any]]:
@@ -107,8 +128,17 @@ async def _sealed(connection: asyncpg.Connection) -> tuple[int, list[Any]]:
             if row["leaf_index"] != expected:
                 faults.append({"leaf_index": expected, "fault": "leaf missing"})
                 expected = row["leaf_index"]
-            if row["bytes"] is None or not row["same"] or not leaf_hash(row["bytes"]) == row["leaf"] == row["logged"]:
-                told = {"leaf_index": expected, "service": row["service"], "stream": row["stream"], "revision": row["revision"]}
+            if (
+                row["bytes"] is None
+                or not row["same"]
+                or not leaf_hash(row["bytes"]) == row["leaf"] == row["logged"]
+            ):
+                told = {
+                    "leaf_index": expected,
+                    "service": row["service"],
+                    "stream": row["stream"],
+                    "revision": row["revision"],
+                }
                 faults.append(told | {"fault": "the log's event is not what was sealed"})
             expected += 1
         tree = tree.append(row["leaf"] for row in rows)
@@ -116,7 +146,9 @@ async def _sealed(connection: asyncpg.Connection) -> tuple[int, list[Any]]:
         if expected >= at.tree.size:
             break
     if tree != at.tree:
-        faults.append({"fault": "the leaves do not give the stored tree", "leaves": tree.size, "tree": at.tree.size})
+        faults.append(
+            {"fault": "the leaves do not give the stored tree", "leaves": tree.size, "tree": at.tree.size}
+        )
     return tree.size, faults
 
 
@@ -128,8 +160,10 @@ async def _checkpoints(connection: asyncpg.Connection, key: SigningKey) -> tuple
     for row in rows:
         while tree.size < row["size"]:
             leaves = await connection.fetch(
-                "SELECT leaf FROM audit.sealed WHERE leaf_index >= $1 ORDER BY leaf_index LIMIT $2", tree.size, min(PAGE * 5, row["size"] - tree.size),
-            )  # fmt: skip
+                "SELECT leaf FROM audit.sealed WHERE leaf_index >= $1 ORDER BY leaf_index LIMIT $2",
+                tree.size,
+                min(PAGE * 5, row["size"] - tree.size),
+            )
             if not leaves:
                 break
             tree = tree.append(leaf["leaf"] for leaf in leaves)
@@ -147,20 +181,44 @@ async def _checkpoints(connection: asyncpg.Connection, key: SigningKey) -> tuple
 
 async def _production(pool: asyncpg.Pool) -> tuple[int, list[Any]]:
     """Read from the index, which must know what is sealed: otherwise the answer is not that all is in order."""
-    faults: list[Any] = [] if await _indexed(pool) else [{"fault": "not indexed up to the seal: repeat the check once /readyz is content"}]
+    faults: list[Any] = (
+        []
+        if await _indexed(pool)
+        else [{"fault": "not indexed up to the seal: repeat the check once /readyz is content"}]
+    )
     promotions = await _of_type(pool, "VersionPromoted")
     promoted_at: dict[tuple[str, str, int], int] = {}
     for e in promotions:
-        promoted_at.setdefault((e["stream"], str(e["data"].get("environment")), e["data"].get("number")), e["revision"])
+        promoted_at.setdefault(
+            (e["stream"], str(e["data"].get("environment")), e["data"].get("number")), e["revision"]
+        )
     for promoted in promotions:
         of_promotion = await queries.promotion(pool, promoted["data"].get("promotion_id") or "")
-        granted = next((e["data"].get("policy") or {} for e in reversed(of_promotion) if e["type"] == "PromotionGranted"), {})
+        granted = next(
+            (
+                e["data"].get("policy") or {}
+                for e in reversed(of_promotion)
+                if e["type"] == "PromotionGranted"
+            ),
+            {},
+        )
         policy = await queries.policy(pool, str(granted.get("name")), str(granted.get("digest")))
         found = production_faults(promoted, of_promotion, policy)
-        faults += [{"event_id": promoted["event_id"], "stream": promoted["stream"], "number": promoted["number"], "fault": f} for f in found]
+        faults += [
+            {
+                "event_id": promoted["event_id"],
+                "stream": promoted["stream"],
+                "number": promoted["number"],
+                "fault": f,
+            }
+            for f in found
+        ]
     changes = [*await _of_type(pool, "RolloutChanged"), *await _of_type(pool, "RolledBack")]
     for change in changes:
-        faults += [{"event_id": change["event_id"], "stream": change["stream"], "fault": f} for f in serving_faults(change, promoted_at)]
+        faults += [
+            {"event_id": change["event_id"], "stream": change["stream"], "fault": f}
+            for f in serving_faults(change, promoted_at)
+        ]
     return len(promotions) + len(changes), faults
 
 

@@ -1,4 +1,7 @@
-"""HTTP of exported history: which files there are, the files themselves, and the wish to export now. For auditors of everything."""
+"""HTTP of exported history: which files there are, the files themselves, and the wish to export now.
+
+For auditors of everything.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +41,15 @@ class HistoryApi:
         more = call.query.next_token(rows, "first")
         state = await chunks.state(call.app.pool)
         return {
-            "place": kept.uri, "sealed": state.sealed, "signed": state.signed, "planned": state.planned, "exported": state.exported,
-            "failure": self._exports.failure, "items": [_shown(row) for row in rows], "next_page_token": more,
-        }  # fmt: skip
+            "place": kept.uri,
+            "sealed": state.sealed,
+            "signed": state.signed,
+            "planned": state.planned,
+            "exported": state.exported,
+            "failure": self._exports.failure,
+            "items": [_shown(row) for row in rows],
+            "next_page_token": more,
+        }
 
     async def post_export(self, call: Call) -> Reply:
         """Plans what is there now. A plan stays: whichever replica is up carries it out."""
@@ -55,17 +64,31 @@ class HistoryApi:
         leaves = leaves_of_name(name)
         done = await chunks.is_exported(call.app.pool, *leaves) if leaves else None
         if done is None:
-            raise NotFound("unknown_history_file", f"There is no file {name!r:.100}: GET /v1/history names all.")
+            raise NotFound(
+                "unknown_history_file", f"There is no file {name!r:.100}: GET /v1/history names all."
+            )
         pieces = kept.read(name)
         try:
             first = await asyncio.to_thread(next, pieces, b"")
         except NoSuchFile as missing:
             if done:
-                log.warning("a file of history is not where it was written", extra={"file": name, "place": kept.uri})
-                raise NotFound("history_file_gone", f"{name} was exported to {kept.uri} and is not there any more: tell the operator.") from missing
-            raise NotFound("not_exported_yet", f"{name} is planned and not exported yet: ask again in a moment.") from missing
+                log.warning(
+                    "a file of history is not where it was written", extra={"file": name, "place": kept.uri}
+                )
+                raise NotFound(
+                    "history_file_gone",
+                    f"{name} was exported to {kept.uri} and is not there any more: tell the operator.",
+                ) from missing
+            raise NotFound(
+                "not_exported_yet", f"{name} is planned and not exported yet: ask again in a moment."
+            ) from missing
         except StoreAway as away:
-            raise Problem(503, "history_store_away", "The store of history does not answer: repeat it in a while.", {"retry-after": "5"}) from away
+            raise Problem(
+                503,
+                "history_store_away",
+                "The store of history does not answer: repeat it in a while.",
+                {"retry-after": "5"},
+            ) from away
         kind = "application/json" if name.endswith("json") else "application/vnd.apache.parquet"
         return StreamingResponse(_streamed(first, pieces), media_type=kind)
 
@@ -82,24 +105,48 @@ class HistoryApi:
         """What is served."""
         return [
             Route(
-                "GET", "/v1/history", self.get_history, "The files of exported history, and how far the export is",
-                query=PageQuery, response=shapes.History, tags=["history"],
+                "GET",
+                "/v1/history",
+                self.get_history,
+                "The files of exported history, and how far the export is",
+                query=PageQuery,
+                response=shapes.History,
+                tags=["history"],
             ),
             Route(
-                "POST", "/v1/history:export", self.post_export, "Export sealed history now", body=shapes.ExportHistory, response=shapes.HistoryPlanned,
-                status=202, tags=["history"], timeout=600,
+                "POST",
+                "/v1/history:export",
+                self.post_export,
+                "Export sealed history now",
+                body=shapes.ExportHistory,
+                response=shapes.HistoryPlanned,
+                status=202,
+                tags=["history"],
+                timeout=600,
             ),
-            Route("GET", "/v1/history/{name}", self.get_file, "A file of exported history, or its manifest", tags=["history"]),
-        ]  # fmt: skip
+            Route(
+                "GET",
+                "/v1/history/{name}",
+                self.get_file,
+                "A file of exported history, or its manifest",
+                tags=["history"],
+            ),
+        ]
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     found = manifest_of(row["manifest"]) if row["manifest"] else None
     return {
-        "first": row["first"], "last": row["last"], "file": file_name(row["first"], row["last"]), "manifest": manifest_name(row["first"], row["last"]),
-        "planned_at": row["planned_at"], "exported_at": row["exported_at"], "size": found and found.size, "sha256": found and found.sha256,
+        "first": row["first"],
+        "last": row["last"],
+        "file": file_name(row["first"], row["last"]),
+        "manifest": manifest_name(row["first"], row["last"]),
+        "planned_at": row["planned_at"],
+        "exported_at": row["exported_at"],
+        "size": found and found.size,
+        "sha256": found and found.sha256,
         "sealed": found and found.sealed,
-    }  # fmt: skip
+    }
 
 
 async def _streamed(first: bytes, rest: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -1,4 +1,7 @@
-"""Events become index rows, for timelines and questions about the past. Disposable: a rebuild reads the log again into a new generation."""
+"""Events become index rows, for timelines and questions about the past.
+
+Disposable: a rebuild reads the log again into a new generation.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,17 @@ from typing import Any
 
 import asyncpg
 
-from services.audit.domain.reading import KEY_BYTES, TYPE_BYTES, Entry, Known, Stored, key_of, read, shared_streams, speaking_of
+from services.audit.domain.reading import (
+    KEY_BYTES,
+    TYPE_BYTES,
+    Entry,
+    Known,
+    Stored,
+    key_of,
+    read,
+    shared_streams,
+    speaking_of,
+)
 from services.audit.log_reader import read as read_log
 from shared.deciding.events import START, Cursor
 from shared.foundation.postgres import lock_key
@@ -48,7 +61,8 @@ INSERT INTO audit.names AS n (generation, name, model_id, tx, seq) SELECT $1, * 
 ON CONFLICT (generation, name, model_id) DO UPDATE SET tx = excluded.tx, seq = excluded.seq
 """
 
-# Moves on only from where it was read, in the generation that was read: a rebuild that swapped meanwhile makes this write nothing.
+# Moves on only from where it was read, in the generation that was read: a rebuild that swapped meanwhile
+# makes this write nothing.
 ADVANCE = "UPDATE audit.index_state SET tx = $1, seq = $2 WHERE generation = $3 AND tx = $4 AND seq = $5"
 
 SWAP = "UPDATE audit.index_state SET generation = $1, tx = $2, seq = $3"
@@ -94,8 +108,13 @@ async def step(connection: asyncpg.Connection) -> int:
     return len(page)
 
 
-async def rebuild(connection: asyncpg.Connection, progress: Callable[[int], None] = lambda _: None) -> Rebuilt:
-    """Reads the whole log into a new generation beside the one shown, swaps, and drops the old one. One at a time; the tailer goes on meanwhile."""
+async def rebuild(
+    connection: asyncpg.Connection, progress: Callable[[int], None] = lambda _: None
+) -> Rebuilt:
+    """Reads the whole log into a new generation beside the one shown, swaps, and drops the old one.
+
+    One at a time; the tailer goes on meanwhile.
+    """
     await connection.execute("SELECT pg_advisory_lock($1)", lock_key("audit", "rebuild"))
     try:
         new = (await connection.fetchrow(STATE))["generation"] + 1
@@ -150,22 +169,47 @@ async def _write(tx: asyncpg.Connection, generation: int, page: Sequence[Stored]
             known.setdefault(row["stream"], {})[row["model_id"]] = frozenset(row["numbers"] or ())
     await tx.execute(HISTORY, generation, *_columns(_history(entry) for entry in entries))
     mentions = [
-        (model, *entry.stored.cursor, _array(numbers)) for entry, models in speaking_of(entries, known) for model, numbers in sorted(models.items())
+        (model, *entry.stored.cursor, _array(numbers))
+        for entry, models in speaking_of(entries, known)
+        for model, numbers in sorted(models.items())
     ]
     if mentions:
         await tx.execute(MENTIONS, generation, *_columns(mentions))
-    names = {(_key(name), _text(model)): entry.stored.cursor for entry in entries for model, name in entry.names.items()}
+    names = {
+        (_key(name), _text(model)): entry.stored.cursor
+        for entry in entries
+        for model, name in entry.names.items()
+    }
     if names:
-        await tx.execute(NAMES, generation, *_columns((name, model, *cursor) for (name, model), cursor in names.items()))
+        await tx.execute(
+            NAMES, generation, *_columns((name, model, *cursor) for (name, model), cursor in names.items())
+        )
 
 
 def _history(e: Entry) -> tuple[Any, ...]:
     s = e.stored
     return (
-        s.cursor.tx, s.cursor.seq, s.service, _key(s.stream), s.revision, str(s.event_id), _key(s.type, TYPE_BYTES), e.schema, e.recorded_at, e.occurred_at,
-        _text(e.actor.subject), _text(e.actor.method), _text(e.actor.on_behalf_of), _text(e.reason), _key(e.correlation_id), _text(e.causation_id),
-        _text(e.trace), e.number, _text(e.environment), _key(e.promotion_id),
-    )  # fmt: skip
+        s.cursor.tx,
+        s.cursor.seq,
+        s.service,
+        _key(s.stream),
+        s.revision,
+        str(s.event_id),
+        _key(s.type, TYPE_BYTES),
+        e.schema,
+        e.recorded_at,
+        e.occurred_at,
+        _text(e.actor.subject),
+        _text(e.actor.method),
+        _text(e.actor.on_behalf_of),
+        _text(e.reason),
+        _key(e.correlation_id),
+        _text(e.causation_id),
+        _text(e.trace),
+        e.number,
+        _text(e.environment),
+        _key(e.promotion_id),
+    )
 
 
 def _array(numbers: Iterable[int]) -> str:

@@ -11,7 +11,8 @@ from services.audit.domain.reading import Stored
 from shared.deciding.events import Cursor
 from shared.foundation.postgres import lock_key
 
-# Only the auditor's role may read the parent table. A transaction still in flight hides what follows, so nothing appears behind the cursor.
+# Only the auditor's role may read the parent table. A transaction still in flight hides what follows, so
+# nothing appears behind the cursor.
 READ = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf, e.bytes
 FROM log.events e
@@ -28,14 +29,23 @@ PARTITIONS = "SELECT substr(c.relname, 8) FROM pg_inherits i JOIN pg_class c ON 
 
 
 async def ensure(connection: asyncpg.Connection) -> None:
-    """The schema of today is there: what is sealed is kept, an index of another shape is dropped. Safe to repeat and to race."""
-    seal, chunks, index = ((files("services.audit") / "migrations" / name).read_text() for name in ("0001_seal.sql", "0002_chunks.sql", "index.sql"))
+    """The schema of today is there: what is sealed is kept, an index of another shape is dropped.
+
+    Safe to repeat and to race.
+    """
+    seal, chunks, index = (
+        (files("services.audit") / "migrations" / name).read_text()
+        for name in ("0001_seal.sql", "0002_chunks.sql", "index.sql")
+    )
     shape = hashlib.sha256(f"{READING}{index}".encode()).hexdigest()
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", lock_key("audit", "schema"))
         await connection.execute(seal)
         await connection.execute(chunks)
-        if await connection.fetchval("SELECT to_regclass('audit.index_state')") and await connection.fetchval(SHAPE) == shape:
+        if (
+            await connection.fetchval("SELECT to_regclass('audit.index_state')")
+            and await connection.fetchval(SHAPE) == shape
+        ):
             return
         await connection.execute(index)
         await connection.execute("INSERT INTO audit.index_state (shape) VALUES ($1)", shape)
@@ -44,7 +54,9 @@ async def ensure(connection: asyncpg.Connection) -> None:
 async def read(connection: asyncpg.Connection, after: Cursor, limit: int) -> list[Stored]:
     """Up to `limit` events of all services after the cursor. Call it outside a transaction."""
     rows = await connection.fetch(READ, str(after.tx), after.seq, limit)
-    return [Stored(Cursor(row[0], row[1]), row[2], row[3], row[4], row[5], row[6], row[7], row[8]) for row in rows]
+    return [
+        Stored(Cursor(row[0], row[1]), row[2], row[3], row[4], row[5], row[6], row[7], row[8]) for row in rows
+    ]
 
 
 async def partitions(connection: asyncpg.Connection) -> list[str]:

@@ -79,7 +79,9 @@ OF_STREAM = EVENTS.format(condition="h.stream = $1")
 OF_CORRELATION = EVENTS.format(condition="h.correlation_id = $1")
 OF_TYPE = EVENTS.format(condition="h.type = $1")
 
-CHECKPOINTS = "SELECT size, root, note, signed_at FROM audit.checkpoints WHERE size < $1 ORDER BY size DESC LIMIT $2"
+CHECKPOINTS = (
+    "SELECT size, root, note, signed_at FROM audit.checkpoints WHERE size < $1 ORDER BY size DESC LIMIT $2"
+)
 
 PLACE = "SELECT origin, size FROM audit.tree"
 
@@ -92,7 +94,8 @@ SELECT e.bytes FROM audit.sealed s JOIN log.events e ON e.service = s.service AN
 # Whether the index is as far as the seal was at a place in the log.
 INDEXED = "SELECT (tx, seq) >= ($1, $2) FROM audit.index_state"
 
-# The moment before anything else is looked at, and the first events that the index does not know yet: all later ones lie about there or behind.
+# The moment before anything else is looked at, and the first events that the index does not know yet: all
+# later ones lie about there or behind.
 UNINDEXED = """
 SELECT now() AS now, (
     SELECT array_agg(bytes) FROM (
@@ -107,12 +110,26 @@ NO_LIMIT = 2**31 - 1
 def as_json(row: asyncpg.Record) -> dict[str, Any]:
     """An event as the API shows it. `data` is what was stored; `leaf_index` is None until it is sealed."""
     return {
-        "leaf_index": row["leaf_index"], "service": row["service"], "stream": row["stream"], "revision": row["revision"], "event_id": row["event_id"],
-        "type": row["type"], "schema": row["schema"], "recorded_at": row["recorded_at"], "occurred_at": row["occurred_at"],
-        "actor": {"subject": row["actor"], "method": row["method"], "on_behalf_of": row["on_behalf_of"]}, "reason": row["reason"],
-        "correlation_id": row["correlation_id"], "causation_id": row["causation_id"], "trace": row["trace"], "number": row["number"],
-        "environment": row["environment"], "promotion_id": row["promotion_id"], "leaf": row["leaf"].hex(), "data": _data(row["bytes"]),
-    }  # fmt: skip
+        "leaf_index": row["leaf_index"],
+        "service": row["service"],
+        "stream": row["stream"],
+        "revision": row["revision"],
+        "event_id": row["event_id"],
+        "type": row["type"],
+        "schema": row["schema"],
+        "recorded_at": row["recorded_at"],
+        "occurred_at": row["occurred_at"],
+        "actor": {"subject": row["actor"], "method": row["method"], "on_behalf_of": row["on_behalf_of"]},
+        "reason": row["reason"],
+        "correlation_id": row["correlation_id"],
+        "causation_id": row["causation_id"],
+        "trace": row["trace"],
+        "number": row["number"],
+        "environment": row["environment"],
+        "promotion_id": row["promotion_id"],
+        "leaf": row["leaf"].hex(),
+        "data": _data(row["bytes"]),
+    }
 
 
 class _Data(msgspec.Struct):
@@ -132,7 +149,9 @@ async def model(pool: asyncpg.Pool, name_or_id: str) -> tuple[str, str] | None:
     return (row["model_id"], row["name"]) if row else None
 
 
-async def timeline(pool: asyncpg.Pool, model_id: str, number: int | None, after: tuple[int, int], limit: int) -> Sequence[asyncpg.Record]:
+async def timeline(
+    pool: asyncpg.Pool, model_id: str, number: int | None, after: tuple[int, int], limit: int
+) -> Sequence[asyncpg.Record]:
     """Events that speak of a model (or of one version of it), in the log's order."""
     rows: Sequence[asyncpg.Record] = await pool.fetch(MENTIONING, model_id, *after, number, limit)
     return rows
@@ -143,7 +162,9 @@ async def causes(pool: asyncpg.Pool, event_ids: Sequence[str]) -> list[dict[str,
     return [as_json(row) for row in await pool.fetch(CAUSES, list(event_ids))]
 
 
-async def events(pool: asyncpg.Pool, sql: str, value: str, after: tuple[int, int] = (0, 0), limit: int = NO_LIMIT) -> Sequence[asyncpg.Record]:
+async def events(
+    pool: asyncpg.Pool, sql: str, value: str, after: tuple[int, int] = (0, 0), limit: int = NO_LIMIT
+) -> Sequence[asyncpg.Record]:
     """Events by one of the statements above (OF_STREAM, OF_CORRELATION, OF_TYPE, PROMOTION)."""
     rows: Sequence[asyncpg.Record] = await pool.fetch(sql, key_of(value), *after, limit)
     return rows
@@ -152,7 +173,11 @@ async def events(pool: asyncpg.Pool, sql: str, value: str, after: tuple[int, int
 async def promotion(pool: asyncpg.Pool, promotion_id: str) -> list[dict[str, Any]]:
     """All events of a promotion in the log's order, also those of the review that its grant names: an override that stands is of an earlier promotion."""
     rows = list(await events(pool, PROMOTION, promotion_id)) if promotion_id else []
-    named = {str(as_json(row)["data"].get("review_id") or promotion_id) for row in rows if row["type"] == "PromotionGranted"}
+    named = {
+        str(as_json(row)["data"].get("review_id") or promotion_id)
+        for row in rows
+        if row["type"] == "PromotionGranted"
+    }
     for review_id in sorted(named - {promotion_id}):
         rows += await events(pool, OF_STREAM, f"review-{review_id}")
     return [as_json(row) for row in sorted(rows, key=lambda row: (row["tx"], row["seq"]))]
@@ -161,7 +186,9 @@ async def promotion(pool: asyncpg.Pool, promotion_id: str) -> list[dict[str, Any
 async def policy(pool: asyncpg.Pool, name: str, digest: str) -> dict[str, Any] | None:
     """The event that published a policy with this digest, or None."""
     published = (as_json(row) for row in await events(pool, OF_STREAM, f"policy-{name}"))
-    return next((e for e in published if e["type"] == "PolicyPublished" and e["data"].get("digest") == digest), None)
+    return next(
+        (e for e in published if e["type"] == "PolicyPublished" and e["data"].get("digest") == digest), None
+    )
 
 
 async def names(pool: asyncpg.Pool, model_ids: Iterable[str]) -> dict[str, str]:
@@ -172,7 +199,11 @@ async def names(pool: asyncpg.Pool, model_ids: Iterable[str]) -> dict[str, str]:
 async def indexed_up_to(pool: asyncpg.Pool) -> datetime:
     """The moment up to which the index knows every event that was committed."""
     row = await pool.fetchrow(UNINDEXED)
-    waiting = [at - timedelta(microseconds=1) for stored in row["events"] or () if (at := recorded_at(stored)) > UNREADABLE]
+    waiting = [
+        at - timedelta(microseconds=1)
+        for stored in row["events"] or ()
+        if (at := recorded_at(stored)) > UNREADABLE
+    ]
     now: datetime = row["now"]
     return min([now, *waiting])
 
@@ -183,10 +214,19 @@ async def indexed(pool: asyncpg.Pool, place: Cursor) -> bool:
 
 
 async def up_to(
-    pool: asyncpg.Pool, stream: str, types: Sequence[str], at: datetime, *, environment: str | None = None, number: int | None = None, limit: int = 1,
-) -> list[dict[str, Any]]:  # fmt: skip
+    pool: asyncpg.Pool,
+    stream: str,
+    types: Sequence[str],
+    at: datetime,
+    *,
+    environment: str | None = None,
+    number: int | None = None,
+    limit: int = 1,
+) -> list[dict[str, Any]]:
     """The newest events of some types in a stream at a moment."""
-    return [as_json(row) for row in await pool.fetch(UP_TO, stream, list(types), at, environment, number, limit)]
+    return [
+        as_json(row) for row in await pool.fetch(UP_TO, stream, list(types), at, environment, number, limit)
+    ]
 
 
 async def checkpoints(pool: asyncpg.Pool, below: int, limit: int) -> Sequence[asyncpg.Record]:

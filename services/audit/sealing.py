@@ -30,7 +30,8 @@ INSERT INTO audit.sealed (leaf_index, seq, service, stream, revision, event_id, 
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::uuid[], $7::bytea[])
 """
 
-# Moves on only from the size that was read: a second sealer, however it came about, fails here and writes nothing.
+# Moves on only from the size that was read: a second sealer, however it came about, fails here and writes
+# nothing.
 ADVANCE = "UPDATE audit.tree SET size = $1, edge = $2, tx = $3, seq = $4 WHERE size = $5"
 
 SIGN = "INSERT INTO audit.checkpoints (size, root, note) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
@@ -85,10 +86,18 @@ class Sealer:
         after = page[-1].cursor
         async with connection.transaction():
             await connection.execute(
-                SEAL, range(at.tree.size, tree.size), [s.cursor.seq for s in page], [s.service for s in page], [s.stream for s in page],
-                [s.revision for s in page], [s.event_id for s in page], [s.leaf for s in page],
-            )  # fmt: skip
-            moved = await connection.execute(ADVANCE, tree.size, b"".join(tree.edge), after.tx, after.seq, at.tree.size)
+                SEAL,
+                range(at.tree.size, tree.size),
+                [s.cursor.seq for s in page],
+                [s.service for s in page],
+                [s.stream for s in page],
+                [s.revision for s in page],
+                [s.event_id for s in page],
+                [s.leaf for s in page],
+            )
+            moved = await connection.execute(
+                ADVANCE, tree.size, b"".join(tree.edge), after.tx, after.seq, at.tree.size
+            )
             if moved != "UPDATE 1":
                 raise SealedTwice(SealedTwice.__doc__)
         SEALED.inc(len(page))
@@ -114,14 +123,21 @@ def verifier(origin: str, key: SigningKey) -> str:
 
 
 class SealingLags(Exception):  # noqa: N818
-    """Events wait to be sealed for too long. Most often a transaction was left open and hides them: see pg_stat_activity, oldest xact_start."""
+    """Events wait to be sealed for too long.
+
+    Most often a transaction was left open and hides them: see pg_stat_activity, oldest xact_start.
+    """
 
 
 async def check_lag(connection: asyncpg.Connection) -> None:
     """Measures how far sealing is behind. Raises SealingLags."""
     cursor = (await head(connection)).cursor
     event_id = await connection.fetchval(UNSEALED, str(cursor.tx), cursor.seq)
-    age = max(0.0, time.time() - (event_id.int >> 80) / 1000) if event_id is not None and event_id.version == 7 else 0.0
+    age = (
+        max(0.0, time.time() - (event_id.int >> 80) / 1000)
+        if event_id is not None and event_id.version == 7
+        else 0.0
+    )
     LAG.set(age)
     if age > LONGEST_LAG:
         raise SealingLags(f"{age:.0f} s. {SealingLags.__doc__}")

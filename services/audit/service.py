@@ -24,11 +24,16 @@ SERVICE = Service("audit", (), {}, EventTypes(()), project=lambda _: (), publish
 
 
 async def start(app: App, kept: HistoryStore | None) -> None:
-    """The schema is there before anything is served. Whether history is exported is said: nothing else shows that it is not."""
+    """The schema is there before anything is served.
+
+    Whether history is exported is said: nothing else shows that it is not.
+    """
     async with app.pool.acquire() as connection:
         await log_reader.ensure(connection)
     if kept is None:
-        log.info("history is not exported: neither REGISTA_HISTORY_S3_ENDPOINT nor REGISTA_HISTORY_DIR is set")
+        log.info(
+            "history is not exported: neither REGISTA_HISTORY_S3_ENDPOINT nor REGISTA_HISTORY_DIR is set"
+        )
     else:
         log.info("history is exported", extra={"place": kept.uri})
 

@@ -29,14 +29,21 @@ class AuditSettings(Settings):
     @classmethod
     def extending(cls, settings: Settings) -> Self:
         """What every service is told, with what the environment says of history. Raises SettingsWrong."""
-        return cls.model_validate(cls.from_environment().model_dump() | settings.model_dump(exclude_unset=True))
+        return cls.model_validate(
+            cls.from_environment().model_dump() | settings.model_dump(exclude_unset=True)
+        )
 
     def store(self) -> HistoryStore | None:
         """The store these settings choose: S3 when an endpoint is given, else the folder; None when history is not exported. Raises SettingsWrong."""
         if self.history_s3_endpoint:
             self.require("history_s3_access_key", "history_s3_secret_key", "history_s3_bucket")
             return S3Store(
-                self.history_s3_endpoint, self.history_s3_access_key, self.history_s3_secret_key, self.history_s3_bucket, self.history_s3_prefix,
-                region=self.history_s3_region, secure=self.history_s3_secure,
-            )  # fmt: skip
+                self.history_s3_endpoint,
+                self.history_s3_access_key,
+                self.history_s3_secret_key,
+                self.history_s3_bucket,
+                self.history_s3_prefix,
+                region=self.history_s3_region,
+                secure=self.history_s3_secure,
+            )
         return DiskStore(Path(self.history_dir)) if self.history_dir else None

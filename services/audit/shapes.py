@@ -69,7 +69,10 @@ class Event(Reference):
 
 
 class TimelineEvent(Event):
-    """`caused_by` where the cause is an event of this log; `effects` in a tree. `hidden`: it is about models that the caller may not read."""
+    """`caused_by` where the cause is an event of this log; `effects` in a tree.
+
+    `hidden`: it is about models that the caller may not read.
+    """
 
     hidden: bool = False
     caused_by: Cause | None = None
@@ -151,7 +154,10 @@ class ChangedBy(BaseModel):
 
 
 class AsOf(BaseModel):
-    """Who served at that moment; no entries when nobody did. The index knows every event up to `indexed_up_to`."""
+    """Who served at that moment; no entries when nobody did.
+
+    The index knows every event up to `indexed_up_to`.
+    """
 
     model_id: str
     model: str
@@ -184,11 +190,17 @@ class Checkpoints(BaseModel):
 
 class InclusionQuery(Body):
     leaf_index: int = Field(ge=0, lt=2**63)
-    size: int | None = Field(None, ge=1, lt=2**63, description="of a checkpoint; all that is sealed where it is left out")
+    size: int | None = Field(
+        None, ge=1, lt=2**63, description="of a checkpoint; all that is sealed where it is left out"
+    )
 
 
 class Inclusion(BaseModel):
-    """Hashes in hex. `stored`: the event's bytes in base64; `leaf` is SHA-256 over 0x00 and these. Null where the log has lost them."""
+    """Hashes in hex.
+
+    `stored`: the event's bytes in base64; `leaf` is SHA-256 over 0x00 and these. Null where the log has lost
+    them.
+    """
 
     leaf_index: int
     size: int
@@ -199,7 +211,9 @@ class Inclusion(BaseModel):
 
 class ConsistencyQuery(Body):
     first: int = Field(ge=0, lt=2**63, description="size of the older checkpoint")
-    size: int | None = Field(None, ge=1, lt=2**63, description="size of the newer one; all that is sealed where it is left out")
+    size: int | None = Field(
+        None, ge=1, lt=2**63, description="size of the newer one; all that is sealed where it is left out"
+    )
 
 
 class Consistency(BaseModel):
@@ -227,7 +241,9 @@ class Invariants(BaseModel):
 
 class ExportHistory(Body):
     everything: bool = Field(
-        False, alias="all", description="also the events that do not fill a file: they get one of their own, and the next begins behind them"
+        False,
+        alias="all",
+        description="also the events that do not fill a file: they get one of their own, and the next begins behind them",
     )
 
 
@@ -246,7 +262,10 @@ class HistoryFile(BaseModel):
 
 
 class History(BaseModel):
-    """Numbers of leaves: `sealed`, of them `signed`, `planned` to be exported, `exported` without a gap. `failure` is why this replica's last export ended."""
+    """Numbers of leaves: `sealed`, of them `signed`, `planned` to be exported, `exported` without a gap.
+
+    `failure` is why this replica's last export ended.
+    """
 
     place: str
     sealed: int

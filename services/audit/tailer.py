@@ -1,4 +1,7 @@
-"""Follows the log as long as it leads: seals, signs, then indexes. Any number of replicas; one of them works."""
+"""Follows the log as long as it leads: seals, signs, then indexes.
+
+Any number of replicas; one of them works.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SIGN_EVERY = 1.0
-"""Seconds between two checkpoints while events keep coming. The last event of a burst is covered as soon as this has passed."""
+"""Seconds between two checkpoints while events keep coming.
+
+The last event of a burst is covered as soon as this has passed.
+"""
 FIRST_WAIT, LONGEST_WAIT = 0.01, 1.0
 """After a ring the newest event may still hide behind another transaction: look again soon, then ever less often."""
 
@@ -77,7 +83,10 @@ async def _lead(connection: asyncpg.Connection, key: SigningKey, readiness: Read
 
 
 class _Index:
-    """Indexes page after page. What fails is told and tried again after a while; only a lost connection ends the leader's round."""
+    """Indexes page after page.
+
+    What fails is told and tried again after a while; only a lost connection ends the leader's round.
+    """
 
     def __init__(self, readiness: Readiness) -> None:
         self._readiness = readiness
@@ -102,8 +111,12 @@ class _Index:
     def _failed(self, fault: Exception) -> None:
         self._again_at = time.monotonic() + INDEX_AGAIN
         NOT_INDEXED.inc()
-        log.warning("the next page could not be indexed; sealing goes on, and it is tried again", exc_info=fault)
-        self._readiness.wait("index", f"timelines end where indexing fails; sealing goes on ({type(fault).__name__}: {fault})")
+        log.warning(
+            "the next page could not be indexed; sealing goes on, and it is tried again", exc_info=fault
+        )
+        self._readiness.wait(
+            "index", f"timelines end where indexing fails; sealing goes on ({type(fault).__name__}: {fault})"
+        )
 
 
 @contextlib.asynccontextmanager

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 async def registry_said(m: Received) -> Sequence[Submission]:
-    """Notes one of registry's events. A model's birth also makes sure that the coming month's sweep is scheduled."""
+    """Notes one of registry's events.
+
+    A model's birth also makes sure that the coming month's sweep is scheduled.
+    """
     data = {**m.data, RECORDED: m.event.extensions.get("recordedtime", m.event.time)}
     try:
         fact = read(m.event.type, data)
@@ -30,14 +33,27 @@ async def registry_said(m: Received) -> Sequence[Submission]:
         raise Malformed(f"not the shape that cleanup knows of {m.event.type}: {e}") from e
     note = NoteRegistryEvent(m.source, m.leaf, data)
     noted = Submission(note, (stream_of(fact.model_id),), m.cause(), m.actor)
-    return [noted, schedule_next(datetime.now(UTC))] if PUBLIC_TYPES[m.event.type] == "ModelRegistered" else [noted]
+    return (
+        [noted, schedule_next(datetime.now(UTC))]
+        if PUBLIC_TYPES[m.event.type] == "ModelRegistered"
+        else [noted]
+    )
 
 
 def subscriptions(app: App) -> list[Subscription]:
     """What cleanup listens to."""
     reports = Reports(app)
-    said = {type_: Handler(registry_said, reports.named if READERS[name] is ModelNamed else None) for type_, name in PUBLIC_TYPES.items()}
+    said = {
+        type_: Handler(registry_said, reports.named if READERS[name] is ModelNamed else None)
+        for type_, name in PUBLIC_TYPES.items()
+    }
     return [
         Subscription(topic_of("registry"), "cleanup", said, by_service("registry")),
-        Subscription(USAGE_TOPIC, "cleanup", {MODEL_USED: Handler(reports.used, reports.look_again)}, by_publishers, strict=True),
+        Subscription(
+            USAGE_TOPIC,
+            "cleanup",
+            {MODEL_USED: Handler(reports.used, reports.look_again)},
+            by_publishers,
+            strict=True,
+        ),
     ]

@@ -36,10 +36,14 @@ def schedule_next(now: datetime) -> Submission:
 async def begin(row: DueRow) -> Sequence[Submission]:
     """A period begins: the next one is scheduled first, so that the chain survives a crash between the two.
 
-    Counted from the moment it was due at least: by a clock that runs behind the database's, the coming period would be this one again.
+    Counted from the moment it was due at least: by a clock that runs behind the database's, the coming period
+    would be this one again.
     """
     plan = sweep.PlanSweep(row.key, "schedule")
-    return [schedule_next(max(datetime.now(UTC), row.due_at)), Submission(plan, (sweep.stream_of(row.key),), row.cause(), row.actor)]
+    return [
+        schedule_next(max(datetime.now(UTC), row.due_at)),
+        Submission(plan, (sweep.stream_of(row.key),), row.cause(), row.actor),
+    ]
 
 
 async def work_chunk(app: App, row: DueRow) -> Sequence[Submission]:
@@ -56,7 +60,9 @@ async def work_chunk(app: App, row: DueRow) -> Sequence[Submission]:
     begun = sum(1 for part in ranges if part.first == 1)
     versions = sum(part.last - part.first + 1 for part in ranges)
     to = place or ("", 0)
-    command = sweep.AdvanceSweep(row.key, row.data["chunk"], to[0], to[1], begun, versions, finished=place is None)
+    command = sweep.AdvanceSweep(
+        row.key, row.data["chunk"], to[0], to[1], begun, versions, finished=place is None
+    )
     return [Submission(command, (sweep.stream_of(row.key),), _cause(row), row.actor)]
 
 
@@ -68,14 +74,24 @@ def _cause(row: DueRow, part: str = "") -> Cause:
 def _judge(row: DueRow, part: sweep.Range) -> Submission:
     command = retention.SweepVersions(part.model_id, row.key, part.first, part.last)
     cause = _cause(row, f"{part.model_id}/{part.first}-{part.last}")
-    return Submission(command, (retention.stream_of(part.model_id),), cause, row.actor, reason=f"sweep {row.key}")
+    return Submission(
+        command, (retention.stream_of(part.model_id),), cause, row.actor, reason=f"sweep {row.key}"
+    )
 
 
 async def propose(row: DueRow) -> Sequence[Submission]:
     """A grace period is over."""
     model_id, number = row.data["model_id"], row.data["number"]
     command = retention.ProposeRetirement(model_id, number, row.data["sweep_id"])
-    return [Submission(command, (retention.stream_of(model_id),), _cause(row), row.actor, reason="the grace period is over")]
+    return [
+        Submission(
+            command,
+            (retention.stream_of(model_id),),
+            _cause(row),
+            row.actor,
+            reason="the grace period is over",
+        )
+    ]
 
 
 async def end_wait(app: App, row: DueRow) -> Sequence[Submission]:
@@ -93,5 +109,8 @@ async def end_wait(app: App, row: DueRow) -> Sequence[Submission]:
 def workers(app: App) -> list[Worker]:
     """All due work of cleanup."""
     return [
-        Worker(SWEEP, begin), Worker(CHUNK, partial(work_chunk, app), concurrency=2), Worker(PROPOSE, propose), Worker(WAITED, partial(end_wait, app)),
-    ]  # fmt: skip
+        Worker(SWEEP, begin),
+        Worker(CHUNK, partial(work_chunk, app), concurrency=2),
+        Worker(PROPOSE, propose),
+        Worker(WAITED, partial(end_wait, app)),
+    ]

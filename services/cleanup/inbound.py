@@ -16,7 +16,10 @@ Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9]
 
 
 class ModelUsed(BaseModel):
-    """How often one version was used between two moments. Counts are increments: send each once, under one message id."""
+    """How often one version was used between two moments.
+
+    Counts are increments: send each once, under one message id.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,7 +37,15 @@ class ModelUsed(BaseModel):
 
     def to_domain(self, model_id: str) -> RecordUsage:
         """The command in the report, for the model that it names."""
-        return RecordUsage(model_id, self.number, self.count, self.window_start, self.window_end, self.environment, self.endpoint)
+        return RecordUsage(
+            model_id,
+            self.number,
+            self.count,
+            self.window_start,
+            self.window_end,
+            self.environment,
+            self.endpoint,
+        )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -7,10 +7,34 @@ from collections.abc import Iterable
 import msgspec
 
 from services.cleanup.domain.early import PATIENCE, ReportGivenUp, ReportHeld, ReportPlaced
-from services.cleanup.domain.noted import PUBLIC_TYPES, STAGES, ModelNamed, Serving, VersionBorn, VersionFact, read
-from services.cleanup.domain.retention_state import RetentionChanged, RetirementProposed, UsageRecorded, VersionMarked, VersionSpared
+from services.cleanup.domain.noted import (
+    PUBLIC_TYPES,
+    STAGES,
+    ModelNamed,
+    Serving,
+    VersionBorn,
+    VersionFact,
+    read,
+)
+from services.cleanup.domain.retention_state import (
+    RetentionChanged,
+    RetirementProposed,
+    UsageRecorded,
+    VersionMarked,
+    VersionSpared,
+)
 from services.cleanup.domain.sweep import SweepAdvanced, SweepFinished, SweepPlanned, SweepScheduled
-from services.cleanup.tables import EARLY, MODELS, NAMES, POLICIES, SWEEPS, USES, USES_BY_DAY, VERDICTS, VERSIONS
+from services.cleanup.tables import (
+    EARLY,
+    MODELS,
+    NAMES,
+    POLICIES,
+    SWEEPS,
+    USES,
+    USES_BY_DAY,
+    VERDICTS,
+    VERSIONS,
+)
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Noted, Recorded
 from shared.log.due_work import DUE
@@ -27,12 +51,36 @@ def project(recorded: Recorded) -> Iterable[Change]:
         case UsageRecorded():
             return _used(recorded.event)
         case RetentionChanged(model_id=model_id, policy=policy):
-            return [Put(POLICIES, {"model_id": model_id, "policy": msgspec.to_builtins(policy), "revision": recorded.revision})]
+            return [
+                Put(
+                    POLICIES,
+                    {
+                        "model_id": model_id,
+                        "policy": msgspec.to_builtins(policy),
+                        "revision": recorded.revision,
+                    },
+                )
+            ]
         case VersionMarked() | VersionSpared() | RetirementProposed():
             return _judged(recorded)
         case ReportHeld() as held:
-            due = {"kind": WAITED, "key": held.report_id, "due_at": recorded.recorded_at + PATIENCE, "data": {}}
-            return [Put(EARLY, {"report_id": held.report_id, "name": held.model, "message": msgspec.to_builtins(held.message)}), Put(DUE, due)]
+            due = {
+                "kind": WAITED,
+                "key": held.report_id,
+                "due_at": recorded.recorded_at + PATIENCE,
+                "data": {},
+            }
+            return [
+                Put(
+                    EARLY,
+                    {
+                        "report_id": held.report_id,
+                        "name": held.model,
+                        "message": msgspec.to_builtins(held.message),
+                    },
+                ),
+                Put(DUE, due),
+            ]
         case ReportPlaced(report_id=report_id) | ReportGivenUp(report_id=report_id):
             return [Drop(EARLY, {"report_id": report_id}), Drop(DUE, {"kind": WAITED, "key": report_id})]
         case _:
@@ -43,13 +91,26 @@ def _noted(noted: Noted) -> list[Change]:
     name, fact = PUBLIC_TYPES[noted.source.type], read(noted.source.type, noted.data)
     match fact:
         case ModelNamed(model_id=model_id, model=model):
-            return [Put(MODELS, {"model_id": model_id, "model": model}), Put(NAMES, {"name": model, "model_id": model_id})]
+            return [
+                Put(MODELS, {"model_id": model_id, "model": model}),
+                Put(NAMES, {"name": model, "model_id": model_id}),
+            ]
         case VersionBorn():
             stage = "Staging" if fact.semver else "Draft"
-            row = {"model_id": fact.model_id, "number": fact.number, "semver": fact.semver or "", "stage": stage, "registered_at": fact.recordedtime}
+            row = {
+                "model_id": fact.model_id,
+                "number": fact.number,
+                "semver": fact.semver or "",
+                "stage": stage,
+                "registered_at": fact.recordedtime,
+            }
             return [Put(VERSIONS, row)]
         case Serving() if name == "RolledBack":
-            return [Patch(VERSIONS, {"model_id": fact.model_id, "number": fact.to_number}, {"stage": "Production"})]
+            return [
+                Patch(
+                    VERSIONS, {"model_id": fact.model_id, "number": fact.to_number}, {"stage": "Production"}
+                )
+            ]
         case VersionFact():
             return _version_noted(name, fact)
         case _:
@@ -59,12 +120,20 @@ def _noted(noted: Noted) -> list[Change]:
 def _version_noted(name: str, fact: VersionFact) -> list[Change]:
     changes: list[Change] = []
     if name in STAGES:
-        changes.append(Patch(VERSIONS, {"model_id": fact.model_id, "number": fact.number}, {"stage": STAGES[name]}))
+        changes.append(
+            Patch(VERSIONS, {"model_id": fact.model_id, "number": fact.number}, {"stage": STAGES[name]})
+        )
     if name in {"VersionRetired", "RetireRefused"}:
         verdict = "retired" if name == "VersionRetired" else "refused"
         reasons = [{"code": "refused_by_registry", "detail": reason} for reason in fact.reasons]
         columns = {"verdict": verdict, "reasons": reasons}
-        changes.append(Patch(VERDICTS, {"sweep_id": fact.sweep_id, "model_id": fact.model_id, "number": fact.number}, columns))
+        changes.append(
+            Patch(
+                VERDICTS,
+                {"sweep_id": fact.sweep_id, "model_id": fact.model_id, "number": fact.number},
+                columns,
+            )
+        )
         changes.append(Drop(DUE, {"kind": PROPOSE, "key": _version_key(fact.model_id, fact.number)}))
     return changes
 
@@ -89,18 +158,38 @@ def _because(recorded: Recorded) -> dict[str, str]:
 def _judged(recorded: Recorded) -> list[Change]:
     event = recorded.event
     row = {
-        "sweep_id": event.sweep_id, "model_id": event.model_id, "number": event.number, "model": event.model, "semver": event.semver,
-        "at": recorded.recorded_at, "rule": "", "reasons": [], "delete_after": None,
-    }  # fmt: skip
+        "sweep_id": event.sweep_id,
+        "model_id": event.model_id,
+        "number": event.number,
+        "model": event.model,
+        "semver": event.semver,
+        "at": recorded.recorded_at,
+        "rule": "",
+        "reasons": [],
+        "delete_after": None,
+    }
     due = {"kind": PROPOSE, "key": _version_key(event.model_id, event.number)}
     match event:
         case VersionMarked():
-            data = {"model_id": event.model_id, "number": event.number, "sweep_id": event.sweep_id} | _because(recorded)
+            data = {
+                "model_id": event.model_id,
+                "number": event.number,
+                "sweep_id": event.sweep_id,
+            } | _because(recorded)
             why = [{"code": event.rule, "detail": event.reason}]
-            row |= {"verdict": "marked", "rule": event.rule, "reasons": why, "delete_after": event.delete_after}
+            row |= {
+                "verdict": "marked",
+                "rule": event.rule,
+                "reasons": why,
+                "delete_after": event.delete_after,
+            }
             return [Put(VERDICTS, row), Put(DUE, due | {"due_at": event.delete_after, "data": data})]
         case RetirementProposed():
-            row |= {"verdict": "proposed", "rule": event.rule, "reasons": [{"code": event.rule, "detail": event.reason}]}
+            row |= {
+                "verdict": "proposed",
+                "rule": event.rule,
+                "reasons": [{"code": event.rule, "detail": event.reason}],
+            }
             return [Put(VERDICTS, row), Drop(DUE, due)]
         case _:
             spared = Put(VERDICTS, row | {"verdict": "spared", "reasons": msgspec.to_builtins(event.reasons)})
@@ -115,19 +204,37 @@ def _swept(recorded: Recorded) -> list[Change]:
         case SweepScheduled():
             return [Put(DUE, {"kind": SWEEP, "key": event.sweep_id, "due_at": event.due_at, "data": {}})]
         case SweepPlanned():
-            row = key | {"phase": "planned", "trigger": event.trigger, "model_id": event.model_id, "actor": recorded.actor.subject, "at": now}
-            start = {"scope": event.model_id, "chunk": 0, "model_id": event.model_id, "number": 0} | _because(recorded)
+            row = key | {
+                "phase": "planned",
+                "trigger": event.trigger,
+                "model_id": event.model_id,
+                "actor": recorded.actor.subject,
+                "at": now,
+            }
+            start = {"scope": event.model_id, "chunk": 0, "model_id": event.model_id, "number": 0} | _because(
+                recorded
+            )
             return [
                 Put(SWEEPS, row | {"models": 0, "versions": 0}),
                 Drop(DUE, {"kind": SWEEP, "key": event.sweep_id}),
                 Put(DUE, chunk | {"due_at": now, "data": start}),
             ]
         case SweepAdvanced():
-            place = {"scope": event.scope, "chunk": event.chunk, "model_id": event.model_id, "number": event.number} | _because(recorded)
+            place = {
+                "scope": event.scope,
+                "chunk": event.chunk,
+                "model_id": event.model_id,
+                "number": event.number,
+            } | _because(recorded)
             figures = {"models": event.models, "versions": event.versions}
             return [Patch(SWEEPS, key, figures), Put(DUE, chunk | {"due_at": now, "data": place})]
         case SweepFinished():
-            ended = {"models": event.models, "versions": event.versions, "phase": "finished", "finished_at": now}
+            ended = {
+                "models": event.models,
+                "versions": event.versions,
+                "phase": "finished",
+                "finished_at": now,
+            }
             return [Patch(SWEEPS, key, ended), Drop(DUE, chunk)]
         case _:
             return []

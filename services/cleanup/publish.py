@@ -51,7 +51,10 @@ class RetirementProposed:
     reason: str
 
 
-PUBLIC = {f"regista.cleanup.{class_.__name__}.v1": class_ for class_ in (VersionMarked, VersionSpared, RetirementProposed)}
+PUBLIC = {
+    f"regista.cleanup.{class_.__name__}.v1": class_
+    for class_ in (VersionMarked, VersionSpared, RetirementProposed)
+}
 """Every public type and the shape of its data."""
 
 
@@ -59,13 +62,17 @@ def publish(recorded: Recorded) -> PublicEvent | None:
     """The public form of an event, or nothing."""
     match recorded.event:
         case stored.VersionMarked() as e:
-            marked = VersionMarked(e.model_id, e.model, e.number, e.semver, e.sweep_id, e.rule, e.reason, e.delete_after)
+            marked = VersionMarked(
+                e.model_id, e.model, e.number, e.semver, e.sweep_id, e.rule, e.reason, e.delete_after
+            )
             return PublicEvent("regista.cleanup.VersionMarked.v1", marked)
         case stored.VersionSpared() as e:
             spared = VersionSpared(e.model_id, e.model, e.number, e.semver, e.sweep_id, e.reasons, e.unmarked)
             return PublicEvent("regista.cleanup.VersionSpared.v1", spared)
         case stored.RetirementProposed() as e:
-            proposed = RetirementProposed(e.model_id, e.model, e.number, e.semver, e.sweep_id, e.rule, e.reason)
+            proposed = RetirementProposed(
+                e.model_id, e.model, e.number, e.semver, e.sweep_id, e.rule, e.reason
+            )
             return PublicEvent("regista.cleanup.RetirementProposed.v1", proposed)
         case _:
             return None

@@ -106,7 +106,9 @@ async def uses(pool: asyncpg.Pool, model_id: str, after: int, limit: int) -> lis
     return [dict(row) for row in await pool.fetch(USES, model_id, after, limit)]
 
 
-async def uses_by_day(pool: asyncpg.Pool, model_id: str, numbers: list[int], since: str) -> list[dict[str, Any]]:
+async def uses_by_day(
+    pool: asyncpg.Pool, model_id: str, numbers: list[int], since: str
+) -> list[dict[str, Any]]:
     """Uses a UTC day of these versions, from a day (ISO date) on."""
     return [dict(row) for row in await pool.fetch(USES_BY_DAY, model_id, numbers, since)]
 
@@ -120,13 +122,17 @@ async def sweep(pool: asyncpg.Pool, sweep_id: str) -> dict[str, Any] | None:
     return dict(row) | {"verdicts": {c["verdict"]: c["versions"] for c in counts}}
 
 
-async def sweeps(pool: asyncpg.Pool, namespaces: list[str] | None, before: tuple[datetime, str] | None, limit: int) -> list[dict[str, Any]]:
+async def sweeps(
+    pool: asyncpg.Pool, namespaces: list[str] | None, before: tuple[datetime, str] | None, limit: int
+) -> list[dict[str, Any]]:
     """Sweeps, newest first: over all models, or over one in these namespaces (None for all)."""
     at, sweep_id = before or (None, "")
     return [dict(row) for row in await pool.fetch(SWEEPS, at, sweep_id, limit, namespaces)]
 
 
-async def verdicts(pool: asyncpg.Pool, sweep_id: str, after: tuple[str, int], only: str, limit: int) -> list[dict[str, Any]]:
+async def verdicts(
+    pool: asyncpg.Pool, sweep_id: str, after: tuple[str, int], only: str, limit: int
+) -> list[dict[str, Any]]:
     """What a sweep said of each version, as it stands now; `only` one kind of verdict, "" all."""
     return [_with_reasons(row) for row in await pool.fetch(VERDICTS, sweep_id, *after, only, limit)]
 

@@ -18,13 +18,21 @@ from shared.run import App, Process
 
 DECIDERS: dict[type, Decider[Any, Any, Any]] = {
     **dict.fromkeys(
-        (retention.NoteRegistryEvent, retention.RecordUsage, retention.ChangeRetention, retention.SweepVersions, retention.ProposeRetirement),
+        (
+            retention.NoteRegistryEvent,
+            retention.RecordUsage,
+            retention.ChangeRetention,
+            retention.SweepVersions,
+            retention.ProposeRetirement,
+        ),
         retention.RETENTION,
     ),
     **dict.fromkeys((sweep.ScheduleSweep, sweep.PlanSweep, sweep.AdvanceSweep), sweep.SWEEP),
     **dict.fromkeys((early.HoldReport, early.EndWait), early.EARLY),
 }
-SERVICE = Service("cleanup", (retention.RETENTION, sweep.SWEEP, early.EARLY), DECIDERS, EVENTS, project, publish, TABLES)
+SERVICE = Service(
+    "cleanup", (retention.RETENTION, sweep.SWEEP, early.EARLY), DECIDERS, EVENTS, project, publish, TABLES
+)
 
 
 def process(app: App) -> Process:

@@ -14,24 +14,39 @@ SaidOf = Literal["marked", "spared", "proposed", "retired", "refused"]
 
 
 class Policy(Body):
-    """A retention policy; what is left out takes the default. Durations are seconds; null means: never for this reason."""
+    """A retention policy; what is left out takes the default.
 
-    unused_seconds: float | None = Field(DEFAULT_POLICY.unused_seconds, ge=0, le=1e10, description="since the last use")
-    left_production_seconds: float | None = Field(DEFAULT_POLICY.left_production_seconds, ge=0, le=1e10, description="since it left Production")
+    Durations are seconds; null means: never for this reason.
+    """
+
+    unused_seconds: float | None = Field(
+        DEFAULT_POLICY.unused_seconds, ge=0, le=1e10, description="since the last use"
+    )
+    left_production_seconds: float | None = Field(
+        DEFAULT_POLICY.left_production_seconds, ge=0, le=1e10, description="since it left Production"
+    )
     unknown_seconds: float | None = Field(
-        DEFAULT_POLICY.unknown_seconds, ge=0, le=1e10, description="since registration, if no use was ever reported"
+        DEFAULT_POLICY.unknown_seconds,
+        ge=0,
+        le=1e10,
+        description="since registration, if no use was ever reported",
     )
     draft_seconds: float | None = Field(DEFAULT_POLICY.draft_seconds, ge=0, le=1e10)
     rejected_seconds: float | None = Field(DEFAULT_POLICY.rejected_seconds, ge=0, le=1e10)
     keep_newest: int = Field(DEFAULT_POLICY.keep_newest, ge=0, le=1_000_000)
-    grace_seconds: float = Field(DEFAULT_POLICY.grace_seconds, ge=0, le=1e10, description="between the mark and the proposal")
+    grace_seconds: float = Field(
+        DEFAULT_POLICY.grace_seconds, ge=0, le=1e10, description="between the mark and the proposal"
+    )
 
     def to_domain(self) -> RetentionPolicy:
         return RetentionPolicy(**self.model_dump())
 
 
 class SweepAsked(Body):
-    """A sweep now, over all models or one. With `dry_run` only the plan is answered, under `policy` where one is given."""
+    """A sweep now, over all models or one.
+
+    With `dry_run` only the plan is answered, under `policy` where one is given.
+    """
 
     dry_run: bool = False
     model: str = Field("", max_length=200, description="name or id; empty for all models")
@@ -114,7 +129,10 @@ class Simulation(BaseModel):
 
 
 class Standing(BaseModel):
-    """Where a version stands. `uses` is null when no use was ever reported, `verdict` when no sweep judged it yet."""
+    """Where a version stands.
+
+    `uses` is null when no use was ever reported, `verdict` when no sweep judged it yet.
+    """
 
     number: int
     semver: str

@@ -10,53 +10,60 @@ from shared.log.due_work import DUE
 _metadata = MetaData()
 
 MODELS = Table(
-    "models", _metadata,
+    "models",
+    _metadata,
     Column("model_id", Text, primary_key=True),
     Column("model", Text, nullable=False),
-)  # fmt: skip
+)
 
 # Every name a model ever had leads to it: a renamed model is still found by its old name.
 NAMES = Table(
-    "names", _metadata,
+    "names",
+    _metadata,
     Column("name", Text, primary_key=True),
     Column("model_id", Text, nullable=False),
-)  # fmt: skip
+)
 
 VERSIONS = Table(
-    "versions", _metadata,
+    "versions",
+    _metadata,
     Column("model_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("semver", Text, nullable=False),
     Column("stage", Text, nullable=False),
     Column("registered_at", DateTime(timezone=True), nullable=False),
-)  # fmt: skip
+)
 
 POLICIES = Table(
-    "policies", _metadata,
+    "policies",
+    _metadata,
     Column("model_id", Text, primary_key=True),
     Column("policy", JSONB, nullable=False),
     Column("revision", BigInteger, nullable=False),
-)  # fmt: skip
+)
 
 USES = Table(
-    "uses", _metadata,
+    "uses",
+    _metadata,
     Column("model_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("total", BigInteger, nullable=False),
     Column("last_used_at", DateTime(timezone=True), nullable=False),
-)  # fmt: skip
+)
 
 USES_BY_DAY = Table(
-    "uses_by_day", _metadata,
+    "uses_by_day",
+    _metadata,
     Column("model_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("day", Text, primary_key=True),
     Column("total", BigInteger, nullable=False),
-)  # fmt: skip
+)
 
 # What a sweep said of a version, as it stands now: marked, spared, proposed, retired or refused.
 VERDICTS = Table(
-    "verdicts", _metadata,
+    "verdicts",
+    _metadata,
     Column("sweep_id", Text, primary_key=True),
     Column("model_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
@@ -68,10 +75,11 @@ VERDICTS = Table(
     Column("delete_after", DateTime(timezone=True)),
     Column("at", DateTime(timezone=True), nullable=False),
     Index("verdicts_by_version", "model_id", "number", "at"),
-)  # fmt: skip
+)
 
 SWEEPS = Table(
-    "sweeps", _metadata,
+    "sweeps",
+    _metadata,
     Column("sweep_id", Text, primary_key=True),
     Column("phase", Text, nullable=False),
     Column("trigger", Text, nullable=False),
@@ -82,15 +90,16 @@ SWEEPS = Table(
     Column("versions", Integer, nullable=False),
     Column("finished_at", DateTime(timezone=True)),
     Index("sweeps_by_time", "at"),
-)  # fmt: skip
+)
 
 # Reports of use that wait for their model.
 EARLY = Table(
-    "early", _metadata,
+    "early",
+    _metadata,
     Column("report_id", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("message", JSONB, nullable=False),
     Index("early_by_name", "name"),
-)  # fmt: skip
+)
 
 TABLES = (MODELS, NAMES, VERSIONS, POLICIES, USES, USES_BY_DAY, VERDICTS, SWEEPS, EARLY, DUE)

@@ -1,7 +1,7 @@
 """The set-up of docker-compose.yml, in two one-shot steps: before the servers start, and once they are there.
 
-`prepare` writes the servers' configurations and passwords; `migrate` brings database, Kafka and S3 to what the services need. Both give
-each server or service its settings, as files in a volume of its own.
+`prepare` writes the servers' configurations and passwords; `migrate` brings database, Kafka and S3 to what
+the services need. Both give each server or service its settings, as files in a volume of its own.
 """
 
 from __future__ import annotations
@@ -32,9 +32,16 @@ def stack() -> Stack:
     """The servers under the names that docker-compose.yml gives them."""
     place = Place(STATE)
     found = Stack(place)
-    found.kafka = Kafka(place, host="kafka", listen="0.0.0.0", ports={"kafka": 9092, "kafka.controller": 9093})  # noqa: S104 - inside its container
+    found.kafka = Kafka(
+        place,
+        host="kafka",
+        listen="0.0.0.0",  # noqa: S104
+        ports={"kafka": 9092, "kafka.controller": 9093},
+    )
     found.s3 = S3(place, host="s3", ports={"weed.s3": 8333})
-    found.postgres.given = f"postgresql://postgres:{place.secret('postgres-superuser')}@postgres:5432/postgres"
+    found.postgres.given = (
+        f"postgresql://postgres:{place.secret('postgres-superuser')}@postgres:5432/postgres"
+    )
     return found
 
 
@@ -76,7 +83,10 @@ def give_settings(instance: Instance) -> None:
 
 
 def _give(folder: Path, name: str, value: str) -> None:
-    """A setting as a file; the entry point passes it on as REGISTA_<name>_FILE. What names a file is copied."""
+    """A setting as a file; the entry point passes it on as REGISTA_<name>_FILE.
+
+    What names a file is copied.
+    """
     if name.endswith("_FILE"):
         shutil.copy(value, folder / name.removesuffix("_FILE"))
     elif name != "HTTP_PORT":

@@ -17,7 +17,10 @@ ADMIN = "admin"
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """The first identities of an instance. Secret halves stay in its folder; the specification holds public halves and hashes only."""
+    """The first identities of an instance.
+
+    Secret halves stay in its folder; the specification holds public halves and hashes only.
+    """
 
     place: Place
 
@@ -35,14 +38,20 @@ class Identities:
         return path
 
     def subject_of(self, person: str) -> str:
-        """The subject of somebody called so on this machine, the same at each start. It says nothing about them: events hold it for ever."""
+        """The subject of somebody called so on this machine, the same at each start.
+
+        It says nothing about them: events hold it for ever.
+        """
         path = self.place.folder("secrets") / f"subject-{person}"
         if not path.exists():
             write_private(path, f"u-{random_text(16).lower()}")
         return path.read_text().strip()
 
     def api_key_file(self, who: str) -> Path:
-        """Where the API key of somebody who uses this instance from this machine is kept. `who` is their profile's name."""
+        """Where the API key of somebody who uses this instance from this machine is kept.
+
+        `who` is their profile's name.
+        """
         return self.place.folder("secrets") / f"api-key-{who}"
 
     @property
@@ -64,6 +73,16 @@ class Identities:
 
     def _admin(self) -> dict[str, Any]:
         text, pepper = self.admin_key_file.read_text().strip(), self.pepper_file.read_text().strip()
-        hashed = {"key_id": text.split("_")[1], "algorithm": "hmac-sha256", "verifier": verifier_of(text, pepper)}
+        hashed = {
+            "key_id": text.split("_")[1],
+            "algorithm": "hmac-sha256",
+            "verifier": verifier_of(text, pepper),
+        }
         roles = [{"role": "admin", "namespace": "*"}]
-        return {"subject": self.subject_of(ADMIN), "kind": "person", "name": "Administrator", "keys": [hashed], "roles": roles}
+        return {
+            "subject": self.subject_of(ADMIN),
+            "kind": "person",
+            "name": "Administrator",
+            "keys": [hashed],
+            "roles": roles,
+        }

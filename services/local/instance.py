@@ -17,7 +17,11 @@ from services.local.processes import Child, run_to_end, spawn
 from services.local.stack import Stack
 from services.local.topics import SERVICES
 
-PASSED_ON = ("REGISTA_LOG_LEVEL", "REGISTA_OTLP_ENDPOINT", "REGISTA_TRACE_SAMPLE")  # of the caller's environment; all else is the instance's own
+PASSED_ON = (
+    "REGISTA_LOG_LEVEL",
+    "REGISTA_OTLP_ENDPOINT",
+    "REGISTA_TRACE_SAMPLE",
+)  # of the caller's environment; all else is the instance's own
 
 
 def python_command(module: str, *arguments: str) -> list[str]:
@@ -43,45 +47,78 @@ class Instance:
 
     def choose_ports(self) -> None:
         """Ports for servers and services together, so that none is given twice."""
-        self._set_addresses(self.place.ports([*postgres.PORTS, *kafka.PORTS, *s3.PORTS, *(f"http.{name}" for name in SERVICES)]))
+        self._set_addresses(
+            self.place.ports(
+                [*postgres.PORTS, *kafka.PORTS, *s3.PORTS, *(f"http.{name}" for name in SERVICES)]
+            )
+        )
 
     def _set_addresses(self, ports: Mapping[str, int]) -> None:
         self.stack.set_ports(ports)
-        self.urls = {name: f"http://127.0.0.1:{ports[f'http.{name}']}" for name in SERVICES if f"http.{name}" in ports}
+        self.urls = {
+            name: f"http://127.0.0.1:{ports[f'http.{name}']}" for name in SERVICES if f"http.{name}" in ports
+        }
 
-    # -- before the services --------------------------------------------------------------------------------------
+    # -- before the services
+    # --------------------------------------------------------------------------------------
 
     def migrate(self) -> bool:
-        """Brings the database to today's log and makes the first identities. False when both were done already, by the same code."""
+        """Brings the database to today's log and makes the first identities.
+
+        False when both were done already, by the same code.
+        """
         specification = self.place.directory / "identities.json"
         write_private(specification, json.dumps(self.identities.specification(), indent=2))
         done, wanted = self.place.read("migrated.json").get("digest"), self._set_up_digest(specification)
         if done == wanted and not self.stack.postgres.given:
             return False
-        passwords = {f"REGISTA_PASSWORD_{name.upper()}": word for name, word in self.stack.database_passwords().items()}
-        self._run("migrate", python_command("shared.migrate"), {"REGISTA_OWNER_URL": self.stack.owner_url(), **passwords})
+        passwords = {
+            f"REGISTA_PASSWORD_{name.upper()}": word for name, word in self.stack.database_passwords().items()
+        }
+        self._run(
+            "migrate",
+            python_command("shared.migrate"),
+            {"REGISTA_OWNER_URL": self.stack.owner_url(), **passwords},
+        )
         bootstrap = python_command("services.registry", "bootstrap", "--spec", str(specification))
         self._run("bootstrap", bootstrap, self.environment("registry"))
         self.place.write("migrated.json", {"digest": wanted})
         return True
 
     def _run(self, name: str, command: list[str], environment: dict[str, str]) -> None:
-        run_to_end(command, log=self.place.log(name), timeout=120, cwd=REPOSITORY, env=_without_settings() | environment)
+        run_to_end(
+            command,
+            log=self.place.log(name),
+            timeout=120,
+            cwd=REPOSITORY,
+            env=_without_settings() | environment,
+        )
 
     @staticmethod
     def _set_up_digest(specification: Path) -> str:
-        sources = [REPOSITORY / "shared" / "migrate.py", *sorted((REPOSITORY / "shared" / "migrations").rglob("*.*")), specification]
-        return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources if path.suffix in {".py", ".sql", ".json"})).hexdigest()
+        sources = [
+            REPOSITORY / "shared" / "migrate.py",
+            *sorted((REPOSITORY / "shared" / "migrations").rglob("*.*")),
+            specification,
+        ]
+        return hashlib.sha256(
+            b"\0".join(path.read_bytes() for path in sources if path.suffix in {".py", ".sql", ".json"})
+        ).hexdigest()
 
-    # -- the services ----------------------------------------------------------------------------------------------
+    # -- the services
+    # ----------------------------------------------------------------------------------------------
 
     def environment(self, service: str) -> dict[str, str]:
         """The settings of one service."""
         own = {
-            "HTTP_PORT": self.urls[service].rpartition(":")[2], "PUBLIC_URLS": json.dumps(self.urls), "PEPPER_FILE": str(self.identities.pepper_file),
+            "HTTP_PORT": self.urls[service].rpartition(":")[2],
+            "PUBLIC_URLS": json.dumps(self.urls),
+            "PEPPER_FILE": str(self.identities.pepper_file),
             "SIGNING_KEY_FILE": str(self.identities.signing_key_file(service)),
-        }  # fmt: skip
-        return {f"REGISTA_{name}": value for name, value in own.items()} | dict(self.stack.service_environment(service))
+        }
+        return {f"REGISTA_{name}": value for name, value in own.items()} | dict(
+            self.stack.service_environment(service)
+        )
 
     def launch(self, service: str, **settings: str) -> Child:
         """Starts a service; it waits by itself for servers that are not there yet. Call it from a thread that stays.
@@ -90,11 +127,18 @@ class Instance:
         """
         asked = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         return spawn(
-            service, python_command(f"services.{service}"), log=self.place.log(service), cwd=REPOSITORY,
-            env=_without_settings() | asked | self.environment(service) | {f"REGISTA_{name}": value for name, value in settings.items()},
-        )  # fmt: skip
+            service,
+            python_command(f"services.{service}"),
+            log=self.place.log(service),
+            cwd=REPOSITORY,
+            env=_without_settings()
+            | asked
+            | self.environment(service)
+            | {f"REGISTA_{name}": value for name, value in settings.items()},
+        )
 
-    # -- for people ------------------------------------------------------------------------------------------------
+    # -- for people
+    # ------------------------------------------------------------------------------------------------
 
     @property
     def profile_file(self) -> Path:
@@ -104,8 +148,15 @@ class Instance:
     def write_profile(self) -> None:
         """A profile for everybody whose API key is kept here; the administrator's is the default."""
         lines = [f'default = "{ADMIN}"']
-        for file in sorted({self.identities.api_key_file(ADMIN), *self.place.folder("secrets").glob("api-key-*")}):
-            lines += ["", f"[profiles.{file.name.removeprefix('api-key-')}]", f'url = "{self.urls["registry"]}"', f'api_key_file = "{file}"']
+        for file in sorted(
+            {self.identities.api_key_file(ADMIN), *self.place.folder("secrets").glob("api-key-*")}
+        ):
+            lines += [
+                "",
+                f"[profiles.{file.name.removeprefix('api-key-')}]",
+                f'url = "{self.urls["registry"]}"',
+                f'api_key_file = "{file}"',
+            ]
         write_private(self.profile_file, "\n".join(lines) + "\n")
 
 

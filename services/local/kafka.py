@@ -32,7 +32,10 @@ PROPERTIES = REPOSITORY / "deploy" / "kafka" / "server.properties"
 
 @dataclass(slots=True)
 class Kafka:
-    """One broker. Service and publisher users authenticate by SCRAM-SHA-512; the super user (this set-up only) by PLAIN."""
+    """One broker.
+
+    Service and publisher users authenticate by SCRAM-SHA-512; the super user (this set-up only) by PLAIN.
+    """
 
     place: Place
     publishers: tuple[str, ...] = PUBLISHERS
@@ -52,9 +55,17 @@ class Kafka:
         self.configure(str(data))
         if not (data / "meta.properties").exists():
             run_to_end(
-                [*self._java_command(), "kafka.tools.StorageTool", "format", f"--cluster-id={new_cluster_id()}", "-c", str(folder / "server.properties")],
-                log=self.place.log("kafka"), timeout=60,
-            )  # fmt: skip
+                [
+                    *self._java_command(),
+                    "kafka.tools.StorageTool",
+                    "format",
+                    f"--cluster-id={new_cluster_id()}",
+                    "-c",
+                    str(folder / "server.properties"),
+                ],
+                log=self.place.log("kafka"),
+                timeout=60,
+            )
 
     def configure(self, data: str) -> None:
         """Writes `server.properties` (it holds the super user's password) and the log configuration."""
@@ -78,15 +89,26 @@ class Kafka:
     def _java_command(self, *options: str) -> list[str]:
         folder = self.place.folder("kafka")
         return [
-            self._java, "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", *options,
-            f"-Dlog4j2.configurationFile={folder}/log4j2.xml", "-cp", self._class_path,
-        ]  # fmt: skip
+            self._java,
+            "-Xmx320m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Xshare:auto",
+            *options,
+            f"-Dlog4j2.configurationFile={folder}/log4j2.xml",
+            "-cp",
+            self._class_path,
+        ]
 
     def launch(self) -> Child:
         """Starts the broker."""
         folder = self.place.folder("kafka")
         option = "SharedArchiveFile" if self._archive.exists() else "ArchiveClassesAtExit"
-        argv = [*self._java_command(f"-XX:{option}={self._archive}"), "kafka.Kafka", str(folder / "server.properties")]
+        argv = [
+            *self._java_command(f"-XX:{option}={self._archive}"),
+            "kafka.Kafka",
+            str(folder / "server.properties"),
+        ]
         self.child = spawn("kafka", argv, log=self.place.log("kafka"), cwd=folder)
         return self.child
 
@@ -96,7 +118,9 @@ class Kafka:
         try:
             kafka_access.await_broker(admin, PATIENCE, self.child.check if self.child else lambda: None)
         except KafkaException as away:
-            raise LocalError(f"Kafka does not answer ({away}); the end of its log:\n{tail(self.place.log('kafka'))}") from away
+            raise LocalError(
+                f"Kafka does not answer ({away}); the end of its log:\n{tail(self.place.log('kafka'))}"
+            ) from away
         kafka_access.make_topics(admin, TOPICS)
         self.add_users(admin, (*SERVICES, *self.publishers))
         kafka_access.allow(admin, grants(self.publishers))

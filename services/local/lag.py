@@ -26,7 +26,10 @@ def consumer_lag(admin: AdminClient) -> dict[str, dict[str, int]]:
         raise KafkaException(listed.errors[0])
     reads = {one.group_id: topic for one in listed.valid if (topic := _topic_of(one.group_id))}
     places = [(topic, partition) for topic in sorted(set(reads.values())) for partition in range(PARTITIONS)]
-    begins, ends = _offsets(admin, places, OffsetSpec.earliest()), _offsets(admin, places, OffsetSpec.latest())
+    begins, ends = (
+        _offsets(admin, places, OffsetSpec.earliest()),
+        _offsets(admin, places, OffsetSpec.latest()),
+    )
     lags = {}
     for group, topic in reads.items():
         read = begins | _committed(admin, group)
@@ -42,14 +45,21 @@ def _topic_of(group: str) -> str:
 
 def _committed(admin: AdminClient, group: str) -> dict[Place, int]:
     answers = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=_WAIT)
-    return {(one.topic, one.partition): one.offset for one in answers[group].result(_WAIT).topic_partitions if one.offset >= 0}
+    return {
+        (one.topic, one.partition): one.offset
+        for one in answers[group].result(_WAIT).topic_partitions
+        if one.offset >= 0
+    }
 
 
 def _offsets(admin: AdminClient, places: Iterable[Place], which: OffsetSpec) -> dict[Place, int]:
     asked = {TopicPartition(*place): which for place in places}
     if not asked:
         return {}
-    return {(one.topic, one.partition): future.result(_WAIT).offset for one, future in admin.list_offsets(asked, request_timeout=_WAIT).items()}
+    return {
+        (one.topic, one.partition): future.result(_WAIT).offset
+        for one, future in admin.list_offsets(asked, request_timeout=_WAIT).items()
+    }
 
 
 async def relay_lag(owner_url: str) -> dict[str, int]:
@@ -58,6 +68,9 @@ async def relay_lag(owner_url: str) -> dict[str, int]:
 
     connection = await asyncpg.connect(owner_url, timeout=_WAIT, command_timeout=_WAIT)
     try:
-        return {name: await connection.fetchval(LAG.format(partition=name, schema=name)) for name in WRITERS.values()}
+        return {
+            name: await connection.fetchval(LAG.format(partition=name, schema=name))
+            for name in WRITERS.values()
+        }
     finally:
         await connection.close()

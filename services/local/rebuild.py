@@ -1,6 +1,7 @@
 """Drops and rebuilds the read models of running services from the log, and says whether they came out equal.
 
-`python -m services.local.rebuild registry …`, with REGISTA_DATABASE_URLS naming each service's own role (JSON); `regista rebuild` runs it.
+`python -m services.local.rebuild registry …`, with REGISTA_DATABASE_URLS naming each service's own role
+(JSON); `regista rebuild` runs it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ def services_of(name: str) -> Iterator[Service]:
 
 
 async def compared(service: Service, url: str) -> Compared:
-    """Rebuilds once. Events that arrive meanwhile belong to both sides only when none did: then it is tried again."""
+    """Rebuilds once.
+
+    Events that arrive meanwhile belong to both sides only when none did: then it is tried again.
+    """
     pool = await connect_pool(url, schemas=(projector.schema_of(service),), application="regista-rebuild")
     try:
         for attempt in range(TRIES):
@@ -58,14 +62,24 @@ async def compared(service: Service, url: str) -> Compared:
             later, after = await _now(service, pool)
             if head == later or attempt == TRIES - 1:
                 break
-        return Compared(service.name, built.events, sum(built.rows.values()), round(seconds, 3), before, after, before == after)
+        return Compared(
+            service.name,
+            built.events,
+            sum(built.rows.values()),
+            round(seconds, 3),
+            before,
+            after,
+            before == after,
+        )
     finally:
         await pool.close()
 
 
 async def _now(service: Service, pool: asyncpg.Pool) -> tuple[int, str]:
     async with pool.acquire() as connection:
-        return await connection.fetchval(HEAD.format(partition=service.name)), await projector.digest(service, connection)
+        return await connection.fetchval(HEAD.format(partition=service.name)), await projector.digest(
+            service, connection
+        )
 
 
 async def all_compared(urls: dict[str, str]) -> list[Compared]:

@@ -26,7 +26,9 @@ from services.local.topics import SERVICES, WRITERS
 SERVERS = ("postgres", "kafka", "s3")
 WRITE_LOGS = ("supervisor", *SERVERS, *SERVICES)
 
-_detached: list[subprocess.Popen[bytes]] = []  # supervisors outlive us; without a reference Python warns of each that it forgot one
+_detached: list[
+    subprocess.Popen[bytes]
+] = []  # supervisors outlive us; without a reference Python warns of each that it forgot one
 
 
 @dataclass(slots=True)
@@ -63,9 +65,14 @@ def start(place: Place, patience: float, progress: Progress) -> Instance:
         place.log("supervisor").write_text("")
         with place.log("supervisor").open("ab") as out:
             process = subprocess.Popen(
-                python_command("services.local.supervisor", "--directory", str(place.directory)), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                start_new_session=True, cwd=REPOSITORY, env=passed_on(),
-            )  # fmt: skip
+                python_command("services.local.supervisor", "--directory", str(place.directory)),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                cwd=REPOSITORY,
+                env=passed_on(),
+            )
         _detached.append(process)
         _await_supervisor(place, process, progress)
     return _await_ready(place, patience, progress)
@@ -79,7 +86,11 @@ def _await_supervisor(place: Place, process: subprocess.Popen[bytes], progress: 
             if state.phase == "running":
                 return
         if process.poll() is not None:
-            reason = state.problem if state and state.supervisor.pid == process.pid else tail(place.log("supervisor"))
+            reason = (
+                state.problem
+                if state and state.supervisor.pid == process.pid
+                else tail(place.log("supervisor"))
+            )
             raise LocalError(reason or f"the supervisor ended with code {process.returncode}")
         time.sleep(0.05)
 
@@ -95,8 +106,12 @@ def _await_ready(place: Place, patience: float, progress: Progress) -> Instance:
         if found.phase in {"stopped", "failed"}:
             raise LocalError(found.problem or "it was stopped")
         if time.monotonic() > deadline:
-            waiting = "\n".join(f"  {part.name}: {part.why or 'starting'}" for part in found.parts if not part.ready)
-            raise LocalError(f"not ready after {patience:.0f} s (still running; `regista logs`, `regista status`, `regista down`):\n{waiting}")
+            waiting = "\n".join(
+                f"  {part.name}: {part.why or 'starting'}" for part in found.parts if not part.ready
+            )
+            raise LocalError(
+                f"not ready after {patience:.0f} s (still running; `regista logs`, `regista status`, `regista down`):\n{waiting}"
+            )
         time.sleep(0.1)
 
 
@@ -107,7 +122,10 @@ def is_up(place: Place) -> bool:
 
 
 def stop(place: Place) -> list[str]:
-    """Ends the supervisor, which ends the rest in order; then whatever is left of this instance. Returns the names of what ran."""
+    """Ends the supervisor, which ends the rest in order; then whatever is left of this instance.
+
+    Returns the names of what ran.
+    """
     state = read_state(place)
     if state is None:
         return []
@@ -127,9 +145,13 @@ def rebuilt(place: Place, services: Sequence[str] = ()) -> list[dict[str, Any]]:
     writers = [name for name in SERVICES if name in WRITERS.values()]
     urls = {name: instance.stack.database_url(name) for name in writers}
     done = subprocess.run(
-        python_command("services.local.rebuild", *(services or writers)), capture_output=True, text=True, check=False, cwd=REPOSITORY,
+        python_command("services.local.rebuild", *(services or writers)),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=REPOSITORY,
         env=passed_on() | {"REGISTA_DATABASE_URLS": json.dumps(urls)},
-    )  # fmt: skip
+    )
     if done.returncode:
         raise LocalError(f"the rebuild failed:\n{done.stderr.strip()}")
     found: list[dict[str, Any]] = json.loads(done.stdout)

@@ -27,11 +27,14 @@ NEVER_DELETED = {
     "Version": "2012-10-17",
     "Statement": [
         {
-            "Sid": "NeverDeleted", "Effect": "Deny", "Principal": "*", "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"],
+            "Sid": "NeverDeleted",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"],
             "Resource": [f"arn:aws:s3:::{HISTORY}/*"],
         }
     ],
-}  # fmt: skip
+}
 _PARTS = ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc")
 PORTS = tuple(f"weed.{part}" for part in _PARTS)
 
@@ -63,18 +66,30 @@ class S3:
             "audit": [f"{action}:{HISTORY}" for action in ("Read", "Write", "List")],
         }
         return [
-            {"name": name, "credentials": [{"accessKey": name, "secretKey": self.place.secret(f"s3-{name}")}], "actions": actions}
+            {
+                "name": name,
+                "credentials": [{"accessKey": name, "secretKey": self.place.secret(f"s3-{name}")}],
+                "actions": actions,
+            }
             for name, actions in allowed.items()
         ]
 
     def arguments(self, data: str, configuration: str) -> list[str]:
         """What `weed` is to do. Its own ports stay on loopback."""
         options = {
-            "ip": LOOPBACK, "ip.bind": LOOPBACK, "dir": data, "s3.config": f"{configuration}/identities.json", "volume.max": "0",
-            "master.volumeSizeLimitMB": "1024", "master.telemetry": "false", "s3.port.iceberg": "0", "s3.port.lance": "0",
-            "master.electionTimeout": "500ms", "master.heartbeatInterval": "100ms",  # one node elects itself; the default waits 10 s at each later start
+            "ip": LOOPBACK,
+            "ip.bind": LOOPBACK,
+            "dir": data,
+            "s3.config": f"{configuration}/identities.json",
+            "volume.max": "0",
+            "master.volumeSizeLimitMB": "1024",
+            "master.telemetry": "false",
+            "s3.port.iceberg": "0",
+            "s3.port.lance": "0",
+            "master.electionTimeout": "500ms",
+            "master.heartbeatInterval": "100ms",  # one node elects itself; the default waits 10 s at each later start
             "volume.preStopSeconds": "0",
-        }  # fmt: skip
+        }
         for name in _PARTS:
             option = name.replace(".grpc", ".port.grpc") if name.endswith(".grpc") else f"{name}.port"
             options[option] = str(self.ports[f"weed.{name}"])
@@ -85,7 +100,9 @@ class S3:
         folder = self.place.folder("s3")
         argv = [_weed(), *self.arguments(str(self.place.folder("s3", "data")), str(folder))]
         self.child = spawn("s3", argv, log=self.place.log("s3"), cwd=folder, orphan_signal=signal.SIGKILL)
-        self.child.patience = 2.0  # asked to end, it closes its volumes at once and then waits minutes for streams of its own
+        self.child.patience = (
+            2.0  # asked to end, it closes its volumes at once and then waits minutes for streams of its own
+        )
         return self.child
 
     def await_ready(self, patience: float = PATIENCE) -> None:
@@ -103,7 +120,9 @@ class S3:
                 _write_and_remove(client)
             except (S3Error, urllib3.exceptions.HTTPError):
                 if time.monotonic() > deadline:
-                    raise LocalError(f"the S3 server does not accept objects after {patience:.0f} s; see {self.place.log('s3')}") from None
+                    raise LocalError(
+                        f"the S3 server does not accept objects after {patience:.0f} s; see {self.place.log('s3')}"
+                    ) from None
                 time.sleep(0.1)
             else:
                 return
@@ -117,7 +136,12 @@ class S3:
         """A client with that identity's key."""
         quick = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(5))
         return Minio(
-            self.endpoint, access_key=identity, secret_key=self.place.secret(f"s3-{identity}"), secure=False, http_client=quick, region="us-east-1"
+            self.endpoint,
+            access_key=identity,
+            secret_key=self.place.secret(f"s3-{identity}"),
+            secure=False,
+            http_client=quick,
+            region="us-east-1",
         )
 
 

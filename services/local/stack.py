@@ -37,7 +37,10 @@ class Server(Protocol):
 
 @dataclass(slots=True)
 class Stack:
-    """The servers of one instance. `start` and `stop` from the same, lasting thread: the servers end when that thread does."""
+    """The servers of one instance.
+
+    `start` and `stop` from the same, lasting thread: the servers end when that thread does.
+    """
 
     place: Place
     publishers: tuple[str, ...] = PUBLISHERS
@@ -62,7 +65,9 @@ class Stack:
         stack = cls(Place(directory.resolve()))
         state = stack.place.read(STATE)
         if not state or not all(Identity(**one).alive() for one in state["processes"]):
-            raise LocalError(f"no servers run in {directory}: start them with `python -m services.local.stack --keep --directory {directory}`")
+            raise LocalError(
+                f"no servers run in {directory}: start them with `python -m services.local.stack --keep --directory {directory}`"
+            )
         stack.postgres.given = state["postgres_given"]
         stack.set_ports(stack.place.read("ports.json"))
         return stack
@@ -70,8 +75,8 @@ class Stack:
     def start(self, on_ready: Callable[[str], None] = lambda _name: None) -> None:
         """Prepares the three side by side, starts each from this thread as soon as it is prepared, waits for all.
 
-        `on_ready` is called in this thread with the name of each as it gets ready, while the others still start.
-        Raises LocalError with what to do; then nothing is left running.
+        `on_ready` is called in this thread with the name of each as it gets ready, while the others still
+        start. Raises LocalError with what to do; then nothing is left running.
         """
         end_all(Identity(**one) for one in self.place.read(STATE).get("processes", []))
         began = time.monotonic()
@@ -80,7 +85,10 @@ class Stack:
         threads = ThreadPoolExecutor(len(servers))
         try:
             prepared = {threads.submit(server.prepare): name for name, server in servers.items()}
-            ready = {self._launch(threads, prepared[one], servers[prepared[one]], one, began): prepared[one] for one in as_completed(prepared)}
+            ready = {
+                self._launch(threads, prepared[one], servers[prepared[one]], one, began): prepared[one]
+                for one in as_completed(prepared)
+            }
             for one in as_completed(ready):
                 one.result()
                 on_ready(ready[one])
@@ -91,7 +99,9 @@ class Stack:
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
 
-    def _launch(self, threads: ThreadPoolExecutor, name: str, server: Server, prepared: Future[None], began: float) -> Future[None]:
+    def _launch(
+        self, threads: ThreadPoolExecutor, name: str, server: Server, prepared: Future[None], began: float
+    ) -> Future[None]:
         prepared.result()
         child = server.launch()
         if child:
@@ -113,7 +123,10 @@ class Stack:
         self.children = [children.get(one.identity.name, one) for one in self.children]
 
     def _remember(self) -> None:
-        processes = [{"name": c.identity.name, "pid": c.identity.pid, "started": c.identity.started} for c in self.children]
+        processes = [
+            {"name": c.identity.name, "pid": c.identity.pid, "started": c.identity.started}
+            for c in self.children
+        ]
         self.place.write(STATE, {"processes": processes, "postgres_given": self.postgres.given})
 
     def stop(self) -> None:
@@ -123,7 +136,8 @@ class Stack:
         self.children.clear()
         (self.place.directory / STATE).unlink(missing_ok=True)
 
-    # -- where things are ------------------------------------------------------------------------------------------
+    # -- where things are
+    # ------------------------------------------------------------------------------------------
 
     def owner_url(self, database: str = "regista") -> str:
         """For migrations: a role that owns the schema and may create roles and databases; no superuser."""
@@ -140,26 +154,41 @@ class Stack:
     def service_environment(self, service: str, database: str = "regista") -> Mapping[str, str]:
         """The settings by which `python -m services.<service>` finds the servers."""
         settings = {
-            "DATABASE_URL": self.database_url(service, database), "KAFKA_BOOTSTRAP": self.kafka.bootstrap, "KAFKA_USER": service,
-            "KAFKA_PASSWORD": self.kafka.password(service), "KAFKA_SECURITY": SECURITY,
-        }  # fmt: skip
+            "DATABASE_URL": self.database_url(service, database),
+            "KAFKA_BOOTSTRAP": self.kafka.bootstrap,
+            "KAFKA_USER": service,
+            "KAFKA_PASSWORD": self.kafka.password(service),
+            "KAFKA_SECURITY": SECURITY,
+        }
         if service == "artifact":
             settings |= {
-                "S3_ENDPOINT": self.s3.endpoint, "S3_ACCESS_KEY": service, "S3_SECRET_KEY": self.place.secret(f"s3-{service}"), "S3_BUCKET": BUCKET,
+                "S3_ENDPOINT": self.s3.endpoint,
+                "S3_ACCESS_KEY": service,
+                "S3_SECRET_KEY": self.place.secret(f"s3-{service}"),
+                "S3_BUCKET": BUCKET,
                 "S3_SECURE": "false",
-            }  # fmt: skip
+            }
         if service == "audit":
             settings |= {
-                "HISTORY_S3_ENDPOINT": self.s3.endpoint, "HISTORY_S3_ACCESS_KEY": service, "HISTORY_S3_SECRET_KEY": self.place.secret(f"s3-{service}"),
-                "HISTORY_S3_BUCKET": HISTORY, "HISTORY_S3_SECURE": "false",
-            }  # fmt: skip
+                "HISTORY_S3_ENDPOINT": self.s3.endpoint,
+                "HISTORY_S3_ACCESS_KEY": service,
+                "HISTORY_S3_SECRET_KEY": self.place.secret(f"s3-{service}"),
+                "HISTORY_S3_BUCKET": HISTORY,
+                "HISTORY_S3_SECURE": "false",
+            }
         return {f"REGISTA_{name}": value for name, value in settings.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m services.local.stack", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="run until Ctrl-C; without it, start, say how long it took, and stop")
-    parser.add_argument("--directory", type=Path, default=None, help="the instance's folder (default: .regista/servers)")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="run until Ctrl-C; without it, start, say how long it took, and stop",
+    )
+    parser.add_argument(
+        "--directory", type=Path, default=None, help="the instance's folder (default: .regista/servers)"
+    )
     chosen = parser.parse_args()
     stack = Stack(Place(chosen.directory.resolve()) if chosen.directory else Place.named("servers"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

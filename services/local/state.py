@@ -15,7 +15,10 @@ Phase = Literal["starting", "running", "stopping", "failed"]
 
 @dataclass(slots=True)
 class Running:
-    """One process under the supervisor. `exits` counts how often it ended unasked; `last` says how it ended the last time."""
+    """One process under the supervisor.
+
+    `exits` counts how often it ended unasked; `last` says how it ended the last time.
+    """
 
     identity: Identity
     since: float
@@ -49,6 +52,8 @@ def read_state(place: Place) -> State | None:
 
 
 def _state(found: dict[str, Any]) -> State:
-    processes = {name: Running(Identity(**one.pop("identity")), **one) for name, one in found["processes"].items()}
+    processes = {
+        name: Running(Identity(**one.pop("identity")), **one) for name, one in found["processes"].items()
+    }
     steps = [(name, seconds) for name, seconds in found["steps"]]
     return State(Identity(**found["supervisor"]), found["phase"], found["problem"], steps, processes)

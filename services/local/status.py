@@ -46,19 +46,28 @@ class Status:
     parts: list[Part] = field(default_factory=list)
     consumers: dict[str, dict[str, int]] = field(default_factory=dict)
     relays: dict[str, int] = field(default_factory=dict)
-    unknown: dict[str, str] = field(default_factory=dict)  # why it cannot be said how far `consumers` or `relays` are behind
+    unknown: dict[str, str] = field(
+        default_factory=dict
+    )  # why it cannot be said how far `consumers` or `relays` are behind
 
     @property
     def ready(self) -> bool:
         """Everything runs, says it can work, and tells how far it is behind."""
-        return bool(self.parts) and self.phase == "running" and not self.unknown and all(part.ready for part in self.parts)
+        return (
+            bool(self.parts)
+            and self.phase == "running"
+            and not self.unknown
+            and all(part.ready for part in self.parts)
+        )
 
 
 def gather(instance: Instance, *, lags: bool = True) -> Status:
     """Asks everybody at once."""
     state = read_state(instance.place)
     if state is None or not state.supervisor.alive():
-        return Status("stopped", state.problem if state and state.phase == "failed" else "", _left_over(state))
+        return Status(
+            "stopped", state.problem if state and state.phase == "failed" else "", _left_over(state)
+        )
     instance.stack.postgres.given = instance.place.read(STACK).get("postgres_given", "")
     with ThreadPoolExecutor(8) as threads:
         asked: dict[str, Callable[[], dict[str, Any]]] = {
@@ -69,20 +78,37 @@ def gather(instance: Instance, *, lags: bool = True) -> Status:
         parts = list(threads.map(lambda one: _part(instance, *one), state.processes.items()))
         told = {name: answer.result() for name, answer in answers.items()}
     unknown = {name: found for name, found in told.items() if isinstance(found, str)}
-    return Status(state.phase, state.problem, parts, **{name: found for name, found in told.items() if not isinstance(found, str)}, unknown=unknown)
+    return Status(
+        state.phase,
+        state.problem,
+        parts,
+        **{name: found for name, found in told.items() if not isinstance(found, str)},
+        unknown=unknown,
+    )
 
 
 def _told(ask: Callable[[], dict[str, Any]]) -> dict[str, Any] | str:
     """How far behind, or why that cannot be said."""
     try:
         return ask()
-    except (KafkaException, OSError, TimeoutError, KeyError, asyncpg.PostgresError, asyncpg.InterfaceError) as away:
+    except (
+        KafkaException,
+        OSError,
+        TimeoutError,
+        KeyError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+    ) as away:
         return f"{type(away).__name__}: {away}".rstrip(": ")
 
 
 def _left_over(state: State | None) -> list[Part]:
     found = state.processes if state else {}
-    return [_described(name, one, "", ready=False, why="its supervisor is gone") for name, one in found.items() if one.identity.alive()]
+    return [
+        _described(name, one, "", ready=False, why="its supervisor is gone")
+        for name, one in found.items()
+        if one.identity.alive()
+    ]
 
 
 def _part(instance: Instance, name: str, one: Running) -> Part:
@@ -95,12 +121,26 @@ def _part(instance: Instance, name: str, one: Running) -> Part:
 def _described(name: str, one: Running, where: str, *, ready: bool, why: str) -> Part:
     running = one.identity.alive()
     up = time.time() - one.since if running else 0.0
-    return Part(name, where, running, ready and running, why, one.identity.pid, round(up, 1), one.exits, one.identity.resident() if running else 0)
+    return Part(
+        name,
+        where,
+        running,
+        ready and running,
+        why,
+        one.identity.pid,
+        round(up, 1),
+        one.exits,
+        one.identity.resident() if running else 0,
+    )
 
 
 def _address(instance: Instance, name: str) -> str:
     stack = instance.stack
-    return {"postgres": stack.postgres.address, "kafka": stack.kafka.bootstrap, "s3": f"http://{stack.s3.endpoint}"}[name]
+    return {
+        "postgres": stack.postgres.address,
+        "kafka": stack.kafka.bootstrap,
+        "s3": f"http://{stack.s3.endpoint}",
+    }[name]
 
 
 def _readiness(url: str) -> tuple[bool, str]:
@@ -124,4 +164,8 @@ def _reasons(content: bytes) -> str:
     except ValueError:
         return content[:200].decode(errors="replace")
     reasons = told.get("reasons", told)
-    return "; ".join(f"{part}: {why}" for part, why in reasons.items()) if isinstance(reasons, dict) else str(reasons)
+    return (
+        "; ".join(f"{part}: {why}" for part, why in reasons.items())
+        if isinstance(reasons, dict)
+        else str(reasons)
+    )

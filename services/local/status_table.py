@@ -20,10 +20,22 @@ def show(status: Status) -> None:
     console.print(_parts(status.parts))
     if status.consumers:
         console.print(
-            _lags("consumer group", "topic", [(g, t, lag) for g, topics in sorted(status.consumers.items()) for t, lag in sorted(topics.items())])
+            _lags(
+                "consumer group",
+                "topic",
+                [
+                    (g, t, lag)
+                    for g, topics in sorted(status.consumers.items())
+                    for t, lag in sorted(topics.items())
+                ],
+            )
         )
     if status.relays:
-        console.print(_lags("relay", "topic", [(name, topic_of(name), lag) for name, lag in sorted(status.relays.items())]))
+        console.print(
+            _lags(
+                "relay", "topic", [(name, topic_of(name), lag) for name, lag in sorted(status.relays.items())]
+            )
+        )
     for what, why in status.unknown.items():
         console.print(f"how far {what} are behind is unknown: {why}", style="yellow", markup=False)
 
@@ -34,7 +46,15 @@ def _parts(parts: list[Part]) -> Table:
     for part in parts:
         sign = "[green]●[/]" if part.ready else "[yellow]○[/]" if part.running else "[red]✗[/]"
         state = "ready" if part.ready else part.why or ("starting" if part.running else "down")
-        table.add_row(sign, part.name, part.where, state, f"{part.up:.0f} s", f"{part.resident / 2**20:.0f} MiB", str(part.exits or ""))
+        table.add_row(
+            sign,
+            part.name,
+            part.where,
+            state,
+            f"{part.up:.0f} s",
+            f"{part.resident / 2**20:.0f} MiB",
+            str(part.exits or ""),
+        )
     return table
 
 

@@ -52,7 +52,10 @@ class Kept:
                 self.pause = FIRST_PAUSE if now - self.since > STEADY else self.pause
                 return False
             code = self.child.popen.returncode
-            self.exits, self.last = self.exits + 1, f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+            self.exits, self.last = (
+                self.exits + 1,
+                f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}",
+            )
             self.again_at, self.pause = now + self.pause, min(LONGEST_PAUSE, self.pause * 2)
             return True
         if now < self.again_at:
@@ -80,7 +83,9 @@ class Supervisor:
             self._start()
             while True:
                 time.sleep(LOOK)
-                changed = [one.look(time.monotonic()) for one in self.kept]  # each is looked at, whatever another found
+                changed = [
+                    one.look(time.monotonic()) for one in self.kept
+                ]  # each is looked at, whatever another found
                 if any(changed):
                     self._tell("running")
         except _Asked:
@@ -132,7 +137,10 @@ class Supervisor:
     def _tell(self, phase: Phase) -> None:
         self.state.phase = phase
         offset = time.time() - time.monotonic()
-        found = {one.name: Running(one.child.identity, round(one.since + offset, 1), one.exits, one.last) for one in self.kept}
+        found = {
+            one.name: Running(one.child.identity, round(one.since + offset, 1), one.exits, one.last)
+            for one in self.kept
+        }
         servers = {c.identity.name: Running(c.identity, time.time()) for c in self.instance.stack.children}
         self.state.processes = servers | found
         self.state.save(self.instance.place)
@@ -161,7 +169,9 @@ def supervise(place: Place) -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LocalError(f"{place.directory} is running already: `regista status`, or `regista down` first") from None
+            raise LocalError(
+                f"{place.directory} is running already: `regista status`, or `regista down` first"
+            ) from None
         return Supervisor(Instance.at(place)).run()
 
 

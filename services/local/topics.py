@@ -1,4 +1,7 @@
-"""Kafka's topics and who may do what with them, as data: the broker's fence. The other fence is the signature on each message."""
+"""Kafka's topics and who may do what with them, as data: the broker's fence.
+
+The other fence is the signature on each message.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,19 @@ PUBLISHERS = ("pipeline", "serving")  # one Kafka user per publisher; more are a
 
 TRAINING = "regista.training.v1"
 USAGE = "regista.usage.v1"
-REPLAYED_BY: Mapping[str, str] = MappingProxyType({TRAINING: "registry", USAGE: "cleanup"})  # who puts a replayed dead letter back
+REPLAYED_BY: Mapping[str, str] = MappingProxyType(
+    {TRAINING: "registry", USAGE: "cleanup"}
+)  # who puts a replayed dead letter back
 INBOUND = tuple(REPLAYED_BY)
-WRITERS: Mapping[str, str] = MappingProxyType({topic_of(service): service for service in SERVICES if PARTITIONS_OF[service]})
+WRITERS: Mapping[str, str] = MappingProxyType(
+    {topic_of(service): service for service in SERVICES if PARTITIONS_OF[service]}
+)
 SOURCES = (*INBOUND, *WRITERS)
 PARTITIONS = 4
 FOREVER: Mapping[str, str] = MappingProxyType({"retention.ms": "-1"})
 TOPICS: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    dict.fromkeys(SOURCES, FOREVER) | {dlq_of(topic): {**FOREVER, "max.message.bytes": str(2 * 1024 * 1024)} for topic in SOURCES}
+    dict.fromkeys(SOURCES, FOREVER)
+    | {dlq_of(topic): {**FOREVER, "max.message.bytes": str(2 * 1024 * 1024)} for topic in SOURCES}
 )
 
 Operation = Literal["READ", "WRITE", "DESCRIBE"]

@@ -29,20 +29,44 @@ GROUP = "registry"
 
 def subscriptions(app: App) -> list[Subscription]:
     """The four topics that the registry listens to."""
-    decided = {noted.GATES_EVALUATED: NoteGates, noted.PROMOTION_GRANTED: GrantPromotion, noted.PROMOTION_DENIED: DenyPromotion}
-    handlers: dict[str, Callable[[Received], Awaitable[Sequence[Submission]]]] = {type_: partial(note, made) for type_, made in decided.items()}
+    decided = {
+        noted.GATES_EVALUATED: NoteGates,
+        noted.PROMOTION_GRANTED: GrantPromotion,
+        noted.PROMOTION_DENIED: DenyPromotion,
+    }
+    handlers: dict[str, Callable[[Received], Awaitable[Sequence[Submission]]]] = {
+        type_: partial(note, made) for type_, made in decided.items()
+    }
     return [
-        Subscription(TRAINING_TOPIC, GROUP, {MODEL_TRAINED: Handler(partial(trained, app))}, by_publishers, strict=True),
-        Subscription(topic_of("approval"), GROUP, {type_: Handler(prepare) for type_, prepare in handlers.items()}, by_service("approval")),
-        Subscription(topic_of("artifact"), GROUP, dict.fromkeys(noted.ARTIFACT_STATES, Handler(bytes_changed)), by_service("artifact")),
         Subscription(
-            topic_of("cleanup"), GROUP, {noted.RETIREMENT_PROPOSED: Handler(partial(proposed, app))}, by_service("cleanup"),
+            TRAINING_TOPIC, GROUP, {MODEL_TRAINED: Handler(partial(trained, app))}, by_publishers, strict=True
         ),
-    ]  # fmt: skip
+        Subscription(
+            topic_of("approval"),
+            GROUP,
+            {type_: Handler(prepare) for type_, prepare in handlers.items()},
+            by_service("approval"),
+        ),
+        Subscription(
+            topic_of("artifact"),
+            GROUP,
+            dict.fromkeys(noted.ARTIFACT_STATES, Handler(bytes_changed)),
+            by_service("artifact"),
+        ),
+        Subscription(
+            topic_of("cleanup"),
+            GROUP,
+            {noted.RETIREMENT_PROPOSED: Handler(partial(proposed, app))},
+            by_service("cleanup"),
+        ),
+    ]
 
 
 async def trained(app: App, m: Received) -> list[Submission]:
-    """A version of the model that the message names. The role of its publisher there is checked with the command."""
+    """A version of the model that the message names.
+
+    The role of its publisher there is checked with the command.
+    """
     try:
         ModelTrained.model_validate_json(m.event.data)
         told = read(m.event.data)
@@ -55,7 +79,10 @@ async def trained(app: App, m: Received) -> list[Submission]:
 
 
 def the_note(m: Received) -> Noted:
-    """The message as the registry remembers it. Raises Malformed when something is missing that the registry decides on."""
+    """The message as the registry remembers it.
+
+    Raises Malformed when something is missing that the registry decides on.
+    """
     remembered = Noted(m.source, m.leaf, m.data)
     try:
         noted.read(remembered)
@@ -75,8 +102,15 @@ async def bytes_changed(m: Received) -> list[Submission]:
     """News about one version's bytes, or their end, for each model that had a version with them."""
     remembered = the_note(m)
     told = noted.read(remembered)
-    models = [told.model_id] if isinstance(told, noted.ArtifactNews) else sorted({v.model_id for v in told.versions})
-    return [Submission(NoteArtifact(model_id, remembered), (stream_of(model_id),), m.cause(model_id), m.actor) for model_id in models]
+    models = (
+        [told.model_id]
+        if isinstance(told, noted.ArtifactNews)
+        else sorted({v.model_id for v in told.versions})
+    )
+    return [
+        Submission(NoteArtifact(model_id, remembered), (stream_of(model_id),), m.cause(model_id), m.actor)
+        for model_id in models
+    ]
 
 
 async def proposed(app: App, m: Received) -> list[Submission]:
@@ -86,4 +120,12 @@ async def proposed(app: App, m: Received) -> list[Submission]:
     row = await app.pool.fetchrow(queries.DOCUMENT, model_id, number)
     document = queries.document(row["stored"]) if row else Metadata()
     reason = str(m.data.get("reason", ""))
-    return [Submission(RetireVersion(model_id, remembered), streams((stream_of(model_id),), document), m.cause(), m.actor, reason=reason)]
+    return [
+        Submission(
+            RetireVersion(model_id, remembered),
+            streams((stream_of(model_id),), document),
+            m.cause(),
+            m.actor,
+            reason=reason,
+        )
+    ]

@@ -143,9 +143,15 @@ class Problem(Shape):
 
 
 class VersionClaim(Shape):
-    """A semantic version (`1.2.0`) or a level. `exact`: rather refuse than raise a claim that is too small."""
+    """A semantic version (`1.2.0`) or a level.
 
-    claim: Annotated[str, Field(pattern=r"^(major|minor|patch|(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8}))$")]
+    `exact`: rather refuse than raise a claim that is too small.
+    """
+
+    claim: Annotated[
+        str,
+        Field(pattern=r"^(major|minor|patch|(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8}))$"),
+    ]
     exact: bool = False
 
 
@@ -154,7 +160,9 @@ class VersionFacts(Shape):
 
     draft: bool = False
     version: VersionClaim | None = None
-    base: Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", max_length=30)] | None = None
+    base: (
+        Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", max_length=30)] | None
+    ) = None
     artifact: Artifact | None = None
     training: Training | None = None
     signature: Signature | None = None
@@ -213,11 +221,18 @@ class Told:
         told = self.version
         if told is None:
             return Claim()
-        return Claim(level=told.claim, exact=told.exact) if told.claim in LEVELS else Claim(version=told.claim, exact=told.exact)
+        return (
+            Claim(level=told.claim, exact=told.exact)
+            if told.claim in LEVELS
+            else Claim(version=told.claim, exact=told.exact)
+        )
 
     def metadata(self, model_ids: Mapping[str, str]) -> Metadata:
         """The version's document; `model_ids` says which models the parents' names mean."""
-        parents = tuple(domain.Parent(p.model, p.number, p.relation, model_ids.get(p.model, "")) for p in self.parents or ())
+        parents = tuple(
+            domain.Parent(p.model, p.number, p.relation, model_ids.get(p.model, ""))
+            for p in self.parents or ()
+        )
         return Metadata(self.artifact, self.training or domain.Training(), self.signature, parents)
 
 
@@ -225,10 +240,15 @@ _told = msgspec.json.Decoder(Told)
 
 
 def read(raw: bytes) -> Told:
-    """Reads what a contract of this module accepted. Raises Unprocessable for the rare form (of a moment, say) that only pydantic knows."""
+    """Reads what a contract of this module accepted.
+
+    Raises Unprocessable for the rare form (of a moment, say) that only pydantic knows.
+    """
     try:
         return _told.decode(raw or b"{}")
     except msgspec.ValidationError as wrong:
-        raise Unprocessable("invalid_body", f"{wrong}: moments are written as 2026-01-31T12:00:00Z.") from None
+        raise Unprocessable(
+            "invalid_body", f"{wrong}: moments are written as 2026-01-31T12:00:00Z."
+        ) from None
     except msgspec.DecodeError as wrong:  # NaN inside a document, which pydantic passes
         raise Unprocessable("invalid_body", f"This is no JSON: {wrong}.") from None

@@ -1,4 +1,7 @@
-"""From what was told to a command: names become ids, references numbers. HTTP and Kafka both come through here."""
+"""From what was told to a command: names become ids, references numbers.
+
+HTTP and Kafka both come through here.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,10 @@ class Models:
         """Raises NotFound."""
         place = await self.find(reference)
         if place is None:
-            raise NotFound("unknown_model", f"There is no model {reference!r:.210}: check the name, or register a version of it.")
+            raise NotFound(
+                "unknown_model",
+                f"There is no model {reference!r:.210}: check the name, or register a version of it.",
+            )
         return place
 
     async def _fetch(self, references: Sequence[str]) -> Mapping[str, Place]:
@@ -67,7 +73,9 @@ class Intake:
         self._pool = pool
         self.models = Models(pool)
 
-    async def registration(self, model: str, told: Told, cause: Cause, actor: Actor, creator: str = "") -> Submission:
+    async def registration(
+        self, model: str, told: Told, cause: Cause, actor: Actor, creator: str = ""
+    ) -> Submission:
         """A version of a model, or of one that comes into being with it. Raises Unprocessable for what can be no model's name.
 
         `creator` is who made it where the training does not say.
@@ -80,37 +88,75 @@ class Intake:
         model_id = place.model_id if place else str(new_id(cause, "model"))
         metadata = created_by(await self._metadata(told), creator)
         command = RegisterVersion(
-            model_id, model, metadata, new_model=place is None, draft=told.draft, kind=told.kind, owner=told.owner or actor.subject,
-            tier=told.tier, description=told.description or "", tags=told.tags or {}, claim=told.claim, base=await self._base(place, told.base),
+            model_id,
+            model,
+            metadata,
+            new_model=place is None,
+            draft=told.draft,
+            kind=told.kind,
+            owner=told.owner or actor.subject,
+            tier=told.tier,
+            description=told.description or "",
+            tags=told.tags or {},
+            claim=told.claim,
+            base=await self._base(place, told.base),
             by=actor.subject,
-        )  # fmt: skip
+        )
         own = (stream_of(model_id), name_stream(model)) if place is None else (stream_of(model_id),)
         namespace = place.namespace if place else namespace_of(model)
         return await self._publishing(command, own, metadata, namespace, cause, actor)
 
     async def completion(
-        self, place: Place, number: int, told: Told, known: Metadata, expected: int | None, cause: Cause, actor: Actor
+        self,
+        place: Place,
+        number: int,
+        told: Told,
+        known: Metadata,
+        expected: int | None,
+        cause: Cause,
+        actor: Actor,
     ) -> Submission:
         """More about a draft. `known` is what the draft says so far."""
         metadata = await self._metadata(told)
         if metadata.training != Training() and not known.training.creator:
             metadata = created_by(metadata, actor.subject)
         command = AddMetadata(
-            place.model_id, number, metadata, keep_draft=told.draft, expected=expected, claim=told.claim, base=await self._base(place, told.base),
+            place.model_id,
+            number,
+            metadata,
+            keep_draft=told.draft,
+            expected=expected,
+            claim=told.claim,
+            base=await self._base(place, told.base),
             by=actor.subject,
-        )  # fmt: skip
+        )
         parents = metadata if metadata.parents else known
-        return await self._publishing(command, (stream_of(place.model_id),), parents, place.namespace, cause, actor)
+        return await self._publishing(
+            command, (stream_of(place.model_id),), parents, place.namespace, cause, actor
+        )
 
     async def _publishing(
-        self, command: RegisterVersion | AddMetadata, own: Sequence[str], metadata: Metadata, namespace: str, cause: Cause, actor: Actor,
-    ) -> Submission:  # fmt: skip
+        self,
+        command: RegisterVersion | AddMetadata,
+        own: Sequence[str],
+        metadata: Metadata,
+        namespace: str,
+        cause: Cause,
+        actor: Actor,
+    ) -> Submission:
         """Whoever names a parent writes into its model's stream, too: not without any role there."""
-        elsewhere = {(await self.models.get(p.model_id)).namespace for p in metadata.parents if p.model_id} - {namespace}
+        elsewhere = {
+            (await self.models.get(p.model_id)).namespace for p in metadata.parents if p.model_id
+        } - {namespace}
         return Submission(
-            command, streams(own, metadata), cause, actor, depends_on=unknown_parents(metadata), permission=Permission("publisher", namespace),
+            command,
+            streams(own, metadata),
+            cause,
+            actor,
+            depends_on=unknown_parents(metadata),
+            permission=Permission("publisher", namespace),
             also=tuple(Permission(ANY_ROLE, name) for name in sorted(elsewhere)),
-        )  # fmt: skip
+        )
 
     async def _metadata(self, told: Told) -> Metadata:
         """Parents by their models' ids; a name that nobody has is left without one, and refused with the rest."""

@@ -59,7 +59,10 @@ class DraftRegistered:
 
 @dataclass(frozen=True, slots=True)
 class VersionRegistered:
-    """A version is complete (`missing` is empty). `champion` is that of production just then; `contributors` are all who told anything of the version."""
+    """A version is complete (`missing` is empty).
+
+    `champion` is that of production just then; `contributors` are all who told anything of the version.
+    """
 
     model_id: str
     model: str
@@ -275,16 +278,40 @@ class RetireRefused:
 
 
 _CLASSES: tuple[type, ...] = (
-    ModelRegistered, ModelRenamed, OwnerChanged, TagsChanged, DraftRegistered, VersionRegistered, RegistrationRefused, ChildLinked, ChildUnlinked,
-    EvaluationRecorded, VersionValidated, VersionRejected, VersionRecalled, VersionArchived, LegalHoldPlaced, LegalHoldReleased, PromotionRequested,
-    PromotionRefused, VersionPromoted, RolloutChanged, RolledBack, AliasSet, AliasRemoved, VersionRetired, RetireRefused,
-)  # fmt: skip
+    ModelRegistered,
+    ModelRenamed,
+    OwnerChanged,
+    TagsChanged,
+    DraftRegistered,
+    VersionRegistered,
+    RegistrationRefused,
+    ChildLinked,
+    ChildUnlinked,
+    EvaluationRecorded,
+    VersionValidated,
+    VersionRejected,
+    VersionRecalled,
+    VersionArchived,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+    PromotionRequested,
+    PromotionRefused,
+    VersionPromoted,
+    RolloutChanged,
+    RolledBack,
+    AliasSet,
+    AliasRemoved,
+    VersionRetired,
+    RetireRefused,
+)
 PUBLIC: dict[str, type] = {f"regista.registry.{class_.__name__}.v1": class_ for class_ in _CLASSES}
 """Every public type and the shape of its data."""
 
 _FIELDS: dict[type, tuple[str, ...]] = {class_: tuple(class_.__dataclass_fields__) for class_ in _CLASSES}  # type: ignore[attr-defined]
 _SAME_NAME: dict[type, type] = {
-    stored: public for public in _CLASSES if (stored := getattr(e, public.__name__, None)) is not None and public is not VersionRegistered
+    stored: public
+    for public in _CLASSES
+    if (stored := getattr(e, public.__name__, None)) is not None and public is not VersionRegistered
 }
 
 
@@ -308,12 +335,32 @@ def _version(recorded: Recorded, event: e.VersionRegistered | e.MetadataAdded) -
     """A draft is announced once; completing it registers the version."""
     model_id, training = recorded.stream.removeprefix("model-"), event.metadata.training
     if not event.semver:
-        return DraftRegistered(model_id, event.model, event.number) if isinstance(event, e.VersionRegistered) else None
+        return (
+            DraftRegistered(model_id, event.model, event.number)
+            if isinstance(event, e.VersionRegistered)
+            else None
+        )
     return VersionRegistered(
-        model_id, event.model, event.kind, event.tier, event.tags, event.owner, event.number, event.semver, training.creator or "",
-        training.on_behalf_of, recorded.actor.subject, event.metadata.artifact, training, event.metadata.signature, event.metadata.parents,
-        event.bump, event.champion, event.contributors, event.missing,
-    )  # fmt: skip
+        model_id,
+        event.model,
+        event.kind,
+        event.tier,
+        event.tags,
+        event.owner,
+        event.number,
+        event.semver,
+        training.creator or "",
+        training.on_behalf_of,
+        recorded.actor.subject,
+        event.metadata.artifact,
+        training,
+        event.metadata.signature,
+        event.metadata.parents,
+        event.bump,
+        event.champion,
+        event.contributors,
+        event.missing,
+    )
 
 
 _FROM_ENVELOPE: dict[str, Callable[[Recorded], str]] = {
@@ -324,6 +371,14 @@ _FROM_ENVELOPE: dict[str, Callable[[Recorded], str]] = {
 
 
 def _same_name(recorded: Recorded, public: type) -> object:
-    """Field by field: from the event where it has the field, else from its envelope. A field that neither has fails the tests."""
+    """Field by field: from the event where it has the field, else from its envelope.
+
+    A field that neither has fails the tests.
+    """
     event = recorded.event
-    return public(**{name: getattr(event, name) if hasattr(event, name) else _FROM_ENVELOPE[name](recorded) for name in _FIELDS[public]})
+    return public(
+        **{
+            name: getattr(event, name) if hasattr(event, name) else _FROM_ENVELOPE[name](recorded)
+            for name in _FIELDS[public]
+        }
+    )

@@ -1,4 +1,7 @@
-"""What the API reads. Read models by their views only (a rebuild swaps what they show); a version's document from the log itself."""
+"""What the API reads.
+
+Read models by their views only (a rebuild swaps what they show); a version's document from the log itself.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ JOIN models m ON m.model_id = coalesce(n.model_id, wanted.reference)
 # The number behind a semantic version.
 FIND_NUMBER = "SELECT number FROM versions WHERE model_id = $1 AND semver = $2"
 
-# The number behind an alias, or the champion of an environment (which wins: no alias may have an environment's name).
+# The number behind an alias, or the champion of an environment (which wins: no alias may have an
+# environment's name).
 FIND_ALIAS = """
 SELECT champion FROM rollouts WHERE model_id = $1 AND environment = $2
 UNION ALL SELECT number FROM aliases WHERE model_id = $1 AND alias = $2 LIMIT 1
@@ -76,7 +80,8 @@ WHERE v.model_id = $1 AND v.number < $2
 ORDER BY v.number DESC LIMIT $6
 """
 
-# What was trained on a data set (by its name or its digest), and where it serves. Reads all versions: it is asked when something is wrong, not all day.
+# What was trained on a data set (by its name or its digest), and where it serves. Reads all versions: it is
+# asked when something is wrong, not all day.
 TRAINED_ON = """
 SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.dataset_name, v.dataset_digest, v.registered_at, v.recalled,
        v.retired IS NOT NULL AS retired,
@@ -129,7 +134,8 @@ ALIAS = "SELECT alias, number, semver, protected, set_at, set_by, revision FROM 
 ROLLOUT = "SELECT r.*, m.name AS model FROM rollouts r JOIN models m USING (model_id) WHERE r.model_id = $1 AND r.environment = $2"
 ROLLOUTS = "SELECT r.*, m.name AS model FROM rollouts r JOIN models m USING (model_id) WHERE r.model_id = $1 ORDER BY r.environment"
 
-# Newest first. Names of models that never came into being are there, too, so the namespace is taken from the name.
+# Newest first. Names of models that never came into being are there, too, so the namespace is taken from the
+# name.
 REFUSALS = """
 SELECT stream, revision, model, number, problems, proof, artifact_digest, creator, refused_at, refused_of, correlation_id
 FROM refusals
@@ -145,7 +151,9 @@ SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage
 FROM versions v JOIN models m USING (model_id) WHERE v.message_id = $1 ORDER BY v.registered_at DESC LIMIT 1
 """
 # … its refusal …
-REFUSED = "SELECT model, problems, refused_of FROM refusals WHERE message_id = $1 ORDER BY refused_at DESC LIMIT 1"
+REFUSED = (
+    "SELECT model, problems, refused_of FROM refusals WHERE message_id = $1 ORDER BY refused_at DESC LIMIT 1"
+)
 # … or nothing new, when its cause is known and left no event: then the version with the same bytes was meant.
 CAUSE = "SELECT count(*) FROM registry.inbox WHERE id = $1"
 SAME_BYTES = """
@@ -191,14 +199,25 @@ def document(stored: bytes) -> Metadata:
     return metadata
 
 
-async def resolve(pool: asyncpg.Pool, wanted: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], tuple[str, bytes, int]]:
+async def resolve(
+    pool: asyncpg.Pool, wanted: Sequence[tuple[str, str]]
+) -> Mapping[tuple[str, str], tuple[str, bytes, int]]:
     """(namespace, JSON, revision) by (model, alias) as they were asked for; what names nothing is left out."""
     found = {}
     for row in await pool.fetch(RESOLVE, [model for model, _ in wanted], [alias for _, alias in wanted]):
-        body = encode({
-            "model_id": row["model_id"], "model": row["model"], "alias": row["asked_alias"], "number": row["number"], "semver": row["semver"],
-            "stage": row["stage"], "artifact_digest": row["artifact_digest"], "artifact_state": row["artifact_state"],
-            "recalled": row["recalled"], "retired": row["retired"],
-        })  # fmt: skip
+        body = encode(
+            {
+                "model_id": row["model_id"],
+                "model": row["model"],
+                "alias": row["asked_alias"],
+                "number": row["number"],
+                "semver": row["semver"],
+                "stage": row["stage"],
+                "artifact_digest": row["artifact_digest"],
+                "artifact_state": row["artifact_state"],
+                "recalled": row["recalled"],
+                "retired": row["retired"],
+            }
+        )
         found[row["asked_model"], row["asked_alias"]] = (row["namespace"], body, row["revision"])
     return found

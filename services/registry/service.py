@@ -46,4 +46,10 @@ async def _start(app: App) -> None:
 
 def process(app: App) -> Process:
     """What `python -m services.registry` runs."""
-    return Process(SERVICE, routes=ROUTES, subscriptions=subscriptions(app), extra_services=(ACCESS_SERVICE,), start=_start)
+    return Process(
+        SERVICE,
+        routes=ROUTES,
+        subscriptions=subscriptions(app),
+        extra_services=(ACCESS_SERVICE,),
+        start=_start,
+    )

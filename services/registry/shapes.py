@@ -1,4 +1,7 @@
-"""What is answered about versions, as it is documented. Not checked at run time: the tests hold every answer against it."""
+"""What is answered about versions, as it is documented.
+
+Not checked at run time: the tests hold every answer against it.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,8 @@ class ChangeAnswer(Shape):
 class BumpAnswer(Shape):
     """Why the version has its number: `rule` fired on the differences from `base`; `note` tells what became of a claim.
 
-    `omitted`: how many differences there are beside the weightiest ones of `changes`; the diff of both versions shows all.
+    `omitted`: how many differences there are beside the weightiest ones of `changes`; the diff of both
+    versions shows all.
     """
 
     level: Level | None
@@ -89,7 +93,11 @@ class VersionPromotionAnswer(Shape):
 
 
 class VersionAnswer(Shape):
-    """One version. `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `revision` is its ETag."""
+    """One version.
+
+    `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `revision` is its
+    ETag.
+    """
 
     model_id: str
     model: str

@@ -1,4 +1,7 @@
-"""The stored events of the registry by their names, and how older forms of them become today's. None has an older form yet."""
+"""The stored events of the registry by their names, and how older forms of them become today's.
+
+None has an older form yet.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,32 @@ from shared.deciding.events import EventTypes
 
 EVENTS = EventTypes(
     (
-        NameClaimed, e.ModelRegistered, e.ModelRenamed, e.OwnerChanged, e.TagsChanged, e.VersionRegistered, e.MetadataAdded, e.RegistrationRefused,
-        e.ChildLinked, e.ChildUnlinked, e.EvaluationRecorded, e.VersionValidated, e.VersionRejected, e.VersionRecalled, e.VersionArchived,
-        e.LegalHoldPlaced, e.LegalHoldReleased, e.PromotionRequested, e.PromotionRefused, e.VersionPromoted, e.RolloutChanged, e.RolledBack,
-        e.AliasSet, e.AliasRemoved, e.VersionRetired, e.RetireRefused,
+        NameClaimed,
+        e.ModelRegistered,
+        e.ModelRenamed,
+        e.OwnerChanged,
+        e.TagsChanged,
+        e.VersionRegistered,
+        e.MetadataAdded,
+        e.RegistrationRefused,
+        e.ChildLinked,
+        e.ChildUnlinked,
+        e.EvaluationRecorded,
+        e.VersionValidated,
+        e.VersionRejected,
+        e.VersionRecalled,
+        e.VersionArchived,
+        e.LegalHoldPlaced,
+        e.LegalHoldReleased,
+        e.PromotionRequested,
+        e.PromotionRefused,
+        e.VersionPromoted,
+        e.RolloutChanged,
+        e.RolledBack,
+        e.AliasSet,
+        e.AliasRemoved,
+        e.VersionRetired,
+        e.RetireRefused,
     ),
     upcasters={},
-)  # fmt: skip
+)

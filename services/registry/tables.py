@@ -1,4 +1,7 @@
-"""The registry's read models. Disposable: a row comes from one stream, and all of them come back from the log."""
+"""The registry's read models.
+
+Disposable: a row comes from one stream, and all of them come back from the log.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,16 @@ _access = MetaData()
 TIME = DateTime(timezone=True)
 
 NAMES = Table(
-    "names", _registry,
+    "names",
+    _registry,
     Column("name", Text, primary_key=True),
     Column("model_id", Text, nullable=False),
-)  # fmt: skip
+)
 """Every name that was ever claimed; old ones lead to their model for ever."""
 
 MODELS = Table(
-    "models", _registry,
+    "models",
+    _registry,
     Column("model_id", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("namespace", Text, nullable=False),
@@ -30,10 +35,11 @@ MODELS = Table(
     Column("registered_by", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index("models_by_name", "name"),
-)  # fmt: skip
+)
 
 VERSIONS = Table(
-    "versions", _registry,
+    "versions",
+    _registry,
     Column("model_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("semver", Text),
@@ -65,15 +71,16 @@ VERSIONS = Table(
     Index("versions_by_identity", "model_id", "identity"),
     Index("versions_by_correlation", "correlation_id"),
     Index("versions_by_message", "message_id"),
-)  # fmt: skip
+)
 """`document` is the revision of the event that holds the version's metadata: documents stand in the log once, and nowhere else.
 
-`gates` is the last automated verdict, `promoted` the last promotion; `held` and `recalled` are the reasons why. `message_id`: the message
-that it came by; empty for what came by HTTP.
+`gates` is the last automated verdict, `promoted` the last promotion; `held` and `recalled` are the reasons
+why. `message_id`: the message that it came by; empty for what came by HTTP.
 """
 
 EVALUATIONS = Table(
-    "evaluations", _registry,
+    "evaluations",
+    _registry,
     Column("model_id", Text, primary_key=True),
     Column("revision", BigInteger, primary_key=True),
     Column("number", Integer, nullable=False),
@@ -88,11 +95,12 @@ EVALUATIONS = Table(
     Column("measured_by", Text, nullable=False),
     Column("recorded_at", TIME, nullable=False),
     Index("evaluations_by_version", "model_id", "number"),
-)  # fmt: skip
+)
 """Recorded since registration; what was claimed at training stands in the version's metadata."""
 
 ALIASES = Table(
-    "aliases", _registry,
+    "aliases",
+    _registry,
     Column("model_id", Text, primary_key=True),
     Column("alias", Text, primary_key=True),
     Column("number", Integer, nullable=False),
@@ -101,10 +109,11 @@ ALIASES = Table(
     Column("set_at", TIME, nullable=False),
     Column("set_by", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
-)  # fmt: skip
+)
 
 ROLLOUTS = Table(
-    "rollouts", _registry,
+    "rollouts",
+    _registry,
     Column("model_id", Text, primary_key=True),
     Column("environment", Text, primary_key=True),
     Column("champion", Integer, nullable=False),
@@ -116,10 +125,11 @@ ROLLOUTS = Table(
     Column("changed_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
-)  # fmt: skip
+)
 
 PROMOTIONS = Table(
-    "promotions", _registry,
+    "promotions",
+    _registry,
     Column("promotion_id", Text, primary_key=True),
     Column("model_id", Text, nullable=False),
     Column("number", Integer, nullable=False),
@@ -133,10 +143,11 @@ PROMOTIONS = Table(
     Column("approvers", JSONB),
     Column("closed_at", TIME),
     Index("promotions_by_version", "model_id", "number"),
-)  # fmt: skip
+)
 
 REFUSALS = Table(
-    "refusals", _registry,
+    "refusals",
+    _registry,
     Column("stream", Text, primary_key=True),
     Column("revision", BigInteger, primary_key=True),
     Column("model", Text, nullable=False),
@@ -153,24 +164,29 @@ REFUSALS = Table(
     Index("refusals_by_model", "model"),
     Index("refusals_by_correlation", "correlation_id"),
     Index("refusals_by_message", "message_id"),
-)  # fmt: skip
+)
 """`refused_of`: whose registration it was."""
 
 TABLES = (NAMES, MODELS, VERSIONS, EVALUATIONS, ALIASES, ROLLOUTS, PROMOTIONS, REFUSALS)
 
 IDENTITIES = Table(
-    "identities", _access,
+    "identities",
+    _access,
     Column("subject", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("created_at", TIME, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("name_revision", BigInteger, nullable=False),
     Column("name_erased_at", TIME),
-)  # fmt: skip
-"""`name_revision`: the event that last spoke of the name. The name itself stands in the directory, and only there."""
+)
+"""`name_revision`: the event that last spoke of the name.
+
+The name itself stands in the directory, and only there.
+"""
 
 KEYS = Table(
-    "identity_keys", _access,
+    "identity_keys",
+    _access,
     Column("subject", Text, primary_key=True),
     Column("key_id", Text, primary_key=True),
     Column("algorithm", Text, nullable=False),
@@ -178,13 +194,14 @@ KEYS = Table(
     Column("expires_at", TIME),
     Column("revoked_at", TIME),
     Column("compromised_at", TIME),
-)  # fmt: skip
+)
 
 ROLES = Table(
-    "identity_roles", _access,
+    "identity_roles",
+    _access,
     Column("subject", Text, primary_key=True),
     Column("role", Text, primary_key=True),
     Column("namespace", Text, primary_key=True),
-)  # fmt: skip
+)
 
 ACCESS_TABLES = (IDENTITIES, KEYS, ROLES)

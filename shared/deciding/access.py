@@ -1,4 +1,7 @@
-"""Who may do what: the events of identities, their fold and the check of a permission. Pure; shared/identity/access_view.py turns keys into actors."""
+"""Who may do what: the events of identities, their fold and the check of a permission.
+
+Pure; shared/identity/access_view.py turns keys into actors.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,18 @@ Algorithm = Literal["hmac-sha256", "ed25519"]
 PARTITION = "access"
 ANY_ROLE = "any"
 EVERYWHERE = "*"
-OWN_ROLE_ONLY = frozenset({"override"})  # break-glass: being admin is not enough, somebody must have granted it on the record
+OWN_ROLE_ONLY = frozenset(
+    {"override"}
+)  # break-glass: being admin is not enough, somebody must have granted it on the record
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityCreated:
-    """Who exists. The name is no event: it stands in the directory, which forgets it when told to (shared/identity/directory.py)."""
+    """Who exists.
+
+    The name is no event: it stands in the directory, which forgets it when told to
+    (shared/identity/directory.py).
+    """
 
     SCHEMA: ClassVar[int] = 2
 
@@ -41,7 +50,10 @@ class NameSet:
 
 @dataclass(frozen=True, slots=True)
 class NameErased:
-    """The directory has no name for the subject any more. What was signed before keeps the name it was signed with."""
+    """The directory has no name for the subject any more.
+
+    What was signed before keeps the name it was signed with.
+    """
 
     subject: str
 
@@ -59,7 +71,10 @@ class KeyIssued:
 
 @dataclass(frozen=True, slots=True)
 class KeyRevoked:
-    """`compromised`: somebody else may have the key, so nothing it ever signed counts any more. A key revoked before can still be found so."""
+    """`compromised`: somebody else may have the key, so nothing it ever signed counts any more.
+
+    A key revoked before can still be found so.
+    """
 
     SCHEMA: ClassVar[int] = 2
 
@@ -145,14 +160,24 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
         case NameErased():
             return replace(state, name_erased=True)
         case KeyIssued():
-            return replace(state, keys=state.keys.set(event.key_id, Key(event.key_id, event.algorithm, event.verifier, event.expires_at)))
+            return replace(
+                state,
+                keys=state.keys.set(
+                    event.key_id, Key(event.key_id, event.algorithm, event.verifier, event.expires_at)
+                ),
+            )
         case KeyRevoked():
             if (key := state.keys.get(event.key_id)) is None:
                 return state
             ended = replace(key, revoked=True, compromised=key.compromised or event.compromised)
             return replace(state, keys=state.keys.set(event.key_id, ended))
         case RoleGranted():
-            return replace(state, grants=state.grants.set(f"{event.role}@{event.namespace}", Grant(event.role, event.namespace)))
+            return replace(
+                state,
+                grants=state.grants.set(
+                    f"{event.role}@{event.namespace}", Grant(event.role, event.namespace)
+                ),
+            )
         case RoleRevoked():
             name = f"{event.role}@{event.namespace}"
             return replace(state, grants=state.grants.delete(name)) if name in state.grants else state
@@ -184,11 +209,12 @@ def _covers(granted: str, namespace: str) -> bool:
 def permits(state: AccessState, role: str, namespace: str) -> bool:
     """Whether the identity holds `role` in `namespace`: granted everywhere, in it, or in one that contains it.
 
-    `admin` implies every role but those of OWN_ROLE_ONLY; ANY_ROLE asks for whichever role. A name without a namespace ("") is
-    covered by grants everywhere only.
+    `admin` implies every role but those of OWN_ROLE_ONLY; ANY_ROLE asks for whichever role. A name without a
+    namespace ("") is covered by grants everywhere only.
     """
     return any(
-        _covers(g.namespace, namespace) and (role in {g.role, ANY_ROLE} or (g.role == "admin" and role not in OWN_ROLE_ONLY))
+        _covers(g.namespace, namespace)
+        and (role in {g.role, ANY_ROLE} or (g.role == "admin" and role not in OWN_ROLE_ONLY))
         for g in state.grants.values()
     )
 
@@ -199,18 +225,30 @@ def check(state: AccessState, permission: Permission, now: datetime, method: str
     An actor who came without naming a key needs a live one if it has keys at all.
     """
     wanted = "a role" if permission.role == ANY_ROLE else f"the role {permission.role!r}"
-    where = f"in the namespace {permission.namespace!r}" if permission.namespace not in {"", EVERYWHERE} else "everywhere (namespace '*')"
+    where = (
+        f"in the namespace {permission.namespace!r}"
+        if permission.namespace not in {"", EVERYWHERE}
+        else "everywhere (namespace '*')"
+    )
     if not state.kind:
-        raise Forbidden("unknown_identity", "The caller is no registered identity: an admin registers it first.")
+        raise Forbidden(
+            "unknown_identity", "The caller is no registered identity: an admin registers it first."
+        )
     used = state.keys.get(method.partition(":")[2])
     if state.keys and not (used.live(now) if used else any(k.live(now) for k in state.keys.values())):
-        raise Forbidden("no_live_key", f"The key of {state.subject} is revoked or expired: an admin issues a new one.", subject=state.subject)
+        raise Forbidden(
+            "no_live_key",
+            f"The key of {state.subject} is revoked or expired: an admin issues a new one.",
+            subject=state.subject,
+        )
     if not permits(state, permission.role, permission.namespace):
         raise Forbidden(
             "role_missing",
             f"{state.subject} needs {wanted} {where}: an admin grants it.",
-            subject=state.subject, role=permission.role, namespace=permission.namespace,
-        )  # fmt: skip
+            subject=state.subject,
+            role=permission.role,
+            namespace=permission.namespace,
+        )
 
 
 def readable_namespaces(state: AccessState) -> frozenset[str] | None:

@@ -11,7 +11,10 @@ from sqlalchemy import Table
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """The whole row, by column name; it replaces what stood under its primary key. A column not named is NULL."""
+    """The whole row, by column name; it replaces what stood under its primary key.
+
+    A column not named is NULL.
+    """
 
     table: Table
     row: Mapping[str, Any]

@@ -50,7 +50,10 @@ class Misrouted(RuleBroken):
 
 @dataclass(frozen=True, slots=True)
 class Fold(Generic[E, S]):
-    """One kind of stream (`category` is the stream's prefix) and how its events become its state. `evolve` never raises and holds no rules."""
+    """One kind of stream (`category` is the stream's prefix) and how its events become its state.
+
+    `evolve` never raises and holds no rules.
+    """
 
     category: str
     initial: S
@@ -61,7 +64,8 @@ class Fold(Generic[E, S]):
 class Decider(Fold[E, S], Generic[C, E, S]):
     """A fold whose commands need no other stream.
 
-    `decide` is pure; it returns no events when the wish is already true and raises RuleBroken when a rule forbids it.
+    `decide` is pure; it returns no events when the wish is already true and raises RuleBroken when a rule
+    forbids it.
     """
 
     decide: Callable[[C, S], Sequence[E]] = field(kw_only=True)
@@ -83,7 +87,8 @@ def _nothing(_command: Any, _streams: Streams) -> Iterable[tuple[str, int]]:
 class Joint(Generic[C]):
     """A decision over several streams, atomically: `decide` returns the events of each stream it writes.
 
-    `recall` names past events, as (stream, revision), whose content is too large to keep in the state; they arrive in `Streams.past`.
+    `recall` names past events, as (stream, revision), whose content is too large to keep in the state; they
+    arrive in `Streams.past`.
     """
 
     decide: Callable[[C, Streams], Mapping[str, Sequence[Any]]]

@@ -15,7 +15,10 @@ import msgspec
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it, as verified at the edge. `subject` is opaque; `method` is how it was proven (`api-key:<key id>`, `signature:<key id>`, `service`)."""
+    """Who did it, as verified at the edge.
+
+    `subject` is opaque; `method` is how it was proven (`api-key:<key id>`, `signature:<key id>`, `service`).
+    """
 
     subject: str
     issuer: str = "regista"
@@ -36,7 +39,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What this service remembers of another's event. `leaf` is the hex leaf of that event; `data` its public form."""
+    """What this service remembers of another's event.
+
+    `leaf` is the hex leaf of that event; `data` its public form.
+    """
 
     source: Source
     leaf: str
@@ -44,7 +50,10 @@ class Noted:
 
 
 class Cursor(NamedTuple):
-    """A place in the log: transaction, then sequence. Never sequence alone (it becomes visible out of order)."""
+    """A place in the log: transaction, then sequence.
+
+    Never sequence alone (it becomes visible out of order).
+    """
 
     tx: int
     seq: int
@@ -98,7 +107,10 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
 
 
 class Recent:
-    """Past events that were written or asked for lately, by (stream, revision). They never change; only another server, that lost the newest, may have others."""
+    """Past events that were written or asked for lately, by (stream, revision).
+
+    They never change; only another server, that lost the newest, may have others.
+    """
 
     def __init__(self, capacity: int) -> None:
         self._events: OrderedDict[tuple[str, int], tuple[UUID, Any]] = OrderedDict()
@@ -132,7 +144,11 @@ def encode(value: Any) -> bytes:
 
 
 def storable(raw: bytes) -> Any:
-    """JSON from outside, decoded. Raises ValueError for what is no JSON (NaN is none) and for the NUL character, which PostgreSQL cannot keep."""
+    """JSON from outside, decoded.
+
+    Raises ValueError for what is no JSON (NaN is none) and for the NUL character, which PostgreSQL cannot
+    keep.
+    """
     if b"\\u0000" in raw:
         raise ValueError("a text holds the character NUL")
     try:
@@ -145,15 +161,17 @@ def storable(raw: bytes) -> Any:
 class EventTypes:
     """The event classes of a service by their stored name, and the upcasters of their older schemas.
 
-    A class carries its current schema number as `SCHEMA` (1 where absent). `upcasters[(type, n)]` turns the data of schema n
-    into that of n + 1.
+    A class carries its current schema number as `SCHEMA` (1 where absent). `upcasters[(type, n)]` turns the
+    data of schema n into that of n + 1.
     """
 
     classes: tuple[type, ...]
     upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_decoders", {c.__name__: (c, msgspec.json.Decoder(c)) for c in (*self.classes, Noted)})
+        object.__setattr__(
+            self, "_decoders", {c.__name__: (c, msgspec.json.Decoder(c)) for c in (*self.classes, Noted)}
+        )
 
     def in_brief(self, parts: Mapping[type, type]) -> EventTypes:
         """The same types, of which some are read into classes that hold only part of their fields: reading those is much less work."""
@@ -163,7 +181,10 @@ class EventTypes:
         return brief
 
     def schema_of(self, event: Any) -> int:
-        """The schema number that `event` is stored under. Raises TypeError for a class that could not be read back: nothing such is ever stored."""
+        """The schema number that `event` is stored under.
+
+        Raises TypeError for a class that could not be read back: nothing such is ever stored.
+        """
         known = self._decoders.get(type(event).__name__)  # type: ignore[attr-defined]
         if known is None or known[0] is not type(event):
             msg = f"{type(event).__name__} is not among the service's event classes: add it to its EventTypes"
@@ -173,7 +194,8 @@ class EventTypes:
     def decode(self, type_: str, schema: int, data: bytes | msgspec.Raw) -> Any:
         """The event of today's class; older schemas pass their upcasters first.
 
-        Raises KeyError for a type this service does not have and msgspec.ValidationError for data that does not fit.
+        Raises KeyError for a type this service does not have and msgspec.ValidationError for data that does
+        not fit.
         """
         class_, decoder = self._decoders[type_]  # type: ignore[attr-defined]
         current = getattr(class_, "SCHEMA", 1)
@@ -184,13 +206,29 @@ class EventTypes:
             old = self.upcasters[(type_, step)](old)
         return msgspec.convert(old, decoder.type)
 
-    def recorded(self, service: str, stored: bytes, cursor: Cursor | None = None, recent: Recent = NOTHING_RECENT) -> Recorded:
+    def recorded(
+        self, service: str, stored: bytes, cursor: Cursor | None = None, recent: Recent = NOTHING_RECENT
+    ) -> Recorded:
         """Reads stored bytes back. What stands among `recent` is not decoded again."""
         e = _envelopes.decode(stored)
         event = recent.get((e.stream, e.revision), e.id)
         if event is None:
             event = self.decode(e.type, e.schema, e.data)
         return Recorded(
-            service, e.stream, e.revision, e.id, e.type, e.schema, e.recorded_at, e.actor, event, stored,
-            e.occurred_at, e.reason, e.correlation_id, e.causation_id, e.trace, cursor,
-        )  # fmt: skip
+            service,
+            e.stream,
+            e.revision,
+            e.id,
+            e.type,
+            e.schema,
+            e.recorded_at,
+            e.actor,
+            event,
+            stored,
+            e.occurred_at,
+            e.reason,
+            e.correlation_id,
+            e.causation_id,
+            e.trace,
+            cursor,
+        )

@@ -15,7 +15,10 @@ from shared.deciding.events import EventTypes, Recorded
 
 @dataclass(frozen=True, slots=True)
 class PublicEvent:
-    """What others may know of a stored event. `type` is the full public type (`regista.<service>.<Name>.v<n>`), `data` a dataclass of `publish.py`."""
+    """What others may know of a stored event.
+
+    `type` is the full public type (`regista.<service>.<Name>.v<n>`), `data` a dataclass of `publish.py`.
+    """
 
     type: str
     data: Any
@@ -25,9 +28,10 @@ class PublicEvent:
 class Service:
     """A service to the kernel. `name` is its partition of the log, its database role and its topic at once.
 
-    `folds` lists every kind of stream once; `deciders` says who decides each command type. `project` and `publish` are pure.
-    `tables` are the read models: disposable, rebuilt from the log; `in_brief` gives for large event classes one with the fields that
-    `project` reads, which is all that a rebuild decodes. `schema` is the database schema they live in.
+    `folds` lists every kind of stream once; `deciders` says who decides each command type. `project` and
+    `publish` are pure. `tables` are the read models: disposable, rebuilt from the log; `in_brief` gives for
+    large event classes one with the fields that `project` reads, which is all that a rebuild decodes.
+    `schema` is the database schema they live in.
     """
 
     name: str

@@ -16,7 +16,8 @@ from shared.deciding.events import Actor, Recorded
 class Cause:
     """Why a command came: the request or message that identifies it for ever.
 
-    `source` is verified (`http/<subject>`, a CloudEvent's source, `<service>/due/<kind>`), `id` unique in it, `digest` SHA-256 of the request.
+    `source` is verified (`http/<subject>`, a CloudEvent's source, `<service>/due/<kind>`), `id` unique in it,
+    `digest` SHA-256 of the request.
     """
 
     source: str
@@ -40,8 +41,9 @@ class Permission:
 class Submission:
     """A command with what it needs. `streams` are written (the first is the main one), `depends_on` only read, both under lock.
 
-    With a `permission` the actor's own access stream is read under lock too: a revoked key or role never acts after its revocation.
-    `also` are further permissions that the command needs beside it (in the namespaces of other streams it writes).
+    With a `permission` the actor's own access stream is read under lock too: a revoked key or role never acts
+    after its revocation. `also` are further permissions that the command needs beside it (in the namespaces
+    of other streams it writes).
     """
 
     command: Any
@@ -56,7 +58,10 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command led to. A repeated cause gets the events it wrote the first time, with `replayed` set."""
+    """What a command led to.
+
+    A repeated cause gets the events it wrote the first time, with `replayed` set.
+    """
 
     events: tuple[Recorded, ...]
     replayed: bool = False
@@ -66,7 +71,10 @@ class IdempotencyMismatch(Unprocessable):
     """The same Idempotency-Key came with another request. Use a new key for a new request."""
 
     def __init__(self, cause: Cause) -> None:
-        super().__init__("idempotency_mismatch", f"{cause.id!r} was already used for another request. Send a new Idempotency-Key for a new request.")
+        super().__init__(
+            "idempotency_mismatch",
+            f"{cause.id!r} was already used for another request. Send a new Idempotency-Key for a new request.",
+        )
 
 
 def new_id(cause: Cause, name: str = "") -> UUID:

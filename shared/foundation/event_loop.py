@@ -13,19 +13,33 @@ IDLE, INTERVAL, PROBES = 10, 5, 4
 """Seconds of silence before the kernel asks whether the peer is there, and between questions; how many stay without an answer."""
 
 UNANSWERED = 30_000
-"""Milliseconds that what was sent may stay unacknowledged. Linux alone would go on for a quarter of an hour, and wait for ever where nothing is sent."""
+"""Milliseconds that what was sent may stay unacknowledged.
 
-_OF_TCP = {"TCP_KEEPIDLE": IDLE, "TCP_KEEPINTVL": INTERVAL, "TCP_KEEPCNT": PROBES, "TCP_USER_TIMEOUT": UNANSWERED}
+Linux alone would go on for a quarter of an hour, and wait for ever where nothing is sent.
+"""
+
+_OF_TCP = {
+    "TCP_KEEPIDLE": IDLE,
+    "TCP_KEEPINTVL": INTERVAL,
+    "TCP_KEEPCNT": PROBES,
+    "TCP_USER_TIMEOUT": UNANSWERED,
+}
 OPTIONS = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *((socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in _OF_TCP.items() if hasattr(socket, name)),  # all of them on Linux
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in _OF_TCP.items()
+        if hasattr(socket, name)
+    ),  # all of them on Linux
 )
 
 
 class Loop(uvloop.Loop):
     """Neither asyncpg nor aiokafka sets an option on its sockets, nor offers a place to; both open them here."""
 
-    async def create_connection(self, protocol_factory: Callable[[], Any], *place: Any, **options: Any) -> Any:
+    async def create_connection(
+        self, protocol_factory: Callable[[], Any], *place: Any, **options: Any
+    ) -> Any:
         """As uvloop's; a connection whose host vanished without a word breaks within half a minute."""
         transport: Any
         transport, protocol = await super().create_connection(protocol_factory, *place, **options)

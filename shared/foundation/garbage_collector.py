@@ -6,7 +6,10 @@ import gc
 
 
 def calm() -> None:
-    """Call once when a process has started. What it holds then is never searched again, and young objects less often: a third more commands a second."""
+    """Call once when a process has started.
+
+    What it holds then is never searched again, and young objects less often: a third more commands a second.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

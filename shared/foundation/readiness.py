@@ -10,7 +10,10 @@ log = logging.getLogger(__name__)
 
 
 def in_short(error: BaseException) -> str:
-    """What may be told of an error to whoever asks: its class and first line. What PostgreSQL adds below (DETAIL) holds values of rows."""
+    """What may be told of an error to whoever asks: its class and first line.
+
+    What PostgreSQL adds below (DETAIL) holds values of rows.
+    """
     return without_secrets(": ".join([type(error).__name__, *str(error).splitlines()[:1]]))
 
 

@@ -74,7 +74,9 @@ class Settings(BaseModel):
         try:
             settings = cls.model_validate(found)
         except ValidationError as error:
-            wrong += [f"REGISTA_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+            wrong += [
+                f"REGISTA_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)
+            ]
         if wrong:
             raise SettingsWrong("Correct the environment and start again:\n  " + "\n  ".join(wrong))
         return settings

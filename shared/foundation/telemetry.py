@@ -80,7 +80,9 @@ def set_up_logs(service: str, level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("aiokafka", "uvicorn", "faststream", "asyncio", "urllib3"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
-    logging.getLogger("asyncpg").setLevel(logging.ERROR)  # the pool warns at each try while the database is away; readiness says it once
+    logging.getLogger("asyncpg").setLevel(
+        logging.ERROR
+    )  # the pool warns at each try while the database is away; readiness says it once
 
 
 def new_trace() -> str:
@@ -89,7 +91,10 @@ def new_trace() -> str:
 
 
 class _Named:
-    """A block that belongs to a trace, without a span. A class: a generator would cost three times as much."""
+    """A block that belongs to a trace, without a span.
+
+    A class: a generator would cost three times as much.
+    """
 
     __slots__ = ("_token", "_trace")
 
@@ -124,8 +129,12 @@ class Tracer:
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-        provider = TracerProvider(shutdown_on_exit=False, resource=Resource.create({"service.name": f"regista-{service}"}))
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(settings.otlp_endpoint.rstrip("/") + "/v1/traces", timeout=2)))
+        provider = TracerProvider(
+            shutdown_on_exit=False, resource=Resource.create({"service.name": f"regista-{service}"})
+        )
+        provider.add_span_processor(
+            BatchSpanProcessor(OTLPSpanExporter(settings.otlp_endpoint.rstrip("/") + "/v1/traces", timeout=2))
+        )
         trace.set_tracer_provider(provider)
         self._otel = provider.get_tracer("regista")
         self._provider = provider

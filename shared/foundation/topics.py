@@ -1,8 +1,17 @@
-"""Names that every part agrees on: who appends to which partitions of the log, and the topics. Imports nothing, so that it costs nothing."""
+"""Names that every part agrees on: who appends to which partitions of the log, and the topics.
+
+Imports nothing, so that it costs nothing.
+"""
 
 from __future__ import annotations
 
-PARTITIONS_OF = {"registry": ("registry", "access"), "approval": ("approval",), "artifact": ("artifact",), "cleanup": ("cleanup",), "audit": ()}
+PARTITIONS_OF = {
+    "registry": ("registry", "access"),
+    "approval": ("approval",),
+    "artifact": ("artifact",),
+    "cleanup": ("cleanup",),
+    "audit": (),
+}
 """Who owns which partitions of the log; each also owns a schema of each of these names, and one of its own."""
 
 

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SECONDS = Histogram(
-    "regista_http_seconds", "Time to answer", ["method", "route", "status"], buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+    "regista_http_seconds",
+    "Time to answer",
+    ["method", "route", "status"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
 NOBODY = Actor("", method="none")
 _ETAG = re.compile(r'"(\d{1,18})"')
@@ -51,7 +54,10 @@ _encode = msgspec.json.Encoder(enc_hook=_hook).encode
 
 
 class Compiled:
-    """A route, ready to match. `literal` is what its path has outside of parameters: the more, the earlier it is tried."""
+    """A route, ready to match.
+
+    `literal` is what its path has outside of parameters: the more, the earlier it is tried.
+    """
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -104,12 +110,20 @@ class Table:
                 allowed.append(compiled.route.method)
         if allowed:
             allow = ", ".join(sorted(set(allowed)))
-            raise Problem(405, "method_not_allowed", f"{path} answers {allow}, not {method}.", {"allow": allow})
-        raise Problem(404, "no_such_route", f"There is nothing at {path}: see /openapi.json for what there is.")
+            raise Problem(
+                405, "method_not_allowed", f"{path} answers {allow}, not {method}.", {"allow": allow}
+            )
+        raise Problem(
+            404, "no_such_route", f"There is nothing at {path}: see /openapi.json for what there is."
+        )
 
 
 class Application:
-    """What uvicorn serves. While a part that requests need is not there yet (`app.serving` is false), all but public routes are answered 503."""
+    """What uvicorn serves.
+
+    While a part that requests need is not there yet (`app.serving` is false), all but public routes are
+    answered 503.
+    """
 
     def __init__(self, app: App, routes: Sequence[Route]) -> None:
         self._app = app
@@ -157,19 +171,29 @@ class Application:
         except TimeoutError:
             if limit.expired():
                 raise Problem(
-                    503, "timed_out", f"No answer within {route.timeout:g} s, and the outcome is not known: repeat with the same Idempotency-Key.",
+                    503,
+                    "timed_out",
+                    f"No answer within {route.timeout:g} s, and the outcome is not known: repeat with the same Idempotency-Key.",
                     {"retry-after": "2"},
-                ) from None  # fmt: skip
+                ) from None
             raise
         return _response(answer, route, request)
 
     async def _identify(self, request: Request) -> tuple[Actor, AccessState]:
         if not self._app.serving:
             reasons = self._app.readiness.reasons
-            raise Problem(503, "starting", "The service is not ready yet; repeat the request soon.", {"retry-after": "2"}, reasons=reasons)
+            raise Problem(
+                503,
+                "starting",
+                "The service is not ready yet; repeat the request soon.",
+                {"retry-after": "2"},
+                reasons=reasons,
+            )
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise unauthenticated("Send an API key: `Authorization: Bearer rg_…`. `regista access` issues one.")
+            raise unauthenticated(
+                "Send an API key: `Authorization: Bearer rg_…`. `regista access` issues one."
+            )
         identified = self._app.access.by_api_key(token) or await self._app.access.identify(token)
         if identified is None:
             raise unauthenticated("The API key is not known, expired or revoked: ask an admin for a new one.")
@@ -179,12 +203,19 @@ class Application:
 def _refusal(error: Exception, scope: Scope) -> Response:
     problem = of_exception(error)
     if problem is None:
-        log.error("a request failed", exc_info=error, extra={"method": scope["method"], "path": scope["path"]})
+        log.error(
+            "a request failed", exc_info=error, extra={"method": scope["method"], "path": scope["path"]}
+        )
         problem = Problem(
-            500, "internal_error", "The service failed at this request; its log says why. Repeating it is safe with the same Idempotency-Key."
+            500,
+            "internal_error",
+            "The service failed at this request; its log says why. Repeating it is safe with the same Idempotency-Key.",
         )
     elif problem.status >= 500 or isinstance(error, asyncpg.PostgresError):
-        log.warning("a request was refused", extra={"path": scope["path"], "code": problem.code, "why": str(error.__cause__ or error)})
+        log.warning(
+            "a request was refused",
+            extra={"path": scope["path"], "code": problem.code, "why": str(error.__cause__ or error)},
+        )
     return problem.response()
 
 
@@ -198,12 +229,20 @@ def _if_match(request: Request, *, required: bool) -> int | None:
     text = request.headers.get("if-match")
     if text is None:
         if required:
-            raise Problem(428, "if_match_required", 'Read the resource, then send its ETag as If-Match ("*" for: whatever it is now).')
+            raise Problem(
+                428,
+                "if_match_required",
+                'Read the resource, then send its ETag as If-Match ("*" for: whatever it is now).',
+            )
         return None
     if text.strip() == "*":
         return None
     if (match := _ETAG.fullmatch(text.strip())) is None:
-        raise Problem(412, "unknown_etag", 'This If-Match is no ETag of this service: read the resource and send its ETag, for example "3".')
+        raise Problem(
+            412,
+            "unknown_etag",
+            'This If-Match is no ETag of this service: read the resource and send its ETag, for example "3".',
+        )
     return int(match[1])
 
 
@@ -228,7 +267,12 @@ async def _read(request: Request, limit: int) -> bytes:
     kind = request.headers.get("content-type", "application/json")
     if "json" not in kind:
         raise Problem(415, "not_json", f"Send the body as application/json, not {kind[:80]}.")
-    too_large = Problem(413, "body_too_large", f"The body may have {limit} bytes. Artifacts are uploaded, not embedded.", limit=limit)
+    too_large = Problem(
+        413,
+        "body_too_large",
+        f"The body may have {limit} bytes. Artifacts are uploaded, not embedded.",
+        limit=limit,
+    )
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limit:
         raise too_large

@@ -26,11 +26,17 @@ def document(service: str, routes: Sequence[Route]) -> dict[str, Any]:
         paths.setdefault(path, {})[route.method.lower()] = _operation(service, route, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": f"Regista {service}", "version": "1", "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "info": {
+            "title": f"Regista {service}",
+            "version": "1",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
         "paths": paths,
         "components": {
             "schemas": {**schemas.definitions, "Problem": _PROBLEM},
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "bearerFormat": "rg_<key id>_<secret>"}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "bearerFormat": "rg_<key id>_<secret>"}
+            },
         },
         "security": [{"key": []}],
     }
@@ -46,7 +52,13 @@ _PROBLEM: dict[str, Any] = {
         "status": {"type": "integer"},
         "code": {"type": "string"},
         "detail": {"type": "string"},
-        "errors": {"type": "array", "items": {"type": "object", "properties": {"field": {"type": "string"}, "problem": {"type": "string"}}}},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "problem": {"type": "string"}},
+            },
+        },
     },
 }
 
@@ -66,15 +78,19 @@ class _Schemas:
 def _schemas(routes: Sequence[Route]) -> _Schemas:
     bodies = {r.body for r in routes if r.body is not None}
     answers = {r.response for r in routes if r.response is not None}
-    models: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [(m, "validation") for m in bodies] + [
-        (m, "serialization") for m in answers if _is_model(m)
-    ]
+    models: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
+        (m, "validation") for m in bodies
+    ] + [(m, "serialization") for m in answers if _is_model(m)]
     models.sort(key=lambda m: (m[0].__name__, m[1]))
     asked, top = models_json_schema(models, ref_template=_REF)
-    found: dict[tuple[Any, str], dict[str, Any]] = {(kind, mode): schema for (kind, mode), schema in asked.items()}
+    found: dict[tuple[Any, str], dict[str, Any]] = {
+        (kind, mode): schema for (kind, mode), schema in asked.items()
+    }
     definitions: dict[str, Any] = top.get("$defs", {})
     structs = sorted((a for a in answers if isinstance(a, type) and issubclass(a, msgspec.Struct)), key=str)
-    described, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    described, components = msgspec.json.schema_components(
+        structs, ref_template="#/components/schemas/{name}"
+    )
     definitions |= components
     found |= {(struct, "serialization"): schema for struct, schema in zip(structs, described, strict=True)}
     for answer in sorted((a for a in answers if not _is_model(a) and a not in structs), key=str):
@@ -114,17 +130,35 @@ def _operation_id(route: Route) -> str:
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in _PARAMETER.findall(route.path)
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(route.path)
     ]
     if route.query is not None:
         schema = route.query.model_json_schema(ref_template=_REF)
         required = schema.get("required", ())
-        found += [{"name": n, "in": "query", "required": n in required, "schema": s} for n, s in schema.get("properties", {}).items()]
+        found += [
+            {"name": n, "in": "query", "required": n in required, "schema": s}
+            for n, s in schema.get("properties", {}).items()
+        ]
     if route.needs_if_match:
-        found.append({"name": "If-Match", "in": "header", "required": True, "schema": {"type": "string", "examples": ['"3"']}})
+        found.append(
+            {
+                "name": "If-Match",
+                "in": "header",
+                "required": True,
+                "schema": {"type": "string", "examples": ['"3"']},
+            }
+        )
     if route.method != "GET" and not route.public:
         about = "Repeating a request with its key never does it twice."
-        found.append({"name": "Idempotency-Key", "in": "header", "description": about, "schema": {"type": "string", "maxLength": 200}})
+        found.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": about,
+                "schema": {"type": "string", "maxLength": 200},
+            }
+        )
     return found
 
 

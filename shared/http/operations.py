@@ -55,7 +55,9 @@ async def alive(call: Call) -> Reply:
 async def ready(call: Call) -> Reply:
     """503 with the reasons while something it needs is away."""
     reasons = call.app.readiness.reasons
-    return Reply({"ready": not reasons, "service": call.app.name, "reasons": reasons}, status=503 if reasons else 200)
+    return Reply(
+        {"ready": not reasons, "service": call.app.name, "reasons": reasons}, status=503 if reasons else 200
+    )
 
 
 async def metrics(_call: Call) -> Response:
@@ -64,7 +66,9 @@ async def metrics(_call: Call) -> Response:
 
 async def where(call: Call) -> Reply:
     """The public URL of each service: a client needs to know one only."""
-    return Reply({"service": call.app.name, "services": call.app.settings.public_urls, "openapi": "/openapi.json"})
+    return Reply(
+        {"service": call.app.name, "services": call.app.settings.public_urls, "openapi": "/openapi.json"}
+    )
 
 
 def described(routes: Sequence[Route]) -> Route:
@@ -82,7 +86,9 @@ def described(routes: Sequence[Route]) -> Route:
 async def dead_letters(call: Call) -> Reply:
     call.require(ANY_ROLE, EVERYWHERE)
     try:
-        items = await call.app.letters.newest(call.query.limit, topic=call.query.topic, replayed=call.query.replayed)
+        items = await call.app.letters.newest(
+            call.query.limit, topic=call.query.topic, replayed=call.query.replayed
+        )
     except (KafkaError, TimeoutError) as away:
         raise _kafka_away() from away
     return Reply(LetterList(items))
@@ -111,7 +117,9 @@ async def replay(call: Call) -> Reply:
     except TopicAuthorizationFailedError as refused:
         topic = source_of(call.path["id"].partition("~")[0])
         raise Problem(
-            409, "not_ours_to_replay", f"{call.app.name} may not write to {topic}: replay it at the service that owns the topic."
+            409,
+            "not_ours_to_replay",
+            f"{call.app.name} may not write to {topic}: replay it at the service that owns the topic.",
         ) from refused
     except (KafkaError, TimeoutError) as away:
         raise _kafka_away() from away
@@ -119,11 +127,19 @@ async def replay(call: Call) -> Reply:
 
 
 def _kafka_away() -> Problem:
-    return Problem(503, "kafka_away", "Kafka does not answer; the dead letters live there. Repeat the request later.", {"retry-after": "5"})
+    return Problem(
+        503,
+        "kafka_away",
+        "Kafka does not answer; the dead letters live there. Repeat the request later.",
+        {"retry-after": "5"},
+    )
 
 
 def _no_such_letter(call: Call) -> NotFound:
-    return NotFound("no_such_letter", f"There is no dead letter {call.path['id']!r} here (any more): list them at /v1/dlq.")
+    return NotFound(
+        "no_such_letter",
+        f"There is no dead letter {call.path['id']!r} here (any more): list them at /v1/dlq.",
+    )
 
 
 OPERATIONS = (
@@ -131,7 +147,30 @@ OPERATIONS = (
     Route("GET", "/readyz", ready, "Can it work, and if not, why?", tags=TAGS, public=True),
     Route("GET", "/metrics", metrics, "Metrics for Prometheus", tags=TAGS, public=True),
     Route("GET", "/.well-known/regista", where, "The public URLs of all services", tags=TAGS, public=True),
-    Route("GET", "/v1/dlq", dead_letters, "Dead letters, the newest first", query=Letters, response=LetterList, tags=TAGS),
-    Route("GET", "/v1/dlq/{id}", dead_letter, "A dead letter with its headers and value", response=Shown, tags=TAGS),
-    Route("POST", "/v1/dlq/{id}:replay", replay, "Put the original message back on its topic", response=Replayed, status=202, tags=TAGS),
+    Route(
+        "GET",
+        "/v1/dlq",
+        dead_letters,
+        "Dead letters, the newest first",
+        query=Letters,
+        response=LetterList,
+        tags=TAGS,
+    ),
+    Route(
+        "GET",
+        "/v1/dlq/{id}",
+        dead_letter,
+        "A dead letter with its headers and value",
+        response=Shown,
+        tags=TAGS,
+    ),
+    Route(
+        "POST",
+        "/v1/dlq/{id}:replay",
+        replay,
+        "Put the original message back on its topic",
+        response=Replayed,
+        status=202,
+        tags=TAGS,
+    ),
 )

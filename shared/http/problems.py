@@ -19,16 +19,28 @@ RETRY_AFTER = "2"
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 TITLES = {
-    400: "Bad request", 401: "Not authenticated", 403: "Forbidden", 404: "Not found", 405: "Method not allowed", 409: "Conflict with a rule",
-    412: "Precondition failed", 413: "Body too large", 415: "Unsupported media type", 422: "Unprocessable", 428: "Precondition required",
-    500: "Internal error", 503: "Unavailable",
-}  # fmt: skip
+    400: "Bad request",
+    401: "Not authenticated",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict with a rule",
+    412: "Precondition failed",
+    413: "Body too large",
+    415: "Unsupported media type",
+    422: "Unprocessable",
+    428: "Precondition required",
+    500: "Internal error",
+    503: "Unavailable",
+}
 
 
 class Problem(Exception):  # noqa: N818 - it is the answer
     """Raised anywhere below an endpoint: the request is answered with it. `detail` says what to do next."""
 
-    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **facts: Any) -> None:
+    def __init__(
+        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **facts: Any
+    ) -> None:
         super().__init__(f"{status} {code}: {detail}")
         self.status = status
         self.code = code
@@ -38,8 +50,14 @@ class Problem(Exception):  # noqa: N818 - it is the answer
 
     def response(self) -> Response:
         """The problem as application/problem+json."""
-        body = {**self.facts, "type": BASE + self.code, "title": TITLES.get(self.status, "Error"), "status": self.status,
-                "code": self.code, "detail": self.detail}  # fmt: skip
+        body = {
+            **self.facts,
+            "type": BASE + self.code,
+            "title": TITLES.get(self.status, "Error"),
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
         return Response(_encode(body), self.status, {**self.headers, "content-type": MEDIA_TYPE})
 
 
@@ -60,7 +78,12 @@ def of_rule(broken: RuleBroken) -> Problem:
         case Unprocessable():
             status = 422
         case Misrouted():
-            return Problem(503, "busy", "The names involved kept changing while the command ran: repeat it.", {"retry-after": "1"})
+            return Problem(
+                503,
+                "busy",
+                "The names involved kept changing while the command ran: repeat it.",
+                {"retry-after": "1"},
+            )
         case _:
             status = 409
     return Problem(status, broken.code, broken.detail, **broken.facts)
@@ -72,7 +95,9 @@ def of_shape(wrong: ValidationError, where: str) -> Problem:
         {"field": ".".join(str(part) for part in e["loc"]) or where, "problem": e["msg"], "kind": e["type"]}
         for e in wrong.errors(include_url=False, include_input=False, include_context=False)
     ]
-    named = "; ".join(f"{e['field']}: {e['problem']}" for e in errors[:3]) + ("; …" if len(errors) > 3 else "")
+    named = "; ".join(f"{e['field']}: {e['problem']}" for e in errors[:3]) + (
+        "; …" if len(errors) > 3 else ""
+    )
     return Problem(422, f"invalid_{where}", f"Correct the {where} and repeat: {named}", errors=errors)
 
 
@@ -83,10 +108,16 @@ def of_exception(error: BaseException) -> Problem | None:
     if isinstance(error, RuleBroken):
         return of_rule(error)
     if isinstance(error, asyncpg.DataError):
-        return Problem(422, "value_out_of_range", "A value in the request (or in its page_token) is beyond what can be kept or compared: correct it.")
+        return Problem(
+            422,
+            "value_out_of_range",
+            "A value in the request (or in its page_token) is beyond what can be kept or compared: correct it.",
+        )
     if isinstance(error, (Unavailable, *AWAY)):
         return Problem(
-            503, "unavailable", "A server that this service needs is away; it resumes by itself. Repeat the request with the same Idempotency-Key.",
+            503,
+            "unavailable",
+            "A server that this service needs is away; it resumes by itself. Repeat the request with the same Idempotency-Key.",
             {"retry-after": RETRY_AFTER},
-        )  # fmt: skip
+        )
     return None

@@ -1,6 +1,7 @@
 """HTTP from one table of routes: authentication, bodies, ETags, idempotency and problems, once for all services.
 
-The same table makes the OpenAPI document (shared/http/openapi.py). Measured: per request this costs a third of FastAPI's path.
+The same table makes the OpenAPI document (shared/http/openapi.py). Measured: per request this costs a third
+of FastAPI's path.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def read_page_token(token: str, *types: Any) -> tuple[Any, ...]:
         place = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         return msgspec.json.decode(place, type=tuple[types])  # type: ignore[valid-type]
     except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
-        raise Problem(422, "invalid_page_token", "This page_token is not one of this list: start again without it.") from error
+        raise Problem(
+            422, "invalid_page_token", "This page_token is not one of this list: start again without it."
+        ) from error
 
 
 class PageQuery(Body):
@@ -59,7 +62,10 @@ class PageQuery(Body):
     page_token: str = Field(default="", max_length=500)
 
     def after(self, *types: type) -> tuple[Any, ...] | None:
-        """What `page_token` was called with (None on the first page). Raises Problem 422 for a token of something else."""
+        """What `page_token` was called with (None on the first page).
+
+        Raises Problem 422 for a token of something else.
+        """
         return read_page_token(self.page_token, *types) if self.page_token else None
 
     def next_token(self, rows: Sequence[Mapping[str, Any]], *columns: str) -> str:
@@ -69,7 +75,10 @@ class PageQuery(Body):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. `body`: bytes (JSON already encoded), a pydantic model, or anything msgspec encodes; `etag`: a revision."""
+    """An answer.
+
+    `body`: bytes (JSON already encoded), a pydantic model, or anything msgspec encodes; `etag`: a revision.
+    """
 
     body: Any = None
     status: int | None = None
@@ -84,9 +93,9 @@ Endpoint = Callable[["Call"], Awaitable[Any]]
 class Route:
     """One line of the table. `path` as in Starlette (`/v1/models/{model}/versions/{version}:promote`, `{path:path}`).
 
-    `public`: needs no key. `needs_if_match`: 428 without If-Match. `streams`: the endpoint reads the body itself by `call.stream()`
-    and sets its own limit; `limit`: bytes a body may have; `timeout`: seconds. `response` documents the answer (a pydantic model,
-    dataclass or msgspec struct).
+    `public`: needs no key. `needs_if_match`: 428 without If-Match. `streams`: the endpoint reads the body
+    itself by `call.stream()` and sets its own limit; `limit`: bytes a body may have; `timeout`: seconds.
+    `response` documents the answer (a pydantic model, dataclass or msgspec struct).
     """
 
     method: Method
@@ -107,7 +116,10 @@ class Route:
 
 @dataclass(slots=True)
 class Call:
-    """One request as an endpoint sees it. `body` and `query` are of the route's models; `if_match` is None when absent or `*`."""
+    """One request as an endpoint sees it.
+
+    `body` and `query` are of the route's models; `if_match` is None when absent or `*`.
+    """
 
     app: App
     route: Route
@@ -129,21 +141,43 @@ class Call:
     def cause(self) -> Cause:
         """Why a command runs: the caller's Idempotency-Key (or this request alone), with the digest of what was asked."""
         if self._cause is None:
-            key, correlation_id = self.headers.get("idempotency-key", ""), self.headers.get("x-correlation-id", "")
+            key, correlation_id = (
+                self.headers.get("idempotency-key", ""),
+                self.headers.get("x-correlation-id", ""),
+            )
             if why := _unfit("Idempotency-Key", key):
-                raise Problem(422, "invalid_idempotency_key", f"Send another Idempotency-Key, for example a UUID: {why}.")
+                raise Problem(
+                    422,
+                    "invalid_idempotency_key",
+                    f"Send another Idempotency-Key, for example a UUID: {why}.",
+                )
             if why := _unfit("X-Correlation-ID", correlation_id):
-                raise Problem(422, "invalid_correlation_id", f"Send another X-Correlation-ID, for example a UUID: {why}.")
+                raise Problem(
+                    422,
+                    "invalid_correlation_id",
+                    f"Send another X-Correlation-ID, for example a UUID: {why}.",
+                )
             self._cause = Cause(
-                source=f"http/{self.actor.subject}", id=key or str(uuid.uuid4()), digest=self._digest(canonical=bool(key)),
-                correlation_id=correlation_id, trace=current_trace(),
-            )  # fmt: skip
+                source=f"http/{self.actor.subject}",
+                id=key or str(uuid.uuid4()),
+                digest=self._digest(canonical=bool(key)),
+                correlation_id=correlation_id,
+                trace=current_trace(),
+            )
         return self._cause
 
     def _digest(self, *, canonical: bool) -> bytes:
-        """SHA-256 of method, path, query, If-Match and body. The body's JSON is made canonical where a repeated key will be compared with it."""
+        """SHA-256 of method, path, query, If-Match and body.
+
+        The body's JSON is made canonical where a repeated key will be compared with it.
+        """
         body = encode(msgspec.json.decode(self.raw)) if canonical and self.raw else self.raw
-        told = (self.route.method, self.request.url.path, self.request.url.query, self.headers.get("if-match", ""))
+        told = (
+            self.route.method,
+            self.request.url.path,
+            self.request.url.query,
+            self.headers.get("if-match", ""),
+        )
         return hashlib.sha256("\n".join(told).encode() + b"\n" + body).digest()
 
     def require(self, role: str, namespace: str) -> None:

@@ -30,13 +30,24 @@ class Server:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
-        self._socket = socket.create_server((settings.http_host, settings.http_port), family=family, backlog=2048)
+        self._socket = socket.create_server(
+            (settings.http_host, settings.http_port), family=family, backlog=2048
+        )
         self._host = settings.http_host
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False, date_header=False,
-            proxy_headers=False, timeout_keep_alive=75, timeout_graceful_shutdown=FINISH_WITHIN,
-        )  # fmt: skip
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=FINISH_WITHIN,
+        )
         self._server = _Uvicorn(config)
 
     async def run(self) -> None:

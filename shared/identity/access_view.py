@@ -12,7 +12,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from regista.wire.keys import new_key_id, random_text
-from shared.deciding.access import ACCESS, ACCESS_EVENTS, PARTITION, AccessEvent, AccessState, KeyIssued, KeyRevoked, evolve_access
+from shared.deciding.access import (
+    ACCESS,
+    ACCESS_EVENTS,
+    PARTITION,
+    AccessEvent,
+    AccessState,
+    KeyIssued,
+    KeyRevoked,
+    evolve_access,
+)
 from shared.deciding.events import START, Actor, Cursor
 from shared.foundation.postgres import AWAY, Bell, wait_ring
 from shared.log import eventlog
@@ -68,7 +77,10 @@ class Signer:
 
 
 class Identities:
-    """All identities in memory, by key and by subject. Changes by `apply` only; every look-up is a dict read and at most one HMAC."""
+    """All identities in memory, by key and by subject.
+
+    Changes by `apply` only; every look-up is a dict read and at most one HMAC.
+    """
 
     def __init__(self, pepper: str) -> None:
         self.at: Cursor = START
@@ -79,7 +91,11 @@ class Identities:
         self._revoked_at: dict[str, datetime] = {}
 
     def apply(self, event: AccessEvent, at: datetime) -> None:
-        """Folds one event of the log, recorded at `at`. A key id stays with the first who got it: a stream knows its own keys only, so others may be given the same."""
+        """Folds one event of the log, recorded at `at`.
+
+        A key id stays with the first who got it: a stream knows its own keys only, so others may be given the
+        same.
+        """
         self._states[event.subject] = evolve_access(self._states.get(event.subject, ACCESS.initial), event)
         if isinstance(event, KeyIssued):
             self._owner.setdefault(event.key_id, event.subject)
@@ -87,13 +103,21 @@ class Identities:
             self._revoked_at.setdefault(event.key_id, at)
 
     def by_api_key(self, text: str, now: datetime | None = None) -> Identified | None:
-        """The caller of a live API key `rg_<key id>_<secret>`, else None. Compares in constant time, also when the key is unknown."""
+        """The caller of a live API key `rg_<key id>_<secret>`, else None.
+
+        Compares in constant time, also when the key is unknown.
+        """
         key_id = text[3:].partition("_")[0] if text.startswith("rg_") else ""
         state = self._states.get(self._owner.get(key_id, ""))
         key = state.keys.get(key_id) if state else None
         told = hmac.digest(self._pepper, text.encode("utf-8", "replace"), "sha256")
         known = bytes.fromhex(key.verifier) if key and key.algorithm == "hmac-sha256" else bytes(32)
-        if not hmac.compare_digest(told, known) or state is None or key is None or not key.live(now or datetime.now(UTC)):
+        if (
+            not hmac.compare_digest(told, known)
+            or state is None
+            or key is None
+            or not key.live(now or datetime.now(UTC))
+        ):
             return None
         return Identified(Actor(state.subject, method=f"api-key:{key.key_id}"), state)
 
@@ -104,7 +128,9 @@ class Identities:
         if state is None or key is None or key.algorithm != "ed25519":
             return None
         ends = [moment for moment in (key.expires_at, self._revoked_at.get(key_id)) if moment is not None]
-        return Signer(state.subject, state.kind, bytes.fromhex(key.verifier), min(ends, default=None), key.compromised)
+        return Signer(
+            state.subject, state.kind, bytes.fromhex(key.verifier), min(ends, default=None), key.compromised
+        )
 
 
 class AccessView:
@@ -126,7 +152,10 @@ class AccessView:
         self._read_from = 0.0
 
     async def run(self) -> None:
-        """Follows the log for the life of the process. While the database is away the view stays as it was."""
+        """Follows the log for the life of the process.
+
+        While the database is away the view stays as it was.
+        """
         was_away = False
         with self._bell.heard() as rung:
             while True:
@@ -136,7 +165,9 @@ class AccessView:
                     was_away = False
                 except AWAY as away:
                     was_away = True
-                    log.warning("identities stay as they were: the database is away (%s)", type(away).__name__)
+                    log.warning(
+                        "identities stay as they were: the database is away (%s)", type(away).__name__
+                    )
                 await wait_ring(rung, self.POLL)
 
     async def catch_up(self) -> None:
@@ -161,7 +192,10 @@ class AccessView:
         return int(await self._pool.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"))
 
     async def read_past(self, horizon: int) -> bool:
-        """Catches up; answers whether that showed all below `horizon`. Not while a transaction that began before it is still writing: the log's readers wait for it."""
+        """Catches up; answers whether that showed all below `horizon`.
+
+        Not while a transaction that began before it is still writing: the log's readers wait for it.
+        """
         oldest = await self._pool.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         await self.catch_up()
         return bool(oldest >= horizon)
@@ -189,7 +223,11 @@ class AccessView:
         signer = self.identities.signer(key_id)
         if signer is None or signer.live(datetime.now(UTC)):
             return ""
-        return f"{key_id} was revoked as compromised" if signer.compromised else f"{key_id} was revoked or has expired"
+        return (
+            f"{key_id} was revoked as compromised"
+            if signer.compromised
+            else f"{key_id} was revoked or has expired"
+        )
 
     async def identify(self, api_key: str) -> Identified | None:
         """The caller of a live API key, else None."""

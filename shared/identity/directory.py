@@ -1,7 +1,7 @@
 """The directory of names: who a subject stands for. It is no event and no read model, so that a name can be forgotten.
 
-Registry alone may write it; the database's grants say so. Whoever prints a name reads it at that moment and keeps it nowhere, except
-where somebody signed.
+Registry alone may write it; the database's grants say so. Whoever prints a name reads it at that moment and
+keeps it nowhere, except where somebody signed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ NAMES = "SELECT subject, name FROM directory.names WHERE subject = ANY($1::text[
 
 PRINTED = "SELECT name, former FROM directory.names WHERE subject = $1"
 
-# What the log said later is never overwritten by what it said before, whenever that is repeated. Erasing takes former names along.
+# What the log said later is never overwritten by what it said before, whenever that is repeated. Erasing
+# takes former names along.
 WRITE = """
 INSERT INTO directory.names AS n (subject, name, revision) VALUES ($1, $2, $3)
 ON CONFLICT (subject) DO UPDATE SET name = excluded.name, revision = excluded.revision,
@@ -27,7 +28,10 @@ WHERE n.revision < excluded.revision
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """What stands under a signature, and what stood there before a correction. `name` is empty for somebody without one."""
+    """What stands under a signature, and what stood there before a correction.
+
+    `name` is empty for somebody without one.
+    """
 
     name: str = ""
     former: tuple[str, ...] = ()
@@ -49,5 +53,8 @@ async def printed(pool: asyncpg.Pool, subject: str) -> Printed:
 
 
 async def write(pool: asyncpg.Pool, subject: str, name: str | None, revision: int) -> None:
-    """Puts down what the event of this revision of the identity's stream spoke of; None erases. Nothing changes where a later one was put down."""
+    """Puts down what the event of this revision of the identity's stream spoke of; None erases.
+
+    Nothing changes where a later one was put down.
+    """
     await pool.execute(WRITE, subject, name, revision)

@@ -21,7 +21,10 @@ from shared.log.inbox import Remembered
 from shared.log.states import Held, States
 
 MOST = 2 * 1024 * 1024
-"""Bytes of a stored event. Below what Kafka's clients take (shared/messaging/kafka.py), with room for the attributes and the signature."""
+"""Bytes of a stored event.
+
+Below what Kafka's clients take (shared/messaging/kafka.py), with room for the attributes and the signature.
+"""
 
 Answer = tuple[tuple[Recorded, ...], bool] | RuleBroken
 Wrote = Sequence[tuple[str, int, int]]
@@ -32,15 +35,19 @@ class EventTooLarge(RuleBroken):
 
     def __init__(self, stream: str, size: int) -> None:
         super().__init__(
-            "event_too_large", f"The command would write an event of {size} bytes to {stream}; at most {MOST} are kept: say less at once.",
-            size=size, most=MOST,
-        )  # fmt: skip
+            "event_too_large",
+            f"The command would write an event of {size} bytes to {stream}; at most {MOST} are kept: say less at once.",
+            size=size,
+            most=MOST,
+        )
 
 
 class Batch:
     """`load`, `decide` and `write` run in one transaction, in this order; `answers` then stand in the order of the submissions."""
 
-    def __init__(self, service: Service, schema: str, shape: str, states: States, submissions: Sequence[Submission]) -> None:
+    def __init__(
+        self, service: Service, schema: str, shape: str, states: States, submissions: Sequence[Submission]
+    ) -> None:
         self._service = service
         self._shape = shape
         self._schema = schema
@@ -66,10 +73,14 @@ class Batch:
         """Locks first, in a statement of their own; then tails, causes and the database clock."""
         await eventlog.lock(tx, self._service.name, self.written, self._read)
         held = {stream: self._states.get(stream) for stream in self.all_streams}
-        tails = await eventlog.load(tx, self._service.name, {stream: h.revision for stream, h in held.items()})
+        tails = await eventlog.load(
+            tx, self._service.name, {stream: h.revision for stream, h in held.items()}
+        )
         for stream, h in held.items():
             self._running[stream] = self._folded(stream, h, tails[stream]) if stream in tails else h
-        found = await inbox.look_up(tx, self._schema, {(s.cause.source, s.cause.id) for s in self._submissions})
+        found = await inbox.look_up(
+            tx, self._schema, {(s.cause.source, s.cause.id) for s in self._submissions}
+        )
         self._now, self._known, self.server = found.now, found.known, found.server
         if found.shape not in {None, self._shape}:
             raise read_models.ShapeChanged(read_models.ShapeChanged.__doc__)
@@ -80,7 +91,11 @@ class Batch:
         state, revision, recorded_at = held.state, held.revision, held.recorded_at
         for stored in tail:
             recorded = types.recorded(partition, stored)
-            state, revision, recorded_at = evolve(state, recorded.event), recorded.revision, recorded.recorded_at
+            state, revision, recorded_at = (
+                evolve(state, recorded.event),
+                recorded.revision,
+                recorded.recorded_at,
+            )
         folded = Held(state, revision, recorded_at, held.kept)
         self.changed[stream] = folded
         return folded
@@ -110,7 +125,11 @@ class Batch:
             events = await self._events(tx, submission)
         except RuleBroken as broken:
             return broken
-        recorded = [self._record(stream, event, submission) for stream, of_stream in events.items() for event in of_stream]
+        recorded = [
+            self._record(stream, event, submission)
+            for stream, of_stream in events.items()
+            for event in of_stream
+        ]
         self._new[key] = Remembered(submission.cause.digest, _ranges(recorded))
         return tuple(recorded), False
 
@@ -118,18 +137,24 @@ class Batch:
         command = submission.command
         decider = self._service.deciders[type(command)]
         if hasattr(command, "now"):
-            command = dataclasses.replace(command, now=max(self._now, *(self._running[s].recorded_at for s in submission.streams)))
+            command = dataclasses.replace(
+                command, now=max(self._now, *(self._running[s].recorded_at for s in submission.streams))
+            )
         if isinstance(decider, Decider):
             stream = submission.streams[0]
             return {stream: decider.decide(command, self._running[stream].state)}
-        states = {stream: self._running[stream].state for stream in (*submission.streams, *submission.depends_on)}
+        states = {
+            stream: self._running[stream].state for stream in (*submission.streams, *submission.depends_on)
+        }
         streams = Streams(states)
         wanted = list(decider.recall(command, streams))
         if wanted:
             streams = Streams(states, await self._recalled(tx, wanted))
         return decider.decide(command, streams)
 
-    async def _recalled(self, tx: asyncpg.Connection, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Any]:
+    async def _recalled(
+        self, tx: asyncpg.Connection, wanted: Sequence[tuple[str, int]]
+    ) -> dict[tuple[str, int], Any]:
         """Past events from this batch, from those that came lately, or from the log."""
         missing = []
         for name in wanted:
@@ -150,20 +175,46 @@ class Batch:
         cause: Cause = submission.cause
         type_ = type(event).__name__
         envelope = Envelope(
-            eventlog.uuid7(self._now), type_, self._types(stream).schema_of(event), stream, held.revision + 1, max(self._now, held.recorded_at),
-            submission.actor, msgspec.Raw(encode(event)), cause.occurred_at, submission.reason, cause.correlation_id or cause.id,
-            cause.causation_id, cause.trace,
-        )  # fmt: skip
+            eventlog.uuid7(self._now),
+            type_,
+            self._types(stream).schema_of(event),
+            stream,
+            held.revision + 1,
+            max(self._now, held.recorded_at),
+            submission.actor,
+            msgspec.Raw(encode(event)),
+            cause.occurred_at,
+            submission.reason,
+            cause.correlation_id or cause.id,
+            cause.causation_id,
+            cause.trace,
+        )
         stored = encode(envelope)
         if len(stored) > MOST:
             raise EventTooLarge(stream, len(stored))
         recorded = Recorded(
-            eventlog.partition_of(stream, self._service.name), stream, envelope.revision, envelope.id, type_, envelope.schema, envelope.recorded_at,
-            envelope.actor, event, stored, cause.occurred_at, envelope.reason, envelope.correlation_id, envelope.causation_id, envelope.trace,
-        )  # fmt: skip
+            eventlog.partition_of(stream, self._service.name),
+            stream,
+            envelope.revision,
+            envelope.id,
+            type_,
+            envelope.schema,
+            envelope.recorded_at,
+            envelope.actor,
+            event,
+            stored,
+            cause.occurred_at,
+            envelope.reason,
+            envelope.correlation_id,
+            envelope.causation_id,
+            envelope.trace,
+        )
         self._running[stream] = self.changed[stream] = Held(
-            self._states.fold_of(stream).evolve(held.state, event), envelope.revision, envelope.recorded_at, held.kept,
-        )  # fmt: skip
+            self._states.fold_of(stream).evolve(held.state, event),
+            envelope.revision,
+            envelope.recorded_at,
+            held.kept,
+        )
         self._past[stream, envelope.revision] = event
         self.recorded.append(recorded)
         self.rows.append(eventlog.Row(stream, envelope.revision, envelope.id, type_, envelope.schema, stored))
@@ -183,9 +234,14 @@ class Batch:
     async def read_replays(self, connection: asyncpg.Connection) -> None:
         """The events that a repeated cause wrote the first time, read back after the commit."""
         for n, wrote in self._replays:
-            names = [(stream, revision) for stream, first, last in wrote for revision in range(first, last + 1)]
+            names = [
+                (stream, revision) for stream, first, last in wrote for revision in range(first, last + 1)
+            ]
             found = await eventlog.recall(connection, self._service.name, names) if names else {}
-            self.answers[n] = (tuple(self._service.events.recorded(self._service.name, found[name]) for name in names), True)
+            self.answers[n] = (
+                tuple(self._service.events.recorded(self._service.name, found[name]) for name in names),
+                True,
+            )
 
 
 def _ranges(recorded: Sequence[Recorded]) -> list[tuple[str, int, int]]:

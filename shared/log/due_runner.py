@@ -20,13 +20,16 @@ from shared.log.transact import Transactor, WriterDied
 log = logging.getLogger(__name__)
 
 DONE = Counter("regista_due", "Due work, by what became of it", ["service", "kind", "result"])
-OVERDUE = Gauge("regista_due_overdue_seconds", "Age of the oldest due row of the kind, leased or not", ["service", "kind"])
+OVERDUE = Gauge(
+    "regista_due_overdue_seconds", "Age of the oldest due row of the kind, leased or not", ["service", "kind"]
+)
 PAUSE = 0.1
 """Between two looks that found nothing: the bell rings at every commit, and few commits make work due at once."""
 MEASURE_EVERY = 5.0
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 300.0
 
-# Leases rows that are due and not leased. A lease lives beside the read model, so a rebuild neither loses nor repeats one.
+# Leases rows that are due and not leased. A lease lives beside the read model, so a rebuild neither loses nor
+# repeats one.
 LEASE = """
 WITH due_now AS (
     SELECT d.kind, d.key, d.due_at, d.data FROM {schema}.due d LEFT JOIN {schema}.due_leases l USING (kind, key)
@@ -46,7 +49,9 @@ SELECT coalesce(extract(epoch FROM now() - min(d.due_at)), 0)::float8 FROM {sche
 """
 
 # The attempt number tells a holder whose lease ran out from the one that took it over.
-RENEW = "UPDATE {schema}.due_leases SET leased_until = now() + $4 WHERE kind = $1 AND key = $2 AND attempts = $3"
+RENEW = (
+    "UPDATE {schema}.due_leases SET leased_until = now() + $4 WHERE kind = $1 AND key = $2 AND attempts = $3"
+)
 
 # After success: the row that was handled is gone or due at another time, and so is its lease.
 RELEASE = """
@@ -65,7 +70,15 @@ class LeaseLost(Exception):  # noqa: N818
 class Runner:
     """One worker of one process."""
 
-    def __init__(self, worker: Worker, service: str, schema: str, pool: asyncpg.Pool, transactor: Transactor, bell: Bell) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        service: str,
+        schema: str,
+        pool: asyncpg.Pool,
+        transactor: Transactor,
+        bell: Bell,
+    ) -> None:
         self._worker = worker
         self._service = service
         self._pool = pool
@@ -96,7 +109,9 @@ class Runner:
         """On its own: it tells most while every hand is stuck."""
         while True:
             try:
-                OVERDUE.labels(self._service, self._worker.kind).set(await self._pool.fetchval(self._oldest, self._worker.kind))
+                OVERDUE.labels(self._service, self._worker.kind).set(
+                    await self._pool.fetchval(self._oldest, self._worker.kind)
+                )
             except Exception as error:  # noqa: BLE001 - the next look tells
                 log.info("overdue work was not measured (%s)", type(error).__name__)
             await asyncio.sleep(MEASURE_EVERY)
@@ -108,14 +123,23 @@ class Runner:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
             return True
         try:
-            rows = await self._pool.fetch(self._lease, self._worker.kind, free, timedelta(seconds=self._worker.lease))
+            rows = await self._pool.fetch(
+                self._lease, self._worker.kind, free, timedelta(seconds=self._worker.lease)
+            )
         except AWAY as away:
             log.info("due work waits: the database is away (%s)", type(away).__name__)
             return False
         except asyncpg.UndefinedTableError:
             return False  # the moment of a swap
         for row in rows:
-            due = DueRow(self._service, self._worker.kind, row["key"], row["due_at"], msgspec.json.decode(row["data"]), row["attempts"])
+            due = DueRow(
+                self._service,
+                self._worker.kind,
+                row["key"],
+                row["due_at"],
+                msgspec.json.decode(row["data"]),
+                row["attempts"],
+            )
             task = asyncio.create_task(self._handle(due))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
@@ -129,10 +153,16 @@ class Runner:
             raise
         except LeaseLost:
             self._count("lease_lost")
-            log.warning("a lease was lost in the middle of the work", extra={"kind": row.kind, "key": row.key})
+            log.warning(
+                "a lease was lost in the middle of the work", extra={"kind": row.kind, "key": row.key}
+            )
         except Exception as error:
             self._count("refused" if isinstance(error, RuleBroken) else "failed")
-            log.warning("due work failed", exc_info=error, extra={"kind": row.kind, "key": row.key, "attempt": row.attempt})
+            log.warning(
+                "due work failed",
+                exc_info=error,
+                extra={"kind": row.kind, "key": row.key, "attempt": row.attempt},
+            )
             await self._later(row, f"{type(error).__name__}: {error}")
         else:
             self._count("done")
@@ -143,7 +173,9 @@ class Runner:
         handled = asyncio.ensure_future(self._worker.handle(row))
         renewing = asyncio.create_task(self._keep(row))
         try:
-            done, _ = await asyncio.wait({handled, renewing}, timeout=self._worker.timeout, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                {handled, renewing}, timeout=self._worker.timeout, return_when=asyncio.FIRST_COMPLETED
+            )
             if not done:
                 raise TimeoutError(f"not done within {self._worker.timeout:g} s")
             if not handled.done():
@@ -162,7 +194,9 @@ class Runner:
         while True:
             await asyncio.sleep(self._worker.lease / 3)
             with contextlib.suppress(*AWAY):
-                said = await self._pool.execute(self._renew, row.kind, row.key, row.attempt, timedelta(seconds=self._worker.lease))
+                said = await self._pool.execute(
+                    self._renew, row.kind, row.key, row.attempt, timedelta(seconds=self._worker.lease)
+                )
                 if said == "UPDATE 0":
                     raise LeaseLost
 
@@ -183,7 +217,11 @@ class Runner:
             self._kept(row, error)
 
     def _kept(self, row: DueRow, error: Exception) -> None:
-        log.warning("a lease could not be given back and runs out by itself", exc_info=error, extra={"kind": row.kind, "key": row.key})
+        log.warning(
+            "a lease could not be given back and runs out by itself",
+            exc_info=error,
+            extra={"kind": row.kind, "key": row.key},
+        )
 
     def _count(self, result: str) -> None:
         DONE.labels(self._service, self._worker.kind, result).inc()

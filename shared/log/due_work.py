@@ -16,13 +16,14 @@ from shared.deciding.submission import Cause, Submission
 from shared.foundation.telemetry import current_trace
 
 DUE = Table(
-    "due", MetaData(),
+    "due",
+    MetaData(),
     Column("kind", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("due_at", DateTime(timezone=True), nullable=False),
     Column("data", JSONB, nullable=False),
     Index("due_by_time", "kind", "due_at"),
-)  # fmt: skip
+)
 """A read model: a service that has due work lists it among its tables, and its projection Puts and Drops the rows."""
 
 
@@ -38,11 +39,17 @@ class DueRow:
     attempt: int = 1
 
     def cause(self, part: str = "") -> Cause:
-        """Why its commands run: the same for every attempt, so that what an attempt did is done once. `part` tells several commands apart."""
+        """Why its commands run: the same for every attempt, so that what an attempt did is done once.
+
+        `part` tells several commands apart.
+        """
         key = f"{self.key}@{self.due_at.isoformat()}"
         told = encode([self.kind, self.key, self.due_at, self.data])
         return Cause(
-            source=f"{self.service}/due/{self.kind}", id=f"{key}/{part}" if part else key, digest=hashlib.sha256(told).digest(), trace=current_trace()
+            source=f"{self.service}/due/{self.kind}",
+            id=f"{key}/{part}" if part else key,
+            digest=hashlib.sha256(told).digest(),
+            trace=current_trace(),
         )
 
     @property
@@ -58,8 +65,9 @@ Handle = Callable[[DueRow], Awaitable[Sequence[Submission]]]
 class Worker:
     """Work of one kind. `handle` may do long I/O (the lease is renewed meanwhile), for `timeout` seconds, and returns the commands that follow from it.
 
-    The events of the last one must change or drop the row: it is run only when all before it have been, so that a part that failed is not forgotten.
-    A row that is still due afterwards is tried again, ever more slowly.
+    The events of the last one must change or drop the row: it is run only when all before it have been, so
+    that a part that failed is not forgotten. A row that is still due afterwards is tried again, ever more
+    slowly.
     """
 
     kind: str

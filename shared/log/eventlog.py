@@ -1,6 +1,7 @@
 """All SQL on the event log: lock, load, append, read.
 
-Streams whose category is `access` live in the partition `access`, which every service may read; all others in the service's own.
+Streams whose category is `access` live in the partition `access`, which every service may read; all others in
+the service's own.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from shared.deciding.decider import category_of
 from shared.deciding.events import Cursor
 from shared.foundation.postgres import lock_key
 
-# Locks in one key order for everyone, shared and exclusive mixed: no two batches can wait for each other.
-# No transaction id is assigned here, so the append stays the transaction's first write and (tx, seq) keeps each stream's order.
+# Locks in one key order for everyone, shared and exclusive mixed: no two batches can wait for each other. No
+# transaction id is assigned here, so the append stays the transaction's first write and (tx, seq) keeps each
+# stream's order.
 LOCK = """
 SELECT count(CASE WHEN wanted.exclusive THEN pg_advisory_xact_lock(wanted.key)::text ELSE pg_advisory_xact_lock_shared(wanted.key)::text END)
 FROM unnest($1::bigint[], $2::boolean[]) AS wanted(key, exclusive)
@@ -72,7 +74,10 @@ RESTORED_BEHIND = "SELECT coalesce(log.highest_tx() >= pg_snapshot_xmax(pg_curre
 
 
 class RestoredBehind(Exception):  # noqa: N818
-    """The server's next transaction id is not above the log's highest: this is a restored dump. Advance it with pg_resetwal -x, then start again."""
+    """The server's next transaction id is not above the log's highest: this is a restored dump.
+
+    Advance it with pg_resetwal -x, then start again.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,10 @@ def stream_key(stream: str, service: str) -> int:
 
 
 async def lock(tx: asyncpg.Connection, service: str, exclusive: Iterable[str], shared: Iterable[str]) -> None:
-    """Takes all locks of a batch, and the service's rebuild lock shared. Must be the transaction's first statement."""
+    """Takes all locks of a batch, and the service's rebuild lock shared.
+
+    Must be the transaction's first statement.
+    """
     wanted = {stream_key(stream, service): False for stream in shared}
     wanted[rebuild_key(service)] = False
     wanted.update({stream_key(stream, service): True for stream in exclusive})
@@ -112,8 +120,14 @@ async def lock(tx: asyncpg.Connection, service: str, exclusive: Iterable[str], s
 
 @cache
 def load_sql(service: str) -> str:
-    """The tails of streams, in a statement after the locks: its snapshot must follow the grant. LATERAL: a plain join cost 40 %."""
-    own, access = _TAILS.format(streams=1, after=2, partition=service), _TAILS.format(streams=3, after=4, partition=PARTITION)
+    """The tails of streams, in a statement after the locks: its snapshot must follow the grant.
+
+    LATERAL: a plain join cost 40 %.
+    """
+    own, access = (
+        _TAILS.format(streams=1, after=2, partition=service),
+        _TAILS.format(streams=3, after=4, partition=PARTITION),
+    )
     return f"{own} UNION ALL {access} ORDER BY 1, 2"
 
 
@@ -122,30 +136,50 @@ async def load(tx: asyncpg.Connection, service: str, after: Mapping[str, int]) -
     own = [stream for stream in after if partition_of(stream, service) == service]
     access = [stream for stream in after if partition_of(stream, service) != service]
     tails: dict[str, list[bytes]] = {}
-    for row in await tx.fetch(load_sql(service), own, [after[stream] for stream in own], access, [after[stream] for stream in access]):
+    for row in await tx.fetch(
+        load_sql(service),
+        own,
+        [after[stream] for stream in own],
+        access,
+        [after[stream] for stream in access],
+    ):
         tails.setdefault(row[0], []).append(row[2])
     return tails
 
 
-async def recall(tx: asyncpg.Connection, service: str, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
+async def recall(
+    tx: asyncpg.Connection, service: str, wanted: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], bytes]:
     """Past events' stored bytes by (stream, revision)."""
-    rows = await tx.fetch(RECALL.format(partition=service), [stream for stream, _ in wanted], [revision for _, revision in wanted])
+    rows = await tx.fetch(
+        RECALL.format(partition=service),
+        [stream for stream, _ in wanted],
+        [revision for _, revision in wanted],
+    )
     return {(row[0], row[1]): row[2] for row in rows}
 
 
 async def append(tx: asyncpg.Connection, partition: str, rows: Sequence[Row]) -> None:
-    """Appends a batch in its order. A taken revision raises asyncpg.UniqueViolationError: the safety net, the batch is run again."""
+    """Appends a batch in its order.
+
+    A taken revision raises asyncpg.UniqueViolationError: the safety net, the batch is run again.
+    """
     columns: tuple[list[Any], ...] = ([], [], [], [], [], [])
     for row in rows:
-        for column, value in zip(columns, (row.stream, row.revision, row.event_id, row.type, row.schema, row.bytes), strict=True):
+        for column, value in zip(
+            columns, (row.stream, row.revision, row.event_id, row.type, row.schema, row.bytes), strict=True
+        ):
             column.append(value)
     await tx.execute(APPEND.format(partition=partition), *columns)
 
 
-async def read(connection: asyncpg.Connection, partition: str, after: Cursor, limit: int) -> list[tuple[Cursor, bytes]]:
+async def read(
+    connection: asyncpg.Connection, partition: str, after: Cursor, limit: int
+) -> list[tuple[Cursor, bytes]]:
     """Up to `limit` events after the cursor in (tx, seq) order, of one partition.
 
-    Call it outside a transaction: one with an id of its own would hide every later event from itself and others.
+    Call it outside a transaction: one with an id of its own would hide every later event from itself and
+    others.
     """
     rows = await connection.fetch(READ.format(partition=partition), str(after.tx), after.seq, limit)
     return [(Cursor(row[0], row[1]), row[2]) for row in rows]
@@ -167,4 +201,10 @@ def uuid7(now: datetime | None = None) -> UUID:
     """A time-ordered UUID (RFC 9562 §5.7): 48 bits of Unix milliseconds, 74 random bits."""
     milliseconds = time.time_ns() // 1_000_000 if now is None else int(now.timestamp() * 1000)
     random = int.from_bytes(os.urandom(10), "big")
-    return UUID(int=(milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | (random >> 62 & 0xFFF) << 64 | 0b10 << 62 | random & (1 << 62) - 1)
+    return UUID(
+        int=(milliseconds & (1 << 48) - 1) << 80
+        | 0x7 << 76
+        | (random >> 62 & 0xFFF) << 64
+        | 0b10 << 62
+        | random & (1 << 62) - 1
+    )

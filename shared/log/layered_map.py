@@ -18,11 +18,16 @@ _UNCHANGED: Any = object()
 
 
 class Layered(Mapping[K, V]):
-    """`base` must not change after this. `set` and `delete` answer another mapping, at the cost of a `Map` of the changes only."""
+    """`base` must not change after this.
+
+    `set` and `delete` answer another mapping, at the cost of a `Map` of the changes only.
+    """
 
     __slots__ = ("_base", "_changes", "_length")
 
-    def __init__(self, base: Mapping[K, V], changes: Map[K, V] | None = None, length: int | None = None) -> None:
+    def __init__(
+        self, base: Mapping[K, V], changes: Map[K, V] | None = None, length: int | None = None
+    ) -> None:
         self._base = base
         self._changes: Map[K, V] = Map() if changes is None else changes
         self._length = len(base) if length is None else length
@@ -50,7 +55,11 @@ class Layered(Mapping[K, V]):
     def whole(self) -> dict[K, V]:
         """All entries: a copy, in time linear to their number, as any walk over them."""
         merged = {**self._base, **self._changes}
-        return merged if len(merged) == self._length else {key: value for key, value in merged.items() if value is not _GONE}
+        return (
+            merged
+            if len(merged) == self._length
+            else {key: value for key, value in merged.items() if value is not _GONE}
+        )
 
     def set(self, key: K, value: V) -> Layered[K, V]:
         return Layered(self._base, self._changes.set(key, value), self._length + (key not in self))

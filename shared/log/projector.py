@@ -1,6 +1,7 @@
 """Read models from the log: built beside the running service, swapped in at the end.
 
-Dropping every read model and rebuilding them gives the same rows, because a live commit and a rebuild apply the same changes of `project`.
+Dropping every read model and rebuilding them gives the same rows, because a live commit and a rebuild apply
+the same changes of `project`.
 """
 
 from __future__ import annotations
@@ -32,12 +33,18 @@ PAGE = 1_000
 CAUGHT_UP = 500
 COPY_ROWS = 20_000
 LONG = 86_400.0
-"""Seconds for what takes as long as the log is large: indexing, and waiting for another replica's rebuild. The pool's limit would begin it again for ever."""
+"""Seconds for what takes as long as the log is large: indexing, and waiting for another replica's rebuild.
+
+The pool's limit would begin it again for ever.
+"""
 AT_ONCE = 3
 """COPYs, then indexes, under way at once."""
 
 UPGRADE = timedelta(minutes=10)
-"""How long replicas of the release before may still start: they must not take the read models back. After it, this is a release rolled back."""
+"""How long replicas of the release before may still start: they must not take the read models back.
+
+After it, this is a release rolled back.
+"""
 
 GENERATION = "SELECT number, shape, former, now() - built_at AS age FROM {schema}.generation"
 NOW_SHOWN = """
@@ -48,7 +55,10 @@ ON CONFLICT (only_row) DO UPDATE SET number = excluded.number, shape = excluded.
 
 
 class Superseded(Exception):  # noqa: N818 - a state to wait in
-    """A newer release has just rebuilt the read models in its own shape. Start today's code; a release rolled back takes over ten minutes after that rebuild."""
+    """A newer release has just rebuilt the read models in its own shape.
+
+    Start today's code; a release rolled back takes over ten minutes after that rebuild.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +89,30 @@ async def ensure(service: Service, pool: asyncpg.Pool) -> None:
 
 
 async def rebuild(
-    service: Service, pool: asyncpg.Pool, *, only_if_shape_differs: bool = False, progress: Callable[[int], None] | None = None
+    service: Service,
+    pool: asyncpg.Pool,
+    *,
+    only_if_shape_differs: bool = False,
+    progress: Callable[[int], None] | None = None,
 ) -> Rebuilt:
-    """Folds the whole log of `service` into a new generation and swaps it in while writers go on. One rebuild at a time."""
+    """Folds the whole log of `service` into a new generation and swaps it in while writers go on.
+
+    One rebuild at a time.
+    """
     async with pool.acquire() as guard, _locked(guard, lock_key("rebuilding", service.name)):
         shown = await guard.fetchrow(GENERATION.format(schema=schema_of(service)))
-        if only_if_shape_differs and shown is not None and shown["shape"] == read_models.shape_of(service.tables):
+        if (
+            only_if_shape_differs
+            and shown is not None
+            and shown["shape"] == read_models.shape_of(service.tables)
+        ):
             return Rebuilt(0, {}, shown["number"])
         with _no_cycle_search():
             try:
                 return await _Rebuild(service, pool, shown["number"] if shown else 0, progress).run()
-            except ExceptionGroup as several:  # of what runs at once: the first is the cause, and says whether to wait
+            except (
+                ExceptionGroup
+            ) as several:  # of what runs at once: the first is the cause, and says whether to wait
                 raise several.exceptions[0] from several
 
 
@@ -118,7 +141,9 @@ def _no_cycle_search() -> Iterator[None]:
 
 
 class _Rebuild:
-    def __init__(self, service: Service, pool: asyncpg.Pool, shown: int, progress: Callable[[int], None] | None) -> None:
+    def __init__(
+        self, service: Service, pool: asyncpg.Pool, shown: int, progress: Callable[[int], None] | None
+    ) -> None:
         self._service, self._pool, self._schema = service, pool, schema_of(service)
         self._old, self._new = shown, shown + 1
         self._suffix = f"_g{self._new}"
@@ -146,11 +171,16 @@ class _Rebuild:
     async def _create(self) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
             for table in self._service.tables:
-                await connection.execute(f'DROP TABLE IF EXISTS "{self._schema}"."{table.name}{self._suffix}"')
+                await connection.execute(
+                    f'DROP TABLE IF EXISTS "{self._schema}"."{table.name}{self._suffix}"'
+                )
                 await connection.execute(read_models.create_sql(table, self._schema, self._suffix))
 
     async def _pages(self, size: int) -> AsyncGenerator[Sequence[Recorded]]:
-        """Pages behind the xmin fence, until one comes back empty. The server reads the next one while this one is folded."""
+        """Pages behind the xmin fence, until one comes back empty.
+
+        The server reads the next one while this one is folded.
+        """
         async with self._pool.acquire() as connection:
             page = await self._page(connection, size)
             while page:
@@ -181,12 +211,17 @@ class _Rebuild:
                     group.create_task(self._copy_chunk(table, chunk, slots))
         return {table.name: len(rows) for table, rows in merged.puts.items()}
 
-    async def _copy_chunk(self, table: Table, rows: Sequence[dict[str, Any]], slots: asyncio.Semaphore) -> None:
+    async def _copy_chunk(
+        self, table: Table, rows: Sequence[dict[str, Any]], slots: asyncio.Semaphore
+    ) -> None:
         try:
             async with self._pool.acquire() as connection:
                 records = (read_models.copy_row(table, row) for row in rows)
                 await connection.copy_records_to_table(
-                    table.name + self._suffix, schema_name=self._schema, records=records, columns=[c.name for c in table.columns]
+                    table.name + self._suffix,
+                    schema_name=self._schema,
+                    records=records,
+                    columns=[c.name for c in table.columns],
                 )
         finally:
             slots.release()
@@ -215,23 +250,34 @@ class _Rebuild:
         await read_models.apply(tx, self._schema, merged, self._suffix)
 
     async def _swap(self) -> None:
-        """Writers wait here, for milliseconds. The tail is read without the fence: nobody of this partition is in flight."""
+        """Writers wait here, for milliseconds.
+
+        The tail is read without the fence: nobody of this partition is in flight.
+        """
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", eventlog.rebuild_key(self._service.name))
+            await connection.execute(
+                "SELECT pg_advisory_xact_lock($1)", eventlog.rebuild_key(self._service.name)
+            )
             tail = await eventlog.read_tail(connection, self._service.name, self._cursor)
             await self._apply(connection, self._decoded(tail))
             for table in self._service.tables:
                 for statement in read_models.view_sql(table, self._schema, self._suffix):
                     await connection.execute(statement)
-            await connection.execute(NOW_SHOWN.format(schema=self._schema), self._new, read_models.shape_of(self._service.tables))
+            await connection.execute(
+                NOW_SHOWN.format(schema=self._schema), self._new, read_models.shape_of(self._service.tables)
+            )
 
     async def _drop_old(self) -> None:
         async with self._pool.acquire() as connection:
             old = await connection.fetch(
-                "SELECT tablename FROM pg_tables WHERE schemaname = $1 AND tablename ~ '_g[0-9]+$' AND tablename !~ $2", self._schema, f"{self._suffix}$",
-            )  # fmt: skip
+                "SELECT tablename FROM pg_tables WHERE schemaname = $1 AND tablename ~ '_g[0-9]+$' AND tablename !~ $2",
+                self._schema,
+                f"{self._suffix}$",
+            )
             for row in old:
-                await connection.execute(f'DROP TABLE IF EXISTS "{self._schema}"."{row["tablename"]}" CASCADE')
+                await connection.execute(
+                    f'DROP TABLE IF EXISTS "{self._schema}"."{row["tablename"]}" CASCADE'
+                )
 
 
 async def digest(service: Service, connection: asyncpg.Connection) -> str:
@@ -240,6 +286,8 @@ async def digest(service: Service, connection: asyncpg.Connection) -> str:
     schema = schema_of(service)
     for table in sorted(service.tables, key=lambda t: t.name):
         keys = ", ".join(f'v."{name}"' for name in read_models.key_names(table))
-        rows = await connection.fetch(f'SELECT sha256(convert_to(v::text, \'UTF8\')) FROM "{schema}"."{table.name}" v ORDER BY {keys}')
+        rows = await connection.fetch(
+            f'SELECT sha256(convert_to(v::text, \'UTF8\')) FROM "{schema}"."{table.name}" v ORDER BY {keys}'
+        )
         total.update(table.name.encode() + b"\x00" + b"".join(row[0] for row in rows))
     return total.hexdigest()

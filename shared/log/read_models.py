@@ -1,6 +1,7 @@
 """Read models as tables behind views: the SQL of row changes, and the generations that a rebuild swaps.
 
-A view `versions` shows the table `versions_g7`; writers and readers name the view only, so a swap changes what they reach and nothing else.
+A view `versions` shows the table `versions_g7`; writers and readers name the view only, so a swap changes
+what they reach and nothing else.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ Key = tuple[Any, ...]
 
 
 class ShapeChanged(Exception):  # noqa: N818
-    """Another release rebuilt the read models in its own shape: this process cannot write them. Restart it on today's code."""
+    """Another release rebuilt the read models in its own shape: this process cannot write them.
+
+    Restart it on today's code.
+    """
 
 
 class Merged:
@@ -68,20 +72,28 @@ def key_names(table: Table) -> tuple[str, ...]:
 
 
 async def apply(tx: asyncpg.Connection, schema: str, merged: Merged, suffix: str = "") -> None:
-    """Writes merged changes, at most one statement per table and shape. `suffix` names a generation's tables instead of the views."""
+    """Writes merged changes, at most one statement per table and shape.
+
+    `suffix` names a generation's tables instead of the views.
+    """
     for table, drops in merged.drops.items():
         if drops:
             await tx.execute(
-                drop_sql(table, schema, suffix), *_arrays(_key_columns(table), [dict(zip(key_names(table), k, strict=True)) for k in drops])
+                drop_sql(table, schema, suffix),
+                *_arrays(_key_columns(table), [dict(zip(key_names(table), k, strict=True)) for k in drops]),
             )
     for table, puts in merged.puts.items():
         if puts:
-            await tx.execute(put_sql(table, schema, suffix), *_arrays(tuple(table.columns), list(puts.values())))
+            await tx.execute(
+                put_sql(table, schema, suffix), *_arrays(tuple(table.columns), list(puts.values()))
+            )
     for table, patches in merged.patches.items():
         by_shape: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
         for key, columns in patches.items():
             if columns:
-                by_shape[tuple(sorted(columns))].append({**dict(zip(key_names(table), key, strict=True)), **columns})
+                by_shape[tuple(sorted(columns))].append(
+                    {**dict(zip(key_names(table), key, strict=True)), **columns}
+                )
         for shape, rows in by_shape.items():
             columns_ = (*_key_columns(table), *(table.columns[name] for name in shape))
             await tx.execute(patch_sql(table, schema, shape, suffix), *_arrays(columns_, rows))
@@ -126,7 +138,9 @@ def _travels_as_text(column: Column[Any]) -> bool:
 
 
 def _unnest(columns: Sequence[Column[Any]]) -> str:
-    arrays = ", ".join(f"${n}::{'text' if _travels_as_text(c) else _sql_type(c)}[]" for n, c in enumerate(columns, 1))
+    arrays = ", ".join(
+        f"${n}::{'text' if _travels_as_text(c) else _sql_type(c)}[]" for n, c in enumerate(columns, 1)
+    )
     names = ", ".join(f'"{c.name}"' for c in columns)
     return f"unnest({arrays}) AS x({names})"
 
@@ -161,7 +175,9 @@ def copy_row(table: Table, row: dict[str, Any]) -> tuple[Any, ...]:
 
 @cache
 def _copied(table: Table) -> tuple[dict[str, Any], tuple[str, ...]]:
-    return dict.fromkeys(column.name for column in table.columns), tuple(c.name for c in table.columns if _travels_as_text(c))
+    return dict.fromkeys(column.name for column in table.columns), tuple(
+        c.name for c in table.columns if _travels_as_text(c)
+    )
 
 
 def _text(value: Any) -> str | None:
@@ -170,19 +186,27 @@ def _text(value: Any) -> str | None:
 
 def shape_of(tables: Iterable[Table]) -> str:
     """A fingerprint of the tables' definition: another one means another generation."""
-    return hashlib.sha256("\n".join(create_sql(table, "s", "") + "".join(index_sql(table, "s", "")) for table in tables).encode()).hexdigest()
+    return hashlib.sha256(
+        "\n".join(
+            create_sql(table, "s", "") + "".join(index_sql(table, "s", "")) for table in tables
+        ).encode()
+    ).hexdigest()
 
 
 def create_sql(table: Table, schema: str, suffix: str) -> str:
     """The table without its primary key and indexes: those come after the COPY."""
-    columns = ", ".join(f'"{c.name}" {_sql_type(c)}{"" if c.nullable else " NOT NULL"}' for c in table.columns)
+    columns = ", ".join(
+        f'"{c.name}" {_sql_type(c)}{"" if c.nullable else " NOT NULL"}' for c in table.columns
+    )
     return f'CREATE TABLE "{schema}"."{table.name}{suffix}" ({columns})'
 
 
 def index_sql(table: Table, schema: str, suffix: str) -> list[str]:
     """The indexes of a generation's table, in any order or at once; the first is the primary key's."""
     keys = ", ".join(f'"{name}"' for name in key_names(table))
-    statements = [f'CREATE UNIQUE INDEX "{table.name}{suffix}_pkey" ON "{schema}"."{table.name}{suffix}" ({keys})']
+    statements = [
+        f'CREATE UNIQUE INDEX "{table.name}{suffix}_pkey" ON "{schema}"."{table.name}{suffix}" ({keys})'
+    ]
     copy = table.to_metadata(MetaData(), schema=schema, name=table.name + suffix)
     for index in sorted(copy.indexes, key=lambda i: str(i.name)):
         index.name = quoted_name(f"{index.name}{suffix}", quote=None)

@@ -1,4 +1,7 @@
-"""Folded states, kept per process by stream and beside the log as disposable snapshots. Never truth: dropping any of it loses nothing."""
+"""Folded states, kept per process by stream and beside the log as disposable snapshots.
+
+Never truth: dropping any of it loses nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ from shared.deciding.decider import Fold, category_of
 from shared.deciding.events import Recent
 from shared.log.layered_map import LARGE, Layered
 
-FIND = "SELECT stream, revision, recorded_at, fold, state FROM {schema}.snapshots WHERE stream = ANY($1::text[])"
+FIND = (
+    "SELECT stream, revision, recorded_at, fold, state FROM {schema}.snapshots WHERE stream = ANY($1::text[])"
+)
 
 # A snapshot only ever moves forward.
 KEEP = """
@@ -35,7 +40,10 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A stream's folded state, the revision it stands at, and when that was recorded. `kept` is the revision of its newest snapshot."""
+    """A stream's folded state, the revision it stands at, and when that was recorded.
+
+    `kept` is the revision of its newest snapshot.
+    """
 
     state: Any
     revision: int = 0
@@ -67,7 +75,10 @@ class States:
         self.recent: Recent = Recent(2_000)
 
     def fold_of(self, stream: str) -> Fold[Any, Any]:
-        """How this stream folds. Raises KeyError for a category this service does not know: a mistake in the code."""
+        """How this stream folds.
+
+        Raises KeyError for a category this service does not know: a mistake in the code.
+        """
         return self._folds[category_of(stream)]
 
     def get(self, stream: str) -> Held:
@@ -108,12 +119,22 @@ class States:
         for row in await connection.fetch(FIND.format(schema=self._schema), cold):
             codec = self.codec(category_of(row["stream"]))
             if row["fold"] == codec.fingerprint:
-                self.put(row["stream"], Held(codec.load(row["state"]), row["revision"], row["recorded_at"], row["revision"]))
+                self.put(
+                    row["stream"],
+                    Held(codec.load(row["state"]), row["revision"], row["recorded_at"], row["revision"]),
+                )
 
     async def keep(self, connection: asyncpg.Connection, stream: str, held: Held) -> None:
         """Writes a snapshot beside the log."""
         codec = self.codec(category_of(stream))
-        await connection.execute(KEEP.format(schema=self._schema), stream, held.revision, held.recorded_at, codec.fingerprint, codec.dump(held.state))
+        await connection.execute(
+            KEEP.format(schema=self._schema),
+            stream,
+            held.revision,
+            held.recorded_at,
+            codec.fingerprint,
+            codec.dump(held.state),
+        )
         now = self._held.get(stream)
         if now is not None:
             self.put(stream, dataclasses.replace(now, kept=max(now.kept, held.revision)))
@@ -129,7 +150,8 @@ class SnapshotCodec:
 
     A large map comes back as a `Layered` one, which does the same.
 
-    `fingerprint` changes with the source of every module the fold is written in, so a snapshot never outlives the code that made it.
+    `fingerprint` changes with the source of every module the fold is written in, so a snapshot never outlives
+    the code that made it.
     """
 
     def __init__(self, fold: Fold[Any, Any]) -> None:
@@ -138,7 +160,9 @@ class SnapshotCodec:
         self._names = _fields(self._type)
         self._maps = [name for name in self._names if (typing.get_origin(hints[name]) or hints[name]) is Map]
         stored = [(name, _plain(hints[name])) for name in self._names]
-        self._decoder = msgspec.msgpack.Decoder(msgspec.defstruct("Stored", stored, array_like=True) if stored else self._type)
+        self._decoder = msgspec.msgpack.Decoder(
+            msgspec.defstruct("Stored", stored, array_like=True) if stored else self._type
+        )
         self.fingerprint = hashlib.sha256("".join(_sources(fold)).encode()).hexdigest()
 
     def dump(self, state: Any) -> bytes:
@@ -172,7 +196,9 @@ def _fields(type_: Any) -> tuple[str, ...]:
 
 
 def _plain(hint: Any) -> Any:
-    return dict[typing.get_args(hint)] if (typing.get_origin(hint) or hint) is Map and typing.get_args(hint) else hint  # type: ignore[misc]
+    if (typing.get_origin(hint) or hint) is Map and (arguments := typing.get_args(hint)):
+        return dict[arguments]  # type: ignore[misc, valid-type]
+    return hint
 
 
 def _sources(fold: Fold[Any, Any]) -> Sequence[str]:
@@ -190,5 +216,11 @@ def _sources(fold: Fold[Any, Any]) -> Sequence[str]:
         except (OSError, TypeError):
             seen[name] = ""
         members: Mapping[str, Any] = vars(module)
-        todo.extend({m for v in members.values() if (m := getattr(v, "__module__", None)) and package and m.startswith(package)})
+        todo.extend(
+            {
+                m
+                for v in members.values()
+                if (m := getattr(v, "__module__", None)) and package and m.startswith(package)
+            }
+        )
     return [seen[name] for name in sorted(seen)]

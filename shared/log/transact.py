@@ -1,6 +1,7 @@
 """The one path of every command: queue, batch, lock, load, decide, append, project, remember, commit, answer.
 
-HTTP and Kafka both submit here and nobody else commits. What queues up while a commit is under way is the next batch.
+HTTP and Kafka both submit here and nobody else commits. What queues up while a commit is under way is the
+next batch.
 """
 
 from __future__ import annotations
@@ -26,10 +27,20 @@ from shared.log.states import Held, States
 
 log = logging.getLogger(__name__)
 
-BATCH_SIZE = Histogram("regista_batch_commands", "Commands in one commit", ["service"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500))
+BATCH_SIZE = Histogram(
+    "regista_batch_commands",
+    "Commands in one commit",
+    ["service"],
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+)
 RERUNS_TOTAL = Counter("regista_batch_reruns", "Batches run again after a conflict", ["service"])
 
-CONFLICTS = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UndefinedTableError)
+CONFLICTS = (
+    asyncpg.UniqueViolationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.UndefinedTableError,
+)
 """What a batch may meet through no fault of its commands (UndefinedTable: a view in the middle of a swap): run it again."""
 RERUNS = 5
 MOST_WAITING = 10_000
@@ -57,7 +68,15 @@ class Pending:
 class Transactor:
     """Runs the commands of one service against one database, one batch after the other."""
 
-    def __init__(self, service: Service, pool: asyncpg.Pool, bell: Bell, *, batch_size: int = 512, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(
+        self,
+        service: Service,
+        pool: asyncpg.Pool,
+        bell: Bell,
+        *,
+        batch_size: int = 512,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
         self.service = service
         self.pool = pool
         self._shape = read_models.shape_of(service.tables)
@@ -75,13 +94,17 @@ class Transactor:
         self._batch_sizes = BATCH_SIZE.labels(service.name)
 
     async def submit(self, submission: Submission) -> Outcome:
-        """Runs one command. Raises RuleBroken when a rule forbids it, Unavailable while the database is away."""
+        """Runs one command.
+
+        Raises RuleBroken when a rule forbids it, Unavailable while the database is away.
+        """
         return await self._enqueue(submission)
 
     async def submit_all(self, submissions: Sequence[Submission]) -> list[Outcome | RuleBroken]:
         """Runs commands in order; a broken rule fails its own command only. Raises Unavailable for the whole.
 
-        However many they are, only two batches of them wait at a time: neither do they fill the queue, nor are they refused because it is full.
+        However many they are, only two batches of them wait at a time: neither do they fill the queue, nor
+        are they refused because it is full.
         """
         answers: list[Outcome | BaseException] = []
         for first in range(0, len(submissions), 2 * self._batch_size):
@@ -102,7 +125,9 @@ class Transactor:
             self._queue.put_nowait(Pending(submission, answer))
         except asyncio.QueueFull:
             answer.set_exception(
-                Unavailable("More commands wait than this process can take. Repeat the request later with the same Idempotency-Key.")
+                Unavailable(
+                    "More commands wait than this process can take. Repeat the request later with the same Idempotency-Key."
+                )
             )
         return answer
 
@@ -143,12 +168,16 @@ class Transactor:
             log.warning("the database is away: %s", away)
             _fail(
                 batch,
-                Unavailable("The database is away or cannot work. Nothing is known to be lost; repeat the request with the same Idempotency-Key."),
+                Unavailable(
+                    "The database is away or cannot work. Nothing is known to be lost; repeat the request with the same Idempotency-Key."
+                ),
             )
         except Exception as fault:
             if len(batch) == 1:
                 if not isinstance(fault, EventTooLarge):
-                    log.exception("a command failed", extra={"command": type(batch[0].submission.command).__name__})
+                    log.exception(
+                        "a command failed", extra={"command": type(batch[0].submission.command).__name__}
+                    )
                 _fail(batch, fault)
                 return
             log.warning("a batch of %s failed (%s); running its commands one by one", len(batch), fault)
@@ -156,7 +185,11 @@ class Transactor:
                 await self._answer([pending])
 
     async def _commit(self, pending: list[Pending]) -> None:
-        """One batch, one commit. A conflict reruns the whole in a new transaction: a retry inside would have fixed the transaction id too early."""
+        """One batch, one commit.
+
+        A conflict reruns the whole in a new transaction: a retry inside would have fixed the transaction id
+        too early.
+        """
         for attempt in range(RERUNS):
             try:
                 batch = await self._run(pending)
@@ -227,10 +260,14 @@ class Transactor:
     async def _keep(self, stream: str, held: Held) -> None:
         try:
             async with self.pool.acquire() as connection:
-                if await connection.fetchval("SELECT pg_postmaster_start_time()") == self._server:  # another one may lack these events
+                if (
+                    await connection.fetchval("SELECT pg_postmaster_start_time()") == self._server
+                ):  # another one may lack these events
                     await self.states.keep(connection, stream, held)
         except Exception as error:  # noqa: BLE001 - a snapshot is disposable, whatever keeps it from being written
-            log.warning("no snapshot of %s (%s); a cold start will fold more events", stream, type(error).__name__)
+            log.warning(
+                "no snapshot of %s (%s); a cold start will fold more events", stream, type(error).__name__
+            )
 
 
 def _fail(batch: Sequence[Pending], fault: BaseException) -> None:
@@ -239,7 +276,9 @@ def _fail(batch: Sequence[Pending], fault: BaseException) -> None:
             pending.answer.set_exception(fault)
 
 
-async def routed(transactor: Transactor, build: Callable[[], Awaitable[Submission]], attempts: int = 5) -> Outcome:
+async def routed(
+    transactor: Transactor, build: Callable[[], Awaitable[Submission]], attempts: int = 5
+) -> Outcome:
     """Submits what `build` makes; when the streams it named turn out not to be the right ones, builds again."""
     for _ in range(attempts - 1):
         try:

@@ -1,7 +1,7 @@
 """All subscriptions of a process on one FastStream broker: started, watched, started again when they stand still, stopped in time.
 
-FastStream's defaults lose messages (acknowledged first; a decoder that fails takes the batch with it), so: raw records, no decoding, no
-acknowledgement but ours.
+FastStream's defaults lose messages (acknowledged first; a decoder that fails takes the batch with it), so:
+raw records, no decoding, no acknowledgement but ours.
 """
 
 from __future__ import annotations
@@ -58,10 +58,20 @@ class Reader:
         """Adds the subscriber to the broker, with the settings that held."""
         subscription = self.consumer.subscription
         subscriber = broker.subscriber(
-            subscription.topic, group_id=subscription.group_id, batch=True, max_records=500, batch_timeout_ms=20, ack_policy=AckPolicy.MANUAL,
-            auto_offset_reset="earliest", isolation_level="read_committed", partition_assignment_strategy=[StickyPartitionAssignor],
-            max_poll_interval_ms=300_000, session_timeout_ms=15_000, parser=_raw, decoder=_undecoded,
-        )  # fmt: skip
+            subscription.topic,
+            group_id=subscription.group_id,
+            batch=True,
+            max_records=500,
+            batch_timeout_ms=20,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            partition_assignment_strategy=[StickyPartitionAssignor],
+            max_poll_interval_ms=300_000,
+            session_timeout_ms=15_000,
+            parser=_raw,
+            decoder=_undecoded,
+        )
         subscriber(self._on_batch)
         self._client = lambda: subscriber.consumer
 
@@ -74,7 +84,9 @@ class Reader:
             await self.consumer.handle(records, client)
         except BaseException as error:
             if not self._failed.done():
-                self._failed.set_exception(error if isinstance(error, Exception) else Stuck("stopped in the middle of a batch"))
+                self._failed.set_exception(
+                    error if isinstance(error, Exception) else Stuck("stopped in the middle of a batch")
+                )
             raise
         finally:
             self.busy = False
@@ -91,7 +103,9 @@ class Reader:
         except (KafkaError, TimeoutError) as away:
             readiness.wait(self.about, f"does not answer ({type(away).__name__})")
             if not self.busy and time.monotonic() - self.answered_at > SILENCE:
-                raise Stuck(f"no answer about {self.consumer.subscription.topic} for {SILENCE:.0f} s") from away
+                raise Stuck(
+                    f"no answer about {self.consumer.subscription.topic} for {SILENCE:.0f} s"
+                ) from away
         else:
             self.answered_at = time.monotonic()
 
@@ -99,7 +113,9 @@ class Reader:
         subscription = self.consumer.subscription
         assigned = client.assignment()
         if not assigned and not client.partitions_for_topic(subscription.topic):
-            readiness.wait(self.about, f"there is no topic {subscription.topic}, or this service may not read it")
+            readiness.wait(
+                self.about, f"there is no topic {subscription.topic}, or this service may not read it"
+            )
             return
         async with asyncio.timeout(WATCH):
             ends = await client.end_offsets(assigned) if assigned else {}
@@ -122,7 +138,14 @@ class Reader:
 
 async def _raw(message: Any) -> KafkaMessage:
     """A batch as it came. FastStream's own parser decodes headers and fails at the first that is no UTF-8."""
-    return KafkaMessage(raw_message=message, body=b"", headers={}, batch_headers=[], message_id="", consumer=None)  # type: ignore[arg-type]
+    return KafkaMessage(
+        raw_message=message,
+        body=b"",
+        headers={},
+        batch_headers=[],
+        message_id="",
+        consumer=None,  # type: ignore[arg-type]
+    )
 
 
 async def _undecoded(message: KafkaMessage) -> Any:
@@ -133,13 +156,21 @@ def _broker(settings: Settings) -> KafkaBroker:
     security: BaseSecurity | None = None
     if settings.kafka_security.startswith("SASL"):
         security = SASLScram512(
-            settings.kafka_user, settings.kafka_password, use_ssl=settings.kafka_security == "SASL_SSL",
+            settings.kafka_user,
+            settings.kafka_password,
+            use_ssl=settings.kafka_security == "SASL_SSL",
             ssl_context=connection(settings).get("ssl_context"),
-        )  # fmt: skip
+        )
     return KafkaBroker(
-        settings.kafka_bootstrap, security=security, apply_types=False, consumer_only=True, allow_auto_create_topics=False, logger=None,
-        client_id="regista", graceful_timeout=3.0,
-    )  # fmt: skip
+        settings.kafka_bootstrap,
+        security=security,
+        apply_types=False,
+        consumer_only=True,
+        allow_auto_create_topics=False,
+        logger=None,
+        client_id="regista",
+        graceful_timeout=3.0,
+    )
 
 
 async def _start(broker: KafkaBroker, consumers: Sequence[Consumer]) -> None:
@@ -147,7 +178,11 @@ async def _start(broker: KafkaBroker, consumers: Sequence[Consumer]) -> None:
     await broker.connect()
     config = broker.config.broker_config
     options: dict[str, Any] = getattr(config.builder, "keywords")  # noqa: B009 - a partial, typed as any callable
-    config.builder = partial(SteadyConsumer, {consumer.subscription.group_id: consumer.bury_unreadable for consumer in consumers}, **options)
+    config.builder = partial(
+        SteadyConsumer,
+        {consumer.subscription.group_id: consumer.bury_unreadable for consumer in consumers},
+        **options,
+    )
     await broker.start()
 
 
@@ -167,7 +202,9 @@ async def consume(settings: Settings, consumers: Sequence[Consumer], readiness: 
             readiness.clear("kafka")
             await _watched(readers, failed, readiness)
         except (KafkaError, Stuck, TimeoutError, OSError) as away:
-            readiness.wait("kafka", f"the broker at {settings.kafka_bootstrap} is away or silent ({in_short(away)})")
+            readiness.wait(
+                "kafka", f"the broker at {settings.kafka_bootstrap} is away or silent ({in_short(away)})"
+            )
         finally:
             if failed.done():
                 failed.exception()

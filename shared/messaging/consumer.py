@@ -1,6 +1,7 @@
 """The loop of one subscription: a batch is verified, prepared, committed to the log, its refused messages buried, and only then acknowledged.
 
-If the process dies anywhere before the acknowledgement, Kafka delivers the batch again and the inbox recognises what was done.
+If the process dies anywhere before the acknowledgement, Kafka delivers the batch again and the inbox
+recognises what was done.
 """
 
 from __future__ import annotations
@@ -31,11 +32,17 @@ log = logging.getLogger(__name__)
 
 MESSAGES = Counter("regista_messages", "Messages read, by what became of them", ["topic", "group", "result"])
 TRANSIENT = (Unavailable, KafkaError, *AWAY, asyncpg.SyntaxOrAccessError)
-"""Waited for, never blamed on a message. SyntaxOrAccess (class 42): the schema is not the one this code was written for."""
+"""Waited for, never blamed on a message.
+
+SyntaxOrAccess (class 42): the schema is not the one this code was written for.
+"""
 ROUTES = 8
 """How often a message whose streams turn out to be the wrong ones is prepared, before its batch waits and starts again."""
 ATTEMPTS = 3
-"""How often a message that fails for an unforeseen reason is tried alone. Then a publisher's is buried; a service's holds its partition."""
+"""How often a message that fails for an unforeseen reason is tried alone.
+
+Then a publisher's is buried; a service's holds its partition.
+"""
 LONGEST_WAIT = 5.0
 TASKS = 8
 ENOUGH = 1_000
@@ -52,7 +59,14 @@ class StillMisrouted(Exception):  # noqa: N818 - an answer to wait on
 class Consumer:
     """One subscription of one process."""
 
-    def __init__(self, subscription: Subscription, transactor: Transactor, access: AccessView, letters: DeadLetters, readiness: Readiness) -> None:
+    def __init__(
+        self,
+        subscription: Subscription,
+        transactor: Transactor,
+        access: AccessView,
+        letters: DeadLetters,
+        readiness: Readiness,
+    ) -> None:
         self.subscription = subscription
         self.name = f"kafka {subscription.topic}"
         self._transactor = transactor
@@ -64,7 +78,10 @@ class Consumer:
         self._held: set[TopicPartition] = set()
 
     async def handle(self, records: Sequence[Record], consumer: AIOKafkaConsumer) -> None:
-        """Returns when the batch is settled and acknowledged, but for partitions that are held. Waits as long as something it needs is away. Raises WriterDied."""
+        """Returns when the batch is settled and acknowledged, but for partitions that are held.
+
+        Waits as long as something it needs is away. Raises WriterDied.
+        """
         self._buried.clear()
         attempt = ATTEMPTS if any(_place(record) in self._held for record in records) else 0
         held: dict[TopicPartition, tuple[int, Exception]] = {}
@@ -86,20 +103,32 @@ class Consumer:
                 log.exception("a batch failed", extra={"topic": self.subscription.topic, "attempt": attempt})
                 await asyncio.sleep(min(LONGEST_WAIT, 0.1 * 2 ** min(attempt, 6)))
         self._readiness.clear(self.name)
-        settled = [record for record in records if _place(record) not in held or record.offset < held[_place(record)][0]]
+        settled = [
+            record
+            for record in records
+            if _place(record) not in held or record.offset < held[_place(record)][0]
+        ]
         self.acknowledged |= await acknowledge(consumer, settled)
         for partition in {_place(record) for record in settled} - set(held):
             self._release(partition)
         for partition, (offset, fault) in held.items():
             self._hold(consumer, partition, offset, fault)
 
-    def _hold(self, consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int, fault: Exception) -> None:
-        """Reads no further there until `retry_held`: what follows must not be acknowledged before it. The other partitions go on."""
+    def _hold(
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int, fault: Exception
+    ) -> None:
+        """Reads no further there until `retry_held`: what follows must not be acknowledged before it.
+
+        The other partitions go on.
+        """
         if partition in consumer.assignment():
             consumer.pause(partition)
             consumer.seek(partition, offset)
             self._held.add(partition)
-            self._readiness.wait(f"{self.name}/{partition.partition}", f"held at offset {offset} and tried again: {in_short(fault)}")
+            self._readiness.wait(
+                f"{self.name}/{partition.partition}",
+                f"held at offset {offset} and tried again: {in_short(fault)}",
+            )
 
     def _release(self, partition: TopicPartition) -> None:
         self._held.discard(partition)
@@ -156,13 +185,24 @@ class Consumer:
                     continue
                 verdict = (await verified([record], self.subscription, self._access))[0]
                 if isinstance(verdict, Received) and verdict.kind == "service":
-                    log.exception("an event of a service holds its partition", extra={"topic": record.topic, "partition": record.partition})
+                    log.exception(
+                        "an event of a service holds its partition",
+                        extra={"topic": record.topic, "partition": record.partition},
+                    )
                     return error
-                await self._bury(record, f"failed {ATTEMPTS} times: {type(error).__name__}; the service's log has the details, replay it when mended")
+                await self._bury(
+                    record,
+                    f"failed {ATTEMPTS} times: {type(error).__name__}; the service's log has the details, replay it when mended",
+                )
         return None
 
-    async def _step(self, messages: Sequence[Received], by_place: dict[tuple[int, int], Record], *, follow_up: bool) -> list[Received]:
-        """Prepares and submits, again for those that were misrouted. Answers the messages that no rule refused, in order."""
+    async def _step(
+        self, messages: Sequence[Received], by_place: dict[tuple[int, int], Record], *, follow_up: bool
+    ) -> list[Received]:
+        """Prepares and submits, again for those that were misrouted.
+
+        Answers the messages that no rule refused, in order.
+        """
         refused: set[tuple[int, int]] = set()
         todo = messages
         for _ in range(ROUTES):
@@ -170,12 +210,16 @@ class Consumer:
             while todo:
                 prepared = await self._prepared_some(todo, follow_up=follow_up)
                 some, todo = todo[: len(prepared)], todo[len(prepared) :]
-                answers = iter(await self._transactor.submit_all([s for p in prepared if isinstance(p, list) for s in p]))
+                answers = iter(
+                    await self._transactor.submit_all([s for p in prepared if isinstance(p, list) for s in p])
+                )
                 for message, p in zip(some, prepared, strict=True):
                     outcomes = [next(answers) for _ in p] if isinstance(p, list) else [p]
                     if any(isinstance(o, Misrouted) for o in outcomes):
                         again.append(message)
-                    elif broken := next((o for o in outcomes if isinstance(o, (RuleBroken, Malformed))), None):
+                    elif broken := next(
+                        (o for o in outcomes if isinstance(o, (RuleBroken, Malformed))), None
+                    ):
                         refused.add((message.partition, message.offset))
                         await self._refuse(message, broken, by_place[message.partition, message.offset])
             if not again:
@@ -186,7 +230,8 @@ class Consumer:
     async def _prepared_some(self, messages: Sequence[Received], *, follow_up: bool) -> list[Prepared]:
         """The first of them, at least one, until they have made ENOUGH commands.
 
-        Side by side, in as many tasks as there are connections to wait for: a task for each message would cost more than most messages.
+        Side by side, in as many tasks as there are connections to wait for: a task for each message would
+        cost more than most messages.
         """
         found: list[Prepared] = []
         following = iter(messages)
@@ -205,10 +250,14 @@ class Consumer:
 
     async def _prepared(self, message: Received, *, follow_up: bool) -> Prepared:
         handler = self._handler(message)
-        prepare: Prepare = handler.follow_up if follow_up and handler.follow_up is not None else handler.prepare
+        prepare: Prepare = (
+            handler.follow_up if follow_up and handler.follow_up is not None else handler.prepare
+        )
         try:
             with tracer.span(f"consume {message.event.type}", message.trace) as trace:
-                return list(await prepare(message if trace == message.trace else replace(message, trace=trace)))
+                return list(
+                    await prepare(message if trace == message.trace else replace(message, trace=trace))
+                )
         except Malformed as malformed:
             if message.kind == "service":
                 raise  # what a service said is true: this code is behind it, and holds the partition until it is not
@@ -220,11 +269,20 @@ class Consumer:
         return self.subscription.handlers[message.event.type]
 
     async def _refuse(self, message: Received, broken: RuleBroken | Malformed, record: Record) -> None:
-        """A message that can never be accepted as it is. A rule that another service's event meets is no news to its sender: it is passed over."""
+        """A message that can never be accepted as it is.
+
+        A rule that another service's event meets is no news to its sender: it is passed over.
+        """
         if isinstance(broken, RuleBroken) and message.kind == "service":
             self._count("refused")
             log.warning(
-                "a rule refused an event", extra={"type": message.event.type, "id": message.event.id, "code": broken.code, "why": broken.detail}
+                "a rule refused an event",
+                extra={
+                    "type": message.event.type,
+                    "id": message.event.id,
+                    "code": broken.code,
+                    "why": broken.detail,
+                },
             )
             return
         await self._bury(record, str(broken))
@@ -239,7 +297,9 @@ class Consumer:
         """A record that the client itself cannot parse leaves nothing but its place."""
         record = ConsumerRecord(partition.topic, partition.partition, offset, 0, 0, None, b"", None, 0, 0, ())
         await self._letters.bury(
-            record, f"the record cannot be parsed ({type(error).__name__}: {error}); it is still at its place", self.subscription.group_id
+            record,
+            f"the record cannot be parsed ({type(error).__name__}: {error}); it is still at its place",
+            self.subscription.group_id,
         )
         self._count("dead_letter")
 
@@ -252,13 +312,18 @@ def _place(record: Record) -> TopicPartition:
 
 
 async def acknowledge(consumer: AIOKafkaConsumer, records: Sequence[Record]) -> dict[TopicPartition, int]:
-    """Commits the offset after the last record of each partition, and answers them. One that was taken away meanwhile is delivered again elsewhere: the inbox knows it."""
+    """Commits the offset after the last record of each partition, and answers them.
+
+    One that was taken away meanwhile is delivered again elsewhere: the inbox knows it.
+    """
     offsets: dict[TopicPartition, int] = {}
     for record in records:
         partition = _place(record)
         offsets[partition] = max(offsets.get(partition, 0), record.offset + 1)
     for attempt in range(5):
-        still_ours = {partition: offset for partition, offset in offsets.items() if partition in consumer.assignment()}
+        still_ours = {
+            partition: offset for partition, offset in offsets.items() if partition in consumer.assignment()
+        }
         if not still_ours:
             break
         try:

@@ -1,7 +1,8 @@
 """Dead letters: messages that can never be accepted as they are, kept in `<topic>.dlq` with the reason, listed, shown and replayed.
 
-They live in Kafka only. Headers, key and value stay as they were; what is added starts with `regista-`. A replay puts the original back on
-its topic and a marker beside the letter, so that the list tells what is still open.
+They live in Kafka only. Headers, key and value stay as they were; what is added starts with `regista-`. A
+replay puts the original back on its topic and a marker beside the letter, so that the list tells what is
+still open.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ MOST_OF_KEY, MOST_OF_HEADERS = 8 * 1024, 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A dead letter as it is listed. `id` is `<dead-letter topic>~<partition>~<offset>`; `value` is text, or Base64 where it is none."""
+    """A dead letter as it is listed.
+
+    `id` is `<dead-letter topic>~<partition>~<offset>`; `value` is text, or Base64 where it is none.
+    """
 
     id: str
     topic: str
@@ -65,7 +69,10 @@ class Shown:
 
 
 class DeadLetters:
-    """One process's way to the dead letters of the topics it reads (and of its own). The producer is opened at the first letter."""
+    """One process's way to the dead letters of the topics it reads (and of its own).
+
+    The producer is opened at the first letter.
+    """
 
     PER_PARTITION = 1_000
 
@@ -76,9 +83,18 @@ class DeadLetters:
         self._opening = asyncio.Lock()
 
     async def bury(self, record: ConsumerRecord[Any, Any], reason: str, group: str) -> None:
-        """Returns when Kafka has the letter. Raises KafkaError while it cannot: the caller must not acknowledge the message before."""
-        about = {"reason": reason[:1000], "topic": record.topic, "partition": record.partition, "offset": record.offset, "group": group,
-                 "at": datetime.now(UTC).isoformat(timespec="milliseconds")}  # fmt: skip
+        """Returns when Kafka has the letter.
+
+        Raises KafkaError while it cannot: the caller must not acknowledge the message before.
+        """
+        about = {
+            "reason": reason[:1000],
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "group": group,
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
         own = [(OWN + name, str(value).encode()) for name, value in about.items()]
         try:
             await self._send(dlq_of(record.topic), record.key, record.value, [*_kept(record.headers), *own])
@@ -86,7 +102,9 @@ class DeadLetters:
             key, headers = _shortened(record)
             await self._send(dlq_of(record.topic), key, b"", [*headers, *own])
         SENT.labels(record.topic, group).inc()
-        log.warning("dead letter", extra={**about, "key": (record.key or b"")[:100].decode("utf-8", "replace")})
+        log.warning(
+            "dead letter", extra={**about, "key": (record.key or b"")[:100].decode("utf-8", "replace")}
+        )
 
     async def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         async with self._opening:
@@ -94,7 +112,9 @@ class DeadLetters:
                 self._producer = await start_producer(self._settings)
             producer = self._producer
         try:
-            async with answered():  # a null value would be a tombstone; the letter of a message without a value has an empty one
+            async with (
+                answered()
+            ):  # a null value would be a tombstone; the letter of a message without a value has an empty one
                 await producer.send_and_wait(topic, value=value or b"", key=key, headers=list(headers))
         except KafkaTimeoutError:
             if self._producer is producer:
@@ -117,7 +137,10 @@ class DeadLetters:
         return found[:limit]
 
     async def _listed(self, topic: str) -> list[DeadLetter]:
-        """What is read is a letter or a mark on one. Neither keeps the message's value: a topic of large messages must fit into memory."""
+        """What is read is a letter or a mark on one.
+
+        Neither keeps the message's value: a topic of large messages must fit into memory.
+        """
         read = await self._read(topic, lambda record: _mark(record) or _letter(record))
         marks = dict(one for one in read if isinstance(one, tuple))
         letters = (one for one in read if isinstance(one, DeadLetter))
@@ -136,25 +159,42 @@ class DeadLetters:
         record = await self.find(letter_id)
         if record is None:
             return None
-        letter = next((one for one in await self._listed(record.topic) if one.id == letter_id), _letter(record))
+        letter = next(
+            (one for one in await self._listed(record.topic) if one.id == letter_id), _letter(record)
+        )
         text, encoding = _as_text(record.value or b"")
         headers = {name: value.decode("utf-8", "backslashreplace") for name, value in record.headers}
         return Shown(letter, headers, text, encoding)
 
     async def replay(self, record: ConsumerRecord[Any, Any], subject: str) -> str:
-        """Puts the original message back on its topic and marks the letter; answers that topic. Raises KafkaError, also when this service may not write there."""
+        """Puts the original message back on its topic and marks the letter; answers that topic.
+
+        Raises KafkaError, also when this service may not write there.
+        """
         topic = source_of(record.topic)
         await self._send(topic, record.key, record.value, _kept(record.headers))
         letter_id = f"{record.topic}~{record.partition}~{record.offset}"
-        await self._send(record.topic, record.key, b"", [(OWN + "replayed", letter_id.encode()), (OWN + "replayed-by", subject.encode())])
+        await self._send(
+            record.topic,
+            record.key,
+            b"",
+            [(OWN + "replayed", letter_id.encode()), (OWN + "replayed-by", subject.encode())],
+        )
         log.info("dead letter replayed", extra={"letter": letter_id, "topic": topic, "by": subject})
         return topic
 
     async def _read(
-        self, topic: str, keep: Callable[[ConsumerRecord[Any, Any]], T], only: TopicPartition | None = None, offset: int = 0, count: int = 0
+        self,
+        topic: str,
+        keep: Callable[[ConsumerRecord[Any, Any]], T],
+        only: TopicPartition | None = None,
+        offset: int = 0,
+        count: int = 0,
     ) -> list[T]:
         """What `keep` makes of the last PER_PARTITION records of each partition, or of `count` from an offset of one."""
-        consumer = AIOKafkaConsumer(topic, **connection(self._settings), enable_auto_commit=False, isolation_level="read_committed")
+        consumer = AIOKafkaConsumer(
+            topic, **connection(self._settings), enable_auto_commit=False, isolation_level="read_committed"
+        )
         try:
             async with asyncio.timeout(15):
                 await consumer.start()
@@ -174,7 +214,12 @@ class DeadLetters:
             await stop_quietly(consumer)
 
 
-async def _until(consumer: AIOKafkaConsumer, partition: TopicPartition, end: int, keep: Callable[[ConsumerRecord[Any, Any]], T]) -> list[T]:
+async def _until(
+    consumer: AIOKafkaConsumer,
+    partition: TopicPartition,
+    end: int,
+    keep: Callable[[ConsumerRecord[Any, Any]], T],
+) -> list[T]:
     kept: list[T] = []
     async with asyncio.timeout(15):
         while await consumer.position(partition) < end:
@@ -191,7 +236,10 @@ def _shortened(record: ConsumerRecord[Any, Any]) -> tuple[bytes | None, list[tup
         left_out["key"], key = key, None
     if sum(len(name) + len(value or b"") for name, value in headers) > MOST_OF_HEADERS:
         left_out["headers"], headers = repr(headers).encode(), []
-    return key, headers + [(f"{OWN}{part}-left-out", f"sha256:{hashlib.sha256(raw).hexdigest()}".encode()) for part, raw in left_out.items()]
+    return key, headers + [
+        (f"{OWN}{part}-left-out", f"sha256:{hashlib.sha256(raw).hexdigest()}".encode())
+        for part, raw in left_out.items()
+    ]
 
 
 def _kept(headers: Headers) -> list[tuple[str, bytes]]:
@@ -199,7 +247,11 @@ def _kept(headers: Headers) -> list[tuple[str, bytes]]:
 
 
 def _about(record: ConsumerRecord[Any, Any]) -> dict[str, str]:
-    return {name[len(OWN) :]: value.decode("utf-8", "replace") for name, value in record.headers if name.startswith(OWN)}
+    return {
+        name[len(OWN) :]: value.decode("utf-8", "replace")
+        for name, value in record.headers
+        if name.startswith(OWN)
+    }
 
 
 def _mark(record: ConsumerRecord[Any, Any]) -> tuple[str, str] | None:
@@ -213,10 +265,18 @@ def _letter(record: ConsumerRecord[Any, Any]) -> DeadLetter:
     headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
     letter_id = f"{record.topic}~{record.partition}~{record.offset}"
     return DeadLetter(
-        letter_id, about.get("topic", ""), int(about.get("partition", -1)), int(about.get("offset", -1)), about.get("reason", ""),
-        about.get("group", ""), datetime.fromtimestamp(record.timestamp / 1000, UTC), len(record.value or b""),
-        (record.key or b"").decode("utf-8", "replace"), headers.get("ce_type", ""), headers.get("ce_subject", ""),
-    )  # fmt: skip
+        letter_id,
+        about.get("topic", ""),
+        int(about.get("partition", -1)),
+        int(about.get("offset", -1)),
+        about.get("reason", ""),
+        about.get("group", ""),
+        datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        len(record.value or b""),
+        (record.key or b"").decode("utf-8", "replace"),
+        headers.get("ce_type", ""),
+        headers.get("ce_subject", ""),
+    )
 
 
 def _parsed(letter_id: str) -> tuple[str, int, int]:

@@ -1,6 +1,7 @@
 """What a service says about the messages it reads (topic, handlers, who may speak), and how Kafka's clients are made and stopped.
 
-shared/messaging/consumer.py is the loop over them, shared/messaging/verification.py the judge of what is authentic, shared/messaging/dead_letters.py where the rest goes.
+shared/messaging/consumer.py is the loop over them, shared/messaging/verification.py the judge of what is
+authentic, shared/messaging/dead_letters.py where the rest goes.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ class Malformed(Exception):  # noqa: N818 - said by `prepare` about a message
     def in_shape(cls, wrong: ValidationError) -> Malformed:
         """Every error of a message's data in one line, up to twenty of them."""
         errors = wrong.errors(include_url=False, include_context=False, include_input=False)
-        return cls("; ".join(f"{'.'.join(str(part) for part in e['loc']) or 'data'}: {e['msg']}" for e in errors[:20]))
+        return cls(
+            "; ".join(
+                f"{'.'.join(str(part) for part in e['loc']) or 'data'}: {e['msg']}" for e in errors[:20]
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,10 @@ class Received:
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """The decoded JSON of `event.data`, decoded when first asked for. Raises Malformed for what is no JSON object."""
+        """The decoded JSON of `event.data`, decoded when first asked for.
+
+        Raises Malformed for what is no JSON object.
+        """
         try:
             decoded = storable(self.event.data)
         except ValueError as error:
@@ -81,7 +89,9 @@ class Received:
         """Where another service's event stands there. Raises Malformed without the extension `revision`."""
         e = self.event
         try:
-            return Source(e.source.removeprefix("/regista/"), e.subject, int(e.extensions["revision"]), e.type, e.id)
+            return Source(
+                e.source.removeprefix("/regista/"), e.subject, int(e.extensions["revision"]), e.type, e.id
+            )
         except (KeyError, ValueError):
             raise Malformed("the extension `revision` is missing or no number") from None
 
@@ -94,10 +104,14 @@ class Received:
         """Why its commands run. Give each of several commands of one message its own `part`."""
         e = self.event
         return Cause(
-            source=e.source, id=f"{e.id}/{part}" if part else e.id, digest=hashlib.sha256(e.type.encode() + b"\n" + e.data).digest(),
-            correlation_id=e.extensions.get("correlationid", "") or e.id, causation_id=e.id,
-            occurred_at=datetime.fromisoformat(utc(e.time)), trace=self.trace,
-        )  # fmt: skip
+            source=e.source,
+            id=f"{e.id}/{part}" if part else e.id,
+            digest=hashlib.sha256(e.type.encode() + b"\n" + e.data).digest(),
+            correlation_id=e.extensions.get("correlationid", "") or e.id,
+            causation_id=e.id,
+            occurred_at=datetime.fromisoformat(utc(e.time)),
+            trace=self.trace,
+        )
 
 
 Prepare = Callable[[Received], Awaitable[Sequence[Submission]]]
@@ -108,8 +122,9 @@ MaySay = Callable[[Signer, CloudEvent], bool]
 class Handler:
     """What to do with one type of message.
 
-    `prepare` looks up what it needs and returns commands (none: nothing to do); it runs again when its streams turn out to be the wrong
-    ones (Misrouted) and may raise Malformed. `follow_up` does the same once the commands of the batch are committed.
+    `prepare` looks up what it needs and returns commands (none: nothing to do); it runs again when its
+    streams turn out to be the wrong ones (Misrouted) and may raise Malformed. `follow_up` does the same once
+    the commands of the batch are committed.
     """
 
     prepare: Prepare
@@ -118,7 +133,11 @@ class Handler:
 
 def by_service(name: str) -> MaySay:
     """Messages of a service: only its own identity may have signed them."""
-    return lambda signer, event: signer.kind == "service" and signer.subject == f"service:{name}" and event.source == f"/regista/{name}"
+    return lambda signer, event: (
+        signer.kind == "service"
+        and signer.subject == f"service:{name}"
+        and event.source == f"/regista/{name}"
+    )
 
 
 def by_publishers(signer: Signer, event: CloudEvent) -> bool:
@@ -130,7 +149,8 @@ def by_publishers(signer: Signer, event: CloudEvent) -> bool:
 class Subscription:
     """A topic read by a consumer group. `may_say` tells whether this signer may send this event.
 
-    A type without a handler is passed over, except on a `strict` topic: there an unknown type or version is a dead letter.
+    A type without a handler is passed over, except on a `strict` topic: there an unknown type or version is a
+    dead letter.
     """
 
     topic: str
@@ -141,7 +161,10 @@ class Subscription:
 
     @property
     def max_bytes(self) -> int:
-        """What a message's data may have. A service's own events are never refused for their size: whatever it could publish is taken."""
+        """What a message's data may have.
+
+        A service's own events are never refused for their size: whatever it could publish is taken.
+        """
         return FROM_PUBLISHERS if self.from_publishers else LARGEST
 
     @property
@@ -157,22 +180,36 @@ class Subscription:
 
 def connection(settings: Settings) -> dict[str, Any]:
     """How aiokafka's clients reach the broker."""
-    found: dict[str, Any] = {"bootstrap_servers": settings.kafka_bootstrap, "security_protocol": settings.kafka_security}
+    found: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap,
+        "security_protocol": settings.kafka_security,
+    }
     if settings.kafka_security.startswith("SASL"):
         found |= {
-            "sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_username": settings.kafka_user, "sasl_plain_password": settings.kafka_password,
-        }  # fmt: skip
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": settings.kafka_user,
+            "sasl_plain_password": settings.kafka_password,
+        }
     if settings.kafka_security == "SASL_SSL":
         found["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ca_file or None)
     return found
 
 
 async def start_producer(settings: Settings) -> AIOKafkaProducer:
-    """A started producer that neither loses, doubles nor reorders what it acknowledges. Raises KafkaError while the broker is away."""
+    """A started producer that neither loses, doubles nor reorders what it acknowledges.
+
+    Raises KafkaError while the broker is away.
+    """
     producer = AIOKafkaProducer(
-        **connection(settings), acks="all", enable_idempotence=True, linger_ms=5, max_batch_size=256 * 1024, max_request_size=LARGEST,
-        compression_type="zstd", request_timeout_ms=15_000,
-    )  # fmt: skip
+        **connection(settings),
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=5,
+        max_batch_size=256 * 1024,
+        max_request_size=LARGEST,
+        compression_type="zstd",
+        request_timeout_ms=15_000,
+    )
     try:
         async with asyncio.timeout(20):
             await producer.start()
@@ -193,7 +230,10 @@ async def answered() -> AsyncIterator[None]:
 
 
 async def stop_quietly(client: Any, seconds: float = 5.0) -> None:
-    """Stops a producer, consumer or broker client. Without a broker their own `stop` hangs, also when it is cancelled: then it is left behind."""
+    """Stops a producer, consumer or broker client.
+
+    Without a broker their own `stop` hangs, also when it is cancelled: then it is left behind.
+    """
     stopping = asyncio.ensure_future(client.stop())
     stopping.add_done_callback(lambda done: done.cancelled() or done.exception())
     await asyncio.wait({stopping}, timeout=seconds)

@@ -47,13 +47,18 @@ WHERE (e.tx, e.seq) > (coalesce((SELECT tx FROM {schema}.relay_checkpoint), 0)::
 
 PUBLISHED = Counter("regista_relay_published", "Public events acknowledged by Kafka", ["service"])
 LEADS = Gauge("regista_relay_leads", "1 while this process publishes for its service", ["service"])
-BEHIND = Gauge("regista_relay_behind_seconds", "Age of the last published event when it was acknowledged", ["service"])
+BEHIND = Gauge(
+    "regista_relay_behind_seconds", "Age of the last published event when it was acknowledged", ["service"]
+)
 
 Message = tuple[bytes, bytes, list[tuple[str, bytes]]]
 
 
 def to_cloudevent(service: Service, recorded: Recorded) -> CloudEvent | None:
-    """The public form of a stored event, or nothing. Every attribute is a function of the stored bytes, so a repeat is the same message."""
+    """The public form of a stored event, or nothing.
+
+    Every attribute is a function of the stored bytes, so a repeat is the same message.
+    """
     public = service.publish(recorded)
     if public is None:
         return None
@@ -94,14 +99,22 @@ async def _counts() -> str:
 class Relay:
     """Publishes the log of one service from its checkpoint on. Run one per replica: whoever holds the leader's lock works, the others wait.
 
-    `connect` opens a started producer; `on_state` hears what stands in the way ("" when nothing does); `recent` are events that this
-    process wrote lately and need not decode; `key_ended` answers, before each page, why the key counts no more ("" while it does).
+    `connect` opens a started producer; `on_state` hears what stands in the way ("" when nothing does);
+    `recent` are events that this process wrote lately and need not decode; `key_ended` answers, before each
+    page, why the key counts no more ("" while it does).
     """
 
     def __init__(
-        self, service: Service, url: str, bell: Bell, connect: Callable[[], Awaitable[AIOKafkaProducer]], key: SigningKey,
-        on_state: Callable[[str], None] = lambda _: None, recent: Recent = NOTHING_RECENT, key_ended: Callable[[], Awaitable[str]] = _counts,
-    ) -> None:  # fmt: skip
+        self,
+        service: Service,
+        url: str,
+        bell: Bell,
+        connect: Callable[[], Awaitable[AIOKafkaProducer]],
+        key: SigningKey,
+        on_state: Callable[[str], None] = lambda _: None,
+        recent: Recent = NOTHING_RECENT,
+        key_ended: Callable[[], Awaitable[str]] = _counts,
+    ) -> None:
         self._service, self._schema = service, schema_of(service)
         self._url, self._bell, self._connect, self._key, self._on_state = url, bell, connect, key, on_state
         self._recent, self._key_ended = recent, key_ended
@@ -125,12 +138,16 @@ class Relay:
                     f"relay: an event is larger than Kafka takes, and those behind it wait: raise the broker's message.max.bytes ({large})"
                 )
             except KeyEnded as ended:
-                self._on_state(f"relay: its signing key {ended}: bootstrap a new one, name it in SIGNING_KEY_FILE and start again")
+                self._on_state(
+                    f"relay: its signing key {ended}: bootstrap a new one, name it in SIGNING_KEY_FILE and start again"
+                )
                 await asyncio.sleep(HELD)
             except KafkaError as away:
                 self._on_state(f"relay: Kafka is away ({type(away).__name__})")
             except Exception as fault:  # an event that cannot be published cannot be after a restart either: the process goes on
-                self._on_state(f"relay: held by an event that it cannot publish ({type(fault).__name__}): the log has the details")
+                self._on_state(
+                    f"relay: held by an event that it cannot publish ({type(fault).__name__}): the log has the details"
+                )
                 log.exception("the relay failed and tries again")
                 await asyncio.sleep(HELD)
             finally:
@@ -138,7 +155,9 @@ class Relay:
             await asyncio.sleep(1)
 
     async def _lead(self, connection: asyncpg.Connection) -> None:
-        await eventlog.refuse_restored(connection)  # after an outage it may be another server, which is behind
+        await eventlog.refuse_restored(
+            connection
+        )  # after an outage it may be another server, which is behind
         self._on_state("relay: connects to Kafka")
         producer = await self._connect()
         try:
@@ -151,7 +170,9 @@ class Relay:
     async def _publish_all(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
         at = await connection.fetchrow(READ_CHECKPOINT.format(schema=self._schema))
         cursor = Cursor(at["tx"], at["seq"]) if at else START
-        await connection.execute("SET synchronous_commit = off")  # a checkpoint lost in a crash publishes a page again, no more
+        await connection.execute(
+            "SET synchronous_commit = off"
+        )  # a checkpoint lost in a crash publishes a page again, no more
         wait = FIRST_WAIT
         with self._bell.heard() as ring:
             while True:
@@ -167,13 +188,21 @@ class Relay:
                 wait = FIRST_WAIT if rung else min(wait * 2, LONGEST_WAIT)
                 await wait_ring(ring, wait)
 
-    async def _publish(self, connection: asyncpg.Connection, producer: AIOKafkaProducer, page: Sequence[tuple[Cursor, bytes]]) -> Cursor:
-        """Sends a page pipelined and moves the checkpoint when Kafka has all of it. Dying before that repeats the page, in order."""
+    async def _publish(
+        self, connection: asyncpg.Connection, producer: AIOKafkaProducer, page: Sequence[tuple[Cursor, bytes]]
+    ) -> Cursor:
+        """Sends a page pipelined and moves the checkpoint when Kafka has all of it.
+
+        Dying before that repeats the page, in order.
+        """
         if ended := await self._key_ended():
             raise KeyEnded(ended)
         messages, newest = await asyncio.to_thread(self._messages, page)
         async with answered():
-            sent = [await producer.send(self._topic, value=value, key=key, headers=headers) for key, value, headers in messages]
+            sent = [
+                await producer.send(self._topic, value=value, key=key, headers=headers)
+                for key, value, headers in messages
+            ]
             await asyncio.gather(*sent)
         cursor = page[-1][0]
         await connection.execute(CHECKPOINT.format(schema=self._schema), cursor.tx, cursor.seq)

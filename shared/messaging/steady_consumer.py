@@ -1,7 +1,8 @@
 """An aiokafka consumer that a record it cannot parse neither stops nor makes lose others.
 
-Found by trying: a header whose name is not UTF-8 (which every broker accepts) makes `getmany` raise for ever, and the good records read with it
-in the same call are skipped in silence, because the position has moved past them.
+Found by trying: a header whose name is not UTF-8 (which every broker accepts) makes `getmany` raise for ever,
+and the good records read with it in the same call are skipped in silence, because the position has moved past
+them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ class SteadyConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     """`bury` is told of each record that cannot be parsed, before it is stepped over; chosen by consumer group."""
 
     IDLE_MS = 500
-    """How long a call waits when there is nothing. FastStream polls with its batch timeout, which would be twenty idle wake-ups a second."""
+    """How long a call waits when there is nothing.
+
+    FastStream polls with its batch timeout, which would be twenty idle wake-ups a second.
+    """
 
     def __init__(self, buriers: Mapping[str, Bury], *, group_id: str, **options: Any) -> None:
         super().__init__(group_id=group_id, **options)
@@ -31,12 +35,20 @@ class SteadyConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._next: dict[TopicPartition, int] = {}
         self._careful = False
 
-    async def getmany(self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None) -> Batch:
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> Batch:
         """As aiokafka's, but records are returned or still to come, never skipped."""
         if self._careful:
-            return self._returned(await self._one_by_one(partitions or tuple(self.assignment()), max_records or 500))
+            return self._returned(
+                await self._one_by_one(partitions or tuple(self.assignment()), max_records or 500)
+            )
         try:
-            return self._returned(await super().getmany(*partitions, timeout_ms=max(timeout_ms, self.IDLE_MS), max_records=max_records))
+            return self._returned(
+                await super().getmany(
+                    *partitions, timeout_ms=max(timeout_ms, self.IDLE_MS), max_records=max_records
+                )
+            )
         except CorruptRecordException:
             await self._back()
             raise

@@ -21,10 +21,17 @@ from shared.identity.access_view import AccessView, Signer
 from shared.messaging.kafka import Received, Subscription
 
 LONGEST_ID = 400
-"""Characters of an id. Stored events carry it for ever and indexes hold it: beyond 2,704 bytes no index entry can be written, by whoever reads the log."""
+"""Characters of an id.
+
+Stored events carry it for ever and indexes hold it: beyond 2,704 bytes no index entry can be written, by
+whoever reads the log.
+"""
 
 CHUNK = 64
-"""Records a thread takes at once. Verifying (105 µs) releases the interpreter lock, so two threads are nearly twice as fast."""
+"""Records a thread takes at once.
+
+Verifying (105 µs) releases the interpreter lock, so two threads are nearly twice as fast.
+"""
 
 PATIENCE = 2.0
 """Seconds that open transactions get to end, before a batch with an unknown key waits and says so."""
@@ -52,10 +59,13 @@ class PassedOver:
 Verdict = Received | Refused | PassedOver
 
 
-async def verified(records: Sequence[ConsumerRecord[Any, Any]], subscription: Subscription, access: AccessView) -> list[Verdict]:
+async def verified(
+    records: Sequence[ConsumerRecord[Any, Any]], subscription: Subscription, access: AccessView
+) -> list[Verdict]:
     """A verdict for each record, in order. Signatures with unknown keys are tried again after the view caught up with the log.
 
-    Raises Unavailable while a service's key may be in the log and not yet readable: its event must not be refused for that.
+    Raises Unavailable while a service's key may be in the log and not yet readable: its event must not be
+    refused for that.
     """
     verdicts = await _in_threads(records, subscription, access.signer)
     if not (again := _unknown(verdicts)):
@@ -63,13 +73,17 @@ async def verified(records: Sequence[ConsumerRecord[Any, Any]], subscription: Su
     horizon, deadline = await access.horizon(), time.monotonic() + PATIENCE
     while again:
         all_read = await access.read_past(horizon)
-        for n, verdict in zip(again, await _in_threads([records[n] for n in again], subscription, access.signer), strict=True):
+        for n, verdict in zip(
+            again, await _in_threads([records[n] for n in again], subscription, access.signer), strict=True
+        ):
             verdicts[n] = verdict
         again = _unknown(verdicts)
         if all_read or subscription.from_publishers:
             break
         if again and time.monotonic() > deadline:
-            raise Unavailable("an event is signed with an unknown key, and an open transaction somewhere in the database server may hide its issue")
+            raise Unavailable(
+                "an event is signed with an unknown key, and an open transaction somewhere in the database server may hide its issue"
+            )
         await asyncio.sleep(0.05)
     return verdicts
 
@@ -78,19 +92,31 @@ def _unknown(verdicts: Sequence[Verdict]) -> list[int]:
     return [n for n, verdict in enumerate(verdicts) if isinstance(verdict, UnknownKey)]
 
 
-async def _in_threads(records: Sequence[ConsumerRecord[Any, Any]], subscription: Subscription, key: Callable[[str], Signer | None]) -> list[Verdict]:
+async def _in_threads(
+    records: Sequence[ConsumerRecord[Any, Any]],
+    subscription: Subscription,
+    key: Callable[[str], Signer | None],
+) -> list[Verdict]:
     loop = asyncio.get_running_loop()
     size = min(CHUNK, math.ceil(len(records) / 2))
     chunks = [records[n : n + size] for n in range(0, len(records), size)]
-    judged = await asyncio.gather(*[loop.run_in_executor(_threads, _judge_all, chunk, subscription, key) for chunk in chunks])
+    judged = await asyncio.gather(
+        *[loop.run_in_executor(_threads, _judge_all, chunk, subscription, key) for chunk in chunks]
+    )
     return [verdict for chunk in judged for verdict in chunk]
 
 
-def _judge_all(records: Sequence[ConsumerRecord[Any, Any]], subscription: Subscription, key: Callable[[str], Signer | None]) -> list[Verdict]:
+def _judge_all(
+    records: Sequence[ConsumerRecord[Any, Any]],
+    subscription: Subscription,
+    key: Callable[[str], Signer | None],
+) -> list[Verdict]:
     return [judge(record, subscription, key) for record in records]
 
 
-def judge(record: ConsumerRecord[Any, Any], subscription: Subscription, key: Callable[[str], Signer | None]) -> Verdict:
+def judge(
+    record: ConsumerRecord[Any, Any], subscription: Subscription, key: Callable[[str], Signer | None]
+) -> Verdict:
     """One record. Raises nothing: whatever a sender can send has a verdict."""
     try:
         return _judge(record, subscription, key)
@@ -100,7 +126,9 @@ def judge(record: ConsumerRecord[Any, Any], subscription: Subscription, key: Cal
         return Refused(f"cannot be read ({type(error).__name__})")
 
 
-def _judge(record: ConsumerRecord[Any, Any], subscription: Subscription, key: Callable[[str], Signer | None]) -> Verdict:
+def _judge(
+    record: ConsumerRecord[Any, Any], subscription: Subscription, key: Callable[[str], Signer | None]
+) -> Verdict:
     size = len(record.value or b"")
     if size > subscription.max_bytes:
         return Refused(f"{size} bytes of data; at most {subscription.max_bytes} are accepted")
@@ -109,7 +137,9 @@ def _judge(record: ConsumerRecord[Any, Any], subscription: Subscription, key: Ca
         return Refused("a text holds the character NUL, which cannot be kept")
     if event.type not in subscription.handlers and not subscription.strict:
         return PassedOver()
-    ids = {"id": event.id} | {name: event.extensions.get(name, "") for name in ("correlationid", "causationid")}
+    ids = {"id": event.id} | {
+        name: event.extensions.get(name, "") for name in ("correlationid", "causationid")
+    }
     if too_long := [name for name, value in ids.items() if len(value) > LONGEST_ID]:
         return Refused(f"{' and '.join(too_long)} may have {LONGEST_ID} characters")
     signer = key(key_id := key_id_of(event))
@@ -121,23 +151,36 @@ def _judge(record: ConsumerRecord[Any, Any], subscription: Subscription, key: Ca
     if not subscription.may_say(signer, event):
         return Refused(f"{signer.subject} may not publish {event.type} from {event.source} on {record.topic}")
     if event.type not in subscription.handlers:
-        return Refused(f"the type {event.type!r} is not known here; known: {', '.join(sorted(subscription.handlers))}")
+        return Refused(
+            f"the type {event.type!r} is not known here; known: {', '.join(sorted(subscription.handlers))}"
+        )
     return Received(
-        event, signer.subject, signer.kind, record.topic, record.partition, record.offset,
-        event.extensions.get("traceparent", "") or new_trace(), key_id,
-    )  # fmt: skip
+        event,
+        signer.subject,
+        signer.kind,
+        record.topic,
+        record.partition,
+        record.offset,
+        event.extensions.get("traceparent", "") or new_trace(),
+        key_id,
+    )
 
 
 def _ended(signer: Signer, event: CloudEvent, subscription: Subscription) -> str:
     """Why the signer's key does not count for this event; "" when it does.
 
-    A service's event counts when the key was good at the moment it was recorded, however late it is read: nobody can sign it again. What publishers
-    say of time is their own claim, and they can send again: their key has to be good now.
+    A service's event counts when the key was good at the moment it was recorded, however late it is read:
+    nobody can sign it again. What publishers say of time is their own claim, and they can send again: their
+    key has to be good now.
     """
     if signer.compromised:
         return "which was revoked as compromised: nothing it signed counts"
     if subscription.from_publishers:
-        return "" if signer.live(datetime.now(UTC)) else "which is revoked or expired: send it again, signed with a live key"
+        return (
+            ""
+            if signer.live(datetime.now(UTC))
+            else "which is revoked or expired: send it again, signed with a live key"
+        )
     recorded = event.extensions.get("recordedtime")
     if signer.until is None or (recorded is not None and signer.live(datetime.fromisoformat(utc(recorded)))):
         return ""

@@ -56,7 +56,11 @@ async def _rows(url: str, read: set[str], unread: set[str]) -> AsyncIterator[tup
                 continue
             read.add(place)
             for row in await connection.fetch(f'SELECT * FROM "{table["schema"]}"."{table["name"]}"'):
-                yield re.sub(r"_g\d+$", "", place) + (f" {row['type']}" if table["schema"] == "log" and "type" in row else ""), row
+                yield (
+                    re.sub(r"_g\d+$", "", place)
+                    + (f" {row['type']}" if table["schema"] == "log" and "type" in row else ""),
+                    row,
+                )
     finally:
         await connection.close()
 
@@ -68,15 +72,26 @@ async def _in_the_database(stack: Stack) -> set[str]:
             if _named(row.values()):
                 found.add(place)
     assert unread <= read
-    assert {"log.events_registry", "log.events_access", "access.inbox", "approval.snapshots", "audit.sealed"} <= read
+    assert {
+        "log.events_registry",
+        "log.events_access",
+        "access.inbox",
+        "approval.snapshots",
+        "audit.sealed",
+    } <= read
     return found
 
 
 async def _on_kafka(stack: Stack) -> tuple[int, set[str]]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=stack.kafka.bootstrap, security_protocol=SECURITY, sasl_mechanism="SCRAM-SHA-512", sasl_plain_username="audit",
-        sasl_plain_password=stack.kafka.password("audit"), auto_offset_reset="earliest", enable_auto_commit=False,
-    )  # fmt: skip
+        bootstrap_servers=stack.kafka.bootstrap,
+        security_protocol=SECURITY,
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username="audit",
+        sasl_plain_password=stack.kafka.password("audit"),
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
     await consumer.start()
     count, found = 0, set[str]()
     try:
@@ -88,13 +103,19 @@ async def _on_kafka(stack: Stack) -> tuple[int, set[str]]:
         while any([await consumer.position(partition) < end for partition, end in ends.items()]):
             for partition, messages in (await consumer.getmany(timeout_ms=1_000)).items():
                 count += len(messages)
-                found |= {partition.topic for m in messages if _named([m.key or b"", m.value or b"", *(value for _, value in m.headers)])}
+                found |= {
+                    partition.topic
+                    for m in messages
+                    if _named([m.key or b"", m.value or b"", *(value for _, value in m.headers)])
+                }
     finally:
         await asyncio.wait_for(consumer.stop(), 10)
     return count, found
 
 
-async def test_no_name_stands_in_a_table_but_the_directory_and_the_records_of_who_signed(servers: Stack) -> None:
+async def test_no_name_stands_in_a_table_but_the_directory_and_the_records_of_who_signed(
+    servers: Stack,
+) -> None:
     assert await _in_the_database(servers) == SIGNED
 
 

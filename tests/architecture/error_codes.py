@@ -1,4 +1,7 @@
-"""docs/errors.md, from the code: every stable code of a refusal, its status, and what it says. `python -m tests.architecture.error_codes` writes it."""
+"""docs/errors.md, from the code: every stable code of a refusal, its status, and what it says.
+
+`python -m tests.architecture.error_codes` writes it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,16 @@ from shared.http.problems import BASE, of_rule
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "errors.md"
-KINDS = {kind.__name__: kind for kind in (decider.RuleBroken, decider.NotFound, decider.Stale, decider.Unprocessable, decider.Forbidden)}
+KINDS = {
+    kind.__name__: kind
+    for kind in (
+        decider.RuleBroken,
+        decider.NotFound,
+        decider.Stale,
+        decider.Unprocessable,
+        decider.Forbidden,
+    )
+}
 HEAD = f"""# Error codes
 
 Every refusal is a problem (RFC 9457, `application/problem+json`): its `code` is stable, its `type` is `{BASE}<code>`, its `detail` says what to do next. `…` stands for what is
@@ -47,7 +59,11 @@ def _called(node: ast.AST) -> tuple[str, list[ast.expr]]:
         case ast.Call(func=ast.Name(id=name), args=arguments):
             return name, arguments
         case ast.ClassDef(bases=[ast.Name(id=name)]) if name in KINDS:
-            inner = [n for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == "__init__"]
+            inner = [
+                n
+                for n in ast.walk(node)
+                if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == "__init__"
+            ]
             return name, inner[0].args if inner else []
         case _:
             return "", []
@@ -82,7 +98,8 @@ def document() -> str:
         before, places = told.get((code, status), ("", set()))
         told[code, status] = (before or (detail.strip("…") and detail.replace("|", "\\|")), places | {place})
     return HEAD + "".join(
-        f"| `{code}` | {status} | {detail} | {', '.join(sorted(places))} |\n" for (code, status), (detail, places) in sorted(told.items())
+        f"| `{code}` | {status} | {detail} | {', '.join(sorted(places))} |\n"
+        for (code, status), (detail, places) in sorted(told.items())
     )
 
 

@@ -9,7 +9,10 @@ import pytest
 from shared.deciding.decider import NO_TIME
 from tools.contracts.documents import SERVICES
 
-COMMANDS = sorted({command for service in SERVICES for command in service.deciders}, key=lambda command: f"{command.__module__}.{command.__name__}")
+COMMANDS = sorted(
+    {command for service in SERVICES for command in service.deciders},
+    key=lambda command: f"{command.__module__}.{command.__name__}",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)

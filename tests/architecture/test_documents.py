@@ -20,7 +20,10 @@ from tests.architecture import error_codes
 
 ROOT = Path(__file__).parents[2]
 TEXTS = sorted(
-    p for pattern in ("*.md", "docs/**/*.md", "sdk/*.md", "services/*/README.md", "schemas/**/*.md") for p in ROOT.glob(pattern) if p.is_file()
+    p
+    for pattern in ("*.md", "docs/**/*.md", "sdk/*.md", "services/*/README.md", "schemas/**/*.md")
+    for p in ROOT.glob(pattern)
+    if p.is_file()
 )
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 OPERATING = ROOT / "docs" / "operating.md"
@@ -82,7 +85,9 @@ def test_python_in_the_documents_is_python_and_names_what_there_is(path: Path) -
                 case ast.Attribute(value=ast.Name(id="regista"), attr=name):
                     assert hasattr(regista, name), name
                 case ast.ImportFrom(module=str(module), names=names):
-                    assert [a.name for a in names if not hasattr(importlib.import_module(module), a.name)] == []
+                    assert [
+                        a.name for a in names if not hasattr(importlib.import_module(module), a.name)
+                    ] == []
 
 
 def test_operators_are_told_of_every_setting() -> None:
@@ -91,7 +96,9 @@ def test_operators_are_told_of_every_setting() -> None:
 
 
 def test_metrics_that_alerts_are_made_of_exist() -> None:
-    code = "".join(path.read_text("utf-8") for folder in ("services", "shared") for path in (ROOT / folder).rglob("*.py"))
+    code = "".join(
+        path.read_text("utf-8") for folder in ("services", "shared") for path in (ROOT / folder).rglob("*.py")
+    )
     section = OPERATING.read_text("utf-8").partition("## Metrics")[2].partition("\n## ")[0]
     named = {name.removesuffix("_total") for name in re.findall(r"regista_[a-z_]+", section)}
     assert named
@@ -100,7 +107,9 @@ def test_metrics_that_alerts_are_made_of_exist() -> None:
 
 def test_every_error_code_is_in_the_list() -> None:
     told = error_codes.DOCUMENT.read_text("utf-8")
-    assert told == error_codes.document(), "write it again: .regista/venv/bin/python -m tests.architecture.error_codes"
+    assert told == error_codes.document(), (
+        "write it again: .regista/venv/bin/python -m tests.architecture.error_codes"
+    )
 
 
 def _command_lines() -> Iterator[tuple[str, str]]:
@@ -115,7 +124,9 @@ def _command_lines() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("document", "line"), list(_command_lines()))
-def test_every_command_that_is_shown_can_be_typed(document: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_that_is_shown_can_be_typed(
+    document: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = shlex.split(line, comments=True)
     monkeypatch.chdir(tmp_path)
     for word in words:

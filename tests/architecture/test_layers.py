@@ -18,16 +18,31 @@ SERVICES = ("registry", "approval", "artifact", "cleanup", "audit")
 DECIDING = SERVICES[:-1]
 PURE_THIRD_PARTY = {"msgspec", "immutables", "semver", "regista", "cryptography"}
 PURE_KERNEL = {"shared.deciding.decider", "shared.deciding.events", "shared.deciding.access"}
-IMPURE = {"asyncio", "socket", "subprocess", "threading", "requests", "http", "time", "random", "os", "logging"}
+IMPURE = {
+    "asyncio",
+    "socket",
+    "subprocess",
+    "threading",
+    "requests",
+    "http",
+    "time",
+    "random",
+    "os",
+    "logging",
+}
 UNPICKLERS = {"pickle", "cloudpickle", "joblib", "dill", "marshal", "shelve"}
 BUSINESS = ("champion", "artifact", "promotion", "rollout", "retention", "review")
 SAID_IN_THE_KERNEL = {
     "shared/foundation/topics.py": {"artifact"},  # roles and partitions are named after the services
-    "shared/http/application.py": {" bytes. Artifacts are uploaded, not embedded."},  # what to do instead of sending a large body
+    "shared/http/application.py": {
+        " bytes. Artifacts are uploaded, not embedded."
+    },  # what to do instead of sending a large body
 }
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|TRUNCATE|MERGE|COPY)\s")
 APPENDS = re.compile(r'INSERT\s+INTO\s+"?log\b')
-TABLES = re.compile(r'\b(?:FROM|JOIN|INTO|UPDATE|ONLY)\s+"?(?:log"?\."?events_)?(registry|access|approval|artifact|cleanup|audit)"?[. ]')
+TABLES = re.compile(
+    r'\b(?:FROM|JOIN|INTO|UPDATE|ONLY)\s+"?(?:log"?\."?events_)?(registry|access|approval|artifact|cleanup|audit)"?[. ]'
+)
 
 
 @cache
@@ -56,14 +71,24 @@ def _imports(path: Path) -> set[str]:
 def _texts(path: Path) -> Iterator[str]:
     """Every string of the code that is no docstring."""
     said = {id(node.value) for node in ast.walk(_tree(path)) if isinstance(node, ast.Expr)}
-    return (n.value for n in ast.walk(_tree(path)) if isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in said)
+    return (
+        n.value
+        for n in ast.walk(_tree(path))
+        if isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in said
+    )
 
 
 def _names(path: Path) -> Iterator[str]:
     """What the code calls its own: classes, functions, arguments, fields, variables."""
     for node in ast.walk(_tree(path)):
         match node:
-            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.arg(arg=name) | ast.Name(id=name):
+            case (
+                ast.ClassDef(name=name)
+                | ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.arg(arg=name)
+                | ast.Name(id=name)
+            ):
                 yield name
 
 
@@ -72,7 +97,9 @@ def _calls(path: Path) -> set[str]:
     called: set[str] = set()
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            called |= {node.func.attr} | ({f"{node.func.value.id}.{node.func.attr}"} if isinstance(node.func.value, ast.Name) else set())
+            called |= {node.func.attr} | (
+                {f"{node.func.value.id}.{node.func.attr}"} if isinstance(node.func.value, ast.Name) else set()
+            )
     return called
 
 
@@ -91,7 +118,12 @@ def _impure(name: str) -> bool:
 
 
 def test_a_domain_imports_neither_frameworks_nor_io() -> None:
-    assert _breaking(_of_services(SERVICES, "domain"), lambda path: {name for name in _imports(path) if _impure(name)}) == {}
+    assert (
+        _breaking(
+            _of_services(SERVICES, "domain"), lambda path: {name for name in _imports(path) if _impure(name)}
+        )
+        == {}
+    )
 
 
 def test_a_domain_asks_no_clock_and_draws_no_id() -> None:
@@ -101,7 +133,9 @@ def test_a_domain_asks_no_clock_and_draws_no_id() -> None:
 
 def test_the_kernel_names_no_business_word() -> None:
     def named(path: Path) -> set[str]:
-        return {text for text in (*_names(path), *_texts(path)) if any(word in text.lower() for word in BUSINESS)}
+        return {
+            text for text in (*_names(path), *_texts(path)) if any(word in text.lower() for word in BUSINESS)
+        }
 
     assert _breaking(_code("shared"), named) == SAID_IN_THE_KERNEL
 
@@ -112,23 +146,38 @@ def test_nobody_unpickles() -> None:
 
 def test_only_the_batch_of_a_transactor_appends_to_the_log() -> None:
     code = _code("services", "shared")
-    assert list(_breaking(code, lambda path: [text for text in _texts(path) if APPENDS.search(text)])) == ["shared/log/eventlog.py"]
+    assert list(_breaking(code, lambda path: [text for text in _texts(path) if APPENDS.search(text)])) == [
+        "shared/log/eventlog.py"
+    ]
     assert list(_breaking(code, lambda path: _calls(path) & {"eventlog.append"})) == ["shared/log/batch.py"]
 
 
 def test_a_service_that_decides_writes_no_row_by_itself() -> None:
-    assert _breaking(_of_services(DECIDING), lambda path: [text for text in _texts(path) if WRITES.match(text)]) == {}
+    assert (
+        _breaking(_of_services(DECIDING), lambda path: [text for text in _texts(path) if WRITES.match(text)])
+        == {}
+    )
 
 
 def test_a_service_reads_its_own_tables_only() -> None:
     for service in SERVICES:
         own = {service, "access"} if service == "registry" else {service}
-        assert _breaking(_of_services([service]), lambda path, own=own: {n for text in _texts(path) for n in TABLES.findall(text)} - own) == {}
+        assert (
+            _breaking(
+                _of_services([service]),
+                lambda path, own=own: {n for text in _texts(path) for n in TABLES.findall(text)} - own,
+            )
+            == {}
+        )
 
 
 def test_the_server_takes_nothing_of_the_sdk_but_the_wire() -> None:
     def more(path: Path) -> list[str]:
-        return [name for name in _imports(path) if name.startswith("regista") and not name.startswith("regista.wire")]
+        return [
+            name
+            for name in _imports(path)
+            if name.startswith("regista") and not name.startswith("regista.wire")
+        ]
 
     assert _breaking([*_code("shared"), *_of_services(SERVICES)], more) == {}
 

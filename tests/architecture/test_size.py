@@ -6,8 +6,12 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted(p for folder in ("services", "shared", "sdk/src", "tools", "benchmarks") for p in (ROOT / folder).rglob("*.py"))
-LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 300, 45
+SOURCES = sorted(
+    p
+    for folder in ("services", "shared", "sdk/src", "tools", "benchmarks")
+    for p in (ROOT / folder).rglob("*.py")
+)
+LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 350, 50
 LONGER_FILES = {
     "services/registry/domain/model/events.py": "the events of a model, one class after the other: a list to look things up in",
     "services/artifact/domain/artifact_state.py": "the events, one class after the other, and how they fold",
@@ -19,7 +23,9 @@ LONGER_FUNCTIONS: dict[str, str] = {}
 
 def test_a_file_is_short_or_has_a_reason() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in SOURCES}
-    longer = {name: lines for name, lines in lengths.items() if lines > LINES_OF_A_FILE and name not in LONGER_FILES}
+    longer = {
+        name: lines for name, lines in lengths.items() if lines > LINES_OF_A_FILE and name not in LONGER_FILES
+    }
     assert longer == {}, "divide it by topic, or say in LONGER_FILES why not"
 
 
@@ -30,5 +36,9 @@ def test_a_function_is_short_or_has_a_reason() -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
-    longer = {name: lines for name, lines in lengths.items() if lines > LINES_OF_A_FUNCTION and name not in LONGER_FUNCTIONS}
+    longer = {
+        name: lines
+        for name, lines in lengths.items()
+        if lines > LINES_OF_A_FUNCTION and name not in LONGER_FUNCTIONS
+    }
     assert longer == {}, "name its parts, or say in LONGER_FUNCTIONS why not"

@@ -78,13 +78,30 @@ def document(model: str, number: int, artifact: dict[str, Any]) -> dict[str, Any
         "model": model,
         "artifact": artifact,
         "training": {
-            "config": {"depth": 3}, "code": {"revision": "a" * 40}, "dataset": {"name": "d", "digest": dataset}, "features": ["x"],
-            "framework": {"name": "scikit-learn", "version": "1"}, "environment": {}, "trained_at": "2026-03-01T12:00:00Z", "creator": "ann",
-            "metrics": [{"name": "accuracy", "value": 0.9, "dataset_digest": "sha256:" + "0" * 64, "dataset_name": "holdout", "primary": True}],
+            "config": {"depth": 3},
+            "code": {"revision": "a" * 40},
+            "dataset": {"name": "d", "digest": dataset},
+            "features": ["x"],
+            "framework": {"name": "scikit-learn", "version": "1"},
+            "environment": {},
+            "trained_at": "2026-03-01T12:00:00Z",
+            "creator": "ann",
+            "metrics": [
+                {
+                    "name": "accuracy",
+                    "value": 0.9,
+                    "dataset_digest": "sha256:" + "0" * 64,
+                    "dataset_name": "holdout",
+                    "primary": True,
+                }
+            ],
         },
-        "signature": {"inputs": [{"name": "x", "type": "float32"}], "outputs": [{"name": "y", "type": "int64"}]},
+        "signature": {
+            "inputs": [{"name": "x", "type": "float32"}],
+            "outputs": [{"name": "y", "type": "int64"}],
+        },
         "parents": [],
-    }  # fmt: skip
+    }
 
 
 async def pipeline(instance: Instance, admin: AsyncClient, folder: Path) -> AsyncClient:
@@ -98,14 +115,22 @@ async def pipeline(instance: Instance, admin: AsyncClient, folder: Path) -> Asyn
     kafka = instance.stack.kafka
     return AsyncClient(
         Profile(
-            url=instance.urls["registry"], api_key=str(issued["api_key"]), key_file=str(folder / "key.json"), kafka_bootstrap=kafka.bootstrap,
-            kafka_user="pipeline", kafka_password=kafka.password("pipeline"), kafka_security=SECURITY,
+            url=instance.urls["registry"],
+            api_key=str(issued["api_key"]),
+            key_file=str(folder / "key.json"),
+            kafka_bootstrap=kafka.bootstrap,
+            kafka_user="pipeline",
+            kafka_password=kafka.password("pipeline"),
+            kafka_security=SECURITY,
         )
-    )  # fmt: skip
+    )
 
 
 async def publish_all(publisher: AsyncClient, folder: Path, model: str) -> int:
-    """Publishes one generation after another; counts those that Kafka acknowledged. What was not acknowledged is sent again."""
+    """Publishes one generation after another; counts those that Kafka acknowledged.
+
+    What was not acknowledged is sent again.
+    """
     for number in range(EACH):
         file = folder / f"{model}-{number}.onnx"
         file.write_bytes(f"{model} {number}".encode() * 100)
@@ -133,17 +158,25 @@ async def kill_in_turn(instance: Instance) -> None:
 
         async def came_back(victim: str = victim, before: Any = before) -> bool:
             now = read_state(instance.place)
-            return bool(now and now.processes[victim].identity != before and now.processes[victim].identity.alive())
+            return bool(
+                now and now.processes[victim].identity != before and now.processes[victim].identity.alive()
+            )
 
         await until(came_back, f"{victim} did not come back")
         await asyncio.sleep(1.0)
 
 
-async def test_nothing_acknowledged_is_lost_and_nothing_happens_twice(instance: Instance, tmp_path: Path) -> None:
-    admin_profile = Profile(url=instance.urls["registry"], api_key=instance.identities.admin_key_file.read_text().strip())
+async def test_nothing_acknowledged_is_lost_and_nothing_happens_twice(
+    instance: Instance, tmp_path: Path
+) -> None:
+    admin_profile = Profile(
+        url=instance.urls["registry"], api_key=instance.identities.admin_key_file.read_text().strip()
+    )
     async with AsyncClient(admin_profile) as admin, await pipeline(instance, admin, tmp_path) as publisher:
         models = [f"chaos.model-{n}" for n in range(MODELS)]
-        *published, _ = await asyncio.gather(*(publish_all(publisher, tmp_path, model) for model in models), kill_in_turn(instance))
+        *published, _ = await asyncio.gather(
+            *(publish_all(publisher, tmp_path, model) for model in models), kill_in_turn(instance)
+        )
         assert published == [EACH] * MODELS
         database = await asyncpg.connect(instance.stack.database_url("audit"))
         try:
@@ -153,7 +186,12 @@ async def test_nothing_acknowledged_is_lost_and_nothing_happens_twice(instance: 
             assert await database.fetch(OUT_OF_ORDER) == []
             assert await database.fetch(TWICE) == []
             for service in (REGISTRY, APPROVAL, ARTIFACT, CLEANUP):
-                said = [r["bytes"] for r in await database.fetch("SELECT bytes FROM log.events WHERE service = $1 ORDER BY tx, seq", service.name)]
+                said = [
+                    r["bytes"]
+                    for r in await database.fetch(
+                        "SELECT bytes FROM log.events WHERE service = $1 ORDER BY tx, seq", service.name
+                    )
+                ]
                 assert await heard(instance, service) == list(public_ids(service, said))
         finally:
             await database.close()
@@ -168,8 +206,15 @@ def public_ids(service: Service, stored: list[bytes]) -> Iterator[tuple[str, str
 async def heard(instance: Instance, service: Service) -> list[tuple[str, str]]:
     """The same, as Kafka has it: the first time that each event stands there, for a relay that died may have sent it again."""
     kafka = instance.stack.kafka
-    settings = Settings(kafka_bootstrap=kafka.bootstrap, kafka_user="registry", kafka_password=kafka.password("registry"), kafka_security=SECURITY)
-    consumer = AIOKafkaConsumer(topic_of(service.name), **connection(settings), auto_offset_reset="earliest", enable_auto_commit=False)
+    settings = Settings(
+        kafka_bootstrap=kafka.bootstrap,
+        kafka_user="registry",
+        kafka_password=kafka.password("registry"),
+        kafka_security=SECURITY,
+    )
+    consumer = AIOKafkaConsumer(
+        topic_of(service.name), **connection(settings), auto_offset_reset="earliest", enable_auto_commit=False
+    )
     await consumer.start()
     try:
         ends = await consumer.end_offsets(consumer.assignment())
@@ -202,7 +247,13 @@ async def drained(instance: Instance) -> bool:
             if (await http.get(f"{url}/readyz")).status_code != 200:
                 return False
             metrics = (await http.get(f"{url}/metrics")).text
-            lags = [float(line.rpartition(" ")[2]) for line in metrics.splitlines() if line.startswith("regista_relay_lag{")]
-            if any(lags) or (service in WRITERS.values() and not lags):  # a gauge that is not there says nothing
+            lags = [
+                float(line.rpartition(" ")[2])
+                for line in metrics.splitlines()
+                if line.startswith("regista_relay_lag{")
+            ]
+            if any(lags) or (
+                service in WRITERS.values() and not lags
+            ):  # a gauge that is not there says nothing
                 return False
     return True

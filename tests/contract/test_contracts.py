@@ -50,16 +50,38 @@ def test_an_envelope_ever_stored_is_still_read_and_would_be_stored_byte_for_byte
     stored = (ROOT / "stored" / "kernel" / "envelope.v1.bytes").read_bytes()
     recorded = ACCESS_EVENTS.recorded("access", stored)
     assert recorded == Recorded(
-        "access", "access-anna", 3, UUID("01890a5d-ac96-774b-bcce-b302099a8057"), "RoleGranted", 1, datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC),
-        Actor("otto", "regista", "api-key:k1", "pipeline"), RoleGranted("anna", "engineer", "fraud"), stored,
-        datetime(2026, 1, 31, 11, 59, tzinfo=UTC), "new colleague — «ä»", "correlation", "causation",
+        "access",
+        "access-anna",
+        3,
+        UUID("01890a5d-ac96-774b-bcce-b302099a8057"),
+        "RoleGranted",
+        1,
+        datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC),
+        Actor("otto", "regista", "api-key:k1", "pipeline"),
+        RoleGranted("anna", "engineer", "fraud"),
+        stored,
+        datetime(2026, 1, 31, 11, 59, tzinfo=UTC),
+        "new colleague — «ä»",
+        "correlation",
+        "causation",
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    )  # fmt: skip
+    )
     assert recorded.leaf == "0d0270ce37b8b6de52dafe5249513df64b7d6f5a3ddfa825635d117bdb5d2d07"
     again = Envelope(
-        recorded.event_id, recorded.type, recorded.schema, recorded.stream, recorded.revision, recorded.recorded_at, recorded.actor,
-        msgspec.Raw(encode(recorded.event)), recorded.occurred_at, recorded.reason, recorded.correlation_id, recorded.causation_id, recorded.trace,
-    )  # fmt: skip
+        recorded.event_id,
+        recorded.type,
+        recorded.schema,
+        recorded.stream,
+        recorded.revision,
+        recorded.recorded_at,
+        recorded.actor,
+        msgspec.Raw(encode(recorded.event)),
+        recorded.occurred_at,
+        recorded.reason,
+        recorded.correlation_id,
+        recorded.causation_id,
+        recorded.trace,
+    )
     assert encode(again) == stored
 
 
@@ -73,8 +95,14 @@ def test_an_example_fits_its_schema(path: Path) -> None:
 
 def test_no_published_schema_disappears() -> None:
     written = {document.path for document in DOCUMENTS}
-    sent = {str(path.relative_to(ROOT)) for folder in ("examples", "messages") for path in (ROOT / "public" / "inbound" / folder).glob("*.json")}
-    there = {str(path.relative_to(ROOT)) for path in (ROOT / "public").rglob("*.json")} - sent  # what publishers sent stays as it was
+    sent = {
+        str(path.relative_to(ROOT))
+        for folder in ("examples", "messages")
+        for path in (ROOT / "public" / "inbound" / folder).glob("*.json")
+    }
+    there = {
+        str(path.relative_to(ROOT)) for path in (ROOT / "public").rglob("*.json")
+    } - sent  # what publishers sent stays as it was
     gone = sorted(there - written)
     assert not gone, "a published version stays readable as long as somebody may read it"
 
@@ -85,11 +113,20 @@ def test_what_is_published_of_a_stored_event_is_of_a_declared_type(path: Path) -
     type_, _, schema = path.stem.rpartition(".v")
     category = service.folds[0].category
     envelope = Envelope(
-        UUID(int=7), type_, int(schema), f"{category}-x", 1, datetime(2026, 1, 1, tzinfo=UTC), Actor("s"), msgspec.Raw(path.read_bytes())
+        UUID(int=7),
+        type_,
+        int(schema),
+        f"{category}-x",
+        1,
+        datetime(2026, 1, 1, tzinfo=UTC),
+        Actor("s"),
+        msgspec.Raw(path.read_bytes()),
     )
     message = to_cloudevent(service, service.events.recorded(service.name, encode(envelope)))
     if message is None:
         return
     name = message.type.removeprefix(f"regista.{service.name}.")
     assert message.type in OUTBOUND[service.name]
-    Draft202012Validator(json.loads((ROOT / "public" / service.name / f"{name}.json").read_text("utf-8"))).validate(json.loads(message.data))
+    Draft202012Validator(
+        json.loads((ROOT / "public" / service.name / f"{name}.json").read_text("utf-8"))
+    ).validate(json.loads(message.data))

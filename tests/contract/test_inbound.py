@@ -41,8 +41,15 @@ def _json(value: Any) -> Any:
 
 def test_every_inbound_type_has_an_example_with_every_field() -> None:
     def unset(model: BaseModel) -> list[str]:
-        inner = [value for name in model.model_fields_set for value in _listed(getattr(model, name)) if isinstance(value, BaseModel)]
-        return sorted(set(type(model).model_fields) - model.model_fields_set) + [name for one in inner for name in unset(one)]
+        inner = [
+            value
+            for name in model.model_fields_set
+            for value in _listed(getattr(model, name))
+            if isinstance(value, BaseModel)
+        ]
+        return sorted(set(type(model).model_fields) - model.model_fields_set) + [
+            name for one in inner for name in unset(one)
+        ]
 
     for type_, (_, model) in INBOUND.items():
         text = (INBOUND_FILES / "examples" / f"{type_.removeprefix('regista.')}.json").read_text("utf-8")
@@ -57,7 +64,12 @@ def _listed(value: Any) -> list[Any]:
 def test_a_message_once_signed_still_verifies_and_holds_its_example(path: Path) -> None:
     event, key, public = _message(path)
     verify(event, public)
-    assert (event.type, key, event.subject, key_id_of(event)) == (_type_of(path), "fraud.cards", "fraud.cards", "golden")
+    assert (event.type, key, event.subject, key_id_of(event)) == (
+        _type_of(path),
+        "fraud.cards",
+        "fraud.cards",
+        "golden",
+    )
     assert json.loads(event.data) == json.loads(path.read_text("utf-8"))
 
 
@@ -72,7 +84,9 @@ def test_what_was_trained_is_read_in_the_registrys_words_with_nothing_lost(name:
 
 def _only(told: Any, said: Any) -> Any:
     """Of `told` what `said` names, so that defaults need not be written out."""
-    return {name: _only(told[name], value) for name, value in said.items()} if isinstance(said, dict) else told
+    return (
+        {name: _only(told[name], value) for name, value in said.items()} if isinstance(said, dict) else told
+    )
 
 
 def test_what_was_used_is_the_command_in_cleanups_words() -> None:
@@ -80,5 +94,8 @@ def test_what_was_used_is_the_command_in_cleanups_words() -> None:
     said = ModelUsed.model_validate_json(event.data, strict=True)
     model_id = "0199a000-0000-7000-8000-000000000001"
     assert said.model_id == model_id
-    began, ended = datetime.fromisoformat("2026-03-01T12:00:00Z"), datetime.fromisoformat("2026-03-01T12:01:00.500Z")
+    began, ended = (
+        datetime.fromisoformat("2026-03-01T12:00:00Z"),
+        datetime.fromisoformat("2026-03-01T12:01:00.500Z"),
+    )
     assert said.to_domain(model_id) == RecordUsage(model_id, 3, 10**12, began, ended, "production", "eu-1")

@@ -1,4 +1,7 @@
-"""Writes schemas/ from the code. Refuses a change that breaks readers or writers of a published version: publish a new version instead."""
+"""Writes schemas/ from the code.
+
+Refuses a change that breaks readers or writers of a published version: publish a new version instead.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,15 @@ def problems_of(document: Document, root: Path = ROOT) -> list[str]:
         return (
             []
             if old == document.content
-            else [f"{document.path}: the stored form of an event changed: give the class the next SCHEMA and an upcaster"]
+            else [
+                f"{document.path}: the stored form of an event changed: give the class the next SCHEMA and an upcaster"
+            ]
         )
-    return [f"{document.path}: {why}" for why in breaking(old, document.content, document.side)] if document.side else []
+    return (
+        [f"{document.path}: {why}" for why in breaking(old, document.content, document.side)]
+        if document.side
+        else []
+    )
 
 
 def main() -> None:

@@ -8,12 +8,25 @@ from typing import Any, Literal
 Side = Literal["readers", "writers"]
 Schema = Mapping[str, Any]
 
-LIMITS = {"maxLength": 1, "maximum": 1, "maxItems": 1, "exclusiveMaximum": 1, "minLength": -1, "minimum": -1, "minItems": -1, "exclusiveMinimum": -1}
+LIMITS = {
+    "maxLength": 1,
+    "maximum": 1,
+    "maxItems": 1,
+    "exclusiveMaximum": 1,
+    "minLength": -1,
+    "minimum": -1,
+    "minItems": -1,
+    "exclusiveMinimum": -1,
+}
 """Limits and the direction in which they widen."""
 
 
 def breaking(old: Schema, new: Schema, side: Side) -> list[str]:
-    """Why `new` breaks `side`. Readers of the old schema must understand every new message; writers by the old one must still be accepted."""
+    """Why `new` breaks `side`.
+
+    Readers of the old schema must understand every new message; writers by the old one must still be
+    accepted.
+    """
     accepted, sent = (old, new) if side == "readers" else (new, old)
     return sorted(set(_narrower(_Node(accepted, accepted), _Node(sent, sent), "$")))
 
@@ -42,7 +55,9 @@ class _Node:
         return set(found) if isinstance(found, list) else {found}
 
 
-def _narrower(accepted: _Node, sent: _Node, where: str, seen: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+def _narrower(
+    accepted: _Node, sent: _Node, where: str, seen: frozenset[tuple[int, int]] = frozenset()
+) -> Iterator[str]:
     """Each way in which something that `sent` allows is not accepted."""
     pair = (id(accepted.schema), id(sent.schema))
     if pair in seen:
@@ -56,7 +71,9 @@ def _narrower(accepted: _Node, sent: _Node, where: str, seen: frozenset[tuple[in
 
 def _one(accepted: _Node, sent: _Node, where: str, seen: frozenset[tuple[int, int]]) -> Iterator[str]:
     a, s = accepted.schema, sent.schema
-    if accepted.types and not sent.types <= accepted.types | ({"integer"} if "number" in accepted.types else set()):
+    if accepted.types and not sent.types <= accepted.types | (
+        {"integer"} if "number" in accepted.types else set()
+    ):
         yield f"{where}: {_said(sent)} where {_said(accepted)} was understood"
         return
     if (known := _values(a)) is not None:

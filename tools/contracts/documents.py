@@ -29,11 +29,15 @@ from tools.contracts.example import example
 
 SERVICES: Sequence[Service] = (REGISTRY, ACCESS_SERVICE, APPROVAL, ARTIFACT, CLEANUP)
 OUTBOUND: Mapping[str, Mapping[str, type]] = {
-    "registry": registry.PUBLIC, "approval": approval.PUBLIC, "artifact": artifact.PUBLIC, "cleanup": cleanup.PUBLIC,
-}  # fmt: skip
+    "registry": registry.PUBLIC,
+    "approval": approval.PUBLIC,
+    "artifact": artifact.PUBLIC,
+    "cleanup": cleanup.PUBLIC,
+}
 INBOUND: Mapping[str, tuple[str, type[BaseModel]]] = {
-    trained.MODEL_TRAINED: (TRAINING, trained.ModelTrained), used.MODEL_USED: (USAGE, used.ModelUsed),
-}  # fmt: skip
+    trained.MODEL_TRAINED: (TRAINING, trained.ModelTrained),
+    used.MODEL_USED: (USAGE, used.ModelUsed),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,18 @@ def public() -> Iterator[Document]:
             yield Document(f"public/{service}/examples/{name}.json", _plain(example(class_)))
     for type_, (_, model) in INBOUND.items():
         name = type_.removeprefix("regista.")
-        yield Document(f"public/inbound/{name}.json", _identified(model.model_json_schema(), type_), "writers")
+        yield Document(
+            f"public/inbound/{name}.json", _identified(model.model_json_schema(), type_), "writers"
+        )
     yield Document("public/asyncapi.json", asyncapi())
 
 
 def _identified(schema: dict[str, Any], type_: str) -> dict[str, Any]:
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:{type_.replace('.', ':')}", **schema}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:{type_.replace('.', ':')}",
+        **schema,
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -69,7 +79,10 @@ def _plain(value: Any) -> Any:
 
 
 def stored() -> Iterator[Document]:
-    """An example of today's schema of every stored event; older ones stay as they were written. What every service stores is the kernel's."""
+    """An example of today's schema of every stored event; older ones stay as they were written.
+
+    What every service stores is the kernel's.
+    """
     yield Document("stored/kernel/Noted.v1.json", _plain(example(Noted)))
     for service in SERVICES:
         for class_ in service.events.classes:
@@ -85,25 +98,52 @@ def asyncapi() -> dict[str, Any]:
         messages = {type_: f"{service}/{type_.removeprefix(f'regista.{service}.')}.json" for type_ in types}
         _channel(channels, operations, topic_of(service), messages, action="send")
     for type_, (topic, _) in INBOUND.items():
-        _channel(channels, operations, topic, {type_: f"inbound/{type_.removeprefix('regista.')}.json"}, action="receive")
+        _channel(
+            channels,
+            operations,
+            topic,
+            {type_: f"inbound/{type_.removeprefix('regista.')}.json"},
+            action="receive",
+        )
     return {
         "asyncapi": "3.0.0",
         "info": {
-            "title": "Regista", "version": "1", "license": {"name": "Apache-2.0"},
+            "title": "Regista",
+            "version": "1",
+            "license": {"name": "Apache-2.0"},
             "description": "CloudEvents 1.0 in Kafka's binary mode, signed with the extension dssematerial. The key is the subject (a stream; inbound: the model's name).",
         },
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,
-    }  # fmt: skip
+    }
 
 
-def _channel(channels: dict[str, Any], operations: dict[str, Any], topic: str, messages: Mapping[str, str], *, action: str) -> None:
+def _channel(
+    channels: dict[str, Any],
+    operations: dict[str, Any],
+    topic: str,
+    messages: Mapping[str, str],
+    *,
+    action: str,
+) -> None:
     channels[topic] = {
         "address": topic,
-        "messages": {type_: {"name": type_, "payload": {"schemaFormat": "application/schema+json;version=draft-2020-12", "schema": {"$ref": file}}} for type_, file in messages.items()},
-    }  # fmt: skip
-    operations[f"{action}-{topic}"] = {"action": action, "channel": {"$ref": f"#/channels/{topic.replace('/', '~1')}"}}
+        "messages": {
+            type_: {
+                "name": type_,
+                "payload": {
+                    "schemaFormat": "application/schema+json;version=draft-2020-12",
+                    "schema": {"$ref": file},
+                },
+            }
+            for type_, file in messages.items()
+        },
+    }
+    operations[f"{action}-{topic}"] = {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{topic.replace('/', '~1')}"},
+    }
 
 
 def openapi() -> Iterator[Document]:

@@ -13,12 +13,24 @@ from uuid import UUID
 
 MOMENT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PLAIN: dict[Any, Any] = {
-    str: "text", int: 1, float: 0.5, bool: True, bytes: b"bytes", datetime: MOMENT, date: MOMENT.date(), UUID: UUID(int=1), type(None): None, Any: "anything",
-}  # fmt: skip
+    str: "text",
+    int: 1,
+    float: 0.5,
+    bool: True,
+    bytes: b"bytes",
+    datetime: MOMENT,
+    date: MOMENT.date(),
+    UUID: UUID(int=1),
+    type(None): None,
+    Any: "anything",
+}
 
 
 def example(hint: Any) -> Any:
-    """A value of `hint`: a dataclass with every field filled, the first of alternatives. Raises TypeError for a kind of type it does not know."""
+    """A value of `hint`: a dataclass with every field filled, the first of alternatives.
+
+    Raises TypeError for a kind of type it does not know.
+    """
     if hint in PLAIN:
         return PLAIN[hint]
     if dataclasses.is_dataclass(hint):

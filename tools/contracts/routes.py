@@ -23,6 +23,15 @@ from shared.run import App
 def documents() -> Iterator[tuple[str, dict[str, Any]]]:
     """(service, OpenAPI 3.1 document)."""
     uploads = artifact(App("artifact", ArtifactSettings(artifact_dir="unused"))).routes
-    proofs = [*audit(generate_signing_key("service:audit")), *HistoryApi(None, Exports(AuditSettings())).routes()]
-    for service, routes in {"registry": REGISTRY, "approval": APPROVAL, "artifact": uploads, "cleanup": CLEANUP, "audit": proofs}.items():
+    proofs = [
+        *audit(generate_signing_key("service:audit")),
+        *HistoryApi(None, Exports(AuditSettings())).routes(),
+    ]
+    for service, routes in {
+        "registry": REGISTRY,
+        "approval": APPROVAL,
+        "artifact": uploads,
+        "cleanup": CLEANUP,
+        "audit": proofs,
+    }.items():
         yield service, document(service, [*routes, *OPERATIONS])

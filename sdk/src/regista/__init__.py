@@ -61,7 +61,9 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def publish(model: str, artifact: str | Path | None = None, run: Run | None = None, **facts: Any) -> Publication:
+def publish(
+    model: str, artifact: str | Path | None = None, run: Run | None = None, **facts: Any
+) -> Publication:
     """Uploads the artifact and publishes ModelTrained; `.wait()` gives the registered version or raises Refused. See AsyncClient.publish."""
     from regista.client.sync_client import default  # noqa: PLC0415
 
@@ -69,7 +71,10 @@ def publish(model: str, artifact: str | Path | None = None, run: Run | None = No
 
 
 def load(reference: str, **options: Any) -> Loaded:
-    """The verified files of `model@production`, `model@alias`, `model@3` or `model@1.2.0`. See AsyncClient.load."""
+    """The verified files of `model@production`, `model@alias`, `model@3` or `model@1.2.0`.
+
+    See AsyncClient.load.
+    """
     from regista.client.sync_client import default  # noqa: PLC0415
 
     return default().load(reference, **options)

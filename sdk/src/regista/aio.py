@@ -24,7 +24,9 @@ def default() -> AsyncClient:
     return _clients[loop]
 
 
-async def publish(model: str, artifact: str | Path | None = None, run: Run | None = None, **facts: Any) -> AsyncPublication:
+async def publish(
+    model: str, artifact: str | Path | None = None, run: Run | None = None, **facts: Any
+) -> AsyncPublication:
     """See AsyncClient.publish."""
     return await default().publish(model, artifact, run, **facts)
 

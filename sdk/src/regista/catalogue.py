@@ -28,7 +28,9 @@ class Operations:
     async def _etag(self, service: str, path: str) -> str:
         return (await self._transport.call("GET", service, path)).etag
 
-    async def pages(self, service: str, path: str, limit: int | None = None, **query: Any) -> AsyncIterator[Json]:
+    async def pages(
+        self, service: str, path: str, limit: int | None = None, **query: Any
+    ) -> AsyncIterator[Json]:
         """The items of a list, page after page."""
         token, left = "", limit
         while left is None or left > 0:
@@ -49,7 +51,9 @@ class Operations:
         found = dict(await self._get(service, path, page_size=PAGE))
         while token := found.get("next_page_token"):
             more = await self._get(service, path, page_size=PAGE, page_token=token)
-            found |= {name: found[name] + more[name] for name in lists} | {"next_page_token": more.get("next_page_token")}
+            found |= {name: found[name] + more[name] for name in lists} | {
+                "next_page_token": more.get("next_page_token")
+            }
         return found
 
 
@@ -65,7 +69,10 @@ class Catalogue(Operations):
         return dict(await self._get("registry", at(model)))
 
     async def create_model(self, /, name: str, **facts: Any) -> Json:
-        """A model without versions; publishing makes one, too. Facts: kind, description, owner, tags, tier."""
+        """A model without versions; publishing makes one, too.
+
+        Facts: kind, description, owner, tags, tier.
+        """
         return dict(await self._send("POST", "registry", "/models", {"name": name, **_given(facts)}))
 
     async def edit_model(self, /, model: str, **changes: Any) -> Json:
@@ -88,7 +95,9 @@ class Catalogue(Operations):
     async def complete(self, reference: str, metadata: Mapping[str, Any]) -> Json:
         """Adds what a draft lacks (training, signature, artifact, parents)."""
         path = at(*split(reference))
-        return dict(await self._send("PATCH", "registry", path, dict(metadata), await self._etag("registry", path)))
+        return dict(
+            await self._send("PATCH", "registry", path, dict(metadata), await self._etag("registry", path))
+        )
 
     async def diff(self, model: str, old: str, new: str) -> Json:
         """How two versions of a model differ: schema, code, config, data, metrics."""
@@ -96,10 +105,16 @@ class Catalogue(Operations):
 
     async def evaluate(self, reference: str, evaluation: Mapping[str, Any]) -> Json:
         """Records a metric measured on a named data set: {name, value, dataset_name, dataset_digest, …}."""
-        return dict(await self._send("POST", "registry", f"{at(*split(reference))}/evaluations", dict(evaluation)) or {})
+        return dict(
+            await self._send("POST", "registry", f"{at(*split(reference))}/evaluations", dict(evaluation))
+            or {}
+        )
 
     async def refusals(self, /, limit: int | None = None, **filters: Any) -> list[Json]:
-        """Registrations that were refused, with their reasons, newest first. Filters: model, correlation_id."""
+        """Registrations that were refused, with their reasons, newest first.
+
+        Filters: model, correlation_id.
+        """
         return await self._all("registry", "/refusals", limit, **filters)
 
     async def resolve(self, model: str, alias: str = "production") -> Json:
@@ -108,7 +123,9 @@ class Catalogue(Operations):
 
     async def route(self, model: str, environment: str = "production", key: str = "") -> Json:
         """Which version serves this request: a weighted pick, stable by key."""
-        return dict(await self._get("registry", f"{at(model)}/route", environment=environment, key=key or None))
+        return dict(
+            await self._get("registry", f"{at(model)}/route", environment=environment, key=key or None)
+        )
 
     async def aliases(self, model: str) -> list[Json]:
         """The aliases of a model."""
@@ -116,7 +133,14 @@ class Catalogue(Operations):
 
     async def set_alias(self, model: str, alias: str, number: int, *, protected: bool | None = None) -> Json:
         """Points an alias at a version; `protected`: from now on only admins move or remove it."""
-        return dict(await self._send("PUT", "registry", f"{at(model)}/aliases/{quote(alias)}", _given({"number": number, "protected": protected})))
+        return dict(
+            await self._send(
+                "PUT",
+                "registry",
+                f"{at(model)}/aliases/{quote(alias)}",
+                _given({"number": number, "protected": protected}),
+            )
+        )
 
     async def remove_alias(self, model: str, alias: str) -> None:
         """Removes an alias."""
@@ -129,11 +153,16 @@ def at(model: str, version: str = "") -> str:
 
 
 def split(reference: str) -> tuple[str, str]:
-    """`model@3` → model, `3`; `model@1.2.0` → model, `1.2.0`; any other name is an alias: `@name`. Raises Invalid."""
+    """`model@3` → model, `3`; `model@1.2.0` → model, `1.2.0`; any other name is an alias: `@name`.
+
+    Raises Invalid.
+    """
     model, found, version = reference.rpartition("@")
     if not found or not model or not version:
         raise Invalid(
-            "no_reference", f"{reference!r} names no version", advice="Write MODEL@VERSION, for example churn@3, churn@1.2.0 or churn@production."
+            "no_reference",
+            f"{reference!r} names no version",
+            advice="Write MODEL@VERSION, for example churn@3, churn@1.2.0 or churn@production.",
         )
     return model, version if version[0].isdigit() else f"@{version}"
 

@@ -1,4 +1,7 @@
-"""What can go wrong, one exception per kind of answer. Each carries a stable `code`, a `detail`, and `advice`: what to do next."""
+"""What can go wrong, one exception per kind of answer.
+
+Each carries a stable `code`, a `detail`, and `advice`: what to do next.
+"""
 
 # ruff: noqa: N818 - they are answers, named for what they say
 
@@ -15,7 +18,9 @@ class RegistaError(Exception):
     exit_code = 1
     advice = "Read the detail; if it does not say enough, report it with the code and the time."
 
-    def __init__(self, code: str, detail: str, *, advice: str = "", facts: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, code: str, detail: str, *, advice: str = "", facts: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
@@ -85,7 +90,10 @@ class TooLarge(RegistaError):
 
 
 class Unavailable(RegistaError):
-    """The service could not be reached or said 503, and went on so through all retries. It is safe to repeat."""
+    """The service could not be reached or said 503, and went on so through all retries.
+
+    It is safe to repeat.
+    """
 
     advice = "Try again later; `regista status` on the server's machine says what is away."
 
@@ -129,7 +137,9 @@ class Refused(RegistaError):
     exit_code = 3
     advice = "Correct every problem and publish again, or publish with draft=True and complete it later."
 
-    def __init__(self, model: str, problems: Sequence[Problem], facts: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, model: str, problems: Sequence[Problem], facts: Mapping[str, Any] | None = None
+    ) -> None:
         said = "; ".join(f"{p.field}: {p.problem}" if p.field else p.problem for p in problems)
         super().__init__("registration_refused", f"{model} was not registered: {said}", facts=facts)
         self.model = model
@@ -137,14 +147,32 @@ class Refused(RegistaError):
 
 
 _BY_STATUS: dict[int, type[RegistaError]] = {
-    400: Invalid, 401: Unauthorized, 403: Forbidden, 404: NotFound, 405: Invalid, 409: RuleBroken, 410: NotFound, 412: Stale, 413: TooLarge,
-    415: Invalid, 422: Invalid, 428: PreconditionRequired, 429: Unavailable, 502: Unavailable, 503: Unavailable, 504: Unavailable,
-}  # fmt: skip
+    400: Invalid,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    405: Invalid,
+    409: RuleBroken,
+    410: NotFound,
+    412: Stale,
+    413: TooLarge,
+    415: Invalid,
+    422: Invalid,
+    428: PreconditionRequired,
+    429: Unavailable,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
 
 
 def from_problem(status: int, problem: Mapping[str, Any]) -> RegistaError:
     """The exception for an RFC 9457 problem document."""
-    facts = {key: value for key, value in problem.items() if key not in {"type", "title", "status", "detail", "code", "instance"}}
+    facts = {
+        key: value
+        for key, value in problem.items()
+        if key not in {"type", "title", "status", "detail", "code", "instance"}
+    }
     detail = str(problem.get("detail") or problem.get("title") or f"the service answered {status}")
     error = _BY_STATUS.get(status, Failed)(str(problem.get("code") or f"http_{status}"), detail, facts=facts)
     error.status = status

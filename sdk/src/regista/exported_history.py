@@ -30,8 +30,8 @@ _TYPES = {"int64": "BIGINT", "text": "VARCHAR", "moment": "TIMESTAMP WITH TIME Z
 class Verified:
     """What a folder was found to be. `faults` and `gaps` are empty when it is one unbroken history; leaves are counted from 0.
 
-    `checkpoint`: leaves and root of the newest one that was verified. `unsealed`: Parquet files of whatever name without a manifest: nothing is
-    known of them, and who queries the folder reads them, too.
+    `checkpoint`: leaves and root of the newest one that was verified. `unsealed`: Parquet files of whatever
+    name without a manifest: nothing is known of them, and who queries the folder reads them, too.
     """
 
     chunks: int = 0
@@ -51,7 +51,8 @@ class Verified:
 def verify(folder: Path, keys: Sequence[str], told: Callable[[str], None] = lambda _: None) -> Verified:
     """Verifies every chunk below `folder`: file against manifest, rows against bytes, bytes against leaves, leaves against a checkpoint signed by a key.
 
-    `keys`: what `regista audit checkpoints` shows as verifier_key, noted where the log's operators cannot change it. Raises NotConfigured without DuckDB.
+    `keys`: what `regista audit checkpoints` shows as verifier_key, noted where the log's operators cannot
+    change it. Raises NotConfigured without DuckDB.
     """
     duckdb = _duckdb()
     found, end, edge = Verified(), None, Tree()
@@ -67,7 +68,9 @@ def verify(folder: Path, keys: Sequence[str], told: Callable[[str], None] = lamb
             _follows(manifest, end, edge)
             tree = _chunk(duckdb, base, manifest, keys, found)
         except (BadHistory, OSError) as e:
-            found.faults.append(f"{name}: {e}" if isinstance(e, OSError) or name[:33] not in str(e) else str(e))
+            found.faults.append(
+                f"{name}: {e}" if isinstance(e, OSError) or name[:33] not in str(e) else str(e)
+            )
             continue
         if manifest.first != (end or 0):
             found.gaps.append((end or 0, manifest.first - 1))
@@ -91,15 +94,27 @@ def _chunk(duckdb: Any, base: Path, manifest: Manifest, keys: Sequence[str], fou
     found.chunks += 1
     found.events += manifest.rows
     if checkpoint.size >= found.checkpoint.get("size", 0):
-        found.checkpoint = {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()}
+        found.checkpoint = {
+            "origin": checkpoint.origin,
+            "size": checkpoint.size,
+            "root": checkpoint.root.hex(),
+        }
     return tree
 
 
 def _rows(duckdb: Any, path: Path) -> Iterator[Event]:
     """The rows in the file's order. Raises BadHistory for what is no file of history."""
-    picked = ", ".join(f'epoch_us("{name}")' if kind == "moment" else f'"{name}"' for name, kind, _ in COLUMNS)
+    picked = ", ".join(
+        f'epoch_us("{name}")' if kind == "moment" else f'"{name}"' for name, kind, _ in COLUMNS
+    )
     try:
-        with duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "threads": "1"}) as connection:
+        with duckdb.connect(
+            config={
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "threads": "1",
+            }
+        ) as connection:
             shape = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
             if [(row[0], row[1]) for row in shape] != [(name, _TYPES[kind]) for name, kind, _ in COLUMNS]:
                 raise BadHistory(f"{path.name}: its columns are not those of history")
@@ -114,5 +129,9 @@ def _duckdb() -> Any:
     try:
         import duckdb  # noqa: PLC0415 - an extra, loaded when used
     except ImportError:
-        raise NotConfigured("duckdb_missing", "verifying history needs `pip install 'regista[history]'`", advice="Install it, then repeat.") from None
+        raise NotConfigured(
+            "duckdb_missing",
+            "verifying history needs `pip install 'regista[history]'`",
+            advice="Install it, then repeat.",
+        ) from None
     return duckdb

@@ -26,16 +26,33 @@ def hash_file(path: Path) -> tuple[str, int]:
 
 
 def files_of(path: Path) -> dict[str, Path]:
-    """The files of an artifact by their path in it: one file under its own name, or all of a folder. Raises Invalid."""
+    """The files of an artifact by their path in it: one file under its own name, or all of a folder.
+
+    Raises Invalid.
+    """
     if path.is_file():
         return {path.name: path}
     if not path.is_dir():
-        raise Invalid("artifact_missing", f"there is no file or folder {path}", advice="Write the model there first, then publish.")
-    found = {p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*")) if p.is_symlink() or not p.is_dir()}
+        raise Invalid(
+            "artifact_missing",
+            f"there is no file or folder {path}",
+            advice="Write the model there first, then publish.",
+        )
+    found = {
+        p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*")) if p.is_symlink() or not p.is_dir()
+    }
     if odd := [name for name, p in found.items() if p.is_symlink() or not p.is_file()]:
-        raise Invalid("artifact_odd", f"links and devices are no part of an artifact: {', '.join(odd[:5])}", advice="Copy the file in instead.")
+        raise Invalid(
+            "artifact_odd",
+            f"links and devices are no part of an artifact: {', '.join(odd[:5])}",
+            advice="Copy the file in instead.",
+        )
     if not found:
-        raise Invalid("artifact_empty", f"the folder {path} holds no file", advice="Write the model there first, then publish.")
+        raise Invalid(
+            "artifact_empty",
+            f"the folder {path} holds no file",
+            advice="Write the model there first, then publish.",
+        )
     return found
 
 
@@ -61,11 +78,18 @@ def signing_key(path: Path) -> SigningKey:
     try:
         return load_signing_key(path.expanduser())
     except (OSError, BadKey) as e:
-        raise NotConfigured("not_configured", f"{path} holds no signing key: {e}", advice="Name a file that `regista key generate` made.") from None
+        raise NotConfigured(
+            "not_configured",
+            f"{path} holds no signing key: {e}",
+            advice="Name a file that `regista key generate` made.",
+        ) from None
 
 
 class HashingStream:
-    """A file as chunks for an upload. After it ran to its end, `sha256` and `size` say what was really sent."""
+    """A file as chunks for an upload.
+
+    After it ran to its end, `sha256` and `size` say what was really sent.
+    """
 
     def __init__(self, path: Path, name: str, progress: Progress | None) -> None:
         self.path = path
@@ -94,7 +118,9 @@ def _read(read: Callable[[int], bytes], update: Callable[[bytes], None]) -> byte
 
 def verify_folder(folder: Path, expected: Manifest) -> None:
     """Raises Damaged unless the folder holds exactly the files of the manifest, each with its bytes."""
-    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()}
+    present = {
+        p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()
+    }
     if present != {f.path for f in expected.files}:
         raise Damaged("cache_altered", f"{folder} holds other files than the artifact {expected.digest}")
     for entry in expected.files:

@@ -1,4 +1,7 @@
-"""Promotion, reviews, policies, rollouts: who decides what goes to Production. Answers are the service's JSON."""
+"""Promotion, reviews, policies, rollouts: who decides what goes to Production.
+
+Answers are the service's JSON.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +48,15 @@ class Governance(Operations):
         return dict(await self._send("POST", "approval", f"{at(model, str(number))}/gates:evaluate"))
 
     async def promotion(self, promotion_id: str) -> Json:
-        """What became of a promotion: open, granted, denied or refused, and why. NotFound until approval has heard of it."""
+        """What became of a promotion: open, granted, denied or refused, and why.
+
+        NotFound until approval has heard of it.
+        """
         return dict(await self._get("approval", f"/promotions/{quote(promotion_id)}"))
 
-    async def reviews(self, state: str | None = "open", model: str | None = None, limit: int | None = None) -> list[Json]:
+    async def reviews(
+        self, state: str | None = "open", model: str | None = None, limit: int | None = None
+    ) -> list[Json]:
         """Reviews by state (None: all)."""
         return await self._all("approval", "/reviews", limit, state=state, model=model)
 
@@ -56,9 +64,13 @@ class Governance(Operations):
         """One review with the evidence shown."""
         return dict(await self._get("approval", f"/reviews/{quote(review_id)}"))
 
-    async def approve(self, review_id: str, comment: str = "", conditions: Sequence[str] = (), *, revision: int) -> Json:
+    async def approve(
+        self, review_id: str, comment: str = "", conditions: Sequence[str] = (), *, revision: int
+    ) -> Json:
         """Approves what the review showed at `revision` (of `review`, where it was read); fails with Stale when that changed since."""
-        return await self._judge(review_id, "approve", {"comment": comment, "conditions": list(conditions)}, revision)
+        return await self._judge(
+            review_id, "approve", {"comment": comment, "conditions": list(conditions)}, revision
+        )
 
     async def reject(self, review_id: str, reason: str, *, revision: int) -> Json:
         """Rejects what the review showed at `revision`, with a reason; fails with Stale when that changed since."""
@@ -74,11 +86,18 @@ class Governance(Operations):
 
     async def _judge(self, review_id: str, action: str, body: Json, revision: int | None = None) -> Json:
         seen = "" if revision is None else f'"{revision}"'
-        return dict(await self._send("POST", "approval", f"/reviews/{quote(review_id)}:{action}", body, seen) or {})
+        return dict(
+            await self._send("POST", "approval", f"/reviews/{quote(review_id)}:{action}", body, seen) or {}
+        )
 
     async def override(self, promotion_id: str, reason: str) -> Json:
         """Break-glass: promotes past the gates; opens an after-review."""
-        return dict(await self._send("POST", "approval", f"/promotions/{quote(promotion_id)}:override", {"reason": reason}) or {})
+        return dict(
+            await self._send(
+                "POST", "approval", f"/promotions/{quote(promotion_id)}:override", {"reason": reason}
+            )
+            or {}
+        )
 
     async def policies(self) -> list[Json]:
         """The policies in force."""
@@ -91,20 +110,41 @@ class Governance(Operations):
     async def publish_policy(self, name: str, policy: Mapping[str, Any]) -> Json:
         """Publishes a new revision of a policy."""
         path = f"/policies/{quote(name)}"
-        return dict(await self._send("PUT", "approval", path, dict(policy), await self._etag_or_none("approval", path)) or {})
+        return dict(
+            await self._send(
+                "PUT", "approval", path, dict(policy), await self._etag_or_none("approval", path)
+            )
+            or {}
+        )
 
     async def rollout(self, model: str, environment: str = "production") -> Json:
         """Who serves in an environment."""
         return dict(await self._get("registry", _rollout(model, environment)))
 
-    async def change_rollout(self, model: str, entries: Sequence[Mapping[str, Any]], environment: str = "production", reason: str = "") -> Json:
+    async def change_rollout(
+        self,
+        model: str,
+        entries: Sequence[Mapping[str, Any]],
+        environment: str = "production",
+        reason: str = "",
+    ) -> Json:
         """Sets who serves: entries {number, percent, role}; percents sum to 100. One atomic change."""
         path = _rollout(model, environment)
         body = {"entries": [dict(e) for e in entries], "reason": reason}
-        return dict(await self._send("POST", "registry", path, body, await self._etag_or_none("registry", path) or "*"))
+        return dict(
+            await self._send(
+                "POST", "registry", path, body, await self._etag_or_none("registry", path) or "*"
+            )
+        )
 
     async def rollback(
-        self, model: str, reason: str, environment: str = "production", *, to_number: int | None = None, even_if_incompatible: bool = False
+        self,
+        model: str,
+        reason: str,
+        environment: str = "production",
+        *,
+        to_number: int | None = None,
+        even_if_incompatible: bool = False,
     ) -> Json:
         """Back to what served before, or to `to_number`; past a signature that does not serve today's callers only when told so."""
         body = {"reason": reason, "to_number": to_number, "even_if_incompatible": even_if_incompatible}

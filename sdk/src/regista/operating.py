@@ -14,8 +14,16 @@ from regista.errors import Invalid, NotFound, RegistaError, Unavailable
 from regista.files import Progress
 from regista.wire.history import file_name, manifest_name
 
-CONSUMERS = ("registry", "approval", "artifact", "cleanup")  # services that take messages: each has dead letters
-INBOUND = {"regista.training.v1": "registry", "regista.usage.v1": "cleanup"}  # topics that publishers write, and who reads them
+CONSUMERS = (
+    "registry",
+    "approval",
+    "artifact",
+    "cleanup",
+)  # services that take messages: each has dead letters
+INBOUND = {
+    "regista.training.v1": "registry",
+    "regista.usage.v1": "cleanup",
+}  # topics that publishers write, and who reads them
 
 
 class Operating(Operations):
@@ -29,7 +37,9 @@ class Operating(Operations):
         """What was in production at a moment (RFC 3339), or is now as far as the auditor has read."""
         return dict(await self._get("audit", "/as-of", model=model, environment=environment, at=at_time))
 
-    async def events(self, stream: str | None = None, limit: int | None = None, *, correlation_id: str | None = None) -> list[Json]:
+    async def events(
+        self, stream: str | None = None, limit: int | None = None, *, correlation_id: str | None = None
+    ) -> list[Json]:
         """The events of a stream of the log, or of all that one request led to."""
         return await self._all("audit", "/events", limit, stream=stream, correlation_id=correlation_id)
 
@@ -47,11 +57,20 @@ class Operating(Operations):
 
     async def history_state(self) -> Json:
         """Where exported history lies, and how many leaves are sealed, signed, planned to be exported, and exported."""
-        return {k: v for k, v in (await self._get("audit", "/history", page_size=1)).items() if k not in {"items", "next_page_token"}}
+        return {
+            k: v
+            for k, v in (await self._get("audit", "/history", page_size=1)).items()
+            if k not in {"items", "next_page_token"}
+        }
 
     async def export_history(self, *, everything: bool = False) -> Json:
-        """Asks for the export of what is sealed now; `everything`: also what does not fill a file. Done when `exported` has reached `planned`."""
-        answer = await self._transport.call("POST", "audit", "/history:export", body={"all": everything}, long=True)
+        """Asks for the export of what is sealed now; `everything`: also what does not fill a file.
+
+        Done when `exported` has reached `planned`.
+        """
+        answer = await self._transport.call(
+            "POST", "audit", "/history:export", body={"all": everything}, long=True
+        )
         return dict(answer.body)
 
     async def download_history(self, folder: Path, progress: Progress | None = None) -> int:
@@ -78,7 +97,9 @@ class Operating(Operations):
         finally:
             aside.unlink(missing_ok=True)
 
-    async def dead_letters(self, service: str, limit: int = 50, topic: str | None = None, *, replayed: bool | None = None) -> list[Json]:
+    async def dead_letters(
+        self, service: str, limit: int = 50, topic: str | None = None, *, replayed: bool | None = None
+    ) -> list[Json]:
         """The messages that a service could not take, newest first."""
         answer = await self._get(service, "/dlq", limit=limit, topic=topic, replayed=replayed)
         return list(answer["items"])
@@ -101,8 +122,18 @@ class Operating(Operations):
         return await self._all("cleanup", "/sweeps", limit)
 
     async def sweep_plan(self, sweep_id: str, verdict: str = "", page_token: str = "") -> Json:
-        """One cleanup: each version kept or marked, and why. `verdict`: marked, spared, proposed, retired or refused."""
-        return dict(await self._get("cleanup", f"/sweeps/{quote(sweep_id)}", verdict=verdict or None, page_token=page_token or None))
+        """One cleanup: each version kept or marked, and why.
+
+        `verdict`: marked, spared, proposed, retired or refused.
+        """
+        return dict(
+            await self._get(
+                "cleanup",
+                f"/sweeps/{quote(sweep_id)}",
+                verdict=verdict or None,
+                page_token=page_token or None,
+            )
+        )
 
     async def retention(self, model: str) -> Json:
         """How long versions of a model are kept, and where each stands."""
@@ -111,7 +142,9 @@ class Operating(Operations):
     async def set_retention(self, model: str, policy: Mapping[str, Any]) -> Json:
         """Changes it; fails with Stale when somebody else did meanwhile."""
         path = f"/retention/{quote(model, safe='')}"
-        return dict(await self._send("PUT", "cleanup", path, dict(policy), await self._etag("cleanup", path)) or {})
+        return dict(
+            await self._send("PUT", "cleanup", path, dict(policy), await self._etag("cleanup", path)) or {}
+        )
 
     async def usage(self, model: str) -> Json:
         """How often versions of a model were used."""
@@ -126,7 +159,10 @@ class Operating(Operations):
         return dict(await self._get("registry", _identity(subject)))
 
     async def create_identity(self, subject: str | None, kind: str, name: str = "") -> Json:
-        """A new identity; it can do nothing before it has a key and a role. Without a subject one is made that says nothing about anybody."""
+        """A new identity; it can do nothing before it has a key and a role.
+
+        Without a subject one is made that says nothing about anybody.
+        """
         body = {"kind": kind, "name": name} | ({"subject": subject} if subject else {})
         return dict(await self._send("POST", "registry", "/access/identities", body) or {})
 
@@ -135,14 +171,21 @@ class Operating(Operations):
         return dict(await self._send("PUT", "registry", f"{_identity(subject)}/name", {"name": name}) or {})
 
     async def erase_name(self, subject: str, reason: str) -> Json:
-        """Forgets a name; the answer says where it still stands. The reason stands in the log for ever: without the name."""
-        return dict(await self._send("POST", "registry", f"{_identity(subject)}:erase-name", {"reason": reason}) or {})
+        """Forgets a name; the answer says where it still stands.
+
+        The reason stands in the log for ever: without the name.
+        """
+        return dict(
+            await self._send("POST", "registry", f"{_identity(subject)}:erase-name", {"reason": reason}) or {}
+        )
 
     async def names(self, subjects: Iterable[str]) -> dict[str, str | None]:
         """Who subjects are: None where the name was erased; who has none is missing."""
         wanted, found = sorted({s for s in subjects if s and "," not in s}), dict[str, str | None]()
         for at in range(0, len(wanted), 100):
-            found |= (await self._get("registry", "/access/names", subjects=",".join(wanted[at : at + 100])))["names"]
+            found |= (await self._get("registry", "/access/names", subjects=",".join(wanted[at : at + 100])))[
+                "names"
+            ]
         return found
 
     async def issue_key(self, /, subject: str, **key: Any) -> Json:
@@ -153,10 +196,15 @@ class Operating(Operations):
     async def rotate_key(self, subject: str, old_key_id: str, /, **key: Any) -> Json:
         """A new key in place of an old one, which is revoked only once the new one is in hand: a lost answer leaves nobody without a key.
 
-        `old_revoked` in the answer: False when nobody knows, because that answer was lost. The new key counts; look at the identity's keys.
+        `old_revoked` in the answer: False when nobody knows, because that answer was lost. The new key
+        counts; look at the identity's keys.
         """
         if all(known["key_id"] != old_key_id for known in (await self.identity(subject)).get("keys") or ()):
-            raise NotFound("unknown_key", f"{subject} has no key {old_key_id}", advice=f"`regista access identity show {subject}` lists them.")
+            raise NotFound(
+                "unknown_key",
+                f"{subject} has no key {old_key_id}",
+                advice=f"`regista access identity show {subject}` lists them.",
+            )
         try:
             issued = await self.issue_key(subject, **key)
         except RegistaError as lost:
@@ -166,22 +214,38 @@ class Operating(Operations):
             issued = await self.issue_key(subject, **key)
         try:
             await self.revoke_key(subject, old_key_id, f"replaced by {issued['key_id']}")
-        except RegistaError:  # also a refusal: the lost first try may have revoked the key that this client itself came with
+        except (
+            RegistaError
+        ):  # also a refusal: the lost first try may have revoked the key that this client itself came with
             return issued | {"old_revoked": False}
         return issued | {"old_revoked": True}
 
-    async def revoke_key(self, subject: str, key_id: str, reason: str = "", *, compromised: bool = False) -> None:
-        """From now on the key opens nothing. `compromised`: what a service signed with it before counts no more either."""
+    async def revoke_key(
+        self, subject: str, key_id: str, reason: str = "", *, compromised: bool = False
+    ) -> None:
+        """From now on the key opens nothing.
+
+        `compromised`: what a service signed with it before counts no more either.
+        """
         query = {"reason": reason or None, "compromised": True if compromised else None}
-        await self._transport.call("DELETE", "registry", f"{_identity(subject)}/keys/{quote(key_id)}", query=query)
+        await self._transport.call(
+            "DELETE", "registry", f"{_identity(subject)}/keys/{quote(key_id)}", query=query
+        )
 
     async def grant(self, subject: str, role: str, namespace: str = "*") -> Json:
         """Gives a role in a namespace (`*`: everywhere)."""
-        return dict(await self._send("PUT", "registry", f"{_identity(subject)}/roles", {"role": role, "namespace": namespace}) or {})
+        return dict(
+            await self._send(
+                "PUT", "registry", f"{_identity(subject)}/roles", {"role": role, "namespace": namespace}
+            )
+            or {}
+        )
 
     async def revoke_role(self, subject: str, role: str, namespace: str = "*") -> None:
         """Takes it back."""
-        await self._transport.call("DELETE", "registry", f"{_identity(subject)}/roles", query={"role": role, "namespace": namespace})
+        await self._transport.call(
+            "DELETE", "registry", f"{_identity(subject)}/roles", query={"role": role, "namespace": namespace}
+        )
 
 
 def owner_of(letter_id: str) -> str:
@@ -191,7 +255,11 @@ def owner_of(letter_id: str) -> str:
         return INBOUND[topic]
     name = topic.removeprefix("regista.").removesuffix(".events.v1")
     if name not in CONSUMERS:
-        raise Invalid("no_dead_letter", f"{letter_id!r} is no id of a dead letter", advice="`regista dlq list` shows the ids.")
+        raise Invalid(
+            "no_dead_letter",
+            f"{letter_id!r} is no id of a dead letter",
+            advice="`regista dlq list` shows the ids.",
+        )
     return name
 
 
@@ -200,7 +268,10 @@ def _in_hand(issued: Json) -> Json:
     if "api_key" in issued and not issued["api_key"] and issued.get("algorithm") != "ed25519":
         detail = f"the key {issued['key_id']} was issued, but the answer that showed it was lost"
         raise RegistaError(
-            "key_not_shown", detail, advice="Revoke that key and issue another: `regista access key rotate SUBJECT KEY_ID`.", facts=issued
+            "key_not_shown",
+            detail,
+            advice="Revoke that key and issue another: `regista access key rotate SUBJECT KEY_ID`.",
+            facts=issued,
         )
     return issued
 
@@ -211,4 +282,6 @@ def _identity(subject: str) -> str:
 
 def _lacking(folder: Path, files: Iterable[Json]) -> list[Json]:
     folder.mkdir(parents=True, exist_ok=True)
-    return [f for f in files if f["exported_at"] and not (folder / manifest_name(f["first"], f["last"])).exists()]
+    return [
+        f for f in files if f["exported_at"] and not (folder / manifest_name(f["first"], f["last"])).exists()
+    ]

@@ -26,7 +26,10 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What the gates of a stage say. `manual` is how people would have to decide, None where they need not."""
+    """What the gates of a stage say.
+
+    `manual` is how people would have to decide, None where they need not.
+    """
 
     stage: str
     evidence: Evidence
@@ -52,7 +55,9 @@ class Assessment:
 def situation(model_id: str, number: int, streams: Streams) -> Situation:
     """Raises Misrouted when a policy was added after the streams were named."""
     stream = gate.stream_of(model_id, number)
-    return Situation(stream, streams.states[stream], streams.states[gate.stream_of(model_id)], policy.in_force(streams))
+    return Situation(
+        stream, streams.states[stream], streams.states[gate.stream_of(model_id)], policy.in_force(streams)
+    )
 
 
 def assess(s: Situation, stage: str, environment: str = gate.DEFAULT_ENVIRONMENT) -> Assessment:
@@ -61,7 +66,12 @@ def assess(s: Situation, stage: str, environment: str = gate.DEFAULT_ENVIRONMENT
     namespace = evidence.model.rpartition(".")[0]
     ruling = policy.select(s.policies, Subject(namespace, evidence.kind, evidence.tier, evidence.tags), stage)
     if ruling is None or ruling.policy is None:
-        none = Result("policy", False, f"no policy rules {stage} for this model; publish one that selects it", digest_of([namespace, evidence.kind]))
+        none = Result(
+            "policy",
+            False,
+            f"no policy rules {stage} for this model; publish one that selects it",
+            digest_of([namespace, evidence.kind]),
+        )
         return Assessment(stage, evidence, evidence_digest(evidence), PolicyRef(), (none,), None)
     gates = ruling.policy.stages[stage]
     results = tuple(ask(g, evidence) for g in policy.automated(gates))
@@ -75,4 +85,17 @@ def evaluated(s: Situation, a: Assessment, promotion: Promotion | None = None) -
     if last and (last.evidence_digest, last.policy_digest) == (a.evidence_digest, a.policy.digest):
         return []
     e = a.evidence
-    return [GatesEvaluated(e.model_id, e.model, e.number, a.stage, a.passed, a.results, a.policy, a.evidence_digest, e, promotion_id)]
+    return [
+        GatesEvaluated(
+            e.model_id,
+            e.model,
+            e.number,
+            a.stage,
+            a.passed,
+            a.results,
+            a.policy,
+            a.evidence_digest,
+            e,
+            promotion_id,
+        )
+    ]

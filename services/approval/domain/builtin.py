@@ -1,4 +1,7 @@
-"""The policies that are there before anybody wrote one. They are published at the first start, like any other, and can be replaced."""
+"""The policies that are there before anybody wrote one.
+
+They are published at the first start, like any other, and can be replaced.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,11 @@ _VALIDATED = (Gate("metadata_complete", {}), Gate("artifact_verified", {}), _NO_
 
 
 def _production(approvers: int) -> tuple[Gate, ...]:
-    return (Gate("artifact_verified", {}), _NO_WORSE, Gate("manual", {"approvers": approvers, "roles": ["approver"], "expires_in": "7d"}))
+    return (
+        Gate("artifact_verified", {}),
+        _NO_WORSE,
+        Gate("manual", {"approvers": approvers, "roles": ["approver"], "expires_in": "7d"}),
+    )
 
 
 BUILTIN: Mapping[str, Policy] = {
@@ -22,6 +29,9 @@ BUILTIN: Mapping[str, Policy] = {
         priority=-100,
     ),
     "low-risk": Policy(
-        {PRODUCTION: _production(1)}, Selector(tiers=("low",)), description="One person is enough where the risk is low.", priority=-90
+        {PRODUCTION: _production(1)},
+        Selector(tiers=("low",)),
+        description="One person is enough where the risk is low.",
+        priority=-90,
     ),
 }

@@ -8,10 +8,13 @@ from services.approval.domain.noted import Evaluation
 from shared.deciding.access import as_compared
 
 
-def measured(evaluations: Iterable[Evaluation], metric: str, makers: Collection[str], dataset: str | None = None) -> tuple[Evaluation, ...]:
+def measured(
+    evaluations: Iterable[Evaluation], metric: str, makers: Collection[str], dataset: str | None = None
+) -> tuple[Evaluation, ...]:
     """One evaluation of the metric for each data set and definition: the newest independent one where there is one, else the newest claim.
 
-    `evaluations` stand oldest first. `dataset` is a data set's name or digest; None means every data set it was measured on.
+    `evaluations` stand oldest first. `dataset` is a data set's name or digest; None means every data set it
+    was measured on.
     """
     best: dict[tuple[str, str], Evaluation] = {}
     for e in evaluations:
@@ -24,8 +27,15 @@ def measured(evaluations: Iterable[Evaluation], metric: str, makers: Collection[
 
 
 def is_independent(e: Evaluation, makers: Collection[str]) -> bool:
-    """By somebody who is known and made nothing of it: what a maker calls independent is a claim. Metadata may spell its makers in any case."""
-    return e.independent and bool(e.by) and as_compared(e.by or "") not in {as_compared(maker) for maker in makers}
+    """By somebody who is known and made nothing of it: what a maker calls independent is a claim.
+
+    Metadata may spell its makers in any case.
+    """
+    return (
+        e.independent
+        and bool(e.by)
+        and as_compared(e.by or "") not in {as_compared(maker) for maker in makers}
+    )
 
 
 def primary_metric(evaluations: Iterable[Evaluation]) -> str | None:
@@ -36,7 +46,10 @@ def primary_metric(evaluations: Iterable[Evaluation]) -> str | None:
 
 
 def comparable(candidate: Evaluation, other: Evaluation) -> bool:
-    """Same metric, same data (by digest), same definition, same direction. Anything else is not comparable, never better or worse."""
+    """Same metric, same data (by digest), same definition, same direction.
+
+    Anything else is not comparable, never better or worse.
+    """
     return (
         candidate.name == other.name
         and bool(candidate.dataset_digest)

@@ -1,4 +1,7 @@
-"""The canonical snapshot that gates are evaluated on, and its digests. Built from the log alone: no clock, no I/O."""
+"""The canonical snapshot that gates are evaluated on, and its digests.
+
+Built from the log alone: no clock, no I/O.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ class Evidence:
 
 
 def newest(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:
-    """The newest evaluation of each key, oldest first as they come in. A value that is no number becomes none."""
+    """The newest evaluation of each key, oldest first as they come in.
+
+    A value that is no number becomes none.
+    """
     kept: dict[str, Evaluation] = {}
     for e in evaluations:
         kept.pop(e.key, None)

@@ -23,7 +23,10 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """`digest` is the leaf of registry's own event: the version as registered, bit for bit. `makers` never judge it."""
+    """`digest` is the leaf of registry's own event: the version as registered, bit for bit.
+
+    `makers` never judge it.
+    """
 
     model_id: str
     number: int
@@ -49,19 +52,37 @@ class Promotion:
 
 
 def model_facts(facts: ModelFacts, told: noted.ModelEvent | noted.VersionRegistered) -> ModelFacts:
-    said = {name: value for name in ("model", "kind", "tier", "tags") if (value := getattr(told, name)) is not None}
+    said = {
+        name: value
+        for name in ("model", "kind", "tier", "tags")
+        if (value := getattr(told, name)) is not None
+    }
     return replace(facts, **said)
 
 
 def version_facts(told: noted.VersionRegistered, leaf: str) -> VersionFacts:
     """`leaf` is that of registry's event."""
     training = told.training
-    named = (told.creator, training and training.creator, told.on_behalf_of, told.requester_subject, *told.contributors)
+    named = (
+        told.creator,
+        training and training.creator,
+        told.on_behalf_of,
+        told.requester_subject,
+        *told.contributors,
+    )
     makers = dict.fromkeys(person for person in named if person)
     return VersionFacts(
-        told.model_id, told.number, told.semver or "", "sha256:" + leaf, told.artifact.digest if told.artifact else "",
-        (told.bump.level if told.bump else None) or "", told.missing, tuple(makers), told.signature, "Staging",
-    )  # fmt: skip
+        told.model_id,
+        told.number,
+        told.semver or "",
+        "sha256:" + leaf,
+        told.artifact.digest if told.artifact else "",
+        (told.bump.level if told.bump else None) or "",
+        told.missing,
+        tuple(makers),
+        told.signature,
+        "Staging",
+    )
 
 
 def moved(version: VersionFacts, stage: str) -> VersionFacts:

@@ -1,6 +1,7 @@
 """`gate-<model_id>@<number>`: what is known of a version, and what its gates said. `gate-<model_id>`: what is known of its model.
 
-Both fold into the same state; what a gate still waits for is read from it (`waits_for`), so the order in which topics arrive does not matter.
+Both fold into the same state; what a gate still waits for is read from it (`waits_for`), so the order in
+which topics arrive does not matter.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class GatesEvaluated:
 class PromotionGranted:
     """The version may serve. `digest` is the one its promotion was requested with; `override`: by break-glass, not by the policy.
 
-    `review_id` is the review in which people approved or the glass was broken; empty when the policy asks nobody.
+    `review_id` is the review in which people approved or the glass was broken; empty when the policy asks
+    nobody.
     """
 
     promotion_id: str
@@ -128,7 +130,8 @@ class Evaluated:
 class GateState:
     """`noted`: the newest revision of each foreign stream. `evaluations` stand oldest first; registry takes at most 200 of a version.
 
-    `evaluated`: the last evaluation by "Validated" or promotion id. `overrides`: by environment, the one that the next request may use.
+    `evaluated`: the last evaluation by "Validated" or promotion id. `overrides`: by environment, the one that
+    the next request may use.
     """
 
     noted: Map[str, int] = field(default=Map())
@@ -189,17 +192,27 @@ def evolve(state: GateState, event: GateEvent) -> GateState:
             source = event.source
             state = replace(state, noted=state.noted.set(source.stream, source.revision))
             return _evolve_noted(state, event, noted.read_note(event))
-        case GatesEvaluated(stage=stage, promotion_id=promotion, evidence_digest=evidence, policy=policy, passed=passed):
+        case GatesEvaluated(
+            stage=stage, promotion_id=promotion, evidence_digest=evidence, policy=policy, passed=passed
+        ):
             done = Evaluated(evidence, policy.digest, passed)
             return replace(state, evaluated=state.evaluated.set(key_of(stage, promotion), done))
         case PromotionGranted(promotion_id=id_, override=override, environment=environment):
             used = override and environment in state.overrides
-            return _closed(replace(state, overrides=state.overrides.delete(environment)) if used else state, id_, "granted")
+            return _closed(
+                replace(state, overrides=state.overrides.delete(environment)) if used else state,
+                id_,
+                "granted",
+            )
         case OverrideStands(environment=environment):
             return replace(state, overrides=state.overrides.set(environment, event))
         case OverrideWithdrawn(environment=environment, promotion_id=id_):
             standing = state.overrides.get(environment)
-            return replace(state, overrides=state.overrides.delete(environment)) if standing and standing.promotion_id == id_ else state
+            return (
+                replace(state, overrides=state.overrides.delete(environment))
+                if standing and standing.promotion_id == id_
+                else state
+            )
         case PromotionDenied(promotion_id=id_):
             return _closed(state, id_, "denied")
         case _:
@@ -211,20 +224,31 @@ def _evolve_noted(state: GateState, event: Noted, told: Any) -> GateState:
         case noted.ModelEvent():
             return replace(state, model=facts.model_facts(state.model or ModelFacts(), told))
         case noted.RolloutEvent(environment=environment, champion=champion):
-            champions = state.champions.delete(environment) if environment in state.champions else state.champions
-            return replace(state, champions=champions.set(environment, facts.normal(champion)) if champion else champions)
+            champions = (
+                state.champions.delete(environment) if environment in state.champions else state.champions
+            )
+            return replace(
+                state, champions=champions.set(environment, facts.normal(champion)) if champion else champions
+            )
         case noted.VersionRegistered():
             return _registered(state, event, told)
         case noted.EvaluationRecorded(number=number, evaluation=e):
             if not state.champions:  # only the model's own stream knows any
                 return replace(state, evaluations=newest((*state.evaluations, e)))
             return replace(
-                state, champions=state.champions.update({env: facts.gained(c, e) for env, c in state.champions.items() if c.number == number})
+                state,
+                champions=state.champions.update(
+                    {env: facts.gained(c, e) for env, c in state.champions.items() if c.number == number}
+                ),
             )
         case noted.ArtifactEvent(digest=digest):
-            return replace(state, artifacts=state.artifacts.set(digest, noted.ARTIFACT_STATE_AFTER[event.source.type]))
+            return replace(
+                state, artifacts=state.artifacts.set(digest, noted.ARTIFACT_STATE_AFTER[event.source.type])
+            )
         case noted.PromotionRequested():
-            return replace(state, promotions=state.promotions.set(told.promotion_id, facts.promotion_of(told)))
+            return replace(
+                state, promotions=state.promotions.set(told.promotion_id, facts.promotion_of(told))
+            )
         case noted.PromotionRefused(promotion_id=id_):
             return _closed(state, id_ or "", "refused")
         case noted.VersionEvent() if state.version:
@@ -235,7 +259,12 @@ def _evolve_noted(state: GateState, event: Noted, told: Any) -> GateState:
 
 def _registered(state: GateState, event: Noted, told: noted.VersionRegistered) -> GateState:
     evaluations = newest((*facts.claimed(told), *state.evaluations))
-    return replace(state, model=facts.model_facts(ModelFacts(), told), version=facts.version_facts(told, event.leaf), evaluations=evaluations)
+    return replace(
+        state,
+        model=facts.model_facts(ModelFacts(), told),
+        version=facts.version_facts(told, event.leaf),
+        evaluations=evaluations,
+    )
 
 
 def _closed(state: GateState, promotion_id: str, status: PromotionStatus) -> GateState:
@@ -252,9 +281,23 @@ def evidence_of(gate: GateState, model: GateState, environment: str = DEFAULT_EN
     v, m = gate.version, model.model or gate.model or ModelFacts()
     champion = model.champions.get(environment)
     return Evidence(
-        v.model_id, m.model, m.kind, m.tier, v.number, v.semver, v.digest, v.artifact_digest, gate.artifact, v.bump, m.tags or {}, v.makers, v.missing,
-        v.signature, gate.evaluations, champion,
-    )  # fmt: skip
+        v.model_id,
+        m.model,
+        m.kind,
+        m.tier,
+        v.number,
+        v.semver,
+        v.digest,
+        v.artifact_digest,
+        gate.artifact,
+        v.bump,
+        m.tags or {},
+        v.makers,
+        v.missing,
+        v.signature,
+        gate.evaluations,
+        champion,
+    )
 
 
 def may_validate(gate: GateState) -> bool:

@@ -21,7 +21,10 @@ from services.approval.domain.noted import Evaluation
 _DURATION = re.compile(r"([1-9][0-9]{0,6})(s|m|h|d)", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 ROLES = ("publisher", "engineer", "approver", "auditor", "admin")
-"""Who may be asked to approve. `override` is not among them: it is for breaking the glass, and nothing else."""
+"""Who may be asked to approve.
+
+`override` is not among them: it is for breaking the glass, and nothing else.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,10 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a gate said. `detail` tells what to do next where it did not pass; `inputs_digest` covers what it looked at."""
+    """What a gate said.
+
+    `detail` tells what to do next where it did not pass; `inputs_digest` covers what it looked at.
+    """
 
     gate: str
     passed: bool
@@ -62,7 +68,10 @@ class NoParams:
 
 @dataclass(frozen=True, slots=True)
 class MetricThreshold:
-    """`min` and `max` are inclusive; at least one is given. `dataset` is a name or digest; without it every data set must hold."""
+    """`min` and `max` are inclusive; at least one is given.
+
+    `dataset` is a name or digest; without it every data set must hold.
+    """
 
     metric: str
     min: float | None = None
@@ -72,7 +81,10 @@ class MetricThreshold:
 
 @dataclass(frozen=True, slots=True)
 class NoRegression:
-    """`metric` empty: the version's primary one. `tolerance` is absolute. `different_data`: what not being comparable means."""
+    """`metric` empty: the version's primary one.
+
+    `tolerance` is absolute. `different_data`: what not being comparable means.
+    """
 
     metric: str | None = None
     tolerance: float = 0.0
@@ -113,7 +125,11 @@ def duration(text: str) -> timedelta:
 
 def _metadata_complete(_p: NoParams, e: Evidence) -> Answer:
     missing = ", ".join(e.missing)
-    return Answer(not e.missing, f"missing: {missing}; add it to the version" if missing else "all mandatory metadata is there", e.missing)
+    return Answer(
+        not e.missing,
+        f"missing: {missing}; add it to the version" if missing else "all mandatory metadata is there",
+        e.missing,
+    )
 
 
 def _artifact_verified(_p: NoParams, e: Evidence) -> Answer:
@@ -132,13 +148,20 @@ def _metric_threshold(p: MetricThreshold, e: Evidence) -> Answer:
     if not found:
         return Answer(False, f"{p.metric} was not measured{where}; record an evaluation", [])
     low = [m for m in found if not _within(m.value, p.min, p.max)]
-    bounds = " and ".join(f"{word} {bound:g}" for word, bound in (("at least", p.min), ("at most", p.max)) if bound is not None)
+    bounds = " and ".join(
+        f"{word} {bound:g}" for word, bound in (("at least", p.min), ("at most", p.max)) if bound is not None
+    )
     told = ", ".join(_told(m) for m in low or found)
     return Answer(not low, f"{told}; {'must be' if low else 'is'} {bounds}", found)
 
 
 def _within(value: float | None, low: float | None, high: float | None) -> bool:
-    return value is not None and (low is None or value >= low) and (high is None or value <= high) and (low is not None or high is not None)
+    return (
+        value is not None
+        and (low is None or value >= low)
+        and (high is None or value <= high)
+        and (low is not None or high is not None)
+    )
 
 
 def _no_regression(p: NoRegression, e: Evidence) -> Answer:
@@ -147,7 +170,11 @@ def _no_regression(p: NoRegression, e: Evidence) -> Answer:
         return Answer(True, "there is no other champion to be worse than", [champion and champion.number])
     metric = p.metric or primary_metric(e.evaluations)
     if not metric:
-        return Answer(False, "no metric is marked primary; mark one, or name the metric in the policy", [champion.number])
+        return Answer(
+            False,
+            "no metric is marked primary; mark one, or name the metric in the policy",
+            [champion.number],
+        )
     mine, theirs = (measured(found, metric, e.makers) for found in (e.evaluations, champion.evaluations))
     pairs = [(m, t) for m in mine for t in theirs if comparable(m, t)]
     if not pairs:
@@ -162,14 +189,25 @@ def _no_regression(p: NoRegression, e: Evidence) -> Answer:
 def _holds_up(mine: Evaluation, theirs: Evaluation, tolerance: float) -> bool:
     if mine.value is None or theirs.value is None:
         return False
-    return mine.value >= theirs.value - tolerance if mine.higher_is_better else mine.value <= theirs.value + tolerance
+    return (
+        mine.value >= theirs.value - tolerance
+        if mine.higher_is_better
+        else mine.value <= theirs.value + tolerance
+    )
 
 
-def _different_data(p: NoRegression, metric: str, e: Evidence, champion: int, mine: tuple[Evaluation, ...]) -> Answer:
+def _different_data(
+    p: NoRegression, metric: str, e: Evidence, champion: int, mine: tuple[Evaluation, ...]
+) -> Answer:
     said = f"{metric} is not comparable: version {champion}, the champion, was not measured on the same data by the same definition"
     if p.different_data == "require_independent":
         passed = any(_vouches(m, e) for m in mine)
-        return Answer(passed, said + ("; an independent evaluation vouches" if passed else "; record an independent evaluation"), [champion, mine])
+        return Answer(
+            passed,
+            said
+            + ("; an independent evaluation vouches" if passed else "; record an independent evaluation"),
+            [champion, mine],
+        )
     passed = p.different_data == "pass"
     return Answer(passed, said + ("" if passed else "; evaluate both on one data set"), [champion, mine])
 
@@ -182,16 +220,26 @@ def _schema_compatible(p: SchemaCompatible, e: Evidence) -> Answer:
     if p.allow_major and e.bump == "major":
         return Answer(True, "a MAJOR version may break its callers", inputs)
     if champion.signature is None or e.signature is None:
-        return Answer(False, "a signature is missing; publish the version with its input and output schema", inputs)
+        return Answer(
+            False, "a signature is missing; publish the version with its input and output schema", inputs
+        )
     broken = "; ".join(map(str, incompatibilities(champion.signature, e.signature)))
     known = f"callers of the champion {champion.semver or champion.number}"
-    return Answer(not broken, f"{known} would break: {broken}" if broken else f"{known} can call it unchanged", inputs)
+    return Answer(
+        not broken, f"{known} would break: {broken}" if broken else f"{known} can call it unchanged", inputs
+    )
 
 
 def _independent_evaluation(p: IndependentEvaluation, e: Evidence) -> Answer:
     found = [m for m in e.evaluations if _vouches(m, e) and p.metric in {None, m.name}]
     wish = f"an independent evaluation{f' of {p.metric}' if p.metric else ''}"
-    return Answer(bool(found), f"{wish} is there" if found else f"{wish} is missing; somebody who did not make the version records one", found)
+    return Answer(
+        bool(found),
+        f"{wish} is there"
+        if found
+        else f"{wish} is missing; somebody who did not make the version records one",
+        found,
+    )
 
 
 def _vouches(m: Evaluation, e: Evidence) -> bool:
@@ -227,13 +275,18 @@ KINDS: Mapping[str, Kind] = {
 
 
 def params_of(gate: Gate) -> Any:
-    """The gate's typed parameters. Raises ValueError for an unknown kind, an unknown parameter or a wrong value, saying which are known."""
+    """The gate's typed parameters.
+
+    Raises ValueError for an unknown kind, an unknown parameter or a wrong value, saying which are known.
+    """
     if gate.kind not in KINDS:
         raise ValueError(f"there is no gate of kind {gate.kind!r}; known are {', '.join(KINDS)}")
     wanted = KINDS[gate.kind].params
     known = [f.name for f in fields(wanted)]
     if unknown := gate.params.keys() - set(known):
-        raise ValueError(f"{gate.kind} has no parameter {', '.join(sorted(unknown))}; known are {', '.join(known) or 'none'}")
+        raise ValueError(
+            f"{gate.kind} has no parameter {', '.join(sorted(unknown))}; known are {', '.join(known) or 'none'}"
+        )
     try:
         params: Any = msgspec.convert(gate.params, wanted)
     except msgspec.ValidationError as e:
@@ -245,7 +298,9 @@ def params_of(gate: Gate) -> Any:
         if params.approvers < 1 or not params.roles:
             raise ValueError("manual needs at least one approver and one role")
         if unknown := set(params.roles) - set(ROLES):
-            raise ValueError(f"manual cannot ask for {', '.join(sorted(unknown))}: name roles of {', '.join(ROLES)}")
+            raise ValueError(
+                f"manual cannot ask for {', '.join(sorted(unknown))}: name roles of {', '.join(ROLES)}"
+            )
     return params
 
 
@@ -255,7 +310,10 @@ def is_manual(gate: Gate) -> bool:
 
 
 def ask(gate: Gate, evidence: Evidence) -> Result:
-    """What an automated gate says of the evidence. One that this release cannot ask (a policy of a newer one) denies."""
+    """What an automated gate says of the evidence.
+
+    One that this release cannot ask (a policy of a newer one) denies.
+    """
     try:
         params = params_of(gate)
     except ValueError as e:

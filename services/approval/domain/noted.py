@@ -113,7 +113,10 @@ class RolloutEvent:
 
 @dataclass(frozen=True, slots=True)
 class VersionRegistered:
-    """`contributors`: everybody who registered or completed it. `missing`: the mandatory fields that are absent, by registry's own rule."""
+    """`contributors`: everybody who registered or completed it.
+
+    `missing`: the mandatory fields that are absent, by registry's own rule.
+    """
 
     model_id: str
     model: str
@@ -169,7 +172,10 @@ class PromotionRefused:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactEvent:
-    """What artifact says of the bytes of one version. What it says of bytes alone comes after every version with them is retired."""
+    """What artifact says of the bytes of one version.
+
+    What it says of bytes alone comes after every version with them is retired.
+    """
 
     digest: str
     model_id: str
@@ -177,27 +183,43 @@ class ArtifactEvent:
 
 
 STAGE_AFTER: Mapping[str, str] = {
-    VERSION_VALIDATED: "Validated", VERSION_REJECTED: "Rejected", VERSION_PROMOTED: "Production", VERSION_ARCHIVED: "Archived",
-    VERSION_RECALLED: "Recalled", VERSION_RETIRED: "Retired",
-}  # fmt: skip
+    VERSION_VALIDATED: "Validated",
+    VERSION_REJECTED: "Rejected",
+    VERSION_PROMOTED: "Production",
+    VERSION_ARCHIVED: "Archived",
+    VERSION_RECALLED: "Recalled",
+    VERSION_RETIRED: "Retired",
+}
 ARTIFACT_STATE_AFTER: Mapping[str, str] = {
-    "regista.artifact.ArtifactReleased.v1": "released", "regista.artifact.ArtifactMismatched.v1": "mismatched",
-    "regista.artifact.ArtifactQuarantined.v1": "quarantined", "regista.artifact.ArtifactRecalled.v1": "recalled",
-}  # fmt: skip
+    "regista.artifact.ArtifactReleased.v1": "released",
+    "regista.artifact.ArtifactMismatched.v1": "mismatched",
+    "regista.artifact.ArtifactQuarantined.v1": "quarantined",
+    "regista.artifact.ArtifactRecalled.v1": "recalled",
+}
 
 MODEL_EVENTS: Mapping[str, type] = {
-    MODEL_REGISTERED: ModelEvent, MODEL_RENAMED: ModelEvent, TAGS_CHANGED: ModelEvent, ROLLOUT_CHANGED: RolloutEvent, ROLLED_BACK: RolloutEvent,
-}  # fmt: skip
+    MODEL_REGISTERED: ModelEvent,
+    MODEL_RENAMED: ModelEvent,
+    TAGS_CHANGED: ModelEvent,
+    ROLLOUT_CHANGED: RolloutEvent,
+    ROLLED_BACK: RolloutEvent,
+}
 VERSION_EVENTS: Mapping[str, type] = {
-    VERSION_REGISTERED: VersionRegistered, EVALUATION_RECORDED: EvaluationRecorded, PROMOTION_REQUESTED: PromotionRequested,
-    PROMOTION_REFUSED: PromotionRefused, **dict.fromkeys(STAGE_AFTER, VersionEvent),
-}  # fmt: skip
+    VERSION_REGISTERED: VersionRegistered,
+    EVALUATION_RECORDED: EvaluationRecorded,
+    PROMOTION_REQUESTED: PromotionRequested,
+    PROMOTION_REFUSED: PromotionRefused,
+    **dict.fromkeys(STAGE_AFTER, VersionEvent),
+}
 ARTIFACT_EVENTS: Mapping[str, type] = dict.fromkeys(ARTIFACT_STATE_AFTER, ArtifactEvent)
 _READERS = {**MODEL_EVENTS, **VERSION_EVENTS, **ARTIFACT_EVENTS}
 
 
 def read(type_: str, data: Mapping[str, Any]) -> Any:
-    """The reader's dataclass for the public type. Raises KeyError for an unknown one, msgspec.ValidationError where the data does not fit."""
+    """The reader's dataclass for the public type.
+
+    Raises KeyError for an unknown one, msgspec.ValidationError where the data does not fit.
+    """
     return msgspec.convert(data, _READERS[type_], strict=False)
 
 

@@ -24,24 +24,65 @@ def about(promotion: Promotion, a: Assessment) -> About:
 def opened(promotion: Promotion, a: Assessment, manual: Manual, now: datetime) -> ReviewOpened:
     excluded = tuple(dict.fromkeys((*a.evidence.makers, *promotion.people)))
     return ReviewOpened(
-        about(promotion, a), a.evidence.semver, promotion.environment, manual.approvers, manual.roles, excluded, a.seal, digest_of(a.seal), a.policy,
-        a.evidence_digest, a.evidence, a.results, now + manual.lifetime,
-    )  # fmt: skip
+        about(promotion, a),
+        a.evidence.semver,
+        promotion.environment,
+        manual.approvers,
+        manual.roles,
+        excluded,
+        a.seal,
+        digest_of(a.seal),
+        a.policy,
+        a.evidence_digest,
+        a.evidence,
+        a.results,
+        now + manual.lifetime,
+    )
 
 
-def granted(promotion: Promotion, a: Assessment, approvers: tuple[str, ...], review_id: str = "", *, override: bool = False) -> PromotionGranted:
+def granted(
+    promotion: Promotion,
+    a: Assessment,
+    approvers: tuple[str, ...],
+    review_id: str = "",
+    *,
+    override: bool = False,
+) -> PromotionGranted:
     e = a.evidence
     return PromotionGranted(
-        promotion.id, e.model_id, e.model, e.number, promotion.environment, promotion.digest, approvers, a.policy, a.evidence_digest, review_id, override,
-    )  # fmt: skip
+        promotion.id,
+        e.model_id,
+        e.model,
+        e.number,
+        promotion.environment,
+        promotion.digest,
+        approvers,
+        a.policy,
+        a.evidence_digest,
+        review_id,
+        override,
+    )
 
 
 def denied(s: Situation, promotion: Promotion, reasons: Iterable[str]) -> PromotionDenied:
     v, m = s.gate.version, s.model.model or s.gate.model
-    return PromotionDenied(promotion.id, v.model_id if v else "", m.model if m else "", v.number if v else 0, promotion.environment, tuple(reasons))
+    return PromotionDenied(
+        promotion.id,
+        v.model_id if v else "",
+        m.model if m else "",
+        v.number if v else 0,
+        promotion.environment,
+        tuple(reasons),
+    )
 
 
-def lapse(s: Situation, promotion: Promotion, state: ReviewState, reasons: list[str], then: str = "request the promotion again") -> Decided:
+def lapse(
+    s: Situation,
+    promotion: Promotion,
+    state: ReviewState,
+    reasons: list[str],
+    then: str = "request the promotion again",
+) -> Decided:
     decided: Decided = {s.stream: [denied(s, promotion, [f"lapsed: {r}; {then}" for r in reasons])]}
     if state.status == "open":
         decided[review.stream_of(promotion.id)] = lapsed(state, reasons)

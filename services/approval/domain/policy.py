@@ -1,4 +1,7 @@
-"""`policy-<name>`: a versioned set of gates for each stage, chosen by namespace, kind, tags and risk tier. `policies-all`: which names there are."""
+"""`policy-<name>`: a versioned set of gates for each stage, chosen by namespace, kind, tags and risk tier.
+
+`policies-all`: which names there are.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ VALIDATED, PRODUCTION = "Validated", "Production"
 STAGES = (VALIDATED, PRODUCTION)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)
 LONGEST_REVIEW = timedelta(days=366)
-"""Checked when a policy is published. Beyond the calendar's end no review could be opened, and every request under the policy would fail."""
+"""Checked when a policy is published.
+
+Beyond the calendar's end no review could be opened, and every request under the policy would fail.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,11 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Gates by stage. Of several policies that select a model and speak of a stage, the one of highest priority, then the most specific, rules."""
+    """Gates by stage.
+
+    Of several policies that select a model and speak of a stage, the one of highest priority, then the most
+    specific, rules.
+    """
 
     stages: dict[str, tuple[Gate, ...]]
     applies_to: Selector = Selector()
@@ -68,7 +78,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class PublishPolicy:
-    """`expected`: the revision its author saw (0: none, so there must be none; None: whatever is there). `builtin`: only where there is no policy of that name yet."""
+    """`expected`: the revision its author saw (0: none, so there must be none; None: whatever is there).
+
+    `builtin`: only where there is no policy of that name yet.
+    """
 
     name: str
     policy: Policy
@@ -140,7 +153,9 @@ def evolve(state: PolicyState, event: PolicyPublished | PolicyApplied) -> Policy
         case PolicyPublished(name=name, policy=policy, digest=digest):
             return PolicyState(revision, name, revision, policy, digest, (*state.unapplied, revision))
         case PolicyApplied(revision=applied):
-            return replace(state, revision=revision, unapplied=tuple(r for r in state.unapplied if r != applied))
+            return replace(
+                state, revision=revision, unapplied=tuple(r for r in state.unapplied if r != applied)
+            )
         case _:
             assert_never(event)
 
@@ -154,22 +169,33 @@ def decide(command: ApplyPolicy, state: PolicyState) -> Sequence[PolicyApplied]:
 
 
 def decide_publish(command: PublishPolicy, streams: Streams) -> Mapping[str, Sequence[Any]]:
-    """The policy's next revision, and its name on the list where it is new. The same policy again changes nothing."""
+    """The policy's next revision, and its name on the list where it is new.
+
+    The same policy again changes nothing.
+    """
     stream = stream_of(command.name)
     state: PolicyState = streams.states[stream]
     if command.builtin and state.revision:
         return {}
     if not _NAME.fullmatch(command.name):
         raise Unprocessable(
-            "bad_name", "a policy's name has letters a to z, digits, - and _, at most 100, and begins with none of the last two: choose another"
+            "bad_name",
+            "a policy's name has letters a to z, digits, - and _, at most 100, and begins with none of the last two: choose another",
         )
     digest = checked(command.policy)
     if digest == state.digest:
         return {}
     if command.expected is not None and command.expected != state.published:
-        raise Stale("stale_policy", f"policy {command.name} is at revision {state.published}; read it again, then repeat", revision=state.published)
+        raise Stale(
+            "stale_policy",
+            f"policy {command.name} is at revision {state.published}; read it again, then repeat",
+            revision=state.published,
+        )
     listed = command.name in streams.states[ALL].names
-    return {stream: [PolicyPublished(command.name, command.policy, digest)], ALL: [] if listed else [PolicyListed(command.name)]}
+    return {
+        stream: [PolicyPublished(command.name, command.policy, digest)],
+        ALL: [] if listed else [PolicyListed(command.name)],
+    }
 
 
 def checked(policy: Policy) -> str:
@@ -187,7 +213,9 @@ def _check_gates(stage: str, gates: Sequence[Gate]) -> None:
         raise ValueError(f"there is no stage {stage!r} with gates; known are {', '.join(STAGES)}")
     people = [params for gate in gates if isinstance(params := params_of(gate), Manual)]
     if people and (stage != PRODUCTION or len(people) > 1):
-        raise ValueError("only Production has a manual gate, and only one: raise its number of approvers instead")
+        raise ValueError(
+            "only Production has a manual gate, and only one: raise its number of approvers instead"
+        )
     if any(params.lifetime > LONGEST_REVIEW for params in people):
         raise ValueError(f"a review stays open for {LONGEST_REVIEW.days}d at most: shorten expires_in")
     if len({gate.title for gate in gates}) < len(gates):
@@ -204,7 +232,11 @@ def in_force(streams: Streams) -> tuple[PolicyState, ...]:
 
 def select(policies: Iterable[PolicyState], subject: Subject, stage: str) -> PolicyState | None:
     """The policy that rules the stage of such a model."""
-    fitting = [s for s in policies if s.policy and s.policy.active and stage in s.policy.stages and selects(s.policy.applies_to, subject)]
+    fitting = [
+        s
+        for s in policies
+        if s.policy and s.policy.active and stage in s.policy.stages and selects(s.policy.applies_to, subject)
+    ]
     return max(fitting, key=_rank, default=None)
 
 
@@ -225,7 +257,12 @@ def _rank(state: PolicyState) -> tuple[int, int, int, str]:
     policy = state.policy or Policy({})
     s = policy.applies_to
     depth = min((n.count(".") + 1 for n in s.namespaces), default=0)
-    return (policy.priority, len(s.tags) + bool(s.kinds) + bool(s.tiers) + bool(s.namespaces), depth, state.name)
+    return (
+        policy.priority,
+        len(s.tags) + bool(s.kinds) + bool(s.tiers) + bool(s.namespaces),
+        depth,
+        state.name,
+    )
 
 
 def automated(gates: Iterable[Gate]) -> tuple[Gate, ...]:
@@ -237,7 +274,9 @@ def manual(gates: Iterable[Gate]) -> Manual | None:
     return next((params_of(gate) for gate in gates if is_manual(gate)), None)
 
 
-POLICY: Decider[ApplyPolicy, PolicyPublished | PolicyApplied, PolicyState] = Decider("policy", PolicyState(), evolve, decide=decide)
+POLICY: Decider[ApplyPolicy, PolicyPublished | PolicyApplied, PolicyState] = Decider(
+    "policy", PolicyState(), evolve, decide=decide
+)
 
 
 POLICIES: Fold[PolicyListed, PoliciesState] = Fold("policies", PoliciesState(), evolve_all)

@@ -45,7 +45,10 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class ReviewOverride:
-    """The mandatory look back at a break-glass grant, by somebody else. `names` is how they are or were called."""
+    """The mandatory look back at a break-glass grant, by somebody else.
+
+    `names` is how they are or were called.
+    """
 
     promotion_id: str
     model_id: str
@@ -90,7 +93,10 @@ class ReviewRefreshed:
 
 @dataclass(frozen=True, slots=True)
 class ReviewApproved:
-    """`approvers` are all so far; `complete`: this was the last one needed. `approver_name` is kept as long as the record."""
+    """`approvers` are all so far; `complete`: this was the last one needed.
+
+    `approver_name` is kept as long as the record.
+    """
 
     about: About
     approver: str
@@ -186,7 +192,10 @@ class ReviewState:
     overridden_by: tuple[str, ...] = ()
 
     def excludes(self, *people: str) -> bool:
-        """Whether one of them made or asked for the version. Metadata may name its maker by subject or by printed name, in any case and form."""
+        """Whether one of them made or asked for the version.
+
+        Metadata may name its maker by subject or by printed name, in any case and form.
+        """
         return bool({as_compared(p) for p in people if p} & {as_compared(p) for p in self.excluded})
 
 
@@ -194,9 +203,13 @@ def stream_of(promotion_id: str) -> str:
     return f"review-{promotion_id}"
 
 
-def decide(command: Comment | ReviewOverride, state: ReviewState) -> Sequence[ReviewCommented | OverrideReviewed]:
+def decide(
+    command: Comment | ReviewOverride, state: ReviewState
+) -> Sequence[ReviewCommented | OverrideReviewed]:
     if state.about is None:
-        raise NotFound("unknown_review", "there is no such review; list the open ones with GET /v1/reviews?state=open")
+        raise NotFound(
+            "unknown_review", "there is no such review; list the open ones with GET /v1/reviews?state=open"
+        )
     match command:
         case Comment(by=by, comment=comment):
             return [ReviewCommented(state.about, by, comment)]
@@ -204,10 +217,13 @@ def decide(command: Comment | ReviewOverride, state: ReviewState) -> Sequence[Re
             if state.status == "closed":
                 return []
             if state.status != "overridden":
-                raise RuleBroken("no_override", "no override was used on this promotion; there is nothing to look back at")
+                raise RuleBroken(
+                    "no_override", "no override was used on this promotion; there is nothing to look back at"
+                )
             if by in state.overridden_by or state.excludes(by, *names):
                 raise RuleBroken(
-                    "own_work", "whoever broke the glass, made the version or asked for it cannot review the override; ask another approver"
+                    "own_work",
+                    "whoever broke the glass, made the version or asked for it cannot review the override; ask another approver",
                 )
             return [OverrideReviewed(state.about, by, justified, comment)]
         case _:
@@ -219,9 +235,16 @@ def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
     match event:
         case ReviewOpened():
             return replace(
-                state, status="open", needs=event.needs, roles=event.roles, excluded=event.excluded, seal=event.seal,
-                sealed_digest=event.sealed_digest, shown=event.evidence_digest, expires_at=event.expires_at,
-            )  # fmt: skip
+                state,
+                status="open",
+                needs=event.needs,
+                roles=event.roles,
+                excluded=event.excluded,
+                seal=event.seal,
+                sealed_digest=event.sealed_digest,
+                shown=event.evidence_digest,
+                expires_at=event.expires_at,
+            )
         case ReviewRefreshed(evidence_digest=shown):
             return replace(state, shown=shown)
         case ReviewApproved(approvers=approvers, complete=complete):
@@ -233,7 +256,9 @@ def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
         case ReviewExpired():
             return replace(state, status="expired")
         case OverrideUsed(by=by, excluded=excluded):
-            return replace(state, status="overridden", overridden_by=(*state.overridden_by, by), excluded=excluded)
+            return replace(
+                state, status="overridden", overridden_by=(*state.overridden_by, by), excluded=excluded
+            )
         case OverrideReviewed():
             return replace(state, status="closed")
         case ReviewCommented():

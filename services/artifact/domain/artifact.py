@@ -1,7 +1,7 @@
 """What is decided about an artifact: who may use its bytes, and when they may go.
 
-A claim is judged per version, so that a forged one never spoils the digest for an honest one. Whoever claims a digest whose bytes are
-already verified is served those bytes. Bytes go only when no version refers to them.
+A claim is judged per version, so that a forged one never spoils the digest for an honest one. Whoever claims
+a digest whose bytes are already verified is served those bytes. Bytes go only when no version refers to them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ class NoteRegistered:
 
 @dataclass(frozen=True, slots=True)
 class NoteEnded:
-    """A version was retired: it refers to nothing any more. Or rejected: so too, unless it had verified bytes; those stay until it is retired."""
+    """A version was retired: it refers to nothing any more.
+
+    Or rejected: so too, unless it had verified bytes; those stay until it is retired.
+    """
 
     message: Message
     model_id: str
@@ -157,9 +160,20 @@ class RecordDiscarded:
 
 
 ArtifactCommand = (
-    NoteRegistered | NoteEnded | NoteRecalled | NoteServing | NotePromotion | AskCheck
-    | RecordVerified | RecordMismatched | RecordIntact | RecordDamaged | RecordTagged | RecordDeleted | RecordDiscarded
-)  # fmt: skip
+    NoteRegistered
+    | NoteEnded
+    | NoteRecalled
+    | NoteServing
+    | NotePromotion
+    | AskCheck
+    | RecordVerified
+    | RecordMismatched
+    | RecordIntact
+    | RecordDamaged
+    | RecordTagged
+    | RecordDeleted
+    | RecordDiscarded
+)
 
 
 def decide(c: ArtifactCommand, s: ArtifactState) -> Sequence[ArtifactEvent]:
@@ -172,18 +186,31 @@ def decide(c: ArtifactCommand, s: ArtifactState) -> Sequence[ArtifactEvent]:
         case NoteRecalled():
             return _recalled(c, s)
         case NoteServing():
-            known = [ref for n in c.numbers if (ref := s.references.get(key_of(c.model_id, n))) and ref.live and not ref.serves]
+            known = [
+                ref
+                for n in c.numbers
+                if (ref := s.references.get(key_of(c.model_id, n))) and ref.live and not ref.serves
+            ]
             return [c.message.noted(), *_check_now(s)] if known else []
         case NotePromotion():
             ref = s.references.get(key_of(c.model_id, c.number))
-            return [c.message.noted(), *_check_now(s)] if s.verified and ref and ref.live and c.message.source.revision > ref.promotion else []
+            return (
+                [c.message.noted(), *_check_now(s)]
+                if s.verified and ref and ref.live and c.message.source.revision > ref.promotion
+                else []
+            )
         case AskCheck():
             return _check_now(s) if c.generation == s.verified else []
         case RecordVerified():
             return _verified(c, s)
         case RecordMismatched():
             awaited = s.references.get(key_of(c.model_id, c.number))
-            if not awaited or awaited.status != "received" or awaited.generation != c.generation or c.generation in {s.verified, s.quarantined}:
+            if (
+                not awaited
+                or awaited.status != "received"
+                or awaited.generation != c.generation
+                or c.generation in {s.verified, s.quarantined}
+            ):
                 return []
             return [ArtifactMismatched(c.digest, c.found, c.model_id, c.number, c.generation, c.detail)]
         case RecordIntact():
@@ -191,19 +218,31 @@ def decide(c: ArtifactCommand, s: ArtifactState) -> Sequence[ArtifactEvent]:
         case RecordDamaged():
             if c.generation != s.verified:
                 return []
-            return [ArtifactQuarantined(s.digest, r.model_id, r.number, c.generation, c.detail) for r in _live(s)]
+            return [
+                ArtifactQuarantined(s.digest, r.model_id, r.number, c.generation, c.detail) for r in _live(s)
+            ]
         case RecordTagged():
             _must_be_expired(c.generation, s)
-            return [ExpiryTagged(s.digest, c.generation, c.now + c.delete_after)] if s.pending.get(c.generation) is False else []
+            return (
+                [ExpiryTagged(s.digest, c.generation, c.now + c.delete_after)]
+                if s.pending.get(c.generation) is False
+                else []
+            )
         case RecordDeleted():
             _must_be_expired(c.generation, s)
             settled = tuple(sorted(g for g in s.pending if g <= c.generation))
-            return [ArtifactDeleted(s.digest, c.generation, settled, _ended_versions(s, c.generation))] if settled else []
+            return (
+                [ArtifactDeleted(s.digest, c.generation, settled, _ended_versions(s, c.generation))]
+                if settled
+                else []
+            )
         case RecordDiscarded():
             return [CopyDiscarded(s.digest, c.generation)] if s.failed.get(c.generation) is False else []
 
 
-ARTIFACT: Decider[Any, ArtifactEvent, ArtifactState] = Decider("artifact", ArtifactState(), evolve, decide=decide)
+ARTIFACT: Decider[Any, ArtifactEvent, ArtifactState] = Decider(
+    "artifact", ArtifactState(), evolve, decide=decide
+)
 
 
 def _registered(c: NoteRegistered, s: ArtifactState) -> list[ArtifactEvent]:
@@ -212,7 +251,15 @@ def _registered(c: NoteRegistered, s: ArtifactState) -> list[ArtifactEvent]:
         return []
     noted, before = c.message.noted(), s.references.get(key_of(claim.model_id, claim.number))
     if before and before.recall > c.message.source.revision:
-        return [noted, ArtifactRecalled(claim.digest, claim.model_id, claim.number, "It was recalled before its registration arrived here.")]
+        return [
+            noted,
+            ArtifactRecalled(
+                claim.digest,
+                claim.model_id,
+                claim.number,
+                "It was recalled before its registration arrived here.",
+            ),
+        ]
     if claim.found != claim.digest:
         detail = (
             claim.problem
@@ -223,8 +270,22 @@ def _registered(c: NoteRegistered, s: ArtifactState) -> list[ArtifactEvent]:
     if claim.problem:
         return [noted, ArtifactQuarantined(claim.digest, claim.model_id, claim.number, 0, claim.problem)]
     if s.verified:
-        return [noted, ArtifactReleased(claim.digest, claim.model_id, claim.number, s.uri, s.verified, s.size)]
-    return [noted, ArtifactReceived(claim.digest, s.generation + 1, claim.model_id, claim.model, claim.number, claim.location, claim.size)]
+        return [
+            noted,
+            ArtifactReleased(claim.digest, claim.model_id, claim.number, s.uri, s.verified, s.size),
+        ]
+    return [
+        noted,
+        ArtifactReceived(
+            claim.digest,
+            s.generation + 1,
+            claim.model_id,
+            claim.model,
+            claim.number,
+            claim.location,
+            claim.size,
+        ),
+    ]
 
 
 def _ended(c: NoteEnded, s: ArtifactState) -> list[ArtifactEvent]:
@@ -245,7 +306,9 @@ def _recalled(c: NoteRecalled, s: ArtifactState) -> list[ArtifactEvent]:
 def _verified(c: RecordVerified, s: ArtifactState) -> list[ArtifactEvent]:
     if c.generation > s.generation or c.generation in {s.verified, s.quarantined}:
         return []
-    if s.verified or c.generation <= s.expired or c.generation in s.failed:  # nobody waits for this copy any more: what it left goes, too
+    if (
+        s.verified or c.generation <= s.expired or c.generation in s.failed
+    ):  # nobody waits for this copy any more: what it left goes, too
         return [] if s.failed.get(c.generation) is False else [CopyLeft(c.digest, c.generation)]
     size = sum(f.size for f in c.files)
     checked = _check_again(s, c.now, c.check_every)
@@ -280,7 +343,11 @@ def _live(s: ArtifactState) -> list[Reference]:
 
 
 def _ended_versions(s: ArtifactState, generation: int) -> tuple[VersionRef, ...]:
-    ended = (VersionRef(r.model_id, r.number) for r in s.references.values() if r.ended and r.generation <= generation)
+    ended = (
+        VersionRef(r.model_id, r.number)
+        for r in s.references.values()
+        if r.ended and r.generation <= generation
+    )
     return tuple(sorted(ended, key=lambda v: (v.model_id, v.number)))
 
 
@@ -294,4 +361,8 @@ def _check_again(s: ArtifactState, now: datetime, every: timedelta) -> datetime 
 
 def _must_be_expired(generation: int, s: ArtifactState) -> None:
     if generation > s.expired:
-        raise RuleBroken("artifact_in_use", f"Generation {generation} has not expired: nothing of it may be deleted.", generation=generation)
+        raise RuleBroken(
+            "artifact_in_use",
+            f"Generation {generation} has not expired: nothing of it may be deleted.",
+            generation=generation,
+        )

@@ -23,7 +23,10 @@ class VersionRef:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactReceived:
-    """A version says that its bytes lie at `location`. `generation` is the place kept for them once they are verified; none is given twice."""
+    """A version says that its bytes lie at `location`.
+
+    `generation` is the place kept for them once they are verified; none is given twice.
+    """
 
     digest: str
     generation: int
@@ -51,7 +54,10 @@ class ArtifactVerified:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactMismatched:
-    """What a version claimed is not so. Ends this version's reference and nobody else's. `found` is the digest of what was there, "" for nothing."""
+    """What a version claimed is not so.
+
+    Ends this version's reference and nobody else's. `found` is the digest of what was there, "" for nothing.
+    """
 
     digest: str
     found: str
@@ -96,7 +102,10 @@ class ArtifactRecalled:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactExpired:
-    """No version refers to it any more: everything up to `generation` will be deleted. `versions` referred to it."""
+    """No version refers to it any more: everything up to `generation` will be deleted.
+
+    `versions` referred to it.
+    """
 
     digest: str
     generation: int
@@ -114,7 +123,10 @@ class ExpiryTagged:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactDeleted:
-    """The bytes up to `generation` are gone. What remains is this. It settles the expiries of the generations `settled`."""
+    """The bytes up to `generation` are gone.
+
+    What remains is this. It settles the expiries of the generations `settled`.
+    """
 
     digest: str
     generation: int
@@ -148,17 +160,28 @@ class CopyDiscarded:
 
 Status = Literal["noted", "received", "released", "mismatched", "quarantined", "ended"]
 ArtifactEvent = (
-    Noted | ArtifactReceived | ArtifactVerified | ArtifactMismatched | ArtifactQuarantined | ArtifactReleased | ArtifactRecalled
-    | ArtifactExpired | ExpiryTagged | ArtifactDeleted | CheckAsked | CopyLeft | CopyDiscarded
-)  # fmt: skip
+    Noted
+    | ArtifactReceived
+    | ArtifactVerified
+    | ArtifactMismatched
+    | ArtifactQuarantined
+    | ArtifactReleased
+    | ArtifactRecalled
+    | ArtifactExpired
+    | ExpiryTagged
+    | ArtifactDeleted
+    | CheckAsked
+    | CopyLeft
+    | CopyDiscarded
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A version that refers to the artifact. `revision` is that of its registration or end, as noted; `serves`: it serves or served.
 
-    `recalled` or `rejected`: nobody may load this version any more; verified bytes stay. `recall` and `promotion` are the revisions of the
-    newest recall and promotion request noted.
+    `recalled` or `rejected`: nobody may load this version any more; verified bytes stay. `recall` and
+    `promotion` are the revisions of the newest recall and promotion request noted.
     """
 
     model_id: str
@@ -193,9 +216,9 @@ class Reference:
 class ArtifactState:
     """`generation` was handed out last. `verified` and `quarantined` say which one is so (0: none); up to `expired` and `deleted` all are.
 
-    `attempts` counts the generations above `expired` that may hold bytes; `pending` says of each expiry whose bytes are not gone whether
-    they are tagged; `failed` says of each generation that will never be verified whether what lay there is gone. `references` are keyed
-    `<model_id>@<number>`.
+    `attempts` counts the generations above `expired` that may hold bytes; `pending` says of each expiry whose
+    bytes are not gone whether they are tagged; `failed` says of each generation that will never be verified
+    whether what lay there is gone. `references` are keyed `<model_id>@<number>`.
     """
 
     revision: int = 0
@@ -240,7 +263,9 @@ def evolve(s: ArtifactState, event: ArtifactEvent) -> ArtifactState:
             s = replace(s, digest=event.digest, generation=event.generation, attempts=s.attempts + 1)
             return _mark(s, event.model_id, event.number, "received", event.generation)
         case ArtifactVerified():
-            return replace(s, verified=event.generation, quarantined=0, uri=event.uri, size=event.size, check_asked=False)
+            return replace(
+                s, verified=event.generation, quarantined=0, uri=event.uri, size=event.size, check_asked=False
+            )
         case ArtifactMismatched():
             s = replace(s, digest=event.digest, attempts=s.attempts - (event.generation > s.expired))
             s = replace(s, failed=s.failed.set(event.generation, False)) if event.generation else s
@@ -258,7 +283,9 @@ def evolve(s: ArtifactState, event: ArtifactEvent) -> ArtifactState:
         case ArtifactRecalled():
             key = key_of(event.model_id, event.number)
             ref = s.references.get(key) or Reference(event.model_id, event.number, 0)
-            return replace(s, digest=event.digest, references=s.references.set(key, replace(ref, recalled=True)))
+            return replace(
+                s, digest=event.digest, references=s.references.set(key, replace(ref, recalled=True))
+            )
         case CheckAsked():
             return replace(s, check_asked=True)
         case CopyLeft():
@@ -267,7 +294,17 @@ def evolve(s: ArtifactState, event: ArtifactEvent) -> ArtifactState:
             return replace(s, failed=s.failed.set(event.generation, True))
         case ArtifactExpired():
             pending = s.pending.set(event.generation, False)
-            return replace(s, expired=event.generation, pending=pending, deleted=0, verified=0, quarantined=0, attempts=0, uri="", check_asked=False)
+            return replace(
+                s,
+                expired=event.generation,
+                pending=pending,
+                deleted=0,
+                verified=0,
+                quarantined=0,
+                attempts=0,
+                uri="",
+                check_asked=False,
+            )
         case ExpiryTagged():
             return replace(s, pending=s.pending.set(event.generation, True))
         case ArtifactDeleted():
@@ -276,7 +313,9 @@ def evolve(s: ArtifactState, event: ArtifactEvent) -> ArtifactState:
     return s
 
 
-def _mark(s: ArtifactState, model_id: str, number: int, status: Status, generation: int | None = None) -> ArtifactState:
+def _mark(
+    s: ArtifactState, model_id: str, number: int, status: Status, generation: int | None = None
+) -> ArtifactState:
     key = key_of(model_id, number)
     ref = s.references.get(key) or Reference(model_id, number, 0)
     ref = replace(ref, status=status, generation=ref.generation if generation is None else generation)

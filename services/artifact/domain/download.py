@@ -9,10 +9,22 @@ from typing import Protocol
 
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
 WHY = {
-    "Received": ("artifact_not_verified", "No version's claim to these bytes has been verified yet: wait, or see `versions` for what was wrong."),
-    "Quarantined": ("artifact_quarantined", "The stored bytes were found damaged: upload them again and register a version with them."),
-    "Expired": ("artifact_expired", "No version refers to these bytes any more; they are about to be deleted. Upload and register them again."),
-    "Deleted": ("artifact_deleted", "No version referred to these bytes any more; they were deleted. Upload and register them again."),
+    "Received": (
+        "artifact_not_verified",
+        "No version's claim to these bytes has been verified yet: wait, or see `versions` for what was wrong.",
+    ),
+    "Quarantined": (
+        "artifact_quarantined",
+        "The stored bytes were found damaged: upload them again and register a version with them.",
+    ),
+    "Expired": (
+        "artifact_expired",
+        "No version refers to these bytes any more; they are about to be deleted. Upload and register them again.",
+    ),
+    "Deleted": (
+        "artifact_deleted",
+        "No version referred to these bytes any more; they were deleted. Upload and register them again.",
+    ),
 }
 
 
@@ -48,14 +60,26 @@ def refusal(state: str, versions: Sequence[Referring]) -> Refusal | None:
     if any(v.status == "released" and not v.recalled and not v.rejected for v in versions):
         return None
     if recalled := [f"{v.model} {v.number}: {v.detail}" for v in versions if v.recalled]:
-        return Refusal("artifact_recalled", f"Every version that you may read was recalled: {'; '.join(recalled[:5])}. Load another version.")
+        return Refusal(
+            "artifact_recalled",
+            f"Every version that you may read was recalled: {'; '.join(recalled[:5])}. Load another version.",
+        )
     if rejected := [f"{v.model} {v.number}" for v in versions if v.rejected]:
-        return Refusal("artifact_rejected", f"Rejected: {', '.join(rejected[:5])}. Its bytes are kept and not served: load another version.")
-    return Refusal("artifact_not_released", "The bytes are released to none of the versions that you may read: see `versions` for the reasons.")
+        return Refusal(
+            "artifact_rejected",
+            f"Rejected: {', '.join(rejected[:5])}. Its bytes are kept and not served: load another version.",
+        )
+    return Refusal(
+        "artifact_not_released",
+        "The bytes are released to none of the versions that you may read: see `versions` for the reasons.",
+    )
 
 
 def part_of(header: str, size: int) -> tuple[int, int] | None:
-    """Start and length; None for a range behind the end. Anything but one plain range is answered with the whole, as RFC 9110 allows."""
+    """Start and length; None for a range behind the end.
+
+    Anything but one plain range is answered with the whole, as RFC 9110 allows.
+    """
     match = _RANGE.fullmatch(header.strip())
     if match is None:
         return 0, size

@@ -22,7 +22,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A version's reference to an artifact. `found` is the digest of the files named, "" when they have none; `problem` says why."""
+    """A version's reference to an artifact.
+
+    `found` is the digest of the files named, "" when they have none; `problem` says why.
+    """
 
     model_id: str
     model: str
@@ -34,13 +37,32 @@ class Claim:
     problem: str
 
 
-def claim(model_id: str, model: str, number: int, digest: str, files: Sequence[FileEntry], location: str, limits: Limits) -> Claim:
+def claim(
+    model_id: str,
+    model: str,
+    number: int,
+    digest: str,
+    files: Sequence[FileEntry],
+    location: str,
+    limits: Limits,
+) -> Claim:
     """Computes the digest of the files named and looks at their form."""
     try:
         found = manifest_digest(files)
     except NoDigest as e:
-        return Claim(model_id, model, number, digest, location, 0, "", f"The list of files has no digest: {e}.")
-    return Claim(model_id, model, number, digest, location, sum(f.size for f in files), found, problem_of_form(files, limits))
+        return Claim(
+            model_id, model, number, digest, location, 0, "", f"The list of files has no digest: {e}."
+        )
+    return Claim(
+        model_id,
+        model,
+        number,
+        digest,
+        location,
+        sum(f.size for f in files),
+        found,
+        problem_of_form(files, limits),
+    )
 
 
 def problem_of_form(files: Sequence[FileEntry], limits: Limits) -> str:
@@ -51,7 +73,9 @@ def problem_of_form(files: Sequence[FileEntry], limits: Limits) -> str:
         return f"The artifact has {size} bytes, {limits.bytes} are allowed."
     for path in (f.path for f in files):
         if len(path.encode()) > MAX_PATH or any(len(part.encode()) > MAX_SEGMENT for part in path.split("/")):
-            return f"The path {path!r:.100} is too long: {MAX_SEGMENT} bytes for each part, {MAX_PATH} in all."
+            return (
+                f"The path {path!r:.100} is too long: {MAX_SEGMENT} bytes for each part, {MAX_PATH} in all."
+            )
     in_order = sorted(f.path.split("/") for f in files)
     for one, other in pairwise(in_order):
         if other[: len(one)] == one:

@@ -1,4 +1,7 @@
-"""What this service reads of the registry's events, and the form in which it notes them. Fields not named here are passed over."""
+"""What this service reads of the registry's events, and the form in which it notes them.
+
+Fields not named here are passed over.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,9 @@ def hex_of(digest: str) -> str:
     """The 64 hex digits of `sha256:<hex>`. Raises NoSuchPlace."""
     algorithm, _, digits = digest.partition(":")
     if algorithm != "sha256" or not _HEX.fullmatch(digits):
-        raise NoSuchPlace(f"{digest!r:.80} is no artifact digest: expected sha256: and 64 lower-case hex digits.")
+        raise NoSuchPlace(
+            f"{digest!r:.80} is no artifact digest: expected sha256: and 64 lower-case hex digits."
+        )
     return digits
 
 
@@ -42,7 +44,10 @@ def upload_prefix(upload_id: str) -> str:
 
 
 def claimed_prefix(location: str, bucket: str) -> str:
-    """The key prefix that a claimed location names: an upload id, or `s3://<our bucket>/quarantine/…`. Raises NoSuchPlace."""
+    """The key prefix that a claimed location names: an upload id, or `s3://<our bucket>/quarantine/…`.
+
+    Raises NoSuchPlace.
+    """
     if not location.startswith("s3://"):
         return upload_prefix(location)
     named, _, key = location.removeprefix("s3://").rstrip("/").partition("/")
@@ -51,16 +56,25 @@ def claimed_prefix(location: str, bucket: str) -> str:
     except NoDigest as e:
         raise NoSuchPlace(f"{location!r:.200} is no place for uploads: {e}.") from None
     if named != bucket or not key.startswith(f"{QUARANTINE}/"):
-        raise NoSuchPlace(f"{location!r:.200} is no place for uploads: use POST /v1/uploads, or a key below s3://{bucket}/{QUARANTINE}/.")
+        raise NoSuchPlace(
+            f"{location!r:.200} is no place for uploads: use POST /v1/uploads, or a key below s3://{bucket}/{QUARANTINE}/."
+        )
     return key
 
 
 def verified_prefix(hex_: str, generation: int) -> str:
-    """Where one generation of an artifact lies. No generation is ever used twice, so a late DELETE cannot hit newer bytes."""
+    """Where one generation of an artifact lies.
+
+    No generation is ever used twice, so a late DELETE cannot hit newer bytes.
+    """
     return f"{VERIFIED}/{hex_}/g{generation}"
 
 
 def generation_of(key: str) -> int:
     """The generation that a key below `verified/<hex>/` belongs to; 0 for a key that is none of ours."""
     parts = key.split("/")
-    return int(parts[2][1:]) if len(parts) > 3 and parts[0] == VERIFIED and re.fullmatch(r"g[0-9]{1,9}", parts[2], re.ASCII) else 0
+    return (
+        int(parts[2][1:])
+        if len(parts) > 3 and parts[0] == VERIFIED and re.fullmatch(r"g[0-9]{1,9}", parts[2], re.ASCII)
+        else 0
+    )

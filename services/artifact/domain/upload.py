@@ -1,4 +1,7 @@
-"""Uploads: who may add files to one, and when what nobody claimed goes. The bytes of an upload are never served."""
+"""Uploads: who may add files to one, and when what nobody claimed goes.
+
+The bytes of an upload are never served.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +119,11 @@ def evolve(s: UploadState, event: UploadEvent) -> UploadState:
         case UploadOpened():
             return replace(s, subject=event.subject, expires_at=event.expires_at)
         case FileAdded():
-            return replace(s, files=s.files.set(event.name, event.size), bytes=s.bytes + event.size - s.files.get(event.name, 0))
+            return replace(
+                s,
+                files=s.files.set(event.name, event.size),
+                bytes=s.bytes + event.size - s.files.get(event.name, 0),
+            )
         case UploadExpired():
             return replace(s, expired=True)
         case UploadDeleted():
@@ -135,7 +142,11 @@ def decide(c: UploadCommand, s: UploadState) -> Sequence[UploadEvent]:
         case RecordFile():
             if s.expired:
                 raise RuleBroken("upload_expired", UPLOAD_EXPIRED, upload=c.upload_id)
-            return [FileAdded(c.upload_id, c.name, c.size)] if s.subject and s.files.get(c.name) != c.size else []
+            return (
+                [FileAdded(c.upload_id, c.name, c.size)]
+                if s.subject and s.files.get(c.name) != c.size
+                else []
+            )
         case ExpireUpload():
             return [UploadExpired(c.upload_id)] if s.subject and not s.expired else []
         case RecordUploadDeleted():
@@ -144,19 +155,35 @@ def decide(c: UploadCommand, s: UploadState) -> Sequence[UploadEvent]:
 
 def _check_open(c: AddFile, s: UploadState) -> None:
     if not s.subject or s.expires_at is None:
-        raise NotFound("unknown_upload", "There is no such upload: leave `upload` out to open one.", upload=c.upload_id)
+        raise NotFound(
+            "unknown_upload", "There is no such upload: leave `upload` out to open one.", upload=c.upload_id
+        )
     if s.subject != c.subject:
-        raise Forbidden("upload_of_another", "Somebody else opened this upload: leave `upload` out to open your own.", upload=c.upload_id)
+        raise Forbidden(
+            "upload_of_another",
+            "Somebody else opened this upload: leave `upload` out to open your own.",
+            upload=c.upload_id,
+        )
     if s.expired or c.now + c.within > s.expires_at:
         raise RuleBroken("upload_expired", UPLOAD_EXPIRED, upload=c.upload_id)
     if c.name not in s.files and len(s.files) >= c.limits.files:
-        raise RuleBroken("too_many_files", f"An artifact may have {c.limits.files} files: pack small ones together.", limit=c.limits.files)
+        raise RuleBroken(
+            "too_many_files",
+            f"An artifact may have {c.limits.files} files: pack small ones together.",
+            limit=c.limits.files,
+        )
     if s.bytes >= c.limits.bytes:
-        raise RuleBroken("artifact_too_large", f"An artifact may have {c.limits.bytes} bytes, and the upload has {s.bytes}.", limit=c.limits.bytes)
+        raise RuleBroken(
+            "artifact_too_large",
+            f"An artifact may have {c.limits.bytes} bytes, and the upload has {s.bytes}.",
+            limit=c.limits.bytes,
+        )
 
     folders = {c.name[:at] for at, letter in enumerate(c.name) if letter == "/"}
     if other := next((name for name in s.files if name in folders or name.startswith(f"{c.name}/")), None):
-        raise Unprocessable("unusable_name", f"{c.name!r} and {other!r} would be a file and a folder at once: rename one.")
+        raise Unprocessable(
+            "unusable_name", f"{c.name!r} and {other!r} would be a file and a folder at once: rename one."
+        )
 
 
 def stream_of(upload_id: str) -> str:

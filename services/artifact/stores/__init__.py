@@ -45,7 +45,10 @@ class ObjectStore(Protocol):
         ...
 
     async def put(self, key: str, chunks: AsyncIterable[bytes], tags: Mapping[str, str]) -> Sum:
-        """Stores a stream and hashes it on the way. What was under the key is replaced at the end, at once; a stream that raises leaves it untouched."""
+        """Stores a stream and hashes it on the way.
+
+        What was under the key is replaced at the end, at once; a stream that raises leaves it untouched.
+        """
         ...
 
     async def sum(self, key: str) -> Sum:
@@ -53,7 +56,10 @@ class ObjectStore(Protocol):
         ...
 
     async def copy(self, source: str, target: str, mark: str, tags: Mapping[str, str]) -> None:
-        """Copies exactly the content that has this mark, without passing it through here. Raises NoSuchObject, ObjectChanged."""
+        """Copies exactly the content that has this mark, without passing it through here.
+
+        Raises NoSuchObject, ObjectChanged.
+        """
         ...
 
     def read(self, key: str, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:

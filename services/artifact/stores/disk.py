@@ -1,6 +1,7 @@
 """Artifacts on a local disk: whole or not at all (written aside, synced, renamed), and never outside the folder.
 
-Tags lie in files of their own below `.tags`; what is being written lies below `.new`. Neither can be named by a key.
+Tags lie in files of their own below `.tags`; what is being written lies below `.new`. Neither can be named by
+a key.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ class DiskStore:
         return Sum(size, digest.hexdigest(), mark)
 
     async def sum(self, key: str) -> Sum:
-        """Hashes one inode: a file replaced meanwhile does not mix in. Its thread ends when nobody waits for it any more."""
+        """Hashes one inode: a file replaced meanwhile does not mix in.
+
+        Its thread ends when nobody waits for it any more.
+        """
         given_up = threading.Event()
         try:
             with _translated():
@@ -121,7 +125,9 @@ class DiskStore:
         except NoDigest as e:
             raise ValueError(f"not a key: {e}") from None
         path = self._root.joinpath(*key.split("/"))
-        if key.split("/", maxsplit=1)[0] not in _ROOMS or not path.resolve().is_relative_to(self._root.resolve()):
+        if key.split("/", maxsplit=1)[0] not in _ROOMS or not path.resolve().is_relative_to(
+            self._root.resolve()
+        ):
             raise ValueError(f"not a key of this store: {key!r:.100}")
         return path
 

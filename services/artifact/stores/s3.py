@@ -1,6 +1,7 @@
 """Artifacts in an S3 bucket, by `minio`: a synchronous client, so each call runs in a thread of this module's own pools.
 
-Uploads have a pool of their own, so have hashing and copying: neither slow senders nor a verification keeps downloads and readiness waiting.
+Uploads have a pool of their own, so have hashing and copying: neither slow senders nor a verification keeps
+downloads and readiness waiting.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ MOST = 10_000 * PART
 """Bytes of the largest file: S3 takes so many parts."""
 
 COPY_PART = 512 * 1024 * 1024
-"""Bytes that the server copies in one request. A larger file is copied in parts: S3 copies at most 5 GiB at once, and answers when that is done."""
+"""Bytes that the server copies in one request.
+
+A larger file is copied in parts: S3 copies at most 5 GiB at once, and answers when that is done.
+"""
 
 COPYING = 600.0
 """Seconds that the server may take for one request of a copy: at a slow 1 MB/s for a whole part."""
@@ -39,14 +43,36 @@ T = TypeVar("T")
 
 
 class S3Store:
-    """One bucket. `connections` bounds what runs at once: so many short calls, so many uploads, half as many hashes."""
+    """One bucket.
+
+    `connections` bounds what runs at once: so many short calls, so many uploads, half as many hashes.
+    """
 
     def __init__(
-        self, endpoint: str, access_key: str, secret_key: str, bucket: str, *, region: str = "us-east-1", secure: bool = False, connections: int = 16
+        self,
+        endpoint: str,
+        access_key: str,
+        secret_key: str,
+        bucket: str,
+        *,
+        region: str = "us-east-1",
+        secure: bool = False,
+        connections: int = 16,
     ) -> None:
         self.bucket = bucket
-        self._client = client(endpoint, access_key, secret_key, secure=secure, region=region, connections=2 * connections)
-        self._copier = client(endpoint, access_key, secret_key, secure=secure, region=region, connections=connections, read=COPYING, retries=0)
+        self._client = client(
+            endpoint, access_key, secret_key, secure=secure, region=region, connections=2 * connections
+        )
+        self._copier = client(
+            endpoint,
+            access_key,
+            secret_key,
+            secure=secure,
+            region=region,
+            connections=connections,
+            read=COPYING,
+            retries=0,
+        )
         self._calls = ThreadPoolExecutor(connections, "s3-call")
         self._hashing = ThreadPoolExecutor(max(1, connections // 2), "s3-hash")
         self._uploads = ThreadPoolExecutor(connections, "s3-upload")
@@ -54,7 +80,9 @@ class S3Store:
     async def check(self) -> None:
         """The bucket is there and we may list it."""
         if not await self._call(lambda: self._client.bucket_exists(self.bucket)):
-            raise StoreAway(f"the bucket {self.bucket!r} does not exist: create it, or correct REGISTA_S3_BUCKET")
+            raise StoreAway(
+                f"the bucket {self.bucket!r} does not exist: create it, or correct REGISTA_S3_BUCKET"
+            )
 
     def uri(self, prefix: str) -> str:
         """`s3://bucket/…`."""
@@ -66,8 +94,14 @@ class S3Store:
 
         def upload() -> Sum:
             written = self._client.put_object(
-                self.bucket, key, cast("BinaryIO", incoming), -1, part_size=PART, num_parallel_uploads=1, tags=_tags(tags)
-            )  # fmt: skip
+                self.bucket,
+                key,
+                cast("BinaryIO", incoming),
+                -1,
+                part_size=PART,
+                num_parallel_uploads=1,
+                tags=_tags(tags),
+            )
             return Sum(incoming.size, incoming.digest.hexdigest(), written.etag or "")
 
         try:
@@ -94,9 +128,11 @@ class S3Store:
             self._copier.copy_object(self.bucket, target, origin, tags=tags, tagging_directive=REPLACE)
             return
         parts = [
-            ComposeSource(self.bucket, source, offset=first, length=min(COPY_PART, size - first), match_etag=mark)
+            ComposeSource(
+                self.bucket, source, offset=first, length=min(COPY_PART, size - first), match_etag=mark
+            )
             for first in range(0, size, COPY_PART)
-        ]  # fmt: skip
+        ]
         try:
             self._copier.compose_object(self.bucket, target, parts, tags=tags)
         except ValueError as shorter:  # `minio` looks at the source itself, before the server compares ETags
@@ -117,7 +153,9 @@ class S3Store:
     async def tag(self, key: str, tags: Mapping[str, str]) -> None:
         """Replaces the object's tags."""
         try:
-            await self._call(lambda: self._client.set_object_tags(self.bucket, key, cast("Tags", _tags(tags))))
+            await self._call(
+                lambda: self._client.set_object_tags(self.bucket, key, cast("Tags", _tags(tags)))
+            )
         except NoSuchObject:
             return
 
@@ -127,13 +165,24 @@ class S3Store:
 
     async def keys(self, prefix: str) -> list[str]:
         """Lists the prefix with a closing slash, so that g1 is not taken for g10."""
-        return sorted(await self._call(lambda: [str(o.object_name) for o in self._client.list_objects(self.bucket, f"{prefix}/", recursive=True)]))
+        return sorted(
+            await self._call(
+                lambda: [
+                    str(o.object_name)
+                    for o in self._client.list_objects(self.bucket, f"{prefix}/", recursive=True)
+                ]
+            )
+        )
 
     async def remove(self, keys: Sequence[str]) -> None:
         """A thousand keys a request."""
-        failed = await self._call(lambda: list(self._client.remove_objects(self.bucket, [DeleteObject(key) for key in keys])))
+        failed = await self._call(
+            lambda: list(self._client.remove_objects(self.bucket, [DeleteObject(key) for key in keys]))
+        )
         if failed:
-            raise StoreAway(f"{len(failed)} of {len(keys)} objects could not be deleted: {failed[0].code} {failed[0].message}")
+            raise StoreAway(
+                f"{len(failed)} of {len(keys)} objects could not be deleted: {failed[0].code} {failed[0].message}"
+            )
 
     def _sum(self, key: str, given_up: threading.Event) -> Sum:
         response = self._client.get_object(self.bucket, key)
@@ -153,7 +202,9 @@ class S3Store:
         try:
             return await asyncio.get_running_loop().run_in_executor(pool or self._calls, call)
         except S3Error as e:
-            if e.code in {"NoSuchKey", "NoSuchUpload", "ResourceNotFound"} or (e.code == "NotFound" and e.object_name):
+            if e.code in {"NoSuchKey", "NoSuchUpload", "ResourceNotFound"} or (
+                e.code == "NotFound" and e.object_name
+            ):
                 raise NoSuchObject(e.object_name or "") from e
             if e.code == "PreconditionFailed":
                 raise ObjectChanged(e.object_name or "") from e

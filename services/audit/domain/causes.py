@@ -7,7 +7,10 @@ from typing import Any
 
 
 def forest(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same events, each with its `effects`; those whose cause is not among them are the roots. Order is kept everywhere."""
+    """The same events, each with its `effects`; those whose cause is not among them are the roots.
+
+    Order is kept everywhere.
+    """
     nodes: dict[str, dict[str, Any]] = {event["event_id"]: {**event, "effects": []} for event in events}
     roots: list[dict[str, Any]] = []
     for event in events:

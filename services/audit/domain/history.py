@@ -1,6 +1,7 @@
 """What was in production at a moment, who let it in and on what evidence: told from stored events alone. Pure.
 
-An event is a dict as the API shows it: `type`, `data`, `recorded_at`, `actor`, `reason`, `event_id`, `leaf_index`, `number`.
+An event is a dict as the API shows it: `type`, `data`, `recorded_at`, `actor`, `reason`, `event_id`,
+`leaf_index`, `number`.
 """
 
 from __future__ import annotations
@@ -26,13 +27,23 @@ class Evidence:
 
 def reference(event: Event) -> dict[str, Any]:
     """Enough to find the event again, and to prove it."""
-    return {name: event[name] for name in ("event_id", "service", "stream", "revision", "type", "recorded_at", "leaf_index")}
+    return {
+        name: event[name]
+        for name in ("event_id", "service", "stream", "revision", "type", "recorded_at", "leaf_index")
+    }
 
 
 HIDDEN = {
-    "occurred_at": None, "actor": {"subject": "hidden", "method": "hidden", "on_behalf_of": None}, "reason": "", "correlation_id": "", "trace": "",
-    "number": None, "environment": None, "promotion_id": None, "data": None,
-}  # fmt: skip
+    "occurred_at": None,
+    "actor": {"subject": "hidden", "method": "hidden", "on_behalf_of": None},
+    "reason": "",
+    "correlation_id": "",
+    "trace": "",
+    "number": None,
+    "environment": None,
+    "promotion_id": None,
+    "data": None,
+}
 
 
 def told(event: Event, *, hidden: bool) -> Event:
@@ -59,29 +70,50 @@ def _version(registered: Event | None) -> dict[str, Any] | None:
     if registered is None:
         return None
     return {
-        "registered_at": registered["recorded_at"], "registered_by": registered["actor"], "metadata": registered["data"].get("metadata"),
+        "registered_at": registered["recorded_at"],
+        "registered_by": registered["actor"],
+        "metadata": registered["data"].get("metadata"),
         "event": reference(registered),
-    }  # fmt: skip
+    }
 
 
 def _promotion(evidence: Evidence) -> dict[str, Any] | None:
-    """How it got to Production. None for a version that needed no promotion for its role (shadow, challenger)."""
+    """How it got to Production.
+
+    None for a version that needed no promotion for its role (shadow, challenger).
+    """
     promoted = evidence.promoted
     if promoted is None:
         return None
-    requested, granted = _last(evidence.promotion, "PromotionRequested"), _last(evidence.promotion, "PromotionGranted")
+    requested, granted = (
+        _last(evidence.promotion, "PromotionRequested"),
+        _last(evidence.promotion, "PromotionGranted"),
+    )
     gates, override = _last(evidence.promotion, "GatesEvaluated"), _last(evidence.promotion, "OverrideUsed")
     promotion_id = promoted["data"].get("promotion_id")
     return {
         "promotion_id": promotion_id,
         "promoted_at": promoted["recorded_at"],
         "requested": requested
-        and {"by": requested["actor"], "at": requested["recorded_at"], "reason": requested["reason"], "event": reference(requested)},
+        and {
+            "by": requested["actor"],
+            "at": requested["recorded_at"],
+            "reason": requested["reason"],
+            "event": reference(requested),
+        },
         "evidence_digest": requested and requested["data"].get("digest"),
         "evidence": requested and requested["data"].get("evidence"),
-        "approvers": [_approval(e) for e in evidence.promotion if e["type"] == "ReviewApproved" and e["promotion_id"] == promotion_id],
+        "approvers": [
+            _approval(e)
+            for e in evidence.promotion
+            if e["type"] == "ReviewApproved" and e["promotion_id"] == promotion_id
+        ],
         "override": override
-        and {"by": override["actor"], "at": override["recorded_at"], "reason": override["reason"] or override["data"].get("reason")},
+        and {
+            "by": override["actor"],
+            "at": override["recorded_at"],
+            "reason": override["reason"] or override["data"].get("reason"),
+        },
         "policy": granted and granted["data"].get("policy"),
         "gates": gates["data"].get("results") if gates else None,
         "granted": granted and reference(granted),
@@ -92,7 +124,12 @@ def _promotion(evidence: Evidence) -> dict[str, Any] | None:
 def _approval(event: Event) -> dict[str, Any]:
     data = event["data"]
     told = {name: data.get(name) for name in ("role", "comment", "conditions")}
-    return {"subject": data.get("approver") or event["actor"]["subject"], "at": event["recorded_at"], **told, "event": reference(event)}
+    return {
+        "subject": data.get("approver") or event["actor"]["subject"],
+        "at": event["recorded_at"],
+        **told,
+        "event": reference(event),
+    }
 
 
 def _last(events: Iterable[Event], type_: str) -> Event | None:

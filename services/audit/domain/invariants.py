@@ -1,4 +1,7 @@
-"""No Production without a decision (I9), checked from stored events as somebody would who trusts no service. Pure."""
+"""No Production without a decision (I9), checked from stored events as somebody would who trusts no service.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ Event = dict[str, Any]
 def production_faults(promoted: Event, promotion: Sequence[Event], policy: Event | None) -> list[str]:
     """What is wrong with one VersionPromoted; empty when it was decided as it must be.
 
-    `promotion` are all events of its promotion and of the review that its grant names, in the log's order; `policy` is the PolicyPublished that
-    the grant names.
+    `promotion` are all events of its promotion and of the review that its grant names, in the log's order;
+    `policy` is the PolicyPublished that the grant names.
     """
     asked, granted = _of(promotion, "PromotionRequested"), _of(promotion, "PromotionGranted")
     if not asked:
@@ -31,23 +34,46 @@ def production_faults(promoted: Event, promotion: Sequence[Event], policy: Event
     before = promotion[: promotion.index(granted[-1])]
     evaluated = [e["data"] for e in _of(before, "GatesEvaluated")]
     gates = evaluated[-1] if evaluated else {}
-    if not grant.get("evidence_digest") or (gates.get("evidence_digest"), gates.get("policy")) != (grant["evidence_digest"], grant.get("policy")):
+    if not grant.get("evidence_digest") or (gates.get("evidence_digest"), gates.get("policy")) != (
+        grant["evidence_digest"],
+        grant.get("policy"),
+    ):
         faults.append("the last gates were not asked on the evidence and by the policy that the grant names")
     if grant.get("override"):
         return faults + _override_faults(grant, gates, promotion, before)
     if not gates.get("passed"):
         faults.append("the last gates did not pass")
-    makers = {request.get("requester"), request.get("creator"), request.get("on_behalf_of"), *((gates.get("evidence") or {}).get("makers") or ())}
+    makers = {
+        request.get("requester"),
+        request.get("creator"),
+        request.get("on_behalf_of"),
+        *((gates.get("evidence") or {}).get("makers") or ()),
+    }
     return faults + _approval_faults(grant, makers, promotion, policy)
 
 
-def _override_faults(grant: dict[str, Any], gates: dict[str, Any], promotion: Sequence[Event], before: Sequence[Event]) -> list[str]:
+def _override_faults(
+    grant: dict[str, Any], gates: dict[str, Any], promotion: Sequence[Event], before: Sequence[Event]
+) -> list[str]:
     """An override grants what it was used on: the same version and environment, by whom the grant names, over the facts that it sealed."""
-    used = [e for e in _of(promotion, "OverrideUsed") if e["data"].get("by") in (grant.get("approvers") or ())]
-    used = [e for e in used if all((e["data"].get("about") or {}).get(n, e["data"].get(n)) == grant.get(n) for n in ("number", "environment"))]
+    used = [
+        e for e in _of(promotion, "OverrideUsed") if e["data"].get("by") in (grant.get("approvers") or ())
+    ]
+    used = [
+        e
+        for e in used
+        if all(
+            (e["data"].get("about") or {}).get(n, e["data"].get(n)) == grant.get(n)
+            for n in ("number", "environment")
+        )
+    ]
     if not used:
         return ["the override was never recorded, or for another version, environment or person"]
-    faults = [] if any(e["data"].get("seal") == _seal_of(gates) for e in used) else ["the override sealed other facts than those granted"]
+    faults = (
+        []
+        if any(e["data"].get("seal") == _seal_of(gates) for e in used)
+        else ["the override sealed other facts than those granted"]
+    )
     if any(e["data"].get("justified") is False for e in _of(before, "OverrideReviewed")):
         faults.append("the override was found unjustified before it granted this")
     return faults
@@ -67,15 +93,22 @@ def _seal_of(gates: dict[str, Any]) -> dict[str, Any]:
         return {}
 
 
-def _approval_faults(grant: dict[str, Any], makers: set[Any], promotion: Sequence[Event], policy: Event | None) -> list[str]:
+def _approval_faults(
+    grant: dict[str, Any], makers: set[Any], promotion: Sequence[Event], policy: Event | None
+) -> list[str]:
     faults = [] if policy else ["the policy that the grant names was never published"]
-    approvals = {str(e["data"].get("approver")): e["data"].get("sealed_digest") for e in _of(promotion, "ReviewApproved")}
+    approvals = {
+        str(e["data"].get("approver")): e["data"].get("sealed_digest")
+        for e in _of(promotion, "ReviewApproved")
+    }
     reviews, needed = _of(promotion, "ReviewOpened"), needed_by(policy) if policy else 0
     if reviews:
         opened = reviews[-1]["data"]
         current = {who for who, sealed in approvals.items() if sealed == opened.get("sealed_digest")}
         if len(current) < max(needed, opened.get("needs") or 0, 1):
-            faults.append(f"{len(current)} approvals of what was shown, {max(needed, opened.get('needs') or 0, 1)} needed")
+            faults.append(
+                f"{len(current)} approvals of what was shown, {max(needed, opened.get('needs') or 0, 1)} needed"
+            )
         if not set(grant.get("approvers") or ()) <= current:
             faults.append("the grant names approvers who did not approve what was shown")
     elif needed:
@@ -89,18 +122,26 @@ def _approval_faults(grant: dict[str, Any], makers: set[Any], promotion: Sequenc
 def needed_by(policy: Event) -> int:
     """How many approvers a policy asks for on the way to Production; 0 when it asks nobody."""
     gates = ((policy["data"].get("policy") or {}).get("stages") or {}).get("Production") or ()
-    return next((int((g.get("params") or {}).get("approvers", 1)) for g in gates if g.get("kind") == "manual"), 0)
+    return next(
+        (int((g.get("params") or {}).get("approvers", 1)) for g in gates if g.get("kind") == "manual"), 0
+    )
 
 
 def champion_of(serving: Event) -> int | None:
     """Which version a RolloutChanged or RolledBack makes the champion."""
     data: dict[str, Any] = serving["data"]
-    number: int | None = next((e.get("number") for e in data.get("entries") or () if e.get("role") == "champion"), data.get("to_number"))
+    number: int | None = next(
+        (e.get("number") for e in data.get("entries") or () if e.get("role") == "champion"),
+        data.get("to_number"),
+    )
     return number
 
 
 def serving_faults(serving: Event, promoted_at: Mapping[tuple[str, str, int], int]) -> list[str]:
-    """A champion, also one rolled back to, was promoted in that environment before. `promoted_at`: (stream, environment, number) → first revision."""
+    """A champion, also one rolled back to, was promoted in that environment before.
+
+    `promoted_at`: (stream, environment, number) → first revision.
+    """
     number, environment = champion_of(serving), serving["data"].get("environment")
     if number is None:
         return []

@@ -57,8 +57,8 @@ class Stored:
 class Entry:
     """What the index keeps of an event.
 
-    `number` is the version it is about. `models` are the ids it speaks of, each with the numbers of the versions it names of it (a rollout names
-    several), `names` the models it calls by name: id → name.
+    `number` is the version it is about. `models` are the ids it speaks of, each with the numbers of the
+    versions it names of it (a rollout names several), `names` the models it calls by name: id → name.
     """
 
     stored: Stored
@@ -78,17 +78,31 @@ class Entry:
 
 
 def read(stored: Stored) -> Entry:
-    """The index entry of an event. Bytes that are no envelope still get one: the event happened, whatever it says."""
+    """The index entry of an event.
+
+    Bytes that are no envelope still get one: the event happened, whatever it says.
+    """
     try:
         e = _envelopes.decode(stored.bytes)
     except msgspec.MsgspecError:
         e = _Envelope(UNREADABLE, Actor("unreadable", method="none"))
     heads, own = _heads(e.data), model_of_stream(stored.stream)
     return Entry(
-        stored, e.schema, e.recorded_at, e.occurred_at, e.actor, e.reason, e.correlation_id, e.causation_id, e.trace,
-        _first(heads, "number", int), _first(heads, "environment", str), _first(heads, "promotion_id", str), _models(heads, own),
+        stored,
+        e.schema,
+        e.recorded_at,
+        e.occurred_at,
+        e.actor,
+        e.reason,
+        e.correlation_id,
+        e.causation_id,
+        e.trace,
+        _first(heads, "number", int),
+        _first(heads, "environment", str),
+        _first(heads, "promotion_id", str),
+        _models(heads, own),
         _names(heads, own if stored.stream.startswith("model-") else None),
-    )  # fmt: skip
+    )
 
 
 def recorded_at(stored: bytes) -> datetime:
@@ -113,7 +127,10 @@ def _heads(data: Any) -> list[dict[str, Any]]:
 
 
 def _models(heads: list[dict[str, Any]], own: str | None) -> dict[str, frozenset[int]]:
-    """Models by what services say in known places, each with its versions. Never from the documents inside: publishers write those."""
+    """Models by what services say in known places, each with its versions.
+
+    Never from the documents inside: publishers write those.
+    """
     found: dict[str, set[int]] = {own: set()} if own else {}
     for head in heads:
         for model_id in [*_ids([head.get("model_id")]), own][:1]:
@@ -143,7 +160,9 @@ def _objects_in(value: Any) -> Iterator[dict[str, Any]]:
 
 def _numbers(head: dict[str, Any]) -> Iterator[int]:
     for place in (head, *_objects_in(head.get("entries")), *_objects_in(head.get("previous"))):
-        yield from (value for name in ("number", "from_number", "to_number") if _is_number(value := place.get(name)))
+        yield from (
+            value for name in ("number", "from_number", "to_number") if _is_number(value := place.get(name))
+        )
 
 
 def _is_number(value: Any) -> TypeGuard[int]:
@@ -171,15 +190,24 @@ def _first(heads: list[dict[str, Any]], name: str, type_: type) -> Any:
 
 def _ids(values: Any) -> Iterator[str]:
     """Only what is an id: an index holds no text of any length."""
-    return (value for value in values if isinstance(value, str) and _is_uuid(value)) if isinstance(values, list) else iter(())
+    return (
+        (value for value in values if isinstance(value, str) and _is_uuid(value))
+        if isinstance(values, list)
+        else iter(())
+    )
 
 
 def _names(heads: list[dict[str, Any]], own: str | None) -> dict[str, str]:
     """Names by model id, as a service says them; in a model's own stream the outermost name is its own.
 
-    Never from the documents inside: a name decides who may read a model's history, and publishers write those.
+    Never from the documents inside: a name decides who may read a model's history, and publishers write
+    those.
     """
-    found = {h["model_id"]: h["model"] for h in reversed(heads) if isinstance(h.get("model"), str) and any(_ids([h.get("model_id")]))}
+    found = {
+        h["model_id"]: h["model"]
+        for h in reversed(heads)
+        if isinstance(h.get("model"), str) and any(_ids([h.get("model_id")]))
+    }
     if own and heads and isinstance(heads[0].get("model"), str):
         found[own] = heads[0]["model"]
     return {model_id: name for model_id, name in found.items() if name}
@@ -188,14 +216,20 @@ def _names(heads: list[dict[str, Any]], own: str | None) -> dict[str, str]:
 def owners(stream: str, data: Any) -> frozenset[str]:
     """The models whose readers may read the event: that of its stream, else those it is about, else all it names."""
     own, heads = model_of_stream(stream), _heads(data)
-    return frozenset({own}) if own else frozenset(_ids([head.get("model_id") for head in heads])) or frozenset(_models(heads, None))
+    return (
+        frozenset({own})
+        if own
+        else frozenset(_ids([head.get("model_id") for head in heads])) or frozenset(_models(heads, None))
+    )
 
 
 Known = dict[str, dict[str, frozenset[int]]]
 """By stream, the models that its events named so far, each with its versions."""
 
 
-def speaking_of(entries: Iterable[Entry], known: Known) -> Iterator[tuple[Entry, Mapping[str, frozenset[int]]]]:
+def speaking_of(
+    entries: Iterable[Entry], known: Known
+) -> Iterator[tuple[Entry, Mapping[str, frozenset[int]]]]:
     """Each event with the models it concerns, in the log's order: in a shared stream, where it names none, those of the events before it. Updates `known`."""
     for entry in entries:
         stream = entry.stored.stream

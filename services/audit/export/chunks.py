@@ -1,4 +1,7 @@
-"""Which leaves go into which file, and how far that has come. A plan is a row of its own, so any replica goes on where another ended."""
+"""Which leaves go into which file, and how far that has come.
+
+A plan is a row of its own, so any replica goes on where another ended.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from shared.foundation.postgres import lock_key
 WRITING = lock_key("leader", "audit", "history")
 """Held by the one process that writes files."""
 
-# How many leaves fit, by number and by bytes; `full` is the leaf that closes a chunk. Only what a checkpoint covers.
+# How many leaves fit, by number and by bytes; `full` is the leaf that closes a chunk. Only what a checkpoint
+# covers.
 EXTENT = """
 SELECT min(leaf_index) FILTER (WHERE total >= $3 OR leaf_index = $1 + $2 - 1) AS full, max(leaf_index) AS newest FROM (
     SELECT s.leaf_index, sum(octet_length(e.bytes)) OVER (ORDER BY s.leaf_index) AS total
@@ -23,7 +27,8 @@ SELECT min(leaf_index) FILTER (WHERE total >= $3 OR leaf_index = $1 + $2 - 1) AS
 
 NEXT = "SELECT coalesce(max(last) + 1, 0) FROM audit.chunks"
 
-# Only behind all that is planned: of two who plan at once, one writes and the other looks again. The first checkpoint that covers the chunk seals it.
+# Only behind all that is planned: of two who plan at once, one writes and the other looks again. The first
+# checkpoint that covers the chunk seals it.
 PLAN = """
 INSERT INTO audit.chunks (first, last, checkpoint)
 SELECT $1, $2, (SELECT min(size) FROM audit.checkpoints WHERE size > $2)

@@ -1,4 +1,7 @@
-"""Events as Parquet, by `arro3`: plain types that DuckDB, Spark and Trino read. Imported only by the process that exports."""
+"""Events as Parquet, by `arro3`: plain types that DuckDB, Spark and Trino read.
+
+Imported only by the process that exports.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +28,15 @@ def parquet(pages: Iterable[Sequence[Event]], origin: str) -> bytes:
     """One file. The same events by the same version of the library give the same bytes."""
     written = BytesIO()
     write_parquet(
-        RecordBatchReader.from_batches(SCHEMA, _batches(pages)), written, compression="zstd(3)", max_row_group_size=ROWS,
-        column_dictionary_enabled={"bytes": False, "leaf": False, "data": False, "event_id": False}, skip_arrow_metadata=True, created_by="regista",
+        RecordBatchReader.from_batches(SCHEMA, _batches(pages)),
+        written,
+        compression="zstd(3)",
+        max_row_group_size=ROWS,
+        column_dictionary_enabled={"bytes": False, "leaf": False, "data": False, "event_id": False},
+        skip_arrow_metadata=True,
+        created_by="regista",
         key_value_metadata={FORMAT: origin},  # one pair: several are written in an order of chance
-    )  # fmt: skip
+    )
     return written.getvalue()
 
 
@@ -36,8 +44,9 @@ def _batches(pages: Iterable[Sequence[Event]]) -> Iterator[RecordBatch]:
     for page in pages:
         columns = zip(*page, strict=True)
         yield RecordBatch.from_arrays(
-            [_array(values, kind) for values, (_, kind, _) in zip(columns, COLUMNS, strict=True)], schema=SCHEMA,
-        )  # fmt: skip
+            [_array(values, kind) for values, (_, kind, _) in zip(columns, COLUMNS, strict=True)],
+            schema=SCHEMA,
+        )
 
 
 def _array(values: Sequence[object], kind: str) -> Array:

@@ -1,4 +1,7 @@
-"""Plans chunks as history grows and has them written by a process of its own. Every replica does; of those processes one works."""
+"""Plans chunks as history grows and has them written by a process of its own.
+
+Every replica does; of those processes one works.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,12 @@ LOOK_EVERY = 1.0
 """Seconds between two looks whether a plan waits: one may have been made through another replica."""
 PAUSE = 3.0
 """Seconds between two processes, where both another replica's and ours began at once and ours therefore ended."""
-FAILED = Counter("regista_audit_export_failures", "Exports of history that ended with an error; each is tried again")
-WAITING = Gauge("regista_audit_unexported_leaves", "Sealed leaves that are planned to be exported and are not")
+FAILED = Counter(
+    "regista_audit_export_failures", "Exports of history that ended with an error; each is tried again"
+)
+WAITING = Gauge(
+    "regista_audit_unexported_leaves", "Sealed leaves that are planned to be exported and are not"
+)
 
 
 class Exports:
@@ -43,7 +50,9 @@ class Exports:
         """Plans what is there now; `everything`: also what does not fill a chunk."""
         async with pool.acquire() as connection:
             settings = self._settings
-            await chunks.plan(connection, settings.history_chunk_leaves, settings.history_chunk_bytes, everything=everything)
+            await chunks.plan(
+                connection, settings.history_chunk_leaves, settings.history_chunk_bytes, everything=everything
+            )
 
     async def run(self, app: App) -> None:
         """For the life of the process. What is away is waited for: plans are in the database."""
@@ -71,7 +80,9 @@ class Exports:
     def _may_be_full(self, state: chunks.State) -> bool:
         """Looking reads the sizes of up to a chunk's events, so a chunk that its bytes close is looked for at every fiftieth of one."""
         leaves = self._settings.history_chunk_leaves
-        return state.signed - state.planned >= leaves or state.signed - self._looked_at >= max(1, leaves // 50)
+        return state.signed - state.planned >= leaves or state.signed - self._looked_at >= max(
+            1, leaves // 50
+        )
 
     async def _export(self) -> None:
         self.failure = await self._exported()
@@ -80,12 +91,22 @@ class Exports:
             log.warning("history could not be exported; it is tried again", extra={"reason": self.failure})
 
     async def _exported(self) -> str:
-        """Why not, or "". The process gets its settings by its standard input: no secret is in its arguments."""
+        """Why not, or "".
+
+        The process gets its settings by its standard input: no secret is in its arguments.
+        """
         try:
             child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services.audit", "export", "--settings", "-",
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
+                sys.executable,
+                "-m",
+                "services.audit",
+                "export",
+                "--settings",
+                "-",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+            )
         except OSError as e:
             return f"no process could be started: {e}"
         try:
@@ -96,4 +117,7 @@ class Exports:
             raise
         if not child.returncode:
             return ""
-        return told.decode(errors="replace").strip()[-2000:] or f"the process ended with {child.returncode} and said nothing"
+        return (
+            told.decode(errors="replace").strip()[-2000:]
+            or f"the process ended with {child.returncode} and said nothing"
+        )

@@ -1,4 +1,7 @@
-"""Where files of history lie: whole or not at all, and never deleted. Synchronous: called from threads, and from the process that exports."""
+"""Where files of history lie: whole or not at all, and never deleted.
+
+Synchronous: called from threads, and from the process that exports.
+"""
 
 from __future__ import annotations
 
@@ -97,14 +100,26 @@ class DiskStore:
 
     def names(self, after: str) -> list[str]:
         with _disk():
-            return sorted(p.name for p in self._folder.iterdir() if p.name > after) if self._folder.is_dir() else []
+            return (
+                sorted(p.name for p in self._folder.iterdir() if p.name > after)
+                if self._folder.is_dir()
+                else []
+            )
 
 
 class S3Store:
     """One bucket, by `minio`, which is imported at the first use: a service that was never asked for a file does without its memory."""
 
     def __init__(
-        self, endpoint: str, access_key: str, secret_key: str, bucket: str, prefix: str = "", *, region: str = "us-east-1", secure: bool = False
+        self,
+        endpoint: str,
+        access_key: str,
+        secret_key: str,
+        bucket: str,
+        prefix: str = "",
+        *,
+        region: str = "us-east-1",
+        secure: bool = False,
     ) -> None:
         self._told = (endpoint, access_key, secret_key, region, secure)
         self._bucket = bucket
@@ -127,7 +142,9 @@ class S3Store:
     def put(self, name: str, content: bytes) -> None:
         """In one request: an object of S3 is there as a whole."""
         with _s3():
-            self._client.put_object(self._bucket, f"{self._folder}/{name}", BytesIO(content), len(content), part_size=LARGEST)
+            self._client.put_object(
+                self._bucket, f"{self._folder}/{name}", BytesIO(content), len(content), part_size=LARGEST
+            )
 
     def read(self, name: str) -> Iterator[bytes]:
         with _s3():
@@ -140,7 +157,9 @@ class S3Store:
 
     def names(self, after: str) -> list[str]:
         with _s3():
-            found = self._client.list_objects(self._bucket, f"{self._folder}/", start_after=f"{self._folder}/{after}")
+            found = self._client.list_objects(
+                self._bucket, f"{self._folder}/", start_after=f"{self._folder}/{after}"
+            )
             return [str(o.object_name).rpartition("/")[2] for o in found]
 
 

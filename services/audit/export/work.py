@@ -1,6 +1,7 @@
 """Writes what is planned: the process `python -m services.audit export`. File first, manifest last, then the plan's row: see the README for crashes between.
 
-A process of its own, because Arrow and a chunk's events would stay in the memory of a service that needs them once in 50,000 events.
+A process of its own, because Arrow and a chunk's events would stay in the memory of a service that needs them
+once in 50,000 events.
 """
 
 from __future__ import annotations
@@ -16,7 +17,17 @@ import asyncpg
 import msgspec
 
 from regista.wire.history import FORMAT as HISTORY
-from regista.wire.history import BadHistory, Event, Manifest, Place, event, file_name, leaves_of_name, manifest_name, manifest_of
+from regista.wire.history import (
+    BadHistory,
+    Event,
+    Manifest,
+    Place,
+    event,
+    file_name,
+    leaves_of_name,
+    manifest_name,
+    manifest_of,
+)
 from regista.wire.merkle import Tree, growth_proof, verify_consistency
 from services.audit.export import chunks
 from services.audit.export.chunks import Chunk
@@ -47,7 +58,10 @@ BEFORE = "SELECT manifest FROM audit.chunks WHERE last = $1 - 1"
 
 
 class LogChanged(Exception):  # noqa: N818 - what is the case
-    """An event is not what was sealed: nothing of it is exported. `regista audit invariants` shows what else was changed."""
+    """An event is not what was sealed: nothing of it is exported.
+
+    `regista audit invariants` shows what else was changed.
+    """
 
 
 class HistoryDiffers(Exception):  # noqa: N818
@@ -98,7 +112,10 @@ class Exporter:
         self._tree = Tree()
 
     async def step(self) -> Chunk | None:
-        """The next chunk that waits, exported; None when none does. Raises StoreAway, LogChanged, HistoryDiffers."""
+        """The next chunk that waits, exported; None when none does.
+
+        Raises StoreAway, LogChanged, HistoryDiffers.
+        """
         chunk = await chunks.waiting(self._connection)
         if chunk is not None:
             await chunks.exported(self._connection, chunk, await self._export(chunk))
@@ -128,23 +145,44 @@ class Exporter:
         return [row[0] for row in await self._connection.fetch(LEAVES, first, end, timeout=600)]
 
     async def _written(self, chunk: Chunk) -> tuple[bytes, Manifest, Tree]:
-        """File and manifest, and the tree at the chunk's end. Raises LogChanged when they are not what the checkpoint covers."""
+        """File and manifest, and the tree at the chunk's end.
+
+        Raises LogChanged when they are not what the checkpoint covers.
+        """
         reading = _Reading(self._connection, chunk)
         sealed = await self._connection.fetchrow(CHECKPOINT, chunk.checkpoint)
         content = await _in_thread(reading.pages(), lambda pages: parquet(pages, sealed["origin"]))
         tree = self._tree.append(reading.leaves)
         proof = growth_proof(tree, await self._leaves(tree.size, chunk.checkpoint))
         if not verify_consistency(tree.size, tree.root, chunk.checkpoint, sealed["root"], proof):
-            raise LogChanged(f"Leaves {chunk.first} to {chunk.last} are not what checkpoint {chunk.checkpoint} covers. {LogChanged.__doc__}")
-        return content, Manifest(
-            format=HISTORY, origin=sealed["origin"], file=file_name(chunk.first, chunk.last), size=len(content),
-            sha256=hashlib.sha256(content).hexdigest(), rows=len(reading.leaves), first=chunk.first, last=chunk.last,
-            edge=[h.hex() for h in self._tree.edge], root=tree.root.hex(), sealed=chunk.checkpoint, checkpoint=sealed["note"],
-            proof=[h.hex() for h in proof],
-        ), tree  # fmt: skip
+            raise LogChanged(
+                f"Leaves {chunk.first} to {chunk.last} are not what checkpoint {chunk.checkpoint} covers. {LogChanged.__doc__}"
+            )
+        return (
+            content,
+            Manifest(
+                format=HISTORY,
+                origin=sealed["origin"],
+                file=file_name(chunk.first, chunk.last),
+                size=len(content),
+                sha256=hashlib.sha256(content).hexdigest(),
+                rows=len(reading.leaves),
+                first=chunk.first,
+                last=chunk.last,
+                edge=[h.hex() for h in self._tree.edge],
+                root=tree.root.hex(),
+                sealed=chunk.checkpoint,
+                checkpoint=sealed["note"],
+                proof=[h.hex() for h in proof],
+            ),
+            tree,
+        )
 
     def _stored(self, mine: Manifest) -> bytes | None:
-        """The manifest that is in the store already, where a crash came between it and the plan's row. Raises HistoryDiffers."""
+        """The manifest that is in the store already, where a crash came between it and the plan's row.
+
+        Raises HistoryDiffers.
+        """
         name = manifest_name(mine.first, mine.last)
         there = self._store.names(f"{mine.first:016d}")
         if unknown := [n for n in there if leaves_of_name(n) not in {None, (mine.first, mine.last)}]:
@@ -161,8 +199,13 @@ class Exporter:
         return stored
 
 
-async def _in_thread(pages: AsyncIterator[Sequence[Event]], write: Callable[[Iterator[Sequence[Event]]], T]) -> T:
-    """Runs `write` over the pages in a thread, reading each page on this loop when the writer wants it. What reading raises comes out as it was raised."""
+async def _in_thread(
+    pages: AsyncIterator[Sequence[Event]], write: Callable[[Iterator[Sequence[Event]]], T]
+) -> T:
+    """Runs `write` over the pages in a thread, reading each page on this loop when the writer wants it.
+
+    What reading raises comes out as it was raised.
+    """
     loop, faults = asyncio.get_running_loop(), list[Exception]()
 
     def pulled() -> Iterator[Sequence[Event]]:
@@ -191,7 +234,11 @@ async def _following(pages: AsyncIterator[Sequence[Event]]) -> Sequence[Event] |
 
 async def export(settings: AuditSettings, store: HistoryStore) -> int:
     """Exports all that is planned; answers how many chunks. Raises Busy, and what `Exporter.step` raises."""
-    connection = await asyncpg.connect(settings.database_url, command_timeout=60, server_settings={"application_name": "audit export", "jit": "off"})
+    connection = await asyncpg.connect(
+        settings.database_url,
+        command_timeout=60,
+        server_settings={"application_name": "audit export", "jit": "off"},
+    )
     try:
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", chunks.WRITING):
             raise Busy(Busy.__doc__)

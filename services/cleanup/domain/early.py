@@ -1,6 +1,7 @@
 """Reports of use that name a model nobody has told of yet (`early-<name>`): they wait until it is noted, or are given up.
 
-Topics are not ordered against each other: a report may be read before the model's registration, by a second or by an outage.
+Topics are not ordered against each other: a report may be read before the model's registration, by a second
+or by an outage.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from immutables import Map
 from shared.deciding.decider import Decider, RuleBroken
 
 PATIENCE = timedelta(days=1)
-"""How long a report waits. Longer than registry's events are ever late; a name still unknown then is a wrong one."""
+"""How long a report waits.
+
+Longer than registry's events are ever late; a name still unknown then is a wrong one.
+"""
 
 MOST = 1_000
 """Reports that wait for one name: a mistyped one fills neither the log nor memory."""
@@ -126,7 +130,11 @@ def evolve(state: Waiting, event: EarlyEvent) -> Waiting:
         case ReportHeld():
             return replace(state, reports=state.reports.set(event.report_id, True))
         case ReportPlaced() | ReportGivenUp():
-            return replace(state, reports=state.reports.delete(event.report_id)) if event.report_id in state.reports else state
+            return (
+                replace(state, reports=state.reports.delete(event.report_id))
+                if event.report_id in state.reports
+                else state
+            )
         case _:
             assert_never(event)
 

@@ -112,12 +112,18 @@ PUBLIC_TYPES = {f"regista.registry.{name}.v1": name for name in READERS}
 
 
 def read(type_: str, data: dict[str, Any]) -> Fact:
-    """The fact in the data of a public event; unknown fields are ignored. Raises KeyError and msgspec.ValidationError."""
+    """The fact in the data of a public event; unknown fields are ignored.
+
+    Raises KeyError and msgspec.ValidationError.
+    """
     return msgspec.convert(data, READERS[PUBLIC_TYPES[type_]], strict=False)  # type: ignore[no-any-return]
 
 
 def note(state: State, noted: Noted) -> State:
-    """The state that also knows this event. Order is registry's own; what is older than `state.noted` never gets here."""
+    """The state that also knows this event.
+
+    Order is registry's own; what is older than `state.noted` never gets here.
+    """
     name, fact = PUBLIC_TYPES[noted.source.type], read(noted.source.type, noted.data)
     state = replace(state, model_id=fact.model_id, noted=noted.source.revision)
     match fact:
@@ -130,17 +136,29 @@ def note(state: State, noted: Noted) -> State:
         case Serving():
             return _serving(state, name, fact)
         case AliasFact():
-            return replace(state, aliases=state.aliases.set(fact.alias, fact.number) if name == "AliasSet" else _without(state.aliases, fact.alias))
+            return replace(
+                state,
+                aliases=state.aliases.set(fact.alias, fact.number)
+                if name == "AliasSet"
+                else _without(state.aliases, fact.alias),
+            )
         case Child():
             key = f"{fact.number}/{fact.child_model_id}@{fact.child_number}"
-            return replace(state, children=state.children.set(key, fact.number) if name == "ChildLinked" else _without(state.children, key))
+            return replace(
+                state,
+                children=state.children.set(key, fact.number)
+                if name == "ChildLinked"
+                else _without(state.children, key),
+            )
 
 
 def _born(state: State, fact: VersionBorn) -> State:
     """A draft has no semantic version; completed, it is registered once more."""
     version = Version(fact.semver or "", "Staging" if fact.semver else "Draft", fact.recordedtime)
     versions = state.versions.set(fact.number, version)
-    return replace(state, model=fact.model or state.model, highest=max(state.highest, fact.number), versions=versions)
+    return replace(
+        state, model=fact.model or state.model, highest=max(state.highest, fact.number), versions=versions
+    )
 
 
 def _without(map_: Map[Any, Any], key: Any) -> Map[Any, Any]:
@@ -157,7 +175,13 @@ def _version(state: State, name: str, fact: VersionFact) -> State:
             return replace(state, marks=_without(state.marks, fact.number))
         case "VersionRecalled":
             version = state.versions.get(fact.number)
-            return replace(state, versions=state.versions.set(fact.number, structs.replace(version, recalled=True))) if version else state
+            return (
+                replace(
+                    state, versions=state.versions.set(fact.number, structs.replace(version, recalled=True))
+                )
+                if version
+                else state
+            )
         case "LegalHoldPlaced":
             return replace(state, holds=state.holds.set(fact.number, fact.reason))
         case "LegalHoldReleased":
@@ -170,12 +194,19 @@ def _version(state: State, name: str, fact: VersionFact) -> State:
 def _staged(state: State, fact: VersionFact, stage: str) -> State:
     version = state.versions.get(fact.number) or Version("", stage, fact.recordedtime)
     leaves = version.stage == "Production" and stage != "Production"
-    version = structs.replace(version, stage=stage, left_production_at=fact.recordedtime if leaves else version.left_production_at)
-    return replace(state, versions=state.versions.set(fact.number, version), highest=max(state.highest, fact.number))
+    version = structs.replace(
+        version, stage=stage, left_production_at=fact.recordedtime if leaves else version.left_production_at
+    )
+    return replace(
+        state, versions=state.versions.set(fact.number, version), highest=max(state.highest, fact.number)
+    )
 
 
 def _serving(state: State, name: str, fact: Serving) -> State:
-    """Who serves in an environment changed. Where a rollback would go is remembered just as registry remembers it."""
+    """Who serves in an environment changed.
+
+    Where a rollback would go is remembered just as registry remembers it.
+    """
     before = next((e.number for e in fact.previous if e.role == "champion"), 0)
     champion = next((e.number for e in fact.entries if e.role == "champion"), 0)
     known = state.rollouts.get(fact.environment, Rollout())
@@ -191,4 +222,6 @@ def _serving(state: State, name: str, fact: Serving) -> State:
         return state
     left = state.rolled_back.set(f"{fact.environment}/{fact.from_number}", fact.from_number)
     state = replace(state, rolled_back=_without(left, f"{fact.environment}/{fact.to_number}"))
-    return _staged(state, VersionFact(fact.model_id, fact.to_number, recordedtime=fact.recordedtime), "Production")
+    return _staged(
+        state, VersionFact(fact.model_id, fact.to_number, recordedtime=fact.recordedtime), "Production"
+    )

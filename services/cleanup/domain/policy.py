@@ -1,4 +1,7 @@
-"""A retention policy: when a version of a model may go. Durations are seconds, so that a demonstration can use small ones."""
+"""A retention policy: when a version of a model may go.
+
+Durations are seconds, so that a demonstration can use small ones.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ DAY = 86_400.0
 class RetentionPolicy:
     """Every duration is in seconds; None means: never for this reason.
 
-    A version goes only when all that applies to it has passed: since its last use, since it left Production, and, where nobody ever
-    reported a use, since its registration (`unknown_seconds`; no signal is not the same as no use). Drafts and rejected versions can
-    not be used, so time since registration decides. The newest `keep_newest` usable versions always stay.
+    A version goes only when all that applies to it has passed: since its last use, since it left Production,
+    and, where nobody ever reported a use, since its registration (`unknown_seconds`; no signal is not the
+    same as no use). Drafts and rejected versions can not be used, so time since registration decides. The
+    newest `keep_newest` usable versions always stay.
     """
 
     unused_seconds: float | None = 180 * DAY

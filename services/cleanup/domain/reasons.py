@@ -1,4 +1,7 @@
-"""Why a version stays, and by which rule it may go. Protection first (what registry would refuse anyway), then time and use. Pure."""
+"""Why a version stays, and by which rule it may go.
+
+Protection first (what registry would refuse anyway), then time and use. Pure.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,12 @@ class Protection:
         for alias, number in sorted(state.aliases.items()):
             _add(found, number, "aliased", f"the alias {alias} points to it")
         for number, why in sorted(state.holds.items()):
-            _add(found, number, "legal_hold", f"it is under legal hold: {why}" if why else "it is under legal hold")
+            _add(
+                found,
+                number,
+                "legal_hold",
+                f"it is under legal hold: {why}" if why else "it is under legal hold",
+            )
         for promotion, number in sorted(state.promotions.items()):
             _add(found, number, "open_promotion", f"the promotion {promotion} is still open")
         for key, number in sorted(state.children.items()):
@@ -71,7 +79,12 @@ def _rollback_targets(state: State, environment: str, rollout: Rollout) -> set[i
 
 def _can_return(state: State, environment: str, number: int) -> bool:
     version = state.versions.get(number)
-    return version is not None and version.stage != GONE and not version.recalled and f"{environment}/{number}" not in state.rolled_back
+    return (
+        version is not None
+        and version.stage != GONE
+        and not version.recalled
+        and f"{environment}/{number}" not in state.rolled_back
+    )
 
 
 def newest(state: State, count: int) -> list[int]:
@@ -87,7 +100,10 @@ def newest(state: State, count: int) -> list[int]:
 
 
 def judge(state: State, number: int, now: datetime, protection: Protection | None = None) -> Verdict:
-    """The verdict on one version at `now`. Asking about a version that is gone or never noted gives a reason, never a rule."""
+    """The verdict on one version at `now`.
+
+    Asking about a version that is gone or never noted gives a reason, never a rule.
+    """
     version = state.versions.get(number)
     if version is None:
         return Verdict((Reason("not_known", "registry has not announced it"),))
@@ -103,8 +119,13 @@ def judge(state: State, number: int, now: datetime, protection: Protection | Non
 def still_marked(mark: Mark) -> Reason:
     """Why a later sweep neither marks a version again nor spares it from the mark it has."""
     if mark.proposed:
-        return Reason("already_proposed", f"sweep {mark.sweep_id} proposed its retirement; registry has not answered yet")
-    return Reason("already_marked", f"sweep {mark.sweep_id} marked it; it stays until {_moment(mark.delete_after)}")
+        return Reason(
+            "already_proposed",
+            f"sweep {mark.sweep_id} proposed its retirement; registry has not answered yet",
+        )
+    return Reason(
+        "already_marked", f"sweep {mark.sweep_id} marked it; it stays until {_moment(mark.delete_after)}"
+    )
 
 
 def _by_time(state: State, number: int, version: Version, now: datetime) -> tuple[str, str, list[Reason]]:
@@ -118,15 +139,32 @@ def _by_time(state: State, number: int, version: Version, now: datetime) -> tupl
         last = f"last used {_moment(use.last_used_at)}"
         rule, detail = "unused", f"{last}, more than {_words(policy.unused_seconds)} ago"
         if not _past(use.last_used_at, policy.unused_seconds, now):
-            kept.append(Reason("used_recently", f"{last}; kept {_words(policy.unused_seconds, ' from then')}"))
+            kept.append(
+                Reason("used_recently", f"{last}; kept {_words(policy.unused_seconds, ' from then')}")
+            )
     else:
-        rule, detail = "unknown_usage", f"no use was ever reported; registered {_moment(version.registered_at)}"
+        rule, detail = (
+            "unknown_usage",
+            f"no use was ever reported; registered {_moment(version.registered_at)}",
+        )
         if not _past(version.registered_at, policy.unknown_seconds, now):
             how_long = _words(policy.unknown_seconds, " from its registration")
-            kept.append(Reason("usage_unknown", f"no use was ever reported, which is unknown, not unused; kept {how_long}"))
-    if version.left_production_at is not None and not _past(version.left_production_at, policy.left_production_seconds, now):
+            kept.append(
+                Reason(
+                    "usage_unknown",
+                    f"no use was ever reported, which is unknown, not unused; kept {how_long}",
+                )
+            )
+    if version.left_production_at is not None and not _past(
+        version.left_production_at, policy.left_production_seconds, now
+    ):
         how_long = _words(policy.left_production_seconds, " from then")
-        kept.append(Reason("left_production_recently", f"left Production {_moment(version.left_production_at)}; kept {how_long}"))
+        kept.append(
+            Reason(
+                "left_production_recently",
+                f"left Production {_moment(version.left_production_at)}; kept {how_long}",
+            )
+        )
     return rule, detail, kept
 
 
@@ -136,7 +174,11 @@ def _dead_end(policy: RetentionPolicy, version: Version, now: datetime) -> tuple
     detail = f"a {rule} version, registered {_moment(version.registered_at)}, more than {_words(seconds)} ago"
     if _past(version.registered_at, seconds, now):
         return rule, detail, []
-    return rule, detail, [Reason(f"{rule}_recent", f"a {rule} version is kept {_words(seconds, ' from its registration')}")]
+    return (
+        rule,
+        detail,
+        [Reason(f"{rule}_recent", f"a {rule} version is kept {_words(seconds, ' from its registration')}")],
+    )
 
 
 def _past(since: datetime, seconds: float | None, now: datetime) -> bool:

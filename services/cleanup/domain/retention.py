@@ -1,6 +1,7 @@
 """Decisions about one model's versions (`retention-<model_id>`): what is used, what is marked, what is spared, what is proposed.
 
-cleanup proposes and registry decides: registry checks again, in its own stream, everything that protects a version.
+cleanup proposes and registry decides: registry checks again, in its own stream, everything that protects a
+version.
 """
 
 from __future__ import annotations
@@ -110,23 +111,47 @@ def _note(command: NoteRegistryEvent, state: State) -> list[RetentionEvent]:
 
 
 def _record(command: RecordUsage, state: State) -> list[RetentionEvent]:
-    used_at = min(command.window_end, command.now)  # a reporter's clock that runs ahead must not protect a version for years
+    used_at = min(
+        command.window_end, command.now
+    )  # a reporter's clock that runs ahead must not protect a version for years
     before = state.uses.get(command.number, Use(0, used_at))
     day = used_at.astimezone(UTC).date().isoformat()
     event = UsageRecorded(
-        command.model_id, command.number, command.environment, command.endpoint, command.window_start, command.window_end, command.count, day,
-        state.uses_by_day.get(f"{command.number}/{day}", 0) + command.count, before.total + command.count, max(before.last_used_at, used_at),
-    )  # fmt: skip
+        command.model_id,
+        command.number,
+        command.environment,
+        command.endpoint,
+        command.window_start,
+        command.window_end,
+        command.count,
+        day,
+        state.uses_by_day.get(f"{command.number}/{day}", 0) + command.count,
+        before.total + command.count,
+        max(before.last_used_at, used_at),
+    )
     return _and_unmark(state, event, command.now)
 
 
 def _change(command: ChangeRetention, state: State) -> list[RetentionEvent]:
     if command.expected is not None and command.expected != state.policy_revision:
-        raise Stale("stale_policy", "The retention policy changed since you read it: read it again and repeat.", current=state.policy_revision)
+        raise Stale(
+            "stale_policy",
+            "The retention policy changed since you read it: read it again and repeat.",
+            current=state.policy_revision,
+        )
     p = command.policy
-    durations = (p.unused_seconds, p.left_production_seconds, p.unknown_seconds, p.draft_seconds, p.rejected_seconds, p.grace_seconds)
+    durations = (
+        p.unused_seconds,
+        p.left_production_seconds,
+        p.unknown_seconds,
+        p.draft_seconds,
+        p.rejected_seconds,
+        p.grace_seconds,
+    )
     if any(d is not None and not 0 <= d <= 1e10 for d in durations) or p.keep_newest < 0:
-        raise Unprocessable("bad_retention_policy", "Durations are seconds from 0 to 1e10, keep_newest is 0 or more.")
+        raise Unprocessable(
+            "bad_retention_policy", "Durations are seconds from 0 to 1e10, keep_newest is 0 or more."
+        )
     if p == state.policy and state.policy_revision:
         return []
     return _and_unmark(state, RetentionChanged(command.model_id, p), command.now)
@@ -146,7 +171,18 @@ def _sweep(command: SweepVersions, state: State) -> list[RetentionEvent]:
         else:
             delete_after = command.now + timedelta(seconds=state.policy.grace_seconds)
             semver = state.versions[number].semver
-            events.append(VersionMarked(state.model_id, state.model, number, semver, command.sweep_id, verdict.rule, verdict.detail, delete_after))
+            events.append(
+                VersionMarked(
+                    state.model_id,
+                    state.model,
+                    number,
+                    semver,
+                    command.sweep_id,
+                    verdict.rule,
+                    verdict.detail,
+                    delete_after,
+                )
+            )
     return events
 
 
@@ -160,11 +196,18 @@ def _propose(command: ProposeRetirement, state: State) -> list[RetentionEvent]:
     if verdict.reasons:
         return [_spared(state, command.number, mark.sweep_id, verdict.reasons)]
     semver = state.versions[command.number].semver
-    return [RetirementProposed(state.model_id, state.model, command.number, semver, mark.sweep_id, verdict.rule, verdict.detail)]
+    return [
+        RetirementProposed(
+            state.model_id, state.model, command.number, semver, mark.sweep_id, verdict.rule, verdict.detail
+        )
+    ]
 
 
 def _and_unmark(state: State, event: RetentionEvent, now: datetime) -> list[RetentionEvent]:
-    """The event, and the end of every mark that it speaks against. What is already proposed is in registry's hands."""
+    """The event, and the end of every mark that it speaks against.
+
+    What is already proposed is in registry's hands.
+    """
     after = evolve(state, event)
     if not after.marks:
         return [event]
@@ -178,7 +221,10 @@ def _and_unmark(state: State, event: RetentionEvent, now: datetime) -> list[Rete
 
 
 def _concerned(state: State, event: RetentionEvent, protection: Protection) -> list[int]:
-    """The versions whose verdict the event may have turned in their favour: few, however many are marked. Only a new policy may turn any."""
+    """The versions whose verdict the event may have turned in their favour: few, however many are marked.
+
+    Only a new policy may turn any.
+    """
     match event:
         case UsageRecorded():
             return [event.number]
@@ -189,9 +235,13 @@ def _concerned(state: State, event: RetentionEvent, protection: Protection) -> l
             return sorted(state.marks)
 
 
-def _spared(state: State, number: int, sweep_id: str, reasons: tuple[Reason, ...], *, unmarked: bool = True) -> VersionSpared:
+def _spared(
+    state: State, number: int, sweep_id: str, reasons: tuple[Reason, ...], *, unmarked: bool = True
+) -> VersionSpared:
     ends = unmarked and number in state.marks
-    return VersionSpared(state.model_id, state.model, number, state.versions[number].semver, sweep_id, reasons, ends)
+    return VersionSpared(
+        state.model_id, state.model, number, state.versions[number].semver, sweep_id, reasons, ends
+    )
 
 
 def evolve(state: State, event: RetentionEvent) -> State:
@@ -205,14 +255,26 @@ def evolve(state: State, event: RetentionEvent) -> State:
             by_day = state.uses_by_day.set(f"{event.number}/{event.day}", event.day_total)
             return replace(state, model_id=event.model_id, uses=used, uses_by_day=by_day)
         case RetentionChanged():
-            return replace(state, model_id=event.model_id, policy=event.policy, policy_revision=state.revision)
+            return replace(
+                state, model_id=event.model_id, policy=event.policy, policy_revision=state.revision
+            )
         case VersionMarked():
-            return replace(state, marks=state.marks.set(event.number, Mark(event.sweep_id, event.delete_after)))
+            return replace(
+                state, marks=state.marks.set(event.number, Mark(event.sweep_id, event.delete_after))
+            )
         case VersionSpared():
-            return replace(state, marks=state.marks.delete(event.number)) if event.unmarked and event.number in state.marks else state
+            return (
+                replace(state, marks=state.marks.delete(event.number))
+                if event.unmarked and event.number in state.marks
+                else state
+            )
         case RetirementProposed():
             proposed = state.marks.get(event.number)
-            return replace(state, marks=state.marks.set(event.number, structs.replace(proposed, proposed=True))) if proposed else state
+            return (
+                replace(state, marks=state.marks.set(event.number, structs.replace(proposed, proposed=True)))
+                if proposed
+                else state
+            )
         case _:
             assert_never(event)
 
@@ -225,8 +287,13 @@ def stream_of(model_id: str) -> str:
     return f"retention-{model_id}"
 
 
-def simulate(state: State, now: datetime, policy: RetentionPolicy | None = None) -> list[VersionMarked | VersionSpared]:
+def simulate(
+    state: State, now: datetime, policy: RetentionPolicy | None = None
+) -> list[VersionMarked | VersionSpared]:
     """The plan a sweep would make now, under another policy where one is given. Nothing is recorded."""
     state = replace(state, policy=policy) if policy else state
-    plan = _sweep(SweepVersions(state.model_id, "simulation", 1, state.highest, now), replace(state, marks=INITIAL.marks))
+    plan = _sweep(
+        SweepVersions(state.model_id, "simulation", 1, state.highest, now),
+        replace(state, marks=INITIAL.marks),
+    )
     return [event for event in plan if isinstance(event, VersionMarked | VersionSpared)]

@@ -14,7 +14,11 @@ from shared.deciding.events import Noted
 
 @dataclass(frozen=True, slots=True)
 class UsageRecorded:
-    """`count` more uses. `day_total` and `total` are absolute, so a projection needs no look back. `last_used_at` never runs backwards."""
+    """`count` more uses.
+
+    `day_total` and `total` are absolute, so a projection needs no look back. `last_used_at` never runs
+    backwards.
+    """
 
     model_id: str
     number: int
@@ -115,9 +119,10 @@ class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class State:
     """Everything about one model that a verdict needs.
 
-    `noted` is the revision of the model's own stream up to which everything is known here. `uses_by_day` is keyed `<number>/<day>`;
-    `promotions` holds the open ones by id; `children` is keyed `<number>/<child model>@<child number>`. Keys of `served` and `rolled_back`
-    are `<environment>/<number>`: the champion before this version first got requests (0: none), and what somebody rolled back from.
+    `noted` is the revision of the model's own stream up to which everything is known here. `uses_by_day` is
+    keyed `<number>/<day>`; `promotions` holds the open ones by id; `children` is keyed `<number>/<child
+    model>@<child number>`. Keys of `served` and `rolled_back` are `<environment>/<number>`: the champion
+    before this version first got requests (0: none), and what somebody rolled back from.
     """
 
     model_id: str = ""

@@ -30,7 +30,10 @@ class SweepPlanned:
 
 @dataclass(frozen=True, slots=True)
 class SweepAdvanced:
-    """All up to this place was judged; `chunk` is the next one's number, `scope` the sweep's own limit. The figures are totals so far."""
+    """All up to this place was judged; `chunk` is the next one's number, `scope` the sweep's own limit.
+
+    The figures are totals so far.
+    """
 
     sweep_id: str
     scope: str
@@ -66,7 +69,10 @@ class PlanSweep:
 
 @dataclass(frozen=True, slots=True)
 class AdvanceSweep:
-    """A chunk was worked off: `models` and `versions` more, up to this place. `chunk` counts from 0, so that none counts twice."""
+    """A chunk was worked off: `models` and `versions` more, up to this place.
+
+    `chunk` counts from 0, so that none counts twice.
+    """
 
     sweep_id: str
     chunk: int
@@ -95,7 +101,11 @@ def decide(command: Command, state: State) -> Sequence[SweepEvent]:
         case ScheduleSweep():
             return [SweepScheduled(command.sweep_id, command.due_at)] if state.phase == "none" else []
         case PlanSweep():
-            return [SweepPlanned(command.sweep_id, command.trigger, command.model_id)] if state.phase in {"none", "scheduled"} else []
+            return (
+                [SweepPlanned(command.sweep_id, command.trigger, command.model_id)]
+                if state.phase in {"none", "scheduled"}
+                else []
+            )
         case AdvanceSweep():
             return _advance(command, state)
         case _:
@@ -108,7 +118,17 @@ def _advance(command: AdvanceSweep, state: State) -> list[SweepEvent]:
     models, versions = state.models + command.models, state.versions + command.versions
     if command.finished:
         return [SweepFinished(command.sweep_id, models, versions)]
-    return [SweepAdvanced(command.sweep_id, state.scope, command.chunk + 1, command.model_id, command.number, models, versions)]
+    return [
+        SweepAdvanced(
+            command.sweep_id,
+            state.scope,
+            command.chunk + 1,
+            command.model_id,
+            command.number,
+            models,
+            versions,
+        )
+    ]
 
 
 def evolve(state: State, event: SweepEvent) -> State:
@@ -155,8 +175,9 @@ def chunk(
 ) -> tuple[list[Range], tuple[str, int] | None]:
     """The next ranges to judge, and the place to go on from (None: that was all).
 
-    `models` yields (id, highest number) from the model of `after` on, in order of ids. No range exceeds `size`, no chunk `versions` by more
-    than one range, so one model with 100,000 versions is as bounded as 100,000 models with one.
+    `models` yields (id, highest number) from the model of `after` on, in order of ids. No range exceeds
+    `size`, no chunk `versions` by more than one range, so one model with 100,000 versions is as bounded as
+    100,000 models with one.
     """
     ranges: list[Range] = []
     taken = 0

@@ -43,7 +43,9 @@ async def story(instance: Instance, tell: Teller, model: str, trained: Future[Mo
         await _publishing_and_verdicts(scene)
         async with production.in_use(scene) as uses:
             await _production(scene, uses)
-        tell.line(f"meanwhile used, and reported as ModelUsed: {', '.join(f'#{n}: {count}' for n, count in sorted(uses.items()))}")
+        tell.line(
+            f"meanwhile used, and reported as ModelUsed: {', '.join(f'#{n}: {count}' for n, count in sorted(uses.items()))}"
+        )
         tell.act(5, "Cleanup: seconds instead of months")
         await cleaning.held(scene, "new schema")
         await cleaning.cleaned(scene, "new code")
@@ -59,14 +61,19 @@ async def _training(scene: Scene, trained: Future[Models]) -> None:
     scene.tell.act(1, "Training: real models on real data")
     scene.trained = await asyncio.wrap_future(trained)
     for model in scene.trained.values():
-        scene.tell.line(f"{model.generation.story}: accuracy {model.accuracy:.3f}, {model.path.stat().st_size} bytes of ONNX", model.seconds)
+        scene.tell.line(
+            f"{model.generation.story}: accuracy {model.accuracy:.3f}, {model.path.stat().st_size} bytes of ONNX",
+            model.seconds,
+        )
 
 
 async def _publishing_and_verdicts(scene: Scene) -> None:
     scene.tell.act(2, f"Publishing {scene.model}: uploads, then signed messages on Kafka")
     for generation in publishing.GOOD:
         await publishing.publish_good(scene, generation)
-        await verdicts.validated(scene, generation)  # the next one is compared with the newest that was validated
+        await verdicts.validated(
+            scene, generation
+        )  # the next one is compared with the newest that was validated
     await publishing.publish_forgetful(scene)
     await publishing.publish_altered(scene)
     await publishing.publish_nonsense(scene)

@@ -14,16 +14,24 @@ SHOWN = 8  # of the timeline's events
 
 
 async def timeline(scene: Scene) -> None:
-    """The last events, each with who, when, why and what caused it. Events hold subjects; who that is, the directory says."""
+    """The last events, each with who, when, why and what caused it.
+
+    Events hold subjects; who that is, the directory says.
+    """
     timed = Timed()
     events = await scene.auditor.timeline(scene.model)
     names = await scene.auditor.names(scene.subjects.values())
     scene.tell.line(f"timeline: {len(events)} events; those of the last switch:", timed.seconds)
     decisive = [
-        event for event in events if event["type"] in {"PromotionRequested", "ReviewApproved", "VersionPromoted", "RolloutChanged", "RolledBack"}
+        event
+        for event in events
+        if event["type"]
+        in {"PromotionRequested", "ReviewApproved", "VersionPromoted", "RolloutChanged", "RolledBack"}
     ]
     for event in decisive[-SHOWN:]:
-        scene.tell.line(f"  {event['recorded_at'][11:23]} {event['type']:<20} by {_who(event, names):<18} {_why(event, names)}")
+        scene.tell.line(
+            f"  {event['recorded_at'][11:23]} {event['type']:<20} by {_who(event, names):<18} {_why(event, names)}"
+        )
 
 
 def _who(event: Json, names: Mapping[str, str | None]) -> str:
@@ -34,15 +42,29 @@ def _who(event: Json, names: Mapping[str, str | None]) -> str:
 
 def _why(event: Json, names: Mapping[str, str | None]) -> str:
     reason, cause = event.get("reason"), event.get("caused_by")
-    return " ".join(part for part in (f"“{reason}”" if reason else "", f"← {cause['type']} by {_who(cause, names)}" if cause else "") if part)
+    return " ".join(
+        part
+        for part in (
+            f"“{reason}”" if reason else "",
+            f"← {cause['type']} by {_who(cause, names)}" if cause else "",
+        )
+        if part
+    )
 
 
 async def as_of(scene: Scene) -> None:
     """Before the switch, after it, and after the way back."""
-    for moment, words in (("first", "after the first promotion"), ("switch to new code", "after the switch"), ("rollback", "after the rollback")):
+    for moment, words in (
+        ("first", "after the first promotion"),
+        ("switch to new code", "after the switch"),
+        ("rollback", "after the rollback"),
+    ):
         timed = Timed()
         found = await scene.auditor.as_of(scene.model, scene.moments[moment])
-        served = ", ".join(f"{one.get('semver')} at {one.get('percent')} %" for one in found.get("entries", ())) or "nothing"
+        served = (
+            ", ".join(f"{one.get('semver')} at {one.get('percent')} %" for one in found.get("entries", ()))
+            or "nothing"
+        )
         scene.tell.line(f"in Production {words} ({scene.moments[moment][11:19]}): {served}", timed.seconds)
 
 
@@ -61,7 +83,10 @@ async def history(scene: Scene) -> None:
     if not found.holds:
         raise StoryFailed(f"the history in {folder} is not what was signed: {found}")
     size = found.checkpoint["size"]
-    scene.tell.line(f"history: {found.events} events as Parquet, proven from the files alone under a signed checkpoint of {size}", timed.seconds)
+    scene.tell.line(
+        f"history: {found.events} events as Parquet, proven from the files alone under a signed checkpoint of {size}",
+        timed.seconds,
+    )
     scene.tell.line(f"  {folder}")
 
 
@@ -70,4 +95,6 @@ async def read_models_rebuilt(scene: Scene) -> None:
     for one in await asyncio.to_thread(rebuilt, scene.instance.place):
         if not one["equal"]:
             raise StoryFailed(f"the read models of {one['service']} differ from the log")
-        scene.tell.line(f"{one['service']}: {one['events']} events → {one['rows']} rows, equal to before", one["seconds"])
+        scene.tell.line(
+            f"{one['service']}: {one['events']} events → {one['rows']} rows, equal to before", one["seconds"]
+        )

@@ -8,9 +8,14 @@ from services.local.demo.scene import Json, Scene
 from services.local.demo.telling import Timed, until
 
 POLICY = {
-    "unused_seconds": 1.5, "left_production_seconds": 1.5, "unknown_seconds": None, "draft_seconds": 60.0, "rejected_seconds": None, "keep_newest": 0,
+    "unused_seconds": 1.5,
+    "left_production_seconds": 1.5,
+    "unknown_seconds": None,
+    "draft_seconds": 60.0,
+    "rejected_seconds": None,
+    "keep_newest": 0,
     "grace_seconds": 1.0,
-}  # fmt: skip
+}
 
 
 async def held(scene: Scene, generation: str) -> None:
@@ -24,13 +29,20 @@ async def cleaned(scene: Scene, goes: str) -> None:
     """Plans, waits the grace period, deletes one artifact, leaves its tombstone."""
     timed = Timed()
     await scene.ada.set_retention(scene.model, POLICY)
-    scene.tell.line("policy: unused for 1.5 s goes after 1 s of grace; use unknown is not unused", timed.seconds)
+    scene.tell.line(
+        "policy: unused for 1.5 s goes after 1 s of grace; use unknown is not unused", timed.seconds
+    )
     timed = Timed()
     plan = await _plan(scene, goes)
-    scene.tell.line(f"planned: {plan['verdicts'].get('marked', 0)} marked, {plan['verdicts'].get('spared', 0)} spared", timed.seconds)
+    scene.tell.line(
+        f"planned: {plan['verdicts'].get('marked', 0)} marked, {plan['verdicts'].get('spared', 0)} spared",
+        timed.seconds,
+    )
     for item in plan["items"]:
         why = "; ".join(reason["detail"] for reason in item["reasons"])
-        scene.tell.line(f"  {'goes ' if item['verdict'] == 'marked' else 'stays'} {scene.name_of(item['number'])}: {why}")
+        scene.tell.line(
+            f"  {'goes ' if item['verdict'] == 'marked' else 'stays'} {scene.name_of(item['number'])}: {why}"
+        )
     timed = Timed()
     await scene.ada.sweep(scene.model, dry_run=False)
     await _gone(scene, goes, timed)

@@ -1,4 +1,7 @@
-"""Act 4: promotion with reviews, traffic 90/10, a switch, and the way back. Meanwhile somebody uses the models."""
+"""Act 4: promotion with reviews, traffic 90/10, a switch, and the way back.
+
+Meanwhile somebody uses the models.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,17 @@ async def promoted(scene: Scene, generation: str) -> None:
     timed = Timed()
     promotion = await scene.ada.promote(scene.reference(generation), reason="the demo's story")
     review = await _review(scene, promotion["promotion_id"])
-    scene.tell.line(f"Ada asks for {scene.name(generation)} in Production; a review opens: {review['needs']} approvals needed", timed.seconds)
+    scene.tell.line(
+        f"Ada asks for {scene.name(generation)} in Production; a review opens: {review['needs']} approvals needed",
+        timed.seconds,
+    )
     await _own_approval_refused(scene, review)
     for who in ("grace", "edsger"):
         timed = Timed()
         seen = await scene.people[who].review(review["review_id"])
-        await scene.people[who].approve(review["review_id"], comment="looked at the held-out accuracy", revision=seen["revision"])
+        await scene.people[who].approve(
+            review["review_id"], comment="looked at the held-out accuracy", revision=seen["revision"]
+        )
         scene.tell.line(f"{who.capitalize()} approves", timed.seconds)
     timed = Timed()
     await scene.until_version(generation, lambda v: v["stage"] == "Production", "goes to Production")
@@ -84,7 +92,9 @@ def _entry(scene: Scene, generation: str, percent: int, role: str) -> Json:
 async def switched(scene: Scene, champion: str) -> None:
     """All traffic at once: one event."""
     timed = Timed()
-    await scene.ada.change_rollout(scene.model, [_entry(scene, champion, 100, "champion")], reason="better on the tenth")
+    await scene.ada.change_rollout(
+        scene.model, [_entry(scene, champion, 100, "champion")], reason="better on the tenth"
+    )
     await _serves(scene, champion)
     scene.moments[f"switch to {champion}"] = datetime.now(UTC).isoformat()
     scene.tell.line(f"switched: {scene.name(champion)} serves everything", timed.seconds)

@@ -25,7 +25,12 @@ async def publish_good(scene: Scene, generation: str) -> None:
     """The three lines of a pipeline: publish (upload, sign, send), wait, done."""
     timed, trained = Timed(), scene.trained[generation]
     publication = await scene.pipeline.publish(
-        scene.model, trained.path, trained.run, tier="medium", on_behalf_of=scene.subjects["ada"], base=base_of(scene, generation)
+        scene.model,
+        trained.path,
+        trained.run,
+        tier="medium",
+        on_behalf_of=scene.subjects["ada"],
+        base=base_of(scene, generation),
     )
     await _registered(scene, generation, publication, timed)
 
@@ -40,27 +45,40 @@ async def _registered(scene: Scene, generation: str, publication: AsyncPublicati
     version = await scene.ada.version(scene.reference(generation))
     bump = version.get("bump") or {}
     level = f"{str(bump['level']).upper()} " if bump.get("level") else ""
-    scene.tell.line(f"Kafka → registered as {scene.name(generation)}: {level}because {bump.get('rule', '?')}", timed.seconds)
+    scene.tell.line(
+        f"Kafka → registered as {scene.name(generation)}: {level}because {bump.get('rule', '?')}",
+        timed.seconds,
+    )
 
 
 async def publish_forgetful(scene: Scene) -> None:
     """Without its data set's hash: refused by name; then as a draft, completed later."""
     timed, trained = Timed(), scene.trained["forgetful"]
-    facts: dict[str, Any] = {"tier": "medium", "on_behalf_of": scene.subjects["ada"], "base": base_of(scene, "forgetful")}
+    facts: dict[str, Any] = {
+        "tier": "medium",
+        "on_behalf_of": scene.subjects["ada"],
+        "base": base_of(scene, "forgetful"),
+    }
     remembered, trained.run.dataset = trained.run.dataset, None
     try:
         await (await scene.pipeline.publish(scene.model, trained.path, trained.run, **facts)).wait()
     except Refused as refusal:
-        scene.tell.line(f"refused: {'; '.join(f'{p.field}: {p.problem}' for p in refusal.problems)}", timed.seconds)
+        scene.tell.line(
+            f"refused: {'; '.join(f'{p.field}: {p.problem}' for p in refusal.problems)}", timed.seconds
+        )
     else:
         raise StoryFailed("a version without its data set's hash was registered")
     timed = Timed()
     draft = await scene.pipeline.publish(scene.model, trained.path, trained.run, **facts, draft=True)
     scene.versions["forgetful"] = await draft.wait()
-    scene.tell.line(f"the same as a draft: #{scene.versions['forgetful'].number}, no semantic version yet", timed.seconds)
+    scene.tell.line(
+        f"the same as a draft: #{scene.versions['forgetful'].number}, no semantic version yet", timed.seconds
+    )
     timed = Timed()
     trained.run.dataset = remembered
-    await scene.pipeline.complete(scene.reference("forgetful"), {"training": {"dataset": remembered}, "base": facts["base"]})
+    await scene.pipeline.complete(
+        scene.reference("forgetful"), {"training": {"dataset": remembered}, "base": facts["base"]}
+    )
     version = await scene.until_version("forgetful", lambda v: bool(v.get("semver")), "gets its number")
     scene.versions["forgetful"] = publication.registered(version)
     scene.tell.line(f"completed with the hash: {scene.name('forgetful')}", timed.seconds)
@@ -70,15 +88,26 @@ async def publish_altered(scene: Scene) -> None:
     """The message names a checksum that the uploaded bytes do not have."""
     timed, trained = Timed(), scene.trained["altered"]
     uploaded = await scene.pipeline.upload(trained.path)
-    claimed = [FileEntry(f["path"], f["size"], hashlib.sha256(b"other bytes").hexdigest()) for f in uploaded["files"]]
+    claimed = [
+        FileEntry(f["path"], f["size"], hashlib.sha256(b"other bytes").hexdigest()) for f in uploaded["files"]
+    ]
     files = [{"path": f.path, "size": f.size, "sha256": f.sha256} for f in claimed]
-    data = _document(scene, "altered") | {"artifact": {"digest": manifest_digest(claimed), "files": files, "location": uploaded["location"]}}
+    data = _document(scene, "altered") | {
+        "artifact": {"digest": manifest_digest(claimed), "files": files, "location": uploaded["location"]}
+    }
     await _registered(scene, "altered", await scene.pipeline.publish_document(data, via="kafka"), timed)
 
 
 def _document(scene: Scene, generation: str) -> dict[str, Any]:
     run, creator = scene.trained[generation].run, scene.pipeline.profile.creator
-    return publication.document(scene.model, run, tier="medium", creator=creator, on_behalf_of=scene.subjects["ada"], base=base_of(scene, generation))
+    return publication.document(
+        scene.model,
+        run,
+        tier="medium",
+        creator=creator,
+        on_behalf_of=scene.subjects["ada"],
+        base=base_of(scene, generation),
+    )
 
 
 async def publish_nonsense(scene: Scene) -> None:
@@ -105,6 +134,8 @@ async def publish_nonsense(scene: Scene) -> None:
 async def _dead_letter(scene: Scene, partition: int, offset: int) -> dict[str, Any]:
     async def look() -> dict[str, Any] | None:
         letters = await scene.people["admin"].dead_letters("registry", topic=TOPIC)
-        return next((one for one in letters if (one.get("partition"), one.get("offset")) == (partition, offset)), None)
+        return next(
+            (one for one in letters if (one.get("partition"), one.get("offset")) == (partition, offset)), None
+        )
 
     return await until(look, f"the dead letter of {TOPIC}/{partition}/{offset}")

@@ -61,9 +61,18 @@ class Scene:
 
     def name_of(self, number: int) -> str:
         """The same, by number."""
-        return next((self.name(generation) for generation, version in self.versions.items() if version.number == number), f"#{number}")
+        return next(
+            (
+                self.name(generation)
+                for generation, version in self.versions.items()
+                if version.number == number
+            ),
+            f"#{number}",
+        )
 
-    async def until_version(self, generation: str, good: Callable[[Json], bool], what: str, seconds: float = 30.0) -> Json:
+    async def until_version(
+        self, generation: str, good: Callable[[Json], bool], what: str, seconds: float = 30.0
+    ) -> Json:
         """The version once it is `good`."""
 
         async def look() -> Json | None:
@@ -75,7 +84,9 @@ class Scene:
     async def artifact(self, digest: str) -> Json:
         """What the artifact service says about an artifact, by plain HTTP."""
         headers = {"authorization": f"Bearer {self.ada.profile.api_key}"}
-        answer = await self.http.get(f"{self.instance.urls['artifact']}/v1/artifacts/{digest}", headers=headers)
+        answer = await self.http.get(
+            f"{self.instance.urls['artifact']}/v1/artifacts/{digest}", headers=headers
+        )
         return dict(answer.raise_for_status().json())
 
 

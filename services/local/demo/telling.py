@@ -67,5 +67,7 @@ async def until(look: Callable[[], Awaitable[T | None]], what: str, seconds: flo
         if found is not None:
             return found
         if time.monotonic() > deadline:
-            raise StoryFailed(f"{what} did not happen within {seconds:.0f} s: `regista logs` and `regista status` say why")
+            raise StoryFailed(
+                f"{what} did not happen within {seconds:.0f} s: `regista logs` and `regista status` say why"
+            )
         await asyncio.sleep(PAUSE)

@@ -52,7 +52,8 @@ class Trained:
 def train(generation: Generation, folder: Path, name: str) -> Trained:
     """Trains, measures on held-out data, exports.
 
-    The ONNX file carries the model's name: equal bytes would be one artifact to all runs of the demo, and never deleted while one needs it.
+    The ONNX file carries the model's name: equal bytes would be one artifact to all runs of the demo, and
+    never deleted while one needs it.
     """
     from skl2onnx import to_onnx  # noqa: PLC0415 - heavy: imported while the servers start
     from sklearn.datasets import load_breast_cancer  # noqa: PLC0415
@@ -64,7 +65,11 @@ def train(generation: Generation, folder: Path, name: str) -> Trained:
     data = load_breast_cancer()
     names = [str(name) for name in data.feature_names[: generation.measurements]]
     known, held_out, answers, right = train_test_split(
-        data.data[:, : generation.measurements].astype("float32"), data.target, test_size=0.3, random_state=SEED, stratify=data.target
+        data.data[:, : generation.measurements].astype("float32"),
+        data.target,
+        test_size=0.3,
+        random_state=SEED,
+        stratify=data.target,
     )
     rows, labels = known[: generation.rows], answers[: generation.rows]
     with track(config=recipe.CONFIG, code=Path(str(recipe.__file__)), seed=SEED) as run:
@@ -80,9 +85,14 @@ def train(generation: Generation, folder: Path, name: str) -> Trained:
 
 
 def _described(run: Run, accuracy: float, held_out: Any, right: Any, model: Any, labels: list[str]) -> None:
-    """All generations are measured on the same patients: only then are they comparable. The digest leaves out what a schema may drop."""
+    """All generations are measured on the same patients: only then are they comparable.
+
+    The digest leaves out what a schema may drop.
+    """
     run.test_data("biopsies, held out", right)
-    run.metric("accuracy", accuracy, primary=True, definition="share of held-out biopsies classified correctly")
+    run.metric(
+        "accuracy", accuracy, primary=True, definition="share of held-out biopsies classified correctly"
+    )
     run.schema(held_out[:5], model.predict(held_out[:5]), labels=labels)
 
 

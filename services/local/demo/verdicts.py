@@ -38,7 +38,9 @@ async def blocked(scene: Scene, generation: str) -> None:
 async def _gates(scene: Scene, version: Json, stage: str, *, passed: bool = True) -> Json:
     async def look() -> Json | None:
         found = await or_none(scene.ada.gates(version["model_id"], version["number"])) or {}
-        return next((one for one in found.get("gates", ()) if one["stage"] == stage and one["passed"] is passed), None)
+        return next(
+            (one for one in found.get("gates", ()) if one["stage"] == stage and one["passed"] is passed), None
+        )
 
     return await until(look, f"a gate verdict on {version['number']}")
 
@@ -46,5 +48,8 @@ async def _gates(scene: Scene, version: Json, stage: str, *, passed: bool = True
 def reasons_of(version: Json) -> str:
     """The reasons that a version carries, in one line."""
     reasons: list[Any] = version["reasons"] or []
-    said = "; ".join(str(one.get("detail", one)) if isinstance(one, dict) else str(one) for one in reasons) or "no reason given"
+    said = (
+        "; ".join(str(one.get("detail", one)) if isinstance(one, dict) else str(one) for one in reasons)
+        or "no reason given"
+    )
     return re.sub(r"([0-9a-f]{8})[0-9a-f]{56}", r"\1…", said)

@@ -12,7 +12,17 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from regista.wire.keys import new_key_id
 from services.registry import queries
 from services.registry.access import names
-from services.registry.access.domain import AccessCommand, CreateIdentity, EraseName, GrantRole, IssueKey, RevokeKey, RevokeRole, Role, SetName
+from services.registry.access.domain import (
+    AccessCommand,
+    CreateIdentity,
+    EraseName,
+    GrantRole,
+    IssueKey,
+    RevokeKey,
+    RevokeRole,
+    Role,
+    SetName,
+)
 from services.registry.api.calls import Why
 from shared.deciding.access import EVERYWHERE, Kind, stream_of
 from shared.deciding.decider import NotFound, Unprocessable
@@ -40,7 +50,10 @@ Named = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200),
 
 
 class NewIdentity(Body):
-    """Without `subject` one is made that says nothing about anybody: events hold it for ever. `name` stands in the directory, and can be erased."""
+    """Without `subject` one is made that says nothing about anybody: events hold it for ever.
+
+    `name` stands in the directory, and can be erased.
+    """
 
     subject: str | None = Field(default=None, min_length=1, max_length=100)
     kind: Kind
@@ -168,9 +181,18 @@ async def erase_name(call: Call) -> Reply:
     subject, reason = call.path["subject"], call.body.reason
     known = (await directory.printed(call.app.pool, subject)).all
     if names.said(reason, (name for name in known if name != subject)):
-        raise Unprocessable("name_in_reason", "The reason stands in the log for ever: say it without the name that is to be erased.")
+        raise Unprocessable(
+            "name_in_reason",
+            "The reason stands in the log for ever: say it without the name that is to be erased.",
+        )
     outcome = await _send(call, EraseName(subject), reason=reason)
-    return Reply({"subject": subject, "name_erased_at": await names.erased(call.app.pool, subject, outcome), "kept": KEPT})
+    return Reply(
+        {
+            "subject": subject,
+            "name_erased_at": await names.erased(call.app.pool, subject, outcome),
+            "kept": KEPT,
+        }
+    )
 
 
 async def read_names(call: Call) -> dict[str, Any]:
@@ -191,29 +213,51 @@ async def issue_key(call: Call) -> Reply:
         key_id = body.key_id or new_key_id()
         command = IssueKey(subject, key_id, "ed25519", body.public_key, body.expires_at)
         await _send(call, command)
-        return Reply({"subject": subject, "key_id": key_id, "algorithm": "ed25519", "expires_at": body.expires_at}, 201)
+        return Reply(
+            {"subject": subject, "key_id": key_id, "algorithm": "ed25519", "expires_at": body.expires_at}, 201
+        )
     if body.key_id is not None:
-        raise Unprocessable("key_id_without_key", "The id of an API key is made here: leave key_id out, or send the public_key it belongs to.")
+        raise Unprocessable(
+            "key_id_without_key",
+            "The id of an API key is made here: leave key_id out, or send the public_key it belongs to.",
+        )
     made = new_api_key(call.app.settings.pepper)
     outcome = await _send(call, IssueKey(subject, made.key_id, "hmac-sha256", made.verifier, body.expires_at))
-    answer = {"subject": subject, "key_id": made.key_id, "algorithm": "hmac-sha256", "expires_at": body.expires_at, "api_key": made.text}
+    answer = {
+        "subject": subject,
+        "key_id": made.key_id,
+        "algorithm": "hmac-sha256",
+        "expires_at": body.expires_at,
+        "api_key": made.text,
+    }
     if outcome.replayed:
-        answer |= {"key_id": next(r.event.key_id for r in outcome.events if r.type == "KeyIssued"), "api_key": None}
+        answer |= {
+            "key_id": next(r.event.key_id for r in outcome.events if r.type == "KeyIssued"),
+            "api_key": None,
+        }
     return Reply(answer, 201)
 
 
 async def revoke_key(call: Call) -> None:
-    await _send(call, RevokeKey(call.path["subject"], call.path["key_id"], call.query.reason, call.query.compromised))
+    await _send(
+        call, RevokeKey(call.path["subject"], call.path["key_id"], call.query.reason, call.query.compromised)
+    )
 
 
 async def grant_role(call: Call) -> Reply:
     subject, body = call.path["subject"], call.body
-    await _send(call, GrantRole(subject, body.role, body.namespace, call.actor.subject), _administered(body.namespace))
+    await _send(
+        call, GrantRole(subject, body.role, body.namespace, call.actor.subject), _administered(body.namespace)
+    )
     return await _answer(call, subject)
 
 
 async def revoke_role(call: Call) -> None:
-    await _send(call, RevokeRole(call.path["subject"], call.query.role, call.query.namespace), _administered(call.query.namespace))
+    await _send(
+        call,
+        RevokeRole(call.path["subject"], call.query.role, call.query.namespace),
+        _administered(call.query.namespace),
+    )
 
 
 def _administered(namespace: str) -> str:
@@ -244,14 +288,79 @@ async def _answer(call: Call, subject: str, status: int = 200) -> Reply:
 _ALL = "/v1/access/identities"
 _ONE = _ALL + "/{subject}"
 ROUTES = (
-    Route("GET", _ALL, list_identities, "People, publishers and services", query=PageQuery, response=Identities, tags=["access"]),
-    Route("POST", _ALL, create_identity, "Create an identity", body=NewIdentity, response=IdentityAnswer, status=201, tags=["access"]),
-    Route("GET", _ONE, read_identity, "One identity; everybody may read their own", response=IdentityAnswer, tags=["access"]),
-    Route("PUT", _ONE + "/name", set_name, "Give or correct a name", body=NewName, response=IdentityAnswer, tags=["access"]),
-    Route("POST", _ONE + ":erase-name", erase_name, "Erase a name", body=Erasure, response=ErasureAnswer, tags=["access"]),
-    Route("GET", "/v1/access/names", read_names, "Who subjects are", query=NamesQuery, response=Names, tags=["access"]),
-    Route("POST", _ONE + "/keys", issue_key, "Issue a key", body=NewKey, response=KeyAnswer, status=201, tags=["access"]),
+    Route(
+        "GET",
+        _ALL,
+        list_identities,
+        "People, publishers and services",
+        query=PageQuery,
+        response=Identities,
+        tags=["access"],
+    ),
+    Route(
+        "POST",
+        _ALL,
+        create_identity,
+        "Create an identity",
+        body=NewIdentity,
+        response=IdentityAnswer,
+        status=201,
+        tags=["access"],
+    ),
+    Route(
+        "GET",
+        _ONE,
+        read_identity,
+        "One identity; everybody may read their own",
+        response=IdentityAnswer,
+        tags=["access"],
+    ),
+    Route(
+        "PUT",
+        _ONE + "/name",
+        set_name,
+        "Give or correct a name",
+        body=NewName,
+        response=IdentityAnswer,
+        tags=["access"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":erase-name",
+        erase_name,
+        "Erase a name",
+        body=Erasure,
+        response=ErasureAnswer,
+        tags=["access"],
+    ),
+    Route(
+        "GET",
+        "/v1/access/names",
+        read_names,
+        "Who subjects are",
+        query=NamesQuery,
+        response=Names,
+        tags=["access"],
+    ),
+    Route(
+        "POST",
+        _ONE + "/keys",
+        issue_key,
+        "Issue a key",
+        body=NewKey,
+        response=KeyAnswer,
+        status=201,
+        tags=["access"],
+    ),
     Route("DELETE", _ONE + "/keys/{key_id}", revoke_key, "Revoke a key", query=RevokeQuery, tags=["access"]),
-    Route("PUT", _ONE + "/roles", grant_role, "Grant a role", body=Grant, response=IdentityAnswer, tags=["access"]),
+    Route(
+        "PUT",
+        _ONE + "/roles",
+        grant_role,
+        "Grant a role",
+        body=Grant,
+        response=IdentityAnswer,
+        tags=["access"],
+    ),
     Route("DELETE", _ONE + "/roles", revoke_role, "Take a role back", query=Grant, tags=["access"]),
-)  # fmt: skip
+)

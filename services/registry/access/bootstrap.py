@@ -1,4 +1,7 @@
-"""The first identities, written before anybody exists who could: by whoever holds the database password. Repeating it changes nothing."""
+"""The first identities, written before anybody exists who could: by whoever holds the database password.
+
+Repeating it changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -63,13 +66,18 @@ def commands(spec: Spec) -> Iterator[AccessCommand]:
     for identity in spec.identities:
         yield CreateIdentity(identity.subject, identity.kind)
         for key in identity.keys:
-            yield IssueKey(identity.subject, key.key_id, key.algorithm, key.verifier, key.expires_at, bootstrap=True)
+            yield IssueKey(
+                identity.subject, key.key_id, key.algorithm, key.verifier, key.expires_at, bootstrap=True
+            )
         for role in identity.roles:
             yield GrantRole(identity.subject, role.role, role.namespace, BOOTSTRAP.subject)
 
 
 async def write(url: str, spec: Spec) -> int:
-    """Brings the identities to what the file says; answers how many events that took. Raises RuleBroken for a file that contradicts the log."""
+    """Brings the identities to what the file says; answers how many events that took.
+
+    Raises RuleBroken for a file that contradicts the log.
+    """
     pool = await connect_pool(url, schemas=("access",), application="regista-bootstrap")
     try:
         await projector.ensure(ACCESS_SERVICE, pool)
@@ -77,10 +85,18 @@ async def write(url: str, spec: Spec) -> int:
         transactor = Transactor(ACCESS_SERVICE, pool, bell)
         tasks = [asyncio.create_task(transactor.run()), asyncio.create_task(bell.run())]
         run = uuid.uuid4()
-        outcomes = await transactor.submit_all([
-            Submission(command, (stream_of(command.subject),), Cause(BOOTSTRAP.subject, f"{run}/{n}", b""), BOOTSTRAP, reason="bootstrap")
-            for n, command in enumerate(commands(spec))
-        ])  # fmt: skip
+        outcomes = await transactor.submit_all(
+            [
+                Submission(
+                    command,
+                    (stream_of(command.subject),),
+                    Cause(BOOTSTRAP.subject, f"{run}/{n}", b""),
+                    BOOTSTRAP,
+                    reason="bootstrap",
+                )
+                for n, command in enumerate(commands(spec))
+            ]
+        )
         for task in tasks:
             task.cancel()
         for task in tasks:
@@ -98,8 +114,15 @@ async def write(url: str, spec: Spec) -> int:
 
 def main(arguments: Sequence[str]) -> None:
     """The command line. Ends with a message and code 1 when the file or the environment is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m services.registry bootstrap", description="Writes the first identities into the log.")
-    parser.add_argument("--spec", type=Path, required=True, help="JSON file: identities with the public halves of their keys, and roles")
+    parser = argparse.ArgumentParser(
+        prog="python -m services.registry bootstrap", description="Writes the first identities into the log."
+    )
+    parser.add_argument(
+        "--spec",
+        type=Path,
+        required=True,
+        help="JSON file: identities with the public halves of their keys, and roles",
+    )
     try:
         spec = msgspec.json.decode(parser.parse_args(arguments).spec.read_bytes(), type=Spec)
         settings = Settings.from_environment()

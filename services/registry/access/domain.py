@@ -1,4 +1,7 @@
-"""Identities: who exists, by which keys they prove it, which roles they hold where. One stream per subject."""
+"""Identities: who exists, by which keys they prove it, which roles they hold where.
+
+One stream per subject.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,8 @@ class EraseName:
 class IssueKey:
     """`verifier` as in KeyIssued; the secret itself never comes here.
 
-    `bootstrap` is set where the caller holds the database password, and nowhere else: it alone gives services their keys.
+    `bootstrap` is set where the caller holds the database password, and nowhere else: it alone gives services
+    their keys.
     """
 
     subject: str
@@ -116,7 +120,11 @@ def decide(command: AccessCommand, state: AccessState) -> Sequence[AccessEvent]:
         case GrantRole():
             _check_grant(command)
             if command.subject == command.by:
-                raise RuleBroken("own_role", f"{command.by} cannot grant a role to themselves: another admin does.", subject=command.subject)
+                raise RuleBroken(
+                    "own_role",
+                    f"{command.by} cannot grant a role to themselves: another admin does.",
+                    subject=command.subject,
+                )
             held = f"{command.role}@{command.namespace}" in _existing(command.subject, state).grants
             return [] if held else [RoleGranted(command.subject, command.role, command.namespace)]
         case RevokeRole():
@@ -128,13 +136,18 @@ def decide(command: AccessCommand, state: AccessState) -> Sequence[AccessEvent]:
 
 def _existing(subject: str, state: AccessState) -> AccessState:
     if not state.kind:
-        raise NotFound("unknown_identity", f"There is no identity {subject}: create it first.", subject=subject)
+        raise NotFound(
+            "unknown_identity", f"There is no identity {subject}: create it first.", subject=subject
+        )
     return state
 
 
 def _create(command: CreateIdentity, state: AccessState) -> Sequence[AccessEvent]:
     if not _SUBJECT.fullmatch(command.subject):
-        raise Unprocessable("invalid_subject", f"{command.subject!r:.80} cannot be a subject: use letters, digits and ':@._-', at most 100.")
+        raise Unprocessable(
+            "invalid_subject",
+            f"{command.subject!r:.80} cannot be a subject: use letters, digits and ':@._-', at most 100.",
+        )
     if state.kind == command.kind:
         return []
     if state.kind:
@@ -149,23 +162,41 @@ def identity_exists(subject: str, how: str) -> RuleBroken:
 
 def _issue(command: IssueKey, state: AccessState) -> Sequence[AccessEvent]:
     if not _KEY_ID.fullmatch(command.key_id) or not _VERIFIER.fullmatch(command.verifier):
-        raise Unprocessable("invalid_key", "A key id is made of letters, digits and '-'; a verifier is 64 lower-case hex digits.")
+        raise Unprocessable(
+            "invalid_key",
+            "A key id is made of letters, digits and '-'; a verifier is 64 lower-case hex digits.",
+        )
     if state.kind == "service" and not command.bootstrap:  # whoever has a service's key decides in its name
-        raise RuleBroken("service_key", f"{command.subject} is a service: services' keys come from bootstrap, add this one to its file and run it.")
+        raise RuleBroken(
+            "service_key",
+            f"{command.subject} is a service: services' keys come from bootstrap, add this one to its file and run it.",
+        )
     key = state.keys.get(command.key_id)
     if key is not None:
         if (key.algorithm, key.verifier) == (command.algorithm, command.verifier):
             return []
-        raise RuleBroken("key_exists", f"{command.subject} has a key {command.key_id} already: key ids are never given twice.")
+        raise RuleBroken(
+            "key_exists",
+            f"{command.subject} has a key {command.key_id} already: key ids are never given twice.",
+        )
     if command.expires_at is not None and command.expires_at <= command.now:
-        raise Unprocessable("key_expired", f"A key that expired at {command.expires_at.isoformat()} would open nothing: name a later time.")
-    return [KeyIssued(command.subject, command.key_id, command.algorithm, command.verifier, command.expires_at)]
+        raise Unprocessable(
+            "key_expired",
+            f"A key that expired at {command.expires_at.isoformat()} would open nothing: name a later time.",
+        )
+    return [
+        KeyIssued(command.subject, command.key_id, command.algorithm, command.verifier, command.expires_at)
+    ]
 
 
 def _revoke(command: RevokeKey, state: AccessState) -> Sequence[AccessEvent]:
     key = state.keys.get(command.key_id)
     if key is None:
-        raise NotFound("unknown_key", f"{command.subject} has no key {command.key_id}: see the identity's keys.", subject=command.subject)
+        raise NotFound(
+            "unknown_key",
+            f"{command.subject} has no key {command.key_id}: see the identity's keys.",
+            subject=command.subject,
+        )
     if key.compromised or (key.revoked and not command.compromised):
         return []
     return [KeyRevoked(command.subject, command.key_id, command.reason, command.compromised)]
@@ -175,7 +206,12 @@ def _check_grant(command: GrantRole) -> None:
     if command.role not in ROLES:
         raise Unprocessable("unknown_role", f"{command.role!r:.40} is no role: one of {', '.join(ROLES)}.")
     if command.namespace != EVERYWHERE and not _NAMESPACE.fullmatch(command.namespace):
-        raise Unprocessable("invalid_namespace", f"{command.namespace!r:.80} is no namespace: a dotted name, or '{EVERYWHERE}' for everywhere.")
+        raise Unprocessable(
+            "invalid_namespace",
+            f"{command.namespace!r:.80} is no namespace: a dotted name, or '{EVERYWHERE}' for everywhere.",
+        )
 
 
-ACCESS: Decider[AccessCommand, AccessEvent, AccessState] = Decider(PARTITION, AccessState(), evolve_access, decide=decide)
+ACCESS: Decider[AccessCommand, AccessEvent, AccessState] = Decider(
+    PARTITION, AccessState(), evolve_access, decide=decide
+)

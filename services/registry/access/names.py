@@ -1,6 +1,7 @@
 """The log says that a name was given or erased, the directory which one: the event is committed first, then the directory follows it.
 
-If the process dies between the two, repeating the request puts down what is missing; what was to be erased is erased at the next start, too.
+If the process dies between the two, repeating the request puts down what is missing; what was to be erased is
+erased at the next start, too.
 """
 
 from __future__ import annotations

@@ -5,4 +5,11 @@ from __future__ import annotations
 from services.registry.access import api
 from services.registry.api import aliases, models, publications, rollouts, versions
 
-ROUTES = (*models.ROUTES, *versions.ROUTES, *rollouts.ROUTES, *aliases.ROUTES, *publications.ROUTES, *api.ROUTES)
+ROUTES = (
+    *models.ROUTES,
+    *versions.ROUTES,
+    *rollouts.ROUTES,
+    *aliases.ROUTES,
+    *publications.ROUTES,
+    *api.ROUTES,
+)

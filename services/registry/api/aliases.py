@@ -38,7 +38,10 @@ class Aliases(Body):
 
 
 class Resolved(Body):
-    """The version behind an alias, or the champion of an environment. `recalled`: why nobody shall load it, whatever became of its bytes."""
+    """The version behind an alias, or the champion of an environment.
+
+    `recalled`: why nobody shall load it, whatever became of its bytes.
+    """
 
     model_id: str
     model: str
@@ -57,7 +60,10 @@ async def resolve(call: Call) -> Reply:
     resolver: Batcher[tuple[str, str], tuple[str, bytes, int]] = call.app.parts["resolver"]
     found = await resolver.get(key)
     if found is None:
-        raise NotFound("unknown_alias", f"{key[0]:.210}@{key[1]:.80} names nothing: see the model's aliases and rollouts.")
+        raise NotFound(
+            "unknown_alias",
+            f"{key[0]:.210}@{key[1]:.80} names nothing: see the model's aliases and rollouts.",
+        )
     namespace, body, revision = found
     call.require(ANY_ROLE, namespace)
     return Reply(body, etag=revision)
@@ -75,7 +81,14 @@ async def read_alias(call: Call) -> Reply:
 async def set_alias(call: Call) -> Reply:
     place, body = await model_of(call), call.body
     admin = is_admin(call, place)
-    command = SetAlias(place.model_id, call.path["alias"], body.number, body.protected, as_admin=admin, expected=call.if_match)
+    command = SetAlias(
+        place.model_id,
+        call.path["alias"],
+        body.number,
+        body.protected,
+        as_admin=admin,
+        expected=call.if_match,
+    )
     await send(call, place, command, role="admin" if admin else "engineer")
     return await _answer(call, place)
 
@@ -90,15 +103,39 @@ async def remove_alias(call: Call) -> None:
 async def _answer(call: Call, place: Place) -> Reply:
     row = await call.app.pool.fetchrow(queries.ALIAS, place.model_id, call.path["alias"])
     if row is None:
-        raise NotFound("unknown_alias", f"The model has no alias {call.path['alias']!r:.80}: see its list of aliases.")
+        raise NotFound(
+            "unknown_alias", f"The model has no alias {call.path['alias']!r:.80}: see its list of aliases."
+        )
     return Reply(dict(row), etag=row["revision"])
 
 
 _ONE = "/v1/models/{model}/aliases/{alias}"
 ROUTES = (
-    Route("GET", "/v1/resolve/{model}@{alias}", resolve, "Which version an alias or environment means now", response=Resolved, tags=["aliases"]),
-    Route("GET", "/v1/models/{model}/aliases", list_aliases, "The aliases of a model", response=Aliases, tags=["aliases"]),
+    Route(
+        "GET",
+        "/v1/resolve/{model}@{alias}",
+        resolve,
+        "Which version an alias or environment means now",
+        response=Resolved,
+        tags=["aliases"],
+    ),
+    Route(
+        "GET",
+        "/v1/models/{model}/aliases",
+        list_aliases,
+        "The aliases of a model",
+        response=Aliases,
+        tags=["aliases"],
+    ),
     Route("GET", _ONE, read_alias, "One alias", response=AliasAnswer, tags=["aliases"]),
-    Route("PUT", _ONE, set_alias, "Point an alias at a version", body=NewAlias, response=AliasAnswer, tags=["aliases"]),
+    Route(
+        "PUT",
+        _ONE,
+        set_alias,
+        "Point an alias at a version",
+        body=NewAlias,
+        response=AliasAnswer,
+        tags=["aliases"],
+    ),
     Route("DELETE", _ONE, remove_alias, "Remove an alias", tags=["aliases"]),
-)  # fmt: skip
+)

@@ -59,7 +59,10 @@ async def number_of(call: Call, place: Place, reference: str = "") -> int:
     elif reference.startswith("@"):
         number = await call.app.pool.fetchval(FIND_ALIAS, place.model_id, reference[1:])
     if number is None:
-        raise NotFound("unknown_version", f"{reference!r:.80} names no version: use a number, a semantic version, or @ with an alias or environment.")
+        raise NotFound(
+            "unknown_version",
+            f"{reference!r:.80} names no version: use a number, a semantic version, or @ with an alias or environment.",
+        )
     return number
 
 
@@ -68,9 +71,16 @@ def is_admin(call: Call, place: Place) -> bool:
     return permits(call.access_state, "admin", place.namespace)
 
 
-async def send(call: Call, place: Place, command: Any, *, role: str, streams: tuple[str, ...] = (), reason: str = "") -> Outcome:
-    """Runs a command on the model's stream (and `streams`), in the caller's name. The role is checked again inside the transaction."""
+async def send(
+    call: Call, place: Place, command: Any, *, role: str, streams: tuple[str, ...] = (), reason: str = ""
+) -> Outcome:
+    """Runs a command on the model's stream (and `streams`), in the caller's name.
+
+    The role is checked again inside the transaction.
+    """
     call.require(role, place.namespace)
     permission = Permission(role, place.namespace)
     written = (stream_of(place.model_id), *streams)
-    return await call.app.transactor.submit(Submission(command, written, call.cause(), call.actor, permission=permission, reason=reason))
+    return await call.app.transactor.submit(
+        Submission(command, written, call.cause(), call.actor, permission=permission, reason=reason)
+    )

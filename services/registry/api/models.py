@@ -71,7 +71,16 @@ class Models(Body):
 async def list_models(call: Call) -> dict[str, Any]:
     q: ModelQuery = call.query
     after = q.after(str)
-    rows = await call.app.pool.fetch(queries.MODELS, after[0] if after else "", call.readable(), q.kind, q.owner, q.tier, q.search, q.page_size)
+    rows = await call.app.pool.fetch(
+        queries.MODELS,
+        after[0] if after else "",
+        call.readable(),
+        q.kind,
+        q.owner,
+        q.tier,
+        q.search,
+        q.page_size,
+    )
     return {"items": [_shown(row) for row in rows], "next_page_token": q.next_token(rows, "name")}
 
 
@@ -79,13 +88,20 @@ async def register_model(call: Call) -> Reply:
     body: NewModel = call.body
     cause = call.cause()
     command = RegisterModel(
-        str(new_id(cause, "model")), body.name, body.kind or "model", body.owner or call.actor.subject, body.tier or "low",
-        body.description or "", body.tags or {},
-    )  # fmt: skip
+        str(new_id(cause, "model")),
+        body.name,
+        body.kind or "model",
+        body.owner or call.actor.subject,
+        body.tier or "low",
+        body.description or "",
+        body.tags or {},
+    )
     namespace = namespace_of(body.name)
     call.require("publisher", namespace)
     streams = (stream_of(command.model_id), name_stream(body.name))
-    await call.app.transactor.submit(Submission(command, streams, cause, call.actor, permission=Permission("publisher", namespace)))
+    await call.app.transactor.submit(
+        Submission(command, streams, cause, call.actor, permission=Permission("publisher", namespace))
+    )
     return await _answer(call, Place(command.model_id, namespace), status=201)
 
 
@@ -97,7 +113,16 @@ async def change_model(call: Call) -> Reply:
     place, body = await model_of(call), call.body
     names = () if body.name is None else (name_stream(body.name),)
     admin = is_admin(call, place)
-    command = DescribeModel(place.model_id, body.name, body.owner, body.description, body.tags, body.tier, as_admin=admin, expected=call.if_match)
+    command = DescribeModel(
+        place.model_id,
+        body.name,
+        body.owner,
+        body.description,
+        body.tags,
+        body.tier,
+        as_admin=admin,
+        expected=call.if_match,
+    )
     await send(call, place, command, role="admin" if admin else "engineer", streams=names)
     return await _answer(call, place)
 
@@ -113,11 +138,41 @@ def _shown(row: Any) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("GET", "/v1/models", list_models, "The models that the caller may see", query=ModelQuery, response=Models, tags=["models"]),
-    Route("POST", "/v1/models", register_model, "Register a model without versions", body=NewModel, response=ModelAnswer, status=201, tags=["models"]),
-    Route("GET", "/v1/models/{model}", read_model, "One model, by name or id", response=ModelAnswer, tags=["models"]),
     Route(
-        "PATCH", "/v1/models/{model}", change_model, "Change name, owner, description, tags or risk tier", body=ModelChanges, response=ModelAnswer,
-        needs_if_match=True, tags=["models"],
+        "GET",
+        "/v1/models",
+        list_models,
+        "The models that the caller may see",
+        query=ModelQuery,
+        response=Models,
+        tags=["models"],
     ),
-)  # fmt: skip
+    Route(
+        "POST",
+        "/v1/models",
+        register_model,
+        "Register a model without versions",
+        body=NewModel,
+        response=ModelAnswer,
+        status=201,
+        tags=["models"],
+    ),
+    Route(
+        "GET",
+        "/v1/models/{model}",
+        read_model,
+        "One model, by name or id",
+        response=ModelAnswer,
+        tags=["models"],
+    ),
+    Route(
+        "PATCH",
+        "/v1/models/{model}",
+        change_model,
+        "Change name, owner, description, tags or risk tier",
+        body=ModelChanges,
+        response=ModelAnswer,
+        needs_if_match=True,
+        tags=["models"],
+    ),
+)

@@ -78,7 +78,9 @@ async def publication(call: Call) -> Reply:
         row = await pool.fetchrow(queries.SAME_BYTES, place.model_id, q.artifact_digest) if place else None
         if row is not None:
             return _version(call, row, "existing")
-    raise NotFound("not_seen", "No message of this id has been seen: wait; if it stays so, look among the dead letters.")
+    raise NotFound(
+        "not_seen", "No message of this id has been seen: wait; if it stays so, look among the dead letters."
+    )
 
 
 def _version(call: Call, row: Any, state: str) -> Reply:
@@ -93,13 +95,30 @@ async def list_refusals(call: Call) -> dict[str, Any]:
     readable = call.readable()
     if q.model and readable is not None:
         call.require(ANY_ROLE, namespace_of(q.model))
-    rows = await call.app.pool.fetch(queries.REFUSALS, *after, readable, q.model, q.correlation_id, q.page_size)
+    rows = await call.app.pool.fetch(
+        queries.REFUSALS, *after, readable, q.model, q.correlation_id, q.page_size
+    )
     token = q.next_token(rows, "refused_at", "stream", "revision")
     return {"items": [dict(row) for row in rows], "next_page_token": token}
 
 
 ROUTES = (
-    Route("GET", "/v1/publications/{message_id}", publication, "What became of a message", query=PublicationQuery, response=PublicationAnswer,
-          tags=["versions"]),
-    Route("GET", "/v1/refusals", list_refusals, "Refused registrations, newest first", query=RefusalQuery, response=Refusals, tags=["versions"]),
-)  # fmt: skip
+    Route(
+        "GET",
+        "/v1/publications/{message_id}",
+        publication,
+        "What became of a message",
+        query=PublicationQuery,
+        response=PublicationAnswer,
+        tags=["versions"],
+    ),
+    Route(
+        "GET",
+        "/v1/refusals",
+        list_refusals,
+        "Refused registrations, newest first",
+        query=RefusalQuery,
+        response=Refusals,
+        tags=["versions"],
+    ),
+)

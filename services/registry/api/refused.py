@@ -13,6 +13,12 @@ def refusal_in(outcome: Outcome) -> None:
             event = recorded.event
             named = "; ".join(f"{p.field}: {p.problem}" for p in event.problems)
             raise Problem(
-                422, "registration_refused", f"Correct what is named and register again: {named}", problems=event.problems, proof=event.proof,
-                model=event.model, number=event.number, event_id=recorded.event_id,
-            )  # fmt: skip
+                422,
+                "registration_refused",
+                f"Correct what is named and register again: {named}",
+                problems=event.problems,
+                proof=event.proof,
+                model=event.model,
+                number=event.number,
+                event_id=recorded.event_id,
+            )

@@ -31,7 +31,10 @@ class NewRollout(Reason):
 
 
 class Rollback(Because):
-    """Without `to_number`: to what served before. `even_if_incompatible`: in spite of a signature that does not serve today's callers."""
+    """Without `to_number`: to what served before.
+
+    `even_if_incompatible`: in spite of a signature that does not serve today's callers.
+    """
 
     to_number: int | None = Field(default=None, ge=1, le=LARGEST)
     even_if_incompatible: bool = False
@@ -99,7 +102,9 @@ async def change_rollout(call: Call) -> Reply:
 
 async def roll_back(call: Call) -> Reply:
     place, body = await model_of(call), call.body
-    command = RollBack(place.model_id, call.path["environment"], body.to_number, body.even_if_incompatible, call.if_match)
+    command = RollBack(
+        place.model_id, call.path["environment"], body.to_number, body.even_if_incompatible, call.if_match
+    )
     await send(call, place, command, role="engineer", reason=body.reason)
     return await _answer(call, place)
 
@@ -110,14 +115,21 @@ async def route(call: Call) -> dict[str, Any]:
     row = await _rollout(call, place, q.environment)
     entry = pick(msgspec.json.decode(row["entries"], type=tuple[Entry, ...]), q.key or secrets.token_hex(8))
     return {
-        "model_id": place.model_id, "model": row["model"], "environment": q.environment, "number": entry.number, "semver": entry.semver, "role": entry.role,
-    }  # fmt: skip
+        "model_id": place.model_id,
+        "model": row["model"],
+        "environment": q.environment,
+        "number": entry.number,
+        "semver": entry.semver,
+        "role": entry.role,
+    }
 
 
 async def _rollout(call: Call, place: Place, environment: str) -> Any:
     row = await call.app.pool.fetchrow(queries.ROLLOUT, place.model_id, environment)
     if row is None:
-        raise NotFound("no_rollout", f"Nothing of this model serves in {environment!r:.60}: promote a version there.")
+        raise NotFound(
+            "no_rollout", f"Nothing of this model serves in {environment!r:.60}: promote a version there."
+        )
     return row
 
 
@@ -128,11 +140,43 @@ async def _answer(call: Call, place: Place) -> Reply:
 
 _ONE = "/v1/models/{model}/rollouts/{environment}"
 ROUTES = (
-    Route("GET", "/v1/models/{model}/rollouts", list_rollouts, "Who serves, in every environment", response=Rollouts, tags=["rollouts"]),
-    Route("GET", _ONE, read_rollout, "Who serves in an environment", response=RolloutAnswer, tags=["rollouts"]),
     Route(
-        "POST", _ONE, change_rollout, "Set who serves: one atomic change", body=NewRollout, response=RolloutAnswer, needs_if_match=True, tags=["rollouts"],
+        "GET",
+        "/v1/models/{model}/rollouts",
+        list_rollouts,
+        "Who serves, in every environment",
+        response=Rollouts,
+        tags=["rollouts"],
     ),
-    Route("POST", _ONE + ":rollback", roll_back, "Back to what served before", body=Rollback, response=RolloutAnswer, tags=["rollouts"]),
-    Route("GET", "/v1/models/{model}/route", route, "Which version serves this request", query=RouteQuery, response=RouteAnswer, tags=["rollouts"]),
-)  # fmt: skip
+    Route(
+        "GET", _ONE, read_rollout, "Who serves in an environment", response=RolloutAnswer, tags=["rollouts"]
+    ),
+    Route(
+        "POST",
+        _ONE,
+        change_rollout,
+        "Set who serves: one atomic change",
+        body=NewRollout,
+        response=RolloutAnswer,
+        needs_if_match=True,
+        tags=["rollouts"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":rollback",
+        roll_back,
+        "Back to what served before",
+        body=Rollback,
+        response=RolloutAnswer,
+        tags=["rollouts"],
+    ),
+    Route(
+        "GET",
+        "/v1/models/{model}/route",
+        route,
+        "Which version serves this request",
+        query=RouteQuery,
+        response=RouteAnswer,
+        tags=["rollouts"],
+    ),
+)

@@ -12,7 +12,13 @@ from services.registry.api.refused import refusal_in
 from services.registry.domain.model.events import Evaluation
 from services.registry.domain.naming.name import is_model_id
 from services.registry.domain.promotion.promotion import RequestPromotion
-from services.registry.domain.promotion.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
+from services.registry.domain.promotion.verdicts import (
+    PlaceLegalHold,
+    RecallVersion,
+    RecordEvaluation,
+    RejectVersion,
+    ReleaseLegalHold,
+)
 from services.registry.domain.registration.metadata import Metadata
 from services.registry.domain.versioning.diff import differences
 from services.registry.inbound import Label, ModelTrained, Name, Text, VersionFacts, read
@@ -82,7 +88,10 @@ async def register(call: Call) -> Reply:
     """Registers a version; the same artifact with the same metadata is answered with the version that is there."""
     told, model = read(call.raw), call.path["model"]
     if told.model not in {"", model} and not is_model_id(model):
-        raise Unprocessable("model_differs", f"The path names {model}, the body {told.model}: name the same model, or leave it out of the body.")
+        raise Unprocessable(
+            "model_differs",
+            f"The path names {model}, the body {told.model}: name the same model, or leave it out of the body.",
+        )
     cause = call.cause()
 
     async def build() -> Submission:
@@ -94,7 +103,9 @@ async def register(call: Call) -> Reply:
         if recorded.type == "VersionRegistered":
             return _born(recorded)
     place, same = await intake(call).models.get(model), (await build()).command.identity
-    return await _answer(call, place, await call.app.pool.fetchval(queries.SAME_VERSION, place.model_id, same))
+    return await _answer(
+        call, place, await call.app.pool.fetchval(queries.SAME_VERSION, place.model_id, same)
+    )
 
 
 async def list_versions(call: Call) -> dict[str, Any]:
@@ -155,7 +166,10 @@ async def evaluate(call: Call) -> Reply:
     place, body = await model_of(call), call.body
     number = await number_of(call, place)
     evaluation = Evaluation(**body.model_dump(), by=call.actor.subject)
-    role = next((role for role in ("engineer", "auditor") if permits(call.access_state, role, place.namespace)), "publisher")
+    role = next(
+        (role for role in ("engineer", "auditor") if permits(call.access_state, role, place.namespace)),
+        "publisher",
+    )
     await send(call, place, RecordEvaluation(place.model_id, number, evaluation, call.if_match), role=role)
     return await _answer(call, place, number)
 
@@ -164,18 +178,34 @@ async def promote(call: Call) -> Reply:
     """Asks for Production; while a request over the same evidence is open, that one is answered."""
     place, body = await model_of(call), call.body
     number = await number_of(call, place)
-    command = RequestPromotion(place.model_id, number, body.environment, str(new_id(call.cause(), "promotion")), call.actor.subject, call.if_match)
+    command = RequestPromotion(
+        place.model_id,
+        number,
+        body.environment,
+        str(new_id(call.cause(), "promotion")),
+        call.actor.subject,
+        call.if_match,
+    )
     outcome = await send(call, place, command, role="engineer", reason=body.reason)
     answer = {"model_id": place.model_id, "number": number, "environment": body.environment}
     for recorded in outcome.events:
         if recorded.type == "PromotionRequested":  # those that it supersedes are refused before it
-            return Reply({**answer, "promotion_id": recorded.event.promotion_id, "digest": recorded.event.digest}, 202)
+            return Reply(
+                {**answer, "promotion_id": recorded.event.promotion_id, "digest": recorded.event.digest}, 202
+            )
     row = await call.app.pool.fetchrow(queries.PROMOTION, place.model_id, number, body.environment)
-    return Reply({**answer, "promotion_id": row["promotion_id"], "digest": row["digest"]}, 200 if row["state"] == "promoted" else 202)
+    return Reply(
+        {**answer, "promotion_id": row["promotion_id"], "digest": row["digest"]},
+        200 if row["state"] == "promoted" else 202,
+    )
 
 
 async def reject(call: Call) -> Reply:
-    return await _decide(call, lambda model_id, number, expected: RejectVersion(model_id, number, call.body.reason, expected), "engineer")
+    return await _decide(
+        call,
+        lambda model_id, number, expected: RejectVersion(model_id, number, call.body.reason, expected),
+        "engineer",
+    )
 
 
 async def recall(call: Call) -> Reply:
@@ -193,7 +223,9 @@ async def release_hold(call: Call) -> Reply:
 async def _decide(call: Call, command: Any, role: str) -> Reply:
     place = await model_of(call)
     number = await number_of(call, place)
-    await send(call, place, command(place.model_id, number, call.if_match), role=role, reason=call.body.reason)
+    await send(
+        call, place, command(place.model_id, number, call.if_match), role=role, reason=call.body.reason
+    )
     return await _answer(call, place, number)
 
 
@@ -216,24 +248,122 @@ def _born(recorded: Recorded) -> Reply:
 
 def _shown(row: dict[str, Any], document: Metadata) -> dict[str, Any]:
     hidden = {"document", "identity", "message_id", "stored", "dataset_name", "dataset_digest"}
-    told = {"artifact": document.artifact, "training": document.training, "signature": document.signature, "parents": document.parents}
-    return {**{name: value for name, value in row.items() if name not in hidden}, "semver": row["semver"] or "", **told}
+    told = {
+        "artifact": document.artifact,
+        "training": document.training,
+        "signature": document.signature,
+        "parents": document.parents,
+    }
+    return {
+        **{name: value for name, value in row.items() if name not in hidden},
+        "semver": row["semver"] or "",
+        **told,
+    }
 
 
 _ONE = "/v1/models/{model}/versions/{version}"
 ROUTES = (
-    Route("POST", "/v1/models/{model}/versions", register, "Register a version", body=Registration, response=VersionAnswer, status=201, tags=["versions"]),
-    Route("GET", "/v1/models/{model}/versions", list_versions, "The versions of a model, newest first", query=VersionQuery, response=Versions,
-          tags=["versions"]),
-    Route("GET", "/v1/versions", list_trained_on, "What was trained on a data set, and where it serves", query=TrainedOnQuery, response=TrainedVersions,
-          tags=["versions"]),
+    Route(
+        "POST",
+        "/v1/models/{model}/versions",
+        register,
+        "Register a version",
+        body=Registration,
+        response=VersionAnswer,
+        status=201,
+        tags=["versions"],
+    ),
+    Route(
+        "GET",
+        "/v1/models/{model}/versions",
+        list_versions,
+        "The versions of a model, newest first",
+        query=VersionQuery,
+        response=Versions,
+        tags=["versions"],
+    ),
+    Route(
+        "GET",
+        "/v1/versions",
+        list_trained_on,
+        "What was trained on a data set, and where it serves",
+        query=TrainedOnQuery,
+        response=TrainedVersions,
+        tags=["versions"],
+    ),
     Route("GET", _ONE, read_version, "One version", response=VersionAnswer, tags=["versions"]),
-    Route("PATCH", _ONE, complete, "Add what a draft lacks", body=VersionFacts, response=VersionAnswer, needs_if_match=True, tags=["versions"]),
-    Route("GET", "/v1/models/{model}/diff", diff, "What changed between two versions", query=DiffQuery, response=DiffAnswer, tags=["versions"]),
-    Route("POST", _ONE + "/evaluations", evaluate, "Record an evaluation", body=NewEvaluation, response=VersionAnswer, tags=["versions"]),
-    Route("POST", _ONE + ":promote", promote, "Ask for promotion", body=PromotionRequest, response=PromotionAnswer, status=202, tags=["versions"]),
-    Route("POST", _ONE + ":reject", reject, "Reject a version", body=Because, response=VersionAnswer, tags=["versions"]),
-    Route("POST", _ONE + ":recall", recall, "Recall a version: it must not be used any more", body=Because, response=VersionAnswer, tags=["versions"]),
-    Route("POST", _ONE + ":hold", hold, "Place a legal hold", body=Because, response=VersionAnswer, tags=["versions"]),
-    Route("POST", _ONE + ":release-hold", release_hold, "Release the legal hold", body=Because, response=VersionAnswer, tags=["versions"]),
-)  # fmt: skip
+    Route(
+        "PATCH",
+        _ONE,
+        complete,
+        "Add what a draft lacks",
+        body=VersionFacts,
+        response=VersionAnswer,
+        needs_if_match=True,
+        tags=["versions"],
+    ),
+    Route(
+        "GET",
+        "/v1/models/{model}/diff",
+        diff,
+        "What changed between two versions",
+        query=DiffQuery,
+        response=DiffAnswer,
+        tags=["versions"],
+    ),
+    Route(
+        "POST",
+        _ONE + "/evaluations",
+        evaluate,
+        "Record an evaluation",
+        body=NewEvaluation,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":promote",
+        promote,
+        "Ask for promotion",
+        body=PromotionRequest,
+        response=PromotionAnswer,
+        status=202,
+        tags=["versions"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":reject",
+        reject,
+        "Reject a version",
+        body=Because,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":recall",
+        recall,
+        "Recall a version: it must not be used any more",
+        body=Because,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":hold",
+        hold,
+        "Place a legal hold",
+        body=Because,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":release-hold",
+        release_hold,
+        "Release the legal hold",
+        body=Because,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
+)

@@ -1,4 +1,7 @@
-"""What the registry reads of other services' events: only the fields it decides on. Unknown fields are passed over."""
+"""What the registry reads of other services' events: only the fields it decides on.
+
+Unknown fields are passed over.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,13 @@ ARTIFACT_DELETED = "regista.artifact.ArtifactDeleted.v1"
 RETIREMENT_PROPOSED = "regista.cleanup.RetirementProposed.v1"
 
 ARTIFACT_STATES = {
-    ARTIFACT_RELEASED: "released", ARTIFACT_MISMATCHED: "mismatched", ARTIFACT_QUARANTINED: "quarantined", ARTIFACT_RECALLED: "recalled",
-    ARTIFACT_EXPIRED: "expired", ARTIFACT_DELETED: "deleted",
-}  # fmt: skip
+    ARTIFACT_RELEASED: "released",
+    ARTIFACT_MISMATCHED: "mismatched",
+    ARTIFACT_QUARANTINED: "quarantined",
+    ARTIFACT_RECALLED: "recalled",
+    ARTIFACT_EXPIRED: "expired",
+    ARTIFACT_DELETED: "deleted",
+}
 """What each of artifact's events makes of a version's bytes, in the registry's eyes."""
 
 
@@ -96,7 +103,9 @@ READERS: dict[str, Any] = {
     PROMOTION_GRANTED: PromotionGranted,
     PROMOTION_DENIED: PromotionDenied,
     RETIREMENT_PROPOSED: RetirementProposed,
-    **dict.fromkeys((ARTIFACT_RELEASED, ARTIFACT_MISMATCHED, ARTIFACT_QUARANTINED, ARTIFACT_RECALLED), ArtifactNews),
+    **dict.fromkeys(
+        (ARTIFACT_RELEASED, ARTIFACT_MISMATCHED, ARTIFACT_QUARANTINED, ARTIFACT_RECALLED), ArtifactNews
+    ),
     **dict.fromkeys((ARTIFACT_EXPIRED, ARTIFACT_DELETED), ArtifactEnded),
 }
 
@@ -107,5 +116,8 @@ class _Unknown:
 
 
 def read(note: Noted) -> Any:
-    """The note in the registry's words. Raises msgspec.ValidationError for data that lacks what a decision needs."""
+    """The note in the registry's words.
+
+    Raises msgspec.ValidationError for data that lacks what a decision needs.
+    """
     return msgspec.convert(note.data, READERS.get(note.source.type, _Unknown))

@@ -32,7 +32,9 @@ def retire(command: RetireVersion, streams: Streams) -> Events:
         return {}
     reasons = protections(command.model_id, told.number, state, streams)
     if reasons:
-        refused = RetireRefused(state.model, told.number, version.semver, told.rule, told.sweep_id, tuple(reasons))
+        refused = RetireRefused(
+            state.model, told.number, version.semver, told.rule, told.sweep_id, tuple(reasons)
+        )
         return {stream_of(command.model_id): [command.note, refused]}
     metadata = evidence.document(command.model_id, state, told.number, streams)
     digest = evidence.artifact_digest(metadata)
@@ -51,8 +53,15 @@ def protections(model_id: str, number: int, state: ModelState, streams: Streams)
     """Why this version must stay; empty when nothing needs it."""
     reasons = ["it is in Production"] if state.versions[number].stage == "Production" else []
     reasons += needed_by(state, number)
-    reasons += [f"it is the rollback target of {environment}" for environment in _target_in(model_id, number, state, streams)]
-    reasons += [f"its promotion {name} is open" for name, promotion in sorted(state.promotions.items()) if promotion.number == number]
+    reasons += [
+        f"it is the rollback target of {environment}"
+        for environment in _target_in(model_id, number, state, streams)
+    ]
+    reasons += [
+        f"its promotion {name} is open"
+        for name, promotion in sorted(state.promotions.items())
+        if promotion.number == number
+    ]
     return reasons
 
 
@@ -62,7 +71,11 @@ def _target_in(model_id: str, number: int, state: ModelState, streams: Streams) 
         environment
         for environment, rollout in sorted(state.rollouts.items())
         if any(
-            number in {rollback_target(model_id, environment, e.number, state, streams).number, last_resort(environment, e.number, state)}
+            number
+            in {
+                rollback_target(model_id, environment, e.number, state, streams).number,
+                last_resort(environment, e.number, state),
+            }
             for e in rollout.entries
             if e.percent
         )
@@ -72,7 +85,9 @@ def _target_in(model_id: str, number: int, state: ModelState, streams: Streams) 
 def _recall(command: RetireVersion, streams: Streams) -> set[evidence.Place]:
     state: ModelState = streams.states[stream_of(command.model_id)]
     own = evidence.documents_of(command.model_id, state, [noted.read(command.note).number])
-    return own.union(*(rollback_documents(command.model_id, environment, state) for environment in state.rollouts))
+    return own.union(
+        *(rollback_documents(command.model_id, environment, state) for environment in state.rollouts)
+    )
 
 
 DECIDERS: Mapping[type, Joint[Any]] = {RetireVersion: Joint(retire, _recall)}

@@ -16,4 +16,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("The log is append-only: a partition is put together again by splitting it into 1.")
+    raise NotImplementedError(
+        "The log is append-only: a partition is put together again by splitting it into 1."
+    )

@@ -18,7 +18,14 @@ import pytest
 
 from regista.wire.cloudevents import CloudEvent
 from services.approval.service import SERVICE, process
-from shared.deciding.access import ACCESS_EVENTS, AccessState, IdentityCreated, KeyIssued, RoleGranted, evolve_access
+from shared.deciding.access import (
+    ACCESS_EVENTS,
+    AccessState,
+    IdentityCreated,
+    KeyIssued,
+    RoleGranted,
+    evolve_access,
+)
 from shared.deciding.decider import Decider
 from shared.deciding.events import Actor
 from shared.deciding.service import Service
@@ -45,7 +52,9 @@ class Tell:
     events: tuple[Any, ...]
 
 
-IDENTITY: Decider[Tell, Any, AccessState] = Decider("access", AccessState(), evolve_access, decide=lambda command, _: command.events)
+IDENTITY: Decider[Tell, Any, AccessState] = Decider(
+    "access", AccessState(), evolve_access, decide=lambda command, _: command.events
+)
 ACCESS_SERVICE = Service("access", [IDENTITY], {Tell: IDENTITY}, ACCESS_EVENTS, lambda _: [], lambda _: None)
 
 
@@ -62,7 +71,9 @@ class Identities:
         transactor = Transactor(ACCESS_SERVICE, pool, Bell(self.url, "access"))
         task = asyncio.create_task(transactor.run())
         cause = Cause("tests", f"{time.time_ns()}-{next(self.numbers)}", b"-")
-        await transactor.submit(Submission(Tell(events), (f"access-{subject}",), cause, Actor("system:bootstrap")))
+        await transactor.submit(
+            Submission(Tell(events), (f"access-{subject}",), cause, Actor("system:bootstrap"))
+        )
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await pool.close()
@@ -91,15 +102,22 @@ class Desk:
     keys: dict[str, str] = field(default_factory=dict)
     revisions: dict[str, int] = field(default_factory=dict)
 
-    def message(self, service: str, name: str, stream: str, data: dict[str, Any], revision: int = 0) -> Received:
+    def message(
+        self, service: str, name: str, stream: str, data: dict[str, Any], revision: int = 0
+    ) -> Received:
         """As the consumer hands it on, verified."""
         if not revision:
             revision = self.revisions[stream] = self.revisions.get(stream, 0) + 1
         now = datetime.now(UTC).isoformat()
         event = CloudEvent(
-            f"{stream}/{revision}", f"/regista/{service}", f"regista.{service}.{name}.v1", stream, now, msgspec.json.encode(data),
+            f"{stream}/{revision}",
+            f"/regista/{service}",
+            f"regista.{service}.{name}.v1",
+            stream,
+            now,
+            msgspec.json.encode(data),
             extensions={"revision": str(revision), "leaf": f"{revision:064x}", "correlationid": "story"},
-        )  # fmt: skip
+        )
         return Received(event, f"service:{service}", "service", f"regista.{service}.events.v1", 0, revision)
 
     async def hear(self, *messages: Received) -> list[Any]:
@@ -121,7 +139,12 @@ class Desk:
     async def artifact(self, name: str, number: int = 1, model_id: str = "m") -> list[Any]:
         digest = f"sha256:artifact{number}"
         return await self.hear(
-            self.message("artifact", name, f"artifact-{model_id}{number}", {"digest": digest, "model_id": model_id, "number": number})
+            self.message(
+                "artifact",
+                name,
+                f"artifact-{model_id}{number}",
+                {"digest": digest, "model_id": model_id, "number": number},
+            )
         )
 
     @contextlib.asynccontextmanager
@@ -129,7 +152,9 @@ class Desk:
         """HTTP as this person."""
         transport = httpx.ASGITransport(Application(self.app, self.process.routes))
         headers = {"authorization": f"Bearer {self.keys[subject]}"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://approval", headers=headers) as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://approval", headers=headers
+        ) as client:
             yield client
 
     async def person(self, subject: str, *grants: tuple[str, str]) -> None:
@@ -162,8 +187,13 @@ async def open_desk(database: Any, identities: Identities) -> AsyncIterator[Call
             app.transactor = Transactor(SERVICE, app.pool, bell)
             app.access = AccessView(app.pool, PEPPER, Bell(url, "access"))
             app.serving = True
-            runners = [Runner(w, "approval", "approval", app.pool, app.transactor, bell) for w in made.workers]
-            tasks = [asyncio.create_task(t) for t in (bell.run(), app.transactor.run(), *(r.run() for r in runners))]
+            runners = [
+                Runner(w, "approval", "approval", app.pool, app.transactor, bell) for w in made.workers
+            ]
+            tasks = [
+                asyncio.create_task(t)
+                for t in (bell.run(), app.transactor.run(), *(r.run() for r in runners))
+            ]
 
             async def end() -> None:
                 for task in reversed(tasks):
@@ -173,7 +203,9 @@ async def open_desk(database: Any, identities: Identities) -> AsyncIterator[Call
             closing.push_async_callback(end)
             assert made.start is not None
             await made.start(app)
-            await holds(lambda: app.pool.fetchval("SELECT count(*) = 0 FROM due WHERE kind = 'policy-change'"))  # nothing else is under way
+            await holds(
+                lambda: app.pool.fetchval("SELECT count(*) = 0 FROM due WHERE kind = 'policy-change'")
+            )  # nothing else is under way
             return Desk(app, made, identities)
 
         yield open_one
@@ -200,16 +232,44 @@ def until() -> Callable[..., Awaitable[Any]]:
 
 def registered(number: int = 1, accuracy: float = 0.9, **more: Any) -> dict[str, Any]:
     """VersionRegistered, as registry publishes it."""
-    metric = {"name": "accuracy", "value": accuracy, "dataset_digest": DATA, "dataset_name": "holdout", "definition": None, "primary": True}
+    metric = {
+        "name": "accuracy",
+        "value": accuracy,
+        "dataset_digest": DATA,
+        "dataset_name": "holdout",
+        "definition": None,
+        "primary": True,
+    }
     return {
-        "model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}, "owner": "olga", "number": number,
-        "semver": f"1.{number}.0", "creator": "carl", "on_behalf_of": None, "requester_subject": "pipeline",
+        "model_id": "m",
+        "model": "team.churn",
+        "kind": "model",
+        "tier": "medium",
+        "tags": {},
+        "owner": "olga",
+        "number": number,
+        "semver": f"1.{number}.0",
+        "creator": "carl",
+        "on_behalf_of": None,
+        "requester_subject": "pipeline",
         "artifact": {"digest": f"sha256:artifact{number}", "files": [], "location": "s3://x"},
-        "training": {"config": {"depth": 3}, "code": {"digest": "sha256:c", "revision": None}, "dataset": {"name": "train", "digest": DATA},
-                     "metrics": [metric], "trained_at": "2026-11-01T00:00:00Z", "creator": "carl", "features": None},
-        "signature": {"inputs": [{"name": "x", "type": "float32", "unit": None}], "outputs": [{"name": "y", "type": "int64", "labels": ["a"]}]},
-        "bump": {"level": "minor", "rule": "metric"}, "champion": None, "something_new": {"since": "tomorrow"},
-    } | more  # fmt: skip
+        "training": {
+            "config": {"depth": 3},
+            "code": {"digest": "sha256:c", "revision": None},
+            "dataset": {"name": "train", "digest": DATA},
+            "metrics": [metric],
+            "trained_at": "2026-11-01T00:00:00Z",
+            "creator": "carl",
+            "features": None,
+        },
+        "signature": {
+            "inputs": [{"name": "x", "type": "float32", "unit": None}],
+            "outputs": [{"name": "y", "type": "int64", "labels": ["a"]}],
+        },
+        "bump": {"level": "minor", "rule": "metric"},
+        "champion": None,
+        "something_new": {"since": "tomorrow"},
+    } | more
 
 
 @pytest.fixture
@@ -224,11 +284,22 @@ def ask_promotion(desk: Desk, version: Callable[..., dict[str, Any]]) -> Callabl
     async def asked(number: int = 1, promotion_id: str = "p1", **more: Any) -> list[Any]:
         facts = {"model_id": "m", "model": "team.churn", "number": number, "semver": f"1.{number}.0"}
         if number == 1:
-            await desk.registry("ModelRegistered", {"model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}})
+            await desk.registry(
+                "ModelRegistered",
+                {"model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}},
+            )
         await desk.registry("VersionRegistered", version(number, **more))
         await desk.artifact("ArtifactReleased", number)
         await desk.registry("VersionValidated", facts)
-        request = {"promotion_id": promotion_id, "environment": "production", "digest": "sha256:asked", "requester": "rosa", "creator": "carl"}
-        return await desk.registry("PromotionRequested", {**facts, **request, "on_behalf_of": None, "evidence": {}})
+        request = {
+            "promotion_id": promotion_id,
+            "environment": "production",
+            "digest": "sha256:asked",
+            "requester": "rosa",
+            "creator": "carl",
+        }
+        return await desk.registry(
+            "PromotionRequested", {**facts, **request, "on_behalf_of": None, "evidence": {}}
+        )
 
     return asked

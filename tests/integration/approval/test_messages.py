@@ -27,24 +27,35 @@ async def test_a_registered_and_released_version_has_its_gates_evaluated(desk, v
     noted, evaluated = await desk.artifact("ArtifactReleased")
     assert isinstance(noted, Noted)
     assert (evaluated.stage, evaluated.passed, evaluated.policy.name) == ("Validated", True, "default")
-    row = await desk.app.pool.fetchrow("SELECT passed, evidence_digest FROM gates WHERE model_id = 'm' AND number = 1 AND stage = 'Validated'")
+    row = await desk.app.pool.fetchrow(
+        "SELECT passed, evidence_digest FROM gates WHERE model_id = 'm' AND number = 1 AND stage = 'Validated'"
+    )
     assert (row["passed"], row["evidence_digest"]) == (True, evaluated.evidence_digest)
 
 
 async def test_notes_and_evaluations_carry_the_event_that_caused_them(desk, version):
     await desk.registry("VersionRegistered", version())
     await desk.artifact("ArtifactReleased")
-    stored = await desk.app.pool.fetch("SELECT bytes FROM log.events_approval WHERE type IN ('Noted', 'GatesEvaluated') ORDER BY (tx, seq)")
+    stored = await desk.app.pool.fetch(
+        "SELECT bytes FROM log.events_approval WHERE type IN ('Noted', 'GatesEvaluated') ORDER BY (tx, seq)"
+    )
     told = [SERVICE.events.recorded("approval", r["bytes"]) for r in stored]
     assert [(r.type, r.causation_id, r.correlation_id) for r in told] == [
-        ("Noted", "model-m/1", "story"), ("Noted", "artifact-m1/1", "story"), ("GatesEvaluated", "artifact-m1/1", "story"),
-    ]  # fmt: skip
+        ("Noted", "model-m/1", "story"),
+        ("Noted", "artifact-m1/1", "story"),
+        ("GatesEvaluated", "artifact-m1/1", "story"),
+    ]
 
 
 async def test_a_message_that_comes_again_changes_nothing(desk, version):
     messages = [
         desk.message("registry", "VersionRegistered", "model-m", version()),
-        desk.message("artifact", "ArtifactReleased", "artifact-m1", {"digest": "sha256:artifact1", "model_id": "m", "number": 1}),
+        desk.message(
+            "artifact",
+            "ArtifactReleased",
+            "artifact-m1",
+            {"digest": "sha256:artifact1", "model_id": "m", "number": 1},
+        ),
     ]
     await desk.hear(*messages)
     count = "SELECT count(*) FROM log.events_approval"
@@ -56,12 +67,31 @@ async def test_a_message_that_comes_again_changes_nothing(desk, version):
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 async def test_topics_in_any_order_give_the_same_verdict(desk, version, order):
-    champion = {"number": 9, "semver": "1.9.0", "artifact_digest": "sha256:z", "signature": None,
-                "evaluations": [{"name": "accuracy", "value": 0.95, "dataset_digest": version()["training"]["dataset"]["digest"]}]}  # fmt: skip
+    champion = {
+        "number": 9,
+        "semver": "1.9.0",
+        "artifact_digest": "sha256:z",
+        "signature": None,
+        "evaluations": [
+            {"name": "accuracy", "value": 0.95, "dataset_digest": version()["training"]["dataset"]["digest"]}
+        ],
+    }
     messages = [
         desk.message("registry", "VersionRegistered", "model-m", version(), 1),
-        desk.message("artifact", "ArtifactReleased", "artifact-m1", {"digest": "sha256:artifact1", "model_id": "m", "number": 1}, 1),
-        desk.message("registry", "RolloutChanged", "model-m-rollouts", {"model_id": "m", "environment": "production", "champion": champion}, 1),
+        desk.message(
+            "artifact",
+            "ArtifactReleased",
+            "artifact-m1",
+            {"digest": "sha256:artifact1", "model_id": "m", "number": 1},
+            1,
+        ),
+        desk.message(
+            "registry",
+            "RolloutChanged",
+            "model-m-rollouts",
+            {"model_id": "m", "environment": "production", "champion": champion},
+            1,
+        ),
     ]
     for n in order:
         await desk.hear(messages[n])
@@ -73,22 +103,36 @@ async def test_topics_in_any_order_give_the_same_verdict(desk, version, order):
 async def test_a_message_without_what_approval_decides_on_is_malformed(desk):
     handler = desk.process.subscriptions[0].handlers["regista.registry.VersionRegistered.v1"]
     with pytest.raises(Malformed, match="number"):
-        await handler.prepare(desk.message("registry", "VersionRegistered", "model-m", {"model_id": "m", "model": "team.churn"}))
+        await handler.prepare(
+            desk.message("registry", "VersionRegistered", "model-m", {"model_id": "m", "model": "team.churn"})
+        )
 
 
 async def test_a_new_champion_is_shown_in_the_open_review(desk, ask_promotion, version):
     assert ReviewOpened in map(type, await ask_promotion())
     champion = {"number": 9, "semver": "0.9.0", "evaluations": version(9, 0.8)["training"]["metrics"]}
-    happened = await desk.registry("RolloutChanged", {"model_id": "m", "environment": "production", "champion": champion})
+    happened = await desk.registry(
+        "RolloutChanged", {"model_id": "m", "environment": "production", "champion": champion}
+    )
     assert [type(e) for e in happened] == [Noted, GatesEvaluated, ReviewRefreshed]
-    row = await desk.app.pool.fetchrow("SELECT state, revision, evidence->'champion'->>'semver' AS champion FROM reviews")
+    row = await desk.app.pool.fetchrow(
+        "SELECT state, revision, evidence->'champion'->>'semver' AS champion FROM reviews"
+    )
     assert tuple(row) == ("open", 2, "0.9.0")
 
 
 async def test_new_evidence_lapses_the_review_and_denies_the_promotion(desk, ask_promotion):
     await ask_promotion()
-    evaluation = {"name": "accuracy", "value": 0.5, "dataset_digest": "sha256:other", "independent": True, "by": "iris"}
-    happened = await desk.registry("EvaluationRecorded", {"model_id": "m", "number": 1, "evaluation": evaluation})
+    evaluation = {
+        "name": "accuracy",
+        "value": 0.5,
+        "dataset_digest": "sha256:other",
+        "independent": True,
+        "by": "iris",
+    }
+    happened = await desk.registry(
+        "EvaluationRecorded", {"model_id": "m", "number": 1, "evaluation": evaluation}
+    )
     assert {ReviewLapsed, PromotionDenied} <= set(map(type, happened))
     row = await desk.app.pool.fetchrow("SELECT state, reasons::text FROM promotions")
     assert row["state"] == "denied"
@@ -98,9 +142,17 @@ async def test_new_evidence_lapses_the_review_and_denies_the_promotion(desk, ask
 
 async def test_the_review_of_a_superseded_promotion_lapses(desk, ask_promotion):
     await ask_promotion()
-    facts = {"model_id": "m", "model": "team.churn", "number": 1, "semver": "1.1.0", "environment": "production"}
+    facts = {
+        "model_id": "m",
+        "model": "team.churn",
+        "number": 1,
+        "semver": "1.1.0",
+        "environment": "production",
+    }
     await desk.registry("PromotionRefused", {**facts, "promotion_id": "p1", "reasons": ["superseded by p2"]})
-    await desk.registry("PromotionRequested", {**facts, "promotion_id": "p2", "digest": "sha256:newer", "requester": "rosa"})
+    await desk.registry(
+        "PromotionRequested", {**facts, "promotion_id": "p2", "digest": "sha256:newer", "requester": "rosa"}
+    )
     rows = await desk.app.pool.fetch("SELECT review_id, state FROM reviews ORDER BY review_id")
     assert [tuple(r) for r in rows] == [("p1", "lapsed"), ("p2", "open")]
 
@@ -110,11 +162,18 @@ async def test_an_evaluation_asks_other_versions_again_only_when_it_is_of_the_ch
         await desk.registry("VersionRegistered", version(number))
         await desk.artifact("ArtifactReleased", number)
     champion = {"number": 3, "semver": "1.3.0", "evaluations": version(3, 0.5)["training"]["metrics"]}
-    await desk.registry("RolloutChanged", {"model_id": "m", "environment": "production", "champion": champion})
+    await desk.registry(
+        "RolloutChanged", {"model_id": "m", "environment": "production", "champion": champion}
+    )
     measured = desk.process.subscriptions[0].handlers["regista.registry.EvaluationRecorded.v1"]
 
     async def asked(number):
-        message = desk.message("registry", "EvaluationRecorded", "model-m", {"model_id": "m", "number": number, "evaluation": {"name": "accuracy"}})
+        message = desk.message(
+            "registry",
+            "EvaluationRecorded",
+            "model-m",
+            {"model_id": "m", "number": number, "evaluation": {"name": "accuracy"}},
+        )
         return {s.command.number for s in await measured.follow_up(message)}
 
     assert await asked(1) == {1}
@@ -130,11 +189,20 @@ async def test_everything_in_one_batch_comes_out_the_same(desk, version):
     facts = {"model_id": "m", "model": "team.churn", "number": 1, "semver": "1.1.0"}
     happened = await desk.hear(
         desk.message("registry", "VersionRegistered", "model-m", version()),
-        desk.message("artifact", "ArtifactReleased", "artifact-m1", {"digest": "sha256:artifact1", "model_id": "m", "number": 1}),
+        desk.message(
+            "artifact",
+            "ArtifactReleased",
+            "artifact-m1",
+            {"digest": "sha256:artifact1", "model_id": "m", "number": 1},
+        ),
         desk.message("registry", "VersionValidated", "model-m", facts),
-        desk.message("registry", "PromotionRequested", "model-m",
-                     {**facts, "promotion_id": "p1", "environment": "production", "digest": "d", "requester": "rosa"}),
-    )  # fmt: skip
+        desk.message(
+            "registry",
+            "PromotionRequested",
+            "model-m",
+            {**facts, "promotion_id": "p1", "environment": "production", "digest": "d", "requester": "rosa"},
+        ),
+    )
     assert [type(e) for e in happened].count(ReviewOpened) == 1
 
 

@@ -41,15 +41,22 @@ class World:
 
     def kafka(self, user: str) -> dict[str, str]:
         return {
-            "bootstrap_servers": self.starter.stack.kafka.bootstrap, "security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "SCRAM-SHA-512",
-            "sasl_plain_username": user, "sasl_plain_password": self.starter.stack.kafka.password(user),
-        }  # fmt: skip
+            "bootstrap_servers": self.starter.stack.kafka.bootstrap,
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": user,
+            "sasl_plain_password": self.starter.stack.kafka.password(user),
+        }
 
     async def prepare(self) -> None:
         for service in ("registry", "artifact", "approval"):
             subject = f"service:{service}"
             key = self.keys[service] = generate_signing_key(subject)
-            await self.identities.tell(subject, IdentityCreated(subject, "service"), KeyIssued(subject, key.key_id, "ed25519", key.public.hex()))
+            await self.identities.tell(
+                subject,
+                IdentityCreated(subject, "service"),
+                KeyIssued(subject, key.key_id, "ed25519", key.public.hex()),
+            )
         for subject in ("ann", "bob", "carl"):
             self.api_keys[subject] = await self.identities.person(subject, ("approver", "team"))
         for service in ("registry", "artifact"):
@@ -59,16 +66,32 @@ class World:
     def start(self) -> None:
         self.replicas.append(self.starter("approval", self.keys["approval"]))
 
-    async def send(self, service: str, name: str, stream: str, data: dict[str, Any], *, key: SigningKey | None = None) -> None:
+    async def send(
+        self, service: str, name: str, stream: str, data: dict[str, Any], *, key: SigningKey | None = None
+    ) -> None:
         revision = self.revisions[stream] = self.revisions.get(stream, 0) + 1
         event = CloudEvent(
-            f"{stream}/{revision}", f"/regista/{service}", f"regista.{service}.{name}.v1", stream, datetime.now(UTC).isoformat(),
-            msgspec.json.encode(data), extensions={"revision": str(revision), "leaf": "ab" * 32, "partitionkey": stream, "correlationid": "story"},
-        )  # fmt: skip
+            f"{stream}/{revision}",
+            f"/regista/{service}",
+            f"regista.{service}.{name}.v1",
+            stream,
+            datetime.now(UTC).isoformat(),
+            msgspec.json.encode(data),
+            extensions={
+                "revision": str(revision),
+                "leaf": "ab" * 32,
+                "partitionkey": stream,
+                "correlationid": "story",
+            },
+        )
         name_, value, headers = to_kafka(sign(event, key or self.keys[service]))
-        await self.producers[service].send_and_wait(f"regista.{service}.events.v1", value=value, key=name_, headers=headers)
+        await self.producers[service].send_and_wait(
+            f"regista.{service}.events.v1", value=value, key=name_, headers=headers
+        )
 
-    async def call(self, subject: str, method: str, path: str, body: Any = None, replica: int = -1, **headers: str) -> httpx.Response:
+    async def call(
+        self, subject: str, method: str, path: str, body: Any = None, replica: int = -1, **headers: str
+    ) -> httpx.Response:
         headers |= {"authorization": f"Bearer {self.api_keys[subject]}"}
         async with httpx.AsyncClient(base_url=self.replicas[replica].url, timeout=30) as client:
             return await client.request(method, f"/v1{path}", json=body, headers=headers)
@@ -76,7 +99,9 @@ class World:
     async def published(self, wanted: str, seconds: float = 40) -> list[tuple[CloudEvent, dict[str, Any]]]:
         """Everything approval has published up to the first event of the type wanted; each signature is checked."""
         found = []
-        consumer = AIOKafkaConsumer(TOPIC, **self.kafka("registry"), auto_offset_reset="earliest", enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(
+            TOPIC, **self.kafka("registry"), auto_offset_reset="earliest", enable_auto_commit=False
+        )
         await consumer.start()
         try:
             async with asyncio.timeout(seconds):
@@ -87,7 +112,9 @@ class World:
                     if event.type == f"regista.approval.{wanted}.v1":
                         return found
         except TimeoutError:
-            raise AssertionError(f"no {wanted} among {[e.type for e, _ in found]}\n{chr(10).join(one.said() for one in self.replicas)}") from None
+            raise AssertionError(
+                f"no {wanted} among {[e.type for e, _ in found]}\n{chr(10).join(one.said() for one in self.replicas)}"
+            ) from None
         finally:
             await consumer.stop()
         return found
@@ -113,11 +140,18 @@ async def test_from_signed_messages_to_a_signed_grant_with_two_replicas_one_of_w
     world.start()
     facts = {"model_id": "m", "model": "team.churn", "number": 1, "semver": "1.1.0"}
     await world.send(
-        "registry", "ModelRegistered", "model-m", {"model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}}
+        "registry",
+        "ModelRegistered",
+        "model-m",
+        {"model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}},
     )
     await world.send("registry", "VersionRegistered", "model-m", version())
     await world.send(
-        "artifact", "ArtifactReleased", "artifact-1", {"digest": "sha256:artifact1", **facts}, key=generate_signing_key("service:artifact")
+        "artifact",
+        "ArtifactReleased",
+        "artifact-1",
+        {"digest": "sha256:artifact1", **facts},
+        key=generate_signing_key("service:artifact"),
     )
     world.revisions["artifact-1"] = 0  # the forged one never counted
     await world.send("artifact", "ArtifactReleased", "artifact-1", {"digest": "sha256:artifact1", **facts})
@@ -129,7 +163,14 @@ async def test_from_signed_messages_to_a_signed_grant_with_two_replicas_one_of_w
         await replica.ready()
     world.replicas[0].kill()
     await world.send("registry", "VersionValidated", "model-m", facts)
-    request = {"promotion_id": "p1", "environment": "production", "digest": "sha256:asked", "requester": "rosa", "creator": "carl", "evidence": {}}
+    request = {
+        "promotion_id": "p1",
+        "environment": "production",
+        "digest": "sha256:asked",
+        "requester": "rosa",
+        "creator": "carl",
+        "evidence": {},
+    }
     await world.send("registry", "PromotionRequested", "model-m", {**facts, **request})
     _, opened = (await world.published("ReviewOpened"))[-1]
     assert (opened["needs"], opened["promotion_id"]) == (2, "p1")
@@ -141,7 +182,11 @@ async def test_from_signed_messages_to_a_signed_grant_with_two_replicas_one_of_w
         assert answer.status_code == 200, answer.text
     happened = await world.published("PromotionGranted")
     event, granted = happened[-1]
-    assert (granted["digest"], granted["approvers"], granted["override"]) == ("sha256:asked", ["ann", "bob"], False)
+    assert (granted["digest"], granted["approvers"], granted["override"]) == (
+        "sha256:asked",
+        ["ann", "bob"],
+        False,
+    )
     of_gate = [e for e, _ in happened if e.subject == "gate-m@1"]
     assert [e.type.split(".")[2] for e in of_gate] == ["GatesEvaluated", "GatesEvaluated", "PromotionGranted"]
     assert event.extensions["correlationid"]
@@ -155,7 +200,12 @@ async def test_a_replica_killed_in_the_middle_loses_nothing_and_does_nothing_twi
     await world.replicas[1].ready()
     count = 40
     for number in range(1, count + 1):
-        facts = {"digest": f"sha256:artifact{number}", "model_id": "m", "model": "team.churn", "number": number}
+        facts = {
+            "digest": f"sha256:artifact{number}",
+            "model_id": "m",
+            "model": "team.churn",
+            "number": number,
+        }
         await world.send("artifact", "ArtifactReleased", f"artifact-{number}", facts)
         await world.send("registry", "VersionRegistered", "model-m", version(number))
         if number in {10, 25}:
@@ -164,7 +214,12 @@ async def test_a_replica_killed_in_the_middle_loses_nothing_and_does_nothing_twi
     connection = await asyncpg.connect(world.starter.database.url("approval"))
 
     async def done() -> bool:
-        return bool(await connection.fetchval("SELECT count(DISTINCT stream) = $1 FROM log.events_approval WHERE type = 'GatesEvaluated'", count))
+        return bool(
+            await connection.fetchval(
+                "SELECT count(DISTINCT stream) = $1 FROM log.events_approval WHERE type = 'GatesEvaluated'",
+                count,
+            )
+        )
 
     await until(done, 60)
     rows = await connection.fetch(
@@ -172,4 +227,6 @@ async def test_a_replica_killed_in_the_middle_loses_nothing_and_does_nothing_twi
         "WHERE stream LIKE 'gate-m@%' GROUP BY stream"
     )
     await connection.close()
-    assert [(row["types"], row["revisions"]) for row in rows] == [(["Noted", "Noted", "GatesEvaluated"], [1, 2, 3])] * count
+    assert [(row["types"], row["revisions"]) for row in rows] == [
+        (["Noted", "Noted", "GatesEvaluated"], [1, 2, 3])
+    ] * count

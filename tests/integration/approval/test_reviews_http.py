@@ -12,7 +12,10 @@ from shared.http.application import Table
 
 POLICY = {
     "stages": {
-        "Validated": [{"kind": "metric_threshold", "params": {"metric": "accuracy", "min": 0.85}}, {"kind": "artifact_verified"}],
+        "Validated": [
+            {"kind": "metric_threshold", "params": {"metric": "accuracy", "min": 0.85}},
+            {"kind": "artifact_verified"},
+        ],
         "Production": [{"kind": "manual", "params": {"approvers": 1, "expires_in": "1s"}}],
     },
     "applies_to": {"namespaces": ["team"]},
@@ -22,15 +25,22 @@ POLICY = {
 @pytest.fixture
 async def people(desk):
     for subject, *grants in (
-        ("ann", ("approver", "team")), ("bob", ("approver", "team")), ("carl", ("approver", "team")), ("eve", ("engineer", "team")),
-        ("zoe", ("approver", "other")), ("root", ("admin", "*")), ("oscar", ("override", "team")),
-    ):  # fmt: skip
+        ("ann", ("approver", "team")),
+        ("bob", ("approver", "team")),
+        ("carl", ("approver", "team")),
+        ("eve", ("engineer", "team")),
+        ("zoe", ("approver", "other")),
+        ("root", ("admin", "*")),
+        ("oscar", ("override", "team")),
+    ):
         await desk.person(subject, *grants)
 
 
 async def call(desk, subject, method, path, body=None, **headers):
     async with desk.client(subject) as client:
-        answer = await client.request(method, f"/v1{path}", json=body, headers={k.replace("_", "-"): v for k, v in headers.items()})
+        answer = await client.request(
+            method, f"/v1{path}", json=body, headers={k.replace("_", "-"): v for k, v in headers.items()}
+        )
     if answer.status_code == 200:
         says_what_the_documentation_says(desk, method, path, answer.json())
     return answer
@@ -54,7 +64,9 @@ async def approve(desk, subject, revision, review="p1", **body):
 async def test_two_approvers_pass_what_its_creator_may_not(desk, people, ask_promotion):
     await ask_promotion()
     inbox = (await call(desk, "ann", "GET", "/reviews?state=open")).json()["items"]
-    assert [(r["review_id"], r["needs"], r["excluded"]) for r in inbox] == [("p1", 2, ["carl", "pipeline", "rosa"])]
+    assert [(r["review_id"], r["needs"], r["excluded"]) for r in inbox] == [
+        ("p1", 2, ["carl", "pipeline", "rosa"])
+    ]
     own = await approve(desk, "carl", 1)
     assert (own.status_code, own.json()["code"]) == (409, "own_work")
     first = await approve(desk, "ann", 1, comment="fine", conditions=["watch drift"])
@@ -64,7 +76,12 @@ async def test_two_approvers_pass_what_its_creator_may_not(desk, people, ask_pro
     second = await approve(desk, "bob", 2)
     assert (second.json()["state"], second.json()["approvers"]) == ("approved", ["ann", "bob"])
     entry = second.json()["entries"][0]
-    assert (entry["kind"], entry["by"], entry["name"], entry["conditions"]) == ("ReviewApproved", "ann", "Ann", ["watch drift"])
+    assert (entry["kind"], entry["by"], entry["name"], entry["conditions"]) == (
+        "ReviewApproved",
+        "ann",
+        "Ann",
+        ["watch drift"],
+    )
     promotion = (await call(desk, "eve", "GET", "/promotions/p1")).json()
     assert (promotion["state"], promotion["approvers"]) == ("granted", ["ann", "bob"])
     assert (await approve(desk, "ann", 3)).json()["code"] == "review_closed"
@@ -92,7 +109,9 @@ async def test_nobody_signs_without_a_name(desk, people, ask_promotion):
     assert (await approve(desk, "ann", 1)).status_code == 200
 
 
-@pytest.mark.parametrize("names", [["CARL"], ["Carl", "Somebody Else"]], ids=["called so", "called so before"])
+@pytest.mark.parametrize(
+    "names", [["CARL"], ["Carl", "Somebody Else"]], ids=["called so", "called so before"]
+)
 async def test_who_made_the_version_by_printed_name_does_not_count(desk, people, ask_promotion, names):
     await desk.person("u-7", ("approver", "team"))
     for revision, name in enumerate(names, 2):
@@ -108,10 +127,14 @@ async def test_rejecting_and_breaking_the_glass_need_no_name(desk, people, ask_p
         await desk.identities.name(person, None, 2)
     rejected = await call(desk, "ann", "POST", "/reviews/p1:reject", {"reason": "no"})
     assert [(e["kind"], e["name"]) for e in rejected.json()["entries"]] == [("ReviewRejected", "ann")]
-    assert (await call(desk, "oscar", "POST", "/promotions/p1:override", {"reason": "outage"})).status_code == 200
+    assert (
+        await call(desk, "oscar", "POST", "/promotions/p1:override", {"reason": "outage"})
+    ).status_code == 200
     entries = (await call(desk, "eve", "GET", "/reviews/p1")).json()["entries"]
     assert (entries[-1]["kind"], entries[-1]["name"]) == ("OverrideUsed", "oscar")
-    looked = await call(desk, "ann", "POST", "/reviews/p1:review-override", {"justified": True, "comment": ""})
+    looked = await call(
+        desk, "ann", "POST", "/reviews/p1:review-override", {"justified": True, "comment": ""}
+    )
     assert looked.json()["code"] == "no_printed_name"
 
 
@@ -124,7 +147,9 @@ async def test_rejecting_and_breaking_the_glass_need_no_name(desk, people, ask_p
         ("zoe", {"if-match": '"1"'}, 403, "role_missing"),
     ],
 )
-async def test_an_approval_needs_the_role_and_the_revision_that_was_seen(desk, people, ask_promotion, subject, headers, status, code):
+async def test_an_approval_needs_the_role_and_the_revision_that_was_seen(
+    desk, people, ask_promotion, subject, headers, status, code
+):
     await ask_promotion()
     answer = await call(desk, subject, "POST", "/reviews/p1:approve", {}, **headers)
     assert (answer.status_code, answer.json()["code"].replace("-", "_")) == (status, code)
@@ -133,15 +158,21 @@ async def test_an_approval_needs_the_role_and_the_revision_that_was_seen(desk, p
 async def test_the_same_request_again_is_answered_and_counted_once(desk, people, ask_promotion):
     await ask_promotion()
     for _ in range(2):
-        answer = await call(desk, "ann", "POST", "/reviews/p1:approve", {}, if_match='"1"', idempotency_key="once")
+        answer = await call(
+            desk, "ann", "POST", "/reviews/p1:approve", {}, if_match='"1"', idempotency_key="once"
+        )
         assert (answer.status_code, answer.json()["approvers"]) == (200, ["ann"])
 
 
 async def test_one_rejection_denies_and_says_why(desk, people, ask_promotion):
     await ask_promotion()
     assert (await call(desk, "bob", "POST", "/reviews/p1:reject", {"reason": ""})).status_code == 422
-    assert (await call(desk, "bob", "POST", "/reviews/p1:reject", {"reason": "too risky"})).json()["state"] == "rejected"
-    assert (await call(desk, "bob", "GET", "/promotions/p1")).json()["reasons"] == ["rejected by bob: too risky"]
+    assert (await call(desk, "bob", "POST", "/reviews/p1:reject", {"reason": "too risky"})).json()[
+        "state"
+    ] == "rejected"
+    assert (await call(desk, "bob", "GET", "/promotions/p1")).json()["reasons"] == [
+        "rejected by bob: too risky"
+    ]
 
 
 async def test_the_inbox_shows_only_what_the_caller_may_read(desk, people, ask_promotion):
@@ -163,7 +194,10 @@ async def test_the_inbox_is_read_in_pages(desk, people, ask_promotion):
 
 
 async def test_a_published_policy_rules_at_once_and_open_gates_are_asked_again(desk, people, version, until):
-    await desk.registry("ModelRegistered", {"model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}})
+    await desk.registry(
+        "ModelRegistered",
+        {"model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}},
+    )
     await desk.registry("VersionRegistered", version(1, 0.8))
     await desk.artifact("ArtifactReleased")
     assert (await call(desk, "eve", "PUT", "/policies/team", POLICY)).status_code == 403
@@ -177,7 +211,9 @@ async def test_a_published_policy_rules_at_once_and_open_gates_are_asked_again(d
     gate = await until(blocked)
     assert gate["passed"] is False
     assert gate["results"][0]["detail"] == "accuracy 0.8 on holdout; must be at least 0.85"
-    assert await until(lambda: desk.app.pool.fetchval("SELECT count(*) = 0 FROM due WHERE kind = 'policy-change'"))
+    assert await until(
+        lambda: desk.app.pool.fetchval("SELECT count(*) = 0 FROM due WHERE kind = 'policy-change'")
+    )
 
 
 async def test_a_policy_with_a_name_that_is_none_is_refused(desk, people):
@@ -189,10 +225,15 @@ async def test_policies_have_revisions_and_an_etag(desk, people):
     await call(desk, "root", "PUT", "/policies/team", POLICY)
     again = await call(desk, "root", "PUT", "/policies/team", POLICY)
     assert again.headers["etag"] == '"1"'
-    bad = {**POLICY, "stages": {"Validated": [{"kind": "metric_threshold", "params": {"metric": "f1", "least": 1}}]}}
+    bad = {
+        **POLICY,
+        "stages": {"Validated": [{"kind": "metric_threshold", "params": {"metric": "f1", "least": 1}}]},
+    }
     refused = await call(desk, "root", "PUT", "/policies/team", bad)
     assert (refused.status_code, refused.json()["code"]) == (422, "bad_policy")
-    changed = await call(desk, "root", "PUT", "/policies/team", {**POLICY, "description": "new"}, if_match='"1"')
+    changed = await call(
+        desk, "root", "PUT", "/policies/team", {**POLICY, "description": "new"}, if_match='"1"'
+    )
     assert changed.json()["policy"]["description"] == "new"
     late = await call(desk, "root", "PUT", "/policies/team", POLICY, if_match='"1"')
     assert late.status_code == 412
@@ -207,7 +248,9 @@ async def test_a_policy_that_is_there_is_changed_by_whoever_has_read_it(desk, pe
     assert (await call(desk, "root", "PUT", "/policies/team", POLICY)).status_code == 200
     unseen = await call(desk, "root", "PUT", "/policies/team", other)
     assert (unseen.status_code, unseen.json()["code"]) == (428, "if_match_required")
-    assert (await call(desk, "root", "PUT", "/policies/team", other, if_match="*")).json()["policy"]["description"] == "mine"
+    assert (await call(desk, "root", "PUT", "/policies/team", other, if_match="*")).json()["policy"][
+        "description"
+    ] == "mine"
 
 
 async def test_a_review_nobody_decides_expires_by_itself(desk, people, ask_promotion, until):
@@ -224,31 +267,57 @@ async def test_a_review_nobody_decides_expires_by_itself(desk, people, ask_promo
 
 async def test_break_glass_grants_and_owes_a_look_back(desk, people, ask_promotion):
     await ask_promotion()
-    assert (await call(desk, "root", "POST", "/promotions/p1:override", {"reason": "down"})).status_code == 403
+    assert (
+        await call(desk, "root", "POST", "/promotions/p1:override", {"reason": "down"})
+    ).status_code == 403
     used = await call(desk, "oscar", "POST", "/promotions/p1:override", {"reason": "down"})
     assert (used.status_code, used.json()["state"], used.json()["override"]) == (200, "granted", True)
-    assert [r["review_id"] for r in (await call(desk, "ann", "GET", "/reviews?state=overridden")).json()["items"]] == ["p1"]
-    done = await call(desk, "ann", "POST", "/reviews/p1:review-override", {"justified": True, "comment": "it was"})
+    assert [
+        r["review_id"] for r in (await call(desk, "ann", "GET", "/reviews?state=overridden")).json()["items"]
+    ] == ["p1"]
+    done = await call(
+        desk, "ann", "POST", "/reviews/p1:review-override", {"justified": True, "comment": "it was"}
+    )
     assert done.json()["state"] == "closed"
     assert [e["kind"] for e in done.json()["entries"]] == ["OverrideUsed", "OverrideReviewed"]
 
 
-async def test_a_look_back_that_finds_no_justification_ends_an_override_that_still_stands(desk, people, ask_promotion):
+async def test_a_look_back_that_finds_no_justification_ends_an_override_that_still_stands(
+    desk, people, ask_promotion
+):
     await ask_promotion()
     await call(desk, "bob", "POST", "/reviews/p1:reject", {"reason": "too risky"})
     used = (await call(desk, "oscar", "POST", "/promotions/p1:override", {"reason": "down"})).json()
     assert (used["state"], used["override"]) == ("denied", True)
-    done = await call(desk, "ann", "POST", "/reviews/p1:review-override", {"justified": False, "comment": "it was not"})
+    done = await call(
+        desk, "ann", "POST", "/reviews/p1:review-override", {"justified": False, "comment": "it was not"}
+    )
     assert (done.status_code, done.json()["state"]) == (200, "closed")
     assert (await call(desk, "ann", "GET", "/promotions/p1")).json()["override"] is False
-    asked = {"model_id": "m", "model": "team.churn", "number": 1, "semver": "1.1.0", "promotion_id": "p2", "environment": "production"}
-    who = {"digest": "sha256:asked", "requester": "rosa", "creator": "carl", "on_behalf_of": None, "evidence": {}}
+    asked = {
+        "model_id": "m",
+        "model": "team.churn",
+        "number": 1,
+        "semver": "1.1.0",
+        "promotion_id": "p2",
+        "environment": "production",
+    }
+    who = {
+        "digest": "sha256:asked",
+        "requester": "rosa",
+        "creator": "carl",
+        "on_behalf_of": None,
+        "evidence": {},
+    }
     await desk.registry("PromotionRequested", asked | who)
     assert (await call(desk, "ann", "GET", "/promotions/p2")).json()["state"] == "open"
 
 
 async def test_gates_are_asked_again_on_demand_and_say_nothing_new(desk, people, version):
-    await desk.registry("ModelRegistered", {"model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}})
+    await desk.registry(
+        "ModelRegistered",
+        {"model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}},
+    )
     await desk.registry("VersionRegistered", version())
     waiting = (await call(desk, "eve", "GET", "/models/m/versions/1/gates")).json()
     assert (waiting["waits_for"], waiting["gates"]) == (["artifact"], [])
@@ -270,7 +339,10 @@ async def test_an_archived_version_that_a_rollback_brought_back_is_in_production
     path = "/models/team.churn/versions/1/gates"
     assert (await call(desk, "eve", "GET", path)).json()["stage"] == ("Recalled" if recalled else "Archived")
     back = {"number": 1, "semver": "1.1.0", "evaluations": version()["training"]["metrics"]}
-    await desk.registry("RolledBack", {"model_id": "m", "environment": "production", "champion": back, "from_number": 2, "to_number": 1})
+    await desk.registry(
+        "RolledBack",
+        {"model_id": "m", "environment": "production", "champion": back, "from_number": 2, "to_number": 1},
+    )
     assert (await call(desk, "eve", "GET", path)).json()["stage"] == stage
 
 
@@ -306,14 +378,23 @@ async def approve_what_is_shown(desk, who):
     return answer
 
 
-async def test_approvals_at_the_same_moment_on_two_replicas_are_each_counted_and_granted_once(open_desk, desk, people, ask_promotion):
+async def test_approvals_at_the_same_moment_on_two_replicas_are_each_counted_and_granted_once(
+    open_desk, desk, people, ask_promotion
+):
     await ask_promotion()
     other = await open_desk()
     other.keys = desk.keys
     await other.app.access.catch_up()
-    answers = await asyncio.gather(*(approve_what_is_shown(d, who) for d, who in ((desk, "ann"), (other, "bob"), (other, "ann"), (desk, "bob"))))
+    answers = await asyncio.gather(
+        *(
+            approve_what_is_shown(d, who)
+            for d, who in ((desk, "ann"), (other, "bob"), (other, "ann"), (desk, "bob"))
+        )
+    )
     assert {a.status_code for a in answers} <= {200, 409}, [a.text for a in answers]
-    stored = await desk.app.pool.fetch("SELECT type FROM log.events_approval WHERE type IN ('ReviewApproved', 'PromotionGranted')")
+    stored = await desk.app.pool.fetch(
+        "SELECT type FROM log.events_approval WHERE type IN ('ReviewApproved', 'PromotionGranted')"
+    )
     assert sorted(r["type"] for r in stored) == ["PromotionGranted", "ReviewApproved", "ReviewApproved"]
     review = (await call(other, "ann", "GET", "/reviews/p1")).json()
     assert (review["state"], sorted(review["approvers"])) == ("approved", ["ann", "bob"])

@@ -52,7 +52,11 @@ def s3_store(stack) -> S3Store:
 
 @pytest.fixture(params=["disk", "s3"])
 async def store(request, tmp_path) -> ObjectStore:
-    found = DiskStore(tmp_path / "artifacts") if request.param == "disk" else s3_store(request.getfixturevalue("stack"))
+    found = (
+        DiskStore(tmp_path / "artifacts")
+        if request.param == "disk"
+        else s3_store(request.getfixturevalue("stack"))
+    )
     await found.check()
     return found
 
@@ -95,38 +99,76 @@ class Shop:
     async def upload(self, files: Mapping[str, bytes], *, subject: str = "anna") -> str:
         """Puts files into a new upload, as the API does."""
         upload_id = str(uuid.uuid4())
-        await self.submit(OpenUpload(upload_id, subject, self.bench.settings.keep_upload), f"upload-{upload_id}")
+        await self.submit(
+            OpenUpload(upload_id, subject, self.bench.settings.keep_upload), f"upload-{upload_id}"
+        )
         for name, content in files.items():
-            await self.store.put(f"quarantine/{upload_id}/{name}", pieces(content), {"regista-state": "quarantine"})
+            await self.store.put(
+                f"quarantine/{upload_id}/{name}", pieces(content), {"regista-state": "quarantine"}
+            )
         return upload_id
 
     async def submit(self, command: Any, stream: str) -> list[Any]:
         cause = Cause("tests", f"{uuid.uuid4()}", b"-")
-        return [r.event for r in (await self.app.transactor.submit(Submission(command, (stream,), cause, Actor("anna")))).events]
+        return [
+            r.event
+            for r in (
+                await self.app.transactor.submit(Submission(command, (stream,), cause, Actor("anna")))
+            ).events
+        ]
 
     async def hear(self, type_: str, revision: int = 0, **data: Any) -> list[str]:
         """The registry says something, at its next revision if none is given; answers the names of the events that followed."""
         revision = revision or next(self.numbers)
-        extensions = {"revision": str(revision), "leaf": "00" * 32, "correlationid": f"story-{data['model_id']}"}
+        extensions = {
+            "revision": str(revision),
+            "leaf": "00" * 32,
+            "correlationid": f"story-{data['model_id']}",
+        }
         told = {"model": f"team.{data['model_id']}", **data}
-        event = CloudEvent(str(uuid.uuid4()), "/regista/registry", f"regista.registry.{type_}.v1", f"model-{data['model_id']}",
-                           datetime.now(UTC).isoformat(), msgspec.json.encode(told), extensions=extensions)  # fmt: skip
+        event = CloudEvent(
+            str(uuid.uuid4()),
+            "/regista/registry",
+            f"regista.registry.{type_}.v1",
+            f"model-{data['model_id']}",
+            datetime.now(UTC).isoformat(),
+            msgspec.json.encode(told),
+            extensions=extensions,
+        )
         message = Received(event, "service:registry", "service", "regista.registry.events.v1", 0, revision)
         (subscription,) = subscriptions(self.app, self.bench.settings)
         handler = subscription.handlers[event.type]
-        submissions = [*await handler.prepare(message), *(await handler.follow_up(message) if handler.follow_up else [])]
+        submissions = [
+            *await handler.prepare(message),
+            *(await handler.follow_up(message) if handler.follow_up else []),
+        ]
         answers = await self.app.transactor.submit_all(submissions)
         return [r.type for answer in answers for r in answer.events]
 
     async def registered(
-        self, files: Mapping[str, bytes], location: str, number: int = 1, *, model: str = "m1", digest: str = "", revision: int = 0
+        self,
+        files: Mapping[str, bytes],
+        location: str,
+        number: int = 1,
+        *,
+        model: str = "m1",
+        digest: str = "",
+        revision: int = 0,
     ) -> list[str]:
         """A version with these files is registered, wherever its bytes lie."""
-        artifact = {"digest": digest or digest_of(files), "files": [msgspec.to_builtins(f) for f in manifest(files)], "location": location}
-        return await self.hear("VersionRegistered", revision, model_id=model, number=number, artifact=artifact)
+        artifact = {
+            "digest": digest or digest_of(files),
+            "files": [msgspec.to_builtins(f) for f in manifest(files)],
+            "location": location,
+        }
+        return await self.hear(
+            "VersionRegistered", revision, model_id=model, number=number, artifact=artifact
+        )
 
     async def due(self, kind: str) -> list[DueRow]:
-        rows = await self.app.pool.fetch("SELECT key, due_at, data FROM due WHERE kind = $1 ORDER BY due_at", kind)
+        rows = await self.app.pool.fetch(
+            "SELECT key, due_at, data FROM due WHERE kind = $1 ORDER BY due_at", kind
+        )
         return [DueRow("artifact", kind, r["key"], r["due_at"], msgspec.json.decode(r["data"])) for r in rows]
 
     async def work(self, kind: str, row: DueRow | None = None) -> list[str]:
@@ -141,7 +183,12 @@ class Shop:
 
     async def events(self, digest: str) -> list[str]:
         stream = f"artifact-{digest.removeprefix('sha256:')}"
-        return [r[0] for r in await self.app.pool.fetch("SELECT type FROM log.events_artifact WHERE stream = $1 ORDER BY revision", stream)]
+        return [
+            r[0]
+            for r in await self.app.pool.fetch(
+                "SELECT type FROM log.events_artifact WHERE stream = $1 ORDER BY revision", stream
+            )
+        ]
 
     async def state(self, digest: str) -> str:
         found = await queries.artifact(self.app.pool, digest.removeprefix("sha256:"))
@@ -154,7 +201,12 @@ class Shop:
     async def runners(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """The workers as a process runs them."""
         bell = Bell(self.bench.settings.database_url, "artifact")
-        return [group.create_task(Runner(w, "artifact", "artifact", self.app.pool, self.app.transactor, bell).run()) for w in workers(self.bench)]
+        return [
+            group.create_task(
+                Runner(w, "artifact", "artifact", self.app.pool, self.app.transactor, bell).run()
+            )
+            for w in workers(self.bench)
+        ]
 
 
 def manifest(files: Mapping[str, bytes]) -> list[FileEntry]:
@@ -171,7 +223,9 @@ async def open_shop(database: Any) -> AsyncIterator[Callable[..., Any]]:
     async with contextlib.AsyncExitStack() as stack:
 
         async def opened(store: ObjectStore, **settings: Any) -> Shop:
-            told = ArtifactSettings(database_url=database.url("artifact"), pepper="p", artifact_dir="/nowhere", **settings)
+            told = ArtifactSettings(
+                database_url=database.url("artifact"), pepper="p", artifact_dir="/nowhere", **settings
+            )
             app = App("artifact", told)
             app.pool = await connect_pool(told.database_url, schemas=("artifact",))
             stack.push_async_callback(app.pool.close)
@@ -207,7 +261,11 @@ class Service(Running):
 
     def memory(self) -> int:
         """The most bytes it ever had resident."""
-        line = next(x for x in Path(f"/proc/{self.child.pid}/status").read_text().splitlines() if x.startswith("VmHWM"))
+        line = next(
+            x
+            for x in Path(f"/proc/{self.child.pid}/status").read_text().splitlines()
+            if x.startswith("VmHWM")
+        )
         return int(line.split()[1]) * 1024
 
 
@@ -222,7 +280,9 @@ async def own_key(people: People) -> SigningKey:
 
 
 @pytest.fixture
-def start(empty_kafka: Any, database: Any, tmp_path: Path, own_key: SigningKey) -> Iterator[Callable[..., Service]]:
+def start(
+    empty_kafka: Any, database: Any, tmp_path: Path, own_key: SigningKey
+) -> Iterator[Callable[..., Service]]:
     with starting(empty_kafka, database, tmp_path) as start_one:
         yield partial(start_one, "artifact", own_key, Service)
 
@@ -233,16 +293,31 @@ async def registry_says(empty_kafka: Any, people: People) -> AsyncIterator[Calla
     key, revisions = await people.signer("service:registry", "service"), iter(range(1, 10_000))
     kafka = empty_kafka.kafka
     producer = AIOKafkaProducer(
-        bootstrap_servers=kafka.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512", sasl_plain_username="registry",
+        bootstrap_servers=kafka.bootstrap,
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username="registry",
         sasl_plain_password=kafka.password("registry"),
-    )  # fmt: skip
+    )
     await producer.start()
 
     async def said(type_: str, model: str = "m1", **data: Any) -> CloudEvent:
         told = msgspec.json.encode({"model_id": model, "model": f"team.{model}", **data})
-        extensions = {"revision": str(next(revisions)), "leaf": "00" * 32, "correlationid": "c-1", "partitionkey": f"model-{model}"}
-        event = CloudEvent(str(uuid.uuid4()), "/regista/registry", f"regista.registry.{type_}.v1", f"model-{model}", datetime.now(UTC).isoformat(), told,
-                           extensions=extensions)  # fmt: skip
+        extensions = {
+            "revision": str(next(revisions)),
+            "leaf": "00" * 32,
+            "correlationid": "c-1",
+            "partitionkey": f"model-{model}",
+        }
+        event = CloudEvent(
+            str(uuid.uuid4()),
+            "/regista/registry",
+            f"regista.registry.{type_}.v1",
+            f"model-{model}",
+            datetime.now(UTC).isoformat(),
+            told,
+            extensions=extensions,
+        )
         name, value, headers = to_kafka(sign(event, key))
         await producer.send_and_wait("regista.registry.events.v1", value=value, key=name, headers=headers)
         return event
@@ -254,12 +329,21 @@ async def registry_says(empty_kafka: Any, people: People) -> AsyncIterator[Calla
 async def upload(client: httpx.AsyncClient, files: dict[str, bytes]) -> str:
     location = ""
     for name, content in files.items():
-        answer = await client.post("/v1/uploads", params={"name": name} | ({"upload": location} if location else {}), content=content)
+        answer = await client.post(
+            "/v1/uploads", params={"name": name} | ({"upload": location} if location else {}), content=content
+        )
         assert answer.status_code == 201, answer.text
         location = answer.json()["location"]
-        assert (answer.json()["size"], answer.json()["sha256"]) == (len(content), manifest({name: content})[0].sha256)
+        assert (answer.json()["size"], answer.json()["sha256"]) == (
+            len(content),
+            manifest({name: content})[0].sha256,
+        )
     return location
 
 
 def artifact(files: dict[str, bytes], location: str) -> dict[str, Any]:
-    return {"digest": digest_of(files), "files": [msgspec.to_builtins(f) for f in manifest(files)], "location": location}
+    return {
+        "digest": digest_of(files),
+        "files": [msgspec.to_builtins(f) for f in manifest(files)],
+        "location": location,
+    }

@@ -21,7 +21,9 @@ class Job(msgspec.Struct):
 
 async def run(job: Job) -> None:
     print("begun", flush=True)  # noqa: T201 - what the test waits for
-    wrong = await verify(ArtifactSettings.model_validate(job.settings).store(), job.source, job.target, job.files)
+    wrong = await verify(
+        ArtifactSettings.model_validate(job.settings).store(), job.source, job.target, job.files
+    )
     print(wrong or "verified", flush=True)  # noqa: T201
 
 

@@ -28,9 +28,14 @@ async def published(stack: Any, own: SigningKey, number: int) -> list[tuple[str,
     """The first events of the artifact service on its topic, each with a signature that holds."""
     kafka = stack.kafka
     consumer = AIOKafkaConsumer(
-        TOPIC, bootstrap_servers=kafka.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512", sasl_plain_username="registry",
-        sasl_plain_password=kafka.password("registry"), auto_offset_reset="earliest",
-    )  # fmt: skip
+        TOPIC,
+        bootstrap_servers=kafka.bootstrap,
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username="registry",
+        sasl_plain_password=kafka.password("registry"),
+        auto_offset_reset="earliest",
+    )
     await consumer.start()
     try:
         found = []
@@ -46,10 +51,19 @@ async def published(stack: Any, own: SigningKey, number: int) -> list[tuple[str,
 
 
 @pytest.mark.parametrize("kind", ["s3", "disk"])
-async def test_files_go_in_by_http_and_come_out_verified(start, people, registry_says, stack, own_key, tmp_path, kind):
-    publisher, reader = await people.person("pat", ("publisher", "team")), await people.person("rita", ("approver", "team"))
+async def test_files_go_in_by_http_and_come_out_verified(
+    start, people, registry_says, stack, own_key, tmp_path, kind
+):
+    publisher, reader = (
+        await people.person("pat", ("publisher", "team")),
+        await people.person("rita", ("approver", "team")),
+    )
     stranger = await people.person("stan", ("engineer", "elsewhere"))
-    service = start() if kind == "s3" else start(REGISTA_S3_ENDPOINT="", REGISTA_ARTIFACT_DIR=str(tmp_path / "artifacts"))
+    service = (
+        start()
+        if kind == "s3"
+        else start(REGISTA_S3_ENDPOINT="", REGISTA_ARTIFACT_DIR=str(tmp_path / "artifacts"))
+    )
     base = "s3://regista" if kind == "s3" else (tmp_path / "artifacts").as_uri()
     await service.ready()
     files = {"model.onnx": uuid.uuid4().bytes * 50_000, "über/labels.json": b"{}"}
@@ -58,7 +72,10 @@ async def test_files_go_in_by_http_and_come_out_verified(start, people, registry
         location = await upload(client, files)
     await registry_says("VersionRegistered", number=1, artifact=artifact(files, location))
     shown = await service.is_in("Verified", digest, reader)
-    assert [(f["path"], f["size"]) for f in shown["files"]] == [("model.onnx", 800_000), ("über/labels.json", 2)]
+    assert [(f["path"], f["size"]) for f in shown["files"]] == [
+        ("model.onnx", 800_000),
+        ("über/labels.json", 2),
+    ]
     assert [(v["model"], v["number"], v["status"]) for v in shown["versions"]] == [("team.m1", 1, "released")]
     async with service.client(reader) as client:
         for file in shown["files"]:
@@ -68,10 +85,20 @@ async def test_files_go_in_by_http_and_come_out_verified(start, people, registry
         head = await client.head(shown["files"][0]["href"])
         assert (head.status_code, head.headers["content-length"], head.content) == (200, "800000", b"")
         part = await client.get(shown["files"][0]["href"], headers={"range": "bytes=100-299"})
-        assert (part.status_code, part.content, part.headers["content-range"]) == (206, files["model.onnx"][100:300], "bytes 100-299/800000")
-        assert (await client.get(shown["files"][0]["href"], headers={"range": "bytes=900000-"})).status_code == 416
-        assert (await client.get(shown["files"][0]["href"], headers={"if-none-match": answer.headers["etag"]})).status_code == 200
-        assert (await client.get(shown["files"][1]["href"], headers={"if-none-match": answer.headers["etag"]})).status_code == 304
+        assert (part.status_code, part.content, part.headers["content-range"]) == (
+            206,
+            files["model.onnx"][100:300],
+            "bytes 100-299/800000",
+        )
+        assert (
+            await client.get(shown["files"][0]["href"], headers={"range": "bytes=900000-"})
+        ).status_code == 416
+        assert (
+            await client.get(shown["files"][0]["href"], headers={"if-none-match": answer.headers["etag"]})
+        ).status_code == 200
+        assert (
+            await client.get(shown["files"][1]["href"], headers={"if-none-match": answer.headers["etag"]})
+        ).status_code == 304
         assert (await client.get(f"/v1/artifacts/{digest}/files/nothing")).json()["code"] == "unknown_file"
     async with service.client(stranger) as client:
         assert (await client.get(f"/v1/artifacts/{digest}")).status_code == 404
@@ -89,14 +116,21 @@ async def test_files_go_in_by_http_and_come_out_verified(start, people, registry
 
 
 async def test_an_upload_that_is_refused_is_told_why(start, people):
-    publisher, other = await people.person("pat", ("publisher", "team")), await people.person("olga", ("publisher", "other"))
+    publisher, other = (
+        await people.person("pat", ("publisher", "team")),
+        await people.person("olga", ("publisher", "other")),
+    )
     reader = await people.person("rita", ("approver", "team"))
     service = start(REGISTA_ARTIFACT_MAX_FILE_BYTES=str(MIB), REGISTA_ARTIFACT_MAX_UPLOADS="4")
     await service.ready()
 
     async def refused(key: str, name: str, content: Any = b"x", location: str = "") -> tuple[int, str]:
         async with service.client(key) as client:
-            answer = await client.post("/v1/uploads", params={"name": name} | ({"upload": location} if location else {}), content=content)
+            answer = await client.post(
+                "/v1/uploads",
+                params={"name": name} | ({"upload": location} if location else {}),
+                content=content,
+            )
             return answer.status_code, answer.json()["code"]
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -122,7 +156,10 @@ async def test_an_upload_that_is_refused_is_told_why(start, people):
 
 
 async def test_bytes_that_are_not_given_out_are_told_why(start, people, registry_says):
-    publisher, reader = await people.person("pat", ("publisher", "team")), await people.person("rita", ("approver", "team"))
+    publisher, reader = (
+        await people.person("pat", ("publisher", "team")),
+        await people.person("rita", ("approver", "team")),
+    )
     service = start()
     await service.ready()
     files = {"model.onnx": uuid.uuid4().bytes}
@@ -156,9 +193,16 @@ async def test_a_repeated_upload_answers_as_before_and_takes_no_other_bytes(star
     async with service.client(publisher) as client:
 
         async def put(content: bytes) -> httpx.Response:
-            return await client.post("/v1/uploads", params={"name": "model.onnx"}, content=content, headers={"idempotency-key": "once"})
+            return await client.post(
+                "/v1/uploads",
+                params={"name": "model.onnx"},
+                content=content,
+                headers={"idempotency-key": "once"},
+            )
 
-        first, again, other = [await put(content) for content in (files["model.onnx"], files["model.onnx"], b"other")]
+        first, again, other = [
+            await put(content) for content in (files["model.onnx"], files["model.onnx"], b"other")
+        ]
         assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json())
         assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
         await registry_says("VersionRegistered", number=1, artifact=artifact(files, first.json()["location"]))
@@ -172,7 +216,9 @@ async def test_missing_bytes_are_told_and_checked_at_once(start, people, registr
     files = {"model.onnx": uuid.uuid4().bytes}
     digest = digest_of(files)
     async with service.client(publisher) as client:
-        await registry_says("VersionRegistered", number=1, artifact=artifact(files, await upload(client, files)))
+        await registry_says(
+            "VersionRegistered", number=1, artifact=artifact(files, await upload(client, files))
+        )
         await service.is_in("Verified", digest, publisher)
         (tmp_path / "artifacts" / "verified" / digest[7:] / "g1" / "model.onnx").unlink()
         answer = await client.get(f"/v1/artifacts/{digest}/files/model.onnx")
@@ -196,7 +242,9 @@ async def test_a_hundred_megabytes_go_in_and_out_in_bounded_memory(start, people
     async with service.client(publisher) as client:
         answer = await client.post("/v1/uploads", params={"name": "large.bin"}, content=chunks())
         assert answer.status_code == 201
-        await registry_says("VersionRegistered", number=1, artifact=artifact(files, answer.json()["location"]))
+        await registry_says(
+            "VersionRegistered", number=1, artifact=artifact(files, answer.json()["location"])
+        )
         shown = await service.is_in("Verified", digest_of(files), publisher)
         size = 0
         async with client.stream("GET", shown["files"][0]["href"]) as stream:

@@ -37,7 +37,11 @@ async def until(true: Callable[[], Awaitable[Any]], seconds: float = 20) -> None
 def settings_of(store, stack) -> dict[str, str]:
     if isinstance(store, DiskStore):
         return {"artifact_dir": str(store._root)}
-    return {"s3_endpoint": stack.s3.endpoint, "s3_access_key": "artifact", "s3_secret_key": stack.place.secret("s3-artifact")}
+    return {
+        "s3_endpoint": stack.s3.endpoint,
+        "s3_access_key": "artifact",
+        "s3_secret_key": stack.place.secret("s3-artifact"),
+    }
 
 
 async def test_a_copy_killed_in_the_middle_is_resumed_and_not_begun_anew(store, stack):
@@ -47,7 +51,11 @@ async def test_a_copy_killed_in_the_middle_is_resumed_and_not_begun_anew(store, 
         await store.put(f"{source}/{name}", pieces(data), {})
     job = Job(settings_of(store, stack), source, target, tuple(manifest(content)))
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.integration.artifact.copier", msgspec.json.encode(job).decode(), stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "tests.integration.artifact.copier",
+        msgspec.json.encode(job).decode(),
+        stdout=asyncio.subprocess.PIPE,
     )
 
     async def some_copied() -> bool:
@@ -68,7 +76,10 @@ async def test_a_copy_killed_in_the_middle_is_resumed_and_not_begun_anew(store, 
 
 async def test_something_wrong_left_at_the_target_is_replaced(store):
     content = {"a": b"right", "b": b"also right"}
-    source, target = f"quarantine/{uuid.uuid4()}", f"verified/{digest_of(content)[7:]}/g{uuid.uuid4().int % 10**6}"
+    source, target = (
+        f"quarantine/{uuid.uuid4()}",
+        f"verified/{digest_of(content)[7:]}/g{uuid.uuid4().int % 10**6}",
+    )
     for name, data in content.items():
         await store.put(f"{source}/{name}", pieces(data), {})
     await store.put(f"{target}/a", pieces(b"wrong"), {})
@@ -92,7 +103,10 @@ class Swapping:
 
 async def test_an_upload_exchanged_between_hashing_and_copying_is_not_copied(store):
     content = {"model.onnx": b"good"}
-    source, target = f"quarantine/{uuid.uuid4()}", f"verified/{digest_of(content)[7:]}/g{uuid.uuid4().int % 10**6}"
+    source, target = (
+        f"quarantine/{uuid.uuid4()}",
+        f"verified/{digest_of(content)[7:]}/g{uuid.uuid4().int % 10**6}",
+    )
     await store.put(f"{source}/model.onnx", pieces(b"good"), {})
     with pytest.raises(ObjectChanged):
         await verify(Swapping(store), source, target, manifest(content))
@@ -105,7 +119,12 @@ async def test_two_workers_on_the_same_row_at_once_verify_it_once(open_shop, sto
     await one.registered(content, await one.upload(content))
     (row,) = await one.due(VERIFY)
     await asyncio.gather(*(shop.work(VERIFY, row) for shop in (one, other, one, other)))
-    assert (await one.events(digest_of(content))) == ["Noted", "ArtifactReceived", "ArtifactVerified", "ArtifactReleased"]
+    assert (await one.events(digest_of(content))) == [
+        "Noted",
+        "ArtifactReceived",
+        "ArtifactVerified",
+        "ArtifactReleased",
+    ]
 
 
 async def test_two_processes_share_the_work_and_lose_none(open_shop, store):
@@ -117,11 +136,19 @@ async def test_two_processes_share_the_work_and_lose_none(open_shop, store):
             await shops[0].registered(content, await shops[0].upload(content), number)
 
         async def all_released() -> bool:
-            return await shops[0].app.pool.fetchval("SELECT count(*) FROM artifact_references WHERE status = 'released'") == len(contents)
+            return await shops[0].app.pool.fetchval(
+                "SELECT count(*) FROM artifact_references WHERE status = 'released'"
+            ) == len(contents)
 
         await until(all_released)
         for number, content in enumerate(contents, 1):
-            await shops[0].hear("VersionRetired", model_id="m1", number=number, artifact_digest=digest_of(content), rule="unused")
+            await shops[0].hear(
+                "VersionRetired",
+                model_id="m1",
+                number=number,
+                artifact_digest=digest_of(content),
+                rule="unused",
+            )
 
         async def all_gone() -> bool:
             return await shops[0].app.pool.fetchval("SELECT count(*) FROM due WHERE kind = $1", DELETE) == 0
@@ -195,7 +222,9 @@ async def test_while_the_store_is_away_work_waits_and_then_resumes_by_itself(ope
         await shop.registered(content, upload)
 
         async def failed() -> Any:
-            return await shop.app.pool.fetchval("SELECT last_error FROM due_leases WHERE last_error LIKE '%cannot be used%'")
+            return await shop.app.pool.fetchval(
+                "SELECT last_error FROM due_leases WHERE last_error LIKE '%cannot be used%'"
+            )
 
         await until(failed)
         assert await shop.status(digest_of(content)) == {("m1", 1): "received"}
@@ -221,7 +250,12 @@ async def test_a_hundred_megabytes_are_verified_in_bounded_memory(shop):
     put = await shop.store.put(f"quarantine/{upload}/large.bin", large(), {})
     entry = {"path": "large.bin", "size": put.size, "sha256": put.sha256}
     digest = manifest_digest([FileEntry(**entry)])
-    await shop.hear("VersionRegistered", model_id="m1", number=1, artifact={"digest": digest, "files": [entry], "location": upload})
+    await shop.hear(
+        "VersionRegistered",
+        model_id="m1",
+        number=1,
+        artifact={"digest": digest, "files": [entry], "location": upload},
+    )
     tracemalloc.start()
     try:
         assert await shop.work(VERIFY) == ["ArtifactVerified", "ArtifactReleased"]
@@ -229,4 +263,6 @@ async def test_a_hundred_megabytes_are_verified_in_bounded_memory(shop):
     finally:
         tracemalloc.stop()
     assert peak < 32 * MIB
-    await shop.store.remove([*await shop.store.keys(f"quarantine/{upload}"), *await shop.store.keys(f"verified/{digest[7:]}")])
+    await shop.store.remove(
+        [*await shop.store.keys(f"quarantine/{upload}"), *await shop.store.keys(f"verified/{digest[7:]}")]
+    )

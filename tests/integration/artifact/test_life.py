@@ -90,7 +90,9 @@ async def test_a_registration_told_twice_has_its_effect_once(shop):
 
 
 async def retire(shop, digest: str, number: int = 1) -> list[str]:
-    return await shop.hear("VersionRetired", model_id="m1", number=number, artifact_digest=digest, rule="unused")
+    return await shop.hear(
+        "VersionRetired", model_id="m1", number=number, artifact_digest=digest, rule="unused"
+    )
 
 
 async def test_the_last_retirement_expires_tags_and_deletes(shop):
@@ -117,7 +119,9 @@ async def test_a_rejected_version_keeps_its_verified_bytes_and_is_not_served(sho
     await shop.work(VERIFY)
     assert await shop.hear("VersionRejected", model_id="m1", number=1, reasons=["no"]) == ["Noted"]
     assert await shop.due(DELETE) == []
-    assert without_mark(await shop.store.sum(f"verified/{digest[7:]}/g1/model.onnx")) == sum_of(content["model.onnx"])
+    assert without_mark(await shop.store.sum(f"verified/{digest[7:]}/g1/model.onnx")) == sum_of(
+        content["model.onnx"]
+    )
     (shown,) = await queries.references(shop.app.pool, digest[7:])
     assert (shown.status, shown.rejected) == ("released", True)
     assert await retire(shop, digest) == ["Noted", "ArtifactExpired"]
@@ -126,7 +130,10 @@ async def test_a_rejected_version_keeps_its_verified_bytes_and_is_not_served(sho
 async def test_a_version_rejected_while_its_bytes_are_awaited_leaves_nothing(shop):
     content = files()
     await shop.registered(content, await shop.upload(content))
-    assert await shop.hear("VersionRejected", model_id="m1", number=1, reasons=["malware"]) == ["Noted", "ArtifactExpired"]
+    assert await shop.hear("VersionRejected", model_id="m1", number=1, reasons=["malware"]) == [
+        "Noted",
+        "ArtifactExpired",
+    ]
     assert await shop.due(VERIFY) == []
 
 
@@ -134,7 +141,9 @@ async def test_what_a_failed_claim_had_copied_is_deleted_and_nothing_else(shop):
     content = files()
     hex_ = digest_of(content)[7:]
     await shop.registered(content, await shop.upload(content | {"model.onnx": b"evil"}))
-    await shop.store.put(f"verified/{hex_}/g1/empty", pieces(b""), {})  # an attempt that died, before the upload was exchanged
+    await shop.store.put(
+        f"verified/{hex_}/g1/empty", pieces(b""), {}
+    )  # an attempt that died, before the upload was exchanged
     await shop.registered(content, await shop.upload(content), 2)
     assert sorted(await shop.work(VERIFY)) == ["ArtifactMismatched", "ArtifactReleased", "ArtifactVerified"]
     assert await shop.store.keys(f"verified/{hex_}/g1") == [f"verified/{hex_}/g1/empty"]
@@ -162,7 +171,9 @@ async def test_bytes_are_kept_for_a_while_after_they_were_tagged_where_the_setti
     await shop.work(VERIFY)
     await retire(shop, digest)
     assert await shop.work(DELETE) == ["ExpiryTagged"]
-    left = await shop.app.pool.fetchval("SELECT extract(epoch FROM due_at - now())::float8 FROM due WHERE kind = $1", DELETE)
+    left = await shop.app.pool.fetchval(
+        "SELECT extract(epoch FROM due_at - now())::float8 FROM due WHERE kind = $1", DELETE
+    )
     assert 3500 < left <= 3600
     assert await shop.store.keys(f"verified/{digest[7:]}")
 
@@ -195,7 +206,9 @@ async def test_a_recall_keeps_the_bytes(shop):
     digest = digest_of(content)
     await shop.registered(content, await shop.upload(content))
     await shop.work(VERIFY)
-    assert await shop.hear("VersionRecalled", model_id="m1", number=1, reason="poisoned", artifact_digest=digest) == ["Noted", "ArtifactRecalled"]
+    assert await shop.hear(
+        "VersionRecalled", model_id="m1", number=1, reason="poisoned", artifact_digest=digest
+    ) == ["Noted", "ArtifactRecalled"]
     assert await shop.due(DELETE) == []
     assert await shop.state(digest) == "Verified"
 
@@ -205,7 +218,12 @@ async def test_bytes_that_serve_are_checked_again_and_damage_is_found_and_healed
     digest = digest_of(content)
     await shop.registered(content, await shop.upload(content))
     await shop.work(VERIFY)
-    rollout = {"model_id": "m1", "environment": "production", "entries": [{"number": 1, "percent": 100, "role": "champion"}], "previous": []}
+    rollout = {
+        "model_id": "m1",
+        "environment": "production",
+        "entries": [{"number": 1, "percent": 100, "role": "champion"}],
+        "previous": [],
+    }
     assert await shop.hear("RolloutChanged", **rollout) == ["Noted", "CheckAsked"]
     assert await shop.hear("RolloutChanged", **rollout) == []
     assert await shop.work(CHECK) == ["ArtifactVerified", "ArtifactReleased"]
@@ -225,7 +243,10 @@ async def test_bytes_are_looked_at_again_when_their_version_is_to_be_promoted(sh
     await shop.registered(content, await shop.upload(content))
     await shop.work(VERIFY)
     assert await shop.due(CHECK) == []
-    assert await shop.hear("PromotionRequested", model_id="m1", number=1, promotion_id="p1") == ["Noted", "CheckAsked"]
+    assert await shop.hear("PromotionRequested", model_id="m1", number=1, promotion_id="p1") == [
+        "Noted",
+        "CheckAsked",
+    ]
     await shop.store.put(f"verified/{digest[7:]}/g1/model.onnx", pieces(b"rot"), {})
     assert await shop.work(CHECK) == ["ArtifactQuarantined"]
 
@@ -235,7 +256,9 @@ async def test_missing_bytes_are_damage_too(shop):
     digest = digest_of(content)
     await shop.registered(content, await shop.upload(content))
     await shop.work(VERIFY)
-    await shop.hear("RolloutChanged", model_id="m1", environment="production", entries=[], previous=[{"number": 1}])
+    await shop.hear(
+        "RolloutChanged", model_id="m1", environment="production", entries=[], previous=[{"number": 1}]
+    )
     await shop.store.remove([f"verified/{digest[7:]}/g1/model.onnx"])
     assert await shop.work(CHECK) == ["ArtifactQuarantined"]
 
@@ -261,7 +284,9 @@ async def test_an_upload_stays_while_a_part_of_it_is_awaited(shop):
     await shop.registered(content, f"{shop.store.uri(f'quarantine/{upload}/sub')}//")
     assert await shop.work(UPLOAD) == []
     await shop.work(VERIFY)
-    assert await shop.state(digest_of(content)) == ("Verified" if shop.store.bucket else "Received")  # a folder has no URI to claim
+    assert await shop.state(digest_of(content)) == (
+        "Verified" if shop.store.bucket else "Received"
+    )  # a folder has no URI to claim
     assert await shop.work(UPLOAD) == ["UploadExpired"]
 
 
@@ -273,7 +298,9 @@ async def test_a_version_that_serves_with_damaged_bytes_waits_for_no_check(shop)
     await shop.hear("PromotionRequested", model_id="m1", number=1, promotion_id="p1")
     await shop.store.remove([f"verified/{digest[7:]}/g1/model.onnx"])
     assert await shop.work(CHECK) == ["ArtifactQuarantined"]
-    assert await shop.hear("RolloutChanged", model_id="m1", environment="production", entries=[{"number": 1}]) == ["Noted"]
+    assert await shop.hear(
+        "RolloutChanged", model_id="m1", environment="production", entries=[{"number": 1}]
+    ) == ["Noted"]
     assert await shop.due(CHECK) == []
 
 
@@ -282,7 +309,8 @@ async def test_the_chain_of_causes_goes_through_the_work(shop):
     await shop.registered(content, await shop.upload(content))
     await shop.work(VERIFY)
     stored = await shop.app.pool.fetch(
-        "SELECT bytes FROM log.events_artifact WHERE stream = $1 ORDER BY revision", f"artifact-{digest_of(content)[7:]}"
+        "SELECT bytes FROM log.events_artifact WHERE stream = $1 ORDER BY revision",
+        f"artifact-{digest_of(content)[7:]}",
     )
     told = [SERVICE.events.recorded("artifact", row["bytes"]) for row in stored]
     assert {r.correlation_id for r in told} == {"story-m1"}
@@ -296,7 +324,13 @@ async def test_a_rebuild_from_the_log_gives_the_same_rows(shop):
     await shop.registered(content, await shop.upload(content))
     await shop.registered(other, await shop.upload({}), 2)
     await shop.work(VERIFY)
-    await shop.hear("RolloutChanged", model_id="m1", environment="production", entries=[{"number": 1}], previous=[{"number": 2}])
+    await shop.hear(
+        "RolloutChanged",
+        model_id="m1",
+        environment="production",
+        entries=[{"number": 1}],
+        previous=[{"number": 2}],
+    )
     await shop.work(CHECK)
     await shop.work(UPLOAD)
     await retire(shop, digest_of(content))

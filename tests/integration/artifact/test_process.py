@@ -17,14 +17,18 @@ pytestmark = pytest.mark.servers
 MIB = 1024 * 1024
 
 
-async def test_killed_in_the_middle_of_its_work_it_does_all_of_it_once(start, people, registry_says, database):
+async def test_killed_in_the_middle_of_its_work_it_does_all_of_it_once(
+    start, people, registry_says, database
+):
     publisher = await people.person("pat", ("publisher", "*"))
     service = start()
     await service.ready()
     contents = [{"model.onnx": uuid.uuid4().bytes * 20_000, "x": b"x"} for _ in range(12)]
     async with service.client(publisher) as client:
         for number, files in enumerate(contents, 1):
-            await registry_says("VersionRegistered", number=number, artifact=artifact(files, await upload(client, files)))
+            await registry_says(
+                "VersionRegistered", number=number, artifact=artifact(files, await upload(client, files))
+            )
     service.kill()
     again, beside = start(), start()
     for files in contents:
@@ -32,10 +36,17 @@ async def test_killed_in_the_middle_of_its_work_it_does_all_of_it_once(start, pe
         assert [v["status"] for v in shown["versions"]] == ["released"]
     connection = await asyncpg.connect(database.url("artifact"))
     try:
-        counts = await connection.fetch("SELECT type, count(*) FROM log.events_artifact WHERE stream LIKE 'artifact-%' GROUP BY type")
+        counts = await connection.fetch(
+            "SELECT type, count(*) FROM log.events_artifact WHERE stream LIKE 'artifact-%' GROUP BY type"
+        )
     finally:
         await connection.close()
-    assert {r["type"]: r["count"] for r in counts} == {"Noted": 12, "ArtifactReceived": 12, "ArtifactVerified": 12, "ArtifactReleased": 12}
+    assert {r["type"]: r["count"] for r in counts} == {
+        "Noted": 12,
+        "ArtifactReceived": 12,
+        "ArtifactVerified": 12,
+        "ArtifactReleased": 12,
+    }
     for one in (again, beside):
         assert one.end() == 0
 

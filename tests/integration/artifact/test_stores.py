@@ -64,7 +64,9 @@ async def test_a_copy_takes_exactly_what_was_hashed_and_its_own_tags(store, fold
 async def test_no_name_of_a_file_stands_in_the_way_of_anothers_tags(store, folder):
     for name in ("a", "a.json/b", "a.json/b.json/c"):
         await store.put(f"{folder}/{name}", pieces(b"x"), {"regista-state": "quarantine"})
-    assert [await store.tags(key) for key in await store.keys(folder)] == [{"regista-state": "quarantine"}] * 3
+    assert [await store.tags(key) for key in await store.keys(folder)] == [
+        {"regista-state": "quarantine"}
+    ] * 3
 
 
 async def test_a_source_changed_since_it_was_hashed_is_not_copied(store, folder):
@@ -82,7 +84,9 @@ def parts_of_5_mib(monkeypatch):
 
 
 @pytest.mark.parametrize("size", [5 * MIB, 5 * MIB + 1, 10 * MIB, 12 * MIB])
-async def test_a_file_larger_than_a_part_is_copied_in_parts_and_is_the_same(stack, folder, parts_of_5_mib, size):
+async def test_a_file_larger_than_a_part_is_copied_in_parts_and_is_the_same(
+    stack, folder, parts_of_5_mib, size
+):
     store, content = s3_store(stack), os.urandom(size)
     put = await store.put(f"{folder}/a", pieces(content), {"regista-state": "quarantine"})
     await store.copy(f"{folder}/a", f"{folder}/b", put.mark, {"regista-state": "verified"})
@@ -93,7 +97,9 @@ async def test_a_file_larger_than_a_part_is_copied_in_parts_and_is_the_same(stac
 
 
 @pytest.mark.parametrize("after", [5 * MIB + 1, 11 * MIB, 12 * MIB, 13 * MIB])
-async def test_a_file_that_changes_while_its_parts_are_copied_is_not_copied(stack, folder, parts_of_5_mib, monkeypatch, after):
+async def test_a_file_that_changes_while_its_parts_are_copied_is_not_copied(
+    stack, folder, parts_of_5_mib, monkeypatch, after
+):
     store = s3_store(stack)
     put = await store.put(f"{folder}/a", pieces(bytes(12 * MIB)), {})
     copier, here = store._copier, asyncio.get_running_loop()
@@ -110,13 +116,17 @@ async def test_a_file_that_changes_while_its_parts_are_copied_is_not_copied(stac
     assert await store.keys(folder) == [f"{folder}/a"]
 
 
-async def test_a_file_that_became_shorter_before_its_parts_are_copied_is_not_copied(stack, folder, parts_of_5_mib, monkeypatch):
+async def test_a_file_that_became_shorter_before_its_parts_are_copied_is_not_copied(
+    stack, folder, parts_of_5_mib, monkeypatch
+):
     store = s3_store(stack)
     put = await store.put(f"{folder}/a", pieces(bytes(12 * MIB)), {})
     compose, here = store._copier.compose_object, asyncio.get_running_loop()
 
     def exchanged_before(*arguments, **more):
-        asyncio.run_coroutine_threadsafe(store.put(f"{folder}/a", pieces(b"x" * 6 * MIB), {}), here).result(30)
+        asyncio.run_coroutine_threadsafe(store.put(f"{folder}/a", pieces(b"x" * 6 * MIB), {}), here).result(
+            30
+        )
         return compose(*arguments, **more)
 
     monkeypatch.setattr(store._copier, "compose_object", exchanged_before)
@@ -140,8 +150,12 @@ async def test_removing_twice_is_removing_once(store, folder):
 
 
 async def test_what_is_not_there_says_so(store, folder):
-    for call in (lambda: store.sum(f"{folder}/x"), lambda: whole(store.read(f"{folder}/x")), lambda: store.tags(f"{folder}/x"),
-                 lambda: store.copy(f"{folder}/x", f"{folder}/y", "mark", {})):  # fmt: skip
+    for call in (
+        lambda: store.sum(f"{folder}/x"),
+        lambda: whole(store.read(f"{folder}/x")),
+        lambda: store.tags(f"{folder}/x"),
+        lambda: store.copy(f"{folder}/x", f"{folder}/y", "mark", {}),
+    ):
         with pytest.raises(NoSuchObject):
             await call()
     await store.tag(f"{folder}/x", {"a": "b"})
@@ -149,8 +163,13 @@ async def test_what_is_not_there_says_so(store, folder):
 
 async def test_tags_are_replaced(store, folder):
     await store.put(f"{folder}/a", pieces(b"x"), {"regista-state": "verified"})
-    await store.tag(f"{folder}/a", {"regista-state": "expired", "regista-delete-at": "2026-11-23T01:00:00+00:00"})
-    assert await store.tags(f"{folder}/a") == {"regista-state": "expired", "regista-delete-at": "2026-11-23T01:00:00+00:00"}
+    await store.tag(
+        f"{folder}/a", {"regista-state": "expired", "regista-delete-at": "2026-11-23T01:00:00+00:00"}
+    )
+    assert await store.tags(f"{folder}/a") == {
+        "regista-state": "expired",
+        "regista-delete-at": "2026-11-23T01:00:00+00:00",
+    }
 
 
 async def test_names_of_all_kinds_survive(store, folder):
@@ -191,7 +210,19 @@ async def test_a_hundred_megabytes_pass_in_bounded_memory(store, folder):
     assert peak < 48 * MIB
 
 
-@pytest.mark.parametrize("key", ["../x", "quarantine/../../x", "/etc/passwd", "elsewhere/x", "quarantine/a\x00b", ".tags/x", "quarantine", ""])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "../x",
+        "quarantine/../../x",
+        "/etc/passwd",
+        "elsewhere/x",
+        "quarantine/a\x00b",
+        ".tags/x",
+        "quarantine",
+        "",
+    ],
+)
 async def test_no_key_leads_out_of_the_folder(tmp_path, key):
     store = DiskStore(tmp_path / "artifacts")
     await store.check()
@@ -234,13 +265,17 @@ async def test_a_server_that_is_away_is_an_absent_store():
 
 async def test_a_missing_bucket_and_a_wrong_key_say_what_to_correct(stack):
     with pytest.raises(StoreAway, match=r"AccessDenied|bucket"):
-        await S3Store(stack.s3.endpoint, "artifact", stack.place.secret("s3-artifact"), "no-such-bucket").check()
+        await S3Store(
+            stack.s3.endpoint, "artifact", stack.place.secret("s3-artifact"), "no-such-bucket"
+        ).check()
     with pytest.raises(StoreAway, match=r"SignatureDoesNotMatch|AccessDenied"):
         await S3Store(stack.s3.endpoint, "artifact", "wrong", "regista").check()
 
 
 async def test_while_everything_hashes_the_store_still_answers_and_reads(stack, folder):
-    store = S3Store(stack.s3.endpoint, "artifact", stack.place.secret("s3-artifact"), "regista", connections=2)
+    store = S3Store(
+        stack.s3.endpoint, "artifact", stack.place.secret("s3-artifact"), "regista", connections=2
+    )
     await store.put(f"{folder}/a", pieces(CONTENT), {})
     enough = threading.Event()
     busy = [store._hashing.submit(enough.wait) for _ in range(8)]

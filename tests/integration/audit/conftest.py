@@ -45,17 +45,36 @@ class Log:
     minutes: Any = field(default_factory=lambda: itertools.count(1))
 
     async def append(
-        self, service: str, stream: str, type_: str, data: dict[str, Any], *, by: str = "ann", caused_by: str = "", correlation: str = "", reason: str = "",
-    ) -> str:  # fmt: skip
+        self,
+        service: str,
+        stream: str,
+        type_: str,
+        data: dict[str, Any],
+        *,
+        by: str = "ann",
+        caused_by: str = "",
+        correlation: str = "",
+        reason: str = "",
+    ) -> str:
         """The id of the event; each is recorded a minute after the one before."""
         if service not in self.connections:
             self.connections[service] = await asyncpg.connect(self.database.url(service))
         self.revisions[stream] = revision = self.revisions.get(stream, 0) + 1
         event_id = uuid.uuid4()
         envelope = Envelope(
-            event_id, type_, 1, stream, revision, at(next(self.minutes)), Actor(by, method="api-key"), msgspec.Raw(encode(data)), None, reason,
-            correlation or str(event_id), caused_by,
-        )  # fmt: skip
+            event_id,
+            type_,
+            1,
+            stream,
+            revision,
+            at(next(self.minutes)),
+            Actor(by, method="api-key"),
+            msgspec.Raw(encode(data)),
+            None,
+            reason,
+            correlation or str(event_id),
+            caused_by,
+        )
         row = eventlog.Row(stream, revision, event_id, type_, 1, encode(envelope))
         await eventlog.append(self.connections[service], service, [row])
         return str(event_id)
@@ -107,21 +126,45 @@ def start(stack: Any, database: Any, tmp_path: Path) -> Iterator[Callable[[str, 
 
 
 async def registered(log: Log, number: int, semver: str) -> str:
-    data = {"model": "fraud.churn", "number": number, "semver": semver, "metadata": {"artifact": {"digest": f"sha256:{number}"}}}
-    return await log.append("registry", STREAM, "VersionRegistered", data, by="publisher-1", caused_by=f"message-{number}", correlation=f"c{number}")
+    data = {
+        "model": "fraud.churn",
+        "number": number,
+        "semver": semver,
+        "metadata": {"artifact": {"digest": f"sha256:{number}"}},
+    }
+    return await log.append(
+        "registry",
+        STREAM,
+        "VersionRegistered",
+        data,
+        by="publisher-1",
+        caused_by=f"message-{number}",
+        correlation=f"c{number}",
+    )
 
 
 async def published(log: Log) -> None:
     """The policy that rules: two people decide."""
-    gates = {"stages": {"Production": [{"kind": "metric", "params": {}}, {"kind": "manual", "params": {"approvers": 2}}]}}
-    await log.append("approval", "policy-default", "PolicyPublished", {"name": "default", "digest": RULES["digest"], "policy": gates})
+    gates = {
+        "stages": {
+            "Production": [{"kind": "metric", "params": {}}, {"kind": "manual", "params": {"approvers": 2}}]
+        }
+    }
+    await log.append(
+        "approval",
+        "policy-default",
+        "PolicyPublished",
+        {"name": "default", "digest": RULES["digest"], "policy": gates},
+    )
 
 
 def evidence(number: int) -> dict[str, Any]:
     return {"version_digest": f"leaf-{number}", "artifact_digest": f"sha256:{number}", "champion": None}
 
 
-async def promoted(log: Log, number: int, semver: str, approvers: tuple[str, ...] = ("bea", "carl")) -> dict[str, str]:
+async def promoted(
+    log: Log, number: int, semver: str, approvers: tuple[str, ...] = ("bea", "carl")
+) -> dict[str, str]:
     """A promotion as it should be: request, review, approvals, grant, Production, and the whole traffic."""
     promotion, asked_for = f"p{number}", f"sha256:evidence-{number}"
     about = {"promotion_id": promotion, "model_id": MODEL, "model": "fraud.churn", "number": number}
@@ -136,24 +179,68 @@ async def promoted(log: Log, number: int, semver: str, approvers: tuple[str, ...
     }
     who = {"requester": "ann", "creator": "dora", "on_behalf_of": None}
     asked = await log.append(
-        "registry", STREAM, "PromotionRequested", version | who | {"evidence": {"champion": {"number": 99}}}, by="ann", reason="better", correlation=correlation,
-    )  # fmt: skip
+        "registry",
+        STREAM,
+        "PromotionRequested",
+        version | who | {"evidence": {"champion": {"number": 99}}},
+        by="ann",
+        reason="better",
+        correlation=correlation,
+    )
     facts = {"evidence_digest": f"sha256:facts-{number}", "policy": RULES}
-    gates = {"passed": True, "results": [{"gate": "metric", "passed": True}], "stage": "Production", "evidence": evidence(number), **facts}
+    gates = {
+        "passed": True,
+        "results": [{"gate": "metric", "passed": True}],
+        "stage": "Production",
+        "evidence": evidence(number),
+        **facts,
+    }
     await log.append(
-        "approval", f"gate-{MODEL}@{number}", "GatesEvaluated", about | gates, by="service:approval", caused_by=asked, correlation=correlation
+        "approval",
+        f"gate-{MODEL}@{number}",
+        "GatesEvaluated",
+        about | gates,
+        by="service:approval",
+        caused_by=asked,
+        correlation=correlation,
     )
     opened_ = {"about": about, "needs": 2, "sealed_digest": "seal"}
-    await log.append("approval", f"review-{promotion}", "ReviewOpened", opened_, by="service:approval", caused_by=asked, correlation=correlation)
+    await log.append(
+        "approval",
+        f"review-{promotion}",
+        "ReviewOpened",
+        opened_,
+        by="service:approval",
+        caused_by=asked,
+        correlation=correlation,
+    )
     for who_ in approvers:
         approval = {"about": about, "approver": who_, "sealed_digest": "seal", "comment": "fine"}
         await log.append("approval", f"review-{promotion}", "ReviewApproved", approval, by=who_)
-    grant = {**about, **facts, "environment": "production", "digest": asked_for, "approvers": list(approvers), "override": False}
-    granted = await log.append("approval", f"gate-{MODEL}@{number}", "PromotionGranted", grant, by="service:approval")
-    done = await log.append("registry", STREAM, "VersionPromoted", version | {"approvers": list(approvers)}, by="service:approval", caused_by=granted)
+    grant = {
+        **about,
+        **facts,
+        "environment": "production",
+        "digest": asked_for,
+        "approvers": list(approvers),
+        "override": False,
+    }
+    granted = await log.append(
+        "approval", f"gate-{MODEL}@{number}", "PromotionGranted", grant, by="service:approval"
+    )
+    done = await log.append(
+        "registry",
+        STREAM,
+        "VersionPromoted",
+        version | {"approvers": list(approvers)},
+        by="service:approval",
+        caused_by=granted,
+    )
     entries = [{"number": number, "semver": semver, "percent": 100, "role": "champion"}]
     rollout = {"model": "fraud.churn", "environment": "production", "entries": entries, "previous": []}
-    served = await log.append("registry", STREAM, "RolloutChanged", rollout, by="service:approval", caused_by=granted)
+    served = await log.append(
+        "registry", STREAM, "RolloutChanged", rollout, by="service:approval", caused_by=granted
+    )
     return {"asked": asked, "granted": granted, "promoted": done, "served": served}
 
 
@@ -175,7 +262,9 @@ async def indexed(service, auditor, log: Log) -> None:
         total = await connection.fetchval("SELECT count(*) FROM log.events")
 
         async def asked():
-            done = await connection.fetchval("SELECT count(*) FROM audit.history WHERE generation = (SELECT generation FROM audit.index_state)")
+            done = await connection.fetchval(
+                "SELECT count(*) FROM audit.history WHERE generation = (SELECT generation FROM audit.index_state)"
+            )
             signed = await connection.fetchval("SELECT max(size) FROM audit.checkpoints")
             return done == total == signed
 

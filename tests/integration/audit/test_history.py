@@ -60,7 +60,13 @@ async def key(audit: Audit, audit_key: Any) -> str:
 async def happened(log: Log, count: int) -> None:
     for n in range(count):
         service = ("registry", "approval", "cleanup")[n % 3]
-        await log.append(service, f"{service}-{n % 4}", f"Happened{n % 2}", {"n": n, "text": "ö"}, reason="so" if n % 5 else "")
+        await log.append(
+            service,
+            f"{service}-{n % 4}",
+            f"Happened{n % 2}",
+            {"n": n, "text": "ö"},
+            reason="so" if n % 5 else "",
+        )
 
 
 async def planned(audit: Audit, leaves: int, *, everything: bool = False, size: int = SMALL) -> int:
@@ -78,7 +84,9 @@ def parquets(store: HistoryStore) -> list[str]:
     return [name for name in store.names("") if name.endswith(".parquet")]
 
 
-async def test_whole_chunks_are_exported_and_the_rest_when_asked_for(log: Log, audit: Audit, store: HistoryStore, key: str, tmp_path: Path) -> None:
+async def test_whole_chunks_are_exported_and_the_rest_when_asked_for(
+    log: Log, audit: Audit, store: HistoryStore, key: str, tmp_path: Path
+) -> None:
     await happened(log, 25)
     await audit.catch_up()
     assert await planned(audit, 10) == await exported(audit, store) == 2
@@ -123,9 +131,15 @@ async def test_an_export_under_several_checkpoints_is_proven_by_the_first_that_c
     assert found.checkpoint["size"] == 22
 
 
-async def test_the_files_say_what_the_log_says(log: Log, audit: Audit, store: HistoryStore, tmp_path: Path) -> None:
+async def test_the_files_say_what_the_log_says(
+    log: Log, audit: Audit, store: HistoryStore, tmp_path: Path
+) -> None:
     await happened(log, 20)
-    await eventlog.append(log.connections["cleanup"], "cleanup", [eventlog.Row("odd-1", 1, uuid.uuid4(), "Odd", 3, b"no envelope \xff")])
+    await eventlog.append(
+        log.connections["cleanup"],
+        "cleanup",
+        [eventlog.Row("odd-1", 1, uuid.uuid4(), "Odd", 3, b"no envelope \xff")],
+    )
     await audit.catch_up()
     await planned(audit, 8, everything=True)
     await exported(audit, store)
@@ -139,12 +153,16 @@ async def test_the_files_say_what_the_log_says(log: Log, audit: Audit, store: Hi
     assert told == [tuple(row) for row in logged]
     shape = duckdb.sql(f"DESCRIBE SELECT * FROM '{tmp_path}/copy/*.parquet'").fetchall()
     assert {row[1] for row in shape} == {"BIGINT", "VARCHAR", "TIMESTAMP WITH TIME ZONE", "BLOB"}
-    read = duckdb.sql(f"SELECT epoch_us(recorded_at), actor_subject, data, reason FROM '{tmp_path}/copy/*.parquet' ORDER BY leaf_index").fetchall()
+    read = duckdb.sql(
+        f"SELECT epoch_us(recorded_at), actor_subject, data, reason FROM '{tmp_path}/copy/*.parquet' ORDER BY leaf_index"
+    ).fetchall()
     assert read[0] == (1772323260000000, "ann", '{"n":0,"text":"ö"}', "")
     assert read[20] == (None, None, None, None)
 
 
-async def test_exporting_again_writes_nothing_and_another_store_gets_the_same_bytes(log: Log, audit: Audit, tmp_path: Path) -> None:
+async def test_exporting_again_writes_nothing_and_another_store_gets_the_same_bytes(
+    log: Log, audit: Audit, tmp_path: Path
+) -> None:
     await happened(log, 30)
     await audit.catch_up()
     await planned(audit, 10)
@@ -157,7 +175,9 @@ async def test_exporting_again_writes_nothing_and_another_store_gets_the_same_by
     again = work.Exporter(audit.connection, DiskStore(tmp_path / "b"))
     for at in (0, 10, 20):
         await again._export(chunks.Chunk(at, at + 9, 30))
-    assert [p.read_bytes() for p in sorted((tmp_path / "b" / FOLDER).iterdir())] == [p.read_bytes() for p in files]
+    assert [p.read_bytes() for p in sorted((tmp_path / "b" / FOLDER).iterdir())] == [
+        p.read_bytes() for p in files
+    ]
 
 
 class Breaking:
@@ -193,7 +213,9 @@ async def test_an_export_cut_off_at_any_write_goes_on_where_it_was(
     assert await audit.connection.fetchval("SELECT count(*) FROM audit.chunks WHERE manifest IS NULL") == 0
 
 
-async def test_a_manifest_that_a_crash_left_without_its_row_is_taken_as_it_is(log: Log, audit: Audit, store: HistoryStore) -> None:
+async def test_a_manifest_that_a_crash_left_without_its_row_is_taken_as_it_is(
+    log: Log, audit: Audit, store: HistoryStore
+) -> None:
     await happened(log, 10)
     await audit.catch_up()
     await planned(audit, 10)
@@ -205,7 +227,9 @@ async def test_a_manifest_that_a_crash_left_without_its_row_is_taken_as_it_is(lo
     assert await audit.connection.fetchval("SELECT manifest FROM audit.chunks") == stored
 
 
-async def test_two_exporters_do_no_harm(log: Log, audit: Audit, stack: Any, database: Any, key: str, tmp_path: Path) -> None:
+async def test_two_exporters_do_no_harm(
+    log: Log, audit: Audit, stack: Any, database: Any, key: str, tmp_path: Path
+) -> None:
     await happened(log, 60)
     await audit.catch_up()
     settings = AuditSettings(database_url=database.url("audit"))
@@ -236,14 +260,22 @@ def killed_behind(files: int, command: list[str], environment: dict[str, str], f
     return child.wait() < 0
 
 
-async def test_a_process_killed_again_and_again_ends_with_one_whole_history(log: Log, audit: Audit, database: Any, key: str, tmp_path: Path) -> None:
+async def test_a_process_killed_again_and_again_ends_with_one_whole_history(
+    log: Log, audit: Audit, database: Any, key: str, tmp_path: Path
+) -> None:
     await happened(log, 60)
     await audit.catch_up()
     environment = {
-        **os.environ, "REGISTA_DATABASE_URL": database.url("audit"), "REGISTA_HISTORY_DIR": str(tmp_path), "REGISTA_HISTORY_CHUNK_LEAVES": "4",
-    }  # fmt: skip
+        **os.environ,
+        "REGISTA_DATABASE_URL": database.url("audit"),
+        "REGISTA_HISTORY_DIR": str(tmp_path),
+        "REGISTA_HISTORY_CHUNK_LEAVES": "4",
+    }
     command = [sys.executable, "-m", "services.audit", "export"]
-    killed = [await asyncio.to_thread(killed_behind, files, command, environment, tmp_path / FOLDER) for files in (1, 2, 3, 6, 11, 16)]
+    killed = [
+        await asyncio.to_thread(killed_behind, files, command, environment, tmp_path / FOLDER)
+        for files in (1, 2, 3, 6, 11, 16)
+    ]
     assert killed[0]
     await asyncio.to_thread(subprocess.run, [*command, "--all"], env=environment, check=True)
     found = verify(tmp_path, [key])
@@ -256,17 +288,35 @@ async def test_a_process_killed_again_and_again_ends_with_one_whole_history(log:
         (["--al"], {}, 1, "usage: python -m services.audit export"),
         ([], {"REGISTA_DATABASE_URL": ""}, 1, "REGISTA_DATABASE_URL"),
         ([], {"REGISTA_HISTORY_DIR": ""}, 1, "name a store"),
-        ([], {"REGISTA_HISTORY_S3_ENDPOINT": "https://s3:8333"}, 1, "REGISTA_HISTORY_S3_ENDPOINT: .*without a scheme"),
+        (
+            [],
+            {"REGISTA_HISTORY_S3_ENDPOINT": "https://s3:8333"},
+            1,
+            "REGISTA_HISTORY_S3_ENDPOINT: .*without a scheme",
+        ),
         ([], {}, 0, "Another process exports"),
     ],
 )
 async def test_what_an_export_by_hand_cannot_do_it_says(
-    audit: Audit, database: Any, tmp_path: Path, words: list[str], settings: dict[str, str], code: int, told: str
+    audit: Audit,
+    database: Any,
+    tmp_path: Path,
+    words: list[str],
+    settings: dict[str, str],
+    code: int,
+    told: str,
 ) -> None:
     await audit.connection.execute("SELECT pg_advisory_lock($1)", chunks.WRITING)
-    environment = {**os.environ, "REGISTA_DATABASE_URL": database.url("audit"), "REGISTA_HISTORY_DIR": str(tmp_path), **settings}
+    environment = {
+        **os.environ,
+        "REGISTA_DATABASE_URL": database.url("audit"),
+        "REGISTA_HISTORY_DIR": str(tmp_path),
+        **settings,
+    }
     command = [sys.executable, "-m", "services.audit", "export", *words]
-    done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True, check=False)
+    done = await asyncio.to_thread(
+        subprocess.run, command, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == code, done.stderr
     assert re.search(told, done.stderr + done.stdout)
     assert "Traceback" not in done.stderr
@@ -279,7 +329,9 @@ async def _forge_first_event(database: Any) -> None:
     await owner.close()
 
 
-async def test_an_event_that_was_changed_is_not_exported(log: Log, audit: Audit, store: HistoryStore, database: Any) -> None:
+async def test_an_event_that_was_changed_is_not_exported(
+    log: Log, audit: Audit, store: HistoryStore, database: Any
+) -> None:
     await happened(log, 10)
     await audit.catch_up()
     await _forge_first_event(database)
@@ -289,7 +341,9 @@ async def test_an_event_that_was_changed_is_not_exported(log: Log, audit: Audit,
     assert store.names("") == []
 
 
-async def test_a_leaf_that_was_changed_with_its_event_does_not_fit_the_checkpoint(log: Log, audit: Audit, store: HistoryStore, database: Any) -> None:
+async def test_a_leaf_that_was_changed_with_its_event_does_not_fit_the_checkpoint(
+    log: Log, audit: Audit, store: HistoryStore, database: Any
+) -> None:
     await happened(log, 10)
     await audit.catch_up()
     await _forge_first_event(database)
@@ -303,8 +357,12 @@ async def test_a_leaf_that_was_changed_with_its_event_does_not_fit_the_checkpoin
     assert store.names("") == []
 
 
-@pytest.mark.parametrize("left", [f"{0:016d}-{4:016d}.json", f"{7:016d}-{99:016d}.parquet", f"{0:016d}-{9:016d}.json"])
-async def test_nothing_is_written_over_history_of_another_log(log: Log, audit: Audit, store: HistoryStore, left: str) -> None:
+@pytest.mark.parametrize(
+    "left", [f"{0:016d}-{4:016d}.json", f"{7:016d}-{99:016d}.parquet", f"{0:016d}-{9:016d}.json"]
+)
+async def test_nothing_is_written_over_history_of_another_log(
+    log: Log, audit: Audit, store: HistoryStore, left: str
+) -> None:
     await happened(log, 10)
     await audit.catch_up()
     store.put(left, b"another log's")
@@ -315,7 +373,13 @@ async def test_nothing_is_written_over_history_of_another_log(log: Log, audit: A
 
 
 @pytest.mark.parametrize(
-    "order", ["DELETE FROM audit.chunks", "TRUNCATE audit.chunks", "UPDATE audit.chunks SET manifest = 'x'", "UPDATE audit.chunks SET last = 3"]
+    "order",
+    [
+        "DELETE FROM audit.chunks",
+        "TRUNCATE audit.chunks",
+        "UPDATE audit.chunks SET manifest = 'x'",
+        "UPDATE audit.chunks SET last = 3",
+    ],
 )
 async def test_what_is_exported_stays_as_it_is(log: Log, audit: Audit, tmp_path: Path, order: str) -> None:
     await happened(log, 5)
@@ -326,7 +390,9 @@ async def test_what_is_exported_stays_as_it_is(log: Log, audit: Audit, tmp_path:
         await audit.connection.execute(order)
 
 
-async def test_planning_and_exporting_leave_no_transaction_open(log: Log, audit: Audit, database: Any, tmp_path: Path) -> None:
+async def test_planning_and_exporting_leave_no_transaction_open(
+    log: Log, audit: Audit, database: Any, tmp_path: Path
+) -> None:
     """One of its own id would hide every later event from every reader."""
     await happened(log, 20)
     await audit.catch_up()
@@ -349,16 +415,27 @@ async def test_planning_and_exporting_leave_no_transaction_open(log: Log, audit:
 
 @pytest.fixture
 async def exports(log: Log, audit: Audit, database: Any, tmp_path: Path) -> Any:
-    """What a replica runs beside a log of eight leaves in two chunks, with its pool. No process it starts would be one of ours."""
+    """What a replica runs beside a log of eight leaves in two chunks, with its pool.
+
+    No process it starts would be one of ours.
+    """
     await happened(log, 8)
     await audit.catch_up()
     await planned(audit, 4)
-    settings = AuditSettings(database_url=database.url("audit"), history_dir=str(tmp_path / "kept"), history_chunk_leaves=4, history_every=1e-9)
+    settings = AuditSettings(
+        database_url=database.url("audit"),
+        history_dir=str(tmp_path / "kept"),
+        history_chunk_leaves=4,
+        history_every=1e-9,
+    )
     async with asyncpg.create_pool(settings.database_url, min_size=1, max_size=2) as pool:
         yield Exports(settings), pool
 
 
-@pytest.mark.parametrize(("program", "told"), [("/bin/false", "ended with 1 and said nothing"), ("/no/such/python", "could be started")])
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [("/bin/false", "ended with 1 and said nothing"), ("/no/such/python", "could be started")],
+)
 async def test_a_process_that_ends_without_a_word_or_never_begins_is_told(
     exports: tuple[Exports, asyncpg.Pool], monkeypatch: pytest.MonkeyPatch, program: str, told: str
 ) -> None:
@@ -420,7 +497,9 @@ def test_what_a_kill_left_half_written_is_swept_out_after_a_day(tmp_path: Path) 
 
 
 def test_a_store_that_is_away_says_so(tmp_path: Path) -> None:
-    away: Iterator[HistoryStore] = iter([S3Store("127.0.0.1:9", "audit", "secret", "bucket"), DiskStore(tmp_path / "file" / "x")])
+    away: Iterator[HistoryStore] = iter(
+        [S3Store("127.0.0.1:9", "audit", "secret", "bucket"), DiskStore(tmp_path / "file" / "x")]
+    )
     (tmp_path / "file").write_text("no folder")
     for store in away:
         with pytest.raises(StoreAway, match="cannot be used"):

@@ -38,7 +38,9 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-async def service(stack: Any, database: Any, tmp_path: Path, audit_key: Any, kept: Path) -> AsyncIterator[Running]:
+async def service(
+    stack: Any, database: Any, tmp_path: Path, audit_key: Any, kept: Path
+) -> AsyncIterator[Running]:
     async with running_here(stack, database, tmp_path, "audit", audit_key) as here:
         yield here
 
@@ -50,10 +52,23 @@ async def auditor(people: Any) -> str:
 
 
 async def served(
-    log: Log, stream: str, model: str, entries: list[tuple[int, int, str]], kind: str = "RolloutChanged", environment: str = "production"
+    log: Log,
+    stream: str,
+    model: str,
+    entries: list[tuple[int, int, str]],
+    kind: str = "RolloutChanged",
+    environment: str = "production",
 ) -> str:
-    told = [{"number": n, "semver": f"1.{n}.0", "percent": percent, "role": role} for n, percent, role in entries]
-    return await log.append("registry", stream, kind, {"model": model, "environment": environment, "entries": told, "previous": []}, by="ann")
+    told = [
+        {"number": n, "semver": f"1.{n}.0", "percent": percent, "role": role} for n, percent, role in entries
+    ]
+    return await log.append(
+        "registry",
+        stream,
+        kind,
+        {"model": model, "environment": environment, "entries": told, "previous": []},
+        by="ann",
+    )
 
 
 async def story(log: Log) -> None:
@@ -69,7 +84,9 @@ async def story(log: Log) -> None:
     await served(log, CHURN, "fraud.churn", [(1, 100, "champion")], kind="RolledBack")
     await log.append("cleanup", "retention-1", "VersionSpared", {})
     trained = {"training": {"dataset": {"name": "transactions-2026-02"}}}
-    await log.append("registry", CHURN, "VersionRegistered", {"model": "fraud.churn", "number": 2, "metadata": trained})
+    await log.append(
+        "registry", CHURN, "VersionRegistered", {"model": "fraud.churn", "number": 2, "metadata": trained}
+    )
 
 
 async def exported(service: Running, auditor: str, leaves: int) -> dict[str, Any]:
@@ -110,10 +127,14 @@ async def test_whole_files_are_exported_by_themselves_and_the_last_when_asked_fo
     assert verify(kept, [key]).events == others + 11
 
 
-async def test_files_and_manifests_are_given_as_they_are(service: Running, auditor: str, log: Log, kept: Path) -> None:
+async def test_files_and_manifests_are_given_as_they_are(
+    service: Running, auditor: str, log: Log, kept: Path
+) -> None:
     await story(log)
     found = (await exported(service, auditor, 4))["items"][0]
-    async with httpx.AsyncClient(base_url=service.url, headers={"authorization": f"Bearer {auditor}"}) as client:
+    async with httpx.AsyncClient(
+        base_url=service.url, headers={"authorization": f"Bearer {auditor}"}
+    ) as client:
         for name in (found["file"], found["manifest"]):
             got = await client.get(f"/v1/history/{name}")
             assert (got.status_code, got.content) == (200, (kept / FOLDER / name).read_bytes())
@@ -122,7 +143,9 @@ async def test_files_and_manifests_are_given_as_they_are(service: Running, audit
             assert got.status_code == 404, name
 
 
-async def test_a_file_that_is_gone_is_not_said_to_come_soon(service: Running, auditor: str, log: Log, kept: Path) -> None:
+async def test_a_file_that_is_gone_is_not_said_to_come_soon(
+    service: Running, auditor: str, log: Log, kept: Path
+) -> None:
     await story(log)
     found = (await exported(service, auditor, 4))["items"][0]
     (kept / FOLDER / found["file"]).unlink()
@@ -138,8 +161,13 @@ async def test_lists_come_in_pages(service: Running, auditor: str, log: Log) -> 
     assert [first["items"][0]["first"], second["items"][0]["first"]] == [0, 4]
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/history"), ("POST", "/v1/history:export"), ("GET", f"/v1/history/{0:016d}-{3:016d}.json")])
-async def test_history_is_for_auditors_of_everything(service: Running, people: Any, method: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v1/history"), ("POST", "/v1/history:export"), ("GET", f"/v1/history/{0:016d}-{3:016d}.json")],
+)
+async def test_history_is_for_auditors_of_everything(
+    service: Running, people: Any, method: str, path: str
+) -> None:
     key = await people.person("paula", ("auditor", "fraud"), ("engineer", "*"))
     refused = await service.call(method, path, key, **({"json": {"all": True}} if method == "POST" else {}))
     assert refused.status_code == 403
@@ -165,7 +193,9 @@ def away(folder: Path, *, back: bool) -> None:
         folder.write_text("in the way")
 
 
-async def test_a_store_that_is_away_is_told_and_waited_for(service: Running, auditor: str, log: Log, kept: Path) -> None:
+async def test_a_store_that_is_away_is_told_and_waited_for(
+    service: Running, auditor: str, log: Log, kept: Path
+) -> None:
     away(kept, back=False)
     await story(log)
 
@@ -186,7 +216,14 @@ async def test_a_store_that_is_away_is_told_and_waited_for(service: Running, aud
 
 
 async def test_a_replica_killed_while_it_exports_is_followed_by_another(
-    stack: Any, start: Any, auditor: str, log: Log, audit_key: Any, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stack: Any,
+    start: Any,
+    auditor: str,
+    log: Log,
+    audit_key: Any,
+    kept: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On S3, which the stack gives the service: it goes before the folder."""
     prefix = uuid.uuid4().hex
@@ -220,7 +257,12 @@ def regista(service: Running, auditor: str, tmp_path: Path, monkeypatch: pytest.
         return service.url
 
     monkeypatch.setattr(Transport, "url_of", url_of)
-    settings = {"REGISTA_URL": service.url, "REGISTA_API_KEY": auditor, "REGISTA_CONFIG": str(tmp_path / "none"), "REGISTA_USAGE_WINDOW": "0"}
+    settings = {
+        "REGISTA_URL": service.url,
+        "REGISTA_API_KEY": auditor,
+        "REGISTA_CONFIG": str(tmp_path / "none"),
+        "REGISTA_USAGE_WINDOW": "0",
+    }
 
     async def call(*words: str, code: int = 0) -> Any:
         told = await asyncio.to_thread(CliRunner().invoke, root, list(words), env=settings)
@@ -261,24 +303,34 @@ async def files(service: Running, auditor: str, log: Log, kept: Path, audit: Aud
     await service.call("POST", "/v1/history:export", auditor, json={"all": True})
     assert len((await exported(service, auditor, others + 11))["items"]) > 2
     text = (ROOT / "docs" / "operating.md").read_text("utf-8")
-    return [block.replace("history/v1/", f"{kept}/{FOLDER}/") for block in re.findall(r"```sql\n(.*?)```", text, re.DOTALL)]
+    return [
+        block.replace("history/v1/", f"{kept}/{FOLDER}/")
+        for block in re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    ]
 
 
 async def test_the_queries_of_the_documentation_answer_what_the_log_and_audit_say(
     files: list[str], service: Running, auditor: str, log: Log, audit: Audit
 ) -> None:
     counted, serving, led_to, built = (duckdb.sql(query).fetchall() for query in files)
-    logged = await audit.connection.fetch("SELECT service, type, count(*) FROM log.events GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2")
+    logged = await audit.connection.fetch(
+        "SELECT service, type, count(*) FROM log.events GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
+    )
     assert [row[:3] for row in counted] == [tuple(row) for row in logged]
 
-    assert [row[:4] for row in serving] == [("fraud.churn", 1, 90.0, "champion"), ("fraud.churn", 2, 10.0, "challenger")]
+    assert [row[:4] for row in serving] == [
+        ("fraud.churn", 1, 90.0, "champion"),
+        ("fraud.churn", 2, 10.0, "challenger"),
+    ]
     assert {row[5] for row in serving} == {"ann"}
     stored = await audit.connection.fetch("""
         SELECT convert_from(bytes, 'UTF8')::json #>> '{data,entries}' AS entries, convert_from(bytes, 'UTF8')::json ->> 'recorded_at' AS at
         FROM log.events WHERE type IN ('RolloutChanged', 'RolledBack') AND convert_from(bytes, 'UTF8')::json #>> '{data,environment}' = 'production'
             AND (convert_from(bytes, 'UTF8')::json ->> 'recorded_at')::timestamptz <= '2026-03-01 00:05:00+00' ORDER BY tx, seq DESC""")
     newest = max(stored, key=lambda row: datetime.fromisoformat(row["at"]))
-    assert [(e["number"], float(e["percent"]), e["role"]) for e in json.loads(newest["entries"])] == [row[1:4] for row in serving]
+    assert [(e["number"], float(e["percent"]), e["role"]) for e in json.loads(newest["entries"])] == [
+        row[1:4] for row in serving
+    ]
 
     caused = await audit.connection.fetch("""
         SELECT s.service, e.type, s.leaf_index FROM audit.sealed s JOIN log.events e USING (service, stream, revision)

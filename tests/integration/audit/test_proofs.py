@@ -15,7 +15,9 @@ from tests.integration.audit.conftest import STREAM, Audit, Log, indexed, promot
 pytestmark = pytest.mark.servers
 
 
-async def test_checkpoints_open_under_the_published_key_and_hold_the_root_of_the_log(service, auditor, log: Log, audit_key):
+async def test_checkpoints_open_under_the_published_key_and_hold_the_root_of_the_log(
+    service, auditor, log: Log, audit_key
+):
     await registered(log, 1, "1.0.0")
     await indexed(service, auditor, log)
     told = await service.get("/v1/checkpoints", auditor)
@@ -26,7 +28,9 @@ async def test_checkpoints_open_under_the_published_key_and_hold_the_root_of_the
     assert (newest.size, newest.root) == (len(rows), root_of([leaf_hash(r[0]) for r in rows]))
 
 
-async def test_an_event_and_the_growth_of_the_log_can_be_proven_to_who_has_only_checkpoints(service, auditor, log: Log):
+async def test_an_event_and_the_growth_of_the_log_can_be_proven_to_who_has_only_checkpoints(
+    service, auditor, log: Log
+):
     for number in (1, 2, 3):
         await registered(log, number, f"1.0.{number}")
     await indexed(service, auditor, log)
@@ -35,16 +39,22 @@ async def test_an_event_and_the_growth_of_the_log_can_be_proven_to_who_has_only_
     await indexed(service, auditor, log)
     newer = (await service.get("/v1/checkpoints", auditor))["items"][0]
     item = (await service.get("/v1/timeline/fraud.churn", auditor))["items"][2]
-    told = await service.get("/v1/proofs/inclusion", auditor, leaf_index=item["leaf_index"], size=newer["size"])
+    told = await service.get(
+        "/v1/proofs/inclusion", auditor, leaf_index=item["leaf_index"], size=newer["size"]
+    )
     leaf, proof = leaf_hash(base64.b64decode(told["stored"])), [bytes.fromhex(node) for node in told["proof"]]
     assert leaf.hex() == told["leaf"] == item["leaf"]
     assert verify_inclusion(leaf, item["leaf_index"], newer["size"], proof, bytes.fromhex(newer["root"]))
     grown = await service.get("/v1/proofs/consistency", auditor, first=older["size"], size=newer["size"])
     path = [bytes.fromhex(node) for node in grown["proof"]]
-    assert verify_consistency(older["size"], bytes.fromhex(older["root"]), newer["size"], bytes.fromhex(newer["root"]), path)
+    assert verify_consistency(
+        older["size"], bytes.fromhex(older["root"]), newer["size"], bytes.fromhex(newer["root"]), path
+    )
     for path_, query, status in (
-        ("inclusion", {"leaf_index": 10_000}, 404), ("inclusion", {"leaf_index": 0, "size": 10_000}, 404), ("consistency", {"first": 10_000}, 422),
-    ):  # fmt: skip
+        ("inclusion", {"leaf_index": 10_000}, 404),
+        ("inclusion", {"leaf_index": 0, "size": 10_000}, 404),
+        ("consistency", {"first": 10_000}, 422),
+    ):
         assert (await service.call("GET", f"/v1/proofs/{path_}", auditor, params=query)).status_code == status
 
 
@@ -58,23 +68,44 @@ async def test_the_invariants_hold_for_an_honest_log_and_name_what_breaks_them(s
     assert {f["name"]: f["checked"] for f in honest["invariants"]}["I9-production"] == 2
     await promoted(log, 2, "1.1.0", ("bea",))
     await promoted(log, 3, "1.2.0", ("bea", "dora"))
-    await log.append("registry", STREAM, "VersionPromoted", {"number": 4, "environment": "production", "promotion_id": "p4", "digest": "x"})
-    await log.append("registry", STREAM, "RolledBack", {"environment": "production", "to_number": 7, "from_number": 4, "entries": []})
     await log.append(
-        "registry", STREAM, "RolloutChanged", {"environment": "eu", "entries": [{"number": 1, "role": "champion"}, {"number": 9, "role": "shadow"}]}
+        "registry",
+        STREAM,
+        "VersionPromoted",
+        {"number": 4, "environment": "production", "promotion_id": "p4", "digest": "x"},
+    )
+    await log.append(
+        "registry",
+        STREAM,
+        "RolledBack",
+        {"environment": "production", "to_number": 7, "from_number": 4, "entries": []},
+    )
+    await log.append(
+        "registry",
+        STREAM,
+        "RolloutChanged",
+        {
+            "environment": "eu",
+            "entries": [{"number": 1, "role": "champion"}, {"number": 9, "role": "shadow"}],
+        },
     )
     await indexed(service, auditor, log)
     broken = {f["name"]: f for f in (await service.get("/v1/invariants", auditor))["invariants"]}
     assert [name for name, f in broken.items() if not f["holds"]] == ["I9-production"]
     faults = [v["fault"] for v in broken["I9-production"]["violations"]]
     assert faults == [
-        "1 approvals of what was shown, 2 needed", "approved by who made it or asked for it: dora", "nobody asked for the promotion",
-        "version 1 became champion of eu and was never promoted there", "version 7 became champion of production and was never promoted there",
-    ]  # fmt: skip
+        "1 approvals of what was shown, 2 needed",
+        "approved by who made it or asked for it: dora",
+        "nobody asked for the promotion",
+        "version 1 became champion of eu and was never promoted there",
+        "version 7 became champion of production and was never promoted there",
+    ]
 
 
 @pytest.mark.slow
-async def test_killed_in_the_middle_it_goes_on_where_it_was_and_two_replicas_seal_once(start, audit_key, people, auditor, log: Log):
+async def test_killed_in_the_middle_it_goes_on_where_it_was_and_two_replicas_seal_once(
+    start, audit_key, people, auditor, log: Log
+):
     first, second = start("audit", audit_key), start("audit", audit_key)
     await first.ready()
     await second.ready()
@@ -91,10 +122,15 @@ async def test_killed_in_the_middle_it_goes_on_where_it_was_and_two_replicas_sea
     assert (await third.get("/v1/invariants", auditor))["holds"]
 
 
-async def test_an_index_of_another_shape_is_dropped_and_read_again_and_what_is_sealed_stays(log: Log, audit: Audit):
+async def test_an_index_of_another_shape_is_dropped_and_read_again_and_what_is_sealed_stays(
+    log: Log, audit: Audit
+):
     await registered(log, 1, "1.0.0")
     await audit.catch_up()
-    before, root = await indexing.digest(audit.connection), await audit.connection.fetchval("SELECT root FROM audit.checkpoints")
+    before, root = (
+        await indexing.digest(audit.connection),
+        await audit.connection.fetchval("SELECT root FROM audit.checkpoints"),
+    )
     await audit.connection.execute("UPDATE audit.index_state SET shape = 'of last year'")
     await log_reader.ensure(audit.connection)
     assert await audit.connection.fetchval("SELECT count(*) FROM audit.history") == 0
@@ -103,10 +139,14 @@ async def test_an_index_of_another_shape_is_dropped_and_read_again_and_what_is_s
     assert await audit.connection.fetchval("SELECT root FROM audit.checkpoints") == root
 
 
-async def test_the_index_rebuilt_beside_the_running_service_is_the_one_that_was_there(service, auditor, log: Log, audit: Audit):
+async def test_the_index_rebuilt_beside_the_running_service_is_the_one_that_was_there(
+    service, auditor, log: Log, audit: Audit
+):
     await registered(log, 1, "1.0.0")
     await promoted(log, 1, "1.0.0")
-    await log.append("registry", "x-1", "Happened", {"model": "nul \x00 in text", "model_id": "odd\x00"}, reason="a\x00b")
+    await log.append(
+        "registry", "x-1", "Happened", {"model": "nul \x00 in text", "model_id": "odd\x00"}, reason="a\x00b"
+    )
     await indexed(service, auditor, log)
     before = await indexing.digest(audit.connection)
     rebuilt = await indexing.rebuild(audit.connection)

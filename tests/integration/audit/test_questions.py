@@ -5,19 +5,37 @@ from __future__ import annotations
 import pytest
 
 from regista.wire.digests import digest
-from tests.integration.audit.conftest import MODEL, OTHER, RULES, STREAM, Audit, Log, at, evidence, indexed, promoted, registered
+from tests.integration.audit.conftest import (
+    MODEL,
+    OTHER,
+    RULES,
+    STREAM,
+    Audit,
+    Log,
+    at,
+    evidence,
+    indexed,
+    promoted,
+    registered,
+)
 
 pytestmark = pytest.mark.servers
 
 
-async def test_the_timeline_says_who_when_why_and_what_caused_it_also_across_services(service, auditor, log: Log):
+async def test_the_timeline_says_who_when_why_and_what_caused_it_also_across_services(
+    service, auditor, log: Log
+):
     await registered(log, 1, "1.0.0")
     ids = await promoted(log, 1, "1.0.0")
     await indexed(service, auditor, log)
     told = await service.get("/v1/timeline/fraud.churn", auditor)
     assert (told["model_id"], told["model"]) == (MODEL, "fraud.churn")
     by_type = {item["type"]: item for item in told["items"]}
-    assert [item["type"] for item in told["items"]][:3] == ["VersionRegistered", "PromotionRequested", "GatesEvaluated"]
+    assert [item["type"] for item in told["items"]][:3] == [
+        "VersionRegistered",
+        "PromotionRequested",
+        "GatesEvaluated",
+    ]
     asked = by_type["PromotionRequested"]
     assert (asked["actor"]["subject"], asked["reason"], asked["number"]) == ("ann", "better", 1)
     assert asked["recorded_at"] == at(2).isoformat().replace("+00:00", "Z")
@@ -46,21 +64,36 @@ async def test_a_timeline_can_be_read_page_by_page_and_of_one_version(service, a
         if not (token := page["next_page_token"]):
             break
     assert seen == [1, 2, 3]
-    assert [i["number"] for i in (await service.get("/v1/timeline/fraud.churn", auditor, number=2))["items"]] == [2]
-    await log.append("registry", STREAM, "RolloutChanged", {"environment": "production", "entries": [{"number": 2}, {"number": 3}]})
+    assert [
+        i["number"] for i in (await service.get("/v1/timeline/fraud.churn", auditor, number=2))["items"]
+    ] == [2]
+    await log.append(
+        "registry",
+        STREAM,
+        "RolloutChanged",
+        {"environment": "production", "entries": [{"number": 2}, {"number": 3}]},
+    )
     await indexed(service, auditor, log)
-    assert [i["type"] for i in (await service.get("/v1/timeline/fraud.churn", auditor, number=3))["items"]] == ["VersionRegistered", "RolloutChanged"]
+    assert [
+        i["type"] for i in (await service.get("/v1/timeline/fraud.churn", auditor, number=3))["items"]
+    ] == ["VersionRegistered", "RolloutChanged"]
 
 
-async def test_as_of_answers_what_served_then_who_approved_it_and_on_what_evidence(service, auditor, log: Log):
+async def test_as_of_answers_what_served_then_who_approved_it_and_on_what_evidence(
+    service, auditor, log: Log
+):
     await registered(log, 1, "1.0.0")
     await promoted(log, 1, "1.0.0")
-    await log.append("registry", STREAM, "AliasSet", {"model": "fraud.churn", "number": 1, "alias": "champion"})
+    await log.append(
+        "registry", STREAM, "AliasSet", {"model": "fraud.churn", "number": 1, "alias": "champion"}
+    )
     between = at(9.5)
     await registered(log, 2, "1.1.0")
     await promoted(log, 2, "1.1.0", ("bea", "erik"))
     await indexed(service, auditor, log)
-    then = await service.get("/v1/as-of", auditor, model="fraud.churn", environment="production", at=between.isoformat())
+    then = await service.get(
+        "/v1/as-of", auditor, model="fraud.churn", environment="production", at=between.isoformat()
+    )
     now = await service.get("/v1/as-of", auditor, model=MODEL)
     [one], [two] = then["entries"], now["entries"]
     assert (one["number"], one["semver"], one["percent"], two["number"]) == (1, "1.0.0", 100, 2)
@@ -96,29 +129,52 @@ async def overridden(log: Log, number: int) -> None:
         "policy": RULES["digest"],
         "evidence": digest(sealed | {"model": ""}),
     }
-    used = {"about": about | {"promotion_id": "denied"}, "environment": "production", "by": "olga", "reason": "outage", "seal": seal}
+    used = {
+        "about": about | {"promotion_id": "denied"},
+        "environment": "production",
+        "by": "olga",
+        "reason": "outage",
+        "seal": seal,
+    }
     await log.append("approval", "review-denied", "OverrideUsed", used, by="olga")
     version = {**about, "promotion_id": "again", "environment": "production", "digest": "sha256:again"}
     facts = {"evidence_digest": f"sha256:facts-{number}", "policy": RULES}
-    await log.append("registry", STREAM, "PromotionRequested", version | {"requester": "ann", "creator": "dora"}, by="ann")
-    await log.append("approval", f"gate-{MODEL}@{number}", "GatesEvaluated", version | facts | {"passed": False, "evidence": sealed})
+    await log.append(
+        "registry", STREAM, "PromotionRequested", version | {"requester": "ann", "creator": "dora"}, by="ann"
+    )
+    await log.append(
+        "approval",
+        f"gate-{MODEL}@{number}",
+        "GatesEvaluated",
+        version | facts | {"passed": False, "evidence": sealed},
+    )
     grant = version | facts | {"approvers": ["olga"], "override": True, "review_id": "denied"}
     await log.append("approval", f"gate-{MODEL}@{number}", "PromotionGranted", grant)
     await log.append("registry", STREAM, "VersionPromoted", version)
     entries = [{"number": number, "percent": 100, "role": "champion"}]
-    await log.append("registry", STREAM, "RolloutChanged", {"model": "fraud.churn", "environment": "production", "entries": entries, "previous": []})
+    await log.append(
+        "registry",
+        STREAM,
+        "RolloutChanged",
+        {"model": "fraud.churn", "environment": "production", "entries": entries, "previous": []},
+    )
 
 
 async def test_an_override_of_an_earlier_promotion_is_told_and_is_a_decision(service, auditor, log: Log):
     await overridden(log, 1)
     await indexed(service, auditor, log)
     [entry] = (await service.get("/v1/as-of", auditor, model="fraud.churn"))["entries"]
-    assert (entry["promotion"]["override"]["by"]["subject"], entry["promotion"]["override"]["reason"]) == ("olga", "outage")
+    assert (entry["promotion"]["override"]["by"]["subject"], entry["promotion"]["override"]["reason"]) == (
+        "olga",
+        "outage",
+    )
     told = await service.get("/v1/invariants", auditor)
     assert told["holds"], told
 
 
-async def test_what_is_not_indexed_yet_is_not_answered_for(service, auditor, log: Log, audit: Audit, database, audit_key):
+async def test_what_is_not_indexed_yet_is_not_answered_for(
+    service, auditor, log: Log, audit: Audit, database, audit_key
+):
     await registered(log, 1, "1.0.0")
     await promoted(log, 1, "1.0.0")
     await indexed(service, auditor, log)
@@ -128,46 +184,101 @@ async def test_what_is_not_indexed_yet_is_not_answered_for(service, auditor, log
     told = await service.get("/v1/as-of", auditor, model="fraud.churn")
     assert told["at"] == told["indexed_up_to"] < at(minute).isoformat()
     assert [e["number"] for e in told["entries"]] == [1]
-    answer = await service.call("GET", "/v1/as-of", auditor, params={"model": "fraud.churn", "at": at(minute).isoformat()})
-    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "not_indexed_yet", "1")
+    answer = await service.call(
+        "GET", "/v1/as-of", auditor, params={"model": "fraud.churn", "at": at(minute).isoformat()}
+    )
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (
+        503,
+        "not_indexed_yet",
+        "1",
+    )
 
     async def sealed():
-        return await audit.connection.fetchval("SELECT size = (SELECT count(*) FROM log.events) FROM audit.tree")
+        return await audit.connection.fetchval(
+            "SELECT size = (SELECT count(*) FROM log.events) FROM audit.tree"
+        )
 
     await service.until(sealed)
-    (found,) = [f for f in (await service.get("/v1/invariants", auditor))["invariants"] if f["name"] == "I9-production"]
+    (found,) = [
+        f
+        for f in (await service.get("/v1/invariants", auditor))["invariants"]
+        if f["name"] == "I9-production"
+    ]
     assert (found["holds"], "not indexed" in found["violations"][0]["fault"]) == (False, True)
 
 
 async def test_a_versions_timeline_tells_its_end_and_what_became_of_its_bytes(service, auditor, log: Log):
     await registered(log, 1, "1.0.0")
     bytes_ = "artifact-" + "0" * 64
-    noted = {"source": {"service": "registry"}, "data": {"model_id": MODEL, "model": "fraud.churn", "number": 1}}
+    noted = {
+        "source": {"service": "registry"},
+        "data": {"model_id": MODEL, "model": "fraud.churn", "number": 1},
+    }
     await log.append("artifact", bytes_, "Noted", noted)
     await log.append("artifact", bytes_, "ArtifactVerified", {"digest": "d", "uri": "s3://x", "files": []})
     other = [{"number": 2, "percent": 100, "role": "champion"}]
-    await log.append("registry", STREAM, "RolloutChanged", {"environment": "production", "entries": other, "previous": [{"number": 1}]})
     await log.append(
-        "artifact", bytes_, "ArtifactDeleted", {"digest": "d", "versions": [{"model_id": MODEL, "number": 1}, {"model_id": OTHER, "number": 3}]}
+        "registry",
+        STREAM,
+        "RolloutChanged",
+        {"environment": "production", "entries": other, "previous": [{"number": 1}]},
+    )
+    await log.append(
+        "artifact",
+        bytes_,
+        "ArtifactDeleted",
+        {"digest": "d", "versions": [{"model_id": MODEL, "number": 1}, {"model_id": OTHER, "number": 3}]},
     )
     await indexed(service, auditor, log)
     of_one = (await service.get("/v1/timeline/fraud.churn", auditor, number=1))["items"]
-    assert [i["type"] for i in of_one] == ["VersionRegistered", "Noted", "ArtifactVerified", "RolloutChanged", "ArtifactDeleted"]
+    assert [i["type"] for i in of_one] == [
+        "VersionRegistered",
+        "Noted",
+        "ArtifactVerified",
+        "RolloutChanged",
+        "ArtifactDeleted",
+    ]
     assert (await service.get("/v1/timeline/fraud.churn", auditor, number=3))["items"] == []
 
 
 async def test_of_events_about_other_namespaces_only_their_place_is_told(service, people, auditor, log: Log):
     of_fraud = await people.person("fred", ("auditor", "fraud"))
-    secret = {"model": "other.base", "number": 1, "child_model_id": MODEL, "child_number": 1, "secret": "theirs"}
-    linked = await log.append("registry", f"model-{OTHER}", "ChildLinked", secret, by="olga", reason="a reason of theirs")
-    await log.append("registry", STREAM, "VersionRegistered", {"model": "fraud.churn", "number": 1}, caused_by=linked)
+    secret = {
+        "model": "other.base",
+        "number": 1,
+        "child_model_id": MODEL,
+        "child_number": 1,
+        "secret": "theirs",
+    }
+    linked = await log.append(
+        "registry", f"model-{OTHER}", "ChildLinked", secret, by="olga", reason="a reason of theirs"
+    )
+    await log.append(
+        "registry", STREAM, "VersionRegistered", {"model": "fraud.churn", "number": 1}, caused_by=linked
+    )
     asked = await log.append("cleanup", "sweep-1", "SweepPlanned", {"model_id": ""}, by="olga", reason="all")
-    await log.append("cleanup", f"retention-{MODEL}", "VersionSpared", {"model_id": MODEL, "number": 1}, caused_by=asked)
+    await log.append(
+        "cleanup", f"retention-{MODEL}", "VersionSpared", {"model_id": MODEL, "number": 1}, caused_by=asked
+    )
     await indexed(service, auditor, log)
     link, own, spared = (await service.get("/v1/timeline/fraud.churn", of_fraud))["items"]
-    assert (link["type"], link["hidden"], link["data"], link["reason"], link["actor"]["subject"]) == ("ChildLinked", True, None, "", "hidden")
-    assert (own["hidden"], own["caused_by"]["event_id"], own["caused_by"]["actor"]["subject"]) == (False, linked, "hidden")
-    assert (spared["hidden"], spared["caused_by"]["type"], spared["caused_by"]["reason"]) == (False, "SweepPlanned", "")
+    assert (link["type"], link["hidden"], link["data"], link["reason"], link["actor"]["subject"]) == (
+        "ChildLinked",
+        True,
+        None,
+        "",
+        "hidden",
+    )
+    assert (own["hidden"], own["caused_by"]["event_id"], own["caused_by"]["actor"]["subject"]) == (
+        False,
+        linked,
+        "hidden",
+    )
+    assert (spared["hidden"], spared["caused_by"]["type"], spared["caused_by"]["reason"]) == (
+        False,
+        "SweepPlanned",
+        "",
+    )
     tree = await service.call("GET", "/v1/timeline/fraud.churn", of_fraud, params={"tree": "true"})
     assert "theirs" not in tree.text
     assert "olga" not in tree.text

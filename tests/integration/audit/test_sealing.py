@@ -46,7 +46,12 @@ async def write_slowly(database, service, worker, streams, seed):
                     stream = chance.choice(streams)
                     revisions[stream] += 1
                     row = eventlog.Row(
-                        stream, revisions[stream], uuid.uuid4(), "Happened", 1, f'{{"by":"{worker}","n":{revisions[stream]}}}'.encode()
+                        stream,
+                        revisions[stream],
+                        uuid.uuid4(),
+                        "Happened",
+                        1,
+                        f'{{"by":"{worker}","n":{revisions[stream]}}}'.encode(),
                     )
                     await eventlog.append(connection, service, [row])
                 await connection.fetchval("SELECT pg_sleep($1)", chance.random() / 100)
@@ -54,11 +59,14 @@ async def write_slowly(database, service, worker, streams, seed):
         await connection.close()
 
 
-async def test_every_event_is_sealed_exactly_once_though_writers_overlap_and_the_sealer_is_cut_off_again_and_again(database, audit: Audit, audit_key):
+async def test_every_event_is_sealed_exactly_once_though_writers_overlap_and_the_sealer_is_cut_off_again_and_again(
+    database, audit: Audit, audit_key
+):
     services = ["registry", "approval", "artifact", "cleanup"] * 2
     writers = [
-        asyncio.create_task(write_slowly(database, service, n, [f"s{n}-{k}" for k in range(3)], n)) for n, service in enumerate(services)
-    ]  # fmt: skip
+        asyncio.create_task(write_slowly(database, service, n, [f"s{n}-{k}" for k in range(3)], n))
+        for n, service in enumerate(services)
+    ]
     cut_off = 0
     while not all(w.done() for w in writers):
         connection = await asyncpg.connect(database.url("audit"))
@@ -81,10 +89,14 @@ async def test_the_stored_tree_is_that_of_the_leaves_in_the_logs_order(log: Log,
         await log.append("registry", f"x-{n % 2}", "Happened", {"n": n})
     await audit.catch_up()
     rows = await audit.connection.fetch("SELECT e.leaf FROM log.events e ORDER BY e.tx, e.seq")
-    assert await audit.connection.fetchval("SELECT root FROM audit.checkpoints WHERE size = 9") == root_of([row[0] for row in rows])
+    assert await audit.connection.fetchval("SELECT root FROM audit.checkpoints WHERE size = 9") == root_of(
+        [row[0] for row in rows]
+    )
 
 
-async def test_a_second_sealer_that_thinks_it_leads_writes_nothing(log: Log, audit: Audit, database, audit_key):
+async def test_a_second_sealer_that_thinks_it_leads_writes_nothing(
+    log: Log, audit: Audit, database, audit_key
+):
     late = Sealer(audit_key)
     other = await asyncpg.connect(database.url("audit"))
     try:
@@ -113,14 +125,23 @@ async def test_sealed_leaves_and_checkpoints_cannot_be_changed_even_by_audit_its
             await audit.connection.execute(statement)
 
 
-async def test_a_transaction_left_open_delays_the_seal_and_is_reported_and_nothing_is_lost(audit: Audit, database):
+async def test_a_transaction_left_open_delays_the_seal_and_is_reported_and_nothing_is_lost(
+    audit: Audit, database
+):
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    holder, writer = await asyncpg.connect(database.url("registry")), await asyncpg.connect(database.url("approval"))
+    holder, writer = (
+        await asyncpg.connect(database.url("registry")),
+        await asyncpg.connect(database.url("approval")),
+    )
     try:
         left_open = holder.transaction()
         await left_open.start()
-        await eventlog.append(holder, "registry", [eventlog.Row("x-1", 1, eventlog.uuid7(hour_ago), "Happened", 1, b"{}")])
-        await eventlog.append(writer, "approval", [eventlog.Row("y-1", 1, eventlog.uuid7(hour_ago), "Happened", 1, b"{}")])
+        await eventlog.append(
+            holder, "registry", [eventlog.Row("x-1", 1, eventlog.uuid7(hour_ago), "Happened", 1, b"{}")]
+        )
+        await eventlog.append(
+            writer, "approval", [eventlog.Row("y-1", 1, eventlog.uuid7(hour_ago), "Happened", 1, b"{}")]
+        )
         await audit.catch_up()
         assert await audit.connection.fetchval("SELECT count(*) FROM audit.sealed") == 0
         with pytest.raises(SealingLags):
@@ -154,7 +175,9 @@ async def rewrite(database, statement):
         ("UPDATE log.events SET tx = '3' WHERE stream = 'x-1' AND revision = 3", {"I2-streams"}),
     ],
 )
-async def test_history_that_somebody_rewrote_is_found_out(log: Log, audit: Audit, database, audit_key, statement, broken):
+async def test_history_that_somebody_rewrote_is_found_out(
+    log: Log, audit: Audit, database, audit_key, statement, broken
+):
     for n in range(3):
         await log.append("registry", "x-1", "Happened", {"n": n})
     await audit.catch_up()
@@ -163,13 +186,17 @@ async def test_history_that_somebody_rewrote_is_found_out(log: Log, audit: Audit
     assert {name for name, f in (await findings(database, audit_key)).items() if not f.holds} == broken
 
 
-async def test_a_checkpoint_over_another_history_or_by_another_key_is_found_out(log: Log, audit: Audit, database, audit_key):
+async def test_a_checkpoint_over_another_history_or_by_another_key_is_found_out(
+    log: Log, audit: Audit, database, audit_key
+):
     for _ in range(3):
         await log.append("registry", "x-1", "Happened", {})
     await audit.catch_up()
     forged = Checkpoint(await audit.connection.fetchval("SELECT origin FROM audit.tree"), 2, bytes(32))
     note = signed(forged, forged.origin, generate_signing_key("service:audit").private)
-    await audit.connection.execute("INSERT INTO audit.checkpoints (size, root, note) VALUES (2, $1, $2)", forged.root, note)
+    await audit.connection.execute(
+        "INSERT INTO audit.checkpoints (size, root, note) VALUES (2, $1, $2)", forged.root, note
+    )
     found = await findings(database, audit_key)
     assert [v["size"] for v in found["I4-checkpoints"].violations] == [2, 2]
 
@@ -186,7 +213,9 @@ async def tailing(database, key):
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(log: Log, audit: Audit, database, audit_key):
+async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(
+    log: Log, audit: Audit, database, audit_key
+):
     task = asyncio.create_task(tail(App("audit", Settings(database_url=database.url("audit"))), audit_key))
     try:
         await log.append("registry", "x-1", "Happened", {})
@@ -206,7 +235,9 @@ async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(log: 
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_what_cannot_be_indexed_is_sealed_and_signed_all_the_same_and_indexed_as_soon_as_it_can_be(log: Log, audit: Audit, database, audit_key):
+async def test_what_cannot_be_indexed_is_sealed_and_signed_all_the_same_and_indexed_as_soon_as_it_can_be(
+    log: Log, audit: Audit, database, audit_key
+):
     await audit.connection.execute("ALTER TABLE audit.history ADD CONSTRAINT broken CHECK (type <> 'Poison')")
     async with tailing(database, audit_key) as readiness:
         for type_ in ("Happened", "Poison", "Happened"):
@@ -226,7 +257,9 @@ async def told(value):
 async def test_texts_longer_than_an_index_entry_are_indexed_and_found(log: Log, audit: Audit, database):
     long = secrets.token_hex(20_000)
     model_id = str(uuid.uuid4())
-    event_id = await log.append("registry", f"model-{model_id}", "Happened", {"promotion_id": long, "model": long}, correlation=long)
+    event_id = await log.append(
+        "registry", f"model-{model_id}", "Happened", {"promotion_id": long, "model": long}, correlation=long
+    )
     await audit.catch_up()
     pool = await connect_pool(database.url("audit"), schemas=("audit",))
     try:

@@ -37,9 +37,12 @@ class World:
 
     def connection(self, user: str) -> dict[str, Any]:
         return {
-            "bootstrap_servers": self.kafka.bootstrap, "security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "SCRAM-SHA-512",
-            "sasl_plain_username": user, "sasl_plain_password": self.kafka.password(user),
-        }  # fmt: skip
+            "bootstrap_servers": self.kafka.bootstrap,
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": user,
+            "sasl_plain_password": self.kafka.password(user),
+        }
 
     async def send(self, topic: str, user: str, signer: str, event: CloudEvent) -> None:
         if user not in self.producers:
@@ -52,11 +55,22 @@ class World:
         """The next event of a model."""
         self.revisions[model_id] = revision = self.revisions.get(model_id, 0) + 1
         now, stream = rfc3339(datetime.now(UTC)), f"model-{model_id}"
-        extensions = {"partitionkey": stream, "recordedtime": now, "revision": str(revision), "leaf": "00" * 32}
+        extensions = {
+            "partitionkey": stream,
+            "recordedtime": now,
+            "revision": str(revision),
+            "leaf": "00" * 32,
+        }
         body = msgspec.json.encode({"model_id": model_id, "model": "fraud.churn", **data})
         event = CloudEvent(
-            str(uuid.uuid4()), "/regista/registry", f"regista.registry.{name}.v1", stream, now, body, extensions=extensions,
-        )  # fmt: skip
+            str(uuid.uuid4()),
+            "/regista/registry",
+            f"regista.registry.{name}.v1",
+            stream,
+            now,
+            body,
+            extensions=extensions,
+        )
         await self.send(topic_of("registry"), "registry", "service:registry", event)
 
     async def model(self, versions: int, name: str = "fraud.churn") -> str:
@@ -64,23 +78,40 @@ class World:
         model_id = str(uuid.uuid4())
         await self.registry(model_id, "ModelRegistered", model=name, kind="model")
         for number in range(1, versions + 1):
-            await self.registry(model_id, "VersionRegistered", model=name, number=number, semver=f"1.0.{number}")
+            await self.registry(
+                model_id, "VersionRegistered", model=name, number=number, semver=f"1.0.{number}"
+            )
         return model_id
 
     def usage(self, model: str, number: int, count: int, *, message_id: str = "", **more: Any) -> CloudEvent:
         """A report of use, as a publisher's SDK makes it."""
         now = rfc3339(datetime.now(UTC))
-        data = {"model": model, "number": number, "count": count, "window_start": now, "window_end": now, "environment": "production", **more}
+        data = {
+            "model": model,
+            "number": number,
+            "count": count,
+            "window_start": now,
+            "window_end": now,
+            "environment": "production",
+            **more,
+        }
         return CloudEvent(
-            message_id or str(uuid.uuid4()), "/publishers/serving", "regista.ModelUsed.v1", model, now, msgspec.json.encode(data),
-        )  # fmt: skip
+            message_id or str(uuid.uuid4()),
+            "/publishers/serving",
+            "regista.ModelUsed.v1",
+            model,
+            now,
+            msgspec.json.encode(data),
+        )
 
     async def used(self, event: CloudEvent) -> None:
         await self.send("regista.usage.v1", "serving", "serving", event)
 
     async def heard(self, type_: str, key: SigningKey, seconds: float = 20) -> dict[str, Any]:
         """The data of the first public event of this type on cleanup's topic, its signature verified."""
-        consumer = AIOKafkaConsumer(topic_of("cleanup"), auto_offset_reset="earliest", **self.connection("registry"))
+        consumer = AIOKafkaConsumer(
+            topic_of("cleanup"), auto_offset_reset="earliest", **self.connection("registry")
+        )
         await consumer.start()
         try:
             async with asyncio.timeout(seconds):
@@ -118,6 +149,10 @@ async def engineer(world: World) -> str:
 
 
 @pytest.fixture
-async def cleanup(world: World, stack: Any, database: Any, tmp_path: Path, engineer: str) -> AsyncIterator[Running]:
-    async with running_here(stack, database, tmp_path, "cleanup", world.people.keys["service:cleanup"]) as running:
+async def cleanup(
+    world: World, stack: Any, database: Any, tmp_path: Path, engineer: str
+) -> AsyncIterator[Running]:
+    async with running_here(
+        stack, database, tmp_path, "cleanup", world.people.keys["service:cleanup"]
+    ) as running:
         yield running

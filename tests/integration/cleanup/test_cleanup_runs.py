@@ -17,7 +17,13 @@ from tests.processes import Running
 
 pytestmark = pytest.mark.servers
 
-QUICK = {"unused_seconds": 1, "left_production_seconds": 1, "unknown_seconds": 1, "keep_newest": 0, "grace_seconds": 1}
+QUICK = {
+    "unused_seconds": 1,
+    "left_production_seconds": 1,
+    "unknown_seconds": 1,
+    "keep_newest": 0,
+    "grace_seconds": 1,
+}
 WHATEVER = {"if-match": "*"}
 
 
@@ -32,7 +38,9 @@ async def known(cleanup: Running, key: str, model_id: str, versions: int) -> Non
 
 
 async def set_policy(cleanup: Running, key: str, model_id: str, **changes) -> dict:
-    answer = await cleanup.call("PUT", f"/v1/retention/{model_id}", key, json=QUICK | changes, headers=WHATEVER)
+    answer = await cleanup.call(
+        "PUT", f"/v1/retention/{model_id}", key, json=QUICK | changes, headers=WHATEVER
+    )
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -51,15 +59,24 @@ async def swept(cleanup: Running, key: str, **body) -> dict:
 
 
 def verdicts(sweep: dict) -> dict[int, tuple[str, set[str]]]:
-    return {item["number"]: (item["verdict"], {reason["code"] for reason in item["reasons"]}) for item in sweep["items"]}
+    return {
+        item["number"]: (item["verdict"], {reason["code"] for reason in item["reasons"]})
+        for item in sweep["items"]
+    }
 
 
-async def test_a_sweep_says_why_each_version_stays_and_after_the_grace_period_proposes_the_rest(world: World, cleanup: Running, engineer: str):
+async def test_a_sweep_says_why_each_version_stays_and_after_the_grace_period_proposes_the_rest(
+    world: World, cleanup: Running, engineer: str
+):
     model_id = await world.model(5)
     await world.registry(model_id, "VersionPromoted", number=5, environment="production", promotion_id="p")
     entries = [{"number": 5, "semver": "1.0.5", "percent": 100, "role": "champion"}]
     await world.registry(
-        model_id, "RolloutChanged", environment="production", entries=entries, previous=[{"number": 4, "percent": 100, "role": "champion"}]
+        model_id,
+        "RolloutChanged",
+        environment="production",
+        entries=entries,
+        previous=[{"number": 4, "percent": 100, "role": "champion"}],
     )
     await world.registry(model_id, "LegalHoldPlaced", number=3, reason="lawsuit")
     await known(cleanup, engineer, model_id, 5)
@@ -78,12 +95,22 @@ async def test_a_sweep_says_why_each_version_stays_and_after_the_grace_period_pr
     await cleanup.until(held)
     sweep = await swept(cleanup, engineer)
     assert verdicts(sweep) == {
-        1: ("marked", {"unknown_usage"}), 2: ("spared", {"used_recently"}), 3: ("spared", {"legal_hold"}), 4: ("spared", {"rollback_target"}),
+        1: ("marked", {"unknown_usage"}),
+        2: ("spared", {"used_recently"}),
+        3: ("spared", {"legal_hold"}),
+        4: ("spared", {"rollback_target"}),
         5: ("spared", {"in_production", "in_rollout"}),
-    }  # fmt: skip
+    }
     assert (sweep["models"], sweep["versions"], sweep["trigger"], sweep["actor"]) == (1, 5, "demand", "eve")
-    proposed = await world.heard("regista.cleanup.RetirementProposed.v1", world.people.keys["service:cleanup"])
-    assert (proposed["model_id"], proposed["number"], proposed["rule"], proposed["sweep_id"]) == (model_id, 1, "unknown_usage", sweep["sweep_id"])
+    proposed = await world.heard(
+        "regista.cleanup.RetirementProposed.v1", world.people.keys["service:cleanup"]
+    )
+    assert (proposed["model_id"], proposed["number"], proposed["rule"], proposed["sweep_id"]) == (
+        model_id,
+        1,
+        "unknown_usage",
+        sweep["sweep_id"],
+    )
     await world.registry(model_id, "VersionRetired", number=1, sweep_id=sweep["sweep_id"])
 
     async def retired():
@@ -92,15 +119,26 @@ async def test_a_sweep_says_why_each_version_stays_and_after_the_grace_period_pr
     await cleanup.until(retired)
 
 
-async def test_a_version_used_during_its_grace_period_is_spared_and_never_proposed(world: World, cleanup: Running, engineer: str, database):
+async def test_a_version_used_during_its_grace_period_is_spared_and_never_proposed(
+    world: World, cleanup: Running, engineer: str, database
+):
     model_id = await world.model(2)
     await known(cleanup, engineer, model_id, 2)
     await set_policy(cleanup, engineer, model_id, unused_seconds=3600, unknown_seconds=0, grace_seconds=3)
     sweep = await swept(cleanup, engineer, model="fraud.churn")
     assert {v[0] for v in verdicts(sweep).values()} == {"marked"}
-    answer = await cleanup.call("POST", "/v1/usage", engineer, json={
-        "model": "fraud.churn", "number": 2, "count": 1, "window_start": "2026-01-01T00:00:00Z", "window_end": "2099-01-01T00:00:00Z",
-    })  # fmt: skip
+    answer = await cleanup.call(
+        "POST",
+        "/v1/usage",
+        engineer,
+        json={
+            "model": "fraud.churn",
+            "number": 2,
+            "count": 1,
+            "window_start": "2026-01-01T00:00:00Z",
+            "window_end": "2099-01-01T00:00:00Z",
+        },
+    )
     assert answer.status_code == 202, answer.text
 
     async def proposed():
@@ -112,16 +150,27 @@ async def test_a_version_used_during_its_grace_period_is_spared_and_never_propos
     await cleanup.until(first_proposed)
     assert (await proposed())[2] == ("spared", {"used_recently"})
     connection = await asyncpg.connect(database.url("cleanup"))
-    assert await connection.fetchval("SELECT count(*) FROM log.events_cleanup WHERE type = 'RetirementProposed'") == 1
+    assert (
+        await connection.fetchval("SELECT count(*) FROM log.events_cleanup WHERE type = 'RetirementProposed'")
+        == 1
+    )
     assert await connection.fetchval("SELECT count(*) FROM cleanup.due WHERE kind = 'propose'") == 0
     told = "SELECT type, event_id::text, convert_from(bytes, 'UTF8')::json->>'causation_id' AS cause FROM log.events_cleanup WHERE type = ANY($1) ORDER BY seq"
-    planned, marked, _other, proposal = await connection.fetch(told, ["SweepPlanned", "VersionMarked", "RetirementProposed"])
-    assert (planned["type"], marked["cause"], proposal["cause"]) == ("SweepPlanned", planned["event_id"], marked["event_id"])
+    planned, marked, _other, proposal = await connection.fetch(
+        told, ["SweepPlanned", "VersionMarked", "RetirementProposed"]
+    )
+    assert (planned["type"], marked["cause"], proposal["cause"]) == (
+        "SweepPlanned",
+        planned["event_id"],
+        marked["event_id"],
+    )
     await connection.close()
 
 
 @pytest.mark.slow
-async def test_repeated_and_reordered_reports_count_once_with_two_replicas_and_a_kill(world: World, cleanup: Running, engineer: str, start, database):
+async def test_repeated_and_reordered_reports_count_once_with_two_replicas_and_a_kill(
+    world: World, cleanup: Running, engineer: str, start, database
+):
     second = start("cleanup", world.people.keys["service:cleanup"])
     await second.ready()
     model_id = await world.model(1)
@@ -134,7 +183,9 @@ async def test_repeated_and_reordered_reports_count_once_with_two_replicas_and_a
             second.kill()
 
     async def counted():
-        return sum(u["total"] for u in (await cleanup.get(f"/v1/usage/{model_id}", engineer))["versions"]) >= 820
+        return (
+            sum(u["total"] for u in (await cleanup.get(f"/v1/usage/{model_id}", engineer))["versions"]) >= 820
+        )
 
     await cleanup.until(counted, 60)
     await world.used(world.usage("fraud.churn", 1, 1000, model_id=model_id))
@@ -148,7 +199,9 @@ async def test_repeated_and_reordered_reports_count_once_with_two_replicas_and_a
     assert sum(day["total"] for day in told["days"]) == 1820
 
 
-async def test_a_simulation_gives_the_plan_and_leaves_no_event(world: World, cleanup: Running, engineer: str, database):
+async def test_a_simulation_gives_the_plan_and_leaves_no_event(
+    world: World, cleanup: Running, engineer: str, database
+):
     model_id = await world.model(3)
     await known(cleanup, engineer, model_id, 3)
     connection = await asyncpg.connect(database.url("cleanup"))
@@ -157,7 +210,11 @@ async def test_a_simulation_gives_the_plan_and_leaves_no_event(world: World, cle
     assert as_is["verdicts"] == {"marked": 0, "spared": 3}
     body = {"dry_run": True, "model": model_id, "policy": {"unknown_seconds": 0, "keep_newest": 1}}
     other = (await cleanup.call("POST", "/v1/sweeps", engineer, json=body)).json()
-    assert verdicts(other) == {1: ("marked", {"unknown_usage"}), 2: ("marked", {"unknown_usage"}), 3: ("spared", {"among_newest"})}
+    assert verdicts(other) == {
+        1: ("marked", {"unknown_usage"}),
+        2: ("marked", {"unknown_usage"}),
+        3: ("spared", {"among_newest"}),
+    }
     assert await connection.fetchval("SELECT count(*) FROM log.events_cleanup") == before
     await connection.close()
 
@@ -178,9 +235,20 @@ async def test_who_may_do_what_and_what_bad_requests_are_told(world: World, clea
     assert (await refused("POST", "/v1/sweeps", stranger, json={}))[0] == 403
     assert await refused("GET", "/v1/retention/nothing", engineer) == (404, "unknown_model")
     assert await refused("GET", "/v1/sweeps/nothing", engineer) == (404, "unknown_sweep")
-    assert (await refused("PUT", "/v1/retention/fraud.churn", engineer, json=QUICK | {"grace_seconds": -1}, headers=WHATEVER))[0] == 422
-    assert (await refused("PUT", "/v1/retention/fraud.churn", engineer, json=QUICK | {"unknown_field": 1}, headers=WHATEVER))[0] == 422
-    assert (await refused("PUT", "/v1/retention/fraud.churn", engineer, json=QUICK)) == (428, "if_match_required")
+    assert (
+        await refused(
+            "PUT", "/v1/retention/fraud.churn", engineer, json=QUICK | {"grace_seconds": -1}, headers=WHATEVER
+        )
+    )[0] == 422
+    assert (
+        await refused(
+            "PUT", "/v1/retention/fraud.churn", engineer, json=QUICK | {"unknown_field": 1}, headers=WHATEVER
+        )
+    )[0] == 422
+    assert (await refused("PUT", "/v1/retention/fraud.churn", engineer, json=QUICK)) == (
+        428,
+        "if_match_required",
+    )
     revision = (await set_policy(cleanup, engineer, model_id))["revision"]
     again = await set_policy(cleanup, engineer, model_id)
     assert (again["changed"], again["revision"]) == (False, revision)
@@ -206,17 +274,31 @@ async def test_a_renamed_model_is_found_by_its_old_name_too(world: World, cleanu
     assert (await cleanup.get("/v1/usage/fraud.churn", engineer))["model"] == "fraud.leavers"
 
 
-async def test_a_report_repeated_over_http_with_its_key_counts_once(world: World, cleanup: Running, engineer: str):
+async def test_a_report_repeated_over_http_with_its_key_counts_once(
+    world: World, cleanup: Running, engineer: str
+):
     model_id = await world.model(1)
     await known(cleanup, engineer, model_id, 1)
-    body = {"model": "fraud.churn", "number": 1, "count": 5, "window_start": "2026-01-01T00:00:00Z", "window_end": "2026-01-01T00:01:00Z"}
+    body = {
+        "model": "fraud.churn",
+        "number": 1,
+        "count": 5,
+        "window_start": "2026-01-01T00:00:00Z",
+        "window_end": "2026-01-01T00:01:00Z",
+    }
     for _ in range(3):
-        answer = await cleanup.call("POST", "/v1/usage", engineer, json=body, headers={"idempotency-key": "one"})
+        answer = await cleanup.call(
+            "POST", "/v1/usage", engineer, json=body, headers={"idempotency-key": "one"}
+        )
         assert (answer.status_code, answer.json()["total"]) == (202, 5)
-    assert (await cleanup.get(f"/v1/usage/{model_id}", engineer))["versions"][0]["last_used_at"] == "2026-01-01T00:01:00Z"
+    assert (await cleanup.get(f"/v1/usage/{model_id}", engineer))["versions"][0][
+        "last_used_at"
+    ] == "2026-01-01T00:01:00Z"
 
 
-async def test_messages_that_say_nothing_usable_go_to_the_dead_letters_and_the_rest_goes_on(world: World, cleanup: Running, engineer: str):
+async def test_messages_that_say_nothing_usable_go_to_the_dead_letters_and_the_rest_goes_on(
+    world: World, cleanup: Running, engineer: str
+):
     model_id = await world.model(1)
     await known(cleanup, engineer, model_id, 1)
     await world.used(world.usage("no.such.model", 1, 1, padding="x"))
@@ -238,20 +320,28 @@ async def test_messages_that_say_nothing_usable_go_to_the_dead_letters_and_the_r
     assert "count" in reasons
 
 
-async def test_the_coming_month_is_scheduled_once_a_model_is_known(world: World, cleanup: Running, engineer: str, database):
+async def test_the_coming_month_is_scheduled_once_a_model_is_known(
+    world: World, cleanup: Running, engineer: str, database
+):
     for _ in range(3):
         await known(cleanup, engineer, await world.model(1, f"fraud.m{uuid.uuid4().hex[:6]}"), 1)
     connection = await asyncpg.connect(database.url("cleanup"))
-    rows = await connection.fetch("SELECT key, extract(day FROM due_at AT TIME ZONE 'UTC')::int AS day FROM cleanup.due WHERE kind = 'sweep'")
+    rows = await connection.fetch(
+        "SELECT key, extract(day FROM due_at AT TIME ZONE 'UTC')::int AS day FROM cleanup.due WHERE kind = 'sweep'"
+    )
     await connection.close()
     assert [(len(row["key"]), row["day"]) for row in rows] == [(7, 1)]
 
 
-async def test_when_the_month_begins_its_sweep_judges_every_version(world: World, cleanup: Running, engineer: str, database):
+async def test_when_the_month_begins_its_sweep_judges_every_version(
+    world: World, cleanup: Running, engineer: str, database
+):
     model_id = await world.model(2)
     await known(cleanup, engineer, model_id, 2)
     connection = await asyncpg.connect(database.url("cleanup"))
-    period = await connection.fetchval("UPDATE cleanup.due SET due_at = now() WHERE kind = 'sweep' RETURNING key")
+    period = await connection.fetchval(
+        "UPDATE cleanup.due SET due_at = now() WHERE kind = 'sweep' RETURNING key"
+    )
 
     async def finished():
         answer = await cleanup.call("GET", f"/v1/sweeps/{period}", engineer)
@@ -260,26 +350,47 @@ async def test_when_the_month_begins_its_sweep_judges_every_version(world: World
     told = await cleanup.until(finished)
     assert (told["trigger"], told["actor"], told["models"]) == ("schedule", "service:cleanup", 1)
     assert {verdict for verdict, _ in verdicts(told).values()} == {"spared"}
-    assert await connection.fetchval("SELECT count(*) FROM cleanup.due WHERE kind = 'sweep' AND key = $1", period) == 0
+    assert (
+        await connection.fetchval(
+            "SELECT count(*) FROM cleanup.due WHERE kind = 'sweep' AND key = $1", period
+        )
+        == 0
+    )
     await connection.close()
 
 
-async def test_sweeps_are_shown_to_who_has_a_role_and_those_over_one_model_to_who_may_read_it(world: World, cleanup: Running, engineer: str):
+async def test_sweeps_are_shown_to_who_has_a_role_and_those_over_one_model_to_who_may_read_it(
+    world: World, cleanup: Running, engineer: str
+):
     model_id = await world.model(1)
     await known(cleanup, engineer, model_id, 1)
-    of_all, of_one = (await swept(cleanup, engineer))["sweep_id"], (await swept(cleanup, engineer, model=model_id))["sweep_id"]
+    of_all, of_one = (
+        (await swept(cleanup, engineer))["sweep_id"],
+        (await swept(cleanup, engineer, model=model_id))["sweep_id"],
+    )
     reader = await world.people.person("rita", ("auditor", "fraud"))
     stranger = await world.people.person("sven", ("engineer", "other"))
     nobody = await world.people.person("nora")
 
     async def listed(key):
-        return {item["sweep_id"] for item in (await cleanup.get("/v1/sweeps", key))["items"]} & {of_all, of_one}
+        return {item["sweep_id"] for item in (await cleanup.get("/v1/sweeps", key))["items"]} & {
+            of_all,
+            of_one,
+        }
 
-    assert (await listed(engineer), await listed(reader), await listed(stranger)) == ({of_all, of_one}, {of_all, of_one}, {of_all})
+    assert (await listed(engineer), await listed(reader), await listed(stranger)) == (
+        {of_all, of_one},
+        {of_all, of_one},
+        {of_all},
+    )
     for key, path, status in (
-        (nobody, "", 403), (nobody, f"/{of_all}", 403), (nobody, "/nothing", 403), (stranger, f"/{of_one}", 403), (stranger, f"/{of_all}", 200),
+        (nobody, "", 403),
+        (nobody, f"/{of_all}", 403),
+        (nobody, "/nothing", 403),
+        (stranger, f"/{of_one}", 403),
+        (stranger, f"/{of_all}", 200),
         (reader, f"/{of_one}", 200),
-    ):  # fmt: skip
+    ):
         assert (await cleanup.call("GET", f"/v1/sweeps{path}", key)).status_code == status, path
     assert (await cleanup.call("GET", "/v1/sweeps", nobody)).status_code == 403
 
@@ -290,7 +401,9 @@ async def test_a_sweep_over_many_models_goes_on_after_a_kill_and_judges_each_ver
 ):
     cleanup = start("cleanup", world.people.keys["service:cleanup"])
     await cleanup.ready()
-    await asyncio.gather(world.model(1200, "fraud.large"), *[world.model(3, f"fraud.small{n}") for n in range(40)])
+    await asyncio.gather(
+        world.model(1200, "fraud.large"), *[world.model(3, f"fraud.small{n}") for n in range(40)]
+    )
     await all_known(cleanup, database, 1200 + 120)
     answer = await cleanup.call("POST", "/v1/sweeps", engineer, json={})
     sweep_id = answer.json()["sweep_id"]
@@ -305,7 +418,10 @@ async def test_a_sweep_over_many_models_goes_on_after_a_kill_and_judges_each_ver
     told = await second.until(finished, 60)
     assert (told["models"], told["versions"], told["verdicts"]) == (41, 1320, {"spared": 1320})
     connection = await asyncpg.connect(database.url("cleanup"))
-    assert await connection.fetchval("SELECT count(*) FROM log.events_cleanup WHERE type = 'VersionSpared'") == 1320
+    assert (
+        await connection.fetchval("SELECT count(*) FROM log.events_cleanup WHERE type = 'VersionSpared'")
+        == 1320
+    )
     largest = "SELECT max(n) FROM (SELECT count(*) AS n FROM log.events_cleanup WHERE type = 'VersionSpared' GROUP BY tx) AS t"
     assert await connection.fetchval(largest) <= 2500
     await connection.close()
@@ -321,7 +437,9 @@ async def all_known(cleanup: Running, database, versions: int) -> None:
     await connection.close()
 
 
-async def test_read_models_rebuilt_beside_the_running_service_are_the_ones_that_were_there(world: World, cleanup: Running, engineer: str, database):
+async def test_read_models_rebuilt_beside_the_running_service_are_the_ones_that_were_there(
+    world: World, cleanup: Running, engineer: str, database
+):
     model_id = await world.model(4)
     await world.registry(model_id, "AliasSet", number=1, alias="champion")
     await known(cleanup, engineer, model_id, 4)

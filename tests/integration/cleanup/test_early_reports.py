@@ -45,7 +45,10 @@ async def waiting(cleanup: Running, connection: asyncpg.Connection, number: int)
 async def total(cleanup: Running, key: str, model: str, uses: int) -> None:
     async def asked() -> bool:
         answer = await cleanup.call("GET", f"/v1/usage/{model}", key)
-        return answer.status_code == 200 and sum(version["total"] for version in answer.json()["versions"]) >= uses
+        return (
+            answer.status_code == 200
+            and sum(version["total"] for version in answer.json()["versions"]) >= uses
+        )
 
     await cleanup.until(asked)
     told = await cleanup.get(f"/v1/usage/{model}", key)
@@ -91,7 +94,10 @@ async def test_reports_that_race_the_registration_are_all_counted_and_need_no_op
     world: World, cleanup: Running, engineer: str, admin: str, connection: asyncpg.Connection
 ) -> None:
     names = [f"fraud.m{n}" for n in range(12)]
-    await asyncio.gather(*[world.used(world.usage(name, 1, n)) for name in names for n in (1, 2)], *[world.model(1, name) for name in names])
+    await asyncio.gather(
+        *[world.used(world.usage(name, 1, n)) for name in names for n in (1, 2)],
+        *[world.model(1, name) for name in names],
+    )
     for name in names:
         await total(cleanup, engineer, name, 3)
     await waiting(cleanup, connection, 0)
@@ -105,7 +111,9 @@ async def test_a_name_that_stays_unknown_goes_to_the_dead_letters_and_counts_whe
 
     async def given_up(number: int) -> list[dict[str, Any]]:
         await waiting(cleanup, connection, 1)
-        assert await connection.fetchval("SELECT min(due_at) > now() + interval '23 hours' FROM cleanup.due WHERE kind = 'waited'")
+        assert await connection.fetchval(
+            "SELECT min(due_at) > now() + interval '23 hours' FROM cleanup.due WHERE kind = 'waited'"
+        )
         await connection.execute("UPDATE cleanup.due SET due_at = now() WHERE kind = 'waited'")
         await waiting(cleanup, connection, 0)
         letters: list[dict[str, Any]] = (await cleanup.get("/v1/dlq", admin, replayed=True))["items"]
@@ -141,17 +149,31 @@ async def app(database: Any) -> AsyncIterator[App]:
 
 
 async def noted(app: App, model_id: str) -> None:
-    source = Source("registry", f"model-{model_id}", 1, "regista.registry.ModelRegistered.v1", str(uuid.uuid4()))
+    source = Source(
+        "registry", f"model-{model_id}", 1, "regista.registry.ModelRegistered.v1", str(uuid.uuid4())
+    )
     note = NoteRegistryEvent(source, "00", {"model_id": model_id, "model": "fraud.churn"})
-    await app.transactor.submit(Submission(note, (stream_of(model_id),), Cause("/regista/registry", source.id, b""), Actor("service:registry")))
+    await app.transactor.submit(
+        Submission(
+            note,
+            (stream_of(model_id),),
+            Cause("/regista/registry", source.id, b""),
+            Actor("service:registry"),
+        )
+    )
 
 
 async def uses(app: App) -> list[int]:
     return [row["total"] for row in await app.pool.fetch("SELECT total FROM uses")]
 
 
-async def test_a_model_noted_between_the_look_and_the_commit_is_found_by_the_second_look(world: World, app: App) -> None:
-    reports, report = Reports(app), Received(world.usage("fraud.churn", 1, 3), "serving", "publisher", "regista.usage.v1", 0, 0)
+async def test_a_model_noted_between_the_look_and_the_commit_is_found_by_the_second_look(
+    world: World, app: App
+) -> None:
+    reports, report = (
+        Reports(app),
+        Received(world.usage("fraud.churn", 1, 3), "serving", "publisher", "regista.usage.v1", 0, 0),
+    )
     (hold,) = await reports.used(report)
     await noted(app, str(uuid.uuid4()))
     await app.transactor.submit_all([hold])
@@ -161,7 +183,9 @@ async def test_a_model_noted_between_the_look_and_the_commit_is_found_by_the_sec
     assert await reports.look_again(report) == ()
 
 
-async def test_a_report_delivered_again_after_its_process_died_in_the_wait_counts_once(world: World, app: App) -> None:
+async def test_a_report_delivered_again_after_its_process_died_in_the_wait_counts_once(
+    world: World, app: App
+) -> None:
     report = Received(world.usage("fraud.churn", 1, 3), "serving", "publisher", "regista.usage.v1", 0, 0)
     await app.transactor.submit_all(await Reports(app).used(report))
     await noted(app, str(uuid.uuid4()))
@@ -169,15 +193,25 @@ async def test_a_report_delivered_again_after_its_process_died_in_the_wait_count
     await app.transactor.submit_all(await after.used(report))
     assert await after.look_again(report) == ()
     named = Received(
-        replace(report.event, type="regista.registry.ModelRegistered.v1", data=b'{"model_id": "%b", "model": "fraud.churn"}' % b"m"),
-        "service:registry", "service", "regista.registry.events.v1", 0, 0,
-    )  # fmt: skip
+        replace(
+            report.event,
+            type="regista.registry.ModelRegistered.v1",
+            data=b'{"model_id": "%b", "model": "fraud.churn"}' % b"m",
+        ),
+        "service:registry",
+        "service",
+        "regista.registry.events.v1",
+        0,
+        0,
+    )
     await app.transactor.submit_all(await after.named(named))
     assert (await uses(app), await app.pool.fetchval("SELECT count(*) FROM early")) == ([3], 0)
 
 
 async def test_a_report_too_large_to_wait_is_refused_at_once(world: World, app: App) -> None:
     event = world.usage("fraud.churn", 1, 3)
-    report = Received(replace(event, data=event.data + b" " * LARGEST), "serving", "publisher", "regista.usage.v1", 0, 0)
+    report = Received(
+        replace(event, data=event.data + b" " * LARGEST), "serving", "publisher", "regista.usage.v1", 0, 0
+    )
     with pytest.raises(Malformed, match="does not wait"):
         await Reports(app).used(report)

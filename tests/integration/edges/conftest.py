@@ -51,7 +51,9 @@ class People:
             tasks = [asyncio.create_task(transactor.run()), asyncio.create_task(bell.run())]
             self._number += 1
             cause = Cause("tests", f"{time.time_ns()}-{self._number}", b"-")
-            await transactor.submit(Submission(Tell(events), (f"access-{subject}",), cause, Actor("system:bootstrap")))
+            await transactor.submit(
+                Submission(Tell(events), (f"access-{subject}",), cause, Actor("system:bootstrap"))
+            )
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -63,9 +65,11 @@ class People:
         key = new_api_key(PEPPER)
         self.api_keys[subject] = key.text
         await self.tell(
-            subject, IdentityCreated(subject, "person"), KeyIssued(subject, key.key_id, "hmac-sha256", key.verifier),
+            subject,
+            IdentityCreated(subject, "person"),
+            KeyIssued(subject, key.key_id, "hmac-sha256", key.verifier),
             *(RoleGranted(subject, role, namespace) for role, namespace in roles),
-        )  # fmt: skip
+        )
         return key.text
 
     async def signer(self, subject: str, kind: str, *roles: tuple[str, str]) -> SigningKey:
@@ -73,9 +77,11 @@ class People:
         key = generate_signing_key(subject)
         self.keys[subject] = key
         await self.tell(
-            subject, IdentityCreated(subject, kind), KeyIssued(subject, key.key_id, "ed25519", key.public.hex()),
+            subject,
+            IdentityCreated(subject, kind),
+            KeyIssued(subject, key.key_id, "ed25519", key.public.hex()),
             *(RoleGranted(subject, role, namespace) for role, namespace in roles),
-        )  # fmt: skip
+        )
         return key
 
 
@@ -94,7 +100,12 @@ def start_toy(stack: Any, database: Any, tmp_path: Path) -> Iterator[Callable[..
 
         def start_one(signing: SigningKey | None = None, **settings: str) -> Toy:
             told = {"REGISTA_PUBLIC_URLS": '{"registry": "http://here"}', **settings}
-            return start("registry", signing or generate_signing_key("service:registry"), module="tests.integration.edges.toy", **told)
+            return start(
+                "registry",
+                signing or generate_signing_key("service:registry"),
+                module="tests.integration.edges.toy",
+                **told,
+            )
 
         yield start_one
 
@@ -107,9 +118,24 @@ async def toy(start_toy: Callable[..., Toy]) -> Toy:
     return toy
 
 
-def event(subject: str = "a", /, *, type_: str = "toy.Counted.v1", source: str = "/publishers/pipeline", id_: str = "", **data: Any) -> CloudEvent:
+def event(
+    subject: str = "a",
+    /,
+    *,
+    type_: str = "toy.Counted.v1",
+    source: str = "/publishers/pipeline",
+    id_: str = "",
+    **data: Any,
+) -> CloudEvent:
     data = data or {"by": 1}
-    return CloudEvent(id_ or str(uuid.uuid4()), source, type_, subject, datetime.now(UTC).isoformat(), msgspec.json.encode(data))
+    return CloudEvent(
+        id_ or str(uuid.uuid4()),
+        source,
+        type_,
+        subject,
+        datetime.now(UTC).isoformat(),
+        msgspec.json.encode(data),
+    )
 
 
 @pytest.fixture
@@ -126,9 +152,13 @@ async def producers(empty_kafka: Any) -> AsyncIterator[Callable[..., Any]]:
         if user not in opened:
             kafka = empty_kafka.kafka
             opened[user] = AIOKafkaProducer(
-                bootstrap_servers=kafka.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512", sasl_plain_username=user,
-                sasl_plain_password=kafka.password(user), max_request_size=2 * 1024 * 1024,
-            )  # fmt: skip
+                bootstrap_servers=kafka.bootstrap,
+                security_protocol="SASL_PLAINTEXT",
+                sasl_mechanism="SCRAM-SHA-512",
+                sasl_plain_username=user,
+                sasl_plain_password=kafka.password(user),
+                max_request_size=2 * 1024 * 1024,
+            )
             await opened[user].start()
         return opened[user]
 
@@ -141,12 +171,21 @@ async def producers(empty_kafka: Any) -> AsyncIterator[Callable[..., Any]]:
 async def send(producers: Callable[..., Any]) -> Send:
     """Sends a signed event, an event as it is, or (value, headers)."""
 
-    async def sent(what: Any, key: SigningKey | None = None, *, topic: str = TOPIC, user: str = "pipeline", partition: int = 0) -> None:
+    async def sent(
+        what: Any,
+        key: SigningKey | None = None,
+        *,
+        topic: str = TOPIC,
+        user: str = "pipeline",
+        partition: int = 0,
+    ) -> None:
         if isinstance(what, CloudEvent):
             name, value, headers = to_kafka(sign(what, key) if key else what)
         else:
             (value, headers), name = what, b"raw"
-        await (await producers(user)).send_and_wait(topic, value=value, key=name, headers=headers, partition=partition)
+        await (await producers(user)).send_and_wait(
+            topic, value=value, key=name, headers=headers, partition=partition
+        )
 
     return sent
 
@@ -159,7 +198,9 @@ async def operator(people: People) -> str:
 async def total(database: Any, stream: str = "counter-a") -> int:
     connection = await asyncpg.connect(database.url("registry"))
     try:
-        return await connection.fetchval("SELECT count(*) FROM log.events_registry WHERE stream = $1 AND type = 'Counted'", stream)
+        return await connection.fetchval(
+            "SELECT count(*) FROM log.events_registry WHERE stream = $1 AND type = 'Counted'", stream
+        )
     finally:
         await connection.close()
 

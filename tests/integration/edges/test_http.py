@@ -54,12 +54,42 @@ REFUSALS: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("PATCH", "/v1/counters/a", {"json": {"by": 1}, "headers": {"if-match": "seven"}}, 412, "unknown_etag"),
     ("POST", "/v1/counters/a:count", {"json": {"by": -1}}, 409, "negative"),
     ("POST", "/v1/counters/a:count", {"json": {"by": 1, "what": 2}}, 422, "invalid_body"),
-    ("POST", "/v1/counters/a:count", {"content": b"{no json", "headers": {"content-type": "application/json"}}, 422, "invalid_body"),
-    ("POST", "/v1/counters/a:count", {"content": b"by=1", "headers": {"content-type": "application/x-www-form-urlencoded"}}, 415, "not_json"),
+    (
+        "POST",
+        "/v1/counters/a:count",
+        {"content": b"{no json", "headers": {"content-type": "application/json"}},
+        422,
+        "invalid_body",
+    ),
+    (
+        "POST",
+        "/v1/counters/a:count",
+        {"content": b"by=1", "headers": {"content-type": "application/x-www-form-urlencoded"}},
+        415,
+        "not_json",
+    ),
     ("POST", "/v1/counters/a:count", {"json": {"by": 1, "note": "x" * 1_100_000}}, 413, "body_too_large"),
-    ("POST", "/v1/counters/a:count", {"json": {"by": 1}, "headers": {"x-correlation-id": b"a\x85b"}}, 422, "invalid_correlation_id"),
-    ("POST", "/v1/counters/a:count", {"json": {"by": 1}, "headers": {"idempotency-key": b"a\x85b"}}, 422, "invalid_idempotency_key"),
-    ("POST", "/v1/counters/a:count", {"json": {"by": 1}, "headers": {"idempotency-key": "k" * 201}}, 422, "invalid_idempotency_key"),
+    (
+        "POST",
+        "/v1/counters/a:count",
+        {"json": {"by": 1}, "headers": {"x-correlation-id": b"a\x85b"}},
+        422,
+        "invalid_correlation_id",
+    ),
+    (
+        "POST",
+        "/v1/counters/a:count",
+        {"json": {"by": 1}, "headers": {"idempotency-key": b"a\x85b"}},
+        422,
+        "invalid_idempotency_key",
+    ),
+    (
+        "POST",
+        "/v1/counters/a:count",
+        {"json": {"by": 1}, "headers": {"idempotency-key": "k" * 201}},
+        422,
+        "invalid_idempotency_key",
+    ),
     ("GET", "/v1/counters?page_size=0&what=1", {}, 422, "invalid_query"),
     ("GET", "/v1/counters?page_token=zzz", {}, 422, "invalid_page_token"),
     ("GET", "/v1/broken", {}, 500, "internal_error"),
@@ -93,7 +123,9 @@ async def test_a_body_without_declared_length_meets_the_same_limit(toy: Toy, eng
             yield b"x" * 100_000
 
     async with toy.client(engineer) as client:
-        answer = await client.post("/v1/counters/a:count", content=pieces(), headers={"content-type": "application/json"})
+        answer = await client.post(
+            "/v1/counters/a:count", content=pieces(), headers={"content-type": "application/json"}
+        )
         assert answer.status_code == 413
         uploaded = await client.post("/v1/uploads", content=pieces())
         assert uploaded.json() == {"size": 2_000_000}
@@ -130,7 +162,11 @@ async def test_a_key_works_the_moment_it_is_issued_and_stops_when_revoked(toy: T
 async def test_a_role_of_another_namespace_is_not_enough(toy: Toy, people: People) -> None:
     key = await people.person("carl", ("engineer", "games"))
     async with toy.client(key) as client:
-        for answer in (await client.get("/v1/counters/a"), await client.post("/v1/counters/a:count", json={"by": 1}), await client.get("/v1/dlq")):
+        for answer in (
+            await client.get("/v1/counters/a"),
+            await client.post("/v1/counters/a:count", json={"by": 1}),
+            await client.get("/v1/dlq"),
+        ):
             assert (answer.status_code, answer.json()["code"]) == (403, "role_missing")
 
 
@@ -140,7 +176,9 @@ async def test_a_list_is_read_page_by_page(toy: Toy, engineer: str) -> None:
         seen: list[str] = []
         token = ""
         while True:
-            page = (await client.get("/v1/counters", params={"page_size": 3, "page_token": token, "at_least": 1})).json()
+            page = (
+                await client.get("/v1/counters", params={"page_size": 3, "page_token": token, "at_least": 1})
+            ).json()
             seen += [item["name"] for item in page["items"]]
             if not (token := page["next_page_token"]):
                 break
@@ -167,7 +205,9 @@ def alarms(toy: Toy) -> collections.Counter[str]:
     return collections.Counter(re.findall(r'"message":"alarm ([^"]+)"', toy.log.read_text()))
 
 
-async def test_what_is_due_is_done_once_also_when_it_takes_longer_than_its_lease(toy: Toy, engineer: str, database: Any) -> None:
+async def test_what_is_due_is_done_once_also_when_it_takes_longer_than_its_lease(
+    toy: Toy, engineer: str, database: Any
+) -> None:
     async with toy.client(engineer) as client:
         for name in ("alarm-now", "alarm-fails", "alarm-long"):
             await client.post(f"/v1/counters/{name}:count", json={"by": 1})
@@ -176,7 +216,9 @@ async def test_what_is_due_is_done_once_also_when_it_takes_longer_than_its_lease
         rang = "SELECT stream, count(*) FROM log.events_registry WHERE type = 'Rang' GROUP BY 1"
 
         async def all_rang(_: Any) -> bool:
-            return len(await connection.fetch(rang)) == 3 and not await connection.fetch("SELECT FROM registry.due_leases")
+            return len(await connection.fetch(rang)) == 3 and not await connection.fetch(
+                "SELECT FROM registry.due_leases"
+            )
 
         await toy.asking(all_rang, 15)
         assert {row["count"] for row in await connection.fetch(rang)} == {1}
@@ -185,17 +227,23 @@ async def test_what_is_due_is_done_once_also_when_it_takes_longer_than_its_lease
         await connection.close()
 
 
-async def test_two_replicas_do_what_is_due_once_between_them(start_toy: Callable[..., Toy], engineer: str, database: Any) -> None:
+async def test_two_replicas_do_what_is_due_once_between_them(
+    start_toy: Callable[..., Toy], engineer: str, database: Any
+) -> None:
     first, second = start_toy(TOY_KAFKA="0"), start_toy(TOY_KAFKA="0")
     await asyncio.gather(first.ready(), second.ready())
     async with first.client(engineer) as client, second.client(engineer) as other:
-        await asyncio.gather(*[(client, other)[n % 2].post(f"/v1/counters/alarm-{n}:count", json={"by": 1}) for n in range(20)])
+        await asyncio.gather(
+            *[(client, other)[n % 2].post(f"/v1/counters/alarm-{n}:count", json={"by": 1}) for n in range(20)]
+        )
     connection = await asyncpg.connect(database.url("registry"))
     try:
         rang = "SELECT stream, count(*) FROM log.events_registry WHERE type = 'Rang' GROUP BY 1"
 
         async def all_rang(_: Any) -> bool:
-            return len(await connection.fetch(rang)) == 20 and not await connection.fetch("SELECT FROM registry.due_leases")
+            return len(await connection.fetch(rang)) == 20 and not await connection.fetch(
+                "SELECT FROM registry.due_leases"
+            )
 
         await first.asking(all_rang, 20)
         assert {row["count"] for row in await connection.fetch(rang)} == {1}

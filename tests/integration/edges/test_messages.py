@@ -27,16 +27,29 @@ async def test_one_malformed_message_among_ten_does_not_lose_the_other_nine(
     start_toy: Callable[..., Toy], send: Send, publisher: SigningKey, operator: str, database: Any
 ) -> None:
     for n in range(10):
-        await send((b"\xff\x00no event", [("junk", b"\xff\xfe")]) if n == 4 else event(), publisher if n != 4 else None)
+        await send(
+            (b"\xff\x00no event", [("junk", b"\xff\xfe")]) if n == 4 else event(),
+            publisher if n != 4 else None,
+        )
     toy = start_toy()
     await counted(toy, database, 9)
     (letter,) = await letters(toy, operator, 1)
-    assert (letter["topic"], letter["partition"], letter["offset"], letter["group"]) == (TOPIC, 0, 4, f"registry-toy.{TOPIC}")
+    assert (letter["topic"], letter["partition"], letter["offset"], letter["group"]) == (
+        TOPIC,
+        0,
+        4,
+        f"registry-toy.{TOPIC}",
+    )
     assert "CloudEvent" in letter["reason"]
 
 
 async def test_each_kind_of_bad_message_is_buried_with_its_reason_and_the_partition_goes_on(
-    start_toy: Callable[..., Toy], send: Send, people: People, publisher: SigningKey, operator: str, database: Any
+    start_toy: Callable[..., Toy],
+    send: Send,
+    people: People,
+    publisher: SigningKey,
+    operator: str,
+    database: Any,
 ) -> None:
     toy = start_toy()
     stranger = generate_signing_key("pipeline")
@@ -82,13 +95,17 @@ async def test_a_message_delivered_twice_counts_once_and_its_id_with_other_conte
     assert "idempotency_mismatch" in letter["reason"]
 
 
-async def test_a_misrouted_message_is_prepared_again(start_toy: Callable[..., Toy], send: Send, publisher: SigningKey, database: Any) -> None:
+async def test_a_misrouted_message_is_prepared_again(
+    start_toy: Callable[..., Toy], send: Send, publisher: SigningKey, database: Any
+) -> None:
     toy = start_toy()
     await send(event(by=1, moved=True), publisher)
     await counted(toy, database, 1)
 
 
-async def test_a_follow_up_runs_after_the_batch_is_committed(start_toy: Callable[..., Toy], send: Send, publisher: SigningKey, database: Any) -> None:
+async def test_a_follow_up_runs_after_the_batch_is_committed(
+    start_toy: Callable[..., Toy], send: Send, publisher: SigningKey, database: Any
+) -> None:
     toy = start_toy()
     await send(event(by=1, twice=True), publisher)
     await counted(toy, database, 2)
@@ -103,18 +120,26 @@ async def test_a_dead_letter_is_shown_and_replayed_once_its_cause_is_mended(
     (letter,) = await letters(toy, operator, 1)
     async with toy.client(operator) as client:
         shown = (await client.get(f"/v1/dlq/{letter['id']}")).json()
-        assert (shown["value"], shown["encoding"], shown["headers"]["ce_source"]) == ('{"by":1}', "text", "/publishers/late")
+        assert (shown["value"], shown["encoding"], shown["headers"]["ce_source"]) == (
+            '{"by":1}',
+            "text",
+            "/publishers/late",
+        )
         await people.tell("late", RoleGranted("late", "publisher", "toys"))
         replayed = await client.post(f"/v1/dlq/{letter['id']}:replay")
         assert (replayed.status_code, replayed.json()["topic"]) == (202, TOPIC)
         await counted(toy, database, 1)
         assert (await client.get("/v1/dlq")).json()["items"] == []
-        assert (await client.get("/v1/dlq", params={"replayed": True})).json()["items"][0]["replayed_by"] == "otto"
+        assert (await client.get("/v1/dlq", params={"replayed": True})).json()["items"][0][
+            "replayed_by"
+        ] == "otto"
         assert (await client.get("/v1/dlq/regista.training.v1.dlq~0~99")).status_code == 404
         assert (await client.get("/v1/dlq/nothing")).status_code == 404
 
 
-async def test_a_dead_letter_of_another_services_topic_is_replayed_at_its_owner(start_toy: Callable[..., Toy], send: Send, operator: str) -> None:
+async def test_a_dead_letter_of_another_services_topic_is_replayed_at_its_owner(
+    start_toy: Callable[..., Toy], send: Send, operator: str
+) -> None:
     toy = start_toy()
     await send((b"{}", []), None, topic="regista.artifact.events.v1", user="artifact")
     (letter,) = await letters(toy, operator, 1)
@@ -138,7 +163,11 @@ async def test_two_replicas_share_the_work_and_one_killed_in_the_middle_loses_an
 
     async def took_over(client: Any) -> bool:
         lags = (await client.get("/metrics")).text
-        return all(f'regista_consumer_lag{{group="registry-toy.{TOPIC}",partition="{n}",topic="{TOPIC}"}} 0.0' in lags for n in range(4))
+        return all(
+            f'regista_consumer_lag{{group="registry-toy.{TOPIC}",partition="{n}",topic="{TOPIC}"}} 0.0'
+            in lags
+            for n in range(4)
+        )
 
     await second.asking(all_counted, 60)
     await second.asking(took_over, 60)
@@ -166,13 +195,23 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def test_a_record_that_the_client_cannot_parse_is_buried_and_takes_no_other_with_it(
-    start_toy: Callable[..., Toy], send: Send, publisher: SigningKey, operator: str, database: Any, empty_kafka: Any
+    start_toy: Callable[..., Toy],
+    send: Send,
+    publisher: SigningKey,
+    operator: str,
+    database: Any,
+    empty_kafka: Any,
 ) -> None:
     arguments = [empty_kafka.kafka.bootstrap, empty_kafka.kafka.password("pipeline"), TOPIC]
     for unreadable in (False, True, False, True, True, False):
         if unreadable:  # only aiokafka's Python encoder can be made to send it
             environment = {**os.environ, "AIOKAFKA_NO_EXTENSIONS": "1"}
-            await asyncio.to_thread(subprocess.run, [sys.executable, "-c", HEADER_OF_BYTES, *arguments], env=environment, check=True)
+            await asyncio.to_thread(
+                subprocess.run,
+                [sys.executable, "-c", HEADER_OF_BYTES, *arguments],
+                env=environment,
+                check=True,
+            )
         else:
             await send(event(), publisher)
     toy = start_toy()

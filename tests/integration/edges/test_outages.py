@@ -99,7 +99,11 @@ async def test_servers_that_are_away_at_the_start_are_waited_for_one_by_one(
         async with toy.client(key) as client:
             assert (await client.get("/healthz")).status_code == 200
             early = await client.post("/v1/counters/a:count", json={"by": 1})
-            assert (early.status_code, early.json()["code"], early.headers["retry-after"]) == (503, "starting", "2")
+            assert (early.status_code, early.json()["code"], early.headers["retry-after"]) == (
+                503,
+                "starting",
+                "2",
+            )
             await database.open()
             assert "postgres" not in await reasons(toy, "kafka")
             assert (await client.post("/v1/counters/a:count", json={"by": 1})).status_code == 200
@@ -110,7 +114,13 @@ async def test_servers_that_are_away_at_the_start_are_waited_for_one_by_one(
 
 
 async def test_a_database_that_goes_away_in_the_middle_costs_nothing_that_was_said(
-    start_toy: Callable[..., Toy], gate: tuple[Gate, str], people: People, send: Send, publisher: SigningKey, operator: str, database: Any
+    start_toy: Callable[..., Toy],
+    gate: tuple[Gate, str],
+    people: People,
+    send: Send,
+    publisher: SigningKey,
+    operator: str,
+    database: Any,
 ) -> None:
     key = await people.person("anna", ("engineer", "toys"))
     door, url = gate
@@ -154,7 +164,10 @@ async def test_a_broker_that_is_killed_is_waited_for_and_the_backlog_drains(
     start_toy: Callable[..., Toy], own_kafka: Kafka, people: People, publisher: SigningKey, database: Any
 ) -> None:
     key = await people.person("anna", ("engineer", "toys"))
-    settings = {"REGISTA_KAFKA_BOOTSTRAP": own_kafka.bootstrap, "REGISTA_KAFKA_PASSWORD": own_kafka.password("registry")}
+    settings = {
+        "REGISTA_KAFKA_BOOTSTRAP": own_kafka.bootstrap,
+        "REGISTA_KAFKA_PASSWORD": own_kafka.password("registry"),
+    }
     toy = start_toy(await people.signer("service:registry", "service"), **settings)
     await toy.ready()
     await publish(own_kafka, publisher, 10)
@@ -182,9 +195,12 @@ async def test_a_broker_that_is_killed_is_waited_for_and_the_backlog_drains(
 
 async def publish(kafka: Kafka, key: SigningKey, number: int) -> None:
     producer = AIOKafkaProducer(
-        bootstrap_servers=kafka.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512", sasl_plain_username="pipeline",
+        bootstrap_servers=kafka.bootstrap,
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username="pipeline",
         sasl_plain_password=kafka.password("pipeline"),
-    )  # fmt: skip
+    )
     await producer.start()
     try:
         for _ in range(number):

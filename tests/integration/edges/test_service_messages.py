@@ -17,13 +17,23 @@ pytestmark = pytest.mark.servers
 
 
 async def test_a_service_speaks_on_its_own_topic_only_with_its_own_key(
-    start_toy: Callable[..., Toy], send: Send, people: People, publisher: SigningKey, operator: str, database: Any
+    start_toy: Callable[..., Toy],
+    send: Send,
+    people: People,
+    publisher: SigningKey,
+    operator: str,
+    database: Any,
 ) -> None:
     toy = start_toy()
     artifact = await people.signer("service:artifact", "service")
     topic = SERVICE_TOPIC
     await send(seen(by=1, on="s"), publisher, topic=topic, user="artifact")
-    await send(event("artifact-1", type_="regista.artifact.Unread.v1", source="/regista/artifact", x=1), artifact, topic=topic, user="artifact")
+    await send(
+        event("artifact-1", type_="regista.artifact.Unread.v1", source="/regista/artifact", x=1),
+        artifact,
+        topic=topic,
+        user="artifact",
+    )
     await send(seen(by=-1, on="s"), artifact, topic=topic, user="artifact")
     await send(seen(by=1, on="s"), artifact, topic=topic, user="artifact")
     await counted(toy, database, 1, "counter-s")

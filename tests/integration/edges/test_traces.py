@@ -38,7 +38,9 @@ async def collector() -> AsyncIterator[Collector]:
         length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
         request = ExportTraceServiceRequest.FromString(await reader.readexactly(length))
         for resource in request.resource_spans:
-            spans.update({span.name: span.trace_id.hex() for scope in resource.scope_spans for span in scope.spans})
+            spans.update(
+                {span.name: span.trace_id.hex() for scope in resource.scope_spans for span in scope.spans}
+            )
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         await writer.drain()
         writer.close()
@@ -51,18 +53,28 @@ async def collector() -> AsyncIterator[Collector]:
 async def traces(database: Any, stream: str) -> list[str]:
     connection = await asyncpg.connect(database.url("registry"))
     try:
-        rows = await connection.fetch("SELECT bytes FROM log.events_registry WHERE stream = $1 ORDER BY revision", stream)
+        rows = await connection.fetch(
+            "SELECT bytes FROM log.events_registry WHERE stream = $1 ORDER BY revision", stream
+        )
         return [msgspec.json.decode(row["bytes"])["trace"] for row in rows]
     finally:
         await connection.close()
 
 
 async def test_a_trace_goes_from_request_and_message_into_events_and_out_again(
-    start_toy: Callable[..., Toy], people: People, send: Send, publisher: SigningKey, collector: Collector, database: Any, empty_kafka: Any
+    start_toy: Callable[..., Toy],
+    people: People,
+    send: Send,
+    publisher: SigningKey,
+    collector: Collector,
+    database: Any,
+    empty_kafka: Any,
 ) -> None:
     key = await people.person("anna", ("engineer", "toys"))
     own = await people.signer("service:registry", "service")
-    toy = start_toy(own, REGISTA_OTLP_ENDPOINT=collector.url, REGISTA_TRACE_SAMPLE="1", OTEL_BSP_SCHEDULE_DELAY="200")
+    toy = start_toy(
+        own, REGISTA_OTLP_ENDPOINT=collector.url, REGISTA_TRACE_SAMPLE="1", OTEL_BSP_SCHEDULE_DELAY="200"
+    )
     await toy.ready()
     async with toy.client(key) as client:
         assert (await client.post("/v1/counters/b:count", json={"by": 1})).status_code == 200
@@ -85,7 +97,10 @@ async def test_a_collector_that_is_away_does_not_keep_a_process_from_working_or_
 ) -> None:
     key = await people.person("anna", ("engineer", "toys"))
     toy = start_toy(
-        TOY_KAFKA="0", REGISTA_OTLP_ENDPOINT=f"http://127.0.0.1:{unused_tcp_port}", REGISTA_TRACE_SAMPLE="1", OTEL_BSP_SCHEDULE_DELAY="200"
+        TOY_KAFKA="0",
+        REGISTA_OTLP_ENDPOINT=f"http://127.0.0.1:{unused_tcp_port}",
+        REGISTA_TRACE_SAMPLE="1",
+        OTEL_BSP_SCHEDULE_DELAY="200",
     )
     await toy.ready()
     async with toy.client(key) as client:
@@ -96,10 +111,14 @@ async def test_a_collector_that_is_away_does_not_keep_a_process_from_working_or_
 async def published(stack: Any, subject: str) -> str:
     """The traceparent of the public message about `subject`."""
     consumer = AIOKafkaConsumer(
-        "regista.registry.events.v1", bootstrap_servers=stack.kafka.bootstrap, security_protocol="SASL_PLAINTEXT",
-        sasl_mechanism="SCRAM-SHA-512", sasl_plain_username="approval", sasl_plain_password=stack.kafka.password("approval"),
+        "regista.registry.events.v1",
+        bootstrap_servers=stack.kafka.bootstrap,
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username="approval",
+        sasl_plain_password=stack.kafka.password("approval"),
         auto_offset_reset="earliest",
-    )  # fmt: skip
+    )
     await consumer.start()
     try:
         async with asyncio.timeout(20):

@@ -1,4 +1,7 @@
-"""A small service to try the edges with: counters, in the partition of `registry`, whose role it uses. `python -m tests.integration.edges.toy` runs it."""
+"""A small service to try the edges with: counters, in the partition of `registry`, whose role it uses.
+
+`python -m tests.integration.edges.toy` runs it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,13 @@ from shared.run import App, Process, main
 log = logging.getLogger(__name__)
 
 TOPIC = "regista.training.v1"
-COUNTERS = Table("counters", MetaData(), Column("name", Text, primary_key=True), Column("total", BigInteger), Column("revision", BigInteger))
+COUNTERS = Table(
+    "counters",
+    MetaData(),
+    Column("name", Text, primary_key=True),
+    Column("total", BigInteger),
+    Column("revision", BigInteger),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +101,36 @@ def project(recorded: Recorded) -> Sequence[Change]:
         return [row]
     return [
         row,
-        Put(DUE, {"kind": "alarm", "key": name, "due_at": recorded.event.at + timedelta(milliseconds=100), "data": {"total": recorded.event.total}}),
+        Put(
+            DUE,
+            {
+                "kind": "alarm",
+                "key": name,
+                "due_at": recorded.event.at + timedelta(milliseconds=100),
+                "data": {"total": recorded.event.total},
+            },
+        ),
     ]
 
 
 def publish(recorded: Recorded) -> PublicEvent | None:
-    return PublicEvent("regista.registry.Counted.v1", recorded.event) if isinstance(recorded.event, Counted) else None
+    return (
+        PublicEvent("regista.registry.Counted.v1", recorded.event)
+        if isinstance(recorded.event, Counted)
+        else None
+    )
 
 
 COUNTER: Decider[Any, Any, Counter] = Decider("counter", Counter(), evolve, decide=decide)
-SERVICE = Service("registry", [COUNTER], {Count: COUNTER, Ring: COUNTER}, EventTypes((Counted, Rang)), project, publish, (COUNTERS, DUE))
+SERVICE = Service(
+    "registry",
+    [COUNTER],
+    {Count: COUNTER, Ring: COUNTER},
+    EventTypes((Counted, Rang)),
+    project,
+    publish,
+    (COUNTERS, DUE),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +140,9 @@ class Tell:
     events: tuple[Any, ...]
 
 
-IDENTITY: Decider[Tell, Any, AccessState] = Decider("access", AccessState(), evolve_access, decide=lambda command, _: command.events)
+IDENTITY: Decider[Tell, Any, AccessState] = Decider(
+    "access", AccessState(), evolve_access, decide=lambda command, _: command.events
+)
 ACCESS_SERVICE = Service("access", [IDENTITY], {Tell: IDENTITY}, ACCESS_EVENTS, lambda _: [], lambda _: None)
 
 
@@ -127,15 +158,23 @@ class Limited(PageQuery):
 async def count(call: Call) -> Reply:
     name = call.path["name"]
     command = Submission(
-        Count(call.body.by, call.if_match), (f"counter-{name}",), call.cause(), call.actor, permission=Permission("engineer", "toys")
+        Count(call.body.by, call.if_match),
+        (f"counter-{name}",),
+        call.cause(),
+        call.actor,
+        permission=Permission("engineer", "toys"),
     )
     outcome = await call.app.transactor.submit(command)
     event = outcome.events[-1]
-    return Reply({"total": event.event.total, "replayed": outcome.replayed, "trace": event.trace}, etag=event.revision)
+    return Reply(
+        {"total": event.event.total, "replayed": outcome.replayed, "trace": event.trace}, etag=event.revision
+    )
 
 
 async def _totals(app: App, names: Sequence[str]) -> Mapping[str, Any]:
-    rows = await app.pool.fetch("SELECT name, total, revision FROM counters WHERE name = ANY($1::text[])", names)
+    rows = await app.pool.fetch(
+        "SELECT name, total, revision FROM counters WHERE name = ANY($1::text[])", names
+    )
     return {row["name"]: row for row in rows}
 
 
@@ -193,19 +232,38 @@ async def counted(app: App, message: Received) -> list[Submission]:
     if message.data.get("fault"):
         app.parts["faults"] = app.parts.get("faults", 0) + 1
         raise ZeroDivisionError("an unforeseen fault")
-    return [Submission(Count(by), (f"counter-{message.event.subject}",), message.cause(), message.actor, permission=Permission("publisher", "toys"))]
+    return [
+        Submission(
+            Count(by),
+            (f"counter-{message.event.subject}",),
+            message.cause(),
+            message.actor,
+            permission=Permission("publisher", "toys"),
+        )
+    ]
 
 
 async def doubled(message: Received) -> list[Submission]:
     if not message.data.get("twice"):
         return []
-    return [Submission(Count(message.data["by"]), (f"counter-{message.event.subject}",), message.cause("again"), message.actor)]
+    return [
+        Submission(
+            Count(message.data["by"]),
+            (f"counter-{message.event.subject}",),
+            message.cause("again"),
+            message.actor,
+        )
+    ]
 
 
 async def noted(message: Received) -> list[Submission]:
     if message.data.get("malformed") and "TOY_UNDERSTANDS" not in os.environ:
         raise Malformed("an event of tomorrow")
-    return [Submission(Count(message.data["by"]), (f"counter-{message.data['on']}",), message.cause(), message.actor)]
+    return [
+        Submission(
+            Count(message.data["by"]), (f"counter-{message.data['on']}",), message.cause(), message.actor
+        )
+    ]
 
 
 async def alarm(row: DueRow) -> list[Submission]:
@@ -224,13 +282,28 @@ async def prepare_parts(app: App) -> None:
 
 def process(app: App) -> Process:
     subscriptions = [
-        Subscription(TOPIC, "registry-toy", {"toy.Counted.v1": Handler(partial(counted, app), doubled)}, by_publishers, strict=True),
-        Subscription("regista.artifact.events.v1", "registry-toy", {"regista.artifact.Seen.v1": Handler(noted)}, by_service("artifact")),
+        Subscription(
+            TOPIC,
+            "registry-toy",
+            {"toy.Counted.v1": Handler(partial(counted, app), doubled)},
+            by_publishers,
+            strict=True,
+        ),
+        Subscription(
+            "regista.artifact.events.v1",
+            "registry-toy",
+            {"regista.artifact.Seen.v1": Handler(noted)},
+            by_service("artifact"),
+        ),
     ]
     return Process(
-        SERVICE, routes=ROUTES, subscriptions=subscriptions if os.environ.get("TOY_KAFKA", "1") == "1" else (),
-        workers=[Worker("alarm", alarm, lease=0.6, poll=0.1)], extra_services=(ACCESS_SERVICE,), start=prepare_parts,
-    )  # fmt: skip
+        SERVICE,
+        routes=ROUTES,
+        subscriptions=subscriptions if os.environ.get("TOY_KAFKA", "1") == "1" else (),
+        workers=[Worker("alarm", alarm, lease=0.6, poll=0.1)],
+        extra_services=(ACCESS_SERVICE,),
+        start=prepare_parts,
+    )
 
 
 if __name__ == "__main__":

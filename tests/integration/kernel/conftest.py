@@ -26,13 +26,21 @@ from shared.log.transact import Transactor
 
 METADATA = MetaData()
 ACCOUNTS = Table(
-    "accounts", METADATA,
-    Column("id", Text, primary_key=True), Column("total", BigInteger, nullable=False), Column("revision", BigInteger), Column("at", DateTime(timezone=True)),
-)  # fmt: skip
+    "accounts",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("total", BigInteger, nullable=False),
+    Column("revision", BigInteger),
+    Column("at", DateTime(timezone=True)),
+)
 ENTRIES = Table(
-    "entries", METADATA,
-    Column("id", Text, primary_key=True), Column("revision", BigInteger, primary_key=True), Column("note", JSONB), Index("entries_revision", "revision"),
-)  # fmt: skip
+    "entries",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("note", JSONB),
+    Index("entries_revision", "revision"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +122,49 @@ def _copy(command: Copy, streams: Streams) -> Mapping[str, Sequence[Deposited]]:
 def _project(recorded: Recorded) -> Sequence[Put]:
     event: Deposited = recorded.event
     return [
-        Put(ACCOUNTS, {"id": recorded.stream, "total": event.total, "revision": recorded.revision, "at": recorded.recorded_at}),
-        Put(ENTRIES, {"id": recorded.stream, "revision": recorded.revision, "note": {"note": event.note, "amount": event.amount}}),
+        Put(
+            ACCOUNTS,
+            {
+                "id": recorded.stream,
+                "total": event.total,
+                "revision": recorded.revision,
+                "at": recorded.recorded_at,
+            },
+        ),
+        Put(
+            ENTRIES,
+            {
+                "id": recorded.stream,
+                "revision": recorded.revision,
+                "note": {"note": event.note, "amount": event.amount},
+            },
+        ),
     ]
 
 
 def _publish(recorded: Recorded) -> PublicEvent | None:
-    return None if recorded.event.note == "secret" else PublicEvent("regista.cleanup.Deposited.v1", recorded.event)
+    return (
+        None
+        if recorded.event.note == "secret"
+        else PublicEvent("regista.cleanup.Deposited.v1", recorded.event)
+    )
 
 
 ACCOUNT: Decider[Deposit, Deposited, Account] = Decider("account", Account(), _evolve, decide=_decide)
 SERVICE = Service(
-    "cleanup", [ACCOUNT], {Deposit: ACCOUNT, Move: Joint(_move), Copy: Joint(_copy), Quote: Joint(_quote, lambda c, _: [(c.account, 1)])},
-    EventTypes((Deposited,)), _project, _publish, (ACCOUNTS, ENTRIES),
-)  # fmt: skip
+    "cleanup",
+    [ACCOUNT],
+    {
+        Deposit: ACCOUNT,
+        Move: Joint(_move),
+        Copy: Joint(_copy),
+        Quote: Joint(_quote, lambda c, _: [(c.account, 1)]),
+    },
+    EventTypes((Deposited,)),
+    _project,
+    _publish,
+    (ACCOUNTS, ENTRIES),
+)
 
 
 @dataclass
@@ -143,9 +180,20 @@ class Bank:
     service: Service = SERVICE
     actor: Actor = field(default_factory=lambda: Actor("user-1"))
 
-    def deposit(self, account: str, amount: int = 1, *, cause: str = "", note: str = "", digest: bytes = b"d", **more: Any) -> Submission:
+    def deposit(
+        self,
+        account: str,
+        amount: int = 1,
+        *,
+        cause: str = "",
+        note: str = "",
+        digest: bytes = b"d",
+        **more: Any,
+    ) -> Submission:
         id_ = cause or f"{self.name}-{next(self.numbers)}"
-        return Submission(Deposit(amount, note), (f"account-{account}",), Cause("test", id_, digest), self.actor, **more)
+        return Submission(
+            Deposit(amount, note), (f"account-{account}",), Cause("test", id_, digest), self.actor, **more
+        )
 
     def move(self, source: str, target: str, amount: int) -> Submission:
         cause = Cause("test", f"{self.name}-{next(self.numbers)}", b"d")
@@ -162,7 +210,9 @@ class Bank:
         return Submission(Quote(f"account-{account}"), (f"account-{account}",), cause, self.actor)
 
     async def events(self) -> list[asyncpg.Record]:
-        return await self.pool.fetch("SELECT stream, revision, seq, tx::text::bigint AS tx, bytes FROM log.events_cleanup ORDER BY (tx, seq)")
+        return await self.pool.fetch(
+            "SELECT stream, revision, seq, tx::text::bigint AS tx, bytes FROM log.events_cleanup ORDER BY (tx, seq)"
+        )
 
     async def read_models(self) -> str:
         async with self.pool.acquire() as connection:

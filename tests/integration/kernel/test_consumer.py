@@ -29,13 +29,24 @@ class Many:
         return [self.bank.deposit("a", cause=f"{message.event.id}/{n}") for n in range(OF_ONE)]
 
 
-async def test_however_much_a_batch_of_messages_leads_to_only_a_part_of_it_waits_in_memory(bank: Bank) -> None:
+async def test_however_much_a_batch_of_messages_leads_to_only_a_part_of_it_waits_in_memory(
+    bank: Bank,
+) -> None:
     many, nothing = Many(bank), Any
     consumer = Consumer(
-        Subscription("topic", "group", {"seen": Handler(many.prepare)}, by_service("cleanup")), bank.transactor, nothing, nothing, nothing
+        Subscription("topic", "group", {"seen": Handler(many.prepare)}, by_service("cleanup")),
+        bank.transactor,
+        nothing,
+        nothing,
+        nothing,
     )
-    events = [CloudEvent(str(n), "/regista/cleanup", "seen", "s", "2026-11-28T00:00:00Z", b"{}") for n in range(MESSAGES)]
-    messages = [Received(event, "service:cleanup", "service", "topic", 0, n) for n, event in enumerate(events)]
+    events = [
+        CloudEvent(str(n), "/regista/cleanup", "seen", "s", "2026-11-28T00:00:00Z", b"{}")
+        for n in range(MESSAGES)
+    ]
+    messages = [
+        Received(event, "service:cleanup", "service", "topic", 0, n) for n, event in enumerate(events)
+    ]
     assert await consumer._step(messages, {}, follow_up=False) == messages
     assert bank.transactor.states.get("account-a").revision == many.made == MESSAGES * OF_ONE
     assert max(many.waiting) <= ENOUGH + TASKS * OF_ONE

@@ -77,17 +77,32 @@ async def test_an_erased_name_is_known_to_be_erased_and_a_missing_one_is_missing
     assert await directory.names(pool, ["u-1", "u-2", "u-3", "u-4"]) == {"u-1": "Ada Lovelace", "u-2": None}
 
 
-async def test_whoever_was_created_with_a_name_in_the_log_is_in_the_directory(database: Any, stack: Any, pool: Any) -> None:
-    for sql in ("DROP PROCEDURE log.split_partition", "DROP SCHEMA directory CASCADE", "UPDATE log.migrations SET version_num = '0001'"):
+async def test_whoever_was_created_with_a_name_in_the_log_is_in_the_directory(
+    database: Any, stack: Any, pool: Any
+) -> None:
+    for sql in (
+        "DROP PROCEDURE log.split_partition",
+        "DROP SCHEMA directory CASCADE",
+        "UPDATE log.migrations SET version_num = '0001'",
+    ):
         await _as(database.owner_url, sql)
     for subject, name in (("ada", "Ada Lovelace"), ("bot", "")):
-        stored = f'{{"data":{{"kind":"person","name":"{name}","subject":"{subject}"}},"type":"IdentityCreated"}}'
+        stored = (
+            f'{{"data":{{"kind":"person","name":"{name}","subject":"{subject}"}},"type":"IdentityCreated"}}'
+        )
         row = f"'access', 'access-{subject}', 1, gen_random_uuid(), 'IdentityCreated', 1, convert_to('{stored}', 'UTF8')"
         await _as(
-            database.url("registry"), f"INSERT INTO log.events_access (service, stream, revision, event_id, type, schema, bytes) VALUES ({row})"
+            database.url("registry"),
+            f"INSERT INTO log.events_access (service, stream, revision, event_id, type, schema, bytes) VALUES ({row})",
         )
     await migrate(database.owner_url, stack.database_passwords())
-    assert [tuple(r) for r in await _as(database.url("approval"), "SELECT subject, name, revision FROM directory.names ORDER BY 1")] == [
-        ("ada", "Ada Lovelace", 1), ("bot", None, 1),
-    ]  # fmt: skip
+    assert [
+        tuple(r)
+        for r in await _as(
+            database.url("approval"), "SELECT subject, name, revision FROM directory.names ORDER BY 1"
+        )
+    ] == [
+        ("ada", "Ada Lovelace", 1),
+        ("bot", None, 1),
+    ]
     assert await directory.names(pool, ["ada", "bot"]) == {"ada": "Ada Lovelace"}

@@ -20,9 +20,13 @@ async def test_a_document_comes_as_its_bytes_however_it_went_in(database: Any) -
         async with pool.acquire() as connection:
             await connection.execute("CREATE TEMPORARY TABLE documents (n int, document jsonb)")
             await connection.execute("INSERT INTO documents VALUES (1, $1)", msgspec.Raw(stored))
-            await connection.execute("INSERT INTO documents SELECT 2, x::jsonb FROM unnest($1::text[]) AS x", [stored.decode()])
+            await connection.execute(
+                "INSERT INTO documents SELECT 2, x::jsonb FROM unnest($1::text[]) AS x", [stored.decode()]
+            )
             await connection.copy_records_to_table("documents", records=[(3, stored), (4, None)])
-            found = [row["document"] for row in await connection.fetch("SELECT document FROM documents ORDER BY n")]
+            found = [
+                row["document"] for row in await connection.fetch("SELECT document FROM documents ORDER BY n")
+            ]
     finally:
         await pool.close()
     assert found[3] is None

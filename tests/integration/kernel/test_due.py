@@ -22,9 +22,13 @@ from tests.integration.kernel.conftest import SERVICE
 
 HOUR = timedelta(hours=1)
 WITH_DUE = replace(
-    SERVICE, tables=(*SERVICE.tables, DUE),
-    project=lambda r: [*SERVICE.project(r), Put(DUE, {"kind": "try", "key": r.stream, "due_at": r.recorded_at - HOUR, "data": {}})],
-)  # fmt: skip
+    SERVICE,
+    tables=(*SERVICE.tables, DUE),
+    project=lambda r: [
+        *SERVICE.project(r),
+        Put(DUE, {"kind": "try", "key": r.stream, "due_at": r.recorded_at - HOUR, "data": {}}),
+    ],
+)
 
 
 @contextlib.asynccontextmanager
@@ -32,7 +36,9 @@ async def working(bank: Any, handle: Any, **options: Any) -> AsyncIterator[None]
     """A worker, and one row that was due an hour ago."""
     await projector.ensure(WITH_DUE, bank.pool)
     transactor = Transactor(WITH_DUE, bank.pool, bank.bell)
-    runner = due_runner.Runner(Worker("try", handle, poll=0.05, **options), "cleanup", "cleanup", bank.pool, transactor, bank.bell)
+    runner = due_runner.Runner(
+        Worker("try", handle, poll=0.05, **options), "cleanup", "cleanup", bank.pool, transactor, bank.bell
+    )
     tasks = [asyncio.create_task(transactor.run())]
     await transactor.submit(bank.deposit("a"))
     tasks.append(asyncio.create_task(runner.run()))
@@ -72,7 +78,9 @@ async def test_whoever_lost_its_lease_stops_and_submits_nothing(bank: Any) -> No
     lost = metric("regista_due_total", result="lease_lost")
     async with working(bank, long, lease=0.3):
         await began.wait()
-        await bank.pool.execute("UPDATE due_leases SET attempts = attempts + 1, leased_until = now() + interval '1 hour'")
+        await bank.pool.execute(
+            "UPDATE due_leases SET attempts = attempts + 1, leased_until = now() + interval '1 hour'"
+        )
         async with asyncio.timeout(10):
             await stopped.wait()
         await until(lambda: metric("regista_due_total", result="lease_lost") == lost + 1)
@@ -91,17 +99,23 @@ async def test_the_end_of_the_work_waits_for_every_part_before_it(bank: Any) -> 
 
 async def test_work_that_takes_too_long_is_given_up_and_tried_again_later(bank: Any) -> None:
     async with working(bank, never, timeout=0.2):
-        await until(lambda: bank.pool.fetchval("SELECT last_error LIKE '%not done within 0.2 s' FROM due_leases"))
+        await until(
+            lambda: bank.pool.fetchval("SELECT last_error LIKE '%not done within 0.2 s' FROM due_leases")
+        )
 
 
-async def test_overdue_work_is_seen_while_every_hand_is_stuck(bank: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_overdue_work_is_seen_while_every_hand_is_stuck(
+    bank: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(due_runner, "MEASURE_EVERY", 0.05)
     due_runner.OVERDUE.labels("cleanup", "try").set(0)
     async with working(bank, never, concurrency=1):
         await until(lambda: metric("regista_due_overdue_seconds") > HOUR.total_seconds())
 
 
-async def test_a_lease_that_cannot_be_given_back_is_said(bank: Any, database: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_lease_that_cannot_be_given_back_is_said(
+    bank: Any, database: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     async def fails(_: DueRow) -> list[Submission]:
         raise ZeroDivisionError
 

@@ -32,20 +32,28 @@ async def broken_at(database: Any, table: str, code: str) -> None:
     await owner.close()
 
 
-@pytest.mark.parametrize("code", ["08006", "25006", "40001", "42501", "53100", "53200", "55P03", "57014", "58030", "XX000"])
-async def test_a_fault_of_the_server_is_waited_for_and_blames_no_command(bank: Any, database: Any, code: str) -> None:
+@pytest.mark.parametrize(
+    "code", ["08006", "25006", "40001", "42501", "53100", "53200", "55P03", "57014", "58030", "XX000"]
+)
+async def test_a_fault_of_the_server_is_waited_for_and_blames_no_command(
+    bank: Any, database: Any, code: str
+) -> None:
     await broken_at(database, "log.events_cleanup", code)
     with pytest.raises(Unavailable):
         await bank.transactor.submit(bank.deposit("a"))
 
 
-async def test_after_an_outage_another_server_is_believed_that_lost_the_last_events(bank: Any, database: Any) -> None:
+async def test_after_an_outage_another_server_is_believed_that_lost_the_last_events(
+    bank: Any, database: Any
+) -> None:
     await bank.transactor.submit_all([bank.deposit("a") for _ in range(3)])
     await broken_at(database, "log.events_cleanup", "08006")
     with pytest.raises(Unavailable):
         await bank.transactor.submit(bank.deposit("a"))
     owner = await asyncpg.connect(database.owner_url)
-    await owner.execute("ALTER TABLE log.events_cleanup DISABLE TRIGGER ALL; DELETE FROM log.events_cleanup WHERE revision = 3")
+    await owner.execute(
+        "ALTER TABLE log.events_cleanup DISABLE TRIGGER ALL; DELETE FROM log.events_cleanup WHERE revision = 3"
+    )
     await owner.close()
     [event] = (await bank.transactor.submit(bank.deposit("a"))).events
     assert (event.revision, event.event.total) == (3, 3)
@@ -69,11 +77,15 @@ async def started(server: Postgres) -> None:
     await asyncio.to_thread(server.await_ready)
 
 
-async def test_a_server_restored_while_nothing_was_asked_is_believed_too(open_bank: Callable[..., Any], own_server: Postgres) -> None:
+async def test_a_server_restored_while_nothing_was_asked_is_believed_too(
+    open_bank: Callable[..., Any], own_server: Postgres
+) -> None:
     bank = await open_bank(own_server.url("regista_cleanup", "secret"))
     await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
     owner = await asyncpg.connect(own_server.url("postgres", own_server.place.secret("postgres-superuser")))
-    await owner.execute("ALTER TABLE log.events_cleanup DISABLE TRIGGER ALL; DELETE FROM log.events_cleanup WHERE revision > 3")
+    await owner.execute(
+        "ALTER TABLE log.events_cleanup DISABLE TRIGGER ALL; DELETE FROM log.events_cleanup WHERE revision > 3"
+    )
     await owner.execute("TRUNCATE cleanup.snapshots")
     await owner.close()
     assert own_server.child
@@ -83,7 +95,9 @@ async def test_a_server_restored_while_nothing_was_asked_is_believed_too(open_ba
     assert (event.revision, event.event.total) == (4, 4)
 
 
-async def test_no_snapshot_is_written_to_a_server_that_may_lack_the_events(open_bank: Callable[..., Any], own_server: Postgres) -> None:
+async def test_no_snapshot_is_written_to_a_server_that_may_lack_the_events(
+    open_bank: Callable[..., Any], own_server: Postgres
+) -> None:
     bank = await open_bank(own_server.url("regista_cleanup", "secret"))
     await bank.transactor.submit_all([bank.deposit("a") for _ in range(300)])
     assert own_server.child
@@ -97,7 +111,9 @@ async def test_no_snapshot_is_written_to_a_server_that_may_lack_the_events(open_
     assert await bank.pool.fetchval("SELECT revision FROM cleanup.snapshots") == 301
 
 
-async def test_after_an_outage_a_key_that_the_server_lost_lets_nobody_in(bank: Any, database: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_after_an_outage_a_key_that_the_server_lost_lets_nobody_in(
+    bank: Any, database: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     people = People(database.url("registry"))
     kept, lost = await people.person("anna"), await people.person("bert")
     view = AccessView(bank.pool, PEPPER, Bell(bank.url, "access"))
@@ -111,7 +127,9 @@ async def test_after_an_outage_a_key_that_the_server_lost_lets_nobody_in(bank: A
         while "identities stay as they were" not in caplog.text:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         assert view.by_api_key(lost)
-        await owner.execute("ALTER TABLE log.events_access DISABLE TRIGGER ALL; DELETE FROM log.events_access WHERE stream = 'access-bert'")
+        await owner.execute(
+            "ALTER TABLE log.events_access DISABLE TRIGGER ALL; DELETE FROM log.events_access WHERE stream = 'access-bert'"
+        )
         await owner.execute("GRANT SELECT ON log.events_access TO regista_cleanup")
         while view.by_api_key(lost):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -138,7 +156,10 @@ async def test_a_server_restored_behind_the_log_ends_the_writer(bank: Any, datab
 async def test_the_server_notices_soon_that_a_host_is_gone_which_leads_or_writes(bank: Any) -> None:
     async with leadership(bank.url, "try") as leader, bank.pool.acquire() as writer:
         for connection in (leader, writer):
-            idle, unanswered = [await connection.fetchval(f"SHOW {name}") for name in ("tcp_keepalives_idle", "tcp_user_timeout")]
+            idle, unanswered = [
+                await connection.fetchval(f"SHOW {name}")
+                for name in ("tcp_keepalives_idle", "tcp_user_timeout")
+            ]
             assert (idle, unanswered) == ("10", "30000")
 
 
@@ -148,7 +169,9 @@ async def test_a_value_that_the_server_refuses_is_the_commands_own_fault(bank: A
         await bank.transactor.submit(bank.deposit("a"))
 
 
-async def test_a_snapshot_that_cannot_be_written_costs_nothing_but_the_snapshot(bank: Any, database: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_snapshot_that_cannot_be_written_costs_nothing_but_the_snapshot(
+    bank: Any, database: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     await broken_at(database, "cleanup.snapshots", "22012")
     await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
     async with asyncio.timeout(10):

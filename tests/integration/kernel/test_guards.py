@@ -22,7 +22,9 @@ from tests.integration.kernel.conftest import Deposited
 
 
 @contextlib.asynccontextmanager
-async def about_to_append(url: str, partition: str, stream: str, revision: int, event: Any) -> AsyncIterator[None]:
+async def about_to_append(
+    url: str, partition: str, stream: str, revision: int, event: Any
+) -> AsyncIterator[None]:
     """Another writer that holds the stream's lock during the block and appends this event at its end."""
     connection = await asyncpg.connect(url)
     try:
@@ -30,24 +32,43 @@ async def about_to_append(url: str, partition: str, stream: str, revision: int, 
             await eventlog.lock(connection, partition, [stream], [])
             yield
             id_, type_ = eventlog.uuid7(), type(event).__name__
-            stored = encode(Envelope(id_, type_, 1, stream, revision, datetime.now(UTC), Actor("other"), msgspec.Raw(encode(event))))
-            await eventlog.append(connection, partition, [eventlog.Row(stream, revision, id_, type_, 1, stored)])
+            stored = encode(
+                Envelope(
+                    id_,
+                    type_,
+                    1,
+                    stream,
+                    revision,
+                    datetime.now(UTC),
+                    Actor("other"),
+                    msgspec.Raw(encode(event)),
+                )
+            )
+            await eventlog.append(
+                connection, partition, [eventlog.Row(stream, revision, id_, type_, 1, stored)]
+            )
     finally:
         await connection.close()
 
 
 async def _waits_for_a_lock(bank: Any) -> None:
     async with asyncio.timeout(10):
-        while not await bank.pool.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):  # noqa: ASYNC110
+        while not await bank.pool.fetchval(  # noqa: ASYNC110
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        ):
             await asyncio.sleep(0.01)
 
 
 async def test_a_role_revoked_while_the_command_waits_is_not_used_any_more(bank: Any, database: Any) -> None:
     people = People(database.url("registry"))
-    await people.tell("user-1", IdentityCreated("user-1", "person"), RoleGranted("user-1", "engineer", "toys"))
+    await people.tell(
+        "user-1", IdentityCreated("user-1", "person"), RoleGranted("user-1", "engineer", "toys")
+    )
     engineer = Permission("engineer", "toys")
     await bank.transactor.submit(bank.deposit("a", permission=engineer))
-    async with about_to_append(database.url("registry"), "access", "access-user-1", 3, RoleRevoked("user-1", "engineer", "toys")):
+    async with about_to_append(
+        database.url("registry"), "access", "access-user-1", 3, RoleRevoked("user-1", "engineer", "toys")
+    ):
         command = asyncio.create_task(bank.transactor.submit(bank.deposit("a", permission=engineer)))
         await _waits_for_a_lock(bank)
     with pytest.raises(Forbidden):

@@ -67,7 +67,15 @@ async def test_the_auditor_reads_everything_and_writes_nothing(database: Any) ->
         await _as(database.url("audit"), _insert("approval", revision=2))
 
 
-@pytest.mark.parametrize("sql", ["UPDATE log.events SET type = 'U'", "DELETE FROM log.events", "TRUNCATE log.events", "TRUNCATE log.events_approval"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE log.events SET type = 'U'",
+        "DELETE FROM log.events",
+        "TRUNCATE log.events",
+        "TRUNCATE log.events_approval",
+    ],
+)
 async def test_even_the_owner_cannot_change_what_happened(database: Any, sql: str) -> None:
     await _as(database.url("approval"), _insert("approval"))
     with pytest.raises(DENIED, match="append-only"):
@@ -75,8 +83,14 @@ async def test_even_the_owner_cannot_change_what_happened(database: Any, sql: st
 
 
 async def test_beside_its_key_the_log_has_the_readers_index_and_no_other(database: Any) -> None:
-    rows = await _as(database.owner_url, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'log' AND tablename = 'events_approval'")
-    assert {row["indexdef"].partition("USING btree ")[2] for row in rows} == {"(service, stream, revision)", "(tx, seq)"}
+    rows = await _as(
+        database.owner_url,
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'log' AND tablename = 'events_approval'",
+    )
+    assert {row["indexdef"].partition("USING btree ")[2] for row in rows} == {
+        "(service, stream, revision)",
+        "(tx, seq)",
+    }
 
 
 async def test_the_leaf_is_computed_by_the_database_from_the_bytes(database: Any) -> None:
@@ -98,8 +112,8 @@ async def test_an_event_of_usual_size_stays_in_its_row(database: Any) -> None:
     incompressible = "(SELECT string_agg(sha256(n::text::bytea), '') FROM generate_series(1, 150) AS n)"
     values = VALUES.format(service="approval", revision=1).replace("'x'", incompressible)
     await _as(database.url("approval"), f"INSERT INTO log.events_approval ({COLUMNS}) VALUES ({values})")
-    moved_out = (
-        "SELECT coalesce(sum(pg_relation_size(reltoastrelid)), 0) FROM pg_class WHERE relnamespace = 'log'::regnamespace AND reltoastrelid <> 0"
-    )
-    assert (await _as(database.url("approval"), "SELECT length(bytes) FROM log.events_approval"))[0][0] == 150 * 32
+    moved_out = "SELECT coalesce(sum(pg_relation_size(reltoastrelid)), 0) FROM pg_class WHERE relnamespace = 'log'::regnamespace AND reltoastrelid <> 0"
+    assert (await _as(database.url("approval"), "SELECT length(bytes) FROM log.events_approval"))[0][
+        0
+    ] == 150 * 32
     assert (await _as(database.url("approval"), moved_out))[0][0] == 0

@@ -27,9 +27,15 @@ async def _slow_writer(url: str, number: int, pause: random.Random) -> None:
             async with connection.transaction():
                 await eventlog.lock(connection, "cleanup", streams, [])
                 last = {
-                    s: await connection.fetchval("SELECT coalesce(max(revision), 0) FROM log.events_cleanup WHERE stream = $1", s) for s in streams
+                    s: await connection.fetchval(
+                        "SELECT coalesce(max(revision), 0) FROM log.events_cleanup WHERE stream = $1", s
+                    )
+                    for s in streams
                 }
-                rows = [eventlog.Row(s, last[s] + 1, eventlog.uuid7(), "T", 1, f"{number}".encode()) for s in streams]
+                rows = [
+                    eventlog.Row(s, last[s] + 1, eventlog.uuid7(), "T", 1, f"{number}".encode())
+                    for s in streams
+                ]
                 await eventlog.append(connection, "cleanup", rows)
                 await connection.execute("SELECT pg_sleep($1)", pause.random() * 0.02)
     finally:
@@ -60,7 +66,9 @@ async def test_no_event_is_missed_or_seen_twice_behind_sixteen_slow_writers(data
     await asyncio.gather(*(_slow_writer(url, n, random.Random(n)) for n in range(WRITERS)))
     done.set()
     connection = await asyncpg.connect(url)
-    rows = await connection.fetch("SELECT tx::text::bigint AS tx, seq, stream, revision FROM log.events_cleanup ORDER BY (tx, seq)")
+    rows = await connection.fetch(
+        "SELECT tx::text::bigint AS tx, seq, stream, revision FROM log.events_cleanup ORDER BY (tx, seq)"
+    )
     await connection.close()
     assert len(rows) == WRITERS * EACH * 2
     for reader in readers:
@@ -71,13 +79,17 @@ async def test_no_event_is_missed_or_seen_twice_behind_sixteen_slow_writers(data
     assert all(of_stream == list(range(1, len(of_stream) + 1)) for of_stream in revisions.values())
 
 
-async def test_the_transact_path_of_three_processes_keeps_every_stream_in_cursor_order(open_bank: Callable[..., Any]) -> None:
+async def test_the_transact_path_of_three_processes_keeps_every_stream_in_cursor_order(
+    open_bank: Callable[..., Any],
+) -> None:
     banks = [await open_bank(batch_size=8) for _ in range(3)]
     await asyncio.gather(*(b.transactor.submit(b.deposit(f"{n % 5}")) for n in range(200) for b in banks))
     revisions = defaultdict(list)
     for row in await banks[0].events():
         revisions[row["stream"]].append(row["revision"])
-    assert {s: r == list(range(1, 121)) for s, r in revisions.items()} == {f"account-{n}": True for n in range(5)}
+    assert {s: r == list(range(1, 121)) for s, r in revisions.items()} == {
+        f"account-{n}": True for n in range(5)
+    }
 
 
 async def test_a_reader_waits_for_a_transaction_in_flight_and_then_sees_it_first(database: Any) -> None:
@@ -92,7 +104,9 @@ async def test_a_reader_waits_for_a_transaction_in_flight_and_then_sees_it_first
     await asyncio.gather(*(c.close() for c in (early, late, reader)))
 
 
-async def test_a_restored_dump_with_transaction_ids_behind_the_log_is_refused_by_every_service(database: Any) -> None:
+async def test_a_restored_dump_with_transaction_ids_behind_the_log_is_refused_by_every_service(
+    database: Any,
+) -> None:
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(
         "INSERT INTO log.events_cleanup (service, tx, stream, revision, event_id, type, schema, bytes)"

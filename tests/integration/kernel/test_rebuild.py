@@ -27,7 +27,9 @@ async def test_a_rebuild_from_zero_gives_the_same_rows(bank: Any) -> None:
     assert (rebuilt.events, rebuilt.rows["accounts"]) == (99, 7)
 
 
-async def test_a_rebuild_under_sixteen_writers_loses_and_invents_nothing(open_bank: Callable[..., Any]) -> None:
+async def test_a_rebuild_under_sixteen_writers_loses_and_invents_nothing(
+    open_bank: Callable[..., Any],
+) -> None:
     first, second = await open_bank(), await open_bank()
     stop = asyncio.Event()
     answered = 0
@@ -62,7 +64,9 @@ async def test_dropped_read_models_come_back(bank: Any) -> None:
 async def test_an_older_generation_leaves_no_tables_behind(bank: Any) -> None:
     for _ in range(3):
         await projector.rebuild(bank.service, bank.pool)
-    tables = await bank.pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'cleanup' AND tablename LIKE 'accounts_g%'")
+    tables = await bank.pool.fetch(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'cleanup' AND tablename LIKE 'accounts_g%'"
+    )
     assert [t["tablename"] for t in tables] == ["accounts_g4"]
 
 
@@ -77,9 +81,17 @@ async def test_a_changed_shape_is_rebuilt_at_start_by_one_of_many(bank: Any, dat
 
 
 def _wider(bank: Any) -> Service:
-    wider = Table("accounts", MetaData(), Column("id", Text, primary_key=True), Column("total", BigInteger), Column("double", BigInteger))
+    wider = Table(
+        "accounts",
+        MetaData(),
+        Column("id", Text, primary_key=True),
+        Column("total", BigInteger),
+        Column("double", BigInteger),
+    )
     return replace(
-        bank.service, tables=(wider,), project=lambda r: [Put(wider, {"id": r.stream, "total": r.event.total, "double": 2 * r.event.total})]
+        bank.service,
+        tables=(wider,),
+        project=lambda r: [Put(wider, {"id": r.stream, "total": r.event.total, "double": 2 * r.event.total})],
     )
 
 
@@ -91,7 +103,9 @@ async def test_a_writer_ends_when_another_release_rebuilt_the_read_models(bank: 
     assert len(await bank.events()) == 1
 
 
-async def test_a_release_that_was_superseded_a_moment_ago_does_not_take_the_read_models_back(bank: Any) -> None:
+async def test_a_release_that_was_superseded_a_moment_ago_does_not_take_the_read_models_back(
+    bank: Any,
+) -> None:
     await projector.ensure(_wider(bank), bank.pool)
     with pytest.raises(projector.Superseded, match="today's code"):
         await projector.ensure(bank.service, bank.pool)
@@ -100,17 +114,24 @@ async def test_a_release_that_was_superseded_a_moment_ago_does_not_take_the_read
     assert await bank.pool.fetchval("SELECT count(*) FROM entries") == 0
 
 
-async def test_an_index_may_take_longer_than_any_other_statement(bank: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_index_may_take_longer_than_any_other_statement(
+    bank: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     index_sql = read_models.index_sql
     monkeypatch.setattr(read_models, "index_sql", lambda *args: [*index_sql(*args), "SELECT pg_sleep(0.7)"])
-    async with asyncpg.create_pool(bank.url, command_timeout=0.5, server_settings={"search_path": "cleanup"}) as impatient:
+    async with asyncpg.create_pool(
+        bank.url, command_timeout=0.5, server_settings={"search_path": "cleanup"}
+    ) as impatient:
         await projector.rebuild(bank.service, impatient)
     assert await bank.pool.fetchval("SELECT number FROM generation") == 2
 
 
 async def test_indexes_and_keys_stand_on_every_generation(bank: Any) -> None:
     await projector.rebuild(bank.service, bank.pool)
-    found = {r["indexname"] for r in await bank.pool.fetch("SELECT indexname FROM pg_indexes WHERE schemaname = 'cleanup'")}
+    found = {
+        r["indexname"]
+        for r in await bank.pool.fetch("SELECT indexname FROM pg_indexes WHERE schemaname = 'cleanup'")
+    }
     assert {"entries_revision_g2", "entries_g2_pkey", "accounts_g2_pkey"} <= found
 
 
@@ -125,8 +146,15 @@ async def test_what_keeps_a_rebuild_from_its_end_is_told_as_what_it_is(bank: Any
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(FULL_DISK)
     await owner.close()
-    table = Table("accounts", MetaData(), *(c._copy() for c in ACCOUNTS.columns), Index("full", text("log.full_disk(id)")))
-    service = replace(bank.service, tables=(table,), project=lambda r: [Put(table, {"id": r.stream, "total": 1})])
+    table = Table(
+        "accounts",
+        MetaData(),
+        *(c._copy() for c in ACCOUNTS.columns),
+        Index("full", text("log.full_disk(id)")),
+    )
+    service = replace(
+        bank.service, tables=(table,), project=lambda r: [Put(table, {"id": r.stream, "total": 1})]
+    )
     with pytest.raises(asyncpg.DiskFullError):  # to be waited for: shared/run.py
         await projector.rebuild(service, bank.pool)
 

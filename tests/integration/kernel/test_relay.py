@@ -32,7 +32,9 @@ TOPIC = topic_of("cleanup")
 def settings(empty_kafka: Any, database: Any) -> Settings:
     environment = empty_kafka.service_environment("cleanup", database.name)
     known = {name.removeprefix("REGISTA_").lower(): value for name, value in environment.items()}
-    return Settings.model_validate({name: value for name, value in known.items() if name in Settings.model_fields})
+    return Settings.model_validate(
+        {name: value for name, value in known.items() if name in Settings.model_fields}
+    )
 
 
 @contextlib.asynccontextmanager
@@ -73,9 +75,13 @@ def _revisions(messages: list[CloudEvent]) -> dict[str, list[int]]:
     return of_stream
 
 
-async def test_every_public_event_arrives_signed_in_stream_order_and_private_ones_do_not(bank: Any, settings: Settings) -> None:
+async def test_every_public_event_arrives_signed_in_stream_order_and_private_ones_do_not(
+    bank: Any, settings: Settings
+) -> None:
     notes = ["secret" if n % 10 == 0 else "" for n in range(100)]
-    answers = await bank.transactor.submit_all([bank.deposit(f"{n % 3}", n + 1, note=note) for n, note in enumerate(notes)])
+    answers = await bank.transactor.submit_all(
+        [bank.deposit(f"{n % 3}", n + 1, note=note) for n, note in enumerate(notes)]
+    )
     async with relaying(bank, settings):
         messages = await published(settings, 90)
     public = [a.events[0] for a, note in zip(answers, notes, strict=True) if note != "secret"]
@@ -92,26 +98,49 @@ async def test_a_message_tells_the_log_entry_it_comes_from(bank: Any, settings: 
     async with relaying(bank, settings):
         [record] = await records(settings, 1)
     message, stored = from_kafka(record.value, record.headers), outcome.events[0]
-    assert (message.id, message.extensions["leaf"], message.extensions["correlationid"]) == (str(stored.event_id), stored.leaf, "c1")
-    assert (record.key, message.subject, message.extensions["partitionkey"]) == (b"account-a", "account-a", "account-a")
-    assert datetime.fromisoformat(message.extensions["recordedtime"]) == stored.recorded_at == datetime.fromisoformat(message.time)
+    assert (message.id, message.extensions["leaf"], message.extensions["correlationid"]) == (
+        str(stored.event_id),
+        stored.leaf,
+        "c1",
+    )
+    assert (record.key, message.subject, message.extensions["partitionkey"]) == (
+        b"account-a",
+        "account-a",
+        "account-a",
+    )
+    assert (
+        datetime.fromisoformat(message.extensions["recordedtime"])
+        == stored.recorded_at
+        == datetime.fromisoformat(message.time)
+    )
     assert message.extensions["revision"] == "1"
 
 
-async def test_an_event_whose_cause_no_message_can_carry_is_published_with_the_character_replaced(bank: Any, settings: Settings) -> None:
+async def test_an_event_whose_cause_no_message_can_carry_is_published_with_the_character_replaced(
+    bank: Any, settings: Settings
+) -> None:
     await bank.transactor.submit_all([bank.deposit("a", cause="before\x85after"), bank.deposit("a")])
     async with relaying(bank, settings):
         messages = await published(settings, 2)
     assert messages[0].extensions["correlationid"] == "before\ufffdafter"
 
 
-async def test_an_event_that_cannot_be_published_holds_the_relay_and_says_so(bank: Any, settings: Settings) -> None:
+async def test_an_event_that_cannot_be_published_holds_the_relay_and_says_so(
+    bank: Any, settings: Settings
+) -> None:
     def broken(_: Any) -> Any:
         raise ZeroDivisionError
 
     await bank.transactor.submit(bank.deposit("a"))
     said: asyncio.Queue[str] = asyncio.Queue()
-    relay = Relay(replace(bank.service, publish=broken), bank.url, bank.bell, lambda: start_producer(settings), KEY, said.put_nowait)
+    relay = Relay(
+        replace(bank.service, publish=broken),
+        bank.url,
+        bank.bell,
+        lambda: start_producer(settings),
+        KEY,
+        said.put_nowait,
+    )
     task = asyncio.create_task(relay.run())
     async with asyncio.timeout(30):
         while "ZeroDivisionError" not in await said.get():
@@ -120,9 +149,13 @@ async def test_an_event_that_cannot_be_published_holds_the_relay_and_says_so(ban
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(bank: Any, settings: Settings, database: Any) -> None:
+async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(
+    bank: Any, settings: Settings, database: Any
+) -> None:
     await bank.transactor.submit(bank.deposit("a"))
-    task = asyncio.create_task(Relay(bank.service, bank.url, bank.bell, lambda: start_producer(settings), KEY).run())
+    task = asyncio.create_task(
+        Relay(bank.service, bank.url, bank.bell, lambda: start_producer(settings), KEY).run()
+    )
     try:
         assert len(await published(settings, 1)) == 1
         owner = await asyncpg.connect(database.owner_url)
@@ -131,9 +164,7 @@ async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(bank:
             " VALUES ('registry', '999999999999', 'thing-1', 1, gen_random_uuid(), 'T', 1, 'x')"
         )
         await owner.close()
-        ended = (
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'leader relay/cleanup' AND datname = current_database()"
-        )
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'leader relay/cleanup' AND datname = current_database()"
         assert await bank.pool.fetchval(ended)
         async with asyncio.timeout(30):
             with pytest.raises(eventlog.RestoredBehind):
@@ -151,10 +182,16 @@ class SilentOnce:
         self.stop = producer.stop
 
     async def send(self, *args: Any, **kwargs: Any) -> Any:
-        return asyncio.get_running_loop().create_future() if self._silent else await self._producer.send(*args, **kwargs)
+        return (
+            asyncio.get_running_loop().create_future()
+            if self._silent
+            else await self._producer.send(*args, **kwargs)
+        )
 
 
-async def test_a_producer_that_is_never_answered_is_replaced(bank: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_producer_that_is_never_answered_is_replaced(
+    bank: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(kafka, "ANSWER_WITHIN", 0.5)
     await bank.transactor.submit(bank.deposit("a"))
     silent = iter([True, False])
@@ -171,7 +208,9 @@ async def test_a_producer_that_is_never_answered_is_replaced(bank: Any, settings
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_of_two_relays_one_publishes_and_the_other_takes_over(open_bank: Callable[..., Any], settings: Settings) -> None:
+async def test_of_two_relays_one_publishes_and_the_other_takes_over(
+    open_bank: Callable[..., Any], settings: Settings
+) -> None:
     first, second = await open_bank(), await open_bank()
     async with contextlib.AsyncExitStack() as stack:
         leader = await stack.enter_async_context(_stoppable(first, settings))

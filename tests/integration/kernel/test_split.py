@@ -52,7 +52,9 @@ async def filled(database: Any, count: int = 300) -> dict[str, int]:
             for _ in range(chance.randint(1, 9)):
                 stream = f"thing-{service}-{chance.randrange(20)}"
                 revisions[stream] = revisions.get(stream, 0) + 1
-                rows.append(eventlog.Row(stream, revisions[stream], uuid.uuid4(), "T", 1, f'{{"n":{left}}}'.encode()))
+                rows.append(
+                    eventlog.Row(stream, revisions[stream], uuid.uuid4(), "T", 1, f'{{"n":{left}}}'.encode())
+                )
             async with connection.transaction():
                 await eventlog.append(connection, service, rows)
             left -= len(rows)
@@ -68,9 +70,15 @@ async def everything(database: Any) -> list[tuple[Any, ...]]:
     return await ask(database.owner_url, ALL)
 
 
-async def test_a_split_keeps_every_event_its_place_its_bytes_and_its_leaf_and_can_be_taken_back(database: Any) -> None:
+async def test_a_split_keeps_every_event_its_place_its_bytes_and_its_leaf_and_can_be_taken_back(
+    database: Any,
+) -> None:
     await filled(database)
-    before, granted, stored = await everything(database), await ask(database.owner_url, GRANTS), await ask(database.owner_url, STORAGE)
+    before, granted, stored = (
+        await everything(database),
+        await ask(database.owner_url, GRANTS),
+        await ask(database.owner_url, STORAGE),
+    )
     assert stored != [(None,)]
     for parts in (4, 8, 8, 1, 3):
         await split(database, parts)
@@ -78,7 +86,10 @@ async def test_a_split_keeps_every_event_its_place_its_bytes_and_its_leaf_and_ca
         assert await ask(database.owner_url, GRANTS) == granted
         assert await ask(database.owner_url, STORAGE) == stored
         assert len(await ask(database.owner_url, TABLES)) == (0 if parts == 1 else parts)
-    left = await ask(database.owner_url, "SELECT relname FROM pg_class WHERE relname LIKE '%former%' AND relkind IN ('r', 'p')")
+    left = await ask(
+        database.owner_url,
+        "SELECT relname FROM pg_class WHERE relname LIKE '%former%' AND relkind IN ('r', 'p')",
+    )
     assert left == []
 
 
@@ -93,7 +104,11 @@ async def test_services_load_recall_read_and_append_as_before(database: Any) -> 
         while page := await eventlog.read(connection, "registry", cursor, 7):
             pages, cursor = [*pages, *page], page[-1][0]
         assert pages == await eventlog.read_tail(connection, "registry", START)
-        return await eventlog.load(connection, "registry", streams), await eventlog.recall(connection, "registry", named), pages
+        return (
+            await eventlog.load(connection, "registry", streams),
+            await eventlog.recall(connection, "registry", named),
+            pages,
+        )
 
     before = await seen()
     await split(database, 4)
@@ -106,8 +121,16 @@ async def test_services_load_recall_read_and_append_as_before(database: Any) -> 
         await eventlog.append(connection, "registry", [row])
     await connection.close()
     auditor = await asyncpg.connect(database.url("audit"))
-    assert sorted(await log_reader.partitions(auditor)) == ["access", "approval", "artifact", "cleanup", "registry"]
-    assert [s.bytes for s in await log_reader.read(auditor, START, 1000)] == [row[8] for row in await everything(database)]
+    assert sorted(await log_reader.partitions(auditor)) == [
+        "access",
+        "approval",
+        "artifact",
+        "cleanup",
+        "registry",
+    ]
+    assert [s.bytes for s in await log_reader.read(auditor, START, 1000)] == [
+        row[8] for row in await everything(database)
+    ]
     await auditor.close()
 
 
@@ -128,8 +151,12 @@ async def test_a_stream_is_looked_up_in_its_own_table_only(database: Any) -> Non
     await filled(database, 3_000)
     await split(database, 4)
     connection = await asyncpg.connect(database.url("registry"))
-    await connection.execute("PREPARE loading (text[], bigint[], text[], bigint[]) AS " + eventlog.load_sql("registry"))
-    told = await connection.fetch("EXPLAIN (ANALYZE, COSTS OFF) EXECUTE loading('{thing-registry-1}', '{0}', '{}', '{}')")
+    await connection.execute(
+        "PREPARE loading (text[], bigint[], text[], bigint[]) AS " + eventlog.load_sql("registry")
+    )
+    told = await connection.fetch(
+        "EXPLAIN (ANALYZE, COSTS OFF) EXECUTE loading('{thing-registry-1}', '{0}', '{}', '{}')"
+    )
     await connection.close()
     assert len(re.findall(r" on events_registry_\d e_\d \(actual", "\n".join(row[0] for row in told))) == 1
 
@@ -138,10 +165,13 @@ async def test_each_table_by_itself_refuses_every_service_also_the_one_it_belong
     await filled(database, 30)
     await split(database, 2)
     orders = [
-        "SELECT bytes FROM log.events_registry_{n}", "UPDATE log.events_registry_{n} SET type = 'U'", "DELETE FROM log.events_registry_{n}",
-        "TRUNCATE log.events_registry_{n}", f"INSERT INTO log.events_registry_{{n}} ({COLUMNS}) VALUES ({VALUES.format(stream='9')})",
+        "SELECT bytes FROM log.events_registry_{n}",
+        "UPDATE log.events_registry_{n} SET type = 'U'",
+        "DELETE FROM log.events_registry_{n}",
+        "TRUNCATE log.events_registry_{n}",
+        f"INSERT INTO log.events_registry_{{n}} ({COLUMNS}) VALUES ({VALUES.format(stream='9')})",
         f"INSERT INTO log.events_registry_{{n}} ({COLUMNS}, tx) VALUES ({VALUES.format(stream='9')}, '5')",
-    ]  # fmt: skip
+    ]
     for service in ("registry", "approval", "artifact", "cleanup", "audit"):
         for n in range(2):
             for order in orders:
@@ -154,12 +184,18 @@ async def test_a_split_partition_is_as_closed_as_before(database: Any) -> None:
     await split(database, 2)
     naming = f"INSERT INTO log.events_registry ({COLUMNS}, {{column}}) VALUES ({VALUES.format(stream='9')}, {{value}})"
     for url, order in (
-        (database.url("registry"), naming.format(column="tx", value="'5'")), (database.url("registry"), naming.format(column="seq", value="5")),
-        (database.url("registry"), "UPDATE log.events_registry SET type = 'U'"), (database.url("registry"), "DELETE FROM log.events_registry"),
-        (database.url("registry"), "TRUNCATE log.events_registry"), (database.url("approval"), "SELECT bytes FROM log.events_registry"),
-        (database.url("approval"), f"INSERT INTO log.events_registry ({COLUMNS}) VALUES ({VALUES.format(stream='9')})"),
+        (database.url("registry"), naming.format(column="tx", value="'5'")),
+        (database.url("registry"), naming.format(column="seq", value="5")),
+        (database.url("registry"), "UPDATE log.events_registry SET type = 'U'"),
+        (database.url("registry"), "DELETE FROM log.events_registry"),
+        (database.url("registry"), "TRUNCATE log.events_registry"),
+        (database.url("approval"), "SELECT bytes FROM log.events_registry"),
+        (
+            database.url("approval"),
+            f"INSERT INTO log.events_registry ({COLUMNS}) VALUES ({VALUES.format(stream='9')})",
+        ),
         (database.url("registry"), "CALL log.split_partition('registry', 1)"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(DENIED):
             await ask(url, order)
 
@@ -196,7 +232,11 @@ async def test_a_service_that_runs_on_while_its_partition_is_split_loses_nothing
         count = 0
         while not done.is_set():
             count += 1
-            await eventlog.append(connection, "registry", [eventlog.Row(stream, revisions.get(stream, 0) + count, uuid.uuid4(), "T", 1, b"{}")])
+            await eventlog.append(
+                connection,
+                "registry",
+                [eventlog.Row(stream, revisions.get(stream, 0) + count, uuid.uuid4(), "T", 1, b"{}")],
+            )
         return count
 
     appending = asyncio.create_task(append())
@@ -204,14 +244,21 @@ async def test_a_service_that_runs_on_while_its_partition_is_split_loses_nothing
     done.set()
     appended = await appending
     await connection.close()
-    found = await ask(database.owner_url, "SELECT count(*), max(revision) FROM log.events_registry WHERE stream = $1", stream)
+    found = await ask(
+        database.owner_url,
+        "SELECT count(*), max(revision) FROM log.events_registry WHERE stream = $1",
+        stream,
+    )
     assert found == [(revisions.get(stream, 0) + appended,) * 2]
 
 
 @pytest.mark.parametrize("wrong", ["registry", "registry=0", "registry=65", "registry=x", "shop=4"])
 def test_what_cannot_be_split_is_said_before_anything_is_done(wrong: str) -> None:
     told = subprocess.run(
-        [sys.executable, "-m", "shared.migrate", "--url", "postgresql://nowhere", "--split", wrong], check=False, capture_output=True, text=True
+        [sys.executable, "-m", "shared.migrate", "--url", "postgresql://nowhere", "--split", wrong],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert told.returncode == 2
     assert "--split" in told.stderr
@@ -222,7 +269,17 @@ async def test_the_owner_splits_from_the_command_line(database: Any) -> None:
     before = await everything(database)
     await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "shared.migrate", "--url", database.owner_url, "--split", "registry=2", "--split", "access=2"],
+        [
+            sys.executable,
+            "-m",
+            "shared.migrate",
+            "--url",
+            database.owner_url,
+            "--split",
+            "registry=2",
+            "--split",
+            "access=2",
+        ],
         check=True,
     )
     assert len(await ask(database.owner_url, TABLES)) == 2

@@ -37,7 +37,9 @@ async def test_a_wish_that_is_already_true_leaves_no_event(bank: Any) -> None:
 
 
 async def test_a_broken_rule_fails_only_its_own_command(bank: Any) -> None:
-    answers = await bank.transactor.submit_all([bank.deposit("a", 1), bank.deposit("a", -1), bank.deposit("a", 2)])
+    answers = await bank.transactor.submit_all(
+        [bank.deposit("a", 1), bank.deposit("a", -1), bank.deposit("a", 2)]
+    )
     assert isinstance(answers[1], RuleBroken)
     assert [answers[0].events[0].event.total, answers[2].events[0].event.total] == [1, 3]
 
@@ -52,12 +54,17 @@ async def test_a_poison_command_fails_alone(bank: Any) -> None:
 
 
 async def test_a_text_the_database_cannot_hold_fails_alone(bank: Any) -> None:
-    answers = await asyncio.gather(*(bank.transactor.submit(bank.deposit("a", note=note)) for note in ("x", "\x00", "y")), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(bank.transactor.submit(bank.deposit("a", note=note)) for note in ("x", "\x00", "y")),
+        return_exceptions=True,
+    )
     assert isinstance(answers[1], asyncpg.PostgresError)
     assert await bank.pool.fetchval("SELECT total FROM accounts") == 2
 
 
-async def test_the_same_cause_has_its_effect_once_and_the_same_answer(bank: Any, open_bank: Callable[..., Any]) -> None:
+async def test_the_same_cause_has_its_effect_once_and_the_same_answer(
+    bank: Any, open_bank: Callable[..., Any]
+) -> None:
     first = await bank.transactor.submit(bank.deposit("a", 7, cause="order-1"))
     again = await bank.transactor.submit(bank.deposit("a", 7, cause="order-1"))
     elsewhere = await (await open_bank()).transactor.submit(bank.deposit("a", 7, cause="order-1"))
@@ -72,9 +79,13 @@ async def test_the_same_cause_twice_in_one_batch_has_its_effect_once(bank: Any) 
     assert {a.events[0].event_id for a in answers} == {answers[0].events[0].event_id}
 
 
-async def test_the_same_cause_in_two_processes_at_once_has_its_effect_once(bank: Any, open_bank: Callable[..., Any]) -> None:
+async def test_the_same_cause_in_two_processes_at_once_has_its_effect_once(
+    bank: Any, open_bank: Callable[..., Any]
+) -> None:
     other = await open_bank()
-    answers = await asyncio.gather(*(b.transactor.submit(bank.deposit("a", 1, cause=f"c{n}")) for n in range(50) for b in (bank, other)))
+    answers = await asyncio.gather(
+        *(b.transactor.submit(bank.deposit("a", 1, cause=f"c{n}")) for n in range(50) for b in (bank, other))
+    )
     assert sum(a.replayed for a in answers) == 50
     assert await bank.pool.fetchval("SELECT total FROM accounts") == 50
 
@@ -104,7 +115,9 @@ def _reruns() -> float:
     return REGISTRY.get_sample_value("regista_batch_reruns_total", {"service": "cleanup"}) or 0.0
 
 
-async def test_crossing_moves_of_two_processes_never_deadlock_and_lose_nothing(bank: Any, open_bank: Callable[..., Any]) -> None:
+async def test_crossing_moves_of_two_processes_never_deadlock_and_lose_nothing(
+    bank: Any, open_bank: Callable[..., Any]
+) -> None:
     other = await open_bank()
     names = ["a", "b", "c", "d"]
     await bank.transactor.submit_all([bank.deposit(name, 1000) for name in names])
@@ -115,7 +128,9 @@ async def test_crossing_moves_of_two_processes_never_deadlock_and_lose_nothing(b
     assert await bank.pool.fetchval("SELECT sum(total) FROM accounts") == 4000
 
 
-async def test_a_past_event_is_recalled_from_this_batch_from_memory_and_from_the_log(bank: Any, open_bank: Callable[..., Any]) -> None:
+async def test_a_past_event_is_recalled_from_this_batch_from_memory_and_from_the_log(
+    bank: Any, open_bank: Callable[..., Any]
+) -> None:
     answers = await bank.transactor.submit_all([bank.deposit("a", 1, note="long text"), bank.quote("a")])
     from_memory = await bank.transactor.submit(bank.quote("a"))
     from_log = await (await open_bank()).transactor.submit((await open_bank()).quote("a"))
@@ -125,20 +140,26 @@ async def test_a_past_event_is_recalled_from_this_batch_from_memory_and_from_the
 async def test_neither_recorded_time_nor_a_decisions_now_runs_backwards_in_a_stream(bank: Any) -> None:
     first = (await bank.transactor.submit(bank.deposit("a"))).events[0]
     tomorrow = first.recorded_at + timedelta(days=1)
-    bank.transactor.states.put("account-a", replace(bank.transactor.states.get("account-a"), recorded_at=tomorrow))  # the clock was set back
+    bank.transactor.states.put(
+        "account-a", replace(bank.transactor.states.get("account-a"), recorded_at=tomorrow)
+    )  # the clock was set back
     second = (await bank.transactor.submit(bank.deposit("a", note="now"))).events[0]
     assert (second.recorded_at, second.event.note) == (tomorrow, tomorrow.isoformat())
     assert (await bank.transactor.submit(bank.deposit("b"))).events[0].recorded_at < tomorrow
 
 
-async def test_what_another_process_wrote_is_seen_by_the_next_command(bank: Any, open_bank: Callable[..., Any]) -> None:
+async def test_what_another_process_wrote_is_seen_by_the_next_command(
+    bank: Any, open_bank: Callable[..., Any]
+) -> None:
     other = await open_bank()
     for n in range(1, 6):
         outcome = await (bank if n % 2 else other).transactor.submit(bank.deposit("a"))
         assert outcome.events[0].event.total == n
 
 
-async def test_a_snapshot_makes_a_cold_start_read_only_the_tail(bank: Any, open_bank: Callable[..., Any]) -> None:
+async def test_a_snapshot_makes_a_cold_start_read_only_the_tail(
+    bank: Any, open_bank: Callable[..., Any]
+) -> None:
     await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
     async with bank.pool.acquire() as connection:
         await bank.transactor.states.keep(connection, "account-a", bank.transactor.states.get("account-a"))
@@ -164,8 +185,12 @@ async def test_a_snapshot_of_other_code_is_not_used(bank: Any, open_bank: Callab
     assert (await (await open_bank()).transactor.submit(bank.deposit("a"))).events[0].revision == 601
 
 
-async def test_an_event_larger_than_any_reader_takes_is_refused_and_fails_only_its_own_command(bank: Any) -> None:
-    answers = await bank.transactor.submit_all([bank.deposit("a"), bank.deposit("a", note="x" * MOST), bank.deposit("a")])
+async def test_an_event_larger_than_any_reader_takes_is_refused_and_fails_only_its_own_command(
+    bank: Any,
+) -> None:
+    answers = await bank.transactor.submit_all(
+        [bank.deposit("a"), bank.deposit("a", note="x" * MOST), bank.deposit("a")]
+    )
     assert answers[1].code == "event_too_large"
     assert [answers[0].events[0].revision, answers[2].events[0].revision] == [1, 2]
 
@@ -232,7 +257,9 @@ async def test_a_dead_writer_tells_everyone_who_waits(bank: Any) -> None:
 
 async def test_a_stream_the_service_does_not_know_fails_only_its_own_command(bank: Any) -> None:
     unknown = replace(bank.deposit("a"), streams=("nonsense-1",))
-    answers = await asyncio.gather(bank.transactor.submit(bank.deposit("a")), bank.transactor.submit(unknown), return_exceptions=True)
+    answers = await asyncio.gather(
+        bank.transactor.submit(bank.deposit("a")), bank.transactor.submit(unknown), return_exceptions=True
+    )
     assert isinstance(answers[1], KeyError)
     assert answers[0].events[0].revision == 1
 
@@ -240,7 +267,9 @@ async def test_a_stream_the_service_does_not_know_fails_only_its_own_command(ban
 async def test_a_plan_made_while_the_inbox_is_empty_reads_it_by_its_key(bank: Any) -> None:
     async with bank.pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-        await connection.execute("PREPARE look_up(text[], text[]) AS " + inbox.LOOK_UP.format(schema="cleanup"))
+        await connection.execute(
+            "PREPARE look_up(text[], text[]) AS " + inbox.LOOK_UP.format(schema="cleanup")
+        )
         plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN EXECUTE look_up('{a}', '{b}')"))
         await connection.execute("DEALLOCATE look_up")
     assert "Index Scan using inbox_pkey" in plan

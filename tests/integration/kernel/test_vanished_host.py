@@ -29,7 +29,9 @@ def _may_make_hosts() -> bool:
     return (
         tools
         and subprocess.run(
-            ["unshare", "-n", "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1"], check=False, capture_output=True
+            ["unshare", "-n", "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1"],
+            check=False,
+            capture_output=True,
         ).returncode
         == 0
     )
@@ -49,9 +51,14 @@ def test_client_and_server_both_notice_that_the_other_host_is_gone(own_folder: P
     told = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=200)
     assert told.returncode == 0, told.stderr[-6000:]
     assert json.loads(told.stdout) == {
-        "connections": 4, "asked": "ConnectionDoesNotExistError", "waited for": True, "ran into our own limit": False, "idle": "ended",
-        "leader": "ended", "backends left": 0,
-    }  # fmt: skip
+        "connections": 4,
+        "asked": "ConnectionDoesNotExistError",
+        "waited for": True,
+        "ran into our own limit": False,
+        "idle": "ended",
+        "leader": "ended",
+        "backends left": 0,
+    }
 
 
 class Listening(Loop):
@@ -77,10 +84,14 @@ async def _open_everything(url: str, settings: Settings) -> None:
     pool, bell = await connect_pool(url, schemas=("public",)), Bell(url, "options")
     ringing = asyncio.create_task(bell.run())
     async with leadership(url, "options"), pool.acquire() as one:
-        while not await one.fetchval("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"):  # noqa: ASYNC110 - no event tells
+        while not await one.fetchval(  # noqa: ASYNC110
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+        ):
             await asyncio.sleep(0.02)
     producer = await start_producer(settings)
-    consumer = AIOKafkaConsumer("regista.training.v1", group_id="cleanup.regista.usage.v1", **connection(settings))
+    consumer = AIOKafkaConsumer(
+        "regista.training.v1", group_id="cleanup.regista.usage.v1", **connection(settings)
+    )
     with contextlib.suppress(Exception):
         await consumer.start()
     for client in (producer, consumer):
@@ -90,7 +101,9 @@ async def _open_everything(url: str, settings: Settings) -> None:
     await pool.close()
 
 
-def test_every_connection_to_postgresql_and_kafka_asks_whether_its_peer_is_there(stack: Any, database: Any) -> None:
+def test_every_connection_to_postgresql_and_kafka_asks_whether_its_peer_is_there(
+    stack: Any, database: Any
+) -> None:
     environment = stack.service_environment("cleanup", database.name)
     with asyncio.Runner(loop_factory=Listening) as runner:
         loop = runner.get_loop()
@@ -99,5 +112,11 @@ def test_every_connection_to_postgresql_and_kafka_asks_whether_its_peer_is_there
     ports = [port for port, _ in loop.sockets]
     assert ports.count(stack.postgres.ports["postgres"]) == 3, "pool, leader, bell"
     assert len(ports) >= 5, "and Kafka's"
-    wanted = {"KEEPALIVE": 1, "KEEPIDLE": IDLE, "KEEPINTVL": INTERVAL, "KEEPCNT": PROBES, "USER_TIMEOUT": UNANSWERED}
+    wanted = {
+        "KEEPALIVE": 1,
+        "KEEPIDLE": IDLE,
+        "KEEPINTVL": INTERVAL,
+        "KEEPCNT": PROBES,
+        "USER_TIMEOUT": UNANSWERED,
+    }
     assert [options for _, options in loop.sockets] == [wanted] * len(ports)

@@ -1,7 +1,8 @@
 """Two hosts and the router between them, as three network namespaces; PostgreSQL runs on one, a client on the other, and the router dies.
 
-`python -m tests.integration.kernel.vanishing FOLDER`, in a network namespace of its own, is the server's host and makes the others. It writes what it saw as JSON.
-No packet is refused: there is just no answer any more, as when power fails.
+`python -m tests.integration.kernel.vanishing FOLDER`, in a network namespace of its own, is the server's host
+and makes the others. It writes what it saw as JSON. No packet is refused: there is just no answer any more,
+as when power fails.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ def main(folder: Path) -> None:
     try:
         server.await_ready()
         with ExitStack() as hosts:
-            router, client = _host(hosts, ["sleep", "1000"]), _host(hosts, [sys.executable, "-m", __spec__.name, "client"])
+            router, client = (
+                _host(hosts, ["sleep", "1000"]),
+                _host(hosts, [sys.executable, "-m", __spec__.name, "client"]),
+            )
             _wire(router, client)
             url = server.superuser_url().replace("127.0.0.1", SERVER)
             asyncio.run(_watch(url, server.superuser_url(), router, client))
@@ -48,7 +52,9 @@ def main(folder: Path) -> None:
 
 
 def _host(hosts: ExitStack, argv: list[str]) -> subprocess.Popen[str]:
-    child = subprocess.Popen(["unshare", "-n", *argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        ["unshare", "-n", *argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     hosts.callback(child.wait)
     hosts.callback(child.kill)
     return child
@@ -60,14 +66,20 @@ def _wire(router: subprocess.Popen[str], client: subprocess.Popen[str]) -> None:
             os.sched_yield()
     inside = {here: f"nsenter -t {child.pid} -n " for here, child in (("router", router), ("client", client))}
     for line in (
-        f"ip link add s0 type veth peer name s1 netns {router.pid}", f"ip address add {SERVER}/24 dev s0", "ip link set s0 up",
+        f"ip link add s0 type veth peer name s1 netns {router.pid}",
+        f"ip address add {SERVER}/24 dev s0",
+        "ip link set s0 up",
         "ip route add 10.77.2.0/24 via 10.77.1.254",
         f"{inside['router']}ip link add c1 type veth peer name c0 netns {client.pid}",
-        f"{inside['router']}ip address add 10.77.1.254/24 dev s1", f"{inside['router']}ip address add 10.77.2.254/24 dev c1",
-        f"{inside['router']}ip link set s1 up", f"{inside['router']}ip link set c1 up", f"{inside['router']}sysctl -qw net.ipv4.ip_forward=1",
-        f"{inside['client']}ip address add {CLIENT}/24 dev c0", f"{inside['client']}ip link set c0 up",
+        f"{inside['router']}ip address add 10.77.1.254/24 dev s1",
+        f"{inside['router']}ip address add 10.77.2.254/24 dev c1",
+        f"{inside['router']}ip link set s1 up",
+        f"{inside['router']}ip link set c1 up",
+        f"{inside['router']}sysctl -qw net.ipv4.ip_forward=1",
+        f"{inside['client']}ip address add {CLIENT}/24 dev c0",
+        f"{inside['client']}ip link set c0 up",
         f"{inside['client']}ip route add default via 10.77.2.254",
-    ):  # fmt: skip
+    ):
         _run(line)
 
 
@@ -89,7 +101,9 @@ async def _watch(url: str, here: str, router: subprocess.Popen[str], client: sub
         pass
     saw = json.loads(await asyncio.to_thread(client.stdout.readline))
     look = await asyncpg.connect(here)
-    while left := await look.fetchval("SELECT count(*) FROM pg_stat_activity WHERE client_addr = $1::inet", CLIENT):  # noqa: ASYNC110 - no event tells
+    while left := await look.fetchval(  # noqa: ASYNC110
+        "SELECT count(*) FROM pg_stat_activity WHERE client_addr = $1::inet", CLIENT
+    ):
         await asyncio.sleep(0.2)
     await look.close()
     sys.stdout.write(json.dumps({**connected, **saw, "backends left": left}) + "\n")
@@ -104,7 +118,13 @@ async def _client() -> None:
         while await idle.fetchval("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'") == 0:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.05)
         ends = {name: _ended(connection) for name, connection in (("idle", idle), ("leader", leader))}
-        _tell({"connections": await idle.fetchval("SELECT count(*) FROM pg_stat_activity WHERE client_addr = $1::inet", CLIENT)})
+        _tell(
+            {
+                "connections": await idle.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE client_addr = $1::inet", CLIENT
+                )
+            }
+        )
         await asyncio.to_thread(sys.stdin.readline)
         asked = await asyncio.gather(busy.fetchval("SELECT 1"), return_exceptions=True)
         saw = {

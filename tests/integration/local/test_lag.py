@@ -14,9 +14,12 @@ GROUP = f"cleanup.{USAGE}"
 
 def login(stack: Stack, user: str) -> dict[str, object]:
     return {
-        "bootstrap.servers": stack.kafka.bootstrap, "security.protocol": SECURITY, "sasl.mechanism": "SCRAM-SHA-512", "sasl.username": user,
+        "bootstrap.servers": stack.kafka.bootstrap,
+        "security.protocol": SECURITY,
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": user,
         "sasl.password": stack.kafka.password(user),
-    }  # fmt: skip
+    }
 
 
 def test_partitions_of_which_nothing_was_read_count_from_their_beginning(empty_kafka: Stack) -> None:

@@ -20,9 +20,12 @@ from shared.foundation.topics import dlq_of, topic_of
 
 def login(stack: Stack, user: str) -> dict[str, object]:
     return {
-        "bootstrap.servers": stack.kafka.bootstrap, "security.protocol": SECURITY, "sasl.mechanism": "SCRAM-SHA-512", "sasl.username": user,
+        "bootstrap.servers": stack.kafka.bootstrap,
+        "security.protocol": SECURITY,
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": user,
         "sasl.password": stack.kafka.password(user),
-    }  # fmt: skip
+    }
 
 
 def write(stack: Stack, user: str, topic: str) -> KafkaError | None:
@@ -50,7 +53,9 @@ def read(stack: Stack, user: str, group: str, topic: str) -> str:
 
 
 @pytest.mark.parametrize(("topic", "owner"), sorted(WRITERS.items()))
-def test_a_service_writes_its_own_events_topic_and_nobody_else_can(stack: Stack, topic: str, owner: str) -> None:
+def test_a_service_writes_its_own_events_topic_and_nobody_else_can(
+    stack: Stack, topic: str, owner: str
+) -> None:
     assert write(stack, owner, topic) is None
     for stranger in {*SERVICES, "pipeline"} - {owner}:
         refusal = write(stack, stranger, topic)
@@ -64,7 +69,10 @@ def test_a_publisher_writes_the_inbound_topics(stack: Stack, topic: str) -> None
 
 
 def test_a_publisher_reads_nothing(stack: Stack) -> None:
-    assert read(stack, "pipeline", "pipeline", TRAINING) in {"GROUP_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED"}
+    assert read(stack, "pipeline", "pipeline", TRAINING) in {
+        "GROUP_AUTHORIZATION_FAILED",
+        "TOPIC_AUTHORIZATION_FAILED",
+    }
 
 
 def test_approval_cannot_write_training_messages(stack: Stack) -> None:
@@ -115,7 +123,10 @@ def test_the_artifact_service_makes_no_buckets(stack: Stack) -> None:
 async def test_postgres_keeps_what_the_log_relies_on(stack: Stack) -> None:
     connection = await asyncpg.connect(stack.owner_url())
     try:
-        settings = {name: await connection.fetchval(f"SHOW {name}") for name in ("fsync", "synchronous_commit", "max_locks_per_transaction")}
+        settings = {
+            name: await connection.fetchval(f"SHOW {name}")
+            for name in ("fsync", "synchronous_commit", "max_locks_per_transaction")
+        }
         superuser = await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
     finally:
         await connection.close()

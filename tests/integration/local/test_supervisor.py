@@ -105,7 +105,9 @@ def test_what_is_killed_comes_back_and_everything_is_ready_again(up: State, plac
     assert state.processes[name].last == "killed by SIGKILL"
 
 
-def test_status_tells_programs_what_runs_and_ends_with_1_when_nothing_does(up: State, place: Place, tmp_path: Path) -> None:
+def test_status_tells_programs_what_runs_and_ends_with_1_when_nothing_does(
+    up: State, place: Place, tmp_path: Path
+) -> None:
     regista = [REGISTA, "status", "--json", "--instance"]
 
     def told() -> bool:
@@ -114,7 +116,9 @@ def test_status_tells_programs_what_runs_and_ends_with_1_when_nothing_does(up: S
         return answer.returncode == 0
 
     until(told)  # a broker that came back a moment ago does not know its groups yet
-    nothing = subprocess.run([*regista, str(tmp_path / "nothing")], capture_output=True, text=True, check=False)
+    nothing = subprocess.run(
+        [*regista, str(tmp_path / "nothing")], capture_output=True, text=True, check=False
+    )
     assert nothing.returncode == 1
 
 
@@ -136,7 +140,9 @@ def test_nothing_outlives_a_supervisor_that_is_killed(place: Place) -> None:
 
 def test_what_a_killed_supervisor_left_is_found_by_down(place: Place) -> None:
     state = started(place)
-    os.kill(state.processes["s3"].identity.pid, signal.SIGSTOP)  # deaf to the kernel's signal, as on a system without it
+    os.kill(
+        state.processes["s3"].identity.pid, signal.SIGSTOP
+    )  # deaf to the kernel's signal, as on a system without it
     state.supervisor.send(signal.SIGKILL)
     until(lambda: not state.supervisor.alive())
     running.stop(place)
@@ -145,7 +151,9 @@ def test_what_a_killed_supervisor_left_is_found_by_down(place: Place) -> None:
 
 def test_ctrl_c_while_it_starts_leaves_no_process_behind(place: Place) -> None:
     command = [REGISTA, "up", "--instance", str(place.directory)]
-    up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    up = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
     assert up.stdout
     assert "postgres" in up.stdout.readline()
     state = read_state(place)
@@ -157,7 +165,9 @@ def test_ctrl_c_while_it_starts_leaves_no_process_behind(place: Place) -> None:
     assert not [one.name for one in (*everybody(state), *everybody(last)) if one.alive()]
 
 
-def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_that_fails_says_why_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KAFKA_HOME", str(tmp_path))
     broken = Place.named(f"test-{os.getpid()}-broken")
     with pytest.raises(LocalError, match="point it at an unpacked release"):

@@ -50,7 +50,10 @@ class World:
         for subject, (kind, roles) in PEOPLE.items():
             api, own = new_api_key(PEPPER), generate_signing_key(subject)
             self.api_keys[subject], self.keys[subject] = api.text, own
-            keys = [KeySpec(api.key_id, "hmac-sha256", api.verifier), KeySpec(own.key_id, "ed25519", own.public.hex())]
+            keys = [
+                KeySpec(api.key_id, "hmac-sha256", api.verifier),
+                KeySpec(own.key_id, "ed25519", own.public.hex()),
+            ]
             identities.append(IdentitySpec(subject, kind, subject, keys, [RoleSpec(*role) for role in roles]))
         return Spec(identities)
 
@@ -68,7 +71,12 @@ TABLE = Table(ROUTES)
 async def as_documented(response: httpx.Response) -> None:
     """Every answer of every test is what the OpenAPI document says of it."""
     body = await response.aread()
-    if not response.is_success or not body or not response.url.path.startswith("/v1/") or "/dlq" in response.url.path:
+    if (
+        not response.is_success
+        or not body
+        or not response.url.path.startswith("/v1/")
+        or "/dlq" in response.url.path
+    ):
         return
     compiled, _ = TABLE.find(response.request.method, response.url.path)
     TypeAdapter(compiled.route.response).validate_json(body)
@@ -83,7 +91,9 @@ class Registry(Running):
     def client(self, subject: str = "eva") -> httpx.AsyncClient:
         """A client of that subject, below `/v1`."""
         headers = {"authorization": f"Bearer {self.world.api_keys[subject]}"}
-        return httpx.AsyncClient(base_url=self.url + "/v1", headers=headers, timeout=30, event_hooks={"response": [as_documented]})
+        return httpx.AsyncClient(
+            base_url=self.url + "/v1", headers=headers, timeout=30, event_hooks={"response": [as_documented]}
+        )
 
     async def version(self, reference: str, **wanted: Any) -> dict[str, Any]:
         """The version `model@number`, once its fields are as wanted."""
@@ -93,7 +103,12 @@ class Registry(Running):
             async def asked() -> Any:
                 answer = await client.get(f"/models/{model}/versions/{number}")
                 found = answer.json()
-                return found if answer.status_code == 200 and all(found[name] == value for name, value in wanted.items()) else None
+                return (
+                    found
+                    if answer.status_code == 200
+                    and all(found[name] == value for name, value in wanted.items())
+                    else None
+                )
 
             return await self.until(asked)
 
@@ -129,9 +144,13 @@ class Voices:
     async def _producer(self, user: str) -> AIOKafkaProducer:
         if user not in self.producers:
             self.producers[user] = AIOKafkaProducer(
-                bootstrap_servers=self.kafka.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512", sasl_plain_username=user,
-                sasl_plain_password=self.kafka.password(user), linger_ms=2,
-            )  # fmt: skip
+                bootstrap_servers=self.kafka.bootstrap,
+                security_protocol="SASL_PLAINTEXT",
+                sasl_mechanism="SCRAM-SHA-512",
+                sasl_plain_username=user,
+                sasl_plain_password=self.kafka.password(user),
+                linger_ms=2,
+            )
             await self.producers[user].start()
         return self.producers[user]
 
@@ -139,44 +158,104 @@ class Voices:
         key, value, headers = to_kafka(event)
         await (await self._producer(user)).send_and_wait(topic, value=value, key=key, headers=headers)
 
-    async def trained(self, data: dict[str, Any], publisher: str = "ci", message_id: str = "", key: SigningKey | None = None, trail: str = "") -> str:
-        """Publishes ModelTrained; answers the message's id. `trail`: a correlation id of the publisher's own."""
+    async def trained(
+        self,
+        data: dict[str, Any],
+        publisher: str = "ci",
+        message_id: str = "",
+        key: SigningKey | None = None,
+        trail: str = "",
+    ) -> str:
+        """Publishes ModelTrained; answers the message's id.
+
+        `trail`: a correlation id of the publisher's own.
+        """
         message_id, model = message_id or str(uuid.uuid4()), data["model"]
         now = datetime.now(UTC).isoformat()
         extensions = {"partitionkey": model, "correlationid": trail or message_id}
         event = CloudEvent(
-            message_id, f"/publishers/{publisher}", "regista.ModelTrained.v1", model, now, msgspec.json.encode(data), extensions=extensions
+            message_id,
+            f"/publishers/{publisher}",
+            "regista.ModelTrained.v1",
+            model,
+            now,
+            msgspec.json.encode(data),
+            extensions=extensions,
         )
         await self.send("pipeline", "regista.training.v1", sign(event, key or self.world.keys[publisher]))
         return message_id
 
     async def says(self, service: str, type_: str, stream: str, **data: Any) -> None:
         """Publishes an event of another service."""
-        extensions = {"revision": str(next(self.revisions)), "leaf": "00" * 32, "correlationid": "c", "partitionkey": stream}
+        extensions = {
+            "revision": str(next(self.revisions)),
+            "leaf": "00" * 32,
+            "correlationid": "c",
+            "partitionkey": stream,
+        }
         type_, now = f"regista.{service}.{type_}.v1", datetime.now(UTC).isoformat()
-        event = CloudEvent(str(uuid.uuid4()), f"/regista/{service}", type_, stream, now, msgspec.json.encode(data), extensions=extensions)
-        await self.send(service, f"regista.{service}.events.v1", sign(event, self.world.keys[f"service:{service}"]))
+        event = CloudEvent(
+            str(uuid.uuid4()),
+            f"/regista/{service}",
+            type_,
+            stream,
+            now,
+            msgspec.json.encode(data),
+            extensions=extensions,
+        )
+        await self.send(
+            service, f"regista.{service}.events.v1", sign(event, self.world.keys[f"service:{service}"])
+        )
 
     async def passes(self, version: dict[str, Any]) -> None:
         """artifact releases a version, and its gates pass."""
         about = {"model_id": version["model_id"], "number": version["number"]}
         digest = version["artifact"]["digest"]
-        await self.says("artifact", "ArtifactReleased", f"artifact-{digest[7:]}", digest=digest, uri="s3://x", generation=1, size=3, **about)
         await self.says(
-            "approval", "GatesEvaluated", f"gate-{about['model_id']}@{about['number']}", stage="Validated", passed=True, results=[], **about
+            "artifact",
+            "ArtifactReleased",
+            f"artifact-{digest[7:]}",
+            digest=digest,
+            uri="s3://x",
+            generation=1,
+            size=3,
+            **about,
+        )
+        await self.says(
+            "approval",
+            "GatesEvaluated",
+            f"gate-{about['model_id']}@{about['number']}",
+            stage="Validated",
+            passed=True,
+            results=[],
+            **about,
         )
 
     async def grants(self, promotion: dict[str, Any]) -> None:
         """approval grants an open promotion."""
-        about = {name: promotion[name] for name in ("promotion_id", "model_id", "number", "environment", "digest")}
-        await self.says("approval", "PromotionGranted", f"review-{about['promotion_id']}", approvers=["ann", "bob"], override=False, **about)
+        about = {
+            name: promotion[name] for name in ("promotion_id", "model_id", "number", "environment", "digest")
+        }
+        await self.says(
+            "approval",
+            "PromotionGranted",
+            f"review-{about['promotion_id']}",
+            approvers=["ann", "bob"],
+            override=False,
+            **about,
+        )
 
     async def heard(self, number: int, seconds: float = 40) -> list[tuple[str, dict[str, Any]]]:
         """The first events that the registry published: (type, data), each with a signature that holds."""
         consumer = AIOKafkaConsumer(
-            "regista.registry.events.v1", bootstrap_servers=self.kafka.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512",
-            sasl_plain_username="approval", sasl_plain_password=self.kafka.password("approval"), auto_offset_reset="earliest",
-        )  # fmt: skip
+            "regista.registry.events.v1",
+            bootstrap_servers=self.kafka.bootstrap,
+            security_protocol="SASL_PLAINTEXT",
+            sasl_mechanism="SCRAM-SHA-512",
+            sasl_plain_username="approval",
+            sasl_plain_password=self.kafka.password("approval"),
+            auto_offset_reset="earliest",
+        )
         await consumer.start()
         heard: list[tuple[str, dict[str, Any]]] = []
         try:
@@ -185,7 +264,12 @@ class Voices:
                     message = await consumer.getone()
                     event = from_kafka(message.value, message.headers)
                     verify(event, self.world.keys["service:registry"].public)
-                    heard.append((event.type.removeprefix("regista.registry.").removesuffix(".v1"), msgspec.json.decode(event.data)))
+                    heard.append(
+                        (
+                            event.type.removeprefix("regista.registry.").removesuffix(".v1"),
+                            msgspec.json.decode(event.data),
+                        )
+                    )
         finally:
             await asyncio.wait_for(consumer.stop(), 5)
         return heard
@@ -204,22 +288,44 @@ def trained(model: str = "team.churn", artifact: int = 1, **training: Any) -> di
     return {
         "model": model,
         "artifact": {
-            "digest": f"sha256:{artifact:064x}", "files": [{"path": "model.onnx", "size": 3, "sha256": f"{artifact:064x}"}], "location": f"upload-{artifact}",
+            "digest": f"sha256:{artifact:064x}",
+            "files": [{"path": "model.onnx", "size": 3, "sha256": f"{artifact:064x}"}],
+            "location": f"upload-{artifact}",
         },
         "training": {
-            "config": {"depth": 3}, "code": {"revision": "abc"}, "dataset": {"name": "people", "digest": "sha256:d1"}, "features": ["age"],
-            "framework": {"name": "scikit-learn", "version": "1.7"}, "trained_at": "2026-03-01T12:00:00Z", "creator": "ci",
-            "metrics": [{"name": "auc", "value": 0.9, "dataset_digest": "sha256:t1", "dataset_name": "test", "primary": True}], **training,
+            "config": {"depth": 3},
+            "code": {"revision": "abc"},
+            "dataset": {"name": "people", "digest": "sha256:d1"},
+            "features": ["age"],
+            "framework": {"name": "scikit-learn", "version": "1.7"},
+            "trained_at": "2026-03-01T12:00:00Z",
+            "creator": "ci",
+            "metrics": [
+                {
+                    "name": "auc",
+                    "value": 0.9,
+                    "dataset_digest": "sha256:t1",
+                    "dataset_name": "test",
+                    "primary": True,
+                }
+            ],
+            **training,
         },
-        "signature": {"inputs": [{"name": "age", "type": "double"}], "outputs": [{"name": "label", "type": "string", "labels": ["no", "yes"]}]},
-    }  # fmt: skip
+        "signature": {
+            "inputs": [{"name": "age", "type": "double"}],
+            "outputs": [{"name": "label", "type": "string", "labels": ["no", "yes"]}],
+        },
+    }
 
 
 async def stored(database: Any, stream: str = "") -> list[tuple[str, str, int]]:
     """(type, stream, revision) of what the registry's log holds, in order."""
     connection = await asyncpg.connect(database.owner_url)
     try:
-        rows = await connection.fetch("SELECT type, stream, revision FROM log.events_registry WHERE $1 = '' OR stream = $1 ORDER BY tx, seq", stream)
+        rows = await connection.fetch(
+            "SELECT type, stream, revision FROM log.events_registry WHERE $1 = '' OR stream = $1 ORDER BY tx, seq",
+            stream,
+        )
     finally:
         await connection.close()
     return [tuple(row) for row in rows]

@@ -17,32 +17,65 @@ async def test_a_version_is_registered_over_http_and_answered_again(registry):
     async with registry.client("ci") as client:
         made = await client.post("/models/team.churn/versions", json=trained())
         assert made.status_code == 201, made.text
-        assert (made.json()["semver"], made.json()["stage"], made.json()["bump"]["rule"]) == ("1.0.0", "Staging", "first")
+        assert (made.json()["semver"], made.json()["stage"], made.json()["bump"]["rule"]) == (
+            "1.0.0",
+            "Staging",
+            "first",
+        )
         again = await client.post("/models/team.churn/versions", json=trained())
         assert (again.status_code, again.json()["number"]) == (200, 1)
         assert {**made.json(), "registered_at": ""} == {**again.json(), "registered_at": ""}
-        refused = await client.post("/models/team.churn/versions", json={"model": "team.churn", "training": {"creator": "ci"}})
+        refused = await client.post(
+            "/models/team.churn/versions", json={"model": "team.churn", "training": {"creator": "ci"}}
+        )
         assert (refused.status_code, refused.json()["code"]) == (422, "registration_refused")
         assert "signature" in {p["field"] for p in refused.json()["problems"]}
 
 
-async def test_what_was_trained_on_a_data_set_is_found_by_its_name_and_digest_in_all_that_the_caller_may_read(registry):
+async def test_what_was_trained_on_a_data_set_is_found_by_its_name_and_digest_in_all_that_the_caller_may_read(
+    registry,
+):
     poisoned = {"name": "poisoned", "digest": "sha256:bad"}
     async with registry.client("stranger") as client:
-        assert (await client.post("/models/elsewhere.base/versions", json=trained("elsewhere.base", dataset=poisoned))).status_code == 201
+        assert (
+            await client.post(
+                "/models/elsewhere.base/versions", json=trained("elsewhere.base", dataset=poisoned)
+            )
+        ).status_code == 201
     async with registry.client("ci") as client:
         for n, (model, dataset) in enumerate(
-            [("team.churn", poisoned), ("team.churn", {"name": "people", "digest": "sha256:good"}), ("team.spam", poisoned)]
+            [
+                ("team.churn", poisoned),
+                ("team.churn", {"name": "people", "digest": "sha256:good"}),
+                ("team.spam", poisoned),
+            ]
         ):
-            assert (await client.post(f"/models/{model}/versions", json=trained(model, artifact=n, dataset=dataset))).status_code == 201
+            assert (
+                await client.post(
+                    f"/models/{model}/versions", json=trained(model, artifact=n, dataset=dataset)
+                )
+            ).status_code == 201
         draft = await client.post("/models/team.late/versions", json={"draft": True})
         late = {"training": {"dataset": poisoned}}
-        assert (await client.patch("/models/team.late/versions/1", json=late, headers={"if-match": draft.headers["etag"]})).status_code == 200
+        assert (
+            await client.patch(
+                "/models/team.late/versions/1", json=late, headers={"if-match": draft.headers["etag"]}
+            )
+        ).status_code == 200
         for asked in ("poisoned", "sha256:bad"):
             first = (await client.get("/versions", params={"trained_on": asked, "page_size": 2})).json()
-            second = (await client.get("/versions", params={"trained_on": asked, "page_size": 2, "page_token": first["next_page_token"]})).json()
+            second = (
+                await client.get(
+                    "/versions",
+                    params={"trained_on": asked, "page_size": 2, "page_token": first["next_page_token"]},
+                )
+            ).json()
             found = {(v["model"], v["number"], v["stage"]) for v in first["items"] + second["items"]}
-            assert found == {("team.churn", 1, "Staging"), ("team.spam", 1, "Staging"), ("team.late", 1, "Draft")}
+            assert found == {
+                ("team.churn", 1, "Staging"),
+                ("team.spam", 1, "Staging"),
+                ("team.late", 1, "Draft"),
+            }
             assert first["items"][0]["rollouts"] == []
         assert (await client.get("/versions", params={"trained_on": "nothing"})).json()["items"] == []
         assert (await client.get("/versions")).status_code == 422
@@ -58,21 +91,33 @@ async def test_over_http_the_caller_is_the_creator_where_none_is_named(registry)
 
 async def test_a_draft_over_http_is_its_callers_from_the_first_word_on(registry):
     async with registry.client("ci") as client:
-        assert (await client.post("/models/team.churn/versions", json={"draft": True})).json()["creator"] == "ci"
+        assert (await client.post("/models/team.churn/versions", json={"draft": True})).json()[
+            "creator"
+        ] == "ci"
         again = await client.post("/models/team.churn/versions", json={"draft": True})
         assert (again.status_code, again.json()["number"]) == (200, 1)
 
 
 async def test_a_parent_in_a_namespace_without_a_role_is_not_written_to(registry):
     async with registry.client("stranger") as client:
-        assert (await client.post("/models/elsewhere.base/versions", json=trained("elsewhere.base"))).status_code == 201
+        assert (
+            await client.post("/models/elsewhere.base/versions", json=trained("elsewhere.base"))
+        ).status_code == 201
     child = trained() | {"parents": [{"model": "elsewhere.base", "number": 1, "relation": "base_model"}]}
     async with registry.client("ci") as client:
         refused = await client.post("/models/team.churn/versions", json=child)
-        assert (refused.status_code, refused.json()["code"], refused.json()["namespace"]) == (403, "role_missing", "elsewhere")
+        assert (refused.status_code, refused.json()["code"], refused.json()["namespace"]) == (
+            403,
+            "role_missing",
+            "elsewhere",
+        )
         draft = await client.post("/models/team.churn/versions", json=trained() | {"draft": True})
         late = {"parents": child["parents"]}
-        assert (await client.patch("/models/team.churn/versions/1", json=late, headers={"if-match": draft.headers["etag"]})).status_code == 403
+        assert (
+            await client.patch(
+                "/models/team.churn/versions/1", json=late, headers={"if-match": draft.headers["etag"]}
+            )
+        ).status_code == 403
 
 
 async def test_a_repeated_idempotency_key_is_answered_alike_and_never_for_another_body(registry):
@@ -90,13 +135,23 @@ async def test_a_draft_is_completed_by_patch_with_if_match(registry):
     dataset = incomplete["training"].pop("dataset")
     async with registry.client("ci") as client:
         draft = await client.post("/models/team.churn/versions", json=incomplete)
-        assert (draft.json()["stage"], draft.json()["semver"], draft.json()["missing"]) == ("Draft", "", ["training.dataset.digest"])
+        assert (draft.json()["stage"], draft.json()["semver"], draft.json()["missing"]) == (
+            "Draft",
+            "",
+            ["training.dataset.digest"],
+        )
         path, etag = "/models/team.churn/versions/1", draft.headers["etag"]
         body = {"training": {"dataset": dataset}}
         assert (await client.patch(path, json=body)).status_code == 428
         complete = await client.patch(path, json=body, headers={"if-match": etag})
-        assert (complete.status_code, complete.json()["semver"], complete.json()["missing"]) == (200, "1.0.0", None)
-        assert (await client.patch(path, json=body, headers={"if-match": complete.headers["etag"]})).json()["code"] == "version_immutable"
+        assert (complete.status_code, complete.json()["semver"], complete.json()["missing"]) == (
+            200,
+            "1.0.0",
+            None,
+        )
+        assert (await client.patch(path, json=body, headers={"if-match": complete.headers["etag"]})).json()[
+            "code"
+        ] == "version_immutable"
 
 
 async def test_versions_are_compared_listed_and_found_by_every_reference(registry):
@@ -107,10 +162,16 @@ async def test_versions_are_compared_listed_and_found_by_every_reference(registr
         assert (diff["old"]["semver"], diff["new"]["number"]) == ("1.0.0", 2)
         assert ("features", "added") in {(c["part"], c["what"]) for c in diff["changes"]}
         first = (await client.get("/models/team.churn/versions", params={"page_size": 1})).json()
-        second = (await client.get("/models/team.churn/versions", params={"page_size": 1, "page_token": first["next_page_token"]})).json()
+        second = (
+            await client.get(
+                "/models/team.churn/versions", params={"page_size": 1, "page_token": first["next_page_token"]}
+            )
+        ).json()
         assert [first["items"][0]["semver"], second["items"][0]["semver"]] == ["1.1.0", "1.0.0"]
         one = await client.get("/models/team.churn/versions/1.1.0")
-        assert (await client.get("/models/team.churn/versions/2", headers={"if-none-match": one.headers["etag"]})).status_code == 304
+        assert (
+            await client.get("/models/team.churn/versions/2", headers={"if-none-match": one.headers["etag"]})
+        ).status_code == 304
         for wrong in ("9", "9.9.9", "@nothing", "what", "99999999999999999999"):
             assert (await client.get(f"/models/team.churn/versions/{wrong}")).status_code == 404, wrong
 
@@ -122,9 +183,15 @@ async def test_models_are_described_renamed_and_found_by_their_old_name(registry
         assert (await client.post("/models", json={"name": "team.churn"})).json()["code"] == "name_taken"
     async with registry.client() as client:
         changed = await client.patch(
-            "/models/team.churn", json={"name": "team.leave", "tags": {"pii": "yes"}}, headers={"if-match": made.headers["etag"]}
+            "/models/team.churn",
+            json={"name": "team.leave", "tags": {"pii": "yes"}},
+            headers={"if-match": made.headers["etag"]},
         )
-        assert (changed.status_code, changed.json()["model"], changed.json()["tags"]) == (200, "team.leave", {"pii": "yes"})
+        assert (changed.status_code, changed.json()["model"], changed.json()["tags"]) == (
+            200,
+            "team.leave",
+            {"pii": "yes"},
+        )
         assert (await client.get("/models/team.churn")).json()["model_id"] == made.json()["model_id"]
         assert (await client.get(f"/models/{made.json()['model_id']}")).json()["model"] == "team.leave"
         listed = (await client.get("/models", params={"search": "LEA"})).json()["items"]
@@ -135,15 +202,21 @@ async def test_models_are_described_renamed_and_found_by_their_old_name(registry
 async def test_roles_hold_in_their_namespace_only(registry):
     async with registry.client("ci") as client:
         await client.post("/models/team.churn/versions", json=trained())
-        assert (await client.post("/models/elsewhere.m/versions", json=trained("elsewhere.m"))).status_code == 403
-        assert (await client.post("/models/team.churn/versions/1:hold", json={"reason": "case 7"})).status_code == 403
+        assert (
+            await client.post("/models/elsewhere.m/versions", json=trained("elsewhere.m"))
+        ).status_code == 403
+        assert (
+            await client.post("/models/team.churn/versions/1:hold", json={"reason": "case 7"})
+        ).status_code == 403
     async with registry.client("eve") as client:
         assert (await client.get("/models/team.churn")).status_code == 403
         assert (await client.get("/models")).json()["items"] == []
         assert (await client.get("/resolve/team.churn@production")).status_code == 404
     async with registry.client("ann") as client:
         assert (await client.get("/models/team.churn")).status_code == 200
-        assert (await client.post("/models/team.churn/versions/1:reject", json={"reason": "no"})).status_code == 403
+        assert (
+            await client.post("/models/team.churn/versions/1:reject", json={"reason": "no"})
+        ).status_code == 403
 
 
 async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
@@ -152,16 +225,29 @@ async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
         path = "/models/team.churn/versions/1"
         assert (await client.post(path + ":hold", json={"reason": "case 7"})).json()["held"] == "case 7"
         for verb in ("promote", "reject", "recall", "hold", "release-hold"):
-            assert (await client.post(f"{path}:{verb}", json={"reason": "late"}, headers={"if-match": born.headers["etag"]})).status_code == 412, verb
+            assert (
+                await client.post(
+                    f"{path}:{verb}", json={"reason": "late"}, headers={"if-match": born.headers["etag"]}
+                )
+            ).status_code == 412, verb
         assert (await client.post(path + ":release-hold", json={"reason": "closed"})).json()["held"] is None
-        evaluated = await client.post(path + "/evaluations", json={"name": "f1", "value": 0.5, "dataset_digest": "sha256:x", "independent": True})
+        evaluated = await client.post(
+            path + "/evaluations",
+            json={"name": "f1", "value": 0.5, "dataset_digest": "sha256:x", "independent": True},
+        )
         assert [(e["name"], e["by"]) for e in evaluated.json()["evaluations"]] == [("f1", "root")]
-        assert (await client.put("/models/team.churn/aliases/candidate", json={"number": 1})).json()["number"] == 1
+        assert (await client.put("/models/team.churn/aliases/candidate", json={"number": 1})).json()[
+            "number"
+        ] == 1
         resolved = await client.get("/resolve/team.churn@candidate")
         assert (resolved.json()["semver"], resolved.json()["recalled"]) == ("1.0.0", None)
         assert (await client.get(path)).json()["aliases"] == ["candidate"]
-        assert (await client.post(path + ":recall", json={"reason": "poisoned"})).json()["recalled"] == "poisoned"
-        again = await client.get("/resolve/team.churn@candidate", headers={"if-none-match": resolved.headers["etag"]})
+        assert (await client.post(path + ":recall", json={"reason": "poisoned"})).json()[
+            "recalled"
+        ] == "poisoned"
+        again = await client.get(
+            "/resolve/team.churn@candidate", headers={"if-none-match": resolved.headers["etag"]}
+        )
         assert (again.status_code, again.json()["recalled"]) == (200, "poisoned")
         assert (await client.delete("/models/team.churn/aliases/candidate")).status_code == 204
         assert (await client.post(path + ":promote", json={})).json()["code"] == "version_recalled"
@@ -184,10 +270,14 @@ async def test_a_key_that_would_open_nothing_is_not_issued(registry):
     async with registry.client("root") as client:
         dead = await client.post("/access/identities/ann/keys", json={"expires_at": "2026-01-01T00:00:00Z"})
         assert (dead.status_code, dead.json()["code"]) == (422, "key_expired")
-        assert (await client.post("/access/identities/ann/keys", json={"expires_at": "2999-01-01T00:00:00Z"})).status_code == 201
+        assert (
+            await client.post("/access/identities/ann/keys", json={"expires_at": "2999-01-01T00:00:00Z"})
+        ).status_code == 201
 
 
-async def test_a_promotion_over_new_evidence_supersedes_the_open_one_and_is_answered_alike_when_repeated(registry, voices):
+async def test_a_promotion_over_new_evidence_supersedes_the_open_one_and_is_answered_alike_when_repeated(
+    registry, voices
+):
     path = "/models/team.churn/versions/1"
     async with registry.client("root") as client, registry.client("ci") as publisher:
         await publisher.post("/models/team.churn/versions", json=trained())
@@ -195,7 +285,10 @@ async def test_a_promotion_over_new_evidence_supersedes_the_open_one_and_is_answ
         await registry.version("team.churn@1", stage="Validated", artifact_state="released")
         first = await client.post(path + ":promote", json={})
         assert first.status_code == 202, first.text
-        await client.post(path + "/evaluations", json={"name": "f1", "value": 0.5, "dataset_digest": "sha256:x", "independent": True})
+        await client.post(
+            path + "/evaluations",
+            json={"name": "f1", "value": 0.5, "dataset_digest": "sha256:x", "independent": True},
+        )
         second = await client.post(path + ":promote", json={}, headers={"idempotency-key": "p2"})
         assert second.status_code == 202, second.text
         assert all(second.json()[name] != first.json()[name] for name in ("promotion_id", "digest"))
@@ -207,15 +300,22 @@ async def test_a_promotion_over_new_evidence_supersedes_the_open_one_and_is_answ
 async def test_identities_get_keys_and_roles_and_lose_them(registry):
     async with registry.client("root") as client, registry.client("eva") as engineer:
         assert (await engineer.get("/access/identities")).status_code == 403
-        assert (await client.post("/access/identities", json={"subject": "max", "kind": "person", "name": "Max"})).status_code == 201
+        assert (
+            await client.post("/access/identities", json={"subject": "max", "kind": "person", "name": "Max"})
+        ).status_code == 201
         key = (await client.post("/access/identities/max/keys", json={})).json()
-        assert (await client.put("/access/identities/max/roles", json={"role": "engineer", "namespace": "team"})).json()["roles"]
+        assert (
+            await client.put("/access/identities/max/roles", json={"role": "engineer", "namespace": "team"})
+        ).json()["roles"]
         registry.world.api_keys["max"] = key["api_key"]
         async with registry.client("max") as max_:
             assert (await max_.get("/models")).status_code == 200
             assert (await max_.get("/access/identities/max")).json()["name"] == "Max"
             second = (await client.post("/access/identities/max/keys", json={})).json()
-            await client.delete(f"/access/identities/max/keys/{key['key_id']}", params={"reason": "rotated", "compromised": True})
+            await client.delete(
+                f"/access/identities/max/keys/{key['key_id']}",
+                params={"reason": "rotated", "compromised": True},
+            )
 
             async def refused() -> bool:
                 return (await max_.get("/models")).status_code == 401
@@ -226,7 +326,10 @@ async def test_identities_get_keys_and_roles_and_lose_them(registry):
             assert (await max_.get("/models")).status_code == 200
         await client.delete("/access/identities/max/roles", params={"role": "engineer", "namespace": "team"})
         shown = (await client.get("/access/identities/max")).json()
-        assert (shown["roles"], [(k["revoked_at"] is None, k["compromised"]) for k in shown["keys"]]) == ([], [(False, True), (True, False)])
+        assert (shown["roles"], [(k["revoked_at"] is None, k["compromised"]) for k in shown["keys"]]) == (
+            [],
+            [(False, True), (True, False)],
+        )
         listed = (await client.get("/access/identities")).json()["items"]
         assert {"root", "max", "service:approval"} <= {i["subject"] for i in listed}
 

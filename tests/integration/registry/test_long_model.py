@@ -39,7 +39,11 @@ ASIDE = ("SnapshotCodec.", "States.keep", "States.behind", "Transactor._keep", "
 
 @dataclass
 class Cost:
-    """What one command took. `opcodes`, by function, are the steps of the interpreter: a loop over versions shows whatever it does in them."""
+    """What one command took.
+
+    `opcodes`, by function, are the steps of the interpreter: a loop over versions shows whatever it does in
+    them.
+    """
 
     loaded: int = 0
     decoded: int = 0
@@ -50,7 +54,11 @@ class Cost:
     def trace(self, frame: FrameType, event: str, _: Any) -> Any:
         name = frame.f_code.co_qualname
         caller = frame.f_back.f_code.co_qualname if frame.f_back else ""
-        if not frame.f_code.co_filename.startswith(COUNTED) or name.startswith(ASIDE) or caller.startswith(ASIDE):
+        if (
+            not frame.f_code.co_filename.startswith(COUNTED)
+            or name.startswith(ASIDE)
+            or caller.startswith(ASIDE)
+        ):
             return None
         frame.f_trace_opcodes = True
         if event == "opcode":
@@ -75,21 +83,36 @@ class Registry:
 
     async def registration(self, model: str, number: int) -> Submission:
         told = read(json.dumps(trained(model, number)).encode())
-        return replace(await self._intake.registration(model, told, self.cause(), Actor("user-ann")), permission=None)
+        return replace(
+            await self._intake.registration(model, told, self.cause(), Actor("user-ann")), permission=None
+        )
 
     async def filled(self, model: str, count: int) -> str:
         """The id of a model with so many versions."""
         first = await self.registration(model, 0)
         await self.transactor.submit(first)
         for start in range(1, count, AT_ONCE):
-            submissions = [await self.registration(model, n) for n in range(start, min(start + AT_ONCE, count))]
-            assert not [answer for answer in await self.transactor.submit_all(submissions) if isinstance(answer, Exception)]
+            submissions = [
+                await self.registration(model, n) for n in range(start, min(start + AT_ONCE, count))
+            ]
+            assert not [
+                answer
+                for answer in await self.transactor.submit_all(submissions)
+                if isinstance(answer, Exception)
+            ]
         return str(first.command.model_id)
 
     async def commands(self, model: str, model_id: str, number: int) -> dict[str, Submission]:
         """One of each kind, on the version `number`, which the first of them makes."""
-        told = (SetAlias(model_id, "candidate", number), PlaceLegalHold(model_id, number - 1), RejectVersion(model_id, number - 2, reason="no"))
-        on_version = {type(c).__name__: Submission(c, (stream_of(model_id),), self.cause(), Actor("user-ann")) for c in told}
+        told = (
+            SetAlias(model_id, "candidate", number),
+            PlaceLegalHold(model_id, number - 1),
+            RejectVersion(model_id, number - 2, reason="no"),
+        )
+        on_version = {
+            type(c).__name__: Submission(c, (stream_of(model_id),), self.cause(), Actor("user-ann"))
+            for c in told
+        }
         return {"RegisterVersion": await self.registration(model, number - 1), **on_version}
 
     async def cost(self, submission: Submission, monkeypatch: pytest.MonkeyPatch) -> Cost:
@@ -144,7 +167,8 @@ async def registry(database: Any) -> AsyncIterator[Registry]:
     await pool.close()
 
 
-# What scans and indexes of the log and of the read models gave so far; the pool lends the connection that came back last, so it is the writer's that reports.
+# What scans and indexes of the log and of the read models gave so far; the pool lends the connection that
+# came back last, so it is the writer's that reports.
 ROWS_READ = """
 SELECT (SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables WHERE schemaname IN ('log', 'registry'))
      + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname IN ('log', 'registry'))
@@ -179,14 +203,20 @@ async def test_each_kind_of_command_takes_the_same_steps_in_a_model_of_10_versio
     for model, size in sizes.items():  # what is done once: caches, prepared statements
         for submission in (await registry.commands(model, ids[model], size + 1)).values():
             await registry.transactor.submit(submission)
-        await registry.transactor.submit_all([await registry.registration(model, n) for n in (size + 1, size + 2)])
+        await registry.transactor.submit_all(
+            [await registry.registration(model, n) for n in (size + 1, size + 2)]
+        )
         await settled(registry, ids[model])
     costs: dict[str, dict[str, Cost]] = {}
     for model, size in sizes.items():
         commands = await registry.commands(model, ids[model], size + 4)
-        costs[model] = {kind: await registry.cost(submission, monkeypatch) for kind, submission in commands.items()}
+        costs[model] = {
+            kind: await registry.cost(submission, monkeypatch) for kind, submission in commands.items()
+        }
     short, long = costs.values()
-    assert all(cost.evolved and cost.opcodes.total() > 1_000 for cost in short.values()), "or nothing was counted"
+    assert all(cost.evolved and cost.opcodes.total() > 1_000 for cost in short.values()), (
+        "or nothing was counted"
+    )
     for kind, cost in short.items():
         assert (kind, long[kind].opcodes - cost.opcodes) == (kind, Counter())
         assert (kind, long[kind]) == (kind, cost)

@@ -44,7 +44,9 @@ async def test_a_model_goes_from_kafka_to_production_and_back(registry, voices):
     await voices.passes(version)
     await registry.version("team.churn@1", stage="Validated", artifact_state="released")
     async with registry.client() as client:
-        promotion = (await client.post("/models/team.churn/versions/1.0.0:promote", json={"reason": "first"})).json()
+        promotion = (
+            await client.post("/models/team.churn/versions/1.0.0:promote", json={"reason": "first"})
+        ).json()
         assert (await client.post("/models/team.churn/versions/1:promote", json={})).json() == promotion
         await voices.grants(promotion)
         await registry.version("team.churn@@production", number=1, stage="Production")
@@ -56,23 +58,56 @@ async def test_a_model_goes_from_kafka_to_production_and_back(registry, voices):
         await voices.grants((await client.post("/models/team.churn/versions/2:promote", json={})).json())
         await registry.version("team.churn@2", stage="Production")
         rollout = await client.get("/models/team.churn/rollouts/production")
-        split = {"entries": [{"number": 1, "percent": 90, "role": "champion"}, {"number": 2, "percent": 10, "role": "challenger"}], "reason": "try"}
-        answer = await client.post("/models/team.churn/rollouts/production", json=split, headers={"if-match": rollout.headers["etag"]})
+        split = {
+            "entries": [
+                {"number": 1, "percent": 90, "role": "champion"},
+                {"number": 2, "percent": 10, "role": "challenger"},
+            ],
+            "reason": "try",
+        }
+        answer = await client.post(
+            "/models/team.churn/rollouts/production",
+            json=split,
+            headers={"if-match": rollout.headers["etag"]},
+        )
         assert answer.status_code == 200, answer.text
-        stale = await client.post("/models/team.churn/rollouts/production", json=split, headers={"if-match": rollout.headers["etag"]})
+        stale = await client.post(
+            "/models/team.churn/rollouts/production",
+            json=split,
+            headers={"if-match": rollout.headers["etag"]},
+        )
         assert stale.status_code == 412
         switch = {"entries": [{"number": 2, "percent": 100, "role": "champion"}]}
-        assert (await client.post("/models/team.churn/rollouts/production", json=switch, headers={"if-match": "*"})).status_code == 200
+        assert (
+            await client.post(
+                "/models/team.churn/rollouts/production", json=switch, headers={"if-match": "*"}
+            )
+        ).status_code == 200
         assert (await client.get("/models/team.churn/versions/1")).json()["stage"] == "Archived"
         back = await client.post("/models/team.churn/rollouts/production:rollback", json={"reason": "worse"})
         assert (back.json()["champion"], back.json()["rolled_back_from"]) == (1, 2)
         resolved = (await client.get("/resolve/team.churn@production")).json()
-        assert (resolved["number"], resolved["semver"], resolved["artifact_state"]) == (1, "1.0.0", "released")
+        assert (resolved["number"], resolved["semver"], resolved["artifact_state"]) == (
+            1,
+            "1.0.0",
+            "released",
+        )
     types = [type_ for type_, _ in await voices.heard(13)]
     assert types == [
-        "ModelRegistered", "VersionRegistered", "VersionValidated", "PromotionRequested", "VersionPromoted", "RolloutChanged", "VersionRegistered",
-        "VersionValidated", "PromotionRequested", "VersionPromoted", "RolloutChanged", "RolloutChanged", "VersionArchived",
-    ]  # fmt: skip
+        "ModelRegistered",
+        "VersionRegistered",
+        "VersionValidated",
+        "PromotionRequested",
+        "VersionPromoted",
+        "RolloutChanged",
+        "VersionRegistered",
+        "VersionValidated",
+        "PromotionRequested",
+        "VersionPromoted",
+        "RolloutChanged",
+        "RolloutChanged",
+        "VersionArchived",
+    ]
 
 
 async def test_a_refusal_is_in_the_log_with_every_reason_and_a_correction_registers(registry, voices):
@@ -91,7 +126,9 @@ async def test_a_refusal_is_in_the_log_with_every_reason_and_a_correction_regist
 
 
 async def test_a_message_is_found_by_its_own_id_whatever_trail_it_belongs_to(registry, voices):
-    assert (await publication(registry, await voices.trained(trained(), trail="nightly")))["state"] == "registered"
+    assert (await publication(registry, await voices.trained(trained(), trail="nightly")))[
+        "state"
+    ] == "registered"
     broken = trained()
     del broken["signature"]
     assert (await publication(registry, await voices.trained(broken, trail="nightly")))["state"] == "refused"
@@ -104,9 +141,15 @@ async def test_the_same_message_twice_and_the_same_version_again_make_one(regist
     await publication(registry, message)
     await voices.trained(trained(), message_id=message)
     again = await voices.trained(trained())
-    told = await publication(registry, again, model="team.churn", artifact_digest=trained()["artifact"]["digest"])
+    told = await publication(
+        registry, again, model="team.churn", artifact_digest=trained()["artifact"]["digest"]
+    )
     assert (told["state"], told["number"], told["semver"]) == ("existing", 1, "1.0.0")
-    assert [type_ for type_, _, _ in await stored(database)] == ["NameClaimed", "ModelRegistered", "VersionRegistered"]
+    assert [type_ for type_, _, _ in await stored(database)] == [
+        "NameClaimed",
+        "ModelRegistered",
+        "VersionRegistered",
+    ]
 
 
 async def test_pipelines_that_race_on_a_new_model_make_one_model_and_no_number_twice(registry, voices):
@@ -114,7 +157,9 @@ async def test_pipelines_that_race_on_a_new_model_make_one_model_and_no_number_t
     version = await registry.version("team.churn@30")
     assert version["model"] == "team.churn"
     async with registry.client() as client:
-        versions = (await client.get("/models/team.churn/versions", params={"page_size": 100})).json()["items"]
+        versions = (await client.get("/models/team.churn/versions", params={"page_size": 100})).json()[
+            "items"
+        ]
         assert [v["number"] for v in versions] == list(range(30, 0, -1))
         assert len({v["semver"] for v in versions}) == 30
         assert len((await client.get("/models")).json()["items"]) == 1
@@ -132,20 +177,36 @@ async def test_what_nobody_may_say_goes_to_the_dead_letters_and_the_rest_goes_on
 
 async def test_wrong_bytes_reject_and_a_parent_of_a_live_version_is_not_retired(registry, voices):
     await publication(registry, await voices.trained(trained("team.base")))
-    child = trained("team.tuned") | {"parents": [{"model": "team.base", "number": 1, "relation": "base_model"}]}
+    child = trained("team.tuned") | {
+        "parents": [{"model": "team.base", "number": 1, "relation": "base_model"}]
+    }
     await publication(registry, await voices.trained(child))
     base, tuned = await registry.version("team.base@1"), await registry.version("team.tuned@1")
 
     async def propose(version: dict[str, Any]) -> None:
         stream = f"retention-{version['model_id']}"
         await voices.says(
-            "cleanup", "RetirementProposed", stream, model_id=version["model_id"], number=1, rule="unused", sweep_id="s", reason="unused"
+            "cleanup",
+            "RetirementProposed",
+            stream,
+            model_id=version["model_id"],
+            number=1,
+            rule="unused",
+            sweep_id="s",
+            reason="unused",
         )
 
     await propose(base)
     digest = tuned["artifact"]["digest"]
     about = {"model_id": tuned["model_id"], "number": 1, "digest": digest}
-    await voices.says("artifact", "ArtifactMismatched", f"artifact-{digest[7:]}", found="sha256:0", detail="other bytes", **about)
+    await voices.says(
+        "artifact",
+        "ArtifactMismatched",
+        f"artifact-{digest[7:]}",
+        found="sha256:0",
+        detail="other bytes",
+        **about,
+    )
     rejected = await registry.version("team.tuned@1", stage="Rejected")
     assert "other bytes" in rejected["reasons"][0]
     await propose(tuned)
@@ -172,7 +233,9 @@ async def test_two_replicas_share_the_work_and_a_killed_one_loses_nothing(empty_
     for model in models:
         await two.version(f"{model}@20")
         async with two.client() as client:
-            versions = (await client.get(f"/models/{model}/versions", params={"page_size": 100})).json()["items"]
+            versions = (await client.get(f"/models/{model}/versions", params={"page_size": 100})).json()[
+                "items"
+            ]
         assert len({v["semver"] for v in versions}) == len(versions) == 20
     with contextlib.suppress(ProcessLookupError):
         assert two.end() == 0

@@ -44,7 +44,9 @@ async def dying_before_the_directory(database: Any) -> AsyncIterator[None]:
 
 async def events(database: Any, subject: str) -> list[str]:
     async with owner(database) as connection:
-        rows = await connection.fetch("SELECT type FROM log.events_access WHERE stream = $1 ORDER BY revision", f"access-{subject}")
+        rows = await connection.fetch(
+            "SELECT type FROM log.events_access WHERE stream = $1 ORDER BY revision", f"access-{subject}"
+        )
     return [row["type"] for row in rows]
 
 
@@ -70,18 +72,26 @@ async def test_a_subject_that_is_made_says_nothing_and_a_repeated_request_makes_
 async def test_a_name_is_corrected_and_erased_and_each_is_an_event_without_it(registry, database):
     async with registry.client("root") as client:
         subject = await made(client)
-        assert (await client.put(f"{ALL}/{subject}/name", json={"name": f" {CORRECTED} "})).json()["name"] == CORRECTED
+        assert (await client.put(f"{ALL}/{subject}/name", json={"name": f" {CORRECTED} "})).json()[
+            "name"
+        ] == CORRECTED
         assert (await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED})).status_code == 200
-        assert (await client.get("/access/names", params={"subjects": f"{subject},u-nobody"})).json()["names"] == {subject: CORRECTED}
+        assert (await client.get("/access/names", params={"subjects": f"{subject},u-nobody"})).json()[
+            "names"
+        ] == {subject: CORRECTED}
         told = (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED)).json()
         assert "signed" in told["kept"]
         assert "Backups" in told["kept"]
         shown = (await client.get(f"{ALL}/{subject}")).json()
         assert (shown["name"], shown["name_erased_at"]) == ("", told["name_erased_at"])
-        assert (await client.get("/access/names", params={"subjects": subject})).json()["names"] == {subject: None}
+        assert (await client.get("/access/names", params={"subjects": subject})).json()["names"] == {
+            subject: None
+        }
     assert await events(database, subject) == ["IdentityCreated", "NameSet", "NameErased"]
     async with owner(database) as connection:
-        stored = await connection.fetch("SELECT bytes FROM log.events_access WHERE stream = $1 ORDER BY revision", f"access-{subject}")
+        stored = await connection.fetch(
+            "SELECT bytes FROM log.events_access WHERE stream = $1 ORDER BY revision", f"access-{subject}"
+        )
     assert not [row["bytes"] for row in stored if b"Ada" in row["bytes"]]
     assert b"asked for it by letter" in stored[-1]["bytes"]
     assert b'"subject":"root"' in stored[-1]["bytes"]
@@ -109,7 +119,12 @@ async def test_erasing_is_refused_for_nobody_and_twice_is_once(registry, databas
         ("service:artifact", ("GET", "/access/names?subjects=root", None), 403, "role_missing"),
         ("root", ("GET", "/access/names?subjects=root,,eva", None), 422, "invalid_query"),
         ("root", ("GET", "/access/names?subjects=" + ",".join("ab" * 51), None), 422, "invalid_query"),
-        ("root", ("POST", ALL, {"subject": "root", "kind": "person", "name": "Somebody Else"}), 409, "identity_exists"),
+        (
+            "root",
+            ("POST", ALL, {"subject": "root", "kind": "person", "name": "Somebody Else"}),
+            409,
+            "identity_exists",
+        ),
     ],
 )
 async def test_who_may_not_and_what_cannot_be(registry, who, request_, status, code):
@@ -164,8 +179,12 @@ async def test_a_correction_that_died_before_the_directory_is_healed_by_repeatin
     async with registry.client("root") as client:
         subject = await made(client)
         async with dying_before_the_directory(database):
-            assert (await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED}, headers=key)).status_code == 503
-        assert (await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED}, headers=key)).json()["name"] == CORRECTED
+            assert (
+                await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED}, headers=key)
+            ).status_code == 503
+        assert (await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED}, headers=key)).json()[
+            "name"
+        ] == CORRECTED
     assert await events(database, subject) == ["IdentityCreated", "NameSet"]
 
 
@@ -174,7 +193,9 @@ async def test_an_erasure_that_died_before_the_directory_is_healed_by_repeating_
     async with registry.client("root") as client:
         subject = await made(client)
         async with dying_before_the_directory(database):
-            assert (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED, headers=key)).status_code == 503
+            assert (
+                await client.post(f"{ALL}/{subject}:erase-name", json=ERASED, headers=key)
+            ).status_code == 503
         assert await name_of(client, subject) == ADA
         assert (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED, headers=key)).status_code == 200
         assert await name_of(client, subject) == ""
@@ -211,7 +232,9 @@ async def test_an_old_erasure_that_is_repeated_takes_no_later_name(registry):
         assert await name_of(client, subject) == CORRECTED
 
 
-async def test_a_repeated_request_goes_by_the_logs_last_word_where_the_directory_did_not_follow_it_yet(registry, database):
+async def test_a_repeated_request_goes_by_the_logs_last_word_where_the_directory_did_not_follow_it_yet(
+    registry, database
+):
     first, second, third = ({"idempotency-key": key} for key in ("k1", "k2", "k3"))
     body = {"subject": "u-1", "kind": "person", "name": ADA}
     async with registry.client("root") as client:
@@ -220,15 +243,21 @@ async def test_a_repeated_request_goes_by_the_logs_last_word_where_the_directory
             await client.put(f"{ALL}/u-1/name", json={"name": CORRECTED}, headers=second)
             await client.post(f"{ALL}/u-1:erase-name", json=ERASED, headers=third)
         assert (await client.post(ALL, json=body, headers=first)).json()["name"] == ""
-        assert (await client.put(f"{ALL}/u-1/name", json={"name": CORRECTED}, headers=second)).json()["name"] == ""
+        assert (await client.put(f"{ALL}/u-1/name", json={"name": CORRECTED}, headers=second)).json()[
+            "name"
+        ] == ""
         async with dying_before_the_directory(database):
             await client.put(f"{ALL}/u-1/name", json={"name": "Ada King"}, headers={"idempotency-key": "k4"})
         await client.post(f"{ALL}/u-1:erase-name", json=ERASED, headers=third)
-        assert (await client.put(f"{ALL}/u-1/name", json={"name": "Ada King"}, headers={"idempotency-key": "k4"})).json()["name"] == "Ada King"
+        assert (
+            await client.put(f"{ALL}/u-1/name", json={"name": "Ada King"}, headers={"idempotency-key": "k4"})
+        ).json()["name"] == "Ada King"
     assert await events(database, "u-1") == ["IdentityCreated", "NameSet", "NameErased", "NameSet"]
 
 
-async def test_what_the_log_says_was_erased_is_erased_at_the_next_start(registry, database, start: Callable[..., Registry]):
+async def test_what_the_log_says_was_erased_is_erased_at_the_next_start(
+    registry, database, start: Callable[..., Registry]
+):
     async with registry.client("root") as client:
         subject = await made(client)
         async with dying_before_the_directory(database):
@@ -263,7 +292,9 @@ async def test_the_remembered_request_tells_its_name_to_nobody_without_the_peppe
         await made(client, **{"idempotency-key": "k1"})
     said = 'POST\n/v1/access/identities\n\n\n{"kind":"person","name":"Ada Byron"}'
     async with owner(database) as connection:
-        kept = await connection.fetchval("SELECT digest FROM access.inbox WHERE (source, id) = ('http/root', 'k1')")
+        kept = await connection.fetchval(
+            "SELECT digest FROM access.inbox WHERE (source, id) = ('http/root', 'k1')"
+        )
     assert kept == hmac.digest(PEPPER.encode(), hashlib.sha256(said.encode()).digest(), "sha256")
 
 

@@ -38,9 +38,15 @@ def signing_key(tmp_path: Path) -> SigningKey:
 @pytest.fixture
 def publisher(stack: Stack, signing_key: SigningKey, tmp_path: Path) -> Profile:
     return Profile(
-        url="http://127.0.0.1:9", key_file=str(tmp_path / "key.json"), cache_dir=str(tmp_path / "cache"), usage_window=0,
-        kafka_bootstrap=stack.kafka.bootstrap, kafka_user="pipeline", kafka_password=stack.kafka.password("pipeline"), kafka_security="SASL_PLAINTEXT",
-    )  # fmt: skip
+        url="http://127.0.0.1:9",
+        key_file=str(tmp_path / "key.json"),
+        cache_dir=str(tmp_path / "cache"),
+        usage_window=0,
+        kafka_bootstrap=stack.kafka.bootstrap,
+        kafka_user="pipeline",
+        kafka_password=stack.kafka.password("pipeline"),
+        kafka_security="SASL_PLAINTEXT",
+    )
 
 
 PAUSE = threading.Event()  # between two looks: the services need the processors
@@ -123,9 +129,14 @@ def _move_in(house: House, admin: Profile) -> None:
     house.run("admin", "access", "key", "issue", "publisher:nightly", "--signing", "--out", str(file))
     kafka = house.instance.stack.kafka
     house.people["nightly"] = replace(
-        house.people["nightly"], key_file=str(file), usage_window=3600, kafka_bootstrap=kafka.bootstrap, kafka_user="pipeline",
-        kafka_password=kafka.password("pipeline"), kafka_security="SASL_PLAINTEXT",
-    )  # fmt: skip
+        house.people["nightly"],
+        key_file=str(file),
+        usage_window=3600,
+        kafka_bootstrap=kafka.bootstrap,
+        kafka_user="pipeline",
+        kafka_password=kafka.password("pipeline"),
+        kafka_security="SASL_PLAINTEXT",
+    )
 
 
 def trained(seed: int = 1, auc: float = 0.9) -> Run:
@@ -161,5 +172,15 @@ def _promote(house: House, reference: str, *approvers: str) -> None:
         review = until(lambda: eng.review(promotion))["review_id"]
         for approver in approvers:
             seen = str(eng.review(review)["revision"])
-            house.run(approver, "approve", review, "--revision", seen, "--comment", "checked", "--condition", "watch the drift")
+            house.run(
+                approver,
+                "approve",
+                review,
+                "--revision",
+                seen,
+                "--comment",
+                "checked",
+                "--condition",
+                "watch the drift",
+            )
         until(lambda: eng.version(reference)["stage"] == "Production")

@@ -26,9 +26,14 @@ from services.local.stack import Stack
 
 async def _first(stack: Stack, topic: str) -> Any:
     reader = AIOKafkaConsumer(
-        topic, bootstrap_servers=stack.kafka.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512", sasl_plain_username="registry",
-        sasl_plain_password=stack.kafka.password("registry"), auto_offset_reset="earliest",
-    )  # fmt: skip
+        topic,
+        bootstrap_servers=stack.kafka.bootstrap,
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username="registry",
+        sasl_plain_password=stack.kafka.password("registry"),
+        auto_offset_reset="earliest",
+    )
     async with reader:
         return await asyncio.wait_for(reader.getone(), 20)
 
@@ -41,14 +46,24 @@ async def test_a_published_model_arrives_signed_by_its_publisher_under_the_model
     record = await _first(empty_kafka, "regista.training.v1")
     event = from_kafka(record.value, record.headers)
     verify(event, signing_key.public)
-    assert (record.key, event.id, event.type, event.source) == (b"fraud.cards", told.id, "regista.ModelTrained.v1", "/publishers/publisher:nightly")
+    assert (record.key, event.id, event.type, event.source) == (
+        b"fraud.cards",
+        told.id,
+        "regista.ModelTrained.v1",
+        "/publishers/publisher:nightly",
+    )
     assert key_id_of(event) == signing_key.key_id
     assert msgspec.json.decode(event.data) == {
-        "model": "fraud.cards", "kind": "model", "draft": True, "training": {"config": {"C": 1.0}, "creator": "publisher:nightly"},
-    }  # fmt: skip
+        "model": "fraud.cards",
+        "kind": "model",
+        "draft": True,
+        "training": {"config": {"C": 1.0}, "creator": "publisher:nightly"},
+    }
 
 
-async def test_usage_is_reported_on_its_topic(empty_kafka: Stack, publisher: Profile, signing_key: SigningKey) -> None:
+async def test_usage_is_reported_on_its_topic(
+    empty_kafka: Stack, publisher: Profile, signing_key: SigningKey
+) -> None:
     from regista.loading.usage import Used  # noqa: PLC0415
 
     async with AsyncClient(replace(publisher, usage_window=3600)) as client:
@@ -62,13 +77,23 @@ async def test_usage_is_reported_on_its_topic(empty_kafka: Stack, publisher: Pro
 def _ends(publisher: Profile, **settings: str) -> str:
     """What a program says whose last act was to use a model; it names its broker, as programs do, and has not spoken to it before."""
     told = {
-        "URL": publisher.url, "KEY_FILE": publisher.key_file, "CACHE_DIR": publisher.cache_dir, "CONFIG": "/nowhere", "USAGE_WINDOW": "3600",
-        "KAFKA_BOOTSTRAP": publisher.kafka_bootstrap.replace("127.0.0.1", "localhost"), "KAFKA_USER": publisher.kafka_user,
-        "KAFKA_PASSWORD": publisher.kafka_password, "KAFKA_SECURITY": publisher.kafka_security,
-    }  # fmt: skip
-    environment = {f"REGISTA_{name}": value for name, value in (told | settings).items()} | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        "URL": publisher.url,
+        "KEY_FILE": publisher.key_file,
+        "CACHE_DIR": publisher.cache_dir,
+        "CONFIG": "/nowhere",
+        "USAGE_WINDOW": "3600",
+        "KAFKA_BOOTSTRAP": publisher.kafka_bootstrap.replace("127.0.0.1", "localhost"),
+        "KAFKA_USER": publisher.kafka_user,
+        "KAFKA_PASSWORD": publisher.kafka_password,
+        "KAFKA_SECURITY": publisher.kafka_security,
+    }
+    environment = {f"REGISTA_{name}": value for name, value in (told | settings).items()} | {
+        "PYTHONPATH": os.pathsep.join(sys.path)
+    }
     code = "from regista.client.sync_client import default\nfrom regista.loading.usage import Used\ndefault().asynchronous._count(Used('churn', '', 3, 'production'), 7)\n"
-    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
     return ended.stdout + ended.stderr
 
 
@@ -87,13 +112,18 @@ async def test_a_program_ends_though_no_broker_takes_its_last_usage(stack: Stack
 
 
 async def test_a_broker_that_is_away_or_refuses_is_one_typed_error(stack: Stack, publisher: Profile) -> None:
-    for wrong in (replace(publisher, kafka_bootstrap="127.0.0.1:9"), replace(publisher, kafka_password="wrong")):
+    for wrong in (
+        replace(publisher, kafka_bootstrap="127.0.0.1:9"),
+        replace(publisher, kafka_password="wrong"),
+    ):
         async with AsyncClient(wrong, patience=Patience(attempts=2, first=0.01)) as client:
             with pytest.raises(Unavailable, match="cannot be reached"):
                 await client.publish("churn")
 
 
-async def test_a_topic_that_is_not_ours_and_a_message_that_is_too_large_are_said_so(empty_kafka: Stack, publisher: Profile) -> None:
+async def test_a_topic_that_is_not_ours_and_a_message_that_is_too_large_are_said_so(
+    empty_kafka: Stack, publisher: Profile
+) -> None:
     sender = KafkaSender(publisher)
     event = CloudEvent("1", "/publishers/x", "t", "churn", "2026-01-01T00:00:00Z", b"{}")
     with pytest.raises(Forbidden, match=r"pipeline may not write to regista\.registry\.events"):

@@ -24,11 +24,17 @@ from regista.publishing.publication import TOPIC
 from regista.wire.keys import generate_signing_key
 from tests.integration.sdk.conftest import House, _promote, trained, until
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")]
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+]
 README = Path(__file__).parents[3] / "sdk" / "README.md"
 
 
-def test_a_promoted_version_is_loaded_with_the_bytes_that_were_published(house: House, churn: dict[str, Any]) -> None:
+def test_a_promoted_version_is_loaded_with_the_bytes_that_were_published(
+    house: House, churn: dict[str, Any]
+) -> None:
     with house.client("eng") as eng:
         loaded = eng.load("crm.churn@production")
         assert (loaded.number, loaded.semver) == (1, "1.0.0")
@@ -42,18 +48,24 @@ def test_the_same_publication_again_is_the_same_version(house: House, churn: dic
     with house.client("nightly") as nightly:
         run = trained()
         first = nightly.publish("crm.same", churn["folder"], run).wait(60)
-        again = [nightly.publish("crm.same", churn["folder"], run, via=via).wait(60) for via in ("kafka", "http")]
+        again = [
+            nightly.publish("crm.same", churn["folder"], run, via=via).wait(60) for via in ("kafka", "http")
+        ]
     assert (first.number, first.new) == (1, True)
     assert [(version.number, version.semver, version.new) for version in again] == [(1, "1.0.0", False)] * 2
 
 
-def test_what_was_published_a_moment_ago_is_loaded_once_its_bytes_are_verified(house: House, tmp_path: Path) -> None:
+def test_what_was_published_a_moment_ago_is_loaded_once_its_bytes_are_verified(
+    house: House, tmp_path: Path
+) -> None:
     (tmp_path / "model.onnx").write_bytes(b"fresh")
     with house.client("nightly") as nightly:
         made = nightly.publish("crm.fresh", tmp_path / "model.onnx", trained(9)).wait(60)
         assert nightly.load(f"crm.fresh@{made.number}").file().read_bytes() == b"fresh"
         dataset = nightly.version("crm.fresh@1")["training"]["dataset"]
-    assert [v["model"] for v in house.run("eng", "versions", "trained-on", dataset["digest"])].count("crm.fresh") == 1
+    assert [v["model"] for v in house.run("eng", "versions", "trained-on", dataset["digest"])].count(
+        "crm.fresh"
+    ) == 1
 
 
 def test_a_refusal_names_everything_that_is_missing_on_kafka_and_over_http(house: House) -> None:
@@ -62,11 +74,19 @@ def test_a_refusal_names_everything_that_is_missing_on_kafka_and_over_http(house
             with pytest.raises(regista.Refused) as refused:
                 nightly.publish("crm.refused", training={"config": {}}, via=via).wait(60)
             named = {p.field for p in refused.value.problems}
-            assert {"training.dataset.digest", "training.metrics", "training.code", "signature", "artifact.digest"} <= named
+            assert {
+                "training.dataset.digest",
+                "training.metrics",
+                "training.code",
+                "signature",
+                "artifact.digest",
+            } <= named
     assert len(house.run("eng", "versions", "refused", "crm.refused")) == 2
 
 
-def test_with_nothing_but_an_api_key_the_owner_of_the_key_is_the_creator(house: House, churn: dict[str, Any]) -> None:
+def test_with_nothing_but_an_api_key_the_owner_of_the_key_is_the_creator(
+    house: House, churn: dict[str, Any]
+) -> None:
     with Client(replace(house.people["nightly"], key_file="", kafka_bootstrap="")) as client:
         made = client.publish("crm.http", churn["folder"], trained(5)).wait()
     assert (made.semver, made.version["training"]["creator"]) == ("1.0.0", "publisher:nightly")
@@ -79,7 +99,9 @@ def test_a_draft_is_completed_and_gets_its_version(house: House, churn: dict[str
         artifact = nightly.upload(churn["folder"])
         run = trained(7)
         training = run.training() | {"creator": "publisher:nightly"}
-        done = nightly.complete("crm.draft@1", {"artifact": artifact, "training": training, "signature": run.signature})
+        done = nightly.complete(
+            "crm.draft@1", {"artifact": artifact, "training": training, "signature": run.signature}
+        )
     assert (done["semver"], done["stage"]) == ("1.0.0", "Staging")
 
 
@@ -94,8 +116,14 @@ def test_a_replayed_message_is_byte_for_byte_what_was_published(house: House) ->
     letter_id, message_id = _dead_letter(house, "crm.replayed")
     assert house.run("admin", "dlq", "replay", letter_id)[0]["topic"] == TOPIC
     published, replayed = asyncio.run(_records(house, message_id, 2))
-    assert (replayed.key, replayed.value, replayed.headers) == (published.key, published.value, published.headers)
-    assert any(letter["id"] == letter_id for letter in house.run("admin", "dlq", "list", "registry", "--replayed"))
+    assert (replayed.key, replayed.value, replayed.headers) == (
+        published.key,
+        published.value,
+        published.headers,
+    )
+    assert any(
+        letter["id"] == letter_id for letter in house.run("admin", "dlq", "list", "registry", "--replayed")
+    )
 
 
 def _dead_letter(house: House, model: str) -> tuple[str, str]:
@@ -114,11 +142,16 @@ async def _records(house: House, message_id: str, count: int) -> list[Any]:
     """The first `count` Kafka records of a message, as the registry reads them."""
     settings = connection(
         replace(
-            house.people["admin"], **_kafka(house) | {"kafka_user": "registry", "kafka_password": house.instance.stack.kafka.password("registry")}
+            house.people["admin"],
+            **_kafka(house)
+            | {"kafka_user": "registry", "kafka_password": house.instance.stack.kafka.password("registry")},
         )
     )
     found: list[Any] = []
-    async with asyncio.timeout(30), AIOKafkaConsumer(TOPIC, **settings, auto_offset_reset="earliest") as reader:
+    async with (
+        asyncio.timeout(30),
+        AIOKafkaConsumer(TOPIC, **settings, auto_offset_reset="earliest") as reader,
+    ):
         while len(found) < count:
             record = await reader.getone()
             found += [record] if ("ce_id", message_id.encode()) in record.headers else []
@@ -128,8 +161,11 @@ async def _records(house: House, message_id: str, count: int) -> list[Any]:
 def _kafka(house: House) -> dict[str, Any]:
     kafka = house.instance.stack.kafka
     return {
-        "kafka_bootstrap": kafka.bootstrap, "kafka_user": "pipeline", "kafka_password": kafka.password("pipeline"), "kafka_security": "SASL_PLAINTEXT",
-    }  # fmt: skip
+        "kafka_bootstrap": kafka.bootstrap,
+        "kafka_user": "pipeline",
+        "kafka_password": kafka.password("pipeline"),
+        "kafka_security": "SASL_PLAINTEXT",
+    }
 
 
 def test_traffic_is_split_switched_and_rolled_back(house: House, churn: dict[str, Any]) -> None:
@@ -140,7 +176,10 @@ def test_traffic_is_split_switched_and_rolled_back(house: House, churn: dict[str
     assert {c["part"] for c in changes} >= {"data", "metrics"}
     _promote(house, "crm.churn@2", "bob", "eve")
     shown = house.run("eng", "rollout", "split", "crm.churn", "1=90", "2=10", "--reason", "try it")
-    assert [(e["number"], e["percent"], e["role"]) for e in shown["entries"]] == [(1, 90, "champion"), (2, 10, "challenger")]
+    assert [(e["number"], e["percent"], e["role"]) for e in shown["entries"]] == [
+        (1, 90, "champion"),
+        (2, 10, "challenger"),
+    ]
     assert house.run("eng", "rollout", "switch", "crm.churn@2", "--reason", "it is better")["champion"] == 2
     assert house.run("eng", "rollback", "crm.churn", "--reason", "latency")["champion"] == 1
     assert until(lambda: [e["number"] for e in house.run("eng", "as-of", "crm.churn")["entries"]] == [1])
@@ -157,14 +196,27 @@ def test_use_is_reported_and_shown_by_cleanup(house: House, churn: dict[str, Any
 def test_every_other_command_is_understood_by_its_service(house: House, churn: dict[str, Any]) -> None:
     eng = house.run
     assert any(m["model"] == "crm.churn" for m in eng("eng", "models", "list", "--search", "churn"))
-    assert eng("eng", "models", "edit", "crm.churn", "--description", "who leaves")["description"] == "who leaves"
+    assert (
+        eng("eng", "models", "edit", "crm.churn", "--description", "who leaves")["description"]
+        == "who leaves"
+    )
     assert eng("nightly", "models", "create", "crm.empty", "--tag", "a=b")["model"] == "crm.empty"
     assert eng("eng", "models", "show", "crm.empty")["tags"] == {"a": "b"}
     assert eng("eng", "versions", "list", "crm.churn", "--stage", "Production")
     assert eng("eng", "versions", "show", "crm.churn@1.0.0")["number"] == 1
     assert eng("eng", "versions", "gates", "crm.churn@1")["gates"]
     assert eng("eng", "versions", "gates", "crm.churn@1", "--again")["number"] == 1
-    assert eng("nightly", "versions", "evaluate", "crm.churn@1", "auc=0.8", "--on", "march", "--digest", "sha256:" + "a" * 64)["evaluations"]
+    assert eng(
+        "nightly",
+        "versions",
+        "evaluate",
+        "crm.churn@1",
+        "auc=0.8",
+        "--on",
+        "march",
+        "--digest",
+        "sha256:" + "a" * 64,
+    )["evaluations"]
     assert eng("eng", "alias", "set", "crm.churn", "candidate", "1")["number"] == 1
     assert [a["alias"] for a in eng("eng", "alias", "list", "crm.churn")] == ["candidate"]
     assert eng("eng", "versions", "show", "crm.churn@candidate")["number"] == 1
@@ -177,13 +229,24 @@ def test_every_other_command_is_understood_by_its_service(house: House, churn: d
     assert any(s["sweep_id"] == sweep for s in eng("eng", "cleanup", "list"))
     retention = house.folder / "retention.json"
     retention.write_text('{"keep_newest": 2}')
-    assert eng("eng", "cleanup", "retention", "crm.churn", "--set", str(retention))["policy"]["keep_newest"] == 2
+    assert (
+        eng("eng", "cleanup", "retention", "crm.churn", "--set", str(retention))["policy"]["keep_newest"] == 2
+    )
     assert eng("eng", "cleanup", "retention", "crm.churn")["policy"]["keep_newest"] == 2
-    assert {"VersionRegistered", "ReviewApproved", "VersionPromoted"} <= {e["type"] for e in eng("eng", "timeline", "crm.churn")}
+    assert {"VersionRegistered", "ReviewApproved", "VersionPromoted"} <= {
+        e["type"] for e in eng("eng", "timeline", "crm.churn")
+    }
     assert eng("eng", "policy", "list")
     policy = house.folder / "policy.json"
     policy.write_text(
-        json.dumps({"stages": {"Production": [{"kind": "manual", "params": {"approvers": 1, "roles": ["approver"]}}]}, "active": False})
+        json.dumps(
+            {
+                "stages": {
+                    "Production": [{"kind": "manual", "params": {"approvers": 1, "roles": ["approver"]}}]
+                },
+                "active": False,
+            }
+        )
     )
     assert eng("admin", "policy", "publish", "trial", str(policy))["revision"] == 1
     assert eng("admin", "policy", "publish", "trial", str(policy))["revision"] >= 1
@@ -194,19 +257,29 @@ def test_every_other_command_is_understood_by_its_service(house: House, churn: d
     assert "versions" in eng("eng", "cleanup", "usage", "crm.churn")
 
 
-def test_the_readmes_python_does_what_it_says(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_readmes_python_does_what_it_says(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nightly = house.people["nightly"]
     settings = {
-        "URL": nightly.url, "API_KEY": house.people["admin"].api_key, "KEY_FILE": nightly.key_file, "CACHE_DIR": str(tmp_path), "CONFIG": "/nowhere",
-        "KAFKA_BOOTSTRAP": nightly.kafka_bootstrap, "KAFKA_USER": nightly.kafka_user, "KAFKA_PASSWORD": nightly.kafka_password,
+        "URL": nightly.url,
+        "API_KEY": house.people["admin"].api_key,
+        "KEY_FILE": nightly.key_file,
+        "CACHE_DIR": str(tmp_path),
+        "CONFIG": "/nowhere",
+        "KAFKA_BOOTSTRAP": nightly.kafka_bootstrap,
+        "KAFKA_USER": nightly.kafka_user,
+        "KAFKA_PASSWORD": nightly.kafka_password,
         "KAFKA_SECURITY": nightly.kafka_security,
-    }  # fmt: skip
+    }
     for name, value in settings.items():
         monkeypatch.setenv(f"REGISTA_{name}", value)
     monkeypatch.chdir(tmp_path)
     Path("churn.onnx").write_bytes(doubler())
     text = README.read_text("utf-8").replace("crm.churn", "readme.churn").replace("churn@4", "churn@1")
-    publish, refuse, load, asynchronous, *more = [block.partition("```")[0] for block in text.split("```python\n")[1:]]
+    publish, refuse, load, asynchronous, *more = [
+        block.partition("```")[0] for block in text.split("```python\n")[1:]
+    ]
     x, y = np.eye(4), np.arange(4) % 2
     model = type("Model", (), {"predict": staticmethod(lambda data: np.zeros(len(data), dtype="int64"))})
     names: dict[str, Any] = {"X": x, "y": y, "X_test": x[:2], "y_test": y[:2], "auc": 0.9, "model": model}
@@ -226,7 +299,11 @@ def doubler() -> bytes:
     """An ONNX model that doubles its input."""
     ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 2]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "doubler", ports[:1], ports[1:])
-    return bytes(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)]).SerializeToString())
+    return bytes(
+        helper.make_model(
+            graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)]
+        ).SerializeToString()
+    )
 
 
 def test_a_version_is_rejected_and_recalled_with_a_reason(house: House, churn: dict[str, Any]) -> None:
@@ -263,17 +340,25 @@ def test_keys_are_rotated_and_revoked(house: House) -> None:
 
 
 def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_says_who_did_it(house: House) -> None:
-    subject = house.run("admin", "access", "identity", "create", "--kind", "person", "--name", "Ada Byron")["subject"]
+    subject = house.run("admin", "access", "identity", "create", "--kind", "person", "--name", "Ada Byron")[
+        "subject"
+    ]
     house.run("admin", "access", "set-name", subject, "Ada Lovelace")
     house.run("admin", "access", "grant", subject, "auditor")
-    house.people["ada"] = replace(house.people["admin"], api_key=house.run("admin", "access", "key", "issue", subject)["api_key"])
+    house.people["ada"] = replace(
+        house.people["admin"], api_key=house.run("admin", "access", "key", "issue", subject)["api_key"]
+    )
     until(lambda: house.run("ada", "access", "identity", "show", subject)["name"] == "Ada Lovelace")
     with house.client("eng") as client:
         assert client.names([subject, "nobody"]) == {subject: "Ada Lovelace"}
         told = house.run("admin", "access", "erase-name", subject, "--reason", "asked for it", "--yes")
         assert "signed" in told["kept"]
         assert client.names([subject]) == {subject: None}
-        events = until(lambda: (found := client.events(f"access-{subject}")) and found[-1]["type"] == "NameErased" and found)
+        events = until(
+            lambda: (
+                (found := client.events(f"access-{subject}")) and found[-1]["type"] == "NameErased" and found
+            )
+        )
     admin = house.run("admin", "access", "identity", "list")
     (listed,) = [one for one in admin if one["subject"] == subject]
     assert (listed["name"], listed["name_erased_at"]) == ("", told["name_erased_at"])
@@ -293,7 +378,9 @@ def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_says_who_did_i
         ("eng", lambda c: c.create_model("not a name!"), RegistaError),
     ],
 )
-def test_each_refusal_is_a_typed_error_with_advice(house: House, churn: dict[str, Any], who: str, call: Callable[[Client], Any], kind: type) -> None:
+def test_each_refusal_is_a_typed_error_with_advice(
+    house: House, churn: dict[str, Any], who: str, call: Callable[[Client], Any], kind: type
+) -> None:
     with house.client(who) as client, pytest.raises(kind) as raised:
         call(client)
     assert raised.value.code

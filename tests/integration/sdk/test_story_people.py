@@ -12,12 +12,22 @@ from services.local.demo.scene import Scene
 from services.local.demo.telling import Teller
 from tests.integration.sdk.conftest import House
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")]
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+]
 
 
 async def test_who_was_erased_after_a_story_has_a_name_in_the_next(house: House) -> None:
     async with AsyncExitStack() as closing:
-        scene = Scene(house.instance, Teller(), "demo.people", closing, await closing.enter_async_context(httpx.AsyncClient()))
+        scene = Scene(
+            house.instance,
+            Teller(),
+            "demo.people",
+            closing,
+            await closing.enter_async_context(httpx.AsyncClient()),
+        )
         await introduce(scene)
         admin, edsger = scene.people["admin"], scene.subjects["edsger"]
         await admin.erase_name(edsger, "a reader tries it")

@@ -22,7 +22,14 @@ DATA = "sha256:" + "d" * 64
 
 
 def accuracy(value: float | None, **more: Any) -> dict[str, Any]:
-    return {"name": "accuracy", "value": value, "dataset_digest": DATA, "dataset_name": "holdout", "primary": True, **more}
+    return {
+        "name": "accuracy",
+        "value": value,
+        "dataset_digest": DATA,
+        "dataset_name": "holdout",
+        "primary": True,
+        **more,
+    }
 
 
 def signature(*inputs: str) -> dict[str, Any]:
@@ -34,20 +41,40 @@ def signature(*inputs: str) -> dict[str, Any]:
 
 def version(number: int = 1, value: float | None = 0.9, **more: Any) -> dict[str, Any]:
     return {
-        "model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}, "owner": "olga", "number": number,
-        "semver": f"{number}.0.0", "creator": "carl", "on_behalf_of": "bea", "requester_subject": "pipeline",
+        "model_id": "m",
+        "model": "team.churn",
+        "kind": "model",
+        "tier": "medium",
+        "tags": {},
+        "owner": "olga",
+        "number": number,
+        "semver": f"{number}.0.0",
+        "creator": "carl",
+        "on_behalf_of": "bea",
+        "requester_subject": "pipeline",
         "artifact": {"digest": f"sha256:artifact{number}", "files": [], "location": "s3://x"},
         "training": {
-            "config": {"depth": 3}, "code": {"digest": "sha256:c"}, "dataset": {"name": "train", "digest": "sha256:t"},
-            "metrics": [accuracy(value)], "trained_at": "2026-11-01T00:00:00Z", "creator": "carl",
+            "config": {"depth": 3},
+            "code": {"digest": "sha256:c"},
+            "dataset": {"name": "train", "digest": "sha256:t"},
+            "metrics": [accuracy(value)],
+            "trained_at": "2026-11-01T00:00:00Z",
+            "creator": "carl",
         },
-        "signature": signature(), "bump": {"level": "minor"}, "champion": None,
-    } | more  # fmt: skip
+        "signature": signature(),
+        "bump": {"level": "minor"},
+        "champion": None,
+    } | more
 
 
 def champion(number: int, value: float | None, **more: Any) -> dict[str, Any]:
-    return {"number": number, "semver": f"{number}.0.0", "artifact_digest": f"sha256:artifact{number}", "signature": signature(),
-            "evaluations": [accuracy(value)]} | more  # fmt: skip
+    return {
+        "number": number,
+        "semver": f"{number}.0.0",
+        "artifact_digest": f"sha256:artifact{number}",
+        "signature": signature(),
+        "evaluations": [accuracy(value)],
+    } | more
 
 
 class World:
@@ -89,17 +116,35 @@ class World:
         streams = Streams({stream: self.state(stream), policy.ALL: self.state(policy.ALL)})
         return self.append(policy.decide_publish(PublishPolicy(name, policy_, **more), streams))
 
-    def gates(self, validated: Sequence[Gate] = (), production: Sequence[Gate] = (), name: str = "default", **more: Any) -> list[Any]:
-        return self.publish(name, Policy({"Validated": tuple(validated), "Production": tuple(production)}, **more))
+    def gates(
+        self,
+        validated: Sequence[Gate] = (),
+        production: Sequence[Gate] = (),
+        name: str = "default",
+        **more: Any,
+    ) -> list[Any]:
+        return self.publish(
+            name, Policy({"Validated": tuple(validated), "Production": tuple(production)}, **more)
+        )
 
     def noted(self, type_: str, data: dict[str, Any], stream: str = "model-m", revision: int = 0) -> Noted:
         if not revision:
             revision = self._revisions[stream] = self._revisions.get(stream, 0) + 1
         service = "artifact" if stream.startswith("artifact") else "registry"
-        return Noted(Source(service, stream, revision, f"regista.{service}.{type_}.v1", f"{stream}/{revision}"), f"leaf{revision}", data)
+        return Noted(
+            Source(service, stream, revision, f"regista.{service}.{type_}.v1", f"{stream}/{revision}"),
+            f"leaf{revision}",
+            data,
+        )
 
     def note_model(self, type_: str, data: dict[str, Any], **more: Any) -> list[Any]:
-        return self.append({"gate-m": gate.decide(gate.NoteModel(self.noted(type_, {"model_id": "m", **data}, **more)), self.state("gate-m"))})
+        return self.append(
+            {
+                "gate-m": gate.decide(
+                    gate.NoteModel(self.noted(type_, {"model_id": "m", **data}, **more)), self.state("gate-m")
+                )
+            }
+        )
 
     def note(self, type_: str, data: dict[str, Any] | None = None, number: int = 1, **more: Any) -> list[Any]:
         stream = gate.stream_of("m", number)
@@ -107,13 +152,20 @@ class World:
         return self.append({stream: gate.decide(gate.NoteVersion(told), self.state(stream))})
 
     def artifact(self, type_: str = "ArtifactReleased", number: int = 1, **more: Any) -> list[Any]:
-        return self.note(type_, {"digest": f"sha256:artifact{number}"}, number, stream=f"artifact-{number}", **more)
+        return self.note(
+            type_, {"digest": f"sha256:artifact{number}"}, number, stream=f"artifact-{number}", **more
+        )
 
     def registered(self, value: float | None = 0.9, number: int = 1, **more: Any) -> list[Any]:
         return self.note("VersionRegistered", version(number, value, **more), number)
 
     def request(self, promotion_id: str = "p", number: int = 1, **more: Any) -> list[Any]:
-        asked = {"promotion_id": promotion_id, "environment": "production", "digest": "sha256:asked", "requester": "rosa"} | more
+        asked = {
+            "promotion_id": promotion_id,
+            "environment": "production",
+            "digest": "sha256:asked",
+            "requester": "rosa",
+        } | more
         return self.note("PromotionRequested", asked, number)
 
     def streams(self, number: int = 1, *promotion_ids: str) -> Streams:
@@ -124,7 +176,9 @@ class World:
         return Streams({stream: self.state(stream) for stream in (*named.writes, *named.depends_on)})
 
     def evaluate(self, number: int = 1) -> list[Any]:
-        return self.append(promotion.decide_evaluate(promotion.Evaluate("m", number, self.now), self.streams(number)))
+        return self.append(
+            promotion.decide_evaluate(promotion.Evaluate("m", number, self.now), self.streams(number))
+        )
 
     def approve(self, by: str, promotion_id: str = "p", **more: Any) -> list[Any]:
         """`expected`: without it, what the review shows just now."""
@@ -133,10 +187,16 @@ class World:
         return self.append(promotion.decide_approve(command, self.streams(1, promotion_id)))
 
     def reject(self, by: str, reason: str = "no", role: str = "approver", **more: Any) -> list[Any]:
-        return self.append(promotion.decide_reject(promotion.Reject("p", "m", 1, by, role, reason, **more), self.streams(1, "p")))
+        return self.append(
+            promotion.decide_reject(
+                promotion.Reject("p", "m", 1, by, role, reason, **more), self.streams(1, "p")
+            )
+        )
 
     def expire(self) -> list[Any]:
-        return self.append(promotion.decide_expire(promotion.Expire("p", "m", 1, self.now), self.streams(1, "p")))
+        return self.append(
+            promotion.decide_expire(promotion.Expire("p", "m", 1, self.now), self.streams(1, "p"))
+        )
 
     def override(self, by: str, reason: str = "outage", promotion_id: str = "p") -> list[Any]:
         command = promotion.Override(promotion_id, "m", 1, by, reason)
@@ -158,9 +218,14 @@ class World:
         self.note("VersionValidated")
         return self
 
-    def in_review(self, approvers: int = 2, asked: Mapping[str, Any] = MappingProxyType({}), **version_: Any) -> World:
+    def in_review(
+        self, approvers: int = 2, asked: Mapping[str, Any] = MappingProxyType({}), **version_: Any
+    ) -> World:
         """A verified, Validated version whose promotion waits for people; `asked` is what the request says more."""
-        self.validated([Gate("no_regression", {}), Gate("manual", {"approvers": approvers, "expires_in": "7d"})], **version_)
+        self.validated(
+            [Gate("no_regression", {}), Gate("manual", {"approvers": approvers, "expires_in": "7d"})],
+            **version_,
+        )
         self.request(**asked)
         self.evaluate()
         return self
@@ -180,5 +245,14 @@ def new_world() -> type[World]:
 @pytest.fixture(scope="session")
 def given() -> Any:
     """The public data that tests speak of."""
-    return type("Given", (), {"version": staticmethod(version), "champion": staticmethod(champion), "accuracy": staticmethod(accuracy),
-                              "signature": staticmethod(signature), "replace": staticmethod(replace)})  # fmt: skip
+    return type(
+        "Given",
+        (),
+        {
+            "version": staticmethod(version),
+            "champion": staticmethod(champion),
+            "accuracy": staticmethod(accuracy),
+            "signature": staticmethod(signature),
+            "replace": staticmethod(replace),
+        },
+    )

@@ -15,7 +15,11 @@ from services.approval.domain.policy import Policy, Selector
 from services.approval.domain.promotion import Evaluate, decide_evaluate
 from shared.deciding.decider import Misrouted
 
-GATES = [Gate("metadata_complete", {}), Gate("artifact_verified", {}), Gate("no_regression", {"different_data": "pass"})]
+GATES = [
+    Gate("metadata_complete", {}),
+    Gate("artifact_verified", {}),
+    Gate("no_regression", {"different_data": "pass"}),
+]
 
 
 def test_gates_wait_for_the_version_and_for_the_verdict_on_its_artifact(world):
@@ -68,7 +72,10 @@ def test_new_evidence_or_another_policy_is_evaluated_again(world, given):
 
 def test_a_tighter_policy_for_the_new_tier_takes_over_when_the_tier_changes(world):
     world.gates(GATES)
-    world.publish("high", Policy({"Validated": (Gate("independent_evaluation", {}),)}, Selector(tiers=("high",)), priority=1))
+    world.publish(
+        "high",
+        Policy({"Validated": (Gate("independent_evaluation", {}),)}, Selector(tiers=("high",)), priority=1),
+    )
     world.registered()
     world.artifact()
     assert world.evaluate()[0].passed
@@ -96,7 +103,9 @@ def test_what_the_champion_gains_later_counts(world, given):
     assert world.evaluate()[0].passed
     stranger = {"number": 3, "evaluation": given.accuracy(0.99)}
     assert world.note_model("EvaluationRecorded", stranger) == []
-    assert world.note_model("EvaluationRecorded", {"number": 7, "evaluation": given.accuracy(0.99, independent=True)})
+    assert world.note_model(
+        "EvaluationRecorded", {"number": 7, "evaluation": given.accuracy(0.99, independent=True)}
+    )
     assert not world.evaluate()[0].passed
 
 
@@ -189,14 +198,25 @@ def topics(given: Any) -> dict[str, list[Any]]:
     """Two topics, each in its own order: what registry says of the model and the version, what artifact says of the bytes."""
     return {
         "registry": [
-            lambda w: w.note_model("ModelRegistered", {"model": "team.churn", "kind": "model", "tier": "medium", "tags": {}}),
+            lambda w: w.note_model(
+                "ModelRegistered", {"model": "team.churn", "kind": "model", "tier": "medium", "tags": {}}
+            ),
             lambda w: w.registered(0.9),
-            lambda w: w.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(7, 0.85)}),
-            lambda w: w.note("EvaluationRecorded", {"evaluation": given.accuracy(0.91, independent=True, by="iris")}),
-            lambda w: w.note_model("TagsChanged", {"model": "team.churn", "tags": {"eu": "yes"}, "tier": "high"}),
+            lambda w: w.note_model(
+                "RolloutChanged", {"environment": "production", "champion": given.champion(7, 0.85)}
+            ),
+            lambda w: w.note(
+                "EvaluationRecorded", {"evaluation": given.accuracy(0.91, independent=True, by="iris")}
+            ),
+            lambda w: w.note_model(
+                "TagsChanged", {"model": "team.churn", "tags": {"eu": "yes"}, "tier": "high"}
+            ),
         ],
         "artifact": [lambda w: w.artifact("ArtifactQuarantined"), lambda w: w.artifact("ArtifactReleased")],
-        "policies": [lambda w: w.gates(GATES), lambda w: w.gates([*GATES, Gate("independent_evaluation", {})], description="stricter")],
+        "policies": [
+            lambda w: w.gates(GATES),
+            lambda w: w.gates([*GATES, Gate("independent_evaluation", {})], description="stricter"),
+        ],
     }
 
 
@@ -217,7 +237,11 @@ def test_whatever_order_topics_arrive_in_the_verdict_is_the_same(new_world, give
     last, expected = world.of(GatesEvaluated)[-1], straight.of(GatesEvaluated)[-1]
     assert last.passed
     assert last.results == expected.results
-    assert (last.evidence, last.evidence_digest, last.policy.digest) == (expected.evidence, expected.evidence_digest, expected.policy.digest)
+    assert (last.evidence, last.evidence_digest, last.policy.digest) == (
+        expected.evidence,
+        expected.evidence_digest,
+        expected.policy.digest,
+    )
 
 
 @settings(max_examples=50, deadline=None)

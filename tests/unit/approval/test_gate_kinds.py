@@ -13,7 +13,9 @@ from services.approval.domain.evidence import Evidence, evidence_digest, newest,
 from services.approval.domain.gate_kinds import Gate, ask
 from services.approval.domain.noted import Champion, Evaluation, Signature, SignatureField
 
-EVIDENCE = Evidence("m", "team.churn", "model", "medium", 2, "1.1.0", "sha256:v", "sha256:a", "released", makers=("carl",))
+EVIDENCE = Evidence(
+    "m", "team.churn", "model", "medium", 2, "1.1.0", "sha256:v", "sha256:a", "released", makers=("carl",)
+)
 
 
 def measured(value: float | None, metric: str = "accuracy", data: str | None = "d1", **more) -> Evaluation:
@@ -45,7 +47,10 @@ def test_only_a_released_artifact_is_verified(state):
 AT_LEAST = Gate("metric_threshold", {"metric": "accuracy", "min": 0.9})
 
 
-@pytest.mark.parametrize(("value", "passed"), [(0.95, True), (0.9, True), (0.89, False), (None, False), (math.nan, False), (math.inf, False)])
+@pytest.mark.parametrize(
+    ("value", "passed"),
+    [(0.95, True), (0.9, True), (0.89, False), (None, False), (math.nan, False), (math.inf, False)],
+)
 def test_a_threshold_holds_or_denies(value, passed):
     assert passes(AT_LEAST, evidence(measured(value))) is passed
 
@@ -60,7 +65,9 @@ def test_without_a_named_data_set_every_one_must_hold():
     both = evidence(measured(0.95, data="d1"), measured(0.5, data="d2"))
     assert not passes(AT_LEAST, both)
     assert passes(Gate("metric_threshold", {"metric": "accuracy", "min": 0.9, "dataset": "set d1"}), both)
-    assert not passes(Gate("metric_threshold", {"metric": "accuracy", "min": 0.9, "dataset": "elsewhere"}), both)
+    assert not passes(
+        Gate("metric_threshold", {"metric": "accuracy", "min": 0.9, "dataset": "elsewhere"}), both
+    )
 
 
 def test_an_independent_evaluation_counts_before_the_producers_claim():
@@ -75,7 +82,9 @@ def test_no_definition_and_an_empty_one_are_the_same_measurement():
 
 
 def test_of_several_independent_evaluations_the_newest_counts():
-    first, second, again = (measured(v, independent=True, by=by) for v, by in ((0.95, "iris"), (0.96, "ivan"), (0.7, "iris")))
+    first, second, again = (
+        measured(v, independent=True, by=by) for v, by in ((0.95, "iris"), (0.96, "ivan"), (0.7, "iris"))
+    )
     assert passes(AT_LEAST, evidence(first, second))
     assert not passes(AT_LEAST, evidence(first, second, again))
     assert passes(AT_LEAST, evidence(first, again, second))
@@ -89,7 +98,10 @@ def test_what_a_maker_or_nobody_calls_independent_is_a_claim(by):
 
 
 def test_a_maker_does_not_vouch_for_a_worse_champion():
-    of_the_champion = (measured(0.95, independent=True, by="iris"), measured(0.5, independent=True, by="carl"))
+    of_the_champion = (
+        measured(0.95, independent=True, by="iris"),
+        measured(0.5, independent=True, by="carl"),
+    )
     assert not passes(NO_WORSE, evidence(measured(0.9), champion=of_the_champion))
 
 
@@ -101,7 +113,9 @@ def test_a_metric_that_should_be_small_has_a_maximum():
 NO_WORSE = Gate("no_regression", {"metric": "accuracy", "tolerance": 0.01})
 
 
-@pytest.mark.parametrize(("value", "passed"), [(0.95, True), (0.9, True), (0.892, True), (0.88, False), (None, False)])
+@pytest.mark.parametrize(
+    ("value", "passed"), [(0.95, True), (0.9, True), (0.892, True), (0.88, False), (None, False)]
+)
 def test_no_regression_compares_with_the_champion_within_the_tolerance(value, passed):
     assert passes(NO_WORSE, evidence(measured(value), champion=(measured(0.9),))) is passed
 
@@ -128,8 +142,12 @@ def test_without_a_champion_or_as_the_champion_itself_nothing_can_regress():
         measured(0.5, "f1"),
     ],
 )
-@pytest.mark.parametrize(("different", "passed"), [("pass", True), ("fail", False), ("require_independent", False)])
-def test_other_data_or_another_definition_is_not_comparable_and_the_policy_says_what_that_means(other, different, passed):
+@pytest.mark.parametrize(
+    ("different", "passed"), [("pass", True), ("fail", False), ("require_independent", False)]
+)
+def test_other_data_or_another_definition_is_not_comparable_and_the_policy_says_what_that_means(
+    other, different, passed
+):
     gate = Gate("no_regression", {"metric": "accuracy", "different_data": different})
     said = ask(gate, evidence(measured(0.9), champion=(other,)))
     assert said.passed is passed
@@ -147,15 +165,22 @@ def test_the_primary_metric_is_compared_where_the_policy_names_none():
     gate = Gate("no_regression", {})
     good, bad = measured(0.95, primary=True), measured(0.1, "f1")
     assert passes(gate, evidence(good, bad, champion=(measured(0.9), measured(0.9, "f1"))))
-    assert not passes(gate, evidence(measured(0.95), bad, champion=(measured(0.9),)))  # neither is marked primary
+    assert not passes(
+        gate, evidence(measured(0.95), bad, champion=(measured(0.9),))
+    )  # neither is marked primary
 
 
 OLD = Signature((SignatureField("x", "float"),), (SignatureField("label", "int64", labels=("a", "b")),))
 
 
 def test_a_schema_is_compatible_when_old_callers_notice_nothing():
-    wider = Signature((SignatureField("x", "double"), SignatureField("z", "uint8", required=False)), OLD.outputs)
-    assert passes(Gate("schema_compatible", {}), replace(EVIDENCE, signature=wider, champion=Champion(1, "1.0.0", signature=OLD)))
+    wider = Signature(
+        (SignatureField("x", "double"), SignatureField("z", "uint8", required=False)), OLD.outputs
+    )
+    assert passes(
+        Gate("schema_compatible", {}),
+        replace(EVIDENCE, signature=wider, champion=Champion(1, "1.0.0", signature=OLD)),
+    )
 
 
 def test_what_callers_of_the_champion_notice_is_told_and_allowed_to_a_major_only_where_the_policy_says_so():
@@ -163,18 +188,25 @@ def test_what_callers_of_the_champion_notice_is_told_and_allowed_to_a_major_only
     e = replace(EVIDENCE, signature=new, champion=Champion(1, "1.0.0", signature=OLD), bump="major")
     said = ask(Gate("schema_compatible", {}), e)
     assert not said.passed
-    assert "inputs.x.type: input type narrowed from float to int8; outputs.label.labels: labels changed" in said.detail
+    assert (
+        "inputs.x.type: input type narrowed from float to int8; outputs.label.labels: labels changed"
+        in said.detail
+    )
     assert passes(Gate("schema_compatible", {"allow_major": True}), e)
     assert not passes(Gate("schema_compatible", {"allow_major": True}), replace(e, bump="minor"))
 
 
-@pytest.mark.parametrize("gate", [Gate("cel", {"expression": "true"}), Gate("no_regression", {"margin": 1}), Gate("manual", {})])
+@pytest.mark.parametrize(
+    "gate", [Gate("cel", {"expression": "true"}), Gate("no_regression", {"margin": 1}), Gate("manual", {})]
+)
 def test_a_gate_that_cannot_be_asked_denies(gate):
     assert not passes(gate, EVIDENCE)
 
 
 def test_a_missing_signature_is_not_compatible():
-    assert not passes(Gate("schema_compatible", {}), replace(EVIDENCE, champion=Champion(1, "1.0.0", signature=OLD)))
+    assert not passes(
+        Gate("schema_compatible", {}), replace(EVIDENCE, champion=Champion(1, "1.0.0", signature=OLD))
+    )
 
 
 def test_an_evaluation_by_a_maker_is_not_independent():
@@ -193,12 +225,17 @@ def test_the_same_inputs_have_the_same_digest_and_others_another():
 
 
 def test_a_new_name_changes_nothing_that_a_review_seals():
-    assert sealed_evidence_digest(replace(EVIDENCE, model="team.attrition")) == sealed_evidence_digest(EVIDENCE)
+    assert sealed_evidence_digest(replace(EVIDENCE, model="team.attrition")) == sealed_evidence_digest(
+        EVIDENCE
+    )
     assert sealed_evidence_digest(replace(EVIDENCE, tier="high")) != sealed_evidence_digest(EVIDENCE)
 
 
 def test_a_new_champion_changes_the_evidence_but_not_what_a_review_seals():
-    old, new = evidence(measured(0.9), champion=(measured(0.8),)), evidence(measured(0.9), champion=(measured(0.7),))
+    old, new = (
+        evidence(measured(0.9), champion=(measured(0.8),)),
+        evidence(measured(0.9), champion=(measured(0.7),)),
+    )
     assert evidence_digest(old) != evidence_digest(new)
     assert sealed_evidence_digest(old) == sealed_evidence_digest(new)
 
@@ -206,17 +243,31 @@ def test_a_new_champion_changes_the_evidence_but_not_what_a_review_seals():
 values = st.one_of(st.none(), st.floats(), st.sampled_from([0.5, 0.9]))
 evaluations = st.lists(
     st.builds(
-        Evaluation, st.sampled_from(["accuracy", "f1"]), values, st.sampled_from([None, "d1", "d2"]), st.none(), st.sampled_from([None, "macro"]),
-        st.booleans(), st.booleans(), st.booleans(), st.sampled_from([None, "iris", "carl"]),
+        Evaluation,
+        st.sampled_from(["accuracy", "f1"]),
+        values,
+        st.sampled_from([None, "d1", "d2"]),
+        st.none(),
+        st.sampled_from([None, "macro"]),
+        st.booleans(),
+        st.booleans(),
+        st.booleans(),
+        st.sampled_from([None, "iris", "carl"]),
     ),
     max_size=5,
-)  # fmt: skip
+)
 gates = st.sampled_from(
     [
-        Gate("metadata_complete", {}), Gate("artifact_verified", {}), AT_LEAST, NO_WORSE, Gate("no_regression", {}),
-        Gate("no_regression", {"different_data": "require_independent"}), Gate("schema_compatible", {}), Gate("independent_evaluation", {}),
+        Gate("metadata_complete", {}),
+        Gate("artifact_verified", {}),
+        AT_LEAST,
+        NO_WORSE,
+        Gate("no_regression", {}),
+        Gate("no_regression", {"different_data": "require_independent"}),
+        Gate("schema_compatible", {}),
+        Gate("independent_evaluation", {}),
     ]
-)  # fmt: skip
+)
 
 
 @examples(gates, evaluations, st.one_of(st.none(), evaluations))

@@ -8,13 +8,26 @@ from contextlib import suppress
 from hypothesis import given as examples
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from services.approval.domain import gate, policy, review
 from services.approval.domain.gate import PromotionDenied, PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.promotion import Reject, decide_reject
-from services.approval.domain.review import OverrideUsed, ReviewApproved, ReviewLapsed, ReviewOpened, ReviewRejected
+from services.approval.domain.review import (
+    OverrideUsed,
+    ReviewApproved,
+    ReviewLapsed,
+    ReviewOpened,
+    ReviewRejected,
+)
 from shared.deciding.decider import RuleBroken
 from shared.log.states import SnapshotCodec
 
@@ -38,7 +51,9 @@ class Promotions(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.reached.update("override" if e.override else "grant" for e in self.world.of(PromotionGranted))
-        self.reached.update("left behind" for e in self.world.of(ReviewLapsed) if e.about.promotion_id in self.refused)
+        self.reached.update(
+            "left behind" for e in self.world.of(ReviewLapsed) if e.about.promotion_id in self.refused
+        )
 
     @initialize(approvers=st.integers(1, 3))
     def begin_in_review(self, approvers):
@@ -54,7 +69,10 @@ class Promotions(RuleBasedStateMachine):
     @rule(approvers=st.integers(1, 3), minimum=st.sampled_from([0.5, 0.93]))
     def publish_policy(self, approvers, minimum):
         threshold = Gate("metric_threshold", {"metric": "accuracy", "min": minimum})
-        self.world.gates([Gate("artifact_verified", {})], [threshold, Gate("manual", {"approvers": approvers, "expires_in": "1h"})])
+        self.world.gates(
+            [Gate("artifact_verified", {})],
+            [threshold, Gate("manual", {"approvers": approvers, "expires_in": "1h"})],
+        )
 
     @rule(value=st.sampled_from([0.9, 0.95]))
     def register(self, value):
@@ -70,7 +88,13 @@ class Promotions(RuleBasedStateMachine):
 
     @rule(value=st.sampled_from([0.1, 0.99, None]), independent=st.booleans())
     def record_evaluation(self, value, independent):
-        evaluation = {"name": "accuracy", "value": value, "dataset_digest": "d", "independent": independent, "by": "iris"}
+        evaluation = {
+            "name": "accuracy",
+            "value": value,
+            "dataset_digest": "d",
+            "independent": independent,
+            "by": "iris",
+        }
         self.world.note("EvaluationRecorded", {"evaluation": evaluation})
 
     @precondition(lambda self: not self.world.version.open_promotions)
@@ -82,7 +106,10 @@ class Promotions(RuleBasedStateMachine):
     @precondition(lambda self: self.world.version.open_promotions)
     @rule()
     def refuse(self):
-        """As registry does with a request that gives way to a newer one. The gates may be asked at once or later."""
+        """As registry does with a request that gives way to a newer one.
+
+        The gates may be asked at once or later.
+        """
         for promotion in self.world.version.open_promotions:
             self.refused[promotion.id] = len(self.world.events)
             self.world.note("PromotionRefused", {"promotion_id": promotion.id})
@@ -103,7 +130,12 @@ class Promotions(RuleBasedStateMachine):
     @rule(who=PEOPLE)
     def reject(self, who):
         with suppress(RuleBroken):
-            self.world.append(decide_reject(Reject(self.asked[-1], "m", 1, who, "approver", "no"), self.world.streams(1, self.asked[-1])))
+            self.world.append(
+                decide_reject(
+                    Reject(self.asked[-1], "m", 1, who, "approver", "no"),
+                    self.world.streams(1, self.asked[-1]),
+                )
+            )
 
     @precondition(lambda self: self.asked)
     @rule(people=st.permutations(["ann", "bob", "cid", "dan"]), votes=st.integers(1, 4))
@@ -138,8 +170,12 @@ class Promotions(RuleBasedStateMachine):
             if granted.override:
                 assert granted.review_id in overridden
                 continue
-            [opened] = [e for e in self.world.of(ReviewOpened) if e.about.promotion_id == granted.promotion_id]
-            approved = [e for e in self.world.of(ReviewApproved) if e.about.promotion_id == granted.promotion_id]
+            [opened] = [
+                e for e in self.world.of(ReviewOpened) if e.about.promotion_id == granted.promotion_id
+            ]
+            approved = [
+                e for e in self.world.of(ReviewApproved) if e.about.promotion_id == granted.promotion_id
+            ]
             assert len(set(granted.approvers)) == len(granted.approvers) >= opened.needs
             assert set(granted.approvers) == {e.approver for e in approved}
             assert not set(granted.approvers) & MAKERS
@@ -160,14 +196,25 @@ class Promotions(RuleBasedStateMachine):
     def nobody_decides_on_what_registry_refused(self):
         for promotion_id, since in self.refused.items():
             later = [e for _, e in self.world.events[since + 1 :]]
-            decided = [e for e in later if isinstance(e, PromotionGranted | PromotionDenied) and e.promotion_id == promotion_id]
-            voted = [e for e in later if isinstance(e, ReviewApproved | ReviewRejected) and e.about.promotion_id == promotion_id]
+            decided = [
+                e
+                for e in later
+                if isinstance(e, PromotionGranted | PromotionDenied) and e.promotion_id == promotion_id
+            ]
+            voted = [
+                e
+                for e in later
+                if isinstance(e, ReviewApproved | ReviewRejected) and e.about.promotion_id == promotion_id
+            ]
             assert not decided + voted
 
 
 def test_every_state_survives_its_snapshot(new_world):
     world = new_world().in_review()
-    world.note_model("RolloutChanged", {"environment": "production", "champion": {"number": 7, "semver": "7.0.0", "evaluations": []}})
+    world.note_model(
+        "RolloutChanged",
+        {"environment": "production", "champion": {"number": 7, "semver": "7.0.0", "evaluations": []}},
+    )
     world.approve("ann")
     world.override("oscar")
     for stream, state in world.states.items():
@@ -178,19 +225,25 @@ def test_every_state_survives_its_snapshot(new_world):
 def test_no_grant_without_the_needed_distinct_approvers_or_an_override(new_world):
     machine = type("Machine", (Promotions,), {"world_type": new_world, "reached": Counter()})
     for _ in range(8):  # a round of random histories may miss an end
-        run_state_machine_as_test(machine, settings=settings(max_examples=100, stateful_step_count=40, deadline=None))
+        run_state_machine_as_test(
+            machine, settings=settings(max_examples=100, stateful_step_count=40, deadline=None)
+        )
         if all(machine.reached[end] for end in ("grant", "override", "left behind")):
             return
     raise AssertionError(f"not every end was reached: {machine.reached}")
 
 
 @settings(max_examples=200, deadline=None)
-@examples(needs=st.integers(1, 4), who=st.lists(PEOPLE, max_size=12), shown=st.sets(st.integers(0, 11), max_size=2))
+@examples(
+    needs=st.integers(1, 4), who=st.lists(PEOPLE, max_size=12), shown=st.sets(st.integers(0, 11), max_size=2)
+)
 def test_a_promotion_is_granted_exactly_when_enough_others_have_approved(new_world, given, needs, who, shown):
     world = new_world().in_review(approvers=needs)
     for n, person in enumerate(who):
         if n in shown:
-            world.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(50 + n, 0.5)})
+            world.note_model(
+                "RolloutChanged", {"environment": "production", "champion": given.champion(50 + n, 0.5)}
+            )
             world.evaluate()
         with suppress(RuleBroken):
             world.approve(person)

@@ -40,7 +40,12 @@ def test_break_glass_on_what_the_gates_denied_grants_the_next_request_once(world
     world.note("PromotionRefused", {"promotion_id": "p"})
     world.request("again")
     _, granted = world.evaluate()
-    assert (granted.promotion_id, granted.override, granted.approvers, granted.review_id) == ("again", True, ("oscar",), "p")
+    assert (granted.promotion_id, granted.override, granted.approvers, granted.review_id) == (
+        "again",
+        True,
+        ("oscar",),
+        "p",
+    )
     world.request("once more")
     assert PromotionDenied in kinds(world.evaluate())
 

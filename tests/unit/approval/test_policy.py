@@ -64,7 +64,10 @@ def test_the_builtin_policies_are_policies(world, name):
         ({"Validated": (Gate("horoscope", {}),)}, "no gate of kind 'horoscope'"),
         ({"Draft": ()}, "no stage 'Draft'"),
         ({"Validated": (Gate("metric_threshold", {"metric": "f1"}),)}, "needs min or max"),
-        ({"Validated": (Gate("metric_threshold", {"metric": "f1", "minimum": 0.5}),)}, "no parameter minimum"),
+        (
+            {"Validated": (Gate("metric_threshold", {"metric": "f1", "minimum": 0.5}),)},
+            "no parameter minimum",
+        ),
         ({"Validated": (Gate("metric_threshold", {"metric": 3, "min": 0.5}),)}, "Expected `str"),
         ({"Validated": (Gate("no_regression", {"different_data": "maybe"}),)}, "Invalid enum value"),
         ({"Validated": (Gate("manual", {}),)}, "only Production has a manual gate"),
@@ -73,7 +76,10 @@ def test_the_builtin_policies_are_policies(world, name):
         ({"Production": (Gate("manual", {"expires_in": "soon"}),)}, "is no duration"),
         ({"Production": (Gate("manual", {"expires_in": "9999999d"}),)}, "366d at most"),
         ({"Validated": (Gate("artifact_verified", {}), Gate("artifact_verified", {}))}, "same name"),
-        ({"Validated": (Gate("metric_threshold", {"metric": "f1", "min": float("nan")}),)}, "no canonical JSON"),
+        (
+            {"Validated": (Gate("metric_threshold", {"metric": "f1", "min": float("nan")}),)},
+            "no canonical JSON",
+        ),
     ],
 )
 def test_a_policy_that_could_never_be_evaluated_is_refused_with_the_reason(world, stages, said):
@@ -128,7 +134,14 @@ def test_the_most_specific_of_the_highest_priority_rules(subject, expected):
 
 
 def test_no_fitting_policy_is_none():
-    assert select([published("p", Policy({"Validated": ()}, Selector(kinds=("prompt",))))], Subject("", "model", "low", {}), "Validated") is None
+    assert (
+        select(
+            [published("p", Policy({"Validated": ()}, Selector(kinds=("prompt",))))],
+            Subject("", "model", "low", {}),
+            "Validated",
+        )
+        is None
+    )
 
 
 def test_the_manual_gate_is_told_from_the_automated_ones():

@@ -27,12 +27,19 @@ def test_without_a_manual_gate_passing_gates_grant_at_once(world):
     world.validated([Gate("artifact_verified", {})]).request()
     evaluated, granted = world.evaluate()
     assert (evaluated.stage, evaluated.promotion_id) == ("Production", "p")
-    assert (granted.promotion_id, granted.digest, granted.approvers, granted.override) == ("p", "sha256:asked", (), False)
+    assert (granted.promotion_id, granted.digest, granted.approvers, granted.override) == (
+        "p",
+        "sha256:asked",
+        (),
+        False,
+    )
     assert world.evaluate() == []
 
 
 def test_failing_gates_deny_with_every_reason(world):
-    world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99}), Gate("independent_evaluation", {})]).request()
+    world.validated(
+        [Gate("metric_threshold", {"metric": "accuracy", "min": 0.99}), Gate("independent_evaluation", {})]
+    ).request()
     evaluated, denied = world.evaluate()
     assert not evaluated.passed
     assert [r.split(":")[0] for r in denied.reasons] == ["metric_threshold", "independent_evaluation"]
@@ -59,7 +66,11 @@ def test_a_version_that_is_not_validated_never_gets_to_a_review(world):
 def test_a_manual_gate_opens_a_review_sealed_to_what_is_shown(world):
     world.in_review()
     [opened] = world.of(ReviewOpened)
-    assert (opened.needs, opened.roles, opened.excluded) == (2, ("approver",), ("carl", "bea", "pipeline", "rosa"))
+    assert (opened.needs, opened.roles, opened.excluded) == (
+        2,
+        ("approver",),
+        ("carl", "bea", "pipeline", "rosa"),
+    )
     assert opened.seal.version == "sha256:leaf1"
     assert opened.seal.artifact == "sha256:artifact1"
     assert opened.evidence.evaluations[0].value == 0.9
@@ -160,18 +171,32 @@ def test_an_unknown_review_is_not_found(world):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda w, g: w.note("EvaluationRecorded", {"evaluation": g.accuracy(0.95, independent=True)}), "evidence changed"),
+        (
+            lambda w, g: w.note("EvaluationRecorded", {"evaluation": g.accuracy(0.95, independent=True)}),
+            "evidence changed",
+        ),
         (lambda w, _: w.artifact("ArtifactRecalled"), "evidence changed"),
-        (lambda w, _: w.note_model("TagsChanged", {"tags": {"new": "tag"}, "tier": "medium"}), "evidence changed"),
+        (
+            lambda w, _: w.note_model("TagsChanged", {"tags": {"new": "tag"}, "tier": "medium"}),
+            "evidence changed",
+        ),
         (lambda w, g: w.note("VersionRegistered", g.version(1, 0.9, semver="2.0.0")), "version changed"),
         (lambda w, _: w.gates([], [Gate("manual", {"approvers": 1})]), "policy changed"),
-        (lambda w, g: w.note_model("RolloutChanged", {"environment": "production", "champion": g.champion(7, 0.99)}), "is worse than"),
+        (
+            lambda w, g: w.note_model(
+                "RolloutChanged", {"environment": "production", "champion": g.champion(7, 0.99)}
+            ),
+            "is worse than",
+        ),
         (lambda w, _: w.note("VersionRecalled"), "was recalled"),
     ],
 )
 def test_a_review_lapses_when_what_it_showed_changes_or_a_gate_flips(world, given, change, reason):
     world.in_review()
-    world.note_model("ModelRegistered", {"model": "team.churn", "kind": "model", "owner": "olga", "tier": "medium", "tags": {}})
+    world.note_model(
+        "ModelRegistered",
+        {"model": "team.churn", "kind": "model", "owner": "olga", "tier": "medium", "tags": {}},
+    )
     assert world.evaluate() == []
     world.approve("ann")
     change(world, given)
@@ -195,7 +220,9 @@ def test_a_new_champion_alone_is_shown_and_the_review_goes_on(world, given):
 
 def test_a_rename_is_shown_and_the_review_goes_on(world):
     world.in_review()
-    world.note_model("ModelRegistered", {"model": "team.churn", "kind": "model", "tier": "medium", "tags": {}})
+    world.note_model(
+        "ModelRegistered", {"model": "team.churn", "kind": "model", "tier": "medium", "tags": {}}
+    )
     world.approve("ann")
     world.note_model("ModelRenamed", {"model": "team.attrition"})
     [_, refreshed] = world.evaluate()
@@ -221,7 +248,9 @@ def test_a_lapsed_promotion_is_asked_for_again_under_a_new_id(world, given):
 def test_a_review_expires_when_its_time_is_up_and_not_before(world):
     world.in_review()
     world.pass_time(days=6)
-    with pytest.raises(RuleBroken, match="not_due"):  # no outcome: the inbox would answer every later attempt with "nothing"
+    with pytest.raises(
+        RuleBroken, match="not_due"
+    ):  # no outcome: the inbox would answer every later attempt with "nothing"
         world.expire()
     world.pass_time(days=1)
     assert kinds(world.expire()) == [ReviewExpired, PromotionDenied]
@@ -259,7 +288,10 @@ def superseded(world):
 
 def test_the_review_of_a_superseded_promotion_lapses_and_the_newer_one_is_opened(world):
     happened = superseded(world).evaluate()
-    assert [(type(e), e.about.promotion_id) for e in happened if not isinstance(e, GatesEvaluated)] == [(ReviewOpened, "newer"), (ReviewLapsed, "p")]
+    assert [(type(e), e.about.promotion_id) for e in happened if not isinstance(e, GatesEvaluated)] == [
+        (ReviewOpened, "newer"),
+        (ReviewLapsed, "p"),
+    ]
     assert world.version.promotions["p"].status == "refused"
     assert world.evaluate() == []
     assert PromotionGranted in kinds(world.approve("ann", "newer"))

@@ -35,7 +35,21 @@ from services.artifact.domain.artifact_state import (
 )
 from services.artifact.domain.manifest import Limits
 from shared.deciding.decider import RuleBroken
-from tests.unit.artifact.words import DAY, DIGEST, FILES, NOW, given, names, promotion, recalled, registered, rejected, retired, rollout, verified
+from tests.unit.artifact.words import (
+    DAY,
+    DIGEST,
+    FILES,
+    NOW,
+    given,
+    names,
+    promotion,
+    recalled,
+    registered,
+    rejected,
+    retired,
+    rollout,
+    verified,
+)
 
 
 def state_name(state):
@@ -126,7 +140,9 @@ def test_a_mismatched_claim_leaves_nothing_to_expire():
 def test_expired_bytes_are_tagged_then_deleted():
     state = given(registered(), verified(), retired())
     assert state_name(state) == "Expired"
-    assert decide(RecordTagged(1, timedelta(hours=1), NOW), state) == [ExpiryTagged(DIGEST, 1, NOW + timedelta(hours=1))]
+    assert decide(RecordTagged(1, timedelta(hours=1), NOW), state) == [
+        ExpiryTagged(DIGEST, 1, NOW + timedelta(hours=1))
+    ]
     assert decide(RecordDeleted(1), state) == [ArtifactDeleted(DIGEST, 1, (1,), (VersionRef("m1", 1),))]
     gone = given(registered(), verified(), retired(), RecordDeleted(1))
     assert state_name(gone) == "Deleted"
@@ -154,7 +170,10 @@ def test_a_copy_that_ends_after_everybody_left_is_deleted_too():
     state = given(registered(), retired(), RecordDeleted(1))
     assert decide(verified(), state) == [CopyLeft(DIGEST, 1)]
     assert decide(verified(), given(registered(), retired(), RecordDeleted(1), verified())) == []
-    assert state_name(given(registered(), retired(), RecordDeleted(1), verified(), RecordDiscarded(1))) == "Deleted"
+    assert (
+        state_name(given(registered(), retired(), RecordDeleted(1), verified(), RecordDiscarded(1)))
+        == "Deleted"
+    )
 
 
 def test_a_late_copy_of_an_expired_generation_is_deleted_though_the_digest_was_registered_again():
@@ -172,8 +191,13 @@ def test_what_a_failed_claim_left_is_deleted_once_and_never_verified_afterwards(
     state = given(registered(1), registered(2), mismatched(1, 1))
     assert decide(verified(1, 1), state) == []
     assert decide(RecordDiscarded(1), state) == [CopyDiscarded(DIGEST, 1)]
-    assert decide(RecordDiscarded(1), given(registered(1), registered(2), mismatched(1, 1), RecordDiscarded(1))) == []
-    assert names(decide(verified(1, 1), given(registered(1), registered(2), mismatched(1, 1), RecordDiscarded(1)))) == ["CopyLeft"]
+    assert (
+        decide(RecordDiscarded(1), given(registered(1), registered(2), mismatched(1, 1), RecordDiscarded(1)))
+        == []
+    )
+    assert names(
+        decide(verified(1, 1), given(registered(1), registered(2), mismatched(1, 1), RecordDiscarded(1)))
+    ) == ["CopyLeft"]
 
 
 def test_verified_bytes_are_neither_discarded_nor_called_wrong_by_a_late_verdict():
@@ -189,11 +213,23 @@ def test_a_damaged_generation_is_not_verified_again_by_a_late_verdict():
 
 def test_a_rejected_version_keeps_its_verified_bytes_until_it_is_retired():
     state = given(registered(), verified(), rejected())
-    assert (state_name(state), state.references["m1@1"].live, state.references["m1@1"].withheld) == ("Verified", True, True)
+    assert (state_name(state), state.references["m1@1"].live, state.references["m1@1"].withheld) == (
+        "Verified",
+        True,
+        True,
+    )
     assert names(decide(retired(), state)) == ["Noted", "ArtifactExpired"]
 
 
-@pytest.mark.parametrize("before", [(registered(),), (registered(), mismatched()), (registered(limits=Limits(files=1)),), (registered(files=[]),)])
+@pytest.mark.parametrize(
+    "before",
+    [
+        (registered(),),
+        (registered(), mismatched()),
+        (registered(limits=Limits(files=1)),),
+        (registered(files=[]),),
+    ],
+)
 def test_a_rejected_version_without_verified_bytes_refers_to_nothing_any_more(before):
     assert not given(*before, rejected()).references["m1@1"].live
 
@@ -205,11 +241,16 @@ def test_damaged_bytes_of_a_rejected_version_stay_and_healed_ones_are_not_releas
 
 
 def test_a_rollout_noted_first_does_not_hide_an_older_end():
-    assert names(decide(retired(revision=200), given(registered(), verified(), rollout(1, revision=300)))) == ["Noted", "ArtifactExpired"]
+    assert names(
+        decide(retired(revision=200), given(registered(), verified(), rollout(1, revision=300)))
+    ) == ["Noted", "ArtifactExpired"]
 
 
 def test_a_recall_that_arrives_before_the_registration_still_holds_after_it():
-    assert names(decide(registered(revision=10), given(recalled(revision=500)))) == ["Noted", "ArtifactRecalled"]
+    assert names(decide(registered(revision=10), given(recalled(revision=500)))) == [
+        "Noted",
+        "ArtifactRecalled",
+    ]
     state = given(recalled(revision=500), registered(1, revision=10), registered(2))
     assert state.references["m1@1"].recalled
     assert [e.number for e in decide(verified(2, 1), state) if isinstance(e, ArtifactReleased)] == [2]
@@ -219,7 +260,9 @@ def test_a_promotion_request_is_noted_once_and_only_where_there_are_bytes_to_che
     state = given(registered(1), verified(1))
     assert names(decide(promotion(1), state)) == ["Noted", "CheckAsked"]
     assert decide(promotion(1), given(registered(1), verified(1), promotion(1))) == []
-    assert names(decide(promotion(1, revision=251), given(registered(1), verified(1), promotion(1)))) == ["Noted"]
+    assert names(decide(promotion(1, revision=251), given(registered(1), verified(1), promotion(1)))) == [
+        "Noted"
+    ]
     assert decide(promotion(1), given(registered(1))) == []
 
 
@@ -239,7 +282,9 @@ def test_missing_bytes_are_reported_once_until_they_were_checked():
     assert decide(AskCheck(1), state) == [CheckAsked(DIGEST, 1)]
     assert decide(AskCheck(1), given(registered(1), verified(1), AskCheck(1))) == []
     assert decide(AskCheck(2), state) == []
-    assert decide(AskCheck(1), given(registered(1), verified(1), AskCheck(1), RecordIntact(1, DAY, NOW))) == [CheckAsked(DIGEST, 1)]
+    assert decide(AskCheck(1), given(registered(1), verified(1), AskCheck(1), RecordIntact(1, DAY, NOW))) == [
+        CheckAsked(DIGEST, 1)
+    ]
 
 
 def test_a_recalled_version_keeps_its_bytes_and_other_versions_stay_released():
@@ -293,7 +338,21 @@ def test_healed_bytes_are_not_released_to_a_recalled_version():
 def test_one_deletion_settles_every_expiry_before_it():
     state = given(registered(1), verified(1), retired(1), registered(2), verified(2, 2), retired(2))
     assert decide(RecordDeleted(2), state)[0].settled == (1, 2)
-    assert decide(RecordDeleted(1), given(registered(1), verified(1), retired(1), registered(2), verified(2, 2), retired(2), RecordDeleted(2))) == []
+    assert (
+        decide(
+            RecordDeleted(1),
+            given(
+                registered(1),
+                verified(1),
+                retired(1),
+                registered(2),
+                verified(2, 2),
+                retired(2),
+                RecordDeleted(2),
+            ),
+        )
+        == []
+    )
 
 
 def test_a_check_of_another_generation_than_the_verified_one_says_nothing():

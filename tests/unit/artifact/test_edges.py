@@ -29,14 +29,30 @@ SETTINGS = ArtifactSettings(artifact_dir="/nowhere")
 def received(data, **extensions):
     extensions = {"revision": "7", "leaf": "ab" * 32} | extensions
     event = CloudEvent(
-        "id", "/regista/registry", "regista.registry.VersionRegistered.v1", "model-m1", "2026-11-23T00:00:00Z", msgspec.json.encode(data), extensions=extensions
-    )  # fmt: skip
+        "id",
+        "/regista/registry",
+        "regista.registry.VersionRegistered.v1",
+        "model-m1",
+        "2026-11-23T00:00:00Z",
+        msgspec.json.encode(data),
+        extensions=extensions,
+    )
     return Received(event, "service:registry", "service", "t", 0, 0)
 
 
 def data(**changes):
-    artifact = {"digest": words.DIGEST, "files": [msgspec.to_builtins(f) for f in words.FILES], "location": words.UPLOAD}
-    return {"model_id": "m1", "model": "team.m1", "number": 1, "artifact": artifact, "training": {"unknown": "to us"}} | changes
+    artifact = {
+        "digest": words.DIGEST,
+        "files": [msgspec.to_builtins(f) for f in words.FILES],
+        "location": words.UPLOAD,
+    }
+    return {
+        "model_id": "m1",
+        "model": "team.m1",
+        "number": 1,
+        "artifact": artifact,
+        "training": {"unknown": "to us"},
+    } | changes
 
 
 async def test_a_registration_becomes_a_command_on_the_stream_of_its_digest():
@@ -68,14 +84,30 @@ async def test_what_cannot_be_read_is_malformed_with_its_reason(message, reason)
 def test_every_public_type_is_published_and_nothing_else():
     state, told = words.given(), set()
     script = [
-        words.registered(1), words.verified(1), words.registered(2, files=[]), words.registered(3), words.recalled(3), words.retired(1),
+        words.registered(1),
+        words.verified(1),
+        words.registered(2, files=[]),
+        words.registered(3),
+        words.recalled(3),
+        words.retired(1),
         words.retired(3, revision=1001),
-    ]  # fmt: skip
+    ]
     again = [words.registered(4, revision=2000), words.verified(4, 2), RecordDamaged(2, "x")]
     for command in [*script, RecordTagged(1, timedelta(), words.NOW), RecordDeleted(1), *again]:
         for event in decide(command, state):
             state = evolve(state, event)
-            recorded = Recorded("artifact", "artifact-x", state.revision, UUID(int=1), type(event).__name__, 1, words.NOW, Actor("a"), event, b"")
+            recorded = Recorded(
+                "artifact",
+                "artifact-x",
+                state.revision,
+                UUID(int=1),
+                type(event).__name__,
+                1,
+                words.NOW,
+                Actor("a"),
+                event,
+                b"",
+            )
             if public := publish(recorded):
                 assert type(public.data) is PUBLIC[public.type]
                 told.add(public.type)

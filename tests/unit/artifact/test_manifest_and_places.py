@@ -8,7 +8,14 @@ import pytest
 
 from regista.wire.digests import FileEntry
 from services.artifact.domain.manifest import Limits, claim, problem_of_form
-from services.artifact.domain.places import NoSuchPlace, claimed_prefix, generation_of, hex_of, upload_prefix, verified_prefix
+from services.artifact.domain.places import (
+    NoSuchPlace,
+    claimed_prefix,
+    generation_of,
+    hex_of,
+    upload_prefix,
+    verified_prefix,
+)
 
 HEX = sha256(b"").hexdigest()
 UPLOAD = "6f1f5a3e-0c67-4f0e-9a53-7a6f0c0f3b11"
@@ -34,7 +41,9 @@ def test_the_form_of_a_manifest_is_judged_by_its_list_of_files(found, problem):
     assert (problem in told) if problem else told == ""
 
 
-@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a//b", "a/./b", "a\\b", "c:/x", "a\x00b", "", "a/", "e\u0301"])
+@pytest.mark.parametrize(
+    "path", ["../x", "/etc/passwd", "a//b", "a/./b", "a\\b", "c:/x", "a\x00b", "", "a/", "e\u0301"]
+)
 def test_a_path_that_leaves_the_artifact_has_no_digest(path):
     told = claim("m", "m", 1, f"sha256:{HEX}", files(path), UPLOAD, Limits())
     assert told.found == ""
@@ -42,9 +51,22 @@ def test_a_path_that_leaves_the_artifact_has_no_digest(path):
 
 
 @pytest.mark.parametrize(
-    "location", ["", "..", "verified/x", "../verified", UPLOAD + "/..", UPLOAD.upper(), "s3://other/quarantine/x", "s3://regista/verified/x/g1",
-                 "s3://regista/quarantine", "s3://regista/quarantine/../verified/x", "s3://regista//quarantine/x", "file:///etc"]
-)  # fmt: skip
+    "location",
+    [
+        "",
+        "..",
+        "verified/x",
+        "../verified",
+        UPLOAD + "/..",
+        UPLOAD.upper(),
+        "s3://other/quarantine/x",
+        "s3://regista/verified/x/g1",
+        "s3://regista/quarantine",
+        "s3://regista/quarantine/../verified/x",
+        "s3://regista//quarantine/x",
+        "file:///etc",
+    ],
+)
 def test_only_uploads_can_be_claimed(location):
     with pytest.raises(NoSuchPlace):
         claimed_prefix(location, "regista")

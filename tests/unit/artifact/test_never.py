@@ -29,7 +29,19 @@ from services.artifact.domain.artifact_state import (
     evolve,
 )
 from shared.deciding.decider import RuleBroken
-from tests.unit.artifact.words import DAY, DIGEST, NOW, promotion, recalled, registered, rejected, retired, rollout, stored, verified
+from tests.unit.artifact.words import (
+    DAY,
+    DIGEST,
+    NOW,
+    promotion,
+    recalled,
+    registered,
+    rejected,
+    retired,
+    rollout,
+    stored,
+    verified,
+)
 
 numbers, generations = st.integers(1, 4), st.integers(1, 7)
 models = st.sampled_from(["m1", "m2"])
@@ -42,7 +54,9 @@ commands = st.one_of(
     st.builds(AskCheck, generations),
     st.builds(RecordDiscarded, generations),
     st.builds(lambda n, m, r: recalled(n, model=m, revision=r), numbers, models, revisions),
-    st.builds(lambda n, o, m, r: rollout(n, previous=[o], model=m, revision=r), numbers, numbers, models, revisions),
+    st.builds(
+        lambda n, o, m, r: rollout(n, previous=[o], model=m, revision=r), numbers, numbers, models, revisions
+    ),
     st.builds(lambda n, g, m: verified(n, g, model=m), numbers, generations, models),
     st.builds(lambda n, g, m: RecordMismatched(m, n, g, DIGEST, "", "x"), numbers, generations, models),
     st.builds(lambda g: RecordIntact(g, DAY, NOW), generations),
@@ -53,19 +67,29 @@ commands = st.one_of(
 
 
 STEPS = (
-    lambda n, _, at: registered(n, revision=at), lambda n, _, at: registered(n, revision=at), lambda n, _, at: retired(n, revision=at),
-    lambda n, _, at: rejected(n, revision=at), lambda n, _, at: recalled(n, revision=at), lambda n, g, _: verified(n, g),
-    lambda n, g, _: verified(n, g), lambda n, g, _: RecordMismatched("m1", n, g, DIGEST, "", "x"), lambda _, g, __: RecordDamaged(g, "x"),
-    lambda _, g, __: RecordDeleted(g), lambda _, g, __: RecordDiscarded(g),
-)  # fmt: skip
-stories = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(1, 2), st.integers(0, 5)), min_size=12, max_size=50).map(
-    lambda steps: [step(n, g, at) for at, (step, n, g) in enumerate(steps, 1)]
+    lambda n, _, at: registered(n, revision=at),
+    lambda n, _, at: registered(n, revision=at),
+    lambda n, _, at: retired(n, revision=at),
+    lambda n, _, at: rejected(n, revision=at),
+    lambda n, _, at: recalled(n, revision=at),
+    lambda n, g, _: verified(n, g),
+    lambda n, g, _: verified(n, g),
+    lambda n, g, _: RecordMismatched("m1", n, g, DIGEST, "", "x"),
+    lambda _, g, __: RecordDamaged(g, "x"),
+    lambda _, g, __: RecordDeleted(g),
+    lambda _, g, __: RecordDiscarded(g),
 )
+stories = st.lists(
+    st.tuples(st.sampled_from(STEPS), st.integers(1, 2), st.integers(0, 5)), min_size=12, max_size=50
+).map(lambda steps: [step(n, g, at) for at, (step, n, g) in enumerate(steps, 1)])
 """What happens to two versions, in the order in which the registry said it; workers may come late."""
 
 
 class Bucket:
-    """Generations that hold bytes. Workers do what a due row asked for, also long after somebody else did the same row."""
+    """Generations that hold bytes.
+
+    Workers do what a due row asked for, also long after somebody else did the same row.
+    """
 
     def __init__(self) -> None:
         self.state = ArtifactState()
@@ -96,7 +120,9 @@ class Bucket:
     def follow(self, event) -> None:
         match event:
             case ArtifactReceived():
-                assert event.generation not in {g for _, _, g in self.to_verify}, "a generation was handed out twice"
+                assert event.generation not in {g for _, _, g in self.to_verify}, (
+                    "a generation was handed out twice"
+                )
                 self.to_verify.add((event.model_id, event.number, event.generation))
             case ArtifactVerified() | ArtifactReleased():
                 assert event.generation in self.holds, "bytes were released that are not there"
@@ -105,7 +131,9 @@ class Bucket:
         self.state = evolve(self.state, event)
         self.to_discard |= set(self.state.failed)
         if isinstance(event, ArtifactExpired):
-            assert not [r for r in self.state.references.values() if r.live], "an artifact expired that a version refers to"
+            assert not [r for r in self.state.references.values() if r.live], (
+                "an artifact expired that a version refers to"
+            )
 
     def must_hold_what_is_in_use(self) -> None:
         assert not self.state.verified or self.state.verified in self.holds, "verified bytes were deleted"
@@ -130,7 +158,9 @@ def test_when_everybody_left_work_is_due_for_all_bytes_that_are_left(script):
         bucket.do(command)
     state = bucket.state
     left = {g for g in bucket.holds if g not in state.failed or state.failed[g]}
-    assert all(any(g <= expiry for expiry in state.pending) for g in left), "bytes stay for which no work is due"
+    assert all(any(g <= expiry for expiry in state.pending) for g in left), (
+        "bytes stay for which no work is due"
+    )
 
 
 @given(st.lists(commands, max_size=25), commands)

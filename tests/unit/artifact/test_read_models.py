@@ -28,7 +28,9 @@ class Rows:
     """Tables in memory."""
 
     def __init__(self) -> None:
-        self.of: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {t.name: {} for t in (ARTIFACTS, REFERENCES, DUE)}
+        self.of: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {
+            t.name: {} for t in (ARTIFACTS, REFERENCES, DUE)
+        }
 
     def apply(self, change: Any) -> None:
         rows, names = self.of[change.table.name], [c.name for c in change.table.primary_key.columns]
@@ -46,7 +48,18 @@ class Rows:
 
 def recorded(event: Any, revision: int) -> Recorded:
     at = NOW + timedelta(seconds=revision)
-    return Recorded("artifact", f"artifact-{HEX}", revision, UUID(int=revision), type(event).__name__, 1, at, Actor("service:artifact"), event, b"")
+    return Recorded(
+        "artifact",
+        f"artifact-{HEX}",
+        revision,
+        UUID(int=revision),
+        type(event).__name__,
+        1,
+        at,
+        Actor("service:artifact"),
+        event,
+        b"",
+    )
 
 
 @given(st.lists(commands, max_size=40))
@@ -66,20 +79,32 @@ def test_rows_say_what_the_stream_says_and_every_open_end_has_its_due_work(scrip
         return
     row = rows.of["artifacts"][(HEX,)]
     names = ("generation", "verified", "quarantined", "expired", "deleted")
-    assert phase(*(row[n] for n in names)) == phase(state.generation, state.verified, state.quarantined, state.expired, state.deleted)
+    assert phase(*(row[n] for n in names)) == phase(
+        state.generation, state.verified, state.quarantined, state.expired, state.deleted
+    )
     for ref in rows.of["artifact_references"].values():
         known = state.references[key_of(ref["model_id"], ref["number"])]
-        assert (ref["status"], ref["recalled"], ref["rejected"]) == (known.status, known.recalled, known.rejected)
+        assert (ref["status"], ref["recalled"], ref["rejected"]) == (
+            known.status,
+            known.recalled,
+            known.rejected,
+        )
     waiting = {key for key, ref in state.references.items() if ref.status == "received" and not ref.withheld}
     assert set(rows.due(VERIFY)) == waiting
-    assert {(r["data"]["generation"], r["data"]["tagged"]) for r in rows.due(DELETE).values()} == set(state.pending.items())
-    assert {r["data"]["generation"] for r in rows.due(DISCARD).values()} == {g for g, gone in state.failed.items() if not gone}
+    assert {(r["data"]["generation"], r["data"]["tagged"]) for r in rows.due(DELETE).values()} == set(
+        state.pending.items()
+    )
+    assert {r["data"]["generation"] for r in rows.due(DISCARD).values()} == {
+        g for g, gone in state.failed.items() if not gone
+    }
     assert set(rows.due(CHECK)) <= ({HEX} if state.verified else set())
     if state.check_asked:
         assert set(rows.due(CHECK)) == {HEX}
 
 
 def test_due_work_carries_the_chain_of_causes():
-    told = msgspec.structs.replace(recorded(ArtifactExpired(DIGEST, 1), 7), correlation_id="c", trace="00-t", event_id=(id_ := uuid4()))
+    told = msgspec.structs.replace(
+        recorded(ArtifactExpired(DIGEST, 1), 7), correlation_id="c", trace="00-t", event_id=(id_ := uuid4())
+    )
     (row,) = [c.row for c in project(told) if isinstance(c, Put)]
     assert row["data"]["caused"] == {"correlation_id": "c", "causation_id": str(id_), "trace": "00-t"}

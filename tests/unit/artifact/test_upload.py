@@ -38,7 +38,9 @@ OPEN = OpenUpload("u", "anna", timedelta(days=1), NOW)
 
 
 def given(*commands):
-    return reduce(lambda state, command: reduce(evolve, decide(command, state), state), commands, UploadState())
+    return reduce(
+        lambda state, command: reduce(evolve, decide(command, state), state), commands, UploadState()
+    )
 
 
 def test_an_upload_says_until_when_it_is_kept():
@@ -81,7 +83,9 @@ def test_a_file_that_arrived_all_the_same_is_refused():
 def test_a_stored_file_is_counted_once_and_a_replaced_one_by_its_new_size():
     assert decide(RecordFile("u", "a", 1), given(OPEN)) == [FileAdded("u", "a", 1)]
     assert decide(RecordFile("u", "a", 1), given(OPEN, RecordFile("u", "a", 1))) == []
-    assert given(OPEN, RecordFile("u", "a", 70), RecordFile("u", "b", 20), RecordFile("u", "a", 10)).bytes == 30
+    assert (
+        given(OPEN, RecordFile("u", "a", 70), RecordFile("u", "b", 20), RecordFile("u", "a", 10)).bytes == 30
+    )
 
 
 def test_an_upload_takes_no_more_files_and_bytes_than_an_artifact_may_have():

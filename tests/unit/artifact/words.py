@@ -12,7 +12,15 @@ import msgspec
 
 from regista.wire.digests import FileEntry, manifest_digest
 from services.artifact.domain import noted
-from services.artifact.domain.artifact import NoteEnded, NotePromotion, NoteRecalled, NoteRegistered, NoteServing, RecordVerified, decide
+from services.artifact.domain.artifact import (
+    NoteEnded,
+    NotePromotion,
+    NoteRecalled,
+    NoteRegistered,
+    NoteServing,
+    RecordVerified,
+    decide,
+)
 from services.artifact.domain.artifact_state import ArtifactState, evolve
 from services.artifact.domain.manifest import Limits, claim
 from services.artifact.domain.noted import Message
@@ -20,13 +28,18 @@ from shared.deciding.events import Source
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = timedelta(days=1)
-FILES = (FileEntry("model.onnx", 5, sha256(b"hello").hexdigest()), FileEntry("config/labels.json", 2, sha256(b"{}").hexdigest()))
+FILES = (
+    FileEntry("model.onnx", 5, sha256(b"hello").hexdigest()),
+    FileEntry("config/labels.json", 2, sha256(b"{}").hexdigest()),
+)
 DIGEST = manifest_digest(FILES)
 UPLOAD = "6f1f5a3e-0c67-4f0e-9a53-7a6f0c0f3b11"
 
 
 def message(type_: str, told: Any, revision: int) -> Message:
-    return Message(Source("registry", f"model-{told.model_id}", revision, type_, f"event-{revision}"), "00" * 32, told)
+    return Message(
+        Source("registry", f"model-{told.model_id}", revision, type_, f"event-{revision}"), "00" * 32, told
+    )
 
 
 def registered(
@@ -38,21 +51,31 @@ def registered(
     digest: str = DIGEST,
     limits: Limits | None = None,
 ) -> NoteRegistered:
-    told = noted.VersionRegistered(model, f"team.{model}", number, noted.ClaimedArtifact(digest, tuple(files), UPLOAD))
+    told = noted.VersionRegistered(
+        model, f"team.{model}", number, noted.ClaimedArtifact(digest, tuple(files), UPLOAD)
+    )
     claimed = claim(model, f"team.{model}", number, digest, files, UPLOAD, limits or Limits())
     return NoteRegistered(message(noted.REGISTERED, told, revision or 10 * number), claimed)
 
 
 def retired(number: int = 1, *, model: str = "m1", revision: int = 1000) -> NoteEnded:
-    return NoteEnded(message(noted.RETIRED, noted.VersionEnded(model, f"team.{model}", number, DIGEST), revision), model, number)
+    return NoteEnded(
+        message(noted.RETIRED, noted.VersionEnded(model, f"team.{model}", number, DIGEST), revision),
+        model,
+        number,
+    )
 
 
 def rejected(number: int = 1, *, model: str = "m1", revision: int = 900) -> NoteEnded:
-    return NoteEnded(message(noted.REJECTED, noted.VersionEnded(model, f"team.{model}", number), revision), model, number)
+    return NoteEnded(
+        message(noted.REJECTED, noted.VersionEnded(model, f"team.{model}", number), revision), model, number
+    )
 
 
 def promotion(number: int = 1, *, model: str = "m1", revision: int = 250) -> NotePromotion:
-    return NotePromotion(message(noted.PROMOTION_REQUESTED, noted.PromotionRequested(model, number), revision), model, number)
+    return NotePromotion(
+        message(noted.PROMOTION_REQUESTED, noted.PromotionRequested(model, number), revision), model, number
+    )
 
 
 def recalled(number: int = 1, *, model: str = "m1", revision: int = 500) -> NoteRecalled:
@@ -60,18 +83,30 @@ def recalled(number: int = 1, *, model: str = "m1", revision: int = 500) -> Note
     return NoteRecalled(message(noted.RECALLED, told, revision), DIGEST, model, number, "poisoned data")
 
 
-def rollout(*entries: int, previous: Sequence[int] = (), model: str = "m1", revision: int = 300) -> NoteServing:
-    told = noted.RolloutChanged(model, f"team.{model}", "production", tuple(map(noted.Entry, entries)), tuple(map(noted.Entry, previous)))
+def rollout(
+    *entries: int, previous: Sequence[int] = (), model: str = "m1", revision: int = 300
+) -> NoteServing:
+    told = noted.RolloutChanged(
+        model,
+        f"team.{model}",
+        "production",
+        tuple(map(noted.Entry, entries)),
+        tuple(map(noted.Entry, previous)),
+    )
     return NoteServing(message(noted.ROLLOUT_CHANGED, told, revision), model, told.numbers)
 
 
 def verified(number: int = 1, generation: int = 1, *, model: str = "m1") -> RecordVerified:
-    return RecordVerified(model, number, generation, DIGEST, f"s3://regista/verified/x/g{generation}", FILES, DAY, NOW)
+    return RecordVerified(
+        model, number, generation, DIGEST, f"s3://regista/verified/x/g{generation}", FILES, DAY, NOW
+    )
 
 
 def given(*commands: Any) -> ArtifactState:
     """The state after these commands were decided one after the other."""
-    return reduce(lambda state, command: reduce(evolve, decide(command, state), state), commands, ArtifactState())
+    return reduce(
+        lambda state, command: reduce(evolve, decide(command, state), state), commands, ArtifactState()
+    )
 
 
 def names(events: Sequence[Any]) -> list[str]:

@@ -19,7 +19,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from regista.errors import NotConfigured
 from regista.exported_history import verify
 from regista.wire.checkpoint import Checkpoint, signed, verifier_key
-from regista.wire.history import FORMAT, BadHistory, Event, Manifest, Place, event, file_name, manifest_name, manifest_of
+from regista.wire.history import (
+    FORMAT,
+    BadHistory,
+    Event,
+    Manifest,
+    Place,
+    event,
+    file_name,
+    manifest_name,
+    manifest_of,
+)
 from regista.wire.merkle import Tree, growth_proof
 from services.audit.export.parquet import parquet
 from shared.deciding.events import Actor, Envelope, encode
@@ -38,22 +48,54 @@ def events(count: int) -> list[Event]:
     for n in range(count):
         id_ = uuid.uuid5(uuid.NAMESPACE_URL, str(n))
         who = Actor("ann", "regista", "api-key:1", "bea" if n % 2 else None)
-        envelope = Envelope(id_, "Happened", 1, "thing-1", n + 1, at(n), who, msgspec.Raw(b'{"n":1}'), at(n) if n % 3 else None, "why", "c", "", "")
+        envelope = Envelope(
+            id_,
+            "Happened",
+            1,
+            "thing-1",
+            n + 1,
+            at(n),
+            who,
+            msgspec.Raw(b'{"n":1}'),
+            at(n) if n % 3 else None,
+            "why",
+            "c",
+            "",
+            "",
+        )
         rows.append(event(Place(n, "registry", "thing-1", n + 1, str(id_), "Happened", 1), encode(envelope)))
     return rows
 
 
-def chunk(folder: Path, rows: Sequence[Event], first: int, last: int, *, write: Sequence[Event] | None = None, **changed: Any) -> Manifest:
+def chunk(
+    folder: Path,
+    rows: Sequence[Event],
+    first: int,
+    last: int,
+    *,
+    write: Sequence[Event] | None = None,
+    **changed: Any,
+) -> Manifest:
     """Writes leaves `first` to `last` of a log of `rows`; `write`: other rows into the file; `changed`: fields of the manifest."""
     before = Tree().append(row.leaf for row in rows[:first])
     tree = before.append(row.leaf for row in rows[first : last + 1])
     whole = Tree().append(row.leaf for row in rows)
     content = parquet([list(write if write is not None else rows[first : last + 1])], ORIGIN)
     manifest = Manifest(
-        FORMAT, ORIGIN, file_name(first, last), len(content), hashlib.sha256(content).hexdigest(), last - first + 1, first, last,
-        [h.hex() for h in before.edge], tree.root.hex(), len(rows), signed(Checkpoint(ORIGIN, len(rows), whole.root), ORIGIN, PRIVATE),
+        FORMAT,
+        ORIGIN,
+        file_name(first, last),
+        len(content),
+        hashlib.sha256(content).hexdigest(),
+        last - first + 1,
+        first,
+        last,
+        [h.hex() for h in before.edge],
+        tree.root.hex(),
+        len(rows),
+        signed(Checkpoint(ORIGIN, len(rows), whole.root), ORIGIN, PRIVATE),
         [h.hex() for h in growth_proof(tree, [row.leaf for row in rows[last + 1 :]])],
-    )  # fmt: skip
+    )
     manifest = msgspec.structs.replace(manifest, **changed)
     (folder / manifest.file).write_bytes(content)
     (folder / manifest_name(first, last)).write_bytes(msgspec.json.encode(manifest))
@@ -78,7 +120,14 @@ def test_of_several_keys_the_one_that_signed_is_found(history: Path) -> None:
     assert verify(history, [verifier_key(ORIGIN, bytes(32)), KEY]).holds
 
 
-@pytest.mark.parametrize("key", [verifier_key(ORIGIN, bytes(32)), verifier_key("another/log", PRIVATE.public_key().public_bytes_raw()), "no key"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        verifier_key(ORIGIN, bytes(32)),
+        verifier_key("another/log", PRIVATE.public_key().public_bytes_raw()),
+        "no key",
+    ],
+)
 def test_a_checkpoint_that_the_key_did_not_sign_proves_nothing(history: Path, key: str) -> None:
     found = verify(history, [key])
     assert (found.holds, found.chunks, len(found.faults)) == (False, 0, 3)
@@ -155,7 +204,9 @@ def test_what_is_no_parquet_is_told_not_raised(history: Path, content: bytes) ->
 
 def test_a_file_with_other_columns_is_refused(history: Path) -> None:
     path = history / file_name(0, 9)
-    duckdb.sql(f"COPY (SELECT *, 1 AS more FROM '{history / file_name(10, 19)}') TO '{path}' (FORMAT parquet)")
+    duckdb.sql(
+        f"COPY (SELECT *, 1 AS more FROM '{history / file_name(10, 19)}') TO '{path}' (FORMAT parquet)"
+    )
     content = path.read_bytes()
     chunk(history, events(23), 0, 9, size=len(content), sha256=hashlib.sha256(content).hexdigest())
     path.write_bytes(content)
@@ -165,10 +216,21 @@ def test_a_file_with_other_columns_is_refused(history: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"rows": 9}, {"file": "../../etc/passwd"}, {"sealed": 5}, {"format": "regista.history.v2"}, {"edge": ["00" * 32]}, {"edge": ["zz"]},
-        {"root": "00" * 32}, {"root": ""}, {"proof": []}, {"proof": ["00" * 31]}, {"origin": "another/log"}, {"sealed": 24}, {"checkpoint": ""},
+        {"rows": 9},
+        {"file": "../../etc/passwd"},
+        {"sealed": 5},
+        {"format": "regista.history.v2"},
+        {"edge": ["00" * 32]},
+        {"edge": ["zz"]},
+        {"root": "00" * 32},
+        {"root": ""},
+        {"proof": []},
+        {"proof": ["00" * 31]},
+        {"origin": "another/log"},
+        {"sealed": 24},
+        {"checkpoint": ""},
     ],
-)  # fmt: skip
+)
 def test_a_manifest_that_was_changed_is_found(history: Path, changes: dict[str, Any]) -> None:
     name = history / manifest_name(0, 9)
     manifest = msgspec.structs.replace(manifest_of(name.read_bytes()), **changes)
@@ -195,7 +257,9 @@ def test_a_file_without_manifest_is_not_taken_for_history(history: Path) -> None
     assert (found.holds, found.unsealed, found.events) == (False, [file_name(20, 22)], 20)
 
 
-@pytest.mark.parametrize("name", ["zzz.parquet", ".parquet", f"{5:016d}-{7:016d}.parquet.parquet", "more.PARQUET"])
+@pytest.mark.parametrize(
+    "name", ["zzz.parquet", ".parquet", f"{5:016d}-{7:016d}.parquet.parquet", "more.PARQUET"]
+)
 def test_a_file_that_queries_would_read_and_no_manifest_could_name_is_told(history: Path, name: str) -> None:
     (history / name).write_bytes(parquet([events(3)], ORIGIN))
     found = verify(history, [KEY])
@@ -221,7 +285,8 @@ def test_leaves_that_are_in_two_files_are_told(history: Path) -> None:
 
 def test_events_that_are_no_envelope_have_a_row_all_the_same(tmp_path: Path) -> None:
     rows = [
-        event(Place(n, "registry", "odd-1", n + 1, "id", "T", 1), stored) for n, stored in enumerate((b"", b"\xff\xfe", b'{"a":1}', b"[" * 100_000))
+        event(Place(n, "registry", "odd-1", n + 1, "id", "T", 1), stored)
+        for n, stored in enumerate((b"", b"\xff\xfe", b'{"a":1}', b"[" * 100_000))
     ]
     assert all(row.recorded_at is None and row.data is None for row in rows)
     chunk(tmp_path, rows, 0, 3)

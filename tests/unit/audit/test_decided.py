@@ -36,7 +36,9 @@ def promoted_by_people(world: World) -> None:
 
 def promoted_by_people_after_a_new_champion(world: World) -> None:
     world.in_review(1)
-    world.note_model("RolloutChanged", {"environment": "production", "champion": None, "entries": [], "previous": []})
+    world.note_model(
+        "RolloutChanged", {"environment": "production", "champion": None, "entries": [], "previous": []}
+    )
     world.evaluate()
     world.approve("ada")
 
@@ -73,15 +75,39 @@ def stored(stream: str, event: object) -> dict:
 
 
 @pytest.mark.parametrize(
-    "decided", [promoted_by_gates_alone, promoted_by_people, promoted_by_people_after_a_new_champion, overridden, overridden_for_the_next_request]
+    "decided",
+    [
+        promoted_by_gates_alone,
+        promoted_by_people,
+        promoted_by_people_after_a_new_champion,
+        overridden,
+        overridden_for_the_next_request,
+    ],
 )
 def test_what_approval_decides_is_found_in_order(decided):
     world = World()
     decided(world)
     log = [stored(stream, event) for stream, event in world.events]
     (grant,) = world.of(PromotionGranted)
-    asked = {"type": "PromotionRequested", "stream": "model-m", "data": REQUESTED, "promotion_id": grant.promotion_id}
-    of_promotion = [asked, *(e for e in log if e["promotion_id"] == grant.promotion_id or e["stream"] == f"review-{grant.review_id}")]
-    promoted = {"type": "VersionPromoted", "data": {"number": 1, "environment": "production", "digest": "sha256:asked"}}
-    policy = next(e for e in log if e["type"] == PolicyPublished.__name__ and e["data"]["digest"] == grant.policy.digest)
+    asked = {
+        "type": "PromotionRequested",
+        "stream": "model-m",
+        "data": REQUESTED,
+        "promotion_id": grant.promotion_id,
+    }
+    of_promotion = [
+        asked,
+        *(
+            e
+            for e in log
+            if e["promotion_id"] == grant.promotion_id or e["stream"] == f"review-{grant.review_id}"
+        ),
+    ]
+    promoted = {
+        "type": "VersionPromoted",
+        "data": {"number": 1, "environment": "production", "digest": "sha256:asked"},
+    }
+    policy = next(
+        e for e in log if e["type"] == PolicyPublished.__name__ and e["data"]["digest"] == grant.policy.digest
+    )
     assert production_faults(promoted, of_promotion, policy) == []

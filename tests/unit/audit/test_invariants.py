@@ -16,19 +16,40 @@ def event(type_, revision=1, **data):
 
 
 PROMOTED = event("VersionPromoted", number=2, environment="production", digest="d", promotion_id="p")
-ASKED = event("PromotionRequested", number=2, environment="production", digest="d", requester="ann", creator="dora", on_behalf_of="bob")
+ASKED = event(
+    "PromotionRequested",
+    number=2,
+    environment="production",
+    digest="d",
+    requester="ann",
+    creator="dora",
+    on_behalf_of="bob",
+)
 RULES = {"name": "default", "revision": 1, "digest": "rules"}
-EVIDENCE = {"version_digest": "leaf", "artifact_digest": "bytes", "champion": {"number": 1}, "model": "team.m", "makers": ["Eve"]}
+EVIDENCE = {
+    "version_digest": "leaf",
+    "artifact_digest": "bytes",
+    "champion": {"number": 1},
+    "model": "team.m",
+    "makers": ["Eve"],
+}
 
 
 def gates(evidence_digest="e", *, passed=True, policy=RULES):
-    return event("GatesEvaluated", passed=passed, evidence_digest=evidence_digest, evidence=EVIDENCE, policy=policy)
+    return event(
+        "GatesEvaluated", passed=passed, evidence_digest=evidence_digest, evidence=EVIDENCE, policy=policy
+    )
 
 
 def policy(*people):
     """A policy that asks so many people, or nobody."""
     manual = [{"kind": "manual", "params": {"approvers": n}} for n in people]
-    return event("PolicyPublished", name="default", digest="rules", policy={"stages": {"Production": [{"kind": "metric", "params": {}}, *manual]}})
+    return event(
+        "PolicyPublished",
+        name="default",
+        digest="rules",
+        policy={"stages": {"Production": [{"kind": "metric", "params": {}}, *manual]}},
+    )
 
 
 ASKS_TWO, ASKS_NOBODY = policy(2), policy()
@@ -50,18 +71,32 @@ def granted(**changes):
     return event(
         "PromotionGranted",
         **{
-            "number": 2, "environment": "production", "digest": "d", "approvers": ["bea", "carl"], "override": False, "evidence_digest": "e", "policy": RULES,
-        } | changes,
-    )  # fmt: skip
+            "number": 2,
+            "environment": "production",
+            "digest": "d",
+            "approvers": ["bea", "carl"],
+            "override": False,
+            "evidence_digest": "e",
+            "policy": RULES,
+        }
+        | changes,
+    )
 
 
-SEAL = {"version": "leaf", "artifact": "bytes", "policy": "rules", "evidence": digest(EVIDENCE | {"champion": None, "model": ""})}
+SEAL = {
+    "version": "leaf",
+    "artifact": "bytes",
+    "policy": "rules",
+    "evidence": digest(EVIDENCE | {"champion": None, "model": ""}),
+}
 
 
 def overridden(**changes):
     """The glass was broken, as a rule on an earlier promotion of the same version."""
     about = {"promotion_id": "earlier", "number": changes.pop("number", 2)}
-    return event("OverrideUsed", about=about, **{"environment": "production", "by": "olga", "seal": SEAL} | changes)
+    return event(
+        "OverrideUsed", about=about, **{"environment": "production", "by": "olga", "seal": SEAL} | changes
+    )
 
 
 OVERRIDE = granted(override=True, approvers=["olga"])
@@ -91,25 +126,74 @@ def test_a_recorded_override_is_a_decision():
         ([ASKED, GATES, OPENED, approved("bea"), approved("carl"), granted(number=3)], "another version"),
         ([ASKED, GATES, OPENED, approved("bea"), granted(approvers=["bea"])], "1 approvals"),
         ([ASKED, GATES, OPENED, approved("bea"), approved("bea"), granted(approvers=["bea"])], "1 approvals"),
-        ([ASKED, GATES, OPENED, approved("bea"), approved("carl", "an older seal"), granted()], "1 approvals"),
-        ([ASKED, GATES, OPENED, approved("bea"), approved("carl"), granted(approvers=["bea", "erik"])], "did not approve"),
-        ([ASKED, GATES, OPENED, approved("bea"), approved("dora"), granted(approvers=["bea", "dora"])], "made it or asked"),
-        ([ASKED, GATES, OPENED, approved("ann"), approved("carl"), granted(approvers=["ann", "carl"])], "made it or asked"),
-        ([ASKED, GATES, OPENED, approved("bob"), approved("carl"), granted(approvers=["bob", "carl"])], "made it or asked"),
-        ([ASKED, GATES, OPENED, approved("eve"), approved("carl"), granted(approvers=["eve", "carl"])], "made it or asked"),
+        (
+            [ASKED, GATES, OPENED, approved("bea"), approved("carl", "an older seal"), granted()],
+            "1 approvals",
+        ),
+        (
+            [ASKED, GATES, OPENED, approved("bea"), approved("carl"), granted(approvers=["bea", "erik"])],
+            "did not approve",
+        ),
+        (
+            [ASKED, GATES, OPENED, approved("bea"), approved("dora"), granted(approvers=["bea", "dora"])],
+            "made it or asked",
+        ),
+        (
+            [ASKED, GATES, OPENED, approved("ann"), approved("carl"), granted(approvers=["ann", "carl"])],
+            "made it or asked",
+        ),
+        (
+            [ASKED, GATES, OPENED, approved("bob"), approved("carl"), granted(approvers=["bob", "carl"])],
+            "made it or asked",
+        ),
+        (
+            [ASKED, GATES, OPENED, approved("eve"), approved("carl"), granted(approvers=["eve", "carl"])],
+            "made it or asked",
+        ),
         ([ASKED, GATES, granted(approvers=[])], "asks for 2 approvals and there was no review"),
-        ([ASKED, OPENED, approved("bea"), approved("carl"), granted()], "last gates were not asked on the evidence"),
-        ([ASKED, gates("older"), OPENED, approved("bea"), approved("carl"), granted()], "last gates were not asked on the evidence"),
-        ([ASKED, gates(policy=RULES | {"digest": "x"}), OPENED, approved("bea"), approved("carl"), granted()], "by the policy that the grant names"),
-        ([ASKED, GATES, gates(passed=False), OPENED, approved("bea"), approved("carl"), granted()], "last gates did not pass"),
+        (
+            [ASKED, OPENED, approved("bea"), approved("carl"), granted()],
+            "last gates were not asked on the evidence",
+        ),
+        (
+            [ASKED, gates("older"), OPENED, approved("bea"), approved("carl"), granted()],
+            "last gates were not asked on the evidence",
+        ),
+        (
+            [
+                ASKED,
+                gates(policy=RULES | {"digest": "x"}),
+                OPENED,
+                approved("bea"),
+                approved("carl"),
+                granted(),
+            ],
+            "by the policy that the grant names",
+        ),
+        (
+            [ASKED, GATES, gates(passed=False), OPENED, approved("bea"), approved("carl"), granted()],
+            "last gates did not pass",
+        ),
         ([ASKED, GATES, granted(), gates("newer")], "no review"),
-        ([ASKED, GATES, event("ReviewOpened", needs=1, sealed_digest="seal"), approved("bea"), granted(approvers=["bea"])], "1 approvals"),
+        (
+            [
+                ASKED,
+                GATES,
+                event("ReviewOpened", needs=1, sealed_digest="seal"),
+                approved("bea"),
+                granted(approvers=["bea"]),
+            ],
+            "1 approvals",
+        ),
         ([ASKED, GATES, OVERRIDE], "never recorded"),
         ([ASKED, GATES, overridden(number=3), OVERRIDE], "for another version"),
         ([ASKED, GATES, overridden(environment="eu"), OVERRIDE], "environment or person"),
         ([ASKED, GATES, overridden(by="erik"), OVERRIDE], "environment or person"),
         ([ASKED, GATES, overridden(seal=SEAL | {"artifact": "other"}), OVERRIDE], "sealed other facts"),
-        ([ASKED, GATES, overridden(), event("OverrideReviewed", justified=False), OVERRIDE], "found unjustified before"),
+        (
+            [ASKED, GATES, overridden(), event("OverrideReviewed", justified=False), OVERRIDE],
+            "found unjustified before",
+        ),
     ],
 )
 def test_whatever_is_missing_or_does_not_fit_is_named(promotion, fault):
@@ -118,15 +202,24 @@ def test_whatever_is_missing_or_does_not_fit_is_named(promotion, fault):
 
 def test_a_review_that_asks_nobody_is_no_decision():
     opened = event("ReviewOpened", needs=0, sealed_digest="seal")
-    assert production_faults(PROMOTED, [ASKED, GATES, opened, granted(approvers=[])], ASKS_NOBODY) == ["0 approvals of what was shown, 1 needed"]
+    assert production_faults(PROMOTED, [ASKED, GATES, opened, granted(approvers=[])], ASKS_NOBODY) == [
+        "0 approvals of what was shown, 1 needed"
+    ]
 
 
 def test_a_policy_that_was_never_published_is_no_ground_for_a_grant():
-    assert production_faults(PROMOTED, HONEST, None) == ["the policy that the grant names was never published"]
+    assert production_faults(PROMOTED, HONEST, None) == [
+        "the policy that the grant names was never published"
+    ]
 
 
 def test_an_override_found_unjustified_afterwards_was_still_a_decision():
-    assert production_faults(PROMOTED, [ASKED, GATES, overridden(), OVERRIDE, event("OverrideReviewed", justified=False)]) == []
+    assert (
+        production_faults(
+            PROMOTED, [ASKED, GATES, overridden(), OVERRIDE, event("OverrideReviewed", justified=False)]
+        )
+        == []
+    )
 
 
 PROMOTED_AT = {(STREAM, "production", 2): 5}
@@ -135,8 +228,19 @@ PROMOTED_AT = {(STREAM, "production", 2): 5}
 @pytest.mark.parametrize(
     ("change", "in_order"),
     [
-        (event("RolloutChanged", 6, environment="production", entries=[{"number": 2, "role": "champion"}, {"number": 9, "role": "shadow"}]), True),
-        (event("RolloutChanged", 4, environment="production", entries=[{"number": 2, "role": "champion"}]), False),
+        (
+            event(
+                "RolloutChanged",
+                6,
+                environment="production",
+                entries=[{"number": 2, "role": "champion"}, {"number": 9, "role": "shadow"}],
+            ),
+            True,
+        ),
+        (
+            event("RolloutChanged", 4, environment="production", entries=[{"number": 2, "role": "champion"}]),
+            False,
+        ),
         (event("RolloutChanged", 6, environment="eu", entries=[{"number": 2, "role": "champion"}]), False),
         (event("RolledBack", 6, environment="production", to_number=2, entries=[]), True),
         (event("RolledBack", 6, environment="production", to_number=1, entries=[]), False),

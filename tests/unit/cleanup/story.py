@@ -23,7 +23,13 @@ from shared.deciding.events import Source
 MODEL = "0199a000-0000-7000-8000-000000000001"
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 QUICK = RetentionPolicy(
-    unused_seconds=100, left_production_seconds=100, unknown_seconds=None, draft_seconds=100, rejected_seconds=100, keep_newest=0, grace_seconds=50
+    unused_seconds=100,
+    left_production_seconds=100,
+    unknown_seconds=None,
+    draft_seconds=100,
+    rejected_seconds=100,
+    keep_newest=0,
+    grace_seconds=50,
 )
 
 
@@ -50,7 +56,13 @@ class Story:
     def registry(self, type_: str, seconds: float = 0, **data: Any) -> list[RetentionEvent]:
         """registry's next event of this model arrives, recorded at `seconds`."""
         self.revision += 1
-        source = Source("registry", f"model-{MODEL}", self.revision, f"regista.registry.{type_}.v1", f"event-{self.revision}")
+        source = Source(
+            "registry",
+            f"model-{MODEL}",
+            self.revision,
+            f"regista.registry.{type_}.v1",
+            f"event-{self.revision}",
+        )
         data = {"model_id": MODEL, "model": "churn", "recordedtime": at(seconds).isoformat(), **data}
         return self.when(NoteRegistryEvent(source, "00", data, at(seconds)))
 
@@ -62,11 +74,17 @@ class Story:
         self.registry("VersionRegistered", seconds, number=number, semver=f"1.0.{number}")
         return self
 
-    def used(self, number: int, seconds: float, count: int = 1, *, arriving: float | None = None) -> list[RetentionEvent]:
+    def used(
+        self, number: int, seconds: float, count: int = 1, *, arriving: float | None = None
+    ) -> list[RetentionEvent]:
         now = at(seconds if arriving is None else arriving)
-        return self.when(RecordUsage(MODEL, number, count, at(seconds - 1), at(seconds), "production", now=now))
+        return self.when(
+            RecordUsage(MODEL, number, count, at(seconds - 1), at(seconds), "production", now=now)
+        )
 
-    def swept(self, seconds: float, sweep: str = "s1", first: int = 1, last: int = 1000) -> list[RetentionEvent]:
+    def swept(
+        self, seconds: float, sweep: str = "s1", first: int = 1, last: int = 1000
+    ) -> list[RetentionEvent]:
         return self.when(SweepVersions(MODEL, sweep, first, last, at(seconds)))
 
     def grace_over(self, number: int, seconds: float, sweep: str = "s1") -> list[RetentionEvent]:

@@ -9,7 +9,13 @@ from pydantic import ValidationError
 
 from services.cleanup.inbound import ModelUsed
 
-REPORT = {"model": "churn", "number": 1, "count": 1, "window_start": "2026-01-01T00:00:00Z", "window_end": "2026-01-01T00:01:00+01:00"}
+REPORT = {
+    "model": "churn",
+    "number": 1,
+    "count": 1,
+    "window_start": "2026-01-01T00:00:00Z",
+    "window_end": "2026-01-01T00:01:00+01:00",
+}
 
 
 @pytest.mark.parametrize(
@@ -21,6 +27,8 @@ REPORT = {"model": "churn", "number": 1, "count": 1, "window_start": "2026-01-01
         ({"count": 0}, "greater than or equal to 1"),
     ],
 )
-def test_a_report_that_says_nothing_usable_is_refused_with_the_reason(changes: dict[str, Any], said: str) -> None:
+def test_a_report_that_says_nothing_usable_is_refused_with_the_reason(
+    changes: dict[str, Any], said: str
+) -> None:
     with pytest.raises(ValidationError, match=said):
         ModelUsed.model_validate({**REPORT, "window_start": "2025-12-31T00:00:00Z", **changes})

@@ -19,7 +19,22 @@ from services.cleanup.domain.early import (
 )
 from shared.deciding.decider import RuleBroken
 
-MESSAGE = Message("1", "/publishers/p", "t", "churn", "2026-01-01T00:00:00Z", "{}", "application/json", None, {}, 0, 7, "p", "k", "")
+MESSAGE = Message(
+    "1",
+    "/publishers/p",
+    "t",
+    "churn",
+    "2026-01-01T00:00:00Z",
+    "{}",
+    "application/json",
+    None,
+    {},
+    0,
+    7,
+    "p",
+    "k",
+    "",
+)
 HOLD = HoldReport("churn", "r1", MESSAGE)
 
 
@@ -36,11 +51,17 @@ def test_a_report_waits_once_and_its_wait_ends_once():
     placed = EndWait("churn", "r1", "m1")
     assert decide(placed, after(HOLD)) == [ReportPlaced("churn", "r1", "m1")]
     assert decide(EndWait("churn", "r1", why="late"), after(HOLD)) == [ReportGivenUp("churn", "r1", "late")]
-    assert decide(placed, after(HOLD, placed)) == decide(EndWait("churn", "r1", why="late"), after(HOLD, placed)) == []
+    assert (
+        decide(placed, after(HOLD, placed))
+        == decide(EndWait("churn", "r1", why="late"), after(HOLD, placed))
+        == []
+    )
 
 
 def test_a_report_that_was_given_up_may_come_again():
-    assert decide(HOLD, after(HOLD, EndWait("churn", "r1", why="late"))) == [ReportHeld("churn", "r1", MESSAGE)]
+    assert decide(HOLD, after(HOLD, EndWait("churn", "r1", why="late"))) == [
+        ReportHeld("churn", "r1", MESSAGE)
+    ]
 
 
 def test_so_many_reports_wait_for_one_name_and_no_more():
@@ -48,4 +69,10 @@ def test_so_many_reports_wait_for_one_name_and_no_more():
     with pytest.raises(RuleBroken, match="too_many_early_reports"):
         decide(replace(HOLD, report_id="one more"), full)
     assert decide(replace(HOLD, report_id="0"), full) == [], "it is one of them"
-    assert decide(replace(HOLD, report_id="one more"), reduce(evolve, decide(EndWait("churn", "0", "m1"), full), full)) != []
+    assert (
+        decide(
+            replace(HOLD, report_id="one more"),
+            reduce(evolve, decide(EndWait("churn", "0", "m1"), full), full),
+        )
+        != []
+    )

@@ -15,20 +15,70 @@ ENVIRONMENTS = st.sampled_from(["production", "eu"])
 ROLES = st.sampled_from(["champion", "challenger", "shadow"])
 
 FACTS = st.one_of(
-    st.tuples(st.sampled_from(["VersionValidated", "VersionArchived", "VersionRejected", "VersionRecalled", "VersionRetired", "RetireRefused"]),
-              st.fixed_dictionaries({"number": NUMBERS})),
-    st.tuples(st.sampled_from(["LegalHoldPlaced", "LegalHoldReleased"]), st.fixed_dictionaries({"number": NUMBERS, "reason": st.just("x")})),
-    st.tuples(st.sampled_from(["PromotionRequested", "PromotionRefused", "VersionPromoted"]),
-              st.fixed_dictionaries({"number": NUMBERS, "promotion_id": st.sampled_from("pq"), "environment": ENVIRONMENTS})),
-    st.tuples(st.just("RolloutChanged"),
-              st.fixed_dictionaries({"environment": ENVIRONMENTS,
-                                     "entries": st.lists(st.fixed_dictionaries({"number": NUMBERS, "role": ROLES, "percent": st.sampled_from([0, 10])}), max_size=3)})),
-    st.tuples(st.just("RolledBack"),
-              st.fixed_dictionaries({"environment": ENVIRONMENTS, "from_number": NUMBERS, "to_number": NUMBERS,
-                                     "entries": st.lists(st.fixed_dictionaries({"number": NUMBERS, "role": ROLES, "percent": st.sampled_from([0, 10])}), max_size=2)})),
-    st.tuples(st.sampled_from(["AliasSet", "AliasRemoved"]), st.fixed_dictionaries({"alias": st.sampled_from("ab"), "number": NUMBERS})),
-    st.tuples(st.sampled_from(["ChildLinked", "ChildUnlinked"]), st.fixed_dictionaries({"number": NUMBERS, "child_model_id": st.just("c"), "child_number": st.integers(1, 2)})),
-)  # fmt: skip
+    st.tuples(
+        st.sampled_from(
+            [
+                "VersionValidated",
+                "VersionArchived",
+                "VersionRejected",
+                "VersionRecalled",
+                "VersionRetired",
+                "RetireRefused",
+            ]
+        ),
+        st.fixed_dictionaries({"number": NUMBERS}),
+    ),
+    st.tuples(
+        st.sampled_from(["LegalHoldPlaced", "LegalHoldReleased"]),
+        st.fixed_dictionaries({"number": NUMBERS, "reason": st.just("x")}),
+    ),
+    st.tuples(
+        st.sampled_from(["PromotionRequested", "PromotionRefused", "VersionPromoted"]),
+        st.fixed_dictionaries(
+            {"number": NUMBERS, "promotion_id": st.sampled_from("pq"), "environment": ENVIRONMENTS}
+        ),
+    ),
+    st.tuples(
+        st.just("RolloutChanged"),
+        st.fixed_dictionaries(
+            {
+                "environment": ENVIRONMENTS,
+                "entries": st.lists(
+                    st.fixed_dictionaries(
+                        {"number": NUMBERS, "role": ROLES, "percent": st.sampled_from([0, 10])}
+                    ),
+                    max_size=3,
+                ),
+            }
+        ),
+    ),
+    st.tuples(
+        st.just("RolledBack"),
+        st.fixed_dictionaries(
+            {
+                "environment": ENVIRONMENTS,
+                "from_number": NUMBERS,
+                "to_number": NUMBERS,
+                "entries": st.lists(
+                    st.fixed_dictionaries(
+                        {"number": NUMBERS, "role": ROLES, "percent": st.sampled_from([0, 10])}
+                    ),
+                    max_size=2,
+                ),
+            }
+        ),
+    ),
+    st.tuples(
+        st.sampled_from(["AliasSet", "AliasRemoved"]),
+        st.fixed_dictionaries({"alias": st.sampled_from("ab"), "number": NUMBERS}),
+    ),
+    st.tuples(
+        st.sampled_from(["ChildLinked", "ChildUnlinked"]),
+        st.fixed_dictionaries(
+            {"number": NUMBERS, "child_model_id": st.just("c"), "child_number": st.integers(1, 2)}
+        ),
+    ),
+)
 
 STEPS = st.lists(
     st.one_of(
@@ -120,7 +170,12 @@ class Registry:
                 while number and number not in passed:
                     passed.add(number)
                     number = self.came_after.get((environment, number), 0)
-                    if number and self.stages.get(number) != "Retired" and number not in self.recalled and (environment, number) not in self.left:
+                    if (
+                        number
+                        and self.stages.get(number) != "Retired"
+                        and number not in self.recalled
+                        and (environment, number) not in self.left
+                    ):
                         targets.add(number)
                         break
         return targets - {0}
@@ -160,7 +215,11 @@ def test_what_is_protected_is_never_marked_or_proposed_and_what_is_marked_has_no
             if isinstance(event, VersionMarked | RetirementProposed):
                 assert event.number not in registry.refuses()
                 use = story.state.uses.get(event.number)
-                assert use is None or (at(now) - use.last_used_at).total_seconds() >= 100 or story.state.versions[event.number].stage == "Rejected"
+                assert (
+                    use is None
+                    or (at(now) - use.last_used_at).total_seconds() >= 100
+                    or story.state.versions[event.number].stage == "Rejected"
+                )
             if isinstance(event, VersionSpared):
                 assert event.reasons
         waiting = {n for n, m in story.state.marks.items() if not m.proposed}
@@ -169,19 +228,31 @@ def test_what_is_protected_is_never_marked_or_proposed_and_what_is_marked_has_no
 
 CHAMPIONS = st.tuples(
     st.just("RolloutChanged"),
-    st.builds(lambda n: {"environment": "production", "entries": [{"number": n, "role": "champion", "percent": 90}]}, NUMBERS),
+    st.builds(
+        lambda n: {
+            "environment": "production",
+            "entries": [{"number": n, "role": "champion", "percent": 90}],
+        },
+        NUMBERS,
+    ),
 )
 BACK = st.tuples(
     st.just("RolledBack"),
     st.builds(
         lambda n, left: {
-            "environment": "production", "from_number": left, "to_number": n, "entries": [{"number": n, "role": "champion", "percent": 100}],
+            "environment": "production",
+            "from_number": left,
+            "to_number": n,
+            "entries": [{"number": n, "role": "champion", "percent": 100}],
         },
         NUMBERS,
         NUMBERS,
     ),
-)  # fmt: skip
-LEAVING = st.tuples(st.sampled_from(["VersionArchived", "VersionRecalled", "VersionRetired"]), st.fixed_dictionaries({"number": NUMBERS}))
+)
+LEAVING = st.tuples(
+    st.sampled_from(["VersionArchived", "VersionRecalled", "VersionRetired"]),
+    st.fixed_dictionaries({"number": NUMBERS}),
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -192,7 +263,10 @@ def test_no_plan_at_any_time_holds_a_version_that_registry_would_refuse(facts):
         story.version(number)
     for name, data in facts:
         story.registry(name, 1, **registry.said(name, data))
-        assert not {e.number for e in simulate(story.state, at(1e6)) if isinstance(e, VersionMarked)} & registry.refuses()
+        assert (
+            not {e.number for e in simulate(story.state, at(1e6)) if isinstance(e, VersionMarked)}
+            & registry.refuses()
+        )
 
 
 @settings(max_examples=100, deadline=None)

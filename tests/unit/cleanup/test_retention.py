@@ -36,7 +36,9 @@ def test_after_the_grace_period_the_retirement_is_proposed_once():
 def test_nothing_is_proposed_before_the_grace_period_is_over():
     story = an_unused_version()
     story.swept(200)
-    with pytest.raises(RuleBroken, match="not_due"):  # no outcome: the inbox would answer every later attempt with "nothing"
+    with pytest.raises(
+        RuleBroken, match="not_due"
+    ):  # no outcome: the inbox would answer every later attempt with "nothing"
         story.grace_over(1, 249)
 
 
@@ -76,7 +78,15 @@ def test_use_so_long_ago_that_it_changes_nothing_leaves_the_mark():
 
 PROTECTIONS = [
     ("in_production", [("VersionPromoted", {"environment": "production", "promotion_id": "p"})]),
-    ("in_rollout", [("RolloutChanged", {"environment": "eu", "entries": [{"number": 1, "role": "shadow", "percent": 0}]})]),
+    (
+        "in_rollout",
+        [
+            (
+                "RolloutChanged",
+                {"environment": "eu", "entries": [{"number": 1, "role": "shadow", "percent": 0}]},
+            )
+        ],
+    ),
     ("aliased", [("AliasSet", {"alias": "candidate"})]),
     ("legal_hold", [("LegalHoldPlaced", {"reason": "lawsuit"})]),
     ("open_promotion", [("PromotionRequested", {"promotion_id": "p", "environment": "production"})]),
@@ -134,8 +144,13 @@ def test_a_parent_may_go_when_its_last_child_is_gone():
     assert kinds(story.swept(1020, "s2")) == ["VersionMarked"]
 
 
-def serving(story: Story, seconds: float, *numbers: int, type_: str = "RolloutChanged", **data: object) -> None:
-    entries = [{"number": n, "percent": 90 if i == 0 else 10, "role": "champion" if i == 0 else "challenger"} for i, n in enumerate(numbers)]
+def serving(
+    story: Story, seconds: float, *numbers: int, type_: str = "RolloutChanged", **data: object
+) -> None:
+    entries = [
+        {"number": n, "percent": 90 if i == 0 else 10, "role": "champion" if i == 0 else "challenger"}
+        for i, n in enumerate(numbers)
+    ]
     champion = story.state.rollouts["production"].champion if "production" in story.state.rollouts else 0
     previous = [{"number": champion, "percent": 100, "role": "champion"}] if champion else []
     story.registry(type_, seconds, environment="production", entries=entries, previous=previous, **data)
@@ -146,7 +161,9 @@ def three_generations() -> Story:
     story = Story().policy().version(1).version(2).version(3)
     for number in (1, 2, 3):
         story.used(number, 10)
-        story.registry("VersionPromoted", 20 + number, number=number, environment="production", promotion_id=f"p{number}")
+        story.registry(
+            "VersionPromoted", 20 + number, number=number, environment="production", promotion_id=f"p{number}"
+        )
         serving(story, 20 + number, number)
         if number > 1:
             story.registry("VersionArchived", 20 + number, number=number - 1)
@@ -312,7 +329,9 @@ def test_the_same_policy_again_is_no_event():
 def test_a_policy_change_on_a_stale_revision_is_refused():
     story = Story().policy()
     with pytest.raises(Stale):
-        story.when(ChangeRetention(MODEL, RetentionPolicy(), expected=story.state.policy_revision + 1, now=at(1)))
+        story.when(
+            ChangeRetention(MODEL, RetentionPolicy(), expected=story.state.policy_revision + 1, now=at(1))
+        )
 
 
 def test_a_negative_duration_is_refused():

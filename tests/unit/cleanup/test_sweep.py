@@ -86,7 +86,9 @@ def test_chunk_after_chunk_every_version_is_judged_exactly_once_in_bounded_range
     judged: list[tuple[str, int]] = []
     rounds = 0
     while place is not None:
-        ranges, place = chunk([m for m in all_models if m[0] >= place[0]], place, versions=versions, size=size)
+        ranges, place = chunk(
+            [m for m in all_models if m[0] >= place[0]], place, versions=versions, size=size
+        )
         assert all(isinstance(r, Range) and 0 <= r.last - r.first < size for r in ranges)
         assert sum(r.last - r.first + 1 for r in ranges) < versions + size
         judged += [(r.model_id, n) for r in ranges for n in range(r.first, r.last + 1)]

@@ -49,10 +49,16 @@ STRICT = {**BASE, "additionalProperties": False}
         (changed(kind={"enum": ["a"]}), False, True),
         (changed(note={"type": "string"}), False, True),
         (changed(list={"type": "array", "items": {"type": "integer"}}), False, True),
-        (changed(part={"type": "object", "required": [], "properties": {"id": {"type": "string"}}}), True, False),
+        (
+            changed(part={"type": "object", "required": [], "properties": {"id": {"type": "string"}}}),
+            True,
+            False,
+        ),
     ],
 )
-def test_a_change_breaks_those_who_cannot_follow_it(new: dict[str, Any], breaks_readers: bool, breaks_writers: bool) -> None:
+def test_a_change_breaks_those_who_cannot_follow_it(
+    new: dict[str, Any], breaks_readers: bool, breaks_writers: bool
+) -> None:
     assert bool(breaking(BASE, new, "readers")) is breaks_readers
     assert bool(breaking(BASE, new, "writers")) is breaks_writers
 
@@ -63,5 +69,8 @@ def test_a_field_taken_from_a_strict_schema_breaks_its_writers() -> None:
 
 
 def test_a_recursive_schema_is_compared_to_its_end() -> None:
-    tree = {"$ref": "#/$defs/T", "$defs": {"T": {"type": "object", "properties": {"next": {"$ref": "#/$defs/T"}}}}}
+    tree = {
+        "$ref": "#/$defs/T",
+        "$defs": {"T": {"type": "object", "properties": {"next": {"$ref": "#/$defs/T"}}}},
+    }
     assert breaking(tree, tree, "readers") == []

@@ -34,21 +34,35 @@ def test_each_image_is_built_once() -> None:
     assert built == ["regista"]
 
 
-def test_the_servers_see_neither_pepper_nor_signing_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_servers_see_neither_pepper_nor_signing_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(containers, "STATE", tmp_path / "state")
     monkeypatch.setattr(containers, "SETTINGS", tmp_path / "settings")
     for server in ("postgres", "kafka", "s3"):
         (tmp_path / "settings" / server).mkdir(parents=True)
         assert COMPOSE["services"][server]["volumes"][0] == f"{server}-settings:/settings:ro"
     containers.prepare()
-    given = {str(path.relative_to(tmp_path / "settings")) for path in (tmp_path / "settings").rglob("*") if path.is_file()}
-    assert given == {"postgres/postgres-superuser", "kafka/server.properties", "kafka/cluster", "s3/identities.json", "s3/security.toml"}
+    given = {
+        str(path.relative_to(tmp_path / "settings"))
+        for path in (tmp_path / "settings").rglob("*")
+        if path.is_file()
+    }
+    assert given == {
+        "postgres/postgres-superuser",
+        "kafka/server.properties",
+        "kafka/cluster",
+        "s3/identities.json",
+        "s3/security.toml",
+    }
 
 
 def test_services_wait_for_the_set_up_and_it_for_the_servers() -> None:
-    assert {condition["condition"] for service in SERVICES for condition in COMPOSE["services"][service]["depends_on"].values()} == {
-        "service_completed_successfully"
-    }
+    assert {
+        condition["condition"]
+        for service in SERVICES
+        for condition in COMPOSE["services"][service]["depends_on"].values()
+    } == {"service_completed_successfully"}
     assert set(COMPOSE["services"]["migrate"]["depends_on"]) == {"postgres", "kafka", "s3"}
 
 
@@ -79,7 +93,13 @@ def test_requirements_are_pinned_and_hashed_and_name_no_index(lock: str) -> None
 
 def test_what_the_server_needs_is_pinned_alike_for_developers() -> None:
     server, developers = (
-        dict(re.findall(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==(\S+)", (REPOSITORY / "deploy" / "requirements" / lock).read_text(), re.MULTILINE))
+        dict(
+            re.findall(
+                r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==(\S+)",
+                (REPOSITORY / "deploy" / "requirements" / lock).read_text(),
+                re.MULTILINE,
+            )
+        )
         for lock in ("server.txt", "dev.txt")
     )
     assert {name: developers.get(name) for name in server} == server
@@ -88,6 +108,10 @@ def test_what_the_server_needs_is_pinned_alike_for_developers() -> None:
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")
 def test_the_compose_file_is_valid() -> None:
     checked = subprocess.run(
-        ["docker-compose", "-f", "docker-compose.yml", "config", "-q"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+        ["docker-compose", "-f", "docker-compose.yml", "config", "-q"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert checked.returncode == 0, checked.stderr

@@ -26,7 +26,12 @@ from shared.foundation.settings import Settings
 COMPOSE = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 DEPLOY = REPOSITORY / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
-PROGRAMS = ("services.local.containers", "services.registry.access.bootstrap", "shared.migrate", *(f"services.{name}.service" for name in SERVICES))
+PROGRAMS = (
+    "services.local.containers",
+    "services.registry.access.bootstrap",
+    "shared.migrate",
+    *(f"services.{name}.service" for name in SERVICES),
+)
 OWN = {"regista", "regista-server", "services", "shared"}
 
 
@@ -39,8 +44,17 @@ def test_the_image_has_every_library_that_its_programs_import(program: str) -> N
     code = f"import sys; old = set(sys.modules); import {program}; print(*sorted({{m.partition('.')[0] for m in set(sys.modules) - old}}))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     homes = importlib.metadata.packages_distributions()
-    pinned = {_normal(name) for name in re.findall(r"^([\w.-]+)", (DEPLOY / "requirements" / "server.txt").read_text(), re.MULTILINE)}
-    needed = {name: {_normal(home) for home in homes[name]} for name in told.stdout.split() if name in homes and name not in OWN}
+    pinned = {
+        _normal(name)
+        for name in re.findall(
+            r"^([\w.-]+)", (DEPLOY / "requirements" / "server.txt").read_text(), re.MULTILINE
+        )
+    }
+    needed = {
+        name: {_normal(home) for home in homes[name]}
+        for name in told.stdout.split()
+        if name in homes and name not in OWN
+    }
     assert needed
     assert {name: found for name, found in needed.items() if not found & pinned} == {}
 
@@ -56,34 +70,54 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, di
     containers.give_settings(containers.of(containers.stack()))
     shown = tmp_path / "bin" / "python"
     shown.parent.mkdir()
-    shown.write_text(f'#!/bin/sh\nexec {sys.executable} -c "import json, os; print(json.dumps(dict(os.environ)))"\n')
+    shown.write_text(
+        f'#!/bin/sh\nexec {sys.executable} -c "import json, os; print(json.dumps(dict(os.environ)))"\n'
+    )
     shown.chmod(0o755)
     of_image = dict(re.findall(r"\b(REGISTA_\w+)=(\S+)", DOCKERFILE))
     found = {}
     for service in SERVICES:
         script = tmp_path / f"entrypoint-{service}"
-        script.write_text((DEPLOY / "entrypoint").read_text().replace("/settings", str(tmp_path / "settings" / service)))
+        script.write_text(
+            (DEPLOY / "entrypoint").read_text().replace("/settings", str(tmp_path / "settings" / service))
+        )
         path = {"PATH": f"{shown.parent}:/usr/bin:/bin"}
-        told = subprocess.run(["sh", script, service], env=path | of_image, capture_output=True, text=True, check=True)
-        found[service] = {name: value for name, value in json.loads(told.stdout).items() if name.startswith("REGISTA_")}
+        told = subprocess.run(
+            ["sh", script, service], env=path | of_image, capture_output=True, text=True, check=True
+        )
+        found[service] = {
+            name: value for name, value in json.loads(told.stdout).items() if name.startswith("REGISTA_")
+        }
     return found
 
 
 def _settings_of(service: str) -> type[Settings]:
     name = f"services.{service}.settings"
-    own: type[Settings] = getattr(importlib.import_module(name), f"{service.title()}Settings") if importlib.util.find_spec(name) else Settings
+    own: type[Settings] = (
+        getattr(importlib.import_module(name), f"{service.title()}Settings")
+        if importlib.util.find_spec(name)
+        else Settings
+    )
     return own
 
 
-def test_each_service_gets_settings_that_it_knows_and_can_start_with(environment: dict[str, dict[str, str]]) -> None:
+def test_each_service_gets_settings_that_it_knows_and_can_start_with(
+    environment: dict[str, dict[str, str]],
+) -> None:
     for service, told in environment.items():
         kind = _settings_of(service)
         fields = {f"REGISTA_{name.upper()}" for name in kind.model_fields}
-        assert {name for name in told if name not in fields and name.removesuffix("_FILE") not in fields} == set(), service
+        assert {
+            name for name in told if name not in fields and name.removesuffix("_FILE") not in fields
+        } == set(), service
         settings = kind.from_environment(told)
         settings.require("database_url", "pepper", "kafka_user", "kafka_password")
         assert load_signing_key(settings.signing_key_file).subject == f"service:{service}"
-        assert (settings.http_host, settings.http_port, settings.kafka_bootstrap) == ("0.0.0.0", 8000, "kafka:9092")  # noqa: S104 - inside its container
+        assert (settings.http_host, settings.http_port, settings.kafka_bootstrap) == (
+            "0.0.0.0",  # noqa: S104
+            8000,
+            "kafka:9092",
+        )
         (published,) = COMPOSE["services"][service]["ports"]
         assert settings.public_urls[service] == f"http://{published.removesuffix(':8000')}"
 
@@ -92,28 +126,43 @@ def test_only_artifact_is_given_a_store(environment: dict[str, dict[str, str]]) 
     settings = _settings_of("artifact").from_environment(environment["artifact"])
     assert isinstance(settings.store(), S3Store)  # type: ignore[attr-defined]
     assert settings.s3_endpoint == "s3:8333"  # type: ignore[attr-defined]
-    assert [service for service, told in environment.items() if "REGISTA_S3_SECRET_KEY_FILE" in told] == ["artifact"]
+    assert [service for service, told in environment.items() if "REGISTA_S3_SECRET_KEY_FILE" in told] == [
+        "artifact"
+    ]
 
 
 def test_a_lasting_container_starts_again_and_says_how_it_fares() -> None:
     lasting = {name: one for name, one in COMPOSE["services"].items() if name not in {"prepare", "migrate"}}
     assert {name for name, one in lasting.items() if one.get("restart") != "unless-stopped"} == set()
     assert "HEALTHCHECK" in DOCKERFILE
-    assert {name for name, one in lasting.items() if one["image"] != "regista" and "healthcheck" not in one} == set()
-    assert {condition["condition"] for condition in COMPOSE["services"]["migrate"]["depends_on"].values()} == {"service_healthy"}
+    assert {
+        name for name, one in lasting.items() if one["image"] != "regista" and "healthcheck" not in one
+    } == set()
+    assert {
+        condition["condition"] for condition in COMPOSE["services"]["migrate"]["depends_on"].values()
+    } == {"service_healthy"}
 
 
 def test_what_lasts_lies_in_volumes_that_are_declared() -> None:
-    used = {volume.partition(":")[0] for one in COMPOSE["services"].values() for volume in one.get("volumes", ())}
+    used = {
+        volume.partition(":")[0] for one in COMPOSE["services"].values() for volume in one.get("volumes", ())
+    }
     assert used == set(COMPOSE["volumes"])
     for service in SERVICES:
         assert COMPOSE["services"][service]["read_only"] is True
 
 
 def test_no_secret_stands_in_the_file() -> None:
-    told = {name: value for one in COMPOSE["services"].values() for name, value in one.get("environment", {}).items()}
+    told = {
+        name: value
+        for one in COMPOSE["services"].values()
+        for name, value in one.get("environment", {}).items()
+    }
     assert {name for name in told if not name.endswith("_FILE")} == set()
-    assert not re.search(r"(?i)(password|secret|pepper|api_key)\s*[:=]\s*\S", (REPOSITORY / "docker-compose.yml").read_text().replace("_FILE: /", ""))
+    assert not re.search(
+        r"(?i)(password|secret|pepper|api_key)\s*[:=]\s*\S",
+        (REPOSITORY / "docker-compose.yml").read_text().replace("_FILE: /", ""),
+    )
 
 
 def test_postgres_is_set_up_as_on_one_machine() -> None:

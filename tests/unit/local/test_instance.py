@@ -30,7 +30,9 @@ def instance(tmp_path: Path) -> Instance:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_understands_its_settings_and_has_its_own_accounts(instance: Instance, service: str) -> None:
+def test_a_service_understands_its_settings_and_has_its_own_accounts(
+    instance: Instance, service: str
+) -> None:
     settings = Settings.from_environment(instance.environment(service))
     assert f"regista_{service}:" in settings.database_url
     assert (settings.kafka_user, settings.kafka_security) == (service, "SASL_PLAINTEXT")
@@ -39,7 +41,9 @@ def test_a_service_understands_its_settings_and_has_its_own_accounts(instance: I
 
 
 def test_only_the_artifact_service_gets_a_key_to_the_objects(instance: Instance) -> None:
-    assert {service for service in SERVICES if "REGISTA_S3_SECRET_KEY" in instance.environment(service)} == {"artifact"}
+    assert {service for service in SERVICES if "REGISTA_S3_SECRET_KEY" in instance.environment(service)} == {
+        "artifact"
+    }
 
 
 def test_no_two_services_share_a_password(instance: Instance) -> None:
@@ -53,18 +57,27 @@ def test_the_callers_own_settings_do_not_reach_a_service(monkeypatch: pytest.Mon
     assert _without_settings()["PATH"] == os.environ["PATH"]
 
 
-def test_a_service_keeps_its_compiled_sources_whatever_the_caller_does(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_keeps_its_compiled_sources_whatever_the_caller_does(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setattr(
-        "services.local.instance.python_command", lambda _module: [sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"]
+        "services.local.instance.python_command",
+        lambda _module: [sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"],
     )
     child = instance.launch("registry")
     child.popen.wait(20)
     assert child.log.read_text() == "False\n"
 
 
-def test_a_second_replica_is_started_with_a_setting_of_its_own(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = [sys.executable, "-c", "import os; print(os.environ['REGISTA_HTTP_PORT'], os.environ['REGISTA_KAFKA_USER'])"]
+def test_a_second_replica_is_started_with_a_setting_of_its_own(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [
+        sys.executable,
+        "-c",
+        "import os; print(os.environ['REGISTA_HTTP_PORT'], os.environ['REGISTA_KAFKA_USER'])",
+    ]
     monkeypatch.setattr("services.local.instance.python_command", lambda _module: shown)
     child = instance.launch("registry", HTTP_PORT="12345")
     child.popen.wait(20)
@@ -100,13 +113,21 @@ def test_addresses_stay_from_start_to_start(instance: Instance) -> None:
 
 def test_the_state_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     place, me = Place(tmp_path), Identity.of("supervisor", os.getpid())
-    state = State(me, "running", "", [("postgres", 0.5)], {"kafka": Running(Identity("kafka", 7, "8"), 1.5, 2, "exit code 1")})
+    state = State(
+        me,
+        "running",
+        "",
+        [("postgres", 0.5)],
+        {"kafka": Running(Identity("kafka", 7, "8"), 1.5, 2, "exit code 1")},
+    )
     state.save(place)
     assert read_state(place) == state
     assert read_state(Place(tmp_path / "nothing")) is None
 
 
-def test_a_lag_that_cannot_be_told_is_unknown_and_not_nothing(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lag_that_cannot_be_told_is_unknown_and_not_nothing(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("services.local.lag._WAIT", 1.0)
     State(Identity.of("supervisor", os.getpid()), "running").save(instance.place)
     found = gather(instance)

@@ -19,7 +19,9 @@ def test_other_lines_stay_as_they_are() -> None:
 
 
 def test_a_traceback_is_shown_below_its_line() -> None:
-    assert readable('{"time":"2026-11-23T01:02:03.456+00:00","level":"error","message":"died","error":"Traceback"}').endswith("died\nTraceback")
+    assert readable(
+        '{"time":"2026-11-23T01:02:03.456+00:00","level":"error","message":"died","error":"Traceback"}'
+    ).endswith("died\nTraceback")
 
 
 def test_a_line_is_shown_once_it_is_complete(tmp_path: Path) -> None:

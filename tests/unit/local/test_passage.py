@@ -27,7 +27,12 @@ def inside(tmp_path: Path) -> Path:
 
 
 def enters(folder: Path, user: int) -> bool:
-    return subprocess.run(["stat", str(folder)], user=user, group=user, extra_groups=[], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run(
+            ["stat", str(folder)], user=user, group=user, extra_groups=[], capture_output=True, check=False
+        ).returncode
+        == 0
+    )
 
 
 def test_a_private_folder_outside_home_is_opened_for_that_user_alone(inside: Path) -> None:
@@ -44,7 +49,9 @@ def test_a_folder_below_home_is_opened_by_its_mode(inside: Path, monkeypatch: py
     assert stat.S_IMODE(inside.parent.stat().st_mode) == 0o701
 
 
-def test_a_folder_that_cannot_be_opened_for_one_user_is_named_with_the_remedy(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_opened_for_one_user_is_named_with_the_remedy(
+    inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unsupported(*_arguments: object) -> None:
         raise OSError(errno.ENOTSUP, "Operation not supported")
 

@@ -42,7 +42,9 @@ def free(port: int) -> bool:
         return one.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_no_two_names_get_the_same_port_and_too_few_ports_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_two_names_get_the_same_port_and_too_few_ports_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     few = next(run for start in range(32_000, 32_700) if all(map(free, run := range(start, start + 8))))
     monkeypatch.setattr(places, "PORTS", few)
     wanted = [f"server-{n}" for n in few]
@@ -56,17 +58,25 @@ def test_folders_are_for_their_owner_only_whatever_they_were_before(tmp_path: Pa
     (place.directory / "secrets").mkdir(parents=True, mode=0o755)
     place.secret("kafka-admin")
     place.folder("kafka", "data")
-    found = {str(path.relative_to(tmp_path)): stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_dir()}
+    found = {
+        str(path.relative_to(tmp_path)): stat.S_IMODE(path.stat().st_mode)
+        for path in tmp_path.rglob("*")
+        if path.is_dir()
+    }
     assert found == {"main": 0o711, "main/secrets": 0o700, "main/kafka": 0o700, "main/kafka/data": 0o700}
 
 
-def test_a_kafka_home_without_kafka_says_what_it_must_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kafka_home_without_kafka_says_what_it_must_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KAFKA_HOME", str(tmp_path))
     with pytest.raises(LocalError, match=r"point it at an unpacked release"):
         class_path()
 
 
-def test_without_maven_and_without_jars_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_maven_and_without_jars_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("KAFKA_HOME", raising=False)
     monkeypatch.setenv("REGISTA_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -74,23 +84,31 @@ def test_without_maven_and_without_jars_it_says_what_to_install(tmp_path: Path, 
         class_path()
 
 
-def test_a_download_that_fails_says_what_to_do_and_leaves_nothing_half_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_that_fails_says_what_to_do_and_leaves_nothing_half_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("KAFKA_HOME", raising=False)
     monkeypatch.setenv("REGISTA_HOME", str(tmp_path))
     maven = tmp_path / "mvn"
     maven.write_text("#!/bin/sh\necho 'Unknown host repo' >&2\nexit 1\n")
     maven.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with pytest.raises(LocalError, match=r"(?s)check the network or the mirror .*KAFKA_HOME.*Unknown host repo"):
+    with pytest.raises(
+        LocalError, match=r"(?s)check the network or the mirror .*KAFKA_HOME.*Unknown host repo"
+    ):
         class_path()
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
 
 
-def test_jars_are_fetched_once_for_each_content_of_the_pom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jars_are_fetched_once_for_each_content_of_the_pom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("KAFKA_HOME", raising=False)
     monkeypatch.setenv("REGISTA_HOME", str(tmp_path))
     maven = tmp_path / "mvn"
-    maven.write_text(f'#!/bin/sh\necho run >> {tmp_path}/runs\nfor a in "$@"; do case $a in -DoutputDirectory=*) mkdir -p "${{a#*=}}";; esac; done\n')
+    maven.write_text(
+        f'#!/bin/sh\necho run >> {tmp_path}/runs\nfor a in "$@"; do case $a in -DoutputDirectory=*) mkdir -p "${{a#*=}}";; esac; done\n'
+    )
     maven.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert class_path() == class_path()

@@ -18,7 +18,11 @@ from services.local.processes import Identity, end_all, run_to_end, spawn
 from services.local.supervisor import FIRST_PAUSE, Kept
 
 SLEEPER = [sys.executable, "-c", "import signal; signal.pause()"]
-STUBBORN = [sys.executable, "-c", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"]
+STUBBORN = [
+    sys.executable,
+    "-c",
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()",
+]
 
 
 def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -45,7 +49,10 @@ def test_a_process_that_ended_but_was_not_waited_for_is_not_alive(tmp_path: Path
     assert child.popen.wait() == 0
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no parent-death signal; there `regista down` ends what is left")
+@pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="other systems have no parent-death signal; there `regista down` ends what is left",
+)
 def test_children_end_when_their_owner_is_killed(tmp_path: Path) -> None:
     program = (
         "import sys, signal; from pathlib import Path; from services.local.processes import spawn\n"
@@ -69,7 +76,9 @@ def test_a_process_that_ignores_the_request_is_killed_with_its_whole_group(tmp_p
     until(lambda: log.read_text().count("deaf") == 2)
     members = [
         int(one)
-        for one in subprocess.run(["ps", "-o", "pid=", "-g", str(child.popen.pid)], capture_output=True, text=True, check=True).stdout.split()
+        for one in subprocess.run(
+            ["ps", "-o", "pid=", "-g", str(child.popen.pid)], capture_output=True, text=True, check=True
+        ).stdout.split()
     ]
     identities = [Identity.of("member", pid) for pid in members]
     assert len(identities) == 2
@@ -110,7 +119,9 @@ def test_a_command_does_not_outlive_an_interruption(tmp_path: Path) -> None:
         f"try: processes.run_to_end({STUBBORN!r}, log=Path({str(tmp_path / 'log')!r}), timeout=20)\n"
         "except KeyboardInterrupt: print(len(processes._commands), flush=True); input()\n"
     )
-    owner = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    owner = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert owner.stdout
     pid, left = int(owner.stdout.readline()), int(owner.stdout.readline())
     assert not Identity.of("command", pid).alive()

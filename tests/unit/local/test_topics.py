@@ -11,11 +11,16 @@ from shared.foundation.topics import dlq_of
 
 def test_only_a_service_itself_writes_its_events() -> None:
     for topic, owner in WRITERS.items():
-        assert {grant.user for grant in grants() if grant.name == topic and grant.operation == "WRITE"} == {owner}
+        assert {grant.user for grant in grants() if grant.name == topic and grant.operation == "WRITE"} == {
+            owner
+        }
 
 
 def test_publishers_write_what_comes_in_and_nothing_else() -> None:
-    assert {grant.name for grant in grants(("pipeline",)) if grant.user == "pipeline"} == {"regista.training.v1", "regista.usage.v1"}
+    assert {grant.name for grant in grants(("pipeline",)) if grant.user == "pipeline"} == {
+        "regista.training.v1",
+        "regista.usage.v1",
+    }
     assert {grant.operation for grant in grants(("pipeline",)) if grant.user == "pipeline"} == {"WRITE"}
 
 
@@ -26,7 +31,10 @@ def test_every_topic_has_its_dead_letters_beside_it() -> None:
 
 def test_a_service_reads_in_groups_of_its_own_name() -> None:
     for service in SERVICES:
-        assert {grant.name for grant in grants() if grant.user == service and grant.kind == "GROUP"} == {service, f"regista.{service}"}
+        assert {grant.name for grant in grants() if grant.user == service and grant.kind == "GROUP"} == {
+            service,
+            f"regista.{service}",
+        }
 
 
 def test_registry_may_put_a_training_message_back() -> None:

@@ -39,7 +39,9 @@ MODEL_ID = "00000000-0000-5000-8000-000000000001"
 STREAM = f"model-{MODEL_ID}"
 FOLDS = {"model": MODEL, "name": NAME}
 
-SIGNATURE = Signature(inputs=(Input("age", "double"),), outputs=(Output("label", "string", labels=("no", "yes")),))
+SIGNATURE = Signature(
+    inputs=(Input("age", "double"),), outputs=(Output("label", "string", labels=("no", "yes")),)
+)
 
 
 def a_digest(n: object) -> str:
@@ -100,7 +102,10 @@ class Story:
         if getattr(command, "model", None) is not None:
             names.add(f"name-{command.model}")
         seen = Streams({name: self.state(name) for name in names})
-        past = {(stream, revision): self.log[stream][revision - 1] for stream, revision in decider.recall(command, seen)}
+        past = {
+            (stream, revision): self.log[stream][revision - 1]
+            for stream, revision in decider.recall(command, seen)
+        }
         decided = decider.decide(command, replace(seen, past=past))
         assert decided.keys() <= names
         return decided
@@ -109,25 +114,41 @@ class Story:
         """A version of the model; its number."""
         known = self.model.revision > 0
         parents = [f"model-{p.model_id}" for p in (document or metadata()).parents if p.model_id]
-        self.when(RegisterVersion(MODEL_ID, "team.churn", document or metadata(), new_model=not known, **more), *parents)
+        self.when(
+            RegisterVersion(MODEL_ID, "team.churn", document or metadata(), new_model=not known, **more),
+            *parents,
+        )
         return self.model.newest
 
-    def artifact(self, number: int, type_: str = noted.ARTIFACT_RELEASED, revision: int = 1, **more: Any) -> list[Any]:
+    def artifact(
+        self, number: int, type_: str = noted.ARTIFACT_RELEASED, revision: int = 1, **more: Any
+    ) -> list[Any]:
         digest = self.digest_of(number)
         data = {"digest": digest, "model_id": MODEL_ID, "number": number, **more}
         return self.when(NoteArtifact(MODEL_ID, a_note("artifact", "artifact-x", revision, type_, data)))
 
     def quarantines(self, number: int, revision: int, generation: int = 1) -> list[Any]:
-        return self.artifact(number, noted.ARTIFACT_QUARANTINED, revision, generation=generation, detail="damaged")
+        return self.artifact(
+            number, noted.ARTIFACT_QUARANTINED, revision, generation=generation, detail="damaged"
+        )
 
     def digest_of(self, number: int) -> str:
         digest: str = self.log[STREAM][self.version(number).document - 1].metadata.artifact.digest
         return digest
 
-    def gates(self, number: int, passed: bool = True, revision: int = 0, stage: str = "Validated") -> list[Any]:
+    def gates(
+        self, number: int, passed: bool = True, revision: int = 0, stage: str = "Validated"
+    ) -> list[Any]:
         self.gate_revision += 1
         data = {"model_id": MODEL_ID, "number": number, "stage": stage, "passed": passed, "results": []}
-        return self.when(NoteGates(MODEL_ID, a_note("approval", f"gate-{number}", revision or self.gate_revision, noted.GATES_EVALUATED, data)))
+        return self.when(
+            NoteGates(
+                MODEL_ID,
+                a_note(
+                    "approval", f"gate-{number}", revision or self.gate_revision, noted.GATES_EVALUATED, data
+                ),
+            )
+        )
 
     def validates(self, document: Metadata | None = None, **more: Any) -> int:
         """A registered version with good bytes and passing gates."""
@@ -139,13 +160,24 @@ class Story:
     def requests(self, number: int, promotion_id: str, environment: str = "production") -> list[Any]:
         return self.when(RequestPromotion(MODEL_ID, number, environment, promotion_id, "eva"))
 
-    def grants(self, promotion_id: str, number: int, environment: str = "production", **more: Any) -> list[Any]:
+    def grants(
+        self, promotion_id: str, number: int, environment: str = "production", **more: Any
+    ) -> list[Any]:
         promotion = self.model.promotions.get(promotion_id)
         data = {
-            "promotion_id": promotion_id, "model_id": MODEL_ID, "number": number, "environment": environment,
-            "digest": promotion.digest if promotion else "", "approvers": ["ann", "bob"], **more,
-        }  # fmt: skip
-        return self.when(GrantPromotion(MODEL_ID, a_note("approval", f"review-{promotion_id}", 3, noted.PROMOTION_GRANTED, data)))
+            "promotion_id": promotion_id,
+            "model_id": MODEL_ID,
+            "number": number,
+            "environment": environment,
+            "digest": promotion.digest if promotion else "",
+            "approvers": ["ann", "bob"],
+            **more,
+        }
+        return self.when(
+            GrantPromotion(
+                MODEL_ID, a_note("approval", f"review-{promotion_id}", 3, noted.PROMOTION_GRANTED, data)
+            )
+        )
 
     def promotes(self, document: Metadata | None = None, environment: str = "production", **more: Any) -> int:
         """A version in Production; the first one is the champion."""
@@ -163,4 +195,15 @@ def names(events: list[Any]) -> list[str]:
     return [type(event).__name__ for event in events]
 
 
-__all__ = ["MODEL_ID", "SIGNATURE", "STREAM", "Claim", "Parent", "Story", "a_digest", "a_note", "metadata", "names"]
+__all__ = [
+    "MODEL_ID",
+    "SIGNATURE",
+    "STREAM",
+    "Claim",
+    "Parent",
+    "Story",
+    "a_digest",
+    "a_note",
+    "metadata",
+    "names",
+]

@@ -28,8 +28,16 @@ def back(**more: Any) -> RollBack:
 
 
 def retiring(number: int, model_id: str = MODEL_ID) -> RetireVersion:
-    data = {"model_id": model_id, "number": number, "sweep_id": "s1", "rule": "unused for 30 days", "reason": "no use seen"}
-    return RetireVersion(model_id, a_note("cleanup", f"retention-{model_id}", 1, noted.RETIREMENT_PROPOSED, data))
+    data = {
+        "model_id": model_id,
+        "number": number,
+        "sweep_id": "s1",
+        "rule": "unused for 30 days",
+        "reason": "no use seen",
+    }
+    return RetireVersion(
+        model_id, a_note("cleanup", f"retention-{model_id}", 1, noted.RETIREMENT_PROPOSED, data)
+    )
 
 
 def two_promoted() -> Story:
@@ -55,4 +63,14 @@ def also_in_lab(story: Story, number: int) -> None:
     story.grants(f"lab{number}", number, "lab")
 
 
-__all__ = ["Share", "also_in_lab", "back", "challenger", "champion", "change", "retiring", "switched", "two_promoted"]
+__all__ = [
+    "Share",
+    "also_in_lab",
+    "back",
+    "challenger",
+    "champion",
+    "change",
+    "retiring",
+    "switched",
+    "two_promoted",
+]

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.registry.access.bootstrap import IdentitySpec, KeySpec, Spec, commands
-from services.registry.access.domain import ACCESS, CreateIdentity, EraseName, GrantRole, IssueKey, RevokeKey, RevokeRole, SetName
+from services.registry.access.domain import (
+    ACCESS,
+    CreateIdentity,
+    EraseName,
+    GrantRole,
+    IssueKey,
+    RevokeKey,
+    RevokeRole,
+    SetName,
+)
 from shared.deciding.access import AccessState, KeyRevoked, permits
 from shared.deciding.decider import NotFound, RuleBroken, Unprocessable
 from tests.unit.registry.given import names
@@ -53,7 +62,9 @@ def test_a_name_is_erased_once_and_may_be_given_again():
     state = after(ANN, EraseName("ann"))
     assert ACCESS.decide(EraseName("ann"), state) == []
     assert names(ACCESS.decide(SetName("ann"), state)) == ["NameSet"]
-    assert names(ACCESS.decide(EraseName("ann"), after(ANN, EraseName("ann"), SetName("ann")))) == ["NameErased"]
+    assert names(ACCESS.decide(EraseName("ann"), after(ANN, EraseName("ann"), SetName("ann")))) == [
+        "NameErased"
+    ]
 
 
 def test_nobody_unknown_gets_a_name_a_key_or_a_role():
@@ -78,9 +89,15 @@ def test_a_key_is_issued_once_and_its_id_never_again():
 
 
 def test_a_services_key_comes_from_bootstrap_alone():
-    state = after(CreateIdentity("service:approval", "service"), IssueKey("service:approval", "k1", "ed25519", A, bootstrap=True))
+    state = after(
+        CreateIdentity("service:approval", "service"),
+        IssueKey("service:approval", "k1", "ed25519", A, bootstrap=True),
+    )
     assert state.keys["k1"].verifier == A
-    for key in (IssueKey("service:approval", "k2", "ed25519", B), IssueKey("service:approval", "k1", "ed25519", A)):
+    for key in (
+        IssueKey("service:approval", "k2", "ed25519", B),
+        IssueKey("service:approval", "k1", "ed25519", A),
+    ):
         with pytest.raises(RuleBroken, match="service_key"):
             ACCESS.decide(key, state)
 
@@ -110,10 +127,14 @@ def test_a_revoked_key_may_still_be_found_compromised_and_stays_so():
 @pytest.mark.parametrize(
     "command",
     [
-        GrantRole("ann", "king", "*", "root"), GrantRole("ann", "admin", "a b", "root"), GrantRole("ann", "admin", "", "root"), IssueKey("ann", "a_b", "ed25519", A),
-        IssueKey("ann", "k", "ed25519", "zz"), CreateIdentity("a b", "person"),
+        GrantRole("ann", "king", "*", "root"),
+        GrantRole("ann", "admin", "a b", "root"),
+        GrantRole("ann", "admin", "", "root"),
+        IssueKey("ann", "a_b", "ed25519", A),
+        IssueKey("ann", "k", "ed25519", "zz"),
+        CreateIdentity("a b", "person"),
     ],
-)  # fmt: skip
+)
 def test_what_can_never_be_true_is_unprocessable(command):
     with pytest.raises(Unprocessable):
         ACCESS.decide(command, ACCESS.initial if isinstance(command, CreateIdentity) else after(ANN))
@@ -127,9 +148,23 @@ def test_nobody_grants_a_role_to_themselves(role):
     assert names(ACCESS.decide(GrantRole("ann", role, "team", "root"), state)) == ["RoleGranted"]
 
 
-@given(st.lists(st.tuples(st.sampled_from([GrantRole, RevokeRole]), st.sampled_from(["engineer", "approver"]), st.sampled_from(["team", "risk"]))))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([GrantRole, RevokeRole]),
+            st.sampled_from(["engineer", "approver"]),
+            st.sampled_from(["team", "risk"]),
+        )
+    )
+)
 def test_what_was_granted_last_counts(steps):
-    state = after(ANN, *[command("ann", role, namespace, *["root"] * (command is GrantRole)) for command, role, namespace in steps])
+    state = after(
+        ANN,
+        *[
+            command("ann", role, namespace, *["root"] * (command is GrantRole))
+            for command, role, namespace in steps
+        ],
+    )
     last = {(role, namespace): command is GrantRole for command, role, namespace in steps}
     for (role, namespace), granted in last.items():
         assert permits(state, role, namespace) == granted

@@ -7,8 +7,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from semver import Version
 
-from services.registry.domain.registration.metadata import Artifact, Code, Dataset, Framework, Input, Metadata, Metric, Output, Parent
-from services.registry.domain.versioning.bump import LEVELS, Base, BumpPolicy, Claim, ClaimRefused, Taken, numbered, proven
+from services.registry.domain.registration.metadata import (
+    Artifact,
+    Code,
+    Dataset,
+    Framework,
+    Input,
+    Metadata,
+    Metric,
+    Output,
+    Parent,
+)
+from services.registry.domain.versioning.bump import (
+    LEVELS,
+    Base,
+    BumpPolicy,
+    Claim,
+    ClaimRefused,
+    Taken,
+    numbered,
+    proven,
+)
 from tests.unit.registry.given import SIGNATURE, a_digest, metadata
 
 OLD = metadata(1)
@@ -18,7 +37,9 @@ def retrained(**training) -> Metadata:
     return metadata(2, **training)
 
 
-def a_metric(value: float, *, data: object = "test", definition: str | None = None, primary: bool = True) -> tuple[Metric, ...]:
+def a_metric(
+    value: float, *, data: object = "test", definition: str | None = None, primary: bool = True
+) -> tuple[Metric, ...]:
     return (Metric("auc", value, a_digest(data), "test", definition, primary=primary),)
 
 
@@ -29,9 +50,17 @@ def a_metric(value: float, *, data: object = "test", definition: str | None = No
         (retrained(dataset=Dataset("more", a_digest("more"))), "patch", "data.changed"),
         (retrained(seed=7), "patch", "seed.changed"),
         (retrained(environment={"python": "3.12"}), "patch", "environment.changed"),
-        (retrained(config={"depth": 3, "out_dir": "/elsewhere", "random_seed": 5}), "patch", "model.retrained"),
+        (
+            retrained(config={"depth": 3, "out_dir": "/elsewhere", "random_seed": 5}),
+            "patch",
+            "model.retrained",
+        ),
         (retrained(config={"depth": 4, "out_dir": "/runs/1"}), "minor", "config.changed"),
-        (retrained(config={"depth": 3, "out_dir": "/runs/1", "nested": {"rate": 0.1}}), "minor", "config.added"),
+        (
+            retrained(config={"depth": 3, "out_dir": "/runs/1", "nested": {"rate": 0.1}}),
+            "minor",
+            "config.added",
+        ),
         (retrained(code=Code(a_digest("other"), "abc")), "minor", "code.changed"),
         (retrained(code=Code(a_digest("code"), "another night")), "patch", "model.retrained"),
         (retrained(features=("age", "x")), "minor", "features.added"),
@@ -85,7 +114,11 @@ def test_an_adapter_of_another_base_model_is_major():
 
 
 def test_metrics_on_other_data_are_not_comparable():
-    (change,) = [c for c in proven("model", OLD, retrained(metrics=a_metric(0.99, data="other"))).changes if c.part == "metrics"]
+    (change,) = [
+        c
+        for c in proven("model", OLD, retrained(metrics=a_metric(0.99, data="other"))).changes
+        if c.part == "metrics"
+    ]
     assert (change.what, change.level) == ("not comparable", None)
 
 
@@ -95,7 +128,10 @@ def test_the_threshold_is_the_policys():
 
 
 def test_code_named_by_digest_here_and_by_revision_there_counts_as_changed():
-    assert proven("model", metadata(1, code=Code(revision="abc")), retrained(code=Code(digest="abc"))).level == "minor"
+    assert (
+        proven("model", metadata(1, code=Code(revision="abc")), retrained(code=Code(digest="abc"))).level
+        == "minor"
+    )
 
 
 NONE_TAKEN = Taken(-1, {}, {})
@@ -134,7 +170,10 @@ def test_an_exact_claim_that_is_too_small_is_refused(claim):
 def test_a_taken_number_gives_way_to_the_next_free_one_of_its_level():
     taken = Taken(2, {1: 4, 2: 0}, {"1.1": 8, "1.4": 0, "2.0": 0})
     assert str(numbered("model", BASE, retrained(), Claim(), taken)[0]) == "1.1.9"
-    assert str(numbered("model", BASE, MINOR_CHANGE, Claim(), Taken(2, {1: 2}, {"1.1": 8, "1.2": 0}))[0]) == "1.3.0"
+    assert (
+        str(numbered("model", BASE, MINOR_CHANGE, Claim(), Taken(2, {1: 2}, {"1.1": 8, "1.2": 0}))[0])
+        == "1.3.0"
+    )
     assert str(numbered("model", BASE, retrained(), Claim(level="major"), taken)[0]) == "3.0.0"
 
 
@@ -142,7 +181,9 @@ def test_a_claimed_number_that_is_taken_is_noted_or_refused_when_exact():
     taken = Taken(1, {1: 2}, {"1.1": 3, "1.2": 0})
     version, bump = numbered("model", BASE, MINOR_CHANGE, Claim(version="1.2.0"), taken)
     assert (str(version), "taken" in bump.note) == ("1.3.0", True)
-    assert isinstance(numbered("model", BASE, MINOR_CHANGE, Claim(version="1.2.0", exact=True), taken), ClaimRefused)
+    assert isinstance(
+        numbered("model", BASE, MINOR_CHANGE, Claim(version="1.2.0", exact=True), taken), ClaimRefused
+    )
 
 
 def test_the_first_version_may_be_claimed():
@@ -160,9 +201,15 @@ EDITS = {
     "features": lambda m: replace(m, training=replace(m.training, features=("a", "b"))),
     "framework": lambda m: replace(m, training=replace(m.training, framework=Framework("torch"))),
     "metric": lambda m: replace(m, training=replace(m.training, metrics=a_metric(0.1))),
-    "other metric": lambda m: replace(m, training=replace(m.training, metrics=(*m.training.metrics, Metric("f1", 0.5, "d")))),
-    "optional input": lambda m: replace(m, signature=replace(m.signature, inputs=(*m.signature.inputs, Input("o", "int", required=False)))),
-    "required input": lambda m: replace(m, signature=replace(m.signature, inputs=(*m.signature.inputs, Input("r", "int")))),
+    "other metric": lambda m: replace(
+        m, training=replace(m.training, metrics=(*m.training.metrics, Metric("f1", 0.5, "d")))
+    ),
+    "optional input": lambda m: replace(
+        m, signature=replace(m.signature, inputs=(*m.signature.inputs, Input("o", "int", required=False)))
+    ),
+    "required input": lambda m: replace(
+        m, signature=replace(m.signature, inputs=(*m.signature.inputs, Input("r", "int")))
+    ),
     "output": lambda m: replace(m, signature=replace(m.signature, outputs=())),
     "parents": lambda m: replace(m, parents=(Parent("p", 1, "base_model", "id"),)),
 }
@@ -179,7 +226,10 @@ def edited(names: list[str]) -> Metadata:
 
 @given(kinds, edits, st.sampled_from(sorted(EDITS)))
 def test_one_more_change_never_lowers_the_bump(kind, some, one_more):
-    if {some_ for some_ in some if some_ in {"metric", "other metric"}} and one_more in {"metric", "other metric"}:
+    if {some_ for some_ in some if some_ in {"metric", "other metric"}} and one_more in {
+        "metric",
+        "other metric",
+    }:
         return  # the second edit would take the first back, not add to it
     fewer, more = (proven(kind, OLD, edited(names)).level for names in (some, [*some, one_more]))
     assert LEVELS.index(more) >= LEVELS.index(fewer)
@@ -187,7 +237,9 @@ def test_one_more_change_never_lowers_the_bump(kind, some, one_more):
 
 versions = st.builds(Version, st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
 claims = st.one_of(
-    st.just(Claim()), st.builds(Claim, level=st.sampled_from(LEVELS)), st.builds(Claim, version=versions.map(str), exact=st.booleans())
+    st.just(Claim()),
+    st.builds(Claim, level=st.sampled_from(LEVELS)),
+    st.builds(Claim, version=versions.map(str), exact=st.booleans()),
 )
 
 

@@ -23,7 +23,9 @@ def test_a_rename_claims_the_new_name_and_keeps_the_old_one():
 def test_a_taken_name_and_another_namespace_are_refused():
     story = Story()
     story.registers()
-    story.when(RegisterVersion("00000000-0000-5000-8000-000000000002", "team.other", metadata(), new_model=True))
+    story.when(
+        RegisterVersion("00000000-0000-5000-8000-000000000002", "team.other", metadata(), new_model=True)
+    )
     with pytest.raises(RuleBroken, match="name_taken"):
         story.when(DescribeModel(MODEL_ID, model="team.other"))
     with pytest.raises(RuleBroken, match="namespace_changes"):
@@ -75,7 +77,11 @@ def test_a_protected_alias_is_the_admins():
         story.when(SetAlias(MODEL_ID, "audited", 1, protected=True))
     story.when(SetAlias(MODEL_ID, "audited", 1, protected=True, as_admin=True))
     story.registers(metadata(2))
-    for asked in (SetAlias(MODEL_ID, "audited", 2), SetAlias(MODEL_ID, "audited", 1, protected=False), RemoveAlias(MODEL_ID, "audited")):
+    for asked in (
+        SetAlias(MODEL_ID, "audited", 2),
+        SetAlias(MODEL_ID, "audited", 1, protected=False),
+        RemoveAlias(MODEL_ID, "audited"),
+    ):
         with pytest.raises(Forbidden):
             story.when(asked)
 
@@ -98,7 +104,11 @@ def test_a_draft_takes_no_alias():
     story.registers(replace(metadata(), signature=None), draft=True)
     with pytest.raises(RuleBroken, match="version_draft"):
         story.when(SetAlias(MODEL_ID, "candidate", 1))
-    story.when(AddMetadata(MODEL_ID, 1, replace(metadata(), signature=replace(SIGNATURE, inputs=(Input("x", "int"),)))))
+    story.when(
+        AddMetadata(
+            MODEL_ID, 1, replace(metadata(), signature=replace(SIGNATURE, inputs=(Input("x", "int"),)))
+        )
+    )
     assert names(story.when(SetAlias(MODEL_ID, "candidate", 1))) == ["AliasSet"]
 
 
@@ -109,6 +119,9 @@ def test_a_stale_alias_is_neither_moved_nor_removed():
     story.when(SetAlias(MODEL_ID, "candidate", 1, expected=0))
     seen = story.model.aliases["candidate"].revision
     story.when(SetAlias(MODEL_ID, "candidate", 2, expected=seen))
-    for asked in (SetAlias(MODEL_ID, "candidate", 1, expected=seen), RemoveAlias(MODEL_ID, "candidate", expected=seen)):
+    for asked in (
+        SetAlias(MODEL_ID, "candidate", 1, expected=seen),
+        RemoveAlias(MODEL_ID, "candidate", expected=seen),
+    ):
         with pytest.raises(Stale):
             story.when(asked)

@@ -16,7 +16,13 @@ from services.registry.domain.model import events as e
 from services.registry.domain.model.events import Evaluation
 from services.registry.domain.model.state import unusable_because
 from services.registry.domain.naming.description import DescribeModel
-from services.registry.domain.promotion.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
+from services.registry.domain.promotion.verdicts import (
+    PlaceLegalHold,
+    RecallVersion,
+    RecordEvaluation,
+    RejectVersion,
+    ReleaseLegalHold,
+)
 from services.registry.domain.registration.metadata import Metadata, Parent, Training
 from services.registry.domain.registration.registration import AddMetadata, RegisterVersion
 from services.registry.domain.retirement import RetireVersion
@@ -53,8 +59,12 @@ class Histories(RuleBasedStateMachine):
             if isinstance(event, e.VersionValidated):
                 self.ever_validated.add(event.number)
             if isinstance(event, e.VersionRetired):
-                protected = {entry.number for rollout in before.rollouts.values() for entry in rollout.entries}
-                protected |= {alias.number for alias in before.aliases.values()} | {p.number for p in before.promotions.values()}
+                protected = {
+                    entry.number for rollout in before.rollouts.values() for entry in rollout.entries
+                }
+                protected |= {alias.number for alias in before.aliases.values()} | {
+                    p.number for p in before.promotions.values()
+                }
                 protected |= {n for n, v in before.versions.items() if v.held or v.stage == "Production"}
                 protected |= {n for n, children in before.children.items() if children}
                 assert event.number not in protected | ways_back
@@ -66,7 +76,9 @@ class Histories(RuleBasedStateMachine):
             before, given_up = self.history(environment)
             for entry in rollout.entries:
                 way = chain(before, entry.number) if entry.percent else []
-                found |= set([n for n in way if n not in given_up and not unusable_because(self.story.version(n))][:1])
+                found |= set(
+                    [n for n in way if n not in given_up and not unusable_because(self.story.version(n))][:1]
+                )
         return found
 
     def history(self, environment: str) -> tuple[dict[int, int], set[int]]:
@@ -79,7 +91,10 @@ class Histories(RuleBasedStateMachine):
             champion = next((x.number for x in event.previous if x.role == "champion"), 0)
             before = {x.number: champion for x in event.entries if x.percent} | before
             if isinstance(event, e.RolledBack):
-                given_up = (given_up | ({event.from_number} if event.to_number in chain(before, event.from_number) else set())) - {event.to_number}
+                given_up = (
+                    given_up
+                    | ({event.from_number} if event.to_number in chain(before, event.from_number) else set())
+                ) - {event.to_number}
         return before, given_up
 
     @rule(artifact=st.integers(1, 9), draft=st.booleans(), parent=st.integers(0, 6))
@@ -91,7 +106,10 @@ class Histories(RuleBasedStateMachine):
 
     @rule(number=numbers)
     def complete(self, number):
-        self.when(self.story.when, AddMetadata(MODEL_ID, number, Metadata(training=Training(metrics=metadata().training.metrics))))
+        self.when(
+            self.story.when,
+            AddMetadata(MODEL_ID, number, Metadata(training=Training(metrics=metadata().training.metrics))),
+        )
 
     @rule(number=numbers, revision=st.integers(1, 9), good=st.booleans())
     def hear_of_bytes(self, number, revision, good):
@@ -128,9 +146,13 @@ class Histories(RuleBasedStateMachine):
         self.promote(number, environment)
         self.grant(number, environment, 0)
         if switch:
-            self.when(self.story.when, ChangeRollout(MODEL_ID, environment, (Share(number, 100, "champion"),)))
+            self.when(
+                self.story.when, ChangeRollout(MODEL_ID, environment, (Share(number, 100, "champion"),))
+            )
 
-    @rule(environment=environments, champion=numbers, challenger=numbers, percent=st.sampled_from([0, 10, 60]))
+    @rule(
+        environment=environments, champion=numbers, challenger=numbers, percent=st.sampled_from([0, 10, 60])
+    )
     def roll_out(self, environment, champion, challenger, percent):
         shares = [Share(champion, 100 - percent, "champion")]
         if percent:
@@ -155,7 +177,9 @@ class Histories(RuleBasedStateMachine):
 
     @rule(number=numbers, name=st.sampled_from(["a", "lab"]), remove=st.booleans())
     def alias(self, number, name, remove):
-        self.when(self.story.when, RemoveAlias(MODEL_ID, name) if remove else SetAlias(MODEL_ID, name, number))
+        self.when(
+            self.story.when, RemoveAlias(MODEL_ID, name) if remove else SetAlias(MODEL_ID, name, number)
+        )
 
     @rule(tags=st.dictionaries(st.just("k"), st.sampled_from("ab")))
     def describe(self, tags):
@@ -164,7 +188,10 @@ class Histories(RuleBasedStateMachine):
     @rule(number=numbers)
     def retire(self, number):
         data = {"model_id": MODEL_ID, "number": number, "rule": "unused", "sweep_id": "s"}
-        self.when(self.story.when, RetireVersion(MODEL_ID, a_note("cleanup", "retention-x", 1, noted.RETIREMENT_PROPOSED, data)))
+        self.when(
+            self.story.when,
+            RetireVersion(MODEL_ID, a_note("cleanup", "retention-x", 1, noted.RETIREMENT_PROPOSED, data)),
+        )
 
     @invariant()
     def production_was_validated_and_granted(self):
@@ -195,10 +222,15 @@ class Histories(RuleBasedStateMachine):
         left = set()
         for event in self.story.log[STREAM]:
             if isinstance(event, e.RolloutChanged | e.RolledBack):
-                was, now = ([x.number for x in entries if x.role == "champion"] for entries in (event.previous, event.entries))
+                was, now = (
+                    [x.number for x in entries if x.role == "champion"]
+                    for entries in (event.previous, event.entries)
+                )
                 here = {x.number for x in event.entries}
                 assert isinstance(event, e.RolledBack) or not {(event.environment, n) for n in now} & left
-                left = left - {(event.environment, n) for n in now} | {(event.environment, n) for n in was if n not in here}
+                left = left - {(event.environment, n) for n in now} | {
+                    (event.environment, n) for n in was if n not in here
+                }
 
     @invariant()
     def rollouts_are_whole_and_of_living_versions(self):
@@ -233,9 +265,19 @@ def chain(before: dict[int, int], number: int) -> list[int]:
 
 def test_the_laws_hold_in_any_history():
     HAPPENED.clear()
-    judged = {"VersionRetired", "RetireRefused", "VersionRejected", "VersionPromoted", "VersionArchived", "RolloutChanged", "RolledBack"}
+    judged = {
+        "VersionRetired",
+        "RetireRefused",
+        "VersionRejected",
+        "VersionPromoted",
+        "VersionArchived",
+        "RolloutChanged",
+        "RolledBack",
+    }
     for _ in range(8):  # one round of random histories in ten has no rollback
-        run_state_machine_as_test(Histories, settings=settings(max_examples=60, stateful_step_count=40, deadline=None))
+        run_state_machine_as_test(
+            Histories, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
+        )
         if judged <= HAPPENED:
             return
     raise AssertionError(f"no history reached {judged - HAPPENED}")
@@ -248,7 +290,19 @@ def a_long_model(length: int):
     state = MODEL.evolve(state, e.ModelRegistered("team.churn", "model", "", "low", "", {}))
     for number in range(1, length + 1):
         identity = f"sha256:{number * 2654435761 % 2**60:015x}".ljust(71, "0")
-        event = e.VersionRegistered("team.churn", "model", "low", {}, "", number, f"1.0.{number}", identity, document, Bump("patch", "x"), None)
+        event = e.VersionRegistered(
+            "team.churn",
+            "model",
+            "low",
+            {},
+            "",
+            number,
+            f"1.0.{number}",
+            identity,
+            document,
+            Bump("patch", "x"),
+            None,
+        )
         state = MODEL.evolve(state, event)
     return state
 

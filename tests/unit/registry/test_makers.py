@@ -14,7 +14,16 @@ from tests.unit.registry.given import MODEL_ID, Story, metadata
 
 def a_draft(**training) -> Story:
     story = Story()
-    story.when(RegisterVersion(MODEL_ID, "team.churn", Metadata(training=Training(**training)), new_model=True, draft=True, by="maker"))
+    story.when(
+        RegisterVersion(
+            MODEL_ID,
+            "team.churn",
+            Metadata(training=Training(**training)),
+            new_model=True,
+            draft=True,
+            by="maker",
+        )
+    )
     return story
 
 
@@ -24,7 +33,12 @@ def test_who_made_a_draft_cannot_be_overwritten(name, told):
     story = a_draft(**{name: "maker"})
     (refused,) = story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(**{name: told})), by="other"))
     assert [p.field for p in refused.problems] == [f"training.{name}"]
-    assert story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(**{name: "maker"}, seed=1)), by="other"))[0].number == 1
+    assert (
+        story.when(
+            AddMetadata(MODEL_ID, 1, Metadata(training=Training(**{name: "maker"}, seed=1)), by="other")
+        )[0].number
+        == 1
+    )
 
 
 def test_everybody_who_told_anything_is_a_contributor():

@@ -30,7 +30,11 @@ def test_a_request_over_other_evidence_takes_the_place_of_the_open_one():
     story.requests(1, "p1")
     story.when(RecordEvaluation(MODEL_ID, 1, EVALUATION))
     refused, requested = story.requests(1, "p2")
-    assert (refused.promotion_id, refused.reasons, requested.promotion_id) == ("p1", ("superseded by p2",), "p2")
+    assert (refused.promotion_id, refused.reasons, requested.promotion_id) == (
+        "p1",
+        ("superseded by p2",),
+        "p2",
+    )
     assert list(story.model.promotions) == ["p2"]
 
 
@@ -157,7 +161,12 @@ def test_a_grant_over_bytes_that_are_no_longer_good_is_refused():
 
 @pytest.mark.parametrize(
     "document",
-    [metadata(2), metadata(config={"depth": 4}), metadata(seed=7), replace(metadata(), signature=replace(SIGNATURE, inputs=()))],
+    [
+        metadata(2),
+        metadata(config={"depth": 4}),
+        metadata(seed=7),
+        replace(metadata(), signature=replace(SIGNATURE, inputs=())),
+    ],
     ids=["artifact", "config", "seed", "signature"],
 )
 def test_the_digest_covers_artifact_training_and_signature(document):

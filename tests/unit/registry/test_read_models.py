@@ -13,7 +13,13 @@ import pytest
 
 from services.registry.domain.model.events import Evaluation
 from services.registry.domain.naming.description import DescribeModel
-from services.registry.domain.promotion.verdicts import PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
+from services.registry.domain.promotion.verdicts import (
+    PlaceLegalHold,
+    RecallVersion,
+    RecordEvaluation,
+    RejectVersion,
+    ReleaseLegalHold,
+)
 from services.registry.domain.registration.metadata import Dataset, Metadata, Parent, Training
 from services.registry.domain.registration.registration import AddMetadata, RegisterVersion
 from services.registry.domain.retirement import RetireVersion
@@ -58,7 +64,16 @@ def everything() -> Story:
     proposal = {"model_id": MODEL_ID, "rule": "unused", "sweep_id": "s"}
     for number in (3, 4):
         story.when(
-            RetireVersion(MODEL_ID, a_note("cleanup", "retention-x", number, "regista.cleanup.RetirementProposed.v1", proposal | {"number": number}))
+            RetireVersion(
+                MODEL_ID,
+                a_note(
+                    "cleanup",
+                    "retention-x",
+                    number,
+                    "regista.cleanup.RetirementProposed.v1",
+                    proposal | {"number": number},
+                ),
+            )
         )
     story.registers(metadata(5))
     story.when(RejectVersion(MODEL_ID, 5, "no"))
@@ -76,7 +91,20 @@ def recorded(story: Story) -> list[Recorded]:
             assert decoded == event
             moment = datetime(2026, 1, 1, 0, 0, revision % 60, tzinfo=UTC)
             out.append(
-                Recorded("registry", stream, revision, uuid.uuid4(), type_, 1, moment, Actor("ann"), decoded, b"", reason="why", correlation_id="c")
+                Recorded(
+                    "registry",
+                    stream,
+                    revision,
+                    uuid.uuid4(),
+                    type_,
+                    1,
+                    moment,
+                    Actor("ann"),
+                    decoded,
+                    b"",
+                    reason="why",
+                    correlation_id="c",
+                )
             )
     return out
 
@@ -124,7 +152,10 @@ def copied(change: Put) -> tuple[Any, ...]:
 
 
 def test_only_what_is_known_to_have_no_row_has_none():
-    assert {r.type for r in RECORDED} - {r.type for r in RECORDED if list(project(r))} == {"ChildLinked", "ChildUnlinked"}
+    assert {r.type for r in RECORDED} - {r.type for r in RECORDED if list(project(r))} == {
+        "ChildLinked",
+        "ChildUnlinked",
+    }
 
 
 def test_rows_tell_what_the_state_knows():
@@ -134,15 +165,28 @@ def test_rows_tell_what_the_state_knows():
     assert {n: (r["semver"] or "", r["stage"], r["revision"]) for n, r in versions.items()} == {
         n: (v.semver, v.stage, v.revision) for n, v in model.versions.items()
     }
-    assert {n for n, r in versions.items() if r.get("held")} == {n for n, v in model.versions.items() if v.held}
-    assert {n for n, r in versions.items() if r.get("recalled")} == {n for n, v in model.versions.items() if v.recalled}
-    assert {n for n, r in versions.items() if r.get("retired")} == {n for n, v in model.versions.items() if v.retired}
-    assert {a: r["number"] for (_, a), r in tables["aliases"].items()} == {a: x.number for a, x in model.aliases.items()}
+    assert {n for n, r in versions.items() if r.get("held")} == {
+        n for n, v in model.versions.items() if v.held
+    }
+    assert {n for n, r in versions.items() if r.get("recalled")} == {
+        n for n, v in model.versions.items() if v.recalled
+    }
+    assert {n for n, r in versions.items() if r.get("retired")} == {
+        n for n, v in model.versions.items() if v.retired
+    }
+    assert {a: r["number"] for (_, a), r in tables["aliases"].items()} == {
+        a: x.number for a, x in model.aliases.items()
+    }
     assert {e: (r["entries"], r["revision"]) for (_, e), r in tables["rollouts"].items()} == {
         e: (x.entries, x.revision) for e, x in model.rollouts.items()
     }
     (row,) = tables["models"].values()
-    assert (row["name"], row["owner"], row["tags"], row["revision"]) == (model.model, model.owner, dict(model.tags), model.described)
+    assert (row["name"], row["owner"], row["tags"], row["revision"]) == (
+        model.model,
+        model.owner,
+        dict(model.tags),
+        model.described,
+    )
     assert {p for (p,), r in tables["promotions"].items() if r["state"] == "open"} == set(model.promotions)
     assert {name for (name,) in tables["names"]} == {"team.churn", "team.leave"}
 
@@ -180,15 +224,24 @@ def test_a_completed_draft_is_published_as_a_registered_version():
 
 def test_what_the_contract_accepts_is_read_in_the_registrys_words():
     data = {
-        "model": "team.churn", "version": {"claim": "minor", "exact": True}, "tags": {"a": "b"},
-        "artifact": {"digest": a_digest(1), "files": [{"path": "m.onnx", "size": 3, "sha256": "ab" * 32}], "location": "upload:1"},
+        "model": "team.churn",
+        "version": {"claim": "minor", "exact": True},
+        "tags": {"a": "b"},
+        "artifact": {
+            "digest": a_digest(1),
+            "files": [{"path": "m.onnx", "size": 3, "sha256": "ab" * 32}],
+            "location": "upload:1",
+        },
         "training": {
-            "config": {"a": {"b": [1, 2.5, None]}}, "dataset": {"name": "d", "digest": "x"}, "trained_at": "2026-01-31T12:00:00Z", "seed": 4,
+            "config": {"a": {"b": [1, 2.5, None]}},
+            "dataset": {"name": "d", "digest": "x"},
+            "trained_at": "2026-01-31T12:00:00Z",
+            "seed": 4,
             "metrics": [{"name": "auc", "value": 1, "dataset_digest": "x", "dataset_name": "t"}],
         },
         "signature": {"inputs": [{"name": "x", "type": "double"}], "outputs": []},
         "parents": [{"model": "team.base", "number": 2, "relation": "base_model"}],
-    }  # fmt: skip
+    }
     raw = msgspec.json.encode(data)
     ModelTrained.model_validate_json(raw)
     told = read(raw)
@@ -201,11 +254,18 @@ def test_what_the_contract_accepts_is_read_in_the_registrys_words():
 @pytest.mark.parametrize(
     "wrong",
     [
-        {}, {"model": 3}, {"model": "m", "unknown": 1}, {"model": "m", "training": {"seed": 2**60}}, {"model": "m", "training": {"config": {"a": 2**60}}},
-        {"model": "m", "training": {"trained_at": "2026-01-31T12:00:00"}}, {"model": "m", "artifact": {"digest": "x", "files": [], "location": ""}},
-        {"model": "m", "kind": "robot"}, {"model": "m", "version": {"claim": "1.2"}}, {"model": "m", "training": {"seed": "7"}},
+        {},
+        {"model": 3},
+        {"model": "m", "unknown": 1},
+        {"model": "m", "training": {"seed": 2**60}},
+        {"model": "m", "training": {"config": {"a": 2**60}}},
+        {"model": "m", "training": {"trained_at": "2026-01-31T12:00:00"}},
+        {"model": "m", "artifact": {"digest": "x", "files": [], "location": ""}},
+        {"model": "m", "kind": "robot"},
+        {"model": "m", "version": {"claim": "1.2"}},
+        {"model": "m", "training": {"seed": "7"}},
     ],
-)  # fmt: skip
+)
 def test_what_the_contract_refuses(wrong):
     with pytest.raises(ValueError):
         ModelTrained.model_validate_json(msgspec.json.encode(wrong))

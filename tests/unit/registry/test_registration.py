@@ -7,7 +7,15 @@ import pytest
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.description import RegisterModel
 from services.registry.domain.promotion.verdicts import RecallVersion, RejectVersion
-from services.registry.domain.registration.metadata import Dataset, Input, Metadata, Metric, Parent, Signature, Training
+from services.registry.domain.registration.metadata import (
+    Dataset,
+    Input,
+    Metadata,
+    Metric,
+    Parent,
+    Signature,
+    Training,
+)
 from services.registry.domain.registration.registration import AddMetadata, RegisterVersion
 from shared.deciding.decider import Misrouted, RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, STREAM, Claim, Story, a_digest, metadata, names
@@ -25,7 +33,12 @@ def test_the_first_message_makes_the_model_its_name_and_version_1_0_0():
     events = story.when(registering(new_model=True, owner="team", tier="high", tags={"a": "b"}))
     assert names(events) == ["NameClaimed", "ModelRegistered", "VersionRegistered"]
     assert (events[1].model, events[1].owner, events[1].tier) == ("team.churn", "team", "high")
-    assert (events[2].number, events[2].semver, events[2].bump.rule, events[2].champion) == (1, "1.0.0", "first", None)
+    assert (events[2].number, events[2].semver, events[2].bump.rule, events[2].champion) == (
+        1,
+        "1.0.0",
+        "first",
+        None,
+    )
 
 
 def test_a_name_that_was_claimed_meanwhile_is_looked_up_again():
@@ -37,9 +50,17 @@ def test_a_name_that_was_claimed_meanwhile_is_looked_up_again():
 
 def test_a_refusal_names_every_missing_field_and_makes_no_model():
     story = Story()
-    document = Metadata(None, replace(metadata().training, dataset=Dataset("people"), metrics=(), code=None), None)
+    document = Metadata(
+        None, replace(metadata().training, dataset=Dataset("people"), metrics=(), code=None), None
+    )
     (refused,) = story.when(registering(document, new_model=True))
-    assert [p.field for p in refused.problems] == ["training.dataset.digest", "training.metrics", "training.code", "signature", "artifact.digest"]
+    assert [p.field for p in refused.problems] == [
+        "training.dataset.digest",
+        "training.metrics",
+        "training.code",
+        "signature",
+        "artifact.digest",
+    ]
     assert story.model.revision == 0
     assert story.state("name-team.churn").model_id == ""
     assert story.registers() == 1
@@ -56,7 +77,10 @@ def test_a_refusal_of_a_known_model_stands_in_its_stream_and_takes_no_number():
 @pytest.mark.parametrize(
     ("document", "field"),
     [
-        (metadata(2, metrics=(Metric("a", 1.0, "d", primary=True), Metric("b", 1.0, "d", primary=True))), "training.metrics"),
+        (
+            metadata(2, metrics=(Metric("a", 1.0, "d", primary=True), Metric("b", 1.0, "d", primary=True))),
+            "training.metrics",
+        ),
         (metadata(2, metrics=(Metric("a", 1.0, "d"), Metric("a", 2.0, "d"))), "training.metrics"),
         (replace(metadata(2), parents=(Parent("team.base", 1, "base_model"),)), "parents.0.model"),
     ],
@@ -123,7 +147,9 @@ def test_an_unknown_base_is_refused():
 def test_an_exact_claim_that_is_too_small_is_refused_with_the_proof():
     story = Story()
     story.registers()
-    (refused,) = story.when(registering(metadata(2, features=("age", "x")), claim=Claim(level="patch", exact=True)))
+    (refused,) = story.when(
+        registering(metadata(2, features=("age", "x")), claim=Claim(level="patch", exact=True))
+    )
     assert refused.problems[0].field == "version"
     assert "minor" in refused.problems[0].problem
     assert [c.path for c in refused.proof if c.level == "minor"] == ["training.features.x"]
@@ -135,7 +161,9 @@ def test_a_draft_has_a_number_but_no_semantic_version_until_it_is_complete():
     (born,) = story.when(registering(metadata(2, dataset=None), draft=True))
     assert (born.number, born.semver, born.missing) == (2, "", ("training.dataset.digest",))
     assert story.version(2).stage == "Draft"
-    (learnt,) = story.when(AddMetadata(MODEL_ID, 2, Metadata(training=Training(dataset=Dataset("more", a_digest("more"))))))
+    (learnt,) = story.when(
+        AddMetadata(MODEL_ID, 2, Metadata(training=Training(dataset=Dataset("more", a_digest("more")))))
+    )
     assert (learnt.semver, learnt.bump.rule, learnt.bump.base) == ("1.0.1", "data.changed", 1)
     assert learnt.metadata.training.config == metadata().training.config
     assert story.version(2).stage == "Staging"
@@ -240,7 +268,11 @@ def test_a_refusal_names_what_is_missing_and_the_claim_that_is_too_small():
 
 def test_a_signature_tells_what_it_gives_back():
     story = Story()
-    (refused,) = story.when(registering(replace(metadata(), signature=Signature(inputs=(Input("age", "double"),))), new_model=True))
+    (refused,) = story.when(
+        registering(
+            replace(metadata(), signature=Signature(inputs=(Input("age", "double"),))), new_model=True
+        )
+    )
     assert [p.field for p in refused.problems] == ["signature.outputs"]
 
 
@@ -312,5 +344,9 @@ def test_a_parent_that_is_gone_is_refused(happened):
     story = Story()
     story.registers()
     happened(story)
-    (refused,) = story.when(registering(replace(metadata(2), parents=(Parent("team.churn", 1, "base_model", MODEL_ID),))))
-    assert [(p.field, happened.__name__ in p.problem) for p in refused.problems] == [("parents.0.number", True)]
+    (refused,) = story.when(
+        registering(replace(metadata(2), parents=(Parent("team.churn", 1, "base_model", MODEL_ID),)))
+    )
+    assert [(p.field, happened.__name__ in p.problem) for p in refused.problems] == [
+        ("parents.0.number", True)
+    ]

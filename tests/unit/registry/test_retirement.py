@@ -21,7 +21,11 @@ def test_what_nobody_needs_is_retired_and_leaves_a_tombstone():
     story = Story()
     story.registers()
     _note, retired = story.when(retiring(1))
-    assert (retired.artifact_digest, retired.rule, retired.sweep_id) == (a_digest(1), "unused for 30 days", "s1")
+    assert (retired.artifact_digest, retired.rule, retired.sweep_id) == (
+        a_digest(1),
+        "unused for 30 days",
+        "s1",
+    )
     assert story.version(1).stage == "Archived"
     assert story.when(retiring(1)) == []
 

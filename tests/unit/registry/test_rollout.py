@@ -10,7 +10,17 @@ from services.registry.domain.serving.rollout import ChangeRollout
 from services.registry.domain.serving.routing import pick
 from shared.deciding.decider import RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, Story, metadata, names
-from tests.unit.registry.serving import Share, also_in_lab, back, challenger, champion, change, retiring, switched, two_promoted
+from tests.unit.registry.serving import (
+    Share,
+    also_in_lab,
+    back,
+    challenger,
+    champion,
+    change,
+    retiring,
+    switched,
+    two_promoted,
+)
 
 
 def test_traffic_is_split_and_switched_and_what_left_is_archived():
@@ -142,7 +152,9 @@ def test_challengers_that_are_not_promoted_share_one_cap():
     story.validates(metadata(4))
     with pytest.raises(RuleBroken, match="challenger_cap"):
         story.when(change(champion(1, 1), challenger(3, 50), challenger(4, 49)))
-    assert names(story.when(change(champion(1, 20), challenger(2, 30), challenger(3, 25), challenger(4, 25)))) == ["RolloutChanged"]
+    assert names(
+        story.when(change(champion(1, 20), challenger(2, 30), challenger(3, 25), challenger(4, 25)))
+    ) == ["RolloutChanged"]
 
 
 def test_a_rollout_has_at_most_twenty_entries():
@@ -216,7 +228,10 @@ def test_a_switch_archives_what_it_overtakes():
     story = two_promoted()
     story.promotes(metadata(3))
     events = story.when(change(champion(3)))
-    assert [(type(e).__name__, getattr(e, "number", 0)) for e in events[1:]] == [("VersionArchived", 1), ("VersionArchived", 2)]
+    assert [(type(e).__name__, getattr(e, "number", 0)) for e in events[1:]] == [
+        ("VersionArchived", 1),
+        ("VersionArchived", 2),
+    ]
     assert names(story.when(retiring(2))) == ["Noted", "VersionRetired"]
 
 
@@ -242,7 +257,11 @@ def test_what_is_recalled_and_serves_nowhere_is_archived():
 
 # Which version serves a request
 
-ENTRIES = (Entry(1, "1.0.0", 90, "champion"), Entry(2, "1.1.0", 10, "challenger"), Entry(3, "1.2.0", 0, "shadow"))
+ENTRIES = (
+    Entry(1, "1.0.0", 90, "champion"),
+    Entry(2, "1.1.0", 10, "challenger"),
+    Entry(3, "1.2.0", 0, "shadow"),
+)
 
 
 def test_shares_are_kept_within_a_percent_or_two():

@@ -19,14 +19,23 @@ from tests.unit.registry.given import MODEL_ID, SIGNATURE, Claim, Story, a_diges
 def wide(artifact: int, features: int, inputs: int = 0):
     """A document whose features and inputs all have names of their own."""
     document = metadata(artifact, features=tuple(f"feature_{artifact}_{n}" for n in range(features)))
-    return replace(document, signature=replace(SIGNATURE, inputs=tuple(Input(f"input_{artifact}_{n}", "double") for n in range(inputs))))
+    return replace(
+        document,
+        signature=replace(
+            SIGNATURE, inputs=tuple(Input(f"input_{artifact}_{n}", "double") for n in range(inputs))
+        ),
+    )
 
 
 def test_thousands_of_changes_are_counted_and_the_weightiest_told():
     story = Story()
     story.registers(wide(1, 8_000, 100))
     (born,) = story.when(RegisterVersion(MODEL_ID, "team.churn", wide(2, 8_000, 100)))
-    assert (born.bump.level, len(born.bump.changes), born.bump.omitted) == ("major", 50, 16_000 + 200 + 1 - 50)
+    assert (born.bump.level, len(born.bump.changes), born.bump.omitted) == (
+        "major",
+        50,
+        16_000 + 200 + 1 - 50,
+    )
     assert {c.level for c in born.bump.changes} == {"major"}
     assert len(encode(born)) < MOST_BYTES // 2
 
@@ -34,7 +43,11 @@ def test_thousands_of_changes_are_counted_and_the_weightiest_told():
 def test_a_value_too_long_to_tell_is_told_by_its_digest():
     story = Story()
     story.registers()
-    (born,) = story.when(RegisterVersion(MODEL_ID, "team.churn", metadata(2, config={"depth": 3, "query": "x" * 10_000, "y" * 10_000: 1})))
+    (born,) = story.when(
+        RegisterVersion(
+            MODEL_ID, "team.churn", metadata(2, config={"depth": 3, "query": "x" * 10_000, "y" * 10_000: 1})
+        )
+    )
     added = {c.path[:30]: c.after for c in born.bump.changes if c.part == "config"}
     assert added["training.config.query"].startswith("sha256:")
     assert added["training.config.query"].endswith("(10002 bytes)")
@@ -44,12 +57,18 @@ def test_a_value_too_long_to_tell_is_told_by_its_digest():
 def test_the_proof_against_a_claim_is_bounded_too():
     story = Story()
     story.registers(wide(1, 8_000))
-    (refused,) = story.when(RegisterVersion(MODEL_ID, "team.churn", wide(2, 8_000), claim=Claim(level="patch", exact=True)))
+    (refused,) = story.when(
+        RegisterVersion(MODEL_ID, "team.churn", wide(2, 8_000), claim=Claim(level="patch", exact=True))
+    )
     assert len(refused.proof) == 50
 
 
-@pytest.mark.parametrize(("features", "inputs", "field"), [(20_000, 30_000, "signature"), (80_000, 0, "training")])
-def test_a_version_that_no_event_can_carry_is_refused_with_the_part_that_is_too_large(features, inputs, field):
+@pytest.mark.parametrize(
+    ("features", "inputs", "field"), [(20_000, 30_000, "signature"), (80_000, 0, "training")]
+)
+def test_a_version_that_no_event_can_carry_is_refused_with_the_part_that_is_too_large(
+    features, inputs, field
+):
     story = Story()
     story.registers()
     (refused,) = story.when(RegisterVersion(MODEL_ID, "team.churn", wide(2, features, inputs)))
@@ -60,7 +79,15 @@ def test_a_version_that_no_event_can_carry_is_refused_with_the_part_that_is_too_
 
 def test_a_champion_is_told_with_its_newest_evaluations_and_its_primary_ones():
     story = Story()
-    story.promotes(metadata(1, metrics=(Metric("first", 0.9, "d", primary=True), *(Metric(f"m{n}", 0.5, "d") for n in range(100)))))
+    story.promotes(
+        metadata(
+            1,
+            metrics=(
+                Metric("first", 0.9, "d", primary=True),
+                *(Metric(f"m{n}", 0.5, "d") for n in range(100)),
+            ),
+        )
+    )
     (born,) = story.when(RegisterVersion(MODEL_ID, "team.churn", metadata(2)))
     told = [e.name for e in born.champion.evaluations]
     assert (len(told), told[0], told[-1]) == (MOST_SHOWN, "first", "m99")
@@ -70,7 +97,11 @@ def test_evidence_that_no_event_can_carry_is_not_sent():
     story = Story()
     story.validates(wide(1, 40_000))
     for n in range(200):
-        story.when(RecordEvaluation(MODEL_ID, 1, Evaluation(f"m{n}", 0.5, a_digest(n), definition="d" * 2_000, by="lab")))
+        story.when(
+            RecordEvaluation(
+                MODEL_ID, 1, Evaluation(f"m{n}", 0.5, a_digest(n), definition="d" * 2_000, by="lab")
+            )
+        )
     with pytest.raises(RuleBroken, match="evidence_too_large"):
         story.requests(1, "p1")
     story.validates(metadata(2))

@@ -6,7 +6,14 @@ import pytest
 
 from services.registry.domain import noted
 from services.registry.domain.model.events import Evaluation
-from services.registry.domain.promotion.verdicts import NoteArtifact, PlaceLegalHold, RecallVersion, RecordEvaluation, RejectVersion, ReleaseLegalHold
+from services.registry.domain.promotion.verdicts import (
+    NoteArtifact,
+    PlaceLegalHold,
+    RecallVersion,
+    RecordEvaluation,
+    RejectVersion,
+    ReleaseLegalHold,
+)
 from services.registry.domain.registration.metadata import Parent
 from services.registry.domain.serving.alias import SetAlias
 from shared.deciding.decider import NotFound, RuleBroken, Stale
@@ -82,7 +89,9 @@ def test_deleted_bytes_are_noted_for_the_tombstone():
     story = Story()
     story.registers()
     data = {"digest": story.digest_of(1), "generation": 1, "versions": [{"model_id": MODEL_ID, "number": 1}]}
-    assert names(story.when(NoteArtifact(MODEL_ID, a_note("artifact", "artifact-x", 5, noted.ARTIFACT_DELETED, data)))) == ["Noted"]
+    assert names(
+        story.when(NoteArtifact(MODEL_ID, a_note("artifact", "artifact-x", 5, noted.ARTIFACT_DELETED, data)))
+    ) == ["Noted"]
 
 
 def test_damaged_bytes_hold_the_version_until_they_are_good_again():
@@ -102,7 +111,9 @@ def test_an_evaluation_is_recorded_once():
     story.registers()
     assert names(story.when(RecordEvaluation(MODEL_ID, 1, EVALUATION))) == ["EvaluationRecorded"]
     assert story.when(RecordEvaluation(MODEL_ID, 1, EVALUATION)) == []
-    assert names(story.when(RecordEvaluation(MODEL_ID, 1, replace(EVALUATION, value=0.92)))) == ["EvaluationRecorded"]
+    assert names(story.when(RecordEvaluation(MODEL_ID, 1, replace(EVALUATION, value=0.92)))) == [
+        "EvaluationRecorded"
+    ]
 
 
 def test_who_made_a_version_measures_it_not_independently():
@@ -166,7 +177,12 @@ def a_parent(story: Story) -> None:
 
 @pytest.mark.parametrize(
     ("happened", "told"),
-    [(in_a_rollout, "rollout of production"), (held, "legal hold"), (aliased, "alias candidate"), (a_parent, "made from it")],
+    [
+        (in_a_rollout, "rollout of production"),
+        (held, "legal hold"),
+        (aliased, "alias candidate"),
+        (a_parent, "made from it"),
+    ],
 )
 def test_what_somebody_needs_is_not_rejected(happened, told):
     story = Story()
@@ -183,7 +199,11 @@ def test_a_rejection_ends_the_open_promotions():
     story.validates()
     story.requests(1, "p1")
     refused, rejected = story.when(RejectVersion(MODEL_ID, 1, "biased"))
-    assert (refused.promotion_id, refused.reasons, rejected.reasons) == ("p1", ("the version is rejected: biased",), ("biased",))
+    assert (refused.promotion_id, refused.reasons, rejected.reasons) == (
+        "p1",
+        ("the version is rejected: biased",),
+        ("biased",),
+    )
     assert not story.model.promotions
 
 
@@ -205,7 +225,9 @@ def test_a_figure_corrected_back_is_recorded_again():
     story = Story()
     story.registers()
     for value in (0.9, 0.5, 0.9):
-        assert names(story.when(RecordEvaluation(MODEL_ID, 1, replace(EVALUATION, value=value)))) == ["EvaluationRecorded"]
+        assert names(story.when(RecordEvaluation(MODEL_ID, 1, replace(EVALUATION, value=value)))) == [
+            "EvaluationRecorded"
+        ]
     assert story.when(RecordEvaluation(MODEL_ID, 1, replace(EVALUATION, value=0.9))) == []
     assert story.when(RecordEvaluation(MODEL_ID, 1, replace(EVALUATION, value=0.9, by="other lab")))
 

@@ -104,7 +104,10 @@ def test_it_tells_whom_it_skipped_and_why():
     story = switched(metadata(3), metadata(4))
     story.quarantines(2, revision=9)
     story.when(RecallVersion(MODEL_ID, 3))
-    assert [(s.number, s.why) for s in story.when(back())[0].skipped] == [(3, "recalled"), (2, "its artifact is not noted as good")]
+    assert [(s.number, s.why) for s in story.when(back())[0].skipped] == [
+        (3, "recalled"),
+        (2, "its artifact is not noted as good"),
+    ]
 
 
 def test_a_stale_view_of_the_rollout_rolls_nothing_back():
@@ -130,7 +133,10 @@ def retired(story: Story) -> None:
     assert names(story.when(retiring(1)))[-1] == "VersionRetired"
 
 
-@pytest.mark.parametrize(("happened", "code"), [(bad_bytes, "artifact_not_good"), (recalled, "version_recalled"), (retired, "version_retired")])
+@pytest.mark.parametrize(
+    ("happened", "code"),
+    [(bad_bytes, "artifact_not_good"), (recalled, "version_recalled"), (retired, "version_retired")],
+)
 def test_a_named_target_must_be_fit(happened, code):
     story = switched()
     happened(story)
@@ -148,7 +154,9 @@ def test_a_named_target_was_promoted_there():
 
 
 def after_a_major(story: Story) -> None:
-    story.promotes(replace(metadata(2), signature=replace(SIGNATURE, inputs=(*SIGNATURE.inputs, Input("x", "int")))))
+    story.promotes(
+        replace(metadata(2), signature=replace(SIGNATURE, inputs=(*SIGNATURE.inputs, Input("x", "int"))))
+    )
 
 
 def with_damaged_bytes(story: Story) -> None:

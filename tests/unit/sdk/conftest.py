@@ -42,7 +42,10 @@ class Seen:
 
 @dataclass
 class Answers:
-    """What the server knows. `next` are answers given before any other, `given` those of one path, in order."""
+    """What the server knows.
+
+    `next` are answers given before any other, `given` those of one path, in order.
+    """
 
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
@@ -58,19 +61,30 @@ class Answers:
 
     def has(self, model: str, version: str, files: dict[str, bytes], number: int = 3) -> dict[str, Any]:
         """Puts a version there whose files are these."""
-        entries = [{"path": p, "size": len(b), "sha256": hashlib.sha256(b).hexdigest()} for p, b in files.items()]
+        entries = [
+            {"path": p, "size": len(b), "sha256": hashlib.sha256(b).hexdigest()} for p, b in files.items()
+        ]
         digest = manifest_digest(FileEntry(**e) for e in entries)
         self.files |= {f"{digest}/{path}": content for path, content in files.items()}
         found = {
-            "model": model, "model_id": "0198-m", "number": number, "semver": "1.2.0", "stage": "Production", "artifact_state": "released",
+            "model": model,
+            "model_id": "0198-m",
+            "number": number,
+            "semver": "1.2.0",
+            "stage": "Production",
+            "artifact_state": "released",
             "artifact": {"digest": digest, "files": entries, "location": "u"},
-        }  # fmt: skip
+        }
         self.versions[(model, version)] = self.versions[(model, str(number))] = found
         return found
 
 
 def problem(status: int, code: str, **facts: Any) -> Response:
-    return JSONResponse({"code": code, "status": status, "detail": f"it is {code}", **facts}, status, media_type="application/problem+json")
+    return JSONResponse(
+        {"code": code, "status": status, "detail": f"it is {code}", **facts},
+        status,
+        media_type="application/problem+json",
+    )
 
 
 def _app(place: list[Answers]) -> Starlette:
@@ -78,7 +92,9 @@ def _app(place: list[Answers]) -> Starlette:
         answers = place[0]
         body = await request.body()
         path = request.url.path
-        answers.seen.append(Seen(request.method, path, dict(request.query_params), dict(request.headers), body))
+        answers.seen.append(
+            Seen(request.method, path, dict(request.query_params), dict(request.headers), body)
+        )
         if answers.next:
             return answers.next.pop(0)
         if given := answers.given.get((request.method, path)):
@@ -92,15 +108,21 @@ def _app(place: list[Answers]) -> Starlette:
 
 def _contract(answers: Answers, method: str, path: str, request: Request, body: bytes) -> Response:
     if path == "/.well-known/regista":
-        return JSONResponse(dict.fromkeys(("registry", "approval", "artifact", "cleanup", "audit"), answers.url))
+        return JSONResponse(
+            dict.fromkeys(("registry", "approval", "artifact", "cleanup", "audit"), answers.url)
+        )
     parts = path.removeprefix("/v1/").split("/")
     match method, parts:
         case "POST", ["uploads"]:
             location = request.query_params.get("upload", "11111111-1111-4111-8111-111111111111")
-            return JSONResponse({"location": location, "sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}, 201)
+            return JSONResponse(
+                {"location": location, "sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}, 201
+            )
         case "GET", ["models", model, "versions", version] if (model, version) in answers.versions:
             return JSONResponse(answers.versions[(model, version)], headers={"ETag": '"7"'})
-        case "GET", ["resolve", reference] if (key := tuple(reference.replace("@", "/@").split("/"))) in answers.versions:
+        case "GET", ["resolve", reference] if (
+            key := tuple(reference.replace("@", "/@").split("/"))
+        ) in answers.versions:
             found = answers.versions[key]
             shown = {name: found[name] for name in ("model", "model_id", "number", "semver", "stage")}
             state = {
@@ -110,7 +132,9 @@ def _contract(answers: Answers, method: str, path: str, request: Request, body: 
             }
             return JSONResponse(shown | state | {"artifact_digest": found["artifact"]["digest"]})
         case "GET", ["artifacts", digest, "files", *rest] if f"{digest}/{'/'.join(rest)}" in answers.files:
-            return Response(answers.files[f"{digest}/{'/'.join(rest)}"], media_type="application/octet-stream")
+            return Response(
+                answers.files[f"{digest}/{'/'.join(rest)}"], media_type="application/octet-stream"
+            )
         case "GET", ["publications", told] if told in answers.publications:
             return JSONResponse(answers.publications[told])
         case "POST", ["usage"]:
@@ -142,15 +166,24 @@ def answers(_server: list[Answers]) -> Answers:
 
 @pytest.fixture
 def profile(answers: Answers, tmp_path: Path) -> Profile:
-    return Profile(url=answers.url, api_key=API_KEY, creator="person:ann", cache_dir=str(tmp_path / "cache"), usage_window=3600)
+    return Profile(
+        url=answers.url,
+        api_key=API_KEY,
+        creator="person:ann",
+        cache_dir=str(tmp_path / "cache"),
+        usage_window=3600,
+    )
 
 
 @pytest.fixture
 def run(answers: Answers, tmp_path: Path) -> Any:
     settings = {
-        "REGISTA_URL": answers.url, "REGISTA_API_KEY": API_KEY, "REGISTA_CACHE_DIR": str(tmp_path / "cache"), "REGISTA_CONFIG": str(tmp_path / "none"),
+        "REGISTA_URL": answers.url,
+        "REGISTA_API_KEY": API_KEY,
+        "REGISTA_CACHE_DIR": str(tmp_path / "cache"),
+        "REGISTA_CONFIG": str(tmp_path / "none"),
         "REGISTA_USAGE_WINDOW": "0",
-    }  # fmt: skip
+    }
 
     def call(*words: str, said: str = "", environment: Mapping[str, str] = MappingProxyType({})) -> Result:
         return CliRunner().invoke(root, list(words), env={**settings, **environment}, input=said)

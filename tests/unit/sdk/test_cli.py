@@ -32,7 +32,9 @@ def _commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str,
 
 
 def test_a_review_that_is_decided_is_shown_without_a_command_to_decide(run: Any, answers: Answers) -> None:
-    answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse({"review_id": "r1", "revision": 4, "state": "approved", "results": [], "entries": []})
+    answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse(
+        {"review_id": "r1", "revision": 4, "state": "approved", "results": [], "entries": []}
+    )
     assert "To decide" not in run("reviews", "show", "r1").output
 
 
@@ -60,7 +62,9 @@ def test_the_help_lists_every_command_and_the_exit_codes_and_imports_neither_htt
 
 
 def test_a_list_is_a_table_for_people_and_an_array_for_programs(run: Any, answers: Answers) -> None:
-    models = [{"model": "churn", "kind": "model", "owner": "team:risk", "description": "[bold]who leaves\x1b[31m"}]
+    models = [
+        {"model": "churn", "kind": "model", "owner": "team:risk", "description": "[bold]who leaves\x1b[31m"}
+    ]
     answers.fixed["GET", "/v1/models"] = JSONResponse({"items": models, "next_page_token": ""})
     shown = run("models", "list").output
     assert "churn" in shown
@@ -68,8 +72,12 @@ def test_a_list_is_a_table_for_people_and_an_array_for_programs(run: Any, answer
     assert json.loads(run("models", "list", "--json").output) == models
 
 
-@pytest.mark.parametrize(("status", "code"), [(404, 4), (403, 5), (401, 5), (409, 3), (412, 3), (422, 2), (500, 1)])
-def test_the_exit_code_says_what_kind_of_answer_it_was(run: Any, answers: Answers, status: int, code: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "code"), [(404, 4), (403, 5), (401, 5), (409, 3), (412, 3), (422, 2), (500, 1)]
+)
+def test_the_exit_code_says_what_kind_of_answer_it_was(
+    run: Any, answers: Answers, status: int, code: int
+) -> None:
     answers.fixed["GET", "/v1/models/churn"] = problem(status, "some_code")
     told = run("models", "show", "churn")
     assert told.exit_code == code
@@ -79,11 +87,17 @@ def test_the_exit_code_says_what_kind_of_answer_it_was(run: Any, answers: Answer
 
 def test_what_others_wrote_does_not_steer_the_terminal(run: Any, answers: Answers) -> None:
     steers = "poisoned\x1b]0;evil\x07\n"
-    answers.fixed["POST", "/v1/models/churn/versions/3:promote"] = problem(409, f"recalled {steers}", problems=[steers])
+    answers.fixed["POST", "/v1/models/churn/versions/3:promote"] = problem(
+        409, f"recalled {steers}", problems=[steers]
+    )
     told = run("promote", "churn@3").stderr
-    answers.fixed["GET", "/v1/as-of"] = JSONResponse({"entries": [], "since": "2026-01-01", "changed_by": {"reason": steers}})
+    answers.fixed["GET", "/v1/as-of"] = JSONResponse(
+        {"entries": [], "since": "2026-01-01", "changed_by": {"reason": steers}}
+    )
     told += run("as-of", "churn").stdout
-    answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse({"model": "churn", "number": 3, "semver": "1.0.0", "stage": steers}, 201)
+    answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(
+        {"model": "churn", "number": 3, "semver": "1.0.0", "stage": steers}, 201
+    )
     told += run("publish", "churn", "--draft").stdout
     assert told.count("poisoned�]0;evil�") == 5
     assert "\x1b" not in told
@@ -106,15 +120,34 @@ def test_publishing_shows_the_version(run: Any, answers: Answers, tmp_path: Path
     answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(VERSION, 201)
     (tmp_path / "m.onnx").write_bytes(b"onnx")
     (tmp_path / "run.json").write_text('{"training": {"config": {"C": 1}}}')
-    told = run("publish", "churn", str(tmp_path / "m.onnx"), "--metadata", str(tmp_path / "run.json"), "--bump", "minor", "--tag", "a=b")
+    told = run(
+        "publish",
+        "churn",
+        str(tmp_path / "m.onnx"),
+        "--metadata",
+        str(tmp_path / "run.json"),
+        "--bump",
+        "minor",
+        "--tag",
+        "a=b",
+    )
     assert told.output == "registered churn 1.0.0, number 1, Staging\n"
     sent = json.loads(answers.of("POST", "/v1/models/churn/versions")[0].body)
-    assert (sent["training"]["config"], sent["version"], sent["tags"]) == ({"C": 1}, {"claim": "minor", "exact": False}, {"a": "b"})
+    assert (sent["training"]["config"], sent["version"], sent["tags"]) == (
+        {"C": 1},
+        {"claim": "minor", "exact": False},
+        {"a": "b"},
+    )
 
 
 def test_a_refused_registration_ends_with_3_and_every_problem(run: Any, answers: Answers) -> None:
-    problems = [{"field": "training.code", "problem": "is missing"}, {"field": "signature", "problem": "is missing"}]
-    answers.fixed["POST", "/v1/models/churn/versions"] = problem(422, "registration_refused", problems=problems)
+    problems = [
+        {"field": "training.code", "problem": "is missing"},
+        {"field": "signature", "problem": "is missing"},
+    ]
+    answers.fixed["POST", "/v1/models/churn/versions"] = problem(
+        422, "registration_refused", problems=problems
+    )
     told = run("publish", "churn")
     assert told.exit_code == 3
     assert "  - training.code: is missing\n  - signature: is missing" in told.stderr
@@ -131,31 +164,46 @@ def test_a_download_is_verified_and_copied(run: Any, answers: Answers, tmp_path:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("3=90", "4=20"), "sum to 110"), (("3=90", "4"), "NAME=VALUE"), (("3=x",), "whole numbers"), (("3=100", "--role", "4=shadow"), "add 4=0"),
+        (("3=90", "4=20"), "sum to 110"),
+        (("3=90", "4"), "NAME=VALUE"),
+        (("3=x",), "whole numbers"),
+        (("3=100", "--role", "4=shadow"), "add 4=0"),
         (("3=100", "--role", "3=boss"), "no role"),
     ],
-)  # fmt: skip
-def test_a_split_that_cannot_be_is_refused_before_anything_is_sent(run: Any, answers: Answers, words: tuple[str, ...], said: str) -> None:
+)
+def test_a_split_that_cannot_be_is_refused_before_anything_is_sent(
+    run: Any, answers: Answers, words: tuple[str, ...], said: str
+) -> None:
     told = run("rollout", "split", "churn", *words)
     assert (told.exit_code, answers.seen) == (2, [])
     assert said in told.stderr
 
 
-def test_a_split_names_the_largest_share_champion_and_says_which_state_it_changes(run: Any, answers: Answers) -> None:
+def test_a_split_names_the_largest_share_champion_and_says_which_state_it_changes(
+    run: Any, answers: Answers
+) -> None:
     path = "/v1/models/churn/rollouts/production"
-    answers.fixed["GET", path] = JSONResponse({"entries": [{"number": 4, "percent": 90, "role": "champion"}]}, headers={"ETag": '"5"'})
+    answers.fixed["GET", path] = JSONResponse(
+        {"entries": [{"number": 4, "percent": 90, "role": "champion"}]}, headers={"ETag": '"5"'}
+    )
     answers.fixed["POST", path] = JSONResponse({})
     assert run("rollout", "split", "churn", "3=10", "4=90", "5=0", "--role", "5=shadow").exit_code == 0
     (sent,) = answers.of("POST", path)
     assert sent.headers["if-match"] == '"5"'
     assert [(e["number"], e["percent"], e["role"]) for e in json.loads(sent.body)["entries"]] == [
-        (3, 10, "challenger"), (4, 90, "champion"), (5, 0, "shadow"),
-    ]  # fmt: skip
+        (3, 10, "challenger"),
+        (4, 90, "champion"),
+        (5, 0, "shadow"),
+    ]
 
 
-def test_a_denied_promotion_that_was_waited_for_ends_with_3_and_the_reasons(run: Any, answers: Answers) -> None:
+def test_a_denied_promotion_that_was_waited_for_ends_with_3_and_the_reasons(
+    run: Any, answers: Answers
+) -> None:
     answers.fixed["POST", "/v1/models/churn/versions/3:promote"] = JSONResponse({"promotion_id": "p1"}, 202)
-    answers.fixed["GET", "/v1/promotions/p1"] = JSONResponse({"promotion_id": "p1", "state": "denied", "reasons": ["auc is worse"]})
+    answers.fixed["GET", "/v1/promotions/p1"] = JSONResponse(
+        {"promotion_id": "p1", "state": "denied", "reasons": ["auc is worse"]}
+    )
     told = run("promote", "churn@3", "--wait")
     assert told.exit_code == 3
     assert "auc is worse" in told.stderr
@@ -167,7 +215,15 @@ def test_reviews_without_a_word_more_are_the_open_ones(run: Any, answers: Answer
     assert answers.of("GET", "/v1/reviews")[0].query["state"] == "open"
 
 
-REVIEW = {"review_id": "r1", "revision": 4, "state": "open", "model": "churn", "number": 3, "results": [], "entries": []}
+REVIEW = {
+    "review_id": "r1",
+    "revision": 4,
+    "state": "open",
+    "model": "churn",
+    "number": 3,
+    "results": [],
+    "entries": [],
+}
 
 
 def test_a_review_is_shown_with_the_command_that_decides_on_it(run: Any, answers: Answers) -> None:
@@ -182,7 +238,9 @@ def test_what_was_not_seen_is_not_decided(run: Any, answers: Answers, words: tup
     assert "regista reviews show r1" in told.stderr
 
 
-def test_on_a_terminal_the_review_is_shown_and_that_revision_decided_on(run: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_the_review_is_shown_and_that_revision_decided_on(
+    run: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse(REVIEW)
     answers.fixed["POST", "/v1/reviews/r1:approve"] = JSONResponse(REVIEW)
     monkeypatch.setattr("regista.cli.promotion.on_a_terminal", lambda: True)
@@ -203,20 +261,35 @@ def test_a_comment_on_a_review_decides_nothing(run: Any, answers: Answers) -> No
     ("environment", "words", "said"),
     [
         ({"REGISTA_URL": "registry.example.com"}, ("models", "list"), "https://"),
-        ({"REGISTA_KEY_FILE": "/nowhere/key.json", "REGISTA_KAFKA_BOOTSTRAP": "127.0.0.1:9"}, ("publish", "churn"), "/nowhere/key.json"),
-        ({"REGISTA_KEY_FILE": "{key}", "REGISTA_KAFKA_BOOTSTRAP": "k:1", "REGISTA_KAFKA_SECURITY": "SSL", "REGISTA_KAFKA_CA_FILE": "/nowhere/ca.pem"},
-         ("publish", "churn"), "/nowhere/ca.pem"),
+        (
+            {"REGISTA_KEY_FILE": "/nowhere/key.json", "REGISTA_KAFKA_BOOTSTRAP": "127.0.0.1:9"},
+            ("publish", "churn"),
+            "/nowhere/key.json",
+        ),
+        (
+            {
+                "REGISTA_KEY_FILE": "{key}",
+                "REGISTA_KAFKA_BOOTSTRAP": "k:1",
+                "REGISTA_KAFKA_SECURITY": "SSL",
+                "REGISTA_KAFKA_CA_FILE": "/nowhere/ca.pem",
+            },
+            ("publish", "churn"),
+            "/nowhere/ca.pem",
+        ),
         ({}, ("access", "key", "register", "publisher:x", "{bad}"), "regista key generate"),
         ({}, ("key", "generate", "publisher:x", "--out", "/nowhere/key.json"), "/nowhere/key.json"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_setting_or_file_is_said_with_what_to_do(
     run: Any, tmp_path: Path, environment: dict[str, str], words: tuple[str, ...], said: str
 ) -> None:
     generate_signing_key("publisher:x").save(tmp_path / "key.json")
     (tmp_path / "bad").write_text("{}")
     places = {"key": str(tmp_path / "key.json"), "bad": str(tmp_path / "bad")}
-    told = run(*(word.format(**places) for word in words), environment={name: value.format(**places) for name, value in environment.items()})
+    told = run(
+        *(word.format(**places) for word in words),
+        environment={name: value.format(**places) for name, value in environment.items()},
+    )
     assert told.exit_code == 2, told.exception
     assert said in told.stderr
 
@@ -226,7 +299,11 @@ def test_a_wrong_setting_or_file_is_said_with_what_to_do(
     [
         (b'{"training": "abc"}', ("publish", "churn", "--metadata", "{file}"), "`training` is no object"),
         (b'{"signature": 5}', ("publish", "churn", "--metadata", "{file}"), "`signature` is no object"),
-        (b'{"parents": [1]}', ("publish", "churn", "--metadata", "{file}"), "`parents` is no list of objects"),
+        (
+            b'{"parents": [1]}',
+            ("publish", "churn", "--metadata", "{file}"),
+            "`parents` is no list of objects",
+        ),
         (b'{"parents": 7}', ("publish", "churn", "--metadata", "{file}"), "`parents` is no list of objects"),
         (b"", ("publish", "churn", "--exact"), "--bump"),
         (b"\xff", ("policy", "publish", "p", "{file}"), "is no text in UTF-8"),
@@ -269,9 +346,16 @@ def test_wrong_usage_is_json_for_programs_too(run: Any, words: tuple[str, ...]) 
 
 
 def test_completion_completes_commands() -> None:
-    environment = {"_REGISTA_COMPLETE": "bash_complete", "COMP_WORDS": "regista dlq re", "COMP_CWORD": "2", "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {
+        "_REGISTA_COMPLETE": "bash_complete",
+        "COMP_WORDS": "regista dlq re",
+        "COMP_CWORD": "2",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
     code = "import sys; sys.argv = ['regista']; from regista.cli import root; root(prog_name='regista')"
-    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert told.stdout == "plain,replay\n"
 
 
@@ -279,13 +363,18 @@ def test_a_plug_in_brings_commands_and_a_broken_one_takes_none_away(tmp_path: Pa
     info = tmp_path / "extra-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[regista.commands]\nextra = extra_plugin:COMMANDS\nbroken = not_there:COMMANDS\n")
+    (info / "entry_points.txt").write_text(
+        "[regista.commands]\nextra = extra_plugin:COMMANDS\nbroken = not_there:COMMANDS\n"
+    )
     (tmp_path / "extra_plugin.py").write_text(
         "import click\n@click.command()\ndef hello():\n    'Says hello.'\n    click.echo('hi')\nCOMMANDS = [hello]\n"
     )
     call = [sys.executable, "-c", "from regista.cli import root; root()"]
     environment = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3] / 'sdk' / 'src'}"}
-    assert subprocess.run([*call, "hello"], env=environment, capture_output=True, text=True, check=True).stdout == "hi\n"
+    assert (
+        subprocess.run([*call, "hello"], env=environment, capture_output=True, text=True, check=True).stdout
+        == "hi\n"
+    )
     told = subprocess.run([*call, "--help"], env=environment, capture_output=True, text=True, check=True)
     assert "Says hello." in told.stdout
     assert "not_there" in told.stderr

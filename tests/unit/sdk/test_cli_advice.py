@@ -11,7 +11,9 @@ from .conftest import Answers, problem
 
 def test_a_recall_says_where_the_version_still_serves_and_how_to_end_it(run: Any, answers: Answers) -> None:
     rollouts = [{"environment": "production", "percent": 90.0, "role": "champion"}]
-    answers.fixed["POST", "/v1/models/churn/versions/3:recall"] = JSONResponse({"model": "churn", "rollouts": rollouts})
+    answers.fixed["POST", "/v1/models/churn/versions/3:recall"] = JSONResponse(
+        {"model": "churn", "rollouts": rollouts}
+    )
     told = run("recall", "churn@3", "--reason", "poisoned").stdout.splitlines()
     assert told == [
         "recalled churn@3",
@@ -27,7 +29,9 @@ def test_a_list_that_ends_at_its_limit_says_so_to_people_and_only_to_them(run: A
     assert run("timeline", "churn", "--limit", "3", "--json").stderr == ""
 
 
-def test_a_review_that_does_not_exist_is_answered_with_the_command_that_lists_them(run: Any, answers: Answers) -> None:
+def test_a_review_that_does_not_exist_is_answered_with_the_command_that_lists_them(
+    run: Any, answers: Answers
+) -> None:
     answers.fixed["GET", "/v1/reviews/r1"] = problem(404, "unknown_review")
     assert "→ `regista reviews` lists" in run("reviews", "show", "r1").stderr
 
@@ -52,7 +56,10 @@ def test_what_was_trained_on_a_data_set_is_listed_with_where_it_serves(run: Any,
     answers.fixed["GET", "/v1/versions"] = JSONResponse({"items": [found], "next_page_token": ""})
     told = run("versions", "trained-on", "bank-0312").stdout
     assert answers.of("GET", "/v1/versions")[0].query["trained_on"] == "bank-0312"
-    assert all(said in told for said in ("churn", "1.2.0", "production (champion, 90 %)", "bank-0312", "recalled: poisoned"))
+    assert all(
+        said in told
+        for said in ("churn", "1.2.0", "production (champion, 90 %)", "bank-0312", "recalled: poisoned")
+    )
 
 
 def test_a_time_that_is_shown_can_be_asked_for(run: Any, answers: Answers) -> None:

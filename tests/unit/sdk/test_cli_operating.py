@@ -11,7 +11,9 @@ from starlette.responses import JSONResponse
 from .conftest import Answers, problem
 
 
-def test_only_the_public_half_of_a_signing_key_leaves_the_machine(run: Any, answers: Answers, tmp_path: Path) -> None:
+def test_only_the_public_half_of_a_signing_key_leaves_the_machine(
+    run: Any, answers: Answers, tmp_path: Path
+) -> None:
     answers.fixed["POST", "/v1/access/identities/publisher:nightly/keys"] = JSONResponse({"key_id": "k"}, 201)
     file = tmp_path / "key.json"
     assert run("access", "key", "issue", "publisher:nightly", "--signing", "--out", str(file)).exit_code == 0
@@ -25,7 +27,9 @@ def test_only_the_public_half_of_a_signing_key_leaves_the_machine(run: Any, answ
 
 def test_dead_letters_are_replayed_at_the_service_that_owns_the_topic(run: Any, answers: Answers) -> None:
     letter = "regista.training.v1.dlq~0~17"
-    answers.fixed["POST", f"/v1/dlq/{letter}:replay"] = JSONResponse({"id": letter, "topic": "regista.training.v1"}, 202)
+    answers.fixed["POST", f"/v1/dlq/{letter}:replay"] = JSONResponse(
+        {"id": letter, "topic": "regista.training.v1"}, 202
+    )
     assert "regista.training.v1" in run("dlq", "replay", letter).output
     assert run("dlq", "replay", "nonsense").exit_code == 2
 
@@ -34,15 +38,22 @@ KEYS = "/v1/access/identities/person:ann/keys"
 
 
 def _has_key(answers: Answers, new: str | None) -> None:
-    answers.fixed["GET", "/v1/access/identities/person:ann"] = JSONResponse({"subject": "person:ann", "keys": [{"key_id": "old"}]})
-    answers.fixed["POST", KEYS] = JSONResponse({"key_id": "new", "algorithm": "hmac-sha256", "api_key": new}, 201)
+    answers.fixed["GET", "/v1/access/identities/person:ann"] = JSONResponse(
+        {"subject": "person:ann", "keys": [{"key_id": "old"}]}
+    )
+    answers.fixed["POST", KEYS] = JSONResponse(
+        {"key_id": "new", "algorithm": "hmac-sha256", "api_key": new}, 201
+    )
     answers.fixed["DELETE", f"{KEYS}/old"] = answers.fixed["DELETE", f"{KEYS}/new"] = JSONResponse({})
 
 
 def test_a_rotation_revokes_the_old_key_once_the_new_one_is_in_hand(run: Any, answers: Answers) -> None:
     _has_key(answers, "rg_new")
     assert run("access", "key", "rotate", "person:ann", "old").output == "rg_new\n"
-    assert [(seen.method, seen.path) for seen in answers.seen[1:]] == [("POST", KEYS), ("DELETE", f"{KEYS}/old")]
+    assert [(seen.method, seen.path) for seen in answers.seen[1:]] == [
+        ("POST", KEYS),
+        ("DELETE", f"{KEYS}/old"),
+    ]
 
 
 def test_a_rotation_whose_new_key_was_lost_leaves_the_old_one(run: Any, answers: Answers) -> None:
@@ -53,7 +64,9 @@ def test_a_rotation_whose_new_key_was_lost_leaves_the_old_one(run: Any, answers:
     assert not answers.of("DELETE", f"{KEYS}/old")
 
 
-def test_a_rotation_that_cannot_tell_whether_the_old_key_is_gone_shows_the_new_one_and_says_so(run: Any, answers: Answers) -> None:
+def test_a_rotation_that_cannot_tell_whether_the_old_key_is_gone_shows_the_new_one_and_says_so(
+    run: Any, answers: Answers
+) -> None:
     _has_key(answers, "rg_new")
     answers.fixed["DELETE", f"{KEYS}/old"] = problem(401, "unauthenticated")
     told = run("access", "key", "rotate", "person:ann", "old")
@@ -65,7 +78,10 @@ def test_a_compromised_key_is_revoked_as_such(run: Any, answers: Answers) -> Non
     _has_key(answers, None)
     run("access", "key", "revoke", "person:ann", "old", "--reason", "on a laptop", "--compromised")
     run("access", "key", "revoke", "person:ann", "old")
-    assert [seen.query for seen in answers.of("DELETE", f"{KEYS}/old")] == [{"reason": "on a laptop", "compromised": "true"}, {}]
+    assert [seen.query for seen in answers.of("DELETE", f"{KEYS}/old")] == [
+        {"reason": "on a laptop", "compromised": "true"},
+        {},
+    ]
 
 
 def test_a_key_that_is_not_there_is_not_rotated(run: Any, answers: Answers) -> None:
@@ -75,7 +91,9 @@ def test_a_key_that_is_not_there_is_not_rotated(run: Any, answers: Answers) -> N
 
 
 def test_only_letters_replayed_already_are_listed_where_asked(run: Any, answers: Answers) -> None:
-    answers.fixed["GET", "/v1/dlq"] = JSONResponse({"items": [{"id": "a", "replayed": True}, {"id": "b", "replayed": False}]})
+    answers.fixed["GET", "/v1/dlq"] = JSONResponse(
+        {"items": [{"id": "a", "replayed": True}, {"id": "b", "replayed": False}]}
+    )
     assert [letter["id"] for letter in json.loads(run("dlq", "list", "--replayed", "--json").stdout)] == ["a"]
 
 
@@ -89,7 +107,9 @@ def test_a_service_that_is_away_is_named_and_hides_no_others_letters(run: Any, a
     assert "the letters of approval are not listed" in told.stderr
 
 
-def test_an_auditor_sees_checkpoints_events_and_whether_the_invariants_hold(run: Any, answers: Answers) -> None:
+def test_an_auditor_sees_checkpoints_events_and_whether_the_invariants_hold(
+    run: Any, answers: Answers
+) -> None:
     heads = {
         "origin": "o",
         "tree_size": 7,
@@ -97,9 +117,20 @@ def test_an_auditor_sees_checkpoints_events_and_whether_the_invariants_hold(run:
         "items": [{"size": 7, "root": "ab", "note": "n", "signed_at": "2026-01-01T00:00:00Z"}],
     }
     answers.fixed["GET", "/v1/checkpoints"] = JSONResponse(heads)
-    answers.fixed["GET", "/v1/events"] = JSONResponse({"items": [{"stream": "model-1", "type": "ModelRegistered"}], "next_page_token": ""})
-    broken = {"name": "I2", "rule": "no holes", "holds": False, "checked": 9, "violations": [{"stream": "model-1"}], "took_ms": 1.0}
-    answers.fixed["GET", "/v1/invariants"] = JSONResponse({"holds": False, "at": "2026-01-01T00:00:00Z", "invariants": [broken]})
+    answers.fixed["GET", "/v1/events"] = JSONResponse(
+        {"items": [{"stream": "model-1", "type": "ModelRegistered"}], "next_page_token": ""}
+    )
+    broken = {
+        "name": "I2",
+        "rule": "no holes",
+        "holds": False,
+        "checked": 9,
+        "violations": [{"stream": "model-1"}],
+        "took_ms": 1.0,
+    }
+    answers.fixed["GET", "/v1/invariants"] = JSONResponse(
+        {"holds": False, "at": "2026-01-01T00:00:00Z", "invariants": [broken]}
+    )
     assert "vk" in run("audit", "checkpoints").output
     assert "ModelRegistered" in run("audit", "events", "--correlation", "c1").output
     assert answers.of("GET", "/v1/events")[0].query["correlation_id"] == "c1"
@@ -127,14 +158,33 @@ def test_an_export_that_does_not_come_to_its_end_says_why(run: Any, answers: Ans
 
 
 def test_what_is_sealed_meanwhile_is_not_waited_for(run: Any, answers: Answers) -> None:
-    state = {"place": "s3://kept", "sealed": 20, "signed": 20, "planned": 9, "exported": 9, "failure": "", "items": [], "next_page_token": ""}
+    state = {
+        "place": "s3://kept",
+        "sealed": 20,
+        "signed": 20,
+        "planned": 9,
+        "exported": 9,
+        "failure": "",
+        "items": [],
+        "next_page_token": "",
+    }
     answers.fixed["POST", "/v1/history:export"] = JSONResponse({"planned": 9, "exported": 4}, 202)
     answers.fixed["GET", "/v1/history"] = JSONResponse(state)
     assert "9 of 20 events are exported to s3://kept" in run("history", "export").output
 
 
-def test_what_a_store_answered_or_a_file_is_called_cannot_steer_the_terminal(run: Any, answers: Answers, tmp_path: Path) -> None:
-    state = {"place": "s3://kept", "sealed": 20, "signed": 20, "planned": 9, "exported": 4, "failure": "Denied \x07", "items": []}
+def test_what_a_store_answered_or_a_file_is_called_cannot_steer_the_terminal(
+    run: Any, answers: Answers, tmp_path: Path
+) -> None:
+    state = {
+        "place": "s3://kept",
+        "sealed": 20,
+        "signed": 20,
+        "planned": 9,
+        "exported": 4,
+        "failure": "Denied \x07",
+        "items": [],
+    }
     answers.fixed["POST", "/v1/history:export"] = JSONResponse({"planned": 9, "exported": 4}, 202)
     answers.fixed["GET", "/v1/history"] = JSONResponse(state)
     assert "\x07" not in run("history", "export", "--wait", "0").stderr

@@ -44,7 +44,9 @@ def model(tmp_path: Path) -> Path:
     return tmp_path / "model.onnx"
 
 
-def test_publishing_over_http_uploads_the_file_and_registers_with_its_digest(client: Client, answers: Answers, model: Path) -> None:
+def test_publishing_over_http_uploads_the_file_and_registers_with_its_digest(
+    client: Client, answers: Answers, model: Path
+) -> None:
     answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(VERSION, 201)
     version = client.publish("churn", model, training={"config": {"C": 1}}).wait()
     assert (version.number, version.semver, version.new) == (1, "1.0.0", True)
@@ -62,48 +64,81 @@ def test_the_files_of_a_folder_go_to_one_upload(client: Client, answers: Answers
         (tmp_path / "m" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "m" / name).write_text(name)
     artifact = client.upload(tmp_path / "m")
-    assert [s.query for s in answers.of("POST", "/v1/uploads")] == [{"name": "a.txt"}, {"name": "sub/b.txt", "upload": artifact["location"]}]
+    assert [s.query for s in answers.of("POST", "/v1/uploads")] == [
+        {"name": "a.txt"},
+        {"name": "sub/b.txt", "upload": artifact["location"]},
+    ]
     assert [f["path"] for f in artifact["files"]] == ["a.txt", "sub/b.txt"]
 
 
-def test_an_upload_that_arrives_altered_is_not_published(client: Client, answers: Answers, model: Path) -> None:
-    answers.fixed["POST", "/v1/uploads"] = JSONResponse({"location": "u", "sha256": "0" * 64, "size": 4000}, 201)
+def test_an_upload_that_arrives_altered_is_not_published(
+    client: Client, answers: Answers, model: Path
+) -> None:
+    answers.fixed["POST", "/v1/uploads"] = JSONResponse(
+        {"location": "u", "sha256": "0" * 64, "size": 4000}, 201
+    )
     with pytest.raises(Damaged, match="other bytes"):
         client.publish("churn", model)
     assert not answers.of("POST", "/v1/models/churn/versions")
 
 
-def test_an_upload_that_is_retried_sends_the_whole_file_again(client: Client, answers: Answers, model: Path) -> None:
+def test_an_upload_that_is_retried_sends_the_whole_file_again(
+    client: Client, answers: Answers, model: Path
+) -> None:
     answers.next = [JSONResponse({"artifact": answers.url}), problem(503, "unavailable")]
     client.upload(model)
     assert [len(s.body) for s in answers.of("POST", "/v1/uploads")] == [4000, 4000]
 
 
 def test_a_refusal_has_every_problem_and_says_what_to_do(client: Client, answers: Answers) -> None:
-    problems = [{"field": "training.dataset.digest", "problem": "is missing"}, {"field": "signature", "problem": "is missing"}]
-    answers.fixed["POST", "/v1/models/churn/versions"] = problem(422, "registration_refused", problems=problems)
+    problems = [
+        {"field": "training.dataset.digest", "problem": "is missing"},
+        {"field": "signature", "problem": "is missing"},
+    ]
+    answers.fixed["POST", "/v1/models/churn/versions"] = problem(
+        422, "registration_refused", problems=problems
+    )
     with pytest.raises(Refused) as refused:
         client.publish("churn").wait()
-    assert refused.value.problems == (Problem("training.dataset.digest", "is missing"), Problem("signature", "is missing"))
+    assert refused.value.problems == (
+        Problem("training.dataset.digest", "is missing"),
+        Problem("signature", "is missing"),
+    )
     assert "draft=True" in refused.value.advice
 
 
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (401, Unauthorized), (403, Forbidden), (404, NotFound), (409, RuleBroken), (412, Stale), (413, TooLarge), (422, Invalid),
-        (428, PreconditionRequired), (500, Failed), (503, Unavailable),
+        (401, Unauthorized),
+        (403, Forbidden),
+        (404, NotFound),
+        (409, RuleBroken),
+        (412, Stale),
+        (413, TooLarge),
+        (422, Invalid),
+        (428, PreconditionRequired),
+        (500, Failed),
+        (503, Unavailable),
     ],
-)  # fmt: skip
-def test_each_problem_is_one_typed_exception_with_its_code(client: Client, answers: Answers, status: int, kind: type) -> None:
+)
+def test_each_problem_is_one_typed_exception_with_its_code(
+    client: Client, answers: Answers, status: int, kind: type
+) -> None:
     answers.fixed["GET", "/v1/models/x"] = problem(status, "some_code", needed="engineer")
     with pytest.raises(kind) as raised:
         client.model("x")
-    assert (raised.value.code, raised.value.detail, raised.value.facts) == ("some_code", "it is some_code", {"needed": "engineer"})
+    assert (raised.value.code, raised.value.detail, raised.value.facts) == (
+        "some_code",
+        "it is some_code",
+        {"needed": "engineer"},
+    )
     assert raised.value.advice
 
 
-def test_a_busy_service_is_asked_again_with_the_same_idempotency_key(client: Client, answers: Answers) -> None:
+def test_a_busy_service_is_asked_again_with_the_same_idempotency_key(
+    client: Client, answers: Answers
+) -> None:
     answers.next = [problem(503, "unavailable"), problem(503, "unavailable")]
     answers.fixed["POST", "/v1/models"] = JSONResponse({"name": "churn"}, 201)
     client.create_model("churn")
@@ -126,7 +161,9 @@ def test_a_service_that_is_away_is_named(profile: Profile) -> None:
         client.models()
 
 
-async def test_one_last_report_that_is_refused_takes_no_other_with_it(profile: Profile, answers: Answers) -> None:
+async def test_one_last_report_that_is_refused_takes_no_other_with_it(
+    profile: Profile, answers: Answers
+) -> None:
     for number in ("1", "2", "3"):
         answers.has("churn", number, {"model.onnx": b"weights"}, int(number))
     client = AsyncClient(profile, patience=QUICK)
@@ -137,7 +174,9 @@ async def test_one_last_report_that_is_refused_takes_no_other_with_it(profile: P
     assert len(answers.of("POST", "/v1/usage")) == 3
 
 
-def test_a_callback_that_calls_the_client_is_told_instead_of_waiting_for_itself(client: Client, answers: Answers) -> None:
+def test_a_callback_that_calls_the_client_is_told_instead_of_waiting_for_itself(
+    client: Client, answers: Answers
+) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})
     with pytest.raises(CalledBack, match="when the call has returned"):
         client.load("churn@3", progress=lambda *_: client.load("churn@3"))
@@ -152,7 +191,12 @@ def test_uses_are_counted_and_reported_by_window(profile: Profile, answers: Answ
         client.load("churn@production")
     (report,) = answers.of("POST", "/v1/usage")
     told = json.loads(report.body)
-    assert (told["model"], told["number"], told["count"], told["environment"]) == ("churn", 3, 43, "production")
+    assert (told["model"], told["number"], told["count"], told["environment"]) == (
+        "churn",
+        3,
+        43,
+        "production",
+    )
     assert told["window_start"] < told["window_end"]
 
 
@@ -184,11 +228,17 @@ async def test_the_asynchronous_client_is_the_same(profile: Profile, answers: An
         assert (await client.load("churn@1.2.0")).file().read_bytes() == b"weights"
 
 
-async def test_waiting_for_a_kafka_message_ends_with_the_version_the_refusal_or_a_timeout(profile: Profile, answers: Answers) -> None:
+async def test_waiting_for_a_kafka_message_ends_with_the_version_the_refusal_or_a_timeout(
+    profile: Profile, answers: Answers
+) -> None:
     transport = Transport(profile, QUICK)
     answers.publications = {
         "a": VERSION | {"state": "existing"},
-        "b": {"state": "refused", "model": "churn", "problems": [{"field": "signature", "problem": "is missing"}]},
+        "b": {
+            "state": "refused",
+            "model": "churn",
+            "problems": [{"field": "signature", "problem": "is missing"}],
+        },
     }
     assert (await outcome(transport, Told("a", "churn", ""), 5)).new is False
     with pytest.raises(Refused, match="signature"):
@@ -198,11 +248,18 @@ async def test_waiting_for_a_kafka_message_ends_with_the_version_the_refusal_or_
     await transport.close()
 
 
-async def test_a_message_that_was_dead_lettered_is_found_there_with_its_reason(profile: Profile, answers: Answers) -> None:
-    letters = [{"id": f"regista.training.v1.dlq~0~{n}", "subject": "churn", "reason": "the signature does not fit"} for n in (1, 2)]
+async def test_a_message_that_was_dead_lettered_is_found_there_with_its_reason(
+    profile: Profile, answers: Answers
+) -> None:
+    letters = [
+        {"id": f"regista.training.v1.dlq~0~{n}", "subject": "churn", "reason": "the signature does not fit"}
+        for n in (1, 2)
+    ]
     answers.fixed["GET", "/v1/dlq"] = JSONResponse({"items": letters})
     for n, letter in enumerate(letters):
-        answers.fixed["GET", f"/v1/dlq/{letter['id']}"] = JSONResponse({"letter": letter, "headers": {"ce_id": f"m{n}"}, "value": ""})
+        answers.fixed["GET", f"/v1/dlq/{letter['id']}"] = JSONResponse(
+            {"letter": letter, "headers": {"ce_id": f"m{n}"}, "value": ""}
+        )
     transport = Transport(profile, QUICK)
     with pytest.raises(DeadLettered, match="does not fit"):
         await outcome(transport, Told("m1", "churn", ""), 0.06)
@@ -219,13 +276,26 @@ def test_an_edit_says_which_state_it_was_decided_on(client: Client, answers: Ans
 
 
 def test_lists_are_read_page_after_page(client: Client, answers: Answers) -> None:
-    answers.next = [JSONResponse({"items": [{"n": 1}, {"n": 2}], "next_page_token": "t"}), JSONResponse({"items": [{"n": 3}], "next_page_token": ""})]
+    answers.next = [
+        JSONResponse({"items": [{"n": 1}, {"n": 2}], "next_page_token": "t"}),
+        JSONResponse({"items": [{"n": 3}], "next_page_token": ""}),
+    ]
     assert [m["n"] for m in client.models()] == [1, 2, 3]
     assert [s.query.get("page_token") for s in answers.seen] == [None, "t"]
 
 
-def test_where_every_version_stands_and_how_often_it_was_used_are_whole(client: Client, answers: Answers) -> None:
-    pages = [{"policy": {}, "versions": [{"number": n}], "days": [{"number": n}], "next_page_token": "t" if n == 1 else ""} for n in (1, 2)]
+def test_where_every_version_stands_and_how_often_it_was_used_are_whole(
+    client: Client, answers: Answers
+) -> None:
+    pages = [
+        {
+            "policy": {},
+            "versions": [{"number": n}],
+            "days": [{"number": n}],
+            "next_page_token": "t" if n == 1 else "",
+        }
+        for n in (1, 2)
+    ]
     answers.fixed["GET", "/v1/sweeps"] = JSONResponse({"items": []})
     client.sweeps()  # from here on it knows where cleanup is
     for ask, kinds in ((client.retention, ("versions",)), (client.usage, ("versions", "days"))):
@@ -243,20 +313,28 @@ def test_a_key_whose_only_showing_was_lost_is_said_so(client: Client, answers: A
     assert "rotate" in raised.value.advice
 
 
-def test_a_rotation_whose_answer_was_lost_takes_back_what_nobody_saw_and_issues_another(client: Client, answers: Answers) -> None:
+def test_a_rotation_whose_answer_was_lost_takes_back_what_nobody_saw_and_issues_another(
+    client: Client, answers: Answers
+) -> None:
     keys = "/v1/access/identities/person:ann/keys"
-    answers.fixed["GET", "/v1/access/identities/person:ann"] = JSONResponse({"subject": "person:ann", "keys": [{"key_id": "old"}]})
+    answers.fixed["GET", "/v1/access/identities/person:ann"] = JSONResponse(
+        {"subject": "person:ann", "keys": [{"key_id": "old"}]}
+    )
     issued = {"subject": "person:ann", "algorithm": "hmac-sha256"}
     answers.given["POST", keys] = [
-        JSONResponse({**issued, "key_id": "unseen", "api_key": None}, 201), JSONResponse({**issued, "key_id": "new", "api_key": "rg_new"}, 201),
-    ]  # fmt: skip
+        JSONResponse({**issued, "key_id": "unseen", "api_key": None}, 201),
+        JSONResponse({**issued, "key_id": "new", "api_key": "rg_new"}, 201),
+    ]
     for key_id in ("unseen", "old"):
         answers.fixed["DELETE", f"{keys}/{key_id}"] = JSONResponse({})
     got = client.rotate_key("person:ann", "old")
     assert (got["api_key"], got["old_revoked"]) == ("rg_new", True)
     assert [(seen.method, seen.path.removeprefix(keys)) for seen in answers.seen[1:]] == [
-        ("POST", ""), ("DELETE", "/unseen"), ("POST", ""), ("DELETE", "/old"),
-    ]  # fmt: skip
+        ("POST", ""),
+        ("DELETE", "/unseen"),
+        ("POST", ""),
+        ("DELETE", "/old"),
+    ]
 
 
 def test_a_decision_names_the_revision_that_was_seen(client: Client, answers: Answers) -> None:

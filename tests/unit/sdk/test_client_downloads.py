@@ -47,7 +47,9 @@ def test_an_alias_whose_artifact_is_here_costs_one_small_request(client: Client,
 
 
 @pytest.mark.parametrize("state", ["recalled", "released"])
-def test_a_recalled_version_is_not_loaded_even_when_its_files_are_here(client: Client, answers: Answers, state: str) -> None:
+def test_a_recalled_version_is_not_loaded_even_when_its_files_are_here(
+    client: Client, answers: Answers, state: str
+) -> None:
     """Also in the moment, or the outage, before the artifact service hears of the recall."""
     version = answers.has("churn", "@production", {"model.onnx": b"weights"})
     client.load("churn@production")
@@ -64,7 +66,9 @@ def test_a_recalled_version_is_not_loaded_even_when_its_files_are_here(client: C
         ({"artifact_state": "quarantined"}, "artifact_not_released"),
     ],
 )
-def test_what_nobody_shall_use_is_not_loaded_even_when_its_files_are_here(client: Client, answers: Answers, facts: Any, code: str) -> None:
+def test_what_nobody_shall_use_is_not_loaded_even_when_its_files_are_here(
+    client: Client, answers: Answers, facts: Any, code: str
+) -> None:
     version = answers.has("churn", "@production", {"model.onnx": b"weights"})
     client.load("churn@3")
     version |= facts
@@ -74,21 +78,30 @@ def test_what_nobody_shall_use_is_not_loaded_even_when_its_files_are_here(client
         assert refused.value.code == code
 
 
-def test_a_version_loaded_as_soon_as_it_is_registered_is_waited_for_until_its_bytes_are_verified(client: Client, answers: Answers) -> None:
+def test_a_version_loaded_as_soon_as_it_is_registered_is_waited_for_until_its_bytes_are_verified(
+    client: Client, answers: Answers
+) -> None:
     version = answers.has("churn", "3", {"model.onnx": b"weights"})
     answers.next = [JSONResponse(version | {"artifact_state": None})] * 3
     assert client.load("churn@3").file().read_bytes() == b"weights"
     assert len(answers.of("GET", "/v1/models/churn/versions/3")) == 4
 
 
-def test_bytes_that_are_never_verified_are_not_waited_for_for_ever(profile: Profile, answers: Answers) -> None:
+def test_bytes_that_are_never_verified_are_not_waited_for_for_ever(
+    profile: Profile, answers: Answers
+) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})["artifact_state"] = None
-    with Client(profile, patience=Patience(first=0.001, longest=0.01, total=0.2)) as client, pytest.raises(TimedOut, match="not verified"):
+    with (
+        Client(profile, patience=Patience(first=0.001, longest=0.01, total=0.2)) as client,
+        pytest.raises(TimedOut, match="not verified"),
+    ):
         client.load("churn@3")
     assert answers.of("GET", "/v1/artifacts") == []
 
 
-def test_a_list_of_files_altered_in_the_cache_is_not_believed(client: Client, answers: Answers, profile: Profile) -> None:
+def test_a_list_of_files_altered_in_the_cache_is_not_believed(
+    client: Client, answers: Answers, profile: Profile
+) -> None:
     answers.has("churn", "@production", {"model.onnx": b"weights"})
     first = client.load("churn@production")
     (listed,) = (profile.cache / "manifests").iterdir()
@@ -116,7 +129,9 @@ def test_a_file_altered_in_the_cache_is_downloaded_again(client: Client, answers
 
 
 @pytest.mark.parametrize("stored", [b"weighty", b"weights and more", b"w"])
-def test_bytes_that_are_not_those_registered_are_never_returned(client: Client, answers: Answers, profile: Profile, stored: bytes) -> None:
+def test_bytes_that_are_not_those_registered_are_never_returned(
+    client: Client, answers: Answers, profile: Profile, stored: bytes
+) -> None:
     version = answers.has("churn", "3", {"model.onnx": b"weights"})
     answers.files[f"{version['artifact']['digest']}/model.onnx"] = stored
     with pytest.raises(Damaged, match="not the file that was registered"):
@@ -124,7 +139,9 @@ def test_bytes_that_are_not_those_registered_are_never_returned(client: Client, 
     assert [p for p in profile.cache.rglob("*") if p.is_file()] == []
 
 
-def test_a_folder_that_appears_during_the_download_is_believed_only_with_the_right_bytes(client: Client, answers: Answers, profile: Profile) -> None:
+def test_a_folder_that_appears_during_the_download_is_believed_only_with_the_right_bytes(
+    client: Client, answers: Answers, profile: Profile
+) -> None:
     version = answers.has("fraud.cards", "@production", {"weights": b"right"})
     final = profile.cache / "artifacts" / version["artifact"]["digest"].removeprefix("sha256:")
 
@@ -136,7 +153,9 @@ def test_a_folder_that_appears_during_the_download_is_believed_only_with_the_rig
         client.load("fraud.cards@production", progress=appear)
 
 
-def test_a_manifest_that_does_not_hash_to_the_versions_digest_is_refused(client: Client, answers: Answers) -> None:
+def test_a_manifest_that_does_not_hash_to_the_versions_digest_is_refused(
+    client: Client, answers: Answers
+) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})["artifact"]["digest"] = "sha256:" + "0" * 64
     with pytest.raises(Failed, match="do not hash"):
         client.load("churn@3")

@@ -15,9 +15,16 @@ def _codes() -> set[str]:
     found = set()
     for file in Path(regista.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and hasattr(errors, node.func.id) and len(node.args) > 1:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and hasattr(errors, node.func.id)
+                and len(node.args) > 1
+            ):
                 code = node.args[0].values[0] if isinstance(node.args[0], ast.JoinedStr) else node.args[0]
-                found |= {code.value} if isinstance(code, ast.Constant) and isinstance(code.value, str) else set()
+                found |= (
+                    {code.value} if isinstance(code, ast.Constant) and isinstance(code.value, str) else set()
+                )
     return found
 
 

@@ -30,7 +30,11 @@ from .conftest import API_KEY, QUICK, Answers
 def _doubler() -> bytes:
     ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 2]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "doubler", ports[:1], ports[1:])
-    return bytes(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)]).SerializeToString())
+    return bytes(
+        helper.make_model(
+            graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)]
+        ).SerializeToString()
+    )
 
 
 def test_an_onnx_model_runs_from_where_it_was_verified(profile: Profile, answers: Answers) -> None:
@@ -63,7 +67,9 @@ def test_many_threads_share_one_client_and_one_cache(profile: Profile, answers: 
     assert [p for p in profile.cache.iterdir() if p.name.startswith("partial-")] == []
 
 
-async def test_the_synchronous_client_works_inside_a_running_loop_as_in_a_notebook(profile: Profile, answers: Answers) -> None:
+async def test_the_synchronous_client_works_inside_a_running_loop_as_in_a_notebook(
+    profile: Profile, answers: Answers
+) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})
     with Client(profile, patience=QUICK) as client:
         assert client.load("churn@3").number == 3
@@ -71,9 +77,21 @@ async def test_the_synchronous_client_works_inside_a_running_loop_as_in_a_notebo
 
 def _python(code: str, profile: Profile, url: str) -> str:
     """What another interpreter prints, which must say nothing on stderr."""
-    environment = {"REGISTA_URL": url, "REGISTA_API_KEY": API_KEY, "REGISTA_CACHE_DIR": profile.cache_dir, "REGISTA_CONFIG": "/nowhere"}
+    environment = {
+        "REGISTA_URL": url,
+        "REGISTA_API_KEY": API_KEY,
+        "REGISTA_CACHE_DIR": profile.cache_dir,
+        "REGISTA_CONFIG": "/nowhere",
+    }
     path = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    told = subprocess.run([sys.executable, "-c", code], env=environment | path, check=True, timeout=60, capture_output=True, text=True)
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | path,
+        check=True,
+        timeout=60,
+        capture_output=True,
+        text=True,
+    )
     assert told.stderr == ""
     return told.stdout
 
@@ -82,7 +100,9 @@ def _counts(answers: Answers) -> list[int]:
     return [json.loads(seen.body)["count"] for seen in answers.of("POST", "/v1/usage")]
 
 
-def test_a_forked_child_uses_the_parents_client_and_reports_its_own_use_only(profile: Profile, answers: Answers) -> None:
+def test_a_forked_child_uses_the_parents_client_and_reports_its_own_use_only(
+    profile: Profile, answers: Answers
+) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})
     code = (
         "import os, sys, regista\n"
@@ -98,13 +118,22 @@ def test_a_forked_child_uses_the_parents_client_and_reports_its_own_use_only(pro
     assert _counts(answers) == [11, 100]
 
 
-def test_the_three_lines_take_their_settings_from_the_environment_and_report_use_at_exit(profile: Profile, answers: Answers) -> None:
+def test_the_three_lines_take_their_settings_from_the_environment_and_report_use_at_exit(
+    profile: Profile, answers: Answers
+) -> None:
     answers.has("churn", "@production", {"model.onnx": b"weights"})
-    assert _python("import regista; print(regista.load('churn@production').file().read_text())", profile, answers.url) == "weights\n"
+    assert (
+        _python(
+            "import regista; print(regista.load('churn@production').file().read_text())", profile, answers.url
+        )
+        == "weights\n"
+    )
     assert _counts(answers) == [1]
 
 
-def test_use_is_reported_at_exit_to_a_registry_with_a_host_name_whose_connection_is_gone(profile: Profile, answers: Answers) -> None:
+def test_use_is_reported_at_exit_to_a_registry_with_a_host_name_whose_connection_is_gone(
+    profile: Profile, answers: Answers
+) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})
     url = answers.url.replace("127.0.0.1", "localhost")
     answers.fixed["GET", "/.well-known/regista"] = JSONResponse({"artifact": url, "cleanup": url})
@@ -116,7 +145,9 @@ def test_use_is_reported_at_exit_to_a_registry_with_a_host_name_whose_connection
     assert _counts(answers) == [5]
 
 
-def test_a_default_client_closed_before_the_end_leaves_nothing_to_say(profile: Profile, answers: Answers) -> None:
+def test_a_default_client_closed_before_the_end_leaves_nothing_to_say(
+    profile: Profile, answers: Answers
+) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})
     code = "import regista\nfrom regista.client.sync_client import _close\nfor _ in range(2): regista.load('churn@3'); _close(); _close()\n"
     _python(code, profile, answers.url)
@@ -136,9 +167,16 @@ def test_the_default_client_is_one_for_all_threads(profile: Profile, answers: An
     assert _python(code, profile, answers.url) == "1\n"
 
 
-async def test_the_asynchronous_three_lines(profile: Profile, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_asynchronous_three_lines(
+    profile: Profile, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers.has("churn", "@production", {"model.onnx": b"weights"})
-    for name, value in {"URL": answers.url, "API_KEY": API_KEY, "CACHE_DIR": profile.cache_dir, "CONFIG": "/nowhere"}.items():
+    for name, value in {
+        "URL": answers.url,
+        "API_KEY": API_KEY,
+        "CACHE_DIR": profile.cache_dir,
+        "CONFIG": "/nowhere",
+    }.items():
         monkeypatch.setenv(f"REGISTA_{name}", value)
     first, second = await asyncio.gather(aio.load("churn@production"), aio.load("churn@production"))
     assert first.path == second.path
@@ -168,7 +206,9 @@ def test_a_linked_folder_put_into_the_cache_is_noticed(profile: Profile, answers
         assert not (client.load("churn@3").path / "more").exists()
 
 
-def test_what_a_killed_download_left_is_swept_out_and_one_under_way_is_not(profile: Profile, answers: Answers) -> None:
+def test_what_a_killed_download_left_is_swept_out_and_one_under_way_is_not(
+    profile: Profile, answers: Answers
+) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})
     old, going_on = profile.cache / "partial-old", profile.cache / "partial-new"
     for folder in (old, going_on):
@@ -187,7 +227,9 @@ def test_the_package_says_what_it_has_not() -> None:
         _ = regista.nothing  # type: ignore[attr-defined]
 
 
-def test_without_onnxruntime_the_extra_is_named(profile: Profile, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnxruntime_the_extra_is_named(
+    profile: Profile, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers.has("doubler", "1", {"model.onnx": b"x"})
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with Client(profile, patience=QUICK) as client, pytest.raises(NotConfigured, match=r"regista\[onnx\]"):
@@ -200,5 +242,7 @@ def test_no_module_of_the_client_needs_the_servers_libraries() -> None:
         "for m in pkgutil.walk_packages(regista.__path__, 'regista.'): importlib.import_module(m.name)\n"
         "print(sorted({'pydantic', 'starlette', 'sqlalchemy', 'asyncpg', 'aiokafka', 'minio', 'numpy', 'onnxruntime', 'shared', 'services'} & set(sys.modules)))"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert told.stdout == "[]\n"

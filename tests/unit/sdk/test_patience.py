@@ -42,7 +42,9 @@ async def test_a_server_that_never_answers_is_given_up_within_the_patience(silen
     assert time.monotonic() - began < 5
 
 
-async def test_waiting_ends_at_its_deadline_though_the_registry_never_answers(silent: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_ends_at_its_deadline_though_the_registry_never_answers(
+    silent: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("regista.publishing.publication.LAST_LOOK", 0.1)
     transport, began = Transport(silent), time.monotonic()
     with pytest.raises(TimedOut):
@@ -51,7 +53,9 @@ async def test_waiting_ends_at_its_deadline_though_the_registry_never_answers(si
     await transport.close()
 
 
-async def test_a_registry_that_is_away_for_a_while_has_only_not_answered_yet(profile: Profile, answers: Answers) -> None:
+async def test_a_registry_that_is_away_for_a_while_has_only_not_answered_yet(
+    profile: Profile, answers: Answers
+) -> None:
     answers.next = [problem(503, "unavailable") for _ in range(QUICK.attempts)]
     answers.publications = {"m1": {"state": "registered", "model": "churn", "number": 1}}
     transport = Transport(profile, QUICK)
@@ -59,7 +63,9 @@ async def test_a_registry_that_is_away_for_a_while_has_only_not_answered_yet(pro
     await transport.close()
 
 
-async def test_closing_does_not_wait_for_a_service_that_never_answers(silent: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closing_does_not_wait_for_a_service_that_never_answers(
+    silent: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("regista.loading.usage.CLOSE_SECONDS", 0.1)
     client, began = AsyncClient(silent), time.monotonic()
     client._usage.record(USED)
@@ -67,7 +73,9 @@ async def test_closing_does_not_wait_for_a_service_that_never_answers(silent: Pr
     assert time.monotonic() - began < 5
 
 
-async def test_a_failure_that_nobody_foresaw_ends_neither_the_reports_nor_the_closing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_that_nobody_foresaw_ends_neither_the_reports_nor_the_closing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     sent: list[dict[str, Any]] = []
     arrived = asyncio.Event()
 

@@ -12,9 +12,12 @@ from .conftest import Answers
 
 NAMES = "/v1/access/names"
 EVENT = {
-    "recorded_at": "2026-03-01T12:00:00Z", "type": "VersionPromoted", "number": 3, "reason": "",
+    "recorded_at": "2026-03-01T12:00:00Z",
+    "type": "VersionPromoted",
+    "number": 3,
+    "reason": "",
     "actor": {"subject": "u-1", "on_behalf_of": "u-2"},
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -42,13 +45,19 @@ def test_without_the_directory_ids_are_shown(run: Any, told: Answers) -> None:
 
 
 def test_services_are_called_what_they_are(run: Any, told: Answers) -> None:
-    told.fixed["GET", "/v1/events"] = JSONResponse({"items": [EVENT | {"actor": {"subject": "service:approval"}}], "next_page_token": ""})
+    told.fixed["GET", "/v1/events"] = JSONResponse(
+        {"items": [EVENT | {"actor": {"subject": "service:approval"}}], "next_page_token": ""}
+    )
     assert "service:approval" in run("audit", "events", "gate-1").output
     assert not told.of("GET", NAMES)
 
 
 def test_as_of_names_who_asked_who_approved_and_who_changed_it(run: Any, told: Answers) -> None:
-    promotion = {"requested": {"by": {"subject": "u-2"}}, "approvers": [{"subject": "u-1"}], "promoted_at": "2026"}
+    promotion = {
+        "requested": {"by": {"subject": "u-2"}},
+        "approvers": [{"subject": "u-1"}],
+        "promoted_at": "2026",
+    }
     found = {
         "since": "2026-03-01T12:00:00Z",
         "changed_by": {"actor": {"subject": "u-1"}, "reason": "better"},
@@ -60,12 +69,21 @@ def test_as_of_names_who_asked_who_approved_and_who_changed_it(run: Any, told: A
     assert "u-2 (erased)" in shown
 
 
-def test_a_review_shows_the_printed_name_where_somebody_signed_and_looks_up_the_others(run: Any, told: Answers) -> None:
+def test_a_review_shows_the_printed_name_where_somebody_signed_and_looks_up_the_others(
+    run: Any, told: Answers
+) -> None:
     entries = [
         {"by": "u-2", "name": "As Signed", "kind": "ReviewApproved", "text": "", "at": ""},
         {"by": "u-1", "name": "", "kind": "ReviewCommented", "text": "?", "at": ""},
     ]
-    review = {"review_id": "r", "revision": 2, "results": [], "entries": entries, "excluded": ["u-1"], "approvers": ["u-2"]}
+    review = {
+        "review_id": "r",
+        "revision": 2,
+        "results": [],
+        "entries": entries,
+        "excluded": ["u-1"],
+        "approvers": ["u-2"],
+    }
     told.fixed["GET", "/v1/reviews/r"] = JSONResponse(review)
     shown = run("reviews", "show", "r").output
     assert "As Signed" in shown
@@ -87,11 +105,17 @@ def test_many_subjects_are_asked_for_in_pages(told: Answers, profile: Any) -> No
 def test_an_identity_is_made_without_naming_its_subject(run: Any, answers: Answers) -> None:
     answers.fixed["POST", "/v1/access/identities"] = JSONResponse({"subject": "u-7"}, 201)
     assert run("access", "identity", "create", "--kind", "person", "--name", "Ann").output == "created u-7\n"
-    assert json.loads(answers.of("POST", "/v1/access/identities")[0].body) == {"kind": "person", "name": "Ann"}
+    assert json.loads(answers.of("POST", "/v1/access/identities")[0].body) == {
+        "kind": "person",
+        "name": "Ann",
+    }
 
 
 def test_a_list_of_identities_says_whose_name_was_erased(run: Any, answers: Answers) -> None:
-    items = [{"subject": "u-1", "name": "", "name_erased_at": "2026"}, {"subject": "u-2", "name": "", "name_erased_at": None}]
+    items = [
+        {"subject": "u-1", "name": "", "name_erased_at": "2026"},
+        {"subject": "u-2", "name": "", "name_erased_at": None},
+    ]
     answers.fixed["GET", "/v1/access/identities"] = JSONResponse({"items": items, "next_page_token": ""})
     assert run("access", "identity", "list").output.count("(erased)") == 1
 
@@ -106,8 +130,12 @@ def test_nothing_is_erased_where_nobody_can_be_asked(run: Any, answers: Answers)
     assert "--yes" in told.stderr
 
 
-def test_an_erasure_is_confirmed_and_says_what_is_kept(run: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers.fixed["POST", ERASE] = JSONResponse({"subject": "u-1", "name_erased_at": "2026", "kept": "reviews keep it"})
+def test_an_erasure_is_confirmed_and_says_what_is_kept(
+    run: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers.fixed["POST", ERASE] = JSONResponse(
+        {"subject": "u-1", "name_erased_at": "2026", "kept": "reviews keep it"}
+    )
     monkeypatch.setattr("regista.cli.access.on_a_terminal", lambda: True)
     assert run(*WORDS, said="n\n").exit_code == 1
     assert not answers.of("POST", ERASE)

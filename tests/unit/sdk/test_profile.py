@@ -31,9 +31,14 @@ def test_the_files_default_profile_is_used(environment: dict[str, str]) -> None:
     assert (found.url, found.api_key) == ("https://registry.example.com", "rg_from_file")
 
 
-def test_a_profile_is_chosen_by_name_and_the_environment_stands_above_it(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_profile_is_chosen_by_name_and_the_environment_stands_above_it(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     (tmp_path / "secret").write_text("rg_env\n")
-    found = read_profile("dev", environment | {"REGISTA_API_KEY_FILE": str(tmp_path / "secret"), "REGISTA_KAFKA_BOOTSTRAP": "k:9092"})
+    found = read_profile(
+        "dev",
+        environment | {"REGISTA_API_KEY_FILE": str(tmp_path / "secret"), "REGISTA_KAFKA_BOOTSTRAP": "k:9092"},
+    )
     assert (found.url, found.api_key, found.kafka_bootstrap) == ("http://127.0.0.1:8001", "rg_env", "k:9092")
 
 

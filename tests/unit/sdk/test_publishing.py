@@ -19,18 +19,26 @@ from regista.wire.dsse import verify
 from regista.wire.keys import generate_signing_key
 
 INBOUND = Path(__file__).parents[3] / "schemas" / "public" / "inbound"
-ARTIFACT = {"digest": "sha256:" + "a" * 64, "files": [{"path": "m.onnx", "size": 1, "sha256": "a" * 64}], "location": "u"}
+ARTIFACT = {
+    "digest": "sha256:" + "a" * 64,
+    "files": [{"path": "m.onnx", "size": 1, "sha256": "a" * 64}],
+    "location": "u",
+}
 
 
 def _fits(name: str, data: Any) -> None:
     schema = json.loads((INBOUND / f"{name}.json").read_text())
-    Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(json.loads(msgspec.json.encode(data)))
+    Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(
+        json.loads(msgspec.json.encode(data))
+    )
 
 
 def _run() -> regista.Run:
     x, y = np.zeros((4, 2), dtype="float32"), np.zeros(4, dtype="int64")
     with regista.track(config={"C": np.float64(1)}, seed=3, framework="scikit-learn") as run:
-        run.train_data("bank", x, y, features=["a", "b"]).test_data("holdout", x).metric("auc", 0.9, primary=True, definition="macro")
+        run.train_data("bank", x, y, features=["a", "b"]).test_data("holdout", x).metric(
+            "auc", 0.9, primary=True, definition="macro"
+        )
         run.schema(x, y, labels=[0, 1])
     return run
 
@@ -50,17 +58,28 @@ def _run() -> regista.Run:
             "description": "d",
             "kind": "adapter",
         },
-        {"base": 3, "parents": [{"model": "base", "number": 1, "relation": "base_model"}], "on_behalf_of": "person:ann", "run_url": "https://x"},
+        {
+            "base": 3,
+            "parents": [{"model": "base", "number": 1, "relation": "base_model"}],
+            "on_behalf_of": "person:ann",
+            "run_url": "https://x",
+        },
     ],
 )
 def test_a_publication_fits_the_schema_of_model_trained(facts: dict[str, Any]) -> None:
-    _fits("ModelTrained.v1", document("crm.churn", _run(), creator="person:ann", **facts) | {"artifact": ARTIFACT})
+    _fits(
+        "ModelTrained.v1",
+        document("crm.churn", _run(), creator="person:ann", **facts) | {"artifact": ARTIFACT},
+    )
     _fits("ModelTrained.v1", document("crm.churn", **facts))
 
 
 def test_a_usage_report_fits_the_schema_of_model_used() -> None:
     now = datetime.now(UTC)
-    _fits("ModelUsed.v1", _data(Used("crm.churn", "01980000-0000-7000-8000-000000000000", 3, "production"), 5, now, now))
+    _fits(
+        "ModelUsed.v1",
+        _data(Used("crm.churn", "01980000-0000-7000-8000-000000000000", 3, "production"), 5, now, now),
+    )
     _fits("ModelUsed.v1", _data(Used("crm.churn", "", 3, "production"), 5, now, now))
 
 
@@ -68,6 +87,10 @@ def test_the_event_is_signed_and_keyed_by_the_model() -> None:
     key = generate_signing_key("publisher:nightly")
     made = event(MODEL_TRAINED, "crm.churn", {"model": "crm.churn"}, key)
     verify(made, key.public)
-    assert (made.source, made.subject, made.extensions["partitionkey"]) == ("/publishers/publisher:nightly", "crm.churn", "crm.churn")
+    assert (made.source, made.subject, made.extensions["partitionkey"]) == (
+        "/publishers/publisher:nightly",
+        "crm.churn",
+        "crm.churn",
+    )
     assert made.extensions["correlationid"] == made.id
     assert event(MODEL_USED, "crm.churn", {}, key, "same").id == "same"

@@ -39,27 +39,49 @@ def doubler() -> bytes:
     """A model that onnxruntime opens."""
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "doubler", value[:1], value[1:])
-    return onnx.ModelProto.SerializeToString(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)]))
+    return onnx.ModelProto.SerializeToString(
+        helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)])
+    )
 
 
-@pytest.mark.parametrize(("document", "model", "file", "said"), [
-    ("README.md", "fraud.scoring", "model.onnx", ""), ("sdk/README.md", "crm.churn", "churn.onnx", "1.3.0 Staging\n"),
-])  # fmt: skip
-def test_what_a_readme_shows_runs_as_it_stands(answers: Answers, tmp_path: Path, document: str, model: str, file: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("document", "model", "file", "said"),
+    [
+        ("README.md", "fraud.scoring", "model.onnx", ""),
+        ("sdk/README.md", "crm.churn", "churn.onnx", "1.3.0 Staging\n"),
+    ],
+)
+def test_what_a_readme_shows_runs_as_it_stands(
+    answers: Answers, tmp_path: Path, document: str, model: str, file: str, said: str
+) -> None:
     answers.has(model, "@production", {file: doubler()})
     answers.has(model, "4", {file: doubler()}, number=4)
     answers.fixed["POST", f"/v1/models/{model}/versions"] = JSONResponse({"model": model, **REGISTERED}, 201)
-    answers.fixed["POST", f"/v1/models/{model}/versions/4:promote"] = JSONResponse({"promotion_id": "p1"}, 202)
+    answers.fixed["POST", f"/v1/models/{model}/versions/4:promote"] = JSONResponse(
+        {"promotion_id": "p1"}, 202
+    )
     (tmp_path / file).write_bytes(doubler())
-    blocks = [tmp_path / f"block_{n}.py" for n, _ in enumerate(BLOCK.findall((ROOT / document).read_text("utf-8")))]
+    blocks = [
+        tmp_path / f"block_{n}.py" for n, _ in enumerate(BLOCK.findall((ROOT / document).read_text("utf-8")))
+    ]
     for block, text in zip(blocks, BLOCK.findall((ROOT / document).read_text("utf-8")), strict=True):
         block.write_text(text, "utf-8")
     environment = {
-        "REGISTA_URL": answers.url, "REGISTA_API_KEY": API_KEY, "REGISTA_CACHE_DIR": str(tmp_path / "cache"), "REGISTA_CONFIG": "/nowhere",
-        "PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"],
-    }  # fmt: skip
+        "REGISTA_URL": answers.url,
+        "REGISTA_API_KEY": API_KEY,
+        "REGISTA_CACHE_DIR": str(tmp_path / "cache"),
+        "REGISTA_CONFIG": "/nowhere",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "PATH": os.environ["PATH"],
+    }
     told = subprocess.run(
-        [sys.executable, "-c", READER, *blocks], env=environment, cwd=tmp_path, check=False, timeout=120, capture_output=True, text=True
+        [sys.executable, "-c", READER, *blocks],
+        env=environment,
+        cwd=tmp_path,
+        check=False,
+        timeout=120,
+        capture_output=True,
+        text=True,
     )
     assert (told.returncode, told.stderr, told.stdout) == (0, "", said)
     assert answers.of("POST", f"/v1/models/{model}/versions")

@@ -26,7 +26,10 @@ class Signature:
     outputs: tuple[Port, ...] = (Port("label", "int64", labels=("a", "b")),)
 
 
-OLD, TYPES = Signature(), st.sampled_from([*WIDER, *ALIASES, "int64", "float64", "string", "boolean", "any", " INT32 "])
+OLD, TYPES = (
+    Signature(),
+    st.sampled_from([*WIDER, *ALIASES, "int64", "float64", "string", "boolean", "any", " INT32 "]),
+)
 
 
 def y(**more) -> Port:
@@ -91,11 +94,20 @@ def test_a_first_signature_breaks_nobody():
 @pytest.mark.parametrize(
     ("old", "new", "wide"),
     [
-        ("uint8", "int16", True), ("uint8", "int8", False), ("uint32", "int64", True), ("uint32", "int32", False), ("int32", "float32", False),
-        ("int32", "float64", True), ("int64", "float64", False), ("bool", "int8", False), ("boolean", "bool", True), ("str", "any", True),
-        ("any", "string", False), ("float32", "float16", False),
+        ("uint8", "int16", True),
+        ("uint8", "int8", False),
+        ("uint32", "int64", True),
+        ("uint32", "int32", False),
+        ("int32", "float32", False),
+        ("int32", "float64", True),
+        ("int64", "float64", False),
+        ("bool", "int8", False),
+        ("boolean", "bool", True),
+        ("str", "any", True),
+        ("any", "string", False),
+        ("float32", "float16", False),
     ],
-)  # fmt: skip
+)
 def test_a_wider_type_holds_every_value_exactly(old, new, wide):
     assert accepts(new, old) is wide
 

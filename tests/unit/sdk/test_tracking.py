@@ -35,7 +35,12 @@ class Frame:
 
 @given(MATRIX)
 def test_memory_layout_and_byte_order_do_not_change_a_digest(data: np.ndarray) -> None:
-    assert data_digest(data) == data_digest(np.asfortranarray(data)) == data_digest(data.astype(">f8")) == data_digest(np.hstack([data, data])[:, :4])
+    assert (
+        data_digest(data)
+        == data_digest(np.asfortranarray(data))
+        == data_digest(data.astype(">f8"))
+        == data_digest(np.hstack([data, data])[:, :4])
+    )
 
 
 @given(MATRIX, st.integers(0, 11))
@@ -48,10 +53,20 @@ def test_one_other_value_changes_a_digest(data: np.ndarray, at: int) -> None:
 def test_dtype_shape_names_and_order_change_a_digest() -> None:
     a, b = np.arange(4.0), np.arange(4.0) + 1
     digests = [
-        data_digest(a), data_digest(a.astype("float32")), data_digest(a.reshape(2, 2)), data_digest(a, b), data_digest(b, a), data_digest(np.stack([a, b])),
-        data_digest(Frame(x=a, y=b)), data_digest(Frame(x=a, z=b)), data_digest(np.array(["a", "bc"])), data_digest(np.array(["ab", "c"])),
-        data_digest(np.array([], dtype="f8")), data_digest([1, 2]), data_digest(b"12"),
-    ]  # fmt: skip
+        data_digest(a),
+        data_digest(a.astype("float32")),
+        data_digest(a.reshape(2, 2)),
+        data_digest(a, b),
+        data_digest(b, a),
+        data_digest(np.stack([a, b])),
+        data_digest(Frame(x=a, y=b)),
+        data_digest(Frame(x=a, z=b)),
+        data_digest(np.array(["a", "bc"])),
+        data_digest(np.array(["ab", "c"])),
+        data_digest(np.array([], dtype="f8")),
+        data_digest([1, 2]),
+        data_digest(b"12"),
+    ]
     assert len(set(digests)) == len(digests)
 
 
@@ -67,7 +82,10 @@ def test_no_data_has_no_digest_or_all_of_it_would_be_the_same() -> None:
         regista.track().train_data("march")
     with pytest.raises(TypeError, match="no data"):
         regista.track().test_data("holdout")
-    assert regista.track().train_data("march", digest="sha256:1").dataset == {"name": "march", "digest": "sha256:1"}
+    assert regista.track().train_data("march", digest="sha256:1").dataset == {
+        "name": "march",
+        "digest": "sha256:1",
+    }
 
 
 @pytest.mark.parametrize("examples", [[[1.0, 2.0]], (1, 2), {"x": [1]}])
@@ -79,9 +97,15 @@ def test_a_list_has_no_schema(examples: Any) -> None:
 def test_the_schema_of_arrays_and_frames() -> None:
     x = np.zeros((5, 2), dtype="float32")
     assert schema_of(x, name="input") == [{"name": "input", "type": "float32[?,2]"}]
-    assert schema_of(x, name="input", features=["age", "sum"]) == [{"name": "age", "type": "float32"}, {"name": "sum", "type": "float32"}]
+    assert schema_of(x, name="input", features=["age", "sum"]) == [
+        {"name": "age", "type": "float32"},
+        {"name": "sum", "type": "float32"},
+    ]
     assert schema_of(np.zeros(5, dtype="int64"), name="output") == [{"name": "output", "type": "int64"}]
-    assert schema_of(Frame(a=np.array(["x"]), b=np.array([True])), name="i") == [{"name": "a", "type": "string"}, {"name": "b", "type": "bool"}]
+    assert schema_of(Frame(a=np.array(["x"]), b=np.array([True])), name="i") == [
+        {"name": "a", "type": "string"},
+        {"name": "b", "type": "bool"},
+    ]
     with pytest.raises(ValueError, match="3 feature names for 2 columns"):
         schema_of(x, name="input", features=["a", "b", "c"])
 
@@ -144,7 +168,11 @@ def test_code_identity_covers_the_declared_code_and_not_the_rest_of_the_reposito
 
 def test_the_git_revision_says_when_the_tree_was_changed_and_hides_credentials(tmp_path: Path) -> None:
     def git(*words: str) -> None:
-        subprocess.run(["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True, capture_output=True)
+        subprocess.run(
+            ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", *words],
+            check=True,
+            capture_output=True,
+        )
 
     (tmp_path / "fit.py").write_text("fit()")
     git("init", "-q")
@@ -178,7 +206,16 @@ def test_a_configuration_of_foreign_objects_becomes_plain_json_without_addresses
     made = document("churn", training={"config": config})["training"]["config"]
     opaque = made.pop("o")
     assert type(made["C"]) is float
-    assert made == {"lr": 0.5, "C": 1.5, "n": 3, "layers": [8, 4], "path": "a/b", "when": "2026-01-02", "w": [1.0, 1.0], "1": [2]}
+    assert made == {
+        "lr": 0.5,
+        "C": 1.5,
+        "n": 3,
+        "layers": [8, 4],
+        "path": "a/b",
+        "when": "2026-01-02",
+        "w": [1.0, 1.0],
+        "1": [2],
+    }
     assert "Opaque" in opaque
     assert "0x" not in opaque
 

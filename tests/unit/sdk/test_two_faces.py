@@ -11,6 +11,8 @@ ONLY_ASYNCHRONOUS = {"begin_anew", "end", "pages"}  # of which the others are ma
 
 
 def test_every_public_method_has_both_faces() -> None:
-    asynchronous = {name for name, _ in inspect.getmembers(AsyncClient, callable) if not name.startswith("_")} - ONLY_ASYNCHRONOUS
+    asynchronous = {
+        name for name, _ in inspect.getmembers(AsyncClient, callable) if not name.startswith("_")
+    } - ONLY_ASYNCHRONOUS
     synchronous = {name for name, _ in inspect.getmembers(Client, callable) if not name.startswith("_")}
     assert synchronous == asynchronous

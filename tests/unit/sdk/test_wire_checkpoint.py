@@ -48,7 +48,10 @@ def test_a_note_signed_by_another_key_does_not_open():
 
 
 def test_a_cosignature_of_somebody_else_does_no_harm():
-    note = signed(HEAD, "regista.dev/log", KEY) + signed(HEAD, "witness", Ed25519PrivateKey.generate()).rpartition("\n\n")[2]
+    note = (
+        signed(HEAD, "regista.dev/log", KEY)
+        + signed(HEAD, "witness", Ed25519PrivateKey.generate()).rpartition("\n\n")[2]
+    )
     assert opened(note, "regista.dev/log", PUBLIC) == HEAD
 
 
@@ -56,7 +59,9 @@ def test_a_verifier_key_is_read_back():
     assert parsed_key(verifier_key("regista.dev/log", PUBLIC) + "\n") == ("regista.dev/log", PUBLIC)
 
 
-@pytest.mark.parametrize("text", ["", "name", "name+00000000+", "name+00000000+" + "A" * 44, "+00000000+AQ=="])
+@pytest.mark.parametrize(
+    "text", ["", "name", "name+00000000+", "name+00000000+" + "A" * 44, "+00000000+AQ=="]
+)
 def test_what_is_no_verifier_key_is_refused(text: str):
     with pytest.raises(BadCheckpoint, match="key"):
         parsed_key(text)

@@ -26,10 +26,15 @@ def test_what_has_no_canonical_form_is_refused(value: object) -> None:
 
 @given(st.permutations(["a", "b/c", "b-c", "z"]))
 def test_the_digest_of_an_artifact_does_not_depend_on_the_order_of_its_files(paths: list[str]) -> None:
-    assert manifest_digest([FileEntry(p, 1, SUM) for p in paths]) == manifest_digest([FileEntry(p, 1, SUM) for p in sorted(paths)])
+    assert manifest_digest([FileEntry(p, 1, SUM) for p in paths]) == manifest_digest(
+        [FileEntry(p, 1, SUM) for p in sorted(paths)]
+    )
 
 
-@pytest.mark.parametrize("path", ["", "/etc/passwd", "../up", "a/../b", "a//b", "a\\b", "C:/x", "a\x00b", "cafe\u0301", "x" * 2000, "."])
+@pytest.mark.parametrize(
+    "path",
+    ["", "/etc/passwd", "../up", "a/../b", "a//b", "a\\b", "C:/x", "a\x00b", "cafe\u0301", "x" * 2000, "."],
+)
 def test_a_path_that_leaves_the_artifact_is_refused(path: str) -> None:
     with pytest.raises(NoDigest):
         check_path(path)

@@ -13,15 +13,44 @@ from regista.wire.cloudevents import CloudEvent, NotACloudEvent, from_kafka, to_
 
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc", "Cn")), min_size=1, max_size=40)
 NAMES = st.from_regex(r"\A[a-z0-9]{1,20}\Z").filter(
-    lambda n: n not in {"id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time", "data"}
+    lambda n: (
+        n
+        not in {
+            "id",
+            "source",
+            "specversion",
+            "type",
+            "datacontenttype",
+            "dataschema",
+            "subject",
+            "time",
+            "data",
+        }
+    )
 )
 TIMES = st.datetimes().map(lambda t: t.isoformat() + "Z")
 EVENTS = st.builds(
-    CloudEvent, TEXT, TEXT, TEXT, TEXT, TIMES, st.binary(max_size=200), st.just("application/json"), st.none() | TEXT,
+    CloudEvent,
+    TEXT,
+    TEXT,
+    TEXT,
+    TEXT,
+    TIMES,
+    st.binary(max_size=200),
+    st.just("application/json"),
+    st.none() | TEXT,
     st.dictionaries(NAMES, TEXT, max_size=5),
-)  # fmt: skip
+)
 
-EVENT = CloudEvent("1", "/publishers/bob", "regista.ModelTrained.v1", "churn", "2026-01-31T12:00:00Z", b"{}", extensions={"partitionkey": "churn"})
+EVENT = CloudEvent(
+    "1",
+    "/publishers/bob",
+    "regista.ModelTrained.v1",
+    "churn",
+    "2026-01-31T12:00:00Z",
+    b"{}",
+    extensions={"partitionkey": "churn"},
+)
 
 
 @given(EVENTS)
@@ -32,15 +61,24 @@ def test_an_event_read_back_from_its_message_is_the_event(event: CloudEvent) -> 
 
 @given(
     st.none() | st.binary(),
-    st.lists(st.tuples(st.sampled_from(["ce_id", "ce_time", "ce_specversion", "content-type", "ce_é", "x"]) | st.text(), st.none() | st.binary())),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["ce_id", "ce_time", "ce_specversion", "content-type", "ce_é", "x"]) | st.text(),
+            st.none() | st.binary(),
+        )
+    ),
 )
-def test_hostile_messages_raise_nothing_but_not_a_cloud_event(value: bytes | None, headers: list[tuple[str, bytes | None]]) -> None:
+def test_hostile_messages_raise_nothing_but_not_a_cloud_event(
+    value: bytes | None, headers: list[tuple[str, bytes | None]]
+) -> None:
     with pytest.raises(NotACloudEvent):
         from_kafka(value, headers)
 
 
 @given(EVENTS, st.data())
-def test_a_damaged_header_raises_nothing_but_not_a_cloud_event(event: CloudEvent, data: st.DataObject) -> None:
+def test_a_damaged_header_raises_nothing_but_not_a_cloud_event(
+    event: CloudEvent, data: st.DataObject
+) -> None:
     _, value, headers = to_kafka(event)
     at = data.draw(st.integers(0, len(headers) - 1))
     headers[at] = (headers[at][0], data.draw(st.binary(max_size=30)))

@@ -20,7 +20,16 @@ from regista.wire.merkle import (
 )
 
 # The test vectors of certificate-transparency: leaves and the roots of every prefix.
-INPUTS = [b"", b"\x00", b"\x10", b"\x20\x21", b"\x30\x31", b"\x40\x41\x42\x43", b"\x50\x51\x52\x53\x54\x55\x56\x57", bytes(range(0x60, 0x70))]
+INPUTS = [
+    b"",
+    b"\x00",
+    b"\x10",
+    b"\x20\x21",
+    b"\x30\x31",
+    b"\x40\x41\x42\x43",
+    b"\x50\x51\x52\x53\x54\x55\x56\x57",
+    bytes(range(0x60, 0x70)),
+]
 ROOTS = [
     "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
     "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
@@ -74,7 +83,9 @@ def test_every_leaf_proves_its_inclusion_and_no_other_leaf_or_place_passes(place
     proof, root = inclusion_proof(leaves, index), root_of(leaves)
     assert verify_inclusion(leaves[index], index, size, proof, root)
     assert not verify_inclusion(leaf_hash(b"forged"), index, size, proof, root)
-    assert not any(verify_inclusion(leaves[index], other, size, proof, root) for other in range(size) if other != index)
+    assert not any(
+        verify_inclusion(leaves[index], other, size, proof, root) for other in range(size) if other != index
+    )
     assert not verify_inclusion(leaves[index], index, size, [*proof, bytes(32)], root)
     assert size == 1 or not verify_inclusion(leaves[index], index, size, proof[:-1], root)
 

@@ -15,9 +15,15 @@ from regista.wire.keys import generate_signing_key
 
 KEY = generate_signing_key("publisher:bob", "bob1")
 EVENT = CloudEvent(
-    "7", "/publishers/bob", "regista.ModelTrained.v1", "churn", "2026-01-31T12:00:00.25Z", b'{"model":"churn"}', dataschema="https://regista.dev/s",
+    "7",
+    "/publishers/bob",
+    "regista.ModelTrained.v1",
+    "churn",
+    "2026-01-31T12:00:00.25Z",
+    b'{"model":"churn"}',
+    dataschema="https://regista.dev/s",
     extensions={"partitionkey": "churn", "correlationid": "c1", "revision": "3"},
-)  # fmt: skip
+)
 SIGNED = sign(EVENT, KEY)
 ATTRIBUTES = ["id", "source", "type", "subject", "dataschema", "datacontenttype"]
 
@@ -30,12 +36,23 @@ def test_a_signed_event_passes_with_its_key_also_after_a_trip_over_kafka() -> No
 
 
 def test_the_material_is_that_of_the_extensions_published_test_vector() -> None:
-    event = CloudEvent("1", "example/uri", "example.type.binary", "", "", base64.b64decode("8J+koQ=="), datacontenttype="application/octet-stream")
+    event = CloudEvent(
+        "1",
+        "example/uri",
+        "example.type.binary",
+        "",
+        "",
+        base64.b64decode("8J+koQ=="),
+        datacontenttype="application/octet-stream",
+    )
     assert base64.b64encode(material(event, ())) == b"qCSeiZkS+hH9WiClfq6plfqYNVy2kvxWRfoBrLEzoDk="
 
 
 def test_the_bytes_signed_are_those_of_dsses_own_example() -> None:
-    assert pae("http://example.com/HelloWorld", b"hello world") == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    assert (
+        pae("http://example.com/HelloWorld", b"hello world")
+        == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    )
 
 
 def test_the_same_moment_in_another_zone_keeps_the_signature_and_another_moment_does_not() -> None:
@@ -74,15 +91,21 @@ def test_an_extension_added_after_signing_fails() -> None:
 
 
 @given(st.integers(min_value=0), st.integers(0, 7))
-def test_any_flipped_bit_of_the_signature_material_fails_or_leaves_the_proof_whole(place: int, bit: int) -> None:
+def test_any_flipped_bit_of_the_signature_material_fails_or_leaves_the_proof_whole(
+    place: int, bit: int
+) -> None:
     raw = bytearray(base64.b64decode(SIGNED.extensions["dssematerial"]))
     raw[place % len(raw)] ^= 1 << bit
-    damaged = replace(SIGNED, extensions={**SIGNED.extensions, "dssematerial": base64.b64encode(raw).decode()})
+    damaged = replace(
+        SIGNED, extensions={**SIGNED.extensions, "dssematerial": base64.b64encode(raw).decode()}
+    )
     try:
         verify(damaged, KEY.public)
     except BadSignature:
         return
-    assert key_id_of(damaged) != "bob1"  # only the key's name is outside the proof; another name finds another key
+    assert (
+        key_id_of(damaged) != "bob1"
+    )  # only the key's name is outside the proof; another name finds another key
 
 
 @given(st.text(max_size=300) | st.binary(max_size=200).map(lambda b: base64.b64encode(b).decode()))
@@ -97,7 +120,16 @@ def test_hostile_lists_of_signed_attributes_raise_nothing_but_bad_signature(text
         verify(replace(SIGNED, extensions={**SIGNED.extensions, "signedextattrs": text}), KEY.public)
 
 
-@pytest.mark.parametrize("listed", ["id,partitionkey", "partitionkey,partitionkey", "dssematerial", "signedextattrs", "correlationid, partitionkey"])
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "id,partitionkey",
+        "partitionkey,partitionkey",
+        "dssematerial",
+        "signedextattrs",
+        "correlationid, partitionkey",
+    ],
+)
 def test_lists_the_extension_forbids_are_refused(listed: str) -> None:
     with pytest.raises(BadSignature, match=r"signedextattrs|missing"):
         verify(replace(SIGNED, extensions={**SIGNED.extensions, "signedextattrs": listed}), KEY.public)
@@ -116,6 +148,11 @@ def test_another_key_an_unsigned_event_and_deep_nesting_fail() -> None:
 
 
 def test_a_foreign_payload_type_is_refused() -> None:
-    raw = base64.b64decode(SIGNED.extensions["dssematerial"]).replace(PAYLOAD_TYPE.encode(), b"application/other")
+    raw = base64.b64decode(SIGNED.extensions["dssematerial"]).replace(
+        PAYLOAD_TYPE.encode(), b"application/other"
+    )
     with pytest.raises(BadSignature, match="payload type"):
-        verify(replace(SIGNED, extensions={**SIGNED.extensions, "dssematerial": base64.b64encode(raw).decode()}), KEY.public)
+        verify(
+            replace(SIGNED, extensions={**SIGNED.extensions, "dssematerial": base64.b64encode(raw).decode()}),
+            KEY.public,
+        )

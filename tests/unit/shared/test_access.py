@@ -80,7 +80,9 @@ def test_a_revoked_role_is_gone_and_revoking_again_changes_nothing() -> None:
 
 
 def test_someone_whose_every_key_is_revoked_or_expired_may_do_nothing() -> None:
-    state = evolve_access(granted("engineer", "*"), KeyIssued("anna", "k1", "hmac-sha256", "00", NOW + timedelta(hours=1)))
+    state = evolve_access(
+        granted("engineer", "*"), KeyIssued("anna", "k1", "hmac-sha256", "00", NOW + timedelta(hours=1))
+    )
     check(state, Permission("engineer", "fraud"), NOW)
     with pytest.raises(Forbidden, match="no_live_key"):
         check(state, Permission("engineer", "fraud"), NOW + timedelta(hours=2))
@@ -89,10 +91,14 @@ def test_someone_whose_every_key_is_revoked_or_expired_may_do_nothing() -> None:
 
 
 def test_the_refusal_names_role_and_namespace() -> None:
-    with pytest.raises(Forbidden, match=r"role_missing: anna needs the role 'engineer' in the namespace 'fraud'"):
+    with pytest.raises(
+        Forbidden, match=r"role_missing: anna needs the role 'engineer' in the namespace 'fraud'"
+    ):
         check(granted("engineer", "games"), Permission("engineer", "fraud"), NOW)
     for everywhere in ("", "*"):
-        with pytest.raises(Forbidden, match=r"anna needs a role everywhere \(namespace '\*'\): an admin grants it"):
+        with pytest.raises(
+            Forbidden, match=r"anna needs a role everywhere \(namespace '\*'\): an admin grants it"
+        ):
             check(granted("engineer", "games"), Permission(ANY_ROLE, everywhere), NOW)
     with pytest.raises(Forbidden, match="unknown_identity"):
         check(ACCESS.initial, Permission("engineer", "fraud"), NOW)
@@ -107,12 +113,25 @@ def test_lists_are_filtered_by_what_was_granted() -> None:
 
 def test_an_api_key_identifies_its_owner_until_it_is_revoked() -> None:
     key, identities = new_api_key(PEPPER), Identities(PEPPER)
-    for event in (IdentityCreated("anna", "person"), KeyIssued("anna", key.key_id, "hmac-sha256", key.verifier)):
+    for event in (
+        IdentityCreated("anna", "person"),
+        KeyIssued("anna", key.key_id, "hmac-sha256", key.verifier),
+    ):
         identities.apply(event, NOW)
     found = identities.by_api_key(key.text)
     assert found is not None
     assert (found.actor.subject, found.actor.method) == ("anna", f"api-key:{key.key_id}")
-    for wrong in (key.text + "x", key.text[:-1], key.text.upper(), "", "rg_", "rg__", f"rg_{key.key_id}_", key.verifier, "rg_ä_ö"):
+    for wrong in (
+        key.text + "x",
+        key.text[:-1],
+        key.text.upper(),
+        "",
+        "rg_",
+        "rg__",
+        f"rg_{key.key_id}_",
+        key.verifier,
+        "rg_ä_ö",
+    ):
         assert identities.by_api_key(wrong) is None
     identities.apply(KeyRevoked("anna", key.key_id, "lost"), NOW)
     assert identities.by_api_key(key.text) is None
@@ -121,10 +140,14 @@ def test_an_api_key_identifies_its_owner_until_it_is_revoked() -> None:
 def test_a_key_id_stays_with_the_first_who_got_it() -> None:
     first, second, identities = new_api_key(PEPPER, "k1"), new_api_key(PEPPER, "k1"), Identities(PEPPER)
     for event in (
-        IdentityCreated("anna", "person"), KeyIssued("anna", "k1", "hmac-sha256", first.verifier),
-        IdentityCreated("service:approval", "service"), KeyIssued("service:approval", "ed", "ed25519", "aa" * 32),
-        IdentityCreated("eve", "person"), KeyIssued("eve", "k1", "hmac-sha256", second.verifier), KeyIssued("eve", "ed", "ed25519", "bb" * 32),
-    ):  # fmt: skip
+        IdentityCreated("anna", "person"),
+        KeyIssued("anna", "k1", "hmac-sha256", first.verifier),
+        IdentityCreated("service:approval", "service"),
+        KeyIssued("service:approval", "ed", "ed25519", "aa" * 32),
+        IdentityCreated("eve", "person"),
+        KeyIssued("eve", "k1", "hmac-sha256", second.verifier),
+        KeyIssued("eve", "ed", "ed25519", "bb" * 32),
+    ):
         identities.apply(event, NOW)
 
     def who() -> tuple[str, str]:
@@ -169,7 +192,9 @@ def test_a_public_key_is_no_api_key_and_an_api_key_is_no_public_key() -> None:
     assert (signer.subject, signer.kind, len(signer.public_key)) == ("pipeline", "publisher", 32)
 
 
-def test_a_signers_key_ends_when_it_was_first_revoked_or_expires_and_never_counted_once_it_is_compromised() -> None:
+def test_a_signers_key_ends_when_it_was_first_revoked_or_expires_and_never_counted_once_it_is_compromised() -> (
+    None
+):
     identities, hour = Identities(PEPPER), timedelta(hours=1)
     identities.apply(IdentityCreated("service:approval", "service"), NOW)
     for key_id, expires in (("a", None), ("b", NOW + hour), ("c", NOW + 3 * hour)):
@@ -184,20 +209,29 @@ def test_a_signers_key_ends_when_it_was_first_revoked_or_expires_and_never_count
     for key_id in ("a", "b", "c"):
         identities.apply(KeyRevoked("service:approval", key_id, "rotated"), NOW + 2 * hour)
     assert (ends("a"), ends("b"), ends("c")) == (NOW + 2 * hour, NOW + hour, NOW + 2 * hour)
-    identities.apply(KeyRevoked("service:approval", "a", "found on a laptop", compromised=True), NOW + 4 * hour)
+    identities.apply(
+        KeyRevoked("service:approval", "a", "found on a laptop", compromised=True), NOW + 4 * hour
+    )
     signer = identities.signer("a")
     assert signer is not None
     assert (signer.until, signer.compromised, signer.live(NOW)) == (NOW + 2 * hour, True, False)
 
 
-ROLES, NAMESPACES = st.sampled_from(["engineer", "approver", "admin"]), st.sampled_from(["*", "a", "a.b", "ab"])
+ROLES, NAMESPACES = (
+    st.sampled_from(["engineer", "approver", "admin"]),
+    st.sampled_from(["*", "a", "a.b", "ab"]),
+)
 CHANGES = st.lists(st.tuples(st.sampled_from([RoleGranted, RoleRevoked]), ROLES, NAMESPACES), max_size=20)
 
 
 @given(CHANGES, ROLES, NAMESPACES)
-def test_revoking_never_gives_and_granting_never_takes(changes: list[tuple[type, str, str]], role: str, namespace: str) -> None:
+def test_revoking_never_gives_and_granting_never_takes(
+    changes: list[tuple[type, str, str]], role: str, namespace: str
+) -> None:
     state = folded(IdentityCreated("anna", "person"), *(kind("anna", r, n) for kind, r, n in changes))
-    asked = [(r, n) for r in ("engineer", "approver", "admin", ANY_ROLE) for n in ("", "a", "a.b", "a.b.c", "ab")]
+    asked = [
+        (r, n) for r in ("engineer", "approver", "admin", ANY_ROLE) for n in ("", "a", "a.b", "a.b.c", "ab")
+    ]
     allowed = {pair for pair in asked if permits(state, *pair)}
     more = evolve_access(state, RoleGranted("anna", role, namespace))
     less = evolve_access(state, RoleRevoked("anna", role, namespace))

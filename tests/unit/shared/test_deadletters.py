@@ -14,7 +14,9 @@ from shared.foundation.settings import Settings
 from shared.messaging import dead_letters, kafka
 
 
-def shortened(key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> tuple[bytes | None, dict[str, bytes]]:
+def shortened(
+    key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+) -> tuple[bytes | None, dict[str, bytes]]:
     record = ConsumerRecord("t", 0, 7, 0, 0, key, value, None, len(key), len(value), headers)
     kept, letter = dead_letters._shortened(record)
     return kept, dict(letter)
@@ -23,7 +25,10 @@ def shortened(key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> tup
 def test_a_value_that_is_too_large_leaves_its_digest_and_all_the_rest() -> None:
     key, headers = shortened(b"k", b"v" * 10, [("ce_id", b"1"), ("regista-reason", b"forged")])
     assert key == b"k"
-    assert headers == {"ce_id": b"1", "regista-value-left-out": f"sha256:{hashlib.sha256(b'v' * 10).hexdigest()}".encode()}
+    assert headers == {
+        "ce_id": b"1",
+        "regista-value-left-out": f"sha256:{hashlib.sha256(b'v' * 10).hexdigest()}".encode(),
+    }
 
 
 @pytest.mark.parametrize(
@@ -34,7 +39,9 @@ def test_a_value_that_is_too_large_leaves_its_digest_and_all_the_rest() -> None:
         (b"k", [(f"x{n}", b"") for n in range(100_000)], "regista-headers-left-out"),
     ],
 )
-def test_whatever_is_too_large_the_letter_is_small(key: bytes, headers: list[tuple[str, bytes]], left_out: str) -> None:
+def test_whatever_is_too_large_the_letter_is_small(
+    key: bytes, headers: list[tuple[str, bytes]], left_out: str
+) -> None:
     kept, letter = shortened(key, b"v", headers)
     assert letter[left_out].startswith(b"sha256:")
     assert len(kept or b"") + sum(len(name) + len(value) for name, value in letter.items()) < 100_000
@@ -52,7 +59,9 @@ class Producer:
         self.stopped = True
 
 
-async def test_a_letter_that_kafka_never_answers_is_given_up_with_its_producer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_letter_that_kafka_never_answers_is_given_up_with_its_producer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     opened = [Producer(), Producer()]
     left = iter(opened)
 

@@ -36,28 +36,45 @@ TYPES = EventTypes((Priced,), {("Priced", 1): _cents, ("Priced", 2): _note})
 
 
 def _stored(type_: str, schema: int, data: object, id_: int = 1) -> bytes:
-    return encode(Envelope(UUID(int=id_), type_, schema, "price-1", 4, AT, Actor("user-1"), msgspec.Raw(encode(data))))
+    return encode(
+        Envelope(UUID(int=id_), type_, schema, "price-1", 4, AT, Actor("user-1"), msgspec.Raw(encode(data)))
+    )
 
 
 def test_equal_events_have_equal_bytes_whatever_the_order_of_keys() -> None:
-    assert encode({"b": 1, "a": {"d": 1, "c": 2}}) == encode({"a": {"c": 2, "d": 1}, "b": 1}) == b'{"a":{"c":2,"d":1},"b":1}'
+    assert (
+        encode({"b": 1, "a": {"d": 1, "c": 2}})
+        == encode({"a": {"c": 2, "d": 1}, "b": 1})
+        == b'{"a":{"c":2,"d":1},"b":1}'
+    )
 
 
 def test_what_was_stored_is_read_back_whole() -> None:
     recorded = TYPES.recorded("shop", _stored("Priced", 3, Priced(5, "EUR", "x")))
     assert recorded.event == Priced(5, "EUR", "x")
-    assert (recorded.stream, recorded.revision, recorded.recorded_at, recorded.actor) == ("price-1", 4, AT, Actor("user-1"))
+    assert (recorded.stream, recorded.revision, recorded.recorded_at, recorded.actor) == (
+        "price-1",
+        4,
+        AT,
+        Actor("user-1"),
+    )
 
 
 def test_what_was_written_lately_is_not_decoded_again_unless_another_event_stands_in_its_place() -> None:
     recent = Recent(10)
     lately = TYPES.recorded("shop", _stored("Priced", 3, Priced(5, "EUR", "x")))
     recent.put(lately)
-    same, other = (TYPES.recorded("shop", _stored("Priced", 3, Priced(5, "EUR", "x"), id_), recent=recent) for id_ in (1, 2))
+    same, other = (
+        TYPES.recorded("shop", _stored("Priced", 3, Priced(5, "EUR", "x"), id_), recent=recent)
+        for id_ in (1, 2)
+    )
     assert same.event is lately.event
     assert other.event is not lately.event
     recent.clear()
-    assert TYPES.recorded("shop", _stored("Priced", 3, Priced(5, "EUR", "x")), recent=recent).event is not lately.event
+    assert (
+        TYPES.recorded("shop", _stored("Priced", 3, Priced(5, "EUR", "x")), recent=recent).event
+        is not lately.event
+    )
 
 
 def test_the_first_schema_passes_every_upcaster_and_the_stored_bytes_stay() -> None:
@@ -83,7 +100,18 @@ def test_the_leaf_is_the_rfc6962_hash_of_the_stored_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"{", b'{"a":NaN}', b'{"a":Infinity}', b'{"a":1e999}', b'{"a":"\\u0000"}', b'{"a":"\\ud800"}', b"\xff", b"[" * 100_000]
+    "raw",
+    [
+        b"",
+        b"{",
+        b'{"a":NaN}',
+        b'{"a":Infinity}',
+        b'{"a":1e999}',
+        b'{"a":"\\u0000"}',
+        b'{"a":"\\ud800"}',
+        b"\xff",
+        b"[" * 100_000,
+    ],
 )
 def test_what_cannot_be_kept_as_json_is_told_from_what_can(raw: bytes) -> None:
     with pytest.raises(ValueError):

@@ -18,11 +18,16 @@ class Told(BaseModel):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ('{"counts": [1, "x\\n"]}', "model: Field required; counts.1: Input should be a valid integer, unable to parse string as an integer"),
+        (
+            '{"counts": [1, "x\\n"]}',
+            "model: Field required; counts.1: Input should be a valid integer, unable to parse string as an integer",
+        ),
         ("[]", "data: Input should be an object"),
     ],
 )
-def test_every_error_of_a_messages_shape_is_named_in_one_line_without_the_senders_words(data: str, said: str) -> None:
+def test_every_error_of_a_messages_shape_is_named_in_one_line_without_the_senders_words(
+    data: str, said: str
+) -> None:
     with pytest.raises(ValidationError) as wrong:
         Told.model_validate_json(data)
     assert str(Malformed.in_shape(wrong.value)) == said

@@ -11,7 +11,9 @@ from shared.log.layered_map import Layered
 
 keys = st.integers(0, 9)
 values = st.none() | st.integers(0, 3)
-steps = st.lists(st.tuples(st.just("set"), keys, values) | st.tuples(st.just("delete"), keys, st.none()), max_size=30)
+steps = st.lists(
+    st.tuples(st.just("set"), keys, values) | st.tuples(st.just("delete"), keys, st.none()), max_size=30
+)
 
 
 def _same(layered: Layered[int, int | None], expected: dict[int, int | None]) -> None:

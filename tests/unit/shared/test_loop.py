@@ -13,7 +13,9 @@ async def _dialled() -> list[int]:
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
-        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, *server.sockets[0].getsockname())
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            asyncio.Protocol, *server.sockets[0].getsockname()
+        )
         opened = transport.get_extra_info("socket")
         found = [opened.getsockopt(level, name) for level, name, _ in OPTIONS]
         transport.close()

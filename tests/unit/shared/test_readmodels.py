@@ -12,7 +12,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.log.read_models import Merged, copy_row, create_sql, index_sql, patch_sql, put_sql, shape_of
 
-ITEMS = Table("items", MetaData(), Column("id", Text, primary_key=True), Column("n", BigInteger), Column("doc", JSONB))
+ITEMS = Table(
+    "items", MetaData(), Column("id", Text, primary_key=True), Column("n", BigInteger), Column("doc", JSONB)
+)
 
 keys = st.sampled_from(["a", "b"])
 changes = st.one_of(
@@ -51,7 +53,9 @@ def _merged(rows: dict[str, dict[str, Any]], changes: list[Change]) -> dict[str,
 
 
 @given(st.lists(changes, max_size=12), st.booleans())
-def test_merging_the_changes_of_a_commit_changes_nothing_about_the_rows(several: list[Change], there_before: bool) -> None:
+def test_merging_the_changes_of_a_commit_changes_nothing_about_the_rows(
+    several: list[Change], there_before: bool
+) -> None:
     before = {"a": {"id": "a", "n": 0, "doc": None}} if there_before else {}
     assert _merged(before, several) == _one_by_one(before, several)
 
@@ -72,7 +76,13 @@ def test_json_is_copied_as_text_in_the_order_of_columns() -> None:
 
 
 def test_an_index_belongs_to_the_shape() -> None:
-    indexed = Table("items", MetaData(), Column("id", Text, primary_key=True), Column("n", BigInteger), Index("items_n", "n"))
+    indexed = Table(
+        "items",
+        MetaData(),
+        Column("id", Text, primary_key=True),
+        Column("n", BigInteger),
+        Index("items_n", "n"),
+    )
     assert shape_of([indexed]) != shape_of([ITEMS])
     assert any("items_n_g3" in statement for statement in index_sql(indexed, "s", "_g3"))
     assert "SERIAL" not in create_sql(indexed, "s", "_g3")

@@ -10,16 +10,26 @@ from shared.foundation.settings import Settings, SettingsWrong
 def test_a_setting_comes_from_its_variable_or_from_the_file_it_names(tmp_path: Path) -> None:
     secret = tmp_path / "pepper"
     secret.write_text("hot\n")
-    found = Settings.from_environment({"REGISTA_HTTP_PORT": "8001", "REGISTA_PEPPER_FILE": str(secret), "PATH": "/bin"})
+    found = Settings.from_environment(
+        {"REGISTA_HTTP_PORT": "8001", "REGISTA_PEPPER_FILE": str(secret), "PATH": "/bin"}
+    )
     assert (found.http_port, found.pepper) == (8001, "hot")
 
 
 def test_the_variable_goes_before_the_file(tmp_path: Path) -> None:
-    assert Settings.from_environment({"REGISTA_PEPPER": "a", "REGISTA_PEPPER_FILE": str(tmp_path / "none")}).pepper == "a"
+    assert (
+        Settings.from_environment(
+            {"REGISTA_PEPPER": "a", "REGISTA_PEPPER_FILE": str(tmp_path / "none")}
+        ).pepper
+        == "a"
+    )
 
 
 def test_a_field_that_is_itself_a_file_name_is_not_read() -> None:
-    assert Settings.from_environment({"REGISTA_SIGNING_KEY_FILE": "/keys/me.json"}).signing_key_file == "/keys/me.json"
+    assert (
+        Settings.from_environment({"REGISTA_SIGNING_KEY_FILE": "/keys/me.json"}).signing_key_file
+        == "/keys/me.json"
+    )
 
 
 def test_public_urls_are_json() -> None:
@@ -29,8 +39,11 @@ def test_public_urls_are_json() -> None:
 
 def test_every_wrong_variable_is_named_at_once_and_no_value_is_repeated(tmp_path: Path) -> None:
     wrong = {
-        "REGISTA_HTTP_PORT": "eighty", "REGISTA_TRACE_SAMPLE": "7", "REGISTA_PEPPER_FILE": str(tmp_path / "none"), "REGISTA_PUBLIC_URLS": "s3cret",
-    }  # fmt: skip
+        "REGISTA_HTTP_PORT": "eighty",
+        "REGISTA_TRACE_SAMPLE": "7",
+        "REGISTA_PEPPER_FILE": str(tmp_path / "none"),
+        "REGISTA_PUBLIC_URLS": "s3cret",
+    }
     with pytest.raises(SettingsWrong) as refused:
         Settings.from_environment(wrong)
     assert all(name in str(refused.value) for name in wrong)

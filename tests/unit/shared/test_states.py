@@ -39,7 +39,10 @@ SHOP: Fold[Any, Shop] = Fold("shop", Shop(), _evolve)
 
 items = st.builds(Item, st.integers(-(2**60), 2**60), st.lists(st.text(max_size=5), max_size=3).map(tuple))
 shops = st.builds(
-    Shop, st.text(), st.dictionaries(st.integers(0, 99), items).map(Map), st.dictionaries(st.text(max_size=5), st.integers(0, 9)).map(Map)
+    Shop,
+    st.text(),
+    st.dictionaries(st.integers(0, 99), items).map(Map),
+    st.dictionaries(st.text(max_size=5), st.integers(0, 9)).map(Map),
 )
 
 
@@ -57,7 +60,9 @@ def test_a_large_map_of_a_snapshot_goes_on_as_one_of_its_own_would() -> None:
     restored = codec.load(codec.dump(state))
     assert isinstance(restored.items, Layered)
     assert restored == state
-    changed, again = (replace(s, items=s.items.delete(3).set(LARGE, Item(0)).set(5, Item(1))) for s in (state, restored))
+    changed, again = (
+        replace(s, items=s.items.delete(3).set(LARGE, Item(0)).set(5, Item(1))) for s in (state, restored)
+    )
     assert changed == again
     assert codec.load(codec.dump(again)) == changed
 
@@ -105,7 +110,20 @@ def test_what_is_forgotten_is_forgotten_for_those_who_share_it_too() -> None:
     states = States("s", [SHOP])
     shared = states.recent
     states.put("shop-1", Held(Shop(), revision=300))
-    shared.put(Recorded("s", "shop-1", 1, UUID(int=1), "Sold", 1, datetime(2026, 1, 1, tzinfo=UTC), Actor("a"), object(), b""))
+    shared.put(
+        Recorded(
+            "s",
+            "shop-1",
+            1,
+            UUID(int=1),
+            "Sold",
+            1,
+            datetime(2026, 1, 1, tzinfo=UTC),
+            Actor("a"),
+            object(),
+            b"",
+        )
+    )
     states.forget()
     assert (states.get("shop-1").revision, states.behind(), shared.get(("shop-1", 1))) == (0, (), None)
     assert states.recent is shared

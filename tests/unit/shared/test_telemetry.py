@@ -33,7 +33,9 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     ],
 )
 def test_no_secret_reaches_a_log(said: str, kept: str) -> None:
-    record = logging.makeLogRecord({"msg": "%s", "args": (said,), "told": said, "inner": [{"password": "TOPSECRET", "why": said}]})
+    record = logging.makeLogRecord(
+        {"msg": "%s", "args": (said,), "told": said, "inner": [{"password": "TOPSECRET", "why": said}]}
+    )
     for text in (without_secrets(said), JsonFormatter("registry").format(record)):
         assert "SECRET" not in text
         assert kept in text.replace("\\", "")
@@ -55,12 +57,24 @@ def test_a_log_line_is_json_with_its_extras_its_error_and_its_trace() -> None:
         int("rg_k_TOPSECRET")
     except ValueError:
         record = logging.getLogger("x").makeRecord(
-            "x", logging.WARNING, "f", 1, "said %s", ("this",), sys.exc_info(), extra={"stream": "model-1", "odd": {1}}
+            "x",
+            logging.WARNING,
+            "f",
+            1,
+            "said %s",
+            ("this",),
+            sys.exc_info(),
+            extra={"stream": "model-1", "odd": {1}},
         )
     with Tracer().span("work", PARENT):
         line = JsonFormatter("registry").format(record)
     read = json.loads(line)
-    assert (read["message"], read["level"], read["service"], read["stream"]) == ("said this", "warning", "registry", "model-1")
+    assert (read["message"], read["level"], read["service"], read["stream"]) == (
+        "said this",
+        "warning",
+        "registry",
+        "model-1",
+    )
     assert read["trace"] == PARENT[3:35]
     assert "ValueError" in read["error"]
     assert "TOPSECRET" not in line

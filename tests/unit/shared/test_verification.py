@@ -13,7 +13,15 @@ from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey, generate_signing_key
 from shared.deciding.events import Actor
 from shared.identity.access_view import Signer
-from shared.messaging.kafka import FROM_PUBLISHERS, Handler, Malformed, Received, Subscription, by_publishers, by_service
+from shared.messaging.kafka import (
+    FROM_PUBLISHERS,
+    Handler,
+    Malformed,
+    Received,
+    Subscription,
+    by_publishers,
+    by_service,
+)
 from shared.messaging.verification import PassedOver, Refused, UnknownKey, Verdict, judge
 
 
@@ -33,7 +41,13 @@ async def nothing(_: Received) -> list[Any]:
 KEY = generate_signing_key("anna")
 OWNERS = {KEY.key_id: Signer("anna", "publisher", KEY.public)}
 EVENT = CloudEvent(
-    "1", "/publishers/anna", "Known.v1", "fraud.cards", "2026-01-01T00:00:00Z", b'{"a":1}', extensions={"correlationid": "c", "traceparent": "t"}
+    "1",
+    "/publishers/anna",
+    "Known.v1",
+    "fraud.cards",
+    "2026-01-01T00:00:00Z",
+    b'{"a":1}',
+    extensions={"correlationid": "c", "traceparent": "t"},
 )
 STRICT = Subscription("t", "g", {"Known.v1": Handler(nothing)}, by_publishers, strict=True)
 
@@ -46,14 +60,24 @@ def judged(event: CloudEvent, key: SigningKey | None = KEY, subscription: Subscr
 def test_an_authentic_message_carries_its_data_signer_and_place() -> None:
     message = judged(EVENT)
     assert isinstance(message, Received)
-    assert (message.data, message.signer, message.topic, message.partition, message.offset) == ({"a": 1}, "anna", "t", 1, 7)
+    assert (message.data, message.signer, message.topic, message.partition, message.offset) == (
+        {"a": 1},
+        "anna",
+        "t",
+        1,
+        7,
+    )
     assert message.actor == Actor("anna", method=f"signature:{KEY.key_id}")
 
 
 @pytest.mark.parametrize("name", ["id", "correlationid", "causationid"])
 def test_an_id_that_no_index_could_hold_is_refused_before_it_is_in_the_log(name: str) -> None:
     def named(text: str) -> CloudEvent:
-        return replace(EVENT, id=text) if name == "id" else replace(EVENT, extensions={**EVENT.extensions, name: text})
+        return (
+            replace(EVENT, id=text)
+            if name == "id"
+            else replace(EVENT, extensions={**EVENT.extensions, name: text})
+        )
 
     refused = judged(named("x" * 401))
     assert isinstance(refused, Refused)
@@ -61,7 +85,9 @@ def test_an_id_that_no_index_could_hold_is_refused_before_it_is_in_the_log(name:
     assert isinstance(judged(named("x" * 400)), Received)
 
 
-@pytest.mark.parametrize("time", ["2026-01-31t12:00:00z", "2026-01-31T13:00:00+01:00", "2026-01-31T12:00:00.000000000Z"])
+@pytest.mark.parametrize(
+    "time", ["2026-01-31t12:00:00z", "2026-01-31T13:00:00+01:00", "2026-01-31T12:00:00.000000000Z"]
+)
 def test_every_spelling_of_a_moment_that_rfc_3339_knows_is_the_same_moment(time: str) -> None:
     message = judged(replace(EVENT, time=time))
     assert isinstance(message, Received)
@@ -72,7 +98,12 @@ def test_its_cause_is_the_event_and_each_part_of_it_a_cause_of_its_own() -> None
     message = judged(EVENT)
     assert isinstance(message, Received)
     cause, part = message.cause(), message.cause("second")
-    assert (cause.source, cause.id, cause.correlation_id, cause.causation_id) == ("/publishers/anna", "1", "c", "1")
+    assert (cause.source, cause.id, cause.correlation_id, cause.causation_id) == (
+        "/publishers/anna",
+        "1",
+        "c",
+        "1",
+    )
     assert (part.id, part.digest) == ("1/second", cause.digest)
     other = judged(replace(EVENT, data=b'{"a":2}'))
     assert isinstance(other, Received)
@@ -96,7 +127,10 @@ def test_what_is_not_authentic_is_refused_with_the_reason(verdict: Verdict, reas
     assert reason in verdict.reason
 
 
-@pytest.mark.parametrize(("data", "reason"), [(b"[]", "instead of an object"), (b'{"a": NaN}', "no JSON"), (b"[" * 100_000, "no JSON")])
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"[]", "instead of an object"), (b'{"a": NaN}', "no JSON"), (b"[" * 100_000, "no JSON")],
+)
 def test_data_that_is_no_json_object_is_malformed_when_it_is_read(data: bytes, reason: str) -> None:
     message = judged(replace(EVENT, data=data))
     assert isinstance(message, Received)
@@ -130,11 +164,17 @@ ENDED = datetime(2026, 1, 1, 12, tzinfo=UTC)
         ("yesterday", {"until": ENDED}, "RFC 3339"),
     ],
 )
-def test_a_services_event_counts_when_its_key_was_good_as_it_was_recorded(recorded: str, key: dict[str, Any], reason: str) -> None:
-    said = replace(EVENT, source="/regista/registry", extensions={"recordedtime": recorded} if recorded else {})
+def test_a_services_event_counts_when_its_key_was_good_as_it_was_recorded(
+    recorded: str, key: dict[str, Any], reason: str
+) -> None:
+    said = replace(
+        EVENT, source="/regista/registry", extensions={"recordedtime": recorded} if recorded else {}
+    )
     owner = {KEY.key_id: Signer("service:registry", "service", KEY.public, **key)}
     _, value, headers = to_kafka(sign(said, KEY))
-    verdict = judge(Record(value, headers), Subscription("t", "g", STRICT.handlers, by_service("registry")), owner.get)  # type: ignore[arg-type]
+    verdict = judge(
+        Record(value, headers), Subscription("t", "g", STRICT.handlers, by_service("registry")), owner.get
+    )  # type: ignore[arg-type]
     if not reason:
         assert isinstance(verdict, Received)
         return
@@ -143,19 +183,32 @@ def test_a_services_event_counts_when_its_key_was_good_as_it_was_recorded(record
     assert reason in verdict.reason
 
 
-@pytest.mark.parametrize(("until", "accepted"), [(datetime(2100, 1, 1, tzinfo=UTC), True), (datetime(2026, 1, 2, tzinfo=UTC), False)])
-def test_a_publishers_key_has_to_be_good_now_whatever_its_message_says_of_time(until: datetime, accepted: bool) -> None:
+@pytest.mark.parametrize(
+    ("until", "accepted"),
+    [(datetime(2100, 1, 1, tzinfo=UTC), True), (datetime(2026, 1, 2, tzinfo=UTC), False)],
+)
+def test_a_publishers_key_has_to_be_good_now_whatever_its_message_says_of_time(
+    until: datetime, accepted: bool
+) -> None:
     said = replace(EVENT, extensions={"recordedtime": "2026-01-01T00:00:00Z"})
     _, value, headers = to_kafka(sign(said, KEY))
-    verdict = judge(Record(value, headers), STRICT, {KEY.key_id: Signer("anna", "publisher", KEY.public, until)}.get)  # type: ignore[arg-type]
+    verdict = judge(
+        Record(value, headers), STRICT, {KEY.key_id: Signer("anna", "publisher", KEY.public, until)}.get
+    )  # type: ignore[arg-type]
     assert isinstance(verdict, Received if accepted else Refused)
 
 
 def test_the_time_that_decides_is_signed() -> None:
-    said = sign(replace(EVENT, source="/regista/registry", extensions={"recordedtime": "2026-01-01T12:00:01Z"}), KEY)
-    _, value, headers = to_kafka(replace(said, extensions={**said.extensions, "recordedtime": "2026-01-01T11:00:00Z"}))
+    said = sign(
+        replace(EVENT, source="/regista/registry", extensions={"recordedtime": "2026-01-01T12:00:01Z"}), KEY
+    )
+    _, value, headers = to_kafka(
+        replace(said, extensions={**said.extensions, "recordedtime": "2026-01-01T11:00:00Z"})
+    )
     owner = {KEY.key_id: Signer("service:registry", "service", KEY.public, ENDED)}
-    verdict = judge(Record(value, headers), Subscription("t", "g", STRICT.handlers, by_service("registry")), owner.get)  # type: ignore[arg-type]
+    verdict = judge(
+        Record(value, headers), Subscription("t", "g", STRICT.handlers, by_service("registry")), owner.get
+    )  # type: ignore[arg-type]
     assert isinstance(verdict, Refused)
     assert "altered" in verdict.reason
 
@@ -165,7 +218,9 @@ def test_a_key_not_heard_of_yet_is_told_from_a_bad_signature() -> None:
 
 
 def test_where_types_may_be_passed_over_an_unread_one_is_not_even_verified() -> None:
-    assert isinstance(judged(replace(EVENT, type="Other.v1"), None, replace(STRICT, strict=False)), PassedOver)
+    assert isinstance(
+        judged(replace(EVENT, type="Other.v1"), None, replace(STRICT, strict=False)), PassedOver
+    )
 
 
 def test_a_service_may_speak_for_itself_only() -> None:
@@ -179,13 +234,18 @@ def test_a_service_may_speak_for_itself_only() -> None:
 
 
 HEADERS = st.lists(
-    st.tuples(st.sampled_from(["ce_id", "ce_specversion", "ce_type", "ce_dssematerial", "content-type", "x"]), st.binary(max_size=50) | st.none()),
+    st.tuples(
+        st.sampled_from(["ce_id", "ce_specversion", "ce_type", "ce_dssematerial", "content-type", "x"]),
+        st.binary(max_size=50) | st.none(),
+    ),
     max_size=8,
 )
 
 
 @given(st.binary(max_size=200) | st.none(), HEADERS)
-def test_no_record_whatever_its_bytes_can_do_more_than_be_refused(value: bytes | None, headers: list[tuple[str, Any]]) -> None:
+def test_no_record_whatever_its_bytes_can_do_more_than_be_refused(
+    value: bytes | None, headers: list[tuple[str, Any]]
+) -> None:
     assert isinstance(judge(Record(value, headers), STRICT, OWNERS.get), Refused)  # type: ignore[arg-type]
 
 

@@ -54,7 +54,9 @@ ROUTES = [
     Route("GET", "/v1/models", endpoint, "List", query=PageQuery),
     Route("POST", "/v1/models", endpoint, "Make", body=Thing, response=Part, status=201),
     Route("GET", "/v1/models/{model}/versions/{version}", endpoint, "Show", response=Shape),
-    Route("PATCH", "/v1/models/{model}/versions/{version}", endpoint, "Change", body=Part, needs_if_match=True),
+    Route(
+        "PATCH", "/v1/models/{model}/versions/{version}", endpoint, "Change", body=Part, needs_if_match=True
+    ),
     Route("POST", "/v1/models/{model}/versions/{version}:promote", endpoint, "Promote", response=Struct),
     Route("GET", "/v1/resolve/{model}@{alias}", endpoint, "Resolve"),
     Route("GET", "/v1/artifacts/{digest}/files/{path:path}", endpoint, "File"),
@@ -125,15 +127,23 @@ def test_the_document_describes_every_route_and_each_of_its_references_leads_som
 
 def references(node: Any) -> list[str]:
     if isinstance(node, dict):
-        return [node["$ref"] for _ in range("$ref" in node)] + [r for child in node.values() for r in references(child)]
+        return [node["$ref"] for _ in range("$ref" in node)] + [
+            r for child in node.values() for r in references(child)
+        ]
     return [r for child in node for r in references(child)] if isinstance(node, list) else []
 
 
 def test_the_document_says_what_a_caller_must_send_and_may_get() -> None:
     made = document("registry", ROUTES)
     change = made["paths"]["/v1/models/{model}/versions/{version}"]["patch"]
-    assert {p["name"]: p["required"] for p in change["parameters"] if p.get("required")} == {"model": True, "version": True, "If-Match": True}
-    assert {"200", "401", "403", "404", "409", "412", "413", "415", "422", "428", "500", "503"} == set(change["responses"])
+    assert {p["name"]: p["required"] for p in change["parameters"] if p.get("required")} == {
+        "model": True,
+        "version": True,
+        "If-Match": True,
+    }
+    assert {"200", "401", "403", "404", "409", "412", "413", "415", "422", "428", "500", "503"} == set(
+        change["responses"]
+    )
     assert "201" in made["paths"]["/v1/models"]["post"]["responses"]
     listed = made["paths"]["/v1/models"]["get"]["parameters"]
     assert {p["name"] for p in listed} == {"page_size", "page_token"}
@@ -149,10 +159,15 @@ def test_a_full_page_names_the_next_one_and_a_short_page_is_the_last() -> None:
     rows = [{"at": "monday", "id": 7, "size": 1}, {"at": "friday", "id": 9, "size": 2}]
     token = PageQuery(page_size=2).next_token(rows, "at", "id")
     assert PageQuery(page_token=token).after(str, int) == ("friday", 9)
-    assert (PageQuery(page_size=3).next_token(rows, "at", "id"), PageQuery(page_size=2).next_token([], "at")) == ("", "")
+    assert (
+        PageQuery(page_size=3).next_token(rows, "at", "id"),
+        PageQuery(page_size=2).next_token([], "at"),
+    ) == ("", "")
 
 
-@pytest.mark.parametrize("token", ["", "x", "!!!!", page_token("a"), page_token(1, "a"), page_token("a", 1, 2), "ä"])
+@pytest.mark.parametrize(
+    "token", ["", "x", "!!!!", page_token("a"), page_token(1, "a"), page_token("a", 1, 2), "ä"]
+)
 def test_a_token_of_another_list_is_a_problem(token: str) -> None:
     with pytest.raises(Problem) as refused:
         read_page_token(token, str, int)
@@ -162,11 +177,19 @@ def test_a_token_of_another_list_is_a_problem(token: str) -> None:
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (RuleBroken("a", "b"), 409), (NotFound("a", "b"), 404), (Forbidden("a", "b"), 403), (Stale("a", "b"), 412), (Unprocessable("a", "b"), 422),
-        (Misrouted("a", "b"), 503), (Unavailable("a"), 503), (ConnectionRefusedError(), 503), (TimeoutError(), 503),
-        (asyncpg.DataError("value out of int64 range"), 422), (asyncpg.CharacterNotInRepertoireError("0x00"), 422),
+        (RuleBroken("a", "b"), 409),
+        (NotFound("a", "b"), 404),
+        (Forbidden("a", "b"), 403),
+        (Stale("a", "b"), 412),
+        (Unprocessable("a", "b"), 422),
+        (Misrouted("a", "b"), 503),
+        (Unavailable("a"), 503),
+        (ConnectionRefusedError(), 503),
+        (TimeoutError(), 503),
+        (asyncpg.DataError("value out of int64 range"), 422),
+        (asyncpg.CharacterNotInRepertoireError("0x00"), 422),
     ],
-)  # fmt: skip
+)
 def test_each_kind_of_error_has_its_status(error: Exception, status: int) -> None:
     problem = of_exception(error)
     assert problem is not None
@@ -188,10 +211,14 @@ def test_an_answer_may_be_of_any_kind(body: Any) -> None:
 
 
 def test_models_inside_of_other_answers_are_encoded_too() -> None:
-    assert msgspec.json.decode(encoded({"items": [Part(name="a")]})) == {"items": [{"name": "a", "inner": []}]}
+    assert msgspec.json.decode(encoded({"items": [Part(name="a")]})) == {
+        "items": [{"name": "a", "inner": []}]
+    }
 
 
 def test_a_request_has_one_cause_however_often_it_is_asked_for() -> None:
-    request = Request({"type": "http", "method": "POST", "path": "/v1/models", "query_string": b"", "headers": []})
+    request = Request(
+        {"type": "http", "method": "POST", "path": "/v1/models", "query_string": b"", "headers": []}
+    )
     call = Call(cast("App", None), ROUTES[1], request, Actor("anna"), AccessState(), {}, raw=b"{}")
     assert call.cause() is call.cause()

@@ -1,4 +1,7 @@
-"""The command line. Each command's module is imported when the command is named: `regista --help` stays quick."""
+"""The command line.
+
+Each command's module is imported when the command is named: `regista --help` stays quick.
+"""
 
 from __future__ import annotations
 
@@ -79,13 +82,21 @@ class LazyGroup(click.Group):
             if not ctx.meta[AS_JSON]:
                 raise
             path = e.ctx.command_path if e.ctx else "regista"
-            say_error(Invalid("wrong_usage", e.format_message(), advice=f"`{path} --help` shows how it is written."), as_json=True)
+            say_error(
+                Invalid(
+                    "wrong_usage", e.format_message(), advice=f"`{path} --help` shows how it is written."
+                ),
+                as_json=True,
+            )
             ctx.exit(e.exit_code)
         except OSError as e:
             if not e.filename:  # no file's: a pipe that nobody reads any more, say
                 raise
             advice = "Make the place writable (or room on it), or name another: --to, REGISTA_CACHE_DIR."
-            say_error(RegistaError("file_unusable", f"{e.filename}: {e.strerror}", advice=advice), as_json=ctx.meta[AS_JSON])
+            say_error(
+                RegistaError("file_unusable", f"{e.filename}: {e.strerror}", advice=advice),
+                as_json=ctx.meta[AS_JSON],
+            )
             ctx.exit(RegistaError.exit_code)
         except RegistaError as e:
             say_error(e, as_json=isinstance(ctx.obj, Session) and ctx.obj.json)
@@ -98,7 +109,9 @@ class LazyGroup(click.Group):
         others = {name: command for name in sorted(_plugins()) if (command := self.get_command(ctx, name))}
         if others:
             with formatter.section("On this machine"):
-                formatter.write_dl([(name, command.get_short_help_str(60)) for name, command in others.items()])
+                formatter.write_dl(
+                    [(name, command.get_short_help_str(60)) for name, command in others.items()]
+                )
 
 
 def _imported(place: str) -> click.Command:
@@ -129,8 +142,18 @@ def _plugins() -> dict[str, click.Command | str]:
     return {name: command for name, command in found.items() if name not in COMMANDS}
 
 
-@click.group("regista", cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=EXIT_CODES)
-@click.option("--profile", default="", metavar="NAME", help="A profile of ~/.config/regista/config.toml (or REGISTA_PROFILE).")
+@click.group(
+    "regista",
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EXIT_CODES,
+)
+@click.option(
+    "--profile",
+    default="",
+    metavar="NAME",
+    help="A profile of ~/.config/regista/config.toml (or REGISTA_PROFILE).",
+)
 @click.version_option(package_name="regista", prog_name="regista")
 @click.pass_context
 def root(ctx: click.Context, profile: str) -> None:
@@ -158,12 +181,22 @@ def say_error(error: Any, *, as_json: bool) -> None:
     if as_json:
         import json  # noqa: PLC0415
 
-        click.echo(json.dumps({"code": error.code, "detail": error.detail, "advice": error.advice, **error.facts}, default=str), err=True)
+        click.echo(
+            json.dumps(
+                {"code": error.code, "detail": error.detail, "advice": error.advice, **error.facts},
+                default=str,
+            ),
+            err=True,
+        )
         return
     click.secho(f"{printable(error.code)}: ", fg="red", bold=True, err=True, nl=False)
     click.echo(printable(error.detail), err=True)
     for problem in error.facts.get("problems", ()) or error.facts.get("errors", ()):
-        said = f"{problem.get('field', '')}: {problem.get('problem', '')}" if isinstance(problem, dict) else problem
+        said = (
+            f"{problem.get('field', '')}: {problem.get('problem', '')}"
+            if isinstance(problem, dict)
+            else problem
+        )
         click.echo(f"  - {printable(said)}", err=True)
     if error.code in LISTED_BY:
         click.secho(f"  → `{LISTED_BY[error.code]}` lists what there is.", dim=True, err=True)

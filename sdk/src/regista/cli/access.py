@@ -1,4 +1,7 @@
-"""`regista access …` and `regista key …`: who may do what, and who they are. Private keys never leave this machine."""
+"""`regista access …` and `regista key …`: who may do what, and who they are.
+
+Private keys never leave this machine.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from regista.cli.promotion import on_a_terminal
 from regista.cli.session import Session, command
 
 OUT = click.option(
-    "--out", "file", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the signing key (mode 0600; never overwritten)."
+    "--out",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the signing key (mode 0600; never overwritten).",
 )
 ROLE = click.Choice(["publisher", "engineer", "approver", "auditor", "admin", "override"])
 
@@ -31,7 +37,13 @@ def identities(session: Session) -> None:
     """All identities with their roles and keys."""
     with session.client() as client:
         found = client.identities()
-    columns = [("subject", "subject"), ("kind", "kind"), ("name", _name), ("roles", _roles), ("live keys", _live)]
+    columns = [
+        ("subject", "subject"),
+        ("kind", "kind"),
+        ("name", _name),
+        ("roles", _roles),
+        ("live keys", _live),
+    ]
     session.items(found, columns, "no identities")
 
 
@@ -40,7 +52,9 @@ def _name(item: Any) -> str:
 
 
 def _live(item: Any) -> str:
-    return ", ".join(f"{k['key_id']} ({k['algorithm']})" for k in item.get("keys") or () if not k.get("revoked_at"))
+    return ", ".join(
+        f"{k['key_id']} ({k['algorithm']})" for k in item.get("keys") or () if not k.get("revoked_at")
+    )
 
 
 def _roles(item: Any) -> str:
@@ -61,7 +75,11 @@ def show_identity(session: Session, subject: str) -> None:
 )
 @click.argument("subject", required=False)
 @click.option("--kind", type=click.Choice(["person", "publisher", "service"]), required=True)
-@click.option("--name", default="", help="Shown to people and printed under what they sign. Not in the log: it can be erased.")
+@click.option(
+    "--name",
+    default="",
+    help="Shown to people and printed under what they sign. Not in the log: it can be erased.",
+)
 def create(session: Session, subject: str | None, kind: str, name: str) -> None:
     """A new identity; it can do nothing before it has a key and a role.
 
@@ -81,15 +99,19 @@ def set_name(session: Session, subject: str, name: str) -> None:
         session.one(client.set_name(subject, name), f"{subject} is {name} now")
 
 
-@command("erase-name", group=access, examples='regista access erase-name u-7k2m --reason "asked for it by letter of 3 March"')
+@command(
+    "erase-name",
+    group=access,
+    examples='regista access erase-name u-7k2m --reason "asked for it by letter of 3 March"',
+)
 @click.argument("subject")
 @click.option("--reason", required=True, help="Stands in the audit trail for ever: say it without the name.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def erase_name(session: Session, subject: str, reason: str, yes: bool) -> None:
     """Forgets a name; it does not come back.
 
-    Reviews and overrides that were signed keep the name printed on them, as long as those records are kept. Backups hold it until they are
-    deleted. Who erased it, when and why stays in the log, without the name.
+    Reviews and overrides that were signed keep the name printed on them, as long as those records are kept.
+    Backups hold it until they are deleted. Who erased it, when and why stays in the log, without the name.
     """
     if not yes:
         if session.json or not on_a_terminal():
@@ -105,9 +127,16 @@ def keys() -> None:
     """Issue, register, rotate and revoke keys of identities."""
 
 
-@command(group=keys, examples="regista access key issue person:ann\nregista access key issue publisher:nightly --signing --out nightly.key.json")
+@command(
+    group=keys,
+    examples="regista access key issue person:ann\nregista access key issue publisher:nightly --signing --out nightly.key.json",
+)
 @click.argument("subject")
-@click.option("--signing", is_flag=True, help="A signing key for Kafka instead of an API key: made here, only its public half is sent.")
+@click.option(
+    "--signing",
+    is_flag=True,
+    help="A signing key for Kafka instead of an API key: made here, only its public half is sent.",
+)
 @OUT
 @click.option("--expires", metavar="TIME", help="RFC 3339; without it the key lasts until it is revoked.")
 def issue(session: Session, subject: str, signing: bool, file: Path | None, expires: str | None) -> None:
@@ -135,7 +164,8 @@ def register(session: Session, subject: str, file: Path, expires: str | None) ->
 
 
 @command(
-    group=keys, examples="regista access key rotate person:ann 7K2M…\nregista access key rotate publisher:nightly 9XQ… --signing --out new.key.json"
+    group=keys,
+    examples="regista access key rotate person:ann 7K2M…\nregista access key rotate publisher:nightly 9XQ… --signing --out new.key.json",
 )
 @click.argument("subject")
 @click.argument("key_id")
@@ -147,7 +177,10 @@ def rotate(session: Session, subject: str, key_id: str, signing: bool, file: Pat
         got = client.rotate_key(subject, key_id, **(_public(_made(subject, file)) if signing else {}))
     session.one(got, str(got.get("api_key") or got["key_id"]))
     if not got["old_revoked"]:
-        click.echo(f"The new key counts. Whether {key_id} was revoked is not known: `regista access key revoke {subject} {key_id}`.", err=True)
+        click.echo(
+            f"The new key counts. Whether {key_id} was revoked is not known: `regista access key revoke {subject} {key_id}`.",
+            err=True,
+        )
         raise click.exceptions.Exit(1)
 
 
@@ -158,7 +191,11 @@ def rotate(session: Session, subject: str, key_id: str, signing: bool, file: Pat
 @click.argument("subject")
 @click.argument("key_id")
 @click.option("--reason", default="")
-@click.option("--compromised", is_flag=True, help="Somebody else may have it: what a service signed with it before counts no more either.")
+@click.option(
+    "--compromised",
+    is_flag=True,
+    help="Somebody else may have it: what a service signed with it before counts no more either.",
+)
 def revoke(session: Session, subject: str, key_id: str, reason: str, compromised: bool) -> None:
     """From now on the key opens nothing; a service's earlier events still count, unless it was compromised."""
     with session.client() as client:
@@ -169,7 +206,9 @@ def revoke(session: Session, subject: str, key_id: str, reason: str, compromised
 @command(group=access, examples="regista access grant person:ann approver --namespace fraud")
 @click.argument("subject")
 @click.argument("role", type=ROLE)
-@click.option("--namespace", default="*", show_default=True, help="With all namespaces below it; * is everywhere.")
+@click.option(
+    "--namespace", default="*", show_default=True, help="With all namespaces below it; * is everywhere."
+)
 def grant(session: Session, subject: str, role: str, namespace: str) -> None:
     """Gives a role."""
     with session.client() as client:
@@ -184,7 +223,10 @@ def ungrant(session: Session, subject: str, role: str, namespace: str) -> None:
     """Takes a role back."""
     with session.client() as client:
         client.revoke_role(subject, role, namespace)
-    session.one({"subject": subject, "role": role, "namespace": namespace, "revoked": True}, f"{subject} is no longer {role} in {namespace}")
+    session.one(
+        {"subject": subject, "role": role, "namespace": namespace, "revoked": True},
+        f"{subject} is no longer {role} in {namespace}",
+    )
 
 
 @click.group()
@@ -198,7 +240,13 @@ def key() -> None:
 def generate(session: Session, subject: str, file: Path | None) -> None:
     """Makes a signing key and prints its public half, for an admin to register."""
     made = _made(subject, file)
-    told = {"subject": subject, "key_id": made.key_id, "public_key": made.public.hex(), "algorithm": "ed25519", "file": str(file)}
+    told = {
+        "subject": subject,
+        "key_id": made.key_id,
+        "public_key": made.public.hex(),
+        "algorithm": "ed25519",
+        "file": str(file),
+    }
     session.one(told)
 
 
@@ -213,7 +261,9 @@ def _made(subject: str, file: Path | None) -> Any:
     except FileExistsError:
         raise click.UsageError(f"{file} exists already; a key is never overwritten") from None
     except OSError as e:
-        raise click.UsageError(f"{file} cannot be written: {e.strerror}; name a file in a folder that is there") from None
+        raise click.UsageError(
+            f"{file} cannot be written: {e.strerror}; name a file in a folder that is there"
+        ) from None
     return made
 
 

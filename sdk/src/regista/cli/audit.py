@@ -14,7 +14,10 @@ def audit() -> None:
     """What proves the log: signed checkpoints, invariants, stored events. For auditors."""
 
 
-@command(group=audit, examples="regista audit checkpoints\nregista audit checkpoints --limit 1 --json | jq -r '.items[0].note'")
+@command(
+    group=audit,
+    examples="regista audit checkpoints\nregista audit checkpoints --limit 1 --json | jq -r '.items[0].note'",
+)
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
 def checkpoints(session: Session, limit: int) -> None:
     """Signed tree heads, newest first. Keep copies elsewhere: only they show that history was rewritten."""
@@ -24,10 +27,17 @@ def checkpoints(session: Session, limit: int) -> None:
         session.out(found)
         return
     session.one({name: found[name] for name in ("origin", "tree_size", "verifier_key")})
-    session.items(found["items"], [("size", "size"), ("signed", lambda c: to_the_second(c["signed_at"])), ("root", "root")], "nothing is sealed yet")
+    session.items(
+        found["items"],
+        [("size", "size"), ("signed", lambda c: to_the_second(c["signed_at"])), ("root", "root")],
+        "nothing is sealed yet",
+    )
 
 
-@command(group=audit, examples="regista audit invariants\nregista audit invariants --json | jq '.invariants[] | select(.holds | not)'")
+@command(
+    group=audit,
+    examples="regista audit invariants\nregista audit invariants --json | jq '.invariants[] | select(.holds | not)'",
+)
 def invariants(session: Session) -> None:
     """Checks the whole log now; exit code 1 when an invariant does not hold."""
     with session.client() as client, session.waiting("checking the log"):
@@ -35,7 +45,13 @@ def invariants(session: Session) -> None:
     if session.json:
         session.out(found)
     else:
-        columns = [("invariant", "name"), ("holds", "holds"), ("checked", "checked"), ("rule", "rule"), ("violations", "violations")]
+        columns = [
+            ("invariant", "name"),
+            ("holds", "holds"),
+            ("checked", "checked"),
+            ("rule", "rule"),
+            ("violations", "violations"),
+        ]
         session.items(found["invariants"], columns, "nothing was checked")
     if not found["holds"]:
         click.get_current_context().exit(1)

@@ -18,7 +18,11 @@ def models() -> None:
     """List, show, create and edit models."""
 
 
-@command("list", group=models, examples="regista models list\nregista models list --kind embedding --json | jq -r '.[].model'")
+@command(
+    "list",
+    group=models,
+    examples="regista models list\nregista models list --kind embedding --json | jq -r '.[].model'",
+)
 @click.option("--search", help="Part of the name.")
 @click.option("--kind", type=KINDS)
 @click.option("--tier", type=TIERS)
@@ -30,8 +34,14 @@ def list_(session: Session, limit: int, **filters: Any) -> None:
         found = client.models(limit, **filters)
         shown = naming(session, client, (model.get("owner") for model in found))
     columns = [
-        ("name", "model"), ("kind", "kind"), ("owner", lambda m: shown(m.get("owner"))), ("tier", "tier"), ("newest", _newest), ("in production", "production"), ("description", "description"),
-    ]  # fmt: skip
+        ("name", "model"),
+        ("kind", "kind"),
+        ("owner", lambda m: shown(m.get("owner"))),
+        ("tier", "tier"),
+        ("newest", _newest),
+        ("in production", "production"),
+        ("description", "description"),
+    ]
     session.items(found, columns, "no models: publish one with `regista publish`", limit)
 
 
@@ -48,7 +58,10 @@ def show(session: Session, model: str) -> None:
         session.one(client.model(model))
 
 
-@command(group=models, examples="regista models create fraud.cards --owner team:risk --tier high --tag domain=payments")
+@command(
+    group=models,
+    examples="regista models create fraud.cards --owner team:risk --tier high --tag domain=payments",
+)
 @click.argument("name")
 @click.option("--kind", type=KINDS, default="model", show_default=True)
 @click.option("--description")
@@ -62,7 +75,10 @@ def create(session: Session, name: str, tags: tuple[str, ...], **facts: Any) -> 
     session.one(made, f"created {name}")
 
 
-@command(group=models, examples="regista models edit churn --owner team:retention\nregista models edit churn --rename crm.churn")
+@command(
+    group=models,
+    examples="regista models edit churn --owner team:retention\nregista models edit churn --rename crm.churn",
+)
 @click.argument("model")
 @click.option("--rename", "name", metavar="NAME", help="The new name; the id stays.")
 @click.option("--description")
@@ -99,11 +115,19 @@ def aliases(session: Session, model: str) -> None:
 @click.argument("model")
 @click.argument("name")
 @click.argument("number", type=int)
-@click.option("--protect/--unprotect", "protected", default=None, help="From now on only admins move or remove it, or everybody who may.")
+@click.option(
+    "--protect/--unprotect",
+    "protected",
+    default=None,
+    help="From now on only admins move or remove it, or everybody who may.",
+)
 def set_(session: Session, model: str, name: str, number: int, protected: bool | None) -> None:
     """Points an alias at a version."""
     with session.client() as client:
-        session.one(client.set_alias(model, name, number, protected=protected), f"{model}@{name} is version {number} now")
+        session.one(
+            client.set_alias(model, name, number, protected=protected),
+            f"{model}@{name} is version {number} now",
+        )
 
 
 @command(group=alias, examples="regista alias remove churn candidate")

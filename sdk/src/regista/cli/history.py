@@ -12,7 +12,9 @@ from regista.cli.promotion import ENVIRONMENT
 from regista.cli.session import Session, command, printable, to_the_second
 
 
-@command(examples="regista timeline churn\nregista timeline churn --json | jq 'map(select(.type == \"VersionPromoted\"))'")
+@command(
+    examples="regista timeline churn\nregista timeline churn --json | jq 'map(select(.type == \"VersionPromoted\"))'"
+)
 @click.argument("model")
 @click.option("--number", type=int, help="Only this version.")
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
@@ -22,8 +24,13 @@ def timeline(session: Session, model: str, number: int | None, limit: int) -> No
         found = client.timeline(model, limit, number)
         shown = naming(session, client, (subject for event in found for subject in actors(event)))
     columns = [
-        ("when", when), ("what", "type"), ("version", "number"), ("who", lambda e: who(e, shown)), ("why", "reason"), ("because of", _cause),
-    ]  # fmt: skip
+        ("when", when),
+        ("what", "type"),
+        ("version", "number"),
+        ("who", lambda e: who(e, shown)),
+        ("why", "reason"),
+        ("because of", _cause),
+    ]
     session.items(found, columns, f"nothing is recorded of {model}", limit)
 
 
@@ -51,7 +58,9 @@ def who(event: Mapping[str, Any], shown: Shown) -> str:
 
 @command("as-of", examples="regista as-of churn --at 2026-03-01T12:00:00Z\nregista as-of churn")
 @click.argument("model")
-@click.option("--at", "moment", metavar="TIME", help="RFC 3339, for example 2026-03-01T12:00:00Z; now when left out.")
+@click.option(
+    "--at", "moment", metavar="TIME", help="RFC 3339, for example 2026-03-01T12:00:00Z; now when left out."
+)
 @ENVIRONMENT
 def as_of(session: Session, model: str, moment: str | None, environment: str) -> None:
     """What was in production at a moment, who approved it and on what evidence."""
@@ -62,14 +71,24 @@ def as_of(session: Session, model: str, moment: str | None, environment: str) ->
         session.out(found)
         return
     columns = [
-        ("number", "number"), ("version", "semver"), ("percent", "percent"), ("role", "role"), ("promoted", _promoted),
-        ("asked by", lambda e: who(_requested(e), shown)), ("approved by", lambda e: _approvers(e, shown)), ("evidence", lambda e: str((e.get("promotion") or {}).get("evidence_digest") or "")[:19]),
-    ]  # fmt: skip
-    session.items(found["entries"], columns, f"nothing served {model} in {environment} at {moment or 'this moment'}")
+        ("number", "number"),
+        ("version", "semver"),
+        ("percent", "percent"),
+        ("role", "role"),
+        ("promoted", _promoted),
+        ("asked by", lambda e: who(_requested(e), shown)),
+        ("approved by", lambda e: _approvers(e, shown)),
+        ("evidence", lambda e: str((e.get("promotion") or {}).get("evidence_digest") or "")[:19]),
+    ]
+    session.items(
+        found["entries"], columns, f"nothing served {model} in {environment} at {moment or 'this moment'}"
+    )
     if found.get("since"):
         changed = found.get("changed_by") or {}
         click.echo(
-            printable(f"so since {to_the_second(found['since'])}, changed by {who(changed, shown)}: {changed.get('reason') or 'no reason given'}")
+            printable(
+                f"so since {to_the_second(found['since'])}, changed by {who(changed, shown)}: {changed.get('reason') or 'no reason given'}"
+            )
         )
 
 
@@ -93,4 +112,6 @@ def _approved(entry: Mapping[str, Any]) -> list[Any]:
 
 
 def _approvers(entry: Mapping[str, Any], shown: Shown) -> str:
-    return ", ".join(map(shown, _approved(entry))) + (" (override)" if (entry.get("promotion") or {}).get("override") else "")
+    return ", ".join(map(shown, _approved(entry))) + (
+        " (override)" if (entry.get("promotion") or {}).get("override") else ""
+    )

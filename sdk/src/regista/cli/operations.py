@@ -48,7 +48,10 @@ def run(session: Session, model: str) -> None:
     """Marks what may go, of one model or of all; it goes after the grace period, if the registry agrees."""
     with session.client() as client:
         got = client.sweep(model, dry_run=False)
-    session.one(got, f"sweep {got['sweep_id']} was planned: `regista cleanup show {got['sweep_id']}` says what it found")
+    session.one(
+        got,
+        f"sweep {got['sweep_id']} was planned: `regista cleanup show {got['sweep_id']}` says what it found",
+    )
 
 
 @command("list", group=cleanup, examples="regista cleanup list")
@@ -59,9 +62,14 @@ def list_(session: Session, limit: int) -> None:
         found = client.sweeps(limit)
         shown = naming(session, client, (sweep.get("actor") for sweep in found))
     columns = [
-        ("sweep", "sweep_id"), ("when", lambda s: to_the_second(s.get("at"))), ("trigger", "trigger"), ("phase", "phase"), ("models", "models"),
-        ("versions", "versions"), ("by", lambda s: shown(s.get("actor"))),
-    ]  # fmt: skip
+        ("sweep", "sweep_id"),
+        ("when", lambda s: to_the_second(s.get("at"))),
+        ("trigger", "trigger"),
+        ("phase", "phase"),
+        ("models", "models"),
+        ("versions", "versions"),
+        ("by", lambda s: shown(s.get("actor"))),
+    ]
     session.items(found, columns, "no cleanup ran yet", limit)
 
 
@@ -78,9 +86,17 @@ def show(session: Session, sweep_id: str, verdict: str | None) -> None:
     _sweep(session, found)
 
 
-@command(group=cleanup, examples="regista cleanup retention churn\nregista cleanup retention churn --set retention.json")
+@command(
+    group=cleanup,
+    examples="regista cleanup retention churn\nregista cleanup retention churn --set retention.json",
+)
 @click.argument("model")
-@click.option("--set", "file", type=click.File("rb"), help="JSON with the new policy: unused_seconds, keep_newest, grace_seconds, …")
+@click.option(
+    "--set",
+    "file",
+    type=click.File("rb"),
+    help="JSON with the new policy: unused_seconds, keep_newest, grace_seconds, …",
+)
 def retention(session: Session, model: str, file: Any) -> None:
     """How long the versions of a model are kept, and where each stands."""
     with session.client() as client:
@@ -92,7 +108,14 @@ def retention(session: Session, model: str, file: Any) -> None:
         session.out(found)
         return
     session.one({name: "for ever" if value is None else value for name, value in found["policy"].items()})
-    columns = [("number", "number"), ("version", "semver"), ("stage", "stage"), ("uses", "uses"), ("last used", "last_used_at"), *COLUMNS[3:]]
+    columns = [
+        ("number", "number"),
+        ("version", "semver"),
+        ("stage", "stage"),
+        ("uses", "uses"),
+        ("last used", "last_used_at"),
+        *COLUMNS[3:],
+    ]
     session.items(found["versions"], columns, f"{model} has no versions")
 
 
@@ -105,7 +128,11 @@ def usage(session: Session, model: str) -> None:
     if session.json:
         session.out(found)
         return
-    columns = [("number", "number"), ("uses", "total"), ("last used", lambda v: to_the_second(v.get("last_used_at")))]
+    columns = [
+        ("number", "number"),
+        ("uses", "total"),
+        ("last used", lambda v: to_the_second(v.get("last_used_at"))),
+    ]
     session.items(found["versions"], columns, f"no use of {model} was reported")
 
 
@@ -113,14 +140,19 @@ def _sweep(session: Session, found: dict[str, Any]) -> None:
     if session.json:
         session.out(found)
         return
-    counts = ", ".join(f"{number} {verdict}" for verdict, number in sorted(found.get("verdicts", {}).items())) or "nothing decided yet"
+    counts = (
+        ", ".join(f"{number} {verdict}" for verdict, number in sorted(found.get("verdicts", {}).items()))
+        or "nothing decided yet"
+    )
     click.echo(f"{found.get('versions', 0)} versions of {found.get('models', 0)} models: {counts}")
     session.items(found.get("items", []), COLUMNS, "no version to show")
     if found.get("truncated"):
         click.echo("Not all versions are shown; name a model to see all of its.", err=True)
 
 
-@command(examples='regista hold churn@3 --reason "case 4711"\nregista hold churn@3 --release --reason "case closed"')
+@command(
+    examples='regista hold churn@3 --reason "case 4711"\nregista hold churn@3 --release --reason "case closed"'
+)
 @click.argument("reference", metavar="MODEL@VERSION")
 @click.option("--release", is_flag=True, help="Release it instead.")
 @REASON
@@ -136,23 +168,42 @@ def dlq() -> None:
     """Messages that a service could not take: list, show, replay."""
 
 
-@command("list", group=dlq, examples="regista dlq list\nregista dlq list registry --topic regista.training.v1")
+@command(
+    "list", group=dlq, examples="regista dlq list\nregista dlq list registry --topic regista.training.v1"
+)
 @click.argument("service", type=click.Choice(CONSUMERS), required=False)
 @click.option("--topic", help="Only those of this topic.")
 @click.option("--replayed/--waiting", default=None, help="Only those replayed already, or not yet.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
-def letters(session: Session, service: str | None, topic: str | None, replayed: bool | None, limit: int) -> None:
+def letters(
+    session: Session, service: str | None, topic: str | None, replayed: bool | None, limit: int
+) -> None:
     """The dead letters of one service or all, newest first."""
     with session.client() as client:
-        read = client.dead_letters(service, limit, topic, replayed=replayed) if service else _letters_of_all(session, client, limit, topic, replayed)
-    found = {letter["id"]: letter for letter in read if not replayed or letter.get("replayed")}  # a service adds those replayed to the others
+        read = (
+            client.dead_letters(service, limit, topic, replayed=replayed)
+            if service
+            else _letters_of_all(session, client, limit, topic, replayed)
+        )
+    found = {
+        letter["id"]: letter for letter in read if not replayed or letter.get("replayed")
+    }  # a service adds those replayed to the others
     columns = [
-        ("id", "id"), ("when", lambda x: to_the_second(x.get("at"))), ("type", "type"), ("subject", "subject"), ("reason", "reason"), ("replayed", "replayed"),
-    ]  # fmt: skip
-    session.items(sorted(found.values(), key=lambda x: str(x.get("at", "")), reverse=True), columns, "no dead letters")
+        ("id", "id"),
+        ("when", lambda x: to_the_second(x.get("at"))),
+        ("type", "type"),
+        ("subject", "subject"),
+        ("reason", "reason"),
+        ("replayed", "replayed"),
+    ]
+    session.items(
+        sorted(found.values(), key=lambda x: str(x.get("at", "")), reverse=True), columns, "no dead letters"
+    )
 
 
-def _letters_of_all(session: Session, client: Client, limit: int, topic: str | None, replayed: bool | None) -> list[dict[str, Any]]:
+def _letters_of_all(
+    session: Session, client: Client, limit: int, topic: str | None, replayed: bool | None
+) -> list[dict[str, Any]]:
     """A service that is away is named; the others' letters are listed nevertheless."""
     from regista.errors import Unavailable  # noqa: PLC0415
 

@@ -1,4 +1,7 @@
-"""Who subjects are, for people: the directory's names beside the ids, looked up when they are shown. Programs (`--json`) get the ids."""
+"""Who subjects are, for people: the directory's names beside the ids, looked up when they are shown.
+
+Programs (`--json`) get the ids.
+"""
 
 from __future__ import annotations
 

@@ -35,20 +35,27 @@ REVISION = click.option(
 REASON = click.option("--reason", required=True, callback=_said, help="Stands in the audit trail.")
 
 
-@command(examples='regista promote churn@3 --reason "better on the March data"\nregista promote churn@3 --wait --timeout 3600')
+@command(
+    examples='regista promote churn@3 --reason "better on the March data"\nregista promote churn@3 --wait --timeout 3600'
+)
 @click.argument("reference", metavar="MODEL@VERSION")
 @ENVIRONMENT
 @click.option("--reason", default="", help="Stands in the audit trail.")
 @click.option("--wait", is_flag=True, help="Wait until it is granted (exit code 0) or denied (3).")
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait.")
-def promote(session: Session, reference: str, environment: str, reason: str, wait: bool, timeout: float) -> None:
+def promote(
+    session: Session, reference: str, environment: str, reason: str, wait: bool, timeout: float
+) -> None:
     """Asks for a validated version's promotion. Reviews may follow: `regista reviews`."""
     with session.client() as client:
         got = client.promote(reference, environment, reason)
         if wait:
             with session.waiting(f"waiting for the decision about {reference}"):
                 got = decided(client, got["promotion_id"], timeout)
-    session.one(got, f"promotion {got['promotion_id']} of {reference} to {environment} {'was granted' if wait else 'was requested'}")
+    session.one(
+        got,
+        f"promotion {got['promotion_id']} of {reference} to {environment} {'was granted' if wait else 'was requested'}",
+    )
 
 
 def decided(client: Client, promotion_id: str, seconds: float) -> dict[str, Any]:
@@ -64,7 +71,11 @@ def decided(client: Client, promotion_id: str, seconds: float) -> dict[str, Any]
         if found["state"] != "open":
             raise RuleBroken(f"promotion_{found['state']}", "; ".join(found.get("reasons", ())), facts=found)
         time.sleep(0.3)
-    raise TimedOut("not_decided_yet", f"promotion {promotion_id} is not decided after {seconds:.0f} s", advice="Look at `regista reviews`.")
+    raise TimedOut(
+        "not_decided_yet",
+        f"promotion {promotion_id} is not decided after {seconds:.0f} s",
+        advice="Look at `regista reviews`.",
+    )
 
 
 @click.group(invoke_without_command=True)
@@ -85,9 +96,16 @@ def list_(session: Session, state: str, model: str | None) -> None:
         found = client.reviews(None if state == "all" else state, model)
         shown = naming(session, client, (one for review in found for one in review.get("approvers") or ()))
     columns = [
-        ("review", "review_id"), ("model", "model"), ("number", "number"), ("version", "semver"), ("for", "environment"), ("state", "state"),
-        ("needs", "needs"), ("approved by", lambda r: ", ".join(map(shown, r.get("approvers") or ()))), ("expires", lambda r: to_the_second(r.get("expires_at"))),
-    ]  # fmt: skip
+        ("review", "review_id"),
+        ("model", "model"),
+        ("number", "number"),
+        ("version", "semver"),
+        ("for", "environment"),
+        ("state", "state"),
+        ("needs", "needs"),
+        ("approved by", lambda r: ", ".join(map(shown, r.get("approvers") or ()))),
+        ("expires", lambda r: to_the_second(r.get("expires_at"))),
+    ]
     session.items(found, columns, "no reviews")
 
 
@@ -106,11 +124,22 @@ def show(session: Session, review_id: str) -> None:
 
 
 def _show(session: Session, client: Client, found: dict[str, Any]) -> None:
-    people, entries = {name: found.get(name) or [] for name in ("excluded", "approvers")}, found.get("entries", [])
-    shown = naming(session, client, [*people["excluded"], *people["approvers"], *(e.get("by") for e in entries)])
+    people, entries = (
+        {name: found.get(name) or [] for name in ("excluded", "approvers")},
+        found.get("entries", []),
+    )
+    shown = naming(
+        session, client, [*people["excluded"], *people["approvers"], *(e.get("by") for e in entries)]
+    )
     named = {name: [shown(one) for one in those] for name, those in people.items()}
-    session.one({name: value for name, value in (found | named).items() if name not in {"results", "entries", "seal"}})
-    session.items(found.get("results", []), [("gate", "gate"), ("passed", "passed"), ("detail", "detail")], "no gate was asked")
+    session.one(
+        {name: value for name, value in (found | named).items() if name not in {"results", "entries", "seal"}}
+    )
+    session.items(
+        found.get("results", []),
+        [("gate", "gate"), ("passed", "passed"), ("detail", "detail")],
+        "no gate was asked",
+    )
     columns = [
         ("when", lambda e: to_the_second(e.get("at"))),
         ("who", lambda e: e.get("name") or shown(e.get("by"))),
@@ -129,14 +158,20 @@ def say(session: Session, review_id: str, text: str) -> None:
         session.one(client.comment(review_id, text), f"commented on {review_id}")
 
 
-@command("look-back", group=reviews, examples='regista reviews look-back 0198… --justified --comment "the outage was real"')
+@command(
+    "look-back",
+    group=reviews,
+    examples='regista reviews look-back 0198… --justified --comment "the outage was real"',
+)
 @click.argument("review_id", metavar="REVIEW")
 @click.option("--justified/--unjustified", required=True)
 @click.option("--comment", default="")
 def look_back(session: Session, review_id: str, justified: bool, comment: str) -> None:
     """The after-review of a break-glass grant."""
     with session.client() as client:
-        session.one(client.look_back(review_id, justified=justified, comment=comment), f"looked back at {review_id}")
+        session.one(
+            client.look_back(review_id, justified=justified, comment=comment), f"looked back at {review_id}"
+        )
 
 
 @command(examples='regista override 0198… --reason "champion is down, approvers are asleep: incident 4711"')
@@ -145,15 +180,26 @@ def look_back(session: Session, review_id: str, justified: bool, comment: str) -
 def override(session: Session, promotion_id: str, reason: str) -> None:
     """Breaks the glass: grants a promotion past its gates. Needs its own role and opens an after-review."""
     with session.client() as client:
-        session.one(client.override(promotion_id, reason), f"overrode {promotion_id}; an after-review is open")
+        session.one(
+            client.override(promotion_id, reason), f"overrode {promotion_id}; an after-review is open"
+        )
 
 
-@command(examples='regista approve 0198…\nregista approve 0198… --revision 4 --comment "checked on the March data" --condition "shadow for a week"')
+@command(
+    examples='regista approve 0198…\nregista approve 0198… --revision 4 --comment "checked on the March data" --condition "shadow for a week"'
+)
 @click.argument("review_id", metavar="REVIEW")
 @click.option("--comment", default="")
-@click.option("--condition", "conditions", multiple=True, help="A condition of the approval; may be given more than once.")
+@click.option(
+    "--condition",
+    "conditions",
+    multiple=True,
+    help="A condition of the approval; may be given more than once.",
+)
 @REVISION
-def approve(session: Session, review_id: str, comment: str, conditions: tuple[str, ...], revision: int | None) -> None:
+def approve(
+    session: Session, review_id: str, comment: str, conditions: tuple[str, ...], revision: int | None
+) -> None:
     """Approves exactly what you saw of the review."""
     with session.client() as client:
         seen = _seen(session, client, review_id, revision, "approve")
@@ -170,7 +216,9 @@ def _seen(session: Session, client: Client, review_id: str, revision: int | None
     if revision is not None:
         return revision
     if session.json or not on_a_terminal():
-        raise click.UsageError(f"say which revision you read: `regista reviews show {review_id}` prints it, --revision N names it")
+        raise click.UsageError(
+            f"say which revision you read: `regista reviews show {review_id}` prints it, --revision N names it"
+        )
     found = client.review(review_id)
     _show(session, client, found)
     click.confirm(f"{what} this?", abort=True)
@@ -197,7 +245,10 @@ def reject(session: Session, what: str, reason: str, revision: int | None) -> No
 @click.argument("reference", metavar="MODEL@VERSION")
 @REASON
 def recall(session: Session, reference: str, reason: str) -> None:
-    """Forbids loading a version. Traffic stays where it is: roll back where the version serves, as this says."""
+    """Forbids loading a version.
+
+    Traffic stays where it is: roll back where the version serves, as this says.
+    """
     with session.client() as client:
         got = client.recall(reference, reason)
     serves = [
@@ -219,8 +270,12 @@ def policies(session: Session) -> None:
         found = client.policies()
         shown = naming(session, client, (policy.get("published_by") for policy in found))
     columns = [
-        ("name", "name"), ("revision", "revision"), ("active", "active"), ("published by", lambda p: shown(p.get("published_by"))), ("digest", "digest"),
-    ]  # fmt: skip
+        ("name", "name"),
+        ("revision", "revision"),
+        ("active", "active"),
+        ("published by", lambda p: shown(p.get("published_by"))),
+        ("digest", "digest"),
+    ]
     session.items(found, columns, "no policies")
 
 

@@ -21,32 +21,63 @@ regista publish churn model.onnx --draft
 @command(examples=EXAMPLES)
 @click.argument("model")
 @click.argument("artifact", type=click.Path(exists=True, path_type=Path), required=False)
-@click.option("--metadata", type=click.File("rb"), help="JSON with `training`, `signature`, `parents` as in ModelTrained.")
+@click.option(
+    "--metadata",
+    type=click.File("rb"),
+    help="JSON with `training`, `signature`, `parents` as in ModelTrained.",
+)
 @click.option("--kind", type=KINDS, default="model", show_default=True)
 @click.option("--draft", is_flag=True, help="Register without the mandatory metadata; complete it later.")
 @click.option(
-    "--bump", "version", metavar="major|minor|patch|1.2.0", default="", help="Claim a version or bump; a smaller one than proven is raised."
+    "--bump",
+    "version",
+    metavar="major|minor|patch|1.2.0",
+    default="",
+    help="Claim a version or bump; a smaller one than proven is raised.",
 )
 @click.option("--exact", is_flag=True, help="Refuse instead of raising the claim.")
 @click.option("--base", help="The version it was made from (number or semantic version).")
 @click.option("--owner")
 @click.option("--tier", type=TIERS)
 @click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE")
-@click.option("--via", type=click.Choice(["kafka", "http"]), help="Default: Kafka where it is configured, else HTTP.")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait for the registered version or the refusal.")
+@click.option(
+    "--via", type=click.Choice(["kafka", "http"]), help="Default: Kafka where it is configured, else HTTP."
+)
+@click.option(
+    "--wait/--no-wait",
+    default=True,
+    show_default=True,
+    help="Wait for the registered version or the refusal.",
+)
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait.")
-def publish(session: Session, model: str, artifact: Path | None, metadata: Any, wait: bool, timeout: float, **facts: Any) -> None:
+def publish(
+    session: Session,
+    model: str,
+    artifact: Path | None,
+    metadata: Any,
+    wait: bool,
+    timeout: float,
+    **facts: Any,
+) -> None:
     """Uploads an artifact (a file or a folder) and publishes ModelTrained."""
     given = read_json(metadata.read(), "--metadata") if metadata else {}
-    facts |= {"tags": pairs(facts["tags"], "tag") or None, "via": facts["via"] or "", "base": _base(facts["base"])}
+    facts |= {
+        "tags": pairs(facts["tags"], "tag") or None,
+        "via": facts["via"] or "",
+        "base": _base(facts["base"]),
+    }
     facts |= {name: given.pop(name) for name in ("training", "signature", "parents") if name in given}
     if given:
-        raise click.UsageError(f"--metadata holds what belongs on the command line or nowhere: {', '.join(sorted(given))}")
+        raise click.UsageError(
+            f"--metadata holds what belongs on the command line or nowhere: {', '.join(sorted(given))}"
+        )
     with session.client() as client:
         with session.progress("uploading") as progress:
             told = client.publish(model, artifact, progress=progress, **facts)
         if not wait:
-            session.one({"id": told.id, "model": model, "digest": told.digest}, f"published {told.id or model}")
+            session.one(
+                {"id": told.id, "model": model, "digest": told.digest}, f"published {told.id or model}"
+            )
             return
         with session.waiting(f"waiting for the registry to answer {told.id or model}"):
             got = told.wait(timeout)

@@ -28,15 +28,29 @@ def show(session: Session, model: str, environment: str) -> None:
     _shown(session, found, f"nothing serves {model} in {environment}")
 
 
-@command(group=rollout, examples="regista rollout split churn 3=90 4=10\nregista rollout split churn 3=100 5=0 --role 5=shadow")
+@command(
+    group=rollout,
+    examples="regista rollout split churn 3=90 4=10\nregista rollout split churn 3=100 5=0 --role 5=shadow",
+)
 @click.argument("model")
 @click.argument("shares", nargs=-1, required=True, metavar="NUMBER=PERCENT...")
 @click.option(
-    "--role", "roles", multiple=True, metavar="NUMBER=ROLE", help="champion, challenger, shadow or standby. Default: the largest share is champion."
+    "--role",
+    "roles",
+    multiple=True,
+    metavar="NUMBER=ROLE",
+    help="champion, challenger, shadow or standby. Default: the largest share is champion.",
 )
 @ENVIRONMENT
 @click.option("--reason", default="", help="Stands in the audit trail.")
-def split(session: Session, model: str, shares: tuple[str, ...], roles: tuple[str, ...], environment: str, reason: str) -> None:
+def split(
+    session: Session,
+    model: str,
+    shares: tuple[str, ...],
+    roles: tuple[str, ...],
+    environment: str,
+    reason: str,
+) -> None:
     """Splits the traffic between versions; percents sum to 100."""
     entries = entries_of(pairs(shares, "share"), pairs(roles, "role"))
     with session.client() as client:
@@ -44,7 +58,10 @@ def split(session: Session, model: str, shares: tuple[str, ...], roles: tuple[st
         _shown(session, client.rollout(model, environment), "")
 
 
-@command(group=rollout, examples='regista rollout switch churn@4 --reason "ten days as challenger without a regression"')
+@command(
+    group=rollout,
+    examples='regista rollout switch churn@4 --reason "ten days as challenger without a regression"',
+)
 @click.argument("reference", metavar="MODEL@VERSION")
 @ENVIRONMENT
 @click.option("--reason", default="", help="Stands in the audit trail.")
@@ -52,7 +69,12 @@ def switch(session: Session, reference: str, environment: str, reason: str) -> N
     """Gives all traffic to one version, at once."""
     with session.client() as client:
         version = client.version(reference)
-        client.change_rollout(version["model"], [{"number": version["number"], "percent": 100, "role": "champion"}], environment, reason)
+        client.change_rollout(
+            version["model"],
+            [{"number": version["number"], "percent": 100, "role": "champion"}],
+            environment,
+            reason,
+        )
         _shown(session, client.rollout(version["model"], environment), "")
 
 
@@ -72,11 +94,24 @@ def route(session: Session, model: str, key: str, environment: str) -> None:
 @ENVIRONMENT
 @REASON
 @click.option("--to", "number", type=int, help="A version that served; default: the one before.")
-@click.option("--even-if-incompatible", is_flag=True, help="Also to a version whose signature does not serve today's callers.")
-def rollback(session: Session, model: str, environment: str, reason: str, number: int | None, even_if_incompatible: bool) -> None:
+@click.option(
+    "--even-if-incompatible",
+    is_flag=True,
+    help="Also to a version whose signature does not serve today's callers.",
+)
+def rollback(
+    session: Session,
+    model: str,
+    environment: str,
+    reason: str,
+    number: int | None,
+    even_if_incompatible: bool,
+) -> None:
     """Back to the version that served before, at once."""
     with session.client() as client:
-        client.rollback(model, reason, environment, to_number=number, even_if_incompatible=even_if_incompatible)
+        client.rollback(
+            model, reason, environment, to_number=number, even_if_incompatible=even_if_incompatible
+        )
         _shown(session, client.rollout(model, environment), "")
 
 
@@ -96,7 +131,10 @@ def entries_of(shares: dict[str, str], roles: dict[str, str]) -> list[dict[str, 
     champion = next((n for n, role in named.items() if role == "champion"), 0) or max(
         (n for n in percents if n not in named), key=lambda n: percents[n], default=0
     )
-    return [{"number": n, "percent": p, "role": named.get(n, "champion" if n == champion else "challenger")} for n, p in percents.items()]
+    return [
+        {"number": n, "percent": p, "role": named.get(n, "champion" if n == champion else "challenger")}
+        for n, p in percents.items()
+    ]
 
 
 def _shown(session: Session, found: dict[str, Any], nothing: str) -> None:

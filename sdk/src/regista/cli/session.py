@@ -35,7 +35,9 @@ class Session:
         with Client(read_profile(self._profile)) as client:
             yield client
 
-    def items(self, items: Sequence[Mapping[str, Any]], columns: Sequence[Column], nothing: str, limit: int = 0) -> None:
+    def items(
+        self, items: Sequence[Mapping[str, Any]], columns: Sequence[Column], nothing: str, limit: int = 0
+    ) -> None:
         """A list: a table for people, an array for programs. People are told when it ended at `limit`."""
         if self.json:
             self.out(items)
@@ -70,7 +72,12 @@ class Session:
         from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn  # noqa: PLC0415
         from rich.progress import Progress as Bars  # noqa: PLC0415
 
-        columns = (TextColumn(f"{title} {{task.description}}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        columns = (
+            TextColumn(f"{title} {{task.description}}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+        )
         with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
             tasks: dict[str, Any] = {}
 
@@ -93,9 +100,15 @@ class Session:
             yield
 
 
-def command(*args: Any, examples: str = "", group: click.Group | None = None, **kwargs: Any) -> Callable[[Callable[..., Any]], click.Command]:
+def command(
+    *args: Any, examples: str = "", group: click.Group | None = None, **kwargs: Any
+) -> Callable[[Callable[..., Any]], click.Command]:
     """A click command with `--json` and examples in its help; the function gets the Session first."""
-    kwargs["epilog"] = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines()) if examples else None
+    kwargs["epilog"] = (
+        "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
+        if examples
+        else None
+    )
 
     def made(function: Callable[..., Any]) -> click.Command:
         @functools.wraps(function)
@@ -104,7 +117,9 @@ def command(*args: Any, examples: str = "", group: click.Group | None = None, **
             session.json = json_
             return function(session, *inner, **named)
 
-        option = click.option("--json", "json_", is_flag=True, help="For programs: JSON on stdout, also for errors (on stderr).")
+        option = click.option(
+            "--json", "json_", is_flag=True, help="For programs: JSON on stdout, also for errors (on stderr)."
+        )
         made_by: Callable[..., Callable[[Any], click.Command]] = group.command if group else click.command
         return made_by(*args, **kwargs)(option(run))
 
@@ -194,7 +209,11 @@ def _lines(value: Any) -> list[str]:
                 continue
             said = _lines(inner)
             deep = isinstance(inner, Mapping | list) and len(said) > 1
-            lines += [f"{_safe(name)}:", *(f"  {line}" for line in said)] if deep else [f"{_safe(name)}: {said[0]}"]
+            lines += (
+                [f"{_safe(name)}:", *(f"  {line}" for line in said)]
+                if deep
+                else [f"{_safe(name)}: {said[0]}"]
+            )
         return lines or ["-"]
     if isinstance(value, list) and all(isinstance(v, str | int | float) for v in value):
         return [", ".join(_safe(v) for v in value)]

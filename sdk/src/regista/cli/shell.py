@@ -8,12 +8,16 @@ from click.shell_completion import get_completion_class
 from regista.cli.session import Session, command
 
 
-@command(examples="regista completion bash >> ~/.bashrc\nregista completion fish > ~/.config/fish/completions/regista.fish")
+@command(
+    examples="regista completion bash >> ~/.bashrc\nregista completion fish > ~/.config/fish/completions/regista.fish"
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(session: Session, shell: str) -> None:
     """Prints the completion script of a shell."""
     found = get_completion_class(shell)
     if found is None:
         raise click.UsageError(f"no completion for {shell}")
-    source = found(click.get_current_context().find_root().command, {}, "regista", "_REGISTA_COMPLETE").source()
+    source = found(
+        click.get_current_context().find_root().command, {}, "regista", "_REGISTA_COMPLETE"
+    ).source()
     session.one({"shell": shell, "script": source}, source)

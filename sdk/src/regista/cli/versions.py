@@ -22,9 +22,18 @@ def versions() -> None:
     """
 
 
-@command("list", group=versions, examples="regista versions list churn\nregista versions list churn --stage Validated")
+@command(
+    "list",
+    group=versions,
+    examples="regista versions list churn\nregista versions list churn --stage Validated",
+)
 @click.argument("model")
-@click.option("--stage", type=click.Choice(["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"], case_sensitive=False))
+@click.option(
+    "--stage",
+    type=click.Choice(
+        ["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"], case_sensitive=False
+    ),
+)
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
 def list_(session: Session, model: str, stage: str | None, limit: int) -> None:
     """The versions of a model."""
@@ -32,8 +41,15 @@ def list_(session: Session, model: str, stage: str | None, limit: int) -> None:
         found = client.versions(model, limit, stage=stage)
         shown = naming(session, client, (version.get("creator") for version in found))
     columns = [
-        ("number", "number"), ("version", "semver"), ("stage", "stage"), ("bump", _bump), ("gates", _gates), ("creator", lambda v: shown(v.get("creator"))), ("registered", lambda v: to_the_second(v.get("registered_at"))), ("remarks", _remarks),
-    ]  # fmt: skip
+        ("number", "number"),
+        ("version", "semver"),
+        ("stage", "stage"),
+        ("bump", _bump),
+        ("gates", _gates),
+        ("creator", lambda v: shown(v.get("creator"))),
+        ("registered", lambda v: to_the_second(v.get("registered_at"))),
+        ("remarks", _remarks),
+    ]
     session.items(found, columns, f"{model} has no such versions", limit)
 
 
@@ -48,12 +64,20 @@ def _gates(version: Mapping[str, Any]) -> str:
 def _remarks(version: Mapping[str, Any]) -> str:
     said = [f"missing {', '.join(version['missing'])}"] if version.get("missing") else []
     said += [str(r.get("detail", r) if isinstance(r, Mapping) else r) for r in version.get("reasons") or ()]
-    said += [f"{what}: {version[field]}" for field, what in (("held", "held"), ("recalled", "recalled")) if version.get(field)]
+    said += [
+        f"{what}: {version[field]}"
+        for field, what in (("held", "held"), ("recalled", "recalled"))
+        if version.get(field)
+    ]
     said += ["retired"] if version.get("retired") else []
     return "; ".join(said)
 
 
-@command("trained-on", group=versions, examples="regista versions trained-on bank-0312\nregista versions trained-on sha256:…")
+@command(
+    "trained-on",
+    group=versions,
+    examples="regista versions trained-on bank-0312\nregista versions trained-on sha256:…",
+)
 @click.argument("dataset")
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
 def trained_on(session: Session, dataset: str, limit: int) -> None:
@@ -61,14 +85,21 @@ def trained_on(session: Session, dataset: str, limit: int) -> None:
     with session.client() as client:
         found = client.trained_on(dataset, limit)
     columns = [
-        ("model", "model"), ("number", "number"), ("version", "semver"), ("stage", "stage"), ("serves", _serves),
-        ("data set", lambda v: f"{v.get('dataset_name') or ''} {str(v.get('dataset_digest') or '')[:19]}"), ("remarks", _remarks),
-    ]  # fmt: skip
+        ("model", "model"),
+        ("number", "number"),
+        ("version", "semver"),
+        ("stage", "stage"),
+        ("serves", _serves),
+        ("data set", lambda v: f"{v.get('dataset_name') or ''} {str(v.get('dataset_digest') or '')[:19]}"),
+        ("remarks", _remarks),
+    ]
     session.items(found, columns, f"nothing that you may see was trained on {dataset}", limit)
 
 
 def _serves(version: Mapping[str, Any]) -> str:
-    return ", ".join(f"{r['environment']} ({r['role']}, {r['percent']:g} %)" for r in version.get("rollouts") or ())
+    return ", ".join(
+        f"{r['environment']} ({r['role']}, {r['percent']:g} %)" for r in version.get("rollouts") or ()
+    )
 
 
 @command(group=versions, examples="regista versions show churn@production")
@@ -81,7 +112,12 @@ def show(session: Session, reference: str) -> None:
 
 @command(group=versions, examples="regista versions download churn@production --to ./model")
 @click.argument("reference", metavar="MODEL@VERSION")
-@click.option("--to", "target", type=click.Path(path_type=Path), help="Copy the files there (a new folder); else only the cache has them.")
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path),
+    help="Copy the files there (a new folder); else only the cache has them.",
+)
 def download(session: Session, reference: str, target: Path | None) -> None:
     """Downloads a version's files and verifies every one against what was registered."""
     if target is not None and target.exists():
@@ -91,7 +127,13 @@ def download(session: Session, reference: str, target: Path | None) -> None:
     if target is not None:
         shutil.copytree(loaded.path, target)
     where = str(target or loaded.path)
-    told = {"model": loaded.model, "number": loaded.number, "semver": loaded.semver, "digest": loaded.digest, "path": where}
+    told = {
+        "model": loaded.model,
+        "number": loaded.number,
+        "semver": loaded.semver,
+        "digest": loaded.digest,
+        "path": where,
+    }
     session.one(told, f"{loaded.model} {loaded.semver} (number {loaded.number}), verified: {where}")
 
 
@@ -103,12 +145,24 @@ def download(session: Session, reference: str, target: Path | None) -> None:
 @click.argument("reference", metavar="MODEL@VERSION")
 @click.argument("metric", metavar="NAME=VALUE")
 @click.option("--on", "dataset", required=True, metavar="NAME", help="The data set it was measured on.")
-@click.option("--data", type=click.Path(exists=True, path_type=Path), help="The data set itself (a file or folder): its digest is computed here.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, path_type=Path),
+    help="The data set itself (a file or folder): its digest is computed here.",
+)
 @click.option("--digest", help="The data set's digest, computed elsewhere.")
 @click.option("--definition", help="How the metric is defined; only equal definitions compare.")
 @click.option("--lower-is-better", is_flag=True)
 @click.option("--independent", is_flag=True, help="Measured by others than those who made the version.")
-def evaluate(session: Session, reference: str, metric: str, dataset: str, data: Path | None, digest: str | None, **more: Any) -> None:
+def evaluate(
+    session: Session,
+    reference: str,
+    metric: str,
+    dataset: str,
+    data: Path | None,
+    digest: str | None,
+    **more: Any,
+) -> None:
     """Records a metric measured on a named data set."""
     from regista.publishing.data_digest import data_digest  # noqa: PLC0415
 
@@ -116,13 +170,19 @@ def evaluate(session: Session, reference: str, metric: str, dataset: str, data: 
         raise click.UsageError("name the data with --data FILE, or its digest with --digest")
     ((name, value),) = pairs([metric], "metric").items()
     evaluation = {
-        "name": name, "value": _number(value), "dataset_name": dataset, "dataset_digest": digest or data_digest(data),
-        "higher_is_better": not more["lower_is_better"], "independent": more["independent"],
-    }  # fmt: skip
+        "name": name,
+        "value": _number(value),
+        "dataset_name": dataset,
+        "dataset_digest": digest or data_digest(data),
+        "higher_is_better": not more["lower_is_better"],
+        "independent": more["independent"],
+    }
     if more["definition"]:
         evaluation["definition"] = more["definition"]
     with session.client() as client:
-        session.one(client.evaluate(reference, evaluation), f"recorded {name} = {value} on {dataset} for {reference}")
+        session.one(
+            client.evaluate(reference, evaluation), f"recorded {name} = {value} on {dataset} for {reference}"
+        )
 
 
 def _number(value: str) -> float:
@@ -134,7 +194,9 @@ def _number(value: str) -> float:
 
 @command(group=versions, examples="regista versions complete churn@4 --metadata rest.json")
 @click.argument("reference", metavar="MODEL@VERSION")
-@click.option("--metadata", required=True, type=click.File("rb"), help="JSON: training, signature, artifact, parents.")
+@click.option(
+    "--metadata", required=True, type=click.File("rb"), help="JSON: training, signature, artifact, parents."
+)
 def complete(session: Session, reference: str, metadata: Any) -> None:
     """Adds to a draft what it lacks; when nothing is missing it gets its semantic version."""
     with session.client() as client:
@@ -155,8 +217,14 @@ def gates(session: Session, reference: str, again: bool) -> None:
         return
     if found.get("waits_for"):
         click.echo(f"waits for: {', '.join(found['waits_for'])}")
-    results = [{"stage": asked["stage"]} | result for asked in found.get("gates", ()) for result in asked["results"]]
-    session.items(results, [("for", "stage"), ("gate", "gate"), ("passed", "passed"), ("detail", "detail")], "no gate was asked yet")
+    results = [
+        {"stage": asked["stage"]} | result for asked in found.get("gates", ()) for result in asked["results"]
+    ]
+    session.items(
+        results,
+        [("for", "stage"), ("gate", "gate"), ("passed", "passed"), ("detail", "detail")],
+        "no gate was asked yet",
+    )
 
 
 @command(group=versions, examples="regista versions refused churn")
@@ -166,7 +234,12 @@ def refused(session: Session, model: str | None, limit: int) -> None:
     """Registrations that were refused, with every reason."""
     with session.client() as client:
         found = client.refusals(limit, model=model)
-    columns = [("when", lambda r: to_the_second(r.get("refused_at"))), ("model", "model"), ("of", "refused_of"), ("problems", _problems)]
+    columns = [
+        ("when", lambda r: to_the_second(r.get("refused_at"))),
+        ("model", "model"),
+        ("of", "refused_of"),
+        ("problems", _problems),
+    ]
     session.items(found, columns, "nothing was refused", limit)
 
 
@@ -191,9 +264,14 @@ def diff(session: Session, old: str, new: str) -> None:
         session.out(found)
         return
     columns = [
-        ("part", "part"), ("where", "path"), ("what", "what"), ("before", "before"), ("after", "after"), ("detail", "detail"),
+        ("part", "part"),
+        ("where", "path"),
+        ("what", "what"),
+        ("before", "before"),
+        ("after", "after"),
+        ("detail", "detail"),
         ("breaking", lambda c: "yes" if c.get("breaking") else ""),
-    ]  # fmt: skip
+    ]
     session.items(found["changes"], columns, f"{old} and {new} do not differ")
 
 

@@ -1,4 +1,7 @@
-"""The client: publish, load, and all other calls. Asynchronous; `regista.client.sync_client` is its blocking face."""
+"""The client: publish, load, and all other calls.
+
+Asynchronous; `regista.client.sync_client` is its blocking face.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ from regista.publishing.tracking import Run
 from regista.wire.digests import FileEntry, Manifest
 from regista.wire.keys import SigningKey
 
-_of_the_parent: list[object] = []  # kept: what is let go would be closed, and its other half lives in the parent
+_of_the_parent: list[
+    object
+] = []  # kept: what is let go would be closed, and its other half lives in the parent
 
 
 class AsyncPublication:
@@ -48,7 +53,10 @@ class AsyncPublication:
 
 
 class AsyncClient(Catalogue, Governance, Operating):
-    """All of Regista over one connection pool. `async with AsyncClient() as client: …` closes it and reports usage."""
+    """All of Regista over one connection pool.
+
+    `async with AsyncClient() as client: …` closes it and reports usage.
+    """
 
     soon: Callable[[Callable[[], object]], None] | None = None  # how code on other threads reaches the loop
 
@@ -72,7 +80,9 @@ class AsyncClient(Catalogue, Governance, Operating):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -95,16 +105,26 @@ class AsyncClient(Catalogue, Governance, Operating):
         return self._key
 
     async def publish(
-        self, model: str, artifact: str | Path | None = None, run: Run | None = None, *, via: str = "", progress: Progress | None = None, **facts: Any
+        self,
+        model: str,
+        artifact: str | Path | None = None,
+        run: Run | None = None,
+        *,
+        via: str = "",
+        progress: Progress | None = None,
+        **facts: Any,
     ) -> AsyncPublication:
         """Uploads the artifact, then publishes ModelTrained: signed on Kafka where it is configured, else over HTTP (`via` forces one).
 
-        `facts` are those of `regista.publishing.publication.document`: kind, tags, tier, draft, version, base, parents, training, signature, …
-        Raises RegistaError; what the registry makes of it comes from the handle's `wait()`.
+        `facts` are those of `regista.publishing.publication.document`: kind, tags, tier, draft, version,
+        base, parents, training, signature, … Raises RegistaError; what the registry makes of it comes from
+        the handle's `wait()`.
         """
         on_kafka = via == "kafka" or (via != "http" and self._on_kafka)
         key = self._signing_key() if on_kafka else None
-        facts.setdefault("creator", self.profile.creator or (self._signing_key().subject if self.profile.key_file else ""))
+        facts.setdefault(
+            "creator", self.profile.creator or (self._signing_key().subject if self.profile.key_file else "")
+        )
         data = publication.document(model, run, **facts)
         if artifact is not None:
             data["artifact"] = await publication.upload(self._transport, Path(artifact), progress)
@@ -128,11 +148,13 @@ class AsyncClient(Catalogue, Governance, Operating):
         await self._kafka.send(publication.TOPIC, event)
         return AsyncPublication(self._transport, Told(event.id, model, digest))
 
-    async def load(self, reference: str, *, environment: str = "production", progress: Progress | None = None) -> Loaded:
+    async def load(
+        self, reference: str, *, environment: str = "production", progress: Progress | None = None
+    ) -> Loaded:
         """Resolves `model@production`, `model@alias`, `model@3` or `model@1.2.0`, downloads what is not in the cache, and verifies every file.
 
-        What was published a moment ago is waited for until its bytes are verified.
-        Raises NotFound, Damaged (bytes that are not those registered are never returned), TimedOut and Unavailable.
+        What was published a moment ago is waited for until its bytes are verified. Raises NotFound, Damaged
+        (bytes that are not those registered are never returned), TimedOut and Unavailable.
         """
         version, expected = await self._find(reference)
         path = await self._cache.fetch(expected, progress)
@@ -169,14 +191,24 @@ class AsyncClient(Catalogue, Governance, Operating):
         version = await self._judged(reference, f"{model}@{wanted}")
         artifact = version.get("artifact")
         if not artifact:
-            raise RuleBroken("no_artifact", f"{reference} has no artifact", advice="Complete the draft, or load another version.")
+            raise RuleBroken(
+                "no_artifact",
+                f"{reference} has no artifact",
+                advice="Complete the draft, or load another version.",
+            )
         expected = manifest([FileEntry(f["path"], f["size"], f["sha256"]) for f in artifact["files"]])
         if expected.digest != artifact["digest"]:
-            raise Failed("manifest_odd", f"the files listed for {reference} do not hash to its digest {artifact['digest']}")
+            raise Failed(
+                "manifest_odd",
+                f"the files listed for {reference} do not hash to its digest {artifact['digest']}",
+            )
         return version, expected
 
     async def _judged(self, reference: str, found: str) -> dict[str, Any]:
-        """The version, once anything is known of its bytes. Raises RuleBroken for what nobody shall use, and TimedOut."""
+        """The version, once anything is known of its bytes.
+
+        Raises RuleBroken for what nobody shall use, and TimedOut.
+        """
         try:
             async with asyncio.timeout(self._patience.total):
                 for attempt in itertools.count():
@@ -207,7 +239,10 @@ class AsyncClient(Catalogue, Governance, Operating):
 
     async def _report(self, data: dict[str, Any], message_id: str) -> None:
         if self._on_kafka:
-            await self._kafka.send(USAGE_TOPIC, publication.event(MODEL_USED, data["model"], data, self._signing_key(), message_id))
+            await self._kafka.send(
+                USAGE_TOPIC,
+                publication.event(MODEL_USED, data["model"], data, self._signing_key(), message_id),
+            )
         else:
             await self._transport.call("POST", "cleanup", "/usage", body=data, idempotency_key=message_id)
 
@@ -216,11 +251,24 @@ def _check_loadable(reference: str, version: Mapping[str, Any]) -> None:
     """Raises RuleBroken for a version that nobody shall use, though its files may be on this disk."""
     advice = "Load another version: `regista versions list MODEL` shows them."
     if version.get("recalled"):
-        raise RuleBroken("version_recalled", f"{reference} was recalled: {version['recalled']}", advice=advice)
+        raise RuleBroken(
+            "version_recalled", f"{reference} was recalled: {version['recalled']}", advice=advice
+        )
     if version.get("stage") == "Draft" and version.get("artifact"):
         detail = f"{reference} is a draft: its artifact is verified once nothing is missing"
-        raise RuleBroken("version_draft", detail, advice="Complete it (`regista versions complete`), or load another version.")
+        raise RuleBroken(
+            "version_draft",
+            detail,
+            advice="Complete it (`regista versions complete`), or load another version.",
+        )
     if version.get("retired"):
-        raise RuleBroken("version_retired", f"{reference} was retired", advice=advice, facts={"retired": version["retired"]})
+        raise RuleBroken(
+            "version_retired",
+            f"{reference} was retired",
+            advice=advice,
+            facts={"retired": version["retired"]},
+        )
     if (state := version.get("artifact_state")) not in {None, "", "released"}:
-        raise RuleBroken("artifact_not_released", f"the artifact of {reference} is {state}, not released", advice=advice)
+        raise RuleBroken(
+            "artifact_not_released", f"the artifact of {reference} is {state}, not released", advice=advice
+        )

@@ -38,7 +38,10 @@ class LoopThread:
         self._left: list[asyncio.AbstractEventLoop | None] = []
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Waits for the coroutine's result; an interrupt cancels it. Raises CalledBack on the loop's own thread, which would wait for itself."""
+        """Waits for the coroutine's result; an interrupt cancels it.
+
+        Raises CalledBack on the loop's own thread, which would wait for itself.
+        """
         if threading.current_thread() is self._thread:
             work.close()
             raise CalledBack(CalledBack.__doc__)
@@ -60,7 +63,10 @@ class LoopThread:
         self._started().call_soon_threadsafe(work)
 
     def forget(self) -> None:
-        """In a forked child: the thread stayed in the parent. Its loop is kept, because a loop that is let go complains of what it was doing."""
+        """In a forked child: the thread stayed in the parent.
+
+        Its loop is kept, because a loop that is let go complains of what it was doing.
+        """
         self._lock = threading.Lock()
         self._left.append(self._loop)
         self._loop = None

@@ -28,7 +28,10 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`url` is the registry's; the other services are discovered from it. `usage_window` in seconds; 0 reports no usage."""
+    """`url` is the registry's; the other services are discovered from it.
+
+    `usage_window` in seconds; 0 reports no usage.
+    """
 
     url: str = ""
     api_key: str = field(default="", repr=False)
@@ -64,7 +67,10 @@ def config_file(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def read_profile(name: str = "", environment: Mapping[str, str] = os.environ) -> Profile:
-    """The profile `name` (else `REGISTA_PROFILE`, else the file's `default`), with the environment above it. Raises NotConfigured."""
+    """The profile `name` (else `REGISTA_PROFILE`, else the file's `default`), with the environment above it.
+
+    Raises NotConfigured.
+    """
     settings = _from_file(name or environment.get("REGISTA_PROFILE", ""), environment)
     for setting, variable in _FIELDS.items():
         if variable in environment:
@@ -74,7 +80,9 @@ def read_profile(name: str = "", environment: Mapping[str, str] = os.environ) ->
     try:
         settings["usage_window"] = float(settings.get("usage_window", 60.0))
     except (TypeError, ValueError):
-        raise NotConfigured("not_configured", f"REGISTA_USAGE_WINDOW is no number of seconds: {settings['usage_window']!r}") from None
+        raise NotConfigured(
+            "not_configured", f"REGISTA_USAGE_WINDOW is no number of seconds: {settings['usage_window']!r}"
+        ) from None
     return Profile(**settings)
 
 
@@ -93,13 +101,21 @@ def _from_file(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
     if not isinstance(section, dict):
         there = ", ".join(content.get("profiles", {}))
         detail = f"{path} has no section [profiles.{chosen}]" + (f"; it has: {there}" if there else "")
-        raise NotConfigured("not_configured", detail, advice="Name one that is there, or the file that has it: REGISTA_CONFIG.")
+        raise NotConfigured(
+            "not_configured",
+            detail,
+            advice="Name one that is there, or the file that has it: REGISTA_CONFIG.",
+        )
     settings = dict(section)
     for secret in ("api_key", "kafka_password"):
         if f"{secret}_file" in settings:
-            settings[secret] = _secret(Path(str(settings.pop(f"{secret}_file"))).expanduser(), f"{secret}_file")
+            settings[secret] = _secret(
+                Path(str(settings.pop(f"{secret}_file"))).expanduser(), f"{secret}_file"
+            )
     if unknown := sorted(settings.keys() - {f.name for f in fields(Profile)}):
-        raise NotConfigured("not_configured", f"{path}: unknown settings in [profiles.{chosen}]: {', '.join(unknown)}")
+        raise NotConfigured(
+            "not_configured", f"{path}: unknown settings in [profiles.{chosen}]: {', '.join(unknown)}"
+        )
     return settings
 
 

@@ -27,7 +27,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _blocking(method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[Client, P], T]:
+def _blocking(
+    method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Client, P], T]:
     def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return LOOP.run(method(self.asynchronous, *args, **kwargs))
 
@@ -53,7 +55,10 @@ class Publication:
 
 
 class Client:
-    """All of Regista for synchronous code, notebooks included. `with Client() as client: …` closes it and reports usage."""
+    """All of Regista for synchronous code, notebooks included.
+
+    `with Client() as client: …` closes it and reports usage.
+    """
 
     def __init__(self, profile: Profile | None = None, *, patience: Patience | None = None) -> None:
         self.asynchronous = AsyncClient(profile, patience=patience)
@@ -63,10 +68,14 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
-    def publish(self, model: str, artifact: str | Path | None = None, run: Run | None = None, **facts: Any) -> Publication:
+    def publish(
+        self, model: str, artifact: str | Path | None = None, run: Run | None = None, **facts: Any
+    ) -> Publication:
         """See AsyncClient.publish."""
         return Publication(LOOP.run(self.asynchronous.publish(model, artifact, run, **facts)))
 

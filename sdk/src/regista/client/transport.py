@@ -54,7 +54,10 @@ class Answer:
 
 
 class Transport:
-    """One connection pool for all services. Every request that changes something carries an Idempotency-Key, so a retry repeats nothing."""
+    """One connection pool for all services.
+
+    Every request that changes something carries an Idempotency-Key, so a retry repeats nothing.
+    """
 
     def __init__(self, profile: Profile, patience: Patience | None = None) -> None:
         self._profile = profile
@@ -70,7 +73,11 @@ class Transport:
 
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
-            self._http = httpx.AsyncClient(headers=self._agent(), timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS), verify=_trust())
+            self._http = httpx.AsyncClient(
+                headers=self._agent(),
+                timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+                verify=_trust(),
+            )
         return self._http
 
     def _agent(self) -> dict[str, str]:
@@ -78,12 +85,17 @@ class Transport:
         return {"User-Agent": "regista-python"} | key
 
     async def url_of(self, service: str) -> str:
-        """The base URL of a service; all but the registry's come from its /.well-known/regista. Raises Unavailable."""
+        """The base URL of a service; all but the registry's come from its /.well-known/regista.
+
+        Raises Unavailable.
+        """
         registry = self._registry()
         if service == "registry":
             return registry
         if not self._urls:
-            self._urls = _services(await self._persist(registry, lambda: self._client().get(registry + WELL_KNOWN)))
+            self._urls = _services(
+                await self._persist(registry, lambda: self._client().get(registry + WELL_KNOWN))
+            )
         return self._known(service)
 
     def _registry(self) -> str:
@@ -94,20 +106,36 @@ class Transport:
             parsed = httpx.URL("")
         if parsed.scheme not in {"http", "https"} or not parsed.host:
             raise NotConfigured(
-                "not_configured", f"REGISTA_URL is no URL: {url!r}", advice="Write it with its scheme, for example https://registry.example.com."
+                "not_configured",
+                f"REGISTA_URL is no URL: {url!r}",
+                advice="Write it with its scheme, for example https://registry.example.com.",
             )
         return url
 
     def _known(self, service: str) -> str:
         if service not in self._urls:
-            raise Unavailable("service_unknown", f"the registry at {self._registry()} names no URL for the service {service!r}")
+            raise Unavailable(
+                "service_unknown",
+                f"the registry at {self._registry()} names no URL for the service {service!r}",
+            )
         return self._urls[service]
 
     async def call(
-        self, method: str, service: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None, if_match: str = "",
-        idempotency_key: str = "", long: bool = False,
-    ) -> Answer:  # fmt: skip
-        """One request to `/v1<path>` of a service, JSON in and out; `long` for what may take minutes. Raises RegistaError."""
+        self,
+        method: str,
+        service: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        if_match: str = "",
+        idempotency_key: str = "",
+        long: bool = False,
+    ) -> Answer:
+        """One request to `/v1<path>` of a service, JSON in and out; `long` for what may take minutes.
+
+        Raises RegistaError.
+        """
         url = f"{await self.url_of(service)}/v1{path}"
         headers = {"If-Match": if_match} if if_match else {}
         if method != "GET":
@@ -117,23 +145,49 @@ class Transport:
             headers["Content-Type"] = "application/json"
         params = {k: _text(v) for k, v in (query or {}).items() if v is not None}
         timeout = httpx.Timeout(LONG_SECONDS if long else READ_SECONDS, connect=CONNECT_SECONDS)
-        send = functools.partial(self._client().request, method, url, params=params, content=content, headers=headers, timeout=timeout)
+        send = functools.partial(
+            self._client().request,
+            method,
+            url,
+            params=params,
+            content=content,
+            headers=headers,
+            timeout=timeout,
+        )
         got = await self._persist(url, send, LONG_SECONDS if long else 0.0)
         return Answer(got.status_code, _json(got), got.headers.get("etag", ""), got.headers)
 
-    async def upload(self, service: str, path: str, query: Mapping[str, Any], content: Content, size: int) -> Answer:
-        """Streams a body of `size` bytes; `content` is asked for a fresh stream at each attempt. Raises RegistaError."""
+    async def upload(
+        self, service: str, path: str, query: Mapping[str, Any], content: Content, size: int
+    ) -> Answer:
+        """Streams a body of `size` bytes; `content` is asked for a fresh stream at each attempt.
+
+        Raises RegistaError.
+        """
         url = f"{await self.url_of(service)}/v1{path}"
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size), "Idempotency-Key": str(uuid.uuid4())}
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(size),
+            "Idempotency-Key": str(uuid.uuid4()),
+        }
         params = {k: _text(v) for k, v in query.items() if v is not None}
         timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, read=STORE_SECONDS)
         limit = STORE_SECONDS + size / SLOWEST
-        got = await self._persist(url, lambda: self._client().post(url, params=params, content=content(), headers=headers, timeout=timeout), limit)
+        got = await self._persist(
+            url,
+            lambda: self._client().post(
+                url, params=params, content=content(), headers=headers, timeout=timeout
+            ),
+            limit,
+        )
         return Answer(got.status_code, _json(got), got.headers.get("etag", ""), got.headers)
 
     @asynccontextmanager
     async def download(self, service: str, path: str) -> AsyncIterator[httpx.Response]:
-        """A response whose body is still to be streamed. Raises RegistaError; a stream that breaks off raises httpx.TransportError."""
+        """A response whose body is still to be streamed.
+
+        Raises RegistaError; a stream that breaks off raises httpx.TransportError.
+        """
         url = f"{await self.url_of(service)}/v1{path}"
         request = self._client().build_request("GET", url)
         got = await self._persist(url, lambda: self._client().send(request, stream=True))
@@ -142,7 +196,9 @@ class Transport:
         finally:
             await got.aclose()
 
-    async def _persist(self, url: str, send: Callable[[], Awaitable[httpx.Response]], seconds: float = 0.0) -> httpx.Response:
+    async def _persist(
+        self, url: str, send: Callable[[], Awaitable[httpx.Response]], seconds: float = 0.0
+    ) -> httpx.Response:
         """Sends again what may pass, within `seconds` in all (0: the patience's own)."""
         seconds = seconds or self._patience.total
         try:
@@ -159,7 +215,10 @@ class Transport:
                 got = await send()
             except httpx.TransportError as e:
                 if last:
-                    raise Unavailable("unreachable", f"{_where(e)} did not answer ({type(e).__name__}) in {attempt + 1} attempts") from e
+                    raise Unavailable(
+                        "unreachable",
+                        f"{_where(e)} did not answer ({type(e).__name__}) in {attempt + 1} attempts",
+                    ) from e
             else:
                 if got.is_success:
                     return got
@@ -204,7 +263,10 @@ def _json(got: httpx.Response) -> Any:
     try:
         return msgspec.json.decode(got.content)
     except (msgspec.MsgspecError, UnicodeDecodeError) as e:
-        raise Unavailable("not_regista", f"{got.request.url} answered something that is no JSON: is this the registry's URL?") from e
+        raise Unavailable(
+            "not_regista",
+            f"{got.request.url} answered something that is no JSON: is this the registry's URL?",
+        ) from e
 
 
 def _text(value: Any) -> str:

@@ -59,7 +59,9 @@ class Cache:
         partial = Path(tempfile.mkdtemp(prefix="partial-", dir=self._root))
         try:
             await self._download_all(digest, expected, partial, progress)
-            if not _take(partial, final):  # somebody else's folder of the same digest: believed as little as an old one
+            if not _take(
+                partial, final
+            ):  # somebody else's folder of the same digest: believed as little as an old one
                 await asyncio.to_thread(verify_folder, final, expected)
             self._keep(expected)
         finally:
@@ -80,7 +82,9 @@ class Cache:
             file.write(msgspec.json.encode(downloaded.files))
         Path(file.name).replace(listed)
 
-    async def _download_all(self, digest: str, expected: Manifest, folder: Path, progress: Progress | None) -> None:
+    async def _download_all(
+        self, digest: str, expected: Manifest, folder: Path, progress: Progress | None
+    ) -> None:
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def one(entry: FileEntry) -> None:
@@ -103,13 +107,17 @@ class Cache:
                 await self._stream(digest, entry, target, progress)
             except httpx.TransportError as e:
                 if attempt == ATTEMPTS - 1:
-                    raise Unavailable("download_broken", f"the download of {entry.path} broke off {ATTEMPTS} times: {e!r}") from e
+                    raise Unavailable(
+                        "download_broken", f"the download of {entry.path} broke off {ATTEMPTS} times: {e!r}"
+                    ) from e
             else:
                 return
 
     async def _stream(self, digest: str, entry: FileEntry, target: Path, progress: Progress | None) -> None:
         h, size = sha256(), 0
-        async with self._transport.download("artifact", f"/artifacts/{digest}/files/{quote(entry.path)}") as got:
+        async with self._transport.download(
+            "artifact", f"/artifacts/{digest}/files/{quote(entry.path)}"
+        ) as got:
             with target.open("wb") as file:
                 async for chunk in got.aiter_bytes():
                     size += len(chunk)
@@ -121,7 +129,8 @@ class Cache:
                         progress(entry.path, size, entry.size)
         if (h.hexdigest(), size) != (entry.sha256, entry.size):
             raise Damaged(
-                "artifact_altered", f"{entry.path} of {digest} is not the file that was registered: {size} bytes, sha256 {h.hexdigest()[:12]}…"
+                "artifact_altered",
+                f"{entry.path} of {digest} is not the file that was registered: {size} bytes, sha256 {h.hexdigest()[:12]}…",
             )
 
 

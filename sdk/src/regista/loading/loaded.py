@@ -28,10 +28,18 @@ class Loaded:
         if name:
             found = self.path / name
             if not found.resolve().is_relative_to(self.path.resolve()) or not found.is_file():
-                raise Invalid("no_such_file", f"{self.model}@{self.number} has no file {name!r}", advice=f"It has: {', '.join(self._names())}")
+                raise Invalid(
+                    "no_such_file",
+                    f"{self.model}@{self.number} has no file {name!r}",
+                    advice=f"It has: {', '.join(self._names())}",
+                )
             return found
         if len(names := self._names()) != 1:
-            raise Invalid("which_file", f"{self.model}@{self.number} has {len(names)} files", advice=f"Name one of: {', '.join(names)}")
+            raise Invalid(
+                "which_file",
+                f"{self.model}@{self.number} has {len(names)} files",
+                advice=f"Name one of: {', '.join(names)}",
+            )
         return self.path / names[0]
 
     def used(self, count: int = 1) -> None:
@@ -39,13 +47,22 @@ class Loaded:
         self._count(count)
 
     def session(self, name: str = "", **options: Any) -> Any:
-        """An `onnxruntime.InferenceSession` on the ONNX file. Raises NotConfigured when onnxruntime is not installed."""
+        """An `onnxruntime.InferenceSession` on the ONNX file.
+
+        Raises NotConfigured when onnxruntime is not installed.
+        """
         try:
             import onnxruntime  # noqa: PLC0415 - an extra, loaded when used
         except ImportError:
-            raise NotConfigured("onnx_missing", "running ONNX needs `pip install 'regista[onnx]'`", advice="Install it, or use `path`.") from None
+            raise NotConfigured(
+                "onnx_missing",
+                "running ONNX needs `pip install 'regista[onnx]'`",
+                advice="Install it, or use `path`.",
+            ) from None
         onnx = [n for n in self._names() if n.endswith(".onnx")]
-        return onnxruntime.InferenceSession(str(self.file(name or (onnx[0] if len(onnx) == 1 else ""))), **options)
+        return onnxruntime.InferenceSession(
+            str(self.file(name or (onnx[0] if len(onnx) == 1 else ""))), **options
+        )
 
     def _names(self) -> list[str]:
         return sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())

@@ -1,4 +1,7 @@
-"""How often which version was used: counted here, reported by window. Losing a window loses no model; not reporting may lose one."""
+"""How often which version was used: counted here, reported by window.
+
+Losing a window loses no model; not reporting may lose one.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,9 @@ class Report(NamedTuple):
 class Usage:
     """Counts uses; `send(data, message_id)` is called once for each version and window, and again with the same id until it worked."""
 
-    def __init__(self, send: Callable[[dict[str, Any], str], Awaitable[None]], window: float, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, send: Callable[[dict[str, Any], str], Awaitable[None]], window: float, new_id: Callable[[], str]
+    ) -> None:
         self._send = send
         self._window = window
         self._new_id = new_id
@@ -51,7 +56,10 @@ class Usage:
         self._task: asyncio.Task[None] | None = None
 
     def record(self, used: Used, count: int = 1) -> None:
-        """Counts; safe from any thread. Does nothing when the window is 0, or the count: an empty batch is no use. Raises ValueError below 0."""
+        """Counts; safe from any thread.
+
+        Does nothing when the window is 0, or the count: an empty batch is no use. Raises ValueError below 0.
+        """
         count = int(count)  # NumPy's integers, too: no JSON encoder takes them
         if count < 0:
             raise ValueError(f"uses are counted from 0 up, not {count}")
@@ -82,7 +90,10 @@ class Usage:
             log.warning("usage of %d versions was not reported in %.0f s", len(self._unsent), CLOSE_SECONDS)
 
     async def flush(self) -> None:
-        """Reports what was counted so far. What no service can take now is kept for the next time, what it refuses is not."""
+        """Reports what was counted so far.
+
+        What no service can take now is kept for the next time, what it refuses is not.
+        """
         self._end_window()
         async with self._sending:
             while self._unsent:
@@ -110,7 +121,10 @@ class Usage:
         with self._lock:
             counts, self._counts = self._counts, Counter()
             since, self._since = self._since, datetime.now(UTC)
-        self._unsent.extend(Report(self._new_id(), _data(used, count, since, self._since)) for used, count in sorted(counts.items()))
+        self._unsent.extend(
+            Report(self._new_id(), _data(used, count, since, self._since))
+            for used, count in sorted(counts.items())
+        )
 
     async def _report(self) -> None:
         while True:

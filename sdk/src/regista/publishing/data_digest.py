@@ -1,4 +1,7 @@
-"""Digests and schemas of what people train on: arrays, data frames, files. By duck typing: nothing is imported for it."""
+"""Digests and schemas of what people train on: arrays, data frames, files.
+
+By duck typing: nothing is imported for it.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,10 @@ CHUNK = 1 << 22  # bytes hashed at once
 def data_digest(*parts: Any) -> str:
     """`sha256:<hex>` of data sets that belong together (features and labels, several files), in the order given.
 
-    The same values give the same digest whatever memory layout or byte order they have; another dtype, column name or row order gives
-    another. Takes arrays, sparse matrices, data frames, series, paths, bytes and plain JSON values. Raises TypeError for anything else,
-    and for nothing: data that nobody named would be the same everywhere.
+    The same values give the same digest whatever memory layout or byte order they have; another dtype, column
+    name or row order gives another. Takes arrays, sparse matrices, data frames, series, paths, bytes and
+    plain JSON values. Raises TypeError for anything else, and for nothing: data that nobody named would be
+    the same everywhere.
     """
     if not parts:
         raise TypeError("there is no data to digest: pass the data itself, or a digest you computed yourself")
@@ -74,7 +78,11 @@ def _array(part: Any) -> Iterator[bytes | memoryview]:
         return
     dtype = array.dtype.newbyteorder("<")
     yield dtype.str.encode()
-    yield memoryview(numpy.ascontiguousarray(array, dtype=dtype).view(numpy.uint8).reshape(-1)) if array.size else b""
+    yield (
+        memoryview(numpy.ascontiguousarray(array, dtype=dtype).view(numpy.uint8).reshape(-1))
+        if array.size
+        else b""
+    )
 
 
 def _json(value: Any) -> bytes:
@@ -92,7 +100,9 @@ def _column(frame: Any, column: Any) -> Any:
 def schema_of(data: Any, *, name: str, features: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """The fields of a data frame or array: one per column where columns have names, else one tensor with `?` for the batch dimension."""
     if isinstance(data, list | tuple | dict):
-        raise TypeError(f"a {type(data).__name__} has no schema: pass a data frame or an array, as numpy.asarray makes one")
+        raise TypeError(
+            f"a {type(data).__name__} has no schema: pass a data frame or an array, as numpy.asarray makes one"
+        )
     if hasattr(data, "columns") and hasattr(data, "__getitem__"):
         return [{"name": str(column), "type": dtype_of(_column(data, column))} for column in data.columns]
     shape, dtype = tuple(getattr(data, "shape", ())), dtype_of(data)
@@ -108,4 +118,6 @@ def schema_of(data: Any, *, name: str, features: Sequence[str] | None = None) ->
 def dtype_of(data: Any) -> str:
     """The element type: NumPy's name, `string` for text and objects."""
     dtype = str(getattr(data, "dtype", type(data).__name__)).lower()
-    return "string" if dtype.startswith(("object", "str", "<u", "utf8", "category", "large_string")) else dtype
+    return (
+        "string" if dtype.startswith(("object", "str", "<u", "utf8", "category", "large_string")) else dtype
+    )

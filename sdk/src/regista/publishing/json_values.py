@@ -45,4 +45,6 @@ def check_exact(data: Mapping[str, Any]) -> None:
         canonical(data)
     except NoDigest as e:
         advice = "Leave the value out, or write it as text."
-        raise Invalid("not_exact", f"what was to be published holds a value that JSON cannot carry: {e}", advice=advice) from None
+        raise Invalid(
+            "not_exact", f"what was to be published holds a value that JSON cannot carry: {e}", advice=advice
+        ) from None

@@ -35,16 +35,26 @@ class KafkaSender:
         from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAuthorizationFailedError  # noqa: PLC0415 - an extra, loaded when used
 
         try:
-            await asyncio.wait_for(producer.send_and_wait(topic, value, key=key, headers=headers), SEND_SECONDS)
+            await asyncio.wait_for(
+                producer.send_and_wait(topic, value, key=key, headers=headers), SEND_SECONDS
+            )
         except TopicAuthorizationFailedError as e:
             advice = "Use a Kafka user of a publisher (REGISTA_KAFKA_USER), or publish by HTTP."
-            raise Forbidden("kafka_forbidden", f"{self._profile.kafka_user or 'anonymous'} may not write to {topic}", advice=advice) from e
+            raise Forbidden(
+                "kafka_forbidden",
+                f"{self._profile.kafka_user or 'anonymous'} may not write to {topic}",
+                advice=advice,
+            ) from e
         except MessageSizeTooLargeError as e:
             raise TooLarge(
-                "message_too_large", f"the message has {len(value)} bytes, more than {topic} takes", advice="Shorten config or environment."
+                "message_too_large",
+                f"the message has {len(value)} bytes, more than {topic} takes",
+                advice="Shorten config or environment.",
             ) from e
         except (KafkaError, TimeoutError) as e:
-            raise Unavailable("kafka_unavailable", f"{topic} at {self._profile.kafka_bootstrap} took no message: {e!r}") from e
+            raise Unavailable(
+                "kafka_unavailable", f"{topic} at {self._profile.kafka_bootstrap} took no message: {e!r}"
+            ) from e
 
     async def close(self) -> None:
         """Flushes and closes; a broker that is away cannot hold it up."""
@@ -64,7 +74,9 @@ class KafkaSender:
             from aiokafka.errors import KafkaError  # noqa: PLC0415
         except ImportError:
             raise NotConfigured(
-                "kafka_missing", "publishing to Kafka needs `pip install 'regista[kafka]'`", advice="Install it, or publish by HTTP."
+                "kafka_missing",
+                "publishing to Kafka needs `pip install 'regista[kafka]'`",
+                advice="Install it, or publish by HTTP.",
             ) from None
         settings, last = connection(self._profile), Exception("no answer")
         with contextlib.suppress(TimeoutError):
@@ -75,13 +87,18 @@ class KafkaSender:
                     except (KafkaError, TimeoutError) as e:
                         last = e
                     await asyncio.sleep(self._patience.pause(attempt, None))
-        raise Unavailable("kafka_unavailable", f"{self._profile.kafka_bootstrap} cannot be reached, or refuses the user: {last!r}") from last
+        raise Unavailable(
+            "kafka_unavailable",
+            f"{self._profile.kafka_bootstrap} cannot be reached, or refuses the user: {last!r}",
+        ) from last
 
 
 async def _started_producer(settings: dict[str, Any]) -> Any:
     from aiokafka import AIOKafkaProducer  # noqa: PLC0415
 
-    producer = AIOKafkaProducer(**settings, acks="all", enable_idempotence=True, linger_ms=5, compression_type="zstd")
+    producer = AIOKafkaProducer(
+        **settings, acks="all", enable_idempotence=True, linger_ms=5, compression_type="zstd"
+    )
     try:
         await asyncio.wait_for(producer.start(), SEND_SECONDS)
     except BaseException:
@@ -93,16 +110,25 @@ async def _started_producer(settings: dict[str, Any]) -> Any:
 
 def connection(profile: Profile) -> dict[str, Any]:
     """Aiokafka's connection settings."""
-    settings: dict[str, Any] = {"bootstrap_servers": profile.need("kafka_bootstrap"), "client_id": "regista-python"}
+    settings: dict[str, Any] = {
+        "bootstrap_servers": profile.need("kafka_bootstrap"),
+        "client_id": "regista-python",
+    }
     security = profile.kafka_security or ("SASL_SSL" if profile.kafka_user else "PLAINTEXT")
     settings["security_protocol"] = security
     if security.startswith("SASL"):
-        settings |= {"sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_username": profile.kafka_user, "sasl_plain_password": profile.kafka_password}
+        settings |= {
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": profile.kafka_user,
+            "sasl_plain_password": profile.kafka_password,
+        }
     if security.endswith("SSL"):
         try:
             settings["ssl_context"] = ssl.create_default_context(cafile=profile.kafka_ca_file or None)
         except (OSError, ssl.SSLError) as e:
             raise NotConfigured(
-                "not_configured", f"REGISTA_KAFKA_CA_FILE: {profile.kafka_ca_file}: {e}", advice="Name a PEM file with the brokers' authority."
+                "not_configured",
+                f"REGISTA_KAFKA_CA_FILE: {profile.kafka_ca_file}: {e}",
+                advice="Name a PEM file with the brokers' authority.",
             ) from None
     return settings

@@ -15,7 +15,19 @@ from urllib.parse import quote
 import msgspec
 
 from regista.client.transport import Transport
-from regista.errors import Damaged, DeadLettered, Forbidden, Invalid, NotFound, Problem, Refused, RegistaError, TimedOut, Unauthorized, Unavailable
+from regista.errors import (
+    Damaged,
+    DeadLettered,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Problem,
+    Refused,
+    RegistaError,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+)
 from regista.files import HashingStream, Progress, files_of, manifest
 from regista.publishing.json_values import check_exact, plain
 from regista.publishing.tracking import Run
@@ -34,7 +46,10 @@ LAST_LOOK = 3.0  # seconds beyond the deadline, to say why nothing came
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A version as the registry has it. `new` is false when the same artifact and metadata were registered before."""
+    """A version as the registry has it.
+
+    `new` is false when the same artifact and metadata were registered before.
+    """
 
     model: str
     model_id: str
@@ -56,17 +71,36 @@ class Told:
 
 
 def document(
-    model: str, run: Run | None = None, *, kind: str = "model", training: Mapping[str, Any] | None = None, signature: Mapping[str, Any] | None = None,
-    creator: str = "", on_behalf_of: str = "", run_url: str = "", description: str | None = None, owner: str | None = None, tier: str | None = None,
-    tags: Mapping[str, str] | None = None, draft: bool = False, version: str = "", exact: bool = False, base: int | str | None = None,
+    model: str,
+    run: Run | None = None,
+    *,
+    kind: str = "model",
+    training: Mapping[str, Any] | None = None,
+    signature: Mapping[str, Any] | None = None,
+    creator: str = "",
+    on_behalf_of: str = "",
+    run_url: str = "",
+    description: str | None = None,
+    owner: str | None = None,
+    tier: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    draft: bool = False,
+    version: str = "",
+    exact: bool = False,
+    base: int | str | None = None,
     parents: Sequence[Mapping[str, Any]] = (),
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """ModelTrained's data, without the artifact. What is not known stays out: the registry names what is missing.
 
-    Raises Invalid for values that JSON cannot carry (NaN, integers beyond 2^53), and for what is no object where one belongs.
+    Raises Invalid for values that JSON cannot carry (NaN, integers beyond 2^53), and for what is no object
+    where one belongs.
     """
     if exact and not version:
-        raise Invalid("exact_without_version", "`exact` holds for a claimed version or bump, and none is", advice="Claim one, too: version (--bump).")
+        raise Invalid(
+            "exact_without_version",
+            "`exact` holds for a claimed version or bump, and none is",
+            advice="Claim one, too: version (--bump).",
+        )
     facts = (run.training() if run else {}) | _object("training", training)
     if facts and creator:
         facts.setdefault("creator", creator)
@@ -103,7 +137,10 @@ def _objects(what: str, given: Any) -> list[dict[str, Any]]:
 
 
 async def upload(transport: Transport, path: Path, progress: Progress | None = None) -> dict[str, Any]:
-    """Sends the artifact's files, hashing while sending; answers ModelTrained's `artifact`. Raises Damaged when the service got other bytes."""
+    """Sends the artifact's files, hashing while sending; answers ModelTrained's `artifact`.
+
+    Raises Damaged when the service got other bytes.
+    """
     entries: list[FileEntry] = []
     location = ""
     for name, file in files_of(path).items():
@@ -111,19 +148,37 @@ async def upload(transport: Transport, path: Path, progress: Progress | None = N
         query = {"name": name, "upload": location or None}
         answer = (await transport.upload("artifact", "/uploads", query, stream, stream.total)).body
         if (answer["sha256"].removeprefix("sha256:"), answer["size"]) != (stream.sha256, stream.size):
-            raise Damaged("upload_altered", f"the service received other bytes of {name} than were sent", advice="Publish again.")
+            raise Damaged(
+                "upload_altered",
+                f"the service received other bytes of {name} than were sent",
+                advice="Publish again.",
+            )
         location = location or str(answer["location"])
         entries.append(FileEntry(name, stream.size, stream.sha256))
     made = manifest(entries)
-    return {"digest": made.digest, "files": [{"path": f.path, "size": f.size, "sha256": f.sha256} for f in made.files], "location": location}
+    return {
+        "digest": made.digest,
+        "files": [{"path": f.path, "size": f.size, "sha256": f.sha256} for f in made.files],
+        "location": location,
+    }
 
 
-def event(type_: str, subject: str, data: Mapping[str, Any], key: SigningKey, message_id: str = "") -> CloudEvent:
+def event(
+    type_: str, subject: str, data: Mapping[str, Any], key: SigningKey, message_id: str = ""
+) -> CloudEvent:
     """The signed CloudEvent of a publisher."""
     message_id = message_id or str(uuid.uuid4())
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     extensions = {"partitionkey": subject, "correlationid": message_id}
-    unsigned = CloudEvent(message_id, f"/publishers/{key.subject}", type_, subject, now, msgspec.json.encode(data), extensions=extensions)
+    unsigned = CloudEvent(
+        message_id,
+        f"/publishers/{key.subject}",
+        type_,
+        subject,
+        now,
+        msgspec.json.encode(data),
+        extensions=extensions,
+    )
     return sign(unsigned, key)
 
 
@@ -142,17 +197,28 @@ async def register(transport: Transport, data: Mapping[str, Any]) -> Registered 
 def registered(body: Mapping[str, Any], *, new: bool = True) -> Registered:
     """Reads the registry's version object."""
     return Registered(
-        str(body["model"]), str(body.get("model_id", "")), int(body["number"]), str(body.get("semver") or ""), str(body.get("stage") or ""), new, dict(body),
-    )  # fmt: skip
+        str(body["model"]),
+        str(body.get("model_id", "")),
+        int(body["number"]),
+        str(body.get("semver") or ""),
+        str(body.get("stage") or ""),
+        new,
+        dict(body),
+    )
 
 
 def refused(model: str, problems: Iterable[Mapping[str, Any]], facts: Mapping[str, Any]) -> Refused:
     """Reads the registry's list of problems."""
-    return Refused(model, [Problem(str(p.get("field", "")), str(p.get("problem", ""))) for p in problems], facts)
+    return Refused(
+        model, [Problem(str(p.get("field", "")), str(p.get("problem", ""))) for p in problems], facts
+    )
 
 
 async def outcome(transport: Transport, told: Told, seconds: float) -> Registered:
-    """Waits until the registry has answered the message; while it is away, too. Raises Refused, DeadLettered, and TimedOut after `seconds`."""
+    """Waits until the registry has answered the message; while it is away, too.
+
+    Raises Refused, DeadLettered, and TimedOut after `seconds`.
+    """
     found = told.known
     if found is None:
         try:
@@ -163,7 +229,11 @@ async def outcome(transport: Transport, told: Told, seconds: float) -> Registere
                 async with asyncio.timeout(LAST_LOOK):
                     await _look_among_dead_letters(transport, told)
             advice = "Wait again. If it stays so, an admin looks for it with `regista dlq list registry`."
-            raise TimedOut("no_outcome_yet", f"message {told.id} for {told.model} has no outcome after {seconds:.0f} s", advice=advice) from None
+            raise TimedOut(
+                "no_outcome_yet",
+                f"message {told.id} for {told.model} has no outcome after {seconds:.0f} s",
+                advice=advice,
+            ) from None
     if isinstance(found, Refused):
         raise found
     return found
@@ -185,12 +255,18 @@ async def _looked_up(transport: Transport, told: Told) -> Registered | Refused:
 async def _look_among_dead_letters(transport: Transport, told: Told) -> None:
     """Raises DeadLettered when the message lies there. Whoever may not look there learns nothing."""
     try:
-        letters = (await transport.call("GET", "registry", "/dlq", query={"topic": TOPIC, "limit": DEAD_LETTERS})).body["items"]
+        letters = (
+            await transport.call("GET", "registry", "/dlq", query={"topic": TOPIC, "limit": DEAD_LETTERS})
+        ).body["items"]
         for letter in letters:
             if letter.get("subject") == told.model:
                 shown = (await transport.call("GET", "registry", f"/dlq/{quote(letter['id'])}")).body
                 if shown["headers"].get("ce_id") == told.id:
-                    raise DeadLettered("dead_lettered", f"message {told.id} for {told.model} was not taken: {letter['reason']}", facts=letter)
+                    raise DeadLettered(
+                        "dead_lettered",
+                        f"message {told.id} for {told.model} was not taken: {letter['reason']}",
+                        facts=letter,
+                    )
     except (Forbidden, NotFound, Unavailable, Unauthorized):
         return
 

@@ -26,9 +26,20 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
 
 
 class Run:
-    """What one training was made of. Everything captured can be overridden; what is unknown stays out and the registry names it."""
+    """What one training was made of.
 
-    def __init__(self, config: Mapping[str, Any], code: Sequence[Path], *, seed: int | None = None, framework: str = "", sources: str = "") -> None:
+    Everything captured can be overridden; what is unknown stays out and the registry names it.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        code: Sequence[Path],
+        *,
+        seed: int | None = None,
+        framework: str = "",
+        sources: str = "",
+    ) -> None:
         self.config = dict(config)
         self.seed = seed
         self.trained_at: datetime | None = None
@@ -44,10 +55,14 @@ class Run:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.trained_at = datetime.now(UTC)
 
-    def train_data(self, name: str, *parts: Any, digest: str = "", features: Sequence[str] | None = None) -> Self:
+    def train_data(
+        self, name: str, *parts: Any, digest: str = "", features: Sequence[str] | None = None
+    ) -> Self:
         """The data set trained on: its name, and the data itself or a digest computed elsewhere."""
         self.dataset = {"name": name, "digest": digest or data_digest(*parts)}
         if features is not None:
@@ -61,27 +76,62 @@ class Run:
         self._test = {"dataset_name": name, "dataset_digest": digest or data_digest(*parts)}
         return self
 
-    def metric(self, name: str, value: float, *, primary: bool = False, higher_is_better: bool = True, definition: str = "") -> Self:
-        """A figure measured on the data named last by `test_data`. Raises ValueError without one: a figure of nothing compares to nothing."""
+    def metric(
+        self,
+        name: str,
+        value: float,
+        *,
+        primary: bool = False,
+        higher_is_better: bool = True,
+        definition: str = "",
+    ) -> Self:
+        """A figure measured on the data named last by `test_data`.
+
+        Raises ValueError without one: a figure of nothing compares to nothing.
+        """
         if self._test is None:
             msg = "name the data it was measured on first: run.test_data('holdout', X_test, y_test)"
             raise ValueError(msg)
-        said: dict[str, Any] = {"name": name, "value": float(value), **self._test, "higher_is_better": higher_is_better, "primary": primary}
+        said: dict[str, Any] = {
+            "name": name,
+            "value": float(value),
+            **self._test,
+            "higher_is_better": higher_is_better,
+            "primary": primary,
+        }
         if definition:
             said["definition"] = definition
-        self.metrics = [m for m in self.metrics if (m["name"], m["dataset_digest"]) != (name, said["dataset_digest"])] + [said]
+        self.metrics = [
+            m for m in self.metrics if (m["name"], m["dataset_digest"]) != (name, said["dataset_digest"])
+        ] + [said]
         return self
 
-    def schema(self, inputs: Any, outputs: Any, *, features: Sequence[str] | None = None, labels: Sequence[Any] | None = None) -> Self:
-        """What goes in and what comes out, from examples: data frames or arrays. `labels` are the classes of the first output."""
+    def schema(
+        self,
+        inputs: Any,
+        outputs: Any,
+        *,
+        features: Sequence[str] | None = None,
+        labels: Sequence[Any] | None = None,
+    ) -> Self:
+        """What goes in and what comes out, from examples: data frames or arrays.
+
+        `labels` are the classes of the first output.
+        """
         given = schema_of(outputs, name="output")
         if labels is not None:
             given[0]["labels"] = [str(label) for label in labels]
-        self.signature = {"inputs": schema_of(inputs, name="input", features=features or self.features), "outputs": given}
+        self.signature = {
+            "inputs": schema_of(inputs, name="input", features=features or self.features),
+            "outputs": given,
+        }
         return self
 
     def training(self) -> dict[str, Any]:
-        """The `training` section of ModelTrained, without what is not known. The same at each call: publishing a run again makes no second version."""
+        """The `training` section of ModelTrained, without what is not known.
+
+        The same at each call: publishing a run again makes no second version.
+        """
         self.trained_at = self.trained_at or datetime.now(UTC)
         self._environment = self._environment or environment()
         known: dict[str, Any] = {
@@ -99,35 +149,57 @@ class Run:
 
 
 def track(
-    config: Mapping[str, Any] | None = None, *, code: str | Path | Sequence[str | Path] | None = None, seed: int | None = None, framework: str = ""
+    config: Mapping[str, Any] | None = None,
+    *,
+    code: str | Path | Sequence[str | Path] | None = None,
+    seed: int | None = None,
+    framework: str = "",
 ) -> Run:
     """Begins to capture a training run: `with regista.track(config={"C": 1.0}) as run: …`.
 
-    Code identity is the digest of `code` (files or folders of Python code); by default of the calling script, or of the cells run so
-    far in a notebook, and the git revision where there is one. Raises FileNotFoundError for code that is not there.
+    Code identity is the digest of `code` (files or folders of Python code); by default of the calling script,
+    or of the cells run so far in a notebook, and the git revision where there is one. Raises
+    FileNotFoundError for code that is not there.
     """
     given = [code] if isinstance(code, str | Path) else code
     if given is not None:
         return Run(config or {}, [Path(p) for p in given], seed=seed, framework=framework)
     cells = _notebook_cells()
     caller = inspect.stack()[1].filename
-    return Run(config or {}, [] if cells or not Path(caller).is_file() else [Path(caller)], seed=seed, framework=framework, sources=cells)
+    return Run(
+        config or {},
+        [] if cells or not Path(caller).is_file() else [Path(caller)],
+        seed=seed,
+        framework=framework,
+        sources=cells,
+    )
 
 
 def _notebook_cells() -> str:
     main = sys.modules.get("__main__")
     cells = getattr(main, "In", None)
-    return "\n\n".join(str(c) for c in cells) if isinstance(cells, list) and hasattr(main, "get_ipython") else ""
+    return (
+        "\n\n".join(str(c) for c in cells) if isinstance(cells, list) and hasattr(main, "get_ipython") else ""
+    )
 
 
 def code_identity(paths: Sequence[Path], sources: str = "") -> dict[str, str] | None:
-    """`{digest, revision, repository}` as far as known. The digest covers the declared files only: a monorepo changes every night."""
+    """`{digest, revision, repository}` as far as known.
+
+    The digest covers the declared files only: a monorepo changes every night.
+    """
     files: list[FileEntry] = []
     for path, name in _named(paths).items():
         found = sorted(path.rglob("*.py")) if path.is_dir() else [path]
         for file in found:
             checksum, size = hash_file(file)
-            files.append(FileEntry((name / file.relative_to(path)).as_posix() if path.is_dir() else name.as_posix(), size, checksum))
+            files.append(
+                FileEntry(
+                    (name / file.relative_to(path)).as_posix() if path.is_dir() else name.as_posix(),
+                    size,
+                    checksum,
+                )
+            )
     identity: dict[str, str] = {}
     if files:
         identity["digest"] = manifest_digest(files)
@@ -156,7 +228,13 @@ def _git(folder: Path) -> dict[str, str]:
 
 def _ask_git(folder: Path, *question: str) -> str:
     try:
-        told = subprocess.run(["git", "-C", str(folder), *question], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603, S607
+        told = subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), *question],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return told.stdout.strip() if told.returncode == 0 else ""
@@ -169,7 +247,10 @@ def framework_of(name: str = "") -> dict[str, str] | None:
         try:
             return {"name": distribution, "version": metadata.version(distribution)}
         except metadata.PackageNotFoundError:
-            return {"name": distribution, "version": str(getattr(sys.modules.get(module), "__version__", "unknown"))}
+            return {
+                "name": distribution,
+                "version": str(getattr(sys.modules.get(module), "__version__", "unknown")),
+            }
     return None
 
 
@@ -181,7 +262,9 @@ def _owners() -> Mapping[str, list[str]]:
 def environment() -> dict[str, Any]:
     """Python, platform, and the version of every distribution that is imported by now."""
     owners = _owners()
-    imported = {d for module in {name.partition(".")[0] for name in list(sys.modules)} for d in owners.get(module, ())}
+    imported = {
+        d for module in {name.partition(".")[0] for name in list(sys.modules)} for d in owners.get(module, ())
+    }
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()}-{platform.machine()}".lower(),

@@ -16,7 +16,10 @@ _SIGNATURE_LINE = re.compile(r"— (?P<name>[^\s+]+) (?P<signature>[A-Za-z0-9+/=
 
 
 class BadCheckpoint(ValueError):  # noqa: N818 - says what the text is
-    """The text is no checkpoint signed by this key; the message says what is wrong with it. Trust nothing it says."""
+    """The text is no checkpoint signed by this key; the message says what is wrong with it.
+
+    Trust nothing it says.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,17 @@ def parsed_key(text: str) -> tuple[str, bytes]:
     except binascii.Error as e:
         raise BadCheckpoint("the key does not read `<name>+<hash>+<base64>`") from e
     if not name or len(raw) != 33 or raw[:1] != _ED25519 or hash_ != key_hash(name, raw[1:]).hex():
-        raise BadCheckpoint("the key does not read `<name>+<hash>+<base64>` of an Ed25519 key, or its hash is of another key")
+        raise BadCheckpoint(
+            "the key does not read `<name>+<hash>+<base64>` of an Ed25519 key, or its hash is of another key"
+        )
     return name, raw[1:]
 
 
 def signed(checkpoint: Checkpoint, name: str, private: Ed25519PrivateKey) -> str:
     """The signed note. Deterministic: the same checkpoint and key give the same text."""
-    signature = key_hash(name, private.public_key().public_bytes_raw()) + private.sign(checkpoint.text.encode())
+    signature = key_hash(name, private.public_key().public_bytes_raw()) + private.sign(
+        checkpoint.text.encode()
+    )
     return f"{checkpoint.text}\n— {name} {base64.b64encode(signature).decode()}\n"
 
 
@@ -71,7 +78,10 @@ def opened(note: str, name: str, public_key: bytes) -> Checkpoint:
     lines = [_SIGNATURE_LINE.fullmatch(line) for line in signatures.splitlines()]
     if any(line is None for line in lines):
         raise BadCheckpoint("a signature line does not read `— <name> <base64>`")
-    if not any(line and line["name"] == name and _verified(line["signature"], text, name, public_key) for line in lines):
+    if not any(
+        line and line["name"] == name and _verified(line["signature"], text, name, public_key)
+        for line in lines
+    ):
         raise BadCheckpoint(f"it carries no valid signature of {name}")
     return _parsed(text)
 

@@ -29,7 +29,11 @@ class NotACloudEvent(ValueError):  # noqa: N818 - what the message is, not a fau
 
 @dataclass(frozen=True, slots=True)
 class CloudEvent:
-    """One event. `data` are the exact bytes (signatures cover them), `time` is RFC 3339, `extensions` map lower-case names to strings."""
+    """One event.
+
+    `data` are the exact bytes (signatures cover them), `time` is RFC 3339, `extensions` map lower-case names
+    to strings.
+    """
 
     id: str
     source: str
@@ -44,7 +48,10 @@ class CloudEvent:
 
 @lru_cache(maxsize=4096)
 def utc(time: str) -> str:
-    """The same moment in Zulu form; the fraction is kept to its last non-zero digit. Raises NotACloudEvent."""
+    """The same moment in Zulu form; the fraction is kept to its last non-zero digit.
+
+    Raises NotACloudEvent.
+    """
     match = _TIME.fullmatch(time)
     if match is None:
         raise NotACloudEvent("time is not RFC 3339: send for example 2026-01-31T12:00:00Z")
@@ -62,24 +69,35 @@ def utc(time: str) -> str:
 
 def check(event: CloudEvent) -> None:
     """Raises NotACloudEvent when an attribute breaks a rule of CloudEvents or is one Regista needs and is empty."""
-    texts = {name: getattr(event, name) for name in ("id", "source", "type", "subject", "time", "datacontenttype")}
+    texts = {
+        name: getattr(event, name) for name in ("id", "source", "type", "subject", "time", "datacontenttype")
+    }
     if event.dataschema is not None:
         texts["dataschema"] = event.dataschema
     for name, value in event.extensions.items():
         if not _names_extension(name):
-            raise NotACloudEvent(f"{name!r:.80} is no name of an extension attribute: use lower-case letters and digits")
+            raise NotACloudEvent(
+                f"{name!r:.80} is no name of an extension attribute: use lower-case letters and digits"
+            )
         texts[name] = value
     if not _all_texts(texts.values()):
         for name, value in texts.items():
             check_text(name, value)
     if not isinstance(event.data, bytes):
-        raise NotACloudEvent("there is no data: an event without data would be a tombstone on a compacted topic")
+        raise NotACloudEvent(
+            "there is no data: an event without data would be a tombstone on a compacted topic"
+        )
     utc(event.time)
 
 
 @lru_cache(maxsize=4096)
 def _names_extension(name: object) -> bool:
-    return isinstance(name, str) and _EXTENSION_NAME.fullmatch(name) is not None and name not in CORE and name != "data"
+    return (
+        isinstance(name, str)
+        and _EXTENSION_NAME.fullmatch(name) is not None
+        and name not in CORE
+        and name != "data"
+    )
 
 
 def _all_texts(values: Collection[object]) -> bool:
@@ -107,7 +125,10 @@ def legal(value: str) -> str:
 
 
 def to_kafka(event: CloudEvent) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
-    """Key (the `partitionkey` extension, else the subject), value and headers of the message. Raises NotACloudEvent."""
+    """Key (the `partitionkey` extension, else the subject), value and headers of the message.
+
+    Raises NotACloudEvent.
+    """
     check(event)
     attributes = {
         "id": event.id,
@@ -126,20 +147,38 @@ def to_kafka(event: CloudEvent) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
 
 
 def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> CloudEvent:
-    """Reads a binary-mode message; headers that do not begin with `ce_` are the transport's and are left out. Raises NotACloudEvent, and only that."""
+    """Reads a binary-mode message; headers that do not begin with `ce_` are the transport's and are left out.
+
+    Raises NotACloudEvent, and only that.
+    """
     attributes = _attributes(headers)
     if value is None:
-        raise NotACloudEvent("there is no data: an event without data would be a tombstone on a compacted topic")
+        raise NotACloudEvent(
+            "there is no data: an event without data would be a tombstone on a compacted topic"
+        )
     if attributes.get("datacontenttype", "").startswith("application/cloudevents"):
-        raise NotACloudEvent("structured mode is not accepted: send the attributes as ce_ headers (binary mode)")
+        raise NotACloudEvent(
+            "structured mode is not accepted: send the attributes as ce_ headers (binary mode)"
+        )
     version = attributes.pop("specversion", None)
     if version != SPECVERSION:
-        raise NotACloudEvent(f"ce_specversion is {version!r:.40}, not '1.0'" if version else "no CloudEvent: the header ce_specversion is missing")
+        raise NotACloudEvent(
+            f"ce_specversion is {version!r:.40}, not '1.0'"
+            if version
+            else "no CloudEvent: the header ce_specversion is missing"
+        )
     take = attributes.pop
     event = CloudEvent(
-        take("id", ""), take("source", ""), take("type", ""), take("subject", ""), take("time", ""), bytes(value),
-        take("datacontenttype", "application/json"), take("dataschema", None), attributes,
-    )  # fmt: skip
+        take("id", ""),
+        take("source", ""),
+        take("type", ""),
+        take("subject", ""),
+        take("time", ""),
+        bytes(value),
+        take("datacontenttype", "application/json"),
+        take("dataschema", None),
+        attributes,
+    )
     check(event)
     return event
 

@@ -30,7 +30,10 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The files of an artifact, by path. Raises NoDigest for a path that leaves the artifact, is there twice, or a sum that is none."""
+    """The files of an artifact, by path.
+
+    Raises NoDigest for a path that leaves the artifact, is there twice, or a sum that is none.
+    """
 
     files: tuple[FileEntry, ...]
 
@@ -41,7 +44,9 @@ class Manifest:
             if entry.path in seen:
                 raise NoDigest(f"the path {entry.path!r} is there twice")
             if entry.size < 0 or not _HEX.fullmatch(entry.sha256):
-                raise NoDigest(f"size or SHA-256 of {entry.path!r} is none: expected bytes and 64 lower-case hex digits")
+                raise NoDigest(
+                    f"size or SHA-256 of {entry.path!r} is none: expected bytes and 64 lower-case hex digits"
+                )
             seen.add(entry.path)
         if not self.files:
             raise NoDigest("an artifact has at least one file")
@@ -76,5 +81,10 @@ def check_path(path: str) -> None:
     parts = path.split("/")
     if not path or len(path) > MAX_PATH or any(part in {"", ".", ".."} for part in parts):
         raise NoDigest(f"the path {path!r:.100} is not relative or leaves the artifact")
-    if "\\" in path or ":" in parts[0] or not path.isprintable() or unicodedata.normalize("NFC", path) != path:
+    if (
+        "\\" in path
+        or ":" in parts[0]
+        or not path.isprintable()
+        or unicodedata.normalize("NFC", path) != path
+    ):
         raise NoDigest(f"the path {path!r:.100} holds characters that not every file system spells the same")

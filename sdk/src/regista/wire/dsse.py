@@ -1,7 +1,8 @@
 """Signed events: the CloudEvents extension "Verifiable CloudEvents with DSSE" (v0.1), with Ed25519.
 
-Stricter than the extension in three points, so that what a consumer reads is what was signed: every extension attribute must be
-signed (the extension would have an unsigned one dropped), there is exactly one signature, and the fraction of a second in `time` counts.
+Stricter than the extension in three points, so that what a consumer reads is what was signed: every extension
+attribute must be signed (the extension would have an unsigned one dropped), there is exactly one signature,
+and the fraction of a second in `time` counts.
 """
 
 from __future__ import annotations
@@ -73,9 +74,16 @@ def pae(payload_type: str, body: bytes) -> bytes:
 def material(event: CloudEvent, signed: tuple[str, ...]) -> bytes:
     """The 32 bytes that stand for the event: SHA-256 over the digests of its attributes, its data and the extension attributes named."""
     parts = [
-        _digest(event.id), _repeated(event.source), _SPECVERSION, _repeated(event.type), _repeated(event.datacontenttype),
-        _digest(event.dataschema), _digest(event.subject), _digest(utc(event.time) if event.time else ""), sha256(event.data).digest(),
-    ]  # fmt: skip
+        _digest(event.id),
+        _repeated(event.source),
+        _SPECVERSION,
+        _repeated(event.type),
+        _repeated(event.datacontenttype),
+        _digest(event.dataschema),
+        _digest(event.subject),
+        _digest(utc(event.time) if event.time else ""),
+        sha256(event.data).digest(),
+    ]
     for name in signed:
         parts += [_repeated(name), _digest(event.extensions[name])]
     return sha256(b"".join(parts)).digest()
@@ -90,7 +98,10 @@ _repeated = lru_cache(maxsize=4096)(_digest)
 
 
 def sign(event: CloudEvent, key: SigningKey) -> CloudEvent:
-    """The event with `dssematerial` and `signedextattrs`, over all its attributes and data. Raises NotACloudEvent."""
+    """The event with `dssematerial` and `signedextattrs`, over all its attributes and data.
+
+    Raises NotACloudEvent.
+    """
     check(event)
     kept = {name: value for name, value in event.extensions.items() if name not in _OWN}
     signed = tuple(sorted(kept))
@@ -98,7 +109,12 @@ def sign(event: CloudEvent, key: SigningKey) -> CloudEvent:
     envelope = {
         "payloadType": PAYLOAD_TYPE,
         "payload": base64.b64encode(payload).decode(),
-        "signatures": [{"keyid": key.key_id, "sig": base64.b64encode(key.private.sign(pae(PAYLOAD_TYPE, payload))).decode()}],
+        "signatures": [
+            {
+                "keyid": key.key_id,
+                "sig": base64.b64encode(key.private.sign(pae(PAYLOAD_TYPE, payload))).decode(),
+            }
+        ],
     }
     if signed:
         kept["signedextattrs"] = ",".join(signed)
@@ -114,8 +130,8 @@ def key_id_of(event: CloudEvent) -> str:
 def verify(event: CloudEvent, public_key: bytes | Ed25519PublicKey) -> None:
     """Returns when this key signed exactly this event, all of its extension attributes included. Raises BadSignature, and only that.
 
-    `public_key`: the 32 raw bytes, or the key object (which saves parsing it again). That the key belongs to `key_id_of(event)` and
-    that its owner may say this is the caller's to check.
+    `public_key`: the 32 raw bytes, or the key object (which saves parsing it again). That the key belongs to
+    `key_id_of(event)` and that its owner may say this is the caller's to check.
     """
     envelope = _read(event)
     payload = _decode(envelope.payload)

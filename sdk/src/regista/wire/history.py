@@ -1,7 +1,8 @@
 """Sealed history as files: the columns of a chunk, its manifest, and whether both are what a signed checkpoint stands for. Pure.
 
-A chunk holds the events of consecutive leaves as Parquet; its manifest says which, and under which checkpoint they are sealed. `bytes` is the truth:
-every other column but `service` and `leaf_index` is read from it again by who verifies; `leaf_index` is proven by the tree.
+A chunk holds the events of consecutive leaves as Parquet; its manifest says which, and under which checkpoint
+they are sealed. `bytes` is the truth: every other column but `service` and `leaf_index` is read from it again
+by who verifies; `leaf_index` is proven by the tree.
 """
 
 from __future__ import annotations
@@ -22,17 +23,38 @@ FOLDER = "history/v1"
 _NAME = re.compile(r"(?P<first>\d{16})-(?P<last>\d{16})\.(?P<kind>parquet|json)")
 
 COLUMNS: tuple[tuple[str, str, bool], ...] = (
-    ("leaf_index", "int64", False), ("service", "text", False), ("stream", "text", False), ("revision", "int64", False), ("event_id", "text", False),
-    ("type", "text", False), ("schema", "int64", False), ("recorded_at", "moment", True), ("occurred_at", "moment", True), ("actor_subject", "text", True),
-    ("actor_issuer", "text", True), ("actor_method", "text", True), ("on_behalf_of", "text", True), ("reason", "text", True),
-    ("correlation_id", "text", True), ("causation_id", "text", True), ("trace", "text", True), ("data", "text", True), ("bytes", "binary", False),
+    ("leaf_index", "int64", False),
+    ("service", "text", False),
+    ("stream", "text", False),
+    ("revision", "int64", False),
+    ("event_id", "text", False),
+    ("type", "text", False),
+    ("schema", "int64", False),
+    ("recorded_at", "moment", True),
+    ("occurred_at", "moment", True),
+    ("actor_subject", "text", True),
+    ("actor_issuer", "text", True),
+    ("actor_method", "text", True),
+    ("on_behalf_of", "text", True),
+    ("reason", "text", True),
+    ("correlation_id", "text", True),
+    ("causation_id", "text", True),
+    ("trace", "text", True),
+    ("data", "text", True),
+    ("bytes", "binary", False),
     ("leaf", "binary", False),
-)  # fmt: skip
-"""Name, kind and whether it may be null. `moment` is microseconds since 1970 in UTC. What may be null is null where `bytes` are no envelope."""
+)
+"""Name, kind and whether it may be null.
+
+`moment` is microseconds since 1970 in UTC. What may be null is null where `bytes` are no envelope.
+"""
 
 
 class BadHistory(ValueError):  # noqa: N818 - says what the files are
-    """The files are not what a signed checkpoint stands for; the message says where. Trust nothing in them."""
+    """The files are not what a signed checkpoint stands for; the message says where.
+
+    Trust nothing in them.
+    """
 
 
 Stored = bytes  # the name `bytes` is a column's, too
@@ -121,9 +143,18 @@ def _told(e: _Envelope | None) -> tuple[Any, ...] | None:
     except UnicodeDecodeError:
         return None
     return (
-        _microseconds(e.recorded_at), e.occurred_at and _microseconds(e.occurred_at), e.actor.subject, e.actor.issuer, e.actor.method,
-        e.actor.on_behalf_of, e.reason, e.correlation_id, e.causation_id, e.trace, data,
-    )  # fmt: skip
+        _microseconds(e.recorded_at),
+        e.occurred_at and _microseconds(e.occurred_at),
+        e.actor.subject,
+        e.actor.issuer,
+        e.actor.method,
+        e.actor.on_behalf_of,
+        e.reason,
+        e.correlation_id,
+        e.causation_id,
+        e.trace,
+        data,
+    )
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -137,8 +168,9 @@ def _microseconds(moment: datetime) -> int:
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a chunk is. Hashes in hex.
 
-    `edge`: the tree before leaf `first`, by its right edge. With the chunk's leaves it gives `root`, the head over the leaves 0 to `last`; `proof` shows
-    that the tree of the signed `checkpoint`, over `sealed` leaves, begins with that (RFC 9162 §2.1.4).
+    `edge`: the tree before leaf `first`, by its right edge. With the chunk's leaves it gives `root`, the head
+    over the leaves 0 to `last`; `proof` shows that the tree of the signed `checkpoint`, over `sealed` leaves,
+    begins with that (RFC 9162 §2.1.4).
     """
 
     format: str
@@ -189,15 +221,22 @@ def leaves_of_name(name: str) -> tuple[int, int] | None:
 
 
 def check_events(manifest: Manifest, events: Iterable[Event]) -> Iterator[bytes]:
-    """The leaves of a chunk, each computed from its bytes after the row was found to say what they say. Raises BadHistory."""
+    """The leaves of a chunk, each computed from its bytes after the row was found to say what they say.
+
+    Raises BadHistory.
+    """
     expected = manifest.first
     for row in events:
         if row.leaf_index != expected:
             raise BadHistory(f"{manifest.file}: leaf {expected} is missing or not in its place")
         again = event(Place(*row[:7]), row.bytes)
         if again != row or not _same_place(row):
-            wrong = [name for (name, _, _), a, b in zip(COLUMNS, again, row, strict=True) if a != b] or ["stream, revision, event_id, type or schema"]
-            raise BadHistory(f"{manifest.file}: leaf {expected} does not say what its bytes say: {', '.join(wrong)}")
+            wrong = [name for (name, _, _), a, b in zip(COLUMNS, again, row, strict=True) if a != b] or [
+                "stream, revision, event_id, type or schema"
+            ]
+            raise BadHistory(
+                f"{manifest.file}: leaf {expected} does not say what its bytes say: {', '.join(wrong)}"
+            )
         yield again.leaf
         expected += 1
     if expected != manifest.last + 1:
@@ -206,7 +245,13 @@ def check_events(manifest: Manifest, events: Iterable[Event]) -> Iterator[bytes]
 
 def _same_place(row: Event) -> bool:
     e = _read(row.bytes)
-    return e is None or (e.stream, e.revision, e.id, e.type, e.schema) == (row.stream, row.revision, row.event_id, row.type, row.schema)
+    return e is None or (e.stream, e.revision, e.id, e.type, e.schema) == (
+        row.stream,
+        row.revision,
+        row.event_id,
+        row.type,
+        row.schema,
+    )
 
 
 def check_seal(manifest: Manifest, leaves: Iterable[bytes], keys: Sequence[str]) -> tuple[Tree, Checkpoint]:
@@ -216,11 +261,17 @@ def check_seal(manifest: Manifest, leaves: Iterable[bytes], keys: Sequence[str])
     """
     checkpoint = _signed(manifest, keys)
     try:
-        edge, proof, root = [_hash(h) for h in manifest.edge], [_hash(h) for h in manifest.proof], _hash(manifest.root)
+        edge, proof, root = (
+            [_hash(h) for h in manifest.edge],
+            [_hash(h) for h in manifest.proof],
+            _hash(manifest.root),
+        )
     except ValueError as e:
         raise BadHistory(f"{manifest.file}: its manifest holds something that is no hash") from e
     if len(edge) != manifest.first.bit_count():
-        raise BadHistory(f"{manifest.file}: the edge in its manifest is not that of a tree of {manifest.first} leaves")
+        raise BadHistory(
+            f"{manifest.file}: the edge in its manifest is not that of a tree of {manifest.first} leaves"
+        )
     tree = Tree(manifest.first, tuple(edge)).append(leaves)
     if tree.root != root:
         raise BadHistory(f"{manifest.file}: its leaves do not give the root in its manifest")
@@ -246,6 +297,10 @@ def _signed(manifest: Manifest, keys: Sequence[str]) -> Checkpoint:
             faults.append(str(e))
             continue
         if (found.origin, found.size) != (manifest.origin, manifest.sealed):
-            raise BadHistory(f"{manifest.file}: its manifest names another origin or size than its checkpoint")
+            raise BadHistory(
+                f"{manifest.file}: its manifest names another origin or size than its checkpoint"
+            )
         return found
-    raise BadHistory(f"{manifest.file}: its checkpoint is not signed by the key given ({'; '.join(faults) or 'none was given'})")
+    raise BadHistory(
+        f"{manifest.file}: its checkpoint is not signed by the key given ({'; '.join(faults) or 'none was given'})"
+    )

@@ -21,7 +21,10 @@ class BadKey(ValueError):  # noqa: N818 - names what the text is
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """The private half of an Ed25519 key. `key_id` names it in signatures, `subject` is the identity it belongs to."""
+    """The private half of an Ed25519 key.
+
+    `key_id` names it in signatures, `subject` is the identity it belongs to.
+    """
 
     key_id: str
     subject: str
@@ -38,7 +41,10 @@ class SigningKey:
         return msgspec.json.encode({"key_id": self.key_id, "subject": self.subject, "seed": seed}).decode()
 
     def save(self, path: Path) -> None:
-        """Writes a new file that only its owner can read. Raises FileExistsError: a key is never overwritten."""
+        """Writes a new file that only its owner can read.
+
+        Raises FileExistsError: a key is never overwritten.
+        """
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(self.to_json() + "\n")
@@ -61,7 +67,9 @@ def read_signing_key(text: str | bytes) -> SigningKey:
         stored = msgspec.json.decode(text, type=_File)
         private = Ed25519PrivateKey.from_private_bytes(base64.b64decode(stored.seed, validate=True))
     except (msgspec.MsgspecError, UnicodeError, binascii.Error, ValueError) as e:
-        raise BadKey(f'no signing key: expected {{"key_id", "subject", "seed"}} as `regista key generate` writes it ({type(e).__name__})') from None
+        raise BadKey(
+            f'no signing key: expected {{"key_id", "subject", "seed"}} as `regista key generate` writes it ({type(e).__name__})'
+        ) from None
     return SigningKey(stored.key_id, stored.subject, private)
 
 

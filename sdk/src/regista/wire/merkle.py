@@ -1,7 +1,7 @@
 """The tree of RFC 6962 §2.1 over the leaves of the log: roots, appending, and proofs with their verification. Pure, no dependencies.
 
-A leaf hash is SHA-256(0x00 || stored bytes), an inner node SHA-256(0x01 || left || right); each tree of n leaves splits at the largest
-power of two below n. The verifiers follow RFC 9162 §2.1.3.2 and §2.1.4.2.
+A leaf hash is SHA-256(0x00 || stored bytes), an inner node SHA-256(0x01 || left || right); each tree of n
+leaves splits at the largest power of two below n. The verifiers follow RFC 9162 §2.1.3.2 and §2.1.4.2.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """An append-only tree by its right edge: the roots of its complete subtrees, largest first. 32 bytes for each bit set in `size`."""
+    """An append-only tree by its right edge: the roots of its complete subtrees, largest first.
+
+    32 bytes for each bit set in `size`.
+    """
 
     size: int = 0
     edge: tuple[bytes, ...] = ()
@@ -63,7 +66,10 @@ def _split(size: int) -> int:
 
 
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """The audit path of leaf `index` (from 0) in the tree over all of `leaves`. Raises IndexError for an index outside."""
+    """The audit path of leaf `index` (from 0) in the tree over all of `leaves`.
+
+    Raises IndexError for an index outside.
+    """
     if not 0 <= index < len(leaves):
         msg = f"leaf {index} of {len(leaves)}"
         raise IndexError(msg)
@@ -114,22 +120,35 @@ def growth_proof(tree: Tree, more: Sequence[bytes]) -> list[bytes]:
     """The consistency proof between `tree` and the same with `more` leaves: as `consistency_proof`, without the leaves that `tree` stands for."""
     nodes: dict[int, bytes] = {}
     at = 0
-    for node, height in zip(tree.edge, (h for h in range(tree.size.bit_length() - 1, -1, -1) if tree.size >> h & 1), strict=True):
+    for node, height in zip(
+        tree.edge, (h for h in range(tree.size.bit_length() - 1, -1, -1) if tree.size >> h & 1), strict=True
+    ):
         nodes[at] = node
         at += 1 << height
-    return [] if tree.size == 0 or not more else _growth(tree.size, nodes, more, 0, tree.size + len(more), whole=True)
+    return (
+        []
+        if tree.size == 0 or not more
+        else _growth(tree.size, nodes, more, 0, tree.size + len(more), whole=True)
+    )
 
 
-def _growth(first: int, nodes: dict[int, bytes], more: Sequence[bytes], low: int, high: int, *, whole: bool) -> list[bytes]:
+def _growth(
+    first: int, nodes: dict[int, bytes], more: Sequence[bytes], low: int, high: int, *, whole: bool
+) -> list[bytes]:
     if high == first:
         return [] if whole else [nodes[low]]
     middle = low + _split(high - low)
     if first <= middle:
-        return [*_growth(first, nodes, more, low, middle, whole=whole), root_of(more[middle - first : high - first])]
+        return [
+            *_growth(first, nodes, more, low, middle, whole=whole),
+            root_of(more[middle - first : high - first]),
+        ]
     return [*_growth(first, nodes, more, middle, high, whole=False), nodes[low]]
 
 
-def verify_consistency(first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]) -> bool:
+def verify_consistency(
+    first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]
+) -> bool:
     """Whether the tree of `second` leaves only appended to that of `first`."""
     if not 0 <= first <= second:
         return False

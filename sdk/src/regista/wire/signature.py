@@ -1,7 +1,8 @@
 """Compatibility of model signatures (what goes in, what comes out): whether callers of one version can call another without noticing.
 
-A signature is a promise about what is accepted and what is given back. Anything less is breaking: inputs may be added when they are
-optional and may widen; outputs may not change at all, because a reader of labels or scores cannot tell.
+A signature is a promise about what is accepted and what is given back. Anything less is breaking: inputs may
+be added when they are optional and may widen; outputs may not change at all, because a reader of labels or
+scores cannot tell.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ class Signature(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One change from `before` to `after` at `path` (`inputs.age.type`); `what` is a stable word. `breaking`: callers of the old notice."""
+    """One change from `before` to `after` at `path` (`inputs.age.type`); `what` is a stable word.
+
+    `breaking`: callers of the old notice.
+    """
 
     path: str
     what: str
@@ -51,20 +55,37 @@ class Difference:
     breaking: bool = True
 
     def __str__(self) -> str:
-        changed = f" from {self.before} to {self.after}" if self.before is not None and self.after is not None else ""
-        return f"{self.path}: {self.what.replace('_', ' ')}{changed}" + (f" ({self.detail})" if self.detail else "")
+        changed = (
+            f" from {self.before} to {self.after}"
+            if self.before is not None and self.after is not None
+            else ""
+        )
+        return f"{self.path}: {self.what.replace('_', ' ')}{changed}" + (
+            f" ({self.detail})" if self.detail else ""
+        )
 
 
 ALIASES = {
-    "byte": "int8", "short": "int16", "int": "int32", "integer": "int32", "long": "int64", "half": "float16", "float": "float32",
-    "double": "float64", "str": "string", "bool": "boolean", "object": "any",
-}  # fmt: skip
+    "byte": "int8",
+    "short": "int16",
+    "int": "int32",
+    "integer": "int32",
+    "long": "int64",
+    "half": "float16",
+    "float": "float32",
+    "double": "float64",
+    "str": "string",
+    "bool": "boolean",
+    "object": "any",
+}
 
 WIDER: dict[str, frozenset[str]] = {
     "int8": frozenset({"int16", "int32", "int64", "float16", "float32", "float64"}),
     "int16": frozenset({"int32", "int64", "float32", "float64"}),
     "int32": frozenset({"int64", "float64"}),
-    "uint8": frozenset({"uint16", "uint32", "uint64", "int16", "int32", "int64", "float16", "float32", "float64"}),
+    "uint8": frozenset(
+        {"uint16", "uint32", "uint64", "int16", "int32", "int64", "float16", "float32", "float64"}
+    ),
     "uint16": frozenset({"uint32", "uint64", "int32", "int64", "float32", "float64"}),
     "uint32": frozenset({"uint64", "int64", "float64"}),
     "float16": frozenset({"float32", "float64"}),
@@ -91,7 +112,11 @@ def differences(old: Signature | None, new: Signature | None) -> tuple[Differenc
         if old is new:
             return ()
         if old is None:
-            return (Difference("signature", "added", detail="a signature is given for the first time", breaking=False),)
+            return (
+                Difference(
+                    "signature", "added", detail="a signature is given for the first time", breaking=False
+                ),
+            )
         return (Difference("signature", "removed", detail="the signature is no longer given"),)
     return (*_ordered(_inputs(old.inputs, new.inputs)), *_ordered(_outputs(old.outputs, new.outputs)))
 
@@ -111,7 +136,9 @@ def _inputs(old: Sequence[Input], new: Sequence[Input]) -> Iterator[Difference]:
         yield Difference(f"inputs.{name}", "input_removed", before[name].type, None, "callers still send it")
     for name in after.keys() - before.keys():
         if after[name].required:
-            yield Difference(f"inputs.{name}", "required_input_added", None, after[name].type, "callers do not send it yet")
+            yield Difference(
+                f"inputs.{name}", "required_input_added", None, after[name].type, "callers do not send it yet"
+            )
         else:
             yield Difference(f"inputs.{name}", "optional_input_added", None, after[name].type, breaking=False)
     for name in before.keys() & after.keys():
@@ -122,7 +149,13 @@ def _input(old: Input, new: Input) -> Iterator[Difference]:
     path = f"inputs.{old.name}"
     if normal(old.type) != normal(new.type):
         wide = accepts(new.type, old.type)
-        yield Difference(f"{path}.type", "input_type_widened" if wide else "input_type_narrowed", old.type, new.type, breaking=not wide)
+        yield Difference(
+            f"{path}.type",
+            "input_type_widened" if wide else "input_type_narrowed",
+            old.type,
+            new.type,
+            breaking=not wide,
+        )
     if old.required != new.required:
         what = "input_became_required" if new.required else "input_became_optional"
         yield Difference(f"{path}.required", what, old.required, new.required, breaking=new.required)
@@ -140,10 +173,14 @@ def _outputs(old: Sequence[Output], new: Sequence[Output]) -> Iterator[Differenc
         if normal(o.type) != normal(n.type):
             yield Difference(f"{path}.type", "output_type_changed", o.type, n.type)
         if tuple(o.labels or ()) != tuple(n.labels or ()):
-            yield Difference(f"{path}.labels", "labels_changed", o.labels, n.labels, "positions of labels count, too")
+            yield Difference(
+                f"{path}.labels", "labels_changed", o.labels, n.labels, "positions of labels count, too"
+            )
         yield from _unit(path, o, n)
 
 
 def _unit(path: str, old: Field, new: Field) -> Iterator[Difference]:
     if (old.unit or None) != (new.unit or None):
-        yield Difference(f"{path}.unit", "unit_changed", old.unit, new.unit, "the same number means something else")
+        yield Difference(
+            f"{path}.unit", "unit_changed", old.unit, new.unit, "the same number means something else"
+        )

@@ -13,4 +13,6 @@ CONFIG = {"estimator": "logistic-regression", "C": 1.0, "max_iter": 500}
 
 def build(seed: int) -> Any:
     """The untrained model."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=CONFIG["C"], max_iter=CONFIG["max_iter"], random_state=seed))
+    return make_pipeline(
+        StandardScaler(), LogisticRegression(C=CONFIG["C"], max_iter=CONFIG["max_iter"], random_state=seed)
+    )

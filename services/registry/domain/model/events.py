@@ -1,7 +1,7 @@
 """What happens to a model and its versions. Field names are for ever: stored events are never rewritten.
 
-Each carries what its public message needs (the model's name, the semantic version), because publishing looks at one event alone.
-Why something was done (`reason`) stands in the envelope.
+Each carries what its public message needs (the model's name, the semantic version), because publishing looks
+at one event alone. Why something was done (`reason`) stands in the envelope.
 """
 
 from __future__ import annotations
@@ -95,7 +95,11 @@ class TagsChanged:
 
 @dataclass(frozen=True, slots=True)
 class VersionRegistered:
-    """A version was born. Without `semver` it is a draft that lacks `missing`. `contributors`: who told anything of it so far (subjects)."""
+    """A version was born.
+
+    Without `semver` it is a draft that lacks `missing`. `contributors`: who told anything of it so far
+    (subjects).
+    """
 
     model: str
     kind: Kind
@@ -133,7 +137,10 @@ class MetadataAdded:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationRefused:
-    """Every rule that failed. `number` is the draft that was to be completed, 0 for a new version; `proof` what contradicts a claim."""
+    """Every rule that failed.
+
+    `number` is the draft that was to be completed, 0 for a new version; `proof` what contradicts a claim.
+    """
 
     model: str
     problems: tuple[Problem, ...]
@@ -325,7 +332,29 @@ class RetireRefused:
 
 
 ModelEvent = (
-    ModelRegistered | ModelRenamed | OwnerChanged | TagsChanged | VersionRegistered | MetadataAdded | RegistrationRefused | ChildLinked | ChildUnlinked
-    | EvaluationRecorded | VersionValidated | VersionRejected | VersionRecalled | VersionArchived | LegalHoldPlaced | LegalHoldReleased
-    | PromotionRequested | PromotionRefused | VersionPromoted | RolloutChanged | RolledBack | AliasSet | AliasRemoved | VersionRetired | RetireRefused
-)  # fmt: skip
+    ModelRegistered
+    | ModelRenamed
+    | OwnerChanged
+    | TagsChanged
+    | VersionRegistered
+    | MetadataAdded
+    | RegistrationRefused
+    | ChildLinked
+    | ChildUnlinked
+    | EvaluationRecorded
+    | VersionValidated
+    | VersionRejected
+    | VersionRecalled
+    | VersionArchived
+    | LegalHoldPlaced
+    | LegalHoldReleased
+    | PromotionRequested
+    | PromotionRefused
+    | VersionPromoted
+    | RolloutChanged
+    | RolledBack
+    | AliasSet
+    | AliasRemoved
+    | VersionRetired
+    | RetireRefused
+)

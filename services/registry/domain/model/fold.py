@@ -1,4 +1,7 @@
-"""How a model's events fold into its state. It never raises and holds no rules: whatever was stored has happened."""
+"""How a model's events fold into its state.
+
+It never raises and holds no rules: whatever was stored has happened.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +29,23 @@ from shared.deciding.events import Noted, encode
 
 _Serving = e.PromotionRequested | e.PromotionRefused | e.VersionPromoted | e.RolloutChanged | e.RolledBack
 _Model = (
-    e.ModelRegistered | e.ModelRenamed | e.OwnerChanged | e.TagsChanged | e.ChildLinked | e.ChildUnlinked | e.AliasSet | e.AliasRemoved | _Serving
+    e.ModelRegistered
+    | e.ModelRenamed
+    | e.OwnerChanged
+    | e.TagsChanged
+    | e.ChildLinked
+    | e.ChildUnlinked
+    | e.AliasSet
+    | e.AliasRemoved
+    | _Serving
 )
 
 
 def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
     """One event further."""
-    if isinstance(event, e.VersionRegistered):  # by far the most frequent: one copy of the state instead of two
+    if isinstance(
+        event, e.VersionRegistered
+    ):  # by far the most frequent: one copy of the state instead of two
         return _born(state, event)
     state = replace(state, revision=state.revision + 1)
     match event:
@@ -41,7 +54,10 @@ def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
         case e.MetadataAdded():
             return _learnt(state, event)
         case e.VersionValidated():
-            return replace(with_version(state, event.number, stage="Validated"), newest_validated=max(state.newest_validated, event.number))
+            return replace(
+                with_version(state, event.number, stage="Validated"),
+                newest_validated=max(state.newest_validated, event.number),
+            )
         case e.VersionRejected():
             return with_version(state, event.number, stage="Rejected")
         case e.VersionRecalled():
@@ -57,9 +73,13 @@ def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
         case e.LegalHoldReleased():
             return with_version(state, event.number, held=False)
         case e.EvaluationRecorded():
-            ref = EvaluationRef(state.revision, evaluation_digest(event.evaluation), measures(event.evaluation))
+            ref = EvaluationRef(
+                state.revision, evaluation_digest(event.evaluation), measures(event.evaluation)
+            )
             refs = (*state.evaluations.get(event.number, ()), ref)
-            return with_version(replace(state, evaluations=state.evaluations.set(event.number, refs)), event.number)
+            return with_version(
+                replace(state, evaluations=state.evaluations.set(event.number, refs)), event.number
+            )
         case e.RegistrationRefused():
             return state
         case _:
@@ -70,15 +90,27 @@ def _evolve_model(state: ModelState, event: _Model) -> ModelState:
     match event:
         case e.ModelRegistered():
             return replace(
-                state, model=event.model, kind=event.kind, owner=event.owner, description=event.description, tier=event.tier,
-                tags=Map(event.tags), described=state.revision,
-            )  # fmt: skip
+                state,
+                model=event.model,
+                kind=event.kind,
+                owner=event.owner,
+                description=event.description,
+                tier=event.tier,
+                tags=Map(event.tags),
+                described=state.revision,
+            )
         case e.ModelRenamed():
             return replace(state, model=event.model, described=state.revision)
         case e.OwnerChanged():
             return replace(state, owner=event.owner, described=state.revision)
         case e.TagsChanged():
-            return replace(state, tags=Map(event.tags), tier=event.tier, description=event.description, described=state.revision)
+            return replace(
+                state,
+                tags=Map(event.tags),
+                tier=event.tier,
+                description=event.description,
+                described=state.revision,
+            )
         case e.ChildLinked():
             return _children(state, event.number, 1)
         case e.ChildUnlinked():
@@ -96,18 +128,26 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
     match event:
         case e.PromotionRequested():
             promotion = OpenPromotion(event.number, event.environment, event.digest, state.revision)
-            return with_version(replace(state, promotions=state.promotions.set(event.promotion_id, promotion)), event.number)
+            return with_version(
+                replace(state, promotions=state.promotions.set(event.promotion_id, promotion)), event.number
+            )
         case e.PromotionRefused():
-            return with_version(replace(state, promotions=_without(state.promotions, event.promotion_id)), event.number)
+            return with_version(
+                replace(state, promotions=_without(state.promotions, event.promotion_id)), event.number
+            )
         case e.VersionPromoted():
             return with_version(_promoted(state, event), event.number, stage="Production")
         case e.RolloutChanged():
             return _rolled_out(state, event)
         case e.RolledBack():
             marks = state.rolled_back
-            if event.to_number in predecessors(state, event.environment, event.from_number):  # a named move forward gives nothing up
+            if event.to_number in predecessors(
+                state, event.environment, event.from_number
+            ):  # a named move forward gives nothing up
                 marks = marks.set(there(event.environment, event.from_number), state.revision)
-            state = _rolled_out(replace(state, rolled_back=_without(marks, there(event.environment, event.to_number))), event)
+            state = _rolled_out(
+                replace(state, rolled_back=_without(marks, there(event.environment, event.to_number))), event
+            )
             return with_version(state, event.to_number, stage="Production")
         case _:
             assert_never(event)
@@ -119,9 +159,11 @@ def _promoted(state: ModelState, event: e.VersionPromoted) -> ModelState:
     rollout = state.rollouts.get(event.environment)
     serving = rollout is not None and any(x.number == event.number and x.percent for x in rollout.entries)
     return replace(
-        state, promoted=state.promoted.set(here, event.promotion_id), promotions=_without(state.promotions, event.promotion_id),
+        state,
+        promoted=state.promoted.set(here, event.promotion_id),
+        promotions=_without(state.promotions, event.promotion_id),
         waiting=state.waiting if serving else state.waiting.set(here, event.number),
-    )  # fmt: skip
+    )
 
 
 def _born(state: ModelState, event: e.VersionRegistered) -> ModelState:
@@ -129,7 +171,9 @@ def _born(state: ModelState, event: e.VersionRegistered) -> ModelState:
     version = VersionState(event.semver, "Staging" if event.semver else "Draft", revision, revision)
     more = _numbered(state, event) if event.semver else _drafted(state, event)
     versions = state.versions.set(event.number, version)
-    return replace(state, revision=revision, newest=max(state.newest, event.number), versions=versions, **more)
+    return replace(
+        state, revision=revision, newest=max(state.newest, event.number), versions=versions, **more
+    )
 
 
 def _learnt(state: ModelState, event: e.MetadataAdded) -> ModelState:
@@ -172,7 +216,10 @@ def _given_up(state: ModelState, number: int) -> ModelState:
 
 def _rolled_out(state: ModelState, event: e.RolloutChanged | e.RolledBack) -> ModelState:
     """A version's first requests in an environment are remembered with the champion of just before: that is where a rollback goes."""
-    before, champion = (next((x.number for x in entries if x.role == "champion"), 0) for entries in (event.previous, event.entries))
+    before, champion = (
+        next((x.number for x in entries if x.role == "champion"), 0)
+        for entries in (event.previous, event.entries)
+    )
     served, waiting, left = state.served, state.waiting, state.left
     for entry in event.entries:
         here = there(event.environment, entry.number)
@@ -200,7 +247,9 @@ def _note(state: ModelState, note: Noted) -> ModelState:
             passed = {"gates_passed": told.passed} if told.stage == "Validated" else {}
             return with_version(state, told.number, gates=revision, **passed)
         case noted.ArtifactNews():
-            return with_version(state, told.number, artifact=revision, released=note.source.type == noted.ARTIFACT_RELEASED)
+            return with_version(
+                state, told.number, artifact=revision, released=note.source.type == noted.ARTIFACT_RELEASED
+            )
     return state
 
 
@@ -212,7 +261,9 @@ def evaluation_digest(evaluation: e.Evaluation) -> str:
 def measures(evaluation: e.Evaluation) -> str:
     """What an evaluation is about, and whose it is: a newer one about the same corrects it."""
     x = evaluation
-    return hashlib.sha256(encode([x.name, x.dataset_digest, x.definition, x.independent, x.by])).hexdigest()[:16]
+    return hashlib.sha256(encode([x.name, x.dataset_digest, x.definition, x.independent, x.by])).hexdigest()[
+        :16
+    ]
 
 
 def _without(map_: Map[str, Any], key: str) -> Map[str, Any]:

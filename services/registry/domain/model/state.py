@@ -1,4 +1,7 @@
-"""What the registry must remember of a model to decide. Folded from its stream; it grows by a few words per version, never by documents."""
+"""What the registry must remember of a model to decide.
+
+Folded from its stream; it grows by a few words per version, never by documents.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,9 @@ FURTHEST_BACK = 20
 class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One of perhaps 100,000 versions; a Struct because a snapshot of them loads four times faster than one of dataclasses.
 
-    `document` is the revision of the event that holds the metadata, `revision` that of the last event about this version (its ETag).
-    `artifact` and `gates` are the revisions of the artifact's and the gate's stream as last noted (0: nothing noted yet); the bytes are
-    good while `released`.
+    `document` is the revision of the event that holds the metadata, `revision` that of the last event about
+    this version (its ETag). `artifact` and `gates` are the revisions of the artifact's and the gate's stream
+    as last noted (0: nothing noted yet); the bytes are good while `released`.
     """
 
     semver: str
@@ -80,11 +83,12 @@ class OpenPromotion:
 class ModelState(msgspec.Struct, frozen=True, gc=False):
     """One model with all its versions; a Struct because most events replace a few of its many fields.
 
-    `described` is the revision of the last event about the model itself (its ETag). Keys of several maps are `<environment>/<number>`:
-    `served`: the champion that served before this version first got requests (0: none); following it back walks the history.
-    `promoted`: the promotion by which the version reached Production there. `waiting`: promoted there, to get
-    its first requests by that, and no newer version became champion meanwhile.
-    `left`: served there by a promotion and left; only a rollback brings it back. `rolled_back`: somebody rolled back from it.
+    `described` is the revision of the last event about the model itself (its ETag). Keys of several maps are
+    `<environment>/<number>`: `served`: the champion that served before this version first got requests (0:
+    none); following it back walks the history. `promoted`: the promotion by which the version reached
+    Production there. `waiting`: promoted there, to get its first requests by that, and no newer version
+    became champion meanwhile. `left`: served there by a promotion and left; only a rollback brings it back.
+    `rolled_back`: somebody rolled back from it.
     """
 
     model: str = ""
@@ -135,7 +139,9 @@ def there(environment: str, number: int) -> str:
 def known(state: ModelState) -> ModelState:
     """The state of a model that exists. Raises NotFound."""
     if not state.revision or not state.model:
-        raise NotFound("unknown_model", "There is no such model: register a version of it, or check the name.")
+        raise NotFound(
+            "unknown_model", "There is no such model: register a version of it, or check the name."
+        )
     return state
 
 
@@ -143,18 +149,34 @@ def version_of(state: ModelState, number: int, expected: int | None = None) -> V
     """Raises NotFound where the model has no such version, Stale where it is no longer at the revision that the caller saw."""
     version = known(state).versions.get(number)
     if version is None:
-        raise NotFound("unknown_version", f"{state.model} has no version {number}: see its list of versions.", model=state.model, number=number)
+        raise NotFound(
+            "unknown_version",
+            f"{state.model} has no version {number}: see its list of versions.",
+            model=state.model,
+            number=number,
+        )
     if expected not in {None, version.revision}:
-        raise Stale("stale_version", f"Version {number} has changed since you read it: read it again, then repeat.", revision=version.revision)
+        raise Stale(
+            "stale_version",
+            f"Version {number} has changed since you read it: read it again, then repeat.",
+            revision=version.revision,
+        )
     return version
 
 
 def usable(state: ModelState, number: int, expected: int | None = None) -> VersionState:
-    """A version that may still be put to use. Raises RuleBroken for drafts and for what was retired, recalled or rejected."""
+    """A version that may still be put to use.
+
+    Raises RuleBroken for drafts and for what was retired, recalled or rejected.
+    """
     version = version_of(state, number, expected)
     why = unusable_because(version)
     if why:
-        raise RuleBroken(f"version_{why}", f"{state.model} version {number} is {why}: choose another version.", number=number)
+        raise RuleBroken(
+            f"version_{why}",
+            f"{state.model} version {number} is {why}: choose another version.",
+            number=number,
+        )
     return version
 
 
@@ -170,7 +192,9 @@ def unusable_because(version: VersionState) -> str:
 def needed_by(state: ModelState, number: int) -> list[str]:
     """Who would miss this version, whatever its stage."""
     reasons = [f"it is in the rollout of {environment}" for environment in rolled_out(state, number)]
-    reasons += [f"it has the alias {name}" for name, alias in sorted(state.aliases.items()) if alias.number == number]
+    reasons += [
+        f"it has the alias {name}" for name, alias in sorted(state.aliases.items()) if alias.number == number
+    ]
     if state.versions[number].held:
         reasons.append("it is under legal hold")
     if state.children.get(number, 0):
@@ -190,12 +214,19 @@ def predecessors(state: ModelState, environment: str, number: int) -> list[int]:
 
 def rolled_out(state: ModelState, number: int) -> list[str]:
     """The environments whose rollout holds the version."""
-    return sorted(name for name, rollout in state.rollouts.items() if any(e.number == number for e in rollout.entries))
+    return sorted(
+        name for name, rollout in state.rollouts.items() if any(e.number == number for e in rollout.entries)
+    )
 
 
 def with_version(state: ModelState, number: int, **changes: object) -> ModelState:
-    """`state` with some facts of one version changed and its revision moved to the state's. An unknown version stays unknown."""
+    """`state` with some facts of one version changed and its revision moved to the state's.
+
+    An unknown version stays unknown.
+    """
     version = state.versions.get(number)
     if version is None:
         return state
-    return replace(state, versions=state.versions.set(number, replace(version, revision=state.revision, **changes)))
+    return replace(
+        state, versions=state.versions.set(number, replace(version, revision=state.revision, **changes))
+    )

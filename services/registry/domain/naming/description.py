@@ -32,7 +32,10 @@ class RegisterModel:
 
 @dataclass(frozen=True, slots=True)
 class DescribeModel:
-    """Only what is given changes. A new `model` name is claimed with it; the old one stays the model's, as a redirect."""
+    """Only what is given changes.
+
+    A new `model` name is claimed with it; the old one stays the model's, as a redirect.
+    """
 
     model_id: str
     model: str | None = None
@@ -49,20 +52,30 @@ def register(command: RegisterModel, streams: Streams) -> Events:
     check_name(command.model)
     name: NameState = streams.states[name_stream(command.model)]
     if name.model_id:
-        raise RuleBroken("name_taken", f"The name {command.model} is taken (names are never given twice): choose another.", model_id=name.model_id)
+        raise RuleBroken(
+            "name_taken",
+            f"The name {command.model} is taken (names are never given twice): choose another.",
+            model_id=name.model_id,
+        )
     return {
         name_stream(command.model): [NameClaimed(command.model, command.model_id)],
         stream_of(command.model_id): [
-            ModelRegistered(command.model, command.kind, command.owner, command.tier, command.description, command.tags),
+            ModelRegistered(
+                command.model, command.kind, command.owner, command.tier, command.description, command.tags
+            ),
         ],
-    }  # fmt: skip
+    }
 
 
 def describe(command: DescribeModel, streams: Streams) -> Events:
     """One event for each kind of thing that changed."""
     state = known(streams.states[stream_of(command.model_id)])
     if command.expected not in {None, state.described}:
-        raise Stale("stale_model", "The model has changed since you read it: read it again, then repeat.", revision=state.described)
+        raise Stale(
+            "stale_model",
+            "The model has changed since you read it: read it again, then repeat.",
+            revision=state.described,
+        )
     events: Events = {}
     changed: list[Any] = []
     model = state.model
@@ -84,11 +97,16 @@ def _claim(name: str, model_id: str, state: ModelState, streams: Streams) -> boo
     check_name(name)
     if namespace_of(name) != namespace_of(state.model):
         raise RuleBroken(
-            "namespace_changes", "A model stays in its namespace, because roles are granted there: rename it within, or register a new model."
+            "namespace_changes",
+            "A model stays in its namespace, because roles are granted there: rename it within, or register a new model.",
         )
     claimed: NameState = streams.states[name_stream(name)]
     if claimed.model_id not in {"", model_id}:
-        raise RuleBroken("name_taken", f"The name {name} is taken (names are never given twice): choose another.", model_id=claimed.model_id)
+        raise RuleBroken(
+            "name_taken",
+            f"The name {name} is taken (names are never given twice): choose another.",
+            model_id=claimed.model_id,
+        )
     return not claimed.model_id
 
 

@@ -1,4 +1,7 @@
-"""Names of models: `[namespace.]name`, claimed once and for ever. A renamed model's old name stays its redirect, so a name never changes its model."""
+"""Names of models: `[namespace.]name`, claimed once and for ever.
+
+A renamed model's old name stays its redirect, so a name never changes its model.
+"""
 
 from __future__ import annotations
 

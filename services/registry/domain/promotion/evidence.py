@@ -32,7 +32,11 @@ def document_at(model_id: str, version: VersionState) -> Place:
 
 def documents_of(model_id: str, state: ModelState, numbers: Iterable[int]) -> set[Place]:
     """What to recall for the documents of these versions; numbers the model does not have are left out."""
-    return {document_at(model_id, version) for number in numbers if (version := state.versions.get(number)) is not None}
+    return {
+        document_at(model_id, version)
+        for number in numbers
+        if (version := state.versions.get(number)) is not None
+    }
 
 
 def evidence_at(model_id: str, state: ModelState, number: int) -> set[Place]:
@@ -51,7 +55,9 @@ def makers(model_id: str, state: ModelState, number: int, streams: Streams) -> f
     """Whoever had a hand in a version, as names are compared: its creator, the person a pipeline acted for, and all who told anything of it."""
     event = streams.past[document_at(model_id, state.versions[number])]
     training = event.metadata.training
-    return frozenset(as_compared(name) for name in (training.creator, training.on_behalf_of, *event.contributors) if name)
+    return frozenset(
+        as_compared(name) for name in (training.creator, training.on_behalf_of, *event.contributors) if name
+    )
 
 
 def artifact_digest(metadata: Metadata) -> str:
@@ -63,10 +69,22 @@ def evaluations(model_id: str, state: ModelState, number: int, streams: Streams)
     """All evaluations of a version: what its producer claimed at training, then what was recorded since."""
     training = document(model_id, state, number, streams).training
     claimed = tuple(
-        Evaluation(m.name, m.value, m.dataset_digest, m.dataset_name, m.definition, m.higher_is_better, m.primary, by=training.creator or "")
+        Evaluation(
+            m.name,
+            m.value,
+            m.dataset_digest,
+            m.dataset_name,
+            m.definition,
+            m.higher_is_better,
+            m.primary,
+            by=training.creator or "",
+        )
         for m in training.metrics
     )
-    recorded = (streams.past[stream_of(model_id), ref.revision].evaluation for ref in state.evaluations.get(number, ()))
+    recorded = (
+        streams.past[stream_of(model_id), ref.revision].evaluation
+        for ref in state.evaluations.get(number, ())
+    )
     return (*claimed, *recorded)
 
 
@@ -86,14 +104,23 @@ def champion(model_id: str, state: ModelState, number: int, streams: Streams) ->
     """A version as champion, with what others compare themselves with; None for number 0."""
     if not number:
         return None
-    metadata, measured = document(model_id, state, number, streams), evaluations(model_id, state, number, streams)
+    metadata, measured = (
+        document(model_id, state, number, streams),
+        evaluations(model_id, state, number, streams),
+    )
     shown = sorted(sorted(range(len(measured)), key=lambda n: (measured[n].primary, n))[-MOST_SHOWN:])
     return Champion(
-        number, state.versions[number].semver, artifact_digest(metadata), metadata.signature, tuple(measured[n] for n in shown),
-    )  # fmt: skip
+        number,
+        state.versions[number].semver,
+        artifact_digest(metadata),
+        metadata.signature,
+        tuple(measured[n] for n in shown),
+    )
 
 
-def evidence(model_id: str, state: ModelState, number: int, environment: str, streams: Streams, against: Any) -> dict[str, Any]:
+def evidence(
+    model_id: str, state: ModelState, number: int, environment: str, streams: Streams, against: Any
+) -> dict[str, Any]:
     """All that a promotion is decided on, as plain JSON values. `against` is the champion, as plain values, or None.
 
     The name is not part of it (a rename changes nothing), nor is where the bytes lay (their digest is).

@@ -9,8 +9,23 @@ from typing import Any
 import msgspec
 
 from services.registry.domain import noted
-from services.registry.domain.model.events import Entry, PromotionRefused, PromotionRequested, RolloutChanged, VersionPromoted
-from services.registry.domain.model.state import Events, ModelState, OpenPromotion, known, stream_of, there, unusable_because, usable
+from services.registry.domain.model.events import (
+    Entry,
+    PromotionRefused,
+    PromotionRequested,
+    RolloutChanged,
+    VersionPromoted,
+)
+from services.registry.domain.model.state import (
+    Events,
+    ModelState,
+    OpenPromotion,
+    known,
+    stream_of,
+    there,
+    unusable_because,
+    usable,
+)
 from services.registry.domain.promotion import evidence
 from services.registry.domain.promotion.evidence import MOST_BYTES
 from services.registry.domain.serving.rollout import check_environment
@@ -54,30 +69,51 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
     here = there(command.environment, command.number)
     if here in state.left:
         raise RuleBroken(
-            "served_before", f"{state.model} version {command.number} has served in {command.environment} and left: roll back to it by its number."
+            "served_before",
+            f"{state.model} version {command.number} has served in {command.environment} and left: roll back to it by its number.",
         )
     if here in state.promoted and version.stage == "Production":
         return {}
     if version.stage not in {"Validated", "Production"}:
         raise RuleBroken(
-            "not_validated", f"{state.model} version {command.number} is {version.stage}: only what is Validated is promoted"
-            + (" (the way back to Production is a rollback)." if version.stage == "Archived" else "."), stage=version.stage,
-        )  # fmt: skip
+            "not_validated",
+            f"{state.model} version {command.number} is {version.stage}: only what is Validated is promoted"
+            + (" (the way back to Production is a rollback)." if version.stage == "Archived" else "."),
+            stage=version.stage,
+        )
     if not version.released:
-        raise RuleBroken("artifact_not_good", f"The artifact of {state.model} version {command.number} is not released: wait for its verification.")
+        raise RuleBroken(
+            "artifact_not_good",
+            f"The artifact of {state.model} version {command.number} is not released: wait for its verification.",
+        )
     before = _open_requests(state, command.number, command.environment)
     if any(_still_stands(command.model_id, promotion, state, streams) for promotion in before.values()):
         return {}
     why = (f"superseded by {command.promotion_id}",)
-    superseded = [PromotionRefused(state.model, command.number, version.semver, id_, command.environment, why) for id_ in before]
-    champion = evidence.champion(command.model_id, state, evidence.champion_number(state, command.environment), streams)
-    told = evidence.evidence(command.model_id, state, command.number, command.environment, streams, msgspec.to_builtins(champion))
+    superseded = [
+        PromotionRefused(state.model, command.number, version.semver, id_, command.environment, why)
+        for id_ in before
+    ]
+    champion = evidence.champion(
+        command.model_id, state, evidence.champion_number(state, command.environment), streams
+    )
+    told = evidence.evidence(
+        command.model_id, state, command.number, command.environment, streams, msgspec.to_builtins(champion)
+    )
     digest = evidence.evidence_digest(told)
     training = evidence.document(command.model_id, state, command.number, streams).training
     requested = PromotionRequested(
-        state.model, command.number, version.semver, command.promotion_id, command.environment, digest, command.requester,
-        training.creator or "", training.on_behalf_of, told,
-    )  # fmt: skip
+        state.model,
+        command.number,
+        version.semver,
+        command.promotion_id,
+        command.environment,
+        digest,
+        command.requester,
+        training.creator or "",
+        training.on_behalf_of,
+        told,
+    )
     if len(encode(requested)) > MOST_BYTES:
         raise RuleBroken(
             "evidence_too_large",
@@ -87,7 +123,11 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
 
 
 def _open_requests(state: ModelState, number: int, environment: str) -> dict[str, OpenPromotion]:
-    return {id_: p for id_, p in sorted(state.promotions.items()) if (p.number, p.environment) == (number, environment)}
+    return {
+        id_: p
+        for id_, p in sorted(state.promotions.items())
+        if (p.number, p.environment) == (number, environment)
+    }
 
 
 def grant(command: GrantPromotion, streams: Streams) -> Events:
@@ -103,10 +143,23 @@ def grant(command: GrantPromotion, streams: Streams) -> Events:
     reasons = _objections(command, told, state, streams)
     events: list[Any] = [command.note]
     if reasons:
-        events.append(PromotionRefused(state.model, told.number, version.semver, told.promotion_id, told.environment, tuple(reasons)))
+        events.append(
+            PromotionRefused(
+                state.model, told.number, version.semver, told.promotion_id, told.environment, tuple(reasons)
+            )
+        )
         return {stream_of(command.model_id): events}
     events.append(
-        VersionPromoted(state.model, told.number, version.semver, told.promotion_id, told.environment, told.digest, told.approvers, told.override)
+        VersionPromoted(
+            state.model,
+            told.number,
+            version.semver,
+            told.promotion_id,
+            told.environment,
+            told.digest,
+            told.approvers,
+            told.override,
+        )
     )
     if told.environment not in state.rollouts:
         champion = evidence.champion(command.model_id, state, told.number, streams)
@@ -115,12 +168,17 @@ def grant(command: GrantPromotion, streams: Streams) -> Events:
     return {stream_of(command.model_id): events}
 
 
-def _objections(command: GrantPromotion, told: noted.PromotionGranted, state: ModelState, streams: Streams) -> list[str]:
+def _objections(
+    command: GrantPromotion, told: noted.PromotionGranted, state: ModelState, streams: Streams
+) -> list[str]:
     promotion = state.promotions.get(told.promotion_id)
     if promotion is None:
         return ["no such promotion is open: request it again"]
     version, reasons = state.versions[promotion.number], []
-    if (told.number, told.environment) != (promotion.number, promotion.environment) or told.digest != promotion.digest:
+    if (told.number, told.environment) != (
+        promotion.number,
+        promotion.environment,
+    ) or told.digest != promotion.digest:
         reasons.append("the grant is about something else than what was requested: request it again")
     if why := unusable_because(version):
         reasons.append(f"the version is {why}")
@@ -129,7 +187,9 @@ def _objections(command: GrantPromotion, told: noted.PromotionGranted, state: Mo
     if not version.released:
         reasons.append("the artifact is not noted as good: have it verified, then request again")
     if not _still_stands(command.model_id, promotion, state, streams):
-        reasons.append("metadata, evaluations, artifact, tier or tags have changed since the request: request it again")
+        reasons.append(
+            "metadata, evaluations, artifact, tier or tags have changed since the request: request it again"
+        )
     return reasons
 
 
@@ -149,14 +209,24 @@ def deny(command: DenyPromotion, streams: Streams) -> Events:
     if promotion is None:
         return {}
     semver = state.versions[promotion.number].semver
-    refused = PromotionRefused(state.model, promotion.number, semver, told.promotion_id, promotion.environment, told.reasons or ("denied",))
+    refused = PromotionRefused(
+        state.model,
+        promotion.number,
+        semver,
+        told.promotion_id,
+        promotion.environment,
+        told.reasons or ("denied",),
+    )
     return {stream_of(command.model_id): [command.note, refused]}
 
 
 def _evidence_now(command: RequestPromotion, streams: Streams) -> set[evidence.Place]:
     state: ModelState = streams.states[stream_of(command.model_id)]
     champion = evidence.champion_at(command.model_id, state, command.environment)
-    requests = {(stream_of(command.model_id), p.revision) for p in _open_requests(state, command.number, command.environment).values()}
+    requests = {
+        (stream_of(command.model_id), p.revision)
+        for p in _open_requests(state, command.number, command.environment).values()
+    }
     return evidence.evidence_at(command.model_id, state, command.number) | champion | requests
 
 
@@ -165,7 +235,9 @@ def _evidence_then(command: GrantPromotion, streams: Streams) -> set[evidence.Pl
     promotion = state.promotions.get(noted.read(command.note).promotion_id)
     if promotion is None:
         return set()
-    return evidence.evidence_at(command.model_id, state, promotion.number) | {(stream_of(command.model_id), promotion.revision)}
+    return evidence.evidence_at(command.model_id, state, promotion.number) | {
+        (stream_of(command.model_id), promotion.revision)
+    }
 
 
 DECIDERS: Mapping[type, Joint[Any]] = {

@@ -18,7 +18,15 @@ from services.registry.domain.model.events import (
     VersionValidated,
 )
 from services.registry.domain.model.fold import evaluation_digest, evolve, measures
-from services.registry.domain.model.state import Events, ModelState, known, needed_by, stream_of, usable, version_of
+from services.registry.domain.model.state import (
+    Events,
+    ModelState,
+    known,
+    needed_by,
+    stream_of,
+    usable,
+    version_of,
+)
 from services.registry.domain.promotion import evidence
 from services.registry.domain.serving.rollout import ended
 from shared.deciding.access import as_compared
@@ -98,13 +106,21 @@ def note_gates(command: NoteGates, streams: Streams) -> Events:
 
 
 def note_artifact(command: NoteArtifact, streams: Streams) -> Events:
-    """Noted unless something newer was. What can never become good rejects the version; good bytes may be what its gates waited for."""
+    """Noted unless something newer was.
+
+    What can never become good rejects the version; good bytes may be what its gates waited for.
+    """
     state = known(_state(command.model_id, streams))
     told: noted.ArtifactNews | noted.ArtifactEnded = noted.read(command.note)
     if isinstance(told, noted.ArtifactEnded):
         return {stream_of(command.model_id): [command.note]}
     version = state.versions.get(told.number)
-    if version is None or version.retired or command.note.source.revision <= version.artifact or _other_bytes(command.model_id, state, told, streams):
+    if (
+        version is None
+        or version.retired
+        or command.note.source.revision <= version.artifact
+        or _other_bytes(command.model_id, state, told, streams)
+    ):
         return {}
     events: list[Any] = [command.note, *_validated(evolve(state, command.note), told.number)]
     if _never_good(command.note.source.type, told) and version.stage in {"Staging", "Validated"}:
@@ -115,7 +131,9 @@ def note_artifact(command: NoteArtifact, streams: Streams) -> Events:
 
 
 def _never_good(type_: str, told: noted.ArtifactNews) -> bool:
-    return type_ == noted.ARTIFACT_MISMATCHED or (type_ == noted.ARTIFACT_QUARANTINED and told.generation == 0)
+    return type_ == noted.ARTIFACT_MISMATCHED or (
+        type_ == noted.ARTIFACT_QUARANTINED and told.generation == 0
+    )
 
 
 def _other_bytes(model_id: str, state: ModelState, told: noted.ArtifactNews, streams: Streams) -> bool:
@@ -130,36 +148,59 @@ def _validated(state: ModelState, number: int) -> list[VersionValidated]:
 
 
 def record_evaluation(command: RecordEvaluation, streams: Streams) -> Events:
-    """One more figure; the newest one about the same, again, is nothing new. Nobody is independent of what they made."""
+    """One more figure; the newest one about the same, again, is nothing new.
+
+    Nobody is independent of what they made.
+    """
     state = _state(command.model_id, streams)
     version = usable(state, command.number, command.expected)
-    if command.evaluation.independent and as_compared(command.evaluation.by) in evidence.makers(command.model_id, state, command.number, streams):
+    if command.evaluation.independent and as_compared(command.evaluation.by) in evidence.makers(
+        command.model_id, state, command.number, streams
+    ):
         raise RuleBroken(
-            "not_independent", f"{command.evaluation.by} made this version: record the evaluation as claimed, or have somebody else measure."
+            "not_independent",
+            f"{command.evaluation.by} made this version: record the evaluation as claimed, or have somebody else measure.",
         )
     known_refs = state.evaluations.get(command.number, ())
     newest = next((ref for ref in reversed(known_refs) if ref.about == measures(command.evaluation)), None)
     if newest is not None and newest.digest == evaluation_digest(command.evaluation):
         return {}
     if len(known_refs) >= MOST_EVALUATIONS:
-        raise RuleBroken("too_many_evaluations", f"A version takes {MOST_EVALUATIONS} evaluations: summarise before you record.")
-    return {stream_of(command.model_id): [EvaluationRecorded(state.model, command.number, version.semver, command.evaluation)]}
+        raise RuleBroken(
+            "too_many_evaluations",
+            f"A version takes {MOST_EVALUATIONS} evaluations: summarise before you record.",
+        )
+    return {
+        stream_of(command.model_id): [
+            EvaluationRecorded(state.model, command.number, version.semver, command.evaluation)
+        ]
+    }
 
 
 def reject(command: RejectVersion, streams: Streams) -> Events:
-    """A person's decision, which ends its open promotions. What is or was in Production is recalled instead; what somebody needs stays."""
+    """A person's decision, which ends its open promotions.
+
+    What is or was in Production is recalled instead; what somebody needs stays.
+    """
     state = _state(command.model_id, streams)
     version = version_of(state, command.number, command.expected)
     if version.stage == "Rejected":
         return {}
     if version.retired or version.stage in {"Production", "Archived"}:
         raise RuleBroken(
-            "not_rejectable", f"{state.model} version {command.number} is {version.stage}: recall it instead, and roll back where it serves."
+            "not_rejectable",
+            f"{state.model} version {command.number} is {version.stage}: recall it instead, and roll back where it serves.",
         )
     if needed := needed_by(state, command.number):
         why = "; ".join(needed)
-        raise RuleBroken("version_protected", f"{state.model} version {command.number} stays while {why}: end that first.", protections=needed)
-    why_ended = (f"the version is rejected: {command.reason}" if command.reason else "the version is rejected",)
+        raise RuleBroken(
+            "version_protected",
+            f"{state.model} version {command.number} stays while {why}: end that first.",
+            protections=needed,
+        )
+    why_ended = (
+        f"the version is rejected: {command.reason}" if command.reason else "the version is rejected",
+    )
     promotions = [
         PromotionRefused(state.model, command.number, version.semver, id_, p.environment, why_ended)
         for id_, p in sorted(state.promotions.items())
@@ -184,19 +225,34 @@ def hold(command: PlaceLegalHold, streams: Streams) -> Events:
     state = _state(command.model_id, streams)
     version = version_of(state, command.number, command.expected)
     if version.retired:
-        raise RuleBroken("version_retired", f"{state.model} version {command.number} is retired: there is nothing left to hold.")
-    return {} if version.held else {stream_of(command.model_id): [LegalHoldPlaced(state.model, command.number, version.semver)]}
+        raise RuleBroken(
+            "version_retired",
+            f"{state.model} version {command.number} is retired: there is nothing left to hold.",
+        )
+    return (
+        {}
+        if version.held
+        else {stream_of(command.model_id): [LegalHoldPlaced(state.model, command.number, version.semver)]}
+    )
 
 
 def release_hold(command: ReleaseLegalHold, streams: Streams) -> Events:
     state = _state(command.model_id, streams)
     version = version_of(state, command.number, command.expected)
-    return {stream_of(command.model_id): [LegalHoldReleased(state.model, command.number, version.semver)]} if version.held else {}
+    return (
+        {stream_of(command.model_id): [LegalHoldReleased(state.model, command.number, version.semver)]}
+        if version.held
+        else {}
+    )
 
 
-def _own_document(command: RecallVersion | RecordEvaluation | NoteArtifact, streams: Streams) -> set[evidence.Place]:
+def _own_document(
+    command: RecallVersion | RecordEvaluation | NoteArtifact, streams: Streams
+) -> set[evidence.Place]:
     told = noted.read(command.note) if isinstance(command, NoteArtifact) else command
-    return evidence.documents_of(command.model_id, _state(command.model_id, streams), [getattr(told, "number", 0)])
+    return evidence.documents_of(
+        command.model_id, _state(command.model_id, streams), [getattr(told, "number", 0)]
+    )
 
 
 DECIDERS: Mapping[type, Joint[Any]] = {

@@ -56,7 +56,10 @@ class Framework:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A figure on a named data set. Two are comparable only with equal name, data set digest and definition."""
+    """A figure on a named data set.
+
+    Two are comparable only with equal name, data set digest and definition.
+    """
 
     name: str
     value: float
@@ -158,9 +161,16 @@ PARTS: dict[str, Callable[[Metadata], bool]] = {
 }
 
 TRAINED = (
-    "training.config", "training.dataset.digest", "training.metrics", "training.trained_at", "training.creator", "training.code",
-    "signature", "signature.outputs", "artifact.digest",
-)  # fmt: skip
+    "training.config",
+    "training.dataset.digest",
+    "training.metrics",
+    "training.trained_at",
+    "training.creator",
+    "training.code",
+    "signature",
+    "signature.outputs",
+    "artifact.digest",
+)
 
 PROFILES: dict[str, tuple[str, ...]] = {
     "model": TRAINED,
@@ -177,7 +187,10 @@ PROFILES: dict[str, tuple[str, ...]] = {
     ),
     "prompt": ("training.trained_at", "training.creator", "artifact.digest"),
 }
-"""The mandatory fields of each kind. An adapter names the base model it adapts; a tokenizer is not measured; a prompt is not trained."""
+"""The mandatory fields of each kind.
+
+An adapter names the base model it adapts; a tokenizer is not measured; a prompt is not trained.
+"""
 
 
 def missing(kind: str, metadata: Metadata) -> tuple[str, ...]:
@@ -190,21 +203,27 @@ def contradictions(metadata: Metadata) -> list[Problem]:
     metrics = metadata.training.metrics
     found = []
     if len(metrics) > 1 and len({m.comparable_by for m in metrics}) < len(metrics):
-        found.append(Problem("training.metrics", "the same metric on the same data is given twice: give it once"))
+        found.append(
+            Problem("training.metrics", "the same metric on the same data is given twice: give it once")
+        )
     if len(metrics) > 1 and sum(m.primary for m in metrics) > 1:
         found.append(Problem("training.metrics", "more than one metric is primary: mark one"))
     if metadata.signature is not None:
         for part, ports in (("inputs", metadata.signature.inputs), ("outputs", metadata.signature.outputs)):
             if len(ports) > 1 and len({p.name for p in ports}) < len(ports):
                 found.append(Problem(f"signature.{part}", "a name is given twice: names are unique"))
-    if len(metadata.parents) > 1 and len({(p.model_id or p.model, p.number) for p in metadata.parents}) < len(metadata.parents):
+    if len(metadata.parents) > 1 and len({(p.model_id or p.model, p.number) for p in metadata.parents}) < len(
+        metadata.parents
+    ):
         found.append(Problem("parents", "a parent is given twice: give it once"))
     return found
 
 
 def merged(old: Metadata, new: Metadata) -> Metadata:
     """`old` with everything that `new` gives."""
-    given = {f.name: value for f in fields(Training) if (value := getattr(new.training, f.name)) not in (None, ())}
+    given = {
+        f.name: value for f in fields(Training) if (value := getattr(new.training, f.name)) not in (None, ())
+    }
     return Metadata(
         artifact=new.artifact or old.artifact,
         training=replace(old.training, **given),
@@ -214,10 +233,16 @@ def merged(old: Metadata, new: Metadata) -> Metadata:
 
 
 def identity(metadata: Metadata) -> str:
-    """The digest of artifact and metadata: equal for a version that is registered again. Where the bytes were put does not count."""
+    """The digest of artifact and metadata: equal for a version that is registered again.
+
+    Where the bytes were put does not count.
+    """
     artifact = metadata.artifact.digest if metadata.artifact else None
     parents = [(p.model_id, p.number, p.relation) for p in metadata.parents]
-    return "sha256:" + hashlib.sha256(encode([artifact, metadata.training, metadata.signature, parents])).hexdigest()
+    return (
+        "sha256:"
+        + hashlib.sha256(encode([artifact, metadata.training, metadata.signature, parents])).hexdigest()
+    )
 
 
 def short(identity_: str) -> int:

@@ -17,7 +17,10 @@ _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class SetAlias:
-    """`protected` None leaves the protection as it is. `as_admin`: the caller holds the role, checked with the command's permission."""
+    """`protected` None leaves the protection as it is.
+
+    `as_admin`: the caller holds the role, checked with the command's permission.
+    """
 
     model_id: str
     alias: str
@@ -41,29 +44,43 @@ def set_alias(command: SetAlias, streams: Streams) -> Events:
     _check_free(command.alias, state)
     version = usable(state, command.number)
     before = state.aliases.get(command.alias)
-    protected = command.protected if command.protected is not None else before is not None and before.protected
+    protected = (
+        command.protected if command.protected is not None else before is not None and before.protected
+    )
     _check_may(command, state, wants_protection=protected)
     if before is not None and (before.number, before.protected) == (command.number, protected):
         return {}
     previous = before.number if before else None
-    return {stream_of(command.model_id): [AliasSet(state.model, command.alias, command.number, version.semver, protected, previous)]}
+    return {
+        stream_of(command.model_id): [
+            AliasSet(state.model, command.alias, command.number, version.semver, protected, previous)
+        ]
+    }
 
 
 def remove_alias(command: RemoveAlias, streams: Streams) -> Events:
     state = known(streams.states[stream_of(command.model_id)])
     before = state.aliases.get(command.alias)
     if before is None:
-        raise NotFound("unknown_alias", f"{state.model} has no alias {command.alias}: see its list of aliases.")
+        raise NotFound(
+            "unknown_alias", f"{state.model} has no alias {command.alias}: see its list of aliases."
+        )
     _check_may(command, state, wants_protection=False)
     return {stream_of(command.model_id): [AliasRemoved(state.model, command.alias, before.number)]}
 
 
 def _check_free(alias: str, state: ModelState) -> None:
     if not _ALIAS.fullmatch(alias):
-        raise Unprocessable("invalid_alias", f"{alias!r:.80} cannot be an alias: a letter, then letters, digits, '_' and '-', at most 60.")
+        raise Unprocessable(
+            "invalid_alias",
+            f"{alias!r:.80} cannot be an alias: a letter, then letters, digits, '_' and '-', at most 60.",
+        )
     environments = {PRODUCTION, *state.rollouts, *(p.environment for p in state.promotions.values())}
     if alias in environments:
-        raise RuleBroken("alias_is_environment", f"{alias} is an environment: {state.model}@{alias} names its champion. Choose another alias.")
+        raise RuleBroken(
+            "alias_is_environment",
+            f"{alias} is an environment: {state.model}@{alias} names its champion. Choose another alias.",
+        )
 
 
 def _check_may(command: SetAlias | RemoveAlias, state: ModelState, *, wants_protection: bool) -> None:
@@ -71,7 +88,10 @@ def _check_may(command: SetAlias | RemoveAlias, state: ModelState, *, wants_prot
     if command.expected is not None and command.expected != (before.revision if before else 0):
         raise Stale("stale_alias", "The alias has moved since you read it: read it again, then repeat.")
     if not command.as_admin and (wants_protection or (before is not None and before.protected)):
-        raise Forbidden("alias_protected", f"The alias {command.alias} is protected: only an admin moves, protects or removes it.")
+        raise Forbidden(
+            "alias_protected",
+            f"The alias {command.alias} is protected: only an admin moves, protects or removes it.",
+        )
 
 
 DECIDERS: Mapping[type, Joint[Any]] = {SetAlias: Joint(set_alias), RemoveAlias: Joint(remove_alias)}

@@ -8,7 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.registry.domain.model.events import Entry, Role, RolledBack, RolloutChanged, Skipped, VersionArchived
+from services.registry.domain.model.events import (
+    Entry,
+    Role,
+    RolledBack,
+    RolloutChanged,
+    Skipped,
+    VersionArchived,
+)
 from services.registry.domain.model.fold import evolve
 from services.registry.domain.model.state import (
     Events,
@@ -69,11 +76,20 @@ class RollBack:
 
 
 def check_environment(state: ModelState, environment: str) -> None:
-    """Raises Unprocessable for what names no environment. An alias of the same name would make `model@name` ambiguous."""
+    """Raises Unprocessable for what names no environment.
+
+    An alias of the same name would make `model@name` ambiguous.
+    """
     if not _ENVIRONMENT.fullmatch(environment):
-        raise Unprocessable("invalid_environment", f"{environment!r:.60} names no environment: use lower-case letters, digits and '-', at most 40.")
+        raise Unprocessable(
+            "invalid_environment",
+            f"{environment!r:.60} names no environment: use lower-case letters, digits and '-', at most 40.",
+        )
     if environment in state.aliases:
-        raise RuleBroken("name_is_alias", f"{environment} is an alias of {state.model}: remove it, or name the environment otherwise.")
+        raise RuleBroken(
+            "name_is_alias",
+            f"{environment} is an alias of {state.model}: remove it, or name the environment otherwise.",
+        )
 
 
 def change(command: ChangeRollout, streams: Streams) -> Events:
@@ -85,7 +101,9 @@ def change(command: ChangeRollout, streams: Streams) -> Events:
     for share in command.shares:
         _check_share(command, share, state)
     _check_cap(command, state)
-    entries = tuple(Entry(s.number, state.versions[s.number].semver, s.percent, s.role) for s in command.shares)
+    entries = tuple(
+        Entry(s.number, state.versions[s.number].semver, s.percent, s.role) for s in command.shares
+    )
     if entries == rollout.entries:
         return {}
     number = next(s.number for s in command.shares if s.role == "champion")
@@ -97,7 +115,11 @@ def change(command: ChangeRollout, streams: Streams) -> Events:
 def _as_expected(command: ChangeRollout | RollBack, state: ModelState) -> Rollout:
     rollout = state.rollouts.get(command.environment, Rollout((), 0))
     if command.expected not in {None, rollout.revision}:
-        raise Stale("stale_rollout", "The rollout has changed since you read it: read it again, then repeat.", revision=rollout.revision)
+        raise Stale(
+            "stale_rollout",
+            "The rollout has changed since you read it: read it again, then repeat.",
+            revision=rollout.revision,
+        )
     return rollout
 
 
@@ -110,15 +132,26 @@ def _check_shares(command: ChangeRollout) -> None:
         (roles["champion"] != 1, "exactly one entry is the champion"),
         (any(not 0 <= s.percent <= 100 for s in shares), "a percentage is a whole number from 0 to 100"),
         (sum(s.percent for s in shares) != 100, "the percentages must add up to 100"),
-        (any(s.percent for s in shares if s.role in {"shadow", "standby"}), "shadow and standby take no share of the requests: 0 percent"),
-        (any(not s.percent for s in shares if s.role == "champion"), "the champion takes some of the requests"),
+        (
+            any(s.percent for s in shares if s.role in {"shadow", "standby"}),
+            "shadow and standby take no share of the requests: 0 percent",
+        ),
+        (
+            any(not s.percent for s in shares if s.role == "champion"),
+            "the champion takes some of the requests",
+        ),
     ]
     if found := [text for is_wrong, text in wrong if is_wrong]:
-        raise Unprocessable("invalid_rollout", "Correct the entries: " + "; ".join(found) + ".", problems=found)
+        raise Unprocessable(
+            "invalid_rollout", "Correct the entries: " + "; ".join(found) + ".", problems=found
+        )
 
 
 def _check_share(command: ChangeRollout, share: Share, state: ModelState) -> None:
-    """The champion was promoted to Production here; everyone else is at least Validated. Bytes must be good to get more than they have."""
+    """The champion was promoted to Production here; everyone else is at least Validated.
+
+    Bytes must be good to get more than they have.
+    """
     version = usable(state, share.number)
     if share.role == "champion" and there(command.environment, share.number) in state.left:
         raise RuleBroken(
@@ -128,14 +161,23 @@ def _check_share(command: ChangeRollout, share: Share, state: ModelState) -> Non
         )
     if share.role == "champion" and not _granted(state, command.environment, share.number):
         raise RuleBroken(
-            "champion_not_promoted", f"Version {share.number} is {version.stage} and not promoted to {command.environment}: request its promotion first.",
+            "champion_not_promoted",
+            f"Version {share.number} is {version.stage} and not promoted to {command.environment}: request its promotion first.",
             number=share.number,
-        )  # fmt: skip
+        )
     if version.stage not in {"Validated", "Production"}:
-        raise RuleBroken("not_validated", f"Version {share.number} is {version.stage}: only what is Validated takes part.", number=share.number)
-    if not version.released and _rises(share, state.rollouts.get(command.environment, Rollout((), 0)).entries):
         raise RuleBroken(
-            "artifact_not_good", f"The artifact of version {share.number} is not noted as good: have it verified first.", number=share.number
+            "not_validated",
+            f"Version {share.number} is {version.stage}: only what is Validated takes part.",
+            number=share.number,
+        )
+    if not version.released and _rises(
+        share, state.rollouts.get(command.environment, Rollout((), 0)).entries
+    ):
+        raise RuleBroken(
+            "artifact_not_good",
+            f"The artifact of version {share.number} is not noted as good: have it verified first.",
+            number=share.number,
         )
 
 
@@ -146,7 +188,11 @@ def _granted(state: ModelState, environment: str, number: int) -> bool:
 
 
 def _check_cap(command: ChangeRollout, state: ModelState) -> None:
-    trying = [s for s in command.shares if s.role == "challenger" and not _granted(state, command.environment, s.number)]
+    trying = [
+        s
+        for s in command.shares
+        if s.role == "challenger" and not _granted(state, command.environment, s.number)
+    ]
     if sum(s.percent for s in trying) > CHALLENGER_CAP:
         named = ", ".join(str(s.number) for s in trying)
         raise RuleBroken(
@@ -158,7 +204,11 @@ def _check_cap(command: ChangeRollout, state: ModelState) -> None:
 def _rises(share: Share, entries: Sequence[Entry]) -> bool:
     """Whether the version gets a share, a larger one, or a role nearer to champion."""
     now = next((e for e in entries if e.number == share.number), None)
-    return now is None or share.percent > now.percent or ROLES_RISING.index(share.role) > ROLES_RISING.index(now.role)
+    return (
+        now is None
+        or share.percent > now.percent
+        or ROLES_RISING.index(share.role) > ROLES_RISING.index(now.role)
+    )
 
 
 def _archived(state: ModelState, changed: RolloutChanged | RolledBack) -> list[VersionArchived]:
@@ -174,9 +224,13 @@ def ended(state: ModelState, numbers: Iterable[int]) -> list[VersionArchived]:
     return [
         VersionArchived(state.model, number, version.semver)
         for number in numbers
-        if (version := state.versions[number]).stage == "Production" and not rolled_out(state, number)
-        and (version.recalled or not any(there(environment, number) in state.waiting for environment in state.rollouts))
-    ]  # fmt: skip
+        if (version := state.versions[number]).stage == "Production"
+        and not rolled_out(state, number)
+        and (
+            version.recalled
+            or not any(there(environment, number) in state.waiting for environment in state.rollouts)
+        )
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +241,9 @@ class Target:
     skipped: tuple[Skipped, ...] = ()
 
 
-def rollback_target(model_id: str, environment: str, number: int, state: ModelState, streams: Streams) -> Target:
+def rollback_target(
+    model_id: str, environment: str, number: int, state: ModelState, streams: Streams
+) -> Target:
     """The nearest predecessor of `number` that is sound and whose signature its callers can use; number 0 for none."""
     skipped: list[Skipped] = []
     used = evidence.document(model_id, state, number, streams).signature
@@ -202,8 +258,14 @@ def rollback_target(model_id: str, environment: str, number: int, state: ModelSt
 
 
 def last_resort(environment: str, number: int, state: ModelState) -> int:
-    """The nearest predecessor that only its signature or its bytes keep from being the target; 0 for none. Both can be overcome."""
-    return next((n for n in predecessors(state, environment, number) if not _given_up_because(environment, n, state)), 0)
+    """The nearest predecessor that only its signature or its bytes keep from being the target; 0 for none.
+
+    Both can be overcome.
+    """
+    return next(
+        (n for n in predecessors(state, environment, number) if not _given_up_because(environment, n, state)),
+        0,
+    )
 
 
 def _given_up_because(environment: str, number: int, state: ModelState) -> str:
@@ -213,7 +275,9 @@ def _given_up_because(environment: str, number: int, state: ModelState) -> str:
 
 
 def _unfit_because(environment: str, number: int, state: ModelState) -> str:
-    return _given_up_because(environment, number, state) or ("" if state.versions[number].released else "its artifact is not noted as good")
+    return _given_up_because(environment, number, state) or (
+        "" if state.versions[number].released else "its artifact is not noted as good"
+    )
 
 
 def roll_back(command: RollBack, streams: Streams) -> Events:
@@ -221,25 +285,49 @@ def roll_back(command: RollBack, streams: Streams) -> Events:
     state = known(streams.states[stream_of(command.model_id)])
     left = evidence.champion_number(state, command.environment)
     if not left:
-        raise NotFound("no_rollout", f"Nothing of {state.model} serves in {command.environment}: there is nothing to roll back.")
+        raise NotFound(
+            "no_rollout",
+            f"Nothing of {state.model} serves in {command.environment}: there is nothing to roll back.",
+        )
     previous = _as_expected(command, state).entries
     if command.to_number == left:
-        raise RuleBroken("already_serving", f"Version {left} is the champion of {command.environment} already.", number=left)
-    target, skipped = _named(command, command.to_number, state) if command.to_number else _found(command, left, state, streams)
+        raise RuleBroken(
+            "already_serving",
+            f"Version {left} is the champion of {command.environment} already.",
+            number=left,
+        )
+    target, skipped = (
+        _named(command, command.to_number, state)
+        if command.to_number
+        else _found(command, left, state, streams)
+    )
     used, offered = (evidence.document(command.model_id, state, n, streams).signature for n in (left, target))
     overruled = incompatibilities(used, offered)
     if overruled and not command.even_if_incompatible:
         named = ", ".join(c.path for c in overruled)
         raise RuleBroken(
-            "incompatible_signature", f"Version {target} does not serve the callers of version {left} ({named}): say so to do it in spite of that."
+            "incompatible_signature",
+            f"Version {target} does not serve the callers of version {left} ({named}): say so to do it in spite of that.",
         )
     entries = (Entry(target, state.versions[target].semver, 100, "champion"),)
     champion = evidence.champion(command.model_id, state, target, streams)
-    back = RolledBack(state.model, command.environment, entries, previous, champion, left, target, told(overruled)[0], skipped)
+    back = RolledBack(
+        state.model,
+        command.environment,
+        entries,
+        previous,
+        champion,
+        left,
+        target,
+        told(overruled)[0],
+        skipped,
+    )
     return {stream_of(command.model_id): [back, *_archived(state, back)]}
 
 
-def _found(command: RollBack, left: int, state: ModelState, streams: Streams) -> tuple[int, tuple[Skipped, ...]]:
+def _found(
+    command: RollBack, left: int, state: ModelState, streams: Streams
+) -> tuple[int, tuple[Skipped, ...]]:
     target = rollback_target(command.model_id, command.environment, left, state, streams)
     if target.number:
         return target.number, target.skipped
@@ -250,23 +338,42 @@ def _found(command: RollBack, left: int, state: ModelState, streams: Streams) ->
     skipped = tuple(f"version {s.number}: {s.why}" for s in target.skipped)
     why = "; ".join(skipped) or "nothing served before it"
     raise RuleBroken(
-        "no_rollback_target", f"Version {left} cannot be rolled back ({why}): promote another version, or name one that has served.", skipped=skipped,
-    )  # fmt: skip
+        "no_rollback_target",
+        f"Version {left} cannot be rolled back ({why}): promote another version, or name one that has served.",
+        skipped=skipped,
+    )
 
 
 def _named(command: RollBack, target: int, state: ModelState) -> tuple[int, tuple[Skipped, ...]]:
     version = usable(state, target)
-    if there(command.environment, target) not in state.served or there(command.environment, target) not in state.promoted:
-        raise RuleBroken("never_served", f"Version {target} has never served in {command.environment}: promote it instead.", number=target)
+    if (
+        there(command.environment, target) not in state.served
+        or there(command.environment, target) not in state.promoted
+    ):
+        raise RuleBroken(
+            "never_served",
+            f"Version {target} has never served in {command.environment}: promote it instead.",
+            number=target,
+        )
     if not version.released:
-        raise RuleBroken("artifact_not_good", f"The artifact of version {target} is not noted as good: have it verified first.", number=target)
+        raise RuleBroken(
+            "artifact_not_good",
+            f"The artifact of version {target} is not noted as good: have it verified first.",
+            number=target,
+        )
     return target, ()
 
 
 def rollback_documents(model_id: str, environment: str, state: ModelState) -> set[evidence.Place]:
     """What to recall to find the rollback target of everything that gets requests in an environment."""
-    serving = [e.number for e in state.rollouts[environment].entries if e.percent] if environment in state.rollouts else []
-    return evidence.documents_of(model_id, state, {n for s in serving for n in (s, *predecessors(state, environment, s))})
+    serving = (
+        [e.number for e in state.rollouts[environment].entries if e.percent]
+        if environment in state.rollouts
+        else []
+    )
+    return evidence.documents_of(
+        model_id, state, {n for s in serving for n in (s, *predecessors(state, environment, s))}
+    )
 
 
 def _recall_change(command: ChangeRollout, streams: Streams) -> set[evidence.Place]:
@@ -278,7 +385,9 @@ def _recall_back(command: RollBack, streams: Streams) -> set[evidence.Place]:
     state: ModelState = streams.states[stream_of(command.model_id)]
     left = evidence.champion_number(state, command.environment)
     targets = [*predecessors(state, command.environment, left), command.to_number or 0]
-    return rollback_documents(command.model_id, command.environment, state) | _evidence_of(command.model_id, state, targets)
+    return rollback_documents(command.model_id, command.environment, state) | _evidence_of(
+        command.model_id, state, targets
+    )
 
 
 def _evidence_of(model_id: str, state: ModelState, numbers: Iterable[int]) -> set[evidence.Place]:

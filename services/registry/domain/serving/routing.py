@@ -12,9 +12,12 @@ from services.registry.domain.model.events import Entry
 def pick(entries: Sequence[Entry], key: str) -> Entry:
     """Which version serves this request, by weighted rendezvous hashing.
 
-    The same key always gets the same one while the shares stay; raising one version's share moves keys to that version only.
+    The same key always gets the same one while the shares stay; raising one version's share moves keys to
+    that version only.
     """
-    return max((e for e in entries if e.percent), key=lambda e: e.percent / -math.log(_uniform(f"{e.number}\n{key}")))
+    return max(
+        (e for e in entries if e.percent), key=lambda e: e.percent / -math.log(_uniform(f"{e.number}\n{key}"))
+    )
 
 
 def _uniform(text: str) -> float:

@@ -28,7 +28,10 @@ LONGEST_TOLD = 256
 
 @dataclass(frozen=True, slots=True)
 class BumpPolicy:
-    """`metric_threshold`: how far the primary metric must move to count, relative to its old value. `noise`: see diff.NOISE."""
+    """`metric_threshold`: how far the primary metric must move to count, relative to its old value.
+
+    `noise`: see diff.NOISE.
+    """
 
     metric_threshold: float = 0.02
     noise: tuple[str, ...] = NOISE
@@ -40,14 +43,25 @@ MAJOR_WHEN_RETRAINED = frozenset({"embedding", "preprocessing"})
 """A retrained embedding or tokenizer invalidates every index built with the old one."""
 
 LEVEL_OF_PART: Mapping[str, Level] = {
-    "signature": "minor", "code": "minor", "config": "minor", "features": "minor", "framework": "minor", "parents": "minor",
-    "data": "patch", "seed": "patch", "environment": "patch", "artifact": "patch",
-}  # fmt: skip
+    "signature": "minor",
+    "code": "minor",
+    "config": "minor",
+    "features": "minor",
+    "framework": "minor",
+    "parents": "minor",
+    "data": "patch",
+    "seed": "patch",
+    "environment": "patch",
+    "artifact": "patch",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the producer says the version is: `level` or `version` is given. `exact`: rather refuse than raise it."""
+    """What the producer says the version is: `level` or `version` is given.
+
+    `exact`: rather refuse than raise it.
+    """
 
     level: Level | None = None
     version: str | None = None
@@ -61,8 +75,9 @@ class Claim:
 class Bump:
     """Why a version has its number.
 
-    `level` was given, `proven` is what the differences prove by `rule`; `base` is the version it was compared with (0: none, then
-    there is no level either). `changes` are the weightiest; `omitted` counts the others, which a comparison of both versions shows.
+    `level` was given, `proven` is what the differences prove by `rule`; `base` is the version it was compared
+    with (0: none, then there is no level either). `changes` are the weightiest; `omitted` counts the others,
+    which a comparison of both versions shows.
     """
 
     level: Level | None
@@ -87,7 +102,10 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRefused:
-    """An exact claim that the proven change, or a number given before, contradicts. `proof` holds what proves it."""
+    """An exact claim that the proven change, or a number given before, contradicts.
+
+    `proof` holds what proves it.
+    """
 
     reason: str
     proof: tuple[Change, ...] = ()
@@ -106,7 +124,8 @@ class Base:
 class Taken:
     """The numbers given so far: the highest major, the highest minor of each major, the highest patch of each `major.minor`.
 
-    Patches only rise: one below the highest counts as taken even where a claim left a gap (an index of 100,000 numbers would cost more).
+    Patches only rise: one below the highest counts as taken even where a claim left a gap (an index of
+    100,000 numbers would cost more).
     """
 
     major: int
@@ -142,7 +161,9 @@ def proven(kind: str, old: Metadata, new: Metadata, policy: BumpPolicy = DEFAULT
 
 
 def _weighed(c: Change, level: Level | None) -> Change:
-    return c if level is None else Change(c.part, c.path, c.what, c.before, c.after, c.detail, c.breaking, level)
+    return (
+        c if level is None else Change(c.part, c.path, c.what, c.before, c.after, c.detail, c.breaking, level)
+    )
 
 
 def _level(kind: str, change: Change, policy: BumpPolicy) -> Level | None:
@@ -169,9 +190,17 @@ def _rule(kind: str, change: Change) -> str:
 
 
 def numbered(
-    kind: str, base: Base | None, new: Metadata, claim: Claim, taken: Taken, policy: BumpPolicy = DEFAULT,
-) -> tuple[Version, Bump] | ClaimRefused:  # fmt: skip
-    """The new version's number and why. A claim smaller than the proof is raised and noted, a larger one kept and noted."""
+    kind: str,
+    base: Base | None,
+    new: Metadata,
+    claim: Claim,
+    taken: Taken,
+    policy: BumpPolicy = DEFAULT,
+) -> tuple[Version, Bump] | ClaimRefused:
+    """The new version's number and why.
+
+    A claim smaller than the proof is raised and noted, a larger one kept and noted.
+    """
     if base is None:
         version = Version.parse(claim.version) if claim.version else FIRST
         return version, Bump(None, "first", claimed=str(claim))
@@ -182,7 +211,9 @@ def numbered(
         if _too_small(claim, claimed, base.semver, proof.level):
             reason = f"{claim} is smaller than the proven change, which is {proof.level} ({proof.rule}) against {base.semver}"
             if claim.exact:
-                return ClaimRefused(reason + ": claim at least that, or leave the claim out", told(proof.changes)[0])
+                return ClaimRefused(
+                    reason + ": claim at least that, or leave the claim out", told(proof.changes)[0]
+                )
             note = reason + ": raised"
         else:
             level = _level_of(claimed, base.semver) if claimed else claim.level or level
@@ -191,14 +222,22 @@ def numbered(
                 note = f"{claim} is larger than the proven change, which is {proof.level} ({proof.rule}): kept as claimed"
     if kept is not None and kept in taken:
         if claim.exact:
-            return ClaimRefused(f"{kept} is taken: claim a number that is free, or leave the claim out", told(proof.changes)[0])
+            return ClaimRefused(
+                f"{kept} is taken: claim a number that is free, or leave the claim out",
+                told(proof.changes)[0],
+            )
         kept, note = None, f"{kept} is taken: the next free number of that level"
     version = kept or taken.next(base.semver, level)
-    return version, Bump(level, proof.rule, base.number, str(base.semver), str(claim), note, proof.level, *told(proof.changes))
+    return version, Bump(
+        level, proof.rule, base.number, str(base.semver), str(claim), note, proof.level, *told(proof.changes)
+    )
 
 
 def told(changes: Sequence[Change]) -> tuple[tuple[Change, ...], int]:
-    """What an event tells of differences (in a wide model there are thousands), and how many more there are. Highest levels first."""
+    """What an event tells of differences (in a wide model there are thousands), and how many more there are.
+
+    Highest levels first.
+    """
     weightiest = sorted(changes, key=lambda c: -LEVELS.index(c.level) if c.level else 1)
     return tuple(map(_brief, weightiest[:MOST_TOLD])), max(0, len(changes) - MOST_TOLD)
 
@@ -216,12 +255,18 @@ def _short(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     encoded = encode(value)
-    return value if len(encoded) <= LONGEST_TOLD else f"sha256:{hashlib.sha256(encoded).hexdigest()[:12]}… ({len(encoded)} bytes)"
+    return (
+        value
+        if len(encoded) <= LONGEST_TOLD
+        else f"sha256:{hashlib.sha256(encoded).hexdigest()[:12]}… ({len(encoded)} bytes)"
+    )
 
 
 def _too_small(claim: Claim, claimed: Version | None, base: Version, level: Level) -> bool:
     if claimed is not None:
-        return claimed < {"patch": base.bump_patch, "minor": base.bump_minor, "major": base.bump_major}[level]()
+        return (
+            claimed < {"patch": base.bump_patch, "minor": base.bump_minor, "major": base.bump_major}[level]()
+        )
     return claim.level is not None and LEVELS.index(claim.level) < LEVELS.index(level)
 
 

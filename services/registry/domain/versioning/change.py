@@ -6,14 +6,27 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Level = Literal["patch", "minor", "major"]
-Part = Literal["signature", "code", "config", "features", "framework", "parents", "metrics", "data", "seed", "environment", "artifact"]
+Part = Literal[
+    "signature",
+    "code",
+    "config",
+    "features",
+    "framework",
+    "parents",
+    "metrics",
+    "data",
+    "seed",
+    "environment",
+    "artifact",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """What changed (`part`, `path`), how (`what`, a stable word), from what to what. `breaking`: callers notice.
 
-    `level` is the bump it proves, by the policy it was weighed with; empty when it proves none or was not weighed.
+    `level` is the bump it proves, by the policy it was weighed with; empty when it proves none or was not
+    weighed.
     """
 
     part: Part

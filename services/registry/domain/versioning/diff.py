@@ -12,9 +12,24 @@ from services.registry.domain.versioning.change import Change, Part
 from shared.deciding.events import encode
 
 NOISE = (
-    "*path", "*_paths", "*_dir", "*dir", "*_file", "*_uri", "*_url", "*seed", "random_state", "run_id", "run_name", "log_*", "logging*",
-    "verbose", "n_jobs", "num_workers", "device",
-)  # fmt: skip
+    "*path",
+    "*_paths",
+    "*_dir",
+    "*dir",
+    "*_file",
+    "*_uri",
+    "*_url",
+    "*seed",
+    "random_state",
+    "run_id",
+    "run_name",
+    "log_*",
+    "logging*",
+    "verbose",
+    "n_jobs",
+    "num_workers",
+    "device",
+)
 """Names of configuration keys that say where and how a run ran, not what it learned (any level of nesting, case ignored)."""
 
 
@@ -47,14 +62,18 @@ def _code(old: Code | None, new: Code | None) -> list[Change]:
         return []
     a, b = old or Code(), new or Code()
     name = "digest" if a.digest and b.digest else "revision" if a.revision and b.revision else ""
-    before, after = (getattr(a, name), getattr(b, name)) if name else (a.digest or a.revision, b.digest or b.revision)
+    before, after = (
+        (getattr(a, name), getattr(b, name)) if name else (a.digest or a.revision, b.digest or b.revision)
+    )
     if before == after and (name or before is None):
         return []
     detail = "" if name else "one names its code by digest, the other by revision: taken as changed"
     return [Change("code", f"training.code.{name or 'digest'}", "changed", before, after, detail)]
 
 
-def _values(part: Part, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, noise: Sequence[str]) -> list[Change]:
+def _values(
+    part: Part, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, noise: Sequence[str]
+) -> list[Change]:
     if encode(old) == encode(new):
         return []
     before, after = dict(_leaves(old or {}, ())), dict(_leaves(new or {}, ()))
@@ -63,7 +82,9 @@ def _values(part: Part, old: Mapping[str, Any] | None, new: Mapping[str, Any] | 
         if _is_noise(path, noise) or _same(before.get(path, _ABSENT), after.get(path, _ABSENT)):
             continue
         what = "added" if path not in before else "removed" if path not in after else "changed"
-        changes.append(Change(part, f"training.{part}." + ".".join(path), what, before.get(path), after.get(path)))
+        changes.append(
+            Change(part, f"training.{part}." + ".".join(path), what, before.get(path), after.get(path))
+        )
     return changes
 
 
@@ -90,8 +111,12 @@ def _features(old: tuple[str, ...] | None, new: tuple[str, ...] | None) -> list[
     if (old or ()) == (new or ()):
         return []
     before, after = set(old or ()), set(new or ())
-    changes = [Change("features", f"training.features.{n}", "removed", n, None) for n in sorted(before - after)]
-    changes += [Change("features", f"training.features.{n}", "added", None, n) for n in sorted(after - before)]
+    changes = [
+        Change("features", f"training.features.{n}", "removed", n, None) for n in sorted(before - after)
+    ]
+    changes += [
+        Change("features", f"training.features.{n}", "added", None, n) for n in sorted(after - before)
+    ]
     return changes or [Change("features", "training.features", "reordered", list(old or ()), list(new or ()))]
 
 
@@ -105,9 +130,18 @@ def _framework(old: Framework | None, new: Framework | None) -> list[Change]:
 def _parents(old: Metadata, new: Metadata) -> list[Change]:
     if old.parents == new.parents:
         return []
-    before, after = ({(p.relation, p.model_id or p.model, p.number): f"{p.model} {p.number}" for p in m.parents} for m in (old, new))
-    gone = [Change("parents", f"parents.{key[0]}", "removed", before[key], None) for key in sorted(before.keys() - after.keys())]
-    return gone + [Change("parents", f"parents.{key[0]}", "added", None, after[key]) for key in sorted(after.keys() - before.keys())]
+    before, after = (
+        {(p.relation, p.model_id or p.model, p.number): f"{p.model} {p.number}" for p in m.parents}
+        for m in (old, new)
+    )
+    gone = [
+        Change("parents", f"parents.{key[0]}", "removed", before[key], None)
+        for key in sorted(before.keys() - after.keys())
+    ]
+    return gone + [
+        Change("parents", f"parents.{key[0]}", "added", None, after[key])
+        for key in sorted(after.keys() - before.keys())
+    ]
 
 
 def _metrics(old: Sequence[Metric], new: Sequence[Metric]) -> list[Change]:
@@ -121,14 +155,29 @@ def _metrics(old: Sequence[Metric], new: Sequence[Metric]) -> list[Change]:
         same, other = before.get(metric.comparable_by), by_name.get(metric.name)
         path = f"training.metrics.{metric.name}"
         if same is not None and same.value != metric.value:
-            changes.append(Change("metrics", path, _moved(same, metric), same.value, metric.value, "primary" if metric.primary else ""))
+            changes.append(
+                Change(
+                    "metrics",
+                    path,
+                    _moved(same, metric),
+                    same.value,
+                    metric.value,
+                    "primary" if metric.primary else "",
+                )
+            )
         elif same is None and other is not None:
-            why = "another data set" if other.dataset_digest != metric.dataset_digest else "another definition"
+            why = (
+                "another data set" if other.dataset_digest != metric.dataset_digest else "another definition"
+            )
             changes.append(Change("metrics", path, "not comparable", other.value, metric.value, why))
         elif same is None:
             changes.append(Change("metrics", path, "added", None, metric.value))
     names = {m.name for m in new}
-    return changes + [Change("metrics", f"training.metrics.{m.name}", "removed", m.value, None) for m in old if m.name not in names]
+    return changes + [
+        Change("metrics", f"training.metrics.{m.name}", "removed", m.value, None)
+        for m in old
+        if m.name not in names
+    ]
 
 
 def _moved(old: Metric, new: Metric) -> str:
