@@ -13,7 +13,7 @@ from benchmarks.accounts import SERVICE, deposit
 from benchmarks.figures import Figure
 from benchmarks.ground import Ground
 from shared.foundation import garbage_collector
-from shared.foundation.postgres import Bell, connect_pool
+from shared.foundation.postgres import WakeUp, connect_pool
 from shared.log import eventlog, projector
 from shared.log.transact import Transactor
 
@@ -25,9 +25,9 @@ async def measure(ground: Ground) -> Sequence[Figure]:
         url = ground.stack.database_url("cleanup", database)
         pool = await connect_pool(url, schemas=("cleanup",))
         await projector.ensure(SERVICE, pool)
-        bell = Bell(url, "cleanup")
-        transactor = Transactor(SERVICE, pool, bell)
-        tasks = [asyncio.create_task(bell.run()), asyncio.create_task(transactor.run())]
+        wake_up = WakeUp(url, "cleanup")
+        transactor = Transactor(SERVICE, pool, wake_up)
+        tasks = [asyncio.create_task(wake_up.run()), asyncio.create_task(transactor.run())]
         ours = await _commands(transactor)
         rows = [
             tuple(row)
@@ -54,7 +54,7 @@ async def measure(ground: Ground) -> Sequence[Figure]:
 
 async def _commands(transactor: Transactor) -> float:
     numbers, done = itertools.count(), 0
-    garbage_collector.calm()
+    garbage_collector.collect_rarely()
 
     async def caller(until: float) -> None:
         nonlocal done

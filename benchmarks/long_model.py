@@ -21,7 +21,7 @@ from services.registry.service import SERVICE
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission
 from shared.foundation import garbage_collector
-from shared.foundation.postgres import Bell, connect_pool
+from shared.foundation.postgres import WakeUp, connect_pool
 from shared.log import projector
 from shared.log.transact import Transactor
 
@@ -32,12 +32,12 @@ class Registry:
     """The registry's command path in this process."""
 
     def __init__(self, pool: asyncpg.Pool, url: str) -> None:
-        self.pool, self._bell = pool, Bell(url, "registry")
+        self.pool, self._wake_up = pool, WakeUp(url, "registry")
         self.restart()
 
     def restart(self) -> None:
         """As a new process: nothing cached."""
-        self.transactor = Transactor(SERVICE, self.pool, self._bell)
+        self.transactor = Transactor(SERVICE, self.pool, self._wake_up)
         self._intake = Intake(self.pool)
 
     async def submission(self, model: str, number: int) -> Submission:
@@ -69,7 +69,7 @@ async def measure(ground: Ground) -> Sequence[Figure]:
         await projector.ensure(SERVICE, pool)
         registry = Registry(pool, url)
         writer = asyncio.create_task(registry.transactor.run())
-        garbage_collector.calm()
+        garbage_collector.collect_rarely()
         await registry.fill("bench.short", SHORT)
         await registry.fill("bench.long", LONG)
         hot = await _hot(registry)

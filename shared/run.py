@@ -24,19 +24,20 @@ from shared.deciding.access import PARTITION
 from shared.deciding.service import Service
 from shared.foundation import garbage_collector
 from shared.foundation.event_loop import Loop
-from shared.foundation.postgres import AWAY, Bell, connect_pool
-from shared.foundation.readiness import Readiness, in_short
+from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, connect_pool
+from shared.foundation.readiness import in_short
 from shared.foundation.settings import Settings, SettingsWrong
 from shared.foundation.telemetry import set_up_logs, tracer
 from shared.foundation.topics import topic_of
+from shared.http.app import App
 from shared.http.application import Application
 from shared.http.operations import OPERATIONS, described
 from shared.http.routes import Route
 from shared.http.server import Server
 from shared.identity.access_view import AccessView
 from shared.log import eventlog, projector
-from shared.log.due_runner import Runner
-from shared.log.due_work import Worker
+from shared.log.due_runner import DueWorkRunner
+from shared.log.due_work import DueWork
 from shared.log.transact import Transactor
 from shared.messaging import relay
 from shared.messaging.broker import consume
@@ -51,40 +52,20 @@ CHECK_EVERY = 5.0
 RETRY_EVERY = 1.0
 
 
-@dataclass(slots=True)
-class App:
-    """What the parts of a running service share. `parts` holds what the service itself adds (object stores, caches), by name.
-
-    `pool`, `transactor`, `transactors` (by service) and `access` are set before anything is served or
-    consumed.
-    """
-
-    name: str
-    settings: Settings
-    readiness: Readiness = field(default_factory=Readiness)
-    serving: bool = False
-    parts: dict[str, Any] = field(default_factory=dict)
-    transactors: dict[str, Transactor] = field(default_factory=dict)
-    pool: asyncpg.Pool = field(init=False)
-    transactor: Transactor = field(init=False)
-    access: AccessView = field(init=False)
-    letters: DeadLetters = field(init=False)
-
-
 @dataclass(frozen=True, slots=True)
 class Process:
     """What one service runs. `extra_services` are written by this process, too, each through a transactor of its own.
 
-    `start` runs once before anything is served; `background` tasks run for the life of the process; `checks`
+    `start` runs once before anything is served and returns the service's own parts, if any; `background` tasks run for the life of the process; `checks`
     are asked for readiness: each raises, with a message for the operator, while what it looks at is away.
     """
 
     service: Service
     routes: Sequence[Route] = ()
     subscriptions: Sequence[Subscription] = ()
-    workers: Sequence[Worker] = ()
+    workers: Sequence[DueWork] = ()
     extra_services: Sequence[Service] = ()
-    start: Callable[[App], Awaitable[None]] | None = None
+    start: Callable[[App], Awaitable[object]] | None = None
     background: Sequence[Callable[[App], Awaitable[None]]] = ()
     checks: Mapping[str, Callable[[App], Awaitable[None]]] = field(default_factory=dict)
 
@@ -97,8 +78,8 @@ class Running:
         self._process = process
         self._services = (process.service, *process.extra_services)
         self._writes = tuple(s for s in self._services if s.folds)
-        self._bells = {
-            name: Bell(app.settings.database_url, name)
+        self._wake_ups = {
+            name: WakeUp(app.settings.database_url, name)
             for name in {PARTITION, *(s.name for s in self._services)}
         }
         self._key = _signing_key(app.settings) if any(s.name != PARTITION for s in self._writes) else None
@@ -152,22 +133,26 @@ class Running:
         await self._until("postgres", self._not_restored)
         for service in self._writes:
             await self._until("postgres", lambda service=service: projector.ensure(service, app.pool))  # type: ignore[misc]
-        self._writers += [group.create_task(bell.run(), name="bell") for bell in self._bells.values()]
-        app.transactors.update({s.name: Transactor(s, app.pool, self._bells[s.name]) for s in self._writes})
+        self._writers += [
+            group.create_task(wake_up.run(), name="wake_up") for wake_up in self._wake_ups.values()
+        ]
+        app.transactors.update(
+            {s.name: Transactor(s, app.pool, self._wake_ups[s.name]) for s in self._writes}
+        )
         self._writers += [
             group.create_task(t.run(), name=f"transactor {n}") for n, t in app.transactors.items()
         ]
         if process.service.name in app.transactors:
             app.transactor = app.transactors[process.service.name]
-        app.access = AccessView(app.pool, app.settings.pepper, self._bells[PARTITION])
+        app.access = AccessView(app.pool, app.settings.pepper, self._wake_ups[PARTITION])
         await self._until("identities", app.access.catch_up)
         self._writers.append(group.create_task(app.access.run(), name="access"))
         if (start := process.start) is not None:
-            await self._until("start", lambda: start(app), of_any_kind=True)
+            app.parts = await self._until("start", lambda: start(app), of_any_kind=True)
         self._edges += [group.create_task(work, name=name) for name, work in self._works()]
         app.serving = True
         app.readiness.clear("process")
-        garbage_collector.calm()
+        garbage_collector.collect_rarely()
         log.info(
             "started",
             extra={
@@ -191,12 +176,14 @@ class Running:
                 for s in process.subscriptions
             ]
             works.append(("kafka", consume(app.settings, consumers, app.readiness)))
-        schema, bell = projector.schema_of(process.service), self._bells[process.service.name]
+        schema, wake_up = projector.schema_of(process.service), self._wake_ups[process.service.name]
         for worker in process.workers:
             works.append(
                 (
                     f"due {worker.kind}",
-                    Runner(worker, process.service.name, schema, app.pool, app.transactor, bell).run(),
+                    DueWorkRunner(
+                        worker, process.service.name, schema, app.pool, app.transactor, wake_up
+                    ).run(),
                 )
             )
         return works + [(getattr(b, "__name__", "background"), b(app)) for b in process.background]
@@ -217,7 +204,7 @@ class Running:
         return relay.Relay(
             service,
             app.settings.database_url,
-            self._bells[service.name],
+            self._wake_ups[service.name],
             connect,
             key,
             on_state,
@@ -253,7 +240,11 @@ class Running:
                 )
             except projector.Superseded as superseded:
                 self._app.readiness.wait(part, str(superseded))
-            except (*AWAY, asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError) as away:
+            except (
+                *CONNECTION_ERRORS,
+                asyncpg.InvalidPasswordError,
+                asyncpg.InvalidCatalogNameError,
+            ) as away:
                 self._app.readiness.wait(part, f"waits for it ({in_short(away)})")
             except Exception as error:
                 if not of_any_kind:

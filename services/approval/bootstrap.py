@@ -6,7 +6,7 @@ from services.approval.domain import policy
 from services.approval.domain.builtin import BUILTIN
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission, request_digest
-from shared.run import App
+from shared.http.app import App
 
 
 async def publish_builtin(app: App) -> None:

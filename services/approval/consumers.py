@@ -14,8 +14,8 @@ from services.approval.look_ups import evaluation, evaluations
 from shared.deciding.events import Noted
 from shared.deciding.submission import Submission
 from shared.foundation.topics import topic_of
+from shared.http.app import App
 from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_service
-from shared.run import App
 
 ASKS_AGAIN = frozenset(
     {

@@ -10,15 +10,15 @@ from services.approval.domain.promotion import Expire
 from services.approval.look_ups import evaluations
 from services.approval.projections import EXPIRY, POLICY_CHANGE
 from shared.deciding.submission import Submission
-from shared.log.due_work import DueRow, Worker
-from shared.run import App
+from shared.http.app import App
+from shared.log.due_work import DueRow, DueWork
 
 
-def workers(app: App) -> list[Worker]:
+def workers(app: App) -> list[DueWork]:
     """One for each kind of work."""
     return [
-        Worker(EXPIRY, partial(expire_review, app)),
-        Worker(POLICY_CHANGE, partial(apply_policy, app), concurrency=1),
+        DueWork(EXPIRY, partial(expire_review, app)),
+        DueWork(POLICY_CHANGE, partial(apply_policy, app), concurrency=1),
     ]
 
 

@@ -8,7 +8,7 @@ from services.approval import queries
 from services.approval.domain.promotion import Evaluate, Named
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission
-from shared.run import App
+from shared.http.app import App
 
 OURSELVES = Actor("service:approval")
 

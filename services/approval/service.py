@@ -13,7 +13,8 @@ from services.approval.stored_events import EVENTS
 from services.approval.tables import TABLES
 from shared.deciding.decider import Joint
 from shared.deciding.service import Service
-from shared.run import App, Process
+from shared.http.app import App
+from shared.run import Process
 
 SERVICE = Service(
     name="approval",

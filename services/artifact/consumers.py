@@ -27,8 +27,8 @@ from services.artifact.domain.places import NoSuchPlace, hex_of, stream_of, stre
 from services.artifact.settings import ArtifactSettings
 from shared.deciding.submission import Submission
 from shared.foundation.topics import topic_of
+from shared.http.app import App
 from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_service
-from shared.run import App
 
 T = TypeVar("T")
 Follow = Callable[[App, Received], Awaitable[Sequence[Submission]]]

@@ -35,8 +35,8 @@ from services.artifact.settings import ArtifactSettings
 from services.artifact.stores import ObjectStore
 from services.artifact.verification import Wrong, damage, verify
 from shared.deciding.submission import Submission
-from shared.log.due_work import DueRow, Worker
-from shared.run import App
+from shared.http.app import App
+from shared.log.due_work import DueRow, DueWork
 
 AT_ONCE = 8
 """Pieces of work of one kind that run at once: a large artifact must not keep small ones waiting."""
@@ -54,7 +54,7 @@ class Bench:
     settings: ArtifactSettings
 
 
-def workers(bench: Bench) -> list[Worker]:
+def workers(bench: Bench) -> list[DueWork]:
     """One for each kind of work."""
     kinds: dict[str, Callable[[Bench, DueRow], Awaitable[Sequence[Submission]]]] = {
         VERIFY: verify_claim,
@@ -63,7 +63,7 @@ def workers(bench: Bench) -> list[Worker]:
         DISCARD: discard,
         UPLOAD: end_upload,
     }
-    return [Worker(kind, partial(handle, bench), concurrency=AT_ONCE) for kind, handle in kinds.items()]
+    return [DueWork(kind, partial(handle, bench), concurrency=AT_ONCE) for kind, handle in kinds.items()]
 
 
 async def verify_claim(b: Bench, row: DueRow) -> list[Submission]:

@@ -17,7 +17,8 @@ from services.artifact.stored_events import EVENTS
 from services.artifact.tables import TABLES
 from shared.deciding.decider import Decider
 from shared.deciding.service import Service
-from shared.run import App, Process
+from shared.http.app import App
+from shared.run import Process
 
 DECIDERS: dict[type, Decider[Any, Any, Any]] = {
     **dict.fromkeys(

@@ -10,7 +10,7 @@ import asyncpg
 from services.audit import indexing, log_reader
 from services.audit.service import process
 from services.audit.settings import AuditSettings
-from shared.foundation.postgres import AWAY
+from shared.foundation.postgres import CONNECTION_ERRORS
 from shared.foundation.settings import Settings, SettingsWrong
 from shared.run import main
 
@@ -69,7 +69,7 @@ def export(arguments: list[str]) -> str:
         return f"{e}\n"
     except (SettingsWrong, StoreAway, NoSuchFile, work.LogChanged, work.HistoryDiffers) as e:
         sys.exit(str(e))
-    except AWAY as e:
+    except CONNECTION_ERRORS as e:
         sys.exit(f"the database is away ({type(e).__name__}: {e})")
 
 

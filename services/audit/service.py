@@ -16,7 +16,8 @@ from services.audit.tailer import tail
 from shared.deciding.events import EventTypes
 from shared.deciding.service import Service
 from shared.foundation.settings import Settings, SettingsWrong
-from shared.run import App, Process
+from shared.http.app import App
+from shared.run import Process
 
 log = logging.getLogger(__name__)
 

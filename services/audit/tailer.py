@@ -18,12 +18,12 @@ from prometheus_client import Counter, Gauge
 from regista.wire.keys import SigningKey
 from services.audit import indexing, log_reader
 from services.audit.sealing import SealedTwice, Sealer
-from shared.foundation.postgres import AWAY, leadership, wait_ring
+from shared.foundation.postgres import CONNECTION_ERRORS, leadership, wait_for_wake_up
 from shared.log import eventlog
 
 if TYPE_CHECKING:
     from shared.foundation.readiness import Readiness
-    from shared.run import App
+    from shared.http.app import App
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ async def tail(app: App, key: SigningKey) -> None:
             async with leadership(app.settings.database_url, "audit") as connection:
                 LEADS.set(1)
                 await _lead(connection, key, app.readiness)
-        except AWAY as away:
+        except CONNECTION_ERRORS as away:
             log.info("the tailer waits: the database is away (%s)", type(away).__name__)
         except (SealedTwice, asyncpg.PostgresError) as fault:
             log.warning("the tailer starts over", exc_info=fault)
@@ -79,7 +79,7 @@ async def _lead(connection: asyncpg.Connection, key: SigningKey, readiness: Read
             done += await index.step(connection)
             wait = FIRST_WAIT if done or rung else min(wait * 2, LONGEST_WAIT)
             if not done:
-                await wait_ring(ring, wait)
+                await wait_for_wake_up(ring, wait)
 
 
 class _Index:

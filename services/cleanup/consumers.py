@@ -18,7 +18,7 @@ from shared.foundation.topics import topic_of
 from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
 
 if TYPE_CHECKING:
-    from shared.run import App
+    from shared.http.app import App
 
 
 async def registry_said(m: Received) -> Sequence[Submission]:

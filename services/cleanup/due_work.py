@@ -17,10 +17,10 @@ from services.cleanup.projections import CHUNK, PROPOSE, SWEEP, WAITED
 from shared.deciding.decider import RuleBroken
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission
-from shared.log.due_work import DueRow, Worker
+from shared.log.due_work import DueRow, DueWork
 
 if TYPE_CHECKING:
-    from shared.run import App
+    from shared.http.app import App
 
 MODELS_AT_ONCE = 500
 SELF = Actor("service:cleanup")
@@ -106,11 +106,11 @@ async def end_wait(app: App, row: DueRow) -> Sequence[Submission]:
     return [await Reports(app).give_up(name, row.key, received(message), why)]
 
 
-def workers(app: App) -> list[Worker]:
+def workers(app: App) -> list[DueWork]:
     """All due work of cleanup."""
     return [
-        Worker(SWEEP, begin),
-        Worker(CHUNK, partial(work_chunk, app), concurrency=2),
-        Worker(PROPOSE, propose),
-        Worker(WAITED, partial(end_wait, app)),
+        DueWork(SWEEP, begin),
+        DueWork(CHUNK, partial(work_chunk, app), concurrency=2),
+        DueWork(PROPOSE, propose),
+        DueWork(WAITED, partial(end_wait, app)),
     ]

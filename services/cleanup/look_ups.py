@@ -22,7 +22,7 @@ from shared.deciding.submission import Cause, Permission, Submission, new_id, re
 from shared.messaging.kafka import Malformed, Received
 
 if TYPE_CHECKING:
-    from shared.run import App
+    from shared.http.app import App
 
 LARGEST = 16 * 1024
 """Characters of a report that may wait; one has about 1,500."""

@@ -16,13 +16,14 @@ from services.registry.domain.promotion.verdicts import NoteArtifact, NoteGates
 from services.registry.domain.registration.metadata import Metadata
 from services.registry.domain.retirement import RetireVersion
 from services.registry.inbound import MODEL_TRAINED, TRAINING_TOPIC, ModelTrained, read
-from services.registry.look_ups import Intake, streams
+from services.registry.look_ups import streams
+from services.registry.parts import Parts
 from shared.deciding.decider import Unprocessable
 from shared.deciding.events import Noted
 from shared.deciding.submission import Submission
 from shared.foundation.topics import topic_of
+from shared.http.app import App
 from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
-from shared.run import App
 
 GROUP = "registry"
 
@@ -70,8 +71,7 @@ async def trained(app: App, m: Received) -> list[Submission]:
     try:
         ModelTrained.model_validate_json(m.event.data)
         told = read(m.event.data)
-        intake: Intake = app.parts["intake"]
-        return [await intake.registration(told.model, told, m.cause(), m.actor)]
+        return [await app.parts_as(Parts).intake.registration(told.model, told, m.cause(), m.actor)]
     except ValidationError as wrong:
         raise Malformed.in_shape(wrong) from None
     except Unprocessable as wrong:

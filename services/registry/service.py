@@ -11,14 +11,16 @@ from services.registry.consumers import subscriptions
 from services.registry.domain.deciders import DECIDERS, MODEL
 from services.registry.domain.naming.name import NAME
 from services.registry.look_ups import Intake
+from services.registry.parts import Parts
 from services.registry.projections import IN_BRIEF, project, project_access
 from services.registry.publish import publish
 from services.registry.stored_events import EVENTS
 from services.registry.tables import ACCESS_TABLES, TABLES
 from shared.deciding.access import ACCESS_EVENTS
 from shared.deciding.service import Service
+from shared.http.app import App
 from shared.http.batcher import Batcher
-from shared.run import App, Process
+from shared.run import Process
 
 SERVICE = Service("registry", (MODEL, NAME), DECIDERS, EVENTS, project, publish, TABLES, IN_BRIEF)
 
@@ -38,10 +40,9 @@ ACCESS_SERVICE = Service(
 )
 
 
-async def _start(app: App) -> None:
+async def _start(app: App) -> Parts:
     await names.settle(app.pool)
-    app.parts["intake"] = Intake(app.pool)
-    app.parts["resolver"] = Batcher(lambda wanted: queries.resolve(app.pool, wanted))
+    return Parts(Intake(app.pool), Batcher(lambda wanted: queries.resolve(app.pool, wanted)))
 
 
 def process(app: App) -> Process:

@@ -78,6 +78,13 @@ class Streams:
     states: Mapping[str, Any]
     past: Mapping[tuple[str, int], Any] = field(default_factory=dict)
 
+    def state(self, fold: Fold[Any, S], stream: str) -> S:
+        """Return the state of `stream`. Raises KeyError when the stream was not loaded or is of another kind than `fold`."""
+        if not stream.startswith(fold.category):
+            raise KeyError(f"{stream} is no stream of {fold.category}")
+        found: S = self.states[stream]
+        return found
+
 
 def _nothing(_command: Any, _streams: Streams) -> Iterable[tuple[str, int]]:
     return ()

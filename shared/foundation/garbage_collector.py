@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 
-def calm() -> None:
+def collect_rarely() -> None:
     """Call once when a process has started.
 
     What it holds then is never searched again, and young objects less often: a third more commands a second.

@@ -13,7 +13,7 @@ import msgspec
 
 log = logging.getLogger(__name__)
 
-AWAY = (
+CONNECTION_ERRORS = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InvalidTransactionStateError,  # 25: read-only after a failover, ended while idle
@@ -122,15 +122,15 @@ async def leadership(url: str, *words: str, retry: float = 1.0) -> AsyncIterator
             await asyncio.sleep(retry)
         yield connection
     finally:
-        with contextlib.suppress(*AWAY):
+        with contextlib.suppress(*CONNECTION_ERRORS):
             await connection.close(timeout=2)
 
 
-class Bell:
+class WakeUp:
     """Wakes the readers of a service's log, in this process at once and in others by a debounced NOTIFY.
 
     The NOTIFY goes out on a connection of its own, at most one in 5 ms: inside the appending transaction it
-    would cost a factor of 2.5. Readers poll as well, so a bell that fails to ring delays them, no more.
+    would cost a factor of 2.5. Readers poll as well, so a wake_up that fails to ring delays them, no more.
     """
 
     def __init__(self, url: str, channel: str) -> None:
@@ -139,7 +139,7 @@ class Bell:
         self._rung = asyncio.Event()
         self._waiters: set[asyncio.Event] = set()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Something was committed."""
         self._rung.set()
         self._wake()
@@ -149,7 +149,7 @@ class Bell:
             waiter.set()
 
     @contextlib.contextmanager
-    def heard(self) -> Iterator[asyncio.Event]:
+    def subscribe(self) -> Iterator[asyncio.Event]:
         """An event that is set at every ring; the reader clears it before it reads."""
         waiter = asyncio.Event()
         self._waiters.add(waiter)
@@ -167,10 +167,10 @@ class Bell:
                     await connection.add_listener(self._channel, self._wake)
                     await self._send(connection)
                 finally:
-                    with contextlib.suppress(*AWAY):
+                    with contextlib.suppress(*CONNECTION_ERRORS):
                         await connection.close(timeout=2)
-            except AWAY as away:
-                log.info("bell: the database is away (%s); readers poll meanwhile", type(away).__name__)
+            except CONNECTION_ERRORS as away:
+                log.info("wake_up: the database is away (%s); readers poll meanwhile", type(away).__name__)
                 await asyncio.sleep(1)
 
     async def _send(self, connection: asyncpg.Connection) -> None:
@@ -183,8 +183,8 @@ class Bell:
                 raise ConnectionError("the listening connection closed")
 
 
-async def wait_ring(waiter: asyncio.Event, at_most: float) -> None:
-    """Sleeps until the bell rings or `at_most` seconds passed (the poll)."""
+async def wait_for_wake_up(waiter: asyncio.Event, at_most: float) -> None:
+    """Sleeps until the wake_up rings or `at_most` seconds passed (the poll)."""
     with contextlib.suppress(TimeoutError):  # not wait_for: until Python 3.12 it could swallow a cancellation
         async with asyncio.timeout(at_most):
             await waiter.wait()

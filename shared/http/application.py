@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -24,11 +24,9 @@ from starlette.types import Receive, Scope, Send
 from shared.deciding.access import AccessState
 from shared.deciding.events import Actor, storable
 from shared.foundation.telemetry import tracer
+from shared.http.app import App
 from shared.http.problems import Problem, of_exception, of_shape, unauthenticated
 from shared.http.routes import Call, Reply, Route
-
-if TYPE_CHECKING:
-    from shared.run import App
 
 log = logging.getLogger(__name__)
 

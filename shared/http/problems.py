@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from shared.deciding.decider import Forbidden, Misrouted, NotFound, RuleBroken, Stale, Unprocessable
-from shared.foundation.postgres import AWAY, Unavailable
+from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
 
 BASE = "https://regista.dev/problems/"
 MEDIA_TYPE = "application/problem+json"
@@ -113,7 +113,7 @@ def of_exception(error: BaseException) -> Problem | None:
             "value_out_of_range",
             "A value in the request (or in its page_token) is beyond what can be kept or compared: correct it.",
         )
-    if isinstance(error, (Unavailable, *AWAY)):
+    if isinstance(error, (Unavailable, *CONNECTION_ERRORS)):
         return Problem(
             503,
             "unavailable",

@@ -13,23 +13,24 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Generic, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
+from typing_extensions import TypeVar
 
 from regista.wire.cloudevents import NotACloudEvent, check_text
 from shared.deciding.access import ANY_ROLE, AccessState, check, permits, readable_namespaces
 from shared.deciding.events import Actor, encode
 from shared.deciding.submission import Cause, Permission
 from shared.foundation.telemetry import current_trace
+from shared.http.app import App
 from shared.http.problems import Problem
 
-if TYPE_CHECKING:
-    from shared.run import App
-
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+B = TypeVar("B", default=Any)
+Q = TypeVar("Q", default=Any)
 BODY_LIMIT = 1024 * 1024
 
 
@@ -115,10 +116,10 @@ class Route:
 
 
 @dataclass(slots=True)
-class Call:
+class Call(Generic[B, Q]):
     """One request as an endpoint sees it.
 
-    `body` and `query` are of the route's models; `if_match` is None when absent or `*`.
+    `Call[Body, Query]` types `body` and `query`, which are of the route's models; `if_match` is None when absent or `*`.
     """
 
     app: App
@@ -127,8 +128,8 @@ class Call:
     actor: Actor
     access_state: AccessState
     path: Mapping[str, str]
-    query: Any = None
-    body: Any = None
+    query: Q = None  # type: ignore[assignment]
+    body: B = None  # type: ignore[assignment]
     raw: bytes = b""
     if_match: int | None = None
     _cause: Cause | None = field(default=None, init=False, repr=False)

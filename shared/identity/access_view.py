@@ -23,7 +23,7 @@ from shared.deciding.access import (
     evolve_access,
 )
 from shared.deciding.events import START, Actor, Cursor
-from shared.foundation.postgres import AWAY, Bell, wait_ring
+from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, wait_for_wake_up
 from shared.log import eventlog
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Identities:
 
 
 class AccessView:
-    """The identities of this process, tailing the partition `access` of the log: woken by its bell, polling each second.
+    """The identities of this process, tailing the partition `access` of the log: woken by its wake_up, polling each second.
 
     What the view says may be a moment old; commands check their permission again inside their transaction.
     """
@@ -143,10 +143,10 @@ class AccessView:
     PAGE = 5_000
     PAUSE = 0.2
 
-    def __init__(self, pool: asyncpg.Pool, pepper: str, bell: Bell) -> None:
+    def __init__(self, pool: asyncpg.Pool, pepper: str, wake_up: WakeUp) -> None:
         self.identities = Identities(pepper)
         self._pool = pool
-        self._bell = bell
+        self._wake_up = wake_up
         self._pepper = pepper
         self._reading = asyncio.Lock()
         self._read_from = 0.0
@@ -157,18 +157,18 @@ class AccessView:
         While the database is away the view stays as it was.
         """
         was_away = False
-        with self._bell.heard() as rung:
+        with self._wake_up.subscribe() as rung:
             while True:
                 rung.clear()
                 try:
                     await (self._begin_again() if was_away else self.catch_up())
                     was_away = False
-                except AWAY as away:
+                except CONNECTION_ERRORS as away:
                     was_away = True
                     log.warning(
                         "identities stay as they were: the database is away (%s)", type(away).__name__
                     )
-                await wait_ring(rung, self.POLL)
+                await wait_for_wake_up(rung, self.POLL)
 
     async def catch_up(self) -> None:
         """Reads what the log had when it was called; of many callers at once one reads for all who wait."""
@@ -214,7 +214,7 @@ class AccessView:
     async def _look_again(self) -> None:
         """Catches up for somebody unknown, who may have been registered a moment ago; once in PAUSE seconds at most, so strangers wait."""
         await asyncio.sleep(max(0.0, self._read_from + self.PAUSE - time.monotonic()))
-        with contextlib.suppress(*AWAY):
+        with contextlib.suppress(*CONNECTION_ERRORS):
             await self.catch_up()
 
     async def ended(self, key_id: str) -> str:

@@ -12,9 +12,9 @@ import msgspec
 from prometheus_client import Counter, Gauge
 
 from shared.deciding.decider import RuleBroken
-from shared.foundation.postgres import AWAY, Bell, wait_ring
+from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, wait_for_wake_up
 from shared.foundation.telemetry import tracer
-from shared.log.due_work import DueRow, Worker
+from shared.log.due_work import DueRow, DueWork
 from shared.log.transact import Transactor, WriterDied
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ OVERDUE = Gauge(
     "regista_due_overdue_seconds", "Age of the oldest due row of the kind, leased or not", ["service", "kind"]
 )
 PAUSE = 0.1
-"""Between two looks that found nothing: the bell rings at every commit, and few commits make work due at once."""
+"""Between two looks that found nothing: the wake_up rings at every commit, and few commits make work due at once."""
 MEASURE_EVERY = 5.0
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 300.0
 
@@ -67,23 +67,23 @@ class LeaseLost(Exception):  # noqa: N818
     """The lease ran out and somebody else took the row: what this attempt still does would be done twice."""
 
 
-class Runner:
+class DueWorkRunner:
     """One worker of one process."""
 
     def __init__(
         self,
-        worker: Worker,
+        worker: DueWork,
         service: str,
         schema: str,
         pool: asyncpg.Pool,
         transactor: Transactor,
-        bell: Bell,
+        wake_up: WakeUp,
     ) -> None:
         self._worker = worker
         self._service = service
         self._pool = pool
         self._transactor = transactor
-        self._bell = bell
+        self._wake_up = wake_up
         self._lease, self._oldest, self._renew, self._release, self._postpone = (
             sql.format(schema=schema) for sql in (LEASE, OLDEST, RENEW, RELEASE, POSTPONE)
         )
@@ -92,13 +92,13 @@ class Runner:
     async def run(self) -> None:
         """For the life of the process; when it is cancelled, so is what is under way, and its leases run out."""
         measuring = asyncio.create_task(self._measure())
-        with self._bell.heard() as rung:
+        with self._wake_up.subscribe() as rung:
             try:
                 while True:
                     rung.clear()
                     if not await self._fill():
                         await asyncio.sleep(PAUSE)
-                        await wait_ring(rung, self._worker.poll)
+                        await wait_for_wake_up(rung, self._worker.poll)
             finally:
                 everything = (measuring, *self._running)
                 for task in everything:
@@ -126,7 +126,7 @@ class Runner:
             rows = await self._pool.fetch(
                 self._lease, self._worker.kind, free, timedelta(seconds=self._worker.lease)
             )
-        except AWAY as away:
+        except CONNECTION_ERRORS as away:
             log.info("due work waits: the database is away (%s)", type(away).__name__)
             return False
         except asyncpg.UndefinedTableError:
@@ -193,7 +193,7 @@ class Runner:
     async def _keep(self, row: DueRow) -> None:
         while True:
             await asyncio.sleep(self._worker.lease / 3)
-            with contextlib.suppress(*AWAY):
+            with contextlib.suppress(*CONNECTION_ERRORS):
                 said = await self._pool.execute(
                     self._renew, row.kind, row.key, row.attempt, timedelta(seconds=self._worker.lease)
                 )

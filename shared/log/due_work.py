@@ -62,7 +62,7 @@ Handle = Callable[[DueRow], Awaitable[Sequence[Submission]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class DueWork:
     """Work of one kind. `handle` may do long I/O (the lease is renewed meanwhile), for `timeout` seconds, and returns the commands that follow from it.
 
     The events of the last one must change or drop the row: it is run only when all before it have been, so

@@ -22,7 +22,7 @@ from immutables import Map
 
 from shared.deciding.decider import Fold, category_of
 from shared.deciding.events import Recent
-from shared.log.layered_map import LARGE, Layered
+from shared.log.layered_map import LARGE, LayeredMap
 
 FIND = (
     "SELECT stream, revision, recorded_at, fold, state FROM {schema}.snapshots WHERE stream = ANY($1::text[])"
@@ -148,7 +148,7 @@ class States:
 class SnapshotCodec:
     """State to bytes and back. A dataclass or Struct whose top-level fields may be `immutables.Map[K, V]`; other states go as msgspec takes them.
 
-    A large map comes back as a `Layered` one, which does the same.
+    A large map comes back as a `LayeredMap` one, which does the same.
 
     `fingerprint` changes with the source of every module the fold is written in, so a snapshot never outlives
     the code that made it.
@@ -181,11 +181,13 @@ class SnapshotCodec:
 
 def _entries(value: Any) -> Any:
     """A map's as a dict; any other value as it is."""
-    return value.whole() if isinstance(value, Layered) else dict(value) if isinstance(value, Map) else value
+    return (
+        value.whole() if isinstance(value, LayeredMap) else dict(value) if isinstance(value, Map) else value
+    )
 
 
 def _persistent(entries: dict[Any, Any]) -> Any:
-    return Map(entries) if len(entries) < LARGE else Layered(entries)
+    return Map(entries) if len(entries) < LARGE else LayeredMap(entries)
 
 
 def _fields(type_: Any) -> tuple[str, ...]:

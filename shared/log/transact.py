@@ -20,7 +20,7 @@ from shared.deciding.access import ACCESS
 from shared.deciding.decider import Misrouted, RuleBroken
 from shared.deciding.service import Service
 from shared.deciding.submission import Outcome, Submission
-from shared.foundation.postgres import AWAY, Bell, Unavailable
+from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable, WakeUp
 from shared.log import eventlog, read_models
 from shared.log.batch import Batch, EventTooLarge
 from shared.log.states import Held, States
@@ -72,7 +72,7 @@ class Transactor:
         self,
         service: Service,
         pool: asyncpg.Pool,
-        bell: Bell,
+        wake_up: WakeUp,
         *,
         batch_size: int = 512,
         most_waiting: int = MOST_WAITING,
@@ -85,7 +85,7 @@ class Transactor:
         self.schema = service.schema or service.name
         folds = {fold.category: fold for fold in (*service.folds, ACCESS)}
         self.states = States(self.schema, folds.values())
-        self._bell = bell
+        self._wake_up = wake_up
         self._queue: asyncio.Queue[Pending] = asyncio.Queue(most_waiting)
         self._batch_size = batch_size
         self._to_keep: asyncio.Queue[str] = asyncio.Queue(maxsize=1000)
@@ -163,7 +163,7 @@ class Transactor:
             await self._commit(batch)
         except (read_models.ShapeChanged, eventlog.RestoredBehind):
             raise
-        except AWAY as away:
+        except CONNECTION_ERRORS as away:
             self._was_away = True
             log.warning("the database is away: %s", away)
             _fail(
@@ -203,7 +203,7 @@ class Transactor:
                 await asyncio.sleep(0.01 * 2**attempt)
         self._committed_at = time.monotonic()
         if batch.rows:
-            self._bell.ring()
+            self._wake_up.notify()
         for recorded in batch.recorded:
             self.states.recent.put(recorded)
         for stream, held in batch.changed.items():

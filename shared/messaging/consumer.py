@@ -19,7 +19,7 @@ from prometheus_client import Counter
 
 from shared.deciding.decider import Misrouted, RuleBroken
 from shared.deciding.submission import Submission
-from shared.foundation.postgres import AWAY, Unavailable
+from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
 from shared.foundation.readiness import Readiness, in_short
 from shared.foundation.telemetry import tracer
 from shared.identity.access_view import AccessView
@@ -31,7 +31,7 @@ from shared.messaging.verification import PassedOver, Refused, verified
 log = logging.getLogger(__name__)
 
 MESSAGES = Counter("regista_messages", "Messages read, by what became of them", ["topic", "group", "result"])
-TRANSIENT = (Unavailable, KafkaError, *AWAY, asyncpg.SyntaxOrAccessError)
+TRANSIENT = (Unavailable, KafkaError, *CONNECTION_ERRORS, asyncpg.SyntaxOrAccessError)
 """Waited for, never blamed on a message.
 
 SyntaxOrAccess (class 42): the schema is not the one this code was written for.

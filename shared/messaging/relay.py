@@ -18,7 +18,7 @@ from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
 from shared.deciding.events import NOTHING_RECENT, START, Cursor, Recent, Recorded, encode
 from shared.deciding.service import Service
-from shared.foundation.postgres import AWAY, Bell, leadership, wait_ring
+from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, leadership, wait_for_wake_up
 from shared.foundation.topics import topic_of
 from shared.log import eventlog
 from shared.log.projector import schema_of
@@ -108,7 +108,7 @@ class Relay:
         self,
         service: Service,
         url: str,
-        bell: Bell,
+        wake_up: WakeUp,
         connect: Callable[[], Awaitable[AIOKafkaProducer]],
         key: SigningKey,
         on_state: Callable[[str], None] = lambda _: None,
@@ -116,7 +116,13 @@ class Relay:
         key_ended: Callable[[], Awaitable[str]] = _counts,
     ) -> None:
         self._service, self._schema = service, schema_of(service)
-        self._url, self._bell, self._connect, self._key, self._on_state = url, bell, connect, key, on_state
+        self._url, self._wake_up, self._connect, self._key, self._on_state = (
+            url,
+            wake_up,
+            connect,
+            key,
+            on_state,
+        )
         self._recent, self._key_ended = recent, key_ended
         self._topic = topic_of(service.name)
 
@@ -131,7 +137,7 @@ class Relay:
                     await self._lead(connection)
             except eventlog.RestoredBehind:
                 raise
-            except AWAY as away:
+            except CONNECTION_ERRORS as away:
                 self._on_state(f"relay: the database is away ({type(away).__name__})")
             except MessageSizeTooLargeError as large:
                 self._on_state(
@@ -174,7 +180,7 @@ class Relay:
             "SET synchronous_commit = off"
         )  # a checkpoint lost in a crash publishes a page again, no more
         wait = FIRST_WAIT
-        with self._bell.heard() as ring:
+        with self._wake_up.subscribe() as ring:
             while True:
                 rung = ring.is_set()
                 ring.clear()
@@ -186,7 +192,7 @@ class Relay:
                         await asyncio.sleep(FILL)
                     continue
                 wait = FIRST_WAIT if rung else min(wait * 2, LONGEST_WAIT)
-                await wait_ring(ring, wait)
+                await wait_for_wake_up(ring, wait)
 
     async def _publish(
         self, connection: asyncpg.Connection, producer: AIOKafkaProducer, page: Sequence[tuple[Cursor, bytes]]

@@ -192,7 +192,7 @@ async def test_nothing_acknowledged_is_lost_and_nothing_happens_twice(
                         "SELECT bytes FROM log.events WHERE service = $1 ORDER BY tx, seq", service.name
                     )
                 ]
-                assert await heard(instance, service) == list(public_ids(service, said))
+                assert await received(instance, service) == list(public_ids(service, said))
         finally:
             await database.close()
 
@@ -203,7 +203,7 @@ def public_ids(service: Service, stored: list[bytes]) -> Iterator[tuple[str, str
     yield from sorted(((e.subject, e.id) for e in events if e is not None), key=itemgetter(0))
 
 
-async def heard(instance: Instance, service: Service) -> list[tuple[str, str]]:
+async def received(instance: Instance, service: Service) -> list[tuple[str, str]]:
     """The same, as Kafka has it: the first time that each event stands there, for a relay that died may have sent it again."""
     kafka = instance.stack.kafka
     settings = Settings(

@@ -15,9 +15,9 @@ from services.audit.history_api import HistoryApi
 from services.audit.settings import AuditSettings
 from services.cleanup.api import ROUTES as CLEANUP
 from services.registry.api import ROUTES as REGISTRY
+from shared.http.app import App
 from shared.http.openapi import document
 from shared.http.operations import OPERATIONS
-from shared.run import App
 
 
 def documents() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -16,12 +16,12 @@ from prometheus_client import Counter, Gauge
 
 from services.audit.export import chunks
 from services.audit.settings import AuditSettings
-from shared.foundation.postgres import AWAY
+from shared.foundation.postgres import CONNECTION_ERRORS
 
 if TYPE_CHECKING:
     import asyncpg
 
-    from shared.run import App
+    from shared.http.app import App
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Exports:
         while True:
             try:
                 await self.step(app.pool)
-            except AWAY as away:
+            except CONNECTION_ERRORS as away:
                 log.info("the export of history waits (%s: %s)", type(away).__name__, away)
             await asyncio.sleep(LOOK_EVERY)
 

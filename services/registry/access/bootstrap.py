@@ -23,7 +23,7 @@ from shared.deciding.access import Algorithm, Kind, stream_of
 from shared.deciding.decider import RuleBroken
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission
-from shared.foundation.postgres import Bell, connect_pool
+from shared.foundation.postgres import WakeUp, connect_pool
 from shared.foundation.settings import Settings, SettingsWrong
 from shared.log import projector
 from shared.log.transact import Transactor
@@ -81,9 +81,9 @@ async def write(url: str, spec: Spec) -> int:
     pool = await connect_pool(url, schemas=("access",), application="regista-bootstrap")
     try:
         await projector.ensure(ACCESS_SERVICE, pool)
-        bell = Bell(url, ACCESS_SERVICE.name)
-        transactor = Transactor(ACCESS_SERVICE, pool, bell)
-        tasks = [asyncio.create_task(transactor.run()), asyncio.create_task(bell.run())]
+        wake_up = WakeUp(url, ACCESS_SERVICE.name)
+        transactor = Transactor(ACCESS_SERVICE, pool, wake_up)
+        tasks = [asyncio.create_task(transactor.run()), asyncio.create_task(wake_up.run())]
         run = uuid.uuid4()
         outcomes = await transactor.submit_all(
             [

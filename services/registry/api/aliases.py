@@ -10,9 +10,9 @@ from services.registry import queries
 from services.registry.api.calls import LARGEST, is_admin, model_of, send
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
 from services.registry.look_ups import Place
+from services.registry.parts import Parts
 from shared.deciding.access import ANY_ROLE
 from shared.deciding.decider import NotFound
-from shared.http.batcher import Batcher
 from shared.http.routes import Body, Call, Reply, Route
 
 
@@ -57,7 +57,7 @@ class Resolved(Body):
 
 async def resolve(call: Call) -> Reply:
     key = (call.path["model"], call.path["alias"])
-    resolver: Batcher[tuple[str, str], tuple[str, bytes, int]] = call.app.parts["resolver"]
+    resolver = call.app.parts_as(Parts).resolver
     found = await resolver.get(key)
     if found is None:
         raise NotFound(

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from services.registry.domain.model.state import stream_of
 from services.registry.look_ups import Intake, Place
+from services.registry.parts import Parts
 from services.registry.queries import FIND_ALIAS, FIND_NUMBER
 from shared.deciding.access import ANY_ROLE, permits
 from shared.deciding.decider import NotFound
@@ -37,8 +38,7 @@ class Because(Body):
 
 def intake(call: Call) -> Intake:
     """Names to ids, cached by this process."""
-    found: Intake = call.app.parts["intake"]
-    return found
+    return call.app.parts_as(Parts).intake
 
 
 async def model_of(call: Call) -> Place:

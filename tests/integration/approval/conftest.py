@@ -30,16 +30,17 @@ from shared.deciding.decider import Decider
 from shared.deciding.events import Actor
 from shared.deciding.service import Service
 from shared.deciding.submission import Cause, Submission
-from shared.foundation.postgres import Bell, connect_pool
+from shared.foundation.postgres import WakeUp, connect_pool
 from shared.foundation.settings import Settings
+from shared.http.app import App
 from shared.http.application import Application
 from shared.identity import directory
 from shared.identity.access_view import AccessView, new_api_key
 from shared.log import projector
-from shared.log.due_runner import Runner
+from shared.log.due_runner import DueWorkRunner
 from shared.log.transact import Transactor
 from shared.messaging.kafka import Received
-from shared.run import App, Process
+from shared.run import Process
 from tests.processes import PEPPER
 
 DATA = "sha256:" + "d" * 64
@@ -68,7 +69,7 @@ class Identities:
     async def tell(self, subject: str, *events: Any) -> None:
         pool = await connect_pool(self.url, schemas=("access",), size=2)
         await projector.ensure(ACCESS_SERVICE, pool)
-        transactor = Transactor(ACCESS_SERVICE, pool, Bell(self.url, "access"))
+        transactor = Transactor(ACCESS_SERVICE, pool, WakeUp(self.url, "access"))
         task = asyncio.create_task(transactor.run())
         cause = Cause("tests", f"{time.time_ns()}-{next(self.numbers)}", b"-")
         await transactor.submit(
@@ -183,16 +184,17 @@ async def open_desk(database: Any, identities: Identities) -> AsyncIterator[Call
             app.pool = await connect_pool(url, schemas=("approval",))
             closing.push_async_callback(app.pool.close)
             await projector.ensure(SERVICE, app.pool)
-            bell = Bell(url, "approval")
-            app.transactor = Transactor(SERVICE, app.pool, bell)
-            app.access = AccessView(app.pool, PEPPER, Bell(url, "access"))
+            wake_up = WakeUp(url, "approval")
+            app.transactor = Transactor(SERVICE, app.pool, wake_up)
+            app.access = AccessView(app.pool, PEPPER, WakeUp(url, "access"))
             app.serving = True
             runners = [
-                Runner(w, "approval", "approval", app.pool, app.transactor, bell) for w in made.workers
+                DueWorkRunner(w, "approval", "approval", app.pool, app.transactor, wake_up)
+                for w in made.workers
             ]
             tasks = [
                 asyncio.create_task(t)
-                for t in (bell.run(), app.transactor.run(), *(r.run() for r in runners))
+                for t in (wake_up.run(), app.transactor.run(), *(r.run() for r in runners))
             ]
 
             async def end() -> None:

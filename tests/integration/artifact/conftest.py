@@ -35,13 +35,13 @@ from services.artifact.stores.s3 import S3Store
 from shared.deciding.decider import RuleBroken
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission
-from shared.foundation.postgres import Bell, connect_pool
+from shared.foundation.postgres import WakeUp, connect_pool
+from shared.http.app import App
 from shared.log import projector
-from shared.log.due_runner import Runner
+from shared.log.due_runner import DueWorkRunner
 from shared.log.due_work import DueRow
 from shared.log.transact import Transactor
 from shared.messaging.kafka import Received
-from shared.run import App
 from tests.integration.edges.conftest import People
 from tests.processes import Running, starting
 
@@ -200,10 +200,10 @@ class Shop:
 
     async def runners(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """The workers as a process runs them."""
-        bell = Bell(self.bench.settings.database_url, "artifact")
+        wake_up = WakeUp(self.bench.settings.database_url, "artifact")
         return [
             group.create_task(
-                Runner(w, "artifact", "artifact", self.app.pool, self.app.transactor, bell).run()
+                DueWorkRunner(w, "artifact", "artifact", self.app.pool, self.app.transactor, wake_up).run()
             )
             for w in workers(self.bench)
         ]
@@ -230,7 +230,7 @@ async def open_shop(database: Any) -> AsyncIterator[Callable[..., Any]]:
             app.pool = await connect_pool(told.database_url, schemas=("artifact",))
             stack.push_async_callback(app.pool.close)
             await projector.ensure(SERVICE, app.pool)
-            app.transactor = Transactor(SERVICE, app.pool, Bell(told.database_url, "artifact"))
+            app.transactor = Transactor(SERVICE, app.pool, WakeUp(told.database_url, "artifact"))
             task = asyncio.create_task(app.transactor.run())
 
             async def end() -> None:

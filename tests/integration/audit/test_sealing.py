@@ -20,8 +20,8 @@ from services.audit.sealing import Sealer, SealingLags, check_lag
 from services.audit.tailer import tail
 from shared.foundation.postgres import connect_pool
 from shared.foundation.settings import Settings
+from shared.http.app import App
 from shared.log import eventlog
-from shared.run import App
 from tests.integration.approval.conftest import holds
 from tests.integration.audit.conftest import Audit, Log
 

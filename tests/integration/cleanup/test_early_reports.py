@@ -16,12 +16,12 @@ from services.cleanup.look_ups import LARGEST, Reports
 from services.cleanup.service import SERVICE
 from shared.deciding.events import Actor, Source
 from shared.deciding.submission import Cause, Submission
-from shared.foundation.postgres import Bell, connect_pool
+from shared.foundation.postgres import WakeUp, connect_pool
 from shared.foundation.settings import Settings
+from shared.http.app import App
 from shared.log import projector
 from shared.log.transact import Transactor
 from shared.messaging.kafka import Malformed, Received
-from shared.run import App
 from tests.integration.cleanup.conftest import World
 from tests.processes import Running
 
@@ -138,9 +138,9 @@ async def app(database: Any) -> AsyncIterator[App]:
     made = App("cleanup", Settings())
     made.pool = await connect_pool(url, schemas=("cleanup",))
     await projector.ensure(SERVICE, made.pool)
-    bell = Bell(url, "cleanup")
-    made.transactor = Transactor(SERVICE, made.pool, bell)
-    tasks = [asyncio.create_task(made.transactor.run()), asyncio.create_task(bell.run())]
+    wake_up = WakeUp(url, "cleanup")
+    made.transactor = Transactor(SERVICE, made.pool, wake_up)
+    tasks = [asyncio.create_task(made.transactor.run()), asyncio.create_task(wake_up.run())]
     yield made
     for task in tasks:
         task.cancel()

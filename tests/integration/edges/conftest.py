@@ -22,7 +22,7 @@ from regista.wire.keys import SigningKey, generate_signing_key
 from shared.deciding.access import IdentityCreated, KeyIssued, RoleGranted
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission
-from shared.foundation.postgres import Bell, connect_pool
+from shared.foundation.postgres import WakeUp, connect_pool
 from shared.identity.access_view import new_api_key
 from shared.log import projector
 from shared.log.transact import Transactor
@@ -46,9 +46,9 @@ class People:
         pool = await connect_pool(self.url, schemas=("access",), size=2)
         try:
             await projector.ensure(ACCESS_SERVICE, pool)
-            bell = Bell(self.url, "access")
-            transactor = Transactor(ACCESS_SERVICE, pool, bell)
-            tasks = [asyncio.create_task(transactor.run()), asyncio.create_task(bell.run())]
+            wake_up = WakeUp(self.url, "access")
+            transactor = Transactor(ACCESS_SERVICE, pool, wake_up)
+            tasks = [asyncio.create_task(transactor.run()), asyncio.create_task(wake_up.run())]
             self._number += 1
             cause = Cause("tests", f"{time.time_ns()}-{self._number}", b"-")
             await transactor.submit(

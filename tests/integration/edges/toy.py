@@ -23,11 +23,12 @@ from shared.deciding.decider import NO_TIME, Decider, Misrouted, NotFound, RuleB
 from shared.deciding.events import EventTypes, Recorded
 from shared.deciding.service import PublicEvent, Service
 from shared.deciding.submission import Permission, Submission
+from shared.http.app import App
 from shared.http.batcher import Batcher
 from shared.http.routes import Body, Call, PageQuery, Reply, Route
-from shared.log.due_work import DUE, DueRow, Worker
+from shared.log.due_work import DUE, DueRow, DueWork
 from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
-from shared.run import App, Process, main
+from shared.run import Process, main
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +181,7 @@ async def _totals(app: App, names: Sequence[str]) -> Mapping[str, Any]:
 
 async def show(call: Call) -> Reply:
     call.require("any", "toys")
-    row = await call.app.parts["totals"].get(call.path["name"])
+    row = await call.app.parts_as(Parts).totals.get(call.path["name"])
     if row is None:
         raise NotFound("no_such_counter", "Count first.")
     return Reply(b'{"total":%d}' % row["total"], etag=row["revision"])
@@ -210,6 +211,13 @@ async def slow(_call: Call) -> Reply:
     return Reply({})
 
 
+@dataclass(slots=True)
+class Parts:
+    totals: Batcher[str, Any]
+    moved: bool = False
+    faults: int = 0
+
+
 ROUTES = [
     Route("POST", "/v1/counters/{name}:count", count, "Count", body=By),
     Route("PATCH", "/v1/counters/{name}", count, "Count from what was seen", body=By, needs_if_match=True),
@@ -226,11 +234,11 @@ async def counted(app: App, message: Received) -> list[Submission]:
     by = message.data.get("by")
     if not isinstance(by, int):
         raise Malformed("by is no whole number")
-    if message.data.get("moved") and not app.parts["moved"]:
-        app.parts["moved"] = True
+    if message.data.get("moved") and not app.parts_as(Parts).moved:
+        app.parts_as(Parts).moved = True
         raise Misrouted("moved", "look again")
     if message.data.get("fault"):
-        app.parts["faults"] = app.parts.get("faults", 0) + 1
+        app.parts_as(Parts).faults += 1
         raise ZeroDivisionError("an unforeseen fault")
     return [
         Submission(
@@ -275,9 +283,8 @@ async def alarm(row: DueRow) -> list[Submission]:
     return [Submission(Ring(), (f"counter-{row.key}",), row.cause(), row.actor)]
 
 
-async def prepare_parts(app: App) -> None:
-    app.parts["totals"] = Batcher(partial(_totals, app))
-    app.parts["moved"] = False
+async def prepare_parts(app: App) -> Parts:
+    return Parts(Batcher(partial(_totals, app)))
 
 
 def process(app: App) -> Process:
@@ -300,7 +307,7 @@ def process(app: App) -> Process:
         SERVICE,
         routes=ROUTES,
         subscriptions=subscriptions if os.environ.get("TOY_KAFKA", "1") == "1" else (),
-        workers=[Worker("alarm", alarm, lease=0.6, poll=0.1)],
+        workers=[DueWork("alarm", alarm, lease=0.6, poll=0.1)],
         extra_services=(ACCESS_SERVICE,),
         start=prepare_parts,
     )

@@ -20,7 +20,7 @@ from shared.deciding.decider import NO_TIME, Decider, Joint, RuleBroken, Streams
 from shared.deciding.events import Actor, EventTypes, Recorded
 from shared.deciding.service import PublicEvent, Service
 from shared.deciding.submission import Cause, Submission
-from shared.foundation.postgres import Bell, connect_pool
+from shared.foundation.postgres import WakeUp, connect_pool
 from shared.log import projector
 from shared.log.transact import Transactor
 
@@ -174,7 +174,7 @@ class Bank:
     url: str
     pool: asyncpg.Pool
     transactor: Transactor
-    bell: Bell
+    wake_up: WakeUp
     numbers: itertools.count[int]
     name: str
     service: Service = SERVICE
@@ -230,8 +230,8 @@ async def open_bank(database: Any) -> AsyncIterator[Callable[..., Any]]:
             pool = await connect_pool(url, schemas=("cleanup",))
             stack.push_async_callback(pool.close)
             await projector.ensure(SERVICE, pool)
-            bell = Bell(url, "cleanup")
-            transactor = Transactor(SERVICE, pool, bell, batch_size=batch_size)
+            wake_up = WakeUp(url, "cleanup")
+            transactor = Transactor(SERVICE, pool, wake_up, batch_size=batch_size)
             task = asyncio.create_task(transactor.run())
 
             async def end() -> None:
@@ -239,7 +239,7 @@ async def open_bank(database: Any) -> AsyncIterator[Callable[..., Any]]:
                 await asyncio.gather(task, return_exceptions=True)
 
             stack.push_async_callback(end)
-            return Bank(url, pool, transactor, bell, itertools.count(), f"bank{next(names)}")
+            return Bank(url, pool, transactor, wake_up, itertools.count(), f"bank{next(names)}")
 
         yield open_one
 

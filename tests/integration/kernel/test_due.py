@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY
 from shared.deciding.changes import Put
 from shared.deciding.submission import Submission
 from shared.log import due_runner, projector
-from shared.log.due_work import DUE, DueRow, Worker
+from shared.log.due_work import DUE, DueRow, DueWork
 from shared.log.transact import Transactor
 from tests.integration.kernel.conftest import SERVICE
 
@@ -35,9 +35,14 @@ WITH_DUE = replace(
 async def working(bank: Any, handle: Any, **options: Any) -> AsyncIterator[None]:
     """A worker, and one row that was due an hour ago."""
     await projector.ensure(WITH_DUE, bank.pool)
-    transactor = Transactor(WITH_DUE, bank.pool, bank.bell)
-    runner = due_runner.Runner(
-        Worker("try", handle, poll=0.05, **options), "cleanup", "cleanup", bank.pool, transactor, bank.bell
+    transactor = Transactor(WITH_DUE, bank.pool, bank.wake_up)
+    runner = due_runner.DueWorkRunner(
+        DueWork("try", handle, poll=0.05, **options),
+        "cleanup",
+        "cleanup",
+        bank.pool,
+        transactor,
+        bank.wake_up,
     )
     tasks = [asyncio.create_task(transactor.run())]
     await transactor.submit(bank.deposit("a"))
@@ -52,7 +57,7 @@ async def working(bank: Any, handle: Any, **options: Any) -> AsyncIterator[None]
 
 async def until(holds: Callable[[], Any]) -> None:
     async with asyncio.timeout(20):
-        while not (await held if asyncio.iscoroutine(held := holds()) else held):  # noqa: ASYNC110 - metrics and logs ring no bell
+        while not (await held if asyncio.iscoroutine(held := holds()) else held):  # noqa: ASYNC110 - metrics and logs ring no wake_up
             await asyncio.sleep(0.02)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from services.local.places import Place
 from services.local.postgres import OWNER, Postgres
-from shared.foundation.postgres import Bell, Unavailable, leadership
+from shared.foundation.postgres import Unavailable, WakeUp, leadership
 from shared.identity.access_view import AccessView
 from shared.log.transact import WriterDied
 from shared.migrate import migrate
@@ -116,7 +116,7 @@ async def test_after_an_outage_a_key_that_the_server_lost_lets_nobody_in(
 ) -> None:
     people = People(database.url("registry"))
     kept, lost = await people.person("anna"), await people.person("bert")
-    view = AccessView(bank.pool, PEPPER, Bell(bank.url, "access"))
+    view = AccessView(bank.pool, PEPPER, WakeUp(bank.url, "access"))
     await view.catch_up()
     assert view.by_api_key(kept)
     assert view.by_api_key(lost)

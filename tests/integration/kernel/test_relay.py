@@ -39,7 +39,7 @@ def settings(empty_kafka: Any, database: Any) -> Settings:
 
 @contextlib.asynccontextmanager
 async def relaying(bank: Any, settings: Settings) -> AsyncIterator[None]:
-    relay = Relay(bank.service, bank.url, bank.bell, lambda: start_producer(settings), KEY)
+    relay = Relay(bank.service, bank.url, bank.wake_up, lambda: start_producer(settings), KEY)
     task = asyncio.create_task(relay.run())
     try:
         yield
@@ -136,7 +136,7 @@ async def test_an_event_that_cannot_be_published_holds_the_relay_and_says_so(
     relay = Relay(
         replace(bank.service, publish=broken),
         bank.url,
-        bank.bell,
+        bank.wake_up,
         lambda: start_producer(settings),
         KEY,
         said.put_nowait,
@@ -154,7 +154,7 @@ async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(
 ) -> None:
     await bank.transactor.submit(bank.deposit("a"))
     task = asyncio.create_task(
-        Relay(bank.service, bank.url, bank.bell, lambda: start_producer(settings), KEY).run()
+        Relay(bank.service, bank.url, bank.wake_up, lambda: start_producer(settings), KEY).run()
     )
     try:
         assert len(await published(settings, 1)) == 1
@@ -200,7 +200,7 @@ async def test_a_producer_that_is_never_answered_is_replaced(
     async def connect() -> Any:
         return SilentOnce(await start_producer(settings), next(silent))
 
-    relay = Relay(bank.service, bank.url, bank.bell, connect, KEY, said.append)
+    relay = Relay(bank.service, bank.url, bank.wake_up, connect, KEY, said.append)
     task = asyncio.create_task(relay.run())
     assert len(await published(settings, 1)) == 1
     assert "relay: Kafka is away (KafkaTimeoutError)" in said
@@ -250,7 +250,7 @@ async def test_dying_between_kafka_and_the_checkpoint_repeats_and_loses_nothing(
         monkeypatch.setattr(producer, "send", send_then_die)
         return producer
 
-    relay = Relay(bank.service, bank.url, bank.bell, connect, KEY)
+    relay = Relay(bank.service, bank.url, bank.wake_up, connect, KEY)
     task = asyncio.create_task(relay.run())
     messages = await published(settings, 51)
     task.cancel()

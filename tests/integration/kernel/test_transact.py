@@ -196,7 +196,7 @@ async def test_an_event_larger_than_any_reader_takes_is_refused_and_fails_only_i
 
 
 async def test_more_commands_than_may_wait_are_refused_at_once(bank: Any) -> None:
-    transactor = Transactor(bank.service, bank.pool, bank.bell, most_waiting=2)
+    transactor = Transactor(bank.service, bank.pool, bank.wake_up, most_waiting=2)
     waiting = [asyncio.create_task(transactor.submit(bank.deposit("a"))) for _ in range(3)]
     with pytest.raises(Unavailable, match="More commands wait"):
         await waiting[2]
@@ -207,7 +207,7 @@ async def test_more_commands_than_may_wait_are_refused_at_once(bank: Any) -> Non
 
 async def test_more_commands_than_may_wait_are_run_when_one_caller_brings_them(bank: Any) -> None:
     """A new policy asks every open gate again, a sweep judges whole models: were all of it to wait at once, it would be refused at every attempt."""
-    transactor = Transactor(bank.service, bank.pool, bank.bell, batch_size=3, most_waiting=10)
+    transactor = Transactor(bank.service, bank.pool, bank.wake_up, batch_size=3, most_waiting=10)
     running = asyncio.create_task(transactor.run())
     answers = await transactor.submit_all([bank.deposit("a", -1 if n == 20 else 1) for n in range(50)])
     assert [n for n, answer in enumerate(answers) if isinstance(answer, RuleBroken)] == [20]
@@ -217,7 +217,7 @@ async def test_more_commands_than_may_wait_are_run_when_one_caller_brings_them(b
 
 
 async def test_a_command_whose_caller_gave_up_before_it_began_is_not_run(bank: Any) -> None:
-    transactor = Transactor(bank.service, bank.pool, bank.bell)
+    transactor = Transactor(bank.service, bank.pool, bank.wake_up)
     left, stayed = (asyncio.create_task(transactor.submit(bank.deposit("a", n))) for n in (1, 2))
     await asyncio.sleep(0)
     left.cancel()
@@ -234,7 +234,7 @@ async def test_without_the_role_nothing_is_written(bank: Any) -> None:
 
 
 async def test_a_dead_writer_tells_everyone_who_waits(bank: Any) -> None:
-    transactor = Transactor(bank.service, bank.pool, bank.bell, batch_size=1)
+    transactor = Transactor(bank.service, bank.pool, bank.wake_up, batch_size=1)
     blocker = await bank.pool.acquire()
     lock = blocker.transaction()
     await lock.start()

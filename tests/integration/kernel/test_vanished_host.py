@@ -17,7 +17,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from shared.foundation.event_loop import IDLE, INTERVAL, PROBES, UNANSWERED, Loop
-from shared.foundation.postgres import Bell, connect_pool, leadership
+from shared.foundation.postgres import WakeUp, connect_pool, leadership
 from shared.foundation.settings import Settings
 from shared.messaging.kafka import connection, start_producer, stop_quietly
 
@@ -81,8 +81,8 @@ class Listening(Loop):
 
 
 async def _open_everything(url: str, settings: Settings) -> None:
-    pool, bell = await connect_pool(url, schemas=("public",)), Bell(url, "options")
-    ringing = asyncio.create_task(bell.run())
+    pool, wake_up = await connect_pool(url, schemas=("public",)), WakeUp(url, "options")
+    ringing = asyncio.create_task(wake_up.run())
     async with leadership(url, "options"), pool.acquire() as one:
         while not await one.fetchval(  # noqa: ASYNC110
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
@@ -110,7 +110,7 @@ def test_every_connection_to_postgresql_and_kafka_asks_whether_its_peer_is_there
         runner.run(_open_everything(database.url("cleanup"), Settings.from_environment(environment)))
         assert isinstance(loop, Listening)
     ports = [port for port, _ in loop.sockets]
-    assert ports.count(stack.postgres.ports["postgres"]) == 3, "pool, leader, bell"
+    assert ports.count(stack.postgres.ports["postgres"]) == 3, "pool, leader, wake_up"
     assert len(ports) >= 5, "and Kafka's"
     wanted = {
         "KEEPALIVE": 1,

@@ -22,7 +22,7 @@ from services.local import postgres
 from services.local.places import Place
 from services.local.postgres import Postgres
 from shared.foundation.event_loop import Loop
-from shared.foundation.postgres import AWAY, Bell, connect_pool, leadership
+from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, connect_pool, leadership
 
 SERVER, CLIENT = "10.77.1.1", "10.77.2.1"
 
@@ -112,8 +112,8 @@ async def _watch(url: str, here: str, router: subprocess.Popen[str], client: sub
 async def _client() -> None:
     url = (await asyncio.to_thread(sys.stdin.readline)).strip()
     pool = await connect_pool(url, schemas=("public",))
-    bell = Bell(url, "vanishing")
-    ringing = asyncio.create_task(bell.run())
+    wake_up = WakeUp(url, "vanishing")
+    ringing = asyncio.create_task(wake_up.run())
     async with leadership(url, "vanishing") as leader, pool.acquire() as idle, pool.acquire() as busy:
         while await idle.fetchval("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'") == 0:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.05)
@@ -129,7 +129,7 @@ async def _client() -> None:
         asked = await asyncio.gather(busy.fetchval("SELECT 1"), return_exceptions=True)
         saw = {
             "asked": type(asked[0]).__name__,
-            "waited for": isinstance(asked[0], AWAY),
+            "waited for": isinstance(asked[0], CONNECTION_ERRORS),
             "ran into our own limit": isinstance(asked[0], TimeoutError),
         }
         for name, ended in ends.items():

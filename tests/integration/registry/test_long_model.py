@@ -24,7 +24,7 @@ from services.registry.look_ups import Intake
 from services.registry.service import SERVICE
 from shared.deciding.events import Actor, EventTypes
 from shared.deciding.submission import Cause, Submission
-from shared.foundation.postgres import Bell, connect_pool
+from shared.foundation.postgres import WakeUp, connect_pool
 from shared.log import eventlog, projector
 from shared.log.transact import Transactor
 
@@ -33,8 +33,8 @@ pytestmark = pytest.mark.servers
 SHORT, LONG, AT_ONCE = 10, 20_000, 500
 ROOT = Path(__file__).parents[3]
 COUNTED = (str(ROOT / "services/registry"), str(ROOT / "shared"))
-ASIDE = ("SnapshotCodec.", "States.keep", "States.behind", "Transactor._keep", "Bell.", "wait_ring")
-"""Snapshots, which are written beside the commands, one for every thirty-second that a stream grows; and the bell, which rings when it likes."""
+ASIDE = ("SnapshotCodec.", "States.keep", "States.behind", "Transactor._keep", "WakeUp.", "wait_for_wake_up")
+"""Snapshots, which are written beside the commands, one for every thirty-second that a stream grows; and the wake_up, which rings when it likes."""
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Registry:
 
     def __init__(self, pool: asyncpg.Pool, url: str) -> None:
         self.pool = pool
-        self.transactor = Transactor(SERVICE, pool, Bell(url, "registry"))
+        self.transactor = Transactor(SERVICE, pool, WakeUp(url, "registry"))
         self._intake = Intake(pool)
         self._causes = 0
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
 
-from shared.log.layered_map import Layered
+from shared.log.layered_map import LayeredMap
 
 keys = st.integers(0, 9)
 values = st.none() | st.integers(0, 3)
@@ -16,7 +16,7 @@ steps = st.lists(
 )
 
 
-def _same(layered: Layered[int, int | None], expected: dict[int, int | None]) -> None:
+def _same(layered: LayeredMap[int, int | None], expected: dict[int, int | None]) -> None:
     assert layered == expected
     assert layered == Map(expected)
     assert (len(layered), bool(layered)) == (len(expected), bool(expected))
@@ -29,7 +29,7 @@ def _same(layered: Layered[int, int | None], expected: dict[int, int | None]) ->
 
 @given(st.dictionaries(keys, values), steps)
 def test_it_changes_as_a_dict_does_and_leaves_what_was(base, steps):
-    layered, expected = Layered(base), dict(base)
+    layered, expected = LayeredMap(base), dict(base)
     history = [(layered, dict(expected))]
     for what, key, value in steps:
         if what == "set":
@@ -45,9 +45,9 @@ def test_it_changes_as_a_dict_does_and_leaves_what_was(base, steps):
 
 
 def test_an_update_sets_each_of_its_entries() -> None:
-    _same(Layered({1: 1, 2: 2}).update({2: 3, 4: 4}), {1: 1, 2: 3, 4: 4})
+    _same(LayeredMap({1: 1, 2: 2}).update({2: 3, 4: 4}), {1: 1, 2: 3, 4: 4})
 
 
 def test_what_is_gone_is_not_there() -> None:
     with pytest.raises(KeyError):
-        Layered({1: 1}).delete(1)[1]
+        LayeredMap({1: 1}).delete(1)[1]

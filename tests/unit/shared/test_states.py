@@ -13,7 +13,7 @@ from immutables import Map
 
 from shared.deciding.decider import Fold
 from shared.deciding.events import Actor, Recorded
-from shared.log.layered_map import LARGE, Layered
+from shared.log.layered_map import LARGE, LayeredMap
 from shared.log.states import Held, SnapshotCodec, States
 
 
@@ -58,7 +58,7 @@ def test_a_large_map_of_a_snapshot_goes_on_as_one_of_its_own_would() -> None:
     codec = SnapshotCodec(SHOP)
     state = Shop("large", Map({n: Item(n) for n in range(LARGE)}))
     restored = codec.load(codec.dump(state))
-    assert isinstance(restored.items, Layered)
+    assert isinstance(restored.items, LayeredMap)
     assert restored == state
     changed, again = (
         replace(s, items=s.items.delete(3).set(LARGE, Item(0)).set(5, Item(1))) for s in (state, restored)

@@ -23,7 +23,7 @@ from shared.http.problems import Problem, of_exception
 from shared.http.routes import Body, Call, PageQuery, Reply, Route, page_token, read_page_token
 
 if TYPE_CHECKING:
-    from shared.run import App
+    from shared.http.app import App
 
 
 async def endpoint(_call: Call) -> Reply:

@@ -8,24 +8,24 @@ from typing import Any
 
 import asyncpg
 
-from shared.foundation.postgres import Bell, wait_ring
+from shared.foundation.postgres import WakeUp, wait_for_wake_up
 
 
 async def test_a_ring_wakes_another_process_and_many_at_once_are_few_notifications(database: Any) -> None:
     url, heard = database.url("cleanup"), list[str]()
     listener = await asyncpg.connect(url)
     await listener.add_listener("regista_try", lambda *told: heard.append(told[-1]))
-    here, there = Bell(url, "try"), Bell(url, "try")
-    tasks = [asyncio.create_task(bell.run()) for bell in (here, there)]
-    with there.heard() as rung:
+    here, there = WakeUp(url, "try"), WakeUp(url, "try")
+    tasks = [asyncio.create_task(wake_up.run()) for wake_up in (here, there)]
+    with there.subscribe() as rung:
         async with asyncio.timeout(10):
             while not rung.is_set():
-                here.ring()
-                await wait_ring(rung, 0.05)
+                here.notify()
+                await wait_for_wake_up(rung, 0.05)
         heard.clear()
         began = time.monotonic()
         for _ in range(200):
-            here.ring()
+            here.notify()
             await asyncio.sleep(0.001)  # as commits do
         await listener.execute("SELECT pg_notify('regista_try', 'end')")
         async with asyncio.timeout(10):
