@@ -30,6 +30,8 @@ Nobody else reads it.
 
 PARTITIONS = frozenset(partition for partitions in PARTITIONS_OF.values() for partition in partitions)
 MOST_PARTS = 64
+MIGRATIONS = Path(__file__).parent / "migrations"
+SERVICES = Path(__file__).parents[1] / "services"
 
 
 def role_of(service: str) -> str:
@@ -39,19 +41,34 @@ def role_of(service: str) -> str:
 def _upgrade(connection: Connection, passwords: Mapping[str, str], parts: Mapping[str, int]) -> None:
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7242424242424242)")
     connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS log")
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    _run_migrations(connection, "log", MIGRATIONS / "versions")
     for service in PARTITIONS_OF:
         _login_role(connection, role_of(service), passwords.get(service))
     for service, partitions in PARTITIONS_OF.items():
         _grant(connection, service, partitions)
+    for service, folder in service_migrations().items():
+        connection.exec_driver_sql(f"SET LOCAL ROLE {role_of(service)}")
+        _run_migrations(connection, service, folder)
+        connection.exec_driver_sql("RESET ROLE")
     for partition, number in parts.items():
         connection.execute(
             text("CALL log.split_partition(:partition, :number)"), {"partition": partition, "number": number}
         )
+
+
+def service_migrations() -> dict[str, Path]:
+    """Return the folder of migrations of each service that has one. No service is imported."""
+    folders = {service: SERVICES / service / "migrations" for service in PARTITIONS_OF}
+    return {service: folder for service, folder in folders.items() if folder.is_dir()}
+
+
+def _run_migrations(connection: Connection, schema: str, folder: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("version_locations", str(folder))
+    config.set_main_option("path_separator", "os")
+    config.attributes.update(connection=connection, schema=schema)
+    command.upgrade(config, "head")
 
 
 def _login_role(connection: Connection, role: str, password: str | None) -> None:
