@@ -202,8 +202,9 @@ def namespace_of(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _covers(granted: str, namespace: str) -> bool:
-    return granted in {EVERYWHERE, namespace} or (bool(granted) and namespace.startswith(granted + "."))
+def covers(outer: str, namespace: str) -> bool:
+    """Return whether `outer` is the namespace or contains it, at any depth. In SQL: `log.covers`, which takes names."""
+    return namespace == outer or namespace.startswith(outer + ".")
 
 
 def permits(state: AccessState, role: str, namespace: str) -> bool:
@@ -213,7 +214,7 @@ def permits(state: AccessState, role: str, namespace: str) -> bool:
     namespace ("") is covered by grants everywhere only.
     """
     return any(
-        _covers(g.namespace, namespace)
+        (g.namespace == EVERYWHERE or covers(g.namespace, namespace))
         and (role in {g.role, ANY_ROLE} or (g.role == "admin" and role not in OWN_ROLE_ONLY))
         for g in state.grants.values()
     )
