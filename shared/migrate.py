@@ -84,7 +84,9 @@ def _login_role(connection: Connection, role: str, password: str | None) -> None
 def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) -> None:
     role = role_of(service)
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA log TO {role}")
-    connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION log.highest_tx(), log.covers(text[], text) TO {role}")
+    connection.exec_driver_sql(
+        f"GRANT EXECUTE ON FUNCTION log.highest_tx(), log.covers(text[], text) TO {role}"
+    )
     for partition in partitions:
         connection.exec_driver_sql(f"CALL log.add_partition('{partition}', '{role}')")
     for schema in {service, *partitions}:

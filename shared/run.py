@@ -25,13 +25,13 @@ from shared.deciding.service import Service
 from shared.foundation import garbage_collector
 from shared.foundation.event_loop import Loop
 from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, connect_pool
-from shared.foundation.readiness import in_short
+from shared.foundation.readiness import error_summary
 from shared.foundation.settings import Settings, SettingsWrong
 from shared.foundation.telemetry import set_up_logs, tracer
 from shared.foundation.topics import topic_of
 from shared.http.app import App
 from shared.http.application import Application
-from shared.http.operations import OPERATIONS, described
+from shared.http.operations import OPERATIONS, openapi_route
 from shared.http.routes import Route
 from shared.http.server import Server
 from shared.identity.access_view import AccessView
@@ -63,7 +63,7 @@ class Process:
     service: Service
     routes: Sequence[Route] = ()
     subscriptions: Sequence[Subscription] = ()
-    workers: Sequence[DueWork] = ()
+    due_work: Sequence[DueWork] = ()
     extra_services: Sequence[Service] = ()
     start: Callable[[App], Awaitable[object]] | None = None
     background: Sequence[Callable[[App], Awaitable[None]]] = ()
@@ -91,11 +91,11 @@ class Running:
         """Until `stop` is set. Raises (a group) when a part died."""
         app = self._app
         own_topics = [topic_of(s.name) for s in self._writes if s.name != PARTITION]
-        app.letters = DeadLetters(
+        app.dead_letters = DeadLetters(
             app.settings, [*(s.topic for s in self._process.subscriptions), *own_topics]
         )
         server = Server(
-            Application(app, [*self._process.routes, *OPERATIONS, described(self._process.routes)]),
+            Application(app, [*self._process.routes, *OPERATIONS, openapi_route(self._process.routes)]),
             app.settings,
         )
         async with asyncio.TaskGroup() as group:
@@ -116,7 +116,7 @@ class Running:
         everything = (serving, *self._edges, *self._writers)
         for task in everything:
             task.cancel()
-        await self._app.letters.stop()
+        await self._app.dead_letters.stop()
         if hasattr(self._app, "pool"):
             self._app.pool.terminate()
         _, stuck = await asyncio.wait(everything, timeout=2)
@@ -172,12 +172,12 @@ class Running:
         if process.subscriptions:
             app.readiness.wait("kafka", "it joins its consumer groups")
             consumers = [
-                Consumer(s, app.transactor, app.access, app.letters, app.readiness)
+                Consumer(s, app.transactor, app.access, app.dead_letters, app.readiness)
                 for s in process.subscriptions
             ]
             works.append(("kafka", consume(app.settings, consumers, app.readiness)))
         schema, wake_up = projector.schema_of(process.service), self._wake_ups[process.service.name]
-        for worker in process.workers:
+        for worker in process.due_work:
             works.append(
                 (
                     f"due {worker.kind}",
@@ -220,7 +220,7 @@ class Running:
 
     async def _not_restored(self) -> None:
         async with self._app.pool.acquire() as connection:
-            await eventlog.refuse_restored(connection)
+            await eventlog.check_not_restored(connection)
 
     async def _until(
         self, part: str, attempt: Callable[[], Awaitable[Any]], *, of_any_kind: bool = False
@@ -236,7 +236,7 @@ class Running:
             ) as missing:
                 self._app.readiness.wait(
                     part,
-                    f"the schema is not there or not of today ({in_short(missing)}): run python -m shared.migrate",
+                    f"the schema is not there or not of today ({error_summary(missing)}): run python -m shared.migrate",
                 )
             except projector.Superseded as superseded:
                 self._app.readiness.wait(part, str(superseded))
@@ -245,11 +245,11 @@ class Running:
                 asyncpg.InvalidPasswordError,
                 asyncpg.InvalidCatalogNameError,
             ) as away:
-                self._app.readiness.wait(part, f"waits for it ({in_short(away)})")
+                self._app.readiness.wait(part, f"waits for it ({error_summary(away)})")
             except Exception as error:
                 if not of_any_kind:
                     raise
-                self._app.readiness.wait(part, f"waits and tries again ({in_short(error)})")
+                self._app.readiness.wait(part, f"waits and tries again ({error_summary(error)})")
             else:
                 self._app.readiness.clear(part)
                 return found
@@ -268,7 +268,7 @@ class Running:
                     async with asyncio.timeout(CHECK_EVERY):
                         await check(app)
                 except Exception as error:  # noqa: BLE001 - whatever a check meets is the reason
-                    app.readiness.wait(part, f"does not answer ({in_short(error)})")
+                    app.readiness.wait(part, f"does not answer ({error_summary(error)})")
                 else:
                     app.readiness.clear(part)
             await asyncio.sleep(CHECK_EVERY if not app.readiness.reasons else RETRY_EVERY)

@@ -192,7 +192,7 @@ def stream_of(subject: str) -> str:
     return f"{PARTITION}-{subject}"
 
 
-def as_compared(name: str) -> str:
+def normalized_name(name: str) -> str:
     """A subject or printed name as two of them are compared: the same for every case and Unicode form (Unicode 16, D146)."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 

@@ -94,12 +94,12 @@ def _nothing(_command: Any, _streams: Streams) -> Iterable[tuple[str, int]]:
 class Joint(Generic[C]):
     """A decision over several streams, atomically: `decide` returns the events of each stream it writes.
 
-    `recall` names past events, as (stream, revision), whose content is too large to keep in the state; they
+    `past_events` names past events, as (stream, revision), whose content is too large to keep in the state; they
     arrive in `Streams.past`.
     """
 
     decide: Callable[[C, Streams], Mapping[str, Sequence[Any]]]
-    recall: Callable[[C, Streams], Iterable[tuple[str, int]]] = _nothing
+    past_events: Callable[[C, Streams], Iterable[tuple[str, int]]] = _nothing
 
 
 def category_of(stream: str) -> str:

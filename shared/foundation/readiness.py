@@ -9,7 +9,7 @@ from shared.foundation.telemetry import without_secrets
 log = logging.getLogger(__name__)
 
 
-def in_short(error: BaseException) -> str:
+def error_summary(error: BaseException) -> str:
     """What may be told of an error to whoever asks: its class and first line.
 
     What PostgreSQL adds below (DETAIL) holds values of rows.

@@ -33,7 +33,7 @@ class App:
     pool: asyncpg.Pool = field(init=False)
     transactor: Transactor = field(init=False)
     access: AccessView = field(init=False)
-    letters: DeadLetters = field(init=False)
+    dead_letters: DeadLetters = field(init=False)
 
     def parts_as(self, kind: type[P]) -> P:
         """Return the service's own parts. Raises TypeError when the service has parts of another kind, or none yet."""

@@ -16,7 +16,7 @@ from shared.foundation.topics import source_of
 from shared.http.openapi import document
 from shared.http.problems import Problem
 from shared.http.routes import Body, Call, Reply, Route
-from shared.messaging.dead_letters import DeadLetter, Shown
+from shared.messaging.dead_letters import DeadLetter, DeadLetterDetail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TAGS = ("operations",)
 
 
-class Letters(Body):
+class DeadLetterQuery(Body):
     """Which dead letters to list."""
 
     topic: str = Field(default="", max_length=249)
@@ -34,7 +34,7 @@ class Letters(Body):
     replayed: bool = False
 
 
-class LetterList(msgspec.Struct):
+class DeadLetterList(msgspec.Struct):
     """The newest first."""
 
     items: list[DeadLetter]
@@ -47,12 +47,12 @@ class Replayed(msgspec.Struct):
     topic: str
 
 
-async def alive(call: Call) -> Reply:
+async def liveness(call: Call) -> Reply:
     """The process answers; whether it can work is readiness."""
     return Reply({"alive": True, "service": call.app.name})
 
 
-async def ready(call: Call) -> Reply:
+async def readiness(call: Call) -> Reply:
     """503 with the reasons while something it needs is away."""
     reasons = call.app.readiness.reasons
     return Reply(
@@ -64,14 +64,14 @@ async def metrics(_call: Call) -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def where(call: Call) -> Reply:
+async def service_urls(call: Call) -> Reply:
     """The public URL of each service: a client needs to know one only."""
     return Reply(
         {"service": call.app.name, "services": call.app.settings.public_urls, "openapi": "/openapi.json"}
     )
 
 
-def described(routes: Sequence[Route]) -> Route:
+def openapi_route(routes: Sequence[Route]) -> Route:
     """The route of the OpenAPI document of `routes` and the operations; made when first asked for."""
     made: list[bytes] = []
 
@@ -86,18 +86,18 @@ def described(routes: Sequence[Route]) -> Route:
 async def dead_letters(call: Call) -> Reply:
     call.require(ANY_ROLE, EVERYWHERE)
     try:
-        items = await call.app.letters.newest(
+        items = await call.app.dead_letters.newest(
             call.query.limit, topic=call.query.topic, replayed=call.query.replayed
         )
     except (KafkaError, TimeoutError) as away:
         raise _kafka_away() from away
-    return Reply(LetterList(items))
+    return Reply(DeadLetterList(items))
 
 
 async def dead_letter(call: Call) -> Reply:
     call.require(ANY_ROLE, EVERYWHERE)
     try:
-        shown = await call.app.letters.show(call.path["id"])
+        shown = await call.app.dead_letters.show(call.path["id"])
     except (KafkaError, TimeoutError) as away:
         raise _kafka_away() from away
     if shown is None:
@@ -108,7 +108,7 @@ async def dead_letter(call: Call) -> Reply:
 async def replay(call: Call) -> Reply:
     """Puts the original back on its topic, as it was; the inbox makes a second replay harmless."""
     call.require("engineer", EVERYWHERE)
-    letters = call.app.letters
+    letters = call.app.dead_letters
     try:
         record: ConsumerRecord | None = await letters.find(call.path["id"])
         if record is None:
@@ -143,17 +143,19 @@ def _no_such_letter(call: Call) -> NotFound:
 
 
 OPERATIONS = (
-    Route("GET", "/healthz", alive, "Is the process alive?", tags=TAGS, public=True),
-    Route("GET", "/readyz", ready, "Can it work, and if not, why?", tags=TAGS, public=True),
+    Route("GET", "/healthz", liveness, "Is the process alive?", tags=TAGS, public=True),
+    Route("GET", "/readyz", readiness, "Can it work, and if not, why?", tags=TAGS, public=True),
     Route("GET", "/metrics", metrics, "Metrics for Prometheus", tags=TAGS, public=True),
-    Route("GET", "/.well-known/regista", where, "The public URLs of all services", tags=TAGS, public=True),
+    Route(
+        "GET", "/.well-known/regista", service_urls, "The public URLs of all services", tags=TAGS, public=True
+    ),
     Route(
         "GET",
         "/v1/dlq",
         dead_letters,
         "Dead letters, the newest first",
-        query=Letters,
-        response=LetterList,
+        query=DeadLetterQuery,
+        response=DeadLetterList,
         tags=TAGS,
     ),
     Route(
@@ -161,7 +163,7 @@ OPERATIONS = (
         "/v1/dlq/{id}",
         dead_letter,
         "A dead letter with its headers and value",
-        response=Shown,
+        response=DeadLetterDetail,
         tags=TAGS,
     ),
     Route(

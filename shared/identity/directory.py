@@ -14,7 +14,7 @@ import asyncpg
 # The first revision creates an identity: without a name there, none was given.
 NAMES = "SELECT subject, name FROM directory.names WHERE subject = ANY($1::text[]) AND (name IS NOT NULL OR revision > 1)"
 
-PRINTED = "SELECT name, former FROM directory.names WHERE subject = $1"
+STORED_NAME = "SELECT name, former FROM directory.names WHERE subject = $1"
 
 # What the log said later is never overwritten by what it said before, whenever that is repeated. Erasing
 # takes former names along.
@@ -27,7 +27,7 @@ WHERE n.revision < excluded.revision
 
 
 @dataclass(frozen=True, slots=True)
-class Printed:
+class StoredName:
     """What stands under a signature, and what stood there before a correction.
 
     `name` is empty for somebody without one.
@@ -46,10 +46,10 @@ async def names(pool: asyncpg.Pool, subjects: Iterable[str]) -> dict[str, str | 
     return {row["subject"]: row["name"] for row in await pool.fetch(NAMES, list(subjects))}
 
 
-async def printed(pool: asyncpg.Pool, subject: str) -> Printed:
+async def stored_name(pool: asyncpg.Pool, subject: str) -> StoredName:
     """How somebody's name is printed at this moment."""
-    row = await pool.fetchrow(PRINTED, subject)
-    return Printed(row["name"] or "", tuple(row["former"])) if row else Printed()
+    row = await pool.fetchrow(STORED_NAME, subject)
+    return StoredName(row["name"] or "", tuple(row["former"])) if row else StoredName()
 
 
 async def write(pool: asyncpg.Pool, subject: str, name: str | None, revision: int) -> None:

@@ -23,7 +23,7 @@ from shared.deciding.submission import Outcome, Submission
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable, WakeUp
 from shared.log import eventlog, read_models
 from shared.log.batch import Batch, EventTooLarge
-from shared.log.states import Held, States
+from shared.log.states import CachedState, States
 
 log = logging.getLogger(__name__)
 
@@ -234,7 +234,7 @@ class Transactor:
 
     async def _look_who_answers(self, connection: asyncpg.Connection) -> None:
         """After an outage it may be another server, which is behind: what this process remembers beyond it never happened."""
-        await eventlog.refuse_restored(connection)
+        await eventlog.check_not_restored(connection)
         self.states.forget()
         self._was_away, self._server = False, None
 
@@ -257,7 +257,7 @@ class Transactor:
                 if held.may_be_kept:
                     await self._keep(stream, held)
 
-    async def _keep(self, stream: str, held: Held) -> None:
+    async def _keep(self, stream: str, held: CachedState) -> None:
         try:
             async with self.pool.acquire() as connection:
                 if (

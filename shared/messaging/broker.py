@@ -22,11 +22,11 @@ from faststream.kafka.message import KafkaMessage
 from faststream.security import BaseSecurity, SASLScram512
 from prometheus_client import Gauge
 
-from shared.foundation.readiness import Readiness, in_short
+from shared.foundation.readiness import Readiness, error_summary
 from shared.foundation.settings import Settings
 from shared.messaging.consumer import Consumer
-from shared.messaging.kafka import connection, stop_quietly
-from shared.messaging.steady_consumer import SteadyConsumer
+from shared.messaging.kafka import connection, stop_client
+from shared.messaging.skipping_consumer import SkippingConsumer
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ async def _start(broker: KafkaBroker, consumers: Sequence[Consumer]) -> None:
     config = broker.config.broker_config
     options: dict[str, Any] = getattr(config.builder, "keywords")  # noqa: B009 - a partial, typed as any callable
     config.builder = partial(
-        SteadyConsumer,
+        SkippingConsumer,
         {consumer.subscription.group_id: consumer.bury_unreadable for consumer in consumers},
         **options,
     )
@@ -203,12 +203,12 @@ async def consume(settings: Settings, consumers: Sequence[Consumer], readiness: 
             await _watched(readers, failed, readiness)
         except (KafkaError, Stuck, TimeoutError, OSError) as away:
             readiness.wait(
-                "kafka", f"the broker at {settings.kafka_bootstrap} is away or silent ({in_short(away)})"
+                "kafka", f"the broker at {settings.kafka_bootstrap} is away or silent ({error_summary(away)})"
             )
         finally:
             if failed.done():
                 failed.exception()
-            await stop_quietly(broker)
+            await stop_client(broker)
         await asyncio.sleep(1)
 
 

@@ -20,13 +20,13 @@ from prometheus_client import Counter
 from shared.deciding.decider import Misrouted, RuleBroken
 from shared.deciding.submission import Submission
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
-from shared.foundation.readiness import Readiness, in_short
+from shared.foundation.readiness import Readiness, error_summary
 from shared.foundation.telemetry import tracer
 from shared.identity.access_view import AccessView
 from shared.log.transact import Transactor, WriterDied
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.kafka import Handler, Malformed, Prepare, Received, Subscription
-from shared.messaging.verification import PassedOver, Refused, verified
+from shared.messaging.verification import Ignored, Refused, verified
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Consumer:
             except WriterDied:
                 raise
             except (*TRANSIENT, StillMisrouted) as away:
-                self._readiness.wait(self.name, f"waits and tries again: {in_short(away)}")
+                self._readiness.wait(self.name, f"waits and tries again: {error_summary(away)}")
                 await asyncio.sleep(min(LONGEST_WAIT, 0.1 * 2 ** min(attempt, 6)))
                 attempt += isinstance(away, StillMisrouted)
             except Exception:
@@ -127,7 +127,7 @@ class Consumer:
             self._held.add(partition)
             self._readiness.wait(
                 f"{self.name}/{partition.partition}",
-                f"held at offset {offset} and tried again: {in_short(fault)}",
+                f"held at offset {offset} and tried again: {error_summary(fault)}",
             )
 
     def _release(self, partition: TopicPartition) -> None:
@@ -149,7 +149,7 @@ class Consumer:
             match verdict:
                 case Refused():
                     await self._bury(record, verdict.reason)
-                case PassedOver():
+                case Ignored():
                     self._count("passed_over")
                 case _ if (record.partition, record.offset) not in self._buried:
                     messages.append(verdict)
@@ -289,14 +289,14 @@ class Consumer:
 
     async def _bury(self, record: Record, reason: str) -> None:
         if (place := (record.partition, record.offset)) not in self._buried:
-            await self._letters.bury(record, reason, self.subscription.group_id)
+            await self._letters.add(record, reason, self.subscription.group_id)
             self._buried.add(place)
             self._count("dead_letter")
 
     async def bury_unreadable(self, partition: TopicPartition, offset: int, error: Exception) -> None:
         """A record that the client itself cannot parse leaves nothing but its place."""
         record = ConsumerRecord(partition.topic, partition.partition, offset, 0, 0, None, b"", None, 0, 0, ())
-        await self._letters.bury(
+        await self._letters.add(
             record,
             f"the record cannot be parsed ({type(error).__name__}: {error}); it is still at its place",
             self.subscription.group_id,

@@ -23,7 +23,7 @@ from prometheus_client import Counter
 
 from shared.foundation.settings import Settings
 from shared.foundation.topics import dlq_of, source_of
-from shared.messaging.kafka import answered, connection, start_producer, stop_quietly
+from shared.messaging.kafka import answer_in_time, connection, start_producer, stop_client
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class DeadLetterDetail:
     """A dead letter with all it holds."""
 
     letter: DeadLetter
@@ -82,7 +82,7 @@ class DeadLetters:
         self._producer: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
 
-    async def bury(self, record: ConsumerRecord[Any, Any], reason: str, group: str) -> None:
+    async def add(self, record: ConsumerRecord[Any, Any], reason: str, group: str) -> None:
         """Returns when Kafka has the letter.
 
         Raises KafkaError while it cannot: the caller must not acknowledge the message before.
@@ -113,19 +113,19 @@ class DeadLetters:
             producer = self._producer
         try:
             async with (
-                answered()
+                answer_in_time()
             ):  # a null value would be a tombstone; the letter of a message without a value has an empty one
                 await producer.send_and_wait(topic, value=value or b"", key=key, headers=list(headers))
         except KafkaTimeoutError:
             if self._producer is producer:
                 self._producer = None
-            await stop_quietly(producer)
+            await stop_client(producer)
             raise
 
     async def stop(self) -> None:
         """Closes the producer, if it was opened."""
         if self._producer is not None:
-            await stop_quietly(self._producer)
+            await stop_client(self._producer)
 
     async def newest(self, limit: int, *, topic: str = "", replayed: bool = False) -> list[DeadLetter]:
         """The newest letters of all topics (or one), newest first; those already replayed only on request."""
@@ -154,7 +154,7 @@ class DeadLetters:
         records = await self._read(topic, lambda record: record, TopicPartition(topic, partition), offset, 1)
         return next((r for r in records if r.offset == offset and not _mark(r)), None)
 
-    async def show(self, letter_id: str) -> Shown | None:
+    async def show(self, letter_id: str) -> DeadLetterDetail | None:
         """One letter with its headers and value."""
         record = await self.find(letter_id)
         if record is None:
@@ -164,7 +164,7 @@ class DeadLetters:
         )
         text, encoding = _as_text(record.value or b"")
         headers = {name: value.decode("utf-8", "backslashreplace") for name, value in record.headers}
-        return Shown(letter, headers, text, encoding)
+        return DeadLetterDetail(letter, headers, text, encoding)
 
     async def replay(self, record: ConsumerRecord[Any, Any], subject: str) -> str:
         """Puts the original message back on its topic and marks the letter; answers that topic.
@@ -211,7 +211,7 @@ class DeadLetters:
                     kept += await _until(consumer, partition, end, keep)
             return kept
         finally:
-            await stop_quietly(consumer)
+            await stop_client(consumer)
 
 
 async def _until(

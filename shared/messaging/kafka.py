@@ -115,7 +115,7 @@ class Received:
 
 
 Prepare = Callable[[Received], Awaitable[Sequence[Submission]]]
-MaySay = Callable[[Signer, CloudEvent], bool]
+MaySend = Callable[[Signer, CloudEvent], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Handler:
     follow_up: Prepare | None = None
 
 
-def by_service(name: str) -> MaySay:
+def by_service(name: str) -> MaySend:
     """Messages of a service: only its own identity may have signed them."""
     return lambda signer, event: (
         signer.kind == "service"
@@ -147,7 +147,7 @@ def by_publishers(signer: Signer, event: CloudEvent) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A topic read by a consumer group. `may_say` tells whether this signer may send this event.
+    """A topic read by a consumer group. `may_send` tells whether this signer may send this event.
 
     A type without a handler is passed over, except on a `strict` topic: there an unknown type or version is a
     dead letter.
@@ -156,7 +156,7 @@ class Subscription:
     topic: str
     group: str
     handlers: Mapping[str, Handler]
-    may_say: MaySay
+    may_send: MaySend
     strict: bool = field(default=False, kw_only=True)
 
     @property
@@ -170,7 +170,7 @@ class Subscription:
     @property
     def from_publishers(self) -> bool:
         """Whether publishers speak here; else it is the topic of a service."""
-        return self.may_say is by_publishers
+        return self.may_send is by_publishers
 
     @property
     def group_id(self) -> str:
@@ -214,13 +214,13 @@ async def start_producer(settings: Settings) -> AIOKafkaProducer:
         async with asyncio.timeout(20):
             await producer.start()
     except BaseException:
-        await stop_quietly(producer)
+        await stop_client(producer)
         raise
     return producer
 
 
 @contextlib.asynccontextmanager
-async def answered() -> AsyncIterator[None]:
+async def answer_in_time() -> AsyncIterator[None]:
     """Raises KafkaTimeoutError when what is sent in the block is not answered in time: the producer may be stuck, a new one is needed."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN):
@@ -229,7 +229,7 @@ async def answered() -> AsyncIterator[None]:
         raise KafkaTimeoutError(f"Kafka did not answer within {ANSWER_WITHIN:g} s") from late
 
 
-async def stop_quietly(client: Any, seconds: float = 5.0) -> None:
+async def stop_client(client: Any, seconds: float = 5.0) -> None:
     """Stops a producer, consumer or broker client.
 
     Without a broker their own `stop` hangs, also when it is cancelled: then it is left behind.

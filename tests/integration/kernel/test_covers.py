@@ -12,7 +12,19 @@ from shared.deciding.access import covers, namespace_of
 pytestmark = pytest.mark.servers
 
 NAMESPACES = ("a", "a.b", "a.b.c", "ab", "a.bc", "fraud.cards", "z")
-NAMES = ("x", "a", "a.x", "a.b.x", "a.b.c.x", "a.b.c.d.x", "ab.x", "a.bc.x", "fraud.cards.x", "fraud.x", "a,z.x")
+NAMES = (
+    "x",
+    "a",
+    "a.x",
+    "a.b.x",
+    "a.b.c.x",
+    "a.b.c.d.x",
+    "ab.x",
+    "a.bc.x",
+    "fraud.cards.x",
+    "fraud.x",
+    "a,z.x",
+)
 
 
 async def test_sql_and_python_give_the_same_answer_for_every_name(database: Any) -> None:

@@ -18,10 +18,10 @@ from shared.deciding.access import (
     KeyRevoked,
     RoleGranted,
     RoleRevoked,
-    as_compared,
     check,
     evolve_access,
     namespace_of,
+    normalized_name,
     permits,
     readable_namespaces,
 )
@@ -240,5 +240,5 @@ def test_revoking_never_gives_and_granting_never_takes(
 
 
 def test_names_are_compared_in_whatever_case_and_unicode_form_they_are_written() -> None:
-    assert as_compared("Zoë Straße") == as_compared("ZOE\u0308 STRASSE")
-    assert as_compared("Zoë") != as_compared("Zoe")
+    assert normalized_name("Zoë Straße") == normalized_name("ZOE\u0308 STRASSE")
+    assert normalized_name("Zoë") != normalized_name("Zoe")

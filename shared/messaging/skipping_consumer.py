@@ -20,7 +20,7 @@ Bury = Callable[[TopicPartition, int, Exception], Awaitable[None]]
 Batch = dict[TopicPartition, list["ConsumerRecord[Any, Any]"]]
 
 
-class SteadyConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+class SkippingConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     """`bury` is told of each record that cannot be parsed, before it is stepped over; chosen by consumer group."""
 
     IDLE_MS = 500
