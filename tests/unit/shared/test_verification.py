@@ -129,7 +129,7 @@ def test_what_is_not_authentic_is_refused_with_the_reason(verdict: Verdict, reas
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"[]", "instead of an object"), (b'{"a": NaN}', "no JSON"), (b"[" * 100_000, "no JSON")],
+    [(b"[]", "must be a JSON object"), (b'{"a": NaN}', "not JSON"), (b"[" * 100_000, "not JSON")],
 )
 def test_data_that_is_no_json_object_is_malformed_when_it_is_read(data: bytes, reason: str) -> None:
     message = judged(replace(EVENT, data=data))
