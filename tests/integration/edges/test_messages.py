@@ -17,7 +17,7 @@ from regista.wire.cloudevents import to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey, generate_signing_key
 from shared.deciding.access import KeyRevoked, RoleGranted
-from tests.integration.edges.conftest import People, Send, Toy, counted, event, dead_letters, total
+from tests.integration.edges.conftest import People, Send, Toy, counted, dead_letters, event, total
 from tests.integration.edges.toy import TOPIC
 
 pytestmark = pytest.mark.servers

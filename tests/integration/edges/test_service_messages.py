@@ -11,7 +11,7 @@ import pytest
 
 from regista.wire.cloudevents import CloudEvent
 from regista.wire.keys import SigningKey
-from tests.integration.edges.conftest import People, Send, Toy, counted, event, dead_letters
+from tests.integration.edges.conftest import People, Send, Toy, counted, dead_letters, event
 
 pytestmark = pytest.mark.servers
 
