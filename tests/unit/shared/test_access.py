@@ -97,7 +97,7 @@ def test_the_refusal_names_role_and_namespace() -> None:
         check(granted("engineer", "games"), Permission("engineer", "fraud"), NOW)
     for everywhere in ("", "*"):
         with pytest.raises(
-            Forbidden, match=r"anna needs a role everywhere \(namespace '\*'\): an admin grants it"
+            Forbidden, match=r"anna needs a role everywhere \(namespace '\*'\): an admin must grant it"
         ):
             check(granted("engineer", "games"), Permission(ANY_ROLE, everywhere), NOW)
     with pytest.raises(Forbidden, match="unknown_identity"):
