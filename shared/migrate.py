@@ -1,9 +1,11 @@
-"""Brings a database to today's log: `python -m shared.migrate --url postgresql://owner@…/regista`.
+"""Migrate a database to this release: `python -m shared.migrate --url postgresql://owner@…/regista`.
 
-Run by an owner, never by a service. A service's password comes from REGISTA_PASSWORD_<SERVICE>; without one
-the role cannot log in by password. Read models need no migration: a service whose tables changed shape
-rebuilds them from the log at start. `--split registry=8` spreads a service's partition over eight tables, now
-or when it has grown (ADR 0062); stop the services first.
+The owner of the database runs it, never a service. It runs the migrations of the log
+(shared/migrations/versions), then those of each service (services/<service>/migrations). The password of a
+service's role comes from REGISTA_PASSWORD_<SERVICE>; without one the role cannot log in with a password. Read
+models need no migration: a service rebuilds its changed tables from the log at start.
+
+`--split registry=8` distributes a partition of the log over eight tables (ADR 0062). Stop the services first.
 """
 
 from __future__ import annotations
@@ -23,10 +25,8 @@ from sqlalchemy.pool import NullPool
 from shared.foundation.topics import PARTITIONS_OF
 
 DIRECTORY = {"registry": "SELECT, INSERT, UPDATE", "approval": "SELECT"}
-"""Who may do what with the directory of names: one writes it, one prints names under what people sign.
-
-Nobody else reads it.
-"""
+"""Grants on the directory of names: one service writes it, one copies names into signed records. No other
+reads it."""
 
 PARTITIONS = frozenset(partition for partitions in PARTITIONS_OF.values() for partition in partitions)
 MOST_PARTS = 64
@@ -72,9 +72,10 @@ def _run_migrations(connection: Connection, schema: str, folder: Path) -> None:
 
 
 def _login_role(connection: Connection, role: str, password: str | None) -> None:
-    """Roles belong to the whole server: another database may be making the same one now."""
+    """Create the role and set its password. Another database of the server may create the same role now."""
     connection.exec_driver_sql(
-        f"DO $$ BEGIN CREATE ROLE {role} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
+        f"DO $$ BEGIN CREATE ROLE {role} LOGIN;"
+        " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
     )
     if password is not None:
         quoted = password.replace("'", "''")
@@ -103,9 +104,12 @@ def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) ->
 async def migrate(
     url: str, passwords: Mapping[str, str] | None = None, parts: Mapping[str, int] | None = None
 ) -> None:
-    """Creates or upgrades schema, partitions, roles and grants in the database at `url`. Safe to repeat and to race.
+    """Create or upgrade schemas, partitions, roles and grants in the database at `url`.
 
-    `parts` spreads partitions of the log over so many tables each; one that it does not name stays as it is.
+    Safe to repeat and to race.
+
+    `passwords` are those of the services' roles. `parts` is the number of tables of a partition of the log; a
+    partition that it does not name stays unchanged.
     """
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
     try:
@@ -128,7 +132,8 @@ def main() -> None:
         action="append",
         default=[],
         metavar="PARTITION=NUMBER",
-        help="spread this partition of the log over so many tables (1: one again); copies it, while nobody can use the log",
+        help="distribute this partition of the log over so many tables (1: one table again);"
+        " the log is locked meanwhile",
     )
     chosen = parser.parse_args()
     url = chosen.url

@@ -209,8 +209,8 @@ def covers(outer: str, namespace: str) -> bool:
 def permits(state: AccessState, role: str, namespace: str) -> bool:
     """Return whether the identity has `role` in `namespace`, in one that contains it, or everywhere.
 
-    `admin` implies every role except those of OWN_ROLE_ONLY. Any role satisfies ANY_ROLE. Only a grant everywhere
-    covers a name without a namespace ("").
+    `admin` implies every role except those of OWN_ROLE_ONLY. Any role satisfies ANY_ROLE. Only a grant
+    everywhere covers a name without a namespace ("").
     """
     return any(
         (g.namespace == EVERYWHERE or covers(g.namespace, namespace))

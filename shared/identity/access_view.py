@@ -156,9 +156,9 @@ class AccessView:
     async def run(self) -> None:
         """Follow the log for the life of the process. While the database is unavailable, nothing changes."""
         after_outage = False
-        with self._wake_up.subscribe() as rung:
+        with self._wake_up.subscribe() as woken:
             while True:
-                rung.clear()
+                woken.clear()
                 try:
                     await (self._read_all_again() if after_outage else self.catch_up())
                     after_outage = False
@@ -167,7 +167,7 @@ class AccessView:
                     log.warning(
                         "identities are not updated: the database is unavailable (%s)", type(error).__name__
                     )
-                await wait_for_wake_up(rung, self.POLL)
+                await wait_for_wake_up(woken, self.POLL)
 
     async def catch_up(self) -> None:
         """Read all that the log has at the time of the call. One of several callers reads for all."""

@@ -13,7 +13,8 @@ import asyncpg
 
 # The first revision creates the identity. A row of that revision without a name: no name was ever given.
 NAMES = """
-SELECT subject, name FROM directory.names WHERE subject = ANY($1::text[]) AND (name IS NOT NULL OR revision > 1)
+SELECT subject, name FROM directory.names
+WHERE subject = ANY($1::text[]) AND (name IS NOT NULL OR revision > 1)
 """
 
 STORED_NAME = "SELECT name, former FROM directory.names WHERE subject = $1"

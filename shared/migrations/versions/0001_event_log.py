@@ -1,4 +1,4 @@
-"""The event log: one table in partitions, append-only for everyone, and what each service's schema holds beside its read models."""
+"""Create the event log, one append-only table in partitions, and the procedures that add partitions and schemas."""
 
 from shared.migrations import run_sql_beside
 
@@ -11,4 +11,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("The log is append-only: there is no way back from its creation.")
+    raise NotImplementedError("The log is append-only: its creation cannot be undone.")

@@ -1,4 +1,4 @@
-"""A partition of the log may be spread over several tables, by the hash of the stream."""
+"""Create the procedure that distributes a partition of the log over several tables, by the hash of the stream."""
 
 from shared.migrations import run_sql_beside
 
@@ -12,5 +12,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     raise NotImplementedError(
-        "The log is append-only: a partition is put together again by splitting it into 1."
+        "The log is append-only: split a partition into 1 to have one table again."
     )

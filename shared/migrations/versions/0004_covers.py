@@ -1,4 +1,4 @@
-"""The rule which names a list of namespaces covers, for the queries of every service."""
+"""Create the function that decides which names a list of namespaces covers, for the queries of every service."""
 
 from shared.migrations import run_sql_beside
 
@@ -11,4 +11,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("Queries of services use the function: it stays.")
+    raise NotImplementedError("Queries of services use the function.")

@@ -77,10 +77,11 @@ async def test_an_erased_name_is_known_to_be_erased_and_a_missing_one_is_missing
     assert await directory.names(pool, ["u-1", "u-2", "u-3", "u-4"]) == {"u-1": "Ada Lovelace", "u-2": None}
 
 
-async def test_whoever_was_created_with_a_name_in_the_log_is_in_the_directory(
+async def test_the_migration_copies_names_of_old_events_into_the_directory(
     database: Any, stack: Any, pool: Any
 ) -> None:
     for sql in (
+        "DROP FUNCTION log.covers",
         "DROP PROCEDURE log.split_partition",
         "DROP SCHEMA directory CASCADE",
         "UPDATE log.migrations SET version_num = '0001'",
