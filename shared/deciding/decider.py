@@ -22,7 +22,7 @@ class RuleBroken(Exception):  # noqa: N818 - a broken rule is an answer, not a f
     `code` is stable and machine-readable; `detail` says what is wrong and what to do next.
     """
 
-    def __init__(self, code: str, detail: str, **facts: Any) -> None:
+    def __init__(self, code: str, detail: str, **facts: object) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
@@ -90,7 +90,7 @@ class Streams:
         return found
 
 
-def _nothing(_command: Any, _streams: Streams) -> Iterable[tuple[str, int]]:
+def _nothing(_command: object, _streams: Streams) -> Iterable[tuple[str, int]]:
     return ()
 
 

@@ -138,7 +138,7 @@ NOTHING_RECENT = Recent(0)
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def encode(value: Any) -> bytes:
+def encode(value: object) -> bytes:
     """Return deterministic JSON: sorted keys, no spaces."""
     return _encoder.encode(value)
 
@@ -180,7 +180,7 @@ class EventTypes:
             brief._decoders[class_.__name__] = (class_, msgspec.json.Decoder(part))  # type: ignore[attr-defined]
         return brief
 
-    def schema_of(self, event: Any) -> int:
+    def schema_of(self, event: object) -> int:
         """Return the schema number of `event`. Raises TypeError for a class that is not one of `classes`."""
         known = self._decoders.get(type(event).__name__)  # type: ignore[attr-defined]
         if known is None or known[0] is not type(event):

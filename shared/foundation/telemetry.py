@@ -37,7 +37,7 @@ def without_secrets(text: str) -> str:
     return _SECRET.sub(lambda m: next(g for g in m.groups() if g is not None) + "***", text)
 
 
-def _redacted(value: Any) -> Any:
+def _redacted(value: object) -> object:
     """Return the value with each text redacted: encoded JSON would hide where a secret ends."""
     match value:
         case None | bool() | int() | float():
@@ -58,7 +58,7 @@ class JsonFormatter(logging.Formatter):
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
+        line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,

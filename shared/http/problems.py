@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import asyncpg
 import msgspec
@@ -42,7 +41,7 @@ class Problem(Exception):  # noqa: N818 - it is the answer
     """
 
     def __init__(
-        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **facts: Any
+        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **facts: object
     ) -> None:
         super().__init__(f"{status} {code}: {detail}")
         self.status = status
@@ -89,7 +88,7 @@ def of_rule(broken: RuleBroken) -> Problem:
             )
         case _:
             status = 409
-    return Problem(status, broken.code, broken.detail, **broken.facts)
+    return Problem(status, broken.code, broken.detail, None, **broken.facts)
 
 
 def of_shape(wrong: ValidationError, where: str) -> Problem:

@@ -41,7 +41,7 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def page_token(*sort_key: Any) -> str:
+def page_token(*sort_key: object) -> str:
     """Return an opaque token of a position in a list: the sort key of the last item shown."""
     return base64.urlsafe_b64encode(msgspec.json.encode(sort_key)).decode().rstrip("=")
 

@@ -12,9 +12,9 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
@@ -26,7 +26,7 @@ from shared.foundation.readiness import Readiness, error_summary
 from shared.foundation.settings import Settings
 from shared.messaging.consumer import Consumer
 from shared.messaging.faststream_seam import start_with_consumers
-from shared.messaging.kafka import connection, stop_client
+from shared.messaging.kafka import Record, connection, stop_client
 from shared.messaging.skipping_consumer import SkippingConsumer
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ SILENCE = 30.0
 """Seconds without an answer to a check after which the client is replaced: it lost its broker or its group.
 """
 
-Records: TypeAlias = "Sequence[ConsumerRecord[Any, Any]]"
+Records: TypeAlias = Sequence[Record]
 
 
 class Stuck(Exception):  # noqa: N818
@@ -162,7 +162,7 @@ async def _raw(message: Records) -> KafkaMessage:
     )
 
 
-async def _undecoded(message: KafkaMessage) -> Any:
+async def _undecoded(message: KafkaMessage) -> object:
     return message.raw_message
 
 

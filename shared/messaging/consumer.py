@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -25,7 +25,7 @@ from shared.foundation.telemetry import tracer
 from shared.identity.access_view import AccessView
 from shared.log.transact import Transactor, WriterDied
 from shared.messaging.dead_letters import DeadLetters
-from shared.messaging.kafka import Handler, Malformed, Prepare, Received, Subscription
+from shared.messaging.kafka import Handler, Malformed, Prepare, Received, Record, Subscription
 from shared.messaging.verification import Ignored, Refused, verified
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,6 @@ ENOUGH = 1_000
 """Commands prepared before they run: one message may concern every open version of a model."""
 
 Prepared: TypeAlias = "list[Submission] | RuleBroken | Malformed"
-Record: TypeAlias = "ConsumerRecord[Any, Any]"
 
 
 class StillMisrouted(Exception):  # noqa: N818 - the batch waits and starts over

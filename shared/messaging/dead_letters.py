@@ -15,15 +15,15 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from prometheus_client import Counter
 
 from shared.foundation.settings import Settings
 from shared.foundation.topics import dlq_of, source_of
-from shared.messaging.kafka import answer_in_time, connection, start_producer, stop_client
+from shared.messaging.kafka import Record, answer_in_time, connection, start_producer, stop_client
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class DeadLetters:
         self._producer: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
 
-    async def add(self, record: ConsumerRecord[Any, Any], reason: str, group: str) -> None:
+    async def add(self, record: Record, reason: str, group: str) -> None:
         """Write the record to its dead-letter topic and return when Kafka has stored it.
 
         Raises KafkaError while Kafka is unavailable: the caller must not acknowledge the message then.
@@ -147,7 +147,7 @@ class DeadLetters:
             for one in dead_letters
         ]
 
-    async def find(self, dead_letter_id: str) -> ConsumerRecord[Any, Any] | None:
+    async def find(self, dead_letter_id: str) -> Record | None:
         """Return the record of a dead letter, or None when there is no such dead letter (any more)."""
         topic, partition, offset = _parsed(dead_letter_id)
         if topic not in {dlq_of(t) for t in self.topics}:
@@ -168,7 +168,7 @@ class DeadLetters:
         headers = {name: value.decode("utf-8", "backslashreplace") for name, value in record.headers}
         return DeadLetterDetail(letter, headers, text, encoding)
 
-    async def replay(self, record: ConsumerRecord[Any, Any], subject: str) -> str:
+    async def replay(self, record: Record, subject: str) -> str:
         """Send the original message to its topic again, write the marker and return that topic.
 
         Raises KafkaError, also when this service may not write to the topic.
@@ -188,7 +188,7 @@ class DeadLetters:
     async def _read(
         self,
         topic: str,
-        keep: Callable[[ConsumerRecord[Any, Any]], T],
+        keep: Callable[[Record], T],
         only: TopicPartition | None = None,
         offset: int = 0,
         count: int = 0,
@@ -219,7 +219,7 @@ class DeadLetters:
             await stop_client(consumer)
 
 
-def _id_of(record: ConsumerRecord[Any, Any]) -> str:
+def _id_of(record: Record) -> str:
     return f"{record.topic}~{record.partition}~{record.offset}"
 
 
@@ -227,7 +227,7 @@ async def _until(
     consumer: AIOKafkaConsumer,
     partition: TopicPartition,
     end: int,
-    keep: Callable[[ConsumerRecord[Any, Any]], T],
+    keep: Callable[[Record], T],
 ) -> list[T]:
     kept: list[T] = []
     async with asyncio.timeout(15):
@@ -237,7 +237,7 @@ async def _until(
     return kept
 
 
-def _shortened(record: ConsumerRecord[Any, Any]) -> tuple[bytes | None, list[tuple[str, bytes]]]:
+def _shortened(record: Record) -> tuple[bytes | None, list[tuple[str, bytes]]]:
     """Return key and headers of a message whose value is too large.
 
     What else is too long is left out; a digest replaces each part.
@@ -258,7 +258,7 @@ def _kept(headers: Headers) -> list[tuple[str, bytes]]:
     return [(name, value) for name, value in headers if not name.startswith(OWN)]
 
 
-def _about(record: ConsumerRecord[Any, Any]) -> dict[str, str]:
+def _about(record: Record) -> dict[str, str]:
     return {
         name[len(OWN) :]: value.decode("utf-8", "replace")
         for name, value in record.headers
@@ -266,13 +266,13 @@ def _about(record: ConsumerRecord[Any, Any]) -> dict[str, str]:
     }
 
 
-def _marker(record: ConsumerRecord[Any, Any]) -> tuple[str, str] | None:
+def _marker(record: Record) -> tuple[str, str] | None:
     """Return the id of the dead letter that was replayed and who replayed it, or None for a dead letter."""
     about = _about(record)
     return (about["replayed"], about.get("replayed-by", "")) if "replayed" in about else None
 
 
-def _dead_letter(record: ConsumerRecord[Any, Any]) -> DeadLetter:
+def _dead_letter(record: Record) -> DeadLetter:
     about = _about(record)
     headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
     return DeadLetter(

@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import KafkaTimeoutError
 from pydantic import ValidationError
 
@@ -36,6 +36,16 @@ ANSWER_WITHIN = 60.0
 """Time limit for Kafka's answer to a producer, in seconds: aiokafka itself has none."""
 LARGEST = 3 * 1024 * 1024
 """Maximum size of a request to the broker, in bytes. It is below the broker's `message.max.bytes`."""
+
+
+Record: TypeAlias = "ConsumerRecord[bytes | None, bytes | None]"
+
+
+class Client(Protocol):
+    """A producer or consumer of aiokafka, or a broker of FastStream."""
+
+    async def stop(self) -> None:
+        """Close all connections."""
 
 
 class Malformed(Exception):  # noqa: N818 - a fault of the message
@@ -233,7 +243,7 @@ async def answer_in_time() -> AsyncIterator[None]:
         raise KafkaTimeoutError(f"Kafka did not answer within {ANSWER_WITHIN:g} s") from late
 
 
-async def stop_client(client: Any, seconds: float = 5.0) -> None:
+async def stop_client(client: Client, seconds: float = 5.0) -> None:
     """Stop a producer, consumer or broker client, or give up after `seconds`.
 
     Without a broker their own `stop` hangs, even when it is cancelled.

@@ -11,13 +11,15 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CorruptRecordException
+
+from shared.messaging.kafka import Record
 
 log = logging.getLogger(__name__)
 
 OnUnreadable = Callable[[TopicPartition, int, Exception], Awaitable[None]]
-Batch = dict[TopicPartition, list["ConsumerRecord[Any, Any]"]]
+Batch = dict[TopicPartition, list[Record]]
 
 
 class SkippingConsumer(AIOKafkaConsumer):  # type: ignore[misc]

@@ -11,6 +11,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError(
-        "The log is append-only: split a partition into 1 to have one table again."
-    )
+    raise NotImplementedError("The log is append-only: split a partition into 1 to have one table again.")
