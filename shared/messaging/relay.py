@@ -22,7 +22,7 @@ from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, leadership, wa
 from shared.foundation.topics import topic_of
 from shared.log import eventlog
 from shared.log.projector import schema_of
-from shared.messaging.kafka import answered, stop_quietly
+from shared.messaging.kafka import answer_in_time, stop_client
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ class Relay:
             await asyncio.sleep(1)
 
     async def _lead(self, connection: asyncpg.Connection) -> None:
-        await eventlog.refuse_restored(
+        await eventlog.check_not_restored(
             connection
         )  # after an outage it may be another server, which is behind
         self._on_state("relay: connects to Kafka")
@@ -171,7 +171,7 @@ class Relay:
             self._on_state("")
             await self._publish_all(connection, producer)
         finally:
-            await stop_quietly(producer)
+            await stop_client(producer)
 
     async def _publish_all(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
         at = await connection.fetchrow(READ_CHECKPOINT.format(schema=self._schema))
@@ -204,7 +204,7 @@ class Relay:
         if ended := await self._key_ended():
             raise KeyEnded(ended)
         messages, newest = await asyncio.to_thread(self._messages, page)
-        async with answered():
+        async with answer_in_time():
             sent = [
                 await producer.send(self._topic, value=value, key=key, headers=headers)
                 for key, value, headers in messages

@@ -213,7 +213,7 @@ async def counted(toy: Toy, database: Any, number: int, stream: str = "counter-a
     assert await total(database, stream) == number
 
 
-async def letters(toy: Toy, key: str, number: int) -> list[dict[str, Any]]:
+async def dead_letters(toy: Toy, key: str, number: int) -> list[dict[str, Any]]:
     async def asked(client: Any) -> Any:
         answer = await client.get("/v1/dlq", params={"replayed": True})
         assert answer.status_code == 200, answer.text

@@ -15,7 +15,7 @@ from regista.wire.cloudevents import CloudEvent, from_kafka
 from regista.wire.dsse import key_id_of
 from regista.wire.keys import generate_signing_key
 from shared.deciding.access import KeyIssued, KeyRevoked
-from tests.integration.edges.conftest import People, Send, Toy, counted, letters
+from tests.integration.edges.conftest import People, Send, Toy, counted, dead_letters
 from tests.integration.edges.test_service_messages import SERVICE_TOPIC, reason, seen
 
 pytestmark = pytest.mark.servers
@@ -45,10 +45,10 @@ async def test_a_services_events_count_after_its_key_was_rotated_unless_it_was_c
         await send(recorded(when, by=1, on="s"), key, **sent)
     toy = start_toy()
     await counted(toy, database, 3, "counter-s")
-    found = sorted(await letters(toy, operator, 2), key=lambda one: one["offset"])
+    found = sorted(await dead_letters(toy, operator, 2), key=lambda one: one["offset"])
     assert [
-        (letter["offset"], said in letter["reason"])
-        for letter, said in zip(found, ("compromised", "before the event was recorded"), strict=True)
+        (dead_letter["offset"], said in dead_letter["reason"])
+        for dead_letter, said in zip(found, ("compromised", "before the event was recorded"), strict=True)
     ] == [
         (1, True),
         (4, True),

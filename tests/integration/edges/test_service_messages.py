@@ -1,4 +1,4 @@
-"""Messages of other services, on a real broker: they are retried, hold their partition while they fail, and are never buried."""
+"""Messages of other services, on a real broker: they are retried, hold their partition while they fail, and never become dead letters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from regista.wire.cloudevents import CloudEvent
 from regista.wire.keys import SigningKey
-from tests.integration.edges.conftest import People, Send, Toy, counted, event, letters
+from tests.integration.edges.conftest import People, Send, Toy, counted, dead_letters, event
 
 pytestmark = pytest.mark.servers
 
@@ -37,8 +37,8 @@ async def test_a_service_speaks_on_its_own_topic_only_with_its_own_key(
     await send(seen(by=-1, on="s"), artifact, topic=topic, user="artifact")
     await send(seen(by=1, on="s"), artifact, topic=topic, user="artifact")
     await counted(toy, database, 1, "counter-s")
-    (letter,) = await letters(toy, operator, 1)
-    assert "may not publish" in letter["reason"]
+    (dead_letter,) = await dead_letters(toy, operator, 1)
+    assert "may not publish" in dead_letter["reason"]
 
 
 SERVICE_TOPIC = "regista.artifact.events.v1"
@@ -65,11 +65,11 @@ async def test_a_service_event_that_fails_holds_its_partition_and_no_other(
     await send(seen(by=1, on="s"), artifact, **sent, partition=0)
     await send(seen(by=666, on="s"), artifact, **sent, partition=0)
     toy = start_toy()
-    assert "held at offset 1" in await reason(toy, f"kafka {SERVICE_TOPIC}/0")
+    assert "paused at offset 1" in await reason(toy, f"kafka {SERVICE_TOPIC}/0")
     for _ in range(3):
         await send(seen(by=1, on="s"), artifact, **sent, partition=1)
     await counted(toy, database, 4, "counter-s")
-    assert "held at offset 1" in await reason(toy, f"kafka {SERVICE_TOPIC}/0")
+    assert "paused at offset 1" in await reason(toy, f"kafka {SERVICE_TOPIC}/0")
     async with toy.client(operator) as client:
         assert (await client.get("/v1/dlq")).json()["items"] == []
 

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from shared.identity import directory
-from shared.identity.directory import Printed
+from shared.identity.directory import StoredName
 from shared.migrate import migrate
 
 DENIED = asyncpg.InsufficientPrivilegeError
@@ -56,17 +56,17 @@ async def test_what_is_said_late_changes_nothing(pool: Any) -> None:
     await directory.write(pool, "u-1", None, 4)
     for revision in (1, 3, 4):
         await directory.write(pool, "u-1", "Ada Lovelace", revision)
-    assert await directory.printed(pool, "u-1") == Printed()
+    assert await directory.stored_name(pool, "u-1") == StoredName()
 
 
 async def test_a_corrected_name_is_remembered_until_it_is_erased(pool: Any) -> None:
     await directory.write(pool, "u-1", "Ada Byron", 1)
     await directory.write(pool, "u-1", "Ada King", 2)
     await directory.write(pool, "u-1", "Ada Lovelace", 5)
-    assert (await directory.printed(pool, "u-1")).all == ("Ada Lovelace", "Ada Byron", "Ada King")
+    assert (await directory.stored_name(pool, "u-1")).all == ("Ada Lovelace", "Ada Byron", "Ada King")
     await directory.write(pool, "u-1", None, 6)
     await directory.write(pool, "u-1", "A. L.", 7)
-    assert (await directory.printed(pool, "u-1")).all == ("A. L.",)
+    assert (await directory.stored_name(pool, "u-1")).all == ("A. L.",)
 
 
 async def test_an_erased_name_is_known_to_be_erased_and_a_missing_one_is_missing(pool: Any) -> None:
@@ -77,10 +77,11 @@ async def test_an_erased_name_is_known_to_be_erased_and_a_missing_one_is_missing
     assert await directory.names(pool, ["u-1", "u-2", "u-3", "u-4"]) == {"u-1": "Ada Lovelace", "u-2": None}
 
 
-async def test_whoever_was_created_with_a_name_in_the_log_is_in_the_directory(
+async def test_the_migration_copies_names_of_old_events_into_the_directory(
     database: Any, stack: Any, pool: Any
 ) -> None:
     for sql in (
+        "DROP FUNCTION log.covers",
         "DROP PROCEDURE log.split_partition",
         "DROP SCHEMA directory CASCADE",
         "UPDATE log.migrations SET version_num = '0001'",

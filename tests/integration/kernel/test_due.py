@@ -128,4 +128,4 @@ async def test_a_lease_that_cannot_be_given_back_is_said(
     await owner.execute("ALTER TABLE cleanup.due_leases ADD CHECK (last_error IS NULL)")
     await owner.close()
     async with working(bank, fails):
-        await until(lambda: "could not be given back" in caplog.text)
+        await until(lambda: "was not released" in caplog.text)

@@ -198,7 +198,7 @@ async def test_an_event_larger_than_any_reader_takes_is_refused_and_fails_only_i
 async def test_more_commands_than_may_wait_are_refused_at_once(bank: Any) -> None:
     transactor = Transactor(bank.service, bank.pool, bank.wake_up, most_waiting=2)
     waiting = [asyncio.create_task(transactor.submit(bank.deposit("a"))) for _ in range(3)]
-    with pytest.raises(Unavailable, match="More commands wait"):
+    with pytest.raises(Unavailable, match="queue of this process is full"):
         await waiting[2]
     for task in waiting:
         task.cancel()

@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer
 from shared.foundation.event_loop import IDLE, INTERVAL, PROBES, UNANSWERED, Loop
 from shared.foundation.postgres import WakeUp, connect_pool, leadership
 from shared.foundation.settings import Settings
-from shared.messaging.kafka import connection, start_producer, stop_quietly
+from shared.messaging.kafka import connection, start_producer, stop_client
 
 pytestmark = pytest.mark.servers
 
@@ -95,7 +95,7 @@ async def _open_everything(url: str, settings: Settings) -> None:
     with contextlib.suppress(Exception):
         await consumer.start()
     for client in (producer, consumer):
-        await stop_quietly(client)
+        await stop_client(client)
     ringing.cancel()
     await asyncio.gather(ringing, return_exceptions=True)
     await pool.close()

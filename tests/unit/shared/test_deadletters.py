@@ -73,5 +73,5 @@ async def test_a_letter_that_kafka_never_answers_is_given_up_with_its_producer(
     letters = dead_letters.DeadLetters(Settings(), ["t"])
     for producer in opened:
         with pytest.raises(KafkaTimeoutError):
-            await letters.bury(ConsumerRecord("t", 0, 7, 0, 0, b"k", b"v", None, 1, 1, ()), "why", "group")
+            await letters.add(ConsumerRecord("t", 0, 7, 0, 0, b"k", b"v", None, 1, 1, ()), "why", "group")
         assert producer.stopped

@@ -7,7 +7,7 @@ import sys
 import asyncpg
 import pytest
 
-from shared.foundation.readiness import Readiness, in_short
+from shared.foundation.readiness import Readiness, error_summary
 from shared.foundation.telemetry import JsonFormatter, Tracer, current_trace, without_secrets
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -48,8 +48,8 @@ def test_a_text_without_secrets_stays_as_it_is() -> None:
 
 def test_of_an_error_only_its_first_line_is_told_to_whoever_asks() -> None:
     error = asyncpg.UniqueViolationError("duplicate key value\nDETAIL:  Key (name)=(private) already exists.")
-    assert in_short(error) == "UniqueViolationError: duplicate key value"
-    assert in_short(TimeoutError()) == "TimeoutError"
+    assert error_summary(error) == "UniqueViolationError: duplicate key value"
+    assert error_summary(TimeoutError()) == "TimeoutError"
 
 
 def test_a_log_line_is_json_with_its_extras_its_error_and_its_trace() -> None:
