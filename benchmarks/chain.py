@@ -67,6 +67,7 @@ class Cost:
     processor: dict[str, float]
     events: dict[tuple[str, str], float]
     wal: dict[str, float]
+    commits: dict[str, float]
 
     @property
     def rate(self) -> float:
@@ -91,6 +92,8 @@ class Cost:
             *(f"| {n} | {ms:.2f} |" for n, ms in sorted(self.processor.items(), key=lambda i: -i[1])),
             "",
             f"WAL of a version: {self.wal['bytes'] / 1000:.1f} KB, {self.wal['records']:.0f} records, {self.wal['pages']:.1f} full pages.",
+            "Commits of 100 versions: "
+            + ", ".join(f"{name} {n * 100:.1f}" for name, n in sorted(self.commits.items())),
             f"Stored events of a version: {sum(self.events.values()):.2f}",
             "",
             *(
@@ -115,7 +118,8 @@ class Chain:
         """Send `versions` registrations and measure until everything is drained."""
         messages = self._prepared(versions, over)
         validated, sequence, _ = await self._owner.fetchrow(DRAINED)
-        events, wal, spent = await self._events(), await self._wal(), self._processor()
+        events, wal, commits = await self._events(), await self._wal(), self._commits()
+        spent = self._processor()
         began = time.perf_counter()
         await (self._over_http(messages) if over == "http" else self._over_kafka(messages))
         answered = time.perf_counter() - began
@@ -129,6 +133,7 @@ class Chain:
             {n: (ms - spent.get(n, 0)) * 1000 / versions for n, ms in spent_then.items()},
             {n: (count - events.get(n, 0)) / versions for n, count in events_then.items()},
             {n: (count - wal[n]) / versions for n, count in wal_then.items()},
+            {n: (count - commits[n]) / versions for n, count in self._commits().items()},
         )
 
     def _prepared(self, versions: int, over: str) -> list[Any]:
@@ -199,6 +204,15 @@ class Chain:
     async def _wal(self) -> dict[str, int]:
         await self._owner.execute("SELECT pg_stat_clear_snapshot()")
         return dict(zip(("records", "pages", "bytes"), await self._owner.fetchrow(WAL), strict=True))
+
+    def _commits(self) -> dict[str, float]:
+        """Commits so far, by service."""
+        found = {}
+        for name in WRITERS:
+            lines = httpx.get(f"{self._ground.instance.urls[name]}/metrics", timeout=60).text.splitlines()
+            of = f'regista_batch_commands_count{{service="{name}"}} '
+            found[name] = next((float(line.removeprefix(of)) for line in lines if line.startswith(of)), 0.0)
+        return found
 
     def _processor(self) -> dict[str, float]:
         """Processor seconds so far of every service, of each role's PostgreSQL backends, of the servers, and of the load generator."""
