@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 LAG = Gauge("regista_consumer_lag", "Messages not yet acknowledged", ["topic", "group", "partition"])
 WATCH = 5.0
+SHORT, FILL = 100, 0.02
+"""Records below which a batch is short, and seconds until the next one is read after it: each batch costs a transaction and an acknowledgement."""
 STANDSTILL = 60.0
 """Seconds without a batch while messages wait and none is being worked on: the client is stuck, a new one is made."""
 SILENCE = 30.0
@@ -91,6 +93,8 @@ class Reader:
         finally:
             self.busy = False
             self.moved_at = time.monotonic()
+        if len(records) < SHORT:
+            await asyncio.sleep(FILL)
 
     async def watch(self, readiness: Readiness) -> None:
         """Asks the broker how much waits. Raises Stuck after a standstill, and after a silence."""
