@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
+from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -49,15 +50,18 @@ def publisher(ground: Ground) -> SigningKey:
     return key
 
 
-def message(key: SigningKey, number: int, now: datetime) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
-    model = f"bench.kafka-{number % MODELS}"
+def message(
+    key: SigningKey, number: int, now: datetime, data: Mapping[str, Any] | None = None
+) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
+    """A signed `ModelTrained`; its data is a trained model of a usual size where none is given."""
+    data = data or trained(f"bench.kafka-{number % MODELS}", number)
     event = CloudEvent(
         f"bench-{number}",
         f"/publishers/{key.subject}",
         "regista.ModelTrained.v1",
-        model,
+        data["model"],
         now.isoformat().replace("+00:00", "Z"),
-        json.dumps(trained(model, number)).encode(),
+        json.dumps(data).encode(),
     )
     return to_kafka(sign(event, key))
 

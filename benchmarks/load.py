@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 
@@ -31,12 +31,33 @@ async def run(
         reader, writer = await asyncio.open_connection(host, port)
         while time.perf_counter() < until:
             writer.write(make(next(numbers)))
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0])
-            await reader.readexactly(length)
-            statuses[int(head[9:12])] += 1
+            statuses[await _answered(reader)] += 1
         writer.close()
 
     began = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(connections)))
     return statuses.total() / (time.perf_counter() - began), statuses
+
+
+async def send(url: str, requests: Sequence[bytes], connections: int) -> Counter[int]:
+    """Send each request once, over `connections` connections. Return the answers by status."""
+    host, port = urlsplit(url).hostname, urlsplit(url).port
+    statuses: Counter[int] = Counter()
+    todo = iter(requests)
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection(host, port)
+        for one in todo:
+            writer.write(one)
+            statuses[await _answered(reader)] += 1
+        writer.close()
+
+    await asyncio.gather(*(client() for _ in range(connections)))
+    return statuses
+
+
+async def _answered(reader: asyncio.StreamReader) -> int:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0])
+    await reader.readexactly(length)
+    return int(head[9:12])

@@ -130,6 +130,9 @@ class Recent:
         self._events.clear()
 
 
+NUL = b"\\u0000"
+"""The character NUL as JSON writes it: PostgreSQL keeps no text with it."""
+
 _encoder = msgspec.json.Encoder(order="sorted")
 _envelopes = msgspec.json.Decoder(Envelope)
 
@@ -149,7 +152,7 @@ def storable(raw: bytes) -> Any:
     Raises ValueError for what is not JSON (NaN is not) and for the character NUL, which PostgreSQL cannot
     store.
     """
-    if b"\\u0000" in raw:
+    if NUL in raw:
         raise ValueError("a text holds the character NUL")
     try:
         return msgspec.json.decode(raw)
@@ -168,21 +171,26 @@ class EventTypes:
     classes: tuple[type, ...]
     upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
 
+    _decoders: dict[str, tuple[type, msgspec.json.Decoder[Any]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _whole: dict[bytes, msgspec.json.Decoder[Any] | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "_decoders", {c.__name__: (c, msgspec.json.Decoder(c)) for c in (*self.classes, Noted)}
-        )
+        self._decoders.update({c.__name__: (c, msgspec.json.Decoder(c)) for c in (*self.classes, Noted)})
 
     def in_brief(self, parts: Mapping[type, type]) -> EventTypes:
         """Return the same types, some of which decode into classes with fewer fields, at lower cost."""
         brief = EventTypes(self.classes, self.upcasters)
         for class_, part in parts.items():
-            brief._decoders[class_.__name__] = (class_, msgspec.json.Decoder(part))  # type: ignore[attr-defined]
+            brief._decoders[class_.__name__] = (class_, msgspec.json.Decoder(part))
         return brief
 
     def schema_of(self, event: object) -> int:
         """Return the schema number of `event`. Raises TypeError for a class that is not one of `classes`."""
-        known = self._decoders.get(type(event).__name__)  # type: ignore[attr-defined]
+        known = self._decoders.get(type(event).__name__)
         if known is None or known[0] is not type(event):
             msg = (
                 f"{type(event).__name__} is not one of the service's event classes: add it to its EventTypes"
@@ -195,7 +203,7 @@ class EventTypes:
 
         Raises KeyError for an unknown type, and msgspec.ValidationError for data that does not fit the class.
         """
-        class_, decoder = self._decoders[type_]  # type: ignore[attr-defined]
+        class_, decoder = self._decoders[type_]
         current = getattr(class_, "SCHEMA", 1)
         if schema == current:
             return decoder.decode(data)
@@ -207,11 +215,18 @@ class EventTypes:
     def recorded(
         self, service: str, stored: bytes, cursor: Cursor | None = None, recent: Recent = NOTHING_RECENT
     ) -> Recorded:
-        """Decode stored bytes. An event that is in `recent` is taken from there."""
-        e = _envelopes.decode(stored)
-        event = recent.get((e.stream, e.revision), e.id)
-        if event is None:
-            event = self.decode(e.type, e.schema, e.data)
+        """Return the event of stored bytes. One that is among `recent` is not decoded again.
+
+        Raises what `decode` raises.
+        """
+        e = self._in_one_pass(stored) if recent is NOTHING_RECENT else None
+        if e is not None:
+            event = e.data
+        else:
+            e = _envelopes.decode(stored)
+            event = recent.get((e.stream, e.revision), e.id)
+            if event is None:
+                event = self.decode(e.type, e.schema, e.data)
         return Recorded(
             service,
             e.stream,
@@ -229,4 +244,36 @@ class EventTypes:
             e.causation_id,
             e.trace,
             cursor,
+        )
+
+    def _in_one_pass(self, stored: bytes) -> Any | None:
+        """Return the envelope with the event as its data; None where that takes two passes (another schema, an unknown type).
+
+        `type` is the last of the sorted keys, so the bytes end with its value.
+        """
+        name = stored[stored.rfind(b'"', 0, -2) + 1 : -2]
+        try:
+            decoder = self._whole[name]
+        except KeyError:
+            decoder = self._whole[name] = self._whole_decoder(name)
+        if decoder is None:
+            return None
+        try:
+            e = decoder.decode(stored)
+        except msgspec.ValidationError:
+            return None
+        return e if e.schema == e.SCHEMA_NOW and e.type.encode() == name else None
+
+    def _whole_decoder(self, name: bytes) -> msgspec.json.Decoder[Any] | None:
+        known = self._decoders.get(name.decode(errors="replace"))
+        if known is None:
+            return None
+        class_, decoder = known
+        fields: list[Any] = []
+        for f in msgspec.structs.fields(Envelope):
+            type_ = decoder.type if f.name == "data" else f.type
+            fields.append((f.name, type_) if f.required else (f.name, type_, f.default))
+        now: dict[str, Any] = {"SCHEMA_NOW": getattr(class_, "SCHEMA", 1), "__annotations__": {}}
+        return msgspec.json.Decoder(
+            msgspec.defstruct(f"Whole{class_.__name__}", fields, namespace=now, frozen=True, gc=False)
         )

@@ -63,6 +63,9 @@ WHERE (e.tx, e.seq) > ($1::text::xid8, $2) AND e.tx < pg_snapshot_xmin(pg_curren
 ORDER BY e.tx, e.seq LIMIT $3
 """
 
+# As READ, but without the bytes of notes: a note holds another service's public event and is never published.
+READ_PUBLISHABLE = READ.replace("e.bytes", "CASE WHEN e.type <> 'Noted' THEN e.bytes END")
+
 # Only for a holder of the exclusive rebuild lock: no writer of this partition is in flight.
 READ_TAIL = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes
@@ -182,6 +185,16 @@ async def read(
     others.
     """
     rows = await connection.fetch(READ.format(partition=partition), str(after.tx), after.seq, limit)
+    return [(Cursor(row[0], row[1]), row[2]) for row in rows]
+
+
+async def read_publishable(
+    connection: asyncpg.Connection, partition: str, after: Cursor, limit: int
+) -> list[tuple[Cursor, bytes | None]]:
+    """Return the same events as `read`, each note without its bytes."""
+    rows = await connection.fetch(
+        READ_PUBLISHABLE.format(partition=partition), str(after.tx), after.seq, limit
+    )
     return [(Cursor(row[0], row[1]), row[2]) for row in rows]
 
 

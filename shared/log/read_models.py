@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -47,8 +48,10 @@ class Merged:
         for change in changes:
             table, key = change.table, key_of(change)
             if isinstance(change, Put):
-                self.patches[table].pop(key, None)
-                self.drops[table].pop(key, None)
+                if table in self.patches:
+                    self.patches[table].pop(key, None)
+                if table in self.drops:
+                    self.drops[table].pop(key, None)
                 self.puts[table][key] = dict(change.row)
             elif isinstance(change, Drop):
                 self.puts[table].pop(key, None)
@@ -61,9 +64,17 @@ class Merged:
 
 
 def key_of(change: Change) -> Key:
-    """The primary key's values, in the table's order."""
-    values = change.row if isinstance(change, Put) else change.key
-    return tuple(values[name] for name in key_names(change.table))
+    """Return the values of the primary key, in the table's order."""
+    return _key_getter(change.table)(change.row if isinstance(change, Put) else change.key)
+
+
+@cache
+def _key_getter(table: Table) -> Callable[[Mapping[str, Any]], Key]:
+    names = key_names(table)
+    if len(names) == 1:
+        [name] = names
+        return lambda values: (values[name],)
+    return itemgetter(*names)
 
 
 @cache

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 LAG = Gauge("regista_consumer_lag", "Messages not yet acknowledged", ["topic", "group", "partition"])
 WATCH = 5.0
 """Seconds between two checks of a subscription, and the time limit of one check."""
+SHORT, FILL = 100, 0.02
+"""Records below which a batch is short, and seconds until the next one is read after it: each batch costs a transaction and an acknowledgement."""
 STANDSTILL = 60.0
 """Seconds without a batch, while messages wait and none is being handled, after which the client is replaced.
 """
@@ -100,6 +102,8 @@ class WatchedSubscription:
         finally:
             self.busy = False
             self.moved_at = time.monotonic()
+        if len(records) < SHORT:
+            await asyncio.sleep(FILL)
 
     async def watch(self, readiness: Readiness) -> None:
         """Measure how many messages wait. Raises Stuck after a standstill or a silence of the broker."""

@@ -1,4 +1,4 @@
-"""The log as outbox: one active relay per service publishes its partition to Kafka, in log order, signed, at least once."""
+"""The log as outbox: the leading relay of a service publishes its partition to Kafka, signed, in log order, at least once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
@@ -20,26 +19,30 @@ from shared.deciding.events import NOTHING_RECENT, START, Cursor, Recent, Record
 from shared.deciding.service import Service
 from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, leadership, wait_for_wake_up
 from shared.foundation.topics import topic_of
+from shared.identity.ed25519 import FastSigningKey
 from shared.log import eventlog
 from shared.log.projector import schema_of
 from shared.messaging.kafka import answer_in_time, stop_client
+from shared.messaging.partition_batches import PartitionBatches, partitions_of
 
 log = logging.getLogger(__name__)
 
 PAGE = 500
-FILL = 0.01
-"""A short page was all there is: let the next one fill a little, each costs a query, a send and a checkpoint."""
+FILL = 0.03
+"""Seconds after a short page before the next one is read: each page costs a query, a send and a stored position."""
 FIRST_WAIT, LONGEST_WAIT = 0.005, 1.0
-"""After a ring the newest event may still hide behind another transaction: look again soon, then ever less often."""
-
+"""Seconds between reads without a page. The newest event may still be hidden by an open transaction: the first wait is short, each further one twice as long."""
 HELD = 10.0
 """Seconds between tries at an event that fails for an unforeseen reason."""
+AT_ONCE = 8
+"""Messages up to which a page is made on the event loop: handing it to a thread costs more than to make them."""
 
 READ_CHECKPOINT = "SELECT tx, seq FROM {schema}.relay_checkpoint"
 CHECKPOINT = """
 INSERT INTO {schema}.relay_checkpoint (tx, seq) VALUES ($1, $2)
 ON CONFLICT (only_row) DO UPDATE SET tx = excluded.tx, seq = excluded.seq, at = now()
 """
+# Events of the log that are not yet published.
 LAG = """
 SELECT count(*) FROM log.events_{partition} e
 WHERE (e.tx, e.seq) > (coalesce((SELECT tx FROM {schema}.relay_checkpoint), 0)::text::xid8, coalesce((SELECT seq FROM {schema}.relay_checkpoint), 0))
@@ -51,13 +54,15 @@ BEHIND = Gauge(
     "regista_relay_behind_seconds", "Age of the last published event when it was acknowledged", ["service"]
 )
 
-Message = tuple[bytes, bytes, list[tuple[str, bytes]]]
+
+Page = Sequence[tuple[Cursor, bytes | None]]
+"""Positions with the stored events; None for an event that is never published."""
 
 
 def to_cloudevent(service: Service, recorded: Recorded) -> CloudEvent | None:
-    """The public form of a stored event, or nothing.
+    """Return the public form of a stored event; None for a private one.
 
-    Every attribute is a function of the stored bytes, so a repeat is the same message.
+    Every attribute is computed from the stored bytes, so a repeat is the same message.
     """
     public = service.publish(recorded)
     if public is None:
@@ -89,19 +94,21 @@ def _zulu(moment: datetime) -> str:
 
 
 class KeyEnded(Exception):  # noqa: N818 - a state of the world, not a fault
-    """What this process signed from now on would count nowhere."""
+    """The relay's signing key is revoked or expired: no reader would accept what it signs."""
 
 
-async def _counts() -> str:
+async def _valid() -> str:
     return ""
 
 
 class Relay:
-    """Publishes the log of one service from its checkpoint on. Run one per replica: whoever holds the leader's lock works, the others wait.
+    """Publishes the log of one service from its stored position on.
 
-    `connect` opens a started producer; `on_state` hears what stands in the way ("" when nothing does);
-    `recent` are events that this process wrote lately and need not decode; `key_ended` answers, before each
-    page, why the key counts no more ("" while it does).
+    Every replica runs one; the one that holds the leader's lock publishes, the others wait.
+
+    `connect` returns a started producer. `on_state` receives what stands in the way ("" when nothing does).
+    `recent` are events that this process wrote lately and need not decode. `key_ended` returns why the key is
+    no longer valid ("" while it is); it is called before each page that has messages.
     """
 
     def __init__(
@@ -113,23 +120,17 @@ class Relay:
         key: SigningKey,
         on_state: Callable[[str], None] = lambda _: None,
         recent: Recent = NOTHING_RECENT,
-        key_ended: Callable[[], Awaitable[str]] = _counts,
+        key_ended: Callable[[], Awaitable[str]] = _valid,
     ) -> None:
         self._service, self._schema = service, schema_of(service)
-        self._url, self._wake_up, self._connect, self._key, self._on_state = (
-            url,
-            wake_up,
-            connect,
-            key,
-            on_state,
-        )
-        self._recent, self._key_ended = recent, key_ended
+        self._url, self._wake_up, self._connect, self._on_state = url, wake_up, connect, on_state
+        self._key, self._recent, self._key_ended = FastSigningKey(key), recent, key_ended
         self._topic = topic_of(service.name)
 
     async def run(self) -> None:
-        """For the life of the process. What is away is waited for; the checkpoint says where to go on.
+        """Publish for the life of the process; wait for the servers while they are unavailable.
 
-        Raises RestoredBehind when the server that answers is one that was restored behind the log.
+        Raises RestoredBehind when the database was restored to a state behind the log.
         """
         while True:
             try:
@@ -137,20 +138,20 @@ class Relay:
                     await self._lead(connection)
             except eventlog.RestoredBehind:
                 raise
-            except CONNECTION_ERRORS as away:
-                self._on_state(f"relay: the database is away ({type(away).__name__})")
+            except CONNECTION_ERRORS as error:
+                self._on_state(f"relay: the database is unavailable ({type(error).__name__})")
             except MessageSizeTooLargeError as large:
                 self._on_state(
-                    f"relay: an event is larger than Kafka takes, and those behind it wait: raise the broker's message.max.bytes ({large})"
+                    f"relay: an event is larger than Kafka accepts, and later events wait: raise the broker's message.max.bytes ({large})"
                 )
             except KeyEnded as ended:
                 self._on_state(
                     f"relay: its signing key {ended}: bootstrap a new one, name it in SIGNING_KEY_FILE and start again"
                 )
                 await asyncio.sleep(HELD)
-            except KafkaError as away:
-                self._on_state(f"relay: Kafka is away ({type(away).__name__})")
-            except Exception as fault:  # an event that cannot be published cannot be after a restart either: the process goes on
+            except KafkaError as error:
+                self._on_state(f"relay: Kafka is unavailable ({type(error).__name__})")
+            except Exception as fault:  # a restart would meet the same event again: the process keeps running
                 self._on_state(
                     f"relay: held by an event that it cannot publish ({type(fault).__name__}): the log has the details"
                 )
@@ -161,9 +162,7 @@ class Relay:
             await asyncio.sleep(1)
 
     async def _lead(self, connection: asyncpg.Connection) -> None:
-        await eventlog.check_not_restored(
-            connection
-        )  # after an outage it may be another server, which is behind
+        await eventlog.check_not_restored(connection)  # after an outage another server may answer
         self._on_state("relay: connects to Kafka")
         producer = await self._connect()
         try:
@@ -176,57 +175,61 @@ class Relay:
     async def _publish_all(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
         at = await connection.fetchrow(READ_CHECKPOINT.format(schema=self._schema))
         cursor = Cursor(at["tx"], at["seq"]) if at else START
-        await connection.execute(
-            "SET synchronous_commit = off"
-        )  # a checkpoint lost in a crash publishes a page again, no more
+        # a position lost in a crash publishes one page again, no more
+        await connection.execute("SET synchronous_commit = off")
         wait = FIRST_WAIT
-        with self._wake_up.subscribe() as ring:
+        with self._wake_up.subscribe() as notified:
             while True:
-                rung = ring.is_set()
-                ring.clear()
-                page = await eventlog.read(connection, self._service.name, cursor, PAGE)
+                woken = notified.is_set()
+                notified.clear()
+                page = await eventlog.read_publishable(connection, self._service.name, cursor, PAGE)
                 if page:
                     cursor = await self._publish(connection, producer, page)
                     wait = FIRST_WAIT
                     if len(page) < PAGE:
                         await asyncio.sleep(FILL)
                     continue
-                wait = FIRST_WAIT if rung else min(wait * 2, LONGEST_WAIT)
-                await wait_for_wake_up(ring, wait)
+                wait = FIRST_WAIT if woken else min(wait * 2, LONGEST_WAIT)
+                await wait_for_wake_up(notified, wait)
 
     async def _publish(
-        self, connection: asyncpg.Connection, producer: AIOKafkaProducer, page: Sequence[tuple[Cursor, bytes]]
+        self, connection: asyncpg.Connection, producer: AIOKafkaProducer, page: Page
     ) -> Cursor:
-        """Sends a page pipelined and moves the checkpoint when Kafka has all of it.
+        """Send a page and store the position when Kafka has stored all of it. Return the new position.
 
-        Dying before that repeats the page, in order.
+        A process that dies before that sends the page again, in the same order.
         """
-        if ended := await self._key_ended():
-            raise KeyEnded(ended)
-        messages, newest = await asyncio.to_thread(self._messages, page)
-        async with answer_in_time():
-            sent = [
-                await producer.send(self._topic, value=value, key=key, headers=headers)
-                for key, value, headers in messages
-            ]
-            await asyncio.gather(*sent)
+        stored = [(at, bytes_) for at, bytes_ in page if bytes_ is not None]
+        if stored:
+            await self._send(producer, stored)
         cursor = page[-1][0]
         await connection.execute(CHECKPOINT.format(schema=self._schema), cursor.tx, cursor.seq)
-        PUBLISHED.labels(self._service.name).inc(len(messages))
-        BEHIND.labels(self._service.name).set(max(0.0, (datetime.now(UTC) - newest).total_seconds()))
         return cursor
 
-    def _messages(self, page: Sequence[tuple[Cursor, bytes]]) -> tuple[list[Message], Any]:
-        messages = []
-        for cursor, stored in page:
-            recorded = self._service.events.recorded(self._service.name, stored, cursor, self._recent)
+    async def _send(self, producer: AIOKafkaProducer, stored: Sequence[tuple[Cursor, bytes]]) -> None:
+        if ended := await self._key_ended():
+            raise KeyEnded(ended)
+        batches = PartitionBatches(producer.create_batch, await partitions_of(producer, self._topic))
+        if len(stored) <= AT_ONCE:
+            newest = self._fill(batches, stored)
+        else:
+            newest = await asyncio.to_thread(self._fill, batches, stored)
+        async with answer_in_time():
+            await asyncio.gather(*await batches.send(producer, self._topic))
+        PUBLISHED.labels(self._service.name).inc(batches.count)
+        BEHIND.labels(self._service.name).set(max(0.0, (datetime.now(UTC) - newest).total_seconds()))
+
+    def _fill(self, batches: PartitionBatches, stored: Sequence[tuple[Cursor, bytes]]) -> datetime:
+        """Sign the public form of each event and add it. Return when the newest event was recorded."""
+        for cursor, bytes_ in stored:
+            recorded = self._service.events.recorded(self._service.name, bytes_, cursor, self._recent)
             event = to_cloudevent(self._service, recorded)
             if event is not None:
-                messages.append(to_kafka(sign(event, self._key)))
-        return messages, recorded.recorded_at
+                batches.add(*to_kafka(sign(event, self._key)))
+        return recorded.recorded_at
 
 
 async def lag(connection: asyncpg.Connection, service: Service) -> int:
-    """Events of the log not yet published."""
+    """Return the number of events of the log that are not yet published."""
     count: int = await connection.fetchval(LAG.format(partition=service.name, schema=schema_of(service)))
     return count

@@ -35,7 +35,7 @@ UNPICKLERS = {"pickle", "cloudpickle", "joblib", "dill", "marshal", "shelve"}
 BUSINESS = ("champion", "artifact", "promotion", "rollout", "retention", "review")
 SAID_IN_THE_KERNEL = {
     "shared/foundation/topics.py": {"artifact"},  # roles and partitions are named after the services
-    "shared/http/application.py": {
+    "shared/http/bodies.py": {
         " bytes. Artifacts are uploaded, not embedded."
     },  # what to do instead of sending a large body
 }

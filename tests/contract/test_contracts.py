@@ -13,7 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shared.deciding.access import ACCESS_EVENTS, RoleGranted
-from shared.deciding.events import Actor, Envelope, EventTypes, Recorded, encode
+from shared.deciding.events import Actor, Envelope, EventTypes, Noted, Recorded, Source, encode
+from shared.deciding.service import Service
 from shared.messaging.relay import to_cloudevent
 from tools.contracts.__main__ import ROOT, problems_of, text_of
 from tools.contracts.documents import OUTBOUND, SERVICES, Document, everything
@@ -130,3 +131,15 @@ def test_what_is_published_of_a_stored_event_is_of_a_declared_type(path: Path) -
     Draft202012Validator(
         json.loads((ROOT / "public" / service.name / f"{name}.json").read_text("utf-8"))
     ).validate(json.loads(message.data))
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: str(service.name))
+def test_a_note_is_never_published(service: Service) -> None:
+    """The relay does not even read notes (shared/log/eventlog.py, READ_PUBLISHABLE)."""
+    source = Source("elsewhere", "model-1", 1, "regista.elsewhere.Happened.v1", "1")
+    note = Noted(source, "", {})
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    recorded = Recorded(
+        service.name, "model-1", 1, UUID(int=1), "Noted", 1, moment, Actor("service:elsewhere"), note, b"{}"
+    )
+    assert service.publish(recorded) is None

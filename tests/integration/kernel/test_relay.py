@@ -22,6 +22,7 @@ from shared.foundation.topics import topic_of
 from shared.log import eventlog
 from shared.messaging import kafka
 from shared.messaging.kafka import connection, start_producer
+from shared.messaging.partition_batches import partition_of, partitions_of
 from shared.messaging.relay import Relay, lag
 
 KEY: SigningKey = generate_signing_key("service:cleanup")
@@ -180,12 +181,13 @@ class SilentOnce:
     def __init__(self, producer: AIOKafkaProducer, silent: bool) -> None:
         self._producer, self._silent = producer, silent
         self.stop = producer.stop
+        self.create_batch, self.partitions_for = producer.create_batch, producer.partitions_for
 
-    async def send(self, *args: Any, **kwargs: Any) -> Any:
+    async def send_batch(self, *args: Any, **kwargs: Any) -> Any:
         return (
             asyncio.get_running_loop().create_future()
             if self._silent
-            else await self._producer.send(*args, **kwargs)
+            else await self._producer.send_batch(*args, **kwargs)
         )
 
 
@@ -203,7 +205,7 @@ async def test_a_producer_that_is_never_answered_is_replaced(
     relay = Relay(bank.service, bank.url, bank.wake_up, connect, KEY, said.append)
     task = asyncio.create_task(relay.run())
     assert len(await published(settings, 1)) == 1
-    assert "relay: Kafka is away (KafkaTimeoutError)" in said
+    assert "relay: Kafka is unavailable (KafkaTimeoutError)" in said
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -237,7 +239,7 @@ async def test_dying_between_kafka_and_the_checkpoint_repeats_and_loses_nothing(
 
     async def connect() -> AIOKafkaProducer:
         producer = await start_producer(settings)
-        send = producer.send
+        send = producer.send_batch
 
         async def send_then_die(*args: Any, **kwargs: Any) -> Any:
             sent = await send(*args, **kwargs)
@@ -247,17 +249,17 @@ async def test_dying_between_kafka_and_the_checkpoint_repeats_and_loses_nothing(
                 raise ConnectionError("the process died here")
             return sent
 
-        monkeypatch.setattr(producer, "send", send_then_die)
+        monkeypatch.setattr(producer, "send_batch", send_then_die)
         return producer
 
     relay = Relay(bank.service, bank.url, bank.wake_up, connect, KEY)
     task = asyncio.create_task(relay.run())
-    messages = await published(settings, 51)
+    messages = await published(settings, 100)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     revisions = _revisions(messages)["account-a"]
     assert sorted(set(revisions)) == list(range(1, 51))
-    assert revisions == [1, *range(1, 51)]
+    assert revisions == [*range(1, 51), *range(1, 51)]
 
 
 async def test_the_lag_counts_what_is_not_published_yet(bank: Any, settings: Settings) -> None:
@@ -269,3 +271,17 @@ async def test_the_lag_counts_what_is_not_published_yet(bank: Any, settings: Set
         async with asyncio.timeout(20), bank.pool.acquire() as connection_:
             while await lag(connection_, bank.service):  # noqa: ASYNC110 - the checkpoint is what is waited for
                 await asyncio.sleep(0.02)
+
+
+async def test_the_partition_of_a_key_is_the_one_that_the_producer_chooses(settings: Settings) -> None:
+    producer = await start_producer(settings)
+    try:
+        partitions = tuple(await partitions_of(producer, TOPIC))
+        assert partitions == (0, 1, 2, 3)
+        keys = [b"account-%d" % n for n in range(60)]
+        sent = [await producer.send(TOPIC, key=key, value=b"{}") for key in keys]
+        chosen = [stored.partition for stored in await asyncio.gather(*sent)]
+        assert chosen == [partition_of(key, partitions) for key in keys]
+        assert set(chosen) == set(partitions)
+    finally:
+        await producer.stop()

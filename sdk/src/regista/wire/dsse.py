@@ -13,7 +13,7 @@ import hmac
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -26,6 +26,8 @@ __all__ = [
     "PAYLOAD_TYPE",
     "BadSignature",
     "SigningKey",
+    "Signs",
+    "Verifies",
     "generate_signing_key",
     "key_id_of",
     "load_signing_key",
@@ -51,15 +53,15 @@ class BadSignature(ValueError):  # noqa: N818 - says what the signature is
         self.reason = reason
 
 
-class _Signature(msgspec.Struct):
+class _Signature(msgspec.Struct, frozen=True):
     keyid: str
     sig: str
 
 
-class _Envelope(msgspec.Struct):
+class _Envelope(msgspec.Struct, frozen=True):
     payload: str
     payloadType: str  # noqa: N815 - the name in DSSE
-    signatures: list[_Signature]
+    signatures: tuple[_Signature, ...]
 
 
 _envelopes = msgspec.json.Decoder(_Envelope)
@@ -97,7 +99,21 @@ _repeated = lru_cache(maxsize=4096)(_digest)
 """For what is the same in most events: sources, types, names of attributes."""
 
 
-def sign(event: CloudEvent, key: SigningKey) -> CloudEvent:
+class Signs(Protocol):
+    """The private half of an Ed25519 key: a `SigningKey`, or the same in another library."""
+
+    @property
+    def key_id(self) -> str: ...
+    def sign(self, data: bytes, /) -> bytes: ...
+
+
+class Verifies(Protocol):
+    """The public half of an Ed25519 key: `verify` raises InvalidSignature or ValueError unless the key signed the data."""
+
+    def verify(self, signature: bytes, data: bytes, /) -> None: ...
+
+
+def sign(event: CloudEvent, key: Signs) -> CloudEvent:
     """The event with `dssematerial` and `signedextattrs`, over all its attributes and data.
 
     Raises NotACloudEvent.
@@ -112,7 +128,7 @@ def sign(event: CloudEvent, key: SigningKey) -> CloudEvent:
         "signatures": [
             {
                 "keyid": key.key_id,
-                "sig": base64.b64encode(key.private.sign(pae(PAYLOAD_TYPE, payload))).decode(),
+                "sig": base64.b64encode(key.sign(pae(PAYLOAD_TYPE, payload))).decode(),
             }
         ],
     }
@@ -127,7 +143,7 @@ def key_id_of(event: CloudEvent) -> str:
     return _read(event).signatures[0].keyid
 
 
-def verify(event: CloudEvent, public_key: bytes | Ed25519PublicKey) -> None:
+def verify(event: CloudEvent, public_key: bytes | Verifies) -> None:
     """Returns when this key signed exactly this event, all of its extension attributes included. Raises BadSignature, and only that.
 
     `public_key`: the 32 raw bytes, or the key object (which saves parsing it again). That the key belongs to
@@ -137,7 +153,9 @@ def verify(event: CloudEvent, public_key: bytes | Ed25519PublicKey) -> None:
     payload = _decode(envelope.payload)
     signature = _decode(envelope.signatures[0].sig)
     try:
-        key = Ed25519PublicKey.from_public_bytes(public_key) if isinstance(public_key, bytes) else public_key
+        key: Verifies = (
+            Ed25519PublicKey.from_public_bytes(public_key) if isinstance(public_key, bytes) else public_key
+        )
         key.verify(signature, pae(PAYLOAD_TYPE, payload))
     except (InvalidSignature, ValueError):
         raise BadSignature("the signature does not fit the key") from None
@@ -155,6 +173,12 @@ def _read(event: CloudEvent) -> _Envelope:
         raise BadSignature("the event is not signed: dssematerial is missing")
     if len(text) > MAX_MATERIAL:
         raise BadSignature(f"dssematerial is longer than {MAX_MATERIAL} characters")
+    return _envelope(text)
+
+
+@lru_cache(maxsize=16)
+def _envelope(text: str) -> _Envelope:
+    """Cached: a reader asks for the id of the key first, then verifies the same event."""
     try:
         envelope = _envelopes.decode(_decode(text))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):

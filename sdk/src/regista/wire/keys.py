@@ -35,6 +35,10 @@ class SigningKey:
         """The 32 raw bytes of the public half: what the registry stores."""
         return self.private.public_key().public_bytes_raw()
 
+    def sign(self, data: bytes, /) -> bytes:
+        """Return the 64 bytes of the signature."""
+        return self.private.sign(data)
+
     def to_json(self) -> str:
         """The file format: `{"key_id", "subject", "seed"}`, the seed in Base64. Holds the secret."""
         seed = base64.b64encode(self.private.private_bytes_raw()).decode()

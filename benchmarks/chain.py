@@ -1,0 +1,345 @@
+"""One version through everything: all services and servers run, versions are registered, and the clock stops when all work is drained.
+
+Drained means: every version is Validated, every relay has published the whole log, every consumer has read
+its topics, and audit has sealed and indexed every event.
+
+`python -m benchmarks.chain [--versions N] [--over http|kafka]` runs this alone and prints what a version
+costs: processor time by process, stored events by service and type, and bytes of PostgreSQL's WAL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+
+from benchmarks import load
+from benchmarks.figures import Figure
+from benchmarks.ground import Ground, ground
+from benchmarks.intake import message, publisher
+from benchmarks.trained import trained
+from regista.wire.digests import FileEntry, manifest_digest
+from services.local.lag import consumer_lag
+from services.local.topics import TRAINING
+
+SERVICES = ("registry", "approval", "artifact", "cleanup", "audit")
+WRITERS = ("registry", "approval", "artifact", "cleanup")
+CONNECTIONS, MODELS, WARM_UP, VERSIONS = 32, 100, 300, 1_500
+PATIENCE = 300.0
+"""Seconds until a chain that does not drain fails."""
+TICKS = os.sysconf("SC_CLK_TCK")
+
+EVENTS = "SELECT service, type, count(*) FROM log.events GROUP BY 1, 2"
+# One row: versions validated, stored events, and whether every reader of the log has read all of it.
+DRAINED = """
+SELECT (SELECT count(*) FROM log.events_registry WHERE type = 'VersionValidated'),
+       (SELECT last_value FROM log.event_seq),
+       (SELECT count(*) FROM log.events) = (SELECT size FROM audit.tree)
+       AND (SELECT (tx, seq) FROM audit.tree) = (SELECT (tx, seq) FROM audit.index_state)
+""" + "".join(
+    f"AND NOT EXISTS (SELECT 1 FROM log.events_{name} e WHERE (e.tx, e.seq) > "
+    f"((SELECT tx FROM {name}.relay_checkpoint)::text::xid8, (SELECT seq FROM {name}.relay_checkpoint)))\n"
+    for name in WRITERS
+)
+WAL = "SELECT wal_records::bigint, wal_fpi::bigint, wal_bytes::bigint FROM pg_stat_wal"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What `versions` versions took: seconds, processor seconds by process, stored events by (service, type), and WAL."""
+
+    over: str
+    versions: int
+    seconds: float
+    answered: float
+    processor: dict[str, float]
+    events: dict[tuple[str, str], float]
+    wal: dict[str, float]
+    commits: dict[str, float]
+
+    @property
+    def rate(self) -> float:
+        """Versions a second, from the first request until everything is drained."""
+        return self.versions / self.seconds
+
+    @property
+    def milliseconds(self) -> float:
+        """Processor milliseconds of one version over all processes but the load generator."""
+        return sum(ms for name, ms in self.processor.items() if name != "load")
+
+    def table(self) -> str:
+        """Everything as Markdown."""
+        lines = [
+            f"## {self.versions} versions over {self.over}",
+            "",
+            f"{self.rate:,.0f} versions/s until drained ({self.answered:,.0f}/s answered)",
+            f"{self.milliseconds:.2f} ms of processor time a version over all processes",
+            "",
+            "| process | ms a version |",
+            "|---|---|",
+            *(f"| {n} | {ms:.2f} |" for n, ms in sorted(self.processor.items(), key=lambda i: -i[1])),
+            "",
+            f"WAL of a version: {self.wal['bytes'] / 1000:.1f} KB, {self.wal['records']:.0f} records, {self.wal['pages']:.1f} full pages.",
+            "Commits of 100 versions: "
+            + ", ".join(f"{name} {n * 100:.1f}" for name, n in sorted(self.commits.items())),
+            f"Stored events of a version: {sum(self.events.values()):.2f}",
+            "",
+            *(
+                f"- {service} {type_}: {n:.2f}"
+                for (service, type_), n in sorted(self.events.items())
+                if n >= 0.005
+            ),
+        ]
+        return "\n".join(lines)
+
+
+class Chain:
+    """All services of an instance, and what is measured on them."""
+
+    def __init__(self, place: Ground, pids: dict[str, int], owner: asyncpg.Connection) -> None:
+        self._ground, self._pids, self._owner = place, pids, owner
+        self._artifact = _uploaded(place)
+        self._made = 0
+        self._key: Any = None
+
+    async def cost(self, versions: int, over: str) -> Cost:
+        """Send `versions` registrations and measure until everything is drained."""
+        messages = self._prepared(versions, over)
+        validated, sequence, _ = await self._owner.fetchrow(DRAINED)
+        events, wal, commits = await self._events(), await self._wal(), self._commits()
+        spent = self._processor()
+        began = time.perf_counter()
+        await (self._over_http(messages) if over == "http" else self._over_kafka(messages))
+        answered = time.perf_counter() - began
+        drained, spent_then = await self._drained(validated + versions, sequence)
+        events_then, wal_then = await self._events(), await self._wal()
+        return Cost(
+            over,
+            versions,
+            drained - began,
+            versions / answered,
+            {n: (ms - spent.get(n, 0)) * 1000 / versions for n, ms in spent_then.items()},
+            {n: (count - events.get(n, 0)) / versions for n, count in events_then.items()},
+            {n: (count - wal[n]) / versions for n, count in wal_then.items()},
+            {n: (count - commits[n]) / versions for n, count in self._commits().items()},
+        )
+
+    def _prepared(self, versions: int, over: str) -> list[Any]:
+        numbers = range(self._made, self._made + versions)
+        self._made += versions
+        if over == "http":
+            return [self._request(n) for n in numbers]
+        self._key = self._key or publisher(self._ground)
+        return [
+            message(self._key, n, datetime.now(UTC), self._trained(f"bench.kafka-{n % MODELS}", n))
+            for n in numbers
+        ]
+
+    def _trained(self, model: str, number: int) -> dict[str, Any]:
+        return trained(model, number) | {"artifact": self._artifact}
+
+    def _request(self, number: int) -> bytes:
+        model = f"bench.chain-{number % MODELS}"
+        body = {k: v for k, v in self._trained(model, number).items() if k != "model"}
+        url = f"{self._ground.instance.urls['registry']}/v1/models/{model}/versions"
+        return load.request("POST", url, self._ground.admin_key, json.dumps(body).encode())
+
+    async def _over_http(self, requests: list[bytes]) -> None:
+        statuses = await load.send(self._ground.instance.urls["registry"], requests, CONNECTIONS)
+        if set(statuses) - {201}:
+            raise AssertionError(f"not everything was registered: {statuses}")
+
+    async def _over_kafka(self, messages: list[Any]) -> None:
+        from aiokafka import AIOKafkaProducer  # noqa: PLC0415
+
+        kafka = self._ground.stack.kafka
+        producer = AIOKafkaProducer(
+            bootstrap_servers=kafka.bootstrap,
+            security_protocol="SASL_PLAINTEXT",
+            sasl_mechanism="SCRAM-SHA-512",
+            sasl_plain_username="pipeline",
+            sasl_plain_password=kafka.password("pipeline"),
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=5,
+            max_batch_size=256 * 1024,
+            compression_type="zstd",
+        )
+        await producer.start()
+        sent = [await producer.send(TRAINING, value=v, key=k, headers=h) for k, v, h in messages]
+        await asyncio.gather(*sent)
+        await producer.stop()
+
+    async def _drained(self, validated: int, sequence: int) -> tuple[float, dict[str, float]]:
+        """When everything was drained, and the processor time until then."""
+        admin = self._ground.stack.kafka.admin()
+        until = time.perf_counter() + PATIENCE
+        while time.perf_counter() < until:
+            await asyncio.sleep(0.1)
+            now = await self._owner.fetchrow(DRAINED)
+            if now[0] < validated or not now[2]:
+                continue
+            at, spent = time.perf_counter(), self._processor()
+            behind = {group: n for group, by in consumer_lag(admin).items() if (n := sum(by.values()))}
+            again = await self._owner.fetchrow(DRAINED)
+            if not behind and again[1] == now[1] > sequence and again[2]:
+                return at, spent
+        raise TimeoutError(f"not drained after {PATIENCE:.0f} s: {now[0]} of {validated} versions validated")
+
+    async def _events(self) -> dict[tuple[str, str], int]:
+        return {(row[0], row[1]): row[2] for row in await self._owner.fetch(EVENTS)}
+
+    async def _wal(self) -> dict[str, int]:
+        await self._owner.execute("SELECT pg_stat_clear_snapshot()")
+        return dict(zip(("records", "pages", "bytes"), await self._owner.fetchrow(WAL), strict=True))
+
+    def _commits(self) -> dict[str, float]:
+        """Commits so far, by service."""
+        found = {}
+        for name in WRITERS:
+            lines = httpx.get(f"{self._ground.instance.urls[name]}/metrics", timeout=60).text.splitlines()
+            of = f'regista_batch_commands_count{{service="{name}"}} '
+            found[name] = next((float(line.removeprefix(of)) for line in lines if line.startswith(of)), 0.0)
+        return found
+
+    def _processor(self) -> dict[str, float]:
+        """Processor seconds so far of every service, of each role's PostgreSQL backends, of the servers, and of the load generator."""
+        parents = _parents()
+        spent = {name: _tree(pid, parents) for name, pid in self._pids.items()}
+        for child in self._ground.stack.children:
+            name, pid = child.identity.name, child.popen.pid
+            if name == "postgres":
+                spent |= _backends(pid, parents)
+            else:
+                spent[name] = _tree(pid, parents)
+        spent["load"] = _own(os.getpid())
+        return spent
+
+
+def _uploaded(place: Ground) -> dict[str, Any]:
+    """An artifact of one small file, in quarantine: every version refers to it, so only the first one's bytes are copied."""
+    content = json.dumps({"weights": [0.5] * 20}).encode()
+    answer = httpx.post(
+        place.instance.urls["artifact"] + "/v1/uploads?name=model.json",
+        content=content,
+        headers={
+            "authorization": f"Bearer {place.admin_key}",
+            "content-type": "application/octet-stream",
+        },
+        timeout=60,
+    )
+    answer.raise_for_status()
+    file = FileEntry("model.json", len(content), hashlib.sha256(content).hexdigest())
+    return {
+        "digest": manifest_digest([file]),
+        "location": answer.json()["location"],
+        "files": [{"path": file.path, "size": file.size, "sha256": file.sha256}],
+    }
+
+
+def _stat(pid: int) -> list[str]:
+    """Everything after the command of /proc/PID/stat: state, parent, …; utime and stime are the 12th and 13th."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _own(pid: int, *, reaped: bool = False) -> float:
+    with contextlib.suppress(OSError):
+        fields = _stat(pid)
+        return sum(map(int, fields[11 : 15 if reaped else 13])) / TICKS
+    return 0.0
+
+
+def _parents() -> dict[int, list[int]]:
+    """The children of each process."""
+    found: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                found.setdefault(int(_stat(int(entry.name))[1]), []).append(int(entry.name))
+    return found
+
+
+def _tree(pid: int, children: dict[int, list[int]]) -> float:
+    """Processor seconds of a process and of its children, those that ended included."""
+    return _own(pid, reaped=True) + sum(_tree(child, children) for child in children.get(pid, []))
+
+
+def _backends(postmaster: int, children: dict[int, list[int]]) -> dict[str, float]:
+    """PostgreSQL's processes by what they do: backends by their role, the others by their title."""
+    spent: dict[str, float] = {"postgres (ended)": _own(postmaster, reaped=True)}
+    for pid in children.get(postmaster, []):
+        with contextlib.suppress(OSError):
+            title = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ").decode().partition(": ")[2]
+            name = "postgres " + (title.split(" ")[0] if "127.0.0.1" in title else title)
+            spent[name] = spent.get(name, 0) + _own(pid)
+    return spent
+
+
+@contextlib.asynccontextmanager
+async def started(place: Ground) -> Any:
+    """A chain that is warm: plans, caches and Java's compiler have seen versions."""
+    with place.running(*SERVICES) as pids:
+        # the superuser: pg_stat_wal and every schema
+        url = place.stack.postgres.superuser_url().rpartition("/")[0] + "/regista"
+        owner = await asyncpg.connect(url)
+        yield Chain(place, pids, owner)
+        await owner.close()
+
+
+async def measure(place: Ground) -> Sequence[Figure]:
+    async with started(place) as chain:
+        costs = []
+        for over in ("http", "kafka"):
+            await chain.cost(WARM_UP, over)
+            costs.append(await chain.cost(VERSIONS, over))
+            print(costs[-1].table(), flush=True)
+    figures = []
+    for cost in costs:
+        name = f"a version over {cost.over} through all services, until drained"
+        parts = sorted(cost.processor.items(), key=lambda item: -item[1])
+        note = ", ".join(f"{n} {ms:.2f}" for n, ms in parts[:6])
+        figures += [
+            Figure(name, cost.rate, "versions/s", 450),
+            Figure(
+                f"{name}: processor time of all processes",
+                cost.milliseconds,
+                "ms",
+                5,
+                smaller_is_better=True,
+                note=note,
+            ),
+        ]
+    return figures
+
+
+async def _alone(versions: int, over: str, rounds: int) -> None:
+    with ground() as place:
+        async with started(place) as chain:
+            await chain.cost(min(WARM_UP, versions), over)
+            for _ in range(rounds):
+                print((await chain.cost(versions, over)).table(), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.chain", description=__doc__)
+    parser.add_argument("--versions", type=int, default=VERSIONS)
+    parser.add_argument("--over", choices=("http", "kafka"), default="http")
+    parser.add_argument("--rounds", type=int, default=1)
+    chosen = parser.parse_args()
+    asyncio.run(_alone(chosen.versions, chosen.over, chosen.rounds))
+
+
+if __name__ == "__main__":
+    main()
