@@ -17,11 +17,12 @@ import pytest
 
 from benchmarks.trained import trained
 from services.registry.domain.model.state import stream_of
-from services.registry.domain.promotion.verdicts import PlaceLegalHold, RejectVersion
 from services.registry.domain.serving.alias import SetAlias
-from services.registry.inbound import read
+from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold
+from services.registry.domain.withdrawal.rejection import RejectVersion
 from services.registry.look_ups import Intake
 from services.registry.service import SERVICE
+from services.registry.trained_message import read
 from shared.deciding.events import Actor, EventTypes
 from shared.deciding.submission import Cause, Submission
 from shared.foundation.postgres import WakeUp, connect_pool

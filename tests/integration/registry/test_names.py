@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from services.registry.access.bootstrap import write
-from services.registry.service import ACCESS_SERVICE
+from services.registry.access.service import ACCESS_SERVICE
 from shared.foundation.postgres import connect_pool
 from shared.log import projector
 from tests.integration.registry.conftest import PEPPER, Registry, World

@@ -12,24 +12,22 @@ import msgspec
 import pytest
 
 from services.registry.domain.model.events import Evaluation
+from services.registry.domain.model.metadata import Dataset, Metadata, Parent, Training
 from services.registry.domain.naming.description import DescribeModel
-from services.registry.domain.promotion.verdicts import (
-    PlaceLegalHold,
-    RecallVersion,
-    RecordEvaluation,
-    RejectVersion,
-    ReleaseLegalHold,
-)
-from services.registry.domain.registration.metadata import Dataset, Metadata, Parent, Training
-from services.registry.domain.registration.registration import AddMetadata, RegisterVersion
-from services.registry.domain.retirement import RetireVersion
+from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
-from services.registry.domain.serving.rollout import ChangeRollout, RollBack, Share
-from services.registry.inbound import ModelTrained, read
+from services.registry.domain.serving.rollback import RollBack
+from services.registry.domain.serving.rollout import ChangeRollout, Share
+from services.registry.domain.validation.evaluations import RecordEvaluation
+from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
+from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
+from services.registry.domain.withdrawal.retirement import RetireVersion
+from services.registry.inbound import ModelTrained
 from services.registry.projections import IN_BRIEF, project
 from services.registry.publish import PUBLIC, publish
 from services.registry.stored_events import EVENTS
 from services.registry.tables import TABLES
+from services.registry.trained_message import read
 from shared.deciding.changes import Drop, Patch, Put
 from shared.deciding.events import Actor, Recorded, encode
 from shared.log.read_models import copy_row

@@ -6,16 +6,12 @@ import pytest
 
 from services.registry.domain import noted
 from services.registry.domain.model.events import Evaluation
-from services.registry.domain.promotion.verdicts import (
-    NoteArtifact,
-    PlaceLegalHold,
-    RecallVersion,
-    RecordEvaluation,
-    RejectVersion,
-    ReleaseLegalHold,
-)
-from services.registry.domain.registration.metadata import Parent
+from services.registry.domain.model.metadata import Parent
 from services.registry.domain.serving.alias import SetAlias
+from services.registry.domain.validation.evaluations import RecordEvaluation
+from services.registry.domain.validation.gates import NoteArtifact
+from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
+from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
 from shared.deciding.decider import NotFound, RuleBroken, Stale
 from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadata, names
 from tests.unit.registry.serving import challenger, champion, change

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from services.registry.domain.promotion.verdicts import RecallVersion
-from services.registry.domain.registration.metadata import Input
-from services.registry.domain.serving.rollout import RollBack
+from services.registry.domain.model.metadata import Input
+from services.registry.domain.serving.rollback import RollBack
+from services.registry.domain.withdrawal.rejection import RecallVersion
 from shared.deciding.decider import NotFound, RuleBroken, Stale
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, metadata, names
 from tests.unit.registry.serving import back, challenger, champion, change, retiring, switched, two_promoted
