@@ -130,6 +130,9 @@ class Recent:
         self._events.clear()
 
 
+NUL = b"\\u0000"
+"""The character NUL as JSON writes it: PostgreSQL keeps no text with it."""
+
 _encoder = msgspec.json.Encoder(order="sorted")
 _envelopes = msgspec.json.Decoder(Envelope)
 
@@ -149,7 +152,7 @@ def storable(raw: bytes) -> Any:
     Raises ValueError for what is no JSON (NaN is none) and for the NUL character, which PostgreSQL cannot
     keep.
     """
-    if b"\\u0000" in raw:
+    if NUL in raw:
         raise ValueError("a text holds the character NUL")
     try:
         return msgspec.json.decode(raw)

@@ -22,8 +22,9 @@ from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
 from shared.deciding.access import AccessState
-from shared.deciding.events import Actor, storable
+from shared.deciding.events import Actor
 from shared.foundation.telemetry import tracer
+from shared.http import bodies
 from shared.http.app import App
 from shared.http.problems import Problem, of_exception, of_shape, unauthenticated
 from shared.http.routes import Call, Reply, Route
@@ -62,9 +63,7 @@ class Compiled:
         self.regex, _, self.convertors = compile_path(route.path)
         self.literal = len(re.sub(r"\{[^}]*\}", "", route.path))
         self._observers: dict[int, Histogram] = {}
-        if route.body is not None and route.body.model_config.get("extra") != "forbid":
-            msg = f"{route.method} {route.path}: {route.body.__name__} must forbid unknown fields (derive it from shared.http.routes.Body)"
-            raise TypeError(msg)
+        self.read = None if route.streams else bodies.reader(route)
 
     def observe(self, status: int, seconds: float) -> None:
         """Counts an answer; the labelled child is looked up once per status."""
@@ -138,7 +137,7 @@ class Application:
             _refuse_nul(scope)
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
             compiled, path = self._table.find(method, scope["path"])
-            response = await self._traced(compiled.route, path, request)
+            response = await self._traced(compiled, path, request)
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 - the one place where every error becomes an answer
@@ -147,14 +146,16 @@ class Application:
         if compiled is not None:
             compiled.observe(response.status_code, time.perf_counter() - began)
 
-    async def _traced(self, route: Route, path: dict[str, str], request: Request) -> Response:
+    async def _traced(self, compiled: Compiled, path: dict[str, str], request: Request) -> Response:
+        route = compiled.route
         parent = request.headers.get("traceparent", "")
         if route.method == "GET" and not parent and not tracer.sampled():
-            return await self._answer(route, path, request)
+            return await self._answer(compiled, path, request)
         with tracer.span(f"{route.method} {route.path}", parent):
-            return await self._answer(route, path, request)
+            return await self._answer(compiled, path, request)
 
-    async def _answer(self, route: Route, path: dict[str, str], request: Request) -> Response:
+    async def _answer(self, compiled: Compiled, path: dict[str, str], request: Request) -> Response:
+        route = compiled.route
         actor, state = (NOBODY, AccessState()) if route.public else await self._identify(request)
         call = Call(self._app, route, request, actor, state, path)
         call.if_match = _if_match(request, required=route.needs_if_match)
@@ -162,9 +163,9 @@ class Application:
             call.query = _parsed_query(route.query, request)
         try:
             async with asyncio.timeout(route.timeout) as limit:
-                if route.body is not None and not route.streams:
-                    call.raw = await _read(request, route.limit)
-                    call.body = _parsed_body(route.body, call.raw)
+                if compiled.read is not None:
+                    call.raw = await bodies.read_within(request, route.limit)
+                    call.body = compiled.read(call.raw)
                 answer = await route.endpoint(call)
         except TimeoutError:
             if limit.expired():
@@ -249,39 +250,6 @@ def _parsed_query(model: type[BaseModel], request: Request) -> BaseModel:
         return model.model_validate(dict(request.query_params))
     except ValidationError as wrong:
         raise of_shape(wrong, "query") from wrong
-
-
-def _parsed_body(model: type[BaseModel], raw: bytes) -> BaseModel:
-    try:
-        storable(raw or b"{}")
-        return model.model_validate_json(raw or b"{}")
-    except ValidationError as wrong:
-        raise of_shape(wrong, "body") from wrong
-    except ValueError as wrong:
-        raise Problem(422, "invalid_body", f"The body is no JSON that can be kept: {wrong}.") from wrong
-
-
-async def _read(request: Request, limit: int) -> bytes:
-    kind = request.headers.get("content-type", "application/json")
-    if "json" not in kind:
-        raise Problem(415, "not_json", f"Send the body as application/json, not {kind[:80]}.")
-    too_large = Problem(
-        413,
-        "body_too_large",
-        f"The body may have {limit} bytes. Artifacts are uploaded, not embedded.",
-        limit=limit,
-    )
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > limit:
-        raise too_large
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > limit:
-            raise too_large
-        pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _response(answer: Any, route: Route, request: Request) -> Response:

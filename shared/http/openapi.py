@@ -76,10 +76,10 @@ class _Schemas:
 
 
 def _schemas(routes: Sequence[Route]) -> _Schemas:
-    bodies = {r.body for r in routes if r.body is not None}
+    bodies = {body for r in routes if (body := _body(r)) is not None}
     answers = {r.response for r in routes if r.response is not None}
     models: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
-        (m, "validation") for m in bodies
+        (m, "validation") for m in bodies if issubclass(m, BaseModel)
     ] + [(m, "serialization") for m in answers if _is_model(m)]
     models.sort(key=lambda m: (m[0].__name__, m[1]))
     asked, top = models_json_schema(models, ref_template=_REF)
@@ -87,17 +87,27 @@ def _schemas(routes: Sequence[Route]) -> _Schemas:
         (kind, mode): schema for (kind, mode), schema in asked.items()
     }
     definitions: dict[str, Any] = top.get("$defs", {})
-    structs = sorted((a for a in answers if isinstance(a, type) and issubclass(a, msgspec.Struct)), key=str)
+    structs = sorted((k for k in answers | bodies if _is_struct(k)), key=str)
     described, components = msgspec.json.schema_components(
         structs, ref_template="#/components/schemas/{name}"
     )
     definitions |= components
-    found |= {(struct, "serialization"): schema for struct, schema in zip(structs, described, strict=True)}
+    for struct, schema in zip(structs, described, strict=True):
+        found[struct, "validation"] = found[struct, "serialization"] = schema
     for answer in sorted((a for a in answers if not _is_model(a) and a not in structs), key=str):
         schema = TypeAdapter(answer).json_schema(mode="serialization", ref_template=_REF)
         definitions |= schema.pop("$defs", {})
         found[(answer, "serialization")] = schema
     return _Schemas(found, definitions)
+
+
+def _body(route: Route) -> type[BaseModel | msgspec.Struct] | None:
+    """What documents the body: the contract where there is one."""
+    return route.contract or route.body
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _is_model(kind: Any) -> bool:
@@ -112,8 +122,8 @@ def _operation(service: str, route: Route, schemas: _Schemas) -> dict[str, Any]:
         "parameters": _parameters(route),
         "responses": _responses(route, schemas),
     }
-    if route.body is not None:
-        content = {"application/json": {"schema": schemas.of(route.body, "validation")}}
+    if (body := _body(route)) is not None:
+        content = {"application/json": {"schema": schemas.of(body, "validation")}}
         operation["requestBody"] = {"required": True, "content": content}
     elif route.streams:
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
