@@ -34,7 +34,7 @@ ClaimText = Annotated[
 ]
 
 
-class _Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+class _Message(Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Unknown fields are refused. No instance refers to itself, so the garbage collector need not look."""
 
 
@@ -126,7 +126,7 @@ class ClaimMessage(_Message):
     exact: bool = False
 
 
-class VersionMessage(_Message):
+class VersionMessage(_Message, kw_only=True):
     """What is known of a version: the body that completes a draft."""
 
     draft: bool = False
@@ -160,7 +160,7 @@ class VersionMessage(_Message):
         )
 
 
-class RegistrationMessage(VersionMessage):
+class RegistrationMessage(VersionMessage, kw_only=True):
     """What is known of a version and its model: the body of a registration. The path names the model, too."""
 
     model: Name = ""
@@ -171,7 +171,7 @@ class RegistrationMessage(VersionMessage):
     tags: Tags | None = None
 
 
-class TrainedMessage(RegistrationMessage):
+class TrainedMessage(RegistrationMessage, kw_only=True):
     """The data of a `ModelTrained` message."""
 
     model: Name

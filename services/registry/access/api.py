@@ -121,7 +121,7 @@ async def _issue_api_key(call: Call, body: NewKey) -> Reply:
     outcome = await _submit(
         call, IssueKey(subject, made.key_id, "hmac-sha256", made.verifier, body.expires_at)
     )
-    issued = {"key_id": made.key_id, "api_key": made.text}
+    issued: dict[str, str | None] = {"key_id": made.key_id, "api_key": made.text}
     if outcome.replayed:
         key_id = next(r.event.key_id for r in outcome.events if r.type == "KeyIssued")
         issued = {"key_id": key_id, "api_key": None}

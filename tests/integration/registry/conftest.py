@@ -245,7 +245,7 @@ class Voices:
             **about,
         )
 
-    async def subscribe(self, number: int, seconds: float = 40) -> list[tuple[str, dict[str, Any]]]:
+    async def received(self, number: int, seconds: float = 40) -> list[tuple[str, dict[str, Any]]]:
         """The first events that the registry published: (type, data), each with a signature that holds."""
         consumer = AIOKafkaConsumer(
             "regista.registry.events.v1",

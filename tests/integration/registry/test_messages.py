@@ -92,7 +92,7 @@ async def test_a_model_goes_from_kafka_to_production_and_back(registry, voices):
             "1.0.0",
             "released",
         )
-    types = [type_ for type_, _ in await voices.heard(13)]
+    types = [type_ for type_, _ in await voices.received(13)]
     assert types == [
         "ModelRegistered",
         "VersionRegistered",
