@@ -60,7 +60,10 @@ def _of_service(service: str, prepare: Mapping[str, Prepare]) -> Subscription:
 
 
 async def register_trained(app: App, m: Received) -> list[Submission]:
-    """Register a version of the model that the message names. The command checks the publisher's role there."""
+    """Register a version of the model that the message names.
+
+    The command checks the publisher's role there.
+    """
     try:
         message = read(m.event.data)
         return [await app.parts_as(Parts).intake.registration(message.model, message, m.cause(), m.actor)]
@@ -91,7 +94,7 @@ async def note_decision(command: Callable[[str, Noted], object], m: Received) ->
 
 
 async def note_artifact(m: Received) -> list[Submission]:
-    """Note a report on one version's bytes, or the end of bytes for each model that had a version with them."""
+    """Note a report on one version's bytes, or the end of bytes for each model that had them."""
     note = make_note(m)
     report: noted.ArtifactReport | noted.ArtifactEnded = noted.read(note)
     models = (

@@ -1,7 +1,7 @@
 """The inbound contract: the data of a `ModelTrained` v1 message, and the body of a registration over HTTP.
 
-These models give the public schema and list every error of a refused message. Accepted messages are decoded by the
-structs of trained_message.py, which is faster.
+These models give the public schema and list every error of a refused message. Accepted messages are decoded
+by the structs of trained_message.py, which is faster.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ DEEPEST = 20
 
 
 def exact(value: Any, depth: int = 0) -> Any:
-    """Return the document. Raise ValueError when it is nested too deep or has an integer that is not exact in JSON."""
+    """Return the document.
+
+    Raise ValueError when it is nested too deep or has an integer that is not exact in JSON.
+    """
     if depth > DEEPEST:
         msg = f"nested deeper than {DEEPEST} levels"
         raise ValueError(msg)
@@ -177,6 +180,6 @@ class ModelFacts(Shape):
 
 
 class ModelTrained(VersionFacts, ModelFacts):
-    """A model was trained: the data of a message on `regista.training.v1`, and the body of a registration over HTTP."""
+    """A model was trained. This is the data of a message, and the body of a registration over HTTP."""
 
     model: Name

@@ -36,8 +36,8 @@ class ModelRef:
 class Models:
     """Models by name or id.
 
-    The cache is never wrong: a name never leaves its model, a model never leaves its namespace. When it is full
-    it drops the reference that was used the longest time ago.
+    The cache is never wrong: a name never leaves its model, a model never leaves its namespace. When it is
+    full it drops the reference that was used the longest time ago.
     """
 
     def __init__(self, pool: asyncpg.Pool, capacity: int = CACHED) -> None:
@@ -83,9 +83,10 @@ class Intake:
     async def registration(
         self, name: str, message: RegistrationMessage, cause: Cause, actor: Actor, creator: str = ""
     ) -> Submission:
-        """Return the registration of a version of the model `name`, which is registered with it when it is new.
+        """Return the registration of a version of the model `name`. A new model is registered with it.
 
-        `creator` is the creator when the message names none. Raise Unprocessable when `name` cannot be a model's.
+        `creator` is the creator when the message names none. Raise Unprocessable when `name` cannot be a
+        model's.
         """
         model = await self.models.find(name)
         if model is None:
@@ -153,7 +154,10 @@ class Intake:
         cause: Cause,
         actor: Actor,
     ) -> Submission:
-        """Return the submission. It writes into the streams of the parents' models, so it needs any role there."""
+        """Return the submission.
+
+        It writes into the streams of the parents' models, so it needs any role there.
+        """
         elsewhere = {
             (await self.models.get(p.model_id)).namespace for p in metadata.parents if p.model_id
         } - {namespace}
@@ -168,7 +172,10 @@ class Intake:
         )
 
     async def _metadata(self, message: VersionMessage) -> Metadata:
-        """Return the document with the ids of the parents' models. An unknown name gets no id, and is refused with all other problems."""
+        """Return the document with the ids of the parents' models.
+
+        An unknown name gets no id, and is refused with all other problems.
+        """
         names = {parent.model for parent in message.parents or ()}
         found = {name: await self.models.find(name) for name in names}
         return message.metadata({name: model.model_id for name, model in found.items() if model})
@@ -187,10 +194,13 @@ def _with_creator(metadata: Metadata, creator: str) -> Metadata:
 
 
 def written_streams(own: Sequence[str], metadata: Metadata) -> tuple[str, ...]:
-    """Return the streams that a registration writes: the model's (first), its name's, and those of the parents' models."""
+    """Return the streams that a registration writes: its own, the model's first, and those of the parents."""
     return tuple(dict.fromkeys((*own, *(stream_of(p.model_id) for p in metadata.parents if p.model_id))))
 
 
 def _names_of_unknown_parents(metadata: Metadata) -> tuple[str, ...]:
-    """Return the streams of parents' names that no model has. The command waits for another that registers one now."""
+    """Return the streams of parents' names that no model has.
+
+    The command waits for another that registers one now.
+    """
     return tuple(dict.fromkeys(name_stream(p.model) for p in metadata.parents if not p.model_id))

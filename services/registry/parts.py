@@ -15,8 +15,8 @@ from shared.http.batcher import Batcher
 class Parts:
     """`intake` turns names into ids. Each batcher answers concurrent reads by one query.
 
-    `resolver` finds versions by (model, alias); `models` finds models by id; `versions` by (model id, number);
-    `numbers` finds version numbers by (model id, semantic version or @alias).
+    `resolver` finds versions by (model, alias); `models` finds models by id; `versions` by (model id,
+    number); `numbers` finds version numbers by (model id, semantic version or @alias).
     """
 
     intake: Intake

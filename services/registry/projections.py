@@ -94,7 +94,7 @@ def _model_id(r: Recorded) -> str:
 
 
 def _patch(r: Recorded, number: int, **columns: Any) -> Patch:
-    """Change columns of a version, and its revision: every event about a version moves it, and it is the ETag."""
+    """Change columns of a version, and its revision, which is its ETag."""
     return Patch(VERSIONS, {"model_id": _model_id(r), "number": number}, {**columns, "revision": r.revision})
 
 

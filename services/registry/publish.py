@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from services.registry.domain.model import events as e
@@ -307,7 +307,9 @@ _CLASSES: tuple[type, ...] = (
 PUBLIC: dict[str, type] = {f"regista.registry.{class_.__name__}.v1": class_ for class_ in _CLASSES}
 """Every public type and the shape of its data."""
 
-_FIELDS: dict[type, tuple[str, ...]] = {class_: tuple(class_.__dataclass_fields__) for class_ in _CLASSES}  # type: ignore[attr-defined]
+_FIELDS: dict[type, tuple[str, ...]] = {
+    class_: tuple(field.name for field in fields(class_)) for class_ in _CLASSES
+}
 _SAME_NAME: dict[type, type] = {
     stored: public
     for public in _CLASSES

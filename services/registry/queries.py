@@ -1,4 +1,7 @@
-"""What the API reads: read models through their views, because a rebuild swaps the tables behind them; documents from the log."""
+"""What the API reads: documents from the log, the rest from read models.
+
+Read models are read through their views, because a rebuild swaps the tables behind them.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +34,18 @@ FIND_NUMBER = "SELECT number FROM versions WHERE model_id = $1 AND semver = $2"
 FIND_NUMBERS = """
 SELECT wanted.model_id, wanted.reference, coalesce(v.number, r.champion, a.number) AS number
 FROM unnest($1::text[], $2::text[]) AS wanted(model_id, reference)
-LEFT JOIN LATERAL (SELECT number FROM versions WHERE model_id = wanted.model_id AND semver = wanted.reference LIMIT 1) AS v ON true
-LEFT JOIN rollouts r ON r.model_id = wanted.model_id AND wanted.reference LIKE '@%' AND r.environment = substr(wanted.reference, 2)
-LEFT JOIN aliases a ON a.model_id = wanted.model_id AND wanted.reference LIKE '@%' AND a.alias = substr(wanted.reference, 2)
+LEFT JOIN LATERAL (SELECT number FROM versions WHERE model_id = wanted.model_id
+    AND semver = wanted.reference LIMIT 1) AS v ON true
+LEFT JOIN rollouts r ON r.model_id = wanted.model_id AND wanted.reference LIKE '@%'
+    AND r.environment = substr(wanted.reference, 2)
+LEFT JOIN aliases a ON a.model_id = wanted.model_id AND wanted.reference LIKE '@%'
+    AND a.alias = substr(wanted.reference, 2)
 """
 
 # Many aliases at once: every load of a model resolves one.
 RESOLVE = """
-SELECT wanted.model AS wanted_model, wanted.alias AS wanted_alias, m.namespace, m.model_id, m.name AS model, v.number, v.semver, v.stage,
+SELECT wanted.model AS wanted_model, wanted.alias AS wanted_alias, m.namespace, m.model_id, m.name AS model,
+    v.number, v.semver, v.stage,
        v.artifact_digest, v.artifact_state, v.recalled, v.retired IS NOT NULL AS retired,
        greatest(coalesce(r.revision, a.revision), v.revision) AS revision
 FROM unnest($1::text[], $2::text[]) AS wanted(model, alias)
@@ -52,7 +59,8 @@ JOIN versions v ON v.model_id = m.model_id AND v.number = coalesce(r.champion, a
 _MODEL = """
 SELECT m.*, newest.number AS newest, newest.semver AS newest_semver, r.champion AS production
 FROM {models}
-LEFT JOIN LATERAL (SELECT number, semver FROM versions v WHERE v.model_id = m.model_id ORDER BY number DESC LIMIT 1) AS newest ON true
+LEFT JOIN LATERAL (SELECT number, semver FROM versions v WHERE v.model_id = m.model_id
+    ORDER BY number DESC LIMIT 1) AS newest ON true
 LEFT JOIN rollouts r ON r.model_id = m.model_id AND r.environment = 'production'
 """
 
@@ -69,7 +77,8 @@ LIST_MODELS = (
     + f"""
 WHERE m.name > $1
   AND {_READABLE.format(parameter="$2", namespace="m.namespace")}
-  AND ($3::text IS NULL OR m.kind = $3) AND ($4::text IS NULL OR m.owner = $4) AND ($5::text IS NULL OR m.tier = $5)
+  AND ($3::text IS NULL OR m.kind = $3) AND ($4::text IS NULL OR m.owner = $4)
+      AND ($5::text IS NULL OR m.tier = $5)
   AND ($6::text IS NULL OR position(lower($6) in lower(m.name)) > 0)
 ORDER BY m.name LIMIT $7
 """
@@ -78,7 +87,8 @@ ORDER BY m.name LIMIT $7
 # A page of a model's versions, the newest first, without documents. Each filter that is given becomes a
 # condition of its own, so that an index of the filter serves it.
 _LIST_VERSIONS = """
-SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.artifact_digest, v.artifact_state, v.creator, v.registered_at, v.registered_by,
+SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.artifact_digest, v.artifact_state,
+    v.creator, v.registered_at, v.registered_by,
        v.correlation_id, v.gates->'passed' AS gates_passed, v.missing, v.reasons, v.bump_level, v.bump_rule,
        v.held, v.recalled, v.retired, v.revision
 FROM versions v JOIN models m USING (model_id)
@@ -87,7 +97,8 @@ ORDER BY v.number DESC LIMIT $3
 """
 
 _ROLLOUTS_OF_VERSION = """coalesce((
-    SELECT jsonb_agg(jsonb_build_object('environment', r.environment, 'percent', x->'percent', 'role', x->'role') ORDER BY r.environment)
+    SELECT jsonb_agg(jsonb_build_object('environment', r.environment, 'percent', x->'percent', 'role',
+        x->'role') ORDER BY r.environment)
     FROM rollouts r CROSS JOIN LATERAL jsonb_array_elements(r.entries) AS x
     WHERE r.model_id = v.model_id AND (x->>'number')::int = v.number), '[]') AS rollouts"""
 
@@ -101,7 +112,8 @@ _TRAINED_ON = f"""
 
 # A page of the versions that were trained on a data set (by its name or its digest), and where they serve.
 TRAINED_ON = f"""
-SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.dataset_name, v.dataset_digest, v.registered_at, v.recalled,
+SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.dataset_name, v.dataset_digest,
+    v.registered_at, v.recalled,
        v.retired IS NOT NULL AS retired, {_ROLLOUTS_OF_VERSION}
 FROM (
   {_TRAINED_ON.format(column="dataset_name")} UNION {_TRAINED_ON.format(column="dataset_digest")}
@@ -114,19 +126,27 @@ ORDER BY v.model_id, v.number
 _DOCUMENT_EVENT = """
 CROSS JOIN LATERAL (
     SELECT e.bytes AS stored FROM log.events_registry e
-    WHERE e.service = 'registry' AND e.stream = 'model-' || v.model_id AND e.revision = v.document LIMIT 1) AS event
+    WHERE e.service = 'registry' AND e.stream = 'model-' || v.model_id AND e.revision = v.document
+        LIMIT 1) AS event
 """
 
 # Many versions with everything around them, in one round trip.
 VERSIONS = f"""
 SELECT v.*, m.name AS model, m.kind, event.stored, {_ROLLOUTS_OF_VERSION},
-       coalesce((SELECT jsonb_agg(jsonb_build_object('name', e.name, 'value', e.value, 'dataset_digest', e.dataset_digest,
-                 'dataset_name', e.dataset_name, 'definition', e.definition, 'higher_is_better', e.higher_is_better, 'primary', e.primary_metric,
-                 'independent', e.independent, 'by', e.measured_by, 'recorded_at', e.recorded_at) ORDER BY e.revision)
-                 FROM evaluations e WHERE e.model_id = v.model_id AND e.number = v.number), '[]') AS evaluations,
-       coalesce((SELECT jsonb_agg(a.alias ORDER BY a.alias) FROM aliases a WHERE a.model_id = v.model_id AND a.number = v.number), '[]') AS aliases,
-       coalesce((SELECT jsonb_agg(jsonb_build_object('promotion_id', p.promotion_id, 'environment', p.environment, 'state', p.state,
-                 'requester', p.requester, 'requested_at', p.requested_at, 'reason', p.reason, 'reasons', p.reasons, 'approvers', p.approvers,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('name', e.name, 'value', e.value, 'dataset_digest',
+           e.dataset_digest,
+                 'dataset_name', e.dataset_name, 'definition', e.definition, 'higher_is_better',
+                     e.higher_is_better, 'primary', e.primary_metric,
+                 'independent', e.independent, 'by', e.measured_by, 'recorded_at', e.recorded_at)
+                     ORDER BY e.revision)
+                 FROM evaluations e WHERE e.model_id = v.model_id AND e.number = v.number), '[]')
+                     AS evaluations,
+       coalesce((SELECT jsonb_agg(a.alias ORDER BY a.alias) FROM aliases a WHERE a.model_id = v.model_id
+           AND a.number = v.number), '[]') AS aliases,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('promotion_id', p.promotion_id, 'environment',
+           p.environment, 'state', p.state,
+                 'requester', p.requester, 'requested_at', p.requested_at, 'reason', p.reason, 'reasons',
+                     p.reasons, 'approvers', p.approvers,
                  'closed_at', p.closed_at) ORDER BY p.requested_at)
                  FROM promotions p WHERE p.model_id = v.model_id AND p.number = v.number), '[]') AS promotions
 FROM unnest($1::text[], $2::int[]) AS wanted(model_id, number)
@@ -135,7 +155,10 @@ JOIN versions v USING (model_id, number) JOIN models m USING (model_id)
 """
 
 # A version's document, from the log.
-DOCUMENT = f"SELECT v.number, v.semver, event.stored FROM versions v {_DOCUMENT_EVENT} WHERE v.model_id = $1 AND v.number = $2"
+DOCUMENT = f"""
+SELECT v.number, v.semver, event.stored FROM versions v {_DOCUMENT_EVENT} WHERE v.model_id = $1
+    AND v.number = $2
+"""
 
 # The promotion that a repeated request is about: the open one, else the granted one, else the newest.
 PROMOTION = """
@@ -143,17 +166,32 @@ SELECT promotion_id, digest, state FROM promotions
 WHERE model_id = $1 AND number = $2 AND environment = $3
 ORDER BY state = 'open' DESC, state = 'promoted' DESC, requested_at DESC LIMIT 1
 """
-SAME_VERSION = "SELECT number FROM versions WHERE model_id = $1 AND identity = $2 ORDER BY semver IS NULL, number DESC LIMIT 1"
+SAME_VERSION = """
+SELECT number FROM versions WHERE model_id = $1 AND identity = $2 ORDER BY semver IS NULL, number DESC LIMIT 1
+"""
 
-ALIASES = "SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases WHERE model_id = $1 ORDER BY alias"
-ALIAS = "SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases WHERE model_id = $1 AND alias = $2"
-ROLLOUT = "SELECT r.*, m.name AS model FROM rollouts r JOIN models m USING (model_id) WHERE r.model_id = $1 AND r.environment = $2"
-ROLLOUTS = "SELECT r.*, m.name AS model FROM rollouts r JOIN models m USING (model_id) WHERE r.model_id = $1 ORDER BY r.environment"
+ALIASES = """
+SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases WHERE model_id = $1
+    ORDER BY alias
+"""
+ALIAS = """
+SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases WHERE model_id = $1
+    AND alias = $2
+"""
+ROLLOUT = """
+SELECT r.*, m.name AS model FROM rollouts r JOIN models m USING (model_id) WHERE r.model_id = $1
+    AND r.environment = $2
+"""
+ROLLOUTS = """
+SELECT r.*, m.name AS model FROM rollouts r JOIN models m USING (model_id) WHERE r.model_id = $1
+    ORDER BY r.environment
+"""
 
 # A page of refusals, the newest first. A refused registration may have made no model, so the namespace is
 # taken from the name.
 REFUSALS = """
-SELECT stream, revision, model, number, problems, proof, artifact_digest, creator, refused_at, refused_of, correlation_id
+SELECT stream, revision, model, number, problems, proof, artifact_digest, creator, refused_at, refused_of,
+    correlation_id
 FROM refusals
 WHERE (refused_at, stream, revision) < ($1, $2, $3)
   AND ($4::text[] IS NULL OR EXISTS (SELECT 1 FROM unnest($4) AS ns WHERE starts_with(model, ns || '.')))
@@ -200,7 +238,7 @@ NOT_SHOWN = frozenset(
 
 
 def registered_row(recorded: Recorded) -> dict[str, Any]:
-    """Return the row of VERSIONS for a version that this event registered just now: nothing is around it yet."""
+    """Return the row of VERSIONS for a version that this event registered: nothing is around it yet."""
     (row,) = (change.row for change in project(recorded) if isinstance(change, Put))
     around: dict[str, Any] = {"evaluations": [], "aliases": [], "rollouts": [], "promotions": []}
     columns: dict[str, Any] = {column.name: None for column in tables.VERSIONS.columns}
@@ -220,7 +258,10 @@ def document(stored: bytes) -> Metadata:
 async def list_versions(
     pool: asyncpg.Pool, model_id: str, before: int, limit: int, filters: Mapping[str, str | None]
 ) -> list[asyncpg.Record]:
-    """Return a page of a model's versions below the number `before`. `filters` gives values by column; None is no filter."""
+    """Return a page of a model's versions below the number `before`.
+
+    `filters` gives values by column; None is no filter.
+    """
     statement, values = list_versions_sql(filters)
     return cast("list[asyncpg.Record]", await pool.fetch(statement, model_id, before, limit, *values))
 

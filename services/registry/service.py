@@ -1,4 +1,4 @@
-"""The rooms of the registry as one service of the kernel, and as the process that also runs the identities' service."""
+"""The registry as a service of the kernel, and the process that runs it together with the identities."""
 
 from __future__ import annotations
 

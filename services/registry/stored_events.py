@@ -1,4 +1,7 @@
-"""The stored events of the registry by their names. No event has an older form yet, so there are no upcasters."""
+"""The stored events of the registry by their names.
+
+No event has an older form yet, so there are no upcasters.
+"""
 
 from __future__ import annotations
 

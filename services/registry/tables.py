@@ -1,4 +1,7 @@
-"""The registry's read models. They are disposable: each row comes from one stream, and a rebuild makes all of them from the log."""
+"""The registry's read models.
+
+They are disposable: each row comes from one stream, and a rebuild makes all of them from the log.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,9 @@ VERSIONS = Table(
     Index("versions_by_dataset_name", "dataset_name", "model_id", "number"),
     Index("versions_by_dataset_digest", "dataset_digest", "model_id", "number"),
 )
-"""`document` is the revision of the event that holds the version's metadata and its bump: only the log stores them.
+"""`document` is the revision of the event that holds the version's metadata and its bump.
+
+Only the log stores those two.
 
 `gates` is the last automated verdict, `promoted` the last promotion; `held` and `recalled` are the reasons.
 `message_id` is the message that registered the version; it is empty for a registration over HTTP.

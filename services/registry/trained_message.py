@@ -1,7 +1,7 @@
 """The messages of inbound.py as msgspec structs, which are decoded in one pass.
 
-They accept and refuse the same JSON as the models of inbound.py; a test with random changes holds them to it. The
-models document the contract and list every error of a refused message.
+They accept and refuse the same JSON as the models of inbound.py; a test with random changes holds them to it.
+The models document the contract and list every error of a refused message.
 """
 
 from __future__ import annotations

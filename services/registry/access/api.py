@@ -40,7 +40,8 @@ from shared.identity import directory
 from shared.identity.access_view import new_api_key
 
 STILL_STORED = (
-    "Reviews and overrides that were signed keep the name printed on them, as long as those records are kept. "
+    "Reviews and overrides that were signed keep the name printed on them, as long as those records are "
+    "kept. "
     "Backups made before now hold the name until they are deleted."
 )
 
@@ -86,7 +87,10 @@ async def erase_name(call: Call[Erasure]) -> Reply:
 
 
 async def read_names(call: Call[None, NamesQuery]) -> dict[str, Any]:
-    """Return the names of subjects. Every caller with a role may read them: subjects appear in all timelines and reviews."""
+    """Return the names of subjects.
+
+    Every caller with a role may read them: subjects appear in all timelines and reviews.
+    """
     call.require_any_role()
     return {"names": await directory.names(call.app.pool, call.query.subjects.split(","))}
 
@@ -115,7 +119,8 @@ async def _issue_api_key(call: Call, body: NewKey) -> Reply:
     if body.key_id is not None:
         raise Unprocessable(
             "key_id_without_key",
-            "The service chooses the id of an API key: leave key_id out, or send the public_key it belongs to.",
+            "The service chooses the id of an API key: leave key_id out, or send the public_key it belongs "
+            "to.",
         )
     subject, made = call.path["subject"], new_api_key(call.app.settings.pepper)
     outcome = await _submit(
@@ -162,7 +167,7 @@ async def _submit(call: Call, command: AccessCommand, namespace: str = "", reaso
 
 
 def _keyed_cause(call: Call) -> Cause:
-    """Key the request's digest with the pepper: the body may contain a name, which nobody shall find by trying names."""
+    """Key the request's digest with the pepper: without it, trying names would find a name in the body."""
     cause = call.cause()
     return replace(cause, digest=hmac.digest(call.app.settings.pepper.encode(), cause.digest, "sha256"))
 
@@ -200,7 +205,7 @@ ROUTES = (
         "GET",
         _ONE,
         read_identity,
-        "One identity; everybody may read their own",
+        "One identity; each subject may read its own",
         response=IdentityAnswer,
         tags=["access"],
     ),

@@ -1,4 +1,7 @@
-"""Writes the first identities into the log. It needs the database password and no API key; repeating it changes nothing."""
+"""Writes the first identities into the log.
+
+It needs the database password and no API key; repeating it changes nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Decides about identities: who exists, which keys prove it, which roles they have in which namespace. One stream per subject."""
+"""Decides about identities: who exists, which keys prove it, which roles they have in which namespace.
+
+One stream per subject.
+"""
 
 from __future__ import annotations
 
@@ -168,7 +171,8 @@ def _issue(command: IssueKey, state: AccessState) -> Sequence[AccessEvent]:
     ):  # the holder of a service's key acts in the service's name
         raise RuleBroken(
             "service_key",
-            f"{command.subject} is a service: only bootstrap issues keys of services. Add the key to its file and run it.",
+            f"{command.subject} is a service: only bootstrap issues keys of services. Add the key to its "
+            "file and run it.",
         )
     key = state.keys.get(command.key_id)
     if key is not None:
@@ -176,7 +180,8 @@ def _issue(command: IssueKey, state: AccessState) -> Sequence[AccessEvent]:
             return []
         raise RuleBroken(
             "key_exists",
-            f"{command.subject} has a key {command.key_id} already: choose another key id, because key ids are never given twice.",
+            f"{command.subject} has a key {command.key_id} already: choose another key id, because key ids "
+            "are never given twice.",
         )
     if command.expires_at is not None and command.expires_at <= command.now:
         raise Unprocessable(
@@ -209,7 +214,8 @@ def _check_grant(command: GrantRole) -> None:
     if command.namespace != EVERYWHERE and not _NAMESPACE.fullmatch(command.namespace):
         raise Unprocessable(
             "invalid_namespace",
-            f"{command.namespace!r:.80} is no namespace: use a dotted name, or '{EVERYWHERE}' for everywhere.",
+            f"{command.namespace!r:.80} is no namespace: use a dotted name, or '{EVERYWHERE}' for "
+            "everywhere.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Stores names of people in the directory, after the log has committed the event that a name was given or erased.
+"""Stores names of people in the directory, after the log has committed the event about the name.
 
 When the process dies between the two, repeating the request stores what is missing. A start erases every name
 that the log has erased and the directory still has.
@@ -29,7 +29,10 @@ async def store_first(pool: asyncpg.Pool, subject: str, name: str) -> None:
 
 
 async def store_at_creation(pool: asyncpg.Pool, subject: str, name: str, outcome: Outcome) -> None:
-    """Store the name as `store_first` does. Raise RuleBroken when the identity existed before with another name."""
+    """Store the name as `store_first` does.
+
+    Raise RuleBroken when the identity existed before with another name.
+    """
     await store_first(pool, subject, name)
     if not outcome.events and not outcome.replayed and (await directory.printed(pool, subject)).name != name:
         raise identity_exists(subject, "with another name or none")
@@ -52,7 +55,10 @@ async def erase(pool: asyncpg.Pool, subject: str, outcome: Outcome) -> datetime:
 
 
 async def finish_erasures(pool: asyncpg.Pool) -> None:
-    """Erase what the log has erased and the directory still has: a process died in between, or an older copy of the directory was restored."""
+    """Erase what the log has erased and the directory still has.
+
+    A process died in between, or an older copy of the directory was restored.
+    """
     for row in await pool.fetch(queries.NOT_YET_ERASED):
         await directory.write(pool, row["subject"], None, row["name_revision"])
 

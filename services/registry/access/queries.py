@@ -4,11 +4,14 @@ from __future__ import annotations
 
 _IDENTITY = """
 SELECT i.subject, i.kind, coalesce(n.name, '') AS name, i.name_erased_at, i.created_at, i.created_by,
-       coalesce((SELECT jsonb_agg(jsonb_build_object('key_id', k.key_id, 'algorithm', k.algorithm, 'issued_at', k.issued_at,
-                 'expires_at', k.expires_at, 'revoked_at', least(k.revoked_at, k.compromised_at), 'compromised', k.compromised_at IS NOT NULL)
+       coalesce((SELECT jsonb_agg(jsonb_build_object('key_id', k.key_id, 'algorithm', k.algorithm,
+           'issued_at', k.issued_at,
+                 'expires_at', k.expires_at, 'revoked_at', least(k.revoked_at, k.compromised_at),
+                     'compromised', k.compromised_at IS NOT NULL)
                  ORDER BY k.issued_at, k.key_id)
                  FROM identity_keys k WHERE k.subject = i.subject), '[]') AS keys,
-       coalesce((SELECT jsonb_agg(jsonb_build_object('role', r.role, 'namespace', r.namespace) ORDER BY r.role, r.namespace)
+       coalesce((SELECT jsonb_agg(jsonb_build_object('role', r.role, 'namespace', r.namespace)
+           ORDER BY r.role, r.namespace)
                  FROM identity_roles r WHERE r.subject = i.subject), '[]') AS roles
 FROM identities i LEFT JOIN directory.names n USING (subject)
 """

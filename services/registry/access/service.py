@@ -1,4 +1,7 @@
-"""The identities' rooms as one service of the kernel. It runs in the registry's process and has a partition of its own."""
+"""The identities' rooms as one service of the kernel.
+
+It runs in the registry's process and has a partition of its own.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ JOINERS = "\u200c\u200d"
 def _visible(name: str) -> str:
     if not all(character.isprintable() or character in JOINERS for character in name):
         raise ValueError(
-            "contains invisible characters (controls, line breaks, direction marks): remove them, because the name is printed beside signatures"
+            "contains invisible characters (controls, line breaks, direction marks): remove them, because "
+            "the name is printed beside signatures"
         )
     return name
 
@@ -50,7 +51,10 @@ class Erasure(Body):
 
 
 class NewKey(Body):
-    """Without `public_key` the service makes an API key and shows it once; with it, the service registers that signing key."""
+    """With `public_key` the service registers that signing key.
+
+    Without it the service makes an API key and shows it once.
+    """
 
     public_key: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     key_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
@@ -63,7 +67,7 @@ class Grant(Body):
 
 
 class RevokeQuery(Body):
-    """A service's events that were recorded before its key was revoked stay valid, unless the key is `compromised`."""
+    """Events that a key signed before its revocation stay valid, unless the key is `compromised`."""
 
     reason: str = Field(default="", max_length=2_000)
     compromised: bool = False

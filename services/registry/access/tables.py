@@ -20,7 +20,10 @@ IDENTITIES = Table(
     Column("name_revision", BigInteger, nullable=False),
     Column("name_erased_at", TIME),
 )
-"""`name_revision` is the revision of the last event about the name. The name itself is stored in the directory only."""
+"""`name_revision` is the revision of the last event about the name.
+
+The name itself is stored in the directory only.
+"""
 
 KEYS = Table(
     "identity_keys",

@@ -1,4 +1,4 @@
-"""What the endpoints share: the model and the version that a path names, who may call, and how a command is submitted."""
+"""What the endpoints share: the model and version in a path, permissions, and submitting a command."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ async def model_of(call: Call) -> ModelRef:
 async def number_of(call: Call, model: ModelRef, reference: str = "") -> int:
     """Return the number of the version that `reference` (or the path) names.
 
-    A reference is a number, a semantic version, or `@` with an alias or an environment. Raise NotFound for others.
+    A reference is a number, a semantic version, or `@` with an alias or an environment. Raise NotFound for
+    others.
     """
     reference = reference or call.path["version"]
     number: int | None = None
@@ -48,7 +49,8 @@ async def number_of(call: Call, model: ModelRef, reference: str = "") -> int:
     if number is None:
         raise NotFound(
             "unknown_version",
-            f"{reference!r:.80} names no version: use a number, a semantic version, or @ with an alias or environment.",
+            f"{reference!r:.80} names no version: use a number, a semantic version, or @ with an alias or "
+            "environment.",
         )
     return number
 

@@ -37,7 +37,8 @@ async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
             return _version(call, row, "existing")
     raise NotFound(
         "not_seen",
-        "The registry has not read a message with this id: wait, and if that does not help, look among the dead letters.",
+        "The registry has not read a message with this id: wait, and if that does not help, look among the "
+        "dead letters.",
     )
 
 

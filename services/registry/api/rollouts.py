@@ -54,7 +54,10 @@ async def roll_back(call: Call[Rollback]) -> Reply:
 
 
 async def route_request(call: Call[None, RouteQuery]) -> dict[str, Any]:
-    """Return the version that serves this request, by the shares of the rollout. Without a key, each request is drawn again."""
+    """Return the version that serves this request, by the shares of the rollout.
+
+    Without a key, each request is drawn again.
+    """
     model, q = await model_of(call), call.query
     row = await _rollout(call, model, q.environment)
     entry = pick(msgspec.json.decode(row["entries"], type=tuple[Entry, ...]), q.key or secrets.token_hex(8))

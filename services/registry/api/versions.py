@@ -42,12 +42,16 @@ from shared.log.transact import routed
 
 
 async def register_version(call: Call[RegistrationMessage]) -> Reply:
-    """Register a version. When the same artifact with the same metadata is registered already, return that version."""
+    """Register a version.
+
+    When the same artifact with the same metadata is registered already, return that version.
+    """
     message, name = call.body, call.path["model"]
     if message.model not in {"", name} and not is_model_id(name):
         raise Unprocessable(
             "model_differs",
-            f"The path names {name}, the body {message.model}: name the same model, or leave it out of the body.",
+            f"The path names {name}, the body {message.model}: name the same model, or leave it out of the "
+            "body.",
         )
     cause = call.cause()
 
@@ -317,7 +321,7 @@ ROUTES = (
         "POST",
         _ONE + ":hold",
         place_hold,
-        "ModelRef a legal hold",
+        "Place a legal hold",
         body=RequiredReason,
         response=VersionAnswer,
         tags=["versions"],

@@ -68,7 +68,10 @@ class PromotionDenied:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactReport:
-    """The state of one version's bytes. A quarantine with `generation` 0 is final: the form of the bytes is refused."""
+    """The state of one version's bytes.
+
+    A quarantine with `generation` 0 is final: the form of the bytes is refused.
+    """
 
     digest: str
     model_id: str

@@ -9,7 +9,7 @@ from shared.http.routes import Body
 
 
 class NewAlias(Body):
-    """`protected`: from now on only admins move or remove it; left out, the protection stays as it is."""
+    """`protected`: only admins may move or remove the alias. When it is left out, the protection stays."""
 
     number: int = Field(ge=1, le=LARGEST)
     protected: bool | None = None
@@ -32,7 +32,7 @@ class Aliases(Body):
 class Resolved(Body):
     """The version behind an alias, or the champion of an environment.
 
-    `recalled`: why nobody shall load it, whatever became of its bytes.
+    `recalled`: why it must not be loaded, whatever the state of its bytes.
     """
 
     model_id: str

@@ -10,7 +10,7 @@ from shared.http.routes import Body, PageQuery
 
 
 class PublicationQuery(Body):
-    """What the message named: needed to find the version that was there already (then nothing new is in the log)."""
+    """What the message named. It finds a version that existed before the message."""
 
     model: str | None = Field(default=None, max_length=200)
     artifact_digest: str | None = Field(default=None, max_length=100)
@@ -34,7 +34,7 @@ class PublicationAnswer(Body):
 
 
 class RefusalAnswer(Body):
-    """`number`: the draft that was to be completed, 0 for a new version; `proof`: what contradicts an exact claim."""
+    """`number`: the draft to be completed, 0 for a new version; `proof`: what contradicts an exact claim."""
 
     stream: str
     revision: int

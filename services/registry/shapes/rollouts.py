@@ -24,9 +24,9 @@ class NewRollout(OptionalReason):
 
 
 class Rollback(RequiredReason):
-    """Without `to_number`: to what served before.
+    """Without `to_number` the rollback goes to what served before.
 
-    `even_if_incompatible`: in spite of a signature that does not serve today's callers.
+    `even_if_incompatible` accepts a target whose signature breaks today's callers.
     """
 
     to_number: int | None = Field(default=None, ge=1, le=LARGEST)
@@ -34,7 +34,7 @@ class Rollback(RequiredReason):
 
 
 class RouteQuery(Body):
-    """The same `key` (a user, say) is always sent to the same version while the rollout stays."""
+    """Requests with the same `key` (a user, for example) go to the same version while the rollout stays."""
 
     environment: str = Field(default="production", max_length=40)
     key: str = Field(default="", max_length=500)
@@ -46,7 +46,7 @@ class SkippedAnswer(Body):
 
 
 class RolloutAnswer(Body):
-    """Who serves. `skipped`: what the rollback that led here passed over. `revision` is the ETag."""
+    """Which versions serve. `skipped`: what the rollback that led here skipped. `revision` is the ETag."""
 
     model_id: str
     model: str

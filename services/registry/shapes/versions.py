@@ -88,10 +88,10 @@ class ChangeAnswer(Shape):
 
 
 class BumpAnswer(Shape):
-    """Why the version has its number: `rule` fired on the differences from `base`; `note` tells what became of a claim.
+    """Why the version has its number: `rule` applies to the differences from `base`; `note` explains a claim.
 
-    `omitted`: how many differences there are beside the weightiest ones of `changes`; the diff of both
-    versions shows all.
+    `changes` are the most important differences; `omitted` counts the others. The diff of both versions shows
+    all.
     """
 
     level: Level | None
@@ -216,7 +216,7 @@ class Versions(Shape):
 
 
 class TrainedVersion(Shape):
-    """A version that was trained on the data set asked for, and where it serves now."""
+    """A version that was trained on the given data set, and where it serves now."""
 
     model_id: str
     model: str

@@ -1,4 +1,4 @@
-"""Names of people: given, corrected, erased; what the log says of it, and what heals when a process dies in between."""
+"""Names of people: given, corrected, erased; and what finishes an erasure when a process dies."""
 
 from __future__ import annotations
 

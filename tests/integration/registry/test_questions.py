@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from services.registry import queries
+from services.registry.look_ups import ModelRef, Models
 from services.registry.service import SERVICE
 from services.registry.shapes.common import LARGEST
 from shared.foundation.postgres import connect_pool
@@ -20,22 +21,29 @@ pytestmark = pytest.mark.servers
 SMALL, LARGE, SLACK = 2_000, 16_000, 12
 """Versions of the long model, before and after it grows; pages that deeper indexes may add."""
 
-# A long model, in which the versions 3 and 7 serve, and another model of which every version has one data set.
+# A long model, in which the versions 3 and 7 serve, and another model of which every version has one data
+# set.
 FILL = """
-INSERT INTO registry.versions (model_id, number, semver, stage, artifact_digest, identity, document, dataset_name, dataset_digest,
+INSERT INTO registry.versions (model_id, number, semver, stage, artifact_digest, identity, document,
+    dataset_name, dataset_digest,
                                registered_at, registered_by, correlation_id, message_id, revision)
-SELECT 'long', n, '1.0.' || n, CASE WHEN n IN (3, 7) THEN 'Production' ELSE 'Validated' END, 'sha256:' || n, 'i' || n, n, 'set ' || n, 'digest ' || n,
+SELECT 'long', n, '1.0.' || n, CASE WHEN n IN (3, 7) THEN 'Production' ELSE 'Validated' END, 'sha256:' || n,
+    'i' || n, n, 'set ' || n, 'digest ' || n,
        now(), 'ci', 'c' || n, '', n
 FROM generate_series($1::int, $2::int) AS n
 """
 FILL_SMALL = """
-INSERT INTO registry.versions (model_id, number, semver, stage, identity, document, dataset_name, dataset_digest,
+INSERT INTO registry.versions (model_id, number, semver, stage, identity, document, dataset_name,
+    dataset_digest,
                                registered_at, registered_by, correlation_id, message_id, revision)
-SELECT 'short', n, '1.0.' || n, 'Staging', 'i' || n, n, 'people', 'sha256:people', now(), 'ci', 'c', '', n FROM generate_series(1, 20) AS n
+SELECT 'short', n, '1.0.' || n, 'Staging', 'i' || n, n, 'people', 'sha256:people', now(), 'ci', 'c', '',
+    n FROM generate_series(1, 20) AS n
 """
 MODELS = """
-INSERT INTO registry.models (model_id, name, namespace, kind, owner, tier, description, tags, registered_at, registered_by, revision)
-SELECT id, 'team.' || id, 'team', 'model', '', 'low', '', '{}', now(), 'ci', 1 FROM unnest(ARRAY['long', 'short']) AS id
+INSERT INTO registry.models (model_id, name, namespace, kind, owner, tier, description, tags, registered_at,
+    registered_by, revision)
+SELECT id, 'team.' || id, 'team', 'model', '', 'low', '', '{}', now(), 'ci', 1 FROM unnest(ARRAY['long',
+    'short']) AS id
 """
 
 
@@ -115,3 +123,17 @@ async def test_questions_read_as_many_pages_of_a_long_model_as_of_a_short_one(sm
         name: (before[name][1], read) for name, (_, read) in after.items() if read > before[name][1] + SLACK
     }
     assert grown == {}
+
+
+async def test_a_full_cache_of_models_drops_the_one_that_was_used_the_longest_time_ago(database):
+    pool = await connect_pool(database.url("registry"), schemas=("registry",))
+    await projector.ensure(SERVICE, pool)
+    await pool.execute(MODELS.replace("ARRAY['long', 'short']", "ARRAY['a', 'b', 'c', 'd']"))
+    models = Models(pool, capacity=3)
+    for name in ("a", "b", "c", "a", "d"):
+        assert await models.get(name) == ModelRef(name, "team")
+    await pool.close()
+    for name in ("a", "c", "d"):
+        assert await models.get(name) == ModelRef(name, "team")
+    with pytest.raises(asyncpg.InterfaceError):
+        await models.get("b")

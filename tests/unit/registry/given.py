@@ -1,4 +1,4 @@
-"""Given events, when a command, then events: the registry's decisions without a database, folded and recalled as the kernel does it."""
+"""Given events, when a command, then events: the registry's decisions without a database."""
 
 from __future__ import annotations
 

@@ -122,6 +122,27 @@ def test_metrics_on_other_data_are_not_comparable():
     assert (change.what, change.level) == ("not comparable", None)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "level"),
+    [
+        (0.5, 0.51, "minor"),
+        (0.5, 0.49, "minor"),
+        (0.5, 0.5099, "patch"),
+        (0.5, 0.4901, "patch"),
+        (0.5, 0.5101, "minor"),
+        (0.5, 0.4899, "minor"),
+        (-100.0, -102.0, "minor"),
+        (-100.0, -101.9, "patch"),
+        (1e6, 1.02e6, "minor"),
+        (1e6, 1.0199e6, "patch"),
+        (0.0, 0.0001, "minor"),
+    ],
+)
+def test_the_primary_metric_counts_from_two_percent_of_its_old_value(before, after, level):
+    old, new = (metadata(n, metrics=a_metric(value)) for n, value in ((1, before), (2, after)))
+    assert proven("model", old, new).level == level
+
+
 def test_the_threshold_is_the_policys():
     new = retrained(metrics=a_metric(0.901))
     assert proven("model", OLD, new, BumpPolicy(metric_threshold=0.001)).level == "minor"

@@ -67,7 +67,7 @@ class Histories(RuleBasedStateMachine):
                 assert event.number not in protected | ways_back
 
     def ways_back(self) -> set[int]:
-        """The nearest predecessor that nobody gave up, of everything that gets requests; told by the log alone."""
+        """The nearest predecessor that no rollback left, of everything that gets requests."""
         found = set()
         for environment, rollout in self.story.model.rollouts.items():
             before, given_up = self.history(environment)
@@ -305,7 +305,7 @@ def a_long_model(length: int):
 
 
 def test_a_snapshot_holds_a_few_words_of_each_version_and_no_documents():
-    """So that a model of 100,000 versions loads fast after a restart; how fast is measured in benchmarks/long_model.py."""
+    """A model of 100,000 versions loads fast after a restart; benchmarks/long_model.py measures how fast."""
     state = a_long_model(1_000)
     stored = CODEC.dump(state)
     assert CODEC.load(stored) == state

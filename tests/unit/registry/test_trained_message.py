@@ -1,4 +1,4 @@
-"""The contract of `ModelTrained`: the pydantic model documents it, the msgspec struct decodes it, and both accept the same JSON."""
+"""The contract of `ModelTrained`: the pydantic models and the msgspec structs accept the same JSON."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The events of a model and its versions. Field names never change: stored events are never rewritten.
 
-Each event has what its public message needs (the model's name, the semantic version), because publishing reads
-one event at a time. The envelope holds the `reason`.
+Each event has what its public message needs (the model's name, the semantic version), because publishing
+reads one event at a time. The envelope holds the `reason`.
 """
 
 from __future__ import annotations
@@ -117,7 +117,10 @@ class VersionRegistered:
 
 @dataclass(frozen=True, slots=True)
 class MetadataAdded:
-    """A draft got more metadata: `metadata` is the whole document now. With `semver` it is complete from now on."""
+    """A draft got more metadata: `metadata` is the whole document now.
+
+    With `semver` it is complete from now on.
+    """
 
     model: str
     kind: Kind
@@ -275,7 +278,7 @@ class RolloutChanged:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """`overruled` lists how the target's signature breaks callers, when the caller rolled back in spite of it.
+    """`overruled` lists how the target's signature breaks callers, when the rollback accepted that.
 
     `skipped` lists what served later than the target, and why the rollback did not go there.
     """

@@ -151,7 +151,7 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
 
 
 def _promoted(state: ModelState, event: e.VersionPromoted) -> ModelState:
-    """Let the version wait for its first requests by this promotion, unless it has a share of them already."""
+    """Let the version wait for its first requests by this promotion, unless it has a share already."""
     here = serving_key(event.environment, event.number)
     rollout = state.rollouts.get(event.environment)
     serving = rollout is not None and any(x.number == event.number and x.percent for x in rollout.entries)
@@ -212,7 +212,7 @@ def _not_waiting(state: ModelState, number: int) -> ModelState:
 
 
 def _rolled_out(state: ModelState, event: e.RolloutChanged | e.RolledBack) -> ModelState:
-    """Store, with a version's first requests in an environment, the champion before it: a rollback goes there."""
+    """Store the champion before a version's first requests in an environment: a rollback goes there."""
     before, champion = (
         next((x.number for x in entries if x.role == "champion"), 0)
         for entries in (event.previous, event.entries)
@@ -257,7 +257,10 @@ def evaluation_digest(evaluation: e.Evaluation) -> str:
 
 
 def measures(evaluation: e.Evaluation) -> str:
-    """Return the digest of what an evaluation measures and who measured it. A newer one of the same corrects it."""
+    """Return the digest of what an evaluation measures and who measured it.
+
+    A newer one of the same corrects it.
+    """
     x = evaluation
     return hashlib.sha256(encode([x.name, x.dataset_digest, x.definition, x.independent, x.by])).hexdigest()[
         :16

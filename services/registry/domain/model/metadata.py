@@ -1,4 +1,4 @@
-"""The document of a version: its artifact, training, signature and parents; and the identity of that document."""
+"""The document of a version (artifact, training, signature, parents) and the identity of that document."""
 
 from __future__ import annotations
 

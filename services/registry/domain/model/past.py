@@ -72,9 +72,10 @@ def document(model_id: str, state: ModelState, number: int, streams: Streams) ->
 
 
 def makers(model_id: str, state: ModelState, number: int, streams: Streams) -> frozenset[str]:
-    """Return everyone who contributed to a version: its creator, the person a pipeline acted for, and all contributors.
+    """Return everyone who contributed to a version.
 
-    The names have the form in which names are compared.
+    They are its creator, the person a pipeline acted for, and all contributors. The names have the form in
+    which names are compared.
     """
     event = document_event(model_id, state, number, streams)
     training = event.metadata.training
@@ -89,7 +90,7 @@ def artifact_digest(metadata: Metadata) -> str:
 
 
 def evaluations(model_id: str, state: ModelState, number: int, streams: Streams) -> tuple[Evaluation, ...]:
-    """Return all evaluations of a version: what its producer claimed at training, then what was recorded since."""
+    """Return all evaluations of a version: those claimed at training, then those recorded since."""
     training = document(model_id, state, number, streams).training
     claimed = tuple(
         Evaluation(

@@ -1,4 +1,7 @@
-"""The state of a model: what decisions need, folded from its stream. It grows by a few words per version, never by documents."""
+"""The state of a model: what decisions need, folded from its stream.
+
+It grows by a few words per version, never by documents.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ FURTHEST_BACK = 20
 
 
 class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One version. It is a Struct because a snapshot of 100,000 Structs loads four times faster than one of dataclasses.
+    """One version. A snapshot of 100,000 Structs loads four times faster than one of dataclasses.
 
-    `document` is the revision of the event that holds the metadata; `revision` is that of the last event about
-    this version (its ETag). `artifact` and `gates` are the revisions of artifact's and approval's streams at the
-    newest note (0: none yet). The bytes are good while `released`.
+    `document` is the revision of the event that holds the metadata; `revision` is that of the last event
+    about this version (its ETag). `artifact` and `gates` are the revisions of artifact's and approval's
+    streams at the newest note (0: none yet). The bytes are good while `released`.
     """
 
     semver: str
@@ -43,7 +46,7 @@ class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRef:
-    """An evaluation: its revision in the stream, its digest, and the digest of what it measures (all but the value)."""
+    """An evaluation: its revision, its digest, and the digest of what it measures (all but the value)."""
 
     revision: int
     digest: str
@@ -80,11 +83,11 @@ class OpenPromotion:
 class ModelState(msgspec.Struct, frozen=True, gc=False):
     """One model with all its versions. It is a Struct because most events replace a few of its many fields.
 
-    `described` is the revision of the last event about the model itself (its ETag). The keys of these maps are
-    `<environment>/<number>`: `served`: the champion before this version first got requests (0: none).
-    `promoted`: the promotion by which the version reached Production there. `waiting`: promoted there, has not
-    served by that promotion, and no newer version became champion since. `left`: served there by a promotion
-    and left; only a rollback lets it serve again. `rolled_back`: a rollback left it.
+    `described` is the revision of the last event about the model itself (its ETag). The keys of these maps
+    are `<environment>/<number>`: `served`: the champion before this version first got requests (0: none).
+    `promoted`: the promotion by which the version reached Production there. `waiting`: promoted there, has
+    not served by that promotion, and no newer version became champion since. `left`: served there by a
+    promotion and left; only a rollback lets it serve again. `rolled_back`: a rollback left it.
     """
 
     model: str = ""
@@ -142,7 +145,10 @@ def require_model(state: ModelState) -> ModelState:
 
 
 def require_version(state: ModelState, number: int, expected: int | None = None) -> VersionState:
-    """Return the version. Raise NotFound when there is none, Stale when it is not at the revision that the caller saw."""
+    """Return the version.
+
+    Raise NotFound when there is none, Stale when it is not at the revision that the caller saw.
+    """
     version = require_model(state).versions.get(number)
     if version is None:
         raise NotFound(
@@ -161,7 +167,10 @@ def require_version(state: ModelState, number: int, expected: int | None = None)
 
 
 def require_usable(state: ModelState, number: int, expected: int | None = None) -> VersionState:
-    """Return a version that may be used. Raise RuleBroken for a draft and for a retired, recalled or rejected version."""
+    """Return a version that may be used.
+
+    Raise RuleBroken for a draft and for a retired, recalled or rejected version.
+    """
     version = require_version(state, number, expected)
     why = unusable_because(version)
     if why:
@@ -196,7 +205,7 @@ def needed_by(state: ModelState, number: int) -> list[str]:
 
 
 def predecessors(state: ModelState, environment: str, number: int) -> list[int]:
-    """Return what served before this version first got requests, then what served before that, and so on: nearest first."""
+    """Return what served before this version first got requests, what served before that, and so on."""
     found: list[int] = []
     before = state.served.get(serving_key(environment, number), 0)
     while before and len(found) < FURTHEST_BACK:

@@ -20,7 +20,10 @@ TIERS = ("low", "medium", "high")
 
 @dataclass(frozen=True, slots=True)
 class RegisterModel:
-    """Register a model without versions. `model_id` is made from the cause; `model` is the name that it claims."""
+    """Register a model without versions.
+
+    `model_id` is made from the cause; `model` is the name that it claims.
+    """
 
     model_id: str
     model: str
@@ -99,7 +102,8 @@ def _claim(name: str, model_id: str, state: ModelState, streams: Streams) -> boo
     if namespace_of(name) != namespace_of(state.model):
         raise RuleBroken(
             "namespace_changes",
-            "A model stays in its namespace, because roles are granted there: choose a name within the namespace, or register a new model.",
+            "A model stays in its namespace, because roles are granted there: choose a name within the "
+            "namespace, or register a new model.",
         )
     claimed = streams.state(NAME, name_stream(name))
     if claimed.model_id not in {"", model_id}:

@@ -65,5 +65,6 @@ def check_name(name: str) -> None:
     if len(name) > LONGEST or not _NAME.fullmatch(name) or is_model_id(name):
         raise Unprocessable(
             "invalid_name",
-            f"{name!r:.80} cannot be a model's name: use at most {LONGEST} letters, digits, '_' and '-', with dots between namespace and name.",
+            f"{name!r:.80} cannot be a model's name: use at most {LONGEST} letters, digits, '_' and '-', "
+            "with dots between namespace and name.",
         )

@@ -64,7 +64,10 @@ class DenyPromotion:
 
 
 def request(command: RequestPromotion, streams: Streams) -> Events:
-    """Open a request with its evidence. An open request on the same evidence stays; one on other evidence is superseded."""
+    """Open a request with its evidence.
+
+    An open request on the same evidence stays; one on other evidence is superseded.
+    """
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_usable(state, command.number, command.expected)
     check_environment(state, command.environment)
@@ -72,7 +75,8 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
     if here in state.left:
         raise RuleBroken(
             "served_before",
-            f"{state.model} version {command.number} has served in {command.environment} and left: roll back to it by its number.",
+            f"{state.model} version {command.number} has served in {command.environment} and left: roll "
+            "back to it by its number.",
         )
     if here in state.promoted and version.stage == "Production":
         return {}
@@ -86,7 +90,8 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
     if not version.released:
         raise RuleBroken(
             "artifact_not_good",
-            f"The artifact of {state.model} version {command.number} is not released: wait for its verification.",
+            f"The artifact of {state.model} version {command.number} is not released: wait for its "
+            "verification.",
         )
     before = _open_requests(state, command.number, command.environment)
     if any(_is_current(command.model_id, promotion, state, streams) for promotion in before.values()):
@@ -115,7 +120,8 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
     if len(encode(requested)) > MOST_BYTES:
         raise RuleBroken(
             "evidence_too_large",
-            f"The evidence (metadata, evaluations, champion) is larger than {MOST_BYTES:,} bytes: register a version with less metadata.",
+            f"The evidence (metadata, evaluations, champion) is larger than {MOST_BYTES:,} bytes: register "
+            "a version with less metadata.",
         )
     return {stream_of(command.model_id): [*superseded, requested]}
 
@@ -129,7 +135,7 @@ def _open_requests(state: ModelState, number: int, environment: str) -> dict[str
 
 
 def grant(command: GrantPromotion, streams: Streams) -> Events:
-    """Promote the version when the grant is for the open request, the evidence is unchanged and the bytes are good.
+    """Promote the version when the grant matches the open request, with unchanged evidence and good bytes.
 
     Otherwise refuse, with an event. A second grant of the same request (a review completed after an override)
     changes nothing.
@@ -201,7 +207,7 @@ def _objections(
 
 
 def _is_current(model_id: str, promotion: OpenPromotion, state: ModelState, streams: Streams) -> bool:
-    """Return whether the evidence is as it was at the request, except for the champion: a new champion ends no request."""
+    """Return whether the evidence is as it was at the request. A new champion alone does not change it."""
     requested: PromotionRequested = streams.past[stream_of(model_id), promotion.revision]
     champion = requested.evidence["champion"]
     now = evidence(model_id, state, promotion.number, promotion.environment, streams, champion)

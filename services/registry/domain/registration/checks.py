@@ -74,7 +74,8 @@ def other_makers(before: Training, given: Training) -> list[Problem]:
     return [
         Problem(
             f"training.{name}",
-            f"the draft names {was!r:.120}, and that does not change: leave it out, or register another version",
+            f"the draft names {was!r:.120}, and that does not change: leave it out, or register another "
+            "version",
         )
         for name in ("creator", "on_behalf_of")
         if (was := getattr(before, name)) and getattr(given, name) not in {None, was}
@@ -94,12 +95,15 @@ def too_large(event: VersionRegistered | MetadataAdded) -> Problem | None:
     largest = max(parts, key=lambda name: len(encode(parts[name])))
     return Problem(
         largest,
-        f"the version would take {size:,} bytes, and a version has at most {MOST_BYTES:,}: shorten this part, or put it into the artifact",
+        f"the version would take {size:,} bytes, and a version has at most {MOST_BYTES:,}: shorten this "
+        "part, or put it into the artifact",
     )
 
 
 def base_number(state: ModelState, declared: int | str | None) -> int | None:
-    """Return the declared base, else the newest version that was ever Validated, else the newest complete one; None for none.
+    """Return the number of the base; None for none.
+
+    It is the declared one, else the newest that was ever Validated, else the newest complete one.
 
     A semantic version that the look-up did not find was registered a moment ago, so it is searched among the
     newest versions only.

@@ -14,10 +14,10 @@ NO_CLAIM = Claim()
 class RegisterVersion:
     """Register a version of a model, or of a new model.
 
-    With `new_model` no model had the name when it was looked up; `model_id` is then made from the cause. `kind`,
-    `owner`, `tier`, `description` and `tags` count only for a new model. `base` is a number, or a semantic
-    version that the look-up did not find. `by` is the actor's subject. The streams of all parents are written,
-    too; for a parent whose model does not exist the command depends on `name-<name>`.
+    With `new_model` no model had the name when it was looked up; `model_id` is then made from the cause.
+    `kind`, `owner`, `tier`, `description` and `tags` count only for a new model. `base` is a number, or a
+    semantic version that the look-up did not find. `by` is the actor's subject. The streams of all parents
+    are written, too; for a parent whose model does not exist the command depends on `name-<name>`.
     """
 
     model_id: str

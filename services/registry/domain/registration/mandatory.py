@@ -1,4 +1,4 @@
-"""Which parts of a version's document are mandatory for which kind, and what contradicts itself in any document."""
+"""Which parts of a document are mandatory for which kind, and what is a contradiction in any document."""
 
 from __future__ import annotations
 

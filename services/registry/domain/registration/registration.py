@@ -1,4 +1,4 @@
-"""How a trained model becomes a version: it gets the number that its changes prove, or is refused with everything that is missing."""
+"""How a trained model becomes a version with the number that its changes prove, or is refused."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from shared.deciding.decider import Joint, RuleBroken, Streams
 
 
 def _documents(command: Registering, streams: Streams) -> set[past.Position]:
-    """Return where the documents to compare with are: the base's, that of the same identity or of the draft, and the champion's."""
+    """Return where the documents of the base, of the same version or draft, and of the champion are."""
     state = streams.state(MODEL, stream_of(command.model_id))
     own = (
         command.number
@@ -57,7 +57,10 @@ def _documents(command: Registering, streams: Streams) -> set[past.Position]:
 
 
 def register(command: RegisterVersion, streams: Streams) -> Events:
-    """Register a version or a draft, or refuse with every failed rule; nothing when the same version exists already."""
+    """Register a version or a draft, or refuse with every failed rule.
+
+    Nothing happens when the same version exists already.
+    """
     state = streams.state(MODEL, stream_of(command.model_id))
     if command.new_model:
         if streams.state(NAME, name_stream(command.model)).model_id:
@@ -141,7 +144,10 @@ def existing(command: RegisterVersion, state: ModelState, streams: Streams) -> i
 
 
 def _can_answer(version: VersionState) -> bool:
-    """Return whether the version answers a repeated registration: not when it is gone or its bytes are bad, because a new version brings good ones."""
+    """Return whether the version answers a repeated registration.
+
+    It does not when it is gone or its bytes are bad: a new version brings good ones.
+    """
     return not version.retired and version.stage != "Rejected" and (version.released or not version.artifact)
 
 
@@ -155,13 +161,14 @@ def _check_new(state: ModelState, draft: int, identity_: str) -> None:
     if number != draft and state.versions[number].stage != "Draft" and _can_answer(state.versions[number]):
         raise RuleBroken(
             "same_version",
-            f"{state.model} version {number} has this artifact and metadata already: use it, or add what differs.",
+            f"{state.model} version {number} has this artifact and metadata already: use it, or add what "
+            "differs.",
             number=number,
         )
 
 
 def _described(command: Registering, state: ModelState) -> ModelRegistered:
-    """Return the description of the model for the version's event: the registered one, or that of the new model."""
+    """Return the description of the model for the version's event."""
     if isinstance(command, RegisterVersion) and command.new_model:
         tier, kind = command.tier or "low", command.kind or "model"
         return ModelRegistered(command.model, kind, command.owner, tier, command.description, command.tags)
@@ -172,7 +179,7 @@ def _described(command: Registering, state: ModelState) -> ModelRegistered:
 def _model_fields(
     model: ModelRegistered, command: Registering, state: ModelState, streams: Streams, *, complete: bool
 ) -> dict[str, Any]:
-    """Return what the version's event says of its model: its description, and for a complete version its champion."""
+    """Return the fields of the version's event about its model. A complete version also has the champion."""
     number = past.champion_number(state, past.PRODUCTION) if complete else 0
     return {
         "model": model.model,

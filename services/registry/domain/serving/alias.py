@@ -75,7 +75,8 @@ def _check_free(alias: str, state: ModelState) -> None:
     if not _ALIAS.fullmatch(alias):
         raise Unprocessable(
             "invalid_alias",
-            f"{alias!r:.80} cannot be an alias: use a letter, then letters, digits, '_' and '-', at most 60 in all.",
+            f"{alias!r:.80} cannot be an alias: use a letter, then letters, digits, '_' and '-', at most 60 "
+            "in all.",
         )
     environments = {PRODUCTION, *state.rollouts, *(p.environment for p in state.promotions.values())}
     if alias in environments:

@@ -29,8 +29,8 @@ from shared.deciding.decider import Joint, NotFound, RuleBroken, Streams
 class RollBack:
     """Roll back to what served before, or to `to_number`, which must have served there.
 
-    `even_if_incompatible` accepts a target whose signature breaks today's callers. `expected` is the revision of
-    the rollout that the caller saw.
+    `even_if_incompatible` accepts a target whose signature breaks today's callers. `expected` is the revision
+    of the rollout that the caller saw.
     """
 
     model_id: str
@@ -51,7 +51,7 @@ class Target:
 def rollback_target(
     model_id: str, environment: str, number: int, state: ModelState, streams: Streams
 ) -> Target:
-    """Return the nearest predecessor of `number` that is fit to serve and whose signature its callers can use; number 0 for none."""
+    """Return the nearest predecessor of `number` that is fit to serve its callers; number 0 for none."""
     skipped: list[Skipped] = []
     used = past.document(model_id, state, number, streams).signature
     for before in predecessors(state, environment, number):
@@ -65,7 +65,7 @@ def rollback_target(
 
 
 def fallback_target(environment: str, number: int, state: ModelState) -> int:
-    """Return the nearest predecessor that at most its signature or its bytes keep from being the target; 0 for none.
+    """Return the nearest predecessor that only its signature or its bytes keep from being the target, or 0.
 
     A caller can overrule the signature, and the bytes can become good again.
     """
@@ -134,7 +134,8 @@ def _overruled(
         named = ", ".join(c.path for c in breaking)
         raise RuleBroken(
             "incompatible_signature",
-            f"Version {target} does not serve the callers of version {left} ({named}): repeat with even_if_incompatible to roll back in spite of that.",
+            f"Version {target} does not serve the callers of version {left} ({named}): repeat with "
+            "even_if_incompatible to roll back in spite of that.",
         )
     return most_important(breaking)[0]
 
@@ -151,7 +152,8 @@ def _found(command: RollBack, left: int, state: ModelState, streams: Streams) ->
     why = "; ".join(skipped) or "nothing served before it"
     raise RuleBroken(
         "no_rollback_target",
-        f"Version {left} cannot be rolled back ({why}): promote another version, or name one that has served.",
+        f"Version {left} cannot be rolled back ({why}): promote another version, or name one that has "
+        "served.",
         skipped=skipped,
     )
 
@@ -175,7 +177,7 @@ def _named(command: RollBack, target: int, state: ModelState) -> int:
 
 
 def rollback_documents(model_id: str, environment: str, state: ModelState) -> set[past.Position]:
-    """Return where the documents are that decide the rollback target of everything that gets requests in an environment."""
+    """Return where the documents are that decide the rollback targets in an environment."""
     serving = (
         [e.number for e in state.rollouts[environment].entries if e.percent]
         if environment in state.rollouts

@@ -69,7 +69,8 @@ def check_environment(state: ModelState, environment: str) -> None:
     if environment in state.aliases:
         raise RuleBroken(
             "name_is_alias",
-            f"{environment} is an alias of {state.model}: remove the alias, or choose another environment name.",
+            f"{environment} is an alias of {state.model}: remove the alias, or choose another environment "
+            "name.",
         )
 
 
@@ -94,7 +95,10 @@ def change(command: ChangeRollout, streams: Streams) -> Events:
 
 
 def require_rollout(state: ModelState, environment: str, expected: int | None) -> Rollout:
-    """Return the rollout, an empty one where nothing serves. Raise Stale when it is not at the revision that the caller saw."""
+    """Return the rollout, an empty one where nothing serves.
+
+    Raise Stale when it is not at the revision that the caller saw.
+    """
     rollout = state.rollouts.get(environment, Rollout((), 0))
     if expected not in {None, rollout.revision}:
         raise Stale(
@@ -138,19 +142,22 @@ def _check_share(command: ChangeRollout, share: Share, state: ModelState) -> Non
     if share.role == "champion" and serving_key(command.environment, share.number) in state.left:
         raise RuleBroken(
             "served_before",
-            f"Version {share.number} has served in {command.environment} and left: roll back to it by its number.",
+            f"Version {share.number} has served in {command.environment} and left: roll back to it by its "
+            "number.",
             number=share.number,
         )
     if share.role == "champion" and not _granted(state, command.environment, share.number):
         raise RuleBroken(
             "champion_not_promoted",
-            f"Version {share.number} is {version.stage} and not promoted to {command.environment}: request its promotion first.",
+            f"Version {share.number} is {version.stage} and not promoted to {command.environment}: request "
+            "its promotion first.",
             number=share.number,
         )
     if version.stage not in {"Validated", "Production"}:
         raise RuleBroken(
             "not_validated",
-            f"Version {share.number} is {version.stage}: validate it first, because only Validated versions take part.",
+            f"Version {share.number} is {version.stage}: validate it first, because only Validated versions "
+            "take part.",
             number=share.number,
         )
     if not version.released and _rises(
@@ -179,7 +186,8 @@ def _check_cap(command: ChangeRollout, state: ModelState) -> None:
         named = ", ".join(str(s.number) for s in not_granted)
         raise RuleBroken(
             "challenger_cap",
-            f"Versions that are not promoted to {command.environment} ({named}) may take at most {CHALLENGER_CAP} percent together: lower their shares.",
+            f"Versions that are not promoted to {command.environment} ({named}) may take at most "
+            f"{CHALLENGER_CAP} percent together: lower their shares.",
         )
 
 
@@ -194,7 +202,7 @@ def _rises(share: Share, entries: Sequence[Entry]) -> bool:
 
 
 def archived_by(state: ModelState, changed: RolloutChanged | RolledBack) -> list[VersionArchived]:
-    """Return the archiving of what left with this change, and of what waited to serve there and was overtaken."""
+    """Return the archiving of what left with this change, and of what waited there and was overtaken."""
     after = evolve(state, changed)
     left = [x.number for x in changed.previous if x not in changed.entries]
     overtaken = sorted(number for key, number in state.waiting.items() if key not in after.waiting)
@@ -202,7 +210,7 @@ def archived_by(state: ModelState, changed: RolloutChanged | RolledBack) -> list
 
 
 def archived(state: ModelState, numbers: Iterable[int]) -> list[VersionArchived]:
-    """Return the archiving of those `numbers` that are in Production, serve nowhere, and do not wait to serve."""
+    """Return the archiving of those `numbers` that are in Production, serve nowhere and wait nowhere."""
     return [
         VersionArchived(state.model, number, version.semver)
         for number in numbers

@@ -35,7 +35,8 @@ def record_evaluation(command: RecordEvaluation, streams: Streams) -> Events:
     if command.evaluation.independent and as_compared(command.evaluation.by) in makers:
         raise RuleBroken(
             "not_independent",
-            f"{command.evaluation.by} made this version: record the evaluation as claimed, or let another person measure.",
+            f"{command.evaluation.by} made this version: record the evaluation as claimed, or let another "
+            "person measure.",
         )
     recorded = state.evaluations.get(command.number, ())
     newest = next((ref for ref in reversed(recorded) if ref.about == measures(command.evaluation)), None)

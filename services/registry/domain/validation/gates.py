@@ -1,4 +1,4 @@
-"""Gate verdicts and artifact reports: a version becomes Validated when both are good, and Rejected when its bytes never can be."""
+"""Gate verdicts and artifact reports: both good, a version is Validated; bytes bad for good, Rejected."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class NoteArtifact:
 def note_gates(command: NoteGates, streams: Streams) -> Events:
     """Note the newest verdict for Validated. Validate the version when it passes and the bytes are good.
 
-    A verdict for another stage, an older one, or one about a retired version changes nothing: no note is stored.
+    A verdict for another stage, an older one, or one about a retired version changes nothing: no note is
+    stored.
     """
     state = require_model(streams.state(MODEL, stream_of(command.model_id)))
     verdict: noted.GatesEvaluated = noted.read(command.note)
@@ -53,7 +54,10 @@ def note_gates(command: NoteGates, streams: Streams) -> Events:
 
 
 def note_artifact(command: NoteArtifact, streams: Streams) -> Events:
-    """Note the newest report. Reject the version when its bytes can never be good; validate it when the gates wait for good bytes."""
+    """Note the newest report.
+
+    Reject the version when its bytes can never be good; validate it when the gates wait for good bytes.
+    """
     state = require_model(streams.state(MODEL, stream_of(command.model_id)))
     report: noted.ArtifactReport | noted.ArtifactEnded = noted.read(command.note)
     if isinstance(report, noted.ArtifactEnded):
@@ -88,7 +92,10 @@ def _is_about_other_bytes(
 
 
 def _validated(state: ModelState, number: int) -> list[VersionValidated]:
-    """Return the validation when it is due. Verdicts and reports arrive in any order, so every arrival checks."""
+    """Return the validation when it is due.
+
+    Verdicts and reports arrive in any order, so every arrival checks.
+    """
     version = state.versions[number]
     ready = version.stage == "Staging" and not version.recalled and version.gates_passed and version.released
     return [VersionValidated(state.model, number, version.semver)] if ready else []

@@ -1,7 +1,8 @@
-"""The semantic version of a new version. Each difference from its base proves a level; the highest level wins.
+"""The semantic version of a new version. Each difference from its base proves a level; the highest wins.
 
 MAJOR  callers notice: the signature accepts or returns less, or a rule of the kind applies.
-MINOR  the training changed: code, configuration, features, framework, parents; an optional input; the primary metric moved.
+MINOR  the training changed: code, configuration, features, framework, parents; an optional input was added;
+       the primary metric moved.
 PATCH  the same training was repeated: other data, another seed, another environment, other bytes.
 """
 
@@ -75,9 +76,9 @@ class Claim:
 class Bump:
     """Why a version has its number.
 
-    `level` is the level of the number; `proven` is what the differences prove by `rule`. `base` is the version
-    it was compared with (0: none; then there is no level). `changes` are the most important differences;
-    `omitted` counts the others, which a comparison of both versions shows.
+    `level` is the level of the number; `proven` is what the differences prove by `rule`. `base` is the
+    version it was compared with (0: none; then there is no level). `changes` are the most important
+    differences; `omitted` counts the others, which a comparison of both versions shows.
     """
 
     level: Level | None
@@ -119,8 +120,9 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The numbers that are taken: the highest major, the highest minor of each major, the highest patch of each `major.minor`.
+    """The numbers that are taken.
 
+    They are the highest major, the highest minor of each major, the highest patch of each `major.minor`.
     A patch below the highest counts as taken even where a claim left a gap: an index of 100,000 numbers would
     cost more.
     """
@@ -134,7 +136,7 @@ class Taken:
         return bool(v.patch <= highest)
 
     def next(self, base: Version, level: Level) -> Version:
-        """Return the base's next number of that level or, when it is taken, the one after the highest of that level."""
+        """Return the base's next number of that level or, when it is taken, the next free one."""
         wanted = {"patch": base.bump_patch, "minor": base.bump_minor, "major": base.bump_major}[level]()
         if wanted not in self:
             return wanted
@@ -203,10 +205,11 @@ def decide_number(
         return version, Bump(None, "first", claimed=str(claim))
     proof = proven(kind, base.metadata, new, policy)
     level, kept, note = proof.level, None, ""
+    proven_by = f"which is {proof.level} ({proof.rule}) against {base.semver}"
     if claim.level or claim.version:
         claimed = Version.parse(claim.version) if claim.version else None
         if _too_small(claim, claimed, base.semver, proof.level):
-            reason = f"{claim} is smaller than the proven change, which is {proof.level} ({proof.rule}) against {base.semver}"
+            reason = f"{claim} is smaller than the proven change, {proven_by}"
             if claim.exact:
                 return ClaimRefused(
                     reason + ": claim at least that level, or leave the claim out",
@@ -217,7 +220,7 @@ def decide_number(
             level = _level_of(claimed, base.semver) if claimed else claim.level or level
             kept = claimed
             if LEVELS.index(level) > LEVELS.index(proof.level):
-                note = f"{claim} is larger than the proven change, which is {proof.level} ({proof.rule}): kept as claimed"
+                note = f"{claim} is larger than the proven change, {proven_by}: kept as claimed"
     if kept is not None and kept in taken:
         if claim.exact:
             return ClaimRefused(

@@ -23,9 +23,12 @@ Part = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What changed (`part`, `path`), how (`what`, a stable word), and both values. `breaking`: callers notice it.
+    """What changed (`part`, `path`), how (`what`, a stable word), and both values.
 
-    `level` is the bump that the change proves by the policy; None when it proves none, or no policy was applied.
+    `breaking`: callers notice it.
+
+    `level` is the bump that the change proves by the policy; None when it proves none, or no policy was
+    applied.
     """
 
     part: Part

@@ -57,7 +57,7 @@ def differences(old: Metadata, new: Metadata, noise: Iterable[str] = NOISE) -> t
 
 
 def _code(old: Code | None, new: Code | None) -> list[Change]:
-    """Compare by digest where both have one, else by revision: the revision of a monorepo changes every night."""
+    """Compare by digest where both have one (a monorepo's revision changes every night), else by revision."""
     if old == new:
         return []
     a, b = old or Code(), new or Code()
@@ -145,7 +145,10 @@ def _parents(old: Metadata, new: Metadata) -> list[Change]:
 
 
 def _metrics(old: Sequence[Metric], new: Sequence[Metric]) -> list[Change]:
-    """Compare only metrics with the same name, data set and definition. All others are "not comparable", never better or worse."""
+    """Compare only metrics with the same name, data set and definition.
+
+    All others are "not comparable", never better or worse.
+    """
     if old == new:
         return []
     before = {m.comparable_by: m for m in old}

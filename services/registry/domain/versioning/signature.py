@@ -1,4 +1,7 @@
-"""Differences of two signatures as changes of a version. `regista.wire.signature` decides which break callers."""
+"""Differences of two signatures as changes of a version.
+
+`regista.wire.signature` decides which break callers.
+"""
 
 from __future__ import annotations
 

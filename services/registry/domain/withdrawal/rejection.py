@@ -32,7 +32,8 @@ class RecallVersion:
 def reject(command: RejectVersion, streams: Streams) -> Events:
     """Reject the version and refuse its open promotions.
 
-    A version that is or was in Production is recalled instead. A version that something needs is not rejected.
+    A version that is or was in Production is recalled instead. A version that something needs is not
+    rejected.
     """
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_version(state, command.number, command.expected)
@@ -41,12 +42,14 @@ def reject(command: RejectVersion, streams: Streams) -> Events:
     if version.retired or version.stage in {"Production", "Archived"}:
         raise RuleBroken(
             "not_rejectable",
-            f"{state.model} version {command.number} is {version.stage}: recall it instead, and roll back where it serves.",
+            f"{state.model} version {command.number} is {version.stage}: recall it instead, and roll back "
+            "where it serves.",
         )
     if needed := needed_by(state, command.number):
         raise RuleBroken(
             "version_protected",
-            f"{state.model} version {command.number} cannot be rejected, because {'; '.join(needed)}: end that first.",
+            f"{state.model} version {command.number} cannot be rejected, because {'; '.join(needed)}: end "
+            "that first.",
             protections=needed,
         )
     why = "the version is rejected" + (f": {command.reason}" if command.reason else "")

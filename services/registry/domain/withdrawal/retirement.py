@@ -1,4 +1,7 @@
-"""Retirement: cleanup proposes it, the registry decides. A version that anything still needs is not retired."""
+"""Retirement: cleanup proposes it, the registry decides.
+
+A version that anything still needs is not retired.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,10 @@ def protections(model_id: str, number: int, state: ModelState, streams: Streams)
 
 
 def _rollback_target_in(model_id: str, number: int, state: ModelState, streams: Streams) -> list[str]:
-    """Return the environments in which a rollback goes to this version, or would with its signature overruled or its bytes good again."""
+    """Return the environments in which a rollback goes to this version.
+
+    Those count, too, in which it would with the signature overruled or with good bytes.
+    """
     return [
         environment
         for environment, rollout in sorted(state.rollouts.items())
