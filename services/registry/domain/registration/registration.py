@@ -81,7 +81,7 @@ def register(command: RegisterVersion, streams: Streams) -> Events:
         identity=command.identity,
         metadata=command.metadata,
         bump=number[1],
-        missing=missing(kind, command.metadata),
+        missing=missing(kind, command.metadata) if command.draft else (),
         contributors=(command.by,) if command.by else (),
     )
     if problem := too_large(registered):

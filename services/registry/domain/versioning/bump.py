@@ -205,8 +205,8 @@ def decide_number(
         return version, Bump(None, "first", claimed=str(claim))
     proof = proven(kind, base.metadata, new, policy)
     level, kept, note = proof.level, None, ""
-    proven_by = f"which is {proof.level} ({proof.rule}) against {base.semver}"
     if claim.level or claim.version:
+        proven_by = f"which is {proof.level} ({proof.rule}) against {base.semver}"
         claimed = Version.parse(claim.version) if claim.version else None
         if _too_small(claim, claimed, base.semver, proof.level):
             reason = f"{claim} is smaller than the proven change, {proven_by}"
@@ -260,13 +260,21 @@ def _shortened(change: Change) -> Change:
 
 def _shortened_value(value: Any) -> Any:
     """Return the value, or its digest when it is long."""
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, (bool, int, float)) or _is_short_text(value):
         return value
     encoded = encode(value)
+    if len(encoded) <= LONGEST_VALUE:
+        return value
+    return f"sha256:{hashlib.sha256(encoded).hexdigest()[:12]}… ({len(encoded)} bytes)"
+
+
+def _is_short_text(value: Any) -> bool:
+    """Return whether the value is a text that is short even when each character is escaped by one more."""
     return (
-        value
-        if len(encoded) <= LONGEST_VALUE
-        else f"sha256:{hashlib.sha256(encoded).hexdigest()[:12]}… ({len(encoded)} bytes)"
+        isinstance(value, str)
+        and 2 * len(value) + 2 <= LONGEST_VALUE
+        and value.isascii()
+        and value.isprintable()
     )
 
 
