@@ -15,9 +15,9 @@ import asyncpg
 from benchmarks.figures import Figure
 from benchmarks.ground import Ground
 from benchmarks.trained import trained
-from services.registry.inbound import read
 from services.registry.look_ups import Intake
 from services.registry.service import SERVICE
+from services.registry.trained_message import read
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission
 from shared.foundation import garbage_collector

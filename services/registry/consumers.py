@@ -1,8 +1,8 @@
-"""Kafka → command: what publishers trained, and what the other services decided or found out."""
+"""Kafka → command: what publishers trained, and the decisions and reports of the other services."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -10,14 +10,15 @@ from pydantic import ValidationError
 
 from services.registry import queries
 from services.registry.domain import noted
+from services.registry.domain.model.metadata import Metadata
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.promotion.promotion import DenyPromotion, GrantPromotion
-from services.registry.domain.promotion.verdicts import NoteArtifact, NoteGates
-from services.registry.domain.registration.metadata import Metadata
-from services.registry.domain.retirement import RetireVersion
-from services.registry.inbound import MODEL_TRAINED, TRAINING_TOPIC, ModelTrained, read
-from services.registry.look_ups import streams
+from services.registry.domain.validation.gates import NoteArtifact, NoteGates
+from services.registry.domain.withdrawal.retirement import RetireVersion
+from services.registry.inbound import MODEL_TRAINED, TRAINING_TOPIC
+from services.registry.look_ups import written_streams
 from services.registry.parts import Parts
+from services.registry.trained_message import read
 from shared.deciding.decider import Unprocessable
 from shared.deciding.events import Noted
 from shared.deciding.submission import Submission
@@ -27,105 +28,98 @@ from shared.messaging.kafka import Handler, Malformed, Received, Subscription, b
 
 GROUP = "registry"
 
+Prepare = Callable[[Received], Awaitable[Sequence[Submission]]]
+
 
 def subscriptions(app: App) -> list[Subscription]:
-    """The four topics that the registry listens to."""
-    decided = {
-        noted.GATES_EVALUATED: NoteGates,
-        noted.PROMOTION_GRANTED: GrantPromotion,
-        noted.PROMOTION_DENIED: DenyPromotion,
-    }
-    handlers: dict[str, Callable[[Received], Awaitable[Sequence[Submission]]]] = {
-        type_: partial(note, made) for type_, made in decided.items()
-    }
+    """Return the four topics that the registry subscribes to."""
     return [
         Subscription(
-            TRAINING_TOPIC, GROUP, {MODEL_TRAINED: Handler(partial(trained, app))}, by_publishers, strict=True
-        ),
-        Subscription(
-            topic_of("approval"),
+            TRAINING_TOPIC,
             GROUP,
-            {type_: Handler(prepare) for type_, prepare in handlers.items()},
-            by_service("approval"),
+            {MODEL_TRAINED: Handler(partial(register_trained, app))},
+            by_publishers,
+            strict=True,
         ),
-        Subscription(
-            topic_of("artifact"),
-            GROUP,
-            dict.fromkeys(noted.ARTIFACT_STATES, Handler(bytes_changed)),
-            by_service("artifact"),
+        _of_service(
+            "approval",
+            {
+                noted.GATES_EVALUATED: partial(note_decision, NoteGates),
+                noted.PROMOTION_GRANTED: partial(note_decision, GrantPromotion),
+                noted.PROMOTION_DENIED: partial(note_decision, DenyPromotion),
+            },
         ),
-        Subscription(
-            topic_of("cleanup"),
-            GROUP,
-            {noted.RETIREMENT_PROPOSED: Handler(partial(proposed, app))},
-            by_service("cleanup"),
-        ),
+        _of_service("artifact", dict.fromkeys(noted.ARTIFACT_STATES, note_artifact)),
+        _of_service("cleanup", {noted.RETIREMENT_PROPOSED: partial(retire_version, app)}),
     ]
 
 
-async def trained(app: App, m: Received) -> list[Submission]:
-    """A version of the model that the message names.
+def _of_service(service: str, prepare: Mapping[str, Prepare]) -> Subscription:
+    handlers = {type_: Handler(one) for type_, one in prepare.items()}
+    return Subscription(topic_of(service), GROUP, handlers, by_service(service))
 
-    The role of its publisher there is checked with the command.
+
+async def register_trained(app: App, m: Received) -> list[Submission]:
+    """Register a version of the model that the message names.
+
+    The command checks the publisher's role there.
     """
     try:
-        ModelTrained.model_validate_json(m.event.data)
-        told = read(m.event.data)
-        return [await app.parts_as(Parts).intake.registration(told.model, told, m.cause(), m.actor)]
+        message = read(m.event.data)
+        return [await app.parts_as(Parts).intake.registration(message.model, message, m.cause(), m.actor)]
     except ValidationError as wrong:
         raise Malformed.in_shape(wrong) from None
     except Unprocessable as wrong:
         raise Malformed(wrong.detail) from None
 
 
-def the_note(m: Received) -> Noted:
-    """The message as the registry remembers it.
+def make_note(m: Received) -> Noted:
+    """Return the note of a message, with the fields that the registry reads.
 
-    Raises Malformed when something is missing that the registry decides on.
+    Raise Malformed when a field is missing that the registry decides on.
     """
-    remembered = Noted(m.source, m.leaf, m.data)
+    note = Noted(m.source, m.leaf, noted.kept(m.event.type, m.data))
     try:
-        noted.read(remembered)
+        noted.read(note)
     except msgspec.ValidationError as wrong:
         raise Malformed(f"{m.event.type} lacks what the registry decides on: {wrong}") from None
-    return remembered
+    return note
 
 
-async def note(command: Callable[[str, Noted], object], m: Received) -> list[Submission]:
-    """A decision about one version."""
-    remembered = the_note(m)
-    model_id = m.data["model_id"]
-    return [Submission(command(model_id, remembered), (stream_of(model_id),), m.cause(), m.actor)]
+async def note_decision(command: Callable[[str, Noted], object], m: Received) -> list[Submission]:
+    """Note what approval decided about one version."""
+    note = make_note(m)
+    model_id = note.data["model_id"]
+    return [Submission(command(model_id, note), (stream_of(model_id),), m.cause(), m.actor)]
 
 
-async def bytes_changed(m: Received) -> list[Submission]:
-    """News about one version's bytes, or their end, for each model that had a version with them."""
-    remembered = the_note(m)
-    told = noted.read(remembered)
+async def note_artifact(m: Received) -> list[Submission]:
+    """Note a report on one version's bytes, or the end of bytes for each model that had them."""
+    note = make_note(m)
+    report: noted.ArtifactReport | noted.ArtifactEnded = noted.read(note)
     models = (
-        [told.model_id]
-        if isinstance(told, noted.ArtifactNews)
-        else sorted({v.model_id for v in told.versions})
+        [report.model_id]
+        if isinstance(report, noted.ArtifactReport)
+        else sorted({v.model_id for v in report.versions})
     )
     return [
-        Submission(NoteArtifact(model_id, remembered), (stream_of(model_id),), m.cause(model_id), m.actor)
+        Submission(NoteArtifact(model_id, note), (stream_of(model_id),), m.cause(model_id), m.actor)
         for model_id in models
     ]
 
 
-async def proposed(app: App, m: Received) -> list[Submission]:
-    """The retirement of a version, with the streams of what it was made from."""
-    remembered = the_note(m)
-    model_id, number = m.data["model_id"], m.data["number"]
-    row = await app.pool.fetchrow(queries.DOCUMENT, model_id, number)
+async def retire_version(app: App, m: Received) -> list[Submission]:
+    """Retire a version that cleanup proposed. The streams of its parents are written, too."""
+    note = make_note(m)
+    proposal: noted.RetirementProposed = noted.read(note)
+    row = await app.pool.fetchrow(queries.DOCUMENT, proposal.model_id, proposal.number)
     document = queries.document(row["stored"]) if row else Metadata()
-    reason = str(m.data.get("reason", ""))
     return [
         Submission(
-            RetireVersion(model_id, remembered),
-            streams((stream_of(model_id),), document),
+            RetireVersion(proposal.model_id, note),
+            written_streams((stream_of(proposal.model_id),), document),
             m.cause(),
             m.actor,
-            reason=reason,
+            reason=proposal.reason,
         )
     ]

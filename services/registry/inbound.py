@@ -1,30 +1,30 @@
-"""The inbound contract: what a publisher says in `ModelTrained` v1, checked, and the same in the registry's words.
+"""The inbound contract: the data of a `ModelTrained` v1 message, and the body of a registration over HTTP.
 
-pydantic checks and gives the public schema; msgspec then reads the domain's dataclasses from the same bytes.
+These models give the public schema and list every error of a refused message. Accepted messages are decoded
+by the structs of trained_message.py, which is faster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
-import msgspec
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.registry.domain.registration import metadata as domain
-from services.registry.domain.registration.metadata import Kind, Metadata, Relation, Tier
-from services.registry.domain.versioning.bump import LEVELS, Claim
-from shared.deciding.decider import Unprocessable
+from services.registry.domain.model.metadata import Kind, Relation, Tier
 
 MODEL_TRAINED = "regista.ModelTrained.v1"
 TRAINING_TOPIC = "regista.training.v1"
 EXACT = 2**53 - 1
-"""The largest integer that every JSON reader holds exactly; the digests of RFC 8785 know no larger ones."""
+"""The largest integer that every JSON reader reads exactly. The digests of RFC 8785 allow no larger one."""
 DEEPEST = 20
+"""The number of levels of a document."""
 
 
-def _exact(value: Any, depth: int = 0) -> Any:
+def exact(value: Any, depth: int = 0) -> Any:
+    """Return the document.
+
+    Raise ValueError when it is nested too deep or has an integer that is not exact in JSON.
+    """
     if depth > DEEPEST:
         msg = f"nested deeper than {DEEPEST} levels"
         raise ValueError(msg)
@@ -33,7 +33,7 @@ def _exact(value: Any, depth: int = 0) -> Any:
             msg = "an integer beyond 2^53 is not exact in JSON: write it as text"
             raise ValueError(msg)
         if isinstance(inner, dict | list):
-            _exact(inner, depth + 1)
+            exact(inner, depth + 1)
     return value
 
 
@@ -42,7 +42,7 @@ Text = Annotated[str, Field(max_length=2_000)]
 Label = Annotated[str, Field(max_length=500)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Tags = Annotated[dict[Annotated[str, Field(min_length=1, max_length=100)], Label], Field(max_length=100)]
-Document = Annotated[dict[str, Any], AfterValidator(_exact)]
+Document = Annotated[dict[str, Any], AfterValidator(exact)]
 
 
 class Shape(BaseModel):
@@ -58,7 +58,7 @@ class File(Shape):
 
 
 class Artifact(Shape):
-    """`location`: the upload's id, or where the bytes lie in the quarantine bucket."""
+    """`location`: the upload's id, or where the bytes are in the quarantine bucket."""
 
     digest: Digest
     files: Annotated[list[File], Field(max_length=2_000)]
@@ -128,7 +128,7 @@ class Signature(Shape):
 
 
 class Parent(Shape):
-    """A version this one was made from, by its model's name and number."""
+    """A version that this one was made from, by its model's name and its number."""
 
     model: Name
     number: Annotated[int, Field(ge=1)]
@@ -136,7 +136,7 @@ class Parent(Shape):
 
 
 class Problem(Shape):
-    """Why a registration was refused: which field, and what to do about it."""
+    """Why a registration was refused: the field, what is wrong with it, and what to do."""
 
     field: str
     problem: str
@@ -145,7 +145,7 @@ class Problem(Shape):
 class VersionClaim(Shape):
     """A semantic version (`1.2.0`) or a level.
 
-    `exact`: rather refuse than raise a claim that is too small.
+    `exact`: refuse the registration rather than raise a claim that is too small.
     """
 
     claim: Annotated[
@@ -156,7 +156,7 @@ class VersionClaim(Shape):
 
 
 class VersionFacts(Shape):
-    """What is known of a version; a draft may lack any of it."""
+    """The metadata of a version. A draft may lack any of it."""
 
     draft: bool = False
     version: VersionClaim | None = None
@@ -170,7 +170,7 @@ class VersionFacts(Shape):
 
 
 class ModelFacts(Shape):
-    """What describes a model; in a message it counts when the model is new."""
+    """The description of a model. In a message it counts only when the model is new."""
 
     kind: Kind | None = None
     description: Text | None = None
@@ -180,75 +180,6 @@ class ModelFacts(Shape):
 
 
 class ModelTrained(VersionFacts, ModelFacts):
-    """A model was trained: what a publisher says on `regista.training.v1`, and the body of a registration over HTTP."""
+    """A model was trained. This is the data of a message, and the body of a registration over HTTP."""
 
     model: Name
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimTold:
-    claim: str
-    exact: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ParentTold:
-    model: str
-    number: int
-    relation: Relation
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """The same message in the registry's words; parents are not looked up yet."""
-
-    model: str = ""
-    kind: Kind | None = None
-    description: str | None = None
-    owner: str | None = None
-    tier: Tier | None = None
-    tags: dict[str, str] | None = None
-    draft: bool = False
-    version: ClaimTold | None = None
-    base: int | str | None = None
-    artifact: domain.Artifact | None = None
-    training: domain.Training | None = None
-    signature: domain.Signature | None = None
-    parents: tuple[ParentTold, ...] | None = None
-
-    @property
-    def claim(self) -> Claim:
-        told = self.version
-        if told is None:
-            return Claim()
-        return (
-            Claim(level=told.claim, exact=told.exact)
-            if told.claim in LEVELS
-            else Claim(version=told.claim, exact=told.exact)
-        )
-
-    def metadata(self, model_ids: Mapping[str, str]) -> Metadata:
-        """The version's document; `model_ids` says which models the parents' names mean."""
-        parents = tuple(
-            domain.Parent(p.model, p.number, p.relation, model_ids.get(p.model, ""))
-            for p in self.parents or ()
-        )
-        return Metadata(self.artifact, self.training or domain.Training(), self.signature, parents)
-
-
-_told = msgspec.json.Decoder(Told)
-
-
-def read(raw: bytes) -> Told:
-    """Reads what a contract of this module accepted.
-
-    Raises Unprocessable for the rare form (of a moment, say) that only pydantic knows.
-    """
-    try:
-        return _told.decode(raw or b"{}")
-    except msgspec.ValidationError as wrong:
-        raise Unprocessable(
-            "invalid_body", f"{wrong}: moments are written as 2026-01-31T12:00:00Z."
-        ) from None
-    except msgspec.DecodeError as wrong:  # NaN inside a document, which pydantic passes
-        raise Unprocessable("invalid_body", f"This is no JSON: {wrong}.") from None

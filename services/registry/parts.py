@@ -4,13 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import asyncpg
+
+from services.registry import queries
 from services.registry.look_ups import Intake
 from shared.http.batcher import Batcher
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`intake` turns names into ids; `resolver` answers concurrent look-ups of aliases by one query."""
+    """`intake` turns names into ids. Each batcher answers concurrent reads by one query.
+
+    `resolver` finds versions by (model, alias); `models` finds models by id; `versions` by (model id,
+    number); `numbers` finds version numbers by (model id, semantic version or @alias).
+    """
 
     intake: Intake
-    resolver: Batcher[tuple[str, str], tuple[str, bytes, int]]
+    resolver: Batcher[tuple[str, str], queries.Resolved]
+    models: Batcher[str, asyncpg.Record]
+    versions: Batcher[tuple[str, int], asyncpg.Record]
+    numbers: Batcher[tuple[str, str], int]
+
+
+def make_parts(pool: asyncpg.Pool) -> Parts:
+    """Return the parts of a process that reads from `pool`."""
+    return Parts(
+        intake=Intake(pool),
+        resolver=Batcher(lambda wanted: queries.resolve(pool, wanted)),
+        models=Batcher(lambda wanted: queries.models(pool, wanted)),
+        versions=Batcher(lambda wanted: queries.versions(pool, wanted)),
+        numbers=Batcher(lambda wanted: queries.numbers(pool, wanted)),
+    )

@@ -13,27 +13,14 @@ from services.registry.domain.naming.name import NameClaimed
 from services.registry.tables import (
     ALIASES,
     EVALUATIONS,
-    IDENTITIES,
-    KEYS,
     MODELS,
     NAMES,
     PROMOTIONS,
     REFUSALS,
-    ROLES,
     ROLLOUTS,
     VERSIONS,
 )
-from shared.deciding.access import (
-    AccessEvent,
-    IdentityCreated,
-    KeyIssued,
-    KeyRevoked,
-    NameErased,
-    NameSet,
-    RoleGranted,
-    RoleRevoked,
-    namespace_of,
-)
+from shared.deciding.access import namespace_of
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Noted, Recorded
 
@@ -57,14 +44,19 @@ class _Document(msgspec.Struct, gc=False):
     training: _Training = msgspec.field(default_factory=_Training)
 
 
+class _Bump(msgspec.Struct, gc=False):
+    rule: str
+    level: str | None = None
+
+
 class BriefVersion(msgspec.Struct, gc=False):
-    """What the rows of a `VersionRegistered` need of it. Its document is nine tenths of the event."""
+    """The fields of a `VersionRegistered` that its rows need. Its document is nine tenths of the event."""
 
     number: int
     semver: str
     identity: str
     metadata: _Document
-    bump: msgspec.Raw
+    bump: _Bump | None
     missing: tuple[str, ...] = ()
 
 
@@ -72,11 +64,11 @@ IN_BRIEF: Mapping[type, type] = {e.VersionRegistered: BriefVersion}
 
 
 def project(r: Recorded) -> Iterable[Change]:
-    """The rows that one event of the registry changes."""
+    """Return the row changes of one event of the registry."""
     event: e.ModelEvent | BriefVersion | NameClaimed | Noted = r.event
     match event:
         case e.VersionRegistered() | BriefVersion():
-            return _born(r, event)
+            return _registered(r, event)
         case Noted():
             return _noted(r, event)
         case NameClaimed():
@@ -84,7 +76,7 @@ def project(r: Recorded) -> Iterable[Change]:
         case e.RegistrationRefused():
             return _refused(r, event)
         case e.ModelRegistered() | e.ModelRenamed() | e.OwnerChanged() | e.TagsChanged():
-            return _described(r, event)
+            return _model(r, event)
         case e.AliasSet() | e.AliasRemoved():
             return _aliased(r, event)
         case e.RolloutChanged() | e.RolledBack():
@@ -102,19 +94,20 @@ def _model_id(r: Recorded) -> str:
 
 
 def _patch(r: Recorded, number: int, **columns: Any) -> Patch:
-    """Every event about a version moves its revision, as the fold does: the row's is its ETag."""
+    """Change columns of a version, and its revision, which is its ETag."""
     return Patch(VERSIONS, {"model_id": _model_id(r), "number": number}, {**columns, "revision": r.revision})
 
 
-def _known(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | BriefVersion) -> dict[str, Any]:
-    training = event.metadata.training
+def _described_by(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | BriefVersion) -> dict[str, Any]:
+    training, bump = event.metadata.training, event.bump
     return {
         "semver": event.semver or None,
         "stage": "Staging" if event.semver else "Draft",
         "artifact_digest": event.metadata.artifact.digest if event.metadata.artifact else None,
         "identity": event.identity,
         "document": r.revision,
-        "bump": event.bump if event.semver else None,
+        "bump_level": bump.level if bump else None,
+        "bump_rule": bump.rule if bump else None,
         "missing": event.missing or None,
         "creator": training.creator,
         "dataset_name": training.dataset.name if training.dataset else None,
@@ -122,15 +115,18 @@ def _known(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | BriefVers
     }
 
 
-def _born(r: Recorded, event: e.VersionRegistered | BriefVersion) -> Iterable[Change]:
-    born = {
+def _registered(r: Recorded, event: e.VersionRegistered | BriefVersion) -> Iterable[Change]:
+    row = {
+        "model_id": _model_id(r),
+        "number": event.number,
+        **_described_by(r, event),
         "registered_at": r.recorded_at,
         "registered_by": r.actor.subject,
         "correlation_id": r.correlation_id,
         "message_id": r.causation_id,
         "revision": r.revision,
     }
-    return (Put(VERSIONS, {"model_id": _model_id(r), "number": event.number, **_known(r, event), **born}),)
+    return (Put(VERSIONS, row),)
 
 
 _OfVersion = (
@@ -150,7 +146,7 @@ _OfVersion = (
 def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
     match event:
         case e.MetadataAdded():
-            return (_patch(r, event.number, **_known(r, event)),)
+            return (_patch(r, event.number, **_described_by(r, event)),)
         case e.VersionValidated():
             return (_patch(r, event.number, stage="Validated"),)
         case e.VersionRejected():
@@ -196,13 +192,13 @@ def _evaluation(r: Recorded, event: e.EvaluationRecorded) -> Put:
     )
 
 
-def _described(
+def _model(
     r: Recorded, event: e.ModelRegistered | e.ModelRenamed | e.OwnerChanged | e.TagsChanged
 ) -> Iterable[Change]:
     key = {"model_id": _model_id(r)}
     match event:
         case e.ModelRegistered():
-            told = {
+            row = {
                 "name": event.model,
                 "namespace": namespace_of(event.model),
                 "kind": event.kind,
@@ -210,36 +206,18 @@ def _described(
                 "tier": event.tier,
                 "description": event.description,
                 "tags": event.tags,
+                "registered_at": r.recorded_at,
+                "registered_by": r.actor.subject,
+                "revision": r.revision,
             }
-            return (
-                Put(
-                    MODELS,
-                    {
-                        **key,
-                        **told,
-                        "registered_at": r.recorded_at,
-                        "registered_by": r.actor.subject,
-                        "revision": r.revision,
-                    },
-                ),
-            )
+            return (Put(MODELS, {**key, **row}),)
         case e.ModelRenamed():
             return (Patch(MODELS, key, {"name": event.model, "revision": r.revision}),)
         case e.OwnerChanged():
             return (Patch(MODELS, key, {"owner": event.owner, "revision": r.revision}),)
         case e.TagsChanged():
-            return (
-                Patch(
-                    MODELS,
-                    key,
-                    {
-                        "tags": event.tags,
-                        "tier": event.tier,
-                        "description": event.description,
-                        "revision": r.revision,
-                    },
-                ),
-            )
+            described = {"tags": event.tags, "tier": event.tier, "description": event.description}
+            return (Patch(MODELS, key, {**described, "revision": r.revision}),)
         case _:
             assert_never(event)
 
@@ -248,10 +226,15 @@ def _aliased(r: Recorded, event: e.AliasSet | e.AliasRemoved) -> Iterable[Change
     key = {"model_id": _model_id(r), "alias": event.alias}
     if isinstance(event, e.AliasRemoved):
         return Drop(ALIASES, key), _patch(r, event.number)
-    told = {"number": event.number, "semver": event.semver, "protected": event.protected}
-    return Put(
-        ALIASES, {**key, **told, "set_at": r.recorded_at, "set_by": r.actor.subject, "revision": r.revision}
-    ), _patch(r, event.number)
+    row = {
+        "number": event.number,
+        "semver": event.semver,
+        "protected": event.protected,
+        "set_at": r.recorded_at,
+        "set_by": r.actor.subject,
+        "revision": r.revision,
+    }
+    return Put(ALIASES, {**key, **row}), _patch(r, event.number)
 
 
 def _rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable[Change]:
@@ -336,75 +319,26 @@ def _refused(r: Recorded, event: e.RegistrationRefused) -> Iterable[Change]:
 
 
 def _noted(r: Recorded, note: Noted) -> Iterable[Change]:
-    told, state = noted.read(note), noted.ARTIFACT_STATES.get(note.source.type)
-    match told:
-        case noted.GatesEvaluated():
+    content, state = noted.read(note), noted.ARTIFACT_STATES.get(note.source.type)
+    match content:
+        case noted.GatesEvaluated(stage="Validated"):
             gates = {
-                "passed": told.passed,
-                "results": note.data.get("results", []),
-                "policy": note.data.get("policy"),
+                "passed": content.passed,
+                "results": content.results,
+                "policy": content.policy,
                 "at": r.recorded_at,
             }
-            return (_patch(r, told.number, **({"gates": gates} if told.stage == "Validated" else {})),)
-        case noted.ArtifactNews():
-            detail = told.detail or told.reason or None
-            uri = {"artifact_uri": told.uri} if told.uri else {}
-            return (_patch(r, told.number, artifact_state=state, artifact_detail=detail, **uri),)
+            return (_patch(r, content.number, gates=gates),)
+        case noted.GatesEvaluated():  # notes of older releases
+            return (_patch(r, content.number),)
+        case noted.ArtifactReport():
+            detail = content.detail or content.reason or None
+            uri = {"artifact_uri": content.uri} if content.uri else {}
+            return (_patch(r, content.number, artifact_state=state, artifact_detail=detail, **uri),)
         case noted.ArtifactEnded():
-            own = [v.number for v in told.versions if v.model_id == _model_id(r)]
+            own = [v.number for v in content.versions if v.model_id == _model_id(r)]
             return [
                 Patch(VERSIONS, {"model_id": _model_id(r), "number": number}, {"artifact_state": state})
                 for number in own
             ]
     return ()
-
-
-def project_access(r: Recorded) -> Iterable[Change]:
-    """The rows that one event of an identity changes."""
-    event: AccessEvent = r.event
-    match event:
-        case IdentityCreated() as x:
-            row = {
-                "subject": x.subject,
-                "kind": x.kind,
-                "created_at": r.recorded_at,
-                "created_by": r.actor.subject,
-            }
-            return (Put(IDENTITIES, row | {"name_revision": r.revision}),)
-        case NameSet() as x:
-            return (
-                Patch(
-                    IDENTITIES, {"subject": x.subject}, {"name_revision": r.revision, "name_erased_at": None}
-                ),
-            )
-        case NameErased() as x:
-            return (
-                Patch(
-                    IDENTITIES,
-                    {"subject": x.subject},
-                    {"name_revision": r.revision, "name_erased_at": r.recorded_at},
-                ),
-            )
-        case KeyIssued() as x:
-            row = {
-                "subject": x.subject,
-                "key_id": x.key_id,
-                "algorithm": x.algorithm,
-                "issued_at": r.recorded_at,
-                "expires_at": x.expires_at,
-            }
-            return (Put(KEYS, row),)
-        case KeyRevoked() as x:
-            return (
-                Patch(
-                    KEYS,
-                    {"subject": x.subject, "key_id": x.key_id},
-                    {"compromised_at" if x.compromised else "revoked_at": r.recorded_at},
-                ),
-            )
-        case RoleGranted() as x:
-            return (Put(ROLES, {"subject": x.subject, "role": x.role, "namespace": x.namespace}),)
-        case RoleRevoked() as x:
-            return (Drop(ROLES, {"subject": x.subject, "role": x.role, "namespace": x.namespace}),)
-        case _:
-            assert_never(event)

@@ -1,14 +1,14 @@
-"""What others may know of the registry's events. Field names are a contract: see schemas/public."""
+"""The public messages of the registry's events. Field names are a contract: see schemas/public."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from services.registry.domain.model import events as e
 from services.registry.domain.model.events import Champion, Entry, Evaluation, Skipped
-from services.registry.domain.registration.metadata import Artifact, Parent, Problem, Signature, Training
+from services.registry.domain.model.metadata import Artifact, Parent, Problem, Signature, Training
 from services.registry.domain.versioning.bump import Bump
 from shared.deciding.events import Recorded
 from shared.deciding.service import PublicEvent
@@ -61,7 +61,7 @@ class DraftRegistered:
 class VersionRegistered:
     """A version is complete (`missing` is empty).
 
-    `champion` is that of production just then; `contributors` are all who told anything of the version.
+    `champion` is production's champion at that moment. `contributors` sent any of the version's metadata.
     """
 
     model_id: str
@@ -87,7 +87,7 @@ class VersionRegistered:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationRefused:
-    """Every rule that failed. `number` is the draft that was to be completed, 0 for a new version."""
+    """Every rule that failed. `number` is the draft to be completed, 0 for a new version."""
 
     model: str
     problems: tuple[Problem, ...]
@@ -148,7 +148,7 @@ class VersionRejected:
 
 @dataclass(frozen=True, slots=True)
 class VersionRecalled:
-    """Not to be used any more, wherever it is."""
+    """The version must not be used any more, wherever it is."""
 
     model_id: str
     model: str
@@ -182,7 +182,7 @@ class LegalHoldReleased:
 
 @dataclass(frozen=True, slots=True)
 class PromotionRequested:
-    """`digest` is the RFC 8785 digest of `evidence`; a grant echoes it with the promotion's id."""
+    """`digest` is the RFC 8785 digest of `evidence`. A grant repeats it with the promotion's id."""
 
     model_id: str
     model: str
@@ -307,7 +307,9 @@ _CLASSES: tuple[type, ...] = (
 PUBLIC: dict[str, type] = {f"regista.registry.{class_.__name__}.v1": class_ for class_ in _CLASSES}
 """Every public type and the shape of its data."""
 
-_FIELDS: dict[type, tuple[str, ...]] = {class_: tuple(class_.__dataclass_fields__) for class_ in _CLASSES}  # type: ignore[attr-defined]
+_FIELDS: dict[type, tuple[str, ...]] = {
+    class_: tuple(field.name for field in fields(class_)) for class_ in _CLASSES
+}
 _SAME_NAME: dict[type, type] = {
     stored: public
     for public in _CLASSES
@@ -316,7 +318,7 @@ _SAME_NAME: dict[type, type] = {
 
 
 def publish(recorded: Recorded) -> PublicEvent | None:
-    """The public form of an event, or nothing."""
+    """Return the public form of an event; None for an event that stays internal."""
     data = _public(recorded)
     return PublicEvent(f"regista.registry.{type(data).__name__}.v1", data) if data is not None else None
 
@@ -328,11 +330,11 @@ def _public(recorded: Recorded) -> object | None:
             return _version(recorded, event)
         case _ if type(event) in _SAME_NAME:
             return _same_name(recorded, _SAME_NAME[type(event)])
-    return None  # NameClaimed (the model's own events tell its names), Noted
+    return None  # NameClaimed (the model's own events have its names), Noted
 
 
 def _version(recorded: Recorded, event: e.VersionRegistered | e.MetadataAdded) -> object | None:
-    """A draft is announced once; completing it registers the version."""
+    """Return the message of a new draft or version. Metadata that leaves a draft incomplete has none."""
     model_id, training = recorded.stream.removeprefix("model-"), event.metadata.training
     if not event.semver:
         return (
@@ -371,9 +373,9 @@ _FROM_ENVELOPE: dict[str, Callable[[Recorded], str]] = {
 
 
 def _same_name(recorded: Recorded, public: type) -> object:
-    """Field by field: from the event where it has the field, else from its envelope.
+    """Return the message, each field from the event or, when the event lacks it, from the envelope.
 
-    A field that neither has fails the tests.
+    The tests fail for a field that both lack.
     """
     event = recorded.event
     return public(

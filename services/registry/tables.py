@@ -1,15 +1,26 @@
 """The registry's read models.
 
-Disposable: a row comes from one stream, and all of them come back from the log.
+They are disposable: each row comes from one stream, and a rebuild makes all of them from the log.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Float, Index, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 _registry = MetaData()
-_access = MetaData()
 TIME = DateTime(timezone=True)
 
 NAMES = Table(
@@ -18,7 +29,7 @@ NAMES = Table(
     Column("name", Text, primary_key=True),
     Column("model_id", Text, nullable=False),
 )
-"""Every name that was ever claimed; old ones lead to their model for ever."""
+"""Every name that was ever claimed. Old names stay redirects to their model."""
 
 MODELS = Table(
     "models",
@@ -47,7 +58,8 @@ VERSIONS = Table(
     Column("artifact_digest", Text),
     Column("identity", Text, nullable=False),
     Column("document", BigInteger, nullable=False),
-    Column("bump", JSONB),
+    Column("bump_level", Text),
+    Column("bump_rule", Text),
     Column("missing", JSONB),
     Column("creator", Text),
     Column("dataset_name", Text),
@@ -70,12 +82,17 @@ VERSIONS = Table(
     Index("versions_by_artifact", "artifact_digest"),
     Index("versions_by_identity", "model_id", "identity"),
     Index("versions_by_correlation", "correlation_id"),
-    Index("versions_by_message", "message_id"),
+    Index("versions_by_message", "message_id", postgresql_where=text("message_id <> ''")),
+    Index("versions_by_stage", "model_id", "stage", "number"),
+    Index("versions_by_dataset_name", "dataset_name", "model_id", "number"),
+    Index("versions_by_dataset_digest", "dataset_digest", "model_id", "number"),
 )
-"""`document` is the revision of the event that holds the version's metadata: documents stand in the log once, and nowhere else.
+"""`document` is the revision of the event that holds the version's metadata and its bump.
 
-`gates` is the last automated verdict, `promoted` the last promotion; `held` and `recalled` are the reasons
-why. `message_id`: the message that it came by; empty for what came by HTTP.
+Only the log stores those two.
+
+`gates` is the last automated verdict, `promoted` the last promotion; `held` and `recalled` are the reasons.
+`message_id` is the message that registered the version; it is empty for a registration over HTTP.
 """
 
 EVALUATIONS = Table(
@@ -96,7 +113,7 @@ EVALUATIONS = Table(
     Column("recorded_at", TIME, nullable=False),
     Index("evaluations_by_version", "model_id", "number"),
 )
-"""Recorded since registration; what was claimed at training stands in the version's metadata."""
+"""Evaluations recorded since registration. Claims made at training are in the version's metadata."""
 
 ALIASES = Table(
     "aliases",
@@ -163,45 +180,8 @@ REFUSALS = Table(
     Index("refusals_by_time", "refused_at", "stream", "revision"),
     Index("refusals_by_model", "model"),
     Index("refusals_by_correlation", "correlation_id"),
-    Index("refusals_by_message", "message_id"),
+    Index("refusals_by_message", "message_id", postgresql_where=text("message_id <> ''")),
 )
-"""`refused_of`: whose registration it was."""
+"""`refused_of` is the subject whose registration was refused."""
 
 TABLES = (NAMES, MODELS, VERSIONS, EVALUATIONS, ALIASES, ROLLOUTS, PROMOTIONS, REFUSALS)
-
-IDENTITIES = Table(
-    "identities",
-    _access,
-    Column("subject", Text, primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("created_at", TIME, nullable=False),
-    Column("created_by", Text, nullable=False),
-    Column("name_revision", BigInteger, nullable=False),
-    Column("name_erased_at", TIME),
-)
-"""`name_revision`: the event that last spoke of the name.
-
-The name itself stands in the directory, and only there.
-"""
-
-KEYS = Table(
-    "identity_keys",
-    _access,
-    Column("subject", Text, primary_key=True),
-    Column("key_id", Text, primary_key=True),
-    Column("algorithm", Text, nullable=False),
-    Column("issued_at", TIME, nullable=False),
-    Column("expires_at", TIME),
-    Column("revoked_at", TIME),
-    Column("compromised_at", TIME),
-)
-
-ROLES = Table(
-    "identity_roles",
-    _access,
-    Column("subject", Text, primary_key=True),
-    Column("role", Text, primary_key=True),
-    Column("namespace", Text, primary_key=True),
-)
-
-ACCESS_TABLES = (IDENTITIES, KEYS, ROLES)

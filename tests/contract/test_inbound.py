@@ -15,7 +15,8 @@ from regista.wire.cloudevents import CloudEvent, from_kafka
 from regista.wire.dsse import key_id_of, verify
 from services.cleanup.domain.retention import RecordUsage
 from services.cleanup.inbound import ModelUsed
-from services.registry.inbound import ModelTrained, read
+from services.registry.inbound import ModelTrained
+from services.registry.trained_message import read
 from tools.contracts.__main__ import ROOT
 from tools.contracts.documents import INBOUND
 

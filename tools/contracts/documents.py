@@ -19,7 +19,7 @@ from services.cleanup.service import SERVICE as CLEANUP
 from services.local.topics import TRAINING, USAGE
 from services.registry import inbound as trained
 from services.registry import publish as registry
-from services.registry.service import ACCESS_SERVICE
+from services.registry.access.service import ACCESS_SERVICE
 from services.registry.service import SERVICE as REGISTRY
 from shared.deciding.events import Noted, encode
 from shared.deciding.service import Service

@@ -1,17 +1,13 @@
-"""Identities, their names, keys and roles. Whoever administers everything administers these."""
+"""Identities, their names, keys and roles over HTTP. Only an admin changes them."""
 
 from __future__ import annotations
 
 import hmac
 from dataclasses import replace
-from datetime import datetime
-from typing import Annotated, Any
-
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from typing import Any
 
 from regista.wire.keys import new_key_id
-from services.registry import queries
-from services.registry.access import names
+from services.registry.access import names, queries
 from services.registry.access.domain import (
     AccessCommand,
     CreateIdentity,
@@ -20,137 +16,37 @@ from services.registry.access.domain import (
     IssueKey,
     RevokeKey,
     RevokeRole,
-    Role,
     SetName,
 )
-from services.registry.api.calls import Why
-from shared.deciding.access import EVERYWHERE, Kind, stream_of
+from services.registry.access.shapes import (
+    Erasure,
+    ErasureAnswer,
+    Grant,
+    Identities,
+    IdentityAnswer,
+    KeyAnswer,
+    Names,
+    NamesQuery,
+    NewIdentity,
+    NewKey,
+    NewName,
+    RevokeQuery,
+)
+from shared.deciding.access import EVERYWHERE, PARTITION, stream_of
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.deciding.submission import Cause, Outcome, Permission, Submission, new_id
-from shared.http.routes import Body, Call, PageQuery, Reply, Route
+from shared.http.routes import Call, PageQuery, Reply, Route
 from shared.identity import directory
 from shared.identity.access_view import new_api_key
 
-KEPT = (
-    "Reviews and overrides that were signed keep the name printed on them, as long as those records are kept. "
+STILL_STORED = (
+    "Reviews and overrides that were signed keep the name printed on them, as long as those records are "
+    "kept. "
     "Backups made before now hold the name until they are deleted."
 )
-JOINERS = "\u200c\u200d"
-"""Invisible, and part of how some names are spelt."""
 
 
-def _visible(name: str) -> str:
-    if not all(character.isprintable() or character in JOINERS for character in name):
-        msg = "holds characters that nobody sees (controls, line breaks, marks of direction): it is printed under what somebody signs"
-        raise ValueError(msg)
-    return name
-
-
-Named = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_visible)]
-
-
-class NewIdentity(Body):
-    """Without `subject` one is made that says nothing about anybody: events hold it for ever.
-
-    `name` stands in the directory, and can be erased.
-    """
-
-    subject: str | None = Field(default=None, min_length=1, max_length=100)
-    kind: Kind
-    name: Named = ""
-
-
-class NewName(Body):
-    name: Annotated[Named, StringConstraints(min_length=1)]
-
-
-class Erasure(Body):
-    """Why. The reason stands in the log for ever, so it must not say the name."""
-
-    reason: Why
-
-
-class NewKey(Body):
-    """Without `public_key` an API key is made (the answer shows it once); with it, a signing key made elsewhere is registered."""
-
-    public_key: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    key_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
-    expires_at: AwareDatetime | None = None
-
-
-class Grant(Body):
-    role: Role
-    namespace: str = Field(default=EVERYWHERE, max_length=200)
-
-
-class RevokeQuery(Body):
-    """A service's events that were recorded before its key was revoked still count; not so if it is `compromised`."""
-
-    reason: str = Field(default="", max_length=2_000)
-    compromised: bool = False
-
-
-class ErasureAnswer(Body):
-    """`kept` says where the name still stands."""
-
-    subject: str
-    name_erased_at: str
-    kept: str
-
-
-MOST_AT_ONCE = 100
-
-
-def _listed(subjects: str) -> str:
-    """Not by a pattern: one that counts both takes 20 MiB compiled."""
-    listed = subjects.split(",")
-    if len(listed) > MOST_AT_ONCE or not all(listed):
-        msg = f"name 1 to {MOST_AT_ONCE} subjects, with commas between"
-        raise ValueError(msg)
-    return subjects
-
-
-class NamesQuery(Body):
-    """`subjects`: at most a hundred, with commas between."""
-
-    subjects: Annotated[str, Field(max_length=10_100), AfterValidator(_listed)]
-
-
-class Names(Body):
-    """By subject; null where there is none any more. Who never had one is missing."""
-
-    names: dict[str, str | None]
-
-
-class IdentityAnswer(Body):
-    """`name` is empty where none was given, or where it was erased."""
-
-    subject: str
-    kind: Kind
-    name: str
-    name_erased_at: str | None
-    created_at: str
-    created_by: str
-    keys: list[dict[str, Any]]
-    roles: list[dict[str, str]]
-
-
-class Identities(Body):
-    items: list[IdentityAnswer]
-    next_page_token: str
-
-
-class KeyAnswer(Body):
-    """`api_key` is shown this one time and stored nowhere."""
-
-    subject: str
-    key_id: str
-    algorithm: str
-    expires_at: datetime | None
-    api_key: str | None = None
-
-
-async def list_identities(call: Call) -> dict[str, Any]:
+async def list_identities(call: Call[None, PageQuery]) -> dict[str, Any]:
     call.require("admin", "")
     after = call.query.after(str)
     rows = await call.app.pool.fetch(queries.IDENTITIES, after[0] if after else "", call.query.page_size)
@@ -158,45 +54,43 @@ async def list_identities(call: Call) -> dict[str, Any]:
     return {"items": [dict(row) for row in rows], "next_page_token": token}
 
 
-async def create_identity(call: Call) -> Reply:
+async def create_identity(call: Call[NewIdentity]) -> Reply:
     body = call.body
     subject = body.subject or f"u-{new_id(call.cause(), 'subject').hex[:20]}"
-    outcome = await _send(call, CreateIdentity(subject, body.kind))
-    await names.created(call.app.pool, subject, body.name, outcome)
+    outcome = await _submit(call, CreateIdentity(subject, body.kind))
+    await names.store_at_creation(call.app.pool, subject, body.name, outcome)
     return await _answer(call, subject, status=201)
 
 
-async def set_name(call: Call) -> Reply:
-    """Corrects the name, or gives it. What was signed before keeps the name it was signed with."""
+async def set_name(call: Call[NewName]) -> Reply:
+    """Give or correct the name. What was signed before keeps the name it was signed with."""
     call.require("admin", "")
     subject, name = call.path["subject"], call.body.name
     if (await directory.stored_name(call.app.pool, subject)).name != name:
-        await names.corrected(call.app.pool, subject, name, await _send(call, SetName(subject)))
+        await names.store_correction(call.app.pool, subject, name, await _submit(call, SetName(subject)))
     return await _answer(call, subject)
 
 
-async def erase_name(call: Call) -> Reply:
-    """The directory forgets the name; who did it, when and why is an event, without the name."""
+async def erase_name(call: Call[Erasure]) -> Reply:
+    """Erase the name in the directory. The event records who did it, when and why, without the name."""
     call.require("admin", "")
     subject, reason = call.path["subject"], call.body.reason
-    known = (await directory.stored_name(call.app.pool, subject)).all
-    if names.said(reason, (name for name in known if name != subject)):
+    stored = (await directory.stored_name(call.app.pool, subject)).all
+    if names.contains_name(reason, (name for name in stored if name != subject)):
         raise Unprocessable(
             "name_in_reason",
-            "The reason stands in the log for ever: say it without the name that is to be erased.",
+            "The log stores the reason permanently: give a reason that does not contain the name.",
         )
-    outcome = await _send(call, EraseName(subject), reason=reason)
-    return Reply(
-        {
-            "subject": subject,
-            "name_erased_at": await names.erased(call.app.pool, subject, outcome),
-            "kept": KEPT,
-        }
-    )
+    outcome = await _submit(call, EraseName(subject), reason=reason)
+    erased_at = await names.erase(call.app.pool, subject, outcome)
+    return Reply({"subject": subject, "name_erased_at": erased_at, "kept": STILL_STORED})
 
 
-async def read_names(call: Call) -> dict[str, Any]:
-    """Whoever has a role anywhere sees subjects in histories and reviews, and may know who they are."""
+async def read_names(call: Call[None, NamesQuery]) -> dict[str, Any]:
+    """Return the names of subjects.
+
+    Every caller with a role may read them: subjects appear in all timelines and reviews.
+    """
     call.require_any_role()
     return {"names": await directory.names(call.app.pool, call.query.subjects.split(","))}
 
@@ -207,73 +101,73 @@ async def read_identity(call: Call) -> Reply:
     return await _answer(call, call.path["subject"])
 
 
-async def issue_key(call: Call) -> Reply:
-    body, subject = call.body, call.path["subject"]
-    if body.public_key is not None:
-        key_id = body.key_id or new_key_id()
-        command = IssueKey(subject, key_id, "ed25519", body.public_key, body.expires_at)
-        await _send(call, command)
-        return Reply(
-            {"subject": subject, "key_id": key_id, "algorithm": "ed25519", "expires_at": body.expires_at}, 201
-        )
+async def issue_key(call: Call[NewKey]) -> Reply:
+    if call.body.public_key is None:
+        return await _issue_api_key(call, call.body)
+    return await _register_signing_key(call, call.body, call.body.public_key)
+
+
+async def _register_signing_key(call: Call, body: NewKey, public_key: str) -> Reply:
+    subject, key_id = call.path["subject"], body.key_id or new_key_id()
+    await _submit(call, IssueKey(subject, key_id, "ed25519", public_key, body.expires_at))
+    return Reply(
+        {"subject": subject, "key_id": key_id, "algorithm": "ed25519", "expires_at": body.expires_at}, 201
+    )
+
+
+async def _issue_api_key(call: Call, body: NewKey) -> Reply:
     if body.key_id is not None:
         raise Unprocessable(
             "key_id_without_key",
-            "The id of an API key is made here: leave key_id out, or send the public_key it belongs to.",
+            "The service chooses the id of an API key: leave key_id out, or send the public_key it belongs "
+            "to.",
         )
-    made = new_api_key(call.app.settings.pepper)
-    outcome = await _send(call, IssueKey(subject, made.key_id, "hmac-sha256", made.verifier, body.expires_at))
-    answer = {
-        "subject": subject,
-        "key_id": made.key_id,
-        "algorithm": "hmac-sha256",
-        "expires_at": body.expires_at,
-        "api_key": made.text,
-    }
+    subject, made = call.path["subject"], new_api_key(call.app.settings.pepper)
+    outcome = await _submit(
+        call, IssueKey(subject, made.key_id, "hmac-sha256", made.verifier, body.expires_at)
+    )
+    issued: dict[str, str | None] = {"key_id": made.key_id, "api_key": made.text}
     if outcome.replayed:
-        answer |= {
-            "key_id": next(r.event.key_id for r in outcome.events if r.type == "KeyIssued"),
-            "api_key": None,
-        }
-    return Reply(answer, 201)
-
-
-async def revoke_key(call: Call) -> None:
-    await _send(
-        call, RevokeKey(call.path["subject"], call.path["key_id"], call.query.reason, call.query.compromised)
+        key_id = next(r.event.key_id for r in outcome.events if r.type == "KeyIssued")
+        issued = {"key_id": key_id, "api_key": None}
+    return Reply(
+        {"subject": subject, "algorithm": "hmac-sha256", "expires_at": body.expires_at, **issued}, 201
     )
 
 
-async def grant_role(call: Call) -> Reply:
+async def revoke_key(call: Call[None, RevokeQuery]) -> None:
+    subject, key_id = call.path["subject"], call.path["key_id"]
+    await _submit(call, RevokeKey(subject, key_id, call.query.reason, call.query.compromised))
+
+
+async def grant_role(call: Call[Grant]) -> Reply:
     subject, body = call.path["subject"], call.body
-    await _send(
-        call, GrantRole(subject, body.role, body.namespace, call.actor.subject), _administered(body.namespace)
-    )
+    command = GrantRole(subject, body.role, body.namespace, call.actor.subject)
+    await _submit(call, command, _administered(body.namespace))
     return await _answer(call, subject)
 
 
-async def revoke_role(call: Call) -> None:
-    await _send(
-        call,
-        RevokeRole(call.path["subject"], call.query.role, call.query.namespace),
-        _administered(call.query.namespace),
-    )
+async def revoke_role(call: Call[None, Grant]) -> None:
+    command = RevokeRole(call.path["subject"], call.query.role, call.query.namespace)
+    await _submit(call, command, _administered(call.query.namespace))
 
 
 def _administered(namespace: str) -> str:
-    """Roles in a namespace are given by its admin; those everywhere by an admin of everything."""
+    """Return the namespace whose admin may grant there: roles everywhere need an admin of everything."""
     return "" if namespace == EVERYWHERE else namespace
 
 
-async def _send(call: Call, command: AccessCommand, namespace: str = "", reason: str = "") -> Outcome:
+async def _submit(call: Call, command: AccessCommand, namespace: str = "", reason: str = "") -> Outcome:
     call.require("admin", namespace)
     streams, permission = (stream_of(command.subject),), Permission("admin", namespace)
-    submission = Submission(command, streams, _keyed(call), call.actor, permission=permission, reason=reason)
-    return await call.app.transactors["access"].submit(submission)
+    submission = Submission(
+        command, streams, _keyed_cause(call), call.actor, permission=permission, reason=reason
+    )
+    return await call.app.transactors[PARTITION].submit(submission)
 
 
-def _keyed(call: Call) -> Cause:
-    """The request's digest is kept, and a body may hold a name: without the pepper nobody can find out which by trying."""
+def _keyed_cause(call: Call) -> Cause:
+    """Key the request's digest with the pepper: without it, trying names would find a name in the body."""
     cause = call.cause()
     return replace(cause, digest=hmac.digest(call.app.settings.pepper.encode(), cause.digest, "sha256"))
 
@@ -311,7 +205,7 @@ ROUTES = (
         "GET",
         _ONE,
         read_identity,
-        "One identity; everybody may read their own",
+        "One identity; each subject may read its own",
         response=IdentityAnswer,
         tags=["access"],
     ),

@@ -1,6 +1,6 @@
-"""The first identities, written before anybody exists who could: by whoever holds the database password.
+"""Writes the first identities into the log.
 
-Repeating it changes nothing.
+It needs the database password and no API key; repeating it changes nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 
 from services.registry.access import names
 from services.registry.access.domain import AccessCommand, CreateIdentity, GrantRole, IssueKey
-from services.registry.service import ACCESS_SERVICE
+from services.registry.access.service import ACCESS_SERVICE
 from shared.deciding.access import Algorithm, Kind, stream_of
 from shared.deciding.decider import RuleBroken
 from shared.deciding.events import Actor
@@ -46,7 +46,7 @@ class RoleSpec(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class IdentitySpec(msgspec.Struct, forbid_unknown_fields=True):
-    """`name` goes into the directory when the identity is new, and only then."""
+    """The directory stores `name` only when the identity is new."""
 
     subject: str
     kind: Kind
@@ -62,7 +62,7 @@ class Spec(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def commands(spec: Spec) -> Iterator[AccessCommand]:
-    """Everything the file asks for, in an order that can be decided."""
+    """Yield the commands that make the file's identities, keys and roles, each after what it depends on."""
     for identity in spec.identities:
         yield CreateIdentity(identity.subject, identity.kind)
         for key in identity.keys:
@@ -74,9 +74,9 @@ def commands(spec: Spec) -> Iterator[AccessCommand]:
 
 
 async def write(url: str, spec: Spec) -> int:
-    """Brings the identities to what the file says; answers how many events that took.
+    """Write what the file has and the log lacks. Return the number of new events.
 
-    Raises RuleBroken for a file that contradicts the log.
+    Raise RuleBroken when the file contradicts the log.
     """
     pool = await connect_pool(url, schemas=("access",), application="regista-bootstrap")
     try:
@@ -106,14 +106,14 @@ async def write(url: str, spec: Spec) -> int:
             if isinstance(outcome, RuleBroken):
                 raise outcome
         for identity in spec.identities:
-            await names.first(pool, identity.subject, identity.name)
+            await names.store_first(pool, identity.subject, identity.name)
     finally:
         await pool.close()
     return sum(len(outcome.events) for outcome in outcomes if not isinstance(outcome, RuleBroken))
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command line. Ends with a message and code 1 when the file or the environment is wrong."""
+    """Run the command line. Exit with a message and code 1 when the file or the environment is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m services.registry bootstrap", description="Writes the first identities into the log."
     )

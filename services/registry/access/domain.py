@@ -1,4 +1,4 @@
-"""Identities: who exists, by which keys they prove it, which roles they hold where.
+"""Decides about identities: who exists, which keys prove it, which roles they have in which namespace.
 
 One stream per subject.
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, assert_never, get_args
+from typing import Any, Literal, assert_never, get_args
 
 from shared.deciding.access import (
     EVERYWHERE,
@@ -27,7 +27,7 @@ from shared.deciding.access import (
     RoleRevoked,
     evolve_access,
 )
-from shared.deciding.decider import NO_TIME, Decider, NotFound, RuleBroken, Unprocessable
+from shared.deciding.decider import NO_TIME, Decider, Fold, NotFound, RuleBroken, Unprocessable
 
 Role = Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
 ROLES: tuple[str, ...] = get_args(Role)
@@ -46,24 +46,24 @@ class CreateIdentity:
 
 @dataclass(frozen=True, slots=True)
 class SetName:
-    """The directory gets another name; the name itself never comes here."""
+    """The directory gets another name. The command does not contain the name."""
 
     subject: str
 
 
 @dataclass(frozen=True, slots=True)
 class EraseName:
-    """The directory forgets the name. Refused for nobody."""
+    """The directory erases the name. It is allowed for every subject."""
 
     subject: str
 
 
 @dataclass(frozen=True, slots=True)
 class IssueKey:
-    """`verifier` as in KeyIssued; the secret itself never comes here.
+    """`verifier` is as in KeyIssued. The command does not contain the secret.
 
-    `bootstrap` is set where the caller holds the database password, and nowhere else: it alone gives services
-    their keys.
+    Only the bootstrap command sets `bootstrap`: its caller has the database password, and only it may give
+    services their keys.
     """
 
     subject: str
@@ -104,7 +104,7 @@ AccessCommand = CreateIdentity | SetName | EraseName | IssueKey | RevokeKey | Gr
 
 
 def decide(command: AccessCommand, state: AccessState) -> Sequence[AccessEvent]:
-    """The events of one identity."""
+    """Return the events that `command` leads to in the stream of one identity."""
     match command:
         case CreateIdentity():
             return _create(command, state)
@@ -122,7 +122,7 @@ def decide(command: AccessCommand, state: AccessState) -> Sequence[AccessEvent]:
             if command.subject == command.by:
                 raise RuleBroken(
                     "own_role",
-                    f"{command.by} cannot grant a role to themselves: another admin does.",
+                    f"{command.by} cannot grant a role to themselves: ask another admin.",
                     subject=command.subject,
                 )
             held = f"{command.role}@{command.namespace}" in _existing(command.subject, state).grants
@@ -146,7 +146,7 @@ def _create(command: CreateIdentity, state: AccessState) -> Sequence[AccessEvent
     if not _SUBJECT.fullmatch(command.subject):
         raise Unprocessable(
             "invalid_subject",
-            f"{command.subject!r:.80} cannot be a subject: use letters, digits and ':@._-', at most 100.",
+            f"{command.subject!r:.80} cannot be a subject: use at most 100 letters, digits and ':@._-'.",
         )
     if state.kind == command.kind:
         return []
@@ -156,7 +156,7 @@ def _create(command: CreateIdentity, state: AccessState) -> Sequence[AccessEvent
 
 
 def identity_exists(subject: str, how: str) -> RuleBroken:
-    """The subject stands for somebody else."""
+    """Return the refusal for a subject that another identity has."""
     return RuleBroken("identity_exists", f"{subject} exists already, {how}: choose another subject.")
 
 
@@ -166,10 +166,13 @@ def _issue(command: IssueKey, state: AccessState) -> Sequence[AccessEvent]:
             "invalid_key",
             "A key id is made of letters, digits and '-'; a verifier is 64 lower-case hex digits.",
         )
-    if state.kind == "service" and not command.bootstrap:  # whoever has a service's key decides in its name
+    if (
+        state.kind == "service" and not command.bootstrap
+    ):  # the holder of a service's key acts in the service's name
         raise RuleBroken(
             "service_key",
-            f"{command.subject} is a service: services' keys come from bootstrap, add this one to its file and run it.",
+            f"{command.subject} is a service: only bootstrap issues keys of services. Add the key to its "
+            "file and run it.",
         )
     key = state.keys.get(command.key_id)
     if key is not None:
@@ -177,12 +180,13 @@ def _issue(command: IssueKey, state: AccessState) -> Sequence[AccessEvent]:
             return []
         raise RuleBroken(
             "key_exists",
-            f"{command.subject} has a key {command.key_id} already: key ids are never given twice.",
+            f"{command.subject} has a key {command.key_id} already: choose another key id, because key ids "
+            "are never given twice.",
         )
     if command.expires_at is not None and command.expires_at <= command.now:
         raise Unprocessable(
             "key_expired",
-            f"A key that expired at {command.expires_at.isoformat()} would open nothing: name a later time.",
+            f"A key that expired at {command.expires_at.isoformat()} is of no use: name a later time.",
         )
     return [
         KeyIssued(command.subject, command.key_id, command.algorithm, command.verifier, command.expires_at)
@@ -204,14 +208,19 @@ def _revoke(command: RevokeKey, state: AccessState) -> Sequence[AccessEvent]:
 
 def _check_grant(command: GrantRole) -> None:
     if command.role not in ROLES:
-        raise Unprocessable("unknown_role", f"{command.role!r:.40} is no role: one of {', '.join(ROLES)}.")
+        raise Unprocessable(
+            "unknown_role", f"{command.role!r:.40} is no role: use one of {', '.join(ROLES)}."
+        )
     if command.namespace != EVERYWHERE and not _NAMESPACE.fullmatch(command.namespace):
         raise Unprocessable(
             "invalid_namespace",
-            f"{command.namespace!r:.80} is no namespace: a dotted name, or '{EVERYWHERE}' for everywhere.",
+            f"{command.namespace!r:.80} is no namespace: use a dotted name, or '{EVERYWHERE}' for "
+            "everywhere.",
         )
 
 
 ACCESS: Decider[AccessCommand, AccessEvent, AccessState] = Decider(
     PARTITION, AccessState(), evolve_access, decide=decide
 )
+FOLDS: tuple[Fold[Any, Any], ...] = (ACCESS,)
+DECIDERS: dict[type, Decider[Any, Any, Any]] = dict.fromkeys(get_args(AccessCommand), ACCESS)

@@ -1,8 +1,8 @@
-"""HTTP → command → transact; GET → queries. One module for each thing that has a path."""
+"""HTTP → command → transact; GET → queries. One module for each kind of path."""
 
 from __future__ import annotations
 
-from services.registry.access import api
+from services.registry.access import api as access
 from services.registry.api import aliases, models, publications, rollouts, versions
 
 ROUTES = (
@@ -11,5 +11,5 @@ ROUTES = (
     *rollouts.ROUTES,
     *aliases.ROUTES,
     *publications.ROUTES,
-    *api.ROUTES,
+    *access.ROUTES,
 )

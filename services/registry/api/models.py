@@ -2,77 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field
-
 from services.registry import queries
-from services.registry.api.calls import is_admin, model_of, send
+from services.registry.api.calls import is_admin, model_of, parts, submit
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.description import DescribeModel, RegisterModel
 from services.registry.domain.naming.name import stream_of as name_stream
-from services.registry.domain.registration.metadata import Kind, Tier
-from services.registry.inbound import Label, ModelFacts, Name, Tags, Text
-from services.registry.look_ups import Place
+from services.registry.look_ups import ModelRef
+from services.registry.shapes.models import ModelAnswer, ModelChanges, ModelQuery, Models, NewModel
 from shared.deciding.access import namespace_of
+from shared.deciding.decider import NotFound
 from shared.deciding.submission import Permission, Submission, new_id
-from shared.http.routes import Body, Call, PageQuery, Reply, Route
+from shared.http.routes import Call, Reply, Route
 
 
-class ModelQuery(PageQuery):
-    """`search`: part of the name."""
-
-    kind: str | None = Field(default=None, max_length=20)
-    owner: str | None = Field(default=None, max_length=500)
-    tier: str | None = Field(default=None, max_length=10)
-    search: str | None = Field(default=None, max_length=200)
-
-
-class NewModel(ModelFacts):
-    """A model without versions; publishing a version makes its model, too."""
-
-    name: Name
-
-
-class ModelChanges(Body):
-    """Only what is given changes."""
-
-    name: Name | None = None
-    owner: Label | None = None
-    description: Text | None = None
-    tags: Tags | None = None
-    tier: Tier | None = None
-
-
-class ModelAnswer(Body):
-    """A model. `revision` is its ETag; `production` the champion's number there."""
-
-    model_id: str
-    model: str
-    namespace: str
-    kind: Kind
-    owner: str
-    tier: Tier
-    description: str
-    tags: dict[str, str]
-    registered_at: str
-    registered_by: str
-    newest: int | None
-    newest_semver: str | None
-    production: int | None
-    revision: int
-
-
-class Models(Body):
-    items: list[ModelAnswer]
-    next_page_token: str
-
-
-async def list_models(call: Call) -> dict[str, Any]:
-    q: ModelQuery = call.query
+async def list_models(call: Call[None, ModelQuery]) -> dict[str, Any]:
+    q = call.query
     after = q.after(str)
     rows = await call.app.pool.fetch(
-        queries.MODELS,
+        queries.LIST_MODELS,
         after[0] if after else "",
         call.readable(),
         q.kind,
@@ -84,9 +34,8 @@ async def list_models(call: Call) -> dict[str, Any]:
     return {"items": [_shown(row) for row in rows], "next_page_token": q.next_token(rows, "name")}
 
 
-async def register_model(call: Call) -> Reply:
-    body: NewModel = call.body
-    cause = call.cause()
+async def register_model(call: Call[NewModel]) -> Reply:
+    body, cause = call.body, call.cause()
     command = RegisterModel(
         str(new_id(cause, "model")),
         body.name,
@@ -102,19 +51,19 @@ async def register_model(call: Call) -> Reply:
     await call.app.transactor.submit(
         Submission(command, streams, cause, call.actor, permission=Permission("publisher", namespace))
     )
-    return await _answer(call, Place(command.model_id, namespace), status=201)
+    return await _answer(call, ModelRef(command.model_id, namespace), status=201)
 
 
 async def read_model(call: Call) -> Reply:
     return await _answer(call, await model_of(call))
 
 
-async def change_model(call: Call) -> Reply:
-    place, body = await model_of(call), call.body
+async def change_model(call: Call[ModelChanges]) -> Reply:
+    model, body = await model_of(call), call.body
     names = () if body.name is None else (name_stream(body.name),)
-    admin = is_admin(call, place)
+    admin = is_admin(call, model)
     command = DescribeModel(
-        place.model_id,
+        model.model_id,
         body.name,
         body.owner,
         body.description,
@@ -123,16 +72,18 @@ async def change_model(call: Call) -> Reply:
         as_admin=admin,
         expected=call.if_match,
     )
-    await send(call, place, command, role="admin" if admin else "engineer", streams=names)
-    return await _answer(call, place)
+    await submit(call, model, command, role="admin" if admin else "engineer", streams=names)
+    return await _answer(call, model)
 
 
-async def _answer(call: Call, place: Place, status: int = 200) -> Reply:
-    row = await call.app.pool.fetchrow(queries.ONE_MODEL, place.model_id)
+async def _answer(call: Call, model: ModelRef, status: int = 200) -> Reply:
+    row = await parts(call).models.get(model.model_id)
+    if row is None:
+        raise NotFound("unknown_model", f"There is no model {model.model_id}: check the id.")
     return Reply(_shown(row), status, etag=row["revision"])
 
 
-def _shown(row: Any) -> dict[str, Any]:
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     shown = dict(row)
     return {"model": shown.pop("name"), **shown}
 

@@ -1,34 +1,42 @@
-"""A model's stream: who decides which command, and how it folds. Start here.
+"""Which module decides which command, and how streams fold. Start here.
 
-registration  a trained model becomes a version (bump, diff, signature, metadata)     description  name, owner, tags, tier
-verdicts      gates, artifact, evaluations, rejection, recall, legal hold             alias        movable names
-promotion     the way to Production                                                   rollout      who serves, and the way back
-retirement    the end                                                               routing      which version serves a request
+model         what a model is: events, state, fold, the document of a version, past events that decisions load
+naming        names of models; owner, tags, risk tier, description
+registration  a trained model becomes a version, or a draft, or a refusal
+versioning    the semantic version: what differs, which level that proves
+validation    gate verdicts and artifact reports; evaluations
+promotion     the request for Production, the grant, the evidence
+serving       who serves: rollouts, rollback, aliases, routing of requests
+withdrawal    the end of a version: rejection, recall, legal hold, retirement
+noted         what the registry reads of other services' events
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from services.registry.domain import retirement
-from services.registry.domain.model.events import ModelEvent
-from services.registry.domain.model.fold import evolve
-from services.registry.domain.model.state import INITIAL, ModelState
+from services.registry.domain.model.fold import MODEL
 from services.registry.domain.naming import description
-from services.registry.domain.promotion import promotion, verdicts
+from services.registry.domain.naming.name import NAME
+from services.registry.domain.promotion import promotion
 from services.registry.domain.registration import registration
-from services.registry.domain.serving import alias, rollout
+from services.registry.domain.serving import alias, rollback, rollout
+from services.registry.domain.validation import evaluations, gates
+from services.registry.domain.withdrawal import legal_hold, rejection, retirement
 from shared.deciding.decider import Fold, Joint
-from shared.deciding.events import Noted
 
-MODEL: Fold[ModelEvent | Noted, ModelState] = Fold("model", INITIAL, evolve)
+FOLDS: tuple[Fold[Any, Any], ...] = (MODEL, NAME)
 
 DECIDERS: dict[type, Joint[Any]] = {
     **registration.DECIDERS,
     **description.DECIDERS,
-    **verdicts.DECIDERS,
+    **gates.DECIDERS,
+    **evaluations.DECIDERS,
     **promotion.DECIDERS,
     **rollout.DECIDERS,
+    **rollback.DECIDERS,
     **alias.DECIDERS,
+    **rejection.DECIDERS,
+    **legal_hold.DECIDERS,
     **retirement.DECIDERS,
 }

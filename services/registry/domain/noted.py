@@ -1,11 +1,12 @@
-"""What the registry reads of other services' events: only the fields it decides on.
+"""What the registry reads of other services' events: only the fields that it decides on or shows.
 
-Unknown fields are passed over.
+Unknown fields are ignored.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import msgspec
@@ -31,15 +32,19 @@ ARTIFACT_STATES = {
     ARTIFACT_EXPIRED: "expired",
     ARTIFACT_DELETED: "deleted",
 }
-"""What each of artifact's events makes of a version's bytes, in the registry's eyes."""
+"""The state of a version's bytes after each of artifact's events."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatesEvaluated:
+    """The verdict of the automated gates. `results` and `policy` are shown, not decided on."""
+
     model_id: str
     number: int
     stage: str
     passed: bool
+    results: Any = ()
+    policy: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,11 @@ class PromotionDenied:
 
 
 @dataclass(frozen=True, slots=True)
-class ArtifactNews:
-    """The bytes of one version. `generation` 0 in a quarantine: their form is refused for good."""
+class ArtifactReport:
+    """The state of one version's bytes.
+
+    A quarantine with `generation` 0 is final: the form of the bytes is refused.
+    """
 
     digest: str
     model_id: str
@@ -83,7 +91,7 @@ class VersionRef:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactEnded:
-    """The bytes of versions that are all retired."""
+    """The end of bytes whose versions are all retired."""
 
     digest: str
     versions: tuple[VersionRef, ...] = ()
@@ -104,20 +112,26 @@ READERS: dict[str, Any] = {
     PROMOTION_DENIED: PromotionDenied,
     RETIREMENT_PROPOSED: RetirementProposed,
     **dict.fromkeys(
-        (ARTIFACT_RELEASED, ARTIFACT_MISMATCHED, ARTIFACT_QUARANTINED, ARTIFACT_RECALLED), ArtifactNews
+        (ARTIFACT_RELEASED, ARTIFACT_MISMATCHED, ARTIFACT_QUARANTINED, ARTIFACT_RECALLED), ArtifactReport
     ),
     **dict.fromkeys((ARTIFACT_EXPIRED, ARTIFACT_DELETED), ArtifactEnded),
 }
+FIELDS: dict[str, frozenset[str]] = {
+    type_: frozenset(field.name for field in fields(reader)) for type_, reader in READERS.items()
+}
+"""The fields that a note keeps, by the type of its event."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Unknown:
-    fields: dict[str, Any] = field(default_factory=dict)
+def kept(type_: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of another service's event that a note keeps."""
+    names = FIELDS[type_]
+    return {name: value for name, value in data.items() if name in names}
 
 
 def read(note: Noted) -> Any:
-    """The note in the registry's words.
+    """Return what the note says, as one of READERS; None for a type that the registry does not read.
 
-    Raises msgspec.ValidationError for data that lacks what a decision needs.
+    Raise msgspec.ValidationError when a field is missing that a decision needs.
     """
-    return msgspec.convert(note.data, READERS.get(note.source.type, _Unknown))
+    reader = READERS.get(note.source.type)
+    return None if reader is None else msgspec.convert(note.data, reader)

@@ -1,4 +1,4 @@
-"""The registry as a process beside real servers; identities of its own bootstrap; and what the other services would say to it."""
+"""The registry as a process beside real servers, with identities, and messages of the other services."""
 
 from __future__ import annotations
 
@@ -323,7 +323,8 @@ async def stored(database: Any, stream: str = "") -> list[tuple[str, str, int]]:
     connection = await asyncpg.connect(database.owner_url)
     try:
         rows = await connection.fetch(
-            "SELECT type, stream, revision FROM log.events_registry WHERE $1 = '' OR stream = $1 ORDER BY tx, seq",
+            "SELECT type, stream, revision FROM log.events_registry WHERE $1 = '' OR stream = $1 ORDER BY "
+            "tx, seq",
             stream,
         )
     finally:

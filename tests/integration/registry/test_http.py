@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.registry.access.bootstrap import write
-from services.registry.service import ACCESS_SERVICE, SERVICE
+from services.registry.access.service import ACCESS_SERVICE
+from services.registry.service import SERVICE
 from shared.foundation.postgres import connect_pool
 from shared.log import projector
 from tests.integration.registry.conftest import World, stored, trained

@@ -17,11 +17,12 @@ import pytest
 
 from benchmarks.trained import trained
 from services.registry.domain.model.state import stream_of
-from services.registry.domain.promotion.verdicts import PlaceLegalHold, RejectVersion
 from services.registry.domain.serving.alias import SetAlias
-from services.registry.inbound import read
+from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold
+from services.registry.domain.withdrawal.rejection import RejectVersion
 from services.registry.look_ups import Intake
 from services.registry.service import SERVICE
+from services.registry.trained_message import read
 from shared.deciding.events import Actor, EventTypes
 from shared.deciding.submission import Cause, Submission
 from shared.foundation.postgres import WakeUp, connect_pool
@@ -34,7 +35,7 @@ SHORT, LONG, AT_ONCE = 10, 20_000, 500
 ROOT = Path(__file__).parents[3]
 COUNTED = (str(ROOT / "services/registry"), str(ROOT / "shared"))
 ASIDE = ("SnapshotCodec.", "States.keep", "States.behind", "Transactor._keep", "WakeUp.", "wait_for_wake_up")
-"""Snapshots, which are written beside the commands, one for every thirty-second that a stream grows; and the wake_up, which rings when it likes."""
+"""What is not counted: snapshots and wake-ups, which come beside the commands."""
 
 
 @dataclass
@@ -170,7 +171,8 @@ async def registry(database: Any) -> AsyncIterator[Registry]:
 # What scans and indexes of the log and of the read models gave so far; the pool lends the connection that
 # came back last, so it is the writer's that reports.
 ROWS_READ = """
-SELECT (SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables WHERE schemaname IN ('log', 'registry'))
+SELECT (SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables
+    WHERE schemaname IN ('log', 'registry'))
      + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname IN ('log', 'registry'))
 """
 
@@ -181,7 +183,7 @@ async def rows_read(pool: asyncpg.Pool) -> int:
 
 
 async def analysed(url: str) -> None:
-    """As autovacuum does within a minute; until then plans that were made for empty tables stay in use, the inbox's reads all of it, and the rows say little."""
+    """Do what autovacuum does within a minute: until then the plans of empty tables stay in use."""
     owner = await asyncpg.connect(url)
     await owner.execute("ANALYZE")
     await owner.close()
@@ -189,7 +191,7 @@ async def analysed(url: str) -> None:
 
 async def settled(registry: Registry, model_id: str) -> None:
     """Until no snapshot of the model is wanted."""
-    while registry.transactor.states.get(stream_of(model_id)).may_be_kept:  # noqa: ASYNC110 - nothing rings for a snapshot
+    while registry.transactor.states.get(stream_of(model_id)).may_be_kept:  # noqa: ASYNC110 - no wake-up
         await asyncio.sleep(0.05)
 
 

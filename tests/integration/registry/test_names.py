@@ -1,4 +1,4 @@
-"""Names of people: given, corrected, erased; what the log says of it, and what heals when a process dies in between."""
+"""Names of people: given, corrected, erased; and what finishes an erasure when a process dies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from services.registry.access.bootstrap import write
-from services.registry.service import ACCESS_SERVICE
+from services.registry.access.service import ACCESS_SERVICE
 from shared.foundation.postgres import connect_pool
 from shared.log import projector
 from tests.integration.registry.conftest import PEPPER, Registry, World

@@ -1,4 +1,4 @@
-"""Given events, when a command, then events: the registry's decisions without a database, folded and recalled as the kernel does it."""
+"""Given events, when a command, then events: the registry's decisions without a database."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ from typing import Any
 import msgspec
 
 from services.registry.domain import noted
-from services.registry.domain.deciders import DECIDERS, MODEL
-from services.registry.domain.model.state import ModelState, VersionState
-from services.registry.domain.naming.name import NAME
-from services.registry.domain.promotion.promotion import GrantPromotion, RequestPromotion
-from services.registry.domain.promotion.verdicts import NoteArtifact, NoteGates
-from services.registry.domain.registration.metadata import (
+from services.registry.domain.deciders import DECIDERS
+from services.registry.domain.model.fold import MODEL
+from services.registry.domain.model.metadata import (
     Artifact,
     Code,
     Dataset,
@@ -30,7 +27,11 @@ from services.registry.domain.registration.metadata import (
     Signature,
     Training,
 )
-from services.registry.domain.registration.registration import RegisterVersion
+from services.registry.domain.model.state import ModelState, VersionState
+from services.registry.domain.naming.name import NAME
+from services.registry.domain.promotion.promotion import GrantPromotion, RequestPromotion
+from services.registry.domain.registration.commands import RegisterVersion
+from services.registry.domain.validation.gates import NoteArtifact, NoteGates
 from services.registry.domain.versioning.bump import Claim
 from shared.deciding.decider import Streams, category_of
 from shared.deciding.events import Noted, Source

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from services.registry.domain import noted
-from services.registry.domain.registration.metadata import Metadata
-from services.registry.domain.retirement import RetireVersion
-from services.registry.domain.serving.rollout import ChangeRollout, RollBack, Share
+from services.registry.domain.model.metadata import Metadata
+from services.registry.domain.serving.rollback import RollBack
+from services.registry.domain.serving.rollout import ChangeRollout, Share
+from services.registry.domain.withdrawal.retirement import RetireVersion
 from tests.unit.registry.given import MODEL_ID, Story, a_note, metadata
 
 

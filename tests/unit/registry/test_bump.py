@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from semver import Version
 
-from services.registry.domain.registration.metadata import (
+from services.registry.domain.model.metadata import (
     Artifact,
     Code,
     Dataset,
@@ -25,7 +25,7 @@ from services.registry.domain.versioning.bump import (
     Claim,
     ClaimRefused,
     Taken,
-    numbered,
+    decide_number,
     proven,
 )
 from tests.unit.registry.given import SIGNATURE, a_digest, metadata
@@ -122,6 +122,27 @@ def test_metrics_on_other_data_are_not_comparable():
     assert (change.what, change.level) == ("not comparable", None)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "level"),
+    [
+        (0.5, 0.51, "minor"),
+        (0.5, 0.49, "minor"),
+        (0.5, 0.5099, "patch"),
+        (0.5, 0.4901, "patch"),
+        (0.5, 0.5101, "minor"),
+        (0.5, 0.4899, "minor"),
+        (-100.0, -102.0, "minor"),
+        (-100.0, -101.9, "patch"),
+        (1e6, 1.02e6, "minor"),
+        (1e6, 1.0199e6, "patch"),
+        (0.0, 0.0001, "minor"),
+    ],
+)
+def test_the_primary_metric_counts_from_two_percent_of_its_old_value(before, after, level):
+    old, new = (metadata(n, metrics=a_metric(value)) for n, value in ((1, before), (2, after)))
+    assert proven("model", old, new).level == level
+
+
 def test_the_threshold_is_the_policys():
     new = retrained(metrics=a_metric(0.901))
     assert proven("model", OLD, new, BumpPolicy(metric_threshold=0.001)).level == "minor"
@@ -155,7 +176,7 @@ MINOR_CHANGE = retrained(features=("age", "x"))
     ],
 )
 def test_a_smaller_claim_is_raised_and_a_larger_one_kept(claim, number, noted):
-    version, bump = numbered("model", BASE, MINOR_CHANGE, claim, SO_FAR)
+    version, bump = decide_number("model", BASE, MINOR_CHANGE, claim, SO_FAR)
     assert str(version) == number
     assert noted in bump.note
     assert bool(bump.note) == bool(noted)
@@ -164,31 +185,31 @@ def test_a_smaller_claim_is_raised_and_a_larger_one_kept(claim, number, noted):
 
 @pytest.mark.parametrize("claim", [Claim(level="patch", exact=True), Claim(version="1.1.9", exact=True)])
 def test_an_exact_claim_that_is_too_small_is_refused(claim):
-    assert isinstance(numbered("model", BASE, MINOR_CHANGE, claim, SO_FAR), ClaimRefused)
+    assert isinstance(decide_number("model", BASE, MINOR_CHANGE, claim, SO_FAR), ClaimRefused)
 
 
 def test_a_taken_number_gives_way_to_the_next_free_one_of_its_level():
     taken = Taken(2, {1: 4, 2: 0}, {"1.1": 8, "1.4": 0, "2.0": 0})
-    assert str(numbered("model", BASE, retrained(), Claim(), taken)[0]) == "1.1.9"
+    assert str(decide_number("model", BASE, retrained(), Claim(), taken)[0]) == "1.1.9"
     assert (
-        str(numbered("model", BASE, MINOR_CHANGE, Claim(), Taken(2, {1: 2}, {"1.1": 8, "1.2": 0}))[0])
+        str(decide_number("model", BASE, MINOR_CHANGE, Claim(), Taken(2, {1: 2}, {"1.1": 8, "1.2": 0}))[0])
         == "1.3.0"
     )
-    assert str(numbered("model", BASE, retrained(), Claim(level="major"), taken)[0]) == "3.0.0"
+    assert str(decide_number("model", BASE, retrained(), Claim(level="major"), taken)[0]) == "3.0.0"
 
 
 def test_a_claimed_number_that_is_taken_is_noted_or_refused_when_exact():
     taken = Taken(1, {1: 2}, {"1.1": 3, "1.2": 0})
-    version, bump = numbered("model", BASE, MINOR_CHANGE, Claim(version="1.2.0"), taken)
+    version, bump = decide_number("model", BASE, MINOR_CHANGE, Claim(version="1.2.0"), taken)
     assert (str(version), "taken" in bump.note) == ("1.3.0", True)
     assert isinstance(
-        numbered("model", BASE, MINOR_CHANGE, Claim(version="1.2.0", exact=True), taken), ClaimRefused
+        decide_number("model", BASE, MINOR_CHANGE, Claim(version="1.2.0", exact=True), taken), ClaimRefused
     )
 
 
 def test_the_first_version_may_be_claimed():
-    assert str(numbered("model", None, OLD, Claim(version="0.3.0"), NONE_TAKEN)[0]) == "0.3.0"
-    assert str(numbered("model", None, OLD, Claim(level="minor"), NONE_TAKEN)[0]) == "1.0.0"
+    assert str(decide_number("model", None, OLD, Claim(version="0.3.0"), NONE_TAKEN)[0]) == "0.3.0"
+    assert str(decide_number("model", None, OLD, Claim(level="minor"), NONE_TAKEN)[0]) == "1.0.0"
 
 
 EDITS = {
@@ -249,7 +270,7 @@ def test_numbers_are_never_given_twice_and_never_below_the_proof(steps):
     taken, given_ = NONE_TAKEN, []
     for kind, names, claim, pick in steps:
         base = Base(1, given_[pick % len(given_)], OLD) if given_ else None
-        answer = numbered(kind, base, edited(names), claim, taken)
+        answer = decide_number(kind, base, edited(names), claim, taken)
         if isinstance(answer, ClaimRefused):
             assert claim.exact
             continue

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from services.registry.domain.model.metadata import Input
 from services.registry.domain.naming.description import DescribeModel
-from services.registry.domain.registration.metadata import Input
-from services.registry.domain.registration.registration import AddMetadata, RegisterVersion
+from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
 from shared.deciding.decider import Forbidden, NotFound, RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, metadata, names

@@ -11,24 +11,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from services.registry.domain import noted
-from services.registry.domain.deciders import MODEL
 from services.registry.domain.model import events as e
 from services.registry.domain.model.events import Evaluation
+from services.registry.domain.model.fold import MODEL
+from services.registry.domain.model.metadata import Metadata, Parent, Training
 from services.registry.domain.model.state import unusable_because
 from services.registry.domain.naming.description import DescribeModel
-from services.registry.domain.promotion.verdicts import (
-    PlaceLegalHold,
-    RecallVersion,
-    RecordEvaluation,
-    RejectVersion,
-    ReleaseLegalHold,
-)
-from services.registry.domain.registration.metadata import Metadata, Parent, Training
-from services.registry.domain.registration.registration import AddMetadata, RegisterVersion
-from services.registry.domain.retirement import RetireVersion
+from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
-from services.registry.domain.serving.rollout import ChangeRollout, RollBack, Share
+from services.registry.domain.serving.rollback import RollBack
+from services.registry.domain.serving.rollout import ChangeRollout, Share
+from services.registry.domain.validation.evaluations import RecordEvaluation
 from services.registry.domain.versioning.bump import Bump
+from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
+from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
+from services.registry.domain.withdrawal.retirement import RetireVersion
 from shared.deciding.decider import RuleBroken
 from shared.log.states import SnapshotCodec
 from tests.unit.registry.given import MODEL_ID, STREAM, a_note, metadata
@@ -70,7 +67,7 @@ class Histories(RuleBasedStateMachine):
                 assert event.number not in protected | ways_back
 
     def ways_back(self) -> set[int]:
-        """The nearest predecessor that nobody gave up, of everything that gets requests; told by the log alone."""
+        """The nearest predecessor that no rollback left, of everything that gets requests."""
         found = set()
         for environment, rollout in self.story.model.rollouts.items():
             before, given_up = self.history(environment)
@@ -308,7 +305,7 @@ def a_long_model(length: int):
 
 
 def test_a_snapshot_holds_a_few_words_of_each_version_and_no_documents():
-    """So that a model of 100,000 versions loads fast after a restart; how fast is measured in benchmarks/long_model.py."""
+    """A model of 100,000 versions loads fast after a restart; benchmarks/long_model.py measures how fast."""
     state = a_long_model(1_000)
     stored = CODEC.dump(state)
     assert CODEC.load(stored) == state

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from services.registry.domain.model.events import Evaluation
-from services.registry.domain.promotion.verdicts import RecordEvaluation
-from services.registry.domain.registration.metadata import Metadata, Training
-from services.registry.domain.registration.registration import AddMetadata, RegisterVersion
+from services.registry.domain.model.metadata import Metadata, Training
+from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
+from services.registry.domain.validation.evaluations import RecordEvaluation
 from shared.deciding.decider import RuleBroken
 from tests.unit.registry.given import MODEL_ID, Story, metadata
 

@@ -8,7 +8,8 @@ from services.registry.domain import noted
 from services.registry.domain.model.events import Evaluation
 from services.registry.domain.naming.description import DescribeModel
 from services.registry.domain.promotion.promotion import DenyPromotion, RequestPromotion
-from services.registry.domain.promotion.verdicts import RecallVersion, RecordEvaluation, RejectVersion
+from services.registry.domain.validation.evaluations import RecordEvaluation
+from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
 from shared.deciding.decider import RuleBroken, Stale
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, a_digest, a_note, metadata, names
 

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import pytest
 
 from services.registry.domain.model.events import Evaluation
+from services.registry.domain.model.metadata import Dataset, Metadata, Parent, Training
 from services.registry.domain.naming.description import DescribeModel
-from services.registry.domain.promotion.verdicts import (
-    PlaceLegalHold,
-    RecallVersion,
-    RecordEvaluation,
-    RejectVersion,
-    ReleaseLegalHold,
-)
-from services.registry.domain.registration.metadata import Dataset, Metadata, Parent, Training
-from services.registry.domain.registration.registration import AddMetadata, RegisterVersion
-from services.registry.domain.retirement import RetireVersion
+from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
-from services.registry.domain.serving.rollout import ChangeRollout, RollBack, Share
-from services.registry.inbound import ModelTrained, read
+from services.registry.domain.serving.rollback import RollBack
+from services.registry.domain.serving.rollout import ChangeRollout, Share
+from services.registry.domain.validation.evaluations import RecordEvaluation
+from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
+from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
+from services.registry.domain.withdrawal.retirement import RetireVersion
 from services.registry.projections import IN_BRIEF, project
 from services.registry.publish import PUBLIC, publish
 from services.registry.stored_events import EVENTS
@@ -217,59 +211,3 @@ def test_names_and_notes_are_no_messages():
 def test_a_completed_draft_is_published_as_a_registered_version():
     (told,) = [p.data for r in RECORDED if r.type == "MetadataAdded" and (p := publish(r)) is not None]
     assert (told.number, told.semver, told.requester_subject) == (3, "1.0.2", "ann")
-
-
-# Contracts
-
-
-def test_what_the_contract_accepts_is_read_in_the_registrys_words():
-    data = {
-        "model": "team.churn",
-        "version": {"claim": "minor", "exact": True},
-        "tags": {"a": "b"},
-        "artifact": {
-            "digest": a_digest(1),
-            "files": [{"path": "m.onnx", "size": 3, "sha256": "ab" * 32}],
-            "location": "upload:1",
-        },
-        "training": {
-            "config": {"a": {"b": [1, 2.5, None]}},
-            "dataset": {"name": "d", "digest": "x"},
-            "trained_at": "2026-01-31T12:00:00Z",
-            "seed": 4,
-            "metrics": [{"name": "auc", "value": 1, "dataset_digest": "x", "dataset_name": "t"}],
-        },
-        "signature": {"inputs": [{"name": "x", "type": "double"}], "outputs": []},
-        "parents": [{"model": "team.base", "number": 2, "relation": "base_model"}],
-    }
-    raw = msgspec.json.encode(data)
-    ModelTrained.model_validate_json(raw)
-    told = read(raw)
-    assert (told.claim.level, told.claim.exact) == ("minor", True)
-    document = told.metadata({"team.base": "id-of-base"})
-    assert document.parents[0].model_id == "id-of-base"
-    assert document.training.metrics[0].value == 1.0
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {},
-        {"model": 3},
-        {"model": "m", "unknown": 1},
-        {"model": "m", "training": {"seed": 2**60}},
-        {"model": "m", "training": {"config": {"a": 2**60}}},
-        {"model": "m", "training": {"trained_at": "2026-01-31T12:00:00"}},
-        {"model": "m", "artifact": {"digest": "x", "files": [], "location": ""}},
-        {"model": "m", "kind": "robot"},
-        {"model": "m", "version": {"claim": "1.2"}},
-        {"model": "m", "training": {"seed": "7"}},
-    ],
-)
-def test_what_the_contract_refuses(wrong):
-    with pytest.raises(ValueError):
-        ModelTrained.model_validate_json(msgspec.json.encode(wrong))
-
-
-def test_the_contract_and_the_reader_name_the_same_fields():
-    assert set(ModelTrained.model_fields) == {f.name for f in dataclasses.fields(type(read(b"{}")))}

@@ -4,10 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.registry.domain.model.state import stream_of
-from services.registry.domain.naming.description import RegisterModel
-from services.registry.domain.promotion.verdicts import RecallVersion, RejectVersion
-from services.registry.domain.registration.metadata import (
+from services.registry.domain.model.metadata import (
     Dataset,
     Input,
     Metadata,
@@ -16,7 +13,10 @@ from services.registry.domain.registration.metadata import (
     Signature,
     Training,
 )
-from services.registry.domain.registration.registration import AddMetadata, RegisterVersion
+from services.registry.domain.model.state import stream_of
+from services.registry.domain.naming.description import RegisterModel
+from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
+from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
 from shared.deciding.decider import Misrouted, RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, STREAM, Claim, Story, a_digest, metadata, names
 from tests.unit.registry.serving import retiring

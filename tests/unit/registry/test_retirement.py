@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from services.registry.domain.model.metadata import Parent
 from services.registry.domain.model.state import stream_of
-from services.registry.domain.promotion.verdicts import PlaceLegalHold
-from services.registry.domain.registration.metadata import Parent
-from services.registry.domain.registration.registration import RegisterVersion
+from services.registry.domain.registration.commands import RegisterVersion
 from services.registry.domain.serving.alias import SetAlias
-from services.registry.domain.serving.rollout import RollBack
+from services.registry.domain.serving.rollback import RollBack
+from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold
 from shared.deciding.decider import RuleBroken
 from tests.unit.registry.given import MODEL_ID, Story, a_digest, metadata, names
 from tests.unit.registry.serving import Share, change, retiring

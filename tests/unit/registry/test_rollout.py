@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.registry.domain.model.events import Entry
-from services.registry.domain.promotion.verdicts import RecallVersion
 from services.registry.domain.serving.rollout import ChangeRollout
 from services.registry.domain.serving.routing import pick
+from services.registry.domain.withdrawal.rejection import RecallVersion
 from shared.deciding.decider import RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, Story, metadata, names
 from tests.unit.registry.serving import (

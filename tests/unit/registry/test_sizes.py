@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from services.registry.domain.model.events import Evaluation
-from services.registry.domain.promotion.evidence import MOST_BYTES, MOST_SHOWN
-from services.registry.domain.promotion.verdicts import RecordEvaluation
-from services.registry.domain.registration.metadata import Input, Metric
-from services.registry.domain.registration.registration import RegisterVersion
+from services.registry.domain.model.metadata import Input, Metric
+from services.registry.domain.model.past import MOST_BYTES, MOST_SHOWN
+from services.registry.domain.registration.commands import RegisterVersion
+from services.registry.domain.validation.evaluations import RecordEvaluation
 from shared.deciding.decider import RuleBroken
 from shared.deciding.events import encode
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Claim, Story, a_digest, metadata, names

@@ -1,7 +1,7 @@
-"""What happens to a model and its versions. Field names are for ever: stored events are never rewritten.
+"""The events of a model and its versions. Field names never change: stored events are never rewritten.
 
-Each carries what its public message needs (the model's name, the semantic version), because publishing looks
-at one event alone. Why something was done (`reason`) stands in the envelope.
+Each event has what its public message needs (the model's name, the semantic version), because publishing
+reads one event at a time. The envelope holds the `reason`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from services.registry.domain.registration.metadata import Kind, Metadata, Problem, Relation, Signature, Tier
+from services.registry.domain.model.metadata import Kind, Metadata, Problem, Relation, Signature, Tier
 from services.registry.domain.versioning.bump import Bump
 from services.registry.domain.versioning.change import Change
 
@@ -18,7 +18,7 @@ Role = Literal["champion", "challenger", "shadow", "standby"]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A metric on a named data set; claimed by the producer, or independent. `by` is who measured."""
+    """A metric on a named data set, claimed by the producer or independent. `by` is who measured it."""
 
     name: str
     value: float
@@ -33,7 +33,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The champion as it stood when a decision was made."""
+    """The champion as it was when a decision was made."""
 
     number: int
     semver: str
@@ -44,7 +44,7 @@ class Champion:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One version's part in a rollout; `percent` of the requests."""
+    """One version's part in a rollout, with its `percent` of the requests."""
 
     number: int
     semver: str
@@ -54,7 +54,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A version that a rollback passed over."""
+    """A version that a rollback skipped, and why."""
 
     number: int
     why: str
@@ -85,7 +85,7 @@ class OwnerChanged:
 
 @dataclass(frozen=True, slots=True)
 class TagsChanged:
-    """What describes the model changed: tags, risk tier or description, each as it stands now."""
+    """Tags, risk tier or description of the model changed. All three are given as they are now."""
 
     model: str
     tags: dict[str, str]
@@ -95,10 +95,9 @@ class TagsChanged:
 
 @dataclass(frozen=True, slots=True)
 class VersionRegistered:
-    """A version was born.
+    """A version was registered. Without `semver` it is a draft that lacks `missing`.
 
-    Without `semver` it is a draft that lacks `missing`. `contributors`: who told anything of it so far
-    (subjects).
+    `contributors` are the subjects that sent any of its metadata.
     """
 
     model: str
@@ -118,7 +117,10 @@ class VersionRegistered:
 
 @dataclass(frozen=True, slots=True)
 class MetadataAdded:
-    """A draft learnt more: `metadata` is all that is known now. With `semver` it is complete from here on."""
+    """A draft got more metadata: `metadata` is the whole document now.
+
+    With `semver` it is complete from now on.
+    """
 
     model: str
     kind: Kind
@@ -137,9 +139,9 @@ class MetadataAdded:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationRefused:
-    """Every rule that failed.
+    """A registration was refused, with every rule that failed.
 
-    `number` is the draft that was to be completed, 0 for a new version; `proof` what contradicts a claim.
+    `number` is the draft to be completed, 0 for a new version. `proof` is what contradicts a claim.
     """
 
     model: str
@@ -227,7 +229,7 @@ class LegalHoldReleased:
 
 @dataclass(frozen=True, slots=True)
 class PromotionRequested:
-    """`digest` is the RFC 8785 digest of `evidence`: what a grant speaks about."""
+    """`digest` is the RFC 8785 digest of `evidence`. A grant repeats it."""
 
     model: str
     number: int
@@ -253,7 +255,7 @@ class PromotionRefused:
 
 @dataclass(frozen=True, slots=True)
 class VersionPromoted:
-    """`approvers` and `override` as the grant says; the grant itself is noted just before."""
+    """`approvers` and `override` are those of the grant, which is noted just before."""
 
     model: str
     number: int
@@ -276,9 +278,9 @@ class RolloutChanged:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """`overruled` lists how the target's signature falls short of what callers use, where somebody rolled back in spite of it.
+    """`overruled` lists how the target's signature breaks callers, when the rollback accepted that.
 
-    `skipped`: what served more lately than the target, and why it was not taken.
+    `skipped` lists what served later than the target, and why the rollback did not go there.
     """
 
     model: str

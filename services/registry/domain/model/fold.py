@@ -1,7 +1,4 @@
-"""How a model's events fold into its state.
-
-It never raises and holds no rules: whatever was stored has happened.
-"""
+"""The fold of a model's events into its state. It never raises and has no rules: stored events are facts."""
 
 from __future__ import annotations
 
@@ -13,7 +10,9 @@ from msgspec.structs import replace
 
 from services.registry.domain import noted
 from services.registry.domain.model import events as e
+from services.registry.domain.model.metadata import short
 from services.registry.domain.model.state import (
+    INITIAL,
     Alias,
     EvaluationRef,
     ModelState,
@@ -21,10 +20,10 @@ from services.registry.domain.model.state import (
     Rollout,
     VersionState,
     predecessors,
-    there,
+    serving_key,
     with_version,
 )
-from services.registry.domain.registration.metadata import short
+from shared.deciding.decider import Fold
 from shared.deciding.events import Noted, encode
 
 _Serving = e.PromotionRequested | e.PromotionRefused | e.VersionPromoted | e.RolloutChanged | e.RolledBack
@@ -42,17 +41,15 @@ _Model = (
 
 
 def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
-    """One event further."""
-    if isinstance(
-        event, e.VersionRegistered
-    ):  # by far the most frequent: one copy of the state instead of two
-        return _born(state, event)
+    """Return the state after one more event."""
+    if isinstance(event, e.VersionRegistered):  # the most frequent event: copy the state once, not twice
+        return _registered(state, event)
     state = replace(state, revision=state.revision + 1)
     match event:
         case Noted():
             return _note(state, event)
         case e.MetadataAdded():
-            return _learnt(state, event)
+            return _completed(state, event)
         case e.VersionValidated():
             return replace(
                 with_version(state, event.number, stage="Validated"),
@@ -63,7 +60,7 @@ def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
         case e.VersionRecalled():
             return with_version(state, event.number, recalled=True)
         case e.VersionArchived():
-            return with_version(_given_up(state, event.number), event.number, stage="Archived")
+            return with_version(_not_waiting(state, event.number), event.number, stage="Archived")
         case e.VersionRetired():
             return with_version(state, event.number, stage="Archived", retired=True)
         case e.RetireRefused():
@@ -141,12 +138,12 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
             return _rolled_out(state, event)
         case e.RolledBack():
             marks = state.rolled_back
-            if event.to_number in predecessors(
-                state, event.environment, event.from_number
-            ):  # a named move forward gives nothing up
-                marks = marks.set(there(event.environment, event.from_number), state.revision)
+            # A rollback that names a later version leaves the rolled-back mark off.
+            if event.to_number in predecessors(state, event.environment, event.from_number):
+                marks = marks.set(serving_key(event.environment, event.from_number), state.revision)
             state = _rolled_out(
-                replace(state, rolled_back=_without(marks, there(event.environment, event.to_number))), event
+                replace(state, rolled_back=_without(marks, serving_key(event.environment, event.to_number))),
+                event,
             )
             return with_version(state, event.to_number, stage="Production")
         case _:
@@ -154,8 +151,8 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
 
 
 def _promoted(state: ModelState, event: e.VersionPromoted) -> ModelState:
-    """It waits for its first requests by this promotion, unless it has a share of them already."""
-    here = there(event.environment, event.number)
+    """Let the version wait for its first requests by this promotion, unless it has a share already."""
+    here = serving_key(event.environment, event.number)
     rollout = state.rollouts.get(event.environment)
     serving = rollout is not None and any(x.number == event.number and x.percent for x in rollout.entries)
     return replace(
@@ -166,7 +163,7 @@ def _promoted(state: ModelState, event: e.VersionPromoted) -> ModelState:
     )
 
 
-def _born(state: ModelState, event: e.VersionRegistered) -> ModelState:
+def _registered(state: ModelState, event: e.VersionRegistered) -> ModelState:
     revision = state.revision + 1
     version = VersionState(event.semver, "Staging" if event.semver else "Draft", revision, revision)
     more = _numbered(state, event) if event.semver else _drafted(state, event)
@@ -176,7 +173,7 @@ def _born(state: ModelState, event: e.VersionRegistered) -> ModelState:
     )
 
 
-def _learnt(state: ModelState, event: e.MetadataAdded) -> ModelState:
+def _completed(state: ModelState, event: e.MetadataAdded) -> ModelState:
     if not event.semver:
         return replace(with_version(state, event.number, document=state.revision), **_drafted(state, event))
     state = with_version(state, event.number, document=state.revision, semver=event.semver, stage="Staging")
@@ -184,13 +181,13 @@ def _learnt(state: ModelState, event: e.MetadataAdded) -> ModelState:
 
 
 def _drafted(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -> dict[str, Any]:
-    """A draft is found again by what it says, but takes no version's place in the index."""
+    """Index a draft by its identity, unless a version has that identity."""
     key = short(event.identity)
     return {} if key in state.identities else {"identities": state.identities.set(key, event.number)}
 
 
 def _numbered(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -> dict[str, Any]:
-    """What changes of the model when a version gets its semantic version."""
+    """Return what changes in the model when a version gets its semantic version."""
     major, minor, patch = map(int, event.semver.split("."))
     line = f"{major}.{minor}"
     return {
@@ -206,60 +203,64 @@ def _children(state: ModelState, number: int, by: int) -> ModelState:
     return replace(state, children=state.children.set(number, max(0, state.children.get(number, 0) + by)))
 
 
-def _given_up(state: ModelState, number: int) -> ModelState:
-    """It waits nowhere any more."""
+def _not_waiting(state: ModelState, number: int) -> ModelState:
+    """Return the state in which the version waits in no environment."""
     waiting = state.waiting
     for environment in state.rollouts:
-        waiting = _without(waiting, there(environment, number))
+        waiting = _without(waiting, serving_key(environment, number))
     return replace(state, waiting=waiting)
 
 
 def _rolled_out(state: ModelState, event: e.RolloutChanged | e.RolledBack) -> ModelState:
-    """A version's first requests in an environment are remembered with the champion of just before: that is where a rollback goes."""
+    """Store the champion before a version's first requests in an environment: a rollback goes there."""
     before, champion = (
         next((x.number for x in entries if x.role == "champion"), 0)
         for entries in (event.previous, event.entries)
     )
     served, waiting, left = state.served, state.waiting, state.left
     for entry in event.entries:
-        here = there(event.environment, entry.number)
+        here = serving_key(event.environment, entry.number)
         if entry.percent and here not in served:
             served = served.set(here, before)
         if entry.percent:
             waiting = _without(waiting, here)
     for gone in {x.number for x in event.previous} - {x.number for x in event.entries}:
-        here = there(event.environment, gone)
+        here = serving_key(event.environment, gone)
         if here in state.promoted and here in served and here not in waiting:
             left = left.set(here, state.revision)
     for key, number in waiting.items() if champion != before else ():
-        if number < champion and key == there(event.environment, number):
+        if number < champion and key == serving_key(event.environment, number):
             waiting = waiting.delete(key)
     if isinstance(event, e.RolledBack):
-        left = _without(left, there(event.environment, event.to_number))
+        left = _without(left, serving_key(event.environment, event.to_number))
     rollouts = state.rollouts.set(event.environment, Rollout(event.entries, state.revision))
     return replace(state, served=served, waiting=waiting, left=left, rollouts=rollouts)
 
 
 def _note(state: ModelState, note: Noted) -> ModelState:
-    told, revision = noted.read(note), note.source.revision
-    match told:
-        case noted.GatesEvaluated():
-            passed = {"gates_passed": told.passed} if told.stage == "Validated" else {}
-            return with_version(state, told.number, gates=revision, **passed)
-        case noted.ArtifactNews():
-            return with_version(
-                state, told.number, artifact=revision, released=note.source.type == noted.ARTIFACT_RELEASED
-            )
+    """Only these two change the state. Notes of older releases may hold verdicts for other stages."""
+    type_, revision = note.source.type, note.source.revision
+    if type_ == noted.GATES_EVALUATED:
+        verdict: noted.GatesEvaluated = noted.read(note)
+        passed = {"gates_passed": verdict.passed} if verdict.stage == "Validated" else {}
+        return with_version(state, verdict.number, gates=revision, **passed)
+    if noted.READERS.get(type_) is noted.ArtifactReport:
+        report: noted.ArtifactReport = noted.read(note)
+        released = type_ == noted.ARTIFACT_RELEASED
+        return with_version(state, report.number, artifact=revision, released=released)
     return state
 
 
 def evaluation_digest(evaluation: e.Evaluation) -> str:
-    """Short enough for the state; a collision would only swallow a repetition."""
+    """Return a short digest for the state. A collision would only drop one evaluation."""
     return hashlib.sha256(encode(evaluation)).hexdigest()[:16]
 
 
 def measures(evaluation: e.Evaluation) -> str:
-    """What an evaluation is about, and whose it is: a newer one about the same corrects it."""
+    """Return the digest of what an evaluation measures and who measured it.
+
+    A newer one of the same corrects it.
+    """
     x = evaluation
     return hashlib.sha256(encode([x.name, x.dataset_digest, x.definition, x.independent, x.by])).hexdigest()[
         :16
@@ -268,3 +269,6 @@ def measures(evaluation: e.Evaluation) -> str:
 
 def _without(map_: Map[str, Any], key: str) -> Map[str, Any]:
     return map_.delete(key) if key in map_ else map_
+
+
+MODEL: Fold[e.ModelEvent | Noted, ModelState] = Fold("model", INITIAL, evolve)

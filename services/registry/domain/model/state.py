@@ -1,6 +1,6 @@
-"""What the registry must remember of a model to decide.
+"""The state of a model: what decisions need, folded from its stream.
 
-Folded from its stream; it grows by a few words per version, never by documents.
+It grows by a few words per version, never by documents.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from shared.deciding.decider import NotFound, RuleBroken, Stale
 
 Stage = Literal["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"]
 Events = dict[str, list[Any]]
-"""What was decided, by stream."""
+"""The events of a decision, by stream."""
 FURTHEST_BACK = 20
-"""How many predecessors a rollback looks at."""
+"""The number of predecessors that a rollback considers."""
 
 
 class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One of perhaps 100,000 versions; a Struct because a snapshot of them loads four times faster than one of dataclasses.
+    """One version. A snapshot of 100,000 Structs loads four times faster than one of dataclasses.
 
-    `document` is the revision of the event that holds the metadata, `revision` that of the last event about
-    this version (its ETag). `artifact` and `gates` are the revisions of the artifact's and the gate's stream
-    as last noted (0: nothing noted yet); the bytes are good while `released`.
+    `document` is the revision of the event that holds the metadata; `revision` is that of the last event
+    about this version (its ETag). `artifact` and `gates` are the revisions of artifact's and approval's
+    streams at the newest note (0: none yet). The bytes are good while `released`.
     """
 
     semver: str
@@ -46,7 +46,7 @@ class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRef:
-    """Where an evaluation stands in the stream, its digest, and that of what it measures (all but the value): a repetition is not recorded twice."""
+    """An evaluation: its revision, its digest, and the digest of what it measures (all but the value)."""
 
     revision: int
     digest: str
@@ -81,14 +81,13 @@ class OpenPromotion:
 
 
 class ModelState(msgspec.Struct, frozen=True, gc=False):
-    """One model with all its versions; a Struct because most events replace a few of its many fields.
+    """One model with all its versions. It is a Struct because most events replace a few of its many fields.
 
-    `described` is the revision of the last event about the model itself (its ETag). Keys of several maps are
-    `<environment>/<number>`: `served`: the champion that served before this version first got requests (0:
-    none); following it back walks the history. `promoted`: the promotion by which the version reached
-    Production there. `waiting`: promoted there, to get its first requests by that, and no newer version
-    became champion meanwhile. `left`: served there by a promotion and left; only a rollback brings it back.
-    `rolled_back`: somebody rolled back from it.
+    `described` is the revision of the last event about the model itself (its ETag). The keys of these maps
+    are `<environment>/<number>`: `served`: the champion before this version first got requests (0: none).
+    `promoted`: the promotion by which the version reached Production there. `waiting`: promoted there, has
+    not served by that promotion, and no newer version became champion since. `left`: served there by a
+    promotion and left; only a rollback lets it serve again. `rolled_back`: a rollback left it.
     """
 
     model: str = ""
@@ -127,17 +126,17 @@ INITIAL = ModelState()
 
 
 def stream_of(model_id: str) -> str:
-    """The stream of a model."""
+    """Return the stream of a model."""
     return f"model-{model_id}"
 
 
-def there(environment: str, number: int) -> str:
-    """A version in an environment, as a key."""
+def serving_key(environment: str, number: int) -> str:
+    """Return the key of a version in an environment."""
     return f"{environment}/{number}"
 
 
-def known(state: ModelState) -> ModelState:
-    """The state of a model that exists. Raises NotFound."""
+def require_model(state: ModelState) -> ModelState:
+    """Return the state. Raise NotFound when the model does not exist."""
     if not state.revision or not state.model:
         raise NotFound(
             "unknown_model", "There is no such model: register a version of it, or check the name."
@@ -145,9 +144,12 @@ def known(state: ModelState) -> ModelState:
     return state
 
 
-def version_of(state: ModelState, number: int, expected: int | None = None) -> VersionState:
-    """Raises NotFound where the model has no such version, Stale where it is no longer at the revision that the caller saw."""
-    version = known(state).versions.get(number)
+def require_version(state: ModelState, number: int, expected: int | None = None) -> VersionState:
+    """Return the version.
+
+    Raise NotFound when there is none, Stale when it is not at the revision that the caller saw.
+    """
+    version = require_model(state).versions.get(number)
     if version is None:
         raise NotFound(
             "unknown_version",
@@ -158,18 +160,18 @@ def version_of(state: ModelState, number: int, expected: int | None = None) -> V
     if expected not in {None, version.revision}:
         raise Stale(
             "stale_version",
-            f"Version {number} has changed since you read it: read it again, then repeat.",
+            f"Version {number} has changed since you read it: read it again, then repeat the request.",
             revision=version.revision,
         )
     return version
 
 
-def usable(state: ModelState, number: int, expected: int | None = None) -> VersionState:
-    """A version that may still be put to use.
+def require_usable(state: ModelState, number: int, expected: int | None = None) -> VersionState:
+    """Return a version that may be used.
 
-    Raises RuleBroken for drafts and for what was retired, recalled or rejected.
+    Raise RuleBroken for a draft and for a retired, recalled or rejected version.
     """
-    version = version_of(state, number, expected)
+    version = require_version(state, number, expected)
     why = unusable_because(version)
     if why:
         raise RuleBroken(
@@ -181,7 +183,7 @@ def usable(state: ModelState, number: int, expected: int | None = None) -> Versi
 
 
 def unusable_because(version: VersionState) -> str:
-    """`retired`, `recalled`, `rejected`, `draft`, or empty."""
+    """Return `retired`, `recalled`, `rejected`, `draft`, or "" for a usable version."""
     if version.retired:
         return "retired"
     if version.recalled:
@@ -190,7 +192,7 @@ def unusable_because(version: VersionState) -> str:
 
 
 def needed_by(state: ModelState, number: int) -> list[str]:
-    """Who would miss this version, whatever its stage."""
+    """Return what needs this version, whatever its stage."""
     reasons = [f"it is in the rollout of {environment}" for environment in rolled_out(state, number)]
     reasons += [
         f"it has the alias {name}" for name, alias in sorted(state.aliases.items()) if alias.number == number
@@ -203,26 +205,26 @@ def needed_by(state: ModelState, number: int) -> list[str]:
 
 
 def predecessors(state: ModelState, environment: str, number: int) -> list[int]:
-    """What served before this version first got requests, then what served before that, and so on; nearest first."""
+    """Return what served before this version first got requests, what served before that, and so on."""
     found: list[int] = []
-    before = state.served.get(there(environment, number), 0)
+    before = state.served.get(serving_key(environment, number), 0)
     while before and len(found) < FURTHEST_BACK:
         found.append(before)
-        before = state.served.get(there(environment, before), 0)
+        before = state.served.get(serving_key(environment, before), 0)
     return found
 
 
 def rolled_out(state: ModelState, number: int) -> list[str]:
-    """The environments whose rollout holds the version."""
+    """Return the environments whose rollout contains the version."""
     return sorted(
         name for name, rollout in state.rollouts.items() if any(e.number == number for e in rollout.entries)
     )
 
 
 def with_version(state: ModelState, number: int, **changes: object) -> ModelState:
-    """`state` with some facts of one version changed and its revision moved to the state's.
+    """Return the state with some fields of one version changed, and its revision set to the state's.
 
-    An unknown version stays unknown.
+    The state stays as it is when it has no such version.
     """
     version = state.versions.get(number)
     if version is None:

@@ -1,4 +1,4 @@
-"""What a model is called and how it is described; and models without versions."""
+"""Name, owner, tags, risk tier and description of a model; and models without versions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.registry.domain.model.events import ModelRegistered, ModelRenamed, OwnerChanged, TagsChanged
-from services.registry.domain.model.state import Events, ModelState, known, stream_of
-from services.registry.domain.naming.name import NameClaimed, NameState, check_name
+from services.registry.domain.model.fold import MODEL
+from services.registry.domain.model.metadata import Kind, Tier
+from services.registry.domain.model.state import Events, ModelState, require_model, stream_of
+from services.registry.domain.naming.name import NAME, NameClaimed, check_name
 from services.registry.domain.naming.name import stream_of as name_stream
-from services.registry.domain.registration.metadata import Kind, Tier
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import Forbidden, Joint, RuleBroken, Stale, Streams
 
@@ -19,7 +20,10 @@ TIERS = ("low", "medium", "high")
 
 @dataclass(frozen=True, slots=True)
 class RegisterModel:
-    """A model without versions. `model_id` is made from the cause; `model` is the name it claims."""
+    """Register a model without versions.
+
+    `model_id` is made from the cause; `model` is the name that it claims.
+    """
 
     model_id: str
     model: str
@@ -32,9 +36,9 @@ class RegisterModel:
 
 @dataclass(frozen=True, slots=True)
 class DescribeModel:
-    """Only what is given changes.
+    """Change what is given. None leaves a field as it is.
 
-    A new `model` name is claimed with it; the old one stays the model's, as a redirect.
+    A new `model` name is claimed in the same step; the old one stays a redirect.
     """
 
     model_id: str
@@ -48,9 +52,9 @@ class DescribeModel:
 
 
 def register(command: RegisterModel, streams: Streams) -> Events:
-    """A new model with its name; nothing when this very command made it before."""
+    """Register the model and claim its name."""
     check_name(command.model)
-    name: NameState = streams.states[name_stream(command.model)]
+    name = streams.state(NAME, name_stream(command.model))
     if name.model_id:
         raise RuleBroken(
             "name_taken",
@@ -68,12 +72,12 @@ def register(command: RegisterModel, streams: Streams) -> Events:
 
 
 def describe(command: DescribeModel, streams: Streams) -> Events:
-    """One event for each kind of thing that changed."""
-    state = known(streams.states[stream_of(command.model_id)])
+    """Return one event for each kind of change: name, owner, and the other fields together."""
+    state = require_model(streams.state(MODEL, stream_of(command.model_id)))
     if command.expected not in {None, state.described}:
         raise Stale(
             "stale_model",
-            "The model has changed since you read it: read it again, then repeat.",
+            "The model has changed since you read it: read it again, then repeat the request.",
             revision=state.described,
         )
     events: Events = {}
@@ -93,14 +97,15 @@ def describe(command: DescribeModel, streams: Streams) -> Events:
 
 
 def _claim(name: str, model_id: str, state: ModelState, streams: Streams) -> bool:
-    """Whether the name must still be claimed; an old name of the same model may be taken up again."""
+    """Return whether the name must be claimed. A model may take one of its old names again."""
     check_name(name)
     if namespace_of(name) != namespace_of(state.model):
         raise RuleBroken(
             "namespace_changes",
-            "A model stays in its namespace, because roles are granted there: rename it within, or register a new model.",
+            "A model stays in its namespace, because roles are granted there: choose a name within the "
+            "namespace, or register a new model.",
         )
-    claimed: NameState = streams.states[name_stream(name)]
+    claimed = streams.state(NAME, name_stream(name))
     if claimed.model_id not in {"", model_id}:
         raise RuleBroken(
             "name_taken",
@@ -115,7 +120,7 @@ def _described(command: DescribeModel, state: ModelState, model: str) -> TagsCha
     tier: Any = command.tier or state.tier
     description = state.description if command.description is None else command.description
     if TIERS.index(tier) < TIERS.index(state.tier) and not command.as_admin:
-        raise Forbidden("tier_lowered", "A lower risk tier means weaker gates: only an admin lowers it.")
+        raise Forbidden("tier_lowered", "A lower risk tier has weaker gates: ask an admin to lower it.")
     if (tags, tier, description) == (dict(state.tags), state.tier, state.description):
         return None
     return TagsChanged(model, tags, tier, description)

@@ -1,6 +1,6 @@
-"""Names of models: `[namespace.]name`, claimed once and for ever.
+"""Names of models: `[namespace.]name`, claimed once and never given to another model.
 
-A renamed model's old name stays its redirect, so a name never changes its model.
+The old name of a renamed model stays a redirect to it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NameEvent = NameClaimed | RegistrationRefused
 
 @dataclass(frozen=True, slots=True)
 class NameState:
-    """`model_id` is empty while nobody has the name."""
+    """`model_id` is empty while no model has the name."""
 
     model_id: str = ""
 
@@ -44,16 +44,16 @@ def evolve(state: NameState, event: NameEvent) -> NameState:
 
 
 NAME: Fold[NameEvent, NameState] = Fold("name", NameState(), evolve)
-"""A name is claimed together with its model: see registration.py and description.py."""
+"""A name is claimed together with its model: see registration/registration.py and naming/description.py."""
 
 
 def stream_of(name: str) -> str:
-    """The stream of a name."""
+    """Return the stream of a name."""
     return f"name-{name}"
 
 
 def is_model_id(text: str) -> bool:
-    """Whether the text is a model's id and no name."""
+    """Return whether the text is a model's id, not a name."""
     try:
         return str(UUID(text)) == text.lower()
     except ValueError:
@@ -61,9 +61,10 @@ def is_model_id(text: str) -> bool:
 
 
 def check_name(name: str) -> None:
-    """Raises Unprocessable for what can be no model's name."""
+    """Raise Unprocessable when the text cannot be a model's name."""
     if len(name) > LONGEST or not _NAME.fullmatch(name) or is_model_id(name):
         raise Unprocessable(
             "invalid_name",
-            f"{name!r:.80} cannot be a model's name: use letters, digits, '_' and '-', with dots between namespace and name, at most {LONGEST} characters.",
+            f"{name!r:.80} cannot be a model's name: use at most {LONGEST} letters, digits, '_' and '-', "
+            "with dots between namespace and name.",
         )

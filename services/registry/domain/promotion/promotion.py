@@ -1,4 +1,4 @@
-"""The way to Production: a request that names all its evidence by one digest, and a grant that must still speak about the same."""
+"""Promotion: a request with one digest of all its evidence, and a grant that must repeat that digest."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from services.registry.domain import noted
+from services.registry.domain.model import past
 from services.registry.domain.model.events import (
     Entry,
     PromotionRefused,
@@ -16,18 +17,19 @@ from services.registry.domain.model.events import (
     RolloutChanged,
     VersionPromoted,
 )
+from services.registry.domain.model.fold import MODEL
+from services.registry.domain.model.past import MOST_BYTES, Position
 from services.registry.domain.model.state import (
     Events,
     ModelState,
     OpenPromotion,
-    known,
+    require_model,
+    require_usable,
+    serving_key,
     stream_of,
-    there,
     unusable_because,
-    usable,
 )
-from services.registry.domain.promotion import evidence
-from services.registry.domain.promotion.evidence import MOST_BYTES
+from services.registry.domain.promotion.evidence import evidence, evidence_digest
 from services.registry.domain.serving.rollout import check_environment
 from shared.deciding.decider import Joint, RuleBroken, Streams
 from shared.deciding.events import Noted, encode
@@ -35,7 +37,7 @@ from shared.deciding.events import Noted, encode
 
 @dataclass(frozen=True, slots=True)
 class RequestPromotion:
-    """`promotion_id` is made from the cause; `requester` is the actor's subject."""
+    """Request a promotion. `promotion_id` is made from the cause; `requester` is the actor's subject."""
 
     model_id: str
     number: int
@@ -47,7 +49,7 @@ class RequestPromotion:
 
 @dataclass(frozen=True, slots=True)
 class GrantPromotion:
-    """approval granted."""
+    """approval granted the promotion."""
 
     model_id: str
     note: Noted
@@ -55,22 +57,26 @@ class GrantPromotion:
 
 @dataclass(frozen=True, slots=True)
 class DenyPromotion:
-    """approval denied."""
+    """approval denied the promotion."""
 
     model_id: str
     note: Noted
 
 
 def request(command: RequestPromotion, streams: Streams) -> Events:
-    """Nothing new while an open request still stands; one whose evidence has changed gives way to the new one."""
-    state: ModelState = streams.states[stream_of(command.model_id)]
-    version = usable(state, command.number, command.expected)
+    """Open a request with its evidence.
+
+    An open request on the same evidence stays; one on other evidence is superseded.
+    """
+    state = streams.state(MODEL, stream_of(command.model_id))
+    version = require_usable(state, command.number, command.expected)
     check_environment(state, command.environment)
-    here = there(command.environment, command.number)
+    here = serving_key(command.environment, command.number)
     if here in state.left:
         raise RuleBroken(
             "served_before",
-            f"{state.model} version {command.number} has served in {command.environment} and left: roll back to it by its number.",
+            f"{state.model} version {command.number} has served in {command.environment} and left: roll "
+            "back to it by its number.",
         )
     if here in state.promoted and version.stage == "Production":
         return {}
@@ -78,46 +84,44 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
         raise RuleBroken(
             "not_validated",
             f"{state.model} version {command.number} is {version.stage}: only what is Validated is promoted"
-            + (" (the way back to Production is a rollback)." if version.stage == "Archived" else "."),
+            + (" (to serve again it needs a rollback)." if version.stage == "Archived" else "."),
             stage=version.stage,
         )
     if not version.released:
         raise RuleBroken(
             "artifact_not_good",
-            f"The artifact of {state.model} version {command.number} is not released: wait for its verification.",
+            f"The artifact of {state.model} version {command.number} is not released: wait for its "
+            "verification.",
         )
     before = _open_requests(state, command.number, command.environment)
-    if any(_still_stands(command.model_id, promotion, state, streams) for promotion in before.values()):
+    if any(_is_current(command.model_id, promotion, state, streams) for promotion in before.values()):
         return {}
     why = (f"superseded by {command.promotion_id}",)
     superseded = [
         PromotionRefused(state.model, command.number, version.semver, id_, command.environment, why)
         for id_ in before
     ]
-    champion = evidence.champion(
-        command.model_id, state, evidence.champion_number(state, command.environment), streams
-    )
-    told = evidence.evidence(
-        command.model_id, state, command.number, command.environment, streams, msgspec.to_builtins(champion)
-    )
-    digest = evidence.evidence_digest(told)
-    training = evidence.document(command.model_id, state, command.number, streams).training
+    now = past.champion_number(state, command.environment)
+    champion = msgspec.to_builtins(past.champion(command.model_id, state, now, streams))
+    shown = evidence(command.model_id, state, command.number, command.environment, streams, champion)
+    training = past.document(command.model_id, state, command.number, streams).training
     requested = PromotionRequested(
         state.model,
         command.number,
         version.semver,
         command.promotion_id,
         command.environment,
-        digest,
+        evidence_digest(shown),
         command.requester,
         training.creator or "",
         training.on_behalf_of,
-        told,
+        shown,
     )
     if len(encode(requested)) > MOST_BYTES:
         raise RuleBroken(
             "evidence_too_large",
-            f"The evidence (metadata, evaluations, champion) is larger than {MOST_BYTES:,} bytes: register a version that says less.",
+            f"The evidence (metadata, evaluations, champion) is larger than {MOST_BYTES:,} bytes: register "
+            "a version with less metadata.",
         )
     return {stream_of(command.model_id): [*superseded, requested]}
 
@@ -131,81 +135,90 @@ def _open_requests(state: ModelState, number: int, environment: str) -> dict[str
 
 
 def grant(command: GrantPromotion, streams: Streams) -> Events:
-    """Production, if the grant is for the open request, about evidence that still stands, on good bytes; otherwise refused on the record.
+    """Promote the version when the grant matches the open request, with unchanged evidence and good bytes.
 
-    A second grant of the same request (a review completed after an override, say) changes nothing.
+    Otherwise refuse, with an event. A second grant of the same request (a review completed after an override)
+    changes nothing.
     """
-    state = known(streams.states[stream_of(command.model_id)])
-    told: noted.PromotionGranted = noted.read(command.note)
-    version = state.versions.get(told.number)
-    if version is None or state.promoted.get(there(told.environment, told.number)) == told.promotion_id:
+    state = require_model(streams.state(MODEL, stream_of(command.model_id)))
+    granted: noted.PromotionGranted = noted.read(command.note)
+    version = state.versions.get(granted.number)
+    if (
+        version is None
+        or state.promoted.get(serving_key(granted.environment, granted.number)) == granted.promotion_id
+    ):
         return {}
-    reasons = _objections(command, told, state, streams)
+    reasons = _objections(command, granted, state, streams)
     events: list[Any] = [command.note]
     if reasons:
         events.append(
             PromotionRefused(
-                state.model, told.number, version.semver, told.promotion_id, told.environment, tuple(reasons)
+                state.model,
+                granted.number,
+                version.semver,
+                granted.promotion_id,
+                granted.environment,
+                tuple(reasons),
             )
         )
         return {stream_of(command.model_id): events}
     events.append(
         VersionPromoted(
             state.model,
-            told.number,
+            granted.number,
             version.semver,
-            told.promotion_id,
-            told.environment,
-            told.digest,
-            told.approvers,
-            told.override,
+            granted.promotion_id,
+            granted.environment,
+            granted.digest,
+            granted.approvers,
+            granted.override,
         )
     )
-    if told.environment not in state.rollouts:
-        champion = evidence.champion(command.model_id, state, told.number, streams)
-        entries = (Entry(told.number, version.semver, 100, "champion"),)
-        events.append(RolloutChanged(state.model, told.environment, entries, (), champion))
+    if granted.environment not in state.rollouts:
+        champion = past.champion(command.model_id, state, granted.number, streams)
+        entries = (Entry(granted.number, version.semver, 100, "champion"),)
+        events.append(RolloutChanged(state.model, granted.environment, entries, (), champion))
     return {stream_of(command.model_id): events}
 
 
 def _objections(
-    command: GrantPromotion, told: noted.PromotionGranted, state: ModelState, streams: Streams
+    command: GrantPromotion, granted: noted.PromotionGranted, state: ModelState, streams: Streams
 ) -> list[str]:
-    promotion = state.promotions.get(told.promotion_id)
+    promotion = state.promotions.get(granted.promotion_id)
     if promotion is None:
         return ["no such promotion is open: request it again"]
     version, reasons = state.versions[promotion.number], []
-    if (told.number, told.environment) != (
+    if (granted.number, granted.environment) != (
         promotion.number,
         promotion.environment,
-    ) or told.digest != promotion.digest:
-        reasons.append("the grant is about something else than what was requested: request it again")
+    ) or granted.digest != promotion.digest:
+        reasons.append("the grant does not match the request: request it again")
     if why := unusable_because(version):
         reasons.append(f"the version is {why}")
     elif version.stage not in {"Validated", "Production"}:
         reasons.append(f"the version is {version.stage}, no longer Validated")
     if not version.released:
         reasons.append("the artifact is not noted as good: have it verified, then request again")
-    if not _still_stands(command.model_id, promotion, state, streams):
+    if not _is_current(command.model_id, promotion, state, streams):
         reasons.append(
             "metadata, evaluations, artifact, tier or tags have changed since the request: request it again"
         )
     return reasons
 
 
-def _still_stands(model_id: str, promotion: OpenPromotion, state: ModelState, streams: Streams) -> bool:
-    """Against the champion of the request: a new champion alone is shown to the reviewers and evaluated again, it voids nothing."""
+def _is_current(model_id: str, promotion: OpenPromotion, state: ModelState, streams: Streams) -> bool:
+    """Return whether the evidence is as it was at the request. A new champion alone does not change it."""
     requested: PromotionRequested = streams.past[stream_of(model_id), promotion.revision]
     champion = requested.evidence["champion"]
-    now = evidence.evidence(model_id, state, promotion.number, promotion.environment, streams, champion)
-    return evidence.evidence_digest(now) == promotion.digest
+    now = evidence(model_id, state, promotion.number, promotion.environment, streams, champion)
+    return evidence_digest(now) == promotion.digest
 
 
 def deny(command: DenyPromotion, streams: Streams) -> Events:
-    """The request is closed with approval's reasons."""
-    state = known(streams.states[stream_of(command.model_id)])
-    told: noted.PromotionDenied = noted.read(command.note)
-    promotion = state.promotions.get(told.promotion_id)
+    """Close the request with approval's reasons."""
+    state = require_model(streams.state(MODEL, stream_of(command.model_id)))
+    denied: noted.PromotionDenied = noted.read(command.note)
+    promotion = state.promotions.get(denied.promotion_id)
     if promotion is None:
         return {}
     semver = state.versions[promotion.number].semver
@@ -213,35 +226,35 @@ def deny(command: DenyPromotion, streams: Streams) -> Events:
         state.model,
         promotion.number,
         semver,
-        told.promotion_id,
+        denied.promotion_id,
         promotion.environment,
-        told.reasons or ("denied",),
+        denied.reasons or ("denied",),
     )
     return {stream_of(command.model_id): [command.note, refused]}
 
 
-def _evidence_now(command: RequestPromotion, streams: Streams) -> set[evidence.Place]:
-    state: ModelState = streams.states[stream_of(command.model_id)]
-    champion = evidence.champion_at(command.model_id, state, command.environment)
+def _evidence_of_request(command: RequestPromotion, streams: Streams) -> set[Position]:
+    state = streams.state(MODEL, stream_of(command.model_id))
+    champion = past.champion_at(command.model_id, state, command.environment)
     requests = {
         (stream_of(command.model_id), p.revision)
         for p in _open_requests(state, command.number, command.environment).values()
     }
-    return evidence.evidence_at(command.model_id, state, command.number) | champion | requests
+    return past.evidence_at(command.model_id, state, command.number) | champion | requests
 
 
-def _evidence_then(command: GrantPromotion, streams: Streams) -> set[evidence.Place]:
-    state: ModelState = streams.states[stream_of(command.model_id)]
+def _evidence_of_grant(command: GrantPromotion, streams: Streams) -> set[Position]:
+    state = streams.state(MODEL, stream_of(command.model_id))
     promotion = state.promotions.get(noted.read(command.note).promotion_id)
     if promotion is None:
         return set()
-    return evidence.evidence_at(command.model_id, state, promotion.number) | {
+    return past.evidence_at(command.model_id, state, promotion.number) | {
         (stream_of(command.model_id), promotion.revision)
     }
 
 
 DECIDERS: Mapping[type, Joint[Any]] = {
-    RequestPromotion: Joint(request, _evidence_now),
-    GrantPromotion: Joint(grant, _evidence_then),
+    RequestPromotion: Joint(request, _evidence_of_request),
+    GrantPromotion: Joint(grant, _evidence_of_grant),
     DenyPromotion: Joint(deny),
 }

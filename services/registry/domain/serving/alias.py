@@ -1,4 +1,4 @@
-"""Movable names on versions."""
+"""Aliases: names that move from version to version."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.registry.domain.model.events import AliasRemoved, AliasSet
-from services.registry.domain.model.state import Events, ModelState, known, stream_of, usable
-from services.registry.domain.promotion.evidence import PRODUCTION
+from services.registry.domain.model.fold import MODEL
+from services.registry.domain.model.past import PRODUCTION
+from services.registry.domain.model.state import Events, ModelState, require_model, require_usable, stream_of
 from shared.deciding.decider import Forbidden, Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
 
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}", re.ASCII)
@@ -19,7 +20,7 @@ _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}", re.ASCII)
 class SetAlias:
     """`protected` None leaves the protection as it is.
 
-    `as_admin`: the caller holds the role, checked with the command's permission.
+    `as_admin`: the caller has that role; the command's permission checks it.
     """
 
     model_id: str
@@ -39,10 +40,10 @@ class RemoveAlias:
 
 
 def set_alias(command: SetAlias, streams: Streams) -> Events:
-    """The alias names that version from now on."""
-    state = known(streams.states[stream_of(command.model_id)])
+    """Let the alias name that version from now on."""
+    state = require_model(streams.state(MODEL, stream_of(command.model_id)))
     _check_free(command.alias, state)
-    version = usable(state, command.number)
+    version = require_usable(state, command.number)
     before = state.aliases.get(command.alias)
     protected = (
         command.protected if command.protected is not None else before is not None and before.protected
@@ -59,7 +60,8 @@ def set_alias(command: SetAlias, streams: Streams) -> Events:
 
 
 def remove_alias(command: RemoveAlias, streams: Streams) -> Events:
-    state = known(streams.states[stream_of(command.model_id)])
+    """Remove the alias."""
+    state = require_model(streams.state(MODEL, stream_of(command.model_id)))
     before = state.aliases.get(command.alias)
     if before is None:
         raise NotFound(
@@ -73,7 +75,8 @@ def _check_free(alias: str, state: ModelState) -> None:
     if not _ALIAS.fullmatch(alias):
         raise Unprocessable(
             "invalid_alias",
-            f"{alias!r:.80} cannot be an alias: a letter, then letters, digits, '_' and '-', at most 60.",
+            f"{alias!r:.80} cannot be an alias: use a letter, then letters, digits, '_' and '-', at most 60 "
+            "in all.",
         )
     environments = {PRODUCTION, *state.rollouts, *(p.environment for p in state.promotions.values())}
     if alias in environments:
@@ -86,11 +89,13 @@ def _check_free(alias: str, state: ModelState) -> None:
 def _check_may(command: SetAlias | RemoveAlias, state: ModelState, *, wants_protection: bool) -> None:
     before = state.aliases.get(command.alias)
     if command.expected is not None and command.expected != (before.revision if before else 0):
-        raise Stale("stale_alias", "The alias has moved since you read it: read it again, then repeat.")
+        raise Stale(
+            "stale_alias", "The alias has moved since you read it: read it again, then repeat the request."
+        )
     if not command.as_admin and (wants_protection or (before is not None and before.protected)):
         raise Forbidden(
             "alias_protected",
-            f"The alias {command.alias} is protected: only an admin moves, protects or removes it.",
+            f"The alias {command.alias} is protected: ask an admin to move, protect or remove it.",
         )
 
 

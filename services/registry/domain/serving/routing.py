@@ -10,10 +10,10 @@ from services.registry.domain.model.events import Entry
 
 
 def pick(entries: Sequence[Entry], key: str) -> Entry:
-    """Which version serves this request, by weighted rendezvous hashing.
+    """Return the entry that serves the request of this key, by weighted rendezvous hashing.
 
-    The same key always gets the same one while the shares stay; raising one version's share moves keys to
-    that version only.
+    The same key gets the same entry while the shares stay. Raising one version's share moves keys to that
+    version only.
     """
     return max(
         (e for e in entries if e.percent), key=lambda e: e.percent / -math.log(_uniform(f"{e.number}\n{key}"))
@@ -21,5 +21,5 @@ def pick(entries: Sequence[Entry], key: str) -> Entry:
 
 
 def _uniform(text: str) -> float:
-    """Between 0 and 1, both excluded."""
+    """Return a number between 0 and 1, both excluded."""
     return (int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") + 0.5) / 2**48

@@ -1,8 +1,9 @@
-"""The semantic version of a new version: what changed against its base proves a level, and the highest proven level wins.
+"""The semantic version of a new version. Each difference from its base proves a level; the highest wins.
 
-MAJOR  callers notice: the signature accepts or gives less, or the kind's own rule says so.
-MINOR  something was done differently: code, configuration, features, framework, parents; an optional input; the primary metric moved.
-PATCH  the same, retrained: other data, another seed, another environment, other bytes.
+MAJOR  callers notice: the signature accepts or returns less, or a rule of the kind applies.
+MINOR  the training changed: code, configuration, features, framework, parents; an optional input was added;
+       the primary metric moved.
+PATCH  the same training was repeated: other data, another seed, another environment, other bytes.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from typing import Any
 
 from semver import Version
 
-from services.registry.domain.registration.metadata import Metadata
+from services.registry.domain.model.metadata import Metadata
 from services.registry.domain.versioning.change import Change, Level
 from services.registry.domain.versioning.diff import NOISE, differences
 from shared.deciding.events import encode
 
 LEVELS: tuple[Level, ...] = ("patch", "minor", "major")
 FIRST = Version(1, 0, 0)
-MOST_TOLD = 50
-LONGEST_TOLD = 256
-"""Bytes of a value's JSON, characters of a path."""
+MOST_CHANGES = 50
+LONGEST_VALUE = 256
+"""Bytes of a value's JSON, and characters of a path, that an event holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class BumpPolicy:
-    """`metric_threshold`: how far the primary metric must move to count, relative to its old value.
+    """`metric_threshold`: the move of the primary metric that proves MINOR, relative to its old value.
 
     `noise`: see diff.NOISE.
     """
@@ -58,9 +59,9 @@ LEVEL_OF_PART: Mapping[str, Level] = {
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the producer says the version is: `level` or `version` is given.
+    """What the producer claims: a `level` or a `version`.
 
-    `exact`: rather refuse than raise it.
+    `exact`: refuse the registration rather than raise the claim.
     """
 
     level: Level | None = None
@@ -75,9 +76,9 @@ class Claim:
 class Bump:
     """Why a version has its number.
 
-    `level` was given, `proven` is what the differences prove by `rule`; `base` is the version it was compared
-    with (0: none, then there is no level either). `changes` are the weightiest; `omitted` counts the others,
-    which a comparison of both versions shows.
+    `level` is the level of the number; `proven` is what the differences prove by `rule`. `base` is the
+    version it was compared with (0: none; then there is no level). `changes` are the most important
+    differences; `omitted` counts the others, which a comparison of both versions shows.
     """
 
     level: Level | None
@@ -93,7 +94,7 @@ class Bump:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """What the differences prove."""
+    """The level that the differences prove, by which rule."""
 
     level: Level
     rule: str
@@ -102,10 +103,7 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRefused:
-    """An exact claim that the proven change, or a number given before, contradicts.
-
-    `proof` holds what proves it.
-    """
+    """An exact claim was refused, because the differences (`proof`) prove more or the number is taken."""
 
     reason: str
     proof: tuple[Change, ...] = ()
@@ -113,7 +111,7 @@ class ClaimRefused:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The version a new one is compared with."""
+    """The version that a new one is compared with."""
 
     number: int
     semver: Version
@@ -122,10 +120,11 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The numbers given so far: the highest major, the highest minor of each major, the highest patch of each `major.minor`.
+    """The numbers that are taken.
 
-    Patches only rise: one below the highest counts as taken even where a claim left a gap (an index of
-    100,000 numbers would cost more).
+    They are the highest major, the highest minor of each major, the highest patch of each `major.minor`.
+    A patch below the highest counts as taken even where a claim left a gap: an index of 100,000 numbers would
+    cost more.
     """
 
     major: int
@@ -137,7 +136,7 @@ class Taken:
         return bool(v.patch <= highest)
 
     def next(self, base: Version, level: Level) -> Version:
-        """The base's next number of that level, or, when it is taken, the one after the highest of that level."""
+        """Return the base's next number of that level or, when it is taken, the next free one."""
         wanted = {"patch": base.bump_patch, "minor": base.bump_minor, "major": base.bump_major}[level]()
         if wanted not in self:
             return wanted
@@ -151,19 +150,19 @@ class Taken:
 
 
 def proven(kind: str, old: Metadata, new: Metadata, policy: BumpPolicy = DEFAULT) -> Proven:
-    """The highest level any difference proves, with the rule that fired."""
-    weighed = tuple(_weighed(c, _level(kind, c, policy)) for c in differences(old, new, policy.noise))
-    counting = [c for c in weighed if c.level is not None]
+    """Return the highest level that any difference proves, with the rule that applies."""
+    changes = tuple(_with_level(c, _level(kind, c, policy)) for c in differences(old, new, policy.noise))
+    counting = [c for c in changes if c.level is not None]
     if not counting:
-        return Proven("patch", "metadata.changed", weighed)
+        return Proven("patch", "metadata.changed", changes)
     decisive = max(counting, key=lambda c: LEVELS.index(c.level or "patch"))
-    return Proven(decisive.level or "patch", _rule(kind, decisive), weighed)
+    return Proven(decisive.level or "patch", _rule(kind, decisive), changes)
 
 
-def _weighed(c: Change, level: Level | None) -> Change:
-    return (
-        c if level is None else Change(c.part, c.path, c.what, c.before, c.after, c.detail, c.breaking, level)
-    )
+def _with_level(c: Change, level: Level | None) -> Change:
+    if level is None:
+        return c
+    return Change(c.part, c.path, c.what, c.before, c.after, c.detail, c.breaking, level)
 
 
 def _level(kind: str, change: Change, policy: BumpPolicy) -> Level | None:
@@ -189,7 +188,7 @@ def _rule(kind: str, change: Change) -> str:
     return f"{change.part}.{change.what.replace(' ', '_')}"
 
 
-def numbered(
+def decide_number(
     kind: str,
     base: Base | None,
     new: Metadata,
@@ -197,9 +196,9 @@ def numbered(
     taken: Taken,
     policy: BumpPolicy = DEFAULT,
 ) -> tuple[Version, Bump] | ClaimRefused:
-    """The new version's number and why.
+    """Return the number of a new version, and why.
 
-    A claim smaller than the proof is raised and noted, a larger one kept and noted.
+    A claim below the proven level is raised, a claim above it is kept; `note` explains both.
     """
     if base is None:
         version = Version.parse(claim.version) if claim.version else FIRST
@@ -207,58 +206,75 @@ def numbered(
     proof = proven(kind, base.metadata, new, policy)
     level, kept, note = proof.level, None, ""
     if claim.level or claim.version:
+        proven_by = f"which is {proof.level} ({proof.rule}) against {base.semver}"
         claimed = Version.parse(claim.version) if claim.version else None
         if _too_small(claim, claimed, base.semver, proof.level):
-            reason = f"{claim} is smaller than the proven change, which is {proof.level} ({proof.rule}) against {base.semver}"
+            reason = f"{claim} is smaller than the proven change, {proven_by}"
             if claim.exact:
                 return ClaimRefused(
-                    reason + ": claim at least that, or leave the claim out", told(proof.changes)[0]
+                    reason + ": claim at least that level, or leave the claim out",
+                    most_important(proof.changes)[0],
                 )
             note = reason + ": raised"
         else:
             level = _level_of(claimed, base.semver) if claimed else claim.level or level
             kept = claimed
             if LEVELS.index(level) > LEVELS.index(proof.level):
-                note = f"{claim} is larger than the proven change, which is {proof.level} ({proof.rule}): kept as claimed"
+                note = f"{claim} is larger than the proven change, {proven_by}: kept as claimed"
     if kept is not None and kept in taken:
         if claim.exact:
             return ClaimRefused(
                 f"{kept} is taken: claim a number that is free, or leave the claim out",
-                told(proof.changes)[0],
+                most_important(proof.changes)[0],
             )
         kept, note = None, f"{kept} is taken: the next free number of that level"
     version = kept or taken.next(base.semver, level)
     return version, Bump(
-        level, proof.rule, base.number, str(base.semver), str(claim), note, proof.level, *told(proof.changes)
+        level,
+        proof.rule,
+        base.number,
+        str(base.semver),
+        str(claim),
+        note,
+        proof.level,
+        *most_important(proof.changes),
     )
 
 
-def told(changes: Sequence[Change]) -> tuple[tuple[Change, ...], int]:
-    """What an event tells of differences (in a wide model there are thousands), and how many more there are.
+def most_important(changes: Sequence[Change]) -> tuple[tuple[Change, ...], int]:
+    """Return the differences that an event holds, highest levels first, and how many more there are.
 
-    Highest levels first.
+    A wide model can have thousands of differences.
     """
-    weightiest = sorted(changes, key=lambda c: -LEVELS.index(c.level) if c.level else 1)
-    return tuple(map(_brief, weightiest[:MOST_TOLD])), max(0, len(changes) - MOST_TOLD)
+    ranked = sorted(changes, key=lambda c: -LEVELS.index(c.level) if c.level else 1)
+    return tuple(map(_shortened, ranked[:MOST_CHANGES])), max(0, len(changes) - MOST_CHANGES)
 
 
-def _brief(change: Change) -> Change:
-    path = change.path if len(change.path) <= LONGEST_TOLD else change.path[:LONGEST_TOLD] + "…"
-    before, after = _short(change.before), _short(change.after)
+def _shortened(change: Change) -> Change:
+    path = change.path if len(change.path) <= LONGEST_VALUE else change.path[:LONGEST_VALUE] + "…"
+    before, after = _shortened_value(change.before), _shortened_value(change.after)
     if path is change.path and before is change.before and after is change.after:
         return change
     return replace(change, path=path, before=before, after=after)
 
 
-def _short(value: Any) -> Any:
-    """The value, or how to recognise it."""
-    if value is None or isinstance(value, (bool, int, float)):
+def _shortened_value(value: Any) -> Any:
+    """Return the value, or its digest when it is long."""
+    if value is None or isinstance(value, (bool, int, float)) or _is_short_text(value):
         return value
     encoded = encode(value)
+    if len(encoded) <= LONGEST_VALUE:
+        return value
+    return f"sha256:{hashlib.sha256(encoded).hexdigest()[:12]}… ({len(encoded)} bytes)"
+
+
+def _is_short_text(value: Any) -> bool:
+    """Return whether the value is a text that is short even when each character is escaped by one more."""
     return (
-        value
-        if len(encoded) <= LONGEST_TOLD
-        else f"sha256:{hashlib.sha256(encoded).hexdigest()[:12]}… ({len(encoded)} bytes)"
+        isinstance(value, str)
+        and 2 * len(value) + 2 <= LONGEST_VALUE
+        and value.isascii()
+        and value.isprintable()
     )
 
 

@@ -23,10 +23,12 @@ Part = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What changed (`part`, `path`), how (`what`, a stable word), from what to what. `breaking`: callers notice.
+    """What changed (`part`, `path`), how (`what`, a stable word), and both values.
 
-    `level` is the bump it proves, by the policy it was weighed with; empty when it proves none or was not
-    weighed.
+    `breaking`: callers notice it.
+
+    `level` is the bump that the change proves by the policy; None when it proves none, or no policy was
+    applied.
     """
 
     part: Part

@@ -1,4 +1,4 @@
-"""What differs between the documents of two versions. It states; bump.py weighs."""
+"""The differences between the documents of two versions. bump.py decides what level they prove."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from services.registry.domain.registration.metadata import Code, Framework, Metadata, Metric, Training
+from services.registry.domain.model.metadata import Code, Framework, Metadata, Metric, Training
 from services.registry.domain.versioning import signature
 from services.registry.domain.versioning.change import Change, Part
 from shared.deciding.events import encode
@@ -30,11 +30,11 @@ NOISE = (
     "num_workers",
     "device",
 )
-"""Names of configuration keys that say where and how a run ran, not what it learned (any level of nesting, case ignored)."""
+"""Configuration keys that do not affect the trained model, on any level of nesting, whatever their case."""
 
 
 def differences(old: Metadata, new: Metadata, noise: Iterable[str] = NOISE) -> tuple[Change, ...]:
-    """Every difference that matters, signature first. Configuration keys named by `noise` do not."""
+    """Return every difference, signature first. Configuration keys that match `noise` are left out."""
     a, b = old.training, new.training
     changes = [
         *signature.differences(old.signature, new.signature),
@@ -57,7 +57,7 @@ def differences(old: Metadata, new: Metadata, noise: Iterable[str] = NOISE) -> t
 
 
 def _code(old: Code | None, new: Code | None) -> list[Change]:
-    """By digest where both declare one (the revision of a monorepo changes every night), else by revision."""
+    """Compare by digest where both have one (a monorepo's revision changes every night), else by revision."""
     if old == new:
         return []
     a, b = old or Code(), new or Code()
@@ -67,7 +67,7 @@ def _code(old: Code | None, new: Code | None) -> list[Change]:
     )
     if before == after and (name or before is None):
         return []
-    detail = "" if name else "one names its code by digest, the other by revision: taken as changed"
+    detail = "" if name else "one version names its code by digest, the other by revision: counted as changed"
     return [Change("code", f"training.code.{name or 'digest'}", "changed", before, after, detail)]
 
 
@@ -145,7 +145,10 @@ def _parents(old: Metadata, new: Metadata) -> list[Change]:
 
 
 def _metrics(old: Sequence[Metric], new: Sequence[Metric]) -> list[Change]:
-    """Only figures of the same metric, data and definition are compared; all others are "not comparable", never better or worse."""
+    """Compare only metrics with the same name, data set and definition.
+
+    All others are "not comparable", never better or worse.
+    """
     if old == new:
         return []
     before = {m.comparable_by: m for m in old}

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from services.registry.domain.promotion.verdicts import RecallVersion
-from services.registry.domain.registration.metadata import Input
-from services.registry.domain.serving.rollout import RollBack
+from services.registry.domain.model.metadata import Input
+from services.registry.domain.serving.rollback import RollBack
+from services.registry.domain.withdrawal.rejection import RecallVersion
 from shared.deciding.decider import NotFound, RuleBroken, Stale
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, metadata, names
 from tests.unit.registry.serving import back, challenger, champion, change, retiring, switched, two_promoted
@@ -33,16 +33,29 @@ def test_it_goes_to_what_served_before_the_left_version_first_started():
     assert rolled.to_number == 1
 
 
-def test_it_skips_what_was_recalled_or_rolled_back_from():
+def test_it_skips_what_was_recalled():
     story = switched(metadata(3), metadata(4))
     story.when(RecallVersion(MODEL_ID, 3))
-    assert story.when(back())[0].to_number == 2
-    story = switched(metadata(3))
-    story.when(back())
-    story.promotes(metadata(5))
-    story.when(change(champion(4)))
-    story.when(RecallVersion(MODEL_ID, 2))
-    assert story.when(back())[0].to_number == 1
+    rolled = story.when(back())[0]
+    assert (rolled.to_number, [(s.number, s.why) for s in rolled.skipped]) == (2, [(3, "recalled")])
+
+
+def test_it_skips_what_was_itself_rolled_back_from():
+    story = switched(metadata(3), metadata(4))
+    assert [story.when(back())[0].to_number for _ in range(2)] == [3, 2]
+    story.when(back(to_number=4))
+    rolled = story.when(back())[0]
+    assert rolled.to_number == 2
+    assert [(s.number, s.why) for s in rolled.skipped] == [(3, "was itself rolled back from")]
+
+
+def test_a_version_that_serves_again_is_no_longer_skipped():
+    story = switched(metadata(3), metadata(4))
+    assert [story.when(back())[0].to_number for _ in range(2)] == [3, 2]
+    story.when(back(to_number=3))
+    story.when(back(to_number=4))
+    rolled = story.when(back())[0]
+    assert (rolled.to_number, rolled.skipped) == (3, ())
 
 
 def test_it_skips_bytes_that_are_no_longer_good():

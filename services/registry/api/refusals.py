@@ -1,4 +1,4 @@
-"""A refused registration as an answer: it is in the log, and the caller learns every reason."""
+"""A refused registration as an answer: the refusal is in the log, and the caller gets every reason."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from shared.deciding.submission import Outcome
 from shared.http.problems import Problem
 
 
-def refusal_in(outcome: Outcome) -> None:
-    """Raises Problem 422 when the outcome is a refusal."""
+def raise_refusal(outcome: Outcome) -> None:
+    """Raise Problem 422 when the outcome is a refusal."""
     for recorded in outcome.events:
         if recorded.type == "RegistrationRefused":
             event = recorded.event
@@ -15,7 +15,7 @@ def refusal_in(outcome: Outcome) -> None:
             raise Problem(
                 422,
                 "registration_refused",
-                f"Correct what is named and register again: {named}",
+                f"Correct these fields and register again: {named}",
                 problems=event.problems,
                 proof=event.proof,
                 model=event.model,

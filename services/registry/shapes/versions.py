@@ -1,17 +1,70 @@
-"""What is answered about versions, as it is documented.
-
-Not checked at run time: the tests hold every answer against it.
-"""
+"""Shapes of versions. Answers are not checked at run time; the tests check every answer."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from services.registry.domain.model.events import Role
+from services.registry.domain.model.metadata import Kind, Relation
 from services.registry.domain.model.state import Stage
-from services.registry.domain.registration.metadata import Kind, Relation
 from services.registry.domain.versioning.change import Level, Part
-from services.registry.inbound import Artifact, Shape, Signature, Training
+from services.registry.inbound import Artifact, Label, ModelTrained, Name, Shape, Signature, Text, Training
+from services.registry.shapes.common import OptionalReason
+from shared.http.routes import Body, PageQuery
+
+
+class Registration(ModelTrained):
+    """The data of a `ModelTrained` message. The path names the model; `model` may be left out."""
+
+    model: Name = ""
+
+
+class VersionQuery(PageQuery):
+    stage: str | None = Field(default=None, max_length=20)
+    artifact_digest: str | None = Field(default=None, max_length=100)
+    correlation_id: str | None = Field(default=None, max_length=200)
+
+
+class TrainedOnQuery(PageQuery):
+    """`trained_on`: the name or the digest of a data set."""
+
+    trained_on: str = Field(min_length=1, max_length=500)
+
+
+class DiffQuery(Body):
+    """Two versions, each a number, a semantic version or @ with an alias or environment."""
+
+    from_: str = Field(alias="from", max_length=100)
+    to: str = Field(max_length=100)
+
+
+class NewEvaluation(Body):
+    """A metric measured on a named data set. `independent`: not by those who made the version."""
+
+    name: Name
+    value: float
+    dataset_digest: Label
+    dataset_name: Label = ""
+    definition: Text | None = None
+    higher_is_better: bool = True
+    primary: bool = False
+    independent: bool = False
+
+
+class PromotionRequest(OptionalReason):
+    environment: str = Field(default="production", max_length=40)
+
+
+class PromotionAnswer(Body):
+    """The request is open; approval decides. `digest` covers all the evidence."""
+
+    promotion_id: str
+    model_id: str
+    number: int
+    environment: str
+    digest: str
 
 
 class ParentAnswer(Shape):
@@ -35,10 +88,10 @@ class ChangeAnswer(Shape):
 
 
 class BumpAnswer(Shape):
-    """Why the version has its number: `rule` fired on the differences from `base`; `note` tells what became of a claim.
+    """Why the version has its number: `rule` applies to the differences from `base`; `note` explains a claim.
 
-    `omitted`: how many differences there are beside the weightiest ones of `changes`; the diff of both
-    versions shows all.
+    `changes` are the most important differences; `omitted` counts the others. The diff of both versions shows
+    all.
     """
 
     level: Level | None
@@ -163,7 +216,7 @@ class Versions(Shape):
 
 
 class TrainedVersion(Shape):
-    """A version that was trained on the data set asked for, and where it serves now."""
+    """A version that was trained on the given data set, and where it serves now."""
 
     model_id: str
     model: str

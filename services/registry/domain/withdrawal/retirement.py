@@ -1,4 +1,7 @@
-"""The end of a version: cleanup proposes, here it is decided. What anybody may still need stays."""
+"""Retirement: cleanup proposes it, the registry decides.
+
+A version that anything still needs is not retired.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.registry.domain import noted
+from services.registry.domain.model import past
 from services.registry.domain.model.events import ChildUnlinked, RetireRefused, VersionRetired
-from services.registry.domain.model.state import Events, ModelState, known, needed_by, stream_of
-from services.registry.domain.promotion import evidence
-from services.registry.domain.serving.rollout import last_resort, rollback_documents, rollback_target
+from services.registry.domain.model.fold import MODEL
+from services.registry.domain.model.state import (
+    Events,
+    ModelState,
+    needed_by,
+    require_model,
+    stream_of,
+)
+from services.registry.domain.serving.rollback import fallback_target, rollback_documents, rollback_target
 from shared.deciding.decider import Joint, Misrouted, Streams
 from shared.deciding.events import Noted
 
@@ -24,38 +34,38 @@ class RetireVersion:
 
 
 def retire(command: RetireVersion, streams: Streams) -> Events:
-    """Retired with a tombstone, or refused with everything that protects it."""
-    state = known(streams.states[stream_of(command.model_id)])
-    told: noted.RetirementProposed = noted.read(command.note)
-    version = state.versions.get(told.number)
+    """Retire the version with a tombstone, or refuse with everything that protects it."""
+    state = require_model(streams.state(MODEL, stream_of(command.model_id)))
+    proposal: noted.RetirementProposed = noted.read(command.note)
+    number, version = proposal.number, state.versions.get(proposal.number)
     if version is None or version.retired:
         return {}
-    reasons = protections(command.model_id, told.number, state, streams)
+    reasons = protections(command.model_id, number, state, streams)
     if reasons:
         refused = RetireRefused(
-            state.model, told.number, version.semver, told.rule, told.sweep_id, tuple(reasons)
+            state.model, number, version.semver, proposal.rule, proposal.sweep_id, tuple(reasons)
         )
         return {stream_of(command.model_id): [command.note, refused]}
-    metadata = evidence.document(command.model_id, state, told.number, streams)
-    digest = evidence.artifact_digest(metadata)
-    retired = VersionRetired(state.model, told.number, version.semver, digest, told.rule, told.sweep_id)
+    metadata = past.document(command.model_id, state, number, streams)
+    digest = past.artifact_digest(metadata)
+    retired = VersionRetired(state.model, number, version.semver, digest, proposal.rule, proposal.sweep_id)
     events: Events = {stream_of(command.model_id): [command.note, retired]}
     for parent in metadata.parents if version.semver else ():
         if stream_of(parent.model_id) not in streams.states:
             raise Misrouted("parent_missing", f"The stream of the parent {parent.model} is needed, too.")
-        name = streams.states[stream_of(parent.model_id)].model
-        unlinked = ChildUnlinked(name, parent.number, command.model_id, state.model, told.number)
+        name = streams.state(MODEL, stream_of(parent.model_id)).model
+        unlinked = ChildUnlinked(name, parent.number, command.model_id, state.model, number)
         events.setdefault(stream_of(parent.model_id), []).append(unlinked)
     return events
 
 
 def protections(model_id: str, number: int, state: ModelState, streams: Streams) -> list[str]:
-    """Why this version must stay; empty when nothing needs it."""
+    """Return why this version must stay; empty when nothing needs it."""
     reasons = ["it is in Production"] if state.versions[number].stage == "Production" else []
     reasons += needed_by(state, number)
     reasons += [
         f"it is the rollback target of {environment}"
-        for environment in _target_in(model_id, number, state, streams)
+        for environment in _rollback_target_in(model_id, number, state, streams)
     ]
     reasons += [
         f"its promotion {name} is open"
@@ -65,8 +75,11 @@ def protections(model_id: str, number: int, state: ModelState, streams: Streams)
     return reasons
 
 
-def _target_in(model_id: str, number: int, state: ModelState, streams: Streams) -> list[str]:
-    """Where a rollback of anything that gets requests would go to it; or could, in spite of its signature or once its bytes are good again."""
+def _rollback_target_in(model_id: str, number: int, state: ModelState, streams: Streams) -> list[str]:
+    """Return the environments in which a rollback goes to this version.
+
+    Those count, too, in which it would with the signature overruled or with good bytes.
+    """
     return [
         environment
         for environment, rollout in sorted(state.rollouts.items())
@@ -74,7 +87,7 @@ def _target_in(model_id: str, number: int, state: ModelState, streams: Streams) 
             number
             in {
                 rollback_target(model_id, environment, e.number, state, streams).number,
-                last_resort(environment, e.number, state),
+                fallback_target(environment, e.number, state),
             }
             for e in rollout.entries
             if e.percent
@@ -82,12 +95,12 @@ def _target_in(model_id: str, number: int, state: ModelState, streams: Streams) 
     ]
 
 
-def _recall(command: RetireVersion, streams: Streams) -> set[evidence.Place]:
-    state: ModelState = streams.states[stream_of(command.model_id)]
-    own = evidence.documents_of(command.model_id, state, [noted.read(command.note).number])
+def _documents(command: RetireVersion, streams: Streams) -> set[past.Position]:
+    state = streams.state(MODEL, stream_of(command.model_id))
+    own = past.documents_of(command.model_id, state, [noted.read(command.note).number])
     return own.union(
         *(rollback_documents(command.model_id, environment, state) for environment in state.rollouts)
     )
 
 
-DECIDERS: Mapping[type, Joint[Any]] = {RetireVersion: Joint(retire, _recall)}
+DECIDERS: Mapping[type, Joint[Any]] = {RetireVersion: Joint(retire, _documents)}

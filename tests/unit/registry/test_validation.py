@@ -6,16 +6,12 @@ import pytest
 
 from services.registry.domain import noted
 from services.registry.domain.model.events import Evaluation
-from services.registry.domain.promotion.verdicts import (
-    NoteArtifact,
-    PlaceLegalHold,
-    RecallVersion,
-    RecordEvaluation,
-    RejectVersion,
-    ReleaseLegalHold,
-)
-from services.registry.domain.registration.metadata import Parent
+from services.registry.domain.model.metadata import Parent
 from services.registry.domain.serving.alias import SetAlias
+from services.registry.domain.validation.evaluations import RecordEvaluation
+from services.registry.domain.validation.gates import NoteArtifact
+from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
+from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
 from shared.deciding.decider import NotFound, RuleBroken, Stale
 from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadata, names
 from tests.unit.registry.serving import challenger, champion, change
@@ -58,11 +54,11 @@ def test_older_news_than_what_is_noted_changes_nothing():
     assert story.artifact(1, noted.ARTIFACT_MISMATCHED, revision=4) == []
 
 
-def test_gates_of_production_validate_nothing():
+def test_gates_of_production_validate_nothing_and_leave_no_note():
     story = Story()
     story.registers()
     story.artifact(1)
-    assert names(story.gates(1, stage="Production")) == ["Noted"]
+    assert names(story.gates(1, stage="Production")) == []
 
 
 def test_wrong_bytes_reject_the_version_with_the_reason():

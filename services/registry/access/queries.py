@@ -1,0 +1,28 @@
+"""What the API reads of identities. Names come from the directory."""
+
+from __future__ import annotations
+
+_IDENTITY = """
+SELECT i.subject, i.kind, coalesce(n.name, '') AS name, i.name_erased_at, i.created_at, i.created_by,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('key_id', k.key_id, 'algorithm', k.algorithm,
+           'issued_at', k.issued_at,
+                 'expires_at', k.expires_at, 'revoked_at', least(k.revoked_at, k.compromised_at),
+                     'compromised', k.compromised_at IS NOT NULL)
+                 ORDER BY k.issued_at, k.key_id)
+                 FROM identity_keys k WHERE k.subject = i.subject), '[]') AS keys,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('role', r.role, 'namespace', r.namespace)
+           ORDER BY r.role, r.namespace)
+                 FROM identity_roles r WHERE r.subject = i.subject), '[]') AS roles
+FROM identities i LEFT JOIN directory.names n USING (subject)
+"""
+IDENTITIES = _IDENTITY + "WHERE i.subject > $1 ORDER BY i.subject LIMIT $2"
+IDENTITY = _IDENTITY + "WHERE i.subject = $1"
+
+# The revision of the last event about a name, and whether that event erased it.
+NAME_EVENT = "SELECT name_revision, name_erased_at FROM identities WHERE subject = $1"
+
+# Subjects whose name the log has erased and the directory still has.
+NOT_YET_ERASED = """
+SELECT i.subject, i.name_revision FROM identities i JOIN directory.names n USING (subject)
+WHERE i.name_erased_at IS NOT NULL AND n.revision < i.name_revision
+"""

@@ -1,0 +1,48 @@
+"""The read models of identities: who exists, with which keys and roles.
+
+They are disposable: a rebuild makes them again from the log. Names of people are in the directory, not here.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text
+
+_access = MetaData()
+TIME = DateTime(timezone=True)
+
+IDENTITIES = Table(
+    "identities",
+    _access,
+    Column("subject", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("created_at", TIME, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("name_revision", BigInteger, nullable=False),
+    Column("name_erased_at", TIME),
+)
+"""`name_revision` is the revision of the last event about the name.
+
+The name itself is stored in the directory only.
+"""
+
+KEYS = Table(
+    "identity_keys",
+    _access,
+    Column("subject", Text, primary_key=True),
+    Column("key_id", Text, primary_key=True),
+    Column("algorithm", Text, nullable=False),
+    Column("issued_at", TIME, nullable=False),
+    Column("expires_at", TIME),
+    Column("revoked_at", TIME),
+    Column("compromised_at", TIME),
+)
+
+ROLES = Table(
+    "identity_roles",
+    _access,
+    Column("subject", Text, primary_key=True),
+    Column("role", Text, primary_key=True),
+    Column("namespace", Text, primary_key=True),
+)
+
+TABLES = (IDENTITIES, KEYS, ROLES)

@@ -1,0 +1,59 @@
+"""The commands that make versions: register one, or complete a draft."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from services.registry.domain.model.metadata import Kind, Metadata, Tier, identity
+from services.registry.domain.versioning.bump import Claim
+
+NO_CLAIM = Claim()
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterVersion:
+    """Register a version of a model, or of a new model.
+
+    With `new_model` no model had the name when it was looked up; `model_id` is then made from the cause.
+    `kind`, `owner`, `tier`, `description` and `tags` count only for a new model. `base` is a number, or a
+    semantic version that the look-up did not find. `by` is the actor's subject. The streams of all parents
+    are written, too; for a parent whose model does not exist the command depends on `name-<name>`.
+    """
+
+    model_id: str
+    model: str
+    metadata: Metadata
+    new_model: bool = False
+    draft: bool = False
+    kind: Kind | None = None
+    owner: str = ""
+    tier: Tier | None = None
+    description: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    claim: Claim = NO_CLAIM
+    base: int | str | None = None
+    by: str = ""
+    identity: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identity", identity(self.metadata))
+
+
+@dataclass(frozen=True, slots=True)
+class AddMetadata:
+    """Complete a draft, in one step or several. What is given replaces what was there.
+
+    `keep_draft`: the version stays a draft even when nothing is missing.
+    """
+
+    model_id: str
+    number: int
+    metadata: Metadata
+    keep_draft: bool = False
+    expected: int | None = None
+    claim: Claim = NO_CLAIM
+    base: int | str | None = None
+    by: str = ""
+
+
+Registering = RegisterVersion | AddMetadata

@@ -1,0 +1,59 @@
+"""Evaluations: metrics of a version on named data sets, recorded since its registration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from services.registry.domain.model import past
+from services.registry.domain.model.events import Evaluation, EvaluationRecorded
+from services.registry.domain.model.fold import MODEL, evaluation_digest, measures
+from services.registry.domain.model.state import Events, require_usable, stream_of
+from shared.deciding.access import normalized_name
+from shared.deciding.decider import Joint, RuleBroken, Streams
+
+MOST_EVALUATIONS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEvaluation:
+    model_id: str
+    number: int
+    evaluation: Evaluation
+    expected: int | None = None
+
+
+def record_evaluation(command: RecordEvaluation, streams: Streams) -> Events:
+    """Record one more metric. Repeating the newest value of the same measurement changes nothing.
+
+    Makers of a version cannot record independent evaluations of it.
+    """
+    state = streams.state(MODEL, stream_of(command.model_id))
+    version = require_usable(state, command.number, command.expected)
+    makers = past.makers(command.model_id, state, command.number, streams)
+    if command.evaluation.independent and normalized_name(command.evaluation.by) in makers:
+        raise RuleBroken(
+            "not_independent",
+            f"{command.evaluation.by} made this version: record the evaluation as claimed, or let another "
+            "person measure.",
+        )
+    recorded = state.evaluations.get(command.number, ())
+    newest = next((ref for ref in reversed(recorded) if ref.about == measures(command.evaluation)), None)
+    if newest is not None and newest.digest == evaluation_digest(command.evaluation):
+        return {}
+    if len(recorded) >= MOST_EVALUATIONS:
+        raise RuleBroken(
+            "too_many_evaluations",
+            f"A version takes {MOST_EVALUATIONS} evaluations: summarise them before you record.",
+        )
+    event = EvaluationRecorded(state.model, command.number, version.semver, command.evaluation)
+    return {stream_of(command.model_id): [event]}
+
+
+def _document(command: RecordEvaluation, streams: Streams) -> set[past.Position]:
+    state = streams.state(MODEL, stream_of(command.model_id))
+    return past.documents_of(command.model_id, state, [command.number])
+
+
+DECIDERS: Mapping[type, Joint[Any]] = {RecordEvaluation: Joint(record_evaluation, _document)}

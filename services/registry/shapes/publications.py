@@ -1,0 +1,58 @@
+"""Shapes of what became of messages, and of refusals."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from services.registry.inbound import Problem
+from services.registry.shapes.versions import ChangeAnswer
+from shared.http.routes import Body, PageQuery
+
+
+class PublicationQuery(Body):
+    """What the message named. It finds a version that existed before the message.
+
+    `publisher` is the subject that signed the message; without it, the caller is.
+    """
+
+    model: str | None = Field(default=None, max_length=200)
+    artifact_digest: str | None = Field(default=None, max_length=100)
+    publisher: str | None = Field(default=None, max_length=200)
+
+
+class RefusalQuery(PageQuery):
+    model: str | None = Field(default=None, max_length=200)
+    correlation_id: str | None = Field(default=None, max_length=200)
+
+
+class PublicationAnswer(Body):
+    """`state`: registered, draft, existing (nothing new: the same version was there), or refused."""
+
+    state: str
+    model: str
+    model_id: str | None = None
+    number: int | None = None
+    semver: str | None = None
+    stage: str | None = None
+    problems: list[Problem] = Field(default=[])
+
+
+class RefusalAnswer(Body):
+    """`number`: the draft to be completed, 0 for a new version; `proof`: what contradicts an exact claim."""
+
+    stream: str
+    revision: int
+    model: str
+    number: int
+    problems: list[Problem]
+    proof: list[ChangeAnswer]
+    artifact_digest: str
+    creator: str
+    refused_at: str
+    refused_of: str
+    correlation_id: str
+
+
+class Refusals(Body):
+    items: list[RefusalAnswer]
+    next_page_token: str
