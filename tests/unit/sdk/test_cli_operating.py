@@ -104,7 +104,7 @@ def test_a_service_that_is_away_is_named_and_hides_no_others_letters(run: Any, a
     told = run("dlq", "list")
     assert told.exit_code == 0
     assert "a" in told.stdout
-    assert "the letters of approval are not listed" in told.stderr
+    assert "the dead letters of approval are not listed" in told.stderr
 
 
 def test_an_auditor_sees_checkpoints_events_and_whether_the_invariants_hold(

@@ -9,7 +9,7 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from regista.client.async_client import AsyncClient
-from regista.client.loop_thread import CalledBack
+from regista.client.loop_thread import CalledFromCallback
 from regista.client.profile import Profile
 from regista.client.sync_client import Client
 from regista.client.transport import Transport
@@ -31,7 +31,7 @@ from regista.errors import (
     Unauthorized,
     Unavailable,
 )
-from regista.publishing.publication import Told, outcome
+from regista.publishing.publication import TrainedMessage, outcome
 
 from .conftest import API_KEY, QUICK, Answers, problem
 
@@ -170,7 +170,7 @@ async def test_one_last_report_that_is_refused_takes_no_other_with_it(
     for number in ("1", "2", "3"):
         await client.load(f"churn@{number}")
     answers.fixed["POST", "/v1/usage"] = problem(403, "role_missing")
-    await client.end()
+    await client.close_at_exit()
     assert len(answers.of("POST", "/v1/usage")) == 3
 
 
@@ -178,7 +178,7 @@ def test_a_callback_that_calls_the_client_is_told_instead_of_waiting_for_itself(
     client: Client, answers: Answers
 ) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})
-    with pytest.raises(CalledBack, match="when the call has returned"):
+    with pytest.raises(CalledFromCallback, match="when the first call has returned"):
         client.load("churn@3", progress=lambda *_: client.load("churn@3"))
     assert client.load("churn@3").file().read_bytes() == b"weights"
 
@@ -240,11 +240,11 @@ async def test_waiting_for_a_kafka_message_ends_with_the_version_the_refusal_or_
             "problems": [{"field": "signature", "problem": "is missing"}],
         },
     }
-    assert (await outcome(transport, Told("a", "churn", ""), 5)).new is False
+    assert (await outcome(transport, TrainedMessage("a", "churn", ""), 5)).new is False
     with pytest.raises(Refused, match="signature"):
-        await outcome(transport, Told("b", "churn", ""), 5)
+        await outcome(transport, TrainedMessage("b", "churn", ""), 5)
     with pytest.raises(TimedOut):
-        await outcome(transport, Told("c", "churn", ""), 0.06)
+        await outcome(transport, TrainedMessage("c", "churn", ""), 0.06)
     await transport.close()
 
 
@@ -262,17 +262,10 @@ async def test_a_message_that_was_dead_lettered_is_found_there_with_its_reason(
         )
     transport = Transport(profile, QUICK)
     with pytest.raises(DeadLettered, match="does not fit"):
-        await outcome(transport, Told("m1", "churn", ""), 0.06)
+        await outcome(transport, TrainedMessage("m1", "churn", ""), 0.06)
     with pytest.raises(TimedOut):
-        await outcome(transport, Told("m7", "churn", ""), 0.06)
+        await outcome(transport, TrainedMessage("m7", "churn", ""), 0.06)
     await transport.close()
-
-
-def test_an_edit_says_which_state_it_was_decided_on(client: Client, answers: Answers) -> None:
-    answers.fixed["GET", "/v1/models/churn"] = JSONResponse({"name": "churn"}, headers={"ETag": '"12"'})
-    answers.fixed["PATCH", "/v1/models/churn"] = JSONResponse({"name": "churn"})
-    client.edit_model("churn", owner="team:risk")
-    assert answers.of("PATCH", "/v1/models/churn")[0].headers["if-match"] == '"12"'
 
 
 def test_lists_are_read_page_after_page(client: Client, answers: Answers) -> None:

@@ -146,4 +146,4 @@ def test_an_erasure_is_confirmed_and_says_what_is_kept(
 
 def test_a_name_is_corrected(run: Any, answers: Answers) -> None:
     answers.fixed["PUT", "/v1/access/identities/u-1/name"] = JSONResponse({"subject": "u-1"})
-    assert run("access", "set-name", "u-1", "Ann Example").output == "u-1 is Ann Example now\n"
+    assert run("access", "set-name", "u-1", "Ann Example").output == "the name of u-1 is Ann Example\n"

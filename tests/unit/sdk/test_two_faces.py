@@ -7,7 +7,7 @@ import inspect
 from regista.client.async_client import AsyncClient
 from regista.client.sync_client import Client
 
-ONLY_ASYNCHRONOUS = {"begin_anew", "end", "pages"}  # of which the others are made
+ONLY_ASYNCHRONOUS = {"after_fork", "close_at_exit", "pages"}  # of which the others are made
 
 
 def test_every_public_method_has_both_faces() -> None:
