@@ -1,4 +1,4 @@
-"""`await regista.aio.publish(…)` and `await regista.aio.load(…)`: `regista.publish` and `regista.load` for asynchronous code."""
+"""`regista.publish` and `regista.load` for asynchronous code: `await regista.aio.publish(…)`."""
 
 from __future__ import annotations
 

@@ -40,7 +40,10 @@ class Unauthorized(RegistaError):
     """401: there is no key, or it is not valid."""
 
     exit_code = 5
-    advice = "Set REGISTA_API_KEY (or REGISTA_API_KEY_FILE) to a valid key; an admin issues one with `regista access key issue`."
+    advice = (
+        "Set REGISTA_API_KEY (or REGISTA_API_KEY_FILE) to a valid key; "
+        "an admin issues one with `regista access key issue`."
+    )
 
 
 class Forbidden(RegistaError):
@@ -119,7 +122,10 @@ class DeadLettered(RegistaError):
     """The registry refused the message itself (signature, shape, role): it is a dead letter with a reason."""
 
     exit_code = 3
-    advice = "Correct what the reason names and publish again. If the message was right, an admin replays it: `regista dlq replay`."
+    advice = (
+        "Correct what the reason names and publish again. "
+        "If the message was right, an admin replays it with `regista dlq replay`."
+    )
 
 
 class Failed(RegistaError):

@@ -75,7 +75,7 @@ async def test_usage_is_reported_on_its_topic(
 
 
 def _ends(publisher: Profile, **settings: str) -> str:
-    """What a program says whose last act was to use a model; it names its broker, as programs do, and has not spoken to it before."""
+    """Run a program that uses a model and ends at once; return what it printed."""
     told = {
         "URL": publisher.url,
         "KEY_FILE": publisher.key_file,
@@ -90,7 +90,10 @@ def _ends(publisher: Profile, **settings: str) -> str:
     environment = {f"REGISTA_{name}": value for name, value in (told | settings).items()} | {
         "PYTHONPATH": os.pathsep.join(sys.path)
     }
-    code = "from regista.client.sync_client import default\nfrom regista.loading.usage import Used\ndefault().asynchronous._count(Used('churn', '', 3, 'production'), 7)\n"
+    code = (
+        "from regista.client.sync_client import default\nfrom regista.loading.usage import Used\n"
+        "default().asynchronous._count(Used('churn', '', 3, 'production'), 7)\n"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
     )
@@ -111,13 +114,13 @@ async def test_a_program_ends_though_no_broker_takes_its_last_usage(stack: Stack
     assert await asyncio.to_thread(_ends, publisher, KAFKA_BOOTSTRAP="localhost:9") == ""
 
 
-async def test_a_broker_that_is_away_or_refuses_is_one_typed_error(stack: Stack, publisher: Profile) -> None:
+async def test_an_unreachable_or_refusing_broker_is_one_typed_error(stack: Stack, publisher: Profile) -> None:
     for wrong in (
         replace(publisher, kafka_bootstrap="127.0.0.1:9"),
         replace(publisher, kafka_password="wrong"),
     ):
         async with AsyncClient(wrong, patience=Patience(attempts=2, first=0.01)) as client:
-            with pytest.raises(Unavailable, match="cannot be reached"):
+            with pytest.raises(Unavailable, match="is unreachable"):
                 await client.publish("churn")
 
 

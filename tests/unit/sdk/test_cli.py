@@ -54,7 +54,10 @@ def test_each_commands_help_has_an_example(words: tuple[str, ...]) -> None:
 
 
 def test_the_help_lists_every_command_and_the_exit_codes_and_imports_neither_http_nor_tables() -> None:
-    code = "import sys; from regista.cli import root; root(['--help'], standalone_mode=False); print(sorted({'httpx','rich','aiokafka','asyncio'} & set(sys.modules)))"
+    code = (
+        "import sys; from regista.cli import root; root(['--help'], standalone_mode=False); "
+        "print(sorted({'httpx','rich','aiokafka','asyncio'} & set(sys.modules)))"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told.splitlines()[-1] == "[]"
     assert all(name in told for name in COMMANDS)
@@ -372,7 +375,8 @@ def test_a_plug_in_brings_commands_and_a_broken_one_takes_none_away(tmp_path: Pa
         "[regista.commands]\nextra = extra_plugin:COMMANDS\nbroken = not_there:COMMANDS\n"
     )
     (tmp_path / "extra_plugin.py").write_text(
-        "import click\n@click.command()\ndef hello():\n    'Says hello.'\n    click.echo('hi')\nCOMMANDS = [hello]\n"
+        "import click\n@click.command()\ndef hello():\n    'Says hello.'\n    click.echo('hi')\n"
+        "COMMANDS = [hello]\n"
     )
     call = [sys.executable, "-c", "from regista.cli import root; root()"]
     environment = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3] / 'sdk' / 'src'}"}

@@ -17,7 +17,10 @@ def test_a_recall_says_where_the_version_still_serves_and_how_to_end_it(run: Any
     told = run("recall", "churn@3", "--reason", "poisoned").stdout.splitlines()
     assert told == [
         "recalled churn@3",
-        "it still serves in production (champion, 90 %): regista rollback churn --environment production --reason …",
+        (
+            "it still serves in production (champion, 90 %): "
+            "regista rollback churn --environment production --reason …"
+        ),
     ]
 
 

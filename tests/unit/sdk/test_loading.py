@@ -149,7 +149,10 @@ def test_a_default_client_closed_before_the_end_leaves_nothing_to_say(
     profile: Profile, answers: Answers
 ) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})
-    code = "import regista\nfrom regista.client.sync_client import _close\nfor _ in range(2): regista.load('churn@3'); _close(); _close()\n"
+    code = (
+        "import regista\nfrom regista.client.sync_client import _close\n"
+        "for _ in range(2): regista.load('churn@3'); _close(); _close()\n"
+    )
     _python(code, profile, answers.url)
     assert _counts(answers) == [1, 1]
 
@@ -240,7 +243,8 @@ def test_no_module_of_the_client_needs_the_servers_libraries() -> None:
     code = (
         "import importlib, pkgutil, sys, regista\n"
         "for m in pkgutil.walk_packages(regista.__path__, 'regista.'): importlib.import_module(m.name)\n"
-        "print(sorted({'pydantic', 'starlette', 'sqlalchemy', 'asyncpg', 'aiokafka', 'minio', 'numpy', 'onnxruntime', 'shared', 'services'} & set(sys.modules)))"
+        "print(sorted({'pydantic', 'starlette', 'sqlalchemy', 'asyncpg', 'aiokafka', 'minio', 'numpy', "
+        "'onnxruntime', 'shared', 'services'} & set(sys.modules)))"
     )
     told = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60

@@ -29,7 +29,8 @@ X = X_test = numpy.array([[0.5, 1.0], [-1.0, 2.0]])
 y = y_test = numpy.array([1, 0])
 said = {"X": X, "y": y, "X_test": X_test, "y_test": y_test, "auc": 0.94, "model": Fitted()}
 for block in sys.argv[1:]:
-    begun = eval(compile(pathlib.Path(block).read_text(), block, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), said)
+    code = compile(pathlib.Path(block).read_text(), block, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    begun = eval(code, said)
     if inspect.iscoroutine(begun):
         asyncio.run(begun)
 """
@@ -60,6 +61,8 @@ def test_what_a_readme_shows_runs_as_it_stands(
     answers.fixed["POST", f"/v1/models/{model}/versions/4:promote"] = JSONResponse(
         {"promotion_id": "p1"}, 202
     )
+    for method in ("GET", "PATCH"):
+        answers.fixed[method, f"/v1/models/{model}"] = JSONResponse({"model": model, "revision": 7})
     (tmp_path / file).write_bytes(doubler())
     blocks = [
         tmp_path / f"block_{n}.py" for n, _ in enumerate(BLOCK.findall((ROOT / document).read_text("utf-8")))

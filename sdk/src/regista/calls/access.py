@@ -96,7 +96,7 @@ class AccessCalls(Requests):
         except RegistaError as lost:
             if lost.code != "key_not_shown":
                 raise
-            await self.revoke_key(subject, lost.facts["key_id"], "never shown to anybody")
+            await self.revoke_key(subject, lost.facts["key_id"], "its only answer was lost")
             issued = await self.issue_key(
                 subject, key_id=key_id, public_key=public_key, expires_at=expires_at
             )

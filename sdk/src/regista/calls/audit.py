@@ -45,7 +45,7 @@ class AuditCalls(Requests):
         return await self._all("audit", "/history", limit)
 
     async def history_state(self) -> Json:
-        """Return where the exported log is stored, and how many events are sealed, signed, planned and exported."""
+        """Return where the exported log is, and how many events are sealed, signed, planned, exported."""
         answer = await self._get("audit", "/history", page_size=1)
         return {name: value for name, value in answer.items() if name not in {"items", "next_page_token"}}
 

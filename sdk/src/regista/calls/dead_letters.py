@@ -33,7 +33,7 @@ class DeadLetterCalls(Requests):
 
 
 def owner_of(letter_id: str) -> str:
-    """Return the service that owns the topic of a dead letter: only that service replays it. Raises Invalid."""
+    """Return the service that owns the topic of a dead letter, and alone replays it. Raises Invalid."""
     topic = letter_id.partition("~")[0].removesuffix(".dlq")
     if topic in INBOUND:
         return INBOUND[topic]

@@ -1,4 +1,4 @@
-"""What all calls share: requests for JSON, lists in pages, references to versions, and changes that name the state they were decided on."""
+"""What all calls share: JSON requests, paged lists, references to versions, changes of a known revision."""
 
 from __future__ import annotations
 
@@ -117,9 +117,9 @@ def at(model: str, version: str = "") -> str:
 
 
 def model_and_version(reference: str) -> tuple[str, str]:
-    """Split `model@3` into model and `3`, `model@1.2.0` into model and `1.2.0`; another name is an alias: `@name`.
+    """Split a reference: `model@3` into model and `3`, `model@1.2.0` into model and `1.2.0`.
 
-    Raises Invalid.
+    Any other name is an alias: `model@name` becomes model and `@name`. Raises Invalid.
     """
     model, found, version = reference.rpartition("@")
     if not found or not model or not version:

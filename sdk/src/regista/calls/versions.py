@@ -11,7 +11,10 @@ _VERSION = summary("stage", "semver", "missing", "recalled", "held", "retired")
 
 
 class VersionCalls(Requests):
-    """Read and change versions. `reference` is `model@3`, `model@1.2.0`, `model@production` or `model@alias`."""
+    """Read and change versions.
+
+    `reference` is `model@3`, `model@1.2.0`, `model@production` or `model@alias`.
+    """
 
     async def versions(
         self,

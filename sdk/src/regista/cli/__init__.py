@@ -50,11 +50,14 @@ SECTIONS: dict[str, dict[str, str]] = {
 COMMANDS = {name: short for section in SECTIONS.values() for name, short in section.items()}
 ERRORS_AS_JSON = "regista.errors_as_json"
 """Where the click context has whether errors are printed as JSON."""
-EXIT_CODES = "Exit codes: 0 done, 1 error, 2 wrong usage or configuration, 3 refused (a rule), 4 not found, 5 not allowed."
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 error, 2 wrong usage or configuration, 3 refused (a rule), 4 not found, "
+    "5 not allowed."
+)
 
 
 class LazyGroup(click.Group):
-    """The commands of this package, and those of other packages in the entry-point group `regista.commands`."""
+    """The commands of this package, and of others by the entry-point group `regista.commands`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return [*COMMANDS, *sorted(_plugins())]

@@ -116,7 +116,7 @@ def erase_name(session: Session, subject: str, reason: str, yes: bool) -> None:
     if not yes:
         if session.json or not on_a_terminal():
             raise click.UsageError(f"add --yes to erase the name of {subject} without a confirmation")
-        click.confirm(f"Forget the name of {subject} for ever?", abort=True)
+        click.confirm(f"Erase the name of {subject} permanently?", abort=True)
     with session.client() as client:
         got = client.erase_name(subject, reason)
     session.one(got, f"the name of {subject} is erased. {got.get('kept', '')}")
@@ -182,7 +182,8 @@ def rotate(session: Session, subject: str, key_id: str, signing: bool, file: Pat
     session.one(got, str(got.get("api_key") or got["key_id"]))
     if not got["old_revoked"]:
         click.echo(
-            f"The new key is valid, but the outcome of revoking {key_id} is unknown: `regista access key revoke {subject} {key_id}`.",
+            f"The new key is valid, but the outcome of revoking {key_id} is unknown: "
+            f"`regista access key revoke {subject} {key_id}`.",
             err=True,
         )
         raise click.exceptions.Exit(1)

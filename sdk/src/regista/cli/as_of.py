@@ -44,7 +44,8 @@ def as_of(session: Session, model: str, moment: str | None, environment: str) ->
         changed = found.get("changed_by") or {}
         click.echo(
             printable(
-                f"since {to_the_second(found['since'])}, changed by {who(changed, shown)}: {changed.get('reason') or 'no reason given'}"
+                f"since {to_the_second(found['since'])}, changed by {who(changed, shown)}: "
+                f"{changed.get('reason') or 'no reason given'}"
             )
         )
 

@@ -20,7 +20,10 @@ def audit() -> None:
 )
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
 def checkpoints(session: Session, limit: int) -> None:
-    """List log checkpoints (signed tree heads), newest first. Keep copies elsewhere: they prove that the log was not rewritten."""
+    """List log checkpoints (signed tree heads), newest first.
+
+    Keep copies elsewhere: only they can prove that the log was rewritten.
+    """
     with session.client() as client:
         found = client.checkpoints(limit)
     if session.json:

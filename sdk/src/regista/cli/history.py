@@ -90,7 +90,7 @@ def export(session: Session, folder: Path | None, wait: float, *, everything: bo
 
 
 def _wait_until_exported(client: Client, planned: int, wait: float, progress: Any) -> dict[str, Any]:
-    """Return the state once `planned` events are exported. Raises TimedOut with the last failure of the service."""
+    """Return the state once `planned` events are exported. Raises TimedOut with the last failure."""
     from regista.errors import TimedOut  # noqa: PLC0415
 
     deadline, failure = time.monotonic() + wait, ""
@@ -120,7 +120,8 @@ def _wait_until_exported(client: Client, planned: int, wait: float, progress: An
     multiple=True,
     required=True,
     metavar="VERIFIER_KEY",
-    help="The key that `regista audit checkpoints` shows; keep a copy where the operators of the log cannot change it. After a rotation, give each key.",
+    help="The key that `regista audit checkpoints` shows; keep a copy where the operators of the log cannot "
+    "change it. After a rotation, give each key.",
 )
 def verify(session: Session, folder: Path, keys: tuple[str, ...]) -> None:
     """Verify files on this machine against signed log checkpoints, without any service.

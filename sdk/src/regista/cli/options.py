@@ -20,7 +20,8 @@ OPTIONAL_REASON = click.option("--reason", default="", help="Kept in the audit t
 REVISION = click.option(
     "--revision",
     type=click.IntRange(1),
-    help="The revision of the review that you read (`regista reviews show`). On a terminal the review is shown first.",
+    help="The revision of the review that you read (`regista reviews show`). On a terminal the review is "
+    "shown first.",
 )
 IF_REVISION = click.option(
     "--if-revision",

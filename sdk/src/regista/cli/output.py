@@ -14,6 +14,7 @@ import click
 
 Column = tuple[str, Any]
 """The title of a column, and the key of its value or a function of the item."""
+MOST_COLUMNS = 100_000
 FORMATS = ("json", "yaml", "csv", "wide", "name")
 
 
@@ -24,7 +25,7 @@ def to_the_second(time: Any) -> str:
 
 
 def printable(value: object) -> str:
-    """Return text without control characters, except newlines and tabs: foreign text must not control the terminal."""
+    """Return text without control characters but newlines and tabs: it must not control the terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in str(value))
 
 
@@ -80,7 +81,7 @@ def _print(table: Any, *, wide: bool = False) -> None:
 
     console = Console(highlight=False)
     if wide:
-        console.width = max(console.width, console.measure(table).maximum)
+        console = Console(highlight=False, width=Console(width=MOST_COLUMNS).measure(table).maximum)
     console.print(table)
 
 

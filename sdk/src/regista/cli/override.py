@@ -12,7 +12,10 @@ from regista.cli.session import Session, command
 @click.argument("promotion_id", metavar="PROMOTION")
 @REASON
 def override(session: Session, promotion_id: str, reason: str) -> None:
-    """Grant a promotion past its gates (break-glass override). Needs the role override; opens an after-review."""
+    """Grant a promotion past its gates (break-glass override).
+
+    Needs the role override, and opens a mandatory after-review.
+    """
     with session.client() as client:
         got = client.override(promotion_id, reason)
     session.one(got, f"overrode {promotion_id}; an after-review is open")

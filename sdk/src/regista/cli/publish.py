@@ -69,7 +69,8 @@ def publish(
     facts |= {name: given.pop(name) for name in ("training", "signature", "parents") if name in given}
     if given:
         raise click.UsageError(
-            f"--metadata has only training, signature and parents, not {', '.join(sorted(given))}: use the options for these"
+            f"--metadata has only training, signature and parents, not {', '.join(sorted(given))}: "
+            "use the options for these"
         )
     with session.client() as client:
         with session.progress("uploading") as progress:

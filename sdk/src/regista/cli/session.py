@@ -1,4 +1,4 @@
-"""One call of the command line: its client, its output format, its progress; and the decorator of all commands."""
+"""One call of the command line: client, output format, progress; and the decorator of all commands."""
 
 from __future__ import annotations
 
@@ -59,9 +59,10 @@ class Session:
     def items(
         self, items: Sequence[Mapping[str, Any]], columns: Sequence[Column], nothing: str, limit: int = 0
     ) -> None:
-        """Print a list: a table for people, or in the format asked for. `nothing` is printed for an empty list.
+        """Print a list: a table for people, or the requested format.
 
-        A list of `limit` items may be incomplete; people get a note.
+        For people, `nothing` replaces an empty list, and a list of `limit` items gets a note that there may
+        be more.
         """
         if self.json:
             self.out(items)
@@ -79,7 +80,7 @@ class Session:
                 click.echo(f"These are the first {limit}; there may be more: --limit {10 * limit}", err=True)
 
     def one(self, item: Mapping[str, Any], message: str = "") -> None:
-        """Print an object: `message` or its fields for people, or in the format asked for."""
+        """Print an object: `message` or its fields for people, or the requested format."""
         if self.json:
             self.out(item)
         elif self.format == "csv":
@@ -141,7 +142,10 @@ class Session:
 def command(
     *args: Any, examples: str = "", group: click.Group | None = None, **kwargs: Any
 ) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a click command with output options and examples in its help; the function gets the Session first."""
+    """Make a click command with output options, and examples in its help.
+
+    The decorated function gets the Session as its first argument.
+    """
     kwargs["epilog"] = (
         "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
         if examples

@@ -85,7 +85,7 @@ def _remarks(version: Mapping[str, Any]) -> str:
 @click.argument("dataset")
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
 def trained_on(session: Session, dataset: str, limit: int) -> None:
-    """List versions of all models that were trained on a data set (its name or digest), and where they serve."""
+    """List the versions trained on a data set (its name or digest), of all models, and where they serve."""
     with session.client() as client:
         found = client.trained_on(dataset, limit)
     columns = [

@@ -143,7 +143,7 @@ class AsyncClient(
         base: int | str | None = None,
         parents: Sequence[Mapping[str, Any]] = (),
     ) -> AsyncPublication:
-        """Upload the artifact (a file or folder) and publish ModelTrained; `wait()` of the result gives the version.
+        """Upload the artifact (a file or folder) and publish ModelTrained; `wait()` then gives the version.
 
         ModelTrained is sent to Kafka, signed, where Kafka is configured, else over HTTP; `via` ("kafka",
         "http") selects one. `run` comes from `regista.track`; `training` and `signature` add to it or replace
@@ -233,7 +233,7 @@ class AsyncClient(
             self.call_soon(self._usage.start)
 
     async def _find(self, reference: str) -> tuple[dict[str, Any], Manifest]:
-        """Return the version and its manifest. An alias whose artifact is in the cache costs one small request."""
+        """Return the version and its manifest: one small request for an alias whose artifact is cached."""
         model, wanted = model_and_version(reference)
         if wanted.startswith("@"):
             found = await self.resolve(model, wanted[1:])

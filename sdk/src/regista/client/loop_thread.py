@@ -1,4 +1,4 @@
-"""Run the asynchronous client for synchronous code: one event loop in a thread of its own, for scripts and notebooks."""
+"""Run the asynchronous client for scripts and notebooks: one event loop in a thread of its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _InlineExecutor(ThreadPoolExecutor):
 
 
 class CalledFromCallback(RuntimeError):  # noqa: N818 - names what the caller did
-    """A progress callback cannot call its own client: the client waits for the callback. Call it when the first call has returned."""
+    """A progress callback called the client that waits for it."""
 
 
 class LoopThread:
@@ -47,7 +47,10 @@ class LoopThread:
         """
         if threading.current_thread() is self._thread:
             work.close()
-            raise CalledFromCallback(CalledFromCallback.__doc__)
+            raise CalledFromCallback(
+                "a progress callback cannot call the client that waits for it: "
+                "call it when the first call has returned"
+            )
         future = asyncio.run_coroutine_threadsafe(work, self._started())
         try:
             return future.result()

@@ -1,4 +1,4 @@
-"""`Client`: the methods of `AsyncClient` for synchronous code; each runs on the loop thread and waits for the result."""
+"""`Client`: the methods of `AsyncClient`; each runs on the loop thread and waits for the result."""
 
 from __future__ import annotations
 
@@ -166,14 +166,17 @@ class Client:
 
 
 END_SECONDS = 3 * CLOSE_SECONDS
-"""Reporting and closing Kafka's producer take CLOSE_SECONDS each at most; after END_SECONDS the loop is stuck."""
+"""Time limit at exit. Reporting and closing the producer take CLOSE_SECONDS each; the rest is reserve."""
 
 _default: list[Client] = []
 _lock = threading.Lock()
 
 
 def default() -> Client:
-    """Return the client of `regista.publish` and `regista.load`: made from the environment at first use, closed at exit."""
+    """Return the client of `regista.publish` and `regista.load`.
+
+    It is made from the environment at first use, and closed at exit.
+    """
     with _lock:
         if not _default:
             _default.append(Client())

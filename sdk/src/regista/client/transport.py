@@ -1,4 +1,4 @@
-"""Send HTTP requests to the services: find their URLs, authenticate, retry safely, turn problems into exceptions."""
+"""Send HTTP requests to the services: discovery, authentication, safe retries, problems as exceptions."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Cache:
         self._transport = transport
 
     def manifest(self, digest: str) -> Manifest | None:
-        """Return the manifest of an artifact that was downloaded before; None if its list does not hash to the digest."""
+        """Return the manifest of a downloaded artifact; None without one that hashes to the digest."""
         try:
             kept = Manifest(tuple(_entries.decode(self._manifest_file(digest).read_bytes())))
         except (OSError, msgspec.MsgspecError, NoDigest):
@@ -49,7 +49,10 @@ class Cache:
         return self._root / "manifests" / f"{digest.removeprefix('sha256:')}.json"
 
     async def fetch(self, expected: Manifest, progress: Progress | None = None) -> Path:
-        """Return the folder with exactly these files; download what is missing. Raises Damaged and Unavailable."""
+        """Return the folder with exactly these files; download them if needed.
+
+        Raises Damaged and Unavailable.
+        """
         digest = expected.digest
         final = self._root / "artifacts" / digest.removeprefix("sha256:")
         if final.is_dir():
@@ -131,12 +134,13 @@ class Cache:
         if (file.sha256, file.size) != (entry.sha256, entry.size):
             raise Damaged(
                 "artifact_altered",
-                f"{entry.path} of {digest} is not the file that was registered: {file.size} bytes, sha256 {file.sha256[:12]}…",
+                f"{entry.path} of {digest} is not the file that was registered: "
+                f"{file.size} bytes, sha256 {file.sha256[:12]}…",
             )
 
 
 def _renamed(partial: Path, final: Path) -> bool:
-    """Rename the folder; return False when `final` exists: another process made it, or it could not be removed."""
+    """Rename the folder; return False when `final` exists (another process made it, or it is undeletable)."""
     try:
         partial.rename(final)
     except OSError:

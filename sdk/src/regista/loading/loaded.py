@@ -1,4 +1,4 @@
-"""The result of `regista.load`: the verified files of a version on this disk. The client never unpickles them."""
+"""The result of `regista.load`: the verified files of a version. The client never unpickles them."""
 
 from __future__ import annotations
 

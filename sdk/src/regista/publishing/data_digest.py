@@ -88,7 +88,10 @@ def _json(value: Any) -> bytes:
     try:
         return msgspec.json.encode(value, order="sorted")
     except (TypeError, msgspec.MsgspecError) as e:
-        msg = f"cannot digest a {type(value).__name__} ({e}): pass an array, a data frame, a path, bytes, or a digest that you computed"
+        msg = (
+            f"cannot digest a {type(value).__name__} ({e}): "
+            "pass an array, a data frame, a path, bytes, or a digest that you computed"
+        )
         raise TypeError(msg) from None
 
 

@@ -1,4 +1,4 @@
-"""Publish a version: upload the artifact, build and sign ModelTrained, register it, and wait for the outcome."""
+"""Publish a version: upload the artifact, build and sign ModelTrained, wait for the outcome."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ AS_DOCUMENTED = "Write it as in the schema of ModelTrained."
 class Registered:
     """A version in the registry.
 
-    `new` is False when the same artifact and metadata were registered before. `version` is the service's JSON.
+    `new` is False when the same artifact and metadata were registered before. `version` is the service's
+    JSON.
     """
 
     model: str
@@ -66,7 +67,7 @@ class Registered:
 class TrainedMessage:
     """A published ModelTrained: its id ("" over HTTP), its model, and the artifact's digest ("" without one).
 
-    `outcome` is known at once over HTTP, and None on Kafka.
+    `outcome` is set over HTTP, and None on Kafka.
     """
 
     id: str
@@ -101,32 +102,33 @@ def document(
     cannot represent (NaN, integers beyond 2^53), and for another type where an object belongs.
     """
     if exact and not version:
-        raise Invalid(
-            "exact_without_version",
-            "`exact` needs a claimed version or bump",
-            advice="Claim one, too: version (--bump).",
-        )
+        detail = "`exact` needs a claimed version or bump"
+        raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
     facts = (run.training() if run else {}) | _object("training", training)
     if facts and creator:
         facts.setdefault("creator", creator)
-    facts |= {name: value for name, value in (("on_behalf_of", on_behalf_of), ("run_url", run_url)) if value}
-    given: dict[str, Any] = {
-        "model": model,
-        "kind": kind,
-        "draft": draft,
-        "description": description,
-        "owner": owner,
-        "tier": tier,
-        "tags": dict(tags) if tags else None,
-        "version": {"claim": version, "exact": exact} if version else None,
-        "base": base,
-        "training": {name: value for name, value in facts.items() if value is not None} or None,
-        "signature": _object("signature", signature) or (run.signature if run else None),
-        "parents": _objects("parents", parents) or None,
-    }
-    data: dict[str, Any] = json_value({name: value for name, value in given.items() if value is not None})
+    facts |= _known(on_behalf_of=on_behalf_of or None, run_url=run_url or None)
+    known = _known(
+        model=model,
+        kind=kind,
+        draft=draft,
+        description=description,
+        owner=owner,
+        tier=tier,
+        tags=dict(tags) if tags else None,
+        version={"claim": version, "exact": exact} if version else None,
+        base=base,
+        training=_known(**facts) or None,
+        signature=_object("signature", signature) or (run.signature if run else None),
+        parents=_objects("parents", parents) or None,
+    )
+    data: dict[str, Any] = json_value(known)
     check_exact(data)
     return data
+
+
+def _known(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _object(what: str, given: Any) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class Run:
         return self
 
     def test_data(self, name: str, *parts: Any, digest: str = "") -> Self:
-        """Record the data set that the next metrics were measured on: its name, and the data or their digest."""
+        """Record the data set that the next metrics are measured on: its name, and the data or a digest."""
         self._test = {"dataset_name": name, "dataset_digest": digest or data_digest(*parts)}
         return self
 
@@ -213,7 +213,10 @@ def code_identity(paths: Sequence[Path], sources: str = "") -> dict[str, str] | 
 
 
 def _named(paths: Sequence[Path]) -> dict[Path, Path]:
-    """Return the name of each path: its file name, or its path from the common folder where two file names are equal."""
+    """Return the name of each path in the digest.
+
+    It is the file name; where two are equal, the path from the common folder.
+    """
     once = list({path.resolve(): path for path in paths}.values())
     if len({path.name for path in once}) == len(once):
         return {path: Path(path.name) for path in once}
