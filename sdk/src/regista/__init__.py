@@ -1,4 +1,4 @@
-"""Regista's client: publish models, load them by name, govern them.
+"""Client of the model registry Regista: publish models, load them by name, promote them.
 
 with regista.track(config={"C": 1.0}) as run: ...   # train, run.train_data(...), run.metric(...)
 version = regista.publish("churn", "churn.onnx", run).wait()
@@ -11,11 +11,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from regista.client.async_client import AsyncClient
     from regista.client.profile import Profile, read_profile
-    from regista.client.sync_client import Client, Publication
+    from regista.client.sync_client import Client, Publication, load, publish
     from regista.errors import Refused, RegistaError
     from regista.loading.loaded import Loaded
     from regista.publishing.publication import Registered
@@ -38,8 +36,8 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-# Imported when first named: `import regista.wire` and `regista --help` pay for nothing else.
-_HOMES = {
+# Imported when first used, so that `import regista.wire` and `regista --help` import nothing else.
+_MODULES = {
     "AsyncClient": "client.async_client",
     "Client": "client.sync_client",
     "Loaded": "loading.loaded",
@@ -49,32 +47,15 @@ _HOMES = {
     "RegistaError": "errors",
     "Registered": "publishing.publication",
     "Run": "publishing.tracking",
+    "load": "client.sync_client",
+    "publish": "client.sync_client",
     "read_profile": "client.profile",
     "track": "publishing.tracking",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'regista' has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(f"regista.{_HOMES[name]}"), name)
+    value = globals()[name] = getattr(importlib.import_module(f"regista.{_MODULES[name]}"), name)
     return value
-
-
-def publish(
-    model: str, artifact: str | Path | None = None, run: Run | None = None, **facts: Any
-) -> Publication:
-    """Uploads the artifact and publishes ModelTrained; `.wait()` gives the registered version or raises Refused. See AsyncClient.publish."""
-    from regista.client.sync_client import default  # noqa: PLC0415
-
-    return default().publish(model, artifact, run, **facts)
-
-
-def load(reference: str, **options: Any) -> Loaded:
-    """The verified files of `model@production`, `model@alias`, `model@3` or `model@1.2.0`.
-
-    See AsyncClient.load.
-    """
-    from regista.client.sync_client import default  # noqa: PLC0415
-
-    return default().load(reference, **options)

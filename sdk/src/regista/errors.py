@@ -1,9 +1,9 @@
-"""What can go wrong, one exception per kind of answer.
+"""The exceptions of the client, one for each kind of answer.
 
-Each carries a stable `code`, a `detail`, and `advice`: what to do next.
+Each has a stable `code`, a `detail` (what is wrong), an `advice` (what to do next), and `facts`.
 """
 
-# ruff: noqa: N818 - they are answers, named for what they say
+# ruff: noqa: N818 - named for the answer of the service
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 
 
 class RegistaError(Exception):
-    """Something went wrong; `exit_code` is what the command line ends with."""
+    """The base of all exceptions of the client. `exit_code` is the exit code of the command line."""
 
     exit_code = 1
-    advice = "Read the detail; if it does not say enough, report it with the code and the time."
+    advice = "Read the detail. If it does not help, report it with the code and the time."
 
     def __init__(
         self, code: str, detail: str, *, advice: str = "", facts: Mapping[str, Any] | None = None
@@ -26,122 +26,135 @@ class RegistaError(Exception):
         self.detail = detail
         self.advice = advice or type(self).advice
         self.facts = dict(facts or {})
-        self.status = 0  # of the answer; 0 where no service said it
+        self.status = 0  # the HTTP status; 0 for an error of the client itself
 
 
 class NotConfigured(RegistaError):
     """A setting is missing or wrong on this machine."""
 
     exit_code = 2
-    advice = "Set the variable, or write it into ~/.config/regista/config.toml."
+    advice = "Set the variable, or add it to ~/.config/regista/config.toml."
 
 
 class Unauthorized(RegistaError):
-    """401: no key, or one that is not valid (any more)."""
+    """401: there is no key, or it is not valid."""
 
     exit_code = 5
-    advice = "Set REGISTA_API_KEY (or REGISTA_API_KEY_FILE) to a valid key; an admin issues one with `regista access key issue`."
+    advice = (
+        "Set REGISTA_API_KEY (or REGISTA_API_KEY_FILE) to a valid key; "
+        "an admin issues one with `regista access key issue`."
+    )
 
 
 class Forbidden(RegistaError):
-    """403: the key is valid and its owner may not do this."""
+    """403: the owner of the key lacks the role for this request."""
 
     exit_code = 5
     advice = "Ask an admin for the role: `regista access grant SUBJECT ROLE --namespace NAMESPACE`."
 
 
 class NotFound(RegistaError):
-    """404: there is no such thing, or you may not see it."""
+    """404: the object does not exist, or the caller may not read it."""
 
     exit_code = 4
-    advice = "Check the spelling: `regista models list`, `regista versions list MODEL`."
+    advice = "Check the name: `regista models list` and `regista versions list MODEL` show what you may read."
 
 
 class RuleBroken(RegistaError):
-    """409: a rule forbids it in the present state."""
+    """409: a rule forbids the request in the present state."""
 
     exit_code = 3
-    advice = "Change what the detail names, then repeat."
+    advice = "Resolve what the detail names, then repeat."
 
 
 class Stale(RuleBroken):
-    """412: somebody changed it after you read it."""
+    """412: the object changed after you read it.
 
-    advice = "Read it again, look at what changed, then repeat."
+    `facts` has its present `revision` and state (`present`), where the caller may read them.
+    """
+
+    advice = "Read the object again, decide on its present state, then repeat with its revision."
 
 
 class PreconditionRequired(RuleBroken):
-    """428: the change must say which state it was decided on."""
+    """428: the change must name the revision that it was decided on."""
 
-    advice = "Read it first and send its ETag as If-Match."
+    advice = "Read the object first, then pass its revision (`expected`; If-Match over HTTP)."
 
 
 class Invalid(RegistaError):
-    """422 (and 400, 405, 415): the request itself is wrong; `facts` names the fields."""
+    """422, 400, 405 or 415: the request is wrong; `facts` names the fields."""
 
     exit_code = 2
-    advice = "Correct the fields named."
+    advice = "Correct what the detail names, then repeat."
 
 
 class TooLarge(RegistaError):
-    """413: the request is larger than the service takes."""
+    """413: the request is larger than the service accepts."""
 
-    advice = "Send less, or large files as artifact uploads."
+    advice = "Send less, or upload large files as an artifact."
 
 
 class Unavailable(RegistaError):
-    """The service could not be reached or said 503, and went on so through all retries.
+    """The service was unreachable or overloaded (429, 502, 503, 504) in all attempts.
 
-    It is safe to repeat.
+    Repeating the call is safe.
     """
 
-    advice = "Try again later; `regista status` on the server's machine says what is away."
+    advice = "Try again later. `regista status` on the server's machine shows which part is not running."
 
 
 class Damaged(RegistaError):
-    """Bytes that do not hash to what was registered: they were not used."""
+    """The bytes of a file differ from what was registered. The client did not use them."""
 
-    advice = "Delete nothing; tell the registry's operators. The stored artifact is not what was registered."
+    advice = (
+        "Delete nothing, and report it to the operators of the registry: the stored artifact was altered."
+    )
 
 
 class TimedOut(RegistaError):
-    """The wait ended before the answer came. What was published is not lost."""
+    """The wait ended before the outcome was known. A published message is not lost."""
 
-    advice = "Wait again: the handle stays valid, and `regista timeline MODEL` shows what happened."
+    advice = "Wait again: the publication stays valid. `regista timeline MODEL` shows what happened."
 
 
 class DeadLettered(RegistaError):
-    """The message was not taken at all (signature, shape, role): it lies among the dead letters with its reason."""
+    """The registry refused the message itself (signature, shape, role): it is a dead letter with a reason."""
 
     exit_code = 3
-    advice = "Correct what the reason names and publish again; an admin can replay the message where the fault was not in it."
+    advice = (
+        "Correct what the reason names and publish again. "
+        "If the message was right, an admin replays it with `regista dlq replay`."
+    )
 
 
 class Failed(RegistaError):
-    """An answer that no rule explains (500 and the like)."""
+    """The service failed (500 and the like)."""
 
-    advice = "Report it with the code and the time; repeating is safe."
+    advice = "Report it with the code and the time. Repeating is safe."
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One reason of a refusal: the field and what is wrong with it."""
+    """One reason of a refusal: a field, and what is wrong with it."""
 
     field: str
     problem: str
 
 
 class Refused(RegistaError):
-    """The registry refused to register the version; `problems` has every reason, not only the first."""
+    """The registry refused to register the version. `problems` has every reason."""
 
     exit_code = 3
-    advice = "Correct every problem and publish again, or publish with draft=True and complete it later."
+    advice = (
+        "Correct every problem and publish again, or publish with draft=True and complete the draft later."
+    )
 
     def __init__(
         self, model: str, problems: Sequence[Problem], facts: Mapping[str, Any] | None = None
     ) -> None:
-        said = "; ".join(f"{p.field}: {p.problem}" if p.field else p.problem for p in problems)
-        super().__init__("registration_refused", f"{model} was not registered: {said}", facts=facts)
+        reasons = "; ".join(f"{p.field}: {p.problem}" if p.field else p.problem for p in problems)
+        super().__init__("registration_refused", f"{model} was not registered: {reasons}", facts=facts)
         self.model = model
         self.problems = tuple(problems)
 
@@ -167,7 +180,7 @@ _BY_STATUS: dict[int, type[RegistaError]] = {
 
 
 def from_problem(status: int, problem: Mapping[str, Any]) -> RegistaError:
-    """The exception for an RFC 9457 problem document."""
+    """Return the exception for an RFC 9457 problem document."""
     facts = {
         key: value
         for key, value in problem.items()

@@ -1,22 +1,28 @@
-"""Local files: hashing, manifests, and streams that hash while they are sent."""
+"""Local files: hash them, list them in manifests, and read or write them without blocking the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
+from io import RawIOBase
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 from regista.errors import Damaged, Invalid, NotConfigured
 from regista.wire.digests import FileEntry, Manifest, NoDigest
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
 
-CHUNK = 1 << 20  # bytes read, hashed and sent at once
-Progress = Callable[[str, int, int], None]  # what, bytes done, bytes in all
+CHUNK = 4 << 20  # bytes read or written, and hashed, at once in a thread
+PIECE = 512 << 10  # bytes sent at once
+Progress = Callable[[str, int, int], None]
+"""Called with the name of a file, the bytes done, and the bytes in all."""
+T = TypeVar("T")
 
 
 def hash_file(path: Path) -> tuple[str, int]:
-    """Hex SHA-256 and size in bytes."""
+    """Return the SHA-256 in hex, and the size in bytes."""
     h, size = sha256(), 0
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
@@ -26,7 +32,7 @@ def hash_file(path: Path) -> tuple[str, int]:
 
 
 def files_of(path: Path) -> dict[str, Path]:
-    """The files of an artifact by their path in it: one file under its own name, or all of a folder.
+    """Return the files of an artifact by their path in it: one file under its own name, or all of a folder.
 
     Raises Invalid.
     """
@@ -44,20 +50,20 @@ def files_of(path: Path) -> dict[str, Path]:
     if odd := [name for name, p in found.items() if p.is_symlink() or not p.is_file()]:
         raise Invalid(
             "artifact_odd",
-            f"links and devices are no part of an artifact: {', '.join(odd[:5])}",
-            advice="Copy the file in instead.",
+            f"an artifact holds regular files only, not links or devices: {', '.join(odd[:5])}",
+            advice="Replace the link by a copy of the file.",
         )
     if not found:
         raise Invalid(
             "artifact_empty",
-            f"the folder {path} holds no file",
+            f"the folder {path} is empty",
             advice="Write the model there first, then publish.",
         )
     return found
 
 
 def manifest_of(path: Path) -> Manifest:
-    """The manifest of an artifact on disk. Raises Invalid."""
+    """Return the manifest of an artifact on disk. Raises Invalid."""
     entries = []
     for name, file in files_of(path).items():
         digest, size = hash_file(file)
@@ -66,7 +72,7 @@ def manifest_of(path: Path) -> Manifest:
 
 
 def manifest(entries: list[FileEntry]) -> Manifest:
-    """The manifest of these files. Raises Invalid for names that cannot be stored everywhere."""
+    """Return the manifest of these files. Raises Invalid for names that cannot be stored everywhere."""
     try:
         return Manifest(tuple(entries))
     except NoDigest as e:
@@ -74,21 +80,22 @@ def manifest(entries: list[FileEntry]) -> Manifest:
 
 
 def signing_key(path: Path) -> SigningKey:
-    """The key in a file. Raises NotConfigured."""
+    """Return the key in a file. Raises NotConfigured."""
     try:
         return load_signing_key(path.expanduser())
     except (OSError, BadKey) as e:
         raise NotConfigured(
             "not_configured",
-            f"{path} holds no signing key: {e}",
+            f"{path} is not a signing key: {e}",
             advice="Name a file that `regista key generate` made.",
         ) from None
 
 
 class HashingStream:
-    """A file as chunks for an upload.
+    """Read a file once, as pieces for an upload, and hash it on the way.
 
-    After it ran to its end, `sha256` and `size` say what was really sent.
+    The next chunk is read and hashed in a thread while the present one is sent. After the last piece,
+    `sha256` and `size` describe what was sent.
     """
 
     def __init__(self, path: Path, name: str, progress: Progress | None) -> None:
@@ -100,29 +107,98 @@ class HashingStream:
         self._progress = progress
 
     async def __call__(self) -> AsyncIterator[bytes]:
-        h, self.size = sha256(), 0
-        with self.path.open("rb") as file:
-            while chunk := await asyncio.to_thread(_read, file.read, h.update):
-                self.size += len(chunk)
-                if self._progress:
-                    self._progress(self.name, self.size, self.total)
-                yield chunk
-        self.sha256 = h.hexdigest()
+        digest, self.size = sha256(), 0
+        file = await asyncio.to_thread(self.path.open, "rb", buffering=0)
+        ahead = _in_thread(_read, file, digest)
+        try:
+            while chunk := await ahead:
+                ahead = _in_thread(_read, file, digest)
+                for first in range(0, len(chunk), PIECE):
+                    piece = chunk[first : first + PIECE]
+                    self.size += len(piece)
+                    if self._progress:
+                        self._progress(self.name, self.size, self.total)
+                    yield piece
+        finally:
+            await asyncio.wait([ahead])
+            file.close()
+        self.sha256 = digest.hexdigest()
 
 
-def _read(read: Callable[[int], bytes], update: Callable[[bytes], None]) -> bytes:
-    chunk = read(CHUNK)
-    update(chunk)
+class FileWriter:
+    """Write a file and hash it on the way, in a thread: `async with FileWriter(path) as file: …`.
+
+    While one chunk is written, the next one arrives. After the block, `sha256` describes what was written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self.sha256 = ""
+        self._digest = sha256()
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._writing: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._file = await asyncio.to_thread(self.path.open, "wb", buffering=0)
+        return self
+
+    async def write(self, piece: bytes) -> None:
+        """Add a piece. Raises OSError of an earlier one."""
+        self._held.append(piece)
+        self.size += len(piece)
+        self._held_bytes += len(piece)
+        if self._held_bytes >= CHUNK:
+            await self._write_held()
+
+    async def _write_held(self) -> None:
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+            self._writing.result()
+        self._writing = _in_thread(_store, self._file, self._digest, self._held)
+        self._held, self._held_bytes = [], 0
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                await self._write_held()
+        finally:
+            if self._writing is not None:
+                await asyncio.wait([self._writing])
+            self._file.close()
+        if error is None and self._writing is not None:
+            self._writing.result()
+            self.sha256 = self._digest.hexdigest()
+
+
+def _in_thread(work: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+    return asyncio.ensure_future(asyncio.to_thread(work, *args))
+
+
+def _read(file: RawIOBase, digest: Any) -> bytes:
+    chunk = file.read(CHUNK) or b""
+    digest.update(chunk)
     return chunk
 
 
+def _store(file: RawIOBase, digest: Any, pieces: list[bytes]) -> None:
+    chunk = b"".join(pieces)
+    digest.update(chunk)
+    written = 0
+    while written < len(chunk):
+        written += file.write(memoryview(chunk)[written:]) or 0
+
+
 def verify_folder(folder: Path, expected: Manifest) -> None:
-    """Raises Damaged unless the folder holds exactly the files of the manifest, each with its bytes."""
+    """Raise Damaged unless the folder holds exactly the files of the manifest, each with its bytes."""
     present = {
         p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()
     }
     if present != {f.path for f in expected.files}:
-        raise Damaged("cache_altered", f"{folder} holds other files than the artifact {expected.digest}")
+        raise Damaged("cache_altered", f"{folder} does not hold the files of the artifact {expected.digest}")
     for entry in expected.files:
         if (folder / entry.path).is_symlink() or hash_file(folder / entry.path) != (entry.sha256, entry.size):
             raise Damaged("cache_altered", f"{folder / entry.path} is not the file that was registered")

@@ -42,13 +42,13 @@ async def test_a_published_model_arrives_signed_by_its_publisher_under_the_model
     empty_kafka: Stack, publisher: Profile, signing_key: SigningKey
 ) -> None:
     async with AsyncClient(publisher) as client:
-        told = await client.publish("fraud.cards", training={"config": {"C": 1.0}}, draft=True)
+        result = await client.publish("fraud.cards", training={"config": {"C": 1.0}}, draft=True)
     record = await _first(empty_kafka, "regista.training.v1")
     event = from_kafka(record.value, record.headers)
     verify(event, signing_key.public)
     assert (record.key, event.id, event.type, event.source) == (
         b"fraud.cards",
-        told.id,
+        result.id,
         "regista.ModelTrained.v1",
         "/publishers/publisher:nightly",
     )
@@ -75,8 +75,8 @@ async def test_usage_is_reported_on_its_topic(
 
 
 def _ends(publisher: Profile, **settings: str) -> str:
-    """What a program says whose last act was to use a model; it names its broker, as programs do, and has not spoken to it before."""
-    told = {
+    """Run a program that uses a model and ends at once; return what it printed."""
+    result = {
         "URL": publisher.url,
         "KEY_FILE": publisher.key_file,
         "CACHE_DIR": publisher.cache_dir,
@@ -87,10 +87,13 @@ def _ends(publisher: Profile, **settings: str) -> str:
         "KAFKA_PASSWORD": publisher.kafka_password,
         "KAFKA_SECURITY": publisher.kafka_security,
     }
-    environment = {f"REGISTA_{name}": value for name, value in (told | settings).items()} | {
+    environment = {f"REGISTA_{name}": value for name, value in (result | settings).items()} | {
         "PYTHONPATH": os.pathsep.join(sys.path)
     }
-    code = "from regista.client.sync_client import default\nfrom regista.loading.usage import Used\ndefault().asynchronous._count(Used('churn', '', 3, 'production'), 7)\n"
+    code = (
+        "from regista.client.sync_client import default\nfrom regista.loading.usage import Used\n"
+        "default().asynchronous._count(Used('churn', '', 3, 'production'), 7)\n"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
     )
@@ -111,17 +114,17 @@ async def test_a_program_ends_though_no_broker_takes_its_last_usage(stack: Stack
     assert await asyncio.to_thread(_ends, publisher, KAFKA_BOOTSTRAP="localhost:9") == ""
 
 
-async def test_a_broker_that_is_away_or_refuses_is_one_typed_error(stack: Stack, publisher: Profile) -> None:
+async def test_an_unreachable_or_refusing_broker_is_one_typed_error(stack: Stack, publisher: Profile) -> None:
     for wrong in (
         replace(publisher, kafka_bootstrap="127.0.0.1:9"),
         replace(publisher, kafka_password="wrong"),
     ):
         async with AsyncClient(wrong, patience=Patience(attempts=2, first=0.01)) as client:
-            with pytest.raises(Unavailable, match="cannot be reached"):
+            with pytest.raises(Unavailable, match="is unreachable"):
                 await client.publish("churn")
 
 
-async def test_a_topic_that_is_not_ours_and_a_message_that_is_too_large_are_said_so(
+async def test_a_forbidden_topic_and_a_message_that_is_too_large_are_typed_errors(
     empty_kafka: Stack, publisher: Profile
 ) -> None:
     sender = KafkaSender(publisher)

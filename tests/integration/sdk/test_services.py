@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 import regista
 from regista.client import sync_client
 from regista.client.sync_client import Client
-from regista.errors import DeadLettered, Forbidden, NotFound, RegistaError, RuleBroken, Unauthorized
+from regista.errors import DeadLettered, Forbidden, NotFound, RegistaError, RuleBroken, Stale, Unauthorized
 from regista.publishing.kafka import connection
 from regista.publishing.publication import TOPIC
 from regista.wire.keys import generate_signing_key
@@ -133,9 +133,9 @@ def _dead_letter(house: House, model: str) -> tuple[str, str]:
         generate_signing_key("publisher:nightly").save(stranger)
     with Client(replace(house.people["admin"], key_file=str(stranger), **_kafka(house))) as client:
         published = client.publish(model, draft=True)
-        with pytest.raises(DeadLettered) as told:
+        with pytest.raises(DeadLettered) as result:
             published.wait(20)
-    return str(told.value.facts["id"]), published.id
+    return str(result.value.facts["id"]), published.id
 
 
 async def _records(house: House, message_id: str, count: int) -> list[Any]:
@@ -183,6 +183,31 @@ def test_traffic_is_split_switched_and_rolled_back(house: House, churn: dict[str
     assert house.run("eng", "rollout", "switch", "crm.churn@2", "--reason", "it is better")["champion"] == 2
     assert house.run("eng", "rollback", "crm.churn", "--reason", "latency")["champion"] == 1
     assert until(lambda: [e["number"] for e in house.run("eng", "as-of", "crm.churn")["entries"]] == [1])
+
+
+def test_a_change_decided_on_another_revision_is_stale(house: House, churn: dict[str, Any]) -> None:
+    with house.client("admin") as admin:
+        model = admin.model("crm.churn")
+        rollout = admin.rollout("crm.churn")
+        kept = admin.retention("crm.churn")
+        version = admin.version("crm.churn@1")
+        changes: list[Callable[[], Any]] = [
+            lambda: admin.edit_model("crm.churn", owner="team:late", expected=model["revision"] + 1000),
+            lambda: admin.change_rollout(
+                "crm.churn",
+                [{"number": 1, "percent": 100, "role": "champion"}],
+                expected=rollout["revision"] + 1000,
+            ),
+            lambda: admin.rollback("crm.churn", "slow", expected=rollout["revision"] + 1000),
+            lambda: admin.set_retention("crm.churn", {"keep_newest": 5}, expected=kept["revision"] + 1000),
+            lambda: admin.complete("crm.churn@1", {}, expected=version["revision"] + 1000),
+        ]
+        for change in changes:
+            with pytest.raises(Stale) as late:
+                change()
+            assert late.value.facts["present"]["revision"] == late.value.facts["revision"]
+        edited = admin.edit_model("crm.churn", owner="team:retention", expected=model["revision"])
+        assert (edited["owner"], edited["revision"] > model["revision"]) == ("team:retention", True)
 
 
 def test_use_is_reported_and_shown_by_cleanup(house: House, churn: dict[str, Any]) -> None:
@@ -277,7 +302,7 @@ def test_the_readmes_python_does_what_it_says(
     monkeypatch.chdir(tmp_path)
     Path("churn.onnx").write_bytes(doubler())
     text = README.read_text("utf-8").replace("crm.churn", "readme.churn").replace("churn@4", "churn@1")
-    publish, refuse, load, asynchronous, *more = [
+    publish, refuse, load, asynchronous, change, *more = [
         block.partition("```")[0] for block in text.split("```python\n")[1:]
     ]
     x, y = np.eye(4), np.arange(4) % 2
@@ -292,6 +317,8 @@ def test_the_readmes_python_does_what_it_says(
     assert names["session"].run(None, {"x": np.ones((1, 2), dtype="float32")})[0].tolist() == [[2.0, 2.0]]
     asyncio.run(eval(compile(asynchronous, "README", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names))  # noqa: S307
     assert names["loaded"].number == 1
+    exec(change, names)  # noqa: S102
+    assert names["client"].model("readme.churn")["owner"] == "team:retention"
     sync_client._close()
 
 
@@ -351,8 +378,8 @@ def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_says_who_did_i
     until(lambda: house.run("ada", "access", "identity", "show", subject)["name"] == "Ada Lovelace")
     with house.client("eng") as client:
         assert client.names([subject, "nobody"]) == {subject: "Ada Lovelace"}
-        told = house.run("admin", "access", "erase-name", subject, "--reason", "asked for it", "--yes")
-        assert "signed" in told["kept"]
+        result = house.run("admin", "access", "erase-name", subject, "--reason", "asked for it", "--yes")
+        assert "signed" in result["kept"]
         assert client.names([subject]) == {subject: None}
         events = until(
             lambda: (
@@ -361,7 +388,7 @@ def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_says_who_did_i
         )
     admin = house.run("admin", "access", "identity", "list")
     (listed,) = [one for one in admin if one["subject"] == subject]
-    assert (listed["name"], listed["name_erased_at"]) == ("", told["name_erased_at"])
+    assert (listed["name"], listed["name_erased_at"]) == ("", result["name_erased_at"])
     (administrator,) = [one["subject"] for one in admin if one["name"] == "Administrator"]
     assert [event["type"] for event in events][:2] == ["IdentityCreated", "NameSet"]
     assert (events[-1]["actor"]["subject"], events[-1]["reason"]) == (administrator, "asked for it")

@@ -29,7 +29,8 @@ X = X_test = numpy.array([[0.5, 1.0], [-1.0, 2.0]])
 y = y_test = numpy.array([1, 0])
 said = {"X": X, "y": y, "X_test": X_test, "y_test": y_test, "auc": 0.94, "model": Fitted()}
 for block in sys.argv[1:]:
-    begun = eval(compile(pathlib.Path(block).read_text(), block, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), said)
+    code = compile(pathlib.Path(block).read_text(), block, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    begun = eval(code, said)
     if inspect.iscoroutine(begun):
         asyncio.run(begun)
 """
@@ -60,6 +61,8 @@ def test_what_a_readme_shows_runs_as_it_stands(
     answers.fixed["POST", f"/v1/models/{model}/versions/4:promote"] = JSONResponse(
         {"promotion_id": "p1"}, 202
     )
+    for method in ("GET", "PATCH"):
+        answers.fixed[method, f"/v1/models/{model}"] = JSONResponse({"model": model, "revision": 7})
     (tmp_path / file).write_bytes(doubler())
     blocks = [
         tmp_path / f"block_{n}.py" for n, _ in enumerate(BLOCK.findall((ROOT / document).read_text("utf-8")))
@@ -74,7 +77,7 @@ def test_what_a_readme_shows_runs_as_it_stands(
         "PYTHONPATH": os.pathsep.join(sys.path),
         "PATH": os.environ["PATH"],
     }
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", READER, *blocks],
         env=environment,
         cwd=tmp_path,
@@ -83,5 +86,5 @@ def test_what_a_readme_shows_runs_as_it_stands(
         capture_output=True,
         text=True,
     )
-    assert (told.returncode, told.stderr, told.stdout) == (0, "", said)
+    assert (result.returncode, result.stderr, result.stdout) == (0, "", said)
     assert answers.of("POST", f"/v1/models/{model}/versions")

@@ -1,111 +1,109 @@
-"""The command line.
+"""The command line of the client.
 
-Each command's module is imported when the command is named: `regista --help` stays quick.
+A command's module has the name of the command, and is imported when the command is used: `regista --help`
+stays fast.
 """
 
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from regista.cli.session import Session, printable
+from regista.cli.session import Session
 
-SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+SECTIONS: dict[str, dict[str, str]] = {
     "Models": {
-        "models": ("catalogue:models", "List, show, create and edit models"),
-        "versions": ("versions:versions", "List, show, download, evaluate and complete versions"),
-        "publish": ("publish:publish", "Upload an artifact and register a version"),
-        "diff": ("versions:diff", "How two versions differ"),
-        "alias": ("catalogue:alias", "List, set and remove aliases"),
+        "models": "List, show, create and edit models",
+        "versions": "List, show, download, evaluate and complete versions",
+        "publish": "Upload an artifact and register a version",
+        "diff": "Show how two versions differ",
+        "alias": "List, set and remove aliases",
     },
     "Promotion": {
-        "promote": ("promotion:promote", "Ask for a version's promotion"),
-        "reviews": ("promotion:reviews", "Pending reviews and their evidence"),
-        "approve": ("promotion:approve", "Approve a review"),
-        "reject": ("promotion:reject", "Reject a review or a version"),
-        "override": ("promotion:override", "Break the glass: promote past the gates, on the record"),
-        "policy": ("promotion:policy", "List, show and publish gate policies"),
-        "rollout": ("rollout:rollout", "Who serves: show, split, switch"),
-        "rollback": ("rollout:rollback", "Back to what served before"),
-        "recall": ("promotion:recall", "Forbid loading a version, wherever it serves"),
+        "promote": "Request the promotion of a version",
+        "reviews": "Pending reviews and their evidence",
+        "approve": "Approve a review",
+        "reject": "Reject a review or a version",
+        "override": "Grant a promotion past its gates (break-glass override)",
+        "policy": "List, show and publish gate policies",
+        "rollout": "Show, split and switch the traffic of versions",
+        "rollback": "Roll back to the version that served before",
+        "recall": "Forbid loading a version",
     },
-    "History and operations": {
-        "timeline": ("history:timeline", "Everything that happened to a model"),
-        "as-of": ("history:as_of", "What was in production at a moment"),
-        "cleanup": ("operations:cleanup", "Plan, run and explain cleanups; retention"),
-        "hold": ("operations:hold", "Place or release a legal hold"),
-        "audit": ("audit:audit", "Checkpoints, invariants and events of the log"),
-        "history": ("archive:history", "Sealed history as Parquet files: list, export, verify"),
-        "dlq": ("operations:dlq", "Messages that could not be taken: list, show, replay"),
-        "access": ("access:access", "Identities, keys and roles"),
-        "key": ("access:key", "Make a signing key on this machine"),
-        "completion": ("shell:completion", "Shell completion for bash, zsh or fish"),
+    "Audit and operations": {
+        "timeline": "The events of a model",
+        "as-of": "What was in production at a time",
+        "cleanup": "Plan, run and explain cleanups; retention",
+        "hold": "Place or release a legal hold",
+        "audit": "Log checkpoints, invariants and stored events",
+        "history": "The exported log as Parquet files: list, export, verify",
+        "dlq": "Dead letters: list, show, replay",
+        "access": "Identities, keys and roles",
+        "key": "Make a signing key on this machine",
+        "completion": "Shell completion for bash, zsh or fish",
     },
 }
-COMMANDS = {name: told for section in SECTIONS.values() for name, told in section.items()}
-SAY_IT_THEMSELVES = frozenset({404, 409, 412, 422})  # a service's detail of these says what to do next
-LISTED_BY = {
-    "unknown_review": "regista reviews",
-    "unknown_policy": "regista policy list",
-    "unknown_sweep": "regista cleanup list",
-    "unknown_history_file": "regista history list",
-}  # a service names its own request for the list; a person types this
-AS_JSON = "regista.as_json"  # in the context: the words of the command line hold --json
-EXIT_CODES = "Exit codes: 0 done, 1 error, 2 wrong usage or configuration, 3 refused (a rule), 4 not found, 5 not allowed."
+COMMANDS = {name: short for section in SECTIONS.values() for name, short in section.items()}
+ERRORS_AS_JSON = "regista.errors_as_json"
+"""Where the click context has whether errors are printed as JSON."""
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 error, 2 wrong usage or configuration, 3 refused (a rule), 4 not found, "
+    "5 not allowed."
+)
 
 
 class LazyGroup(click.Group):
-    """Commands of this package by table, those of others by the entry-point group `regista.commands`."""
+    """The commands of this package, and of others by the entry-point group `regista.commands`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return [*COMMANDS, *sorted(_plugins())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name in COMMANDS:
-            return _imported(f"regista.cli.{COMMANDS[cmd_name][0]}")
+            name = cmd_name.replace("-", "_")
+            return _imported(f"regista.cli.{name}:{name}")
         found = _plugins().get(cmd_name)
         return _imported(found) if isinstance(found, str) else found
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta[AS_JSON] = "--json" in args
-        return super().parse_args(ctx, args)
+        words, formats, others = _formats_apart(args)
+        ctx.meta[ERRORS_AS_JSON] = "--json" in formats or "json" in formats
+        return super().parse_args(ctx, [*words, *formats, *others])
 
     def invoke(self, ctx: click.Context) -> Any:
-        from regista.errors import Invalid, RegistaError  # noqa: PLC0415 - the help needs no errors
+        from regista.cli.failure import print_error  # noqa: PLC0415 - the help needs no errors
+        from regista.errors import Invalid, RegistaError  # noqa: PLC0415
 
         try:
             return super().invoke(ctx)
         except click.UsageError as e:
-            if not ctx.meta[AS_JSON]:
+            if not ctx.meta[ERRORS_AS_JSON]:
                 raise
             path = e.ctx.command_path if e.ctx else "regista"
-            say_error(
-                Invalid(
-                    "wrong_usage", e.format_message(), advice=f"`{path} --help` shows how it is written."
-                ),
+            print_error(
+                Invalid("wrong_usage", e.format_message(), advice=f"`{path} --help` shows the usage."),
                 as_json=True,
             )
             ctx.exit(e.exit_code)
         except OSError as e:
-            if not e.filename:  # no file's: a pipe that nobody reads any more, say
+            if not e.filename:  # not about a file, for example a closed pipe
                 raise
-            advice = "Make the place writable (or room on it), or name another: --to, REGISTA_CACHE_DIR."
-            say_error(
-                RegistaError("file_unusable", f"{e.filename}: {e.strerror}", advice=advice),
-                as_json=ctx.meta[AS_JSON],
-            )
+            advice = "Make it writable and free space on it, or name another folder: --to, REGISTA_CACHE_DIR."
+            error = RegistaError("file_unusable", f"{e.filename}: {e.strerror}", advice=advice)
+            print_error(error, as_json=ctx.meta[ERRORS_AS_JSON])
             ctx.exit(RegistaError.exit_code)
         except RegistaError as e:
-            say_error(e, as_json=isinstance(ctx.obj, Session) and ctx.obj.json)
+            print_error(e, as_json=isinstance(ctx.obj, Session) and ctx.obj.json)
             ctx.exit(e.exit_code)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, commands in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name, short) for name, (_, short) in commands.items()])
+                formatter.write_dl(list(commands.items()))
         others = {name: command for name in sorted(_plugins()) if (command := self.get_command(ctx, name))}
         if others:
             with formatter.section("On this machine"):
@@ -114,23 +112,43 @@ class LazyGroup(click.Group):
                 )
 
 
-def _imported(place: str) -> click.Command:
-    module, _, attribute = place.partition(":")
+def _formats_apart(args: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """Return the words, the options of the output format, and what follows `--`.
+
+    The output format may stand anywhere; the command, which is the last one to read options, gets it.
+    """
+    end = args.index("--") if "--" in args else len(args)
+    words, formats, rest = list[str](), list[str](), iter(args[:end])
+    for word in rest:
+        if word == "--json" or word.startswith("--output="):
+            formats.append(word)
+        elif word in {"-o", "--output"}:
+            formats += [word, *itertools.islice(rest, 1)]
+        else:
+            words.append(word)
+    return words, formats, args[end:]
+
+
+def _imported(location: str) -> click.Command:
+    module, _, attribute = location.partition(":")
     found = getattr(importlib.import_module(module), attribute)
     if not isinstance(found, click.Command):
-        raise TypeError(f"{place} is no click command")
+        raise TypeError(f"{location} is not a click command")
     return found
 
 
 def _plugins() -> dict[str, click.Command | str]:
-    """Commands that other distributions bring: an entry point is a command, a list of commands, or a mapping of names to `module:attribute`."""
+    """Return the commands of other packages.
+
+    An entry point is a command, a list of commands, or a mapping of names to `module:attribute`.
+    """
     from importlib.metadata import entry_points  # noqa: PLC0415 - scanning distributions takes time
 
     found: dict[str, click.Command | str] = {}
     for point in entry_points(group="regista.commands"):
         try:
             loaded: Any = point.load()
-        except Exception as e:  # noqa: BLE001 - a broken plug-in must not take the other commands with it
+        except Exception as e:  # noqa: BLE001 - a broken plug-in must not disable the other commands
             click.echo(f"the plug-in {point.value} could not be loaded: {e!r}", err=True)
             continue
         if isinstance(loaded, Mapping):
@@ -157,7 +175,7 @@ def _plugins() -> dict[str, click.Command | str]:
 @click.version_option(package_name="regista", prog_name="regista")
 @click.pass_context
 def root(ctx: click.Context, profile: str) -> None:
-    """Publish, load and govern models.
+    """Publish, load and promote models.
 
     \b
     Examples:
@@ -166,39 +184,11 @@ def root(ctx: click.Context, profile: str) -> None:
       regista promote churn@3 --reason "better on the March data"
       regista rollout split churn 3=90 4=10
 
-    The registry's address and your key come from REGISTA_URL and REGISTA_API_KEY (or REGISTA_API_KEY_FILE).
+    The URL of the registry is read from REGISTA_URL, your key from REGISTA_API_KEY (or REGISTA_API_KEY_FILE).
     """  # noqa: D301 - \b keeps click from wrapping the examples
     ctx.obj = Session(profile)
 
 
 def main() -> None:
-    """The console script."""
+    """Run the command line."""
     root()
-
-
-def say_error(error: Any, *, as_json: bool) -> None:
-    """The problem and what to do next, on stderr."""
-    if as_json:
-        import json  # noqa: PLC0415
-
-        click.echo(
-            json.dumps(
-                {"code": error.code, "detail": error.detail, "advice": error.advice, **error.facts},
-                default=str,
-            ),
-            err=True,
-        )
-        return
-    click.secho(f"{printable(error.code)}: ", fg="red", bold=True, err=True, nl=False)
-    click.echo(printable(error.detail), err=True)
-    for problem in error.facts.get("problems", ()) or error.facts.get("errors", ()):
-        said = (
-            f"{problem.get('field', '')}: {problem.get('problem', '')}"
-            if isinstance(problem, dict)
-            else problem
-        )
-        click.echo(f"  - {printable(said)}", err=True)
-    if error.code in LISTED_BY:
-        click.secho(f"  → `{LISTED_BY[error.code]}` lists what there is.", dim=True, err=True)
-    elif error.status not in SAY_IT_THEMSELVES:
-        click.secho(f"  → {error.advice}", dim=True, err=True)

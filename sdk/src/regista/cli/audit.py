@@ -1,17 +1,17 @@
-"""`regista audit …`: what proves the log."""
+"""`regista audit …`."""
 
 from __future__ import annotations
 
 import click
 
-from regista.cli.history import actors, when, who
-from regista.cli.people import naming
-from regista.cli.session import Session, command, to_the_second
+from regista.cli.output import to_the_second
+from regista.cli.people import actors, naming, when, who
+from regista.cli.session import Session, command
 
 
 @click.group()
 def audit() -> None:
-    """What proves the log: signed checkpoints, invariants, stored events. For auditors."""
+    """Show what proves the log: log checkpoints, invariants, stored events. For auditors."""
 
 
 @command(
@@ -20,13 +20,16 @@ def audit() -> None:
 )
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
 def checkpoints(session: Session, limit: int) -> None:
-    """Signed tree heads, newest first. Keep copies elsewhere: only they show that history was rewritten."""
+    """List log checkpoints (signed tree heads), newest first.
+
+    Keep copies elsewhere: only they can prove that the log was rewritten.
+    """
     with session.client() as client:
         found = client.checkpoints(limit)
     if session.json:
         session.out(found)
         return
-    session.one({name: found[name] for name in ("origin", "tree_size", "verifier_key")})
+    session.heading({name: found[name] for name in ("origin", "tree_size", "verifier_key")})
     session.items(
         found["items"],
         [("size", "size"), ("signed", lambda c: to_the_second(c["signed_at"])), ("root", "root")],
@@ -36,10 +39,11 @@ def checkpoints(session: Session, limit: int) -> None:
 
 @command(
     group=audit,
-    examples="regista audit invariants\nregista audit invariants --json | jq '.invariants[] | select(.holds | not)'",
+    examples="regista audit invariants\n"
+    "regista audit invariants --json | jq '.invariants[] | select(.holds | not)'",
 )
 def invariants(session: Session) -> None:
-    """Checks the whole log now; exit code 1 when an invariant does not hold."""
+    """Check the whole log now; exit code 1 when an invariant does not hold."""
     with session.client() as client, session.waiting("checking the log"):
         found = client.invariants()
     if session.json:
@@ -59,12 +63,14 @@ def invariants(session: Session) -> None:
 
 @command(group=audit, examples="regista audit events model-0198…\nregista audit events --correlation 0198…")
 @click.argument("stream", required=False)
-@click.option("--correlation", metavar="ID", help="All that one request led to, instead of one stream.")
+@click.option(
+    "--correlation", metavar="ID", help="The events with this correlation id, instead of one stream."
+)
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
 def events(session: Session, stream: str | None, correlation: str | None, limit: int) -> None:
-    """The stored events of a stream, or of all that one request led to."""
+    """List the stored events of a stream, or of one correlation id."""
     if bool(stream) == bool(correlation):
-        raise click.UsageError("name either a stream or --correlation ID")
+        raise click.UsageError("name a stream or --correlation ID")
     with session.client() as client:
         found = client.events(stream, limit, correlation_id=correlation)
         shown = naming(session, client, (subject for event in found for subject in actors(event)))

@@ -1,117 +1,153 @@
-"""`regista timeline` and `regista as-of`."""
+"""`regista history …`: the exported log as Parquet files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from regista.cli.people import Shown, naming
-from regista.cli.promotion import ENVIRONMENT
-from regista.cli.session import Session, command, printable, to_the_second
+from regista.cli.output import printable, to_the_second
+from regista.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from regista.client.sync_client import Client
+
+PAUSE = 0.5
+
+
+@click.group()
+def history() -> None:
+    """List, export and verify the exported log: Parquet files for other engines and for copies elsewhere.
+
+    The export changes nothing in the log. For auditors.
+    """
 
 
 @command(
-    examples="regista timeline churn\nregista timeline churn --json | jq 'map(select(.type == \"VersionPromoted\"))'"
+    "list", group=history, examples="regista history list\nregista history list --json | jq -r '.[].file'"
 )
-@click.argument("model")
-@click.option("--number", type=int, help="Only this version.")
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
-def timeline(session: Session, model: str, number: int | None, limit: int) -> None:
-    """Everything that happened to a model: when, who, what, why."""
+def list_(session: Session, limit: int) -> None:
+    """List the files, in the order of the log."""
     with session.client() as client:
-        found = client.timeline(model, limit, number)
-        shown = naming(session, client, (subject for event in found for subject in actors(event)))
+        found = client.history(limit)
+        if session.for_people:
+            session.heading(client.history_state())
     columns = [
-        ("when", when),
-        ("what", "type"),
-        ("version", "number"),
-        ("who", lambda e: who(e, shown)),
-        ("why", "reason"),
-        ("because of", _cause),
+        ("file", "file"),
+        ("first", "first"),
+        ("last", "last"),
+        ("bytes", "size"),
+        ("sealed under", "sealed"),
+        ("exported", _exported),
+        ("sha256", lambda f: str(f["sha256"] or "")[:16]),
     ]
-    session.items(found, columns, f"nothing is recorded of {model}", limit)
+    session.items(found, columns, "nothing is exported yet: `regista history export` starts an export", limit)
 
 
-def when(event: Mapping[str, Any]) -> str:
-    """To the second, as people read it."""
-    return to_the_second(event.get("recorded_at"))
+def _exported(file: Mapping[str, Any]) -> str:
+    return to_the_second(file["exported_at"]) or "planned"
 
 
-def _cause(event: Mapping[str, Any]) -> str:
-    cause = event.get("caused_by") or {}
-    return f"{cause['type']} ({cause['service']})" if cause else ""
-
-
-def actors(event: Mapping[str, Any]) -> Iterator[Any]:
-    """The subjects that `who` shows."""
-    actor = event.get("actor") or {}
-    yield from (actor.get("subject"), actor.get("on_behalf_of"))
-
-
-def who(event: Mapping[str, Any], shown: Shown) -> str:
-    """The actor, and for whom."""
-    subject, behalf = actors(event) if event.get("actor") else ("", "")
-    return shown(subject) + (f" for {shown(behalf)}" if behalf else "")
-
-
-@command("as-of", examples="regista as-of churn --at 2026-03-01T12:00:00Z\nregista as-of churn")
-@click.argument("model")
+@command(group=history, examples="regista history export\nregista history export --all --to history/")
 @click.option(
-    "--at", "moment", metavar="TIME", help="RFC 3339, for example 2026-03-01T12:00:00Z; now when left out."
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Export also the newest events, which do not fill a file.",
 )
-@ENVIRONMENT
-def as_of(session: Session, model: str, moment: str | None, environment: str) -> None:
-    """What was in production at a moment, who approved it and on what evidence."""
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Then copy the missing files to this folder.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    default=600.0,
+    show_default=True,
+    help="Seconds to wait for the export.",
+)
+def export(session: Session, folder: Path | None, wait: float, *, everything: bool) -> None:
+    """Export the sealed events, and wait for it."""
     with session.client() as client:
-        found = client.as_of(model, moment, environment)
-        shown = naming(session, client, _people(found))
-    if session.json:
-        session.out(found)
-        return
-    columns = [
-        ("number", "number"),
-        ("version", "semver"),
-        ("percent", "percent"),
-        ("role", "role"),
-        ("promoted", _promoted),
-        ("asked by", lambda e: who(_requested(e), shown)),
-        ("approved by", lambda e: _approvers(e, shown)),
-        ("evidence", lambda e: str((e.get("promotion") or {}).get("evidence_digest") or "")[:19]),
-    ]
-    session.items(
-        found["entries"], columns, f"nothing served {model} in {environment} at {moment or 'this moment'}"
+        requested = client.export_history(everything=everything)
+        with session.progress("exporting") as progress:
+            state = _wait_until_exported(client, requested["planned"], wait, progress)
+        copied = 0
+        if folder is not None:
+            with session.progress("copying") as progress:
+                copied = client.download_history(folder, progress)
+    message = f"{state['exported']} of {state['sealed']} events are exported to {state['place']}"
+    session.one(
+        state | {"copied": copied},
+        message + (f"; {copied} {'file' if copied == 1 else 'files'} copied to {folder}" if folder else ""),
     )
-    if found.get("since"):
-        changed = found.get("changed_by") or {}
-        click.echo(
-            printable(
-                f"so since {to_the_second(found['since'])}, changed by {who(changed, shown)}: {changed.get('reason') or 'no reason given'}"
+
+
+def _wait_until_exported(client: Client, planned: int, wait: float, progress: Any) -> dict[str, Any]:
+    """Return the state once `planned` events are exported. Raises TimedOut with the last failure."""
+    from regista.errors import TimedOut  # noqa: PLC0415
+
+    deadline, failure = time.monotonic() + wait, ""
+    while True:
+        state = client.history_state()
+        if state["failure"] != failure and (failure := state["failure"]):
+            click.echo(printable(f"the service tries again after: {failure}"), err=True)
+        if progress:
+            progress("events", state["exported"], planned)
+        if state["exported"] >= planned:
+            return state
+        if time.monotonic() > deadline:
+            reason = f": {state['failure']}" if state["failure"] else ""
+            raise TimedOut(
+                "not_exported",
+                f"{state['exported']} of {planned} events are exported{reason}",
+                advice="The export continues: look again later with `regista history list`.",
             )
+        time.sleep(PAUSE)
+
+
+@command(group=history, examples="regista history verify history/ --key 'regista.log/…+…+…'")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    required=True,
+    metavar="VERIFIER_KEY",
+    help="The key that `regista audit checkpoints` shows; keep a copy where the operators of the log cannot "
+    "change it. After a rotation, give each key.",
+)
+def verify(session: Session, folder: Path, keys: tuple[str, ...]) -> None:
+    """Verify files on this machine against signed log checkpoints, without any service.
+
+    Exit code 1 when a file is wrong, or a part of the log is missing.
+    """
+    from regista.exported_history import verify as verified  # noqa: PLC0415
+
+    with session.waiting("verifying"):
+        found = verified(folder, keys)
+    if session.json:
+        session.out(
+            {name: getattr(found, name) for name in found.__dataclass_fields__} | {"holds": found.holds}
         )
-
-
-def _promoted(entry: Mapping[str, Any]) -> str:
-    return to_the_second((entry.get("promotion") or {}).get("promoted_at"))
-
-
-def _people(found: Mapping[str, Any]) -> Iterator[Any]:
-    yield from actors(found.get("changed_by") or {})
-    for entry in found["entries"]:
-        yield from actors(_requested(entry))
-        yield from _approved(entry)
-
-
-def _requested(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"actor": ((entry.get("promotion") or {}).get("requested") or {}).get("by")}
-
-
-def _approved(entry: Mapping[str, Any]) -> list[Any]:
-    return [a.get("subject") for a in (entry.get("promotion") or {}).get("approvers") or ()]
-
-
-def _approvers(entry: Mapping[str, Any], shown: Shown) -> str:
-    return ", ".join(map(shown, _approved(entry))) + (
-        " (override)" if (entry.get("promotion") or {}).get("override") else ""
-    )
+    else:
+        for fault in found.faults:
+            click.secho(printable(fault), fg="red", err=True)
+        for first, last in found.gaps:
+            click.secho(f"leaves {first} to {last} are missing", fg="red", err=True)
+        for name in found.unsealed:
+            click.secho(printable(f"{name} has no manifest and is not proven"), fg="red", err=True)
+        upto = (
+            f", under a log checkpoint of {found.checkpoint['size']}: {found.checkpoint['root']}"
+            if found.checkpoint
+            else ""
+        )
+        click.echo(f"{found.events} events in {found.chunks} files are proven{upto}")
+    if not found.holds:
+        click.get_current_context().exit(1)

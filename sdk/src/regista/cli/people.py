@@ -1,13 +1,14 @@
-"""Who subjects are, for people: the directory's names beside the ids, looked up when they are shown.
+"""Show people by name: look up the names of subjects, and print them beside the ids.
 
-Programs (`--json`) get the ids.
+Programs (`--json`) get the ids only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from regista.cli.output import to_the_second
 from regista.cli.session import Session
 
 if TYPE_CHECKING:
@@ -17,14 +18,17 @@ Shown = Callable[[Any], str]
 
 
 def naming(session: Session, client: Client, subjects: Iterable[Any]) -> Shown:
-    """How to show a subject: `Ann Example (u-7k2m)`, `u-7k2m (erased)`, or as it is where the directory does not know it or does not answer."""
+    """Return a function that shows a subject: `Ann Example (u-7k2m)`, or `u-7k2m (erased)`.
+
+    A subject without a name is shown as it is; so are all when the names cannot be read.
+    """
     from regista.errors import RegistaError  # noqa: PLC0415
 
     names: dict[str, str | None] = {}
-    asked = {str(s) for s in subjects if s and not str(s).startswith("service:")}
-    if asked and not session.json:
+    wanted = {str(s) for s in subjects if s and not str(s).startswith("service:")}
+    if wanted and not session.json:
         try:
-            names = client.names(asked)
+            names = client.names(wanted)
         except RegistaError:
             names = {}
 
@@ -35,3 +39,20 @@ def naming(session: Session, client: Client, subjects: Iterable[Any]) -> Shown:
         return f"{names[id_]} ({id_})" if names[id_] else f"{id_} (erased)"
 
     return shown
+
+
+def when(event: Mapping[str, Any]) -> str:
+    """Return the time of an event, to the second."""
+    return to_the_second(event.get("recorded_at"))
+
+
+def actors(event: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the subjects that `who` shows."""
+    actor = event.get("actor") or {}
+    yield from (actor.get("subject"), actor.get("on_behalf_of"))
+
+
+def who(event: Mapping[str, Any], shown: Shown) -> str:
+    """Return the actor of an event, and the person the actor acted for."""
+    subject, behalf = actors(event) if event.get("actor") else ("", "")
+    return shown(subject) + (f" for {shown(behalf)}" if behalf else "")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
-from regista.cli.catalogue import KINDS, TIERS
-from regista.cli.session import Session, command, pairs
-from regista.cli.versions import read_json
+from regista.cli.options import KINDS, TIERS
+from regista.cli.session import Session, command
+from regista.cli.values import pairs, read_json
 
 EXAMPLES = """
 regista publish churn model.onnx --metadata run.json
@@ -33,9 +33,9 @@ regista publish churn model.onnx --draft
     "version",
     metavar="major|minor|patch|1.2.0",
     default="",
-    help="Claim a version or bump; a smaller one than proven is raised.",
+    help="Claim a version or a bump; a claim smaller than the proven change is raised.",
 )
-@click.option("--exact", is_flag=True, help="Refuse instead of raising the claim.")
+@click.option("--exact", is_flag=True, help="Refuse the version instead of raising the claim.")
 @click.option("--base", help="The version it was made from (number or semantic version).")
 @click.option("--owner")
 @click.option("--tier", type=TIERS)
@@ -54,12 +54,12 @@ def publish(
     session: Session,
     model: str,
     artifact: Path | None,
-    metadata: Any,
+    metadata: BinaryIO | None,
     wait: bool,
     timeout: float,
     **facts: Any,
 ) -> None:
-    """Uploads an artifact (a file or a folder) and publishes ModelTrained."""
+    """Upload an artifact (a file or a folder) and register a version (publish ModelTrained)."""
     given = read_json(metadata.read(), "--metadata") if metadata else {}
     facts |= {
         "tags": pairs(facts["tags"], "tag") or None,
@@ -69,18 +69,20 @@ def publish(
     facts |= {name: given.pop(name) for name in ("training", "signature", "parents") if name in given}
     if given:
         raise click.UsageError(
-            f"--metadata holds what belongs on the command line or nowhere: {', '.join(sorted(given))}"
+            f"--metadata has only training, signature and parents, not {', '.join(sorted(given))}: "
+            "use the options for these"
         )
     with session.client() as client:
         with session.progress("uploading") as progress:
-            told = client.publish(model, artifact, progress=progress, **facts)
+            published = client.publish(model, artifact, progress=progress, **facts)
         if not wait:
             session.one(
-                {"id": told.id, "model": model, "digest": told.digest}, f"published {told.id or model}"
+                {"id": published.id, "model": model, "digest": published.digest},
+                f"published {published.id or model}",
             )
             return
-        with session.waiting(f"waiting for the registry to answer {told.id or model}"):
-            got = told.wait(timeout)
+        with session.waiting(f"waiting for the outcome of {published.id or model}"):
+            got = published.wait(timeout)
     if session.json:
         session.out(got.version | {"new": got.new})
         return

@@ -1,34 +1,55 @@
-"""What commands share: the client, the choice of output, and how things are shown to people or to programs."""
+"""One call of the command line: client, output format, progress; and the decorator of all commands."""
 
 from __future__ import annotations
 
 import functools
-import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from regista.cli.output import (
+    FORMATS,
+    Column,
+    as_csv,
+    as_json,
+    as_yaml,
+    one_line,
+    print_fields,
+    print_table,
+    printable,
+)
+
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
     from regista.files import Progress
 
-Column = tuple[str, Any]  # the title; the item's key, or a function of the item
-WIDE = 200  # columns where nobody looks at a terminal
+NAMES = ("review_id", "promotion_id", "sweep_id", "id", "subject", "name", "alias", "model")
+"""The fields that `-o name` prints of an object: the first that it has."""
 
 
 class Session:
-    """One call of the command line. `json` is set by the command's own `--json`."""
+    """One call of the command line. `format` is one of FORMATS, or "" for people."""
 
     def __init__(self, profile: str) -> None:
         self._profile = profile
-        self.json = False
+        self.format = ""
+
+    @property
+    def json(self) -> bool:
+        """True when a program reads the whole answer (JSON or YAML)."""
+        return self.format in {"json", "yaml"}
+
+    @property
+    def for_people(self) -> bool:
+        """True when a person reads the output."""
+        return self.format in {"", "wide"}
 
     @contextmanager
     def client(self) -> Iterator[Client]:
-        """A client for the length of the command."""
+        """Return a client for the length of the command."""
         from regista.client.profile import read_profile  # noqa: PLC0415 - imported when a command runs
         from regista.client.sync_client import Client  # noqa: PLC0415
 
@@ -38,33 +59,51 @@ class Session:
     def items(
         self, items: Sequence[Mapping[str, Any]], columns: Sequence[Column], nothing: str, limit: int = 0
     ) -> None:
-        """A list: a table for people, an array for programs. People are told when it ended at `limit`."""
+        """Print a list: a table for people, or the requested format.
+
+        For people, `nothing` replaces an empty list, and a list of `limit` items gets a note that there may
+        be more.
+        """
         if self.json:
             self.out(items)
+        elif self.format == "csv":
+            click.echo(as_csv(items, columns))
+        elif self.format == "name":
+            for item in items:
+                key = columns[0][1]
+                click.echo(one_line(item.get(key) if isinstance(key, str) else key(item)))
         elif not items:
             click.echo(nothing, err=True)
         else:
-            _print(_table(items, columns))
+            print_table(items, columns, wide=self.format == "wide")
             if limit and len(items) >= limit:
                 click.echo(f"These are the first {limit}; there may be more: --limit {10 * limit}", err=True)
 
-    def one(self, item: Mapping[str, Any], said: str = "") -> None:
-        """One thing: `said` or its fields for people, an object for programs."""
+    def one(self, item: Mapping[str, Any], message: str = "") -> None:
+        """Print an object: `message` or its fields for people, or the requested format."""
         if self.json:
             self.out(item)
-        elif said:
-            click.echo(printable(said))
+        elif self.format == "csv":
+            click.echo(as_csv([item], [(name, name) for name in item]))
+        elif self.format == "name":
+            click.echo(one_line(next((item[name] for name in NAMES if item.get(name)), "")))
+        elif message:
+            click.echo(printable(message))
         else:
-            _print(_fields(item))
+            print_fields(item)
 
-    @staticmethod
-    def out(value: Any) -> None:
-        """JSON on stdout."""
-        click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    def heading(self, item: Mapping[str, Any]) -> None:
+        """Print fields above a list, for people only."""
+        if self.for_people:
+            print_fields(item)
+
+    def out(self, value: Any) -> None:
+        """Print a value as JSON or YAML."""
+        click.echo(as_yaml(value) if self.format == "yaml" else as_json(value))
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress | None]:
-        """Progress bars on a terminal's stderr; nothing elsewhere."""
+        """Show progress bars on stderr where it is a terminal; return None elsewhere."""
         if not sys.stderr.isatty():
             yield None
             return
@@ -85,12 +124,14 @@ class Session:
                 if name not in tasks:
                     tasks[name] = bars.add_task(name, total=total)
                 bars.update(tasks[name], completed=done)
+                if done >= total:  # a bar for each of many files would slow the transfer down
+                    bars.remove_task(tasks.pop(name))
 
             yield report
 
     @contextmanager
     def waiting(self, title: str) -> Iterator[None]:
-        """A spinner on a terminal's stderr while something is waited for."""
+        """Show a spinner on stderr where it is a terminal."""
         if not sys.stderr.isatty():
             yield
             return
@@ -103,7 +144,10 @@ class Session:
 def command(
     *args: Any, examples: str = "", group: click.Group | None = None, **kwargs: Any
 ) -> Callable[[Callable[..., Any]], click.Command]:
-    """A click command with `--json` and examples in its help; the function gets the Session first."""
+    """Make a click command with output options, and examples in its help.
+
+    The decorated function gets the Session as its first argument.
+    """
     kwargs["epilog"] = (
         "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
         if examples
@@ -112,115 +156,25 @@ def command(
 
     def made(function: Callable[..., Any]) -> click.Command:
         @functools.wraps(function)
-        def run(*inner: Any, json_: bool, **named: Any) -> Any:
+        def run(*inner: Any, json_: bool, output: str | None, **named: Any) -> Any:
             session = click.get_current_context().find_object(Session) or Session("")
-            session.json = json_
+            session.format = output or ("json" if json_ else "")
             return function(session, *inner, **named)
 
-        option = click.option(
-            "--json", "json_", is_flag=True, help="For programs: JSON on stdout, also for errors (on stderr)."
-        )
         made_by: Callable[..., Callable[[Any], click.Command]] = group.command if group else click.command
-        return made_by(*args, **kwargs)(option(run))
+        return made_by(*args, **kwargs)(_AS_JSON(_OUTPUT(run)))
 
     return made
 
 
-def to_the_second(time: Any) -> str:
-    """A service's time as people read it, in a form that `--at` takes; "" where there is none."""
-    said = str(time or "")
-    return f"{said[:19]}Z" if said.endswith(("Z", "+00:00")) else said
+_AS_JSON = click.option(
+    "--json", "json_", is_flag=True, help="For programs: JSON on stdout, also for errors (on stderr)."
+)
+_OUTPUT = click.option(
+    "-o", "--output", type=click.Choice(FORMATS), help="The output format; wide does not fold long cells."
+)
 
 
-def printable(said: object) -> str:
-    """Text without control characters, but for the ends of its lines: what others wrote cannot steer the terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in str(said))
-
-
-def pairs(values: Iterable[str], what: str) -> dict[str, str]:
-    """`name=value` arguments. Raises click.BadParameter."""
-    found = {}
-    for value in values:
-        name, sign, text = value.partition("=")
-        if not sign or not name:
-            raise click.BadParameter(f"{value!r} is no {what}: write NAME=VALUE")
-        found[name] = text
-    return found
-
-
-def _print(shown: Any) -> None:
-    from rich.console import Console  # noqa: PLC0415
-
-    console = Console() if sys.stdout.isatty() else Console(width=WIDE, highlight=False)
-    console.print(shown)
-
-
-def _table(items: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> Any:
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title, _ in columns:
-        table.add_column(title, overflow="fold")
-    for item in items:
-        table.add_row(*(text(item.get(key) if isinstance(key, str) else key(item)) for _, key in columns))
-    return table
-
-
-def _fields(item: Mapping[str, Any]) -> Any:
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in item.items():
-        if value not in (None, "", [], {}):
-            table.add_row(name.replace("_", " "), text(value))
-    return table
-
-
-def text(value: Any) -> Any:
-    """A value as a person reads it, safe against markup in names."""
-    from rich.text import Text  # noqa: PLC0415
-
-    if value is None:
-        return Text("")
-    if isinstance(value, float):
-        return Text(f"{value:.10g}")
-    if isinstance(value, list) and all(isinstance(v, str | int) for v in value):
-        return Text(", ".join(str(v) for v in value))
-    if isinstance(value, Mapping | list):
-        return Text("\n".join(_lines(value)))
-    return Text(_safe(value))
-
-
-def _safe(value: Any) -> str:
-    """As `printable`, in one line."""
-    said = str(value) if not isinstance(value, bool) else "yes" if value else "no"
-    return "".join(c if c.isprintable() else "�" for c in said)
-
-
-def _lines(value: Any) -> list[str]:
-    """Nested values as indented lines; what is empty is left out."""
-    if isinstance(value, Mapping):
-        lines = []
-        for name, inner in value.items():
-            if inner in (None, "", [], {}):
-                continue
-            said = _lines(inner)
-            deep = isinstance(inner, Mapping | list) and len(said) > 1
-            lines += (
-                [f"{_safe(name)}:", *(f"  {line}" for line in said)]
-                if deep
-                else [f"{_safe(name)}: {said[0]}"]
-            )
-        return lines or ["-"]
-    if isinstance(value, list) and all(isinstance(v, str | int | float) for v in value):
-        return [", ".join(_safe(v) for v in value)]
-    if isinstance(value, list):
-        return [line for inner in value for line in _bullet(_lines(inner))] or ["-"]
-    return [_safe(value)]
-
-
-def _bullet(lines: list[str]) -> list[str]:
-    return [f"{'- ' if at == 0 else '  '}{line}" for at, line in enumerate(lines)]
+def on_a_terminal() -> bool:
+    """Return whether a person can read and answer a question."""
+    return sys.stdin.isatty()

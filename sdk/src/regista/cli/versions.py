@@ -1,17 +1,19 @@
-"""`regista versions …` and `regista diff`."""
+"""`regista versions …`."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
+from regista.cli.options import IF_REVISION
+from regista.cli.output import to_the_second
 from regista.cli.people import naming
-from regista.cli.session import Session, command, pairs, to_the_second
+from regista.cli.session import Session, command
+from regista.cli.values import pairs, read_json
 
 
 @click.group()
@@ -36,7 +38,7 @@ def versions() -> None:
 )
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
 def list_(session: Session, model: str, stage: str | None, limit: int) -> None:
-    """The versions of a model."""
+    """List the versions of a model, newest first."""
     with session.client() as client:
         found = client.versions(model, limit, stage=stage)
         shown = naming(session, client, (version.get("creator") for version in found))
@@ -62,15 +64,17 @@ def _gates(version: Mapping[str, Any]) -> str:
 
 
 def _remarks(version: Mapping[str, Any]) -> str:
-    said = [f"missing {', '.join(version['missing'])}"] if version.get("missing") else []
-    said += [str(r.get("detail", r) if isinstance(r, Mapping) else r) for r in version.get("reasons") or ()]
-    said += [
+    remarks = [f"missing {', '.join(version['missing'])}"] if version.get("missing") else []
+    remarks += [
+        str(r.get("detail", r) if isinstance(r, Mapping) else r) for r in version.get("reasons") or ()
+    ]
+    remarks += [
         f"{what}: {version[field]}"
         for field, what in (("held", "held"), ("recalled", "recalled"))
         if version.get(field)
     ]
-    said += ["retired"] if version.get("retired") else []
-    return "; ".join(said)
+    remarks += ["retired"] if version.get("retired") else []
+    return "; ".join(remarks)
 
 
 @command(
@@ -81,7 +85,7 @@ def _remarks(version: Mapping[str, Any]) -> str:
 @click.argument("dataset")
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
 def trained_on(session: Session, dataset: str, limit: int) -> None:
-    """Versions of any model that were trained on a data set (its name or digest), and where they serve now."""
+    """List the versions trained on a data set (its name or digest), of all models, and where they serve."""
     with session.client() as client:
         found = client.trained_on(dataset, limit)
     columns = [
@@ -93,7 +97,7 @@ def trained_on(session: Session, dataset: str, limit: int) -> None:
         ("data set", lambda v: f"{v.get('dataset_name') or ''} {str(v.get('dataset_digest') or '')[:19]}"),
         ("remarks", _remarks),
     ]
-    session.items(found, columns, f"nothing that you may see was trained on {dataset}", limit)
+    session.items(found, columns, f"no version that you may read was trained on {dataset}", limit)
 
 
 def _serves(version: Mapping[str, Any]) -> str:
@@ -105,7 +109,7 @@ def _serves(version: Mapping[str, Any]) -> str:
 @command(group=versions, examples="regista versions show churn@production")
 @click.argument("reference", metavar="MODEL@VERSION")
 def show(session: Session, reference: str) -> None:
-    """All that is known of a version."""
+    """Show one version with its metadata and its revision."""
     with session.client() as client:
         session.one(client.version(reference))
 
@@ -116,25 +120,25 @@ def show(session: Session, reference: str) -> None:
     "--to",
     "target",
     type=click.Path(path_type=Path),
-    help="Copy the files there (a new folder); else only the cache has them.",
+    help="Copy the files to this new folder; without it they are in the cache only.",
 )
 def download(session: Session, reference: str, target: Path | None) -> None:
-    """Downloads a version's files and verifies every one against what was registered."""
+    """Download the files of a version, and verify every one against what was registered."""
     if target is not None and target.exists():
-        raise click.UsageError(f"{target} exists already: name a folder that does not")
+        raise click.UsageError(f"{target} exists: name a new folder")
     with session.client() as client, session.progress("downloading") as progress:
         loaded = client.load(reference, progress=progress)
     if target is not None:
         shutil.copytree(loaded.path, target)
     where = str(target or loaded.path)
-    told = {
+    output = {
         "model": loaded.model,
         "number": loaded.number,
         "semver": loaded.semver,
         "digest": loaded.digest,
         "path": where,
     }
-    session.one(told, f"{loaded.model} {loaded.semver} (number {loaded.number}), verified: {where}")
+    session.one(output, f"{loaded.model} {loaded.semver} (number {loaded.number}), verified: {where}")
 
 
 @command(
@@ -148,12 +152,14 @@ def download(session: Session, reference: str, target: Path | None) -> None:
 @click.option(
     "--data",
     type=click.Path(exists=True, path_type=Path),
-    help="The data set itself (a file or folder): its digest is computed here.",
+    help="The data set (a file or folder); its digest is computed here.",
 )
 @click.option("--digest", help="The data set's digest, computed elsewhere.")
-@click.option("--definition", help="How the metric is defined; only equal definitions compare.")
+@click.option(
+    "--definition", help="The definition of the metric; only metrics with equal definitions are compared."
+)
 @click.option("--lower-is-better", is_flag=True)
-@click.option("--independent", is_flag=True, help="Measured by others than those who made the version.")
+@click.option("--independent", is_flag=True, help="Measured by others than the creator of the version.")
 def evaluate(
     session: Session,
     reference: str,
@@ -161,9 +167,11 @@ def evaluate(
     dataset: str,
     data: Path | None,
     digest: str | None,
-    **more: Any,
+    definition: str | None,
+    lower_is_better: bool,
+    independent: bool,
 ) -> None:
-    """Records a metric measured on a named data set."""
+    """Record a metric measured on a named data set."""
     from regista.publishing.data_digest import data_digest  # noqa: PLC0415
 
     if (data is None) == (digest is None):
@@ -174,11 +182,11 @@ def evaluate(
         "value": _number(value),
         "dataset_name": dataset,
         "dataset_digest": digest or data_digest(data),
-        "higher_is_better": not more["lower_is_better"],
-        "independent": more["independent"],
+        "higher_is_better": not lower_is_better,
+        "independent": independent,
     }
-    if more["definition"]:
-        evaluation["definition"] = more["definition"]
+    if definition:
+        evaluation["definition"] = definition
     with session.client() as client:
         session.one(
             client.evaluate(reference, evaluation), f"recorded {name} = {value} on {dataset} for {reference}"
@@ -189,25 +197,31 @@ def _number(value: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise click.BadParameter(f"{value!r} is no number") from None
+        raise click.BadParameter(f"{value!r} is not a number") from None
 
 
-@command(group=versions, examples="regista versions complete churn@4 --metadata rest.json")
+@command(
+    group=versions,
+    examples="regista versions complete churn@4 --metadata rest.json\n"
+    "regista versions complete churn@4 --metadata rest.json --if-revision 2",
+)
 @click.argument("reference", metavar="MODEL@VERSION")
 @click.option(
     "--metadata", required=True, type=click.File("rb"), help="JSON: training, signature, artifact, parents."
 )
-def complete(session: Session, reference: str, metadata: Any) -> None:
-    """Adds to a draft what it lacks; when nothing is missing it gets its semantic version."""
+@IF_REVISION
+def complete(session: Session, reference: str, metadata: BinaryIO, expected: int | None) -> None:
+    """Add to a draft what it lacks. A complete draft gets its semantic version."""
+    content = read_json(metadata.read(), "--metadata")
     with session.client() as client:
-        session.one(client.complete(reference, read_json(metadata.read(), "--metadata")))
+        session.one(client.complete(reference, content, expected=expected))
 
 
 @command(group=versions, examples="regista versions gates churn@3\nregista versions gates churn@3 --again")
 @click.argument("reference", metavar="MODEL@VERSION")
 @click.option("--again", is_flag=True, help="Evaluate them again first.")
 def gates(session: Session, reference: str, again: bool) -> None:
-    """What each gate says about a version, and why it is blocked."""
+    """Show the result of each gate for a version, and why it is blocked."""
     with session.client() as client:
         version = client.version(reference)
         model, number = version["model"], version["number"]
@@ -215,15 +229,17 @@ def gates(session: Session, reference: str, again: bool) -> None:
     if session.json:
         session.out(found)
         return
-    if found.get("waits_for"):
+    if found.get("waits_for") and session.for_people:
         click.echo(f"waits for: {', '.join(found['waits_for'])}")
     results = [
-        {"stage": asked["stage"]} | result for asked in found.get("gates", ()) for result in asked["results"]
+        {"stage": evaluated["stage"]} | result
+        for evaluated in found.get("gates", ())
+        for result in evaluated["results"]
     ]
     session.items(
         results,
         [("for", "stage"), ("gate", "gate"), ("passed", "passed"), ("detail", "detail")],
-        "no gate was asked yet",
+        "no gate was evaluated yet",
     )
 
 
@@ -231,7 +247,7 @@ def gates(session: Session, reference: str, again: bool) -> None:
 @click.argument("model", required=False)
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 def refused(session: Session, model: str | None, limit: int) -> None:
-    """Registrations that were refused, with every reason."""
+    """List refused registrations, with every reason."""
     with session.client() as client:
         found = client.refusals(limit, model=model)
     columns = [
@@ -245,42 +261,3 @@ def refused(session: Session, model: str | None, limit: int) -> None:
 
 def _problems(item: Mapping[str, Any]) -> str:
     return "; ".join(f"{p.get('field')}: {p.get('problem')}" for p in item.get("problems", ()))
-
-
-@command(examples="regista diff churn@2 churn@3\nregista diff churn@production 4")
-@click.argument("old", metavar="MODEL@VERSION")
-@click.argument("new", metavar="[MODEL@]VERSION")
-def diff(session: Session, old: str, new: str) -> None:
-    """How two versions of a model differ: schema, code, config, data, metrics."""
-    from regista.catalogue import split  # noqa: PLC0415
-
-    model, first = split(old)
-    other, second = split(new if "@" in new else f"{model}@{new}")
-    if other != model:
-        raise click.UsageError(f"{old} and {new} are versions of different models")
-    with session.client() as client:
-        found = client.diff(model, first, second)
-    if session.json:
-        session.out(found)
-        return
-    columns = [
-        ("part", "part"),
-        ("where", "path"),
-        ("what", "what"),
-        ("before", "before"),
-        ("after", "after"),
-        ("detail", "detail"),
-        ("breaking", lambda c: "yes" if c.get("breaking") else ""),
-    ]
-    session.items(found["changes"], columns, f"{old} and {new} do not differ")
-
-
-def read_json(raw: bytes, option: str) -> dict[str, Any]:
-    """A JSON object. Raises click.BadParameter."""
-    try:
-        found = json.loads(raw)
-    except ValueError as e:
-        raise click.BadParameter(f"{option} is no JSON: {e}") from None
-    if not isinstance(found, dict):
-        raise click.BadParameter(f"{option} is no JSON object")
-    return found

@@ -1,6 +1,6 @@
-"""The client: publish, load, and all other calls.
+"""The asynchronous client: publish, load, and all calls to the services.
 
-Asynchronous; `regista.client.sync_client` is its blocking face.
+`regista.client.sync_client` is the same for synchronous code.
 """
 
 from __future__ import annotations
@@ -9,56 +9,71 @@ import asyncio
 import contextlib
 import itertools
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from regista.catalogue import Catalogue, split
+from regista.calls.access import AccessCalls
+from regista.calls.audit import AuditCalls
+from regista.calls.cleanup import CleanupCalls
+from regista.calls.dead_letters import DeadLetterCalls
+from regista.calls.models import ModelCalls
+from regista.calls.promotion import PromotionCalls
+from regista.calls.requests import model_and_version
+from regista.calls.rollouts import RolloutCalls
+from regista.calls.versions import VersionCalls
 from regista.client.profile import Profile, read_profile
 from regista.client.transport import Patience, Transport
 from regista.errors import Failed, RegistaError, RuleBroken, TimedOut
 from regista.files import Progress, manifest, signing_key
-from regista.governance import Governance
 from regista.loading.cache import Cache
 from regista.loading.loaded import Loaded
 from regista.loading.usage import CLOSE_SECONDS, MODEL_USED, Usage, Used
 from regista.loading.usage import TOPIC as USAGE_TOPIC
-from regista.operating import Operating
 from regista.publishing import publication
 from regista.publishing.kafka import KafkaSender
-from regista.publishing.publication import Registered, Told
+from regista.publishing.publication import Registered, TrainedMessage
 from regista.publishing.tracking import Run
 from regista.wire.digests import FileEntry, Manifest
 from regista.wire.keys import SigningKey
 
-_of_the_parent: list[
-    object
-] = []  # kept: what is let go would be closed, and its other half lives in the parent
+_of_parent: list[object] = []
+"""Connections of the parent process, kept in a forked child: deleting them would close them in the parent."""
 
 
 class AsyncPublication:
-    """What was published and is on its way. `wait` may be called again after TimedOut."""
+    """A published version whose registration may be pending. `wait` may be called again after TimedOut."""
 
-    def __init__(self, transport: Transport, told: Told) -> None:
+    def __init__(self, transport: Transport, message: TrainedMessage) -> None:
         self._transport = transport
-        self.id = told.id
-        self.model = told.model
-        self.digest = told.digest
-        self._told = told
+        self._message = message
+        self.id = message.id
+        self.model = message.model
+        self.digest = message.digest
 
     async def wait(self, seconds: float = 60.0) -> Registered:
-        """The registered version. Raises Refused with every problem, and TimedOut."""
-        return await publication.outcome(self._transport, self._told, seconds)
+        """Wait for the registered version. Raises Refused with every problem, DeadLettered, and TimedOut."""
+        return await publication.outcome(self._transport, self._message, seconds)
 
 
-class AsyncClient(Catalogue, Governance, Operating):
-    """All of Regista over one connection pool.
+class AsyncClient(
+    ModelCalls,
+    VersionCalls,
+    PromotionCalls,
+    RolloutCalls,
+    AuditCalls,
+    CleanupCalls,
+    DeadLetterCalls,
+    AccessCalls,
+):
+    """All calls to Regista over one connection pool.
 
     `async with AsyncClient() as client: …` closes it and reports usage.
     """
 
-    soon: Callable[[Callable[[], object]], None] | None = None  # how code on other threads reaches the loop
+    call_soon: Callable[[Callable[[], object]], None] | None = None
+    """Schedules a call on the loop from other threads."""
 
     def __init__(self, profile: Profile | None = None, *, patience: Patience | None = None) -> None:
         self.profile = profile or read_profile()
@@ -72,9 +87,9 @@ class AsyncClient(Catalogue, Governance, Operating):
         self._kafka = KafkaSender(self.profile, self._patience)
         self._usage = Usage(self._report, self.profile.usage_window, lambda: str(uuid.uuid4()))
 
-    def begin_anew(self) -> None:
-        """In a forked child: connections and counts are the parent's."""
-        _of_the_parent.append((self._transport, self._kafka, self._usage))
+    def after_fork(self) -> None:
+        """Start over in a forked child: connections and counts belong to the parent."""
+        _of_parent.append((self._transport, self._kafka, self._usage))
         self._connect()
 
     async def __aenter__(self) -> Self:
@@ -86,7 +101,7 @@ class AsyncClient(Catalogue, Governance, Operating):
         await self.close()
 
     async def close(self) -> None:
-        """Reports usage and closes the connections, in about 10 seconds at most."""
+        """Report usage and close the connections, in about 10 seconds at most."""
         try:
             await self._usage.close()
         finally:
@@ -112,49 +127,88 @@ class AsyncClient(Catalogue, Governance, Operating):
         *,
         via: str = "",
         progress: Progress | None = None,
-        **facts: Any,
+        kind: str = "model",
+        training: Mapping[str, Any] | None = None,
+        signature: Mapping[str, Any] | None = None,
+        creator: str | None = None,
+        on_behalf_of: str = "",
+        run_url: str = "",
+        description: str | None = None,
+        owner: str | None = None,
+        tier: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        draft: bool = False,
+        version: str = "",
+        exact: bool = False,
+        base: int | str | None = None,
+        parents: Sequence[Mapping[str, Any]] = (),
     ) -> AsyncPublication:
-        """Uploads the artifact, then publishes ModelTrained: signed on Kafka where it is configured, else over HTTP (`via` forces one).
+        """Upload the artifact (a file or folder) and publish ModelTrained; `wait()` then gives the version.
 
-        `facts` are those of `regista.publishing.publication.document`: kind, tags, tier, draft, version,
-        base, parents, training, signature, … Raises RegistaError; what the registry makes of it comes from
-        the handle's `wait()`.
+        ModelTrained is sent to Kafka, signed, where Kafka is configured, else over HTTP; `via` ("kafka",
+        "http") selects one. `run` comes from `regista.track`; `training` and `signature` add to it or replace
+        it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
+        claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
+        made from. `description`, `owner`, `tier` and `tags` describe a new model. Raises RegistaError.
         """
-        on_kafka = via == "kafka" or (via != "http" and self._on_kafka)
-        key = self._signing_key() if on_kafka else None
-        facts.setdefault(
-            "creator", self.profile.creator or (self._signing_key().subject if self.profile.key_file else "")
+        key = self._key_for(via)
+        if creator is None:
+            creator = self.profile.creator or (self._signing_key().subject if self.profile.key_file else "")
+        data = await asyncio.to_thread(
+            publication.document,
+            model,
+            run,
+            kind=kind,
+            training=training,
+            signature=signature,
+            creator=creator,
+            on_behalf_of=on_behalf_of,
+            run_url=run_url,
+            description=description,
+            owner=owner,
+            tier=tier,
+            tags=tags,
+            draft=draft,
+            version=version,
+            exact=exact,
+            base=base,
+            parents=parents,
         )
-        data = publication.document(model, run, **facts)
         if artifact is not None:
             data["artifact"] = await publication.upload(self._transport, Path(artifact), progress)
-        return await self._tell(data, key)
+        return await self._send_trained(data, key)
 
     async def publish_document(self, data: Mapping[str, Any], *, via: str = "") -> AsyncPublication:
-        """Publishes ModelTrained's data as it is, its artifact uploaded before (`upload`)."""
+        """Publish ModelTrained's data as they are; `upload` has uploaded the artifact before."""
+        return await self._send_trained(data, self._key_for(via))
+
+    def _key_for(self, via: str) -> SigningKey | None:
+        """Return the signing key for Kafka, None for HTTP."""
         on_kafka = via == "kafka" or (via != "http" and self._on_kafka)
-        return await self._tell(data, self._signing_key() if on_kafka else None)
+        return self._signing_key() if on_kafka else None
 
     async def upload(self, artifact: str | Path, progress: Progress | None = None) -> dict[str, Any]:
-        """Uploads an artifact; the answer is ModelTrained's `artifact`."""
+        """Upload an artifact (a file or folder), and return ModelTrained's `artifact`."""
         return await publication.upload(self._transport, Path(artifact), progress)
 
-    async def _tell(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:
+    async def _send_trained(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:
         model, digest = str(data["model"]), str(data.get("artifact", {}).get("digest", ""))
         if key is None:
-            known = await publication.register(self._transport, data)
-            return AsyncPublication(self._transport, Told("", model, digest, known))
+            found = await publication.register(self._transport, data)
+            return AsyncPublication(self._transport, TrainedMessage("", model, digest, found))
         event = publication.event(publication.MODEL_TRAINED, model, data, key)
         await self._kafka.send(publication.TOPIC, event)
-        return AsyncPublication(self._transport, Told(event.id, model, digest))
+        return AsyncPublication(self._transport, TrainedMessage(event.id, model, digest))
 
     async def load(
         self, reference: str, *, environment: str = "production", progress: Progress | None = None
     ) -> Loaded:
-        """Resolves `model@production`, `model@alias`, `model@3` or `model@1.2.0`, downloads what is not in the cache, and verifies every file.
+        """Return the verified files of `model@production`, `model@alias`, `model@3` or `model@1.2.0`.
 
-        What was published a moment ago is waited for until its bytes are verified. Raises NotFound, Damaged
-        (bytes that are not those registered are never returned), TimedOut and Unavailable.
+        Files that are not in the cache are downloaded; every file is verified. For a version that was just
+        published the call waits until the artifact service has verified its bytes. `environment` is where the
+        use is counted. Raises NotFound, RuleBroken (recalled, retired, a draft, not released), Damaged,
+        TimedOut and Unavailable.
         """
         version, expected = await self._find(reference)
         path = await self._cache.fetch(expected, progress)
@@ -175,20 +229,21 @@ class AsyncClient(Catalogue, Governance, Operating):
 
     def _count(self, used: Used, count: int) -> None:
         self._usage.record(used, count)
-        if self.soon is not None and not self._usage.reporting:
-            self.soon(self._usage.start)
+        if self.call_soon is not None and not self._usage.reporting:
+            self.call_soon(self._usage.start)
 
     async def _find(self, reference: str) -> tuple[dict[str, Any], Manifest]:
-        """The version and its files. An alias whose artifact is in the cache costs one small request."""
-        model, wanted = split(reference)
+        """Return the version and its manifest: one small request for an alias whose artifact is cached."""
+        model, wanted = model_and_version(reference)
         if wanted.startswith("@"):
             found = await self.resolve(model, wanted[1:])
             _check_loadable(reference, found)
-            kept = self._cache.manifest(str(found.get("artifact_digest")))
-            if kept is not None and found.get("artifact_state") == "released":
-                return found, kept
+            digest = str(found.get("artifact_digest"))
+            cached = await asyncio.to_thread(self._cache.manifest, digest)
+            if cached is not None and found.get("artifact_state") == "released":
+                return found, cached
             wanted = str(found["number"])
-        version = await self._judged(reference, f"{model}@{wanted}")
+        version = await self._verified(reference, f"{model}@{wanted}")
         artifact = version.get("artifact")
         if not artifact:
             raise RuleBroken(
@@ -204,10 +259,10 @@ class AsyncClient(Catalogue, Governance, Operating):
             )
         return version, expected
 
-    async def _judged(self, reference: str, found: str) -> dict[str, Any]:
-        """The version, once anything is known of its bytes.
+    async def _verified(self, reference: str, found: str) -> dict[str, Any]:
+        """Return the version once the artifact service has verified its bytes.
 
-        Raises RuleBroken for what nobody shall use, and TimedOut.
+        Raises RuleBroken for a version that must not be loaded, and TimedOut.
         """
         try:
             async with asyncio.timeout(self._patience.total):
@@ -218,23 +273,26 @@ class AsyncClient(Catalogue, Governance, Operating):
                         break
                     await asyncio.sleep(self._patience.pause(attempt, None))
         except TimeoutError:
-            detail = f"the bytes of {reference} are not verified after {self._patience.total:g} s"
-            advice = "Load it again later: the artifact service verifies what was published."
+            detail = f"the artifact of {reference} is not verified after {self._patience.total:g} s"
+            advice = "Load it again later: the artifact service is still verifying it."
             raise TimedOut("artifact_not_verified_yet", detail, advice=advice) from None
         return version
 
-    async def end(self) -> None:
-        """As `close`, while the interpreter ends: what was counted goes out as always, and what cannot is lost in silence. Raises TimeoutError."""
+    async def close_at_exit(self) -> None:
+        """Close while the interpreter exits: report usage, and drop silently what cannot be reported.
+
+        Raises TimeoutError.
+        """
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                for report in self._usage.rest():
+                for report in self._usage.take_unsent():
                     with contextlib.suppress(RegistaError):
                         await self._report(report.data, report.message_id)
         finally:
             await self.close()
 
     async def report_usage(self) -> None:
-        """Reports now what was counted, instead of at the end of the window."""
+        """Report the counted uses now, instead of at the end of the window."""
         await self._usage.flush()
 
     async def _report(self, data: dict[str, Any], message_id: str) -> None:
@@ -248,14 +306,14 @@ class AsyncClient(Catalogue, Governance, Operating):
 
 
 def _check_loadable(reference: str, version: Mapping[str, Any]) -> None:
-    """Raises RuleBroken for a version that nobody shall use, though its files may be on this disk."""
+    """Raise RuleBroken for a version that must not be loaded, even if its files are in the cache."""
     advice = "Load another version: `regista versions list MODEL` shows them."
     if version.get("recalled"):
         raise RuleBroken(
             "version_recalled", f"{reference} was recalled: {version['recalled']}", advice=advice
         )
     if version.get("stage") == "Draft" and version.get("artifact"):
-        detail = f"{reference} is a draft: its artifact is verified once nothing is missing"
+        detail = f"{reference} is a draft: its artifact is verified when its metadata is complete"
         raise RuleBroken(
             "version_draft",
             detail,

@@ -1,4 +1,4 @@
-"""The synchronous face of the asynchronous client: one event loop in a thread of its own, so it works in notebooks and scripts alike."""
+"""Run the asynchronous client for scripts and notebooks: one event loop in a thread of its own."""
 
 from __future__ import annotations
 
@@ -12,39 +12,45 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _AtOnce(ThreadPoolExecutor):
-    """Does at once, where it is asked, what it is given: while the interpreter ends no pool takes work, and asyncio asks one for host names."""
+class _InlineExecutor(ThreadPoolExecutor):
+    """Run work in the calling thread.
+
+    While the interpreter exits, thread pools refuse work, but asyncio still needs one for host names.
+    """
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         done = Future[T]()
         try:
             done.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - whoever asked gets it
+        except Exception as error:  # noqa: BLE001 - the caller gets it from the future
             done.set_exception(error)
         return done
 
 
-class CalledBack(RuntimeError):  # noqa: N818 - names what the caller did
-    """A callback (progress) cannot wait for the client that calls it: note what is to be done, and do it when the call has returned."""
+class CalledFromCallback(RuntimeError):  # noqa: N818 - names what the caller did
+    """A progress callback called the client that waits for it."""
 
 
 class LoopThread:
-    """A daemon thread that runs an event loop from the first use on; a forked child gets one of its own."""
+    """A daemon thread that runs an event loop. It starts at the first use; a forked child starts its own."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._left: list[asyncio.AbstractEventLoop | None] = []
+        self._of_parent: list[asyncio.AbstractEventLoop | None] = []
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Waits for the coroutine's result; an interrupt cancels it.
+        """Run a coroutine and wait for its result; an interrupt cancels it.
 
-        Raises CalledBack on the loop's own thread, which would wait for itself.
+        Raises CalledFromCallback on the loop's own thread, which would wait for itself.
         """
         if threading.current_thread() is self._thread:
             work.close()
-            raise CalledBack(CalledBack.__doc__)
+            raise CalledFromCallback(
+                "a progress callback cannot call the client that waits for it: "
+                "call it when the first call has returned"
+            )
         future = asyncio.run_coroutine_threadsafe(work, self._started())
         try:
             return future.result()
@@ -53,22 +59,25 @@ class LoopThread:
             raise
 
     def finish(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
-        """As `run`, while the interpreter ends, and for so long at most: a name server that does not answer then holds up the whole loop."""
+        """Run a coroutine while the interpreter exits, for `seconds` at most.
+
+        Host names are then resolved on the loop itself, so a silent name server blocks all of it.
+        """
         loop = self._started()
-        loop.call_soon_threadsafe(loop.set_default_executor, _AtOnce())
+        loop.call_soon_threadsafe(loop.set_default_executor, _InlineExecutor())
         return asyncio.run_coroutine_threadsafe(work, loop).result(seconds)
 
-    def soon(self, work: Callable[[], object]) -> None:
-        """Calls it on the loop, and does not wait."""
+    def call_soon(self, work: Callable[[], object]) -> None:
+        """Schedule a call on the loop, from any thread."""
         self._started().call_soon_threadsafe(work)
 
-    def forget(self) -> None:
-        """In a forked child: the thread stayed in the parent.
+    def after_fork(self) -> None:
+        """Start over in a forked child: the thread exists in the parent only.
 
-        Its loop is kept, because a loop that is let go complains of what it was doing.
+        The parent's loop is kept, because a deleted loop warns about its pending tasks.
         """
         self._lock = threading.Lock()
-        self._left.append(self._loop)
+        self._of_parent.append(self._loop)
         self._loop = None
 
     def _started(self) -> asyncio.AbstractEventLoop:
@@ -81,4 +90,4 @@ class LoopThread:
 
 
 LOOP = LoopThread()
-os.register_at_fork(after_in_child=LOOP.forget)
+os.register_at_fork(after_in_child=LOOP.after_fork)

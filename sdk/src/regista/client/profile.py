@@ -1,4 +1,4 @@
-"""Where the services are and who is calling: environment variables, then ~/.config/regista/config.toml."""
+"""Read the settings of the client: environment variables, then ~/.config/regista/config.toml."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`url` is the registry's; the other services are discovered from it.
+    """The addresses and credentials of a caller.
 
-    `usage_window` in seconds; 0 reports no usage.
+    `url` is the registry's; the client finds the other services from it. `usage_window` is in seconds; 0
+    turns usage reports off.
     """
 
     url: str = ""
@@ -46,30 +47,30 @@ class Profile:
     kafka_ca_file: str = ""
 
     def need(self, name: str) -> str:
-        """The setting, or NotConfigured naming its variable."""
+        """Return a setting. Raises NotConfigured with its variable when it is empty."""
         if value := getattr(self, name):
             return str(value)
         raise NotConfigured("not_configured", f"{_FIELDS[name]} is not set (or `{name}` in {config_file()})")
 
     @property
     def cache(self) -> Path:
-        """Where downloaded artifacts are kept."""
+        """The folder of downloaded artifacts."""
         if self.cache_dir:
             return Path(self.cache_dir).expanduser()
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "regista"
 
 
 def config_file(environment: Mapping[str, str] = os.environ) -> Path:
-    """`REGISTA_CONFIG`, else `regista/config.toml` in the user's configuration folder."""
+    """Return `REGISTA_CONFIG`, else `regista/config.toml` in the user's configuration folder."""
     if named := environment.get("REGISTA_CONFIG"):
         return Path(named)
     return Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "regista" / "config.toml"
 
 
 def read_profile(name: str = "", environment: Mapping[str, str] = os.environ) -> Profile:
-    """The profile `name` (else `REGISTA_PROFILE`, else the file's `default`), with the environment above it.
+    """Return the profile `name` (else `REGISTA_PROFILE`, else the file's `default`).
 
-    Raises NotConfigured.
+    Environment variables override the file. Raises NotConfigured.
     """
     settings = _from_file(name or environment.get("REGISTA_PROFILE", ""), environment)
     for setting, variable in _FIELDS.items():
@@ -81,7 +82,7 @@ def read_profile(name: str = "", environment: Mapping[str, str] = os.environ) ->
         settings["usage_window"] = float(settings.get("usage_window", 60.0))
     except (TypeError, ValueError):
         raise NotConfigured(
-            "not_configured", f"REGISTA_USAGE_WINDOW is no number of seconds: {settings['usage_window']!r}"
+            "not_configured", f"REGISTA_USAGE_WINDOW is not a number of seconds: {settings['usage_window']!r}"
         ) from None
     return Profile(**settings)
 
@@ -104,7 +105,7 @@ def _from_file(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
         raise NotConfigured(
             "not_configured",
             detail,
-            advice="Name one that is there, or the file that has it: REGISTA_CONFIG.",
+            advice="Name one of its sections, or another file with REGISTA_CONFIG.",
         )
     settings = dict(section)
     for secret in ("api_key", "kafka_password"):

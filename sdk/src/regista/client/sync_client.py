@@ -1,15 +1,15 @@
-"""`Client`: every method of `AsyncClient`, waiting for the answer. Nothing is implemented twice."""
+"""`Client`: the methods of `AsyncClient`; each runs on the loop thread and waits for the result."""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import inspect
 import logging
 import os
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from functools import update_wrapper
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from weakref import WeakSet
@@ -21,7 +21,6 @@ from regista.client.transport import Patience
 from regista.errors import RegistaError
 from regista.loading.usage import CLOSE_SECONDS
 from regista.publishing.publication import Registered
-from regista.publishing.tracking import Run
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,11 +36,23 @@ def _blocking(
     return call
 
 
+def _publication(
+    method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, AsyncPublication]],
+) -> Callable[Concatenate[Client, P], Publication]:
+    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Publication:
+        return Publication(LOOP.run(method(self.asynchronous, *args, **kwargs)))
+
+    update_wrapper(call, method)
+    shown = inspect.signature(method).replace(return_annotation="Publication")
+    call.__signature__ = shown  # type: ignore[attr-defined]
+    return call
+
+
 _clients: WeakSet[Client] = WeakSet()
 
 
 class Publication:
-    """What was published and is on its way. `wait` may be called again after TimedOut."""
+    """A published version whose registration may be pending. `wait` may be called again after TimedOut."""
 
     def __init__(self, inner: AsyncPublication) -> None:
         self._inner = inner
@@ -50,19 +61,19 @@ class Publication:
         self.digest = inner.digest
 
     def wait(self, seconds: float = 60.0) -> Registered:
-        """The registered version. Raises Refused with every problem, and TimedOut."""
+        """Wait for the registered version. Raises Refused with every problem, DeadLettered, and TimedOut."""
         return LOOP.run(self._inner.wait(seconds))
 
 
 class Client:
-    """All of Regista for synchronous code, notebooks included.
+    """All calls to Regista for synchronous code, notebooks included.
 
     `with Client() as client: …` closes it and reports usage.
     """
 
     def __init__(self, profile: Profile | None = None, *, patience: Patience | None = None) -> None:
         self.asynchronous = AsyncClient(profile, patience=patience)
-        self.asynchronous.soon = LOOP.soon
+        self.asynchronous.call_soon = LOOP.call_soon
         _clients.add(self)
 
     def __enter__(self) -> Self:
@@ -73,15 +84,8 @@ class Client:
     ) -> None:
         self.close()
 
-    def publish(
-        self, model: str, artifact: str | Path | None = None, run: Run | None = None, **facts: Any
-    ) -> Publication:
-        """See AsyncClient.publish."""
-        return Publication(LOOP.run(self.asynchronous.publish(model, artifact, run, **facts)))
-
-    def publish_document(self, data: Mapping[str, Any], *, via: str = "") -> Publication:
-        """See AsyncClient.publish_document."""
-        return Publication(LOOP.run(self.asynchronous.publish_document(data, via=via)))
+    publish = _publication(AsyncClient.publish)
+    publish_document = _publication(AsyncClient.publish_document)
 
     close = _blocking(AsyncClient.close)
     upload = _blocking(AsyncClient.upload)
@@ -92,6 +96,10 @@ class Client:
     model = _blocking(AsyncClient.model)
     create_model = _blocking(AsyncClient.create_model)
     edit_model = _blocking(AsyncClient.edit_model)
+    aliases = _blocking(AsyncClient.aliases)
+    set_alias = _blocking(AsyncClient.set_alias)
+    remove_alias = _blocking(AsyncClient.remove_alias)
+
     versions = _blocking(AsyncClient.versions)
     trained_on = _blocking(AsyncClient.trained_on)
     version = _blocking(AsyncClient.version)
@@ -99,17 +107,14 @@ class Client:
     diff = _blocking(AsyncClient.diff)
     evaluate = _blocking(AsyncClient.evaluate)
     refusals = _blocking(AsyncClient.refusals)
-    resolve = _blocking(AsyncClient.resolve)
-    route = _blocking(AsyncClient.route)
-    aliases = _blocking(AsyncClient.aliases)
-    set_alias = _blocking(AsyncClient.set_alias)
-    remove_alias = _blocking(AsyncClient.remove_alias)
-
-    promote = _blocking(AsyncClient.promote)
     reject_version = _blocking(AsyncClient.reject_version)
     recall = _blocking(AsyncClient.recall)
     hold = _blocking(AsyncClient.hold)
     release_hold = _blocking(AsyncClient.release_hold)
+
+    promote = _blocking(AsyncClient.promote)
+    promotion = _blocking(AsyncClient.promotion)
+    override = _blocking(AsyncClient.override)
     gates = _blocking(AsyncClient.gates)
     evaluate_gates = _blocking(AsyncClient.evaluate_gates)
     reviews = _blocking(AsyncClient.reviews)
@@ -118,14 +123,15 @@ class Client:
     reject = _blocking(AsyncClient.reject)
     comment = _blocking(AsyncClient.comment)
     look_back = _blocking(AsyncClient.look_back)
-    promotion = _blocking(AsyncClient.promotion)
-    override = _blocking(AsyncClient.override)
     policies = _blocking(AsyncClient.policies)
     policy = _blocking(AsyncClient.policy)
     publish_policy = _blocking(AsyncClient.publish_policy)
+
     rollout = _blocking(AsyncClient.rollout)
     change_rollout = _blocking(AsyncClient.change_rollout)
     rollback = _blocking(AsyncClient.rollback)
+    resolve = _blocking(AsyncClient.resolve)
+    route = _blocking(AsyncClient.route)
 
     timeline = _blocking(AsyncClient.timeline)
     as_of = _blocking(AsyncClient.as_of)
@@ -136,15 +142,18 @@ class Client:
     history_state = _blocking(AsyncClient.history_state)
     export_history = _blocking(AsyncClient.export_history)
     download_history = _blocking(AsyncClient.download_history)
-    dead_letters = _blocking(AsyncClient.dead_letters)
-    dead_letter = _blocking(AsyncClient.dead_letter)
-    replay = _blocking(AsyncClient.replay)
+
     sweep = _blocking(AsyncClient.sweep)
     sweeps = _blocking(AsyncClient.sweeps)
     sweep_plan = _blocking(AsyncClient.sweep_plan)
     retention = _blocking(AsyncClient.retention)
     set_retention = _blocking(AsyncClient.set_retention)
     usage = _blocking(AsyncClient.usage)
+
+    dead_letters = _blocking(AsyncClient.dead_letters)
+    dead_letter = _blocking(AsyncClient.dead_letter)
+    replay = _blocking(AsyncClient.replay)
+
     identities = _blocking(AsyncClient.identities)
     identity = _blocking(AsyncClient.identity)
     create_identity = _blocking(AsyncClient.create_identity)
@@ -159,18 +168,35 @@ class Client:
 
 
 END_SECONDS = 3 * CLOSE_SECONDS
-"""Reporting and closing Kafka's producer take CLOSE_SECONDS each at most; beyond that the loop itself is stuck."""
+"""Time limit at exit. Reporting and closing the producer take CLOSE_SECONDS each; the rest is reserve."""
 
 _default: list[Client] = []
 _lock = threading.Lock()
 
 
 def default() -> Client:
-    """The client that `regista.publish` and `regista.load` use: made at first use from the environment, closed at exit."""
+    """Return the client of `regista.publish` and `regista.load`.
+
+    It is made from the environment at first use, and closed at exit.
+    """
     with _lock:
         if not _default:
             _default.append(Client())
         return _default[0]
+
+
+def _of_default(method: Callable[Concatenate[Client, P], T]) -> Callable[P, T]:
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return method(default(), *args, **kwargs)
+
+    update_wrapper(call, method)
+    _, *others = inspect.signature(method).parameters.values()
+    call.__signature__ = inspect.signature(method).replace(parameters=others)  # type: ignore[attr-defined]
+    return call
+
+
+publish = _of_default(Client.publish)
+load = _of_default(Client.load)
 
 
 def _close() -> None:
@@ -180,21 +206,21 @@ def _close() -> None:
 
 
 @atexit.register
-def _end() -> None:
-    """Only a client that was used has something to report; nothing may keep the interpreter from ending, or speak while it does."""
+def _close_at_exit() -> None:
+    """Report usage and close, without errors, log lines or delays of the exit."""
     quiet = logging.root.manager.disable
     logging.disable()
     while _default:
         with contextlib.suppress(Exception):
-            LOOP.finish(_default.pop().asynchronous.end(), END_SECONDS)
+            LOOP.finish(_default.pop().asynchronous.close_at_exit(), END_SECONDS)
     logging.disable(quiet)
 
 
-def _begin_anew() -> None:
-    global _lock  # noqa: PLW0603 - a thread of the parent may hold it
+def _after_fork() -> None:
+    global _lock  # noqa: PLW0603 - a thread of the parent may hold the old one
     _lock = threading.Lock()
     for client in list(_clients):
-        client.asynchronous.begin_anew()
+        client.asynchronous.after_fork()
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,4 +1,4 @@
-"""HTTP to the services: discovery, keys, retries that are bounded and safe, problems turned into exceptions."""
+"""Send HTTP requests to the services: discovery, authentication, safe retries, problems as exceptions."""
 
 from __future__ import annotations
 
@@ -21,31 +21,41 @@ from regista.errors import NotConfigured, RegistaError, Unavailable, from_proble
 BUSY = frozenset({408, 429, 502, 503, 504})
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 40.0  # one attempt; a service ends its own work earlier
-LONG_SECONDS = 600.0  # for what reads all there is
-STORE_SECONDS = 900.0  # until a service has stored a large upload for good
-SLOWEST = 100_000  # bytes of an upload each second; what is slower is given up
+LONG_SECONDS = 600.0  # a request that reads the whole log or all models
+STORE_SECONDS = 900.0  # from the last byte of an upload until the service has stored it
+SLOWEST = 100_000  # bytes per second; a slower upload fails
 WELL_KNOWN = "/.well-known/regista"
 Content = Callable[[], AsyncIterator[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often and how long to retry: `attempts` in all, at most `total` seconds with pauses that double from `first` to `longest`, each with full jitter."""
+    """How often and how long to retry.
+
+    `attempts` in all, `total` seconds at most; the pauses double from `first` to `longest`, with full jitter.
+    """
 
     attempts: int = 6
     first: float = 0.2
     longest: float = 5.0
     total: float = 60.0
 
-    def pause(self, attempt: int, asked: str | None) -> float:
-        """Seconds before the attempt after `attempt` (from 0); a service's Retry-After counts, up to the longest pause."""
+    def pause(self, attempt: int, retry_after: str | None) -> float:
+        """Return the seconds to wait after attempt number `attempt` (from 0).
+
+        A service's Retry-After extends the pause, up to the longest one.
+        """
         drawn = random.uniform(0, min(self.longest, self.first * 2**attempt))  # noqa: S311 - jitter, no secret
-        return max(drawn, min(self.longest, float(asked))) if asked and asked.isdecimal() else drawn
+        return (
+            max(drawn, min(self.longest, float(retry_after)))
+            if retry_after and retry_after.isdecimal()
+            else drawn
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful answer: its JSON and its ETag ("" where there is none)."""
+    """A successful answer: its JSON, its ETag ("" without one), its headers."""
 
     status: int
     body: Any
@@ -56,7 +66,7 @@ class Answer:
 class Transport:
     """One connection pool for all services.
 
-    Every request that changes something carries an Idempotency-Key, so a retry repeats nothing.
+    Every request that changes something carries an Idempotency-Key, so that a retry has no second effect.
     """
 
     def __init__(self, profile: Profile, patience: Patience | None = None) -> None:
@@ -66,7 +76,7 @@ class Transport:
         self._urls: dict[str, str] = {}
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         if self._http is not None:
             await self._http.aclose()
             self._http = None
@@ -85,7 +95,7 @@ class Transport:
         return {"User-Agent": "regista-python"} | key
 
     async def url_of(self, service: str) -> str:
-        """The base URL of a service; all but the registry's come from its /.well-known/regista.
+        """Return the base URL of a service; the registry's /.well-known/regista names the others'.
 
         Raises Unavailable.
         """
@@ -94,9 +104,9 @@ class Transport:
             return registry
         if not self._urls:
             self._urls = _services(
-                await self._persist(registry, lambda: self._client().get(registry + WELL_KNOWN))
+                await self._with_retries(registry, lambda: self._client().get(registry + WELL_KNOWN))
             )
-        return self._known(service)
+        return self._discovered(service)
 
     def _registry(self) -> str:
         url = self._profile.need("url").rstrip("/")
@@ -107,16 +117,16 @@ class Transport:
         if parsed.scheme not in {"http", "https"} or not parsed.host:
             raise NotConfigured(
                 "not_configured",
-                f"REGISTA_URL is no URL: {url!r}",
-                advice="Write it with its scheme, for example https://registry.example.com.",
+                f"REGISTA_URL is not a URL: {url!r}",
+                advice="Write it with the scheme, for example https://registry.example.com.",
             )
         return url
 
-    def _known(self, service: str) -> str:
+    def _discovered(self, service: str) -> str:
         if service not in self._urls:
             raise Unavailable(
                 "service_unknown",
-                f"the registry at {self._registry()} names no URL for the service {service!r}",
+                f"the registry at {self._registry()} lists no URL for the service {service!r}",
             )
         return self._urls[service]
 
@@ -132,9 +142,9 @@ class Transport:
         idempotency_key: str = "",
         long: bool = False,
     ) -> Answer:
-        """One request to `/v1<path>` of a service, JSON in and out; `long` for what may take minutes.
+        """Send a request to `/v1<path>` of a service, JSON in and out. Raises RegistaError.
 
-        Raises RegistaError.
+        `long`: the request may take minutes.
         """
         url = f"{await self.url_of(service)}/v1{path}"
         headers = {"If-Match": if_match} if if_match else {}
@@ -154,13 +164,13 @@ class Transport:
             headers=headers,
             timeout=timeout,
         )
-        got = await self._persist(url, send, LONG_SECONDS if long else 0.0)
+        got = await self._with_retries(url, send, LONG_SECONDS if long else 0.0)
         return Answer(got.status_code, _json(got), got.headers.get("etag", ""), got.headers)
 
     async def upload(
         self, service: str, path: str, query: Mapping[str, Any], content: Content, size: int
     ) -> Answer:
-        """Streams a body of `size` bytes; `content` is asked for a fresh stream at each attempt.
+        """Send a body of `size` bytes; `content` is called at each attempt for a new stream.
 
         Raises RegistaError.
         """
@@ -173,7 +183,7 @@ class Transport:
         params = {k: _text(v) for k, v in query.items() if v is not None}
         timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, read=STORE_SECONDS)
         limit = STORE_SECONDS + size / SLOWEST
-        got = await self._persist(
+        got = await self._with_retries(
             url,
             lambda: self._client().post(
                 url, params=params, content=content(), headers=headers, timeout=timeout
@@ -184,22 +194,22 @@ class Transport:
 
     @asynccontextmanager
     async def download(self, service: str, path: str) -> AsyncIterator[httpx.Response]:
-        """A response whose body is still to be streamed.
+        """Return a response whose body the caller streams.
 
         Raises RegistaError; a stream that breaks off raises httpx.TransportError.
         """
         url = f"{await self.url_of(service)}/v1{path}"
         request = self._client().build_request("GET", url)
-        got = await self._persist(url, lambda: self._client().send(request, stream=True))
+        got = await self._with_retries(url, lambda: self._client().send(request, stream=True))
         try:
             yield got
         finally:
             await got.aclose()
 
-    async def _persist(
+    async def _with_retries(
         self, url: str, send: Callable[[], Awaitable[httpx.Response]], seconds: float = 0.0
     ) -> httpx.Response:
-        """Sends again what may pass, within `seconds` in all (0: the patience's own)."""
+        """Repeat a request that may succeed later, for `seconds` at most (0: the total of the patience)."""
         seconds = seconds or self._patience.total
         try:
             async with asyncio.timeout(seconds):
@@ -210,7 +220,7 @@ class Transport:
     async def _repeated(self, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
         for attempt in range(self._patience.attempts):
             last = attempt == self._patience.attempts - 1
-            asked = None
+            retry_after = None
             try:
                 got = await send()
             except httpx.TransportError as e:
@@ -225,14 +235,17 @@ class Transport:
                 await got.aread()
                 if got.status_code not in BUSY or last:
                     raise _error(got)
-                asked = got.headers.get("retry-after")
-            await asyncio.sleep(self._patience.pause(attempt, asked))
+                retry_after = got.headers.get("retry-after")
+            await asyncio.sleep(self._patience.pause(attempt, retry_after))
         raise AssertionError
 
 
 @functools.cache
 def _trust() -> ssl.SSLContext:
-    """The machine's own certificate authorities (`SSL_CERT_FILE` counts), read once: each client of httpx would read them again for 80 ms."""
+    """Return the certificate authorities of this machine (or `SSL_CERT_FILE`).
+
+    They are read once: each client of httpx would need 80 ms for it.
+    """
     return ssl.create_default_context()
 
 
@@ -265,7 +278,7 @@ def _json(got: httpx.Response) -> Any:
     except (msgspec.MsgspecError, UnicodeDecodeError) as e:
         raise Unavailable(
             "not_regista",
-            f"{got.request.url} answered something that is no JSON: is this the registry's URL?",
+            f"{got.request.url} did not answer JSON: is this the registry's URL?",
         ) from e
 
 

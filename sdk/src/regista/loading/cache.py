@@ -1,4 +1,4 @@
-"""Downloaded artifacts by digest: complete or absent, and hashed again at every use."""
+"""Keep downloaded artifacts by digest: each is complete or absent, and hashed again at every use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextlib
 import shutil
 import tempfile
 import time
-from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,35 +15,44 @@ import msgspec
 
 from regista.client.transport import Transport
 from regista.errors import Damaged, Unavailable
-from regista.files import Progress, verify_folder
+from regista.files import FileWriter, Progress, verify_folder
 from regista.wire.digests import FileEntry, Manifest, NoDigest
 
-AT_ONCE = 4  # files
-ATTEMPTS = 3  # of a stream that breaks off
-FORGOTTEN = 24 * 3600.0  # seconds after which a half-written download belongs to nobody any more
+AT_ONCE = 4
+"""Files downloaded in parallel."""
+ATTEMPTS = 3
+"""Attempts for a file whose download breaks off."""
+ABANDONED = 24 * 3600.0
+"""Seconds without a write after which a partial download is deleted."""
 _entries = msgspec.json.Decoder(list[FileEntry])
 
 
 class Cache:
-    """`<root>/artifacts/<hex digest>/…`: a folder appears by one rename, when every file in it was checked; `<root>/manifests/` lists its files."""
+    """`<root>/artifacts/<hex digest>/…` holds the files, `<root>/manifests/` their list.
+
+    A folder appears by one rename, after every file in it was verified.
+    """
 
     def __init__(self, root: Path, transport: Transport) -> None:
         self._root = root
         self._transport = transport
 
     def manifest(self, digest: str) -> Manifest | None:
-        """The files of an artifact that was downloaded before, if the list still hashes to the digest."""
+        """Return the manifest of a downloaded artifact; None without one that hashes to the digest."""
         try:
-            kept = Manifest(tuple(_entries.decode(self._listed(digest).read_bytes())))
+            kept = Manifest(tuple(_entries.decode(self._manifest_file(digest).read_bytes())))
         except (OSError, msgspec.MsgspecError, NoDigest):
             return None
         return kept if kept.digest == digest else None
 
-    def _listed(self, digest: str) -> Path:
+    def _manifest_file(self, digest: str) -> Path:
         return self._root / "manifests" / f"{digest.removeprefix('sha256:')}.json"
 
     async def fetch(self, expected: Manifest, progress: Progress | None = None) -> Path:
-        """The folder with exactly these files, downloaded if need be. Raises Damaged and Unavailable."""
+        """Return the folder with exactly these files; download them if needed.
+
+        Raises Damaged and Unavailable.
+        """
         digest = expected.digest
         final = self._root / "artifacts" / digest.removeprefix("sha256:")
         if final.is_dir():
@@ -54,33 +62,34 @@ class Cache:
                 await asyncio.to_thread(shutil.rmtree, final, ignore_errors=True)
             else:
                 return final
-        (self._root / "artifacts").mkdir(parents=True, exist_ok=True)
-        await asyncio.to_thread(self._sweep)
-        partial = Path(tempfile.mkdtemp(prefix="partial-", dir=self._root))
+        partial = await asyncio.to_thread(self._new_partial)
         try:
             await self._download_all(digest, expected, partial, progress)
-            if not _take(
-                partial, final
-            ):  # somebody else's folder of the same digest: believed as little as an old one
+            if not await asyncio.to_thread(_renamed, partial, final):  # another process was first
                 await asyncio.to_thread(verify_folder, final, expected)
-            self._keep(expected)
+            await asyncio.to_thread(self._write_manifest, expected)
         finally:
             await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
         return final
 
-    def _sweep(self) -> None:
-        """Deletes what downloads left that were killed: nothing in it was written for a day."""
+    def _new_partial(self) -> Path:
+        (self._root / "artifacts").mkdir(parents=True, exist_ok=True)
+        self._delete_abandoned()
+        return Path(tempfile.mkdtemp(prefix="partial-", dir=self._root))
+
+    def _delete_abandoned(self) -> None:
+        """Delete the partial downloads of killed processes."""
         for left in self._root.glob("partial-*"):
-            with contextlib.suppress(FileNotFoundError):  # its download ended meanwhile
-                if max(p.lstat().st_mtime for p in (left, *left.rglob("*"))) < time.time() - FORGOTTEN:
+            with contextlib.suppress(FileNotFoundError):  # the download ended just now
+                if max(p.lstat().st_mtime for p in (left, *left.rglob("*"))) < time.time() - ABANDONED:
                     shutil.rmtree(left, ignore_errors=True)
 
-    def _keep(self, downloaded: Manifest) -> None:
-        listed = self._listed(downloaded.digest)
-        listed.parent.mkdir(exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=listed.parent, delete=False) as file:
+    def _write_manifest(self, downloaded: Manifest) -> None:
+        final = self._manifest_file(downloaded.digest)
+        final.parent.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=final.parent, delete=False) as file:
             file.write(msgspec.json.encode(downloaded.files))
-        Path(file.name).replace(listed)
+        Path(file.name).replace(final)
 
     async def _download_all(
         self, digest: str, expected: Manifest, folder: Path, progress: Progress | None
@@ -114,28 +123,24 @@ class Cache:
                 return
 
     async def _stream(self, digest: str, entry: FileEntry, target: Path, progress: Progress | None) -> None:
-        h, size = sha256(), 0
-        async with self._transport.download(
-            "artifact", f"/artifacts/{digest}/files/{quote(entry.path)}"
-        ) as got:
-            with target.open("wb") as file:
-                async for chunk in got.aiter_bytes():
-                    size += len(chunk)
-                    if size > entry.size:
-                        break
-                    h.update(chunk)
-                    file.write(chunk)
-                    if progress:
-                        progress(entry.path, size, entry.size)
-        if (h.hexdigest(), size) != (entry.sha256, entry.size):
+        path = f"/artifacts/{digest}/files/{quote(entry.path)}"
+        async with self._transport.download("artifact", path) as got, FileWriter(target) as file:
+            async for piece in got.aiter_bytes():
+                await file.write(piece)
+                if file.size > entry.size:
+                    break
+                if progress:
+                    progress(entry.path, file.size, entry.size)
+        if (file.sha256, file.size) != (entry.sha256, entry.size):
             raise Damaged(
                 "artifact_altered",
-                f"{entry.path} of {digest} is not the file that was registered: {size} bytes, sha256 {h.hexdigest()[:12]}…",
+                f"{entry.path} of {digest} is not the file that was registered: "
+                f"{file.size} bytes, sha256 {file.sha256[:12]}…",
             )
 
 
-def _take(partial: Path, final: Path) -> bool:
-    """Puts the folder in its place; False when there is one already, another process' or one that could not be removed."""
+def _renamed(partial: Path, final: Path) -> bool:
+    """Rename the folder; return False when `final` exists (another process made it, or it is undeletable)."""
     try:
         partial.rename(final)
     except OSError:

@@ -1,4 +1,4 @@
-"""What `regista.load` gives back: a verified version on this disk. Nothing in it is ever unpickled."""
+"""The result of `regista.load`: the verified files of a version. The client never unpickles them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from regista.errors import Invalid, NotConfigured
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A version whose files were checked against what was registered. `path` is their folder."""
+    """A version with its verified files in the folder `path`. `version` is the service's JSON."""
 
     model: str
     model_id: str
@@ -24,7 +24,7 @@ class Loaded:
     _count: Callable[[int], None] = field(repr=False)
 
     def file(self, name: str = "") -> Path:
-        """The file of that name, or the only one. Raises Invalid."""
+        """Return the path of a file of the version; without `name`, of its only file. Raises Invalid."""
         if name:
             found = self.path / name
             if not found.resolve().is_relative_to(self.path.resolve()) or not found.is_file():
@@ -43,13 +43,13 @@ class Loaded:
         return self.path / names[0]
 
     def used(self, count: int = 1) -> None:
-        """Counts uses (predictions) for the usage report. Loading counts as one already."""
+        """Count uses (predictions) for the usage report. Loading has counted as one use already."""
         self._count(count)
 
     def session(self, name: str = "", **options: Any) -> Any:
-        """An `onnxruntime.InferenceSession` on the ONNX file.
+        """Return an `onnxruntime.InferenceSession` on the ONNX file `name`, or on the only one.
 
-        Raises NotConfigured when onnxruntime is not installed.
+        `options` go to InferenceSession. Raises NotConfigured when onnxruntime is not installed.
         """
         try:
             import onnxruntime  # noqa: PLC0415 - an extra, loaded when used

@@ -1,6 +1,6 @@
-"""How often which version was used: counted here, reported by window.
+"""Count how often each version is used, and report the counts once per time window.
 
-Losing a window loses no model; not reporting may lose one.
+A lost window changes little; a version without reported usage may be cleaned up.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ log = logging.getLogger("regista")
 MODEL_USED = "regista.ModelUsed.v1"
 TOPIC = "regista.usage.v1"
 CLOSE_SECONDS = 5.0
-KEPT = 1000  # reports that wait for a service that is away; then the oldest go
+KEPT = 1000
+"""Unsent reports kept while the service is unreachable; beyond that the oldest are dropped."""
 
 
 class Used(NamedTuple):
-    """Which version was used, and where."""
+    """The version that was used, and the environment."""
 
     model: str
     model_id: str
@@ -33,14 +34,14 @@ class Used(NamedTuple):
 
 
 class Report(NamedTuple):
-    """One version's uses in one window, under the id that it is sent and sent again with."""
+    """The uses of one version in one window. Every attempt to send it has the same message id."""
 
     message_id: str
     data: dict[str, Any]
 
 
 class Usage:
-    """Counts uses; `send(data, message_id)` is called once for each version and window, and again with the same id until it worked."""
+    """Count uses, and call `send(data, message_id)` for each version and window until it succeeds."""
 
     def __init__(
         self, send: Callable[[dict[str, Any], str], Awaitable[None]], window: float, new_id: Callable[[], str]
@@ -56,11 +57,8 @@ class Usage:
         self._task: asyncio.Task[None] | None = None
 
     def record(self, used: Used, count: int = 1) -> None:
-        """Counts; safe from any thread.
-
-        Does nothing when the window is 0, or the count: an empty batch is no use. Raises ValueError below 0.
-        """
-        count = int(count)  # NumPy's integers, too: no JSON encoder takes them
+        """Count uses, from any thread. With a window of 0 nothing is counted. Raises ValueError below 0."""
+        count = int(count)  # JSON encoders refuse NumPy's integers
         if count < 0:
             raise ValueError(f"uses are counted from 0 up, not {count}")
         if self._window > 0 and count:
@@ -69,16 +67,16 @@ class Usage:
 
     @property
     def reporting(self) -> bool:
-        """Reports go out each window, or nothing is counted at all."""
+        """True when reports are sent each window, or nothing is counted."""
         return self._window <= 0 or self._task is not None
 
     def start(self) -> None:
-        """Begins to report each window, on the running loop."""
+        """Start to report each window, on the running loop."""
         if self._window > 0 and self._task is None:
             self._task = asyncio.create_task(self._report())
 
     async def close(self) -> None:
-        """Stops, and reports what was counted, as far as that is possible in CLOSE_SECONDS."""
+        """Stop, and report what was counted, in CLOSE_SECONDS at most."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -90,9 +88,9 @@ class Usage:
             log.warning("usage of %d versions was not reported in %.0f s", len(self._unsent), CLOSE_SECONDS)
 
     async def flush(self) -> None:
-        """Reports what was counted so far.
+        """Report what was counted so far.
 
-        What no service can take now is kept for the next time, what it refuses is not.
+        Reports are kept while the service is unreachable, and dropped when it refuses them.
         """
         self._end_window()
         async with self._sending:
@@ -105,13 +103,13 @@ class Usage:
                     return
                 except RegistaError as e:
                     log.warning("usage of %s is not reported: %s", report.data["model"], e)
-                except Exception:  # one report that cannot be sent must not end all others
+                except Exception:  # one bad report must not stop the others
                     log.exception("usage of %s is not reported", report.data["model"])
-                if self._unsent and self._unsent[0] is report:  # else so many came meanwhile that it fell out
+                if self._unsent and self._unsent[0] is report:  # else newer reports pushed it out
                     self._unsent.popleft()
 
-    def rest(self) -> list[Report]:
-        """Takes away what was counted and not yet reported: whoever asks reports it."""
+    def take_unsent(self) -> list[Report]:
+        """Return the unsent reports and drop them here: the caller sends them."""
         self._end_window()
         reports = list(self._unsent)
         self._unsent.clear()

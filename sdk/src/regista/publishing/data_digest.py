@@ -1,6 +1,6 @@
-"""Digests and schemas of what people train on: arrays, data frames, files.
+"""Digests and schemas of training data: arrays, data frames, files.
 
-By duck typing: nothing is imported for it.
+Types are recognized by their attributes, so the module imports no data library.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ CHUNK = 1 << 22  # bytes hashed at once
 
 
 def data_digest(*parts: Any) -> str:
-    """`sha256:<hex>` of data sets that belong together (features and labels, several files), in the order given.
+    """Return `sha256:<hex>` of data that belong together (features and labels, several files), in this order.
 
-    The same values give the same digest whatever memory layout or byte order they have; another dtype, column
-    name or row order gives another. Takes arrays, sparse matrices, data frames, series, paths, bytes and
-    plain JSON values. Raises TypeError for anything else, and for nothing: data that nobody named would be
-    the same everywhere.
+    `parts` are arrays, sparse matrices, data frames, series, paths, bytes and JSON values. The digest depends
+    on the values, dtypes, column names and row order, not on memory layout or byte order. Raises TypeError
+    for other types, and without parts: all empty data would have the same digest.
     """
     if not parts:
-        raise TypeError("there is no data to digest: pass the data itself, or a digest you computed yourself")
+        raise TypeError("no data to digest: pass the data, or a digest that you computed")
     whole = sha256()
     for part in parts:
         whole.update(_digest(part))
@@ -89,7 +88,10 @@ def _json(value: Any) -> bytes:
     try:
         return msgspec.json.encode(value, order="sorted")
     except (TypeError, msgspec.MsgspecError) as e:
-        msg = f"cannot digest a {type(value).__name__} ({e}): pass an array, a data frame, a path, bytes, or a digest you computed yourself"
+        msg = (
+            f"cannot digest a {type(value).__name__} ({e}): "
+            "pass an array, a data frame, a path, bytes, or a digest that you computed"
+        )
         raise TypeError(msg) from None
 
 
@@ -98,10 +100,14 @@ def _column(frame: Any, column: Any) -> Any:
 
 
 def schema_of(data: Any, *, name: str, features: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """The fields of a data frame or array: one per column where columns have names, else one tensor with `?` for the batch dimension."""
+    """Return the fields of a data frame or array.
+
+    Named columns are one field each; else the array is one tensor `name`, with `?` for the batch dimension.
+    `features` names the columns of a two-dimensional array.
+    """
     if isinstance(data, list | tuple | dict):
         raise TypeError(
-            f"a {type(data).__name__} has no schema: pass a data frame or an array, as numpy.asarray makes one"
+            f"a {type(data).__name__} has no schema: pass a data frame, or an array (numpy.asarray)"
         )
     if hasattr(data, "columns") and hasattr(data, "__getitem__"):
         return [{"name": str(column), "type": dtype_of(_column(data, column))} for column in data.columns]
@@ -116,7 +122,7 @@ def schema_of(data: Any, *, name: str, features: Sequence[str] | None = None) ->
 
 
 def dtype_of(data: Any) -> str:
-    """The element type: NumPy's name, `string` for text and objects."""
+    """Return the element type: NumPy's name, or `string` for text and objects."""
     dtype = str(getattr(data, "dtype", type(data).__name__)).lower()
     return (
         "string" if dtype.startswith(("object", "str", "<u", "utf8", "category", "large_string")) else dtype

@@ -1,4 +1,4 @@
-"""The way to Kafka, for those who installed `regista[kafka]`: one idempotent producer, closed within a bounded time."""
+"""Send signed messages to Kafka with one idempotent producer; needs `regista[kafka]`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STOP_SECONDS = 5.0
 
 
 class KafkaSender:
-    """Sends CloudEvents; starts at the first one."""
+    """Send CloudEvents. The producer starts with the first one."""
 
     def __init__(self, profile: Profile, patience: Patience | None = None) -> None:
         self._profile = profile
@@ -26,20 +26,20 @@ class KafkaSender:
         self._starting = asyncio.Lock()
 
     async def send(self, topic: str, event: CloudEvent) -> None:
-        """Returns when the brokers have it (acks=all). Raises Forbidden, TooLarge, and Unavailable.
+        """Send an event and wait until the brokers have stored it (acks=all).
 
-        After Unavailable it may or may not have been written; the same event again is harmless.
+        Raises Forbidden, TooLarge, and Unavailable. After Unavailable the event may have been stored or not;
+        sending it again is harmless.
         """
         key, value, headers = to_kafka(event)
         producer = await self._started()
         from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAuthorizationFailedError  # noqa: PLC0415 - an extra, loaded when used
 
         try:
-            await asyncio.wait_for(
-                producer.send_and_wait(topic, value, key=key, headers=headers), SEND_SECONDS
-            )
+            async with asyncio.timeout(SEND_SECONDS):
+                await producer.send_and_wait(topic, value, key=key, headers=headers)
         except TopicAuthorizationFailedError as e:
-            advice = "Use a Kafka user of a publisher (REGISTA_KAFKA_USER), or publish by HTTP."
+            advice = "Use the Kafka user of a publisher (REGISTA_KAFKA_USER), or publish over HTTP."
             raise Forbidden(
                 "kafka_forbidden",
                 f"{self._profile.kafka_user or 'anonymous'} may not write to {topic}",
@@ -48,20 +48,20 @@ class KafkaSender:
         except MessageSizeTooLargeError as e:
             raise TooLarge(
                 "message_too_large",
-                f"the message has {len(value)} bytes, more than {topic} takes",
+                f"the message has {len(value)} bytes, more than {topic} accepts",
                 advice="Shorten config or environment.",
             ) from e
         except (KafkaError, TimeoutError) as e:
             raise Unavailable(
-                "kafka_unavailable", f"{topic} at {self._profile.kafka_bootstrap} took no message: {e!r}"
+                "kafka_unavailable",
+                f"{self._profile.kafka_bootstrap} did not store the message on {topic}: {e!r}",
             ) from e
 
     async def close(self) -> None:
-        """Flushes and closes; a broker that is away cannot hold it up."""
+        """Flush and close the producer, in STOP_SECONDS at most."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+            await _stop(producer)
 
     async def _started(self) -> Any:
         async with self._starting:
@@ -76,7 +76,7 @@ class KafkaSender:
             raise NotConfigured(
                 "kafka_missing",
                 "publishing to Kafka needs `pip install 'regista[kafka]'`",
-                advice="Install it, or publish by HTTP.",
+                advice="Install it, or publish over HTTP.",
             ) from None
         settings, last = connection(self._profile), Exception("no answer")
         with contextlib.suppress(TimeoutError):
@@ -89,7 +89,7 @@ class KafkaSender:
                     await asyncio.sleep(self._patience.pause(attempt, None))
         raise Unavailable(
             "kafka_unavailable",
-            f"{self._profile.kafka_bootstrap} cannot be reached, or refuses the user: {last!r}",
+            f"{self._profile.kafka_bootstrap} is unreachable, or refuses the user: {last!r}",
         ) from last
 
 
@@ -100,16 +100,22 @@ async def _started_producer(settings: dict[str, Any]) -> Any:
         **settings, acks="all", enable_idempotence=True, linger_ms=5, compression_type="zstd"
     )
     try:
-        await asyncio.wait_for(producer.start(), SEND_SECONDS)
+        async with asyncio.timeout(SEND_SECONDS):
+            await producer.start()
     except BaseException:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+        await _stop(producer)
         raise
     return producer
 
 
+async def _stop(producer: Any) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STOP_SECONDS):
+            await producer.stop()
+
+
 def connection(profile: Profile) -> dict[str, Any]:
-    """Aiokafka's connection settings."""
+    """Return aiokafka's connection settings."""
     settings: dict[str, Any] = {
         "bootstrap_servers": profile.need("kafka_bootstrap"),
         "client_id": "regista-python",
@@ -129,6 +135,6 @@ def connection(profile: Profile) -> dict[str, Any]:
             raise NotConfigured(
                 "not_configured",
                 f"REGISTA_KAFKA_CA_FILE: {profile.kafka_ca_file}: {e}",
-                advice="Name a PEM file with the brokers' authority.",
+                advice="Name a PEM file with the certificate authority of the brokers.",
             ) from None
     return settings

@@ -1,4 +1,4 @@
-"""From a file and a run to ModelTrained: upload, build, sign, send, and wait for what the registry made of it."""
+"""Publish a version: upload the artifact, build and sign ModelTrained, wait for the outcome."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from regista.errors import (
     Unavailable,
 )
 from regista.files import HashingStream, Progress, files_of, manifest
-from regista.publishing.json_values import check_exact, plain
+from regista.publishing.json_values import check_exact, json_value
 from regista.publishing.tracking import Run
 from regista.wire.cloudevents import CloudEvent
 from regista.wire.digests import FileEntry
@@ -38,17 +38,20 @@ from regista.wire.keys import SigningKey
 
 MODEL_TRAINED = "regista.ModelTrained.v1"
 TOPIC = "regista.training.v1"
-DEAD_LETTERS = 50  # how many are looked through
+DEAD_LETTERS = 50
+"""How many of the newest dead letters are searched for a message."""
 POLL_FIRST, POLL_LONGEST = 0.05, 1.0  # seconds
-AS_DOCUMENTED = "Write it as the schema of ModelTrained says."
-LAST_LOOK = 3.0  # seconds beyond the deadline, to say why nothing came
+LAST_LOOK = 3.0
+"""Seconds after the deadline for a last search among the dead letters."""
+AS_DOCUMENTED = "Write it as in the schema of ModelTrained."
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A version as the registry has it.
+    """A version in the registry.
 
-    `new` is false when the same artifact and metadata were registered before.
+    `new` is False when the same artifact and metadata were registered before. `version` is the service's
+    JSON.
     """
 
     model: str
@@ -61,13 +64,16 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What was published: the message's id, its model, the artifact's digest ("" without one)."""
+class TrainedMessage:
+    """A published ModelTrained: its id ("" over HTTP), its model, and the artifact's digest ("" without one).
+
+    `outcome` is set over HTTP, and None on Kafka.
+    """
 
     id: str
     model: str
     digest: str
-    known: Registered | Refused | None = None
+    outcome: Registered | Refused | None = None
 
 
 def document(
@@ -90,60 +96,63 @@ def document(
     base: int | str | None = None,
     parents: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """ModelTrained's data, without the artifact. What is not known stays out: the registry names what is missing.
+    """Return ModelTrained's data, without the artifact. The arguments are those of `AsyncClient.publish`.
 
-    Raises Invalid for values that JSON cannot carry (NaN, integers beyond 2^53), and for what is no object
-    where one belongs.
+    Unknown values are left out; the registry names what is missing. Raises Invalid for values that JSON
+    cannot represent (NaN, integers beyond 2^53), and for another type where an object belongs.
     """
     if exact and not version:
-        raise Invalid(
-            "exact_without_version",
-            "`exact` holds for a claimed version or bump, and none is",
-            advice="Claim one, too: version (--bump).",
-        )
+        detail = "`exact` needs a claimed version or bump"
+        raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
     facts = (run.training() if run else {}) | _object("training", training)
     if facts and creator:
         facts.setdefault("creator", creator)
-    facts |= {name: value for name, value in (("on_behalf_of", on_behalf_of), ("run_url", run_url)) if value}
-    given: dict[str, Any] = {
-        "model": model,
-        "kind": kind,
-        "draft": draft,
-        "description": description,
-        "owner": owner,
-        "tier": tier,
-        "tags": dict(tags) if tags else None,
-        "version": {"claim": version, "exact": exact} if version else None,
-        "base": base,
-        "training": {name: value for name, value in facts.items() if value is not None} or None,
-        "signature": _object("signature", signature) or (run.signature if run else None),
-        "parents": _objects("parents", parents) or None,
-    }
-    data: dict[str, Any] = plain({name: value for name, value in given.items() if value is not None})
+    facts |= _known(on_behalf_of=on_behalf_of or None, run_url=run_url or None)
+    known = _known(
+        model=model,
+        kind=kind,
+        draft=draft,
+        description=description,
+        owner=owner,
+        tier=tier,
+        tags=dict(tags) if tags else None,
+        version={"claim": version, "exact": exact} if version else None,
+        base=base,
+        training=_known(**facts) or None,
+        signature=_object("signature", signature) or (run.signature if run else None),
+        parents=_objects("parents", parents) or None,
+    )
+    data: dict[str, Any] = json_value(known)
     check_exact(data)
     return data
 
 
+def _known(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def _object(what: str, given: Any) -> dict[str, Any]:
     if given is not None and not isinstance(given, Mapping):
-        raise Invalid("no_object", f"`{what}` is no object but {type(given).__name__}", advice=AS_DOCUMENTED)
+        raise Invalid(
+            "no_object", f"`{what}` must be an object, not {type(given).__name__}", advice=AS_DOCUMENTED
+        )
     return dict(given or {})
 
 
 def _objects(what: str, given: Any) -> list[dict[str, Any]]:
     if not isinstance(given, list | tuple) or not all(isinstance(one, Mapping) for one in given):
-        raise Invalid("no_objects", f"`{what}` is no list of objects", advice=AS_DOCUMENTED)
+        raise Invalid("no_objects", f"`{what}` must be a list of objects", advice=AS_DOCUMENTED)
     return [dict(one) for one in given]
 
 
 async def upload(transport: Transport, path: Path, progress: Progress | None = None) -> dict[str, Any]:
-    """Sends the artifact's files, hashing while sending; answers ModelTrained's `artifact`.
+    """Upload the files of an artifact, and return ModelTrained's `artifact`.
 
-    Raises Damaged when the service got other bytes.
+    Each file is read once and hashed while it is sent. Raises Damaged when the service received other bytes.
     """
     entries: list[FileEntry] = []
     location = ""
-    for name, file in files_of(path).items():
+    for name, file in (await asyncio.to_thread(files_of, path)).items():
         stream = HashingStream(file, name, progress)
         query = {"name": name, "upload": location or None}
         answer = (await transport.upload("artifact", "/uploads", query, stream, stream.total)).body
@@ -166,7 +175,7 @@ async def upload(transport: Transport, path: Path, progress: Progress | None = N
 def event(
     type_: str, subject: str, data: Mapping[str, Any], key: SigningKey, message_id: str = ""
 ) -> CloudEvent:
-    """The signed CloudEvent of a publisher."""
+    """Return a CloudEvent signed with a publisher's key; `subject` is its Kafka key."""
     message_id = message_id or str(uuid.uuid4())
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     extensions = {"partitionkey": subject, "correlationid": message_id}
@@ -183,7 +192,7 @@ def event(
 
 
 async def register(transport: Transport, data: Mapping[str, Any]) -> Registered | Refused:
-    """Registers over HTTP. A refusal is a result, too."""
+    """Register a version over HTTP. A refusal is returned, not raised."""
     model = str(data["model"])
     try:
         answer = await transport.call("POST", "registry", f"/models/{quote(model)}/versions", body=data)
@@ -195,7 +204,7 @@ async def register(transport: Transport, data: Mapping[str, Any]) -> Registered 
 
 
 def registered(body: Mapping[str, Any], *, new: bool = True) -> Registered:
-    """Reads the registry's version object."""
+    """Return the registry's JSON of a version as Registered."""
     return Registered(
         str(body["model"]),
         str(body.get("model_id", "")),
@@ -208,76 +217,75 @@ def registered(body: Mapping[str, Any], *, new: bool = True) -> Registered:
 
 
 def refused(model: str, problems: Iterable[Mapping[str, Any]], facts: Mapping[str, Any]) -> Refused:
-    """Reads the registry's list of problems."""
+    """Return the registry's list of problems as Refused."""
     return Refused(
         model, [Problem(str(p.get("field", "")), str(p.get("problem", ""))) for p in problems], facts
     )
 
 
-async def outcome(transport: Transport, told: Told, seconds: float) -> Registered:
-    """Waits until the registry has answered the message; while it is away, too.
+async def outcome(transport: Transport, message: TrainedMessage, seconds: float) -> Registered:
+    """Wait until the registry has processed a message, and return the version.
 
-    Raises Refused, DeadLettered, and TimedOut after `seconds`.
+    An unreachable registry counts as no outcome yet. Raises Refused, DeadLettered, and TimedOut after
+    `seconds`.
     """
-    found = told.known
+    found = message.outcome
     if found is None:
         try:
             async with asyncio.timeout(seconds):
-                found = await _looked_up(transport, told)
+                found = await _poll(transport, message)
         except TimeoutError:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_LOOK):
-                    await _look_among_dead_letters(transport, told)
-            advice = "Wait again. If it stays so, an admin looks for it with `regista dlq list registry`."
+                    await _check_dead_letters(transport, message)
             raise TimedOut(
                 "no_outcome_yet",
-                f"message {told.id} for {told.model} has no outcome after {seconds:.0f} s",
-                advice=advice,
+                f"message {message.id} for {message.model} has no outcome after {seconds:.0f} s",
+                advice="Wait again. If there is still none, an admin looks for the message with "
+                "`regista dlq list registry`.",
             ) from None
     if isinstance(found, Refused):
         raise found
     return found
 
 
-async def _looked_up(transport: Transport, told: Told) -> Registered | Refused:
-    pause, asked = POLL_FIRST, False
+async def _poll(transport: Transport, message: TrainedMessage) -> Registered | Refused:
+    pause, searched = POLL_FIRST, False
     while True:
         with contextlib.suppress(Unavailable):
-            if found := await look_up(transport, told):
+            if found := await look_up(transport, message):
                 return found
-        if pause >= POLL_LONGEST and not asked:
-            asked = True
-            await _look_among_dead_letters(transport, told)
+        if pause >= POLL_LONGEST and not searched:
+            searched = True
+            await _check_dead_letters(transport, message)
         await asyncio.sleep(pause)
         pause = min(POLL_LONGEST, pause * 1.5)
 
 
-async def _look_among_dead_letters(transport: Transport, told: Told) -> None:
-    """Raises DeadLettered when the message lies there. Whoever may not look there learns nothing."""
+async def _check_dead_letters(transport: Transport, message: TrainedMessage) -> None:
+    """Raise DeadLettered when the message is a dead letter; do nothing where the caller may not read them."""
+    query = {"topic": TOPIC, "limit": DEAD_LETTERS}
     try:
-        letters = (
-            await transport.call("GET", "registry", "/dlq", query={"topic": TOPIC, "limit": DEAD_LETTERS})
-        ).body["items"]
-        for letter in letters:
-            if letter.get("subject") == told.model:
+        for letter in (await transport.call("GET", "registry", "/dlq", query=query)).body["items"]:
+            if letter.get("subject") == message.model:
                 shown = (await transport.call("GET", "registry", f"/dlq/{quote(letter['id'])}")).body
-                if shown["headers"].get("ce_id") == told.id:
+                if shown["headers"].get("ce_id") == message.id:
                     raise DeadLettered(
                         "dead_lettered",
-                        f"message {told.id} for {told.model} was not taken: {letter['reason']}",
+                        f"message {message.id} for {message.model} was dead-lettered: {letter['reason']}",
                         facts=letter,
                     )
     except (Forbidden, NotFound, Unavailable, Unauthorized):
         return
 
 
-async def look_up(transport: Transport, told: Told) -> Registered | Refused | None:
-    """What the registry made of a message, None while it has not seen it."""
+async def look_up(transport: Transport, message: TrainedMessage) -> Registered | Refused | None:
+    """Return the outcome of a message, None while the registry has not processed it."""
+    query = {"model": message.model, "artifact_digest": message.digest or None}
     try:
-        query = {"model": told.model, "artifact_digest": told.digest or None}
-        said = (await transport.call("GET", "registry", f"/publications/{quote(told.id)}", query=query)).body
+        answer = await transport.call("GET", "registry", f"/publications/{quote(message.id)}", query=query)
     except NotFound:
         return None
-    if said["state"] == "refused":
-        return refused(told.model, said.get("problems", ()), said)
-    return registered(said, new=said["state"] != "existing")
+    if answer.body["state"] == "refused":
+        return refused(message.model, answer.body.get("problems", ()), answer.body)
+    return registered(answer.body, new=answer.body["state"] != "existing")

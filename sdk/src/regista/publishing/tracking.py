@@ -1,4 +1,4 @@
-"""`regista.track()`: what a training run was made of, captured where it runs."""
+"""`regista.track()`: capture what a training run was made of, where it runs."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
 
 
 class Run:
-    """What one training was made of.
+    """What one training was made of: code, configuration, data, metrics, schema, environment.
 
-    Everything captured can be overridden; what is unknown stays out and the registry names it.
+    Every attribute may be overwritten. Unknown values are left out; the registry names what is missing.
     """
 
     def __init__(
@@ -63,7 +63,10 @@ class Run:
     def train_data(
         self, name: str, *parts: Any, digest: str = "", features: Sequence[str] | None = None
     ) -> Self:
-        """The data set trained on: its name, and the data itself or a digest computed elsewhere."""
+        """Record the data set trained on: its name, and the data themselves or a digest computed elsewhere.
+
+        The data are hashed here and never sent. `features` defaults to the column names of the first part.
+        """
         self.dataset = {"name": name, "digest": digest or data_digest(*parts)}
         if features is not None:
             self.features = [str(f) for f in features]
@@ -72,7 +75,7 @@ class Run:
         return self
 
     def test_data(self, name: str, *parts: Any, digest: str = "") -> Self:
-        """The data set that the metrics named next were measured on."""
+        """Record the data set that the next metrics are measured on: its name, and the data or a digest."""
         self._test = {"dataset_name": name, "dataset_digest": digest or data_digest(*parts)}
         return self
 
@@ -85,14 +88,15 @@ class Run:
         higher_is_better: bool = True,
         definition: str = "",
     ) -> Self:
-        """A figure measured on the data named last by `test_data`.
+        """Record a metric, measured on the data of the last `test_data`. A second call replaces the value.
 
-        Raises ValueError without one: a figure of nothing compares to nothing.
+        `primary`: the metric decides about the size of a version bump. `definition`: only metrics with equal
+        definitions are compared. Raises ValueError without `test_data`.
         """
         if self._test is None:
             msg = "name the data it was measured on first: run.test_data('holdout', X_test, y_test)"
             raise ValueError(msg)
-        said: dict[str, Any] = {
+        metric: dict[str, Any] = {
             "name": name,
             "value": float(value),
             **self._test,
@@ -100,10 +104,10 @@ class Run:
             "primary": primary,
         }
         if definition:
-            said["definition"] = definition
+            metric["definition"] = definition
         self.metrics = [
-            m for m in self.metrics if (m["name"], m["dataset_digest"]) != (name, said["dataset_digest"])
-        ] + [said]
+            m for m in self.metrics if (m["name"], m["dataset_digest"]) != (name, metric["dataset_digest"])
+        ] + [metric]
         return self
 
     def schema(
@@ -114,9 +118,9 @@ class Run:
         features: Sequence[str] | None = None,
         labels: Sequence[Any] | None = None,
     ) -> Self:
-        """What goes in and what comes out, from examples: data frames or arrays.
+        """Record the schema of inputs and outputs, from example data frames or arrays.
 
-        `labels` are the classes of the first output.
+        `features` names the columns of an input array; `labels` are the classes of the first output.
         """
         given = schema_of(outputs, name="output")
         if labels is not None:
@@ -128,9 +132,9 @@ class Run:
         return self
 
     def training(self) -> dict[str, Any]:
-        """The `training` section of ModelTrained, without what is not known.
+        """Return the `training` section of ModelTrained, without unknown values.
 
-        The same at each call: publishing a run again makes no second version.
+        The result is the same at each call: publishing a run again registers no second version.
         """
         self.trained_at = self.trained_at or datetime.now(UTC)
         self._environment = self._environment or environment()
@@ -155,11 +159,11 @@ def track(
     seed: int | None = None,
     framework: str = "",
 ) -> Run:
-    """Begins to capture a training run: `with regista.track(config={"C": 1.0}) as run: …`.
+    """Start to capture a training run: `with regista.track(config={"C": 1.0}) as run: …`.
 
-    Code identity is the digest of `code` (files or folders of Python code); by default of the calling script,
-    or of the cells run so far in a notebook, and the git revision where there is one. Raises
-    FileNotFoundError for code that is not there.
+    `code` are files or folders of Python code. Code identity is their digest and the git revision, if there
+    is one; the default is the calling script, or the cells run so far in a notebook. `framework` defaults to
+    the first known one that is imported. Raises FileNotFoundError for missing code.
     """
     given = [code] if isinstance(code, str | Path) else code
     if given is not None:
@@ -184,9 +188,9 @@ def _notebook_cells() -> str:
 
 
 def code_identity(paths: Sequence[Path], sources: str = "") -> dict[str, str] | None:
-    """`{digest, revision, repository}` as far as known.
+    """Return `{digest, revision, repository}` as far as known.
 
-    The digest covers the declared files only: a monorepo changes every night.
+    The digest covers the declared files only: the revision of a monorepo changes every night.
     """
     files: list[FileEntry] = []
     for path, name in _named(paths).items():
@@ -209,7 +213,10 @@ def code_identity(paths: Sequence[Path], sources: str = "") -> dict[str, str] | 
 
 
 def _named(paths: Sequence[Path]) -> dict[Path, Path]:
-    """Each path once, by its own name; where two have the same one, by their way from the folder that holds them all."""
+    """Return the name of each path in the digest.
+
+    It is the file name; where two are equal, the path from the common folder.
+    """
     once = list({path.resolve(): path for path in paths}.values())
     if len({path.name for path in once}) == len(once):
         return {path: Path(path.name) for path in once}
@@ -218,18 +225,18 @@ def _named(paths: Sequence[Path]) -> dict[Path, Path]:
 
 
 def _git(folder: Path) -> dict[str, str]:
-    revision = _ask_git(folder, "rev-parse", "HEAD")
+    revision = _git_output(folder, "rev-parse", "HEAD")
     if not revision:
         return {}
-    dirty = "-dirty" if _ask_git(folder, "status", "--porcelain", "--untracked-files=no") else ""
-    origin = _CREDENTIALS.sub("", _ask_git(folder, "config", "--get", "remote.origin.url"))
+    dirty = "-dirty" if _git_output(folder, "status", "--porcelain", "--untracked-files=no") else ""
+    origin = _CREDENTIALS.sub("", _git_output(folder, "config", "--get", "remote.origin.url"))
     return {"revision": revision + dirty} | ({"repository": origin} if origin else {})
 
 
-def _ask_git(folder: Path, *question: str) -> str:
+def _git_output(folder: Path, *arguments: str) -> str:
     try:
-        told = subprocess.run(  # noqa: S603
-            ["git", "-C", str(folder), *question],  # noqa: S607
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), *arguments],  # noqa: S607
             capture_output=True,
             text=True,
             timeout=10,
@@ -237,11 +244,11 @@ def _ask_git(folder: Path, *question: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return told.stdout.strip() if told.returncode == 0 else ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def framework_of(name: str = "") -> dict[str, str] | None:
-    """`{name, version}` of the framework named, else of the first known one that is imported."""
+    """Return `{name, version}` of the framework `name`, else of the first known one that is imported."""
     for module in (name,) if name else tuple(f for f in FRAMEWORKS if f in sys.modules):
         distribution = _MODULE_NAMES.get(module, module)
         try:
@@ -256,11 +263,11 @@ def framework_of(name: str = "") -> dict[str, str] | None:
 
 @functools.cache
 def _owners() -> Mapping[str, list[str]]:
-    return metadata.packages_distributions()  # reads every installed distribution: 0.5 s
+    return metadata.packages_distributions()  # reads all installed distributions: 0.5 s
 
 
 def environment() -> dict[str, Any]:
-    """Python, platform, and the version of every distribution that is imported by now."""
+    """Return the versions of Python, platform, and every imported distribution."""
     owners = _owners()
     imported = {
         d for module in {name.partition(".")[0] for name in list(sys.modules)} for d in owners.get(module, ())

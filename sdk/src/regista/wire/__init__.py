@@ -1,1 +1,4 @@
-"""What both sides of the wire share: the envelope, its signature, digests, key formats, and when a model's callers notice a change. Pure: no I/O, no clock, no server import."""
+"""What client, services and auditors share: envelope, signatures, digests, keys, compatibility of signatures.
+
+Pure: no I/O, no clock, no import of a server.
+"""

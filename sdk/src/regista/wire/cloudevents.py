@@ -20,7 +20,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|
 
 
 class NotACloudEvent(ValueError):  # noqa: N818 - what the message is, not a fault of ours
-    """The message is no CloudEvent that Regista accepts; `reason` says what to send instead."""
+    """The message is not a CloudEvent that Regista accepts; the message says what to send instead."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -48,7 +48,7 @@ class CloudEvent:
 
 @lru_cache(maxsize=4096)
 def utc(time: str) -> str:
-    """The same moment in Zulu form; the fraction is kept to its last non-zero digit.
+    """Return the same time in Zulu form, its fraction without trailing zeros.
 
     Raises NotACloudEvent.
     """
@@ -68,7 +68,7 @@ def utc(time: str) -> str:
 
 
 def check(event: CloudEvent) -> None:
-    """Raises NotACloudEvent when an attribute breaks a rule of CloudEvents or is one Regista needs and is empty."""
+    """Raise NotACloudEvent when an attribute breaks a rule of CloudEvents, or a required one is empty."""
     texts = {
         name: getattr(event, name) for name in ("id", "source", "type", "subject", "time", "datacontenttype")
     }
@@ -101,7 +101,7 @@ def _names_extension(name: object) -> bool:
 
 
 def _all_texts(values: Collection[object]) -> bool:
-    """Whether all of them pass `check_text`, in one search instead of one for each."""
+    """Return whether all values pass `check_text`, in one search instead of one for each."""
     try:
         together = "".join(values)  # type: ignore[arg-type]
     except TypeError:
@@ -110,7 +110,7 @@ def _all_texts(values: Collection[object]) -> bool:
 
 
 def check_text(name: str, value: object) -> None:
-    """Raises NotACloudEvent unless `value` may be the value of an attribute."""
+    """Raise NotACloudEvent unless `value` is valid as the value of an attribute."""
     if not isinstance(value, str) or not value:
         raise NotACloudEvent(f"the attribute {name} is missing or empty")
     if len(value) > MAX_ATTRIBUTE:
@@ -120,12 +120,12 @@ def check_text(name: str, value: object) -> None:
 
 
 def legal(value: str) -> str:
-    """The value as an attribute may hold it: forbidden characters replaced (U+FFFD), cut at MAX_ATTRIBUTE."""
+    """Return the value with forbidden characters replaced (U+FFFD), cut at MAX_ATTRIBUTE characters."""
     return _FORBIDDEN.sub("\ufffd", value)[:MAX_ATTRIBUTE]
 
 
 def to_kafka(event: CloudEvent) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
-    """Key (the `partitionkey` extension, else the subject), value and headers of the message.
+    """Return key (the `partitionkey` extension, else the subject), value and headers of the message.
 
     Raises NotACloudEvent.
     """
@@ -147,9 +147,9 @@ def to_kafka(event: CloudEvent) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
 
 
 def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> CloudEvent:
-    """Reads a binary-mode message; headers that do not begin with `ce_` are the transport's and are left out.
+    """Return the event of a binary-mode message; headers without the prefix `ce_` are ignored.
 
-    Raises NotACloudEvent, and only that.
+    Raises NotACloudEvent and no other exception.
     """
     attributes = _attributes(headers)
     if value is None:

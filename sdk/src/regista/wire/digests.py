@@ -1,4 +1,4 @@
-"""Digests that two parties compute on their own and must agree on: RFC 8785 canonical JSON, SHA-256, artifact manifests."""
+"""Digests that two parties compute independently: RFC 8785 canonical JSON, SHA-256, artifact manifests."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MAX_PATH = 1024
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-class NoDigest(ValueError):  # noqa: N818 - what the value has not got
+class NoDigest(ValueError):  # noqa: N818 - names what the value lacks
     """The value has no canonical form (NaN, integers beyond 2^53, an unsafe path): the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One file of an artifact: its relative path with forward slashes, its size in bytes, its SHA-256 in hex."""
+    """One file of an artifact: relative path with forward slashes, size in bytes, SHA-256 in hex."""
 
     path: str
     size: int
@@ -32,7 +32,7 @@ class FileEntry:
 class Manifest:
     """The files of an artifact, by path.
 
-    Raises NoDigest for a path that leaves the artifact, is there twice, or a sum that is none.
+    Raises NoDigest for a path that leaves the artifact or appears twice, and for a malformed size or hash.
     """
 
     files: tuple[FileEntry, ...]
@@ -54,12 +54,12 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """`sha256:<hex>` over the canonical form of `{"files": [...]}`, files by path."""
+        """Return `sha256:<hex>` over the canonical form of `{"files": [...]}`, files by path."""
         return digest({"files": [{"path": f.path, "size": f.size, "sha256": f.sha256} for f in self.files]})
 
 
 def canonical(obj: Any) -> bytes:
-    """RFC 8785 bytes of plain JSON values. Raises NoDigest."""
+    """Return the RFC 8785 bytes of JSON values. Raises NoDigest."""
     try:
         return rfc8785.dumps(obj)
     except (rfc8785.CanonicalizationError, UnicodeError, RecursionError) as e:
@@ -67,17 +67,17 @@ def canonical(obj: Any) -> bytes:
 
 
 def digest(obj: Any) -> str:
-    """`sha256:<hex>` of the canonical bytes. Raises NoDigest."""
+    """Return `sha256:<hex>` of the canonical bytes. Raises NoDigest."""
     return "sha256:" + sha256(canonical(obj)).hexdigest()
 
 
 def manifest_digest(files: Iterable[FileEntry]) -> str:
-    """The digest of the artifact made of these files, in whatever order they come. Raises NoDigest."""
+    """Return the digest of the artifact with these files, in any order. Raises NoDigest."""
     return Manifest(tuple(files)).digest
 
 
 def check_path(path: str) -> None:
-    """Raises NoDigest unless the path is relative, stays inside, and is spelt the same on every file system (NFC, no backslash)."""
+    """Raise NoDigest unless the path is relative, stays inside, and is portable (NFC, no backslash)."""
     parts = path.split("/")
     if not path or len(path) > MAX_PATH or any(part in {"", ".", ".."} for part in parts):
         raise NoDigest(f"the path {path!r:.100} is not relative or leaves the artifact")

@@ -45,7 +45,7 @@ _EMPTY = sha256(b"").digest()
 _SPECVERSION = sha256(SPECVERSION.encode()).digest()
 
 
-class BadSignature(ValueError):  # noqa: N818 - says what the signature is
+class BadSignature(ValueError):  # noqa: N818 - names what the signature is
     """The event is unsigned, altered, or signed by another key; `reason` says which."""
 
     def __init__(self, reason: str) -> None:
@@ -68,13 +68,13 @@ _envelopes = msgspec.json.Decoder(_Envelope)
 
 
 def pae(payload_type: str, body: bytes) -> bytes:
-    """DSSE's pre-authentication encoding: the bytes that the key signs."""
+    """Return DSSE's pre-authentication encoding: the bytes that the key signs."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(body), body)
 
 
 def material(event: CloudEvent, signed: tuple[str, ...]) -> bytes:
-    """The 32 bytes that stand for the event: SHA-256 over the digests of its attributes, its data and the extension attributes named."""
+    """Return the 32 signed bytes: SHA-256 over the digests of attributes, data, and the named extensions."""
     parts = [
         _digest(event.id),
         _repeated(event.source),
@@ -96,7 +96,7 @@ def _digest(value: str | None) -> bytes:
 
 
 _repeated = lru_cache(maxsize=4096)(_digest)
-"""For what is the same in most events: sources, types, names of attributes."""
+"""Caches the digests of repeated values: sources, types, names of attributes."""
 
 
 class Signs(Protocol):
@@ -114,7 +114,7 @@ class Verifies(Protocol):
 
 
 def sign(event: CloudEvent, key: Signs) -> CloudEvent:
-    """The event with `dssematerial` and `signedextattrs`, over all its attributes and data.
+    """Return the event with `dssematerial` and `signedextattrs`, over all its attributes and data.
 
     Raises NotACloudEvent.
     """
@@ -139,12 +139,12 @@ def sign(event: CloudEvent, key: Signs) -> CloudEvent:
 
 
 def key_id_of(event: CloudEvent) -> str:
-    """The id of the key that the event says it was signed with. Raises BadSignature."""
+    """Return the id of the key that the event claims. Raises BadSignature."""
     return _read(event).signatures[0].keyid
 
 
 def verify(event: CloudEvent, public_key: bytes | Verifies) -> None:
-    """Returns when this key signed exactly this event, all of its extension attributes included. Raises BadSignature, and only that.
+    """Raise BadSignature (and no other exception) unless this key signed exactly this event.
 
     `public_key`: the 32 raw bytes, or the key object (which saves parsing it again). That the key belongs to
     `key_id_of(event)` and that its owner may say this is the caller's to check.
@@ -191,7 +191,7 @@ def _envelope(text: str) -> _Envelope:
 
 
 def _decode(text: Any) -> bytes:
-    """Base64, standard or URL-safe, in its one canonical spelling: two spellings of one signature would be two messages."""
+    """Decode canonical Base64, standard or URL-safe: a second spelling of a signature is a second message."""
     try:
         raw = base64.b64decode(standard := text.replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""Ed25519 signing keys and the file they are kept in."""
+"""Ed25519 signing keys, and their file format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 class BadKey(ValueError):  # noqa: N818 - names what the text is
-    """The text or file is no key of Regista; the message says what one looks like."""
+    """The text or file is not a key of Regista; the message says what one looks like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class SigningKey:
         return self.private.sign(data)
 
     def to_json(self) -> str:
-        """The file format: `{"key_id", "subject", "seed"}`, the seed in Base64. Holds the secret."""
+        """Return the file format: `{"key_id", "subject", "seed"}`, the secret seed in Base64."""
         seed = base64.b64encode(self.private.private_bytes_raw()).decode()
         return msgspec.json.encode({"key_id": self.key_id, "subject": self.subject, "seed": seed}).decode()
 
     def save(self, path: Path) -> None:
-        """Writes a new file that only its owner can read.
+        """Write a new file that only its owner can read.
 
         Raises FileExistsError: a key is never overwritten.
         """
@@ -61,32 +61,33 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def generate_signing_key(subject: str, key_id: str = "") -> SigningKey:
-    """A fresh key; its id is random where none is given."""
+    """Return a new key; its id is random by default."""
     return SigningKey(key_id or new_key_id(), subject, Ed25519PrivateKey.generate())
 
 
 def read_signing_key(text: str | bytes) -> SigningKey:
-    """Reads the file format back. Raises BadKey."""
+    """Return the key in the file format. Raises BadKey."""
     try:
         stored = msgspec.json.decode(text, type=_File)
         private = Ed25519PrivateKey.from_private_bytes(base64.b64decode(stored.seed, validate=True))
     except (msgspec.MsgspecError, UnicodeError, binascii.Error, ValueError) as e:
         raise BadKey(
-            f'no signing key: expected {{"key_id", "subject", "seed"}} as `regista key generate` writes it ({type(e).__name__})'
+            'no signing key: expected {"key_id", "subject", "seed"} as `regista key generate` writes it '
+            f"({type(e).__name__})"
         ) from None
     return SigningKey(stored.key_id, stored.subject, private)
 
 
 def load_signing_key(path: Path | str) -> SigningKey:
-    """Reads a key file. Raises BadKey and OSError."""
+    """Return the key in a file. Raises BadKey and OSError."""
     return read_signing_key(Path(path).read_bytes())
 
 
 def new_key_id() -> str:
-    """A random name for a key: 16 characters of base 62."""
+    """Return a random id of a key: 16 characters of base 62."""
     return random_text(16)
 
 
 def random_text(length: int) -> str:
-    """Random characters of base 62, each 5.95 bits."""
+    """Return random characters of base 62, each 5.95 bits."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))

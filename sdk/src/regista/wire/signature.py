@@ -1,8 +1,8 @@
-"""Compatibility of model signatures (what goes in, what comes out): whether callers of one version can call another without noticing.
+"""Compatibility of model signatures (inputs and outputs): whether callers of one version can call another.
 
-A signature is a promise about what is accepted and what is given back. Anything less is breaking: inputs may
-be added when they are optional and may widen; outputs may not change at all, because a reader of labels or
-scores cannot tell.
+A version must accept what the other accepted and return what it returned. Optional inputs may be added, and
+inputs may widen. Every change of the outputs is breaking, because readers of labels or scores would not
+notice it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Output(Field, Protocol):
 
 
 class Signature(Protocol):
-    """Whatever has inputs and outputs; names are unique among the inputs and among the outputs."""
+    """An object with inputs and outputs; names are unique among the inputs and among the outputs."""
 
     @property
     def inputs(self) -> Sequence[Input]: ...
@@ -91,23 +91,23 @@ WIDER: dict[str, frozenset[str]] = {
     "float16": frozenset({"float32", "float64"}),
     "float32": frozenset({"float64"}),
 }
-"""Which types hold every value of a type exactly."""
+"""For each type, the types that represent all its values exactly."""
 
 
 def normal(type_: str) -> str:
-    """The type under its one name."""
+    """Return the canonical name of a type."""
     lower = type_.strip().lower()
     return ALIASES.get(lower, lower)
 
 
 def accepts(new: str, old: str) -> bool:
-    """Whether type `new` takes every value of type `old`."""
+    """Return whether type `new` accepts every value of type `old`."""
     new, old = normal(new), normal(old)
     return new in {old, "any"} or new in WIDER.get(old, ())
 
 
 def differences(old: Signature | None, new: Signature | None) -> tuple[Difference, ...]:
-    """What changed between two signatures, inputs first, each with whether it breaks callers of `old`."""
+    """Return the changes between two signatures, inputs first, and whether each breaks callers of `old`."""
     if old is None or new is None:
         if old is new:
             return ()
@@ -122,7 +122,7 @@ def differences(old: Signature | None, new: Signature | None) -> tuple[Differenc
 
 
 def incompatibilities(used: Signature | None, offered: Signature | None) -> tuple[Difference, ...]:
-    """Why callers of `used` cannot be served by `offered`; empty when they can."""
+    """Return why `offered` cannot serve callers of `used`; empty when it can."""
     return tuple(difference for difference in differences(used, offered) if difference.breaking)
 
 

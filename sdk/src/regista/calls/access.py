@@ -1,0 +1,141 @@
+"""Access: identities, their names, keys and roles. Answers are the service's JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from regista.calls.requests import Json, Requests, given
+from regista.errors import NotFound, RegistaError
+
+NAMES_AT_ONCE = 100
+
+
+class AccessCalls(Requests):
+    """Create identities, issue keys, grant roles."""
+
+    async def identities(self, limit: int | None = None) -> list[Json]:
+        """Return people, publishers and services with their roles and keys, at most `limit`."""
+        return await self._all("registry", "/access/identities", limit)
+
+    async def identity(self, subject: str) -> Json:
+        """Return one identity with its roles and keys. Each caller may read their own."""
+        return dict(await self._get("registry", _identity(subject)))
+
+    async def create_identity(self, subject: str | None, kind: str, name: str = "") -> Json:
+        """Create an identity. It can do nothing before it has a key and a role.
+
+        Without `subject` the registry makes a random one that identifies no person. `kind`: person,
+        publisher or service.
+        """
+        body = {"kind": kind, "name": name} | ({"subject": subject} if subject else {})
+        return await self._send("POST", "registry", "/access/identities", body)
+
+    async def set_name(self, subject: str, name: str) -> Json:
+        """Set or correct a name. Earlier signatures keep the name printed on them."""
+        return await self._send("PUT", "registry", f"{_identity(subject)}/name", {"name": name})
+
+    async def erase_name(self, subject: str, reason: str) -> Json:
+        """Erase a name; the answer lists where it is kept.
+
+        The reason stays in the log permanently: write it without the name.
+        """
+        path = f"{_identity(subject)}:erase-name"
+        return await self._send("POST", "registry", path, {"reason": reason})
+
+    async def names(self, subjects: Iterable[str]) -> dict[str, str | None]:
+        """Return the names of subjects: None for an erased name, no entry for a subject without a name."""
+        wanted, found = sorted({s for s in subjects if s and "," not in s}), dict[str, str | None]()
+        for first in range(0, len(wanted), NAMES_AT_ONCE):
+            page = ",".join(wanted[first : first + NAMES_AT_ONCE])
+            found |= (await self._get("registry", "/access/names", subjects=page))["names"]
+        return found
+
+    async def issue_key(
+        self,
+        subject: str,
+        *,
+        key_id: str | None = None,
+        public_key: str | None = None,
+        expires_at: str | None = None,
+    ) -> Json:
+        """Issue an API key, or register a signing key.
+
+        The answer has the API key; no later answer shows it. With `public_key` (hex) and `key_id` the call
+        registers a signing key made elsewhere. `expires_at`: RFC 3339. Raises RegistaError with the code
+        `key_not_shown` when the answer with the API key was lost.
+        """
+        body = given(key_id=key_id, public_key=public_key, expires_at=expires_at)
+        return _with_its_key(await self._send("POST", "registry", f"{_identity(subject)}/keys", body))
+
+    async def rotate_key(
+        self,
+        subject: str,
+        old_key_id: str,
+        *,
+        key_id: str | None = None,
+        public_key: str | None = None,
+        expires_at: str | None = None,
+    ) -> Json:
+        """Issue a new key as `issue_key` does, then revoke the old one.
+
+        The old key is revoked only after the new one has arrived, so a lost answer leaves a valid key.
+        `old_revoked` in the answer is False when the outcome of the revocation is unknown: then the new key
+        is valid, and the identity lists whether the old one still is.
+        """
+        if all(known["key_id"] != old_key_id for known in (await self.identity(subject)).get("keys") or ()):
+            raise NotFound(
+                "unknown_key",
+                f"{subject} has no key {old_key_id}",
+                advice=f"`regista access identity show {subject}` lists the keys.",
+            )
+        try:
+            issued = await self.issue_key(
+                subject, key_id=key_id, public_key=public_key, expires_at=expires_at
+            )
+        except RegistaError as lost:
+            if lost.code != "key_not_shown":
+                raise
+            await self.revoke_key(subject, lost.facts["key_id"], "its only answer was lost")
+            issued = await self.issue_key(
+                subject, key_id=key_id, public_key=public_key, expires_at=expires_at
+            )
+        try:
+            await self.revoke_key(subject, old_key_id, f"replaced by {issued['key_id']}")
+        except RegistaError:  # a refusal, too: a lost first attempt may have revoked this client's own key
+            return issued | {"old_revoked": False}
+        return issued | {"old_revoked": True}
+
+    async def revoke_key(
+        self, subject: str, key_id: str, reason: str = "", *, compromised: bool = False
+    ) -> None:
+        """Revoke a key. With `compromised`, earlier signatures of a service with it become invalid, too."""
+        query = {"reason": reason or None, "compromised": True if compromised else None}
+        path = f"{_identity(subject)}/keys/{quote(key_id)}"
+        await self._transport.call("DELETE", "registry", path, query=query)
+
+    async def grant(self, subject: str, role: str, namespace: str = "*") -> Json:
+        """Grant a role in a namespace and those below it (`*`: everywhere)."""
+        body = {"role": role, "namespace": namespace}
+        return await self._send("PUT", "registry", f"{_identity(subject)}/roles", body)
+
+    async def revoke_role(self, subject: str, role: str, namespace: str = "*") -> None:
+        """Revoke a role in a namespace."""
+        query = {"role": role, "namespace": namespace}
+        await self._transport.call("DELETE", "registry", f"{_identity(subject)}/roles", query=query)
+
+
+def _with_its_key(issued: Json) -> Json:
+    """Return the answer. Raises RegistaError when the only answer that showed the API key was lost."""
+    if "api_key" in issued and not issued["api_key"] and issued.get("algorithm") != "ed25519":
+        raise RegistaError(
+            "key_not_shown",
+            f"the key {issued['key_id']} was issued, but the answer that showed it was lost",
+            advice="Revoke that key and issue another: `regista access key rotate SUBJECT KEY_ID`.",
+            facts=issued,
+        )
+    return issued
+
+
+def _identity(subject: str) -> str:
+    return f"/access/identities/{quote(subject, safe='')}"

@@ -1,0 +1,67 @@
+"""Cleanup: sweeps, retention policies and usage. Answers are the service's JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from regista.calls.requests import Json, Requests
+
+
+class CleanupCalls(Requests):
+    """Plan and read cleanups, set how long versions are kept."""
+
+    async def sweep(self, model: str = "", *, dry_run: bool, policy: Mapping[str, Any] | None = None) -> Json:
+        """Plan a cleanup of all models or of one.
+
+        With `dry_run` the call returns the plan (under `policy`, if given) and marks no version.
+        """
+        body = {"dry_run": dry_run, "model": model} | ({"policy": dict(policy)} if policy else {})
+        return dict((await self._transport.call("POST", "cleanup", "/sweeps", body=body, long=True)).body)
+
+    async def sweeps(self, limit: int | None = None) -> list[Json]:
+        """Return past cleanups, newest first, at most `limit`."""
+        return await self._all("cleanup", "/sweeps", limit)
+
+    async def sweep_plan(self, sweep_id: str, verdict: str = "", page_token: str = "") -> Json:
+        """Return one page of a cleanup: each version kept or marked, and why.
+
+        `verdict`: marked, spared, proposed, retired or refused.
+        """
+        query = {"verdict": verdict or None, "page_token": page_token or None}
+        return dict(await self._get("cleanup", f"/sweeps/{quote(sweep_id)}", **query))
+
+    async def retention(self, model: str) -> Json:
+        """Return the retention policy of a model with its `revision`, and the standing of each version."""
+        return await self._whole("cleanup", _retention(model), "versions")
+
+    async def set_retention(
+        self, model: str, policy: Mapping[str, Any], *, expected: int | None = None
+    ) -> Json:
+        """Replace the retention policy of a model.
+
+        `expected` is the `revision` of the policy that you read (0 for the default policy): the call raises
+        Stale if the policy changed since. Without it the last writer wins.
+        """
+        return await self._change(
+            "PUT",
+            "cleanup",
+            _retention(model),
+            dict(policy),
+            expected,
+            what=f"the retention policy of {model}",
+            shown=_policy,
+        )
+
+    async def usage(self, model: str) -> Json:
+        """Return how often the versions of a model were used, in all and by day."""
+        return await self._whole("cleanup", f"/usage/{quote(model, safe='')}", "versions", "days")
+
+
+def _retention(model: str) -> str:
+    return f"/retention/{quote(model, safe='')}"
+
+
+def _policy(retention: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in (retention.get("policy") or {}).items())

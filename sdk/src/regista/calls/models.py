@@ -1,0 +1,86 @@
+"""Models and their aliases. Answers are the service's JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from regista.calls.requests import Json, Requests, at, given, summary
+
+_MODEL = summary("model", "owner", "tier", "description", "tags")
+
+
+class ModelCalls(Requests):
+    """List, create and change models and their aliases."""
+
+    async def models(
+        self,
+        limit: int | None = None,
+        *,
+        kind: str | None = None,
+        owner: str | None = None,
+        tier: str | None = None,
+        search: str | None = None,
+    ) -> list[Json]:
+        """Return the models that the caller may read, by name, at most `limit`.
+
+        `search` is a part of the name; `owner` is a subject, for example `team:risk`.
+        """
+        filters = given(kind=kind, owner=owner, tier=tier, search=search)
+        return await self._all("registry", "/models", limit, **filters)
+
+    async def model(self, model: str) -> Json:
+        """Return one model, by name or id, with its `revision`."""
+        return dict(await self._get("registry", at(model)))
+
+    async def create_model(
+        self,
+        name: str,
+        *,
+        kind: str | None = None,
+        description: str | None = None,
+        owner: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        tier: str | None = None,
+    ) -> Json:
+        """Create a model without versions, and return it. `publish` creates a missing model, too."""
+        body = given(name=name, kind=kind, description=description, owner=owner, tags=tags, tier=tier)
+        return await self._send("POST", "registry", "/models", body)
+
+    async def edit_model(
+        self,
+        model: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        owner: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        tier: str | None = None,
+        expected: int | None = None,
+    ) -> Json:
+        """Change a model and return it; None leaves a field as it is, `tags` replaces all tags.
+
+        `expected` is the `revision` of the model that you read: the call raises Stale if the model changed
+        since. Without it the last writer wins.
+        """
+        body = given(name=name, description=description, owner=owner, tags=tags, tier=tier)
+        return await self._change(
+            "PATCH", "registry", at(model), body, expected, what=f"the model {model}", shown=_MODEL
+        )
+
+    async def aliases(self, model: str) -> list[Json]:
+        """Return the aliases of a model."""
+        return list((await self._get("registry", f"{at(model)}/aliases"))["items"])
+
+    async def set_alias(self, model: str, alias: str, number: int, *, protected: bool | None = None) -> Json:
+        """Point an alias at a version. Only admins move or remove a `protected` alias."""
+        body = given(number=number, protected=protected)
+        return await self._send("PUT", "registry", _alias(model, alias), body)
+
+    async def remove_alias(self, model: str, alias: str) -> None:
+        """Remove an alias."""
+        await self._send("DELETE", "registry", _alias(model, alias))
+
+
+def _alias(model: str, alias: str) -> str:
+    return f"{at(model)}/aliases/{quote(alias)}"

@@ -1,0 +1,107 @@
+"""Promotion: gates, reviews, break-glass overrides and policies. Answers are the service's JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from regista.calls.requests import Json, Requests, at, model_and_version, summary
+
+_POLICY = summary("digest", "active")
+
+
+class PromotionCalls(Requests):
+    """Promote versions, decide on reviews, publish policies."""
+
+    async def promote(self, reference: str, environment: str = "production", reason: str = "") -> Json:
+        """Request the promotion of a version; the answer has its `promotion_id`. Reviews may follow."""
+        body = {"environment": environment, "reason": reason}
+        return await self._send("POST", "registry", f"{at(*model_and_version(reference))}:promote", body)
+
+    async def promotion(self, promotion_id: str) -> Json:
+        """Return a promotion: open, granted, denied or refused, and why.
+
+        Raises NotFound until the service approval has received the request.
+        """
+        return dict(await self._get("approval", f"/promotions/{quote(promotion_id)}"))
+
+    async def override(self, promotion_id: str, reason: str) -> Json:
+        """Grant a promotion past its gates (break-glass override). It opens a mandatory after-review."""
+        path = f"/promotions/{quote(promotion_id)}:override"
+        return await self._send("POST", "approval", path, {"reason": reason})
+
+    async def gates(self, model: str, number: int) -> Json:
+        """Return the result of each gate for a version, and what the gates still wait for."""
+        return dict(await self._get("approval", f"{at(model, str(number))}/gates"))
+
+    async def evaluate_gates(self, model: str, number: int) -> Json:
+        """Evaluate the gates of a version again, and return their results."""
+        return await self._send("POST", "approval", f"{at(model, str(number))}/gates:evaluate")
+
+    async def reviews(
+        self, state: str | None = "open", model: str | None = None, limit: int | None = None
+    ) -> list[Json]:
+        """Return the reviews in a state, or with None all, at most `limit`."""
+        return await self._all("approval", "/reviews", limit, state=state, model=model)
+
+    async def review(self, review_id: str) -> Json:
+        """Return one review with its evidence and its `revision`."""
+        return dict(await self._get("approval", f"/reviews/{quote(review_id)}"))
+
+    async def approve(
+        self, review_id: str, comment: str = "", conditions: Sequence[str] = (), *, revision: int
+    ) -> Json:
+        """Approve what the review showed at `revision`. Raises Stale if the review changed since."""
+        body = {"comment": comment, "conditions": list(conditions)}
+        return await self._decide(review_id, "approve", body, revision)
+
+    async def reject(self, review_id: str, reason: str, *, revision: int) -> Json:
+        """Reject what the review showed at `revision`. Raises Stale if the review changed since."""
+        return await self._decide(review_id, "reject", {"reason": reason}, revision)
+
+    async def comment(self, review_id: str, comment: str) -> Json:
+        """Comment on a review without a decision."""
+        return await self._send("POST", "approval", f"{_review(review_id)}:comment", {"comment": comment})
+
+    async def look_back(self, review_id: str, *, justified: bool, comment: str = "") -> Json:
+        """Close the after-review of a break-glass override: the override was justified, or not."""
+        body = {"justified": justified, "comment": comment}
+        return await self._send("POST", "approval", f"{_review(review_id)}:review-override", body)
+
+    async def _decide(self, review_id: str, action: str, body: Json, revision: int) -> Json:
+        return await self._change(
+            "POST",
+            "approval",
+            f"{_review(review_id)}:{action}",
+            body,
+            revision,
+            what=f"the review {review_id}",
+            shown=summary("state", "needs", "approvers"),
+            read=_review(review_id),
+        )
+
+    async def policies(self) -> list[Json]:
+        """Return the policies in force."""
+        return await self._all("approval", "/policies")
+
+    async def policy(self, name: str) -> Json:
+        """Return one policy with its `revision`."""
+        return dict(await self._get("approval", f"/policies/{quote(name)}"))
+
+    async def publish_policy(
+        self, name: str, policy: Mapping[str, Any], *, expected: int | None = None
+    ) -> Json:
+        """Publish a revision of a policy, and return the policy.
+
+        `expected` is the `revision` of the policy that you read, 0 for a new policy: the call raises Stale if
+        the policy changed since. Without it the last writer wins.
+        """
+        path = f"/policies/{quote(name)}"
+        return await self._change(
+            "PUT", "approval", path, dict(policy), expected, what=f"the policy {name}", shown=_POLICY
+        )
+
+
+def _review(review_id: str) -> str:
+    return f"/reviews/{quote(review_id)}"

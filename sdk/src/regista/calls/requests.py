@@ -1,0 +1,146 @@
+"""What all calls share: JSON requests, paged lists, references to versions, changes of a known revision."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from regista.client.transport import Transport
+from regista.errors import Invalid, RegistaError, Stale
+
+Json = dict[str, Any]
+"""An answer of a service, or one object in it."""
+PAGE = 200
+
+
+class Requests:
+    """Send requests to the services over one transport."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def _get(self, service: str, path: str, **query: Any) -> Any:
+        return (await self._transport.call("GET", service, path, query=query)).body
+
+    async def _send(self, method: str, service: str, path: str, body: Any = None, if_match: str = "") -> Json:
+        """Return the answer's JSON object, empty where the answer has no body."""
+        return dict(
+            (await self._transport.call(method, service, path, body=body, if_match=if_match)).body or {}
+        )
+
+    async def _change(
+        self,
+        method: str,
+        service: str,
+        path: str,
+        body: Any,
+        expected: int | None,
+        *,
+        what: str,
+        shown: Callable[[Json], str],
+        read: str = "",
+    ) -> Json:
+        """Send a change of what `read` (else `path`) answers, valid only for the revision `expected`.
+
+        With None the change is valid for any revision. `what` names the thing in the error, `shown`
+        summarizes its present state. Raises Stale with the present state.
+        """
+        try:
+            return await self._send(method, service, path, body, if_match(expected))
+        except Stale as stale:
+            present: Json = {}
+            with contextlib.suppress(RegistaError):
+                present = dict(await self._get(service, read or path))
+            raise stale_state(stale, what, expected, present, shown) from None
+
+    async def pages(
+        self, service: str, path: str, limit: int | None = None, **query: Any
+    ) -> AsyncIterator[Json]:
+        """Yield the items of a list, page after page."""
+        token, left = "", limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            answer = await self._get(service, path, **query, page_size=size, page_token=token or None)
+            for item in answer["items"][:left]:
+                yield item
+            left = None if left is None else left - len(answer["items"])
+            token = answer.get("next_page_token") or ""
+            if not token:
+                return
+
+    async def _all(self, service: str, path: str, limit: int | None = None, **query: Any) -> list[Json]:
+        return [item async for item in self.pages(service, path, limit, **query)]
+
+    async def _whole(self, service: str, path: str, *lists: str) -> Json:
+        """Return one object with all items of its paged `lists`."""
+        found = dict(await self._get(service, path, page_size=PAGE))
+        while token := found.get("next_page_token"):
+            more = await self._get(service, path, page_size=PAGE, page_token=token)
+            found |= {name: found[name] + more[name] for name in lists} | {
+                "next_page_token": more.get("next_page_token")
+            }
+        return found
+
+
+def if_match(expected: int | None) -> str:
+    """Return the If-Match header for a revision; None matches any."""
+    return "*" if expected is None else f'"{expected}"'
+
+
+def stale_state(
+    stale: Stale, what: str, expected: int | None, present: Json, shown: Callable[[Json], str]
+) -> Stale:
+    """Return the error with the revision, the author and a summary of the present state."""
+    revision = present.get("revision", stale.facts.get("revision"))
+    if revision is None:
+        return stale
+    by = present.get("changed_by") or present.get("published_by")
+    detail = f"{what} is at revision {revision}" + (f", changed by {by}" if by else "")
+    detail += "" if expected is None else f"; the change was decided on revision {expected}"
+    if present and (summary := shown(present)):
+        detail += f". It is now: {summary}"
+    error = Stale(
+        stale.code,
+        detail,
+        advice=f"Look at the present state (`facts['present']`), then repeat with expected={revision}.",
+        facts=stale.facts | {"expected": expected, "revision": revision, "present": present},
+    )
+    error.status = stale.status
+    return error
+
+
+def at(model: str, version: str = "") -> str:
+    """Return the path of a model, or of one of its versions."""
+    return f"/models/{quote(model, safe='')}" + (f"/versions/{quote(version, safe='@')}" if version else "")
+
+
+def model_and_version(reference: str) -> tuple[str, str]:
+    """Split a reference: `model@3` into model and `3`, `model@1.2.0` into model and `1.2.0`.
+
+    Any other name is an alias: `model@name` becomes model and `@name`. Raises Invalid.
+    """
+    model, found, version = reference.rpartition("@")
+    if not found or not model or not version:
+        raise Invalid(
+            "no_reference",
+            f"{reference!r} names no version",
+            advice="Write MODEL@VERSION, for example churn@3, churn@1.2.0 or churn@production.",
+        )
+    return model, version if version[0].isdigit() else f"@{version}"
+
+
+def given(**values: Any) -> Json:
+    """Return the values that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def summary(*names: str) -> Callable[[Mapping[str, Any]], str]:
+    """Return a function that lists these fields of an object as `name value, …`, without empty ones."""
+
+    def shown(present: Mapping[str, Any]) -> str:
+        found = ((name, present.get(name)) for name in names)
+        return ", ".join(f"{name} {value}" for name, value in found if value not in (None, "", [], {}))
+
+    return shown

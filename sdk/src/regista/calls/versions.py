@@ -1,0 +1,97 @@
+"""Versions: read, compare, complete, evaluate, recall and hold them. Answers are the service's JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from regista.calls.requests import Json, Requests, at, given, model_and_version, summary
+
+_VERSION = summary("stage", "semver", "missing", "recalled", "held", "retired")
+
+
+class VersionCalls(Requests):
+    """Read and change versions.
+
+    `reference` is `model@3`, `model@1.2.0`, `model@production` or `model@alias`.
+    """
+
+    async def versions(
+        self,
+        model: str,
+        limit: int | None = None,
+        *,
+        stage: str | None = None,
+        artifact_digest: str | None = None,
+        correlation_id: str | None = None,
+    ) -> list[Json]:
+        """Return the versions of a model, newest first, at most `limit`."""
+        filters = given(stage=stage, artifact_digest=artifact_digest, correlation_id=correlation_id)
+        return await self._all("registry", f"{at(model)}/versions", limit, **filters)
+
+    async def trained_on(self, dataset: str, limit: int | None = None) -> list[Json]:
+        """Return the versions of all readable models that were trained on a data set, and where each serves.
+
+        `dataset` is the name or the digest of the data set.
+        """
+        return await self._all("registry", "/versions", limit, trained_on=dataset)
+
+    async def version(self, reference: str) -> Json:
+        """Return one version with its `revision`."""
+        return dict(await self._get("registry", _path(reference)))
+
+    async def complete(
+        self, reference: str, metadata: Mapping[str, Any], *, expected: int | None = None
+    ) -> Json:
+        """Add to a draft what it lacks (training, signature, artifact, parents), and return the version.
+
+        `expected` is the `revision` of the version that you read: the call raises Stale if the version
+        changed since. Without it the last writer wins.
+        """
+        return await self._change(
+            "PATCH",
+            "registry",
+            _path(reference),
+            dict(metadata),
+            expected,
+            what=f"the version {reference}",
+            shown=_VERSION,
+        )
+
+    async def diff(self, model: str, old: str, new: str) -> Json:
+        """Return how two versions of a model differ: schema, code, config, data, metrics."""
+        return dict(await self._get("registry", f"{at(model)}/diff", **{"from": old, "to": new}))
+
+    async def evaluate(self, reference: str, evaluation: Mapping[str, Any]) -> Json:
+        """Record a metric measured on a named data set: {name, value, dataset_name, dataset_digest, …}."""
+        return await self._send("POST", "registry", f"{_path(reference)}/evaluations", dict(evaluation))
+
+    async def refusals(
+        self, limit: int | None = None, *, model: str | None = None, correlation_id: str | None = None
+    ) -> list[Json]:
+        """Return refused registrations with their reasons, newest first, at most `limit`."""
+        filters = given(model=model, correlation_id=correlation_id)
+        return await self._all("registry", "/refusals", limit, **filters)
+
+    async def reject_version(self, reference: str, reason: str) -> Json:
+        """Reject a version permanently: it never reaches Production."""
+        return await self._act(reference, "reject", reason)
+
+    async def recall(self, reference: str, reason: str) -> Json:
+        """Recall a version: from now on no client loads it. Its traffic stays as it is."""
+        return await self._act(reference, "recall", reason)
+
+    async def hold(self, reference: str, reason: str) -> Json:
+        """Place a legal hold: cleanup does not retire the version."""
+        return await self._act(reference, "hold", reason)
+
+    async def release_hold(self, reference: str, reason: str) -> Json:
+        """Release the legal hold."""
+        return await self._act(reference, "release-hold", reason)
+
+    async def _act(self, reference: str, action: str, reason: str) -> Json:
+        return await self._send("POST", "registry", f"{_path(reference)}:{action}", {"reason": reason})
+
+
+def _path(reference: str) -> str:
+    return at(*model_and_version(reference))

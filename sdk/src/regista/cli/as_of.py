@@ -1,0 +1,75 @@
+"""`regista as-of`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from regista.cli.options import ENVIRONMENT
+from regista.cli.output import printable, to_the_second
+from regista.cli.people import Shown, actors, naming, who
+from regista.cli.session import Session, command
+
+
+@command("as-of", examples="regista as-of churn --at 2026-03-01T12:00:00Z\nregista as-of churn")
+@click.argument("model")
+@click.option(
+    "--at", "moment", metavar="TIME", help="RFC 3339, for example 2026-03-01T12:00:00Z. Default: now."
+)
+@ENVIRONMENT
+def as_of(session: Session, model: str, moment: str | None, environment: str) -> None:
+    """Show what was in production at a time, who approved it and on what evidence."""
+    with session.client() as client:
+        found = client.as_of(model, moment, environment)
+        shown = naming(session, client, _people(found))
+    if session.json:
+        session.out(found)
+        return
+    columns = [
+        ("number", "number"),
+        ("version", "semver"),
+        ("percent", "percent"),
+        ("role", "role"),
+        ("promoted", _promoted),
+        ("requested by", lambda e: who(_requested(e), shown)),
+        ("approved by", lambda e: _approvers(e, shown)),
+        ("evidence", lambda e: str((e.get("promotion") or {}).get("evidence_digest") or "")[:19]),
+    ]
+    session.items(
+        found["entries"], columns, f"no version of {model} served in {environment} at {moment or 'this time'}"
+    )
+    if found.get("since") and session.for_people:
+        changed = found.get("changed_by") or {}
+        click.echo(
+            printable(
+                f"since {to_the_second(found['since'])}, changed by {who(changed, shown)}: "
+                f"{changed.get('reason') or 'no reason given'}"
+            )
+        )
+
+
+def _promoted(entry: Mapping[str, Any]) -> str:
+    return to_the_second((entry.get("promotion") or {}).get("promoted_at"))
+
+
+def _people(found: Mapping[str, Any]) -> Iterator[Any]:
+    yield from actors(found.get("changed_by") or {})
+    for entry in found["entries"]:
+        yield from actors(_requested(entry))
+        yield from _approved(entry)
+
+
+def _requested(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"actor": ((entry.get("promotion") or {}).get("requested") or {}).get("by")}
+
+
+def _approved(entry: Mapping[str, Any]) -> list[Any]:
+    return [a.get("subject") for a in (entry.get("promotion") or {}).get("approvers") or ()]
+
+
+def _approvers(entry: Mapping[str, Any], shown: Shown) -> str:
+    return ", ".join(map(shown, _approved(entry))) + (
+        " (override)" if (entry.get("promotion") or {}).get("override") else ""
+    )

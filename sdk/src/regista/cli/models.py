@@ -1,0 +1,105 @@
+"""`regista models …`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from regista.cli.options import IF_REVISION, KINDS, TIERS
+from regista.cli.people import naming
+from regista.cli.session import Session, command
+from regista.cli.values import pairs
+
+
+@click.group()
+def models() -> None:
+    """List, show, create and edit models."""
+
+
+@command(
+    "list",
+    group=models,
+    examples="regista models list\nregista models list --kind embedding --json | jq -r '.[].model'",
+)
+@click.option("--search", help="Part of the name.")
+@click.option("--kind", type=KINDS)
+@click.option("--tier", type=TIERS)
+@click.option("--owner")
+@click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
+def list_(session: Session, limit: int, **filters: str | None) -> None:
+    """List the models that you may read."""
+    with session.client() as client:
+        found = client.models(limit, **filters)
+        shown = naming(session, client, (model.get("owner") for model in found))
+    columns = [
+        ("name", "model"),
+        ("kind", "kind"),
+        ("owner", lambda m: shown(m.get("owner"))),
+        ("tier", "tier"),
+        ("newest", _newest),
+        ("in production", "production"),
+        ("description", "description"),
+    ]
+    session.items(found, columns, "no models: publish one with `regista publish`", limit)
+
+
+def _newest(item: Any) -> str:
+    number = item.get("newest")
+    return "" if number is None else f"{number}: {item.get('newest_semver') or 'draft'}"
+
+
+@command(group=models, examples="regista models show churn")
+@click.argument("model")
+def show(session: Session, model: str) -> None:
+    """Show one model, by name or id, with its revision."""
+    with session.client() as client:
+        session.one(client.model(model))
+
+
+@command(
+    group=models,
+    examples="regista models create fraud.cards --owner team:risk --tier high --tag domain=payments",
+)
+@click.argument("name")
+@click.option("--kind", type=KINDS, default="model", show_default=True)
+@click.option("--description")
+@click.option("--owner", help="A subject, for example team:risk.")
+@click.option("--tier", type=TIERS, help="Risk tier: selects the policies that apply.")
+@click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE")
+def create(session: Session, name: str, tags: tuple[str, ...], **described: str | None) -> None:
+    """Create a model without versions. Publishing a version creates a missing model, too."""
+    with session.client() as client:
+        made = client.create_model(name, **described, tags=pairs(tags, "tag") or None)
+    session.one(made, f"created {name}")
+
+
+@command(
+    group=models,
+    examples="regista models edit churn --owner team:retention\n"
+    "regista models edit churn --rename attrition\n"
+    "regista models edit churn --tier high --if-revision 7",
+)
+@click.argument("model")
+@click.option("--rename", "name", metavar="NAME", help="The new name; the id stays.")
+@click.option("--description")
+@click.option("--owner")
+@click.option("--tier", type=TIERS)
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Replaces all tags; may be given more than once.",
+)
+@IF_REVISION
+def edit(
+    session: Session, model: str, tags: tuple[str, ...], expected: int | None, **changes: str | None
+) -> None:
+    """Change the name, description, owner, tier or tags of a model."""
+    given = pairs(tags, "tag") or None
+    if not any(changes.values()) and not given:
+        raise click.UsageError("name what to change: --rename, --description, --owner, --tier or --tag")
+    with session.client() as client:
+        got = client.edit_model(model, **changes, tags=given, expected=expected)
+    session.one(got, f"changed {model}")

@@ -1,0 +1,33 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import click
+
+KINDS = click.Choice(["model", "adapter", "embedding", "preprocessing", "prompt"])
+TIERS = click.Choice(["low", "medium", "high"])
+ENVIRONMENT = click.option("--environment", "-e", default="production", show_default=True)
+
+
+def _not_empty(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("give a reason: the audit trail keeps it")
+    return value
+
+
+REASON = click.option("--reason", required=True, callback=_not_empty, help="Kept in the audit trail.")
+OPTIONAL_REASON = click.option("--reason", default="", help="Kept in the audit trail.")
+REVISION = click.option(
+    "--revision",
+    type=click.IntRange(1),
+    help="The revision of the review that you read (`regista reviews show`). On a terminal the review is "
+    "shown first.",
+)
+IF_REVISION = click.option(
+    "--if-revision",
+    "expected",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Change only what you saw: the command is refused if the revision is no longer N. "
+    "Without it the last writer wins.",
+)

@@ -1,0 +1,186 @@
+"""How commands print values: tables, fields, CSV, YAML, times, and text without control characters."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+
+Column = tuple[str, Any]
+"""The title of a column, and the key of its value or a function of the item."""
+MOST_COLUMNS = 100_000
+FORMATS = ("json", "yaml", "csv", "wide", "name")
+
+
+def to_the_second(time: Any) -> str:
+    """Return a service's time without fractions, in a form that `--at` accepts; "" for None."""
+    text = str(time or "")
+    return f"{text[:19]}Z" if text.endswith(("Z", "+00:00")) else text
+
+
+def printable(value: object) -> str:
+    """Return text without control characters but newlines and tabs: it must not control the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in str(value))
+
+
+def colors() -> bool | None:
+    """Return click's `color` argument: False when NO_COLOR is set, else None (colors on a terminal)."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def print_table(items: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, wide: bool = False) -> None:
+    """Print a table: aligned on a terminal, tab-separated elsewhere. `wide` does not fold long cells."""
+    rows = [[_cell(item, key) for _, key in columns] for item in items]
+    if not sys.stdout.isatty() and not wide:
+        click.echo("\t".join(title for title, _ in columns))
+        for row in rows:
+            click.echo("\t".join(" ".join(cell.split()) for cell in row))
+        return
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title, _ in columns:
+        longest = max(map(len, title.split()))  # a title is folded between words only
+        table.add_column(title, overflow="fold", min_width=longest, no_wrap=wide)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    _print(table, wide=wide)
+
+
+def print_fields(item: Mapping[str, Any]) -> None:
+    """Print the fields of an object without empty ones: aligned on a terminal, tab-separated elsewhere."""
+    fields = {
+        name.replace("_", " "): text(value) for name, value in item.items() if value not in (None, "", [], {})
+    }
+    if not sys.stdout.isatty():
+        for name, value in fields.items():
+            first, *others = value.split("\n")
+            click.echo("\n".join([f"{name}\t{first}", *(f"\t{line}" for line in others)]))
+        return
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in fields.items():
+        table.add_row(Text(name), Text(value))
+    _print(table)
+
+
+def _print(table: Any, *, wide: bool = False) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    if wide:
+        console = Console(highlight=False, width=Console(width=MOST_COLUMNS).measure(table).maximum)
+    console.print(table)
+
+
+def as_csv(items: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> str:
+    """Return a table as CSV with a line of titles."""
+    written = io.StringIO()
+    lines = csv.writer(written, lineterminator="\n")
+    lines.writerow([title for title, _ in columns])
+    lines.writerows([[_cell(item, key) for _, key in columns] for item in items])
+    return written.getvalue().rstrip("\n")
+
+
+def as_json(value: Any) -> str:
+    """Return a value as indented JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def as_yaml(value: Any, indent: str = "") -> str:
+    """Return a JSON value as YAML."""
+    return "\n".join(_yaml(json.loads(json.dumps(value, default=str)), indent))
+
+
+def _yaml(value: Any, indent: str) -> Iterator[str]:
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _yaml_entry(f"{indent}{_scalar(name)}:", inner, f"{indent}  ")
+    elif isinstance(value, list) and value:
+        for inner in value:
+            first, *others = _yaml(inner, f"{indent}  ")
+            yield f"{indent}- {first.lstrip()}"
+            yield from others
+    else:
+        yield f"{indent}{_scalar(value)}"
+
+
+def _yaml_entry(head: str, inner: Any, indent: str) -> Iterator[str]:
+    if isinstance(inner, Mapping | list) and inner:
+        yield head
+        yield from _yaml(inner, indent)
+    else:
+        yield f"{head} {_scalar(inner)}"
+
+
+def _scalar(value: Any) -> str:
+    """Return a value in YAML's JSON notation; simple words need no quotes."""
+    if isinstance(value, str) and value.replace("_", "").replace("-", "").isascii():
+        word = value.replace("_", "a").replace("-", "a")
+        if word.isalpha() and value[0].isalpha() and value.lower() not in _YAML_WORDS:
+            return value
+    return json.dumps(value, ensure_ascii=True)
+
+
+_YAML_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+
+
+def _cell(item: Mapping[str, Any], key: Any) -> str:
+    return text(item.get(key) if isinstance(key, str) else key(item))
+
+
+def text(value: Any) -> str:
+    """Return a value as people read it; nested values become indented lines."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, list) and all(isinstance(v, str | int) for v in value):
+        return ", ".join(one_line(str(v)) for v in value)
+    if isinstance(value, Mapping | list):
+        return "\n".join(_lines(value))
+    return one_line(value)
+
+
+def one_line(value: Any) -> str:
+    """Return text without any control characters."""
+    shown = str(value) if not isinstance(value, bool) else "yes" if value else "no"
+    return "".join(c if c.isprintable() else "�" for c in shown)
+
+
+def _lines(value: Any) -> list[str]:
+    """Return nested values as indented lines, without empty ones."""
+    if isinstance(value, Mapping):
+        lines = []
+        for name, inner in value.items():
+            if inner in (None, "", [], {}):
+                continue
+            shown = _lines(inner)
+            nested = isinstance(inner, Mapping | list) and len(shown) > 1
+            lines += (
+                [f"{one_line(name)}:", *(f"  {line}" for line in shown)]
+                if nested
+                else [f"{one_line(name)}: {shown[0]}"]
+            )
+        return lines or ["-"]
+    if isinstance(value, list) and all(isinstance(v, str | int | float) for v in value):
+        return [", ".join(one_line(v) for v in value)]
+    if isinstance(value, list):
+        return [line for inner in value for line in _bullet(_lines(inner))] or ["-"]
+    return [one_line(value)]
+
+
+def _bullet(lines: list[str]) -> list[str]:
+    return [f"{'- ' if n == 0 else '  '}{line}" for n, line in enumerate(lines)]

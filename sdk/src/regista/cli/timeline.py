@@ -1,0 +1,39 @@
+"""`regista timeline`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from regista.cli.people import actors, naming, when, who
+from regista.cli.session import Session, command
+
+
+@command(
+    examples="regista timeline churn\n"
+    "regista timeline churn --json | jq 'map(select(.type == \"VersionPromoted\"))'"
+)
+@click.argument("model")
+@click.option("--number", type=int, help="Only this version.")
+@click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
+def timeline(session: Session, model: str, number: int | None, limit: int) -> None:
+    """List the events of a model: when, who, what, why."""
+    with session.client() as client:
+        found = client.timeline(model, limit, number)
+        shown = naming(session, client, (subject for event in found for subject in actors(event)))
+    columns = [
+        ("when", when),
+        ("what", "type"),
+        ("version", "number"),
+        ("who", lambda e: who(e, shown)),
+        ("why", "reason"),
+        ("because of", _cause),
+    ]
+    session.items(found, columns, f"{model} has no events", limit)
+
+
+def _cause(event: Mapping[str, Any]) -> str:
+    cause = event.get("caused_by") or {}
+    return f"{cause['type']} ({cause['service']})" if cause else ""
