@@ -16,7 +16,7 @@ import pytest
 import regista
 from regista.cli import root
 from services.artifact.settings import ArtifactSettings
-from tests.architecture import error_codes
+from tools import error_codes
 
 ROOT = Path(__file__).parents[2]
 TEXTS = sorted(
@@ -107,9 +107,7 @@ def test_metrics_that_alerts_are_made_of_exist() -> None:
 
 def test_every_error_code_is_in_the_list() -> None:
     told = error_codes.DOCUMENT.read_text("utf-8")
-    assert told == error_codes.document(), (
-        "write it again: .regista/venv/bin/python -m tests.architecture.error_codes"
-    )
+    assert told == error_codes.document(), "write it again: .regista/venv/bin/python -m tools.error_codes"
 
 
 def _command_lines() -> Iterator[tuple[str, str]]:

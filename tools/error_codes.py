@@ -1,6 +1,6 @@
 """docs/errors.md, from the code: every stable code of a refusal, its status, and what it says.
 
-`python -m tests.architecture.error_codes` writes it.
+`python -m tools.error_codes` writes it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KINDS = {
 HEAD = f"""# Error codes
 
 Every refusal is a problem (RFC 9457, `application/problem+json`): its `code` is stable, its `type` is `{BASE}<code>`, its `detail` says what to do next. `…` stands for what is
-filled in. Written by `python -m tests.architecture.error_codes` from the code; a refused registration names its problems field by field instead (`registration_refused`).
+filled in. Written by `python -m tools.error_codes` from the code; a refused registration names its problems field by field instead (`registration_refused`).
 
 | code | status | says | in |
 |---|---|---|---|
