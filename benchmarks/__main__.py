@@ -12,7 +12,17 @@ import uvloop
 from benchmarks.figures import Figure, write
 from benchmarks.ground import ground
 
-MEASURES = ("command_path", "storage", "long_model", "registration", "resolve", "intake", "memory", "demo")
+MEASURES = (
+    "command_path",
+    "storage",
+    "long_model",
+    "registration",
+    "resolve",
+    "intake",
+    "memory",
+    "questions",
+    "demo",
+)
 
 
 def main() -> None:

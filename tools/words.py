@@ -32,8 +32,8 @@ SKIPPED = (
 class Rule:
     """One word that is not used.
 
-    `word` is its entry in docs/words.md, `pattern` finds it in prose, `names` are parts of identifiers that mean
-    the same (`model_told`, `StoreAway`), and `whole_names` are identifiers.
+    `word` is its entry in docs/words.md, `pattern` finds it in prose, `names` are parts of identifiers that
+    mean the same (`model_told`, `StoreAway`), and `whole_names` are identifiers.
     """
 
     word: str
@@ -127,7 +127,7 @@ class Found:
 
 
 def folder_of(path: str) -> str:
-    """Return the folder that lists a file's words: `services/registry`, `shared/log`, `sdk`, `.` for the root."""
+    """Return the folder that a file counts for: `services/registry`, `shared/log`, `sdk`, `.` for the root."""
     parts = Path(path).parts
     depth = {"services": 2, "shared": 2, "tests": 3}.get(parts[0], 1)
     return "/".join(parts[:-1][:depth]) or "."

@@ -1,4 +1,4 @@
-"""Files that are read in one sitting, functions that are seen at once. More wants a reason, here."""
+"""Files and functions are short, or have a reason here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_file_is_short_or_has_a_reason() -> None:
     longer = {
         name: lines for name, lines in lengths.items() if lines > LINES_OF_A_FILE and name not in LONGER_FILES
     }
-    assert longer == {}, "divide it by topic, or say in LONGER_FILES why not"
+    assert longer == {}, "divide it by topic, or give the reason in LONGER_FILES"
 
 
 def test_a_function_is_short_or_has_a_reason() -> None:
@@ -41,4 +41,4 @@ def test_a_function_is_short_or_has_a_reason() -> None:
         for name, lines in lengths.items()
         if lines > LINES_OF_A_FUNCTION and name not in LONGER_FUNCTIONS
     }
-    assert longer == {}, "name its parts, or say in LONGER_FUNCTIONS why not"
+    assert longer == {}, "name its parts, or give the reason in LONGER_FUNCTIONS"

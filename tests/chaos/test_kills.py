@@ -26,11 +26,11 @@ from regista.wire.keys import generate_signing_key
 from services.approval.service import SERVICE as APPROVAL
 from services.artifact.service import SERVICE as ARTIFACT
 from services.cleanup.service import SERVICE as CLEANUP
-from services.local import running
+from services.local import lifecycle
+from services.local.folders import InstanceFolder
 from services.local.instance import Instance
 from services.local.kafka import SECURITY
-from services.local.places import Place
-from services.local.state import read_state
+from services.local.supervisor_state import read_state
 from services.local.topics import WRITERS
 from services.registry.service import SERVICE as REGISTRY
 from shared.deciding.service import Service
@@ -53,16 +53,16 @@ TWICE = "SELECT service, event_id FROM log.events GROUP BY service, event_id HAV
 
 @pytest.fixture(scope="module")
 def instance() -> Iterator[Instance]:
-    place = Place.named(f"test-{os.getpid()}-chaos")
+    folder = InstanceFolder.named(f"test-{os.getpid()}-chaos")
     try:
-        yield running.start(place, 120.0, running.Progress(say=lambda _: None))
+        yield lifecycle.start(folder, 120.0, lifecycle.Progress(output=lambda _: None))
     finally:
-        running.stop(place)
-        shutil.rmtree(place.directory, ignore_errors=True)
+        lifecycle.stop(folder)
+        shutil.rmtree(folder.directory, ignore_errors=True)
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 120.0) -> None:
-    """Asks again and again; services and servers may be away meanwhile."""
+    """Repeat until it holds; services and servers may be unavailable meanwhile."""
     async with asyncio.timeout(seconds):
         while True:
             with contextlib.suppress(httpx.HTTPError, RegistaError, OSError, asyncpg.PostgresError):
@@ -151,13 +151,13 @@ async def publish_all(publisher: AsyncClient, folder: Path, model: str) -> int:
 
 async def kill_in_turn(instance: Instance) -> None:
     for victim in VICTIMS:
-        state = read_state(instance.place)
+        state = read_state(instance.folder)
         assert state
         before = state.processes[victim].identity
         os.kill(before.pid, signal.SIGKILL)
 
         async def came_back(victim: str = victim, before: Any = before) -> bool:
-            now = read_state(instance.place)
+            now = read_state(instance.folder)
             return bool(
                 now and now.processes[victim].identity != before and now.processes[victim].identity.alive()
             )
@@ -186,13 +186,13 @@ async def test_nothing_acknowledged_is_lost_and_nothing_happens_twice(
             assert await database.fetch(OUT_OF_ORDER) == []
             assert await database.fetch(TWICE) == []
             for service in (REGISTRY, APPROVAL, ARTIFACT, CLEANUP):
-                said = [
+                recorded = [
                     r["bytes"]
                     for r in await database.fetch(
                         "SELECT bytes FROM log.events WHERE service = $1 ORDER BY tx, seq", service.name
                     )
                 ]
-                assert await received(instance, service) == list(public_ids(service, said))
+                assert await received(instance, service) == list(public_ids(service, recorded))
         finally:
             await database.close()
 
@@ -252,8 +252,6 @@ async def drained(instance: Instance) -> bool:
                 for line in metrics.splitlines()
                 if line.startswith("regista_relay_lag{")
             ]
-            if any(lags) or (
-                service in WRITERS.values() and not lags
-            ):  # a gauge that is not there says nothing
+            if any(lags) or (service in WRITERS.values() and not lags):  # a missing gauge reports nothing
                 return False
     return True

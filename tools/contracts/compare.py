@@ -74,7 +74,7 @@ def _one(accepted: _Node, sent: _Node, where: str, seen: frozenset[tuple[int, in
     if accepted.types and not sent.types <= accepted.types | (
         {"integer"} if "number" in accepted.types else set()
     ):
-        yield f"{where}: {_said(sent)} where {_said(accepted)} was understood"
+        yield f"{where}: {_types_of(sent)} where {_types_of(accepted)} was understood"
         return
     if (known := _values(a)) is not None:
         sent_values = _values(s)
@@ -108,5 +108,5 @@ def _values(schema: Schema) -> set[str] | None:
     return {repr(value) for value in schema["enum"]} if "enum" in schema else None
 
 
-def _said(node: _Node) -> str:
+def _types_of(node: _Node) -> str:
     return " or ".join(sorted(node.types)) or "anything"

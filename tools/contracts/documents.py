@@ -42,7 +42,7 @@ INBOUND: Mapping[str, tuple[str, type[BaseModel]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file. `side` says whom a change of it can break; None for documents that only gather others."""
+    """One file. `side` is whom a change can break; None for documents that only refer to others."""
 
     path: str
     content: Any
