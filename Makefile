@@ -11,7 +11,7 @@ stamp := $(venv)/.installed
 unexport PYTHONDONTWRITEBYTECODE  # with it, every process of every start compiles all sources again
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
 venv: $(stamp)  ## the virtual environment, from pinned and hashed requirements
 
