@@ -31,7 +31,10 @@ class ProcessState:
 
 @dataclass(slots=True)
 class SupervisorState:
-    """The content of the file. `steps` are (name, seconds); `problem` is why a start failed; `without` are the services not to start."""
+    """The content of the file.
+
+    `steps` are (name, seconds), `problem` is why a start failed, `without` are the services not to start.
+    """
 
     supervisor: ProcessIdentity
     phase: Phase = "starting"
@@ -62,5 +65,10 @@ def _state(found: dict[str, Any]) -> SupervisorState:
     }
     steps = [(name, seconds) for name, seconds in found["steps"]]
     return SupervisorState(
-        ProcessIdentity(**found["supervisor"]), found["phase"], found["problem"], steps, processes
+        ProcessIdentity(**found["supervisor"]),
+        found["phase"],
+        found["problem"],
+        steps,
+        processes,
+        found.get("without", []),
     )
