@@ -25,7 +25,8 @@ def test_a_folder_uses_no_word_that_the_list_rules_out(folder: str) -> None:
     [
         ("a.md", "The bell rings.\nA dead letter and a letter.", ["1 bell", "2 letter"]),
         ("a.md", "names of at most 63 letters, digits and dots", []),
-        ("a.md", "What is\nat once and For Ever", ["2 at once", "2 For Ever"]),
+        ("a.md", "What is\nat once and For\nEver", ["2 For\nEver", "2 at once"]),
+        ("a.md", "a dead\nletter", []),
         ("a.py", '"""Return it.\n\nNobody may."""', ["3 Nobody"]),
         ("a.py", "x = 1  # whoever asks", ["1 asks", "1 whoever"]),
         ("a.py", "def _model_told(StoreAway): ...", ["1 StoreAway", "1 _model_told"]),
