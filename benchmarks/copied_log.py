@@ -1,7 +1,7 @@
-"""A large log in little time: the stored events of one registered model, copied under other names and numbers.
+"""Fill a large log quickly: copy the stored events of one model under other names and numbers.
 
-The copies have their own ids, revisions, digests and numbers, and notes name the event that they are of. So a
-rebuild of the read models and audit's seal treat them as any other events.
+The copies have their own ids, revisions, digests and numbers, and a note refers to its event. So a rebuild of
+the read models and audit treat them like any other events.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import asyncpg
 from benchmarks.trained import digest, trained
 
 SEED, SEEDS = "bench.seed", 3
-"""The registered model, and its number of versions. The last one is the template: it was compared with another."""
+"""The registered model, and its number of versions. The last one is the template."""
 COLUMNS = ("service", "stream", "revision", "event_id", "type", "schema", "bytes")
 STORED = f"SELECT {', '.join(COLUMNS)} FROM log.events WHERE stream = $1 ORDER BY revision"
 # The relays have nothing to publish: the copies are there for those who read the log.

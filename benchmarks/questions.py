@@ -1,4 +1,4 @@
-"""Questions whose answers must not become slower as the log grows: p50 and p99 over HTTP at two sizes, and the growth.
+"""Measure questions that must not become slower as the log grows: p50 and p99 over HTTP at two sizes.
 
 Half of the versions belong to one long model, the others to models of ten. The log is filled by copies of
 registered versions (`benchmarks/copied_log.py`), and the read models are rebuilt from it.
@@ -44,7 +44,7 @@ NOTED = "SELECT count(*) FROM log.events_cleanup WHERE type = 'Noted'"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request, made again for each repetition. `reads_all`: it is about all versions, so its time may grow with them."""
+    """One request, built again for each repetition. `reads_all`: its time may grow with the versions."""
 
     name: str
     service: str
@@ -134,7 +134,11 @@ def _figure(question: Question, times: Sequence[Times]) -> Figure:
     growth = times[-1].p50 / times[0].p50 / (SIZES[-1] / SIZES[0] if question.reads_all else 1)
     sizes = f"{SIZES[0]:,} to {SIZES[-1]:,} versions"
     name = f"{question.name}, {'time of one version' if question.reads_all else 'time'}, from {sizes}"
-    note = f"p50 {times[0].p50:,.1f} and {times[-1].p50:,.1f} ms, p99 {times[0].p99:,.1f} and {times[-1].p99:,.1f} ms"
+    p50, p99 = (
+        f"{times[0].p50:,.1f} and {times[-1].p50:,.1f} ms",
+        f"{times[0].p99:,.1f} and {times[-1].p99:,.1f} ms",
+    )
+    note = f"p50 {p50}, p99 {p99}"
     return Figure(name, growth, "times", GROWTH, smaller_is_better=True, note=note)
 
 
@@ -171,7 +175,8 @@ async def _fill(ground: Ground, log: CopiedLog, versions: int) -> None:
                 await projector.rebuild(service, pool)
     await log.owner.execute("VACUUM ANALYZE")
     print(
-        f"  {versions:,} versions: copied in {copied:.1f} s, rebuilt after {time.perf_counter() - began:.1f} s"
+        f"  {versions:,} versions: copied in {copied:.1f} s, "
+        f"rebuilt after {time.perf_counter() - began:.1f} s"
     )
 
 

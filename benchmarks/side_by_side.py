@@ -1,4 +1,4 @@
-"""Regista beside MLflow on the same PostgreSQL, by the same raw HTTP client over 32 connections: `make bench-mlflow`.
+"""Measure Regista and MLflow on the same PostgreSQL, with one raw HTTP client: `make bench-mlflow`.
 
 Regista runs with all services. A version counts as created when all work that it causes is done: its bytes
 are verified, its gates are evaluated, its events are published, sealed and indexed. MLflow stores a row.
@@ -39,29 +39,29 @@ Request = Callable[[int], bytes]
 def main() -> None:
     if not MLFLOW.exists():
         raise SystemExit(f"{MLFLOW} does not exist: run `make bench-mlflow`, which installs it")
-    with ground() as place, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        regista = runner.run(_regista(place))
-        mlflow = runner.run(_mlflow(place))
+    with ground() as servers, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        regista = runner.run(_regista(servers))
+        mlflow = runner.run(_mlflow(servers))
     print(f"\n{CONNECTIONS} connections, {MODELS} models, {VERSIONS:,} versions; answers a second\n")
     print("| | Regista | MLflow | ratio |\n|---|---|---|---|")
     for name, rate in regista.items():
         print(f"| {name} | {rate:,.0f} | {mlflow[name]:,.0f} | {rate / mlflow[name]:.1f} |")
 
 
-async def _regista(place: Ground) -> Rates:
-    async with chain.started(place) as running:
+async def _regista(servers: Ground) -> Rates:
+    async with chain.started(servers) as running:
         await running.cost(WARM_UP, "http")
         cost = await running.cost(VERSIONS, "http")
-        url = place.instance.urls["registry"]
+        url = servers.instance.urls["registry"]
 
         def request(method: str, path: str, body: object = None) -> bytes:
-            return _request(url, method, f"/v1/{path}", place.admin_key, body)
+            return _request(url, method, f"/v1/{path}", servers.admin_key, body)
 
         def model(n: int) -> str:
             return f"models/bench.chain-{n % MODELS}"
 
         for n in range(MODELS):
-            place.call("PUT", "registry", f"/v1/{model(n)}/aliases/candidate", {"number": 1})
+            servers.call("PUT", "registry", f"/v1/{model(n)}/aliases/candidate", {"number": 1})
         return {
             "create a version, until all work is done": cost.rate,
             "create a version, until answered": cost.answered,
@@ -78,12 +78,12 @@ async def _regista(place: Ground) -> Rates:
         }
 
 
-async def _mlflow(place: Ground) -> Rates:
-    owner = await asyncpg.connect(place.stack.owner_url())
+async def _mlflow(servers: Ground) -> Rates:
+    owner = await asyncpg.connect(servers.stack.owner_url())
     await owner.execute("CREATE DATABASE mlflow")
     await owner.close()
-    database = place.stack.owner_url("mlflow").replace("postgresql://", "postgresql+psycopg2://", 1)
-    with _server(database, place.instance.place.directory) as url:
+    database = servers.stack.owner_url("mlflow").replace("postgresql://", "postgresql+psycopg2://", 1)
+    with _server(database, servers.instance.servers.directory) as url:
 
         def request(method: str, path: str, body: object = None) -> bytes:
             return _request(url, method, f"{API}/{path}", "", body)

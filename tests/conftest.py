@@ -1,4 +1,4 @@
-"""Real servers for the tests that need them: started once for a session (in containers where Docker answers), or those of REGISTA_TEST_STACK."""
+"""Real servers for tests: started once per session (as containers if Docker answers), or kept ones."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def database(stack: Stack, migrated_template: str) -> Iterator[Database]:
 
 @pytest.fixture
 def new_topic(stack: Stack) -> Iterator[Callable[..., str]]:
-    """Makes topics of this test alone, which only the super user (`kafka_admin`) reaches; deleted afterwards."""
+    """Create topics that only the super user (`kafka_admin`) reaches; delete them afterwards."""
     admin, made = stack.kafka.admin(), list[str]()
 
     def make(name: str = "topic", partitions: int = 1) -> str:

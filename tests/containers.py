@@ -1,4 +1,4 @@
-"""The same three servers in containers, by the same configuration, on the same loopback ports: for machines where a Docker engine answers."""
+"""The three servers in containers, with the same configuration and ports, where a Docker engine answers."""
 
 from __future__ import annotations
 
@@ -73,7 +73,10 @@ def _postgres(stack: Stack) -> tuple[str, list[str], list[str]]:
 
 def _kafka() -> tuple[str, list[str], list[str]]:
     properties, programs = "/state/kafka/server.properties", "/opt/kafka/bin"
-    script = f"{programs}/kafka-storage.sh format -t {new_cluster_id()} -c {properties} && exec {programs}/kafka-server-start.sh {properties}"
+    script = (
+        f"{programs}/kafka-storage.sh format -t {new_cluster_id()} -c {properties} "
+        f"&& exec {programs}/kafka-server-start.sh {properties}"
+    )
     return KAFKA, ["bash", "-c"], [script]
 
 

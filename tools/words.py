@@ -33,8 +33,8 @@ class Rule:
     """One word that is not used.
 
     `word` is its entry in docs/words.md, `pattern` finds it in prose, `names` are parts of identifiers that
-    mean the same (`model_told`, `StoreAway`), and `whole_names` are identifiers. A match that begins with `allowed`
-    is no use of the word.
+    mean the same (`model_told`, `StoreAway`), and `whole_names` are identifiers. A match that begins with
+    `allowed` is no use of the word.
     """
 
     word: str
@@ -131,7 +131,7 @@ class Found:
 
 
 def folder_of(path: str) -> str:
-    """Return the folder that a file counts for: `services/registry`, `shared/log`, `sdk`, `.` for the root."""
+    """Return the folder of a file: `services/registry`, `shared/log`, `sdk`, `.` for the root."""
     parts = Path(path).parts
     depth = {"services": 2, "shared": 2, "tests": 3}.get(parts[0], 1)
     return "/".join(parts[:-1][:depth]) or "."

@@ -64,7 +64,8 @@ def _download(target: Path) -> None:
         except LocalError as failed:
             raise LocalError(
                 "Maven could not fetch Kafka's jars: check the network or the mirror in ~/.m2/settings.xml, "
-                "and start again (what was fetched is kept). Or set KAFKA_HOME to an unpacked Apache Kafka 4.x."
+                "and start again (what was fetched is kept). "
+                "Or set KAFKA_HOME to an unpacked Apache Kafka 4.x."
                 f"\n{failed}"
             ) from None
         if not target.exists():

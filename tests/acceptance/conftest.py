@@ -1,4 +1,4 @@
-"""The demo runs once for all tests here, on its own servers, which are stopped at its end; their data stay."""
+"""The demo runs once for all tests here, on its own servers, which it stops at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""After the story: the names of its people stand in the directory and under what they signed, and nowhere else."""
+"""After the demo, names of people are in the directory and on what they signed, and nowhere else."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ NAMES = tuple(person.name.encode() for person in PEOPLE.values())
 SIGNED = {"directory.names", "log.events_approval ReviewApproved", "approval.review_entries"}
 
 TABLES = """
-SELECT n.nspname AS schema, c.relname AS name, has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^(pg_|information_schema)'
+SELECT n.nspname AS schema, c.relname AS name,
+    has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^(pg_|information_schema)'
 """
 
 

@@ -1,4 +1,4 @@
-"""kill -9 of everything in turn, while pipelines publish: nothing acknowledged is lost, nothing happens twice, the backlog drains."""
+"""kill -9 of each process while pipelines publish: nothing is lost or done twice, and the backlog drains."""
 
 from __future__ import annotations
 
@@ -45,8 +45,10 @@ MODELS, EACH = 4, 12
 VICTIMS = ("registry", "approval", "artifact", "cleanup", "audit", "postgres", "kafka", "s3")
 OUT_OF_ORDER = """
 SELECT service, stream, revision FROM (
-    SELECT service, stream, revision, row_number() OVER (PARTITION BY service, stream ORDER BY tx, seq) AS place FROM log.events
-) AS placed WHERE revision <> place
+    SELECT service, stream, revision,
+        row_number() OVER (PARTITION BY service, stream ORDER BY tx, seq) AS position
+    FROM log.events
+) AS placed WHERE revision <> position
 """
 TWICE = "SELECT service, event_id FROM log.events GROUP BY service, event_id HAVING count(*) > 1"
 
@@ -198,13 +200,13 @@ async def test_nothing_acknowledged_is_lost_and_nothing_happens_twice(
 
 
 def public_ids(service: Service, stored: list[bytes]) -> Iterator[tuple[str, str]]:
-    """(stream, event id) of what others may know of, in the log's order; sorted by stream, as partitions keep no other order."""
+    """Return (stream, event id) of public events in the log's order, sorted by stream as in a partition."""
     events = (to_cloudevent(service, service.events.recorded(service.name, raw)) for raw in stored)
     yield from sorted(((e.subject, e.id) for e in events if e is not None), key=itemgetter(0))
 
 
 async def received(instance: Instance, service: Service) -> list[tuple[str, str]]:
-    """The same, as Kafka has it: the first time that each event stands there, for a relay that died may have sent it again."""
+    """Return the same from Kafka: the first copy of each event, because a killed relay may send one again."""
     kafka = instance.stack.kafka
     settings = Settings(
         kafka_bootstrap=kafka.bootstrap,

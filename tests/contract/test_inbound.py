@@ -29,7 +29,7 @@ def _type_of(path: Path) -> str:
 
 
 def _message(path: Path) -> tuple[CloudEvent, str, bytes]:
-    """The golden message beside an example as a consumer gets it; its Kafka key, the public key of its publisher."""
+    """Return the golden message of an example as received, its Kafka key, and its publisher's public key."""
     kept = json.loads((INBOUND_FILES / "messages" / path.name).read_text("utf-8"))
     headers = [(name, value.encode()) for name, value in kept["headers"].items()]
     return from_kafka(kept["value"].encode(), headers), kept["key"], bytes.fromhex(kept["public_key"])

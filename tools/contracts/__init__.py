@@ -1,1 +1,1 @@
-"""Write the public contracts as files: `python -m tools.contracts` writes schemas/, and tests compare them."""
+"""Write the contracts as files: `python -m tools.contracts` writes schemas/; tests compare them."""

@@ -105,7 +105,8 @@ def test_jars_are_fetched_once_for_each_content_of_the_pom(
     monkeypatch.setenv("REGISTA_HOME", str(tmp_path))
     maven = tmp_path / "mvn"
     maven.write_text(
-        f'#!/bin/sh\necho run >> {tmp_path}/runs\nfor a in "$@"; do case $a in -DoutputDirectory=*) mkdir -p "${{a#*=}}";; esac; done\n'
+        f"#!/bin/sh\necho run >> {tmp_path}/runs\n"
+        'for a in "$@"; do case $a in -DoutputDirectory=*) mkdir -p "${a#*=}";; esac; done\n'
     )
     maven.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")

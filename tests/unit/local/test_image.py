@@ -41,7 +41,10 @@ def _normal(name: str) -> str:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_image_has_every_library_that_its_programs_import(program: str) -> None:
-    code = f"import sys; old = set(sys.modules); import {program}; print(*sorted({{m.partition('.')[0] for m in set(sys.modules) - old}}))"
+    code = (
+        f"import sys; old = set(sys.modules); import {program}; "
+        "print(*sorted({m.partition('.')[0] for m in set(sys.modules) - old}))"
+    )
     given = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     homes = importlib.metadata.packages_distributions()
     pinned = {

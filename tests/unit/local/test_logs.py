@@ -9,7 +9,10 @@ from services.local.logs import Tail, follow, readable
 
 
 def test_a_json_line_becomes_time_level_message_and_the_rest() -> None:
-    line = '{"time":"2026-11-23T01:02:03.456+00:00","level":"warning","logger":"x","message":"not ready","service":"registry","part":"kafka"}'
+    line = (
+        '{"time":"2026-11-23T01:02:03.456+00:00","level":"warning","logger":"x",'
+        '"message":"not ready","service":"registry","part":"kafka"}'
+    )
     assert readable(line) == "01:02:03.456 warning not ready  part=kafka"
 
 
