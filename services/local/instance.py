@@ -121,7 +121,7 @@ class Instance:
         )
 
     def environment_file(self, service: str) -> Path:
-        """The file with the settings of a service that is started by hand."""
+        """Return the file with the settings of a service that is started by hand."""
         return self.folder.directory / f"{service}.env"
 
     def write_environment(self, service: str) -> None:
