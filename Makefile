@@ -1,4 +1,4 @@
-# `make` alone lists the targets. Everything is made under .regista/ (ignored); REGISTA_HOME moves it.
+# `make` lists the targets. Everything is created under .regista/ (ignored); REGISTA_HOME moves it.
 
 home := $(or $(REGISTA_HOME),.regista)
 venv := $(home)/venv
@@ -6,12 +6,12 @@ bin  := $(venv)/bin
 lock := deploy/requirements/dev.txt
 stamp := $(venv)/.installed
 
-.PHONY: help venv demo up down status check lint types imports unit unit-services unit-rest test bench lock schemas clean
+.PHONY: help venv demo up down status check lint types imports unit unit-services unit-rest test bench bench-mlflow lock schemas clean
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE  # with it, every process of every start compiles all sources again
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
 venv: $(stamp)  ## the virtual environment, from pinned and hashed requirements
 
@@ -25,13 +25,13 @@ $(stamp): $(lock) pyproject.toml sdk/pyproject.toml
 	@$(bin)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e sdk -e .
 	@touch $@
 
-demo: $(stamp)  ## the whole story on real servers; leaves them running
+demo: $(stamp)  ## run the demo on real servers; leaves them running
 	@$(bin)/python -m services.local.demo $(ARGS)
 
-up: $(stamp)  ## servers and services, without the story
+up: $(stamp)  ## start servers and services, without the demo
 	@$(bin)/regista up
 
-status: $(stamp)  ## what runs, where, and how far behind
+status: $(stamp)  ## show what runs, where, and how far behind
 	@$(bin)/regista status
 
 down:  ## stop everything
@@ -61,12 +61,23 @@ test: $(stamp)  ## all tests, on real servers; one: make test ARGS=tests/unit/lo
 bench: $(stamp)  ## measure; writes docs/benchmarks.md
 	@$(bin)/python -m benchmarks $(ARGS)
 
+mlflow := $(home)/mlflow
+bench-mlflow: $(stamp) $(mlflow)/.installed  ## measure beside an MLflow server, in one run
+	@$(bin)/python -m benchmarks.side_by_side
+
+$(mlflow)/.installed: Makefile
+	@echo "making $(mlflow) (once; some minutes)"
+	@test -x $(mlflow)/bin/python || python3 -m venv $(mlflow)
+	@$(bin)/uv pip install --quiet --python $(mlflow)/bin/python mlflow==3.17.0 psycopg2-binary==2.9.13
+	@touch $@
+
 clean: down  ## stop everything and remove .regista: data, caches, virtual environment
 	@rm -rf $(home)
 
-schemas: $(stamp)  ## the public and stored contracts, from the code
+schemas: $(stamp)  ## write schemas/ and docs/errors.md from the code
 	@$(bin)/python -m tools.contracts
+	@$(bin)/python -m tools.error_codes
 
-lock: $(stamp)  ## pin the requirements anew; the servers' are the same versions
+lock: $(stamp)  ## pin the requirements again; servers use the same versions
 	@in=deploy/requirements compile="$(bin)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header" \
 	  && $$compile $$in/dev.in -o $$in/dev.txt && cp $$in/dev.txt $$in/server.txt && $$compile $$in/server.in -o $$in/server.txt

@@ -21,6 +21,7 @@ MEASURES = (
     "intake",
     "memory",
     "chain",
+    "questions",
     "demo",
 )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure
 from benchmarks.ground import Ground
-from services.local.places import home
+from services.local.folders import home
 
 
 async def measure(_ground: Ground) -> Sequence[Figure]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import asyncpg
 import httpx
 
+from services.local.folders import InstanceFolder
 from services.local.instance import Instance
-from services.local.places import Place
 from services.local.stack import Stack
 from shared.migrate import migrate
 
@@ -93,7 +93,7 @@ def _await_ready(url: str, check: object) -> None:
 @contextlib.contextmanager
 def ground() -> Iterator[Ground]:
     """Starts the servers for one run and removes everything afterwards."""
-    instance = Instance.at(Place.named("bench"))
+    instance = Instance.at(InstanceFolder.named("bench"))
     instance.choose_ports()
     try:
         instance.stack.start()
@@ -101,4 +101,4 @@ def ground() -> Iterator[Ground]:
         yield Ground(instance)
     finally:
         instance.stack.stop()
-        shutil.rmtree(instance.place.directory, ignore_errors=True)
+        shutil.rmtree(instance.folder.directory, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Real servers for the tests that need them: started once for a session (in containers where Docker answers), or those of REGISTA_TEST_STACK."""
+"""Real servers for tests: started once per session (as containers if Docker answers), or kept ones."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.local import kafka_access, running
-from services.local.places import Place, home
-from services.local.processes import Identity
+from services.local import kafka_access, lifecycle
+from services.local.folders import InstanceFolder, home
+from services.local.processes import ProcessIdentity
 from services.local.stack import Stack
 from services.local.topics import SERVICES, TOPICS
 from shared.migrate import migrate
@@ -28,7 +28,7 @@ from tests import containers
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that asks for the stack, however indirectly, carries the marker `servers`."""
+    """A test that uses the stack, however indirectly, carries the marker `servers`."""
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.servers)
@@ -42,10 +42,10 @@ def stack() -> Iterator[Stack]:
         yield Stack.attach(Path(shared))
         return
     _sweep_old_instances()
-    own = Stack(Place.named(f"test-{os.getpid()}"))
+    own = Stack(InstanceFolder.named(f"test-{os.getpid()}"))
     with containers.running(own) if containers.docker_answers() else _running(own):
         yield own
-    shutil.rmtree(own.place.directory, ignore_errors=True)
+    shutil.rmtree(own.folder.directory, ignore_errors=True)
 
 
 @contextmanager
@@ -61,13 +61,13 @@ def _sweep_old_instances() -> None:
     """What killed sessions left: supervisors outlive them, so they end before their folders go."""
     for folder in home().glob("test-*"):
         session = re.fullmatch(r"test-(\d+)(-.*)?", folder.name, re.ASCII)
-        if session and not Identity.of("session", int(session[1])).alive():
-            running.stop(Place(folder))
+        if session and not ProcessIdentity.of("session", int(session[1])).alive():
+            lifecycle.stop(InstanceFolder(folder))
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _aside(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Runs a coroutine to its end in a thread, away from the test's own event loop."""
+    """Run a coroutine to its end in a thread, outside the test's own event loop."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: asyncio.run(work())).result()
 
@@ -82,9 +82,9 @@ async def _execute(url: str, *statements: str) -> None:
 
 
 async def _drop(url: str, name: str) -> None:
-    """Drops a database with whoever is connected.
+    """Drop a database with its connections.
 
-    The server's own autovacuum may be in it, whom no owner can send away: it leaves by itself.
+    The server's autovacuum may be connected; no owner can end it, and it ends by itself.
     """
     for attempt in range(20):
         try:
@@ -129,7 +129,7 @@ def migrated_template(stack: Stack) -> Iterator[str]:
 
 @pytest.fixture
 def database(stack: Stack, migrated_template: str) -> Iterator[Database]:
-    """A fresh migrated database (about 50 ms), dropped afterwards with whoever is still connected."""
+    """A fresh migrated database (about 50 ms), dropped afterwards with all its connections."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     _aside(lambda: _execute(stack.owner_url(), f"CREATE DATABASE {name} TEMPLATE {migrated_template}"))
     yield Database(stack, name)
@@ -138,7 +138,7 @@ def database(stack: Stack, migrated_template: str) -> Iterator[Database]:
 
 @pytest.fixture
 def new_topic(stack: Stack) -> Iterator[Callable[..., str]]:
-    """Makes topics of this test alone, which only the super user (`kafka_admin`) reaches; deleted afterwards."""
+    """Create topics that only the super user (`kafka_admin`) reaches; delete them afterwards."""
     admin, made = stack.kafka.admin(), list[str]()
 
     def make(name: str = "topic", partitions: int = 1) -> str:
@@ -158,7 +158,7 @@ def empty_kafka(stack: Stack) -> Iterator[Stack]:
 
     On a shared stack they take turns.
     """
-    with (stack.place.directory / "kafka.lock").open("w") as lock:
+    with (stack.folder.directory / "kafka.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         kafka_access.empty_topics(stack.kafka.admin(), TOPICS)
         yield stack

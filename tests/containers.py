@@ -1,4 +1,4 @@
-"""The same three servers in containers, by the same configuration, on the same loopback ports: for machines where a Docker engine answers."""
+"""The three servers in containers, with the same configuration and ports, where a Docker engine answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POSTGRES, KAFKA, SEAWEEDFS = "postgres:18", "apache/kafka:4.1.0", "chrislusf/sea
 
 
 def docker_answers() -> bool:
-    """True where containers can be started. REGISTA_TEST_DOCKER=0 says not to."""
+    """True where containers can be started. REGISTA_TEST_DOCKER=0 disables them."""
     if os.environ.get("REGISTA_TEST_DOCKER") == "0" or not (
         os.environ.get("DOCKER_HOST") or Path("/var/run/docker.sock").exists()
     ):
@@ -35,9 +35,9 @@ def docker_answers() -> bool:
 @contextmanager
 def running(stack: Stack) -> Iterator[None]:
     """Starts the stack's servers in containers on the host's network, and waits as for local ones."""
-    place = stack.place
-    stack.set_ports(place.ports([*postgres.PORTS, *kafka.PORTS, *s3.PORTS]))
-    stack.postgres.given = f"postgresql://postgres:{place.secret('postgres-superuser')}@127.0.0.1:{stack.postgres.ports['postgres']}/postgres"
+    folder = stack.folder
+    stack.set_ports(folder.ports([*postgres.PORTS, *kafka.PORTS, *s3.PORTS]))
+    stack.postgres.given = f"postgresql://postgres:{folder.secret('postgres-superuser')}@127.0.0.1:{stack.postgres.ports['postgres']}/postgres"
     stack.kafka.configure("/var/lib/kafka/data")
     stack.s3.prepare()
     with ExitStack() as started:
@@ -45,7 +45,7 @@ def running(stack: Stack) -> Iterator[None]:
             started.enter_context(_container(stack, image, entrypoint, command))
         for server in stack.servers().values():
             server.await_ready()
-        place.write(STATE, {"processes": [], "postgres_given": stack.postgres.given})
+        folder.write(STATE, {"processes": [], "postgres_given": stack.postgres.given})
         yield
 
 
@@ -57,7 +57,7 @@ def _container(stack: Stack, image: str, entrypoint: list[str], command: list[st
         .with_kwargs(network_mode="host", user="root", entrypoint=entrypoint)
         .with_command(command)
     )
-    return made.with_volume_mapping(str(stack.place.directory), "/state", "rw").with_env(
+    return made.with_volume_mapping(str(stack.folder.directory), "/state", "rw").with_env(
         "POSTGRES_PASSWORD_FILE", "/state/secrets/postgres-superuser"
     )
 
@@ -73,7 +73,10 @@ def _postgres(stack: Stack) -> tuple[str, list[str], list[str]]:
 
 def _kafka() -> tuple[str, list[str], list[str]]:
     properties, programs = "/state/kafka/server.properties", "/opt/kafka/bin"
-    script = f"{programs}/kafka-storage.sh format -t {new_cluster_id()} -c {properties} && exec {programs}/kafka-server-start.sh {properties}"
+    script = (
+        f"{programs}/kafka-storage.sh format -t {new_cluster_id()} -c {properties} "
+        f"&& exec {programs}/kafka-server-start.sh {properties}"
+    )
     return KAFKA, ["bash", "-c"], [script]
 
 

@@ -19,7 +19,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from regista.wire.keys import SigningKey
-from services.local.places import _free_ports
+from services.local.folders import _free_ports
 from shared import run
 from shared.foundation.settings import Settings
 from shared.http.application import Table

@@ -1,1 +1,1 @@
-"""Programs for whoever works on Regista: not installed, run from the checkout."""
+"""Programs for developers of Regista: not installed, run from the checkout."""

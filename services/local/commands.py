@@ -1,4 +1,4 @@
-"""`regista up`, `down`, `status`, `logs`, `rebuild`: what the server's distribution adds to the command line."""
+"""Commands that the server distribution adds to `regista`: `up`, `down`, `status`, `logs`, `rebuild`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import Any
 
 import click
 
-from services.local.places import LocalError, Place
+from services.local.folders import InstanceFolder, LocalError
 from services.local.topics import SERVICES, WRITERS
 
 
-def _place(_context: click.Context, _parameter: click.Parameter, value: str) -> Place:
-    return Place(Path(value).resolve()) if "/" in value else Place.named(value)
+def _place(_context: click.Context, _parameter: click.Parameter, value: str) -> InstanceFolder:
+    return InstanceFolder(Path(value).resolve()) if "/" in value else InstanceFolder.named(value)
 
 
 def with_instance(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The option that says which instance is meant."""
+    """Add the option that selects the instance."""
     return click.option(
         "--instance",
-        "place",
+        "folder",
         default="main",
         show_default=True,
         callback=_place,
@@ -40,35 +40,49 @@ def with_instance(command: Callable[..., Any]) -> Callable[..., Any]:
     "--patience", default=90.0, show_default=True, help="Seconds to wait until everything is ready."
 )
 @click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(SERVICES),
+    help="Do not start this service, to run it under a debugger; its settings go to a file. May be repeated.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="For programs: the addresses on stdout, the progress on stderr."
 )
-def up(place: Place, foreground: bool, patience: float, as_json: bool) -> None:
+def up(
+    folder: InstanceFolder, foreground: bool, patience: float, without: tuple[str, ...], as_json: bool
+) -> None:
     """Start PostgreSQL, Kafka, S3 and all services on this machine."""
-    from services.local import running  # noqa: PLC0415 - the other commands of the CLI do without it
+    from services.local import lifecycle  # noqa: PLC0415 - the other commands of the CLI do without it
 
     try:
-        with running.stopping_when_interrupted(place):
-            instance = running.start(place, patience, running.Progress(say=partial(click.echo, err=as_json)))
+        with lifecycle.stopping_when_interrupted(folder):
+            instance = lifecycle.start(
+                folder, patience, lifecycle.Progress(output=partial(click.echo, err=as_json)), without
+            )
+            for name in without:
+                file = instance.environment_file(name)
+                click.echo(f"Start {name} yourself: set -a; . {file}; python -m services.{name}", err=as_json)
             if foreground:
-                running.show_logs(place, lambda: running.is_up(place))
+                lifecycle.show_logs(folder, lambda: lifecycle.is_up(folder))
     except LocalError as problem:
         raise click.ClickException(str(problem)) from None
     if as_json:
         click.echo(json.dumps({"config": str(instance.profile_file), "urls": instance.urls}, indent=2))
     elif not foreground:
         click.echo(
-            f"Stop it with `regista down`. To use it: export REGISTA_CONFIG={place.directory / 'config.toml'}"
+            "Stop it with `regista down`. To use it: "
+            f"export REGISTA_CONFIG={folder.directory / 'config.toml'}"
         )
 
 
 @click.command(epilog="Example: regista down --instance main")
 @with_instance
 @click.option("--json", "as_json", is_flag=True, help="For programs: the names of what was stopped.")
-def down(place: Place, as_json: bool) -> None:
-    """Stop everything `regista up` started, also what a killed supervisor left behind."""
-    from services.local import running  # noqa: PLC0415
+def down(folder: InstanceFolder, as_json: bool) -> None:
+    """Stop everything that `regista up` started, including what a killed supervisor left behind."""
+    from services.local import lifecycle  # noqa: PLC0415
 
-    ended = running.stop(place)
+    ended = lifecycle.stop(folder)
     if as_json:
         click.echo(json.dumps({"stopped": ended}))
     else:
@@ -79,18 +93,18 @@ def down(place: Place, as_json: bool) -> None:
 @with_instance
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--config", is_flag=True, help="Print only the path for REGISTA_CONFIG.")
-def status(place: Place, as_json: bool, config: bool) -> None:
-    """What runs, where, whether it is ready, and how far each consumer and relay is behind.
+def status(folder: InstanceFolder, as_json: bool, config: bool) -> None:
+    """Show each process, its address, its readiness, and the lag of each consumer and relay.
 
-    Exit code 1 when something is not ready.
+    Exit code 1 when a process is not ready.
     """
     if config:
-        click.echo(str(place.directory / "config.toml"))
+        click.echo(str(folder.directory / "config.toml"))
         return
     from services.local.instance import Instance  # noqa: PLC0415
     from services.local.status import gather  # noqa: PLC0415
 
-    found = gather(Instance.at(place))
+    found = gather(Instance.at(folder))
     if as_json:
         click.echo(json.dumps(asdict(found) | {"ready": found.ready}, indent=2))
     else:
@@ -105,16 +119,16 @@ def status(place: Place, as_json: bool, config: bool) -> None:
 @click.argument("names", nargs=-1)
 @click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C.")
 @click.option("--lines", "-n", default=20, show_default=True, help="How many lines of each to begin with.")
-def logs(place: Place, names: tuple[str, ...], follow: bool, lines: int) -> None:
-    """The logs of all processes, or of those named, in one readable stream."""
-    from services.local import running  # noqa: PLC0415
+def logs(folder: InstanceFolder, names: tuple[str, ...], follow: bool, lines: int) -> None:
+    """Show the logs of all processes, or of those named, in one readable stream."""
+    from services.local import lifecycle  # noqa: PLC0415
 
     known = dict.fromkeys(
-        (*running.WRITE_LOGS, *sorted(file.stem for file in (place.directory / "logs").glob("*.log")))
+        (*lifecycle.WRITE_LOGS, *sorted(file.stem for file in (folder.directory / "logs").glob("*.log")))
     )
     if unknown := [name for name in names if name not in known]:
-        raise click.BadArgumentUsage(f"nobody writes a log {unknown[0]!r}: name one of {', '.join(known)}")
-    running.show_logs(place, lambda: follow, names, lines)
+        raise click.BadArgumentUsage(f"there is no log {unknown[0]!r}: choose one of {', '.join(known)}")
+    lifecycle.show_logs(folder, lambda: follow, names, lines)
 
 
 @click.command(epilog="Example: regista rebuild registry approval")
@@ -126,15 +140,15 @@ def logs(place: Place, names: tuple[str, ...], follow: bool, lines: int) -> None
     metavar="[SERVICES]...",
 )
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def rebuild(place: Place, services: tuple[str, ...], as_json: bool) -> None:
+def rebuild(folder: InstanceFolder, services: tuple[str, ...], as_json: bool) -> None:
     """Drop the read models of running services, rebuild them from the log, and compare.
 
     Exit code 1 when they differ.
     """
-    from services.local.running import rebuilt  # noqa: PLC0415
+    from services.local.lifecycle import rebuilt  # noqa: PLC0415
 
     try:
-        found = rebuilt(place, services)
+        found = rebuilt(folder, services)
     except LocalError as problem:
         raise click.ClickException(str(problem)) from None
     if as_json:
@@ -143,7 +157,8 @@ def rebuild(place: Place, services: tuple[str, ...], as_json: bool) -> None:
         for one in found:
             verdict = "equal to before" if one["equal"] else "DIFFERENT from before"
             click.echo(
-                f"{one['service']:<10} {one['events']:>8} events → {one['rows']:>8} rows in {one['seconds']:.2f} s: {verdict}"
+                f"{one['service']:<10} {one['events']:>8} events → {one['rows']:>8} rows "
+                f"in {one['seconds']:.2f} s: {verdict}"
             )
     sys.exit(0 if all(one["equal"] for one in found) else 1)
 

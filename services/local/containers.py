@@ -1,7 +1,8 @@
-"""The set-up of docker-compose.yml, in two one-shot steps: before the servers start, and once they are there.
+"""Set up the servers of docker-compose.yml in two one-shot steps.
 
-`prepare` writes the servers' configurations and passwords; `migrate` brings database, Kafka and S3 to what
-the services need. Both give each server or service its settings, as files in a volume of its own.
+`prepare` runs before the servers start and writes their configurations and passwords. `migrate` runs once
+they are up and creates what the services need in the database, Kafka and S3. Both write the settings of each
+server or service as files into its own volume.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import argparse
 import shutil
 from pathlib import Path
 
+from services.local.folders import InstanceFolder, write_private
 from services.local.identities import Identities
 from services.local.instance import Instance
 from services.local.kafka import Kafka, new_cluster_id
-from services.local.places import Place, write_private
 from services.local.s3 import S3
 from services.local.stack import Stack
 from services.local.topics import SERVICES
@@ -29,30 +30,30 @@ SERVER_FILES = {  # all that a server sees of the state
 
 
 def stack() -> Stack:
-    """The servers under the names that docker-compose.yml gives them."""
-    place = Place(STATE)
-    found = Stack(place)
+    """Return the servers under their names in docker-compose.yml."""
+    folder = InstanceFolder(STATE)
+    found = Stack(folder)
     found.kafka = Kafka(
-        place,
+        folder,
         host="kafka",
         listen="0.0.0.0",  # noqa: S104
         ports={"kafka": 9092, "kafka.controller": 9093},
     )
-    found.s3 = S3(place, host="s3", ports={"weed.s3": 8333})
+    found.s3 = S3(folder, host="s3", ports={"weed.s3": 8333})
     found.postgres.given = (
-        f"postgresql://postgres:{place.secret('postgres-superuser')}@postgres:5432/postgres"
+        f"postgresql://postgres:{folder.secret('postgres-superuser')}@postgres:5432/postgres"
     )
     return found
 
 
 def of(servers: Stack) -> Instance:
-    """The instance on these servers; its services are reached on the ports that docker-compose.yml publishes."""
+    """Return the instance on these servers, with the ports that docker-compose.yml publishes."""
     urls = {service: f"http://127.0.0.1:{FIRST_PUBLISHED_PORT + at}" for at, service in enumerate(SERVICES)}
-    return Instance(servers.place, servers, Identities(servers.place), urls)
+    return Instance(servers.folder, servers, Identities(servers.folder), urls)
 
 
 def prepare() -> None:
-    """Passwords and configurations."""
+    """Write passwords and configurations."""
     servers = stack()
     servers.kafka.configure("/var/lib/kafka/data")
     cluster = STATE / "kafka" / "cluster"
@@ -65,7 +66,10 @@ def prepare() -> None:
 
 
 def migrate() -> None:
-    """Roles, schema, topics, users, permissions, bucket, identities; then each service's settings."""
+    """Create roles, schema, topics, users, permissions, buckets and identities.
+
+    Then write each service's settings.
+    """
     servers = stack()
     for server in (servers.postgres, servers.kafka, servers.s3):
         server.await_ready()
@@ -76,16 +80,16 @@ def migrate() -> None:
 
 
 def give_settings(instance: Instance) -> None:
-    """To each service its own."""
+    """Write the settings of each service into its own folder."""
     for service in SERVICES:
         for name, value in instance.environment(service).items():
             _give(SETTINGS / service, name.removeprefix("REGISTA_"), value)
 
 
 def _give(folder: Path, name: str, value: str) -> None:
-    """A setting as a file; the entry point passes it on as REGISTA_<name>_FILE.
+    """Write one setting as a file; the entry point passes it on as REGISTA_<name>_FILE.
 
-    What names a file is copied.
+    A setting that names a file is copied.
     """
     if name.endswith("_FILE"):
         shutil.copy(value, folder / name.removesuffix("_FILE"))

@@ -1,4 +1,7 @@
-"""The identities that exist before anybody can log in: each service (with its signing key) and one administrator (with an API key)."""
+"""The identities that exist before the first login.
+
+Each service (signing key) and one administrator (API key).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from regista.wire.keys import generate_signing_key, load_signing_key, random_text
-from services.local.places import Place, write_private
+from services.local.folders import InstanceFolder, write_private
 from services.local.topics import SERVICES
 from shared.identity.access_view import new_api_key, verifier_of
 
@@ -19,40 +22,37 @@ ADMIN = "admin"
 class Identities:
     """The first identities of an instance.
 
-    Secret halves stay in its folder; the specification holds public halves and hashes only.
+    Secret halves stay in its folder; the specification contains public halves and hashes only.
     """
 
-    place: Place
+    folder: InstanceFolder
 
     @property
     def pepper_file(self) -> Path:
-        """With it, what is stored of an API key can be checked; without it, not."""
-        self.place.secret("pepper")
-        return self.place.directory / "secrets" / "pepper"
+        """The secret that is needed to check the stored hash of an API key."""
+        self.folder.secret("pepper")
+        return self.folder.directory / "secrets" / "pepper"
 
     def signing_key_file(self, service: str) -> Path:
-        """The key by which a service signs its events."""
-        path = self.place.folder("secrets") / f"signing-{service}.json"
+        """Return the file of the key with which a service signs its events."""
+        path = self.folder.subfolder("secrets") / f"signing-{service}.json"
         if not path.exists():
             generate_signing_key(f"service:{service}", f"{service}{secrets.token_hex(4)}").save(path)
         return path
 
     def subject_of(self, person: str) -> str:
-        """The subject of somebody called so on this machine, the same at each start.
+        """Return the subject of a person of the demo, the same at each start.
 
-        It says nothing about them: events hold it for ever.
+        It contains no name, because events are never deleted.
         """
-        path = self.place.folder("secrets") / f"subject-{person}"
+        path = self.folder.subfolder("secrets") / f"subject-{person}"
         if not path.exists():
             write_private(path, f"u-{random_text(16).lower()}")
         return path.read_text().strip()
 
     def api_key_file(self, who: str) -> Path:
-        """Where the API key of somebody who uses this instance from this machine is kept.
-
-        `who` is their profile's name.
-        """
-        return self.place.folder("secrets") / f"api-key-{who}"
+        """Return the file that holds the API key of the profile `who`."""
+        return self.folder.subfolder("secrets") / f"api-key-{who}"
 
     @property
     def admin_key_file(self) -> Path:
@@ -63,7 +63,7 @@ class Identities:
         return path
 
     def specification(self) -> dict[str, Any]:
-        """What `python -m services.registry bootstrap --spec` reads."""
+        """Return the input of `python -m services.registry bootstrap --spec`."""
         return {"identities": [*(self._service(name) for name in SERVICES), self._admin()]}
 
     def _service(self, name: str) -> dict[str, Any]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.local import kafka, postgres, s3
+from services.local.folders import REPOSITORY, InstanceFolder, write_private
 from services.local.identities import ADMIN, Identities
-from services.local.places import REPOSITORY, Place, write_private
 from services.local.processes import Child, run_to_end, spawn
 from services.local.stack import Stack
 from services.local.topics import SERVICES
@@ -21,34 +22,35 @@ PASSED_ON = (
     "REGISTA_LOG_LEVEL",
     "REGISTA_OTLP_ENDPOINT",
     "REGISTA_TRACE_SAMPLE",
-)  # of the caller's environment; all else is the instance's own
+)
+"""What services get of the caller\'s environment; every other setting is the instance\'s own."""
 
 
 def python_command(module: str, *arguments: str) -> list[str]:
-    """A module of this project as a command of its own."""
+    """Return the command line that runs a module of this project."""
     return [sys.executable, "-m", module, *arguments]
 
 
 @dataclass(slots=True)
 class Instance:
-    """What `regista up` runs. Addresses are kept from start to start."""
+    """What `regista up` runs. Addresses stay the same from start to start."""
 
-    place: Place
+    folder: InstanceFolder
     stack: Stack
     identities: Identities
     urls: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def at(cls, place: Place) -> Instance:
-        """The instance in that folder, whether it runs or not."""
-        instance = cls(place, Stack(place), Identities(place))
-        instance._set_addresses(place.read("ports.json"))
+    def at(cls, folder: InstanceFolder) -> Instance:
+        """Return the instance in that folder, whether it runs or not."""
+        instance = cls(folder, Stack(folder), Identities(folder))
+        instance._set_addresses(folder.read("ports.json"))
         return instance
 
     def choose_ports(self) -> None:
-        """Ports for servers and services together, so that none is given twice."""
+        """Choose ports for servers and services together, so that none is given twice."""
         self._set_addresses(
-            self.place.ports(
+            self.folder.ports(
                 [*postgres.PORTS, *kafka.PORTS, *s3.PORTS, *(f"http.{name}" for name in SERVICES)]
             )
         )
@@ -60,16 +62,15 @@ class Instance:
         }
 
     # -- before the services
-    # --------------------------------------------------------------------------------------
 
     def migrate(self) -> bool:
-        """Brings the database to today's log and makes the first identities.
+        """Migrate the database and create the first identities.
 
-        False when both were done already, by the same code.
+        Returns False when the same code has already done both.
         """
-        specification = self.place.directory / "identities.json"
+        specification = self.folder.directory / "identities.json"
         write_private(specification, json.dumps(self.identities.specification(), indent=2))
-        done, wanted = self.place.read("migrated.json").get("digest"), self._set_up_digest(specification)
+        done, wanted = self.folder.read("migrated.json").get("digest"), self._set_up_digest(specification)
         if done == wanted and not self.stack.postgres.given:
             return False
         passwords = {
@@ -82,13 +83,13 @@ class Instance:
         )
         bootstrap = python_command("services.registry", "bootstrap", "--spec", str(specification))
         self._run("bootstrap", bootstrap, self.environment("registry"))
-        self.place.write("migrated.json", {"digest": wanted})
+        self.folder.write("migrated.json", {"digest": wanted})
         return True
 
     def _run(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         run_to_end(
             command,
-            log=self.place.log(name),
+            log=self.folder.log(name),
             timeout=120,
             cwd=REPOSITORY,
             env=_without_settings() | environment,
@@ -107,10 +108,9 @@ class Instance:
         ).hexdigest()
 
     # -- the services
-    # ----------------------------------------------------------------------------------------------
 
     def environment(self, service: str) -> dict[str, str]:
-        """The settings of one service."""
+        """Return the settings of one service."""
         own = {
             "HTTP_PORT": self.urls[service].rpartition(":")[2],
             "PUBLIC_URLS": json.dumps(self.urls),
@@ -121,36 +121,46 @@ class Instance:
             self.stack.service_environment(service)
         )
 
-    def launch(self, service: str, **settings: str) -> Child:
-        """Starts a service; it waits by itself for servers that are not there yet. Call it from a thread that stays.
+    def environment_file(self, service: str) -> Path:
+        """Return the file with the settings of a service that is started by hand."""
+        return self.folder.directory / f"{service}.env"
 
-        `settings` replace its own: `launch("registry", HTTP_PORT="12345")` is a second replica.
+    def write_environment(self, service: str) -> None:
+        """Write the settings of a service as shell assignments, readable by their owner only."""
+        lines = [f"{name}={shlex.quote(value)}\n" for name, value in self.environment(service).items()]
+        write_private(self.environment_file(service), "".join(lines))
+
+    def launch(self, service: str, **settings: str) -> Child:
+        """Start a service. It waits for servers that are not up yet.
+
+        Call this from a thread that does not end.
+
+        `settings` replace its own: `launch("registry", HTTP_PORT="12345")` starts a second replica.
         """
-        asked = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        given = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         return spawn(
             service,
             python_command(f"services.{service}"),
-            log=self.place.log(service),
+            log=self.folder.log(service),
             cwd=REPOSITORY,
             env=_without_settings()
-            | asked
+            | given
             | self.environment(service)
             | {f"REGISTA_{name}": value for name, value in settings.items()},
         )
 
     # -- for people
-    # ------------------------------------------------------------------------------------------------
 
     @property
     def profile_file(self) -> Path:
-        """What REGISTA_CONFIG must name for `regista` to reach this instance."""
-        return self.place.directory / "config.toml"
+        """The file that REGISTA_CONFIG must name, so that `regista` reaches this instance."""
+        return self.folder.directory / "config.toml"
 
     def write_profile(self) -> None:
-        """A profile for everybody whose API key is kept here; the administrator's is the default."""
+        """Write a profile for each API key in the instance's folder; the administrator's is the default."""
         lines = [f'default = "{ADMIN}"']
         for file in sorted(
-            {self.identities.api_key_file(ADMIN), *self.place.folder("secrets").glob("api-key-*")}
+            {self.identities.api_key_file(ADMIN), *self.folder.subfolder("secrets").glob("api-key-*")}
         ):
             lines += [
                 "",
@@ -162,10 +172,13 @@ class Instance:
 
 
 def passed_on() -> dict[str, str]:
-    """The caller's environment but PYTHONDONTWRITEBYTECODE: with it, every process of every start compiles all sources again."""
+    """Return the caller's environment without PYTHONDONTWRITEBYTECODE.
+
+    With it, every process compiles all sources at each start.
+    """
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _without_settings() -> dict[str, str]:
-    """The caller's environment without its own Regista settings: they are for another process."""
+    """Return the caller's environment without its Regista settings, which are for another process."""
     return {name: value for name, value in passed_on().items() if not name.startswith("REGISTA_")}

@@ -1,4 +1,7 @@
-"""Apache Kafka on one machine: a single KRaft node with users, permissions and topics, from the project's pinned jars."""
+"""Apache Kafka on one machine.
+
+A single KRaft node with users, permissions and topics, from the project's pinned jars.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from services.local import kafka_access
+from services.local.folders import LOOPBACK, PATIENCE, REPOSITORY, InstanceFolder, LocalError, write_private
 from services.local.kafka_jars import class_archive, class_path, java
-from services.local.places import LOOPBACK, PATIENCE, REPOSITORY, LocalError, Place, write_private
 from services.local.processes import Child, run_to_end, spawn, tail
 from services.local.topics import PUBLISHERS, SERVICES, TOPICS, grants
 
@@ -37,7 +40,7 @@ class Kafka:
     Service and publisher users authenticate by SCRAM-SHA-512; the super user (this set-up only) by PLAIN.
     """
 
-    place: Place
+    folder: InstanceFolder
     publishers: tuple[str, ...] = PUBLISHERS
     host: str = LOOPBACK
     listen: str = LOOPBACK
@@ -48,10 +51,10 @@ class Kafka:
     _archive: Path = field(default_factory=Path)
 
     def prepare(self) -> None:
-        """Finds Java and the jars, writes the configuration, formats the storage at the first start."""
+        """Find Java and the jars, write the configuration, and format the storage at the first start."""
         self._java, self._class_path = java(), class_path()
         self._archive = class_archive(self._java, self._class_path)
-        folder, data = self.place.folder("kafka"), self.place.folder("kafka", "data")
+        folder, data = self.folder.subfolder("kafka"), self.folder.subfolder("kafka", "data")
         self.configure(str(data))
         if not (data / "meta.properties").exists():
             run_to_end(
@@ -63,13 +66,13 @@ class Kafka:
                     "-c",
                     str(folder / "server.properties"),
                 ],
-                log=self.place.log("kafka"),
+                log=self.folder.log("kafka"),
                 timeout=60,
             )
 
     def configure(self, data: str) -> None:
-        """Writes `server.properties` (it holds the super user's password) and the log configuration."""
-        folder, password = self.place.folder("kafka"), self.place.secret(f"kafka-{SUPER_USER}")
+        """Write `server.properties` (it contains the super user's password) and the log configuration."""
+        folder, password = self.folder.subfolder("kafka"), self.folder.secret(f"kafka-{SUPER_USER}")
         jaas = (
             "org.apache.kafka.common.security.plain.PlainLoginModule required "
             f'username="{SUPER_USER}" password="{password}" user_{SUPER_USER}="{password}";'
@@ -87,7 +90,7 @@ class Kafka:
         (folder / "log4j2.xml").write_text(_LOG4J)
 
     def _java_command(self, *options: str) -> list[str]:
-        folder = self.place.folder("kafka")
+        folder = self.folder.subfolder("kafka")
         return [
             self._java,
             "-Xmx320m",
@@ -101,48 +104,50 @@ class Kafka:
         ]
 
     def launch(self) -> Child:
-        """Starts the broker."""
-        folder = self.place.folder("kafka")
+        """Start the broker."""
+        folder = self.folder.subfolder("kafka")
         option = "SharedArchiveFile" if self._archive.exists() else "ArchiveClassesAtExit"
         argv = [
             *self._java_command(f"-XX:{option}={self._archive}"),
             "kafka.Kafka",
             str(folder / "server.properties"),
         ]
-        self.child = spawn("kafka", argv, log=self.place.log("kafka"), cwd=folder)
+        self.child = spawn("kafka", argv, log=self.folder.log("kafka"), cwd=folder)
         return self.child
 
     def await_ready(self) -> None:
-        """Waits for the broker, then brings it to the topics, users and permissions of `topics.py`."""
+        """Wait for the broker, then create the topics, users and permissions of `topics.py`."""
         admin = self.admin()
         try:
             kafka_access.await_broker(admin, PATIENCE, self.child.check if self.child else lambda: None)
-        except KafkaException as away:
+        except KafkaException as error:
             raise LocalError(
-                f"Kafka does not answer ({away}); the end of its log:\n{tail(self.place.log('kafka'))}"
-            ) from away
+                f"Kafka does not answer ({error}); the end of its log:\n{tail(self.folder.log('kafka'))}"
+            ) from error
         kafka_access.make_topics(admin, TOPICS)
         self.add_users(admin, (*SERVICES, *self.publishers))
         kafka_access.allow(admin, grants(self.publishers))
 
     def add_users(self, admin: AdminClient, users: Iterable[str]) -> None:
-        """SCRAM users with the passwords this instance keeps for them."""
+        """Create SCRAM users with the passwords that this instance stores for them."""
         kafka_access.set_passwords(admin, {user: self.password(user) for user in users})
 
     def admin(self) -> AdminClient:
-        """A client of the super user."""
-        return kafka_access.admin_client(self.bootstrap, SUPER_USER, self.place.secret(f"kafka-{SUPER_USER}"))
+        """Return a client of the super user."""
+        return kafka_access.admin_client(
+            self.bootstrap, SUPER_USER, self.folder.secret(f"kafka-{SUPER_USER}")
+        )
 
     def password(self, user: str) -> str:
-        """The SCRAM password of a user."""
-        return self.place.secret(f"kafka-{user}")
+        """Return the SCRAM password of a user."""
+        return self.folder.secret(f"kafka-{user}")
 
     @property
     def bootstrap(self) -> str:
-        """host:port for clients: SASL_PLAINTEXT, SCRAM-SHA-512."""
+        """host:port for clients (SASL_PLAINTEXT, SCRAM-SHA-512)."""
         return f"{self.host}:{self.ports['kafka']}"
 
 
 def new_cluster_id() -> str:
-    """What a cluster is called: 16 random bytes."""
+    """Return 16 random bytes as a cluster id."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

@@ -1,7 +1,7 @@
-"""Brings a broker to the topics, users and permissions of `topics.py`, through its admin protocol as the super user."""
+"""Create the topics, users and permissions of `topics.py` on a broker, by its admin protocol."""
 
 # mypy: disable-error-code="attr-defined"
-# (confluent_kafka.admin exports its classes without saying so)
+# (confluent_kafka.admin does not list its classes in __all__)
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from services.local.places import LocalError
+from services.local.folders import LocalError
 from services.local.topics import PARTITIONS, Grant
 
 LINGERS = 25.0  # seconds; a killed consumer stays in its group until its session times out
@@ -34,9 +34,9 @@ _quiet.propagate = False  # the client reports each refused connection while the
 
 
 def admin_client(bootstrap: str, user: str, password: str) -> AdminClient:
-    """The super user's client.
+    """Return the super user's client.
 
-    It authenticates by PLAIN, which only the super user has: SCRAM users do not exist yet at the first start.
+    It authenticates by PLAIN, because SCRAM users do not exist yet at the first start.
     """
     return AdminClient(
         {
@@ -54,7 +54,7 @@ def admin_client(bootstrap: str, user: str, password: str) -> AdminClient:
 
 
 def await_broker(admin: AdminClient, patience: float, still_there: Callable[[], None]) -> None:
-    """Waits until the broker answers for its metadata. `still_there` raises when it has ended."""
+    """Wait until the broker answers for its metadata. `still_there` raises when the broker has ended."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -69,7 +69,7 @@ def await_broker(admin: AdminClient, patience: float, still_there: Callable[[], 
 def make_topics(
     admin: AdminClient, wanted: Mapping[str, Mapping[str, str]], partitions: int = PARTITIONS
 ) -> None:
-    """Creates the topics that are missing."""
+    """Create the missing topics."""
     present = admin.list_topics(timeout=10).topics
     missing = [
         NewTopic(name, partitions, 1, config=dict(config))
@@ -81,14 +81,14 @@ def make_topics(
 
 
 def delete_topics(admin: AdminClient, names: Iterable[str]) -> None:
-    """Deletes topics; those that are gone already are passed over."""
+    """Delete topics; skip those that do not exist."""
     _all_done(admin.delete_topics(list(names)).values(), already=KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
 def empty_topics(admin: AdminClient, wanted: Mapping[str, Mapping[str, str]]) -> None:
-    """Makes the topics anew, without messages, and forgets what every group had read.
+    """Create the topics again without messages, and delete the offsets of every group.
 
-    For tests: all consumers must be gone, or killed.
+    For tests. All consumers must have ended.
     """
     deadline = time.monotonic() + LINGERS
     while groups := [group.group_id for group in admin.list_consumer_groups().result(10).valid]:
@@ -107,7 +107,7 @@ def empty_topics(admin: AdminClient, wanted: Mapping[str, Mapping[str, str]]) ->
 
 
 def set_passwords(admin: AdminClient, passwords: Mapping[str, str]) -> None:
-    """Creates or changes SCRAM-SHA-512 users."""
+    """Create or change SCRAM-SHA-512 users."""
     scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
     _all_done(
         admin.alter_user_scram_credentials(
@@ -117,7 +117,7 @@ def set_passwords(admin: AdminClient, passwords: Mapping[str, str]) -> None:
 
 
 def allow(admin: AdminClient, wanted: Iterable[Grant]) -> None:
-    """Adds permissions. One that is there already changes nothing."""
+    """Add permissions. An existing permission stays as it is."""
     _all_done(admin.create_acls([_binding(grant) for grant in sorted(wanted)]).values())
 
 

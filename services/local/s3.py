@@ -1,4 +1,4 @@
-"""S3 on one machine: SeaweedFS from its wheel, on loopback, with credentials of its own for each service that stores objects."""
+"""S3 on one machine: SeaweedFS from its wheel, on loopback, with separate credentials for each service."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import urllib3
 from minio import Minio
 from minio.error import S3Error
 
-from services.local.places import LOOPBACK, PATIENCE, LocalError, Place, write_private
+from services.local.folders import LOOPBACK, PATIENCE, InstanceFolder, LocalError, write_private
 from services.local.processes import Child, spawn
 
 BUCKET, HISTORY = "regista", "regista-history"
-"""Artifacts; exported history, of which nobody may delete anything."""
-# SeaweedFS counts deleting as writing, so the bucket says it: also to the stack's own identity.
+"""Artifacts, and the exported log, from which nothing may be deleted."""
+# SeaweedFS counts deleting as writing, so the bucket's policy denies it, also to the stack's identity.
 NEVER_DELETED = {
     "Version": "2012-10-17",
     "Statement": [
@@ -43,23 +43,26 @@ PORTS = tuple(f"weed.{part}" for part in _PARTS)
 class S3:
     """One SeaweedFS process: master, volume, filer and S3 gateway together."""
 
-    place: Place
+    folder: InstanceFolder
     host: str = LOOPBACK
     ports: Mapping[str, int] = field(default_factory=dict)
     child: Child | None = None
 
     def prepare(self) -> None:
-        """Writes who may do what and the keys by which SeaweedFS's own parts trust each other."""
-        folder = self.place.folder("s3")
+        """Write the identities, and the keys with which SeaweedFS's parts authenticate each other."""
+        folder = self.folder.subfolder("s3")
         write_private(folder / "identities.json", json.dumps({"identities": self._identities()}))
         inner = "\n".join(
-            f'[{part}]\nkey = "{self.place.secret("s3-inner")}"'
+            f'[{part}]\nkey = "{self.folder.secret("s3-inner")}"'
             for part in ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
         )
         write_private(folder / "security.toml", inner + "\n")
 
     def _identities(self) -> list[dict[str, Any]]:
-        """The stack makes the buckets; one service reads and writes each, and nothing else; nobody else gets a key."""
+        """Return the credentials.
+
+        The stack creates the buckets; artifact and audit each read and write one bucket.
+        """
         allowed = {
             "stack": ["Admin"],
             "artifact": [f"{action}:{BUCKET}" for action in ("Read", "Write", "List", "Tagging")],
@@ -68,14 +71,14 @@ class S3:
         return [
             {
                 "name": name,
-                "credentials": [{"accessKey": name, "secretKey": self.place.secret(f"s3-{name}")}],
+                "credentials": [{"accessKey": name, "secretKey": self.folder.secret(f"s3-{name}")}],
                 "actions": actions,
             }
             for name, actions in allowed.items()
         ]
 
     def arguments(self, data: str, configuration: str) -> list[str]:
-        """What `weed` is to do. Its own ports stay on loopback."""
+        """Return the arguments of `weed`. All ports are on loopback."""
         options = {
             "ip": LOOPBACK,
             "ip.bind": LOOPBACK,
@@ -87,7 +90,7 @@ class S3:
             "s3.port.iceberg": "0",
             "s3.port.lance": "0",
             "master.electionTimeout": "500ms",
-            "master.heartbeatInterval": "100ms",  # one node elects itself; the default waits 10 s at each later start
+            "master.heartbeatInterval": "100ms",  # the default delays each later start by 10 s
             "volume.preStopSeconds": "0",
         }
         for name in _PARTS:
@@ -96,17 +99,15 @@ class S3:
         return ["-logtostderr=true", "server", "-s3", *(f"-{key}={value}" for key, value in options.items())]
 
     def launch(self) -> Child:
-        """Starts it."""
-        folder = self.place.folder("s3")
-        argv = [_weed(), *self.arguments(str(self.place.folder("s3", "data")), str(folder))]
-        self.child = spawn("s3", argv, log=self.place.log("s3"), cwd=folder, orphan_signal=signal.SIGKILL)
-        self.child.patience = (
-            2.0  # asked to end, it closes its volumes at once and then waits minutes for streams of its own
-        )
+        """Start the server."""
+        folder = self.folder.subfolder("s3")
+        argv = [_weed(), *self.arguments(str(self.folder.subfolder("s3", "data")), str(folder))]
+        self.child = spawn("s3", argv, log=self.folder.log("s3"), cwd=folder, orphan_signal=signal.SIGKILL)
+        self.child.patience = 2.0  # it closes its volumes immediately, then waits minutes for its own streams
         return self.child
 
     def await_ready(self, patience: float = PATIENCE) -> None:
-        """Ready is: the buckets are there, an object can be written, and nobody can delete history."""
+        """Wait until the buckets exist, an object can be written, and the exported log cannot be deleted."""
         client = self.client("stack")
         deadline = time.monotonic() + patience
         while True:
@@ -121,7 +122,8 @@ class S3:
             except (S3Error, urllib3.exceptions.HTTPError):
                 if time.monotonic() > deadline:
                     raise LocalError(
-                        f"the S3 server does not accept objects after {patience:.0f} s; see {self.place.log('s3')}"
+                        f"the S3 server does not accept objects after {patience:.0f} s: "
+                        f"read {self.folder.log('s3')}"
                     ) from None
                 time.sleep(0.1)
             else:
@@ -133,12 +135,12 @@ class S3:
         return f"{self.host}:{self.ports['weed.s3']}"
 
     def client(self, identity: str) -> Minio:
-        """A client with that identity's key."""
+        """Return a client with the key of an identity."""
         quick = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(5))
         return Minio(
             self.endpoint,
             access_key=identity,
-            secret_key=self.place.secret(f"s3-{identity}"),
+            secret_key=self.folder.secret(f"s3-{identity}"),
             secure=False,
             http_client=quick,
             region="us-east-1",

@@ -1,6 +1,6 @@
-"""The three servers together: PostgreSQL, Kafka and S3, started side by side, ended in order.
+"""The three servers: PostgreSQL, Kafka and S3, started in parallel and stopped in order.
 
-`python -m services.local.stack --keep` runs them until Ctrl-C and prints where they are.
+`python -m services.local.stack --keep` runs them until Ctrl-C and prints their folder.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Protocol
 
 from services.local import kafka, postgres, s3
+from services.local.folders import InstanceFolder, LocalError
 from services.local.kafka import SECURITY, Kafka
-from services.local.places import LocalError, Place
 from services.local.postgres import OWNER, Postgres
-from services.local.processes import Child, Identity, end_all, interrupt_commands
+from services.local.processes import Child, ProcessIdentity, end_all, interrupt_commands
 from services.local.s3 import BUCKET, HISTORY, S3
 from services.local.topics import PUBLISHERS, SERVICES
 
@@ -28,7 +28,7 @@ STATE = "stack.json"
 
 
 class Server(Protocol):
-    """What the stack needs of each of the three."""
+    """What the stack needs of a server."""
 
     def prepare(self) -> None: ...
     def launch(self) -> Child | None: ...
@@ -39,10 +39,10 @@ class Server(Protocol):
 class Stack:
     """The servers of one instance.
 
-    `start` and `stop` from the same, lasting thread: the servers end when that thread does.
+    Call `start` and `stop` from the same thread; the servers end when that thread ends.
     """
 
-    place: Place
+    folder: InstanceFolder
     publishers: tuple[str, ...] = PUBLISHERS
     postgres: Postgres = field(init=False)
     kafka: Kafka = field(init=False)
@@ -51,36 +51,37 @@ class Stack:
     took: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.postgres = Postgres(self.place, given=os.environ.get("REGISTA_POSTGRES_URL", ""))
-        self.kafka = Kafka(self.place, publishers=self.publishers)
-        self.s3 = S3(self.place)
+        self.postgres = Postgres(self.folder, given=os.environ.get("REGISTA_POSTGRES_URL", ""))
+        self.kafka = Kafka(self.folder, publishers=self.publishers)
+        self.s3 = S3(self.folder)
 
     def set_ports(self, ports: Mapping[str, int]) -> None:
-        """Where the servers listen, by the names in each server's PORTS."""
+        """Set the ports of the servers, by the names in each server's PORTS."""
         self.postgres.ports = self.kafka.ports = self.s3.ports = ports
 
     @classmethod
     def attach(cls, directory: Path) -> Stack:
-        """A stack that another process runs; raises LocalError when it does not."""
-        stack = cls(Place(directory.resolve()))
-        state = stack.place.read(STATE)
-        if not state or not all(Identity(**one).alive() for one in state["processes"]):
+        """Return a stack that another process runs. Raises LocalError when it does not run."""
+        stack = cls(InstanceFolder(directory.resolve()))
+        state = stack.folder.read(STATE)
+        if not state or not all(ProcessIdentity(**one).alive() for one in state["processes"]):
             raise LocalError(
-                f"no servers run in {directory}: start them with `python -m services.local.stack --keep --directory {directory}`"
+                f"no servers run in {directory}: start them with "
+                f"`python -m services.local.stack --keep --directory {directory}`"
             )
         stack.postgres.given = state["postgres_given"]
-        stack.set_ports(stack.place.read("ports.json"))
+        stack.set_ports(stack.folder.read("ports.json"))
         return stack
 
     def start(self, on_ready: Callable[[str], None] = lambda _name: None) -> None:
-        """Prepares the three side by side, starts each from this thread as soon as it is prepared, waits for all.
+        """Prepare the servers in parallel, start each when it is prepared, and wait for all.
 
-        `on_ready` is called in this thread with the name of each as it gets ready, while the others still
-        start. Raises LocalError with what to do; then nothing is left running.
+        `on_ready` is called in this thread with the name of each server when it is ready. Raises LocalError
+        with what to do; then no server is left running.
         """
-        end_all(Identity(**one) for one in self.place.read(STATE).get("processes", []))
+        end_all(ProcessIdentity(**one) for one in self.folder.read(STATE).get("processes", []))
         began = time.monotonic()
-        self.set_ports(self.place.ports([*postgres.PORTS, *kafka.PORTS, *s3.PORTS]))
+        self.set_ports(self.folder.ports([*postgres.PORTS, *kafka.PORTS, *s3.PORTS]))
         servers = self.servers()
         threads = ThreadPoolExecutor(len(servers))
         try:
@@ -92,7 +93,7 @@ class Stack:
             for one in as_completed(ready):
                 one.result()
                 on_ready(ready[one])
-        except BaseException:  # also when asked to stop: what the threads wait for ends, so they end
+        except BaseException:  # also on a stop: what the threads wait for ends, so they end
             interrupt_commands()
             self.stop()
             raise
@@ -106,7 +107,7 @@ class Stack:
         child = server.launch()
         if child:
             self.children.append(child)
-            self._remember()
+            self._record()
 
         def wait() -> None:
             server.await_ready()
@@ -115,44 +116,46 @@ class Stack:
         return threads.submit(wait)
 
     def servers(self) -> dict[str, Server]:
-        """The three by name."""
+        """Return the three servers by name."""
         return {"postgres": self.postgres, "kafka": self.kafka, "s3": self.s3}
 
     def adopt(self, children: Mapping[str, Child]) -> None:
-        """Takes over servers that were started again."""
+        """Replace the children by those that were started again."""
         self.children = [children.get(one.identity.name, one) for one in self.children]
 
-    def _remember(self) -> None:
+    def _record(self) -> None:
         processes = [
             {"name": c.identity.name, "pid": c.identity.pid, "started": c.identity.started}
             for c in self.children
         ]
-        self.place.write(STATE, {"processes": processes, "postgres_given": self.postgres.given})
+        self.folder.write(STATE, {"processes": processes, "postgres_given": self.postgres.given})
 
     def stop(self) -> None:
-        """Ends the servers this object started, side by side."""
+        """Stop the servers that this object started, in parallel."""
         with ThreadPoolExecutor(max(1, len(self.children))) as threads:
             list(threads.map(Child.stop, self.children))
         self.children.clear()
-        (self.place.directory / STATE).unlink(missing_ok=True)
+        (self.folder.directory / STATE).unlink(missing_ok=True)
 
     # -- where things are
-    # ------------------------------------------------------------------------------------------
 
     def owner_url(self, database: str = "regista") -> str:
-        """For migrations: a role that owns the schema and may create roles and databases; no superuser."""
-        return self.postgres.url(OWNER, self.place.secret("postgres-owner"), database)
+        """Return the URL of the role that owns the schema and may create roles and databases.
+
+        No superuser.
+        """
+        return self.postgres.url(OWNER, self.folder.secret("postgres-owner"), database)
 
     def database_passwords(self) -> dict[str, str]:
-        """What `shared.migrate` gives the services' roles, by service name."""
-        return {service: self.place.secret(f"postgres-{service}") for service in SERVICES}
+        """Return the passwords that `shared.migrate` sets for the services' roles, by service."""
+        return {service: self.folder.secret(f"postgres-{service}") for service in SERVICES}
 
     def database_url(self, service: str, database: str = "regista") -> str:
-        """The URL of one service's own role."""
-        return self.postgres.url(f"regista_{service}", self.place.secret(f"postgres-{service}"), database)
+        """Return the URL of one service's role."""
+        return self.postgres.url(f"regista_{service}", self.folder.secret(f"postgres-{service}"), database)
 
     def service_environment(self, service: str, database: str = "regista") -> Mapping[str, str]:
-        """The settings by which `python -m services.<service>` finds the servers."""
+        """Return the settings with which `python -m services.<service>` reaches the servers."""
         settings = {
             "DATABASE_URL": self.database_url(service, database),
             "KAFKA_BOOTSTRAP": self.kafka.bootstrap,
@@ -164,7 +167,7 @@ class Stack:
             settings |= {
                 "S3_ENDPOINT": self.s3.endpoint,
                 "S3_ACCESS_KEY": service,
-                "S3_SECRET_KEY": self.place.secret(f"s3-{service}"),
+                "S3_SECRET_KEY": self.folder.secret(f"s3-{service}"),
                 "S3_BUCKET": BUCKET,
                 "S3_SECURE": "false",
             }
@@ -172,7 +175,7 @@ class Stack:
             settings |= {
                 "HISTORY_S3_ENDPOINT": self.s3.endpoint,
                 "HISTORY_S3_ACCESS_KEY": service,
-                "HISTORY_S3_SECRET_KEY": self.place.secret(f"s3-{service}"),
+                "HISTORY_S3_SECRET_KEY": self.folder.secret(f"s3-{service}"),
                 "HISTORY_S3_BUCKET": HISTORY,
                 "HISTORY_S3_SECURE": "false",
             }
@@ -184,13 +187,15 @@ def main() -> None:
     parser.add_argument(
         "--keep",
         action="store_true",
-        help="run until Ctrl-C; without it, start, say how long it took, and stop",
+        help="run until Ctrl-C; without it, start, print the duration, and stop",
     )
     parser.add_argument(
         "--directory", type=Path, default=None, help="the instance's folder (default: .regista/servers)"
     )
     chosen = parser.parse_args()
-    stack = Stack(Place(chosen.directory.resolve()) if chosen.directory else Place.named("servers"))
+    stack = Stack(
+        InstanceFolder(chosen.directory.resolve()) if chosen.directory else InstanceFolder.named("servers")
+    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         stack.start()
@@ -198,7 +203,7 @@ def main() -> None:
         sys.exit(str(problem))
     try:
         print(f"ready: {', '.join(f'{name} {seconds:.1f} s' for name, seconds in stack.took.items())}")
-        print(f"REGISTA_TEST_STACK={stack.place.directory}", flush=True)
+        print(f"REGISTA_TEST_STACK={stack.folder.directory}", flush=True)
         if chosen.keep:
             signal.pause()
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""`regista status` for people."""
+"""Print `regista status` as tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.foundation.topics import topic_of
 
 
 def show(status: Status) -> None:
-    """Prints the tables."""
+    """Print the tables."""
     console = Console(highlight=False)
     if status.problem:
         console.print(status.problem, style="red", markup=False)

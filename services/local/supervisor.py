@@ -1,6 +1,6 @@
-"""One process that starts the servers and services of an instance, starts again what crashes, and takes everything with it when it goes.
+"""Start the servers and services of an instance, restart what crashes, and stop everything at the end.
 
-`python -m services.local.supervisor --directory …`; `regista up` runs it in the background.
+`regista up` runs `python -m services.local.supervisor --directory …` in the background.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from services.local.folders import InstanceFolder, LocalError
 from services.local.instance import Instance
-from services.local.places import LocalError, Place
-from services.local.processes import Child, Identity, end_all
-from services.local.state import Phase, Running, State, read_state
+from services.local.processes import Child, ProcessIdentity, end_all
+from services.local.supervisor_state import Phase, ProcessState, SupervisorState, read_state
 from services.local.topics import SERVICES
 
-LOOK = 0.2  # seconds between two looks at the children
+CHECK_EVERY = 0.2  # seconds between two checks of the children
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
-STEADY = 30.0  # seconds after which an earlier crash no longer makes the next pause longer
+HEALTHY_AFTER = 30.0  # seconds of running after which the next pause is short again
 
 
-class _Asked(BaseException):
-    """SIGTERM or SIGINT came."""
+class _StopRequested(BaseException):
+    """SIGTERM or SIGINT was received."""
 
 
 @dataclass(slots=True)
-class Kept:
-    """A process that shall run: how to start it, and how it has fared."""
+class SupervisedProcess:
+    """A supervised process: how to start it, and how often it has ended."""
 
     name: str
     launch: Callable[[], Child | None]
@@ -43,52 +43,59 @@ class Kept:
     exits: int = 0
     last: str = ""
     pause: float = FIRST_PAUSE
-    again_at: float | None = None  # monotonic; set while it is down
+    restart_at: float | None = None  # monotonic; set while the process is down
 
-    def look(self, now: float) -> bool:
-        """Notices an exit, starts again when its pause is over. True when something changed."""
-        if self.again_at is None:
+    def check(self, now: float) -> bool:
+        """Detect an exit, and restart the process when its pause is over.
+
+        Return whether something changed.
+        """
+        if self.restart_at is None:
             if self.child.running():
-                self.pause = FIRST_PAUSE if now - self.since > STEADY else self.pause
+                self.pause = FIRST_PAUSE if now - self.since > HEALTHY_AFTER else self.pause
                 return False
             code = self.child.popen.returncode
             self.exits, self.last = (
                 self.exits + 1,
                 f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}",
             )
-            self.again_at, self.pause = now + self.pause, min(LONGEST_PAUSE, self.pause * 2)
+            self.restart_at, self.pause = now + self.pause, min(LONGEST_PAUSE, self.pause * 2)
             return True
-        if now < self.again_at:
+        if now < self.restart_at:
             return False
         child = self.launch()
         if child:
-            self.child, self.since, self.again_at = child, now, None
+            self.child, self.since, self.restart_at = child, now, None
         return True
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """`run` lasts until a signal; it must run in the main thread, whose end takes the children along."""
+    """Supervises one instance until a signal.
+
+    Run it in the main thread: the children end with that thread.
+    """
 
     instance: Instance
     began: float = field(default_factory=time.monotonic)
-    state: State = field(default_factory=lambda: State(Identity.of("supervisor", os.getpid())))
-    kept: list[Kept] = field(default_factory=list)
+    state: SupervisorState = field(
+        default_factory=lambda: SupervisorState(ProcessIdentity.of("supervisor", os.getpid()))
+    )
+    supervised: list[SupervisedProcess] = field(default_factory=list)
+    without: frozenset[str] = frozenset()
 
     def run(self) -> int:
-        """The exit code: 0 when asked to stop, 1 when the start failed (the state says why)."""
+        """Return the exit code: 0 after a stop, 1 when the start failed; the state contains the reason."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _ask)
+            signal.signal(number, _request_stop)
         try:
             self._start()
             while True:
-                time.sleep(LOOK)
-                changed = [
-                    one.look(time.monotonic()) for one in self.kept
-                ]  # each is looked at, whatever another found
+                time.sleep(CHECK_EVERY)
+                changed = [one.check(time.monotonic()) for one in self.supervised]  # a list: all are checked
                 if any(changed):
-                    self._tell("running")
-        except _Asked:
+                    self._report("running")
+        except _StopRequested:
             return 0
         except LocalError as problem:
             self.state.problem = str(problem)
@@ -100,90 +107,99 @@ class Supervisor:
             self._stop()
 
     def _start(self) -> None:
-        left = read_state(self.instance.place)
+        left = read_state(self.instance.folder)
         if left:
             end_all(left.identities())
         self.instance.choose_ports()
         self.instance.write_profile()
-        self._tell("starting")
+        self._report("starting")
         self.instance.stack.start(on_ready=self._server_ready)
         for name, server in self.instance.stack.servers().items():
             child = next((one for one in self.instance.stack.children if one.identity.name == name), None)
             if child:
-                self.kept.append(Kept(name, server.launch, child, time.monotonic()))
-        self._tell("running")
+                self.supervised.append(SupervisedProcess(name, server.launch, child, time.monotonic()))
+        self._report("running")
 
     def _server_ready(self, name: str) -> None:
-        """The services start as soon as the database is theirs; they wait for the other servers by themselves."""
+        """Start the services as soon as the database is migrated.
+
+        They wait for the other servers themselves.
+        """
         self._step(name)
         if name == "postgres":
             if self.instance.migrate():
                 self._step("database set up")
             for service in SERVICES:
-                self._keep(service)
+                if service not in self.without:
+                    self._keep(service)
             self._step("services started")
 
     def _keep(self, service: str) -> None:
         def launch() -> Child:
             return self.instance.launch(service)
 
-        self.kept.append(Kept(service, launch, launch(), time.monotonic()))
-        self._tell("starting")
+        self.supervised.append(SupervisedProcess(service, launch, launch(), time.monotonic()))
+        self._report("starting")
 
     def _step(self, name: str) -> None:
         self.state.steps.append((name, round(time.monotonic() - self.began, 2)))
-        self._tell("starting")
+        self._report("starting")
 
-    def _tell(self, phase: Phase) -> None:
+    def _report(self, phase: Phase) -> None:
         self.state.phase = phase
+        self.state.without = sorted(self.without)
         offset = time.time() - time.monotonic()
         found = {
-            one.name: Running(one.child.identity, round(one.since + offset, 1), one.exits, one.last)
-            for one in self.kept
+            one.name: ProcessState(one.child.identity, round(one.since + offset, 1), one.exits, one.last)
+            for one in self.supervised
         }
-        servers = {c.identity.name: Running(c.identity, time.time()) for c in self.instance.stack.children}
+        servers = {
+            c.identity.name: ProcessState(c.identity, time.time()) for c in self.instance.stack.children
+        }
         self.state.processes = servers | found
-        self.state.save(self.instance.place)
+        self.state.save(self.instance.folder)
 
     def _stop(self) -> None:
-        """Services first, all at once; then the servers they talk to."""
+        """Stop the services in parallel, then the servers."""
         failed = bool(self.state.problem)
-        self._tell("failed" if failed else "stopping")
-        services = [one.child for one in self.kept if one.name in SERVICES]
+        self._report("failed" if failed else "stopping")
+        services = [one.child for one in self.supervised if one.name in SERVICES]
         if services:
             with ThreadPoolExecutor(len(services)) as threads:
                 list(threads.map(Child.stop, services))
-        self.instance.stack.adopt({one.name: one.child for one in self.kept})
+        self.instance.stack.adopt({one.name: one.child for one in self.supervised})
         self.instance.stack.stop()
-        self.kept.clear()
-        self._tell("failed" if failed else "stopping")
+        self.supervised.clear()
+        self._report("failed" if failed else "stopping")
 
 
-def _ask(_number: int, _frame: FrameType | None) -> None:
-    raise _Asked
+def _request_stop(_number: int, _frame: FrameType | None) -> None:
+    raise _StopRequested
 
 
-def supervise(place: Place) -> int:
-    """Runs the supervisor of that folder. Raises LocalError when one runs already."""
-    with (place.folder() / "supervisor.lock").open("w") as lock:
+def supervise(folder: InstanceFolder, without: frozenset[str] = frozenset()) -> int:
+    """Run the supervisor of a folder, without these services. Raises LocalError when one runs already."""
+    with (folder.subfolder() / "supervisor.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LocalError(
-                f"{place.directory} is running already: `regista status`, or `regista down` first"
+                f"{folder.directory} is running already: `regista status`, or `regista down` first"
             ) from None
-        return Supervisor(Instance.at(place)).run()
+        return Supervisor(Instance.at(folder), without=without).run()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m services.local.supervisor", description=__doc__)
     parser.add_argument("--directory", type=Path, required=True, help="the instance's folder")
+    parser.add_argument("--without", choices=SERVICES, action="append", default=[], help="not started")
+    chosen = parser.parse_args()
     try:
-        code = supervise(Place(parser.parse_args().directory.resolve()))
+        code = supervise(InstanceFolder(chosen.directory.resolve()), frozenset(chosen.without))
     except LocalError as problem:
         sys.exit(str(problem))
     sys.stderr.flush()
-    os._exit(code)  # a thread may still wait for a server that is gone: nobody need wait for it
+    os._exit(code)  # a thread may still wait for a server that has ended
 
 
 if __name__ == "__main__":

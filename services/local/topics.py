@@ -1,6 +1,6 @@
-"""Kafka's topics and who may do what with them, as data: the broker's fence.
+"""Kafka's topics, users and permissions as data.
 
-The other fence is the signature on each message.
+The broker enforces the permissions; the signature on each message is a second, independent check.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ TRAINING = "regista.training.v1"
 USAGE = "regista.usage.v1"
 REPLAYED_BY: Mapping[str, str] = MappingProxyType(
     {TRAINING: "registry", USAGE: "cleanup"}
-)  # who puts a replayed dead letter back
+)  # the service that sends a replayed dead letter
 INBOUND = tuple(REPLAYED_BY)
 WRITERS: Mapping[str, str] = MappingProxyType(
     {topic_of(service): service for service in SERVICES if PARTITIONS_OF[service]}
 )
 SOURCES = (*INBOUND, *WRITERS)
 PARTITIONS = 4
-FOREVER: Mapping[str, str] = MappingProxyType({"retention.ms": "-1"})
+UNLIMITED: Mapping[str, str] = MappingProxyType({"retention.ms": "-1"})
 TOPICS: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    dict.fromkeys(SOURCES, FOREVER)
-    | {dlq_of(topic): {**FOREVER, "max.message.bytes": str(2 * 1024 * 1024)} for topic in SOURCES}
+    dict.fromkeys(SOURCES, UNLIMITED)
+    | {dlq_of(topic): {**UNLIMITED, "max.message.bytes": str(2 * 1024 * 1024)} for topic in SOURCES}
 )
 
 Operation = Literal["READ", "WRITE", "DESCRIBE"]
@@ -37,7 +37,10 @@ Operation = Literal["READ", "WRITE", "DESCRIBE"]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Grant:
-    """One permission of one Kafka user: on a topic by its full name, or on the consumer groups that start with `name`."""
+    """One permission of a Kafka user.
+
+    On a topic by its full name, or on the consumer groups that start with `name`.
+    """
 
     user: str
     kind: Literal["TOPIC", "GROUP"]
@@ -46,7 +49,7 @@ class Grant:
 
 
 def grants(publishers: tuple[str, ...] = PUBLISHERS) -> frozenset[Grant]:
-    """All that is allowed. What is not here is refused (`allow.everyone.if.no.acl.found=false`)."""
+    """Return all permissions. Everything else is refused (`allow.everyone.if.no.acl.found=false`)."""
     return frozenset([*_of_services(), *_of_publishers(publishers)])
 
 

@@ -1,4 +1,4 @@
-"""The demo's story, told once for all tests here, on servers of its own that are stopped at its end; what they keep is left."""
+"""The demo runs once for all tests here, on its own servers, which it stops at its end."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from dataclasses import dataclass
 
 import pytest
 
-from services.local import running
-from services.local.places import Place
+from services.local import lifecycle
+from services.local.folders import InstanceFolder
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the story said, and where its servers kept what they were told."""
+class DemoRun:
+    """The output of the demo, and the folder of its servers."""
 
-    place: Place
+    folder: InstanceFolder
     code: int
-    said: str
+    output: str
     errors: str
 
 
 @pytest.fixture(scope="session")
-def told() -> Iterator[Told]:
-    place = Place.named(f"test-{os.getpid()}-story")
+def demo() -> Iterator[DemoRun]:
+    folder = InstanceFolder.named(f"test-{os.getpid()}-story")
     try:
-        command = [sys.executable, "-m", "services.local.demo", "--once", "--instance", place.directory.name]
+        command = [sys.executable, "-m", "services.local.demo", "--once", "--instance", folder.directory.name]
         ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=540)
-        yield Told(place, ran.returncode, ran.stdout, ran.stderr)
+        yield DemoRun(folder, ran.returncode, ran.stdout, ran.stderr)
     finally:
-        running.stop(place)
-        shutil.rmtree(place.directory, ignore_errors=True)
+        lifecycle.stop(folder)
+        shutil.rmtree(folder.directory, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""After the story: the names of its people stand in the directory and under what they signed, and nowhere else."""
+"""After the demo, names of people are in the directory and on what they signed, and nowhere else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.local.kafka import SECURITY
 from services.local.stack import Stack
 from services.local.topics import SERVICES, TOPICS
 
-from .conftest import Told
+from .conftest import DemoRun
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -24,15 +24,17 @@ NAMES = tuple(person.name.encode() for person in PEOPLE.values())
 SIGNED = {"directory.names", "log.events_approval ReviewApproved", "approval.review_entries"}
 
 TABLES = """
-SELECT n.nspname AS schema, c.relname AS name, has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^(pg_|information_schema)'
+SELECT n.nspname AS schema, c.relname AS name,
+    has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^(pg_|information_schema)'
 """
 
 
 @pytest.fixture
-def servers(told: Told) -> Iterator[Stack]:
+def servers(demo: DemoRun) -> Iterator[Stack]:
     """The story's servers again, without its services."""
-    stack = Stack(told.place)
+    stack = Stack(demo.folder)
     stack.start()
     yield stack
     stack.stop()
@@ -44,20 +46,20 @@ def _named(values: Iterable[Any]) -> bool:
 
 
 async def _rows(url: str, read: set[str], unread: set[str]) -> AsyncIterator[tuple[str, asyncpg.Record]]:
-    """Every row that this role may read and nobody read yet."""
+    """Yield each row that this role may read and that was not read yet."""
     connection = await asyncpg.connect(url)
     try:
         for table in await connection.fetch(TABLES):
-            place = f"{table['schema']}.{table['name']}"
-            if place in read:
+            name = f"{table['schema']}.{table['name']}"
+            if name in read:
                 continue
             if not table["readable"]:
-                unread.add(place)
+                unread.add(name)
                 continue
-            read.add(place)
+            read.add(name)
             for row in await connection.fetch(f'SELECT * FROM "{table["schema"]}"."{table["name"]}"'):
                 yield (
-                    re.sub(r"_g\d+$", "", place)
+                    re.sub(r"_g\d+$", "", name)
                     + (f" {row['type']}" if table["schema"] == "log" and "type" in row else ""),
                     row,
                 )
@@ -68,9 +70,9 @@ async def _rows(url: str, read: set[str], unread: set[str]) -> AsyncIterator[tup
 async def _in_the_database(stack: Stack) -> set[str]:
     read, unread, found = set[str](), set[str](), set[str]()
     for url in (stack.owner_url(), *map(stack.database_url, SERVICES)):
-        async for place, row in _rows(url, read, unread):
+        async for folder, row in _rows(url, read, unread):
             if _named(row.values()):
-                found.add(place)
+                found.add(folder)
     assert unread <= read
     assert {
         "log.events_registry",
@@ -125,7 +127,7 @@ async def test_no_name_is_in_a_message(servers: Stack) -> None:
     assert found == set()
 
 
-def test_no_name_is_in_a_log_file(told: Told) -> None:
-    files = [file for file in told.place.folder("logs").iterdir() if file.suffix == ".log"]
+def test_no_name_is_in_a_log_file(demo: DemoRun) -> None:
+    files = [file for file in demo.folder.subfolder("logs").iterdir() if file.suffix == ".log"]
     assert {"registry.log", "approval.log", "audit.log"} <= {file.name for file in files}
     assert [file.name for file in files if _named([file.read_bytes()])] == []

@@ -1,4 +1,4 @@
-"""What the documents say is there, is there: links, paths, commands, Python."""
+"""Links, paths, commands and Python in the documents exist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 import regista
 from regista.cli import root
 from services.artifact.settings import ArtifactSettings
-from tests.architecture import error_codes
+from tools import error_codes
 
 ROOT = Path(__file__).parents[2]
 TEXTS = sorted(
@@ -90,9 +90,9 @@ def test_python_in_the_documents_is_python_and_names_what_there_is(path: Path) -
                     ] == []
 
 
-def test_operators_are_told_of_every_setting() -> None:
-    told = OPERATING.read_text("utf-8")
-    assert [name for name in ArtifactSettings.model_fields if f"`{name.upper()}`" not in told] == []
+def test_every_setting_of_artifact_is_documented() -> None:
+    text = OPERATING.read_text("utf-8")
+    assert [name for name in ArtifactSettings.model_fields if f"`{name.upper()}`" not in text] == []
 
 
 def test_metrics_that_alerts_are_made_of_exist() -> None:
@@ -106,10 +106,8 @@ def test_metrics_that_alerts_are_made_of_exist() -> None:
 
 
 def test_every_error_code_is_in_the_list() -> None:
-    told = error_codes.DOCUMENT.read_text("utf-8")
-    assert told == error_codes.document(), (
-        "write it again: .regista/venv/bin/python -m tests.architecture.error_codes"
-    )
+    written = error_codes.DOCUMENT.read_text("utf-8")
+    assert written == error_codes.document(), "write it again: .regista/venv/bin/python -m tools.error_codes"
 
 
 def _command_lines() -> Iterator[tuple[str, str]]:
@@ -143,12 +141,12 @@ def test_every_command_that_is_shown_can_be_typed(
 
 @pytest.mark.parametrize("path", TEXTS, ids=_id)
 def test_every_command_that_is_mentioned_exists(path: Path) -> None:
-    for told in _INLINE.findall(path.read_text("utf-8")):
+    for mentioned in _INLINE.findall(path.read_text("utf-8")):
         command: click.Command = root
         context = click.Context(root)
-        for word in told.split():
+        for word in mentioned.split():
             if not isinstance(command, click.Group) or not re.fullmatch(r"[a-z][a-z-]*", word):
                 break
             found = command.get_command(context, word)
-            assert found is not None, told
+            assert found is not None, mentioned
             command = found

@@ -1,4 +1,4 @@
-"""kill -9 of everything in turn, while pipelines publish: nothing acknowledged is lost, nothing happens twice, the backlog drains."""
+"""kill -9 of each process while pipelines publish: nothing is lost or done twice, and the backlog drains."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from regista.wire.keys import generate_signing_key
 from services.approval.service import SERVICE as APPROVAL
 from services.artifact.service import SERVICE as ARTIFACT
 from services.cleanup.service import SERVICE as CLEANUP
-from services.local import running
+from services.local import lifecycle
+from services.local.folders import InstanceFolder
 from services.local.instance import Instance
 from services.local.kafka import SECURITY
-from services.local.places import Place
-from services.local.state import read_state
+from services.local.supervisor_state import read_state
 from services.local.topics import WRITERS
 from services.registry.service import SERVICE as REGISTRY
 from shared.deciding.service import Service
@@ -45,24 +45,26 @@ MODELS, EACH = 4, 12
 VICTIMS = ("registry", "approval", "artifact", "cleanup", "audit", "postgres", "kafka", "s3")
 OUT_OF_ORDER = """
 SELECT service, stream, revision FROM (
-    SELECT service, stream, revision, row_number() OVER (PARTITION BY service, stream ORDER BY tx, seq) AS place FROM log.events
-) AS placed WHERE revision <> place
+    SELECT service, stream, revision,
+        row_number() OVER (PARTITION BY service, stream ORDER BY tx, seq) AS position
+    FROM log.events
+) AS placed WHERE revision <> position
 """
 TWICE = "SELECT service, event_id FROM log.events GROUP BY service, event_id HAVING count(*) > 1"
 
 
 @pytest.fixture(scope="module")
 def instance() -> Iterator[Instance]:
-    place = Place.named(f"test-{os.getpid()}-chaos")
+    folder = InstanceFolder.named(f"test-{os.getpid()}-chaos")
     try:
-        yield running.start(place, 120.0, running.Progress(say=lambda _: None))
+        yield lifecycle.start(folder, 120.0, lifecycle.Progress(output=lambda _: None))
     finally:
-        running.stop(place)
-        shutil.rmtree(place.directory, ignore_errors=True)
+        lifecycle.stop(folder)
+        shutil.rmtree(folder.directory, ignore_errors=True)
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 120.0) -> None:
-    """Asks again and again; services and servers may be away meanwhile."""
+    """Repeat until it holds; services and servers may be unavailable meanwhile."""
     async with asyncio.timeout(seconds):
         while True:
             with contextlib.suppress(httpx.HTTPError, RegistaError, OSError, asyncpg.PostgresError):
@@ -151,13 +153,13 @@ async def publish_all(publisher: AsyncClient, folder: Path, model: str) -> int:
 
 async def kill_in_turn(instance: Instance) -> None:
     for victim in VICTIMS:
-        state = read_state(instance.place)
+        state = read_state(instance.folder)
         assert state
         before = state.processes[victim].identity
         os.kill(before.pid, signal.SIGKILL)
 
         async def came_back(victim: str = victim, before: Any = before) -> bool:
-            now = read_state(instance.place)
+            now = read_state(instance.folder)
             return bool(
                 now and now.processes[victim].identity != before and now.processes[victim].identity.alive()
             )
@@ -186,25 +188,25 @@ async def test_nothing_acknowledged_is_lost_and_nothing_happens_twice(
             assert await database.fetch(OUT_OF_ORDER) == []
             assert await database.fetch(TWICE) == []
             for service in (REGISTRY, APPROVAL, ARTIFACT, CLEANUP):
-                said = [
+                recorded = [
                     r["bytes"]
                     for r in await database.fetch(
                         "SELECT bytes FROM log.events WHERE service = $1 ORDER BY tx, seq", service.name
                     )
                 ]
-                assert await received(instance, service) == list(public_ids(service, said))
+                assert await received(instance, service) == list(public_ids(service, recorded))
         finally:
             await database.close()
 
 
 def public_ids(service: Service, stored: list[bytes]) -> Iterator[tuple[str, str]]:
-    """(stream, event id) of what others may know of, in the log's order; sorted by stream, as partitions keep no other order."""
+    """Return (stream, event id) of public events in the log's order, sorted by stream as in a partition."""
     events = (to_cloudevent(service, service.events.recorded(service.name, raw)) for raw in stored)
     yield from sorted(((e.subject, e.id) for e in events if e is not None), key=itemgetter(0))
 
 
 async def received(instance: Instance, service: Service) -> list[tuple[str, str]]:
-    """The same, as Kafka has it: the first time that each event stands there, for a relay that died may have sent it again."""
+    """Return the same from Kafka: the first copy of each event, because a killed relay may send one again."""
     kafka = instance.stack.kafka
     settings = Settings(
         kafka_bootstrap=kafka.bootstrap,
@@ -252,8 +254,6 @@ async def drained(instance: Instance) -> bool:
                 for line in metrics.splitlines()
                 if line.startswith("regista_relay_lag{")
             ]
-            if any(lags) or (
-                service in WRITERS.values() and not lags
-            ):  # a gauge that is not there says nothing
+            if any(lags) or (service in WRITERS.values() and not lags):  # a missing gauge reports nothing
                 return False
     return True

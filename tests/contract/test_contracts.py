@@ -1,4 +1,4 @@
-"""The files under schemas/ are what the code says, and nothing that was ever published or stored breaks."""
+"""The files under schemas/ match the code, and no published or stored form ever breaks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _id(value: Any) -> str:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_id)
-def test_a_document_is_written_as_the_code_says_it(document: Document) -> None:
+def test_a_document_matches_the_code(document: Document) -> None:
     problems = problems_of(document)
     assert not problems, f"publish a new version beside the old one: {problems}"
     path = ROOT / document.path
@@ -105,7 +105,7 @@ def test_no_published_schema_disappears() -> None:
         str(path.relative_to(ROOT)) for path in (ROOT / "public").rglob("*.json")
     } - sent  # what publishers sent stays as it was
     gone = sorted(there - written)
-    assert not gone, "a published version stays readable as long as somebody may read it"
+    assert not gone, "a published version stays readable as long as a reader may use it"
 
 
 @pytest.mark.parametrize("path", [path for path in STORED if path.parent.name in BY_NAME], ids=_id)

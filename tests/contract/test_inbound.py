@@ -1,4 +1,4 @@
-"""Messages that publishers once sent are read for ever: topics are kept, and a restore reads them again from the beginning."""
+"""Messages of publishers stay readable: topics are never deleted, and a restore reads them again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _type_of(path: Path) -> str:
 
 
 def _message(path: Path) -> tuple[CloudEvent, str, bytes]:
-    """The golden message beside an example as a consumer gets it; its Kafka key, the public key of its publisher."""
+    """Return the golden message of an example as received, its Kafka key, and its publisher's public key."""
     kept = json.loads((INBOUND_FILES / "messages" / path.name).read_text("utf-8"))
     headers = [(name, value.encode()) for name, value in kept["headers"].items()]
     return from_kafka(kept["value"].encode(), headers), kept["key"], bytes.fromhex(kept["public_key"])
@@ -78,25 +78,27 @@ def test_a_message_once_signed_still_verifies_and_holds_its_example(path: Path) 
 def test_what_was_trained_is_read_in_the_registrys_words_with_nothing_lost(name: str) -> None:
     event, _, _ = _message(INBOUND_FILES / "examples" / name)
     ModelTrained.model_validate_json(event.data)
-    told = _json(read(event.data))
-    said = json.loads(event.data)
-    assert _only(told, said) == said
+    parsed = _json(read(event.data))
+    sent = json.loads(event.data)
+    assert _only(parsed, sent) == sent
 
 
-def _only(told: Any, said: Any) -> Any:
-    """Of `told` what `said` names, so that defaults need not be written out."""
+def _only(parsed: Any, sent: Any) -> Any:
+    """Return the fields of `parsed` that `sent` names, so that defaults need not be written out."""
     return (
-        {name: _only(told[name], value) for name, value in said.items()} if isinstance(said, dict) else told
+        {name: _only(parsed[name], value) for name, value in sent.items()}
+        if isinstance(sent, dict)
+        else parsed
     )
 
 
 def test_what_was_used_is_the_command_in_cleanups_words() -> None:
     event, _, _ = _message(INBOUND_FILES / "examples" / "ModelUsed.v1.json")
-    said = ModelUsed.model_validate_json(event.data, strict=True)
+    sent = ModelUsed.model_validate_json(event.data, strict=True)
     model_id = "0199a000-0000-7000-8000-000000000001"
-    assert said.model_id == model_id
+    assert sent.model_id == model_id
     began, ended = (
         datetime.fromisoformat("2026-03-01T12:00:00Z"),
         datetime.fromisoformat("2026-03-01T12:01:00.500Z"),
     )
-    assert said.to_domain(model_id) == RecordUsage(model_id, 3, 10**12, began, ended, "production", "eu-1")
+    assert sent.to_domain(model_id) == RecordUsage(model_id, 3, 10**12, began, ended, "production", "eu-1")

@@ -1,1 +1,1 @@
-"""The public contracts as files: `python -m tools.contracts` writes schemas/, tests compare them with the code."""
+"""Write the contracts as files: `python -m tools.contracts` writes schemas/; tests compare them."""

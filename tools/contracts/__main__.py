@@ -1,6 +1,6 @@
-"""Writes schemas/ from the code.
+"""Write schemas/ from the code.
 
-Refuses a change that breaks readers or writers of a published version: publish a new version instead.
+This refuses a change that breaks readers or writers of a published version: publish a new version instead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def text_of(document: Document) -> str:
 
 
 def problems_of(document: Document, root: Path = ROOT) -> list[str]:
-    """What writing this document would break."""
+    """Return what writing this document would break."""
     path = root / document.path
     if not path.exists():
         return []
@@ -30,7 +30,7 @@ def problems_of(document: Document, root: Path = ROOT) -> list[str]:
             []
             if old == document.content
             else [
-                f"{document.path}: the stored form of an event changed: give the class the next SCHEMA and an upcaster"
+                f"{document.path}: the stored event changed: give the class the next SCHEMA and an upcaster"
             ]
         )
     return (

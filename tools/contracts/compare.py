@@ -1,4 +1,4 @@
-"""What a change of a JSON Schema breaks for those who read, or write, by the old one. Pure."""
+"""Find what a change of a JSON Schema breaks for readers, or writers, of the old one. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIMITS = {
 
 
 def breaking(old: Schema, new: Schema, side: Side) -> list[str]:
-    """Why `new` breaks `side`.
+    """Return why `new` breaks `side`.
 
     Readers of the old schema must understand every new message; writers by the old one must still be
     accepted.
@@ -32,7 +32,7 @@ def breaking(old: Schema, new: Schema, side: Side) -> list[str]:
 
 
 class _Node:
-    """A place in a schema, with the document that its references point into."""
+    """A part of a schema, with the document that its references point into."""
 
     def __init__(self, schema: Schema, root: Schema) -> None:
         while "$ref" in schema:
@@ -58,7 +58,7 @@ class _Node:
 def _narrower(
     accepted: _Node, sent: _Node, where: str, seen: frozenset[tuple[int, int]] = frozenset()
 ) -> Iterator[str]:
-    """Each way in which something that `sent` allows is not accepted."""
+    """Yield each way in which a value that `sent` allows is not accepted."""
     pair = (id(accepted.schema), id(sent.schema))
     if pair in seen:
         return
@@ -74,7 +74,7 @@ def _one(accepted: _Node, sent: _Node, where: str, seen: frozenset[tuple[int, in
     if accepted.types and not sent.types <= accepted.types | (
         {"integer"} if "number" in accepted.types else set()
     ):
-        yield f"{where}: {_said(sent)} where {_said(accepted)} was understood"
+        yield f"{where}: {_types_of(sent)} where {_types_of(accepted)} was understood"
         return
     if (known := _values(a)) is not None:
         sent_values = _values(s)
@@ -108,5 +108,5 @@ def _values(schema: Schema) -> set[str] | None:
     return {repr(value) for value in schema["enum"]} if "enum" in schema else None
 
 
-def _said(node: _Node) -> str:
+def _types_of(node: _Node) -> str:
     return " or ".join(sorted(node.types)) or "anything"

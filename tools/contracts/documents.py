@@ -1,4 +1,4 @@
-"""Every contract file as (path below schemas/, JSON value), from the code alone."""
+"""Build every contract file, as a path below schemas/ and a JSON value, from the code alone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ INBOUND: Mapping[str, tuple[str, type[BaseModel]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file. `side` says whom a change of it can break; None for documents that only gather others."""
+    """One file. `side` is whom a change can break; None for documents that only refer to others."""
 
     path: str
     content: Any
@@ -50,7 +50,7 @@ class Document:
 
 
 def public() -> Iterator[Document]:
-    """JSON Schema per public event version, an example of each, and the AsyncAPI document that names the topics."""
+    """Yield a JSON Schema and an example per public event version, and the AsyncAPI document."""
     for service, types in OUTBOUND.items():
         for type_, class_ in types.items():
             name = type_.removeprefix(f"regista.{service}.")
@@ -74,15 +74,11 @@ def _identified(schema: dict[str, Any], type_: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-
     return msgspec.json.decode(encode(value))
 
 
 def stored() -> Iterator[Document]:
-    """An example of today's schema of every stored event; older ones stay as they were written.
-
-    What every service stores is the kernel's.
-    """
+    """Yield an example of the current schema of every stored event; files of older ones stay."""
     yield Document("stored/kernel/Noted.v1.json", _plain(example(Noted)))
     for service in SERVICES:
         for class_ in service.events.classes:
@@ -91,7 +87,7 @@ def stored() -> Iterator[Document]:
 
 
 def asyncapi() -> dict[str, Any]:
-    """AsyncAPI 3.0: a channel per topic, a message per public event version, payloads by reference to the schema files."""
+    """Return AsyncAPI 3.0: a channel per topic, a message per public event version, payloads by reference."""
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     for service, types in OUTBOUND.items():
@@ -111,7 +107,10 @@ def asyncapi() -> dict[str, Any]:
             "title": "Regista",
             "version": "1",
             "license": {"name": "Apache-2.0"},
-            "description": "CloudEvents 1.0 in Kafka's binary mode, signed with the extension dssematerial. The key is the subject (a stream; inbound: the model's name).",
+            "description": (
+                "CloudEvents 1.0 in Kafka's binary mode, signed with the extension dssematerial. "
+                "The key is the subject (a stream; inbound: the model's name)."
+            ),
         },
         "defaultContentType": "application/json",
         "channels": channels,
@@ -147,7 +146,7 @@ def _channel(
 
 
 def openapi() -> Iterator[Document]:
-    """OpenAPI 3.1 of each service."""
+    """Yield the OpenAPI 3.1 document of each service."""
     from tools.contracts.routes import documents  # noqa: PLC0415 - services' APIs are heavy and only needed here
 
     for service, document in documents():

@@ -1,4 +1,4 @@
-"""One valid value of a type, the same at every call: examples of public events and golden files of stored ones."""
+"""Return one valid value of a type, always the same: for examples of public and stored events."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ PLAIN: dict[Any, Any] = {
 
 
 def example(hint: Any) -> Any:
-    """A value of `hint`: a dataclass with every field filled, the first of alternatives.
+    """Return a value of `hint`: a dataclass with every field filled, the first of alternatives.
 
-    Raises TypeError for a kind of type it does not know.
+    Raises TypeError for a type that is not handled here.
     """
     if hint in PLAIN:
         return PLAIN[hint]
@@ -56,5 +56,5 @@ def _of_generic(hint: Any, origin: Any, args: tuple[Any, ...]) -> Any:
         return origin([example(args[0])])
     if origin in {dict, Mapping} or hint is dict:
         return {example(args[0]): example(args[1])} if args else {}
-    msg = f"no example for {hint!r}: teach tools/contracts/example.py"
+    msg = f"no example for {hint!r}: handle the type in tools/contracts/example.py"
     raise TypeError(msg)

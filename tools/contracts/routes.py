@@ -1,4 +1,4 @@
-"""The OpenAPI document of each service, from its own route table and the kernel's."""
+"""Build the OpenAPI document of each service, from its route table and the kernel's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.http.operations import OPERATIONS
 
 
 def documents() -> Iterator[tuple[str, dict[str, Any]]]:
-    """(service, OpenAPI 3.1 document)."""
+    """Yield (service, OpenAPI 3.1 document)."""
     uploads = artifact(App("artifact", ArtifactSettings(artifact_dir="unused"))).routes
     proofs = [
         *audit(generate_signing_key("service:audit")),

@@ -1,1 +1,1 @@
-"""The story of a model from training to Production and back, on real servers, told one line at a time."""
+"""The demo: a model's path from training to Production and back, on real servers."""

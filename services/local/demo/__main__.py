@@ -1,4 +1,7 @@
-"""`make demo`, `python -m services.local.demo --once`: the whole story, then the URLs of what is still running."""
+"""Run the demo: `make demo`, or `python -m services.local.demo --once`.
+
+Then print the URLs of what still runs.
+"""
 
 from __future__ import annotations
 
@@ -16,40 +19,41 @@ from pathlib import Path
 import httpx
 
 from regista.errors import RegistaError
-from services.local import running
+from services.local import lifecycle
 from services.local.demo import auditing, cleaning, people, production, publishing, verdicts
+from services.local.demo.narration import Narrator, Timed
 from services.local.demo.scene import NAMESPACE, Scene
-from services.local.demo.telling import Teller, Timed
 from services.local.demo.training import GENERATIONS, Trained, train
+from services.local.folders import InstanceFolder, LocalError
 from services.local.instance import Instance
-from services.local.places import LocalError, Place
 
 Models = dict[str, Trained]
 
 
 def train_all(folder: Path, model: str) -> Models:
-    """Every generation; runs in a thread while the servers start, because the imports alone take seconds."""
+    """Train every generation. Runs in a thread while the servers start, because the imports take seconds."""
     return {name: train(generation, folder, model) for name, generation in GENERATIONS.items()}
 
 
-async def story(instance: Instance, tell: Teller, model: str, trained: Future[Models]) -> Scene:
-    """The six acts."""
+async def acts(instance: Instance, narrator: Narrator, model: str, trained: Future[Models]) -> Scene:
+    """Run the six acts."""
     async with AsyncExitStack() as closing:
-        scene = Scene(instance, tell, model, closing, await closing.enter_async_context(httpx.AsyncClient()))
+        scene = Scene(
+            instance, narrator, model, closing, await closing.enter_async_context(httpx.AsyncClient())
+        )
         timed = Timed()
         await people.introduce(scene)
-        tell.line(f"{len(people.PEOPLE)} people and pipelines have keys and roles", timed.seconds)
+        narrator.line(f"{len(people.PEOPLE)} people and pipelines have keys and roles", timed.seconds)
         await _training(scene, trained)
         await _publishing_and_verdicts(scene)
         async with production.in_use(scene) as uses:
             await _production(scene, uses)
-        tell.line(
-            f"meanwhile used, and reported as ModelUsed: {', '.join(f'#{n}: {count}' for n, count in sorted(uses.items()))}"
-        )
-        tell.act(5, "Cleanup: seconds instead of months")
+        counts = ", ".join(f"#{n}: {count}" for n, count in sorted(uses.items()))
+        narrator.line(f"used meanwhile, and reported as ModelUsed: {counts}")
+        narrator.act(5, "Cleanup: seconds instead of months")
         await cleaning.held(scene, "new schema")
         await cleaning.cleaned(scene, "new code")
-        tell.act(6, "The auditor's part")
+        narrator.act(6, "Audit")
         await auditing.timeline(scene)
         await auditing.as_of(scene)
         await auditing.history(scene)
@@ -58,32 +62,33 @@ async def story(instance: Instance, tell: Teller, model: str, trained: Future[Mo
 
 
 async def _training(scene: Scene, trained: Future[Models]) -> None:
-    scene.tell.act(1, "Training: real models on real data")
+    scene.narrator.act(1, "Training: real models on real data")
     scene.trained = await asyncio.wrap_future(trained)
     for model in scene.trained.values():
-        scene.tell.line(
-            f"{model.generation.story}: accuracy {model.accuracy:.3f}, {model.path.stat().st_size} bytes of ONNX",
+        scene.narrator.line(
+            f"{model.generation.story}: accuracy {model.accuracy:.3f}, "
+            f"{model.path.stat().st_size} bytes of ONNX",
             model.seconds,
         )
 
 
 async def _publishing_and_verdicts(scene: Scene) -> None:
-    scene.tell.act(2, f"Publishing {scene.model}: uploads, then signed messages on Kafka")
+    scene.narrator.act(2, f"Publishing {scene.model}: uploads, then signed messages on Kafka")
     for generation in publishing.GOOD:
         await publishing.publish_good(scene, generation)
         await verdicts.validated(
             scene, generation
-        )  # the next one is compared with the newest that was validated
-    await publishing.publish_forgetful(scene)
+        )  # the next version is compared with the newest validated one
+    await publishing.publish_incomplete(scene)
     await publishing.publish_altered(scene)
-    await publishing.publish_nonsense(scene)
-    scene.tell.act(3, "Verdicts: bytes against checksums, gates against policy")
-    await verdicts.validated(scene, "forgetful")
+    await publishing.publish_unreadable(scene)
+    scene.narrator.act(3, "Verdicts: bytes against checksums, gates against policy")
+    await verdicts.validated(scene, "incomplete")
     await verdicts.rejected(scene, "altered")
 
 
 async def _production(scene: Scene, uses: Counter[int]) -> None:
-    scene.tell.act(4, "Production: reviews, traffic, rollback")
+    scene.narrator.act(4, "Production: reviews, traffic, rollback")
     await production.promoted(scene, "first")
     await production.worse_one(scene)
     await production.promoted(scene, "new code")
@@ -101,48 +106,48 @@ def main() -> None:
     parser.add_argument("--once", action="store_true", help="stop everything at the end")
     parser.add_argument("--instance", default="main", help="which set of servers and services")
     chosen = parser.parse_args()
-    place, tell = Place.named(chosen.instance), Teller()
+    folder, narrator = InstanceFolder.named(chosen.instance), Narrator()
     try:
-        with running.stopping_when_interrupted(place):
-            told(place, tell, once=chosen.once)
+        with lifecycle.stopping_when_interrupted(folder):
+            run(folder, narrator, once=chosen.once)
     except (LocalError, RegistaError) as problem:
-        print(f"\nThe story stopped after {tell.elapsed:.1f} s: {problem}", file=sys.stderr)
+        print(f"\nThe demo stopped after {narrator.elapsed:.1f} s: {problem}", file=sys.stderr)
         if chosen.once:
-            running.stop(place)
+            lifecycle.stop(folder)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.stdout.flush()
-        os._exit(130)  # the models still in training are not waited for
+        os._exit(130)  # does not wait for models in training
     if chosen.once:
         timed = Timed()
-        tell.line(f"stopped: {', '.join(running.stop(place))}", timed.seconds)
+        narrator.line(f"stopped: {', '.join(lifecycle.stop(folder))}", timed.seconds)
 
 
-def told(place: Place, tell: Teller, *, once: bool) -> None:
-    """Starts everything, tells the story, says where things are."""
+def run(folder: InstanceFolder, narrator: Narrator, *, once: bool) -> None:
+    """Start everything, run the acts, and print where things are."""
     model = f"{NAMESPACE}.biopsies-{secrets.token_hex(2)}"
     thread = ThreadPoolExecutor(1)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        trained = thread.submit(train_all, Path(folder), model)
-        tell.plain("Starting PostgreSQL, Kafka, S3 and five services")
-        instance = running.start(place, 120.0, running.Progress(say=tell.plain))
-        scene = asyncio.run(story(instance, tell, model, trained))
-        tell.plain(f"\nTold in {tell.elapsed:.1f} s.")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        trained = thread.submit(train_all, Path(scratch), model)
+        narrator.plain("Starting PostgreSQL, Kafka, S3 and five services")
+        instance = lifecycle.start(folder, 120.0, lifecycle.Progress(output=narrator.plain))
+        scene = asyncio.run(acts(instance, narrator, model, trained))
+        narrator.plain(f"\nDone in {narrator.elapsed:.1f} s.")
         if not once:
             _where(scene)
 
 
 def _where(scene: Scene) -> None:
-    tell, instance = scene.tell, scene.instance
+    narrator, instance = scene.narrator, scene.instance
     regista = Path(sys.executable).with_name("regista")
-    tell.plain("\nStill running:")
+    narrator.plain("\nStill running:")
     for service, url in instance.urls.items():
-        tell.plain(f"  {service:<10} {url}/openapi.json")
-    tell.plain(f"  {'S3':<10} http://{instance.stack.s3.endpoint}")
-    tell.plain(f"\nGo on as Ada:\n  export REGISTA_CONFIG={instance.profile_file} REGISTA_PROFILE=ada")
-    tell.plain(f"  {regista} versions list {scene.model}\n  {regista} status")
+        narrator.plain(f"  {service:<10} {url}/openapi.json")
+    narrator.plain(f"  {'S3':<10} http://{instance.stack.s3.endpoint}")
+    narrator.plain(f"\nContinue as Ada:\n  export REGISTA_CONFIG={instance.profile_file} REGISTA_PROFILE=ada")
+    narrator.plain(f"  {regista} versions list {scene.model}\n  {regista} status")
     others = "; ".join(f"{who}: {', '.join(person.roles)}" for who, person in people.PEOPLE.items())
-    tell.plain(f"Others, by --profile: admin; {others}.\nStop it with: make down")
+    narrator.plain(f"Others, by --profile: admin; {others}.\nStop it with: make down")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Act 6: who did what and why, what was in Production at a moment, the log as files, and all read models rebuilt from it while the services run."""
+"""Act 6: timeline, as-of, exported log, and the read models rebuilt while the services run."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import asyncio
 from collections.abc import Mapping
 
 from regista.exported_history import verify
+from services.local.demo.narration import DemoError, Timed, until
 from services.local.demo.scene import Json, Scene
-from services.local.demo.telling import StoryFailed, Timed, until
-from services.local.running import rebuilt
+from services.local.lifecycle import rebuilt
 
 SHOWN = 8  # of the timeline's events
 
 
 async def timeline(scene: Scene) -> None:
-    """The last events, each with who, when, why and what caused it.
+    """Show the last events, each with who, when, why and its cause.
 
-    Events hold subjects; who that is, the directory says.
+    Events contain subjects; the directory has the names.
     """
     timed = Timed()
     events = await scene.auditor.timeline(scene.model)
     names = await scene.auditor.names(scene.subjects.values())
-    scene.tell.line(f"timeline: {len(events)} events; those of the last switch:", timed.seconds)
+    scene.narrator.line(f"timeline: {len(events)} events; those of the last switch:", timed.seconds)
     decisive = [
         event
         for event in events
@@ -29,8 +29,9 @@ async def timeline(scene: Scene) -> None:
         in {"PromotionRequested", "ReviewApproved", "VersionPromoted", "RolloutChanged", "RolledBack"}
     ]
     for event in decisive[-SHOWN:]:
-        scene.tell.line(
-            f"  {event['recorded_at'][11:23]} {event['type']:<20} by {_who(event, names):<18} {_why(event, names)}"
+        scene.narrator.line(
+            f"  {event['recorded_at'][11:23]} {event['type']:<20} "
+            f"by {_who(event, names):<18} {_why(event, names)}"
         )
 
 
@@ -53,7 +54,7 @@ def _why(event: Json, names: Mapping[str, str | None]) -> str:
 
 
 async def as_of(scene: Scene) -> None:
-    """Before the switch, after it, and after the way back."""
+    """Show what served after the first promotion, after the switch and after the rollback."""
     for moment, words in (
         ("first", "after the first promotion"),
         ("switch to new code", "after the switch"),
@@ -65,12 +66,14 @@ async def as_of(scene: Scene) -> None:
             ", ".join(f"{one.get('semver')} at {one.get('percent')} %" for one in found.get("entries", ()))
             or "nothing"
         )
-        scene.tell.line(f"in Production {words} ({scene.moments[moment][11:19]}): {served}", timed.seconds)
+        scene.narrator.line(
+            f"in Production {words} ({scene.moments[moment][11:19]}): {served}", timed.seconds
+        )
 
 
 async def history(scene: Scene) -> None:
-    """All that is sealed by now as Parquet files, copied here and proven from the files alone."""
-    timed, folder = Timed(), scene.instance.place.directory / "history"
+    """Export everything sealed so far as Parquet files, download them, and verify them offline."""
+    timed, folder = Timed(), scene.instance.folder.directory / "history"
     planned = (await scene.auditor.export_history(everything=True))["planned"]
 
     async def look() -> bool | None:
@@ -81,20 +84,21 @@ async def history(scene: Scene) -> None:
     key = (await scene.auditor.checkpoints(1))["verifier_key"]
     found = await asyncio.to_thread(verify, folder, [key])
     if not found.holds:
-        raise StoryFailed(f"the history in {folder} is not what was signed: {found}")
+        raise DemoError(f"the files in {folder} are not what was signed: {found}")
     size = found.checkpoint["size"]
-    scene.tell.line(
-        f"history: {found.events} events as Parquet, proven from the files alone under a signed checkpoint of {size}",
+    scene.narrator.line(
+        f"exported log: {found.events} events as Parquet files, verified offline with a signed "
+        f"log checkpoint of size {size}",
         timed.seconds,
     )
-    scene.tell.line(f"  {folder}")
+    scene.narrator.line(f"  {folder}")
 
 
 async def read_models_rebuilt(scene: Scene) -> None:
-    """Dropped and folded again from the log, beside the running services; every row equal."""
-    for one in await asyncio.to_thread(rebuilt, scene.instance.place):
+    """Rebuild the read models beside the running services and check that every row is equal."""
+    for one in await asyncio.to_thread(rebuilt, scene.instance.folder):
         if not one["equal"]:
-            raise StoryFailed(f"the read models of {one['service']} differ from the log")
-        scene.tell.line(
+            raise DemoError(f"the read models of {one['service']} differ from the log")
+        scene.narrator.line(
             f"{one['service']}: {one['events']} events → {one['rows']} rows, equal to before", one["seconds"]
         )

@@ -1,11 +1,11 @@
-"""Act 5: cleanup with a policy of seconds instead of months: what goes, what stays, and why."""
+"""Act 5: cleanup with a policy of seconds instead of months: which versions go, which stay, and why."""
 
 from __future__ import annotations
 
 import asyncio
 
+from services.local.demo.narration import Timed, until
 from services.local.demo.scene import Json, Scene
-from services.local.demo.telling import Timed, until
 
 POLICY = {
     "unused_seconds": 1.5,
@@ -19,28 +19,29 @@ POLICY = {
 
 
 async def held(scene: Scene, generation: str) -> None:
-    """A legal hold: no cleanup touches it."""
+    """Protect a version from cleanup by a legal hold."""
     timed = Timed()
-    await scene.ada.hold(scene.reference(generation), reason="a clinic's lawyers ask for it")
-    scene.tell.line(f"legal hold on {scene.name(generation)}", timed.seconds)
+    await scene.ada.hold(scene.reference(generation), reason="a clinic's lawyers need it")
+    scene.narrator.line(f"legal hold on {scene.name(generation)}", timed.seconds)
 
 
 async def cleaned(scene: Scene, goes: str) -> None:
-    """Plans, waits the grace period, deletes one artifact, leaves its tombstone."""
+    """Plan a cleanup, wait for the grace period, and check that one artifact is deleted."""
     timed = Timed()
     await scene.ada.set_retention(scene.model, POLICY)
-    scene.tell.line(
-        "policy: unused for 1.5 s goes after 1 s of grace; use unknown is not unused", timed.seconds
+    scene.narrator.line(
+        "policy: a version unused for 1.5 s is retired after 1 s of grace; unknown use is not unused",
+        timed.seconds,
     )
     timed = Timed()
     plan = await _plan(scene, goes)
-    scene.tell.line(
+    scene.narrator.line(
         f"planned: {plan['verdicts'].get('marked', 0)} marked, {plan['verdicts'].get('spared', 0)} spared",
         timed.seconds,
     )
     for item in plan["items"]:
         why = "; ".join(reason["detail"] for reason in item["reasons"])
-        scene.tell.line(
+        scene.narrator.line(
             f"  {'goes ' if item['verdict'] == 'marked' else 'stays'} {scene.name_of(item['number'])}: {why}"
         )
     timed = Timed()
@@ -49,7 +50,7 @@ async def cleaned(scene: Scene, goes: str) -> None:
 
 
 async def _plan(scene: Scene, goes: str) -> Json:
-    """The plan that marks what shall go: its last use must be long enough ago."""
+    """Return the first plan that marks the version: its last use must be long enough ago."""
 
     async def look() -> Json | None:
         plan = await scene.ada.sweep(scene.model, dry_run=True)
@@ -65,11 +66,11 @@ async def _plan(scene: Scene, goes: str) -> Json:
 async def _gone(scene: Scene, goes: str, timed: Timed) -> None:
     retired = await scene.until_version(goes, lambda v: bool(v["retired"]), "is retired")
     digest = retired["artifact"]["digest"]
-    scene.tell.line(f"after the grace period registry retires {scene.name(goes)}", timed.seconds)
+    scene.narrator.line(f"after the grace period registry retires {scene.name(goes)}", timed.seconds)
 
     async def look() -> Json | None:
         found = await scene.artifact(digest)
         return found if found["state"] == "Deleted" else None
 
     await until(look, f"the artifact of {scene.name(goes)} is deleted")
-    scene.tell.line(f"its artifact is deleted; the tombstone keeps {digest[:23]}…", timed.seconds)
+    scene.narrator.line(f"its artifact is deleted; the tombstone keeps {digest[:23]}…", timed.seconds)

@@ -1,7 +1,4 @@
-"""Before the story: its people get keys and roles from the administrator.
-
-Nobody is anonymous, not even here.
-"""
+"""Before the acts: the administrator gives identities, roles and keys to everyone in the demo."""
 
 from __future__ import annotations
 
@@ -14,18 +11,17 @@ from regista.client.profile import Profile
 from regista.errors import RuleBroken
 from regista.wire.keys import generate_signing_key, load_signing_key
 from services.local.demo.scene import NAMESPACE, Scene
+from services.local.folders import write_private
 from services.local.instance import Instance
 from services.local.kafka import SECURITY
-from services.local.places import write_private
 from shared.deciding.access import EVERYWHERE
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who it is, what they may do and where, and, for a publisher, by which Kafka user it publishes.
+    """A person or publisher: roles, namespace, and, for a publisher, its Kafka user.
 
-    The keys of PEOPLE are what the story and the profiles on this machine call them; a person's subject says
-    nothing about them.
+    The keys of PEOPLE are profile names on this machine. A subject does not contain a name.
     """
 
     kind: str
@@ -39,24 +35,22 @@ PEOPLE: Mapping[str, Person] = MappingProxyType(
     {
         "ada": Person(
             "person", "Ada Lovelace", ("engineer", "approver")
-        ),  # data scientist; may approve, but not her own
+        ),  # data scientist; may approve, but not her own versions
         "grace": Person("person", "Grace Hopper", ("approver",)),
         "edsger": Person("person", "Edsger Dijkstra", ("approver",)),
         "barbara": Person(
             "person", "Barbara Liskov", ("auditor",), namespace=EVERYWHERE
-        ),  # history as files is for auditors of everything
+        ),  # exporting the log needs the role everywhere
         "training-pipeline": Person(
             "publisher", "The training pipeline", ("publisher",), kafka_user="pipeline"
         ),
-        "scoring-api": Person(
-            "publisher", "The service that asks the models", ("publisher",), kafka_user="serving"
-        ),
+        "scoring-api": Person("publisher", "The scoring service", ("publisher",), kafka_user="serving"),
     }
 )
 
 
 async def introduce(scene: Scene) -> None:
-    """Everybody gets an identity, roles and keys; keys of an earlier run are used again."""
+    """Create the identities, roles and keys. Keys of an earlier run are used again."""
     instance = scene.instance
     admin = await scene.closing.enter_async_context(
         AsyncClient(
@@ -73,12 +67,12 @@ async def introduce(scene: Scene) -> None:
         api_key = await _api_key(admin, instance, who, subject)
         if not (await admin.identity(subject))[
             "name"
-        ]:  # a reader erased it after an earlier story: without a name nobody signs
+        ]:  # erased after an earlier run: only a named person can approve
             await admin.set_name(subject, person.name)
         scene.people[who] = await scene.closing.enter_async_context(
             AsyncClient(await _profile(admin, instance, subject, person, api_key))
         )
-    instance.write_profile()  # so that the reader can go on as any of them: `regista --profile grace …`
+    instance.write_profile()  # for `regista --profile grace …`
 
 
 async def _api_key(admin: AsyncClient, instance: Instance, who: str, subject: str) -> str:
@@ -91,7 +85,7 @@ async def _api_key(admin: AsyncClient, instance: Instance, who: str, subject: st
                 raise
         issued = await admin.issue_key(subject)
         write_private(file, str(issued["api_key"]))
-    for role in person.roles:  # whoever has it already gets no event
+    for role in person.roles:  # a role that is granted already makes no event
         await admin.grant(subject, role, person.namespace)
     return file.read_text().strip()
 
@@ -99,13 +93,16 @@ async def _api_key(admin: AsyncClient, instance: Instance, who: str, subject: st
 async def _profile(
     admin: AsyncClient, instance: Instance, subject: str, person: Person, api_key: str
 ) -> Profile:
-    """A person calls by HTTP; a publisher also signs, and writes to Kafka as a user of its own."""
+    """Return the profile of an identity.
+
+    A person calls by HTTP; a publisher also signs and has a Kafka user.
+    """
     url = instance.urls["registry"]
     if not person.kafka_user:
         return Profile(
-            url=url, api_key=api_key, cache_dir=str(instance.place.folder("cache")), usage_window=1.0
+            url=url, api_key=api_key, cache_dir=str(instance.folder.subfolder("cache")), usage_window=1.0
         )
-    key_file = instance.place.folder("secrets") / f"signing-{subject}.json"
+    key_file = instance.folder.subfolder("secrets") / f"signing-{subject}.json"
     if not key_file.exists():
         made = generate_signing_key(subject)
         await admin.issue_key(subject, key_id=made.key_id, public_key=made.public.hex())
@@ -115,7 +112,7 @@ async def _profile(
         api_key=api_key,
         key_file=str(key_file),
         creator=load_signing_key(key_file).subject,
-        cache_dir=str(instance.place.folder("cache")),
+        cache_dir=str(instance.folder.subfolder("cache")),
         usage_window=1.0,
         kafka_bootstrap=instance.stack.kafka.bootstrap,
         kafka_user=person.kafka_user,

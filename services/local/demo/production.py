@@ -1,6 +1,6 @@
-"""Act 4: promotion with reviews, traffic 90/10, a switch, and the way back.
+"""Act 4: promotion with reviews, a 90/10 split, a switch, and a rollback.
 
-Meanwhile somebody uses the models.
+A scoring service uses the models meanwhile.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 
 from regista.errors import Forbidden as NotAllowed
 from regista.errors import RegistaError, RuleBroken
+from services.local.demo.narration import DemoError, Timed, until
 from services.local.demo.publishing import publish_good
 from services.local.demo.scene import Json, Scene, or_none
-from services.local.demo.telling import StoryFailed, Timed, until
 from services.local.demo.training import TEN, sample
 from services.local.demo.verdicts import blocked
 
@@ -24,12 +24,13 @@ REQUESTS = 100  # route calls that count a split
 
 
 async def promoted(scene: Scene, generation: str) -> None:
-    """Asked for, reviewed by two who neither made nor asked for it, granted."""
+    """Request a promotion, and approve it by two people who neither made the version nor requested it."""
     timed = Timed()
-    promotion = await scene.ada.promote(scene.reference(generation), reason="the demo's story")
+    promotion = await scene.ada.promote(scene.reference(generation), reason="the demo")
     review = await _review(scene, promotion["promotion_id"])
-    scene.tell.line(
-        f"Ada asks for {scene.name(generation)} in Production; a review opens: {review['needs']} approvals needed",
+    scene.narrator.line(
+        f"Ada requests {scene.name(generation)} for Production; a review opens: "
+        f"{review['needs']} approvals needed",
         timed.seconds,
     )
     await _own_approval_refused(scene, review)
@@ -37,20 +38,20 @@ async def promoted(scene: Scene, generation: str) -> None:
         timed = Timed()
         seen = await scene.people[who].review(review["review_id"])
         await scene.people[who].approve(
-            review["review_id"], comment="looked at the held-out accuracy", revision=seen["revision"]
+            review["review_id"], comment="checked the held-out accuracy", revision=seen["revision"]
         )
-        scene.tell.line(f"{who.capitalize()} approves", timed.seconds)
+        scene.narrator.line(f"{who.capitalize()} approves", timed.seconds)
     timed = Timed()
     await scene.until_version(generation, lambda v: v["stage"] == "Production", "goes to Production")
     scene.moments[generation] = datetime.now(UTC).isoformat()
-    scene.tell.line(f"{scene.name(generation)} is in Production", timed.seconds)
+    scene.narrator.line(f"{scene.name(generation)} is in Production", timed.seconds)
 
 
 async def _review(scene: Scene, promotion_id: str) -> Json:
     async def look() -> Json | None:
         found = await or_none(scene.ada.promotion(promotion_id))
         if found and found["state"] == "denied":
-            raise StoryFailed(f"the promotion was denied: {'; '.join(map(str, found['reasons']))}")
+            raise DemoError(f"the promotion was denied: {'; '.join(map(str, found['reasons']))}")
         return next((one for one in await scene.ada.reviews() if one["review_id"] == promotion_id), None)
 
     return await until(look, "a review")
@@ -61,28 +62,28 @@ async def _own_approval_refused(scene: Scene, review: Json) -> None:
     try:
         await scene.ada.approve(review["review_id"], comment="mine is good", revision=review["revision"])
     except (RuleBroken, NotAllowed) as refusal:
-        scene.tell.line(f"Ada approves her own: refused ({refusal.detail})", timed.seconds)
+        scene.narrator.line(f"Ada approves her own version: refused ({refusal.detail})", timed.seconds)
     else:
-        raise StoryFailed("the creator approved her own version")
+        raise DemoError("the creator approved her own version")
 
 
 async def worse_one(scene: Scene) -> None:
-    """With a champion to compare to, a worse version does not pass."""
+    """Publish a worse version: the gates compare it with the champion and block it."""
     await publish_good(scene, "worse")
     await blocked(scene, "worse")
 
 
 async def split(scene: Scene, champion: str, challenger: str) -> None:
-    """90/10, counted by asking for a route as callers would."""
+    """Split the traffic 90/10 and count the routes that callers get."""
     timed = Timed()
     entries = [_entry(scene, champion, 90, "champion"), _entry(scene, challenger, 10, "challenger")]
     await scene.ada.change_rollout(scene.model, entries, reason="try the new code on a tenth")
-    scene.tell.line(f"traffic 90/10: {scene.name(champion)} and {scene.name(challenger)}", timed.seconds)
+    scene.narrator.line(f"traffic 90/10: {scene.name(champion)} and {scene.name(challenger)}", timed.seconds)
     timed = Timed()
     routes = [await scene.ada.route(scene.model, key=f"patient-{n}") for n in range(REQUESTS)]
     counted = Counter(route["number"] for route in routes)
     shares = ", ".join(f"#{number}: {count}" for number, count in sorted(counted.items()))
-    scene.tell.line(f"{REQUESTS} requests routed by key: {shares}", timed.seconds)
+    scene.narrator.line(f"{REQUESTS} requests routed by key: {shares}", timed.seconds)
 
 
 def _entry(scene: Scene, generation: str, percent: int, role: str) -> Json:
@@ -90,27 +91,27 @@ def _entry(scene: Scene, generation: str, percent: int, role: str) -> Json:
 
 
 async def switched(scene: Scene, champion: str) -> None:
-    """All traffic at once: one event."""
+    """Switch all traffic in one event."""
     timed = Timed()
     await scene.ada.change_rollout(
         scene.model, [_entry(scene, champion, 100, "champion")], reason="better on the tenth"
     )
     await _serves(scene, champion)
     scene.moments[f"switch to {champion}"] = datetime.now(UTC).isoformat()
-    scene.tell.line(f"switched: {scene.name(champion)} serves everything", timed.seconds)
+    scene.narrator.line(f"switched: {scene.name(champion)} serves everything", timed.seconds)
 
 
 async def rolled_back(scene: Scene, target: str) -> None:
-    """Decided at once, without waiting for another service."""
+    """Roll back. Registry decides immediately, without waiting for another service."""
     timed = Timed()
     await scene.ada.rollback(scene.model, reason="a clinic complains")
     await _serves(scene, target)
     scene.moments["rollback"] = datetime.now(UTC).isoformat()
-    scene.tell.line(f"rolled back: {scene.name(target)} serves again, as before", timed.seconds)
+    scene.narrator.line(f"rolled back: {scene.name(target)} serves again, as before", timed.seconds)
 
 
 async def used(scene: Scene, uses: Counter[int], generation: str) -> None:
-    """Waits until the scoring service has asked it."""
+    """Wait until the scoring service has used the version."""
 
     async def look() -> bool | None:
         return True if uses[scene.versions[generation].number] else None
@@ -128,7 +129,10 @@ async def _serves(scene: Scene, generation: str) -> None:
 
 @asynccontextmanager
 async def in_use(scene: Scene) -> AsyncIterator[Counter[int]]:
-    """A scoring service that asks for a route, loads what it is told (verified bytes, ONNX) and reports `ModelUsed` each second."""
+    """Run a scoring service.
+
+    It gets a route, loads that version (verified bytes, ONNX) and reports `ModelUsed` every second.
+    """
     counted: Counter[int] = Counter()
     task = asyncio.create_task(_use(scene, counted))
     try:

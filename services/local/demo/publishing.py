@@ -1,4 +1,7 @@
-"""Act 2: artifacts are uploaded and `ModelTrained` is published to Kafka, as a training pipeline would: also what should not be taken."""
+"""Act 2: upload artifacts and publish `ModelTrained` to Kafka, as a training pipeline does.
+
+Also messages that must be refused.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ from regista.publishing.publication import MODEL_TRAINED, TOPIC
 from regista.wire.cloudevents import to_kafka
 from regista.wire.digests import FileEntry, manifest_digest
 from regista.wire.keys import generate_signing_key, load_signing_key
+from services.local.demo.narration import DemoError, Timed, until
 from services.local.demo.scene import Scene
-from services.local.demo.telling import StoryFailed, Timed, until
 
 GOOD = ("first", "more data", "new code", "new schema")
 
 
 async def publish_good(scene: Scene, generation: str) -> None:
-    """The three lines of a pipeline: publish (upload, sign, send), wait, done."""
+    """Publish (upload, sign, send) and wait for the registered version."""
     timed, trained = Timed(), scene.trained[generation]
     publication = await scene.pipeline.publish(
         scene.model,
@@ -36,7 +39,10 @@ async def publish_good(scene: Scene, generation: str) -> None:
 
 
 def base_of(scene: Scene, generation: str) -> int | None:
-    """What it is compared with: the newest that was validated, unless the pipeline says another."""
+    """Return the version to compare with.
+
+    None for the newest validated one, unless the pipeline names another.
+    """
     return None if generation in GOOD else scene.versions["more data"].number
 
 
@@ -45,47 +51,50 @@ async def _registered(scene: Scene, generation: str, publication: AsyncPublicati
     version = await scene.ada.version(scene.reference(generation))
     bump = version.get("bump") or {}
     level = f"{str(bump['level']).upper()} " if bump.get("level") else ""
-    scene.tell.line(
+    scene.narrator.line(
         f"Kafka → registered as {scene.name(generation)}: {level}because {bump.get('rule', '?')}",
         timed.seconds,
     )
 
 
-async def publish_forgetful(scene: Scene) -> None:
-    """Without its data set's hash: refused by name; then as a draft, completed later."""
-    timed, trained = Timed(), scene.trained["forgetful"]
+async def publish_incomplete(scene: Scene) -> None:
+    """Publish without the data set's hash.
+
+    Refused with the field's name. Then publish a draft and complete it.
+    """
+    timed, trained = Timed(), scene.trained["incomplete"]
     facts: dict[str, Any] = {
         "tier": "medium",
         "on_behalf_of": scene.subjects["ada"],
-        "base": base_of(scene, "forgetful"),
+        "base": base_of(scene, "incomplete"),
     }
-    remembered, trained.run.dataset = trained.run.dataset, None
+    dataset, trained.run.dataset = trained.run.dataset, None
     try:
         await (await scene.pipeline.publish(scene.model, trained.path, trained.run, **facts)).wait()
     except Refused as refusal:
-        scene.tell.line(
+        scene.narrator.line(
             f"refused: {'; '.join(f'{p.field}: {p.problem}' for p in refusal.problems)}", timed.seconds
         )
     else:
-        raise StoryFailed("a version without its data set's hash was registered")
+        raise DemoError("a version without its data set's hash was registered")
     timed = Timed()
     draft = await scene.pipeline.publish(scene.model, trained.path, trained.run, **facts, draft=True)
-    scene.versions["forgetful"] = await draft.wait()
-    scene.tell.line(
-        f"the same as a draft: #{scene.versions['forgetful'].number}, no semantic version yet", timed.seconds
+    scene.versions["incomplete"] = await draft.wait()
+    scene.narrator.line(
+        f"the same as a draft: #{scene.versions['incomplete'].number}, no semantic version yet", timed.seconds
     )
     timed = Timed()
-    trained.run.dataset = remembered
+    trained.run.dataset = dataset
     await scene.pipeline.complete(
-        scene.reference("forgetful"), {"training": {"dataset": remembered}, "base": facts["base"]}
+        scene.reference("incomplete"), {"training": {"dataset": dataset}, "base": facts["base"]}
     )
-    version = await scene.until_version("forgetful", lambda v: bool(v.get("semver")), "gets its number")
-    scene.versions["forgetful"] = publication.registered(version)
-    scene.tell.line(f"completed with the hash: {scene.name('forgetful')}", timed.seconds)
+    version = await scene.until_version("incomplete", lambda v: bool(v.get("semver")), "gets its number")
+    scene.versions["incomplete"] = publication.registered(version)
+    scene.narrator.line(f"completed with the hash: {scene.name('incomplete')}", timed.seconds)
 
 
 async def publish_altered(scene: Scene) -> None:
-    """The message names a checksum that the uploaded bytes do not have."""
+    """Publish a checksum that the uploaded bytes do not have."""
     timed, trained = Timed(), scene.trained["altered"]
     uploaded = await scene.pipeline.upload(trained.path)
     claimed = [
@@ -110,8 +119,11 @@ def _document(scene: Scene, generation: str) -> dict[str, Any]:
     )
 
 
-async def publish_nonsense(scene: Scene) -> None:
-    """A message with a forged signature, and bytes that are no event: both end as dead letters, and the partition goes on."""
+async def publish_unreadable(scene: Scene) -> None:
+    """Send a message with a forged signature, and bytes that are no event.
+
+    Both become dead letters; the partition continues.
+    """
     timed = Timed()
     real = load_signing_key(scene.pipeline.profile.key_file)
     forged = generate_signing_key(real.subject, real.key_id)
@@ -126,16 +138,16 @@ async def publish_nonsense(scene: Scene) -> None:
         ]
     finally:
         await producer.stop()
-    for told, metadata in zip(("a forged signature", "bytes that are no event"), sent, strict=True):
-        letter = await _dead_letter(scene, metadata.partition, metadata.offset)
-        scene.tell.line(f"dead letter for {told}: {letter['reason']}", timed.seconds)
+    for content, metadata in zip(("a forged signature", "bytes that are no event"), sent, strict=True):
+        found = await _dead_letter(scene, metadata.partition, metadata.offset)
+        scene.narrator.line(f"dead letter for {content}: {found['reason']}", timed.seconds)
 
 
 async def _dead_letter(scene: Scene, partition: int, offset: int) -> dict[str, Any]:
     async def look() -> dict[str, Any] | None:
-        letters = await scene.people["admin"].dead_letters("registry", topic=TOPIC)
+        found = await scene.people["admin"].dead_letters("registry", topic=TOPIC)
         return next(
-            (one for one in letters if (one.get("partition"), one.get("offset")) == (partition, offset)), None
+            (one for one in found if (one.get("partition"), one.get("offset")) == (partition, offset)), None
         )
 
     return await until(look, f"the dead letter of {TOPIC}/{partition}/{offset}")

@@ -1,4 +1,4 @@
-"""What the acts of the story share: who is there, which model it is about, what was trained and what came of it."""
+"""What the acts share: people, the model, what was trained, and the registered versions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import httpx
 from regista.client.async_client import AsyncClient
 from regista.errors import NotFound
 from regista.publishing.publication import Registered
-from services.local.demo.telling import Teller, until
+from services.local.demo.narration import Narrator, until
 from services.local.demo.training import Trained
 from services.local.instance import Instance
 
@@ -22,13 +22,14 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Scene:
-    """`people` are clients, each with that person's own key, and `subjects` whom events name, both by what the story calls them.
+    """The state of one run of the demo.
 
-    `versions` are the registered ones by generation.
+    `people` are clients, each with its own key, by profile name; `subjects` are their subjects in events.
+    `versions` are the registered versions by generation.
     """
 
     instance: Instance
-    tell: Teller
+    narrator: Narrator
     model: str
     closing: AsyncExitStack
     http: httpx.AsyncClient
@@ -51,16 +52,16 @@ class Scene:
         return self.people["barbara"]
 
     def reference(self, generation: str) -> str:
-        """`model@number` of a generation."""
+        """Return `model@number` of a generation."""
         return f"{self.model}@{self.versions[generation].number}"
 
     def name(self, generation: str) -> str:
-        """How a line calls it."""
+        """Return how a line names the version of a generation."""
         version = self.versions[generation]
         return f"{version.semver or 'draft'} (#{version.number}, {self.trained[generation].generation.story})"
 
     def name_of(self, number: int) -> str:
-        """The same, by number."""
+        """Return how a line names a version, by its number."""
         return next(
             (
                 self.name(generation)
@@ -73,7 +74,7 @@ class Scene:
     async def until_version(
         self, generation: str, good: Callable[[Json], bool], what: str, seconds: float = 30.0
     ) -> Json:
-        """The version once it is `good`."""
+        """Wait until the version is `good`, and return it."""
 
         async def look() -> Json | None:
             found = await self.ada.version(self.reference(generation))
@@ -82,7 +83,7 @@ class Scene:
         return await until(look, f"{self.name(generation)} {what}", seconds)
 
     async def artifact(self, digest: str) -> Json:
-        """What the artifact service says about an artifact, by plain HTTP."""
+        """Return the artifact as its service shows it, by plain HTTP."""
         headers = {"authorization": f"Bearer {self.ada.profile.api_key}"}
         answer = await self.http.get(
             f"{self.instance.urls['artifact']}/v1/artifacts/{digest}", headers=headers
@@ -91,7 +92,7 @@ class Scene:
 
 
 async def or_none(answer: Awaitable[Json]) -> Json | None:
-    """Nothing where there is nothing yet: services learn of each other's events a moment later."""
+    """Return None where the service has not yet received the event that creates the resource."""
     try:
         return await answer
     except NotFound:

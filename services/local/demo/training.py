@@ -1,4 +1,4 @@
-"""Act 1: real models on real data (569 tumour biopsies that ship with scikit-learn), exported to ONNX."""
+"""Act 1: train models on 569 tumour biopsies that come with scikit-learn, and export them to ONNX."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEN, THIRTY = 10, 30
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What to train: a recipe (module), how many rows it sees, how many of the measurements it uses."""
+    """What to train: the recipe (a module), the number of rows, and the number of measurements."""
 
     recipe: str
     rows: int
@@ -31,8 +31,8 @@ GENERATIONS = MappingProxyType(
         "more data": Generation("cautious", 300, TEN, "retrained on more data"),
         "new code": Generation("regular", 398, TEN, "new code, better metric"),
         "new schema": Generation("regular", 398, THIRTY, "three times as many inputs"),
-        "forgetful": Generation("cautious", 350, TEN, "its data set's hash forgotten"),
-        "altered": Generation("cautious", 250, TEN, "its artifact will not match its checksum"),
+        "incomplete": Generation("cautious", 350, TEN, "without its data set's hash"),
+        "altered": Generation("cautious", 250, TEN, "its artifact does not match its checksum"),
         "worse": Generation("stump", 60, TEN, "worse than the others"),
     }
 )
@@ -40,7 +40,10 @@ GENERATIONS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained model: what `regista.track` saw, and the ONNX file. `accuracy` is on the held-out rows."""
+    """A trained model: the facts that `regista.track` captured, and the ONNX file.
+
+    `accuracy` is on the held-out rows.
+    """
 
     generation: Generation
     run: Run
@@ -50,10 +53,10 @@ class Trained:
 
 
 def train(generation: Generation, folder: Path, name: str) -> Trained:
-    """Trains, measures on held-out data, exports.
+    """Train, measure on held-out data, and export.
 
-    The ONNX file carries the model's name: equal bytes would be one artifact to all runs of the demo, and
-    never deleted while one needs it.
+    The ONNX file contains the model's name. Equal bytes would be one artifact for all runs of the demo, which
+    is not deleted while one of them needs it.
     """
     from skl2onnx import to_onnx  # noqa: PLC0415 - heavy: imported while the servers start
     from sklearn.datasets import load_breast_cancer  # noqa: PLC0415
@@ -85,9 +88,11 @@ def train(generation: Generation, folder: Path, name: str) -> Trained:
 
 
 def _described(run: Run, accuracy: float, held_out: Any, right: Any, model: Any, labels: list[str]) -> None:
-    """All generations are measured on the same patients: only then are they comparable.
+    """Record the metric and the schema.
 
-    The digest leaves out what a schema may drop.
+    All generations are measured on the same patients, so they are comparable.
+
+    The digest leaves out the columns, which a schema may drop.
     """
     run.test_data("biopsies, held out", right)
     run.metric(
@@ -97,7 +102,7 @@ def _described(run: Run, accuracy: float, held_out: Any, right: Any, model: Any,
 
 
 def sample(measurements: int) -> Any:
-    """Rows to ask a model about."""
+    """Return rows to predict."""
     from sklearn.datasets import load_breast_cancer  # noqa: PLC0415
 
     return load_breast_cancer().data[:50, :measurements].astype("float32")

@@ -1,38 +1,40 @@
-"""Act 3: the artifact service verifies bytes, approval evaluates gates, registry decides the stage."""
+"""Act 3: artifact verifies the bytes, approval evaluates the gates, registry decides the stage."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+from services.local.demo.narration import Timed, until
 from services.local.demo.scene import Json, Scene, or_none
-from services.local.demo.telling import Timed, until
 
 
 async def validated(scene: Scene, generation: str) -> None:
-    """The bytes are verified and every automated gate passes."""
+    """Wait until the bytes are verified and every automated gate has passed."""
     timed = Timed()
     version = await scene.until_version(generation, lambda v: v["stage"] == "Validated", "becomes Validated")
     gates = await _gates(scene, version, "Validated")
     passed = ", ".join(result["gate"] for result in gates["results"])
-    scene.tell.line(f"{scene.name(generation)} is Validated: bytes verified; {passed}", timed.seconds)
+    scene.narrator.line(f"{scene.name(generation)} is Validated: bytes verified; {passed}", timed.seconds)
 
 
 async def rejected(scene: Scene, generation: str) -> None:
-    """The stored bytes are not those that were registered."""
+    """Wait until the version is rejected because the stored bytes differ from the registered ones."""
     timed = Timed()
     version = await scene.until_version(generation, lambda v: v["stage"] == "Rejected", "is Rejected")
-    scene.tell.line(f"{scene.name(generation)} is Rejected: {reasons_of(version)}", timed.seconds)
+    scene.narrator.line(f"{scene.name(generation)} is Rejected: {reasons_of(version)}", timed.seconds)
 
 
 async def blocked(scene: Scene, generation: str) -> None:
-    """A gate fails: the version stays where it is, with the reasons."""
+    """Wait until a gate has failed: the version keeps its stage, and the reasons are recorded."""
     timed = Timed()
     version = await scene.ada.version(scene.reference(generation))
     gates = await _gates(scene, version, "Validated", passed=False)
     why = "; ".join(result["detail"] for result in gates["results"] if not result["passed"])
     version = await scene.ada.version(scene.reference(generation))
-    scene.tell.line(f"{scene.name(generation)} stays in {version['stage']}, blocked: {why}", timed.seconds)
+    scene.narrator.line(
+        f"{scene.name(generation)} stays in {version['stage']}, blocked: {why}", timed.seconds
+    )
 
 
 async def _gates(scene: Scene, version: Json, stage: str, *, passed: bool = True) -> Json:
@@ -46,10 +48,10 @@ async def _gates(scene: Scene, version: Json, stage: str, *, passed: bool = True
 
 
 def reasons_of(version: Json) -> str:
-    """The reasons that a version carries, in one line."""
+    """Return the reasons of a version in one line."""
     reasons: list[Any] = version["reasons"] or []
-    said = (
+    text = (
         "; ".join(str(one.get("detail", one)) if isinstance(one, dict) else str(one) for one in reasons)
         or "no reason given"
     )
-    return re.sub(r"([0-9a-f]{8})[0-9a-f]{56}", r"\1…", said)
+    return re.sub(r"([0-9a-f]{8})[0-9a-f]{56}", r"\1…", text)

@@ -47,7 +47,7 @@ from tests.processes import Running, starting
 
 
 def s3_store(stack) -> S3Store:
-    return S3Store(stack.s3.endpoint, "artifact", stack.place.secret("s3-artifact"), "regista")
+    return S3Store(stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact"), "regista")
 
 
 @pytest.fixture(params=["disk", "s3"])

@@ -40,7 +40,7 @@ def settings_of(store, stack) -> dict[str, str]:
     return {
         "s3_endpoint": stack.s3.endpoint,
         "s3_access_key": "artifact",
-        "s3_secret_key": stack.place.secret("s3-artifact"),
+        "s3_secret_key": stack.folder.secret("s3-artifact"),
     }
 
 
@@ -206,14 +206,14 @@ async def forwarder(port: int, target: str) -> AsyncIterator[None]:
 
 
 async def test_while_the_store_is_away_work_waits_and_then_resumes_by_itself(open_shop, stack):
-    real = S3Store(stack.s3.endpoint, "artifact", stack.place.secret("s3-artifact"), "regista")
+    real = S3Store(stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact"), "regista")
     upload, content = str(uuid.uuid4()), {"model.onnx": uuid.uuid4().bytes * 1000}
     await real.put(f"quarantine/{upload}/model.onnx", pieces(content["model.onnx"]), {})
     probe = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = probe.sockets[0].getsockname()[1]
     probe.close()
     await probe.wait_closed()
-    away = S3Store(f"127.0.0.1:{port}", "artifact", stack.place.secret("s3-artifact"), "regista")
+    away = S3Store(f"127.0.0.1:{port}", "artifact", stack.folder.secret("s3-artifact"), "regista")
     shop = await open_shop(away)
     with pytest.raises(StoreAway):
         await away.check()

@@ -266,7 +266,7 @@ async def test_a_server_that_is_away_is_an_absent_store():
 async def test_a_missing_bucket_and_a_wrong_key_say_what_to_correct(stack):
     with pytest.raises(StoreAway, match=r"AccessDenied|bucket"):
         await S3Store(
-            stack.s3.endpoint, "artifact", stack.place.secret("s3-artifact"), "no-such-bucket"
+            stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact"), "no-such-bucket"
         ).check()
     with pytest.raises(StoreAway, match=r"SignatureDoesNotMatch|AccessDenied"):
         await S3Store(stack.s3.endpoint, "artifact", "wrong", "regista").check()
@@ -274,7 +274,7 @@ async def test_a_missing_bucket_and_a_wrong_key_say_what_to_correct(stack):
 
 async def test_while_everything_hashes_the_store_still_answers_and_reads(stack, folder):
     store = S3Store(
-        stack.s3.endpoint, "artifact", stack.place.secret("s3-artifact"), "regista", connections=2
+        stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact"), "regista", connections=2
     )
     await store.put(f"{folder}/a", pieces(CONTENT), {})
     enough = threading.Event()
@@ -294,7 +294,7 @@ async def test_an_upload_that_falls_silent_is_given_up(stack, folder, monkeypatc
         await asyncio.Event().wait()
 
     monkeypatch.setattr(s3, "IDLE", 1)
-    store = S3Store(stack.s3.endpoint, "artifact", stack.place.secret("s3-artifact"), "regista")
+    store = S3Store(stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact"), "regista")
     with pytest.raises(TimeoutError):
         await store.put(f"{folder}/a", silent(), {})
     assert await store.keys(folder) == []

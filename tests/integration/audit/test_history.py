@@ -41,7 +41,7 @@ def store(request: pytest.FixtureRequest, stack: Any, tmp_path: Path) -> History
 
 
 def s3_store(stack: Any, prefix: str) -> S3Store:
-    return S3Store(stack.s3.endpoint, "audit", stack.place.secret("s3-audit"), HISTORY, prefix)
+    return S3Store(stack.s3.endpoint, "audit", stack.folder.secret("s3-audit"), HISTORY, prefix)
 
 
 def copied(store: HistoryStore, folder: Path) -> Path:

@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaProducer
 from regista.wire.cloudevents import to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
+from services.local.folders import InstanceFolder
 from services.local.kafka import PORTS, Kafka
-from services.local.places import Place
 from tests.integration.edges.conftest import People, Send, Toy, counted, event, total
 from tests.integration.edges.toy import TOPIC
 
@@ -149,9 +149,9 @@ async def test_a_database_that_goes_away_in_the_middle_costs_nothing_that_was_sa
 @pytest.fixture
 def own_kafka(tmp_path: Path) -> Iterator[Kafka]:
     """A broker of this test alone, to be killed."""
-    place = Place(tmp_path / "kafka")
-    kafka = Kafka(place, publishers=("pipeline",))
-    kafka.ports = place.ports(list(PORTS))
+    folder = InstanceFolder(tmp_path / "kafka")
+    kafka = Kafka(folder, publishers=("pipeline",))
+    kafka.ports = folder.ports(list(PORTS))
     kafka.prepare()
     kafka.launch()
     kafka.await_ready()

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.local.places import Place
+from services.local.folders import InstanceFolder
 from services.local.postgres import OWNER, Postgres
 from shared.foundation.postgres import Unavailable, WakeUp, leadership
 from shared.identity.access_view import AccessView
@@ -62,11 +62,11 @@ async def test_after_an_outage_another_server_is_believed_that_lost_the_last_eve
 @pytest.fixture
 async def own_server(tmp_path: Path) -> AsyncIterator[Postgres]:
     """A migrated server of this test alone, to be stopped."""
-    place = Place(tmp_path / "own")
-    server = Postgres(place, ports=place.ports(["postgres"]))
+    folder = InstanceFolder(tmp_path / "own")
+    server = Postgres(folder, ports=folder.ports(["postgres"]))
     await asyncio.to_thread(server.prepare)
     await started(server)
-    await migrate(server.url(OWNER, place.secret("postgres-owner")), {"cleanup": "secret"})
+    await migrate(server.url(OWNER, folder.secret("postgres-owner")), {"cleanup": "secret"})
     yield server
     assert server.child
     await asyncio.to_thread(server.child.stop)
@@ -82,7 +82,7 @@ async def test_a_server_restored_while_nothing_was_asked_is_believed_too(
 ) -> None:
     bank = await open_bank(own_server.url("regista_cleanup", "secret"))
     await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
-    owner = await asyncpg.connect(own_server.url("postgres", own_server.place.secret("postgres-superuser")))
+    owner = await asyncpg.connect(own_server.url("postgres", own_server.folder.secret("postgres-superuser")))
     await owner.execute(
         "ALTER TABLE log.events_cleanup DISABLE TRIGGER ALL; DELETE FROM log.events_cleanup WHERE revision > 3"
     )

@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 
 from services.local import postgres
-from services.local.places import Place
+from services.local.folders import InstanceFolder
 from services.local.postgres import Postgres
 from shared.foundation.event_loop import Loop
 from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, connect_pool, leadership
@@ -27,13 +27,13 @@ from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, connect_pool, 
 SERVER, CLIENT = "10.77.1.1", "10.77.2.1"
 
 
-def main(folder: Path) -> None:
+def main(parent: Path) -> None:
     postgres.SETTINGS["listen_addresses"] = "*"
-    place = Place(folder)
-    server = Postgres(place, ports=place.ports(postgres.PORTS))
+    folder = InstanceFolder(parent)
+    server = Postgres(folder, ports=folder.ports(postgres.PORTS))
     _run("ip link set lo up")
     server.prepare()
-    with (place.folder("postgres") / "pg_hba.conf").open("a") as rules:
+    with (folder.subfolder("postgres") / "pg_hba.conf").open("a") as rules:
         rules.write("host all all 10.77.0.0/16 scram-sha-256\n")
     child = server.launch()
     assert child is not None

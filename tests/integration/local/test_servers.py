@@ -10,8 +10,8 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from minio.error import S3Error
 
+from services.local.folders import InstanceFolder, LocalError
 from services.local.kafka import SECURITY
-from services.local.places import LocalError, Place
 from services.local.s3 import BUCKET
 from services.local.stack import Stack
 from services.local.topics import SERVICES, TRAINING, USAGE, WRITERS
@@ -29,12 +29,12 @@ def login(stack: Stack, user: str) -> dict[str, object]:
 
 
 def write(stack: Stack, user: str, topic: str) -> KafkaError | None:
-    """What the broker says to one message of `user`."""
-    said: list[KafkaError | None] = []
+    """Return the broker's answer to one message of `user`."""
+    answers: list[KafkaError | None] = []
     producer = Producer({**login(stack, user), "message.timeout.ms": 10_000, "enable.idempotence": True})
-    producer.produce(topic, b"x", on_delivery=lambda error, _message: said.append(error))
+    producer.produce(topic, b"x", on_delivery=lambda error, _message: answers.append(error))
     producer.flush(15)
-    return said[0]
+    return answers[0]
 
 
 def read(stack: Stack, user: str, group: str, topic: str) -> str:
@@ -53,7 +53,7 @@ def read(stack: Stack, user: str, group: str, topic: str) -> str:
 
 
 @pytest.mark.parametrize(("topic", "owner"), sorted(WRITERS.items()))
-def test_a_service_writes_its_own_events_topic_and_nobody_else_can(
+def test_a_service_writes_its_own_events_topic_and_no_other_user_can(
     stack: Stack, topic: str, owner: str
 ) -> None:
     assert write(stack, owner, topic) is None
@@ -143,11 +143,13 @@ async def test_each_test_gets_a_migrated_database(database: object) -> None:
 
 
 def test_secrets_are_for_their_owner_only(stack: Stack) -> None:
-    modes = {path.name: path.stat().st_mode & 0o077 for path in (stack.place.directory / "secrets").iterdir()}
+    modes = {
+        path.name: path.stat().st_mode & 0o077 for path in (stack.folder.directory / "secrets").iterdir()
+    }
     assert modes
     assert not any(modes.values())
 
 
-def test_attaching_to_nothing_says_how_to_start_it(tmp_path: object) -> None:
+def test_the_error_of_attaching_to_nothing_names_the_command(tmp_path: object) -> None:
     with pytest.raises(LocalError, match=r"python -m services\.local\.stack --keep"):
-        Stack.attach(Place(tmp_path).directory)  # type: ignore[arg-type]
+        Stack.attach(InstanceFolder(tmp_path).directory)  # type: ignore[arg-type]

@@ -22,9 +22,9 @@ from regista.client.sync_client import Client
 from regista.errors import NotFound
 from regista.publishing.tracking import Run
 from regista.wire.keys import SigningKey, generate_signing_key
-from services.local import running
+from services.local import lifecycle
+from services.local.folders import InstanceFolder
 from services.local.instance import Instance
-from services.local.places import Place
 from services.local.stack import Stack
 
 
@@ -93,9 +93,9 @@ def until(look: Callable[[], Any], seconds: float = 60.0) -> Any:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
-    place = Place.named(f"test-{os.getpid()}-sdk")
+    folder = InstanceFolder.named(f"test-{os.getpid()}-sdk")
     try:
-        instance = running.start(place, 180.0, running.Progress(say=lambda _: None))
+        instance = lifecycle.start(folder, 180.0, lifecycle.Progress(output=lambda _: None))
         found = House(instance, folder)
         admin = Profile(
             url=instance.urls["registry"],
@@ -107,8 +107,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         _move_in(found, admin)
         yield found
     finally:
-        running.stop(place)
-        shutil.rmtree(place.directory, ignore_errors=True)
+        lifecycle.stop(folder)
+        shutil.rmtree(folder.directory, ignore_errors=True)
 
 
 def _move_in(house: House, admin: Profile) -> None:

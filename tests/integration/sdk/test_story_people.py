@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 
 import httpx
 import pytest
+from services.local.demo.telling import Narrator
 
 from services.local.demo.people import PEOPLE, introduce
 from services.local.demo.scene import Scene
-from services.local.demo.telling import Teller
 from tests.integration.sdk.conftest import House
 
 pytestmark = [
@@ -23,7 +23,7 @@ async def test_who_was_erased_after_a_story_has_a_name_in_the_next(house: House)
     async with AsyncExitStack() as closing:
         scene = Scene(
             house.instance,
-            Teller(),
+            Narrator(),
             "demo.people",
             closing,
             await closing.enter_async_context(httpx.AsyncClient()),

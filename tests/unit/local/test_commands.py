@@ -1,4 +1,4 @@
-"""What the commands of one machine say, to people and to programs."""
+"""The output of the local commands, for people and for programs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def test_every_command_shows_an_example(name: str) -> None:
     assert f"Example: regista {name}" in CliRunner().invoke(COMMANDS[name], ["--help"]).output
 
 
-def test_down_tells_programs_what_was_stopped(tmp_path: Path) -> None:
+def test_down_reports_what_was_stopped_as_json(tmp_path: Path) -> None:
     answer = CliRunner().invoke(COMMANDS["down"], ["--json", "--instance", str(tmp_path)])
     assert json.loads(answer.output) == {"stopped": []}
 
 
-def test_a_log_that_nobody_writes_is_said_with_those_that_are_there(tmp_path: Path) -> None:
+def test_an_unknown_log_is_refused_with_the_names_of_the_logs(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "migrate.log").write_text("done\n")
     answer = CliRunner().invoke(COMMANDS["logs"], ["regitsry", "--instance", str(tmp_path)])

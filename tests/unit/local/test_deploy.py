@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from services.local import containers
-from services.local.places import REPOSITORY
+from services.local.folders import REPOSITORY
 from services.local.topics import SERVICES
 
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())

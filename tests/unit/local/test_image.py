@@ -18,7 +18,7 @@ import yaml
 from regista.wire.keys import load_signing_key
 from services.artifact.stores.s3 import S3Store
 from services.local import containers
-from services.local.places import REPOSITORY
+from services.local.folders import REPOSITORY
 from services.local.postgres import SETTINGS as OF_POSTGRES
 from services.local.topics import SERVICES
 from shared.foundation.settings import Settings
@@ -41,8 +41,11 @@ def _normal(name: str) -> str:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_image_has_every_library_that_its_programs_import(program: str) -> None:
-    code = f"import sys; old = set(sys.modules); import {program}; print(*sorted({{m.partition('.')[0] for m in set(sys.modules) - old}}))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = (
+        f"import sys; old = set(sys.modules); import {program}; "
+        "print(*sorted({m.partition('.')[0] for m in set(sys.modules) - old}))"
+    )
+    given = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     homes = importlib.metadata.packages_distributions()
     pinned = {
         _normal(name)
@@ -52,7 +55,7 @@ def test_the_image_has_every_library_that_its_programs_import(program: str) -> N
     }
     needed = {
         name: {_normal(home) for home in homes[name]}
-        for name in told.stdout.split()
+        for name in given.stdout.split()
         if name in homes and name not in OWN
     }
     assert needed
@@ -82,11 +85,11 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, di
             (DEPLOY / "entrypoint").read_text().replace("/settings", str(tmp_path / "settings" / service))
         )
         path = {"PATH": f"{shown.parent}:/usr/bin:/bin"}
-        told = subprocess.run(
+        given = subprocess.run(
             ["sh", script, service], env=path | of_image, capture_output=True, text=True, check=True
         )
         found[service] = {
-            name: value for name, value in json.loads(told.stdout).items() if name.startswith("REGISTA_")
+            name: value for name, value in json.loads(given.stdout).items() if name.startswith("REGISTA_")
         }
     return found
 
@@ -101,16 +104,16 @@ def _settings_of(service: str) -> type[Settings]:
     return own
 
 
-def test_each_service_gets_settings_that_it_knows_and_can_start_with(
+def test_each_service_gets_settings_that_it_has_and_can_start_with(
     environment: dict[str, dict[str, str]],
 ) -> None:
-    for service, told in environment.items():
+    for service, given in environment.items():
         kind = _settings_of(service)
         fields = {f"REGISTA_{name.upper()}" for name in kind.model_fields}
         assert {
-            name for name in told if name not in fields and name.removesuffix("_FILE") not in fields
+            name for name in given if name not in fields and name.removesuffix("_FILE") not in fields
         } == set(), service
-        settings = kind.from_environment(told)
+        settings = kind.from_environment(given)
         settings.require("database_url", "pepper", "kafka_user", "kafka_password")
         assert load_signing_key(settings.signing_key_file).subject == f"service:{service}"
         assert (settings.http_host, settings.http_port, settings.kafka_bootstrap) == (
@@ -126,12 +129,12 @@ def test_only_artifact_is_given_a_store(environment: dict[str, dict[str, str]]) 
     settings = _settings_of("artifact").from_environment(environment["artifact"])
     assert isinstance(settings.store(), S3Store)  # type: ignore[attr-defined]
     assert settings.s3_endpoint == "s3:8333"  # type: ignore[attr-defined]
-    assert [service for service, told in environment.items() if "REGISTA_S3_SECRET_KEY_FILE" in told] == [
+    assert [service for service, given in environment.items() if "REGISTA_S3_SECRET_KEY_FILE" in given] == [
         "artifact"
     ]
 
 
-def test_a_lasting_container_starts_again_and_says_how_it_fares() -> None:
+def test_a_lasting_container_restarts_and_has_a_health_check() -> None:
     lasting = {name: one for name, one in COMPOSE["services"].items() if name not in {"prepare", "migrate"}}
     assert {name for name, one in lasting.items() if one.get("restart") != "unless-stopped"} == set()
     assert "HEALTHCHECK" in DOCKERFILE
@@ -153,12 +156,12 @@ def test_what_lasts_lies_in_volumes_that_are_declared() -> None:
 
 
 def test_no_secret_stands_in_the_file() -> None:
-    told = {
+    given = {
         name: value
         for one in COMPOSE["services"].values()
         for name, value in one.get("environment", {}).items()
     }
-    assert {name for name in told if not name.endswith("_FILE")} == set()
+    assert {name for name in given if not name.endswith("_FILE")} == set()
     assert not re.search(
         r"(?i)(password|secret|pepper|api_key)\s*[:=]\s*\S",
         (REPOSITORY / "docker-compose.yml").read_text().replace("_FILE: /", ""),
@@ -167,6 +170,6 @@ def test_no_secret_stands_in_the_file() -> None:
 
 def test_postgres_is_set_up_as_on_one_machine() -> None:
     words = COMPOSE["services"]["postgres"]["command"]
-    told = dict(word.split("=", 1) for before, word in itertools.pairwise(words) if before == "-c")
-    assert told == {name: OF_POSTGRES[name] for name in told}
-    assert {"max_locks_per_transaction", "idle_in_transaction_session_timeout"} <= told.keys()
+    given = dict(word.split("=", 1) for before, word in itertools.pairwise(words) if before == "-c")
+    assert given == {name: OF_POSTGRES[name] for name in given}
+    assert {"max_locks_per_transaction", "idle_in_transaction_session_timeout"} <= given.keys()

@@ -1,4 +1,4 @@
-"""What each service is told, and what the state file holds."""
+"""The settings of each service, and the content of the state file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from regista.wire.keys import load_signing_key
+from services.local.folders import InstanceFolder
 from services.local.instance import Instance, _without_settings
-from services.local.places import Place
-from services.local.processes import Identity
-from services.local.state import Running, State, read_state
+from services.local.processes import ProcessIdentity
 from services.local.status import gather
+from services.local.supervisor_state import ProcessState, SupervisorState, read_state
 from services.local.topics import SERVICES
 from shared.foundation.settings import Settings
 from shared.identity.access_view import verifier_of
@@ -24,7 +24,7 @@ from shared.identity.access_view import verifier_of
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Instance:
-    made = Instance.at(Place(tmp_path))
+    made = Instance.at(InstanceFolder(tmp_path))
     made.choose_ports()
     return made
 
@@ -108,28 +108,28 @@ def test_profiles_name_everybody_whose_key_is_kept_here(instance: Instance) -> N
 def test_addresses_stay_from_start_to_start(instance: Instance) -> None:
     before = dict(instance.urls)
     instance.choose_ports()
-    assert instance.urls == before == Instance.at(instance.place).urls
+    assert instance.urls == before == Instance.at(instance.folder).urls
 
 
 def test_the_state_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    place, me = Place(tmp_path), Identity.of("supervisor", os.getpid())
-    state = State(
+    folder, me = InstanceFolder(tmp_path), ProcessIdentity.of("supervisor", os.getpid())
+    state = SupervisorState(
         me,
         "running",
         "",
         [("postgres", 0.5)],
-        {"kafka": Running(Identity("kafka", 7, "8"), 1.5, 2, "exit code 1")},
+        {"kafka": ProcessState(ProcessIdentity("kafka", 7, "8"), 1.5, 2, "exit code 1")},
     )
-    state.save(place)
-    assert read_state(place) == state
-    assert read_state(Place(tmp_path / "nothing")) is None
+    state.save(folder)
+    assert read_state(folder) == state
+    assert read_state(InstanceFolder(tmp_path / "nothing")) is None
 
 
-def test_a_lag_that_cannot_be_told_is_unknown_and_not_nothing(
+def test_a_lag_that_cannot_be_read_is_unknown_and_not_zero(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.local.lag._WAIT", 1.0)
-    State(Identity.of("supervisor", os.getpid()), "running").save(instance.place)
+    SupervisorState(ProcessIdentity.of("supervisor", os.getpid()), "running").save(instance.folder)
     found = gather(instance)
     assert (found.consumers, found.relays) == ({}, {})
     assert found.unknown["consumers"]
@@ -137,7 +137,7 @@ def test_a_lag_that_cannot_be_told_is_unknown_and_not_nothing(
     assert not found.ready
 
 
-def test_a_supervisor_that_failed_still_says_why(tmp_path: Path) -> None:
-    State(Identity("supervisor", 1, "0"), "failed", "no Java").save(Place(tmp_path))
-    found = gather(Instance.at(Place(tmp_path)))
+def test_the_reason_of_a_failed_supervisor_stays(tmp_path: Path) -> None:
+    SupervisorState(ProcessIdentity("supervisor", 1, "0"), "failed", "no Java").save(InstanceFolder(tmp_path))
+    found = gather(Instance.at(InstanceFolder(tmp_path)))
     assert (found.phase, found.problem, found.parts, found.ready) == ("stopped", "no Java", [], False)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from services.local.folders import InstanceFolder
 from services.local.logs import Tail, follow, readable
-from services.local.places import Place
 
 
 def test_a_json_line_becomes_time_level_message_and_the_rest() -> None:
-    line = '{"time":"2026-11-23T01:02:03.456+00:00","level":"warning","logger":"x","message":"not ready","service":"registry","part":"kafka"}'
+    line = (
+        '{"time":"2026-11-23T01:02:03.456+00:00","level":"warning","logger":"x",'
+        '"message":"not ready","service":"registry","part":"kafka"}'
+    )
     assert readable(line) == "01:02:03.456 warning not ready  part=kafka"
 
 
@@ -38,9 +41,9 @@ def test_a_log_that_does_not_exist_yet_has_no_lines(tmp_path: Path) -> None:
     assert list(Tail("x", tmp_path / "x.log").new_lines()) == []
 
 
-def test_the_last_lines_of_each_are_shown_with_the_name_of_who_said_them(tmp_path: Path) -> None:
-    place, shown = Place(tmp_path), list[tuple[str, str]]()
-    place.log("kafka").write_text("1\n2\n3\n")
-    place.log("s3").write_text("a\n")
-    follow(place, ["kafka", "s3"], lambda name, text: shown.append((name, text)), lines=2, on=lambda: False)
+def test_the_last_lines_of_each_are_shown_with_the_name_of_their_process(tmp_path: Path) -> None:
+    folder, shown = InstanceFolder(tmp_path), list[tuple[str, str]]()
+    folder.log("kafka").write_text("1\n2\n3\n")
+    folder.log("s3").write_text("a\n")
+    follow(folder, ["kafka", "s3"], lambda name, text: shown.append((name, text)), lines=2, on=lambda: False)
     assert shown == [("kafka", "2"), ("kafka", "3"), ("s3", "a")]

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from services.local.places import LocalError
-from services.local.processes import Identity, end_all, run_to_end, spawn
-from services.local.supervisor import FIRST_PAUSE, Kept
+from services.local.folders import LocalError
+from services.local.processes import ProcessIdentity, end_all, run_to_end, spawn
+from services.local.supervisor import FIRST_PAUSE, SupervisedProcess
 
 SLEEPER = [sys.executable, "-c", "import signal; signal.pause()"]
 STUBBORN = [
@@ -34,7 +34,7 @@ def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
 
 def test_a_process_is_known_by_its_number_and_its_start(tmp_path: Path) -> None:
     child = spawn("sleeper", SLEEPER, log=tmp_path / "log")
-    stranger = Identity("sleeper", child.identity.pid, "1")
+    stranger = ProcessIdentity("sleeper", child.identity.pid, "1")
     assert child.identity.alive()
     assert not stranger.alive()
     stranger.send(signal.SIGKILL)
@@ -62,7 +62,7 @@ def test_children_end_when_their_owner_is_killed(tmp_path: Path) -> None:
     owner = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert owner.stdout
     pid, started = owner.stdout.readline().split()
-    child = Identity("sleeper", int(pid), started)
+    child = ProcessIdentity("sleeper", int(pid), started)
     assert child.alive()
     owner.kill()
     owner.communicate()
@@ -80,7 +80,7 @@ def test_a_process_that_ignores_the_request_is_killed_with_its_whole_group(tmp_p
             ["ps", "-o", "pid=", "-g", str(child.popen.pid)], capture_output=True, text=True, check=True
         ).stdout.split()
     ]
-    identities = [Identity.of("member", pid) for pid in members]
+    identities = [ProcessIdentity.of("member", pid) for pid in members]
     assert len(identities) == 2
     child.patience = 0.1
     child.stop()
@@ -89,14 +89,14 @@ def test_a_process_that_ignores_the_request_is_killed_with_its_whole_group(tmp_p
 
 def test_ending_by_identity_ends_even_the_deaf_and_names_only_what_ran(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    deaf, gone = spawn("deaf", STUBBORN, log=log), Identity("gone", 1, "0")
+    deaf, gone = spawn("deaf", STUBBORN, log=log), ProcessIdentity("gone", 1, "0")
     until(lambda: "deaf" in log.read_text())
     assert end_all([deaf.identity, gone], patience=0.2) == ["deaf"]
     assert not deaf.identity.alive()
     deaf.popen.wait()
 
 
-def test_a_command_that_fails_tells_what_it_said_this_time(tmp_path: Path) -> None:
+def test_the_error_of_a_failed_command_contains_only_its_own_output(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("an older run\n")
     with pytest.raises(LocalError, match="no such table") as failure:
@@ -114,7 +114,8 @@ def test_a_command_does_not_outlive_an_interruption(tmp_path: Path) -> None:
         "import os, signal, threading; from pathlib import Path; from services.local import processes\n"
         "def interrupt():\n"
         "    while not processes._commands: pass\n"
-        "    print(next(iter(processes._commands)).identity.pid, flush=True); os.kill(os.getpid(), signal.SIGINT)\n"
+        "    print(next(iter(processes._commands)).identity.pid, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
         "threading.Thread(target=interrupt).start()\n"
         f"try: processes.run_to_end({STUBBORN!r}, log=Path({str(tmp_path / 'log')!r}), timeout=20)\n"
         "except KeyboardInterrupt: print(len(processes._commands), flush=True); input()\n"
@@ -124,7 +125,7 @@ def test_a_command_does_not_outlive_an_interruption(tmp_path: Path) -> None:
     )
     assert owner.stdout
     pid, left = int(owner.stdout.readline()), int(owner.stdout.readline())
-    assert not Identity.of("command", pid).alive()
+    assert not ProcessIdentity.of("command", pid).alive()
     assert left == 0
     owner.communicate("\n")
 
@@ -145,31 +146,31 @@ def test_what_crashed_is_started_again_after_a_pause_that_grows(tmp_path: Path) 
         child.popen.wait()
         return child
 
-    kept = Kept("crashing", launch, launch(), since=0.0)
-    assert kept.look(now=1.0)
+    kept = SupervisedProcess("crashing", launch, launch(), since=0.0)
+    assert kept.check(now=1.0)
     assert (kept.exits, kept.last) == (1, "exit code 3")
-    assert not kept.look(now=1.0 + FIRST_PAUSE / 2)
+    assert not kept.check(now=1.0 + FIRST_PAUSE / 2)
     assert len(launched) == 1
-    assert kept.look(now=1.0 + FIRST_PAUSE)
+    assert kept.check(now=1.0 + FIRST_PAUSE)
     assert len(launched) == 2
-    assert kept.look(now=2.0)
-    assert not kept.look(now=2.0 + FIRST_PAUSE)
-    assert kept.look(now=2.0 + 2 * FIRST_PAUSE)
+    assert kept.check(now=2.0)
+    assert not kept.check(now=2.0 + FIRST_PAUSE)
+    assert kept.check(now=2.0 + 2 * FIRST_PAUSE)
     assert len(launched) == 3
 
 
 def test_what_runs_is_left_alone(tmp_path: Path) -> None:
     child = spawn("sleeper", SLEEPER, log=tmp_path / "log")
-    kept = Kept("sleeper", lambda: None, child, since=0.0)
-    assert not kept.look(now=1.0)
+    kept = SupervisedProcess("sleeper", lambda: None, child, since=0.0)
+    assert not kept.check(now=1.0)
     assert kept.child is child
     child.stop()
 
 
-def test_a_kill_is_told_by_its_signal(tmp_path: Path) -> None:
+def test_a_kill_is_recorded_with_its_signal(tmp_path: Path) -> None:
     child = spawn("sleeper", SLEEPER, log=tmp_path / "log")
-    kept = Kept("sleeper", lambda: None, child, since=0.0)
+    kept = SupervisedProcess("sleeper", lambda: None, child, since=0.0)
     child.popen.kill()
     child.popen.wait()
-    assert kept.look(now=1.0)
+    assert kept.check(now=1.0)
     assert kept.last == "killed by SIGKILL"

@@ -1,1 +1,4 @@
-"""The training code of the demo's generations: one file each, because the digest of the file is the code's identity."""
+"""The training code of the demo's generations.
+
+One file each, because the digest of the file identifies the code.
+"""

@@ -12,5 +12,5 @@ CONFIG = {"estimator": "logistic-regression", "C": 0.01}
 
 
 def build(seed: int) -> Any:
-    """The untrained model."""
+    """Return the untrained model."""
     return make_pipeline(StandardScaler(), LogisticRegression(C=CONFIG["C"], random_state=seed))

@@ -1,4 +1,4 @@
-"""The same model, trusted more: the penalty is a hundredth."""
+"""The same logistic regression with a hundredth of the penalty."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONFIG = {"estimator": "logistic-regression", "C": 1.0, "max_iter": 500}
 
 
 def build(seed: int) -> Any:
-    """The untrained model."""
+    """Return the untrained model."""
     return make_pipeline(
         StandardScaler(), LogisticRegression(C=CONFIG["C"], max_iter=CONFIG["max_iter"], random_state=seed)
     )

@@ -1,4 +1,4 @@
-"""One question and one answer: quick, and worse."""
+"""A decision tree with a single split: quick to train, and worse."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ CONFIG = {"estimator": "decision-tree", "max_depth": 1}
 
 
 def build(seed: int) -> Any:
-    """The untrained model."""
+    """Return the untrained model."""
     return DecisionTreeClassifier(max_depth=CONFIG["max_depth"], random_state=seed)

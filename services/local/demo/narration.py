@@ -1,4 +1,4 @@
-"""One short line for each thing that happened, with how long it took."""
+"""Print one short line for each step, with its duration."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TextIO, TypeVar
 
-from services.local.places import LocalError
+from services.local.folders import LocalError
 
 T = TypeVar("T")
-PAUSE = 0.03  # seconds between two looks
+PAUSE = 0.03  # seconds between two queries
 
 
-class StoryFailed(LocalError):  # noqa: N818 - it says what happened
-    """Something did not happen that the story promises."""
+class DemoError(LocalError):
+    """A step of the demo did not happen."""
 
 
 @dataclass(slots=True)
-class Teller:
-    """Prints the story. Colours only on a terminal."""
+class Narrator:
+    """Prints the demo's lines; in colour only on a terminal."""
 
     out: TextIO = field(default_factory=lambda: sys.stdout)
     began: float = field(default_factory=time.monotonic)
@@ -30,7 +30,7 @@ class Teller:
         self._print(f"\n{self._coloured('1', f'{number}. {title}')}")
 
     def line(self, text: str, seconds: float | None = None) -> None:
-        """One thing that happened."""
+        """Print one step."""
         took = f"{seconds:6.2f} s" if seconds is not None else " " * 8
         self._print(f"{self._coloured('2', took)}  {text}")
 
@@ -49,7 +49,7 @@ class Teller:
 
 
 class Timed:
-    """How long it has been since this was made."""
+    """A stopwatch that starts when it is created."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -60,14 +60,17 @@ class Timed:
 
 
 async def until(look: Callable[[], Awaitable[T | None]], what: str, seconds: float = 30.0) -> T:
-    """The first answer of `look` that is not None. Raises StoryFailed, naming what was awaited."""
+    """Return the first answer of `look` that is not None.
+
+    Raises DemoError with the name of what was awaited.
+    """
     deadline = time.monotonic() + seconds
     while True:
         found = await look()
         if found is not None:
             return found
         if time.monotonic() > deadline:
-            raise StoryFailed(
-                f"{what} did not happen within {seconds:.0f} s: `regista logs` and `regista status` say why"
+            raise DemoError(
+                f"{what} did not happen within {seconds:.0f} s: `regista logs` and `regista status` show why"
             )
         await asyncio.sleep(PAUSE)

@@ -1,4 +1,4 @@
-"""Lets the system user of a server reach its folder, and opens nothing to anybody else."""
+"""Let the system user of a server reach its folder, without access for other users."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import stat
 import struct
 from pathlib import Path
 
-from services.local.places import LocalError, home
+from services.local.folders import LocalError, home
 
 _ACL, _VERSION = "system.posix_acl_access", struct.pack("<I", 2)
 _ENTRY = struct.Struct("<HHI")  # tag, permissions, who
@@ -17,10 +17,12 @@ _NO_ID = 0xFFFFFFFF
 _PASS = 1
 
 
-def let_pass(path: Path, uid: int) -> None:
-    """That user may pass (not list) every folder above `path`. Folders below `home()` are opened by mode, others by an entry for this user alone.
+def allow_traversal(path: Path, uid: int) -> None:
+    """Let a user traverse (not list) every folder above `path`.
 
-    Raises LocalError where a folder outside `home()` takes no such entry: its mode is its owner's affair.
+    Folders below `home()` are opened by mode, others by an ACL entry for this user alone. Raises LocalError
+    where a folder outside `home()` does not support such an entry, because its mode is for its owner to
+    change.
     """
     for parent in path.resolve().parents:
         mode = parent.stat().st_mode
@@ -33,8 +35,9 @@ def let_pass(path: Path, uid: int) -> None:
             _add_entry(parent, uid)
         except OSError as refused:
             raise LocalError(
-                f"{parent} is closed to the system user that PostgreSQL runs as ({refused.strerror}): keep everything elsewhere "
-                f"(REGISTA_HOME=/var/lib/regista, say), or open that folder yourself (chmod o+x {parent})"
+                f"{parent} is closed to the system user that PostgreSQL runs as ({refused.strerror}): "
+                "keep everything elsewhere "
+                f"(for example REGISTA_HOME=/var/lib/regista), or open that folder (chmod o+x {parent})"
             ) from None
 
 

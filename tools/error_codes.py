@@ -1,7 +1,4 @@
-"""docs/errors.md, from the code: every stable code of a refusal, its status, and what it says.
-
-`python -m tests.architecture.error_codes` writes it.
-"""
+"""Write docs/errors.md from the code: every stable code of a refusal with its status and message."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import NamedTuple
 from shared.deciding import decider
 from shared.http.problems import BASE, of_rule
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "errors.md"
 KINDS = {
     kind.__name__: kind
@@ -27,25 +24,28 @@ KINDS = {
 }
 HEAD = f"""# Error codes
 
-Every refusal is a problem (RFC 9457, `application/problem+json`): its `code` is stable, its `type` is `{BASE}<code>`, its `detail` says what to do next. `…` stands for what is
-filled in. Written by `python -m tests.architecture.error_codes` from the code; a refused registration names its problems field by field instead (`registration_refused`).
+Every refusal is a problem (RFC 9457, `application/problem+json`). Its `code` is stable, its `type` is
+`{BASE}<code>`, and its `detail` states what to do next. `…` stands for a value. A refused registration lists
+its problems field by field instead (`registration_refused`).
 
-| code | status | says | in |
+`python -m tools.error_codes` writes this page from the code.
+
+| code | status | message | in |
 |---|---|---|---|
 """
 
 
 class Refusal(NamedTuple):
-    """One place that refuses."""
+    """One refusal in the source."""
 
     code: str
     status: int
     detail: str
-    place: str
+    service: str
 
 
 def refusals() -> Iterator[Refusal]:
-    """Every refusal whose code stands in the source."""
+    """Yield each refusal whose code is written in the source."""
     for path in (path for folder in ("shared", "services") for path in sorted((ROOT / folder).rglob("*.py"))):
         top, service, *_ = path.relative_to(ROOT).parts
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -54,7 +54,7 @@ def refusals() -> Iterator[Refusal]:
 
 
 def _called(node: ast.AST) -> tuple[str, list[ast.expr]]:
-    """A call's name and arguments; what a kind of refusal hands to `super().__init__` counts as that of its base."""
+    """Return a call's name and arguments; a subclass's `super().__init__` counts as a call of its base."""
     match node:
         case ast.Call(func=ast.Name(id=name), args=arguments):
             return name, arguments
@@ -77,8 +77,8 @@ def _refusal(name: str, arguments: list[ast.expr]) -> tuple[str, int, str] | Non
             status = of_rule(KINDS[kind]("", "")).status
         case _:
             return None
-    said = _text(code)
-    return (said, status, _text(detail)) if said.strip("…") else None
+    text = _text(code)
+    return (text, status, _text(detail)) if text.strip("…") else None
 
 
 def _text(node: ast.expr) -> str:
@@ -92,14 +92,17 @@ def _text(node: ast.expr) -> str:
 
 
 def document() -> str:
-    """The page: one line a code and status, with the first text that is more than filled in."""
-    told: dict[tuple[str, int], tuple[str, set[str]]] = {}
-    for code, status, detail, place in refusals():
-        before, places = told.get((code, status), ("", set()))
-        told[code, status] = (before or (detail.strip("…") and detail.replace("|", "\\|")), places | {place})
+    """Return the page: a line per code and status, with the first message that is not only a value."""
+    rows: dict[tuple[str, int], tuple[str, set[str]]] = {}
+    for code, status, detail, service in refusals():
+        text, services = rows.get((code, status), ("", set()))
+        rows[code, status] = (
+            text or (detail.strip("…") and detail.replace("|", "\\|")),
+            services | {service},
+        )
     return HEAD + "".join(
-        f"| `{code}` | {status} | {detail} | {', '.join(sorted(places))} |\n"
-        for (code, status), (detail, places) in sorted(told.items())
+        f"| `{code}` | {status} | {detail} | {', '.join(sorted(services))} |\n"
+        for (code, status), (detail, services) in sorted(rows.items())
     )
 
 

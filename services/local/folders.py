@@ -1,4 +1,4 @@
-"""Where an instance keeps its things: folders, passwords, ports. All of it lives under one ignored folder."""
+"""The folder of an instance: subfolders, passwords, logs and ports, below one ignored folder."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from pathlib import Path
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
-PORTS = range(
-    20_000, 32_000
-)  # below those that systems give to outgoing connections, which would take a stopped server's port
-PATIENCE = 120.0  # seconds for a server to get ready; one that ends is noticed at once, so this is for slow machines only
+PORTS = range(20_000, 32_000)
+"""Below the ports of outgoing connections, which could take the port of a stopped server."""
+PATIENCE = 120.0
+"""Seconds for a server to become ready. One that ends is detected immediately."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class LocalError(Exception):
-    """The local machine lacks something. The message says what to do about it."""
+    """Something is missing on the local machine. The message states what to do."""
 
 
 def home() -> Path:
-    """The ignored folder that holds everything: `REGISTA_HOME`, else `.regista` beside the sources."""
+    """Return the folder that contains everything: `REGISTA_HOME`, else `.regista` beside the sources."""
     return Path(os.environ.get("REGISTA_HOME") or REPOSITORY / ".regista").resolve()
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replaces a file in one step; nobody but its owner may read it, at no moment."""
+    """Replace a file in one step. Only its owner can read it, at any moment."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -43,23 +43,20 @@ def write_private(path: Path, text: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One instance: servers and services that belong together, with their data.
-
-    `directory` is its whole world.
-    """
+class InstanceFolder:
+    """The folder of one instance: servers and services that belong together, with their data."""
 
     directory: Path
 
     @classmethod
-    def named(cls, instance: str) -> Place:
-        """The instance of that name under `home()`."""
+    def named(cls, instance: str) -> InstanceFolder:
+        """Return the folder of the instance of that name under `home()`."""
         return cls(home() / instance)
 
-    def folder(self, *parts: str) -> Path:
-        """A folder of the instance for its owner only, made if it is missing.
+    def subfolder(self, *parts: str) -> Path:
+        """Return a subfolder that only its owner can list, and create it if it is missing.
 
-        The instance's own others may pass: a server may run as another user.
+        The instance's folder can be traversed by other users, because a server may run as another user.
         """
         path = self.directory
         path.mkdir(parents=True, exist_ok=True)
@@ -71,18 +68,18 @@ class Place:
         return path
 
     def log(self, name: str) -> Path:
-        """The log file of one process."""
-        return self.folder("logs") / f"{name}.log"
+        """Return the log file of one process."""
+        return self.subfolder("logs") / f"{name}.log"
 
     def secret(self, name: str) -> str:
-        """A generated password, the same at each start, in a file of mode 0600."""
-        path = self.folder("secrets") / name
+        """Return a generated password from a file of mode 0600; the same at each start."""
+        path = self.subfolder("secrets") / name
         if not path.exists():
             write_private(path, secrets.token_urlsafe(24))
         return path.read_text().strip()
 
     def read(self, name: str) -> dict[str, Any]:
-        """A JSON file of the instance, or nothing."""
+        """Return the content of a JSON file, or an empty dict."""
         try:
             found: dict[str, Any] = json.loads((self.directory / name).read_text())
         except (FileNotFoundError, json.JSONDecodeError):
@@ -90,11 +87,11 @@ class Place:
         return found
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
-        """Keeps a JSON file, readable by its owner only."""
-        write_private(self.folder() / name, json.dumps(content, indent=2))
+        """Write a JSON file that only its owner can read."""
+        write_private(self.subfolder() / name, json.dumps(content, indent=2))
 
     def ports(self, names: Sequence[str]) -> dict[str, int]:
-        """A free loopback port for each name; the ones of the last start where nobody took them since."""
+        """Return a free loopback port for each name: the port of the last start unless it is in use now."""
         known = self.read("ports.json")
         chosen = _free_ports({name: int(known.get(name, 0)) for name in names})
         self.write("ports.json", known | chosen)
@@ -102,14 +99,14 @@ class Place:
 
 
 def _free_ports(wanted: Mapping[str, int]) -> dict[str, int]:
-    """Holds all sockets open until each has a port of its own, so that no two names get the same."""
+    """Hold all sockets open until each name has a port, so that no two names get the same."""
     others = iter(random.sample(PORTS, len(PORTS)))
     with ExitStack() as held:
         return {name: _held(chain([port] if port else [], others), held) for name, port in wanted.items()}
 
 
 def _held(candidates: Iterable[int], held: ExitStack) -> int:
-    """The first port that can be listened on: two sockets may bind the same one as long as neither listens."""
+    """Return the first port that can be listened on: two sockets may bind the same port until one listens."""
     for port in candidates:
         with ExitStack() as tried:
             one = tried.enter_context(socket.socket())
@@ -122,5 +119,6 @@ def _held(candidates: Iterable[int], held: ExitStack) -> int:
             held.push(tried.pop_all())
             return port
     raise LocalError(
-        f"no port from {PORTS[0]} to {PORTS[-1]} is free on {LOOPBACK}: stop what listens there (`regista down` for another instance)"
+        f"no port from {PORTS[0]} to {PORTS[-1]} is free on {LOOPBACK}: "
+        "stop what listens there (`regista down` for another instance)"
     )

@@ -1,4 +1,4 @@
-"""As root: the system user of PostgreSQL reaches its folder, and nobody else gets in by that."""
+"""As root: the system user of PostgreSQL reaches its folder; other users do not."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from services.local.passage import let_pass
-from services.local.places import LocalError
+from services.local.folder_access import allow_traversal
+from services.local.folders import LocalError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs servers as other users")
 SERVER, STRANGER = 54_321, 54_322
@@ -36,8 +36,8 @@ def enters(folder: Path, user: int) -> bool:
 
 
 def test_a_private_folder_outside_home_is_opened_for_that_user_alone(inside: Path) -> None:
-    let_pass(inside, SERVER)
-    let_pass(inside, SERVER)
+    allow_traversal(inside, SERVER)
+    allow_traversal(inside, SERVER)
     assert enters(inside, SERVER)
     assert not enters(inside, STRANGER)
     assert not inside.parent.stat().st_mode & stat.S_IRWXO
@@ -45,7 +45,7 @@ def test_a_private_folder_outside_home_is_opened_for_that_user_alone(inside: Pat
 
 def test_a_folder_below_home_is_opened_by_its_mode(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTA_HOME", str(inside.parent))
-    let_pass(inside, SERVER)
+    allow_traversal(inside, SERVER)
     assert stat.S_IMODE(inside.parent.stat().st_mode) == 0o701
 
 
@@ -57,5 +57,5 @@ def test_a_folder_that_cannot_be_opened_for_one_user_is_named_with_the_remedy(
 
     monkeypatch.setattr(os, "setxattr", unsupported)
     with pytest.raises(LocalError, match=f"{inside.parent} is closed .*REGISTA_HOME"):
-        let_pass(inside, SERVER)
+        allow_traversal(inside, SERVER)
     assert stat.S_IMODE(inside.parent.stat().st_mode) == 0o700

@@ -8,31 +8,31 @@ from pathlib import Path
 
 import pytest
 
-from services.local import kafka_jars, places
+from services.local import folders, kafka_jars
+from services.local.folders import InstanceFolder, LocalError
 from services.local.kafka_jars import class_path
-from services.local.places import LocalError, Place
 
 
 def test_a_secret_is_the_same_at_each_start_and_readable_by_its_owner_only(tmp_path: Path) -> None:
-    first = Place(tmp_path).secret("kafka-admin")
-    assert Place(tmp_path).secret("kafka-admin") == first
+    first = InstanceFolder(tmp_path).secret("kafka-admin")
+    assert InstanceFolder(tmp_path).secret("kafka-admin") == first
     assert len(first) >= 32
     assert stat.S_IMODE((tmp_path / "secrets" / "kafka-admin").stat().st_mode) == 0o600
 
 
 def test_ports_are_kept_from_start_to_start(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    first = place.ports(["a", "b", "c"])
+    folder = InstanceFolder(tmp_path)
+    first = folder.ports(["a", "b", "c"])
     assert len(set(first.values())) == 3
-    assert place.ports(["b", "c"]) == {"b": first["b"], "c": first["c"]}
-    assert place.ports(["a", "b", "c"]) == first
+    assert folder.ports(["b", "c"]) == {"b": first["b"], "c": first["c"]}
+    assert folder.ports(["a", "b", "c"]) == first
 
 
-def test_a_port_that_somebody_took_meanwhile_is_replaced(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    first = place.ports(["a", "b"])
+def test_a_port_that_is_in_use_is_replaced(tmp_path: Path) -> None:
+    folder = InstanceFolder(tmp_path)
+    first = folder.ports(["a", "b"])
     with socket.create_server(("127.0.0.1", first["a"])):
-        second = place.ports(["a", "b"])
+        second = folder.ports(["a", "b"])
     assert second["a"] != first["a"]
     assert second["b"] == first["b"]
 
@@ -46,18 +46,18 @@ def test_no_two_names_get_the_same_port_and_too_few_ports_are_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = next(run for start in range(32_000, 32_700) if all(map(free, run := range(start, start + 8))))
-    monkeypatch.setattr(places, "PORTS", few)
+    monkeypatch.setattr(folders, "PORTS", few)
     wanted = [f"server-{n}" for n in few]
-    assert sorted(Place(tmp_path / "first").ports(wanted).values()) == list(few)
+    assert sorted(InstanceFolder(tmp_path / "first").ports(wanted).values()) == list(few)
     with pytest.raises(LocalError, match=f"no port from {few[0]} to {few[-1]} is free"):
-        Place(tmp_path / "second").ports([*wanted, "one more"])
+        InstanceFolder(tmp_path / "second").ports([*wanted, "one more"])
 
 
 def test_folders_are_for_their_owner_only_whatever_they_were_before(tmp_path: Path) -> None:
-    place = Place(tmp_path / "main")
-    (place.directory / "secrets").mkdir(parents=True, mode=0o755)
-    place.secret("kafka-admin")
-    place.folder("kafka", "data")
+    folder = InstanceFolder(tmp_path / "main")
+    (folder.directory / "secrets").mkdir(parents=True, mode=0o755)
+    folder.secret("kafka-admin")
+    folder.subfolder("kafka", "data")
     found = {
         str(path.relative_to(tmp_path)): stat.S_IMODE(path.stat().st_mode)
         for path in tmp_path.rglob("*")
@@ -66,15 +66,15 @@ def test_folders_are_for_their_owner_only_whatever_they_were_before(tmp_path: Pa
     assert found == {"main": 0o711, "main/secrets": 0o700, "main/kafka": 0o700, "main/kafka/data": 0o700}
 
 
-def test_a_kafka_home_without_kafka_says_what_it_must_be(
+def test_a_kafka_home_without_kafka_is_refused_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAFKA_HOME", str(tmp_path))
-    with pytest.raises(LocalError, match=r"point it at an unpacked release"):
+    with pytest.raises(LocalError, match=r"set it to an unpacked release"):
         class_path()
 
 
-def test_without_maven_and_without_jars_it_says_what_to_install(
+def test_without_maven_and_without_jars_the_error_names_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KAFKA_HOME", raising=False)
@@ -84,9 +84,7 @@ def test_without_maven_and_without_jars_it_says_what_to_install(
         class_path()
 
 
-def test_a_download_that_fails_says_what_to_do_and_leaves_nothing_half_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_download_leaves_no_partial_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KAFKA_HOME", raising=False)
     monkeypatch.setenv("REGISTA_HOME", str(tmp_path))
     maven = tmp_path / "mvn"
@@ -107,7 +105,8 @@ def test_jars_are_fetched_once_for_each_content_of_the_pom(
     monkeypatch.setenv("REGISTA_HOME", str(tmp_path))
     maven = tmp_path / "mvn"
     maven.write_text(
-        f'#!/bin/sh\necho run >> {tmp_path}/runs\nfor a in "$@"; do case $a in -DoutputDirectory=*) mkdir -p "${{a#*=}}";; esac; done\n'
+        f"#!/bin/sh\necho run >> {tmp_path}/runs\n"
+        'for a in "$@"; do case $a in -DoutputDirectory=*) mkdir -p "${a#*=}";; esac; done\n'
     )
     maven.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")

@@ -1,4 +1,4 @@
-"""Starting and stopping an instance from outside its supervisor."""
+"""Start and stop an instance from outside its supervisor."""
 
 from __future__ import annotations
 
@@ -14,58 +14,61 @@ from typing import Any
 
 import click
 
+from services.local.folders import REPOSITORY, InstanceFolder, LocalError
 from services.local.instance import Instance, passed_on, python_command
 from services.local.logs import COLOURS, follow
-from services.local.places import REPOSITORY, LocalError, Place
 from services.local.processes import end_all, tail
 from services.local.stack import STATE as STACK
-from services.local.state import State, read_state
 from services.local.status import Status, gather
+from services.local.supervisor_state import SupervisorState, read_state
 from services.local.topics import SERVICES, WRITERS
 
 SERVERS = ("postgres", "kafka", "s3")
 WRITE_LOGS = ("supervisor", *SERVERS, *SERVICES)
 
-_detached: list[
-    subprocess.Popen[bytes]
-] = []  # supervisors outlive us; without a reference Python warns of each that it forgot one
+_detached: list[subprocess.Popen[bytes]] = []
+"""Supervisors outlive this process; without a reference Python warns about each of them."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """Says each step of a start once."""
+    """Prints each step of a start once."""
 
-    say: Callable[[str], None] = click.echo
+    output: Callable[[str], None] = click.echo
     began: float = field(default_factory=time.monotonic)
-    _told: set[str] = field(default_factory=set)
+    _printed: set[str] = field(default_factory=set)
 
-    def steps(self, state: State) -> None:
-        """What the supervisor has done since the last call."""
+    def steps(self, state: SupervisorState) -> None:
+        """Print the steps of the supervisor since the last call."""
         for name, seconds in state.steps:
             self._once(name, seconds)
 
     def ready(self, status: Status) -> None:
-        """What has become ready since the last call."""
+        """Print the services that became ready since the last call."""
         for part in status.parts:
             if part.ready and part.name in SERVICES:
                 self._once(part.name, time.monotonic() - self.began, f" at {part.where}")
 
     def _once(self, name: str, seconds: float, where: str = "") -> None:
-        if name not in self._told:
-            self._told.add(name)
-            self.say(f"{seconds:6.1f} s  {name}{where}")
+        if name not in self._printed:
+            self._printed.add(name)
+            self.output(f"{seconds:6.1f} s  {name}{where}")
 
 
-def start(place: Place, patience: float, progress: Progress) -> Instance:
-    """Starts the supervisor in the background and waits until everything is ready. Raises LocalError with the reason.
+def start(
+    folder: InstanceFolder, patience: float, progress: Progress, without: Sequence[str] = ()
+) -> Instance:
+    """Start the supervisor in the background and wait until everything is ready.
 
-    An instance that runs already is waited for.
+    If the instance runs already, wait for it. Raises LocalError with the reason.
+    The services of `without` are not started; their settings are written to `<service>.env`.
     """
-    if not is_up(place):
-        place.log("supervisor").write_text("")
-        with place.log("supervisor").open("ab") as out:
+    if not is_up(folder):
+        folder.log("supervisor").write_text("")
+        arguments = ["--directory", str(folder.directory), *(f"--without={name}" for name in without)]
+        with folder.log("supervisor").open("ab") as out:
             process = subprocess.Popen(
-                python_command("services.local.supervisor", "--directory", str(place.directory)),
+                python_command("services.local.supervisor", *arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -74,13 +77,23 @@ def start(place: Place, patience: float, progress: Progress) -> Instance:
                 env=passed_on(),
             )
         _detached.append(process)
-        _await_supervisor(place, process, progress)
-    return _await_ready(place, patience, progress)
+        _await_supervisor(folder, process, progress)
+    _check_without(folder, without)
+    instance = _await_ready(folder, patience, progress)
+    for name in without:
+        instance.write_environment(name)
+    return instance
 
 
-def _await_supervisor(place: Place, process: subprocess.Popen[bytes], progress: Progress) -> None:
+def _check_without(folder: InstanceFolder, without: Sequence[str]) -> None:
+    state = read_state(folder)
+    if state and set(without) - set(state.without):
+        raise LocalError("the instance runs already, with all services: run `regista down` first")
+
+
+def _await_supervisor(folder: InstanceFolder, process: subprocess.Popen[bytes], progress: Progress) -> None:
     while True:
-        state = read_state(place)
+        state = read_state(folder)
         if state and state.supervisor.pid == process.pid:
             progress.steps(state)
             if state.phase == "running":
@@ -89,15 +102,15 @@ def _await_supervisor(place: Place, process: subprocess.Popen[bytes], progress: 
             reason = (
                 state.problem
                 if state and state.supervisor.pid == process.pid
-                else tail(place.log("supervisor"))
+                else tail(folder.log("supervisor"))
             )
             raise LocalError(reason or f"the supervisor ended with code {process.returncode}")
         time.sleep(0.05)
 
 
-def _await_ready(place: Place, patience: float, progress: Progress) -> Instance:
+def _await_ready(folder: InstanceFolder, patience: float, progress: Progress) -> Instance:
     deadline = time.monotonic() + patience
-    instance = Instance.at(place)
+    instance = Instance.at(folder)
     while True:
         found = gather(instance, lags=False)
         progress.ready(found)
@@ -110,38 +123,40 @@ def _await_ready(place: Place, patience: float, progress: Progress) -> Instance:
                 f"  {part.name}: {part.why or 'starting'}" for part in found.parts if not part.ready
             )
             raise LocalError(
-                f"not ready after {patience:.0f} s (still running; `regista logs`, `regista status`, `regista down`):\n{waiting}"
+                f"not ready after {patience:.0f} s; still running: `regista logs`, `regista status`, "
+                "`regista down`"
+                f"\n{waiting}"
             )
         time.sleep(0.1)
 
 
-def is_up(place: Place) -> bool:
-    """True while a supervisor keeps the instance."""
-    state = read_state(place)
+def is_up(folder: InstanceFolder) -> bool:
+    """Return whether a supervisor of the instance runs."""
+    state = read_state(folder)
     return state is not None and state.supervisor.alive()
 
 
-def stop(place: Place) -> list[str]:
-    """Ends the supervisor, which ends the rest in order; then whatever is left of this instance.
+def stop(folder: InstanceFolder) -> list[str]:
+    """Stop the supervisor, which stops the others in order; then end whatever is left of this instance.
 
-    Returns the names of what ran.
+    Returns the names of the processes that ran.
     """
-    state = read_state(place)
+    state = read_state(folder)
     if state is None:
         return []
     ran = [one.name for one in (state.supervisor, *state.identities()) if one.alive()]
     end_all([state.supervisor], patience=45.0)
-    last = read_state(place) or state
+    last = read_state(folder) or state
     end_all([*last.identities(), *state.identities()])
     return ran
 
 
-def rebuilt(place: Place, services: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Rebuilds read models, each by its service's own role. Raises LocalError."""
-    if not is_up(place):
-        raise LocalError("nothing runs: `regista up` first")
-    instance = Instance.at(place)
-    instance.stack.postgres.given = place.read(STACK).get("postgres_given", "")
+def rebuilt(folder: InstanceFolder, services: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Rebuild read models, each by the role of its own service. Raises LocalError."""
+    if not is_up(folder):
+        raise LocalError("nothing runs: run `regista up` first")
+    instance = Instance.at(folder)
+    instance.stack.postgres.given = folder.read(STACK).get("postgres_given", "")
     writers = [name for name in SERVICES if name in WRITERS.values()]
     urls = {name: instance.stack.database_url(name) for name in writers}
     done = subprocess.run(
@@ -159,22 +174,24 @@ def rebuilt(place: Place, services: Sequence[str] = ()) -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def stopping_when_interrupted(place: Place) -> Iterator[None]:
-    """Ctrl-C or SIGTERM in here takes the whole instance down before it goes on."""
+def stopping_when_interrupted(folder: InstanceFolder) -> Iterator[None]:
+    """On Ctrl-C or SIGTERM, stop the whole instance before the exception continues."""
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         click.echo("\nstopping …")
-        stop(place)
+        stop(folder)
         raise
     finally:
         signal.signal(signal.SIGTERM, previous)
 
 
-def show_logs(place: Place, on: Callable[[], bool], names: Sequence[str] = (), lines: int = 0) -> None:
-    """Prints log lines, each with its process's name in a colour of its own."""
+def show_logs(
+    folder: InstanceFolder, on: Callable[[], bool], names: Sequence[str] = (), lines: int = 0
+) -> None:
+    """Print log lines, each with its process's name in its own colour."""
     chosen = names or WRITE_LOGS
     width = max(map(len, chosen))
 
@@ -182,4 +199,4 @@ def show_logs(place: Place, on: Callable[[], bool], names: Sequence[str] = (), l
         label = click.style(f"{name:<{width}} │", fg=COLOURS[chosen.index(name) % len(COLOURS)])
         click.echo(f"{label} {text}")
 
-    follow(place, chosen, show, lines=lines, on=on)
+    follow(folder, chosen, show, lines=lines, on=on)

@@ -1,0 +1,216 @@
+"""Measure Regista and MLflow on the same PostgreSQL, with one raw HTTP client: `make bench-mlflow`.
+
+Regista runs with all services. A version counts as created when all work that it causes is done: its bytes
+are verified, its gates are evaluated, its events are published, sealed and indexed. MLflow stores a row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import asyncpg
+import httpx
+import uvloop
+
+from benchmarks import chain, load
+from benchmarks.ground import Ground, ground
+from services.local.instance import REPOSITORY
+
+CONNECTIONS, SECONDS, WARM_UP, VERSIONS = 32, 5.0, 300, 1_500
+MODELS = chain.MODELS
+PAGE = 50
+MLFLOW = Path(os.environ.get("REGISTA_HOME", REPOSITORY / ".regista")) / "mlflow" / "bin" / "mlflow"
+API = "/api/2.0/mlflow"
+
+Rates = dict[str, float]
+Request = Callable[[int], bytes]
+
+
+def main() -> None:
+    if not MLFLOW.exists():
+        raise SystemExit(f"{MLFLOW} does not exist: run `make bench-mlflow`, which installs it")
+    with ground() as servers, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        regista = runner.run(_regista(servers))
+        mlflow = runner.run(_mlflow(servers))
+    print(f"\n{CONNECTIONS} connections, {MODELS} models, {VERSIONS:,} versions; answers a second\n")
+    print("| | Regista | MLflow | ratio |\n|---|---|---|---|")
+    for name, rate in regista.items():
+        print(f"| {name} | {rate:,.0f} | {mlflow[name]:,.0f} | {rate / mlflow[name]:.1f} |")
+
+
+async def _regista(servers: Ground) -> Rates:
+    async with chain.started(servers) as running:
+        await running.cost(WARM_UP, "http")
+        cost = await running.cost(VERSIONS, "http")
+        url = servers.instance.urls["registry"]
+
+        def request(method: str, path: str, body: object = None) -> bytes:
+            return _request(url, method, f"/v1/{path}", servers.admin_key, body)
+
+        def model(n: int) -> str:
+            return f"models/bench.chain-{n % MODELS}"
+
+        for n in range(MODELS):
+            servers.call("PUT", "registry", f"/v1/{model(n)}/aliases/candidate", {"number": 1})
+        return {
+            "create a version, until all work is done": cost.rate,
+            "create a version, until answered": cost.answered,
+            "get a version": await _rate(url, lambda n: request("GET", f"{model(n)}/versions/{_number()}")),
+            "resolve an alias": await _rate(
+                url, lambda n: request("GET", f"resolve/bench.chain-{n % MODELS}@candidate")
+            ),
+            "list versions": await _rate(
+                url, lambda n: request("GET", f"{model(n)}/versions?page_size={PAGE}")
+            ),
+            "set an alias": await _rate(
+                url, lambda n: request("PUT", f"{model(n)}/aliases/candidate", {"number": _number()})
+            ),
+        }
+
+
+async def _mlflow(servers: Ground) -> Rates:
+    owner = await asyncpg.connect(servers.stack.owner_url())
+    await owner.execute("CREATE DATABASE mlflow")
+    await owner.close()
+    database = servers.stack.owner_url("mlflow").replace("postgresql://", "postgresql+psycopg2://", 1)
+    with _server(database, servers.instance.servers.directory) as url:
+
+        def request(method: str, path: str, body: object = None) -> bytes:
+            return _request(url, method, f"{API}/{path}", "", body)
+
+        def query(path: str, **values: object) -> bytes:
+            return request("GET", f"{path}?{urlencode(values)}")
+
+        def name(n: int) -> str:
+            return f"bench.chain-{n % MODELS}"
+
+        models = [request("POST", "registered-models/create", {"name": name(n)}) for n in range(MODELS)]
+        _checked(await load.send(url, models, CONNECTIONS))
+        create = [
+            request("POST", "model-versions/create", _version(name(n), n)) for n in range(WARM_UP + VERSIONS)
+        ]
+        _checked(await load.send(url, create[:WARM_UP], CONNECTIONS))
+        began = time.perf_counter()
+        _checked(await load.send(url, create[WARM_UP:], CONNECTIONS))
+        created = VERSIONS / (time.perf_counter() - began)
+        alias = "registered-models/alias"
+        set_alias = [
+            request("POST", alias, {"name": name(n), "alias": "candidate", "version": "1"})
+            for n in range(MODELS)
+        ]
+        _checked(await load.send(url, set_alias, CONNECTIONS))
+        return {
+            "create a version, until all work is done": created,
+            "create a version, until answered": created,
+            "get a version": await _rate(
+                url, lambda n: query("model-versions/get", name=name(n), version=_number())
+            ),
+            "resolve an alias": await _rate(url, lambda n: query(alias, name=name(n), alias="candidate")),
+            "list versions": await _rate(
+                url,
+                lambda n: query("model-versions/search", filter=f"name='{name(n)}'", max_results=PAGE),
+            ),
+            "set an alias": await _rate(
+                url,
+                lambda n: request(
+                    "POST", alias, {"name": name(n), "alias": "candidate", "version": str(_number())}
+                ),
+            ),
+        }
+
+
+def _number() -> int:
+    """A version that every model has."""
+    return random.randint(1, (WARM_UP + VERSIONS) // MODELS)
+
+
+def _version(name: str, number: int) -> dict[str, object]:
+    """A version for MLflow, with the metadata that a version of Regista carries as tags."""
+    trained = chain.trained(name, number)
+    tags = [
+        {"key": key, "value": json.dumps(trained[part])[:5_000]}
+        for key, part in (("training", "training"), ("signature", "signature"))
+    ]
+    return {"name": name, "source": f"s3://models/{name}/{number}", "tags": tags}
+
+
+async def _rate(url: str, make: Request) -> float:
+    await load.run(url, make, CONNECTIONS, 1.0)
+    rate, statuses = await load.run(url, make, CONNECTIONS, SECONDS)
+    _checked(statuses)
+    return rate
+
+
+def _checked(statuses: dict[int, int]) -> None:
+    if set(statuses) - {200, 201}:
+        raise AssertionError(f"unexpected answers: {dict(statuses)}")
+
+
+def _request(url: str, method: str, path: str, key: str, body: object) -> bytes:
+    """The bytes of one request; `load.request` drops the query."""
+    content = b"" if body is None else json.dumps(body).encode()
+    head = f"{method} {path} HTTP/1.1\r\nhost: {urlsplit(url).netloc}\r\n"
+    head += f"authorization: Bearer {key}\r\n" if key else ""
+    head += f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
+    return head.encode() + content
+
+
+@contextlib.contextmanager
+def _server(database: str, directory: Path) -> Iterator[str]:
+    """MLflow's server with its default number of workers, and its URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        str(MLFLOW),
+        "server",
+        "--backend-store-uri",
+        database,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    command += ["--artifacts-destination", str(directory / "mlflow")]
+    command += ["--uvicorn-opts", "--no-access-log"]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "DO_NOT_TRACK": "true"}
+    for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
+        environment.pop(name, None)
+    with (directory / "mlflow.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environment, cwd=directory, start_new_session=True
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _await_server(url, process, directory / "mlflow.log")
+        yield url
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 15)
+        process.wait(30)
+
+
+def _await_server(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + 180  # the first start makes the tables
+    while time.monotonic() < until:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(url + "/health", timeout=2).status_code == 200:
+                return
+        if process.poll() is not None:
+            break
+        time.sleep(0.2)
+    raise RuntimeError(f"MLflow's server did not start:\n{log.read_text()[-2000:]}")
+
+
+if __name__ == "__main__":
+    main()
