@@ -1,48 +1,11 @@
-"""The stored events of this service, and how older forms become today's.
-
-Stored events are never rewritten.
-"""
+"""The stored events of this service by their names."""
 
 from __future__ import annotations
 
-from services.artifact.domain.artifact_state import (
-    ArtifactDeleted,
-    ArtifactExpired,
-    ArtifactMismatched,
-    ArtifactQuarantined,
-    ArtifactRecalled,
-    ArtifactReceived,
-    ArtifactReleased,
-    ArtifactVerified,
-    CheckAsked,
-    CopyDiscarded,
-    CopyLeft,
-    ExpiryTagged,
-)
-from services.artifact.domain.upload import FileAdded, UploadDeleted, UploadExpired, UploadOpened
-from shared.deciding.events import EventTypes, Upcaster
+from typing import get_args
 
-UPCASTERS: dict[tuple[str, int], Upcaster] = {}
-"""(type, schema n) → the data of schema n + 1."""
+from services.artifact.domain.artifact_events import OwnEvent
+from services.artifact.domain.upload import UploadEvent
+from shared.deciding.events import EventTypes
 
-EVENTS = EventTypes(
-    (
-        ArtifactReceived,
-        ArtifactVerified,
-        ArtifactMismatched,
-        ArtifactQuarantined,
-        ArtifactReleased,
-        ArtifactRecalled,
-        ArtifactExpired,
-        ExpiryTagged,
-        ArtifactDeleted,
-        CheckAsked,
-        CopyLeft,
-        CopyDiscarded,
-        UploadOpened,
-        FileAdded,
-        UploadExpired,
-        UploadDeleted,
-    ),
-    UPCASTERS,
-)
+EVENTS = EventTypes((*get_args(OwnEvent), *get_args(UploadEvent)))
