@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 from services.artifact.domain.artifact_events import OwnEvent
 from services.artifact.domain.upload import UploadEvent
-from shared.deciding.events import EventTypes
+from shared.deciding.events import EventTypes, Upcaster
 
-EVENTS = EventTypes((*get_args(OwnEvent), *get_args(UploadEvent)))
+
+def _without_hash(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a FileAdded of schema 1 as it is: hash and etag are not known, so the file is read before it is copied."""
+    return data
+
+
+UPCASTERS: dict[tuple[str, int], Upcaster] = {("FileAdded", 1): _without_hash}
+"""(type, schema n) → the data of schema n + 1."""
+
+EVENTS = EventTypes((*get_args(OwnEvent), *get_args(UploadEvent)), UPCASTERS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import ClassVar, assert_never
 
 from immutables import Map
 
@@ -32,8 +32,10 @@ class FileAdded:
     """A file was stored. It replaces an earlier one of the same name.
 
     `sha256` was computed from the bytes on their way to the store. `etag` is the store's own name for exactly
-    this content ("" where the file was not stored by this service).
+    this content ("" where the answer of the store is not known).
     """
+
+    SCHEMA: ClassVar[int] = 2
 
     upload_id: str
     name: str
