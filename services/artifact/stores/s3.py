@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -22,7 +23,7 @@ from services.artifact.stores import CHUNK, NoSuchObject, ObjectChanged, StoredO
 from shared.foundation.s3 import client
 
 PART = 8 * 1024 * 1024
-"""Bytes of one part of an upload. About four parts are in memory for each upload: one received, one sent, and copies."""
+"""Bytes of one part of an upload. About four parts are in memory for each upload: one is received, one is sent, and copies."""
 
 MOST = 10_000 * PART
 """Bytes of the largest file: S3 takes 10,000 parts."""
@@ -226,6 +227,7 @@ class _Incoming:
     def __init__(self, chunks: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> None:
         self._chunks = chunks
         self._loop = loop
+        self._left = memoryview(b"")
         self._rest = b""
         self._ended = False
         self._closed = False
@@ -240,49 +242,46 @@ class _Incoming:
             self._next.cancel()
 
     def read(self, wanted: int) -> bytes:
-        """Return exactly `wanted` bytes, fewer only at the end (`minio` joins shorter pieces in quadratic time)."""
-        pieces, have = [self._rest], len(self._rest)
-        while have < wanted and not self._ended:
-            piece = self._following()
-            self._ended = len(piece) < PART
-            self.digest.update(piece)
-            self.size += len(piece)
-            pieces.append(piece)
-            have += len(piece)
-        whole = b"".join(pieces)
-        self._rest = whole[wanted:]
-        return whole[:wanted]
+        """Return exactly `wanted` bytes, fewer only at the end."""
+        piece = self._rest or self._following(wanted)
+        while len(piece) < wanted and not self._ended:
+            piece += self._following(wanted - len(piece))
+        self._rest = piece[wanted:]
+        return piece[:wanted]
 
-    def _following(self) -> bytes:
-        """Return the next PART bytes, fewer only at the end, and start to receive those after them."""
+    def _following(self, size: int) -> bytes:
+        """Return the next bytes, already received or at most `size`, and start to receive the part after them."""
         if self._closed:
             raise ConnectionAbortedError("the upload was cancelled")
-        waiting = self._next or self._receive()
         try:
-            piece = waiting.result()
+            piece = (self._next or self._start(size)).result()
         except CancelledError:
             raise ConnectionAbortedError("the upload was cancelled") from None
-        self._next = None if len(piece) < PART else self._receive()
-        if self._closed and self._next is not None:
-            self._next.cancel()
+        if piece:
+            self._next = self._start(PART)
+            if self._closed:
+                self._next.cancel()
+        self._ended = not piece
+        self.digest.update(piece)
+        self.size += len(piece)
         return piece
 
-    def _receive(self) -> Future[bytes]:
-        return asyncio.run_coroutine_threadsafe(_received(self._chunks), self._loop)
+    def _start(self, size: int) -> Future[bytes]:
+        return asyncio.run_coroutine_threadsafe(self._receive(size), self._loop)
 
-
-async def _received(chunks: AsyncIterator[bytes]) -> bytes:
-    """Return the next PART bytes or a little more, fewer only at the end. Raises TimeoutError after IDLE seconds of silence."""
-    pieces: list[bytes] = []
-    have = 0
-    while have < PART:
-        async with asyncio.timeout(IDLE):
-            piece = await anext(chunks, None)
-        if piece is None:
-            break
-        pieces.append(piece)
-        have += len(piece)
-    return b"".join(pieces)
+    async def _receive(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end. Raises TimeoutError after IDLE seconds of silence."""
+        received = io.BytesIO()  # hands over its buffer without a copy
+        while (room := size - received.tell()) > 0:
+            if not self._left:
+                async with asyncio.timeout(IDLE):
+                    chunk = await anext(self._chunks, None)
+                if chunk is None:
+                    break
+                self._left = memoryview(chunk)
+            received.write(self._left[:room])
+            self._left = self._left[room:]
+        return received.getvalue()
 
 
 def _tags(tags: Mapping[str, str]) -> Tags | None:

@@ -25,7 +25,7 @@ from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
 from services.artifact import queries
 from services.artifact.consumers import subscriptions
-from services.artifact.domain.upload import OpenUpload
+from services.artifact.domain.upload import OpenUpload, RecordFile
 from services.artifact.due_work import due_work
 from services.artifact.parts import Parts
 from services.artifact.service import SERVICE
@@ -104,8 +104,10 @@ class Shop:
             OpenUpload(upload_id, subject, self.parts.settings.keep_upload), f"upload-{upload_id}"
         )
         for name, content in files.items():
-            await self.store.put(
-                f"quarantine/{upload_id}/{name}", pieces(content), {"regista-state": "quarantine"}
+            key, tags = f"quarantine/{upload_id}/{name}", {"regista-state": "quarantine"}
+            file = await self.store.put(key, pieces(content), tags)
+            await self.submit(
+                RecordFile(upload_id, name, file.size, file.sha256, file.etag), f"upload-{upload_id}"
             )
         return upload_id
 
