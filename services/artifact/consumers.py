@@ -32,6 +32,7 @@ from shared.http.app import App
 from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_service
 
 T = TypeVar("T", bound=RegistryData)
+NUL = b"\\u0000"
 FollowUp = Callable[[App, Received], Awaitable[Sequence[Submission]]]
 
 
@@ -116,10 +117,12 @@ def _submission(m: Received, stream: str, command: ArtifactCommand, *, part: str
 
 
 def _read(m: Received, type_: type[T]) -> T:
-    """Return the fields that this service reads. Raises Malformed."""
+    """Return the fields that this service reads; the others are not decoded. Raises Malformed."""
+    if NUL in m.event.data:
+        raise Malformed("a text holds the character NUL, which PostgreSQL cannot store")
     try:
-        return msgspec.convert(m.data, type_)
-    except msgspec.ValidationError as e:
+        return msgspec.json.decode(m.event.data, type=type_)
+    except msgspec.MsgspecError as e:
         raise Malformed(f"the data is not of {m.event.type}: {e}") from e
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import msgspec
 from immutables import Map
+from msgspec.structs import replace
 
 from services.artifact.domain import artifact_events as e
 from services.artifact.domain import noted
@@ -15,8 +16,7 @@ from shared.deciding.events import Noted
 Status = Literal["noted", "received", "released", "mismatched", "quarantined", "ended"]
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """A version that refers to the artifact.
 
     `revision` is that of its registration or end, as noted. `serves`: it serves or served. `recalled` or
@@ -52,9 +52,8 @@ class Reference:
         return self.status != "mismatched" and not self.ended
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactState:
-    """What was decided about one digest.
+class ArtifactState(msgspec.Struct, frozen=True):
+    """What was decided about one digest. A Struct, because each fold of an event copies it.
 
     `generation` is the newest one assigned. `verified` and `quarantined` name the generation in that state
     (0: none). Every generation up to `expired` has expired, every one up to `deleted` is deleted. `attempts`
@@ -70,13 +69,13 @@ class ArtifactState:
     quarantined: int = 0
     expired: int = 0
     deleted: int = 0
-    pending: Map[int, bool] = field(default_factory=Map)
-    failed: Map[int, bool] = field(default_factory=Map)
+    pending: Map[int, bool] = msgspec.field(default_factory=Map)
+    failed: Map[int, bool] = msgspec.field(default_factory=Map)
     attempts: int = 0
     check_requested: bool = False
     uri: str = ""
     size: int = 0
-    references: Map[str, Reference] = field(default_factory=Map)
+    references: Map[str, Reference] = msgspec.field(default_factory=Map)
 
     def reference(self, model_id: str, number: int) -> Reference | None:
         """Return the reference of a version, or None."""

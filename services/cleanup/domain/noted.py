@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from immutables import Map
-from msgspec import structs
+from msgspec.structs import replace
 
 from services.cleanup.domain.retention_state import Rollout, State, Version
 from shared.deciding.events import Noted
@@ -133,7 +132,7 @@ def read_message(type_: str, data: bytes, recorded_at: datetime) -> RegistryData
     """
     found = _DECODERS[type_].decode(data)
     if isinstance(found, VersionAdded | VersionChanged | Serving):
-        return structs.replace(found, recordedtime=recorded_at)
+        return replace(found, recordedtime=recorded_at)
     return found
 
 
@@ -196,7 +195,7 @@ def _changed(state: State, name: str, data: VersionChanged) -> State:
             version = state.versions.get(data.number)
             if version is None:
                 return state
-            recalled = structs.replace(version, recalled=True)
+            recalled = replace(version, recalled=True)
             return replace(state, versions=state.versions.set(data.number, recalled))
         case "LegalHoldPlaced":
             return replace(state, holds=state.holds.set(data.number, data.reason))
@@ -210,9 +209,7 @@ def _changed(state: State, name: str, data: VersionChanged) -> State:
 def _with_stage(state: State, number: int, stage: str, at: datetime) -> State:
     version = state.versions.get(number) or Version("", stage, at)
     leaves = version.stage == "Production" and stage != "Production"
-    version = structs.replace(
-        version, stage=stage, left_production_at=at if leaves else version.left_production_at
-    )
+    version = replace(version, stage=stage, left_production_at=at if leaves else version.left_production_at)
     return replace(state, versions=state.versions.set(number, version), highest=max(state.highest, number))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from services.cleanup.domain.policy import RetentionPolicy
 from services.cleanup.domain.protection import RETIRED

@@ -7,11 +7,10 @@ a version.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from services.cleanup.domain.noted import fold_noted
 from services.cleanup.domain.policy import Reason
@@ -222,7 +221,7 @@ def evolve(state: State, event: RetentionEvent) -> State:
             marked = state.marks.get(event.number)
             if marked is None:
                 return state
-            return replace(state, marks=state.marks.set(event.number, structs.replace(marked, proposed=True)))
+            return replace(state, marks=state.marks.set(event.number, replace(marked, proposed=True)))
         case _:
             assert_never(event)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -31,8 +30,7 @@ class Use(msgspec.Struct, frozen=True, array_like=True, gc=False):
     last_used_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Rollout:
+class Rollout(msgspec.Struct, frozen=True):
     """The versions that serve in one environment, the champion, and the champion before it (0: none)."""
 
     entries: tuple[int, ...] = ()
@@ -48,9 +46,8 @@ class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
     proposed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """Everything about one model that a verdict needs.
+class State(msgspec.Struct, frozen=True):
+    """Everything about one model that a verdict needs. A Struct, because each fold of an event copies it.
 
     `noted` is the revision of the model's own stream up to which it was noted. `uses_by_day` is keyed
     `<number>/<day>`. `promotions` holds the open ones by id. `children` is keyed
@@ -65,17 +62,17 @@ class State:
     policy: RetentionPolicy = DEFAULT_POLICY
     policy_revision: int = 0
     revision: int = 0
-    versions: Map[int, Version] = field(default_factory=Map)
-    uses: Map[int, Use] = field(default_factory=Map)
-    uses_by_day: Map[str, int] = field(default_factory=Map)
-    rollouts: Map[str, Rollout] = field(default_factory=Map)
-    aliases: Map[str, int] = field(default_factory=Map)
-    holds: Map[int, str] = field(default_factory=Map)
-    promotions: Map[str, int] = field(default_factory=Map)
-    served: Map[str, int] = field(default_factory=Map)
-    rolled_back: Map[str, int] = field(default_factory=Map)
-    children: Map[str, int] = field(default_factory=Map)
-    marks: Map[int, Mark] = field(default_factory=Map)
+    versions: Map[int, Version] = msgspec.field(default_factory=Map)
+    uses: Map[int, Use] = msgspec.field(default_factory=Map)
+    uses_by_day: Map[str, int] = msgspec.field(default_factory=Map)
+    rollouts: Map[str, Rollout] = msgspec.field(default_factory=Map)
+    aliases: Map[str, int] = msgspec.field(default_factory=Map)
+    holds: Map[int, str] = msgspec.field(default_factory=Map)
+    promotions: Map[str, int] = msgspec.field(default_factory=Map)
+    served: Map[str, int] = msgspec.field(default_factory=Map)
+    rolled_back: Map[str, int] = msgspec.field(default_factory=Map)
+    children: Map[str, int] = msgspec.field(default_factory=Map)
+    marks: Map[int, Mark] = msgspec.field(default_factory=Map)
 
 
 INITIAL = State()

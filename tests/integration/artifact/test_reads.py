@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -49,15 +50,20 @@ class Lying(Counting):
 
 
 class Failing(Counting):
-    """A store that fails after one copy."""
+    """A store that fails once one file is copied."""
 
-    copied = 0
+    def __init__(self, inner: ObjectStore) -> None:
+        super().__init__(inner)
+        self.copied = 0
+        self._one_copied = asyncio.Event()
 
     async def copy(self, source: str, target: str, etag: str, tags: Any) -> None:
         self.copied += 1
         if self.copied > 1:
+            await self._one_copied.wait()
             raise ConnectionError("the process ends here")
         await self._inner.copy(source, target, etag, tags)
+        self._one_copied.set()
 
 
 @pytest.fixture
