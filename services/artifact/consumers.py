@@ -1,7 +1,7 @@
 """Turn the registry's events into commands.
 
-The registration of a version is noted first. Whatever follows about the version is prepared after the batch has
-committed, when the version's digest can be looked up.
+The registration of a version is noted first. Whatever follows about the version is prepared after the batch
+has committed, when the version's digest can be looked up.
 """
 
 from __future__ import annotations

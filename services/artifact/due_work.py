@@ -1,6 +1,7 @@
-"""The due work of this service: outside of transactions it reads, copies, tags and deletes bytes; the result is a command.
+"""The due work of this service: read, copy, tag and delete bytes outside of transactions.
 
-Work that ends in the middle is repeated by the next process that leases its row, and finds what was done.
+The result of each piece of work is a command. Work that ends in the middle is repeated by the next process
+that leases its row, and finds what was done.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from shared.http.app import App
 from shared.log.due_work import DueRow, DueWork
 
 CONCURRENCY = 8
-"""Rows of one kind that are worked on at the same time, so that a large artifact does not delay small ones."""
+"""Rows of one kind that are worked on at the same time: a large artifact does not delay small ones."""
 
 EXPIRED_TAGS = {"regista-state": "expired"}
 UPLOAD_AGAIN = "Upload the files again (POST /v1/uploads) and register the version with the new location."

@@ -15,7 +15,7 @@ from shared.deciding.events import Noted, Recorded
 from shared.log.due_work import DUE
 
 VERIFY, CHECK, DELETE, DISCARD, UPLOAD = "verify", "check", "delete", "discard", "upload"
-"""Kinds of due work: verify claimed bytes, check verified bytes again, delete expired bytes, discard a failed copy, end an upload."""
+"""Kinds of due work: verify claims, check again, delete expired bytes, discard copies, end uploads."""
 
 
 def project(r: Recorded) -> Iterable[Change]:

@@ -35,7 +35,10 @@ class ArtifactVerified:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactReleased:
-    """The version may be loaded from `uri`. Published again after each check while the version serves or served."""
+    """The version may be loaded from `uri`.
+
+    Published again after each check while the version serves or served.
+    """
 
     digest: str
     model_id: str
@@ -63,8 +66,8 @@ class ArtifactMismatched:
 class ArtifactQuarantined:
     """The version must not be loaded.
 
-    Its list of files is refused (`generation` 0: final), or its stored bytes are damaged (until they are uploaded
-    again).
+    Its list of files is refused (`generation` 0: final), or its stored bytes are damaged (until they are
+    uploaded again).
     """
 
     digest: str

@@ -33,7 +33,8 @@ WHERE model_id = $1 AND number = $2
 
 # One artifact.
 ARTIFACT = """
-SELECT hex, generation, verified, quarantined, expired, deleted, uri, size, files, first_at, checked_at, delete_at
+SELECT hex, generation, verified, quarantined, expired, deleted, uri, size, files,
+  first_at, checked_at, delete_at
 FROM artifacts WHERE hex = $1
 """
 

@@ -30,7 +30,10 @@ SERVICE = Service(
 
 
 def process(app: App) -> Process:
-    """Return what `python -m services.artifact` runs. It is not ready while the object store is unavailable."""
+    """Return what `python -m services.artifact` runs.
+
+    It is not ready while the object store is unavailable.
+    """
     settings = (
         app.settings
         if isinstance(app.settings, ArtifactSettings)

@@ -1,4 +1,4 @@
-"""The settings of this service besides those of every service: the object store, and limits and times of artifacts."""
+"""The settings of this service: the object store, and the limits and times of artifacts."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from shared.foundation.settings import HostPort, Settings, SettingsWrong
 GIB = 1024**3
 NO_STORE = (
     "Correct the environment and start again:\n"
-    "  set REGISTA_S3_ENDPOINT (with REGISTA_S3_ACCESS_KEY and REGISTA_S3_SECRET_KEY) or REGISTA_ARTIFACT_DIR: "
-    "one of them names the store of the artifacts"
+    "  set REGISTA_S3_ENDPOINT (with REGISTA_S3_ACCESS_KEY and REGISTA_S3_SECRET_KEY), "
+    "or REGISTA_ARTIFACT_DIR: one of them names the store of the artifacts"
 )
 
 
@@ -26,8 +26,8 @@ class ArtifactSettings(Settings):
     """The store is S3 when `s3_endpoint` (`host:port`) is set, else the folder `artifact_dir`.
 
     Sizes are bytes, times are seconds. `artifact_delete_after`: from the expiry tag to the deletion.
-    `artifact_upload_keep`: how long files may be added to an upload. `artifact_max_uploads`: the most uploads that
-    one publisher may have open.
+    `artifact_upload_keep`: how long files may be added to an upload. `artifact_max_uploads`: the most
+    uploads that one publisher may have open.
     """
 
     s3_endpoint: HostPort = ""
@@ -49,7 +49,10 @@ class ArtifactSettings(Settings):
 
     @classmethod
     def extending(cls, settings: Settings) -> Self:
-        """Return the settings of every service with those of artifacts from the environment. Raises SettingsWrong."""
+        """Return the settings of every service with those of artifacts from the environment.
+
+        Raises SettingsWrong.
+        """
         return cls.model_validate(
             cls.from_environment().model_dump() | settings.model_dump(exclude_unset=True)
         )

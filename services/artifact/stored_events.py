@@ -10,7 +10,7 @@ from shared.deciding.events import EventTypes, Upcaster
 
 
 def _without_hash(data: dict[str, Any]) -> dict[str, Any]:
-    """Return a FileAdded of schema 1 as it is: hash and etag are not known, so the file is read before it is copied."""
+    """Return the data unchanged. A file without hash and etag is read before it is copied."""
     return data
 
 

@@ -27,8 +27,8 @@ ARTIFACTS = Table(
 )
 """One row per digest.
 
-`domain.artifact_state.phase` names the state that the generations stand for. `files` are those of the verified
-manifest.
+`domain.artifact_state.phase` names the state that the generations stand for. `files` are those of the
+verified manifest.
 """
 
 REFERENCES = Table(

@@ -1,8 +1,8 @@
 """Verify that the stored bytes are what was claimed, and copy them to their generation.
 
-Every verified file was hashed at its final key, after the copy. A file that this service received was hashed on its
-way into the store, so it is copied without being read first, on the condition that the store still holds exactly that
-content. Any other file is read and hashed before it is copied.
+Every verified file was hashed at its final key, after the copy. A file that this service received was
+hashed on its way into the store, so it is copied without being read first, on the condition that the store
+still holds exactly that content. Any other file is read and hashed before it is copied.
 """
 
 from __future__ import annotations
@@ -50,10 +50,13 @@ async def verify(
     files: Sequence[FileEntry],
     received: Mapping[str, StoredObject] = NOTHING_RECEIVED,
 ) -> Wrong | None:
-    """Copy the files below `source` to `target` and hash them there. Return None, or what is wrong with the source.
+    """Copy the files below `source` to `target` and hash them there.
 
-    `received` says by path what this service hashed while it stored the file. Files that are already right at
-    `target`, after a crash, are kept. Raises StoreUnavailable, ObjectChanged, CopyDiffers: try again later.
+    Return None, or what is wrong with the source.
+
+    `received` says by path what this service hashed while it stored the file. Files that are already right
+    at `target`, after a crash, are kept. Raises StoreUnavailable, ObjectChanged, CopyDiffers: try again
+    later.
     """
     missing = await _not_yet_copied(store, target, files)
     known = {f.path: r.etag for f in missing if _equal(r := received.get(f.path), f) and r and r.etag}

@@ -1,4 +1,4 @@
-"""The due work of this service: a month's sweep, the next chunk of a sweep, the end of a grace period or of a wait."""
+"""The due work of this service: sweeps and their chunks, the ends of grace periods and of waits."""
 
 from __future__ import annotations
 
@@ -39,16 +39,22 @@ def due_work(app: App) -> list[DueWork]:
 
 
 def schedule_next(now: datetime) -> Submission:
-    """Return the command that schedules next month's sweep. The period is its cause, so it is scheduled once."""
+    """Return the command that schedules next month's sweep.
+
+    The period is its cause, so it is scheduled once.
+    """
     period, due_at = sweep.next_period(now)
     cause = Cause("cleanup/schedule", period, hashlib.sha256(period.encode()).digest())
     return Submission(sweep.ScheduleSweep(period, due_at), (sweep.stream_of(period),), cause, SELF)
 
 
 async def begin_sweep(row: DueRow) -> Sequence[Submission]:
-    """Begin a month's sweep. The next one is scheduled first, so a crash between the two does not end the chain.
+    """Begin a month's sweep.
 
-    The next month is counted from the due time at least: a clock behind the database's would choose this month again.
+    The next one is scheduled first, so a crash between the two does not end the chain.
+
+    The next month is counted from the due time at least: a clock behind the database's would choose this
+    month again.
     """
     plan = sweep.PlanSweep(row.key, "schedule")
     return [

@@ -1,4 +1,4 @@
-"""The contract of reports of use: `regista.ModelUsed.v1` on `regista.usage.v1`, and the same body over HTTP."""
+"""The contract of reports of use: `regista.ModelUsed.v1` on Kafka, and the same body over HTTP."""
 
 from __future__ import annotations
 

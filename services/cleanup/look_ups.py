@@ -36,9 +36,10 @@ GROUP = f"cleanup.{USAGE_TOPIC}"
 class Reports:
     """Reports of use on their way to the stream of their model.
 
-    A report whose model is not noted waits. It is placed when the model is noted, or by a second look-up after its own
-    commit, because the model may have been noted in between. When the process dies before that, Kafka delivers the
-    report again. Its uses always have the cause of the message, so they count once.
+    A report whose model is not noted waits. It is placed when the model is noted, or by a second look-up
+    after its own commit, because the model may have been noted in between. When the process dies before
+    that, Kafka delivers the report again. Its uses always have the cause of the message, so they count
+    once.
     """
 
     def __init__(self, app: App) -> None:
@@ -73,7 +74,10 @@ class Reports:
     async def place(
         self, name: str, model_id: str, waiting: Sequence[tuple[str, Received]]
     ) -> list[Submission]:
-        """Record the uses of reports, each with its id. Return the commands that end their wait: submit them afterwards."""
+        """Record the uses of reports, each with its id.
+
+        Return the commands that end their wait: submit them afterwards.
+        """
         commands = [_record(m, read_report(m), model_id, None) for _, m in waiting]
         answers = await self._app.transactor.submit_all(commands)
         ended = []
@@ -98,8 +102,8 @@ class Reports:
         size = len(message.data) + sum(len(name) + len(value) for name, value in message.extensions.items())
         if size > LARGEST:
             raise Malformed(
-                f"no model is named {report.model!r}, and a report of more than {LARGEST} characters does not wait: "
-                "register the model first, or send its model_id"
+                f"no model is named {report.model!r}, and a report of more than {LARGEST} characters "
+                "does not wait: register the model first, or send its model_id"
             )
         if len(self._held) >= MOST_HELD:
             self._held.clear()  # of refused messages; a report that misses its second look-up is placed later

@@ -40,7 +40,7 @@ from shared.deciding.events import Noted, Recorded
 from shared.log.due_work import DUE
 
 PROPOSE, SWEEP, CHUNK, WAITED = "propose", "sweep", "sweep-chunk", "waited"
-"""Kinds of due work: propose a retirement, begin a month's sweep, judge the next chunk of a sweep, end the wait of a report."""
+"""Kinds of due work: propose a retirement, begin a month's sweep, judge a chunk, end a report's wait."""
 
 
 def project(recorded: Recorded) -> Iterable[Change]:

@@ -13,7 +13,7 @@ from shared.deciding.service import PublicEvent
 
 @dataclass(frozen=True, slots=True)
 class VersionMarked:
-    """The retirement of the version will be proposed at `delete_after`, unless it is used or protected before."""
+    """Retirement is proposed at `delete_after`, unless the version is used or protected before."""
 
     model_id: str
     model: str

@@ -38,7 +38,8 @@ FROM models m WHERE m.model_id >= $1 AND ($2 = '' OR m.model_id = $2) ORDER BY m
 
 # The ids of models after one, in order.
 MODEL_IDS_AFTER = """
-SELECT m.model_id FROM models m WHERE m.model_id > $1 AND ($2 = '' OR m.model_id = $2) ORDER BY m.model_id LIMIT $3
+SELECT m.model_id FROM models m
+WHERE m.model_id > $1 AND ($2 = '' OR m.model_id = $2) ORDER BY m.model_id LIMIT $3
 """
 
 # The policy of a model.
@@ -57,7 +58,8 @@ WHERE d.model_id = $1 AND d.number = ANY($2::int[]) AND d.day >= $3 ORDER BY d.n
 
 # One sweep.
 SWEEP = """
-SELECT sweep_id, phase, trigger, model_id, actor, at, models, versions, finished_at FROM sweeps WHERE sweep_id = $1
+SELECT sweep_id, phase, trigger, model_id, actor, at, models, versions, finished_at
+FROM sweeps WHERE sweep_id = $1
 """
 
 # Sweeps over all models, and those over one model of the namespaces that the caller may read ($4 null: all).
@@ -76,7 +78,8 @@ VERDICT_COUNTS = "SELECT verdict, count(*) AS versions FROM verdicts WHERE sweep
 # The verdicts of a sweep.
 VERDICTS = """
 SELECT model_id, model, number, semver, verdict, rule, reasons, delete_after, at FROM verdicts
-WHERE sweep_id = $1 AND (model_id, number) > ($2, $3) AND ($4 = '' OR verdict = $4) ORDER BY model_id, number LIMIT $5
+WHERE sweep_id = $1 AND (model_id, number) > ($2, $3) AND ($4 = '' OR verdict = $4)
+ORDER BY model_id, number LIMIT $5
 """
 
 # Each version of a model: its stage, its uses, and the newest verdict on it.
@@ -117,7 +120,10 @@ async def waiting_report(pool: asyncpg.Pool, report_id: str) -> tuple[str, str] 
 
 
 async def models_from(pool: asyncpg.Pool, first: str, scope: str, limit: int) -> list[tuple[str, int]]:
-    """Return (id, highest version number) of up to `limit` models from the id `first` on. `scope`: the only model, "" for all."""
+    """Return (id, highest version number) of up to `limit` models from the id `first` on.
+
+    `scope`: the only model, "" for all.
+    """
     return [(row["model_id"], row["highest"]) for row in await pool.fetch(MODELS_FROM, first, scope, limit)]
 
 

@@ -119,12 +119,12 @@ async def _opened(
         await call.app.transactor.submit(
             Submission(command, (stream_of_hex(artifact.hex),), call.cause(), call.actor)
         )
-        detail = "The stored file is missing. It is checked now, and quarantined if it is lost: report it to the operator."
+        detail = "The stored file is missing and is checked now: report it to the operator."
         raise Problem(503, "bytes_missing", detail) from missing
 
 
 async def _begun(store: ObjectStore, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
-    """Return the bytes, with the first piece already read, so that a failure is a problem and not a broken stream.
+    """Return the bytes after the first piece was read, so that a failure is answered as a problem.
 
     Raises NoSuchObject.
     """
@@ -156,7 +156,8 @@ async def _readable(call: Call) -> tuple[Artifact, list[Referring]]:
     if artifact is None or not versions:
         raise NotFound(
             "unknown_artifact",
-            "No version that you may read refers to this digest: check it, or request a role in the model's namespace.",
+            "No version that you may read refers to this digest: "
+            "check it, or request a role in the model's namespace.",
         )
     if not any(
         v.generation for v in versions

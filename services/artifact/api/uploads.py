@@ -118,7 +118,10 @@ async def _record_or_remove(store: ObjectStore, key: str, file: StoredObject, re
 
 
 def _publisher_permission(state: AccessState) -> Permission:
-    """Return the permission to upload: publisher in any namespace. The namespace is known only at registration."""
+    """Return the permission to upload: publisher in any namespace.
+
+    The namespace is known only at registration.
+    """
     grant = next(
         (grant for _, grant in sorted(state.grants.items()) if grant.role in {"publisher", "admin"}), None
     )

@@ -1,7 +1,8 @@
 """Decide who may use the bytes of an artifact, and when they are deleted.
 
-Each claim is judged for its own version, so a forged claim harms no other version of the same digest. A version
-that claims verified bytes is released at once. Bytes are deleted only when no version refers to them.
+Each claim is judged for its own version, so a forged claim harms no other version of the same digest. A
+version that claims verified bytes is released at once. Bytes are deleted only when no version refers to
+them.
 """
 
 from __future__ import annotations
@@ -226,6 +227,6 @@ def _require_expired(generation: int, s: ArtifactState) -> None:
     if generation > s.expired:
         raise RuleBroken(
             "artifact_in_use",
-            f"Generation {generation} has not expired, so nothing of it is deleted. Retire its versions first.",
+            f"Generation {generation} has not expired: retire its versions before it is deleted.",
             generation=generation,
         )

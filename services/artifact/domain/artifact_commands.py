@@ -23,8 +23,8 @@ class NoteRegistered:
 class NoteEnded:
     """Note that a version was retired or rejected.
 
-    A retired version refers to nothing. A rejected version keeps its reference when its bytes were verified, until
-    it is retired.
+    A retired version refers to nothing. A rejected version keeps its reference when its bytes were
+    verified, until it is retired.
     """
 
     message: Message
@@ -47,7 +47,8 @@ class NoteRecalled:
 class NoteServing:
     """Note that versions serve or served.
 
-    Their bytes are checked again on a schedule, so that the registry can roll back without waiting for this service.
+    Their bytes are checked again on a schedule, so that the registry can roll back without waiting for this
+    service.
     """
 
     message: Message
@@ -73,7 +74,7 @@ class RequestCheck:
 
 @dataclass(frozen=True, slots=True)
 class RecordVerified:
-    """Record that the claimed bytes are stored under their generation and hash to the digest when read back."""
+    """Record that the claimed bytes are stored under their generation and were read back."""
 
     model_id: str
     number: int

@@ -37,8 +37,8 @@ class ArtifactReceived:
 class ArtifactVerified:
     """The stored bytes hash to the digest.
 
-    Each later check adds this event again, with `files` empty: the files are unchanged. `check_again_at` is set
-    while a version that serves or served refers to the artifact.
+    Each later check adds this event again, with `files` empty: the files are unchanged. `check_again_at` is
+    set while a version that serves or served refers to the artifact.
     """
 
     digest: str
@@ -53,8 +53,8 @@ class ArtifactVerified:
 class ArtifactMismatched:
     """The claim of a version is wrong.
 
-    The event ends the reference of this version only. `found` is the digest of the bytes found, "" when a file is
-    missing.
+    The event ends the reference of this version only. `found` is the digest of the bytes found, "" when a
+    file is missing.
     """
 
     digest: str
@@ -67,7 +67,10 @@ class ArtifactMismatched:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactQuarantined:
-    """The version must not use the bytes: the list of files is refused (`generation` 0), or stored bytes are damaged."""
+    """The version must not use the bytes.
+
+    The list of files is refused (`generation` 0), or stored bytes are damaged.
+    """
 
     digest: str
     model_id: str

@@ -20,8 +20,8 @@ class Reference(msgspec.Struct, frozen=True):
     """A version that refers to the artifact.
 
     `revision` is that of its registration or end, as noted. `serves`: it serves or served. `recalled` or
-    `rejected`: the version must not be loaded; verified bytes stay. `recall` and `promotion` are the revisions
-    of the newest recall and promotion request noted.
+    `rejected`: the version must not be loaded; verified bytes stay. `recall` and `promotion` are the
+    revisions of the newest recall and promotion request noted.
     """
 
     model_id: str
@@ -42,7 +42,7 @@ class Reference(msgspec.Struct, frozen=True):
 
     @property
     def ended(self) -> bool:
-        """Whether the version no longer refers to the artifact: retired, or rejected before it had verified bytes."""
+        """Whether the reference has ended: retired, or rejected before its bytes were verified."""
         had_bytes = self.status == "released" or (self.status == "quarantined" and self.generation > 0)
         return self.status == "ended" or (self.rejected and not had_bytes)
 
@@ -56,10 +56,10 @@ class ArtifactState(msgspec.Struct, frozen=True):
     """What was decided about one digest. A Struct, because each fold of an event copies it.
 
     `generation` is the newest one assigned. `verified` and `quarantined` name the generation in that state
-    (0: none). Every generation up to `expired` has expired, every one up to `deleted` is deleted. `attempts`
-    counts the generations above `expired` that may hold bytes. `pending` maps each expiry whose bytes still exist
-    to whether they are tagged. `failed` maps each generation that will never be verified to whether its objects
-    are deleted. `references` are keyed `<model_id>@<number>`.
+    (0: none). Every generation up to `expired` has expired, every one up to `deleted` is deleted.
+    `attempts` counts the generations above `expired` that may hold bytes. `pending` maps each expiry whose
+    bytes still exist to whether they are tagged. `failed` maps each generation that will never be verified
+    to whether its objects are deleted. `references` are keyed `<model_id>@<number>`.
     """
 
     revision: int = 0

@@ -54,7 +54,7 @@ class Refusal:
 
 
 def refusal(state: str, versions: Sequence[Referring]) -> Refusal | None:
-    """Return None when the bytes are verified and released to one of `versions`, which the caller may read."""
+    """Return None when the bytes are verified and released to one of the `versions` given."""
     if state != "Verified":
         return Refusal(*WHY[state])
     if any(v.status == "released" and not v.recalled and not v.rejected for v in versions):

@@ -1,4 +1,4 @@
-"""Check a claimed artifact without its bytes: its list of files must hash to its digest and have an accepted form."""
+"""Check a claimed artifact without its bytes: the digest and the form of its list of files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Limits:
 class Claim:
     """A version's claim to an artifact.
 
-    `found` is the digest of the files named, "" when they have none. `problem` says what is wrong with the list.
+    `found` is the digest of the files named, "" when they have none. `problem` says what is wrong with the
+    list.
     """
 
     model_id: str

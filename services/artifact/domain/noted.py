@@ -19,7 +19,7 @@ PROMOTION_REQUESTED = "regista.registry.PromotionRequested.v1"
 
 
 class ClaimedArtifact(msgspec.Struct, frozen=True):
-    """What a publisher claims: the manifest's digest (`sha256:<hex>`), its files, and the upload that holds them."""
+    """The claim of a publisher: the manifest's digest (`sha256:<hex>`), its files, and the upload."""
 
     digest: str
     files: tuple[FileEntry, ...] = ()
@@ -61,7 +61,10 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class RolloutChanged(msgspec.Struct, frozen=True):
-    """The versions that serve now (`entries`) and served before (`previous`). A rollback has the same form."""
+    """The versions that serve now (`entries`) and served before (`previous`).
+
+    A rollback has the same form.
+    """
 
     model_id: str
     model: str
@@ -87,7 +90,7 @@ RegistryData = VersionRegistered | VersionEnded | VersionRecalled | RolloutChang
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A registry event as received: its source, its leaf in the registry's log, and the fields read of its data."""
+    """A registry event as received: its source, its leaf in the registry's log, and the data read."""
 
     source: Source
     leaf: str

@@ -214,7 +214,7 @@ def _check_limits(c: AddFile, s: UploadState) -> None:
     if s.bytes >= c.limits.bytes:
         raise RuleBroken(
             "artifact_too_large",
-            f"An artifact may have {c.limits.bytes} bytes, and the upload has {s.bytes}: upload smaller files.",
+            f"An artifact may have {c.limits.bytes} bytes, the upload has {s.bytes}: use smaller files.",
             limit=c.limits.bytes,
         )
 

@@ -24,10 +24,10 @@ class ObjectChanged(Exception):  # noqa: N818 - an answer of the store
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What is stored under a key: size in bytes, SHA-256 in hex, and the store's own name for exactly this content.
+    """A stored object: size in bytes, SHA-256 in hex, and the store's own name for exactly this content.
 
-    A copy takes the `etag` as its condition. The store never gives the etag of one content to another one under
-    the same key.
+    A copy takes the `etag` as its condition. The store never gives the etag of one content to another one
+    under the same key.
     """
 
     size: int
@@ -51,7 +51,8 @@ class ObjectStore(Protocol):
     async def put(self, key: str, chunks: AsyncIterable[bytes], tags: Mapping[str, str]) -> StoredObject:
         """Store a stream and hash it on the way.
 
-        The object replaces an earlier one in one step, after the last byte. A stream that raises changes nothing.
+        The object replaces an earlier one in one step, after the last byte. A stream that raises changes
+        nothing.
         """
         ...
 

@@ -1,7 +1,7 @@
 """Store artifacts in a folder of a local disk.
 
-A file is written below `.new`, synced and renamed, so it is stored whole or not at all. Tags are files of their own
-below `.tags`. No key can name a file below `.new`, below `.tags` or outside the folder.
+A file is written below `.new`, synced and renamed, so it is stored whole or not at all. Tags are files of
+their own below `.tags`. No key can name a file below `.new`, below `.tags` or outside the folder.
 """
 
 from __future__ import annotations
@@ -119,7 +119,10 @@ class DiskStore:
                 await asyncio.to_thread(self._remove, key)
 
     def _path(self, key: str) -> Path:
-        """Return the path of a key. Raises ValueError for a key that leads out of the folder, also by symbolic links."""
+        """Return the path of a key.
+
+        Raises ValueError for a key that leads out of the folder, also by symbolic links.
+        """
         try:
             check_path(key)
         except NoDigest as e:

@@ -1,7 +1,7 @@
 """Store artifacts in an S3 bucket, by the synchronous client `minio`: each call runs in a thread.
 
-Uploads have a thread pool of their own, and so have hashing and copying. Slow senders and verifications therefore
-delay neither downloads nor readiness.
+Uploads have a thread pool of their own, and so have hashing and copying. Slow senders and verifications
+therefore delay neither downloads nor readiness.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from services.artifact.stores import CHUNK, NoSuchObject, ObjectChanged, StoredO
 from shared.foundation.s3 import client
 
 PART = 8 * 1024 * 1024
-"""Bytes of one part of an upload. About four parts are in memory for each upload: one is received, one is sent, and copies."""
+"""Bytes of one part of an upload.
+
+About four parts are in memory for each upload: one is received, one is sent, and copies.
+"""
 
 MOST = 10_000 * PART
 """Bytes of the largest file: S3 takes 10,000 parts."""
@@ -31,7 +34,8 @@ MOST = 10_000 * PART
 COPY_PART = 512 * 1024 * 1024
 """Bytes that the server copies in one request.
 
-A larger file is copied in parts: S3 copies at most 5 GiB in one request, and answers when the copy is complete.
+A larger file is copied in parts: S3 copies at most 5 GiB in one request, and answers when the copy is
+complete.
 """
 
 COPYING = 600.0
@@ -46,8 +50,8 @@ T = TypeVar("T")
 class S3Store:
     """One bucket.
 
-    `connections` is the largest number of concurrent short calls, and of concurrent uploads. Half as many objects are
-    hashed or copied at a time.
+    `connections` is the largest number of concurrent short calls, and of concurrent uploads. Half as many
+    objects are hashed or copied at a time.
     """
 
     def __init__(
@@ -186,7 +190,8 @@ class S3Store:
         )
         if failed:
             raise StoreUnavailable(
-                f"{len(failed)} of {len(keys)} objects could not be deleted: {failed[0].code} {failed[0].message}"
+                f"{len(failed)} of {len(keys)} objects could not be deleted: "
+                f"{failed[0].code} {failed[0].message}"
             )
 
     def _hash(self, key: str, cancelled: threading.Event) -> StoredObject:
@@ -250,7 +255,7 @@ class _Incoming:
         return piece[:wanted]
 
     def _following(self, size: int) -> bytes:
-        """Return the next bytes, already received or at most `size`, and start to receive the part after them."""
+        """Return the next bytes, at most `size` or a received part, and start to receive the next part."""
         if self._closed:
             raise ConnectionAbortedError("the upload was cancelled")
         try:
@@ -270,7 +275,10 @@ class _Incoming:
         return asyncio.run_coroutine_threadsafe(self._receive(size), self._loop)
 
     async def _receive(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer only at the end. Raises TimeoutError after IDLE seconds of silence."""
+        """Return the next `size` bytes, fewer only at the end.
+
+        Raises TimeoutError after IDLE seconds of silence.
+        """
         received = io.BytesIO()  # hands over its buffer without a copy
         while (room := size - received.tell()) > 0:
             if not self._left:

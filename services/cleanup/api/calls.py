@@ -15,7 +15,7 @@ async def model_of(call: Call, name_or_id: str) -> Model:
     if found is None:
         raise NotFound(
             "unknown_model",
-            f"There is no model {name_or_id!r} here: check the name, or wait a moment if it was just registered.",
+            f"There is no model {name_or_id!r} here: check the name, or wait if it was just registered.",
         )
     return found
 

@@ -17,7 +17,7 @@ from shared.http.routes import Call, PageQuery, Reply, Route
 
 
 async def begin_sweep(call: Call[NewSweep, None]) -> Reply:
-    """Begin or simulate a sweep: an engineer, over one model of the namespace; or over all, with the role everywhere."""
+    """Begin or simulate a sweep. A sweep over all models needs the role engineer everywhere."""
     model = await model_of(call, call.body.model) if call.body.model else None
     permission = Permission("engineer", namespace_of(model.name) if model else "")
     call.require(permission.role, permission.namespace)

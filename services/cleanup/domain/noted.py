@@ -169,7 +169,10 @@ def fold_noted(state: State, noted: Noted) -> State:
 
 
 def _added(state: State, data: VersionAdded) -> State:
-    """Add a version. A draft has no semantic version; when it is completed, it is registered a second time."""
+    """Add a version.
+
+    A draft has no semantic version; when it is completed, it is registered a second time.
+    """
     version = Version(data.semver or "", "Staging" if data.semver else "Draft", data.recordedtime)
     return replace(
         state,
@@ -214,7 +217,10 @@ def _with_stage(state: State, number: int, stage: str, at: datetime) -> State:
 
 
 def _serving(state: State, name: str, data: Serving) -> State:
-    """Fold a change of who serves in an environment. The rollback target is found as the registry finds it."""
+    """Fold a change of who serves in an environment.
+
+    The rollback target is found as the registry finds it.
+    """
     before = next((e.number for e in data.previous if e.role == "champion"), 0)
     champion = next((e.number for e in data.entries if e.role == "champion"), 0)
     known = state.rollouts.get(data.environment, Rollout())

@@ -20,7 +20,10 @@ SIMULATED = "simulation"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The numbers of the versions that a sweep would mark, and of those it would spare. Marks of today do not count."""
+    """The numbers of the versions that a sweep would mark, and of those it would spare.
+
+    Marks of today do not count.
+    """
 
     judge: Judge
     now: datetime

@@ -13,10 +13,10 @@ LONGEST = 1e10
 class RetentionPolicy:
     """Durations are seconds. None keeps a version permanently.
 
-    A version may be retired when all durations that apply to it have passed: since its last use, since it left
-    Production, and, when no use was ever reported, since its registration (`unknown_seconds`: no report does not
-    mean no use). Drafts and rejected versions cannot be used, so only the time since registration applies. The
-    newest `keep_newest` usable versions always stay.
+    A version may be retired when all durations that apply to it have passed: since its last use, since it
+    left Production, and, when no use was ever reported, since its registration (`unknown_seconds`: no
+    report does not mean no use). Drafts and rejected versions cannot be used, so only the time since
+    registration applies. The newest `keep_newest` usable versions always stay.
     """
 
     unused_seconds: float | None = 180 * DAY

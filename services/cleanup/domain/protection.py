@@ -1,4 +1,7 @@
-"""Which versions of a model are protected, whatever their age and use. The registry would refuse to retire most of them."""
+"""Which versions of a model are protected, whatever their age and use.
+
+The registry would refuse to retire most of them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ RETIRED = "Retired"
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """The reasons to keep each protected version at one moment. Compute it once for all versions of a model."""
+    """The reasons to keep each protected version at one moment.
+
+    Compute it once for all versions of a model.
+    """
 
     by_number: dict[int, list[Reason]]
 
@@ -47,7 +53,7 @@ def _add(found: dict[int, list[Reason]], number: int, code: str, detail: str) ->
 
 
 def _rollback_targets(state: State, environment: str, rollout: Rollout) -> set[int]:
-    """Return the champion before, and for each version in the rollout the target that the registry would choose."""
+    """Return the previous champion, and the rollback target of each version in the rollout."""
     targets = {rollout.predecessor}
     for number in rollout.entries:
         seen = set[int]()

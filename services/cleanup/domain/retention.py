@@ -1,7 +1,7 @@
 """Decide which versions of a model are marked, spared and proposed for retirement.
 
-This service proposes and the registry decides: the registry checks again, in its own stream, everything that protects
-a version.
+This service proposes and the registry decides: the registry checks again, in its own stream, everything
+that protects a version.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _change(command: ChangeRetention, state: State) -> list[RetentionEvent]:
     if not command.policy.is_valid:
         raise Unprocessable(
             "bad_retention_policy",
-            "The policy is not valid: give durations in seconds from 0 to 1e10, and a keep_newest of 0 or more.",
+            "Give durations in seconds from 0 to 1e10, and a keep_newest of 0 or more.",
         )
     if command.policy == state.policy and state.policy_revision:
         return []
@@ -134,7 +134,7 @@ def judged(
 def spared(
     state: State, number: int, sweep_id: str, reasons: tuple[Reason, ...], *, unmarked: bool = True
 ) -> VersionSpared:
-    """Return the event that a version stays; it ends the version's mark, if any, unless `unmarked` is False."""
+    """Return the event that a version stays. It ends the version's mark, unless `unmarked` is False."""
     return VersionSpared(
         model_id=state.model_id,
         model=state.model,

@@ -37,7 +37,10 @@ class RecordUsage:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRetention:
-    """Change the policy. `expected` is the policy's revision that the caller read (If-Match), None for any."""
+    """Change the policy.
+
+    `expected` is the policy's revision that the caller read (If-Match), None for any.
+    """
 
     model_id: str
     policy: RetentionPolicy

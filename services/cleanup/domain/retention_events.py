@@ -13,7 +13,8 @@ from shared.deciding.events import Noted
 class UsageRecorded:
     """A version was used `count` more times.
 
-    `day_total` and `total` are absolute, so a projection needs no earlier event. `last_used_at` never decreases.
+    `day_total` and `total` are absolute, so a projection needs no earlier event. `last_used_at` never
+    decreases.
     """
 
     model_id: str
@@ -39,7 +40,7 @@ class RetentionChanged:
 
 @dataclass(frozen=True, slots=True)
 class VersionMarked:
-    """The retirement of the version will be proposed at `delete_after`, unless a reason to keep it appears before."""
+    """Retirement is proposed at `delete_after`, unless a reason to keep the version appears before."""
 
     model_id: str
     model: str

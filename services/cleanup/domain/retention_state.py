@@ -11,9 +11,10 @@ from services.cleanup.domain.policy import DEFAULT_POLICY, RetentionPolicy
 
 
 class Version(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One of perhaps 100,000: a Struct, because a snapshot of them loads several times faster than one of dataclasses.
+    """One version of perhaps 100,000. A Struct loads several times faster from a snapshot than a dataclass.
 
-    `stage` is the registry's, as far as noted. `left_production_at` is set when the version last left Production.
+    `stage` is the registry's, as far as noted. `left_production_at` is set when the version last left
+    Production.
     """
 
     semver: str
@@ -50,9 +51,9 @@ class State(msgspec.Struct, frozen=True):
     """Everything about one model that a verdict needs. A Struct, because each fold of an event copies it.
 
     `noted` is the revision of the model's own stream up to which it was noted. `uses_by_day` is keyed
-    `<number>/<day>`. `promotions` holds the open ones by id. `children` is keyed
-    `<number>/<child model>@<child number>`. `served` and `rolled_back` are keyed `<environment>/<number>`: the
-    champion before this version first got requests (0: none), and the versions that were rolled back from.
+    `<number>/<day>`. `promotions` holds the open ones by id. `children` is keyed `<number>/<child
+    model>@<child number>`. `served` and `rolled_back` are keyed `<environment>/<number>`: the champion
+    before this version first got requests (0: none), and the versions that were rolled back from.
     """
 
     model_id: str = ""

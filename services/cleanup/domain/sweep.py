@@ -1,4 +1,4 @@
-"""A sweep over all models or one (`sweep-<id>`), scheduled once a month or requested, and worked off in chunks.
+"""A sweep over all models or one (`sweep-<id>`), monthly or on request, worked off in chunks.
 
 The id of a scheduled sweep is its period (`2026-12`), so any number of replicas plan it once.
 """
@@ -187,9 +187,9 @@ def chunk(
 ) -> tuple[list[Range], tuple[str, int] | None]:
     """Return the next ranges to judge, and the model and number to continue after (None: the last chunk).
 
-    `models` yields (id, highest number) from the model of `after` on, in order of ids. A range has at most `size`
-    versions, and a chunk at most one range more than `versions`. So one model with 100,000 versions is as bounded as
-    100,000 models with one.
+    `models` yields (id, highest number) from the model of `after` on, in order of ids. A range has at most
+    `size` versions, and a chunk at most one range more than `versions`. So one model with 100,000 versions
+    is as bounded as 100,000 models with one.
     """
     ranges: list[Range] = []
     taken = 0

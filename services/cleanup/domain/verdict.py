@@ -1,7 +1,8 @@
 """Decide why a version stays, or by which rule it may be retired. Pure.
 
-Time and use are judged by waits: each wait of a version must have passed before it may be retired. A verdict in
-words is only written where it is recorded or shown; a plan over all versions compares the waits alone.
+Time and use are judged by waits: each wait of a version must have passed before it may be retired. A
+verdict in words is only written where it is recorded or shown; a plan over all versions compares the waits
+alone.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long a version is kept for one reason: what started before `passed_before` has passed (None: never)."""
+    """How long a version is kept for one reason. A wait from before `passed_before` is over (None: never)."""
 
     code: str
     seconds: float | None

@@ -1,7 +1,7 @@
 """Reports of use that name a model of which no event was noted (`early-<name>`).
 
-Topics are not ordered against each other, so a report may be read before the registration of its model. It waits until
-the model is noted, or becomes a dead letter.
+Topics are not ordered against each other, so a report may be read before the registration of its model. It
+waits until the model is noted, or becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from immutables import Map
 from shared.deciding.decider import Decider, RuleBroken
 
 LONGEST_WAIT = timedelta(days=1)
-"""How long a report waits: longer than the registry's events are ever late, so the name is wrong after that."""
+"""How long a report waits. The registry's events are never that late, so the name is wrong then."""
 
 MOST_REPORTS = 1_000
 """Reports that wait for one name, so that a mistyped name fills neither the log nor memory."""

@@ -107,7 +107,7 @@ class World:
     async def used(self, event: CloudEvent) -> None:
         await self.send("regista.usage.v1", "serving", "serving", event)
 
-    async def subscribe(self, type_: str, key: SigningKey, seconds: float = 20) -> dict[str, Any]:
+    async def received(self, type_: str, key: SigningKey, seconds: float = 20) -> dict[str, Any]:
         """The data of the first public event of this type on cleanup's topic, its signature verified."""
         consumer = AIOKafkaConsumer(
             topic_of("cleanup"), auto_offset_reset="earliest", **self.connection("registry")

@@ -102,7 +102,7 @@ async def test_a_sweep_says_why_each_version_stays_and_after_the_grace_period_pr
         5: ("spared", {"in_production", "in_rollout"}),
     }
     assert (sweep["models"], sweep["versions"], sweep["trigger"], sweep["actor"]) == (1, 5, "demand", "eve")
-    proposed = await world.heard(
+    proposed = await world.received(
         "regista.cleanup.RetirementProposed.v1", world.people.keys["service:cleanup"]
     )
     assert (proposed["model_id"], proposed["number"], proposed["rule"], proposed["sweep_id"]) == (
