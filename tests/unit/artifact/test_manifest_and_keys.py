@@ -8,8 +8,8 @@ import pytest
 
 from regista.wire.digests import FileEntry
 from services.artifact.domain.manifest import Limits, claim, problem_of_form
-from services.artifact.domain.places import (
-    NoSuchPlace,
+from services.artifact.domain.object_keys import (
+    BadLocation,
     claimed_prefix,
     generation_of,
     hex_of,
@@ -68,7 +68,7 @@ def test_a_path_that_leaves_the_artifact_has_no_digest(path):
     ],
 )
 def test_only_uploads_can_be_claimed(location):
-    with pytest.raises(NoSuchPlace):
+    with pytest.raises(BadLocation):
         claimed_prefix(location, "regista")
 
 
@@ -80,9 +80,9 @@ def test_a_claim_names_an_upload_or_a_place_in_the_quarantine():
 def test_only_digests_of_64_lower_case_digits_name_an_artifact():
     assert hex_of(f"sha256:{HEX}") == HEX
     for wrong in (HEX, f"sha256:{HEX.upper()}", f"md5:{HEX}", f"sha256:{HEX}0", f"sha256:{HEX}\n"):
-        with pytest.raises(NoSuchPlace):
+        with pytest.raises(BadLocation):
             hex_of(wrong)
-    with pytest.raises(NoSuchPlace):
+    with pytest.raises(BadLocation):
         upload_prefix(UPLOAD + "\n")
 
 

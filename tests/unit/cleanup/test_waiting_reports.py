@@ -5,21 +5,21 @@ from functools import reduce
 
 import pytest
 
-from services.cleanup.domain.early import (
-    MOST,
+from services.cleanup.domain.waiting_reports import (
+    MOST_REPORTS,
     EndWait,
     HoldReport,
-    Message,
     ReportGivenUp,
     ReportHeld,
+    ReportMessage,
     ReportPlaced,
-    Waiting,
+    WaitingReports,
     decide,
     evolve,
 )
 from shared.deciding.decider import RuleBroken
 
-MESSAGE = Message(
+MESSAGE = ReportMessage(
     "1",
     "/publishers/p",
     "t",
@@ -38,15 +38,15 @@ MESSAGE = Message(
 HOLD = HoldReport("churn", "r1", MESSAGE)
 
 
-def after(*commands) -> Waiting:
-    state = Waiting()
+def after(*commands) -> WaitingReports:
+    state = WaitingReports()
     for command in commands:
         state = reduce(evolve, decide(command, state), state)
     return state
 
 
 def test_a_report_waits_once_and_its_wait_ends_once():
-    assert decide(HOLD, Waiting()) == [ReportHeld("churn", "r1", MESSAGE)]
+    assert decide(HOLD, WaitingReports()) == [ReportHeld("churn", "r1", MESSAGE)]
     assert decide(HOLD, after(HOLD)) == []
     placed = EndWait("churn", "r1", "m1")
     assert decide(placed, after(HOLD)) == [ReportPlaced("churn", "r1", "m1")]
@@ -65,7 +65,7 @@ def test_a_report_that_was_given_up_may_come_again():
 
 
 def test_so_many_reports_wait_for_one_name_and_no_more():
-    full = after(*[replace(HOLD, report_id=str(n)) for n in range(MOST)])
+    full = after(*[replace(HOLD, report_id=str(n)) for n in range(MOST_REPORTS)])
     with pytest.raises(RuleBroken, match="too_many_early_reports"):
         decide(replace(HOLD, report_id="one more"), full)
     assert decide(replace(HOLD, report_id="0"), full) == [], "it is one of them"

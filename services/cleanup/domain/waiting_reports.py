@@ -1,7 +1,7 @@
-"""Reports of use that name a model nobody has told of yet (`early-<name>`): they wait until it is noted, or are given up.
+"""Reports of use that name a model of which no event was noted (`early-<name>`).
 
-Topics are not ordered against each other: a report may be read before the model's registration, by a second
-or by an outage.
+Topics are not ordered against each other, so a report may be read before the registration of its model. It
+waits until the model is noted, or becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -15,19 +15,16 @@ from immutables import Map
 
 from shared.deciding.decider import Decider, RuleBroken
 
-PATIENCE = timedelta(days=1)
-"""How long a report waits.
+LONGEST_WAIT = timedelta(days=1)
+"""How long a report waits. The registry's events are never that late, so the name is wrong then."""
 
-Longer than registry's events are ever late; a name still unknown then is a wrong one.
-"""
-
-MOST = 1_000
-"""Reports that wait for one name: a mistyped one fills neither the log nor memory."""
+MOST_REPORTS = 1_000
+"""Reports that wait for one name, so that a mistyped name fills neither the log nor memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """A report as it came, signature and all, with its place on the topic: it may have to go to the dead letters."""
+class ReportMessage:
+    """A report as received, with signature and position on the topic: it may become a dead letter."""
 
     id: str
     source: str
@@ -47,14 +44,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ReportHeld:
+    """The report waits for its model."""
+
     model: str
     report_id: str
-    message: Message
+    message: ReportMessage
 
 
 @dataclass(frozen=True, slots=True)
 class ReportPlaced:
-    """Its uses were recorded, on the stream of the model that the name turned out to be."""
+    """The uses of the report were recorded on the stream of its model."""
 
     model: str
     report_id: str
@@ -63,26 +62,28 @@ class ReportPlaced:
 
 @dataclass(frozen=True, slots=True)
 class ReportGivenUp:
-    """It is among the dead letters."""
+    """The report is a dead letter."""
 
     model: str
     report_id: str
     why: str
 
 
-EarlyEvent = ReportHeld | ReportPlaced | ReportGivenUp
+WaitEvent = ReportHeld | ReportPlaced | ReportGivenUp
 
 
 @dataclass(frozen=True, slots=True)
 class HoldReport:
+    """Let a report wait for its model."""
+
     model: str
     report_id: str
-    message: Message
+    message: ReportMessage
 
 
 @dataclass(frozen=True, slots=True)
 class EndWait:
-    """The report was placed on `model_id`, or given up ("") because of `why`."""
+    """End the wait: the report was placed on `model_id`, or is a dead letter ("") because of `why`."""
 
     model: str
     report_id: str
@@ -90,27 +91,29 @@ class EndWait:
     why: str = ""
 
 
-Command = HoldReport | EndWait
+WaitCommand = HoldReport | EndWait
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """`reports` are the ids of those that wait for this name."""
+class WaitingReports:
+    """The ids of the reports that wait for one name."""
 
     reports: Map[str, bool] = field(default_factory=Map)
     revision: int = 0
 
 
-def decide(command: Command, state: Waiting) -> Sequence[EarlyEvent]:
+def decide(command: WaitCommand, state: WaitingReports) -> Sequence[WaitEvent]:
+    """Return the events of `early-<name>` that follow from a command."""
     waits = command.report_id in state.reports
     match command:
         case HoldReport():
             if waits:
                 return []
-            if len(state.reports) >= MOST:
+            if len(state.reports) >= MOST_REPORTS:
                 raise RuleBroken(
                     "too_many_early_reports",
-                    f"{MOST} reports wait for a model named {command.model!r} already: replay this one once it is registered, or send its model_id.",
+                    f"{MOST_REPORTS} reports wait for a model named {command.model!r} already: "
+                    "replay this one once it is registered, or send its model_id.",
                     model=command.model,
                 )
             return [ReportHeld(command.model, command.report_id, command.message)]
@@ -124,24 +127,25 @@ def decide(command: Command, state: Waiting) -> Sequence[EarlyEvent]:
             assert_never(command)
 
 
-def evolve(state: Waiting, event: EarlyEvent) -> Waiting:
+def evolve(state: WaitingReports, event: WaitEvent) -> WaitingReports:
+    """Fold one event of `early-<name>`."""
     state = replace(state, revision=state.revision + 1)
     match event:
         case ReportHeld():
             return replace(state, reports=state.reports.set(event.report_id, True))
         case ReportPlaced() | ReportGivenUp():
-            return (
-                replace(state, reports=state.reports.delete(event.report_id))
-                if event.report_id in state.reports
-                else state
-            )
+            if event.report_id not in state.reports:
+                return state
+            return replace(state, reports=state.reports.delete(event.report_id))
         case _:
             assert_never(event)
 
 
-EARLY: Decider[Command, EarlyEvent, Waiting] = Decider("early", Waiting(), evolve, decide=decide)
+WAITING_REPORTS: Decider[WaitCommand, WaitEvent, WaitingReports] = Decider(
+    "early", WaitingReports(), evolve, decide=decide
+)
 
 
 def stream_of(name: str) -> str:
-    """The stream of a name that is not known yet."""
+    """Return the stream of the reports that wait for a name."""
     return f"early-{name}"
