@@ -1,7 +1,4 @@
-"""The canonical snapshot that gates are evaluated on, and its digests.
-
-Built from the log alone: no clock, no I/O.
-"""
+"""The evidence that gates are checked on, and its digests. It is built from the log alone."""
 
 from __future__ import annotations
 
@@ -18,9 +15,10 @@ from services.approval.domain.noted import Champion, Evaluation, Signature
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that an automated gate may look at. `makers` are the people whose own judgement of the version does not count.
+    """Everything that an automated gate may look at.
 
-    `evaluations` stand oldest first, here and in the champion.
+    `makers`: the people who made the version; their evaluations and approvals of it do not count.
+    `evaluations`: oldest first, here and in the champion.
     """
 
     model_id: str
@@ -42,9 +40,9 @@ class Evidence:
 
 
 def newest(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:
-    """The newest evaluation of each key, oldest first as they come in.
+    """Return the newest evaluation of each key, oldest first, as they are given.
 
-    A value that is no number becomes none.
+    A value that is infinite or no number becomes None.
     """
     kept: dict[str, Evaluation] = {}
     for e in evaluations:
@@ -54,15 +52,15 @@ def newest(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:
 
 
 def digest_of(value: Any) -> str:
-    """`sha256:<hex>` of the RFC 8785 form of dataclasses and plain values."""
+    """Return `sha256:<hex>` of the RFC 8785 form of dataclasses and plain values."""
     return digest(msgspec.to_builtins(value))
 
 
 def evidence_digest(evidence: Evidence) -> str:
-    """Changes with anything a gate could see: then the gates are evaluated again."""
+    """Return the digest of everything a gate may look at. When it changes, the gates are assessed again."""
     return digest_of(evidence)
 
 
 def sealed_evidence_digest(evidence: Evidence) -> str:
-    """Changes with anything but the champion and the model's name: then a review that showed it lapses."""
+    """Return the digest of the evidence without the champion and the model's name. When it changes, a review lapses."""
     return digest_of(replace(evidence, champion=None, model=""))

@@ -57,11 +57,11 @@ async def test_a_message_that_comes_again_changes_nothing(desk, version):
             {"digest": "sha256:artifact1", "model_id": "m", "number": 1},
         ),
     ]
-    await desk.hear(*messages)
+    await desk.receive(*messages)
     count = "SELECT count(*) FROM log.events_approval"
     before = await desk.app.pool.fetchval(count)
-    await desk.hear(*messages)
-    await desk.hear(messages[0])
+    await desk.receive(*messages)
+    await desk.receive(messages[0])
     assert await desk.app.pool.fetchval(count) == before
 
 
@@ -94,7 +94,7 @@ async def test_topics_in_any_order_give_the_same_verdict(desk, version, order):
         ),
     ]
     for n in order:
-        await desk.hear(messages[n])
+        await desk.receive(messages[n])
     row = await desk.app.pool.fetchrow("SELECT passed, results::text FROM gates WHERE model_id = 'm'")
     assert row["passed"] is False
     assert "is worse than 0.95 of the champion 1.9.0" in row["results"]
@@ -187,7 +187,7 @@ async def test_what_is_noted_keeps_its_full_public_type(desk, version):
 
 async def test_everything_in_one_batch_comes_out_the_same(desk, version):
     facts = {"model_id": "m", "model": "team.churn", "number": 1, "semver": "1.1.0"}
-    happened = await desk.hear(
+    happened = await desk.receive(
         desk.message("registry", "VersionRegistered", "model-m", version()),
         desk.message(
             "artifact",
