@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,8 @@ import msgspec
 
 from regista.wire.digests import digest
 from services.approval.domain.noted import Champion, Evaluation, Signature
+
+_ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,34 @@ def newest(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:
 
 def digest_of(value: Any) -> str:
     """Return `sha256:<hex>` of the RFC 8785 form of dataclasses and plain values."""
+    if _has_plain_numbers(value) and (encoded := _ENCODER.encode(value)).isascii():
+        return "sha256:" + hashlib.sha256(encoded).hexdigest()
     return digest(msgspec.to_builtins(value))
+
+
+def _has_plain_numbers(value: Any) -> bool:
+    """Return whether msgspec's sorted JSON of the value, if it is ASCII, is its RFC 8785 form.
+
+    The two differ in numbers (1.0, 1e-7, NaN, integers beyond 2^53) and in the order of other keys. msgspec
+    takes a tenth of the time. False for a type that is not listed here.
+    """
+    match value:
+        case None | str() | bool() | Signature():
+            return True
+        case Evaluation():
+            return _has_plain_numbers(value.value)
+        case float():
+            return 1e-4 <= abs(value) < 1e15 and not value.is_integer()
+        case int():
+            return abs(value) < 2**53
+        case list() | tuple():
+            return all(map(_has_plain_numbers, value))
+        case Champion() | Evidence():
+            return _has_plain_numbers(
+                [value.number, *value.evaluations, value.champion if isinstance(value, Evidence) else None]
+            )
+        case _:
+            return False
 
 
 def evidence_digest(evidence: Evidence) -> str:
