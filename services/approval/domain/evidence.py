@@ -73,7 +73,7 @@ def _has_plain_numbers(value: Any) -> bool:
         case Evaluation():
             return _has_plain_numbers(value.value)
         case float():
-            return 1e-4 <= abs(value) < 1e15 and not value.is_integer()
+            return 1e-4 <= abs(value) < 2**53 and not value.is_integer()
         case int():
             return abs(value) < 2**53
         case list() | tuple():

@@ -15,11 +15,30 @@ from regista.wire.digests import NoDigest, digest
 from services.approval.domain.evidence import Evidence, digest_of
 from services.approval.domain.noted import Evaluation
 
+SPECIAL = [
+    0,
+    0.0,
+    -0.0,
+    1.0,
+    -0.5,
+    1e-4,
+    9e-5,
+    1e-5,
+    1e-6,
+    1e-7,
+    1e15,
+    1.5e15,
+    1e16,
+    1e21,
+    2.5e300,
+    2**53 - 1,
+    0.1 + 0.2,
+]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NUMBERS = st.one_of(
     st.integers(-(2**53) + 1, 2**53 - 1),
     st.floats(allow_nan=False, allow_infinity=False),
-    st.sampled_from([0.0, -0.0, 1.0, 0.5, 1e-4, 1e-5, 1e-6, 1e-7, 1e15, 1e16, 1e21, 2.5e15, 0.1 + 0.2]),
+    st.sampled_from(SPECIAL),
 )
 PLAIN = {str: TEXT, int: st.integers(0, 2**53 - 1), float: NUMBERS, bool: st.booleans(), NoneType: st.none()}
 
@@ -51,6 +70,18 @@ def test_the_digest_of_evidence_is_that_of_its_canonical_form(evidence):
 @given(st.recursive(st.one_of(st.none(), st.booleans(), TEXT, NUMBERS), st.lists, max_leaves=8))
 def test_the_digest_of_plain_values_is_that_of_their_canonical_form(value):
     assert digest_of(value) == digest(value)
+
+
+@pytest.mark.parametrize("value", SPECIAL)
+def test_a_number_has_the_digest_of_its_canonical_form(value):
+    assert digest_of([value]) == digest([value])
+
+
+def test_keys_beyond_ascii_are_sorted_as_the_canonical_form_sorts_them():
+    """RFC 8785 sorts by UTF-16 units: U+1F600 before U+FF5E."""
+    tags = {"\uff5e": "", "\U0001f600": ""}
+    evidence = Evidence("m", "team.churn", "model", "low", 1, "1.0.0", "v", "a", "released", tags=tags)
+    assert digest_of(evidence) == digest(msgspec.to_builtins(evidence))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53])
