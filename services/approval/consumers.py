@@ -1,4 +1,4 @@
-"""Kafka → command → transact. A message is noted first; then the gates that it may change are assessed."""
+"""Kafka → command → transact. A message is noted; then the gates that it may change are assessed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from services.approval.domain import noted
 from services.approval.domain.gate import NoteModel, NoteVersion, stream_of
-from services.approval.look_ups import assessment_after_note, assessments, is_champion
+from services.approval.look_ups import assessment_after_note, assessment_from_states, assessments, is_champion
 from shared.deciding.events import Noted
 from shared.deciding.submission import Submission
 from shared.foundation.topics import topic_of
@@ -33,7 +33,7 @@ CHANGES_MODEL = frozenset({noted.MODEL_RENAMED, noted.TAGS_CHANGED, noted.ROLLOU
 
 def subscriptions(app: App) -> list[Subscription]:
     """Return the two topics that approval reads. The verdict does not depend on the order of their messages."""
-    artifact = dict.fromkeys(noted.ARTIFACT_EVENTS, Handler(note_version, partial(assess_version, app)))
+    artifact = dict.fromkeys(noted.ARTIFACT_EVENTS, Handler(partial(note_artifact, app)))
     return [
         Subscription(topic_of("registry"), "approval", _registry(app), by_service("registry")),
         Subscription(topic_of("artifact"), "approval", artifact, by_service("artifact")),
@@ -70,6 +70,15 @@ async def note_version(m: Received) -> list[Submission]:
     note = note_of(m)
     stream = stream_of(m.data["model_id"], m.data["number"])
     return [Submission(NoteVersion(note), (stream,), m.cause(), m.actor)]
+
+
+async def note_artifact(app: App, m: Received) -> list[Submission]:
+    """Note it and assess the gates in the same transaction: artifact reports once about most versions.
+
+    A follow-up, which takes another transaction, pays where one batch has several messages about a version.
+    """
+    notes = await note_version(m)
+    return [*notes, assessment_from_states(app, m.data["model_id"], m.data["number"], m.cause)]
 
 
 async def note_evaluation(m: Received) -> list[Submission]:

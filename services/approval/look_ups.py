@@ -37,18 +37,26 @@ def assessment_after_note(
 ) -> list[Submission]:
     """Return the command for a version whose note was just committed, or nothing if it could not lead to an event.
 
-    This takes no query. The commit has read the version's stream under lock, so its state is at hand. If it
-    still waits for another message, the consumer of that message reads the same stream under the same lock
-    later, and assesses the gates then. Policies and reviews may have been added since; then the command is
-    Misrouted, which loads their streams, and the next attempt has them.
+    The commit has read the version's stream under lock. If its gates still wait for another message, the
+    consumer of that message reads the same stream under the same lock later, and assesses the gates then.
     """
     held = app.transactor.states.get(gate.stream_of(model_id, number))
     state: GateState = held.state
     if held.revision and not gate.is_open(state):
         return []
+    return [assessment_from_states(app, model_id, number, cause)]
+
+
+def assessment_from_states(app: App, model_id: str, number: int, cause: Callable[[str], Cause]) -> Submission:
+    """Return the command for one version, with streams from the states that this process has. This takes no query.
+
+    When policies or reviews have been added elsewhere, the command is Misrouted. That loads their streams, so
+    the next attempt names them.
+    """
+    state: GateState = app.transactor.states.get(gate.stream_of(model_id, number)).state
     policies: PoliciesState = app.transactor.states.get(policy.ALL).state
     reviews = [p.id for p in state.promotions.values() if p.status == "open" or _may_be_open(app, p.id)]
-    return [_assessment(model_id, number, streams_of(model_id, number, reviews, policies.names), cause)]
+    return _assessment(model_id, number, streams_of(model_id, number, reviews, policies.names), cause)
 
 
 def is_champion(app: App, model_id: str, number: int) -> bool:

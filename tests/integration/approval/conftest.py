@@ -138,7 +138,7 @@ class Desk:
                         again.append(one)
                     for outcome in found:
                         if isinstance(outcome, Outcome):
-                            new += [r.event for r in outcome.events]
+                            new += [] if outcome.replayed else [r.event for r in outcome.events]
                         elif not isinstance(outcome, Misrouted):
                             raise outcome
                 todo = again

@@ -6,10 +6,14 @@ import itertools
 
 import pytest
 
+from services.approval.domain import policy
 from services.approval.domain.gate import GatesEvaluated, PromotionDenied
+from services.approval.domain.gate_kinds import Gate
+from services.approval.domain.policy import Policy, PublishPolicy
 from services.approval.domain.review import ReviewLapsed, ReviewOpened, ReviewRefreshed
 from services.approval.service import SERVICE
-from shared.deciding.events import Noted
+from shared.deciding.events import Actor, Noted
+from shared.deciding.submission import Cause, Submission
 from shared.log import projector
 from shared.messaging.kafka import Malformed
 
@@ -214,3 +218,52 @@ async def test_read_models_rebuilt_from_the_log_equal_the_live_ones(desk, ask_pr
     rebuilt = await projector.rebuild(SERVICE, desk.app.pool)
     assert rebuilt.rows["reviews"] == 2
     assert await desk.digest() == before
+
+
+async def test_a_version_noted_by_one_replica_and_its_bytes_by_another_are_assessed_once(open_desk, version):
+    one, two = await open_desk(), await open_desk()
+    assert [type(e) for e in await one.registry("VersionRegistered", version(1))] == [Noted]
+    assert [type(e) for e in await two.artifact("ArtifactReleased", 1)] == [Noted, GatesEvaluated]
+    bytes_ = {"digest": "sha256:artifact2", "model_id": "m", "number": 2}
+    first = two.message("artifact", "ArtifactReleased", "artifact-m2", bytes_)
+    assert [type(e) for e in await two.receive(first)] == [Noted]
+    second = one.message("registry", "VersionRegistered", "model-m", version(2))
+    assert [type(e) for e in await one.receive(second)] == [Noted, GatesEvaluated]
+
+
+async def test_a_replica_that_has_not_seen_the_newest_policy_applies_it(open_desk, version):
+    one, two = await open_desk(), await open_desk()
+    strict = Policy({"Validated": (Gate("independent_evaluation", {}),)}, priority=5)
+    streams = (policy.stream_of("strict"), policy.ALL)
+    await one.app.transactor.submit(
+        Submission(PublishPolicy("strict", strict), streams, Cause("tests", "strict", b"-"), Actor("root"))
+    )
+    await two.registry("VersionRegistered", version())
+    _, verdict = await two.artifact("ArtifactReleased")
+    assert (verdict.policy.name, verdict.passed) == ("strict", False)
+
+
+async def test_a_review_that_another_replica_opened_is_kept_up_to_date(open_desk, version):
+    one, two = await open_desk(), await open_desk()
+    facts = {"model_id": "m", "model": "team.churn", "number": 1, "semver": "1.1.0"}
+    await two.registry("VersionRegistered", version())
+    one.revisions |= two.revisions
+    await one.artifact("ArtifactReleased")
+    await one.registry("VersionValidated", facts)
+    asked = {"promotion_id": "p1", "environment": "production", "digest": "d", "requester": "rosa"}
+    assert ReviewOpened in map(type, await one.registry("PromotionRequested", {**facts, **asked}))
+    recalled = two.message(
+        "artifact", "ArtifactRecalled", "artifact-m1", {**facts, "digest": "sha256:artifact1"}, 2
+    )
+    assert {ReviewLapsed, PromotionDenied} <= set(map(type, await two.receive(recalled)))
+
+
+async def test_a_note_whose_process_died_before_the_assessment_is_assessed_when_it_comes_again(
+    open_desk, version
+):
+    one, two = await open_desk(), await open_desk()
+    await one.artifact("ArtifactReleased")
+    message = one.message("registry", "VersionRegistered", "model-m", version())
+    handler = one.process.subscriptions[0].handlers[message.event.type]
+    await one.app.transactor.submit_all(await handler.prepare(message))
+    assert [type(e) for e in await two.receive(message)] == [GatesEvaluated]
