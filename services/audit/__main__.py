@@ -7,7 +7,7 @@ import sys
 
 import asyncpg
 
-from services.audit import indexing, log_reader
+from services.audit import index_writer
 from services.audit.service import process
 from services.audit.settings import AuditSettings
 from shared.foundation.postgres import CONNECTION_ERRORS
@@ -15,12 +15,12 @@ from shared.foundation.settings import Settings, SettingsWrong
 from shared.run import main
 
 
-async def rebuild(url: str) -> indexing.Rebuilt:
+async def rebuild(url: str) -> index_writer.Rebuilt:
     """Rebuilds the index of the database at `url`, beside a running service."""
     connection = await asyncpg.connect(url, command_timeout=60)
     try:
-        await log_reader.reset_outdated_index(connection)
-        return await indexing.rebuild(connection)
+        await index_writer.reset_outdated_index(connection)
+        return await index_writer.rebuild(connection)
     finally:
         await connection.close()
 
@@ -34,7 +34,7 @@ def export(arguments: list[str]) -> str:
     The service starts it with its own settings on the standard input.
     """
     from services.audit.export import chunks, work  # noqa: PLC0415 - Arrow and minio are for this process only
-    from services.audit.export.stores import NoSuchFile, StoreAway  # noqa: PLC0415
+    from services.audit.export.stores import NoSuchFile, StoreUnavailable  # noqa: PLC0415
 
     async def planned_and_exported(settings: AuditSettings) -> int:
         settings.require("database_url")
@@ -44,7 +44,7 @@ def export(arguments: list[str]) -> str:
         if arguments != BY_SERVICE:
             connection = await asyncpg.connect(settings.database_url, command_timeout=600)
             try:
-                await log_reader.reset_outdated_index(connection)
+                await index_writer.reset_outdated_index(connection)
                 everything = arguments == EVERYTHING
                 await chunks.plan(
                     connection,
@@ -67,7 +67,7 @@ def export(arguments: list[str]) -> str:
         return f"{asyncio.run(planned_and_exported(told))} chunks exported\n"
     except work.Busy as e:
         return f"{e}\n"
-    except (SettingsWrong, StoreAway, NoSuchFile, work.LogChanged, work.HistoryDiffers) as e:
+    except (SettingsWrong, StoreUnavailable, NoSuchFile, work.LogChanged, work.HistoryDiffers) as e:
         sys.exit(str(e))
     except CONNECTION_ERRORS as e:
         sys.exit(f"the database is away ({type(e).__name__}: {e})")

@@ -1,7 +1,4 @@
-"""Follows the log as long as it leads: seals, signs, then indexes.
-
-Any number of replicas; one of them works.
-"""
+"""Follow the log while this process leads: seal, sign, then index. Any number of replicas run; one of them leads."""
 
 from __future__ import annotations
 
@@ -16,8 +13,8 @@ import asyncpg
 from prometheus_client import Counter, Gauge
 
 from regista.wire.keys import SigningKey
-from services.audit import indexing, log_reader
-from services.audit.sealing import SealedTwice, Sealer
+from services.audit import index_writer, log_reader
+from services.audit.sealing import PAGE, SealedPage, SealedTwice, Sealer
 from shared.foundation.postgres import CONNECTION_ERRORS, leadership, wait_for_wake_up
 from shared.log import eventlog
 
@@ -28,12 +25,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SIGN_EVERY = 1.0
-"""Seconds between two checkpoints while events keep coming.
+"""Seconds between two checkpoints while events keep coming."""
 
-The last event of a burst is covered as soon as this has passed.
-"""
+GATHER = 0.1
+"""Seconds between two rounds while events keep coming. A round costs a dozen statements, however few events it seals."""
+
 FIRST_WAIT, LONGEST_WAIT = 0.01, 1.0
-"""After a ring the newest event may still hide behind another transaction: look again soon, then ever less often."""
+"""Seconds to the next round when a wake-up brought no event, then ever longer: a transaction may still hide the newest one."""
 
 INDEX_AGAIN = 2.0
 """Seconds until a page that could not be indexed is tried again."""
@@ -42,22 +40,23 @@ LEADS = Gauge("regista_audit_leads", "1 while this process seals")
 NOT_INDEXED = Counter("regista_audit_index_failures", "Pages that could not be indexed; each is tried again")
 
 
-async def tail(app: App, key: SigningKey) -> None:
-    """For the life of the process. What is away is waited for; cursor and tree in the database say where to go on.
+async def follow_log(app: App, key: SigningKey) -> None:
+    """Seal, sign and index for the life of the process, whenever this process leads.
 
-    Raises RestoredBehind when the server that answers is one that was restored behind the log.
+    Wait while the database is unreachable. Raises RestoredBehind when the server that answers was restored
+    behind the log.
     """
     while True:
-        app.readiness.clear("tailer")
+        app.readiness.clear("leader")
         try:
             async with leadership(app.settings.database_url, "audit") as connection:
                 LEADS.set(1)
                 await _lead(connection, key, app.readiness)
-        except CONNECTION_ERRORS as away:
-            log.info("the tailer waits: the database is away (%s)", type(away).__name__)
+        except CONNECTION_ERRORS as error:
+            log.info("sealing waits: the database is unreachable (%s)", type(error).__name__)
         except (SealedTwice, asyncpg.PostgresError) as fault:
-            log.warning("the tailer starts over", exc_info=fault)
-            app.readiness.wait("tailer", f"starts over ({type(fault).__name__}: {fault})")
+            log.warning("sealing starts over", exc_info=fault)
+            app.readiness.wait("leader", f"starts over ({type(fault).__name__}: {fault})")
         finally:
             LEADS.set(0)
             app.readiness.clear("index")
@@ -65,42 +64,45 @@ async def tail(app: App, key: SigningKey) -> None:
 
 
 async def _lead(connection: asyncpg.Connection, key: SigningKey, readiness: Readiness) -> None:
-    """The seal comes first and hangs on nothing else: what cannot be indexed is sealed and signed all the same."""
+    """Seal first: an event that cannot be indexed is sealed and signed all the same."""
     await eventlog.refuse_restored(connection)  # after an outage it may be another server, which is behind
-    await log_reader.reset_outdated_index(connection)
+    await index_writer.reset_outdated_index(connection)
     sealer, index, signed_at, wait = Sealer(key), _Index(readiness), 0.0, FIRST_WAIT
-    async with _heard(connection) as ring:
+    async with _subscribed(connection) as wake_up:
         while True:
-            rung = ring.is_set()
-            ring.clear()
-            done = await sealer.step(connection)
+            woken = wake_up.is_set()
+            wake_up.clear()
+            page = await sealer.step(connection)
             if time.monotonic() - signed_at >= SIGN_EVERY and await sealer.sign(connection):
                 signed_at = time.monotonic()
-            done += await index.step(connection)
-            wait = FIRST_WAIT if done or rung else min(wait * 2, LONGEST_WAIT)
-            if not done:
-                await wait_for_wake_up(ring, wait)
+            done = max(len(page.events), await index.step(connection, page))
+            if done:
+                wait = FIRST_WAIT
+                await asyncio.sleep(GATHER if done < PAGE else 0)
+            else:
+                wait = FIRST_WAIT if woken else min(wait * 2, LONGEST_WAIT)
+                await wait_for_wake_up(wake_up, wait)
 
 
 class _Index:
-    """Indexes page after page.
+    """Indexes what was sealed.
 
-    What fails is told and tried again after a while; only a lost connection ends the leader's round.
+    A failure is reported by readiness and tried again later; only a lost connection ends the leader's round.
     """
 
     def __init__(self, readiness: Readiness) -> None:
         self._readiness = readiness
         self._again_at = 0.0
 
-    async def step(self, connection: asyncpg.Connection) -> int:
-        """A rebuild that swapped in the middle of a page only means: once more, from the new generation."""
+    async def step(self, connection: asyncpg.Connection, page: SealedPage) -> int:
+        """Index a page. Return how many events were indexed; 1 when a rebuild swapped the generation meanwhile."""
         if time.monotonic() < self._again_at:
             return 0
         try:
-            done = await indexing.step(connection)
-        except indexing.Overtaken:
+            done = await index_writer.step(connection, page)
+        except index_writer.Overtaken:
             return 1
-        except Exception as fault:  # whatever an event says: it must not stop the seal
+        except Exception as fault:  # whatever an event holds, it must not stop the seal
             if connection.is_closed():
                 raise
             self._failed(fault)
@@ -112,7 +114,7 @@ class _Index:
         self._again_at = time.monotonic() + INDEX_AGAIN
         NOT_INDEXED.inc()
         log.warning(
-            "the next page could not be indexed; sealing goes on, and it is tried again", exc_info=fault
+            "the next page could not be indexed; it is tried again, and sealing goes on", exc_info=fault
         )
         self._readiness.wait(
             "index", f"timelines end where indexing fails; sealing goes on ({type(fault).__name__}: {fault})"
@@ -120,10 +122,10 @@ class _Index:
 
 
 @contextlib.asynccontextmanager
-async def _heard(connection: asyncpg.Connection) -> AsyncIterator[asyncio.Event]:
-    """An event set whenever any service rings that it appended."""
-    ring = asyncio.Event()
+async def _subscribed(connection: asyncpg.Connection) -> AsyncIterator[asyncio.Event]:
+    """Yield an event that is set whenever any service reports that it appended."""
+    wake_up = asyncio.Event()
     channels = [f"regista_{name}" for name in await log_reader.partitions(connection)]
     for channel in channels:
-        await connection.add_listener(channel, lambda *_: ring.set())
-    yield ring
+        await connection.add_listener(channel, lambda *_: wake_up.set())
+    yield wake_up

@@ -1,7 +1,4 @@
-"""HTTP of exported history: which files there are, the files themselves, and the wish to export now.
-
-For auditors of everything.
-"""
+"""Answer which files of the exported log there are, serve the files, and export on request."""
 
 from __future__ import annotations
 
@@ -15,8 +12,8 @@ from starlette.responses import Response, StreamingResponse
 from regista.wire.history import file_name, leaves_of_name, manifest_name, manifest_of
 from services.audit import shapes
 from services.audit.export import chunks
-from services.audit.export.process import Exports
-from services.audit.export.stores import HistoryStore, NoSuchFile, StoreAway
+from services.audit.export.stores import HistoryStore, NoSuchFile, StoreUnavailable
+from services.audit.parts import Parts
 from shared.deciding.decider import NotFound, RuleBroken
 from shared.http.problems import Problem
 from shared.http.routes import Call, PageQuery, Reply, Route
@@ -26,112 +23,78 @@ log = logging.getLogger(__name__)
 AUDITOR = "auditor"
 
 
-class HistoryApi:
-    """The routes, with the store they read; None where history is not exported."""
+async def get_history(call: Call[None, PageQuery]) -> dict[str, Any]:
+    """Return the files in the order of leaves, and how far the export is."""
+    store = _store(call)
+    (after,) = call.query.after(int) or (-1,)
+    rows = await chunks.listed(call.app.pool, after, call.query.page_size)
+    state = await chunks.state(call.app.pool)
+    return {
+        "place": store.uri,
+        "sealed": state.sealed,
+        "signed": state.signed,
+        "planned": state.planned,
+        "exported": state.exported,
+        "failure": call.app.parts_as(Parts).exports.failure,
+        "items": [_shown(row) for row in rows],
+        "next_page_token": call.query.next_token(rows, "first"),
+    }
 
-    def __init__(self, store: HistoryStore | None, exports: Exports) -> None:
-        self._store = store
-        self._exports = exports
 
-    async def get_history(self, call: Call) -> dict[str, Any]:
-        """The files in the order of leaves, and how far the export is."""
-        kept = self._kept(call)
-        after = call.query.after(int) or (-1,)
-        rows = await chunks.listed(call.app.pool, after[0], call.query.page_size)
-        more = call.query.next_token(rows, "first")
-        state = await chunks.state(call.app.pool)
-        return {
-            "place": kept.uri,
-            "sealed": state.sealed,
-            "signed": state.signed,
-            "planned": state.planned,
-            "exported": state.exported,
-            "failure": self._exports.failure,
-            "items": [_shown(row) for row in rows],
-            "next_page_token": more,
-        }
+async def post_export(call: Call[shapes.ExportHistory, None]) -> Reply:
+    """Plan what can be exported now. Any replica carries out the plan."""
+    _store(call)
+    await call.app.parts_as(Parts).exports.plan(call.app.pool, everything=call.body.everything)
+    state = await chunks.state(call.app.pool)
+    return Reply({"planned": state.planned, "exported": state.exported}, status=202)
 
-    async def post_export(self, call: Call) -> Reply:
-        """Plans what is there now. A plan stays: whichever replica is up carries it out."""
-        self._kept(call)
-        await self._exports.plan(call.app.pool, everything=call.body.everything)
-        state = await chunks.state(call.app.pool)
-        return Reply({"planned": state.planned, "exported": state.exported}, status=202)
 
-    async def get_file(self, call: Call) -> Response:
-        """A file or a manifest as it is in the store."""
-        kept, name = self._kept(call), call.path["name"]
-        leaves = leaves_of_name(name)
-        done = await chunks.is_exported(call.app.pool, *leaves) if leaves else None
-        if done is None:
-            raise NotFound(
-                "unknown_history_file", f"There is no file {name!r:.100}: GET /v1/history names all."
-            )
-        pieces = kept.read(name)
-        try:
-            first = await asyncio.to_thread(next, pieces, b"")
-        except NoSuchFile as missing:
-            if done:
-                log.warning(
-                    "a file of history is not where it was written", extra={"file": name, "place": kept.uri}
-                )
-                raise NotFound(
-                    "history_file_gone",
-                    f"{name} was exported to {kept.uri} and is not there any more: tell the operator.",
-                ) from missing
-            raise NotFound(
-                "not_exported_yet", f"{name} is planned and not exported yet: ask again in a moment."
-            ) from missing
-        except StoreAway as away:
-            raise Problem(
-                503,
-                "history_store_away",
-                "The store of history does not answer: repeat it in a while.",
-                {"retry-after": "5"},
-            ) from away
-        kind = "application/json" if name.endswith("json") else "application/vnd.apache.parquet"
-        return StreamingResponse(_streamed(first, pieces), media_type=kind)
+async def get_file(call: Call[None, None]) -> Response:
+    """Return a file or a manifest as it is in the store."""
+    store, name = _store(call), call.path["name"]
+    leaves = leaves_of_name(name)
+    exported = await chunks.is_exported(call.app.pool, *leaves) if leaves else None
+    if exported is None:
+        raise NotFound("unknown_history_file", f"There is no file {name!r:.100}: GET /v1/history lists all.")
+    pieces = store.read(name)
+    try:
+        first = await asyncio.to_thread(next, pieces, b"")
+    except NoSuchFile as missing:
+        raise _missing(store, name, exported=exported) from missing
+    except StoreUnavailable as error:
+        raise Problem(
+            503,
+            "history_store_away",
+            "The store of the exported log does not answer: repeat the request in a few seconds.",
+            {"retry-after": "5"},
+        ) from error
+    kind = "application/json" if name.endswith("json") else "application/vnd.apache.parquet"
+    return StreamingResponse(_streamed(first, pieces), media_type=kind)
 
-    def _kept(self, call: Call) -> HistoryStore:
-        call.require(AUDITOR, "")
-        if self._store is None:
-            raise RuleBroken(
-                "history_not_kept",
-                "History is not exported here: tell the operator to set REGISTA_HISTORY_S3_ENDPOINT or REGISTA_HISTORY_DIR of audit.",
-            )
-        return self._store
 
-    def routes(self) -> list[Route]:
-        """What is served."""
-        return [
-            Route(
-                "GET",
-                "/v1/history",
-                self.get_history,
-                "The files of exported history, and how far the export is",
-                query=PageQuery,
-                response=shapes.History,
-                tags=["history"],
-            ),
-            Route(
-                "POST",
-                "/v1/history:export",
-                self.post_export,
-                "Export sealed history now",
-                body=shapes.ExportHistory,
-                response=shapes.HistoryPlanned,
-                status=202,
-                tags=["history"],
-                timeout=600,
-            ),
-            Route(
-                "GET",
-                "/v1/history/{name}",
-                self.get_file,
-                "A file of exported history, or its manifest",
-                tags=["history"],
-            ),
-        ]
+def _missing(store: HistoryStore, name: str, *, exported: bool) -> NotFound:
+    if not exported:
+        return NotFound(
+            "not_exported_yet", f"{name} is planned and not exported yet: repeat the request in a moment."
+        )
+    log.warning("an exported file is missing in the store", extra={"file": name, "store": store.uri})
+    return NotFound(
+        "history_file_gone",
+        f"{name} was exported to {store.uri} and is missing there: report this to the operator.",
+    )
+
+
+def _store(call: Call[Any, Any]) -> HistoryStore:
+    """Return the store. Raises RuleBroken where the log is not exported."""
+    call.require(AUDITOR, "")
+    store = call.app.parts_as(Parts).store
+    if store is None:
+        raise RuleBroken(
+            "history_not_kept",
+            "The log is not exported here: ask the operator to set REGISTA_HISTORY_S3_ENDPOINT or"
+            " REGISTA_HISTORY_DIR of audit.",
+        )
+    return store
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,3 +117,34 @@ async def _streamed(first: bytes, rest: Iterator[bytes]) -> AsyncIterator[bytes]
     while piece:
         yield piece
         piece = await asyncio.to_thread(next, rest, b"")
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/history",
+        get_history,
+        "The files of the exported log, and how far the export is",
+        query=PageQuery,
+        response=shapes.History,
+        tags=["history"],
+    ),
+    Route(
+        "POST",
+        "/v1/history:export",
+        post_export,
+        "Export the sealed log now",
+        body=shapes.ExportHistory,
+        response=shapes.HistoryPlanned,
+        status=202,
+        tags=["history"],
+        timeout=600,
+    ),
+    Route(
+        "GET",
+        "/v1/history/{name}",
+        get_file,
+        "A file of the exported log, or its manifest",
+        tags=["history"],
+    ),
+)

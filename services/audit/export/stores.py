@@ -27,7 +27,7 @@ LARGEST = 5 * 1024**3
 """Bytes that S3 takes in one request: so much is never in parts, of which a crash would leave some behind."""
 
 
-class StoreAway(Exception):  # noqa: N818 - what is the case
+class StoreUnavailable(Exception):  # noqa: N818 - what is the case
     """The store does not answer or refuses us. Wait and repeat; the message is for the operator."""
 
 
@@ -36,7 +36,7 @@ class NoSuchFile(Exception):  # noqa: N818
 
 
 class HistoryStore(Protocol):
-    """Files by name, all in one folder. Every call may raise StoreAway."""
+    """Files by name, all in one folder. Every call may raise StoreUnavailable."""
 
     @property
     def uri(self) -> str:
@@ -170,7 +170,7 @@ def _disk() -> Iterator[None]:
     except FileNotFoundError as e:
         raise NoSuchFile(str(e.filename)) from e
     except OSError as e:
-        raise StoreAway(f"the folder of history cannot be used: {e}") from e
+        raise StoreUnavailable(f"the folder of history cannot be used: {e}") from e
 
 
 @contextlib.contextmanager
@@ -183,6 +183,6 @@ def _s3() -> Iterator[None]:
     except S3Error as e:
         if e.code == "NoSuchKey":
             raise NoSuchFile(e.object_name or "") from e
-        raise StoreAway(f"the store of history answered {e.code}: {e.message}") from e
+        raise StoreUnavailable(f"the store of history answered {e.code}: {e.message}") from e
     except (MinioException, urllib3.exceptions.HTTPError) as e:
-        raise StoreAway(f"the store of history cannot be used: {e}") from e
+        raise StoreUnavailable(f"the store of history cannot be used: {e}") from e

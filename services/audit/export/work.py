@@ -20,8 +20,8 @@ from regista.wire.history import FORMAT as HISTORY
 from regista.wire.history import (
     BadHistory,
     Event,
+    LogRow,
     Manifest,
-    Place,
     event,
     file_name,
     leaves_of_name,
@@ -96,7 +96,7 @@ class _Reading:
 
 
 def _sealed(row: asyncpg.Record) -> Event:
-    place = Place(*tuple(row)[:7])
+    place = LogRow(*tuple(row)[:7])
     found = event(place, row["bytes"]) if row["bytes"] is not None else None
     if found is None or found.leaf != row["leaf"]:
         raise LogChanged(f"Leaf {place.leaf_index}, {place.stream} {place.revision}: {LogChanged.__doc__}")
@@ -114,7 +114,7 @@ class Exporter:
     async def step(self) -> Chunk | None:
         """The next chunk that waits, exported; None when none does.
 
-        Raises StoreAway, LogChanged, HistoryDiffers.
+        Raises StoreUnavailable, LogChanged, HistoryDiffers.
         """
         chunk = await chunks.waiting(self._connection)
         if chunk is not None:

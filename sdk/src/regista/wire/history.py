@@ -111,7 +111,7 @@ class _Envelope(msgspec.Struct, frozen=True):
 _envelopes = msgspec.json.Decoder(_Envelope)
 
 
-class Place(NamedTuple):
+class LogRow(NamedTuple):
     """What the log says of an event besides its bytes."""
 
     leaf_index: int
@@ -123,7 +123,7 @@ class Place(NamedTuple):
     schema: int
 
 
-def event(place: Place, stored: bytes) -> Event:
+def event(place: LogRow, stored: bytes) -> Event:
     """The row of an event. Bytes that are no envelope still have one: they were sealed, whatever they say."""
     return Event._make((*place, *(_told(_read(stored)) or (None,) * 11), stored, leaf_hash(stored)))
 
@@ -229,7 +229,7 @@ def check_events(manifest: Manifest, events: Iterable[Event]) -> Iterator[bytes]
     for row in events:
         if row.leaf_index != expected:
             raise BadHistory(f"{manifest.file}: leaf {expected} is missing or not in its place")
-        again = event(Place(*row[:7]), row.bytes)
+        again = event(LogRow(*row[:7]), row.bytes)
         if again != row or not _same_place(row):
             wrong = [name for (name, _, _), a, b in zip(COLUMNS, again, row, strict=True) if a != b] or [
                 "stream, revision, event_id, type or schema"
