@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import asyncpg
 
@@ -28,7 +27,9 @@ from shared.foundation.postgres import lock_key
 PAGE = 2_000
 
 READING = 5
-"""Raise it when the same bytes are read (domain/reading.py) or indexed differently: the next start reads the log again."""
+"""Raise it when the same bytes are read (domain/reading.py) or indexed differently: the next start reads the
+log again.
+"""
 
 FILLED_BY = "SELECT reading FROM audit.index_state"
 
@@ -92,7 +93,8 @@ WHERE r.generation = $1 ORDER BY {key}
 """
 
 DROP = """
-DELETE FROM audit.{table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM audit.{table} WHERE generation <> $1 LIMIT 5000))
+DELETE FROM audit.{table}
+WHERE ctid = ANY(ARRAY(SELECT ctid FROM audit.{table} WHERE generation <> $1 LIMIT 5000))
 """
 
 
@@ -115,7 +117,9 @@ class Rebuilt(NamedTuple):
 
 
 async def reset_outdated_index(connection: asyncpg.Connection) -> None:
-    """Empty the index when another READING filled it: the leader then reads the log again. Sealed leaves stay.
+    """Empty the index when another READING filled it: the leader then reads the log again.
+
+    Sealed leaves stay.
 
     Safe to repeat and to race. Raises UndefinedTableError when `python -m shared.migrate` has not run.
     """
@@ -215,7 +219,7 @@ async def _write(tx: asyncpg.Connection, generation: int, page: Sequence[Stored]
     )
     known = await _named_so_far(tx, generation, entries)
     mentions = [
-        (generation, UUID(model_id), number, *entry.stored.cursor)
+        (generation, model_id, number, *entry.stored.cursor)
         for entry, models in concerned(entries, known)
         for model_id, numbers in models.items()
         for number in (0, *(number for number in numbers if number > 0))
@@ -273,7 +277,7 @@ def _event(generation: int, e: Entry) -> tuple[Any, ...]:
 
 
 def _key(value: str | None, longest: int = KEY_BYTES) -> Any:
-    """Return a text as an indexed column holds it: without NUL, which PostgreSQL refuses, and not too long."""
+    """Return a text as an indexed column holds it: not too long, and without NUL."""
     return key_of(value.replace("\x00", "\ufffd"), longest) if value else value
 
 

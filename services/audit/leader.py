@@ -1,4 +1,7 @@
-"""Follow the log while this process leads: seal, sign, then index. Any number of replicas run; one of them leads."""
+"""Follow the log while this process leads: seal, sign, then index.
+
+Any number of replicas run; one of them leads.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +30,16 @@ log = logging.getLogger(__name__)
 SIGN_EVERY = 1.0
 """Seconds between two checkpoints while events keep coming."""
 
-GATHER = 0.1
-"""Seconds between two rounds while events keep coming. A round costs a dozen statements, however few events it seals."""
+GATHER = 0.2
+"""Seconds between two rounds while events keep coming.
+
+A round costs a dozen statements, however few events it seals.
+"""
 
 FIRST_WAIT, LONGEST_WAIT = 0.01, 1.0
-"""Seconds to the next round when a wake-up brought no event, then ever longer: a transaction may still hide the newest one."""
+"""Seconds to the next round when a wake-up brought no event, then ever longer: a transaction may still hide
+the newest one.
+"""
 
 INDEX_AGAIN = 2.0
 """Seconds until a page that could not be indexed is tried again."""
@@ -95,7 +103,10 @@ class _Index:
         self._again_at = 0.0
 
     async def step(self, connection: asyncpg.Connection, page: SealedPage) -> int:
-        """Index a page. Return how many events were indexed; 1 when a rebuild swapped the generation meanwhile."""
+        """Index a page.
+
+        Return how many events were indexed; 1 when a rebuild swapped the generation meanwhile.
+        """
         if time.monotonic() < self._again_at:
             return 0
         try:

@@ -7,10 +7,12 @@ import asyncpg
 from services.audit.domain.reading import Stored
 from shared.deciding.events import Cursor
 
-# Only the auditor's role may read the parent table. A transaction in flight hides all later events, so no event
+# Only the auditor's role may read the parent table. A transaction in flight hides all later events, so no
+# event
 # appears behind the cursor.
 READ = """
-SELECT e.tx::text::bigint AS at_tx, e.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf, e.bytes
+SELECT e.tx::text::bigint AS at_tx, e.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf,
+    e.bytes
 FROM log.events e
 WHERE (e.tx, e.seq) > ($1::text::xid8, $2) AND e.tx < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY e.tx, e.seq LIMIT $3
@@ -30,6 +32,6 @@ async def read(connection: asyncpg.Connection, after: Cursor, limit: int) -> lis
     ]
 
 
-async def partitions(connection: asyncpg.Connection) -> list[str]:
+async def partitions(connection: asyncpg.Connection | asyncpg.Pool) -> list[str]:
     """Return the names of the log's partitions."""
     return [row[0] for row in await connection.fetch(PARTITIONS)]

@@ -19,6 +19,7 @@ from services.audit.domain.reading import (
     read,
     recorded_at,
 )
+from services.audit.log_reader import partitions
 from shared.deciding.events import Cursor
 
 Event = dict[str, Any]
@@ -41,11 +42,16 @@ WHERE n.generation = (SELECT generation FROM audit.index_state) AND n.model_id =
 ORDER BY n.model_id, n.tx DESC, n.seq DESC
 """
 
-# `found` in these statements are rows with tx, seq, service, stream and revision.
+# `found` in these statements are rows with tx, seq, service, stream and revision. LATERAL … LIMIT 1 is one
+# look-up an
+# event; where the planner expects many, a plain join would read the whole log.
 _STORED = """
 SELECT found.tx, found.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf, e.bytes,
     (SELECT s.leaf_index FROM audit.sealed s WHERE s.seq = found.seq) AS leaf_index
-FROM found JOIN log.events e ON e.service = found.service AND e.stream = found.stream AND e.revision = found.revision
+FROM found CROSS JOIN LATERAL (
+    SELECT l.* FROM log.events l
+    WHERE l.service = found.service AND l.stream = found.stream AND l.revision = found.revision LIMIT 1
+) AS e
 """
 
 # Events that concern a model (number 0) or a version of it, in the log's order.
@@ -55,14 +61,20 @@ WITH page AS (
     WHERE m.generation = (SELECT generation FROM audit.index_state) AND m.model_id = $1 AND m.number = $2
         AND (m.tx, m.seq) > ($3, $4)
     ORDER BY m.tx, m.seq LIMIT $5
-), found AS (SELECT h.* FROM page JOIN audit.event_index h USING (generation, tx, seq))
+), found AS (
+    SELECT h.* FROM page CROSS JOIN LATERAL (
+        SELECT i.* FROM audit.event_index i
+        WHERE i.generation = page.generation AND i.tx = page.tx AND i.seq = page.seq LIMIT 1
+    ) AS h
+)
 {_STORED} ORDER BY found.tx, found.seq
 """
 
 _FOUND = f"""
 WITH found AS (
     SELECT h.* FROM audit.event_index h
-    WHERE h.generation = (SELECT generation FROM audit.index_state) AND {{condition}} ORDER BY {{order}} LIMIT {{limit}}
+    WHERE h.generation = (SELECT generation FROM audit.index_state) AND {{condition}}
+    ORDER BY {{order}} LIMIT {{limit}}
 )
 {_STORED} ORDER BY found.tx, found.seq
 """
@@ -83,8 +95,8 @@ SERVING = _FOUND.format(
     limit="1",
 )
 
-_OF_VERSION = """h.type IN ('VersionRegistered', 'MetadataAdded', 'VersionPromoted') AND h.stream = $1 AND h.number = $2
-        AND h.recorded_at <= $3"""
+_OF_VERSION = """h.type IN ('VersionRegistered', 'MetadataAdded', 'VersionPromoted')
+        AND h.stream = $1 AND h.number = $2 AND h.recorded_at <= $3"""
 
 # The newest event up to a moment that holds a version's metadata.
 REGISTERED = _FOUND.format(
@@ -110,22 +122,19 @@ SELECT wanted.stream, wanted.environment, wanted.number, (
 FROM unnest($1::text[], $2::text[], $3::bigint[]) AS wanted(stream, environment, number)
 """
 
-# The events of some streams behind a revision, straight from the log: a stream lies in one of its partitions.
+# The events of some streams behind a revision, straight from the log. Each partition by its literal name:
+# only then
+# does the planner read it in the order of its primary key.
 OF_STREAMS = """
 SELECT e.tx::text::bigint AS tx, e.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf, e.bytes,
     (SELECT s.leaf_index FROM audit.sealed s WHERE s.seq = e.seq) AS leaf_index
-FROM unnest($1::text[]) AS wanted(stream) CROSS JOIN LATERAL (
-    SELECT found.* FROM (
-        SELECT substr(c.relname, 8) AS service FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-        WHERE i.inhparent = 'log.events'::regclass
-    ) AS partition CROSS JOIN LATERAL (
-        SELECT l.* FROM log.events l
-        WHERE l.service = partition.service AND l.stream = wanted.stream AND l.revision > $2
-        ORDER BY l.revision LIMIT $3
-    ) AS found
-    ORDER BY found.revision LIMIT $3
-) AS e
+FROM unnest($1::text[]) AS wanted(stream) CROSS JOIN LATERAL ({partitions} ORDER BY revision LIMIT $3) AS e
 ORDER BY e.stream, e.revision
+"""
+
+_OF_PARTITION = """
+(SELECT l.* FROM log.events l WHERE l.service = '{name}' AND l.stream = wanted.stream AND l.revision > $2
+ORDER BY l.revision LIMIT $3)
 """
 
 # Whether the index is as far as the seal was at a position in the log.
@@ -136,7 +145,9 @@ INDEXED = "SELECT (tx, seq) >= ($1, $2) FROM audit.index_state"
 UNINDEXED = """
 SELECT now() AS now, ARRAY(
     SELECT e.bytes FROM log.events e
-    WHERE (e.tx, e.seq) > ((SELECT i.tx::text::xid8 FROM audit.index_state i), (SELECT i.seq FROM audit.index_state i))
+    WHERE (e.tx, e.seq) > (
+        (SELECT i.tx::text::xid8 FROM audit.index_state i), (SELECT i.seq FROM audit.index_state i)
+    )
     ORDER BY e.tx, e.seq LIMIT 100
 ) AS events
 """
@@ -234,7 +245,10 @@ async def of_streams(
     pool: asyncpg.Pool, streams: Sequence[str], after: int = 0, limit: int = UNLIMITED
 ) -> Sequence[asyncpg.Record]:
     """Return the events of each stream behind a revision, at most `limit` of each, by stream and revision."""
-    rows: Sequence[asyncpg.Record] = await pool.fetch(OF_STREAMS, list(streams), after, limit)
+    parts = " UNION ALL ".join(_OF_PARTITION.format(name=name) for name in await partitions(pool))
+    rows: Sequence[asyncpg.Record] = await pool.fetch(
+        OF_STREAMS.format(partitions=parts), list(streams), after, limit
+    )
     return rows
 
 
@@ -276,7 +290,7 @@ async def policies(pool: asyncpg.Pool, policy_names: Iterable[str]) -> dict[tupl
 async def first_promoted(
     pool: asyncpg.Pool, versions: Iterable[tuple[str, str, int]]
 ) -> dict[tuple[str, str, int], int]:
-    """Return the first revision that promoted each (stream, environment, number); missing when there is none."""
+    """Return the first revision that promoted each (stream, environment, number), if any."""
     wanted = {
         (stream, key_of(environment, TEXT_BYTES), n): (stream, environment, n)
         for stream, environment, n in versions

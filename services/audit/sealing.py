@@ -1,4 +1,7 @@
-"""Seal events: append each as one leaf, in the log's order, with the tree's new edge and tiles in the same transaction, and sign the tree."""
+"""Seal events and sign the tree.
+
+Each event becomes one leaf, in the log's order. The tree's new edge and tiles are in the same transaction.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class SealedPage:
-    """The events that one step sealed. `after` and `up_to` are the log positions before and after the step."""
+    """The events that one step sealed.
+
+    `after` and `up_to` are the log positions before and after the step.
+    """
 
     after: Cursor
     up_to: Cursor
@@ -146,7 +152,8 @@ def verifier(origin: str, key: SigningKey) -> str:
 class SealingLags(Exception):  # noqa: N818
     """Events wait too long to be sealed.
 
-    Most often an open transaction hides them: look in pg_stat_activity for the oldest xact_start and end that session.
+    Most often an open transaction hides them: look in pg_stat_activity for the oldest xact_start and end that
+    session.
     """
 
 

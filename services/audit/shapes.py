@@ -52,7 +52,10 @@ class Cause(Reference):
 
 
 class Event(Reference):
-    """A stored event: `data` is what its service stored, under `schema`; `leaf` is the hex leaf hash of its exact bytes."""
+    """A stored event.
+
+    `data` is what its service stored, under `schema`; `leaf` is the hex leaf hash of its exact bytes.
+    """
 
     schema_: int = Field(alias="schema")
     occurred_at: datetime | None
@@ -257,7 +260,8 @@ class ExportHistory(Body):
     everything: bool = Field(
         False,
         alias="all",
-        description="also the events that do not fill a file: they get a file of their own, and the next file begins behind them",
+        description="also the events that do not fill a file: they get a file of their own,"
+        " and the next file begins behind them",
     )
 
 
@@ -276,7 +280,9 @@ class HistoryFile(BaseModel):
 
 
 class History(BaseModel):
-    """The exported log. Numbers of leaves: `sealed`, of them `signed`, `planned` to be exported, `exported` without a gap.
+    """The exported log, in numbers of leaves.
+
+    `sealed`, of them `signed`, `planned` to be exported, `exported` without a gap.
 
     `failure` is why this replica's last export ended.
     """

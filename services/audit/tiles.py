@@ -12,9 +12,11 @@ from regista.wire.tiles import TileKey, Tiles, edge, grown, heads, last_tiles, n
 FILL = 65_536
 """Leaves that one transaction of `fill` reads."""
 
+# A scalar sub-select: one look-up a tile, whatever the planner expects of the table.
 READ = """
-SELECT t.level, t.index, t.hashes FROM unnest($1::smallint[], $2::bigint[]) AS wanted(level, index)
-JOIN audit.tiles t ON t.level = wanted.level AND t.index = wanted.index
+SELECT wanted.level, wanted.index,
+    (SELECT t.hashes FROM audit.tiles t WHERE t.level = wanted.level AND t.index = wanted.index) AS hashes
+FROM unnest($1::smallint[], $2::bigint[]) AS wanted(level, index)
 """
 
 WRITE = """
@@ -30,7 +32,10 @@ FILLED = "UPDATE audit.tree SET tiled = $1 WHERE tiled = $2"
 
 
 class NotTiled(Exception):  # noqa: N818
-    """The tiles do not hold these leaves yet: the leader is still filling in tiles of an older log. Repeat the request later."""
+    """The tiles do not hold these leaves yet: the leader is still filling in tiles of an older log.
+
+    Repeat the request later.
+    """
 
 
 async def read(connection: asyncpg.Connection | asyncpg.Pool, keys: Collection[TileKey]) -> Tiles:
@@ -38,7 +43,7 @@ async def read(connection: asyncpg.Connection | asyncpg.Pool, keys: Collection[T
     if not keys:
         return {}
     rows = await connection.fetch(READ, [key.level for key in keys], [key.number for key in keys])
-    return {TileKey(row[0], row[1]): row[2] for row in rows}
+    return {TileKey(row[0], row[1]): row[2] for row in rows if row[2] is not None}
 
 
 async def write(connection: asyncpg.Connection, changed: Tiles) -> None:
@@ -49,7 +54,10 @@ async def write(connection: asyncpg.Connection, changed: Tiles) -> None:
 
 
 async def fill(connection: asyncpg.Connection) -> int:
-    """Store the tiles of leaves that were sealed before there were tiles. Return how many leaves were read."""
+    """Store the tiles of leaves that were sealed before there were tiles.
+
+    Return how many leaves were read.
+    """
     done = 0
     while True:
         tiled, size = await connection.fetchrow(TILED)
@@ -65,7 +73,9 @@ async def fill(connection: asyncpg.Connection) -> int:
 
 
 async def heads_over(connection: asyncpg.Connection | asyncpg.Pool, ranges: Sequence[Range]) -> list[bytes]:
-    """Return the tree head over each range of leaves, from about two tiles for each factor of 256 in the log's size.
+    """Return the tree head over each range of leaves.
+
+    It reads about two tiles for each factor of 256 in the log's size.
 
     Raises NotTiled.
     """

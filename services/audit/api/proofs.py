@@ -34,7 +34,8 @@ WHERE s.leaf_index = $1
 async def get_checkpoints(call: Call[None, PageQuery]) -> dict[str, Any]:
     """Return signed tree heads, newest first.
 
-    Keep copies elsewhere: only a copy outside shows that the owner of the key and the database rewrote the log.
+    Keep copies elsewhere: only a copy outside shows that the owner of the key and the database rewrote the
+    log.
     """
     call.require(AUDITOR, "")
     tree = await call.app.pool.fetchrow(TREE)

@@ -20,13 +20,17 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 async def _model(call: Call[Any, Any], name_or_id: str) -> tuple[str, str]:
-    """Return (id, name) of a model. A caller without the role learns nothing, not even whether the model exists."""
+    """Return (id, name) of a model.
+
+    A caller without the role learns nothing, not even whether the model exists.
+    """
     found = await queries.model(call.app.pool, name_or_id)
     call.require(AUDITOR, namespace_of(found[1] if found else name_or_id))
     if found is None:
         raise NotFound(
             "unknown_model",
-            f"No event concerns a model {name_or_id!r}: check the name, or wait a moment if it was just registered.",
+            f"No event concerns a model {name_or_id!r}: check the name,"
+            " or wait a moment if it was just registered.",
         )
     return found
 
@@ -69,7 +73,7 @@ def owners(event: Event) -> frozenset[str]:
 
 
 async def _readable(call: Call[Any, Any], events: Sequence[Event]) -> Callable[[Collection[str]], bool]:
-    """Return whether the caller may read events of some models; events of no model need the role everywhere."""
+    """Return whether the caller may read events of models; those of no model need the role everywhere."""
     names = await queries.names(call.app.pool, {model_id for event in events for model_id in owners(event)})
     return lambda models: all(
         permits(call.access_state, AUDITOR, namespace_of(names.get(m, ""))) for m in models or {""}
@@ -77,7 +81,7 @@ async def _readable(call: Call[Any, Any], events: Sequence[Event]) -> Callable[[
 
 
 async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
-    """Return what served in an environment at a moment, with who approved each version and on what evidence."""
+    """Return what served in an environment at a moment, who approved it, and on what evidence."""
     model_id, name = await _model(call, call.query.model)
     indexed = await queries.indexed_up_to(call.app.pool)
     at, environment = call.query.at or indexed, call.query.environment

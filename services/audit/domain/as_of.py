@@ -1,4 +1,4 @@
-"""Compute what was in production at a moment, who approved it and on what evidence, from stored events alone. Pure.
+"""Compute what was in production at a moment, who approved it, and on what evidence. Pure.
 
 An event is a dict as the API shows it: `type`, `data`, `recorded_at`, `actor`, `reason`, `event_id`,
 `leaf_index`, `number`.
@@ -75,7 +75,7 @@ def _version(registered: Event | None) -> dict[str, Any] | None:
 
 
 def _promotion(evidence: Evidence) -> dict[str, Any] | None:
-    """Return how a version reached Production; None when its role needed no promotion (shadow, challenger)."""
+    """Return how a version reached Production; None when its role (shadow, challenger) needs no promotion."""
     promoted = evidence.promoted
     if promoted is None:
         return None

@@ -7,7 +7,10 @@ from typing import Any
 
 
 def forest(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the events in their order, each with its `effects`. Roots are events whose cause is not among them."""
+    """Return the events in their order, each with its `effects`.
+
+    Roots are events whose cause is not among them.
+    """
     nodes: dict[str, dict[str, Any]] = {event["event_id"]: {**event, "effects": []} for event in events}
     roots: list[dict[str, Any]] = []
     for event in events:

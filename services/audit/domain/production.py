@@ -54,7 +54,7 @@ def production_faults(promoted: Event, promotion: Sequence[Event], policy: Event
 def _override_faults(
     grant: dict[str, Any], gates: dict[str, Any], promotion: Sequence[Event], before: Sequence[Event]
 ) -> list[str]:
-    """Check that the override was used by an approver whom the grant names, on the same version and environment, over the same facts."""
+    """Check that an approver whom the grant names used the override on the same version and facts."""
     used = [
         e for e in _of(promotion, "OverrideUsed") if e["data"].get("by") in (grant.get("approvers") or ())
     ]
@@ -104,10 +104,9 @@ def _approval_faults(
     if reviews:
         opened = reviews[-1]["data"]
         current = {who for who, sealed in approvals.items() if sealed == opened.get("sealed_digest")}
-        if len(current) < max(needed, opened.get("needs") or 0, 1):
-            faults.append(
-                f"{len(current)} approvals of what was shown, {max(needed, opened.get('needs') or 0, 1)} needed"
-            )
+        least = max(needed, opened.get("needs") or 0, 1)
+        if len(current) < least:
+            faults.append(f"{len(current)} approvals of what was shown, {least} needed")
         if not set(grant.get("approvers") or ()) <= current:
             faults.append("the grant names approvers who did not approve what was shown")
     elif needed:
@@ -137,7 +136,7 @@ def champion_of(serving: Event) -> int | None:
 
 
 def serving_faults(serving: Event, promoted_at: Mapping[tuple[str, str, int], int]) -> list[str]:
-    """Return what is wrong with a new champion: its version must have been promoted in that environment before.
+    """Return what is wrong with a new champion, which must have been promoted there before.
 
     `promoted_at`: (stream, environment, number) → first revision that promoted it.
     """

@@ -17,10 +17,15 @@ MODEL_STREAMS = frozenset({"model", "retention", "gate"})
 """Kinds of streams whose name is `<kind>-<model id>`, perhaps with `@<number>` behind it."""
 
 KEY_BYTES, TEXT_BYTES = 2_000, 500
-"""UTF-8 bytes of a text in an index entry, and of a second text beside it: PostgreSQL refuses entries over 2,704 bytes."""
+"""UTF-8 bytes of a text in an index entry, and of a second text beside it:
+
+PostgreSQL refuses entries over 2,704 bytes.
+"""
 
 SHARED_STREAMS = "artifact-"
-"""In these streams an event that names no model concerns every model that an earlier event of the stream named."""
+"""In these streams an event that names no model concerns every model that an earlier event of the stream
+named.
+"""
 
 UNREADABLE = datetime(1970, 1, 1, tzinfo=UTC)
 """When an event was recorded whose bytes are no envelope."""
@@ -61,8 +66,8 @@ class Stored:
 class Entry:
     """What can be read of an event.
 
-    `number` is the version it is about. `models` are the ids of the models it concerns, each with the versions
-    it names (a rollout names several); `names` are the names it gives models, by id.
+    `number` is the version it is about. `models` are the ids of the models it concerns, each with the
+    versions it names (a rollout names several); `names` are the names it gives models, by id.
     """
 
     stored: Stored
@@ -82,7 +87,10 @@ class Entry:
 
 
 def read(stored: Stored) -> Entry:
-    """Return what can be read of an event. Bytes that are no envelope give an entry with the actor `unreadable`."""
+    """Return what can be read of an event.
+
+    Bytes that are no envelope give an entry with the actor `unreadable`.
+    """
     try:
         e = _envelopes.decode(stored.bytes)
     except msgspec.MsgspecError:
@@ -120,7 +128,10 @@ def key_of(text: str, longest: int = KEY_BYTES) -> str:
 
 
 def _heads(data: Any) -> list[dict[str, Any]]:
-    """Return the objects that state what an event is about: its data, `about` in it, and `data` of an event that it notes."""
+    """Return the objects that state what an event is about.
+
+    They are its data, `about` in its data, and `data` of an event that it notes.
+    """
     if not isinstance(data, dict):
         return []
     inner = (data.get("about"), data.get("data"))
@@ -197,7 +208,9 @@ def _ids(values: Any) -> Iterator[str]:
 
 
 def _names(heads: list[dict[str, Any]], own: str | None) -> dict[str, str]:
-    """Return names by model id from the fields that services write; the outermost name in a model's own stream is its own.
+    """Return names by model id from the fields that services write.
+
+    In a model's own stream the outermost name is its own.
 
     Documents inside the event are not read: a name decides who may read a model's timeline, and publishers
     write those documents.
@@ -213,7 +226,10 @@ def _names(heads: list[dict[str, Any]], own: str | None) -> dict[str, str]:
 
 
 def owners(stream: str, data: Any) -> frozenset[str]:
-    """Return the models whose readers may read the event: that of its stream, else those it is about, else all it names."""
+    """Return the models whose readers may read the event.
+
+    It is the model of its stream, else those it is about, else all it names.
+    """
     own, heads = model_of_stream(stream), _heads(data)
     return (
         frozenset({own})

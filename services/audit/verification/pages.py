@@ -1,4 +1,4 @@
-"""Check one page of leaves against the log, the stored tree, the signed checkpoints and the decisions behind Production."""
+"""Check one page of leaves: events, tree, checkpoints, and the decisions behind Production."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ RULES = {
     STREAMS: "every stream runs 1..n without holes, in the order readers see",
     SEALED: "every event up to the seal is one leaf, and every leaf is its event's bytes",
     CHECKPOINTS: "every checkpoint is signed and is a prefix of the tree",
-    PRODUCTION: "nothing reached Production, or serves as champion, without a decision over the same digest or a recorded override",
+    PRODUCTION: "nothing reached Production, or serves as champion, without a decision over the same digest"
+    " or a recorded override",
 }
 
 # How far the log is sealed and how many leaves are indexed, at one moment.
@@ -36,12 +37,15 @@ SELECT t.origin, t.size, t.edge, t.tx, t.seq, (i.tx, i.seq) >= (t.tx, t.seq) AS 
 FROM audit.tree t CROSS JOIN audit.index_state i
 """
 
-# Leaves in order with the events they stand for, as the log has them now.
+# Leaves in order with the events they stand for, as the log has them now: one look-up an event.
 LEAVES = """
 SELECT e.tx::text::bigint AS tx, e.seq, s.service, s.stream, s.revision, e.event_id, e.type, e.leaf, e.bytes,
     s.leaf_index, s.leaf AS sealed, e.event_id = s.event_id AND e.seq = s.seq AS same
 FROM audit.sealed s
-LEFT JOIN log.events e ON e.service = s.service AND e.stream = s.stream AND e.revision = s.revision
+LEFT JOIN LATERAL (
+    SELECT l.* FROM log.events l
+    WHERE l.service = s.service AND l.stream = s.stream AND l.revision = s.revision LIMIT 1
+) AS e ON true
 WHERE s.leaf_index >= $1 AND s.leaf_index < $2 ORDER BY s.leaf_index
 """
 

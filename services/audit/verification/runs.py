@@ -27,13 +27,15 @@ STORED_OF_A_PAGE, SHOWN = 100, 20
 RUNS = "SELECT run, requested_at, finished_at FROM audit.verification_runs ORDER BY run"
 
 OF_RUN = """
-SELECT run, first, last, next, edge, tx, seq, tallies::text FROM audit.verification_parts WHERE run = $1 ORDER BY first
+SELECT run, first, last, next, edge, tx, seq, tallies::text
+FROM audit.verification_parts WHERE run = $1 ORDER BY first
 """
 
 NEW_RUN = "INSERT INTO audit.verification_runs DEFAULT VALUES RETURNING run"
 
 NEW_PART = """
-INSERT INTO audit.verification_parts (run, first, last, next, edge, tx, seq) VALUES ($1, $2, $3, $2, $4, $5, $6)
+INSERT INTO audit.verification_parts (run, first, last, next, edge, tx, seq)
+VALUES ($1, $2, $3, $2, $4, $5, $6)
 """
 
 # Where the newest event before a leaf is in the log.
@@ -52,7 +54,9 @@ WHERE run = $1 AND first = $2 AND next = $3
 # A violation that every page finds again is stored once.
 VIOLATION = """
 INSERT INTO audit.violations (run, invariant, violation) SELECT $1, $2, $3::text::jsonb
-WHERE NOT EXISTS (SELECT FROM audit.violations WHERE run = $1 AND invariant = $2 AND violation = $3::text::jsonb)
+WHERE NOT EXISTS (
+    SELECT FROM audit.violations WHERE run = $1 AND invariant = $2 AND violation = $3::text::jsonb
+)
 """
 
 VIOLATIONS = """
@@ -189,7 +193,10 @@ async def advance(pool: asyncpg.Pool, part: Part, to: Position, findings: Findin
 
 
 async def finish(pool: asyncpg.Pool, run: Run) -> None:
-    """Store that all bounded parts are verified: the run is shown from now on, follows the log, and replaces older runs."""
+    """Store that all bounded parts are verified.
+
+    From now on the run is shown and follows the log; older runs are deleted.
+    """
     async with pool.acquire() as connection, connection.transaction():
         if await connection.execute(FINISHED, run.run) != "UPDATE 1":
             return

@@ -54,7 +54,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is verified: `run` read every leaf up to `verified`; `under_way` is a full run that has not finished."""
+    """What is verified.
+
+    `run` read every leaf up to `verified`; `under_way` is a full run that has not finished.
+    """
 
     findings: list[Finding]
     sealed: int

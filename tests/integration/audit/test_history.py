@@ -1,4 +1,6 @@
-"""Sealed history as files: proven offline, written once, whole or not at all, whatever happens to whoever writes them."""
+"""Sealed history as files: proven offline, written once, whole or not at all, whatever happens to whoever
+writes them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Exported history as its users meet it: over HTTP and the command line, by itself in the running service, and as files that others query."""
+"""Exported history as its users meet it: over HTTP and the command line, by itself in the running service,
+and as files that others query.
+"""
 
 from __future__ import annotations
 

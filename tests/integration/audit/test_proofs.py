@@ -102,6 +102,37 @@ async def test_the_invariants_hold_for_an_honest_log_and_name_what_breaks_them(s
     ]
 
 
+async def test_a_full_run_finds_what_was_changed_in_leaves_that_were_verified_before(
+    service, auditor, log: Log
+):
+    for n in range(4):
+        await log.append("registry", "x-1", "Happened", {"n": n})
+    await indexed(service, auditor, log)
+    before = await service.get("/v1/invariants", auditor)
+    assert (before["holds"], before["verified"], before["full_run"]) == (True, before["sealed"], None)
+    owner = await asyncpg.connect(log.database.owner_url)
+    await owner.execute("ALTER TABLE log.events DISABLE TRIGGER append_only")
+    await owner.execute("UPDATE log.events SET bytes = '{}' WHERE stream = 'x-1' AND revision = 2")
+    await owner.close()
+    assert (await service.get("/v1/invariants", auditor))["holds"]
+    answer = await service.call("POST", "/v1/invariants:check", auditor)
+    assert (answer.status_code, answer.json()["leaves"]) == (202, before["sealed"])
+
+    async def finished():
+        found = await service.get("/v1/invariants", auditor)
+        return found["full_run"] is None and found["read_since"] > before["read_since"]
+
+    await service.until(finished)
+    after = await service.get("/v1/invariants", auditor)
+    assert [f["name"] for f in after["invariants"] if not f["holds"]] == ["I2-sealed"]
+    assert (after["holds"], after["verified"]) == (False, before["verified"])
+
+
+async def test_only_auditors_of_everything_may_request_a_full_run(service, people, auditor, log: Log):
+    of_fraud = await people.person("fred", ("auditor", "fraud"))
+    assert (await service.call("POST", "/v1/invariants:check", of_fraud)).status_code == 403
+
+
 @pytest.mark.slow
 async def test_killed_in_the_middle_it_goes_on_where_it_was_and_two_replicas_seal_once(
     start, audit_key, people, auditor, log: Log

@@ -1,4 +1,6 @@
-"""What auditors ask, answered over HTTP by the service as it runs, from events of other services as they are stored."""
+"""What auditors ask, answered over HTTP by the service as it runs, from events of other services as they are
+stored.
+"""
 
 from __future__ import annotations
 

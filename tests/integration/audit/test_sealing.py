@@ -1,4 +1,6 @@
-"""Every event of every service becomes one leaf, whatever happens to the sealer; and who changes history is found out."""
+"""Every event of every service becomes one leaf, whatever happens to the sealer; and who changes history is
+found out.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""No Production without a decision: what an auditor who trusts no service finds in the stored events of one promotion."""
+"""No Production without a decision: what an auditor who trusts no service finds in the stored events of one
+promotion.
+"""
 
 from __future__ import annotations
 

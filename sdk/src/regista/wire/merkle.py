@@ -1,4 +1,4 @@
-"""Compute the tree of RFC 6962 §2.1 over the leaves of the log: roots, appending, proofs and their verification. Pure.
+"""Compute the tree of RFC 6962 §2.1 over the leaves of the log, its proofs, and verify them. Pure.
 
 A leaf hash is SHA-256(0x00 || stored bytes), an inner node SHA-256(0x01 || left || right); each tree of n
 leaves splits at the largest power of two below n. The verifiers follow RFC 9162 §2.1.3.2 and §2.1.4.2.
@@ -75,7 +75,7 @@ def _split(size: int) -> int:
 
 
 def inclusion_ranges(index: int, size: int) -> list[Range]:
-    """Return which tree heads make the audit path of leaf `index` (from 0) in a tree of `size` leaves, in order.
+    """Return the ranges whose tree heads are the audit path of leaf `index` (from 0) of `size` leaves.
 
     Raises IndexError for an index outside the tree.
     """
@@ -94,7 +94,7 @@ def inclusion_ranges(index: int, size: int) -> list[Range]:
 
 
 def consistency_ranges(first: int, size: int) -> list[Range]:
-    """Return which tree heads prove that the tree of `first` leaves is a prefix of the tree of `size` leaves, in order.
+    """Return the ranges whose tree heads prove that `first` leaves are a prefix of `size` leaves.
 
     Raises IndexError when `first` is larger than `size`.
     """
@@ -140,7 +140,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
 
 
 def consistency_proof(leaves: Sequence[bytes], first: int) -> list[bytes]:
-    """Return the proof that the tree of the first `first` leaves is a prefix of the tree over all of `leaves`."""
+    """Return the proof that the tree of the first `first` leaves is a prefix of that of all leaves."""
     return [root_of(leaves[low:high]) for low, high in consistency_ranges(first, len(leaves))]
 
 

@@ -1,4 +1,6 @@
-"""Store a tree as tiles (c2sp.org/tlog-tiles, height 8), so that a proof reads a few of them and no leaf. Pure.
+"""Store a tree as tiles (c2sp.org/tlog-tiles, height 8), so that a proof reads a few of them and no leaf.
+
+Pure.
 
 Tile `number` of `level` holds up to 256 hashes: the roots of the complete subtrees of 256^level leaves, from
 subtree 256 · number on. Level 0 holds leaves. Only the last tile of a level may hold fewer than 256 hashes.
