@@ -10,7 +10,7 @@ import pytest
 from services.approval.domain.gate import PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import PolicyPublished
-from services.audit.domain.invariants import production_faults
+from services.audit.domain.production import production_faults
 from services.audit.domain.reading import Stored, read
 from shared.deciding.events import Cursor, encode
 from tests.unit.approval.conftest import NOW, World

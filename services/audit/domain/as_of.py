@@ -1,4 +1,4 @@
-"""What was in production at a moment, who let it in and on what evidence: told from stored events alone. Pure.
+"""Compute what was in production at a moment, who approved it, and on what evidence. Pure.
 
 An event is a dict as the API shows it: `type`, `data`, `recorded_at`, `actor`, `reason`, `event_id`,
 `leaf_index`, `number`.
@@ -12,13 +12,10 @@ from typing import Any
 
 Event = dict[str, Any]
 
-SERVING = ("RolloutChanged", "RolledBack")
-BORN = ("VersionRegistered", "MetadataAdded")
-
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What speaks for one version in production. Any of it may be missing; what is missing is said."""
+    """The events behind one version in production. Any of them may be missing; the answer then has null."""
 
     registered: Event | None = None
     promoted: Event | None = None
@@ -26,7 +23,7 @@ class Evidence:
 
 
 def reference(event: Event) -> dict[str, Any]:
-    """Enough to find the event again, and to prove it."""
+    """Return what finds the event again and proves it."""
     return {
         name: event[name]
         for name in ("event_id", "service", "stream", "revision", "type", "recorded_at", "leaf_index")
@@ -46,13 +43,13 @@ HIDDEN = {
 }
 
 
-def told(event: Event, *, hidden: bool) -> Event:
-    """The event; for somebody who may not read it only where it is and what caused it, not what it says."""
+def as_shown(event: Event, *, hidden: bool) -> Event:
+    """Return the event; when `hidden`, without its content: only its place and its cause."""
     return event | (HIDDEN if hidden else {}) | {"hidden": hidden}
 
 
 def answer(serving: Event, evidence: Mapping[int, Evidence]) -> dict[str, Any]:
-    """Who served after the event `serving`, with the evidence of each version by number."""
+    """Return what served after the event `serving`. `evidence`: by version number."""
     entries = serving["data"].get("entries") or []
     return {
         "since": serving["recorded_at"],
@@ -62,8 +59,8 @@ def answer(serving: Event, evidence: Mapping[int, Evidence]) -> dict[str, Any]:
 
 
 def _entry(entry: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
-    told = {name: entry.get(name) for name in ("number", "semver", "percent", "role")}
-    return told | {"version": _version(evidence.registered), "promotion": _promotion(evidence)}
+    shown = {name: entry.get(name) for name in ("number", "semver", "percent", "role")}
+    return shown | {"version": _version(evidence.registered), "promotion": _promotion(evidence)}
 
 
 def _version(registered: Event | None) -> dict[str, Any] | None:
@@ -78,10 +75,7 @@ def _version(registered: Event | None) -> dict[str, Any] | None:
 
 
 def _promotion(evidence: Evidence) -> dict[str, Any] | None:
-    """How it got to Production.
-
-    None for a version that needed no promotion for its role (shadow, challenger).
-    """
+    """Return how a version reached Production; None when its role (shadow, challenger) needs no promotion."""
     promoted = evidence.promoted
     if promoted is None:
         return None
@@ -123,11 +117,11 @@ def _promotion(evidence: Evidence) -> dict[str, Any] | None:
 
 def _approval(event: Event) -> dict[str, Any]:
     data = event["data"]
-    told = {name: data.get(name) for name in ("role", "comment", "conditions")}
+    stated = {name: data.get(name) for name in ("role", "comment", "conditions")}
     return {
         "subject": data.get("approver") or event["actor"]["subject"],
         "at": event["recorded_at"],
-        **told,
+        **stated,
         "event": reference(event),
     }
 

@@ -1,7 +1,4 @@
-"""No Production without a decision (I9), checked from stored events as somebody would who trusts no service.
-
-Pure.
-"""
+"""Check from stored events alone that nothing reached Production without a decision (I9). Pure."""
 
 from __future__ import annotations
 
@@ -15,21 +12,21 @@ Event = dict[str, Any]
 
 
 def production_faults(promoted: Event, promotion: Sequence[Event], policy: Event | None) -> list[str]:
-    """What is wrong with one VersionPromoted; empty when it was decided as it must be.
+    """Return what is wrong with one VersionPromoted.
 
-    `promotion` are all events of its promotion and of the review that its grant names, in the log's order;
-    `policy` is the PolicyPublished that the grant names.
+    `promotion`: all events of its promotion and of the review that its grant names, in the log's order.
+    `policy`: the PolicyPublished that the grant names.
     """
-    asked, granted = _of(promotion, "PromotionRequested"), _of(promotion, "PromotionGranted")
-    if not asked:
-        return ["nobody asked for the promotion"]
+    requested, granted = _of(promotion, "PromotionRequested"), _of(promotion, "PromotionGranted")
+    if not requested:
+        return ["the promotion was never requested"]
     if not granted:
         return ["there is no grant"]
-    grant, request, told = granted[-1]["data"], asked[-1]["data"], promoted["data"]
+    grant, request, data = granted[-1]["data"], requested[-1]["data"], promoted["data"]
     faults = []
-    if not grant.get("digest") or {grant.get("digest"), told.get("digest")} != {request.get("digest")}:
+    if not grant.get("digest") or {grant.get("digest"), data.get("digest")} != {request.get("digest")}:
         faults.append("request, grant and promotion are not about the same digest")
-    if any(grant.get(name) != told.get(name) for name in ("number", "environment")):
+    if any(grant.get(name) != data.get(name) for name in ("number", "environment")):
         faults.append("the grant is about another version or environment")
     before = promotion[: promotion.index(granted[-1])]
     evaluated = [e["data"] for e in _of(before, "GatesEvaluated")]
@@ -38,11 +35,13 @@ def production_faults(promoted: Event, promotion: Sequence[Event], policy: Event
         grant["evidence_digest"],
         grant.get("policy"),
     ):
-        faults.append("the last gates were not asked on the evidence and by the policy that the grant names")
+        faults.append(
+            "the last gate evaluation was not over the evidence and the policy that the grant names"
+        )
     if grant.get("override"):
         return faults + _override_faults(grant, gates, promotion, before)
     if not gates.get("passed"):
-        faults.append("the last gates did not pass")
+        faults.append("the last gate evaluation did not pass")
     makers = {
         request.get("requester"),
         request.get("creator"),
@@ -55,7 +54,7 @@ def production_faults(promoted: Event, promotion: Sequence[Event], policy: Event
 def _override_faults(
     grant: dict[str, Any], gates: dict[str, Any], promotion: Sequence[Event], before: Sequence[Event]
 ) -> list[str]:
-    """An override grants what it was used on: the same version and environment, by whom the grant names, over the facts that it sealed."""
+    """Check that an approver whom the grant names used the override on the same version and facts."""
     used = [
         e for e in _of(promotion, "OverrideUsed") if e["data"].get("by") in (grant.get("approvers") or ())
     ]
@@ -80,7 +79,7 @@ def _override_faults(
 
 
 def _seal_of(gates: dict[str, Any]) -> dict[str, Any]:
-    """What a review or an override of these facts seals."""
+    """Return what a review or an override of these facts seals."""
     evidence = gates.get("evidence") or {}
     named = {
         "version": evidence.get("version_digest"),
@@ -105,22 +104,21 @@ def _approval_faults(
     if reviews:
         opened = reviews[-1]["data"]
         current = {who for who, sealed in approvals.items() if sealed == opened.get("sealed_digest")}
-        if len(current) < max(needed, opened.get("needs") or 0, 1):
-            faults.append(
-                f"{len(current)} approvals of what was shown, {max(needed, opened.get('needs') or 0, 1)} needed"
-            )
+        least = max(needed, opened.get("needs") or 0, 1)
+        if len(current) < least:
+            faults.append(f"{len(current)} approvals of what was shown, {least} needed")
         if not set(grant.get("approvers") or ()) <= current:
             faults.append("the grant names approvers who did not approve what was shown")
     elif needed:
-        faults.append(f"the policy asks for {needed} approvals and there was no review")
+        faults.append(f"the policy requires {needed} approvals and there was no review")
     made = {normalized_name(str(who)) for who in makers if who}
     if own := [who for who in approvals if normalized_name(who) in made]:
-        faults.append(f"approved by who made it or asked for it: {', '.join(own)}")
+        faults.append(f"approved by a person who made or requested it: {', '.join(own)}")
     return faults
 
 
 def needed_by(policy: Event) -> int:
-    """How many approvers a policy asks for on the way to Production; 0 when it asks nobody."""
+    """Return how many approvers a policy requires for Production."""
     gates = ((policy["data"].get("policy") or {}).get("stages") or {}).get("Production") or ()
     return next(
         (int((g.get("params") or {}).get("approvers", 1)) for g in gates if g.get("kind") == "manual"), 0
@@ -128,7 +126,7 @@ def needed_by(policy: Event) -> int:
 
 
 def champion_of(serving: Event) -> int | None:
-    """Which version a RolloutChanged or RolledBack makes the champion."""
+    """Return the version that a RolloutChanged or RolledBack makes the champion."""
     data: dict[str, Any] = serving["data"]
     number: int | None = next(
         (e.get("number") for e in data.get("entries") or () if e.get("role") == "champion"),
@@ -138,9 +136,9 @@ def champion_of(serving: Event) -> int | None:
 
 
 def serving_faults(serving: Event, promoted_at: Mapping[tuple[str, str, int], int]) -> list[str]:
-    """A champion, also one rolled back to, was promoted in that environment before.
+    """Return what is wrong with a new champion, which must have been promoted there before.
 
-    `promoted_at`: (stream, environment, number) → first revision.
+    `promoted_at`: (stream, environment, number) → first revision that promoted it.
     """
     number, environment = champion_of(serving), serving["data"].get("environment")
     if number is None:

@@ -1,4 +1,4 @@
-"""Events as a forest: each under the one that caused it. Pure."""
+"""Arrange events as a forest: each event under its cause. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def forest(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same events, each with its `effects`; those whose cause is not among them are the roots.
+    """Return the events in their order, each with its `effects`.
 
-    Order is kept everywhere.
+    Roots are events whose cause is not among them.
     """
     nodes: dict[str, dict[str, Any]] = {event["event_id"]: {**event, "effects": []} for event in events}
     roots: list[dict[str, Any]] = []
