@@ -73,7 +73,7 @@ async def follow_log(app: App, key: SigningKey) -> None:
 
 async def _lead(connection: asyncpg.Connection, key: SigningKey, readiness: Readiness) -> None:
     """Seal first: an event that cannot be indexed is sealed and signed all the same."""
-    await eventlog.refuse_restored(connection)  # after an outage it may be another server, which is behind
+    await eventlog.check_not_restored(connection)  # after an outage it may be another server, which is behind
     await index_writer.reset_outdated_index(connection)
     sealer, index, signed_at, wait = Sealer(key), _Index(readiness), 0.0, FIRST_WAIT
     async with _subscribed(connection) as wake_up:
