@@ -125,7 +125,7 @@ async def test_after_an_outage_a_key_that_the_server_lost_identifies_no_one(
     await owner.execute("REVOKE SELECT ON log.events_access FROM regista_cleanup")
     following = asyncio.create_task(view.run())
     async with asyncio.timeout(10):
-        while "identities stay as they were" not in caplog.text:  # noqa: ASYNC110
+        while "identities are not updated" not in caplog.text:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         assert view.by_api_key(lost)
         await owner.execute(
@@ -177,6 +177,6 @@ async def test_a_snapshot_that_cannot_be_written_costs_nothing_but_the_snapshot(
     await broken_at(database, "cleanup.snapshots", "22012")
     await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
     async with asyncio.timeout(10):
-        while "no snapshot of account-a" not in caplog.text:  # noqa: ASYNC110 - the log is what tells
+        while "no snapshot of account-a" not in caplog.text:  # noqa: ASYNC110 - only the log shows it
             await asyncio.sleep(0.01)
     assert (await bank.transactor.submit(bank.deposit("a"))).events[0].revision == 601
