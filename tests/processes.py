@@ -169,7 +169,7 @@ async def running_here(
     )
     app = run.App(service, settings)
     process = importlib.import_module(f"services.{service}.service").process(app)
-    running = run.Running(app, process)
+    running = run.RunningProcess(app, process)
     task = asyncio.create_task(running.run())
     here = Running(f"http://127.0.0.1:{settings.http_port}", routes=process.routes)
     try:
