@@ -69,13 +69,13 @@ class Outcome:
 
 
 class IdempotencyMismatch(Unprocessable):
-    """The same Idempotency-Key came with another request. Use a new key for a new request."""
+    """The same Idempotency-Key, or message id, came with another request."""
 
     def __init__(self, cause: Cause) -> None:
         super().__init__(
             "idempotency_mismatch",
             f"{cause.id!r} was already used for another request."
-            " Send a new Idempotency-Key for a new request.",
+            " Give a new request an id of its own (HTTP: Idempotency-Key; Kafka: message id).",
         )
 
 

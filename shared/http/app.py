@@ -20,7 +20,7 @@ P = TypeVar("P")
 class App:
     """What endpoints, consumers and due work of a running service get.
 
-    `shared.run` sets `pool`, `transactor`, `transactors` (by service), `access` and `letters` before the
+    `shared.run` sets `pool`, `transactor`, `transactors` (by service), `access` and `dead_letters` before the
     service serves or consumes anything. `parts` is the service's own dataclass (caches, stores); its start
     hook returns it.
     """

@@ -1,4 +1,4 @@
-"""The toy service as a real process beside real servers, identities for it, and short words for what the tests do."""
+"""The toy service as a real process beside real servers, identities for it, and helpers of the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages in, on a real broker: what is authentic has its effect once, what is not goes to the dead letters and nothing else waits for it."""
+"""Messages from a real broker: authentic ones have their effect once, others become dead letters."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def test_a_follow_up_runs_after_the_batch_is_committed(
     await counted(toy, database, 2)
 
 
-async def test_a_dead_letter_is_shown_and_replayed_once_its_cause_is_mended(
+async def test_a_dead_letter_is_shown_and_replayed_after_its_cause_is_fixed(
     start_toy: Callable[..., Toy], send: Send, people: People, operator: str, database: Any
 ) -> None:
     toy = start_toy()
@@ -184,7 +184,8 @@ class Name(str):
 
 async def main(bootstrap, password, topic):
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512", sasl_plain_username="pipeline",
+        bootstrap_servers=bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username="pipeline",
         sasl_plain_password=password)
     await producer.start()
     await producer.send_and_wait(topic, value=b"x", headers=[(Name("x"), b"1")], partition=0)

@@ -1,4 +1,4 @@
-"""Keys of services, replaced and revoked: what was signed while they were good counts, whenever it is read."""
+"""Rotated and revoked keys of services: what they signed while they were valid stays valid."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.integration.edges.test_service_messages import SERVICE_TOPIC, reason,
 pytestmark = pytest.mark.servers
 
 
-async def test_a_services_events_count_after_its_key_was_rotated_unless_it_was_compromised(
+async def test_a_services_events_stay_valid_after_its_key_was_rotated_unless_it_was_compromised(
     start_toy: Callable[..., Toy], send: Send, people: People, operator: str, database: Any
 ) -> None:
     old, stolen = await people.signer("service:artifact", "service"), generate_signing_key("service:artifact")
@@ -55,7 +55,7 @@ async def test_a_services_events_count_after_its_key_was_rotated_unless_it_was_c
     ]
 
 
-async def test_a_service_whose_own_key_ended_publishes_nothing_that_would_be_refused_and_says_why(
+async def test_a_service_whose_own_key_is_invalid_publishes_nothing_and_reports_why(
     start_toy: Callable[..., Toy], people: People, empty_kafka: Any
 ) -> None:
     key, otto = (

@@ -1,4 +1,4 @@
-"""Messages of other services, on a real broker: they are retried, hold their partition while they fail, and never become dead letters."""
+"""Events of other services, from a real broker: they are retried and never become dead letters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.integration.edges.conftest import People, Send, Toy, counted, dead_le
 pytestmark = pytest.mark.servers
 
 
-async def test_a_service_speaks_on_its_own_topic_only_with_its_own_key(
+async def test_a_service_may_publish_only_with_its_own_key(
     start_toy: Callable[..., Toy],
     send: Send,
     people: People,
@@ -57,7 +57,7 @@ async def reason(toy: Toy, part: str) -> str:
     return str(await toy.asking(asked))
 
 
-async def test_a_service_event_that_fails_holds_its_partition_and_no_other(
+async def test_a_service_event_that_fails_pauses_its_partition_and_no_other(
     start_toy: Callable[..., Toy], send: Send, people: People, operator: str, database: Any
 ) -> None:
     artifact = await people.signer("service:artifact", "service")
@@ -74,7 +74,7 @@ async def test_a_service_event_that_fails_holds_its_partition_and_no_other(
         assert (await client.get("/v1/dlq")).json()["items"] == []
 
 
-async def test_a_held_partition_goes_on_by_itself_once_its_event_can_be_processed(
+async def test_a_paused_partition_resumes_once_its_event_can_be_processed(
     start_toy: Callable[..., Toy], send: Send, people: People, database: Any
 ) -> None:
     artifact = await people.signer("service:artifact", "service")
@@ -89,7 +89,7 @@ async def test_a_held_partition_goes_on_by_itself_once_its_event_can_be_processe
     await mended.ready()
 
 
-async def test_a_service_key_that_an_open_transaction_hides_is_waited_for(
+async def test_a_consumer_waits_for_a_service_key_that_an_open_transaction_hides(
     start_toy: Callable[..., Toy], send: Send, people: People, operator: str, database: Any
 ) -> None:
     toy = start_toy()

@@ -1,4 +1,4 @@
-"""The rule which names a namespace covers is the same in Python and in SQL, and costs a query no call for each row."""
+"""The rule which names a namespace covers is the same in Python and SQL, and inlined into queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What shared/messaging/faststream_seam.py expects of FastStream: another release that changes it fails here."""
+"""What shared/messaging/faststream_seam.py expects of FastStream. A release that changes it fails here."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_a_text_without_secrets_stays_as_it_is() -> None:
     assert without_secrets(said) == said
 
 
-def test_of_an_error_only_its_first_line_is_told_to_whoever_asks() -> None:
+def test_an_error_summary_holds_only_the_first_line() -> None:
     error = asyncpg.UniqueViolationError("duplicate key value\nDETAIL:  Key (name)=(private) already exists.")
     assert error_summary(error) == "UniqueViolationError: duplicate key value"
     assert error_summary(TimeoutError()) == "TimeoutError"
@@ -93,7 +93,7 @@ def test_work_without_a_parent_begins_a_trace_and_what_it_calls_belongs_to_it() 
 
 
 @pytest.mark.parametrize("parent", ["nonsense", "00-0-0-00", PARENT.upper(), PARENT + "x"])
-def test_what_is_no_traceparent_begins_a_trace_of_its_own(parent: str) -> None:
+def test_an_invalid_traceparent_begins_a_new_trace(parent: str) -> None:
     with Tracer().span("work", parent) as trace:
         assert trace != parent
         assert len(trace) == len(PARENT)
