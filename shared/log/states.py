@@ -6,23 +6,17 @@ Never truth: dropping any of it loses nothing.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import inspect
-import sys
-import typing
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
-import msgspec
-from immutables import Map
 
 from shared.deciding.decider import Fold, category_of
-from shared.deciding.events import Recent
-from shared.log.layered_map import LARGE, LayeredMap
+from shared.deciding.events import Recent, Upcaster
+from shared.log.snapshots import SnapshotCodec
 
 FIND = (
     "SELECT stream, revision, recorded_at, fold, state FROM {schema}.snapshots WHERE stream = ANY($1::text[])"
@@ -64,9 +58,16 @@ class Held:
 class States:
     """The cache: least recently used streams go first; `capacity` counts events, because a long stream holds more memory than a short one."""
 
-    def __init__(self, schema: str, folds: Iterable[Fold[Any, Any]], capacity: int = 1_000_000) -> None:
+    def __init__(
+        self,
+        schema: str,
+        folds: Iterable[Fold[Any, Any]],
+        capacity: int = 1_000_000,
+        upcasters: Iterable[Upcaster] = (),
+    ) -> None:
         self._schema = schema
         self._folds = {fold.category: fold for fold in folds}
+        self._upcasters = tuple(upcasters)
         self._codecs: dict[str, SnapshotCodec] = {}
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._capacity = capacity
@@ -141,88 +142,5 @@ class States:
 
     def codec(self, category: str) -> SnapshotCodec:
         if category not in self._codecs:
-            self._codecs[category] = SnapshotCodec(self._folds[category])
+            self._codecs[category] = SnapshotCodec(self._folds[category], self._upcasters)
         return self._codecs[category]
-
-
-class SnapshotCodec:
-    """State to bytes and back. A dataclass or Struct whose top-level fields may be `immutables.Map[K, V]`; other states go as msgspec takes them.
-
-    A large map comes back as a `LayeredMap` one, which does the same.
-
-    `fingerprint` changes with the source of every module the fold is written in, so a snapshot never outlives
-    the code that made it.
-    """
-
-    def __init__(self, fold: Fold[Any, Any]) -> None:
-        self._type = type(fold.initial)
-        hints = typing.get_type_hints(self._type)
-        self._names = _fields(self._type)
-        self._maps = [name for name in self._names if (typing.get_origin(hints[name]) or hints[name]) is Map]
-        stored = [(name, _plain(hints[name])) for name in self._names]
-        self._decoder = msgspec.msgpack.Decoder(
-            msgspec.defstruct("Stored", stored, array_like=True) if stored else self._type
-        )
-        self.fingerprint = hashlib.sha256("".join(_sources(fold)).encode()).hexdigest()
-
-    def dump(self, state: Any) -> bytes:
-        if not self._names:
-            return msgspec.msgpack.encode(state)
-        values = (getattr(state, name) for name in self._names)
-        return msgspec.msgpack.encode([_entries(value) for value in values])
-
-    def load(self, stored: bytes) -> Any:
-        decoded = self._decoder.decode(stored)
-        if not self._names:
-            return decoded
-        values = {name: getattr(decoded, name) for name in self._names}
-        return self._type(**values | {name: _persistent(values[name]) for name in self._maps})
-
-
-def _entries(value: Any) -> Any:
-    """A map's as a dict; any other value as it is."""
-    return (
-        value.whole() if isinstance(value, LayeredMap) else dict(value) if isinstance(value, Map) else value
-    )
-
-
-def _persistent(entries: dict[Any, Any]) -> Any:
-    return Map(entries) if len(entries) < LARGE else LayeredMap(entries)
-
-
-def _fields(type_: Any) -> tuple[str, ...]:
-    """Their names, in order; none for what is neither a dataclass nor a Struct."""
-    if dataclasses.is_dataclass(type_):
-        return tuple(field.name for field in dataclasses.fields(type_))
-    return type_.__struct_fields__ if issubclass(type_, msgspec.Struct) else ()
-
-
-def _plain(hint: Any) -> Any:
-    if (typing.get_origin(hint) or hint) is Map and (arguments := typing.get_args(hint)):
-        return dict[arguments]  # type: ignore[misc, valid-type]
-    return hint
-
-
-def _sources(fold: Fold[Any, Any]) -> Sequence[str]:
-    """The sources of all modules of the same package that the fold's module and its state's module import, directly or not."""
-    package = fold.evolve.__module__.rpartition(".")[0]
-    seen: dict[str, str] = {}
-    todo = [fold.evolve.__module__, type(fold.initial).__module__]
-    while todo:
-        name = todo.pop()
-        if name in seen or name not in sys.modules:
-            continue
-        module = sys.modules[name]
-        try:
-            seen[name] = inspect.getsource(module)
-        except (OSError, TypeError):
-            seen[name] = ""
-        members: Mapping[str, Any] = vars(module)
-        todo.extend(
-            {
-                m
-                for v in members.values()
-                if (m := getattr(v, "__module__", None)) and package and m.startswith(package)
-            }
-        )
-    return [seen[name] for name in sorted(seen)]

@@ -84,7 +84,7 @@ class Transactor:
         self._server: datetime | None = None
         self.schema = service.schema or service.name
         folds = {fold.category: fold for fold in (*service.folds, ACCESS)}
-        self.states = States(self.schema, folds.values())
+        self.states = States(self.schema, folds.values(), upcasters=service.events.upcasters.values())
         self._wake_up = wake_up
         self._queue: asyncio.Queue[Pending] = asyncio.Queue(most_waiting)
         self._batch_size = batch_size

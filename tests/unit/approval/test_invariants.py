@@ -29,7 +29,7 @@ from services.approval.domain.review import (
     ReviewRejected,
 )
 from shared.deciding.decider import RuleBroken
-from shared.log.states import SnapshotCodec
+from shared.log.snapshots import SnapshotCodec
 
 FOLDS = {"policy": policy.POLICY, "policies": policy.POLICIES, "gate": gate.GATE, "review": review.REVIEW}
 MAKERS = {"carl", "bea", "pipeline", "rosa"}

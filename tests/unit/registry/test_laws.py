@@ -30,7 +30,7 @@ from services.registry.domain.serving.alias import RemoveAlias, SetAlias
 from services.registry.domain.serving.rollout import ChangeRollout, RollBack, Share
 from services.registry.domain.versioning.bump import Bump
 from shared.deciding.decider import RuleBroken
-from shared.log.states import SnapshotCodec
+from shared.log.snapshots import SnapshotCodec
 from tests.unit.registry.given import MODEL_ID, STREAM, a_note, metadata
 from tests.unit.registry.serving import switched
 

@@ -14,7 +14,8 @@ from immutables import Map
 from shared.deciding.decider import Fold
 from shared.deciding.events import Actor, Recorded
 from shared.log.layered_map import LARGE, LayeredMap
-from shared.log.states import Held, SnapshotCodec, States
+from shared.log.snapshots import SnapshotCodec
+from shared.log.states import Held, States
 
 
 @dataclass(frozen=True, slots=True)
