@@ -1,9 +1,11 @@
-"""Brings a database to today's log: `python -m shared.migrate --url postgresql://owner@…/regista`.
+"""Migrate a database to this release: `python -m shared.migrate --url postgresql://owner@…/regista`.
 
-Run by an owner, never by a service. A service's password comes from REGISTA_PASSWORD_<SERVICE>; without one
-the role cannot log in by password. Read models need no migration: a service whose tables changed shape
-rebuilds them from the log at start. `--split registry=8` spreads a service's partition over eight tables, now
-or when it has grown (ADR 0062); stop the services first.
+The owner of the database runs it, never a service. It runs the migrations of the log
+(shared/migrations/versions), then those of each service (services/<service>/migrations). The password of a
+service's role comes from REGISTA_PASSWORD_<SERVICE>; without one the role cannot log in with a password. Read
+models need no migration: a service rebuilds its changed tables from the log at start.
+
+`--split registry=8` distributes a partition of the log over eight tables (ADR 0062). Stop the services first.
 """
 
 from __future__ import annotations
@@ -23,13 +25,13 @@ from sqlalchemy.pool import NullPool
 from shared.foundation.topics import PARTITIONS_OF
 
 DIRECTORY = {"registry": "SELECT, INSERT, UPDATE", "approval": "SELECT"}
-"""Who may do what with the directory of names: one writes it, one prints names under what people sign.
-
-Nobody else reads it.
-"""
+"""Grants on the directory of names: one service writes it, one copies names into signed records. No other
+reads it."""
 
 PARTITIONS = frozenset(partition for partitions in PARTITIONS_OF.values() for partition in partitions)
 MOST_PARTS = 64
+MIGRATIONS = Path(__file__).parent / "migrations"
+SERVICES = Path(__file__).parents[1] / "services"
 
 
 def role_of(service: str) -> str:
@@ -39,25 +41,41 @@ def role_of(service: str) -> str:
 def _upgrade(connection: Connection, passwords: Mapping[str, str], parts: Mapping[str, int]) -> None:
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7242424242424242)")
     connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS log")
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    _run_migrations(connection, "log", MIGRATIONS / "versions")
     for service in PARTITIONS_OF:
         _login_role(connection, role_of(service), passwords.get(service))
     for service, partitions in PARTITIONS_OF.items():
         _grant(connection, service, partitions)
+    for service, folder in service_migrations().items():
+        connection.exec_driver_sql(f"SET LOCAL ROLE {role_of(service)}")
+        _run_migrations(connection, service, folder)
+        connection.exec_driver_sql("RESET ROLE")
     for partition, number in parts.items():
         connection.execute(
             text("CALL log.split_partition(:partition, :number)"), {"partition": partition, "number": number}
         )
 
 
+def service_migrations() -> dict[str, Path]:
+    """Return the folder of migrations of each service that has one. No service is imported."""
+    folders = {service: SERVICES / service / "migrations" for service in PARTITIONS_OF}
+    return {service: folder for service, folder in folders.items() if folder.is_dir()}
+
+
+def _run_migrations(connection: Connection, schema: str, folder: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("version_locations", str(folder))
+    config.set_main_option("path_separator", "os")
+    config.attributes.update(connection=connection, schema=schema)
+    command.upgrade(config, "head")
+
+
 def _login_role(connection: Connection, role: str, password: str | None) -> None:
-    """Roles belong to the whole server: another database may be making the same one now."""
+    """Create the role and set its password. Another database of the server may create the same role now."""
     connection.exec_driver_sql(
-        f"DO $$ BEGIN CREATE ROLE {role} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
+        f"DO $$ BEGIN CREATE ROLE {role} LOGIN;"
+        " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
     )
     if password is not None:
         quoted = password.replace("'", "''")
@@ -67,7 +85,9 @@ def _login_role(connection: Connection, role: str, password: str | None) -> None
 def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) -> None:
     role = role_of(service)
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA log TO {role}")
-    connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION log.highest_tx() TO {role}")
+    connection.exec_driver_sql(
+        f"GRANT EXECUTE ON FUNCTION log.highest_tx(), log.covers(text[], text) TO {role}"
+    )
     for partition in partitions:
         connection.exec_driver_sql(f"CALL log.add_partition('{partition}', '{role}')")
     for schema in {service, *partitions}:
@@ -84,9 +104,12 @@ def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) ->
 async def migrate(
     url: str, passwords: Mapping[str, str] | None = None, parts: Mapping[str, int] | None = None
 ) -> None:
-    """Creates or upgrades schema, partitions, roles and grants in the database at `url`. Safe to repeat and to race.
+    """Create or upgrade schemas, partitions, roles and grants in the database at `url`.
 
-    `parts` spreads partitions of the log over so many tables each; one that it does not name stays as it is.
+    Safe to repeat and to race.
+
+    `passwords` are those of the services' roles. `parts` is the number of tables of a partition of the log; a
+    partition that it does not name stays unchanged.
     """
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
     try:
@@ -109,7 +132,8 @@ def main() -> None:
         action="append",
         default=[],
         metavar="PARTITION=NUMBER",
-        help="spread this partition of the log over so many tables (1: one again); copies it, while nobody can use the log",
+        help="distribute this partition of the log over so many tables (1: one table again);"
+        " the log is locked meanwhile",
     )
     chosen = parser.parse_args()
     url = chosen.url

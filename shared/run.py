@@ -1,7 +1,7 @@
-"""A service as a process: everything it runs, started in order, watched, and stopped in time.
+"""Run a service as a process: start its parts in order, watch them, and stop them in time.
 
-The HTTP server comes first, so that liveness and the reasons for not being ready can be asked while
-PostgreSQL or Kafka are still awaited.
+The HTTP server starts first, so that liveness and readiness are answered while PostgreSQL or Kafka is
+unavailable.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 from prometheus_client import Gauge
@@ -25,13 +25,13 @@ from shared.deciding.service import Service
 from shared.foundation import garbage_collector
 from shared.foundation.event_loop import Loop
 from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, connect_pool
-from shared.foundation.readiness import in_short
+from shared.foundation.readiness import error_summary
 from shared.foundation.settings import Settings, SettingsWrong
 from shared.foundation.telemetry import set_up_logs, tracer
 from shared.foundation.topics import topic_of
 from shared.http.app import App
 from shared.http.application import Application
-from shared.http.operations import OPERATIONS, described
+from shared.http.operations import OPERATIONS, openapi_route
 from shared.http.routes import Route
 from shared.http.server import Server
 from shared.identity.access_view import AccessView
@@ -50,27 +50,31 @@ log = logging.getLogger(__name__)
 UNPUBLISHED = Gauge("regista_relay_lag", "Events of the log not yet published", ["service"])
 CHECK_EVERY = 5.0
 RETRY_EVERY = 1.0
+T = TypeVar("T")
+Work: TypeAlias = Coroutine[Any, Any, None]
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What one service runs. `extra_services` are written by this process, too, each through a transactor of its own.
+    """What the process of a service runs.
 
-    `start` runs once before anything is served and returns the service's own parts, if any; `background` tasks run for the life of the process; `checks`
-    are asked for readiness: each raises, with a message for the operator, while what it looks at is away.
+    `extra_services` are written by this process, too, each through a transactor of its own. `start` runs once
+    before the service serves or consumes anything, and returns the service's own parts, if any. `background`
+    functions run for the life of the process. `checks` run every few seconds for readiness: each raises, with
+    a message for the operator, while its part cannot work.
     """
 
     service: Service
     routes: Sequence[Route] = ()
     subscriptions: Sequence[Subscription] = ()
-    workers: Sequence[DueWork] = ()
+    due_work: Sequence[DueWork] = ()
     extra_services: Sequence[Service] = ()
     start: Callable[[App], Awaitable[object]] | None = None
-    background: Sequence[Callable[[App], Awaitable[None]]] = ()
+    background: Sequence[Callable[[App], Coroutine[Any, Any, None]]] = ()
     checks: Mapping[str, Callable[[App], Awaitable[None]]] = field(default_factory=dict)
 
 
-class Running:
+class RunningProcess:
     """A process from start to end."""
 
     def __init__(self, app: App, process: Process) -> None:
@@ -88,14 +92,14 @@ class Running:
         self.stop = asyncio.Event()
 
     async def run(self) -> None:
-        """Until `stop` is set. Raises (a group) when a part died."""
+        """Run until `stop` is set. Raises an exception group when a part ends with an error."""
         app = self._app
         own_topics = [topic_of(s.name) for s in self._writes if s.name != PARTITION]
-        app.letters = DeadLetters(
+        app.dead_letters = DeadLetters(
             app.settings, [*(s.topic for s in self._process.subscriptions), *own_topics]
         )
         server = Server(
-            Application(app, [*self._process.routes, *OPERATIONS, described(self._process.routes)]),
+            Application(app, [*self._process.routes, *OPERATIONS, openapi_route(self._process.routes)]),
             app.settings,
         )
         async with asyncio.TaskGroup() as group:
@@ -108,21 +112,22 @@ class Running:
             await self._wind_down(server, serving)
 
     async def _wind_down(self, server: Server, serving: asyncio.Task[None]) -> None:
-        """First what brings work in, then what does it: an answer under way is still given."""
+        """Stop what brings work in first, so that requests in progress are still answered."""
         server.stop()
         for task in self._edges:
             task.cancel()
         await asyncio.wait([serving, *self._edges], timeout=6)
-        everything = (serving, *self._edges, *self._writers)
-        for task in everything:
+        tasks = (serving, *self._edges, *self._writers)
+        for task in tasks:
             task.cancel()
-        await self._app.letters.stop()
+        await self._app.dead_letters.stop()
         if hasattr(self._app, "pool"):
             self._app.pool.terminate()
-        _, stuck = await asyncio.wait(everything, timeout=2)
+        _, stuck = await asyncio.wait(tasks, timeout=2)
         if stuck:
             log.critical(
-                "did not stop in time, ending anyway", extra={"tasks": [task.get_name() for task in stuck]}
+                "parts did not stop in time; the process ends anyway",
+                extra={"tasks": [task.get_name() for task in stuck]},
             )
             os._exit(1)
 
@@ -130,9 +135,9 @@ class Running:
         app, process = self._app, self._process
         app.readiness.wait("process", "it is starting")
         app.pool = await self._until("postgres", self._connected)
-        await self._until("postgres", self._not_restored)
+        await self._until("postgres", self._check_not_restored)
         for service in self._writes:
-            await self._until("postgres", lambda service=service: projector.ensure(service, app.pool))  # type: ignore[misc]
+            await self._until("postgres", functools.partial(projector.ensure, service, app.pool))
         self._writers += [
             group.create_task(wake_up.run(), name="wake_up") for wake_up in self._wake_ups.values()
         ]
@@ -148,8 +153,8 @@ class Running:
         await self._until("identities", app.access.catch_up)
         self._writers.append(group.create_task(app.access.run(), name="access"))
         if (start := process.start) is not None:
-            app.parts = await self._until("start", lambda: start(app), of_any_kind=True)
-        self._edges += [group.create_task(work, name=name) for name, work in self._works()]
+            app.parts = await self._until("start", functools.partial(start, app), any_error=True)
+        self._edges += [group.create_task(work, name=name) for name, work in self._edge_work()]
         app.serving = True
         app.readiness.clear("process")
         garbage_collector.collect_rarely()
@@ -161,34 +166,28 @@ class Running:
             },
         )
 
-    def _works(self) -> list[tuple[str, Any]]:
-        """What brings work in: relays, consumers, workers, what the service adds, and the checks."""
+    def _edge_work(self) -> list[tuple[str, Work]]:
+        """Return what brings work in, by name: checks, relays, consumers, due work, background."""
         app, process = self._app, self._process
-        works: list[tuple[str, Any]] = [("checks", self._check())]
+        work: list[tuple[str, Work]] = [("checks", self._check())]
         if self._key is not None:
-            works += [
+            work += [
                 (f"relay {s.name}", self._relay(s, self._key)) for s in self._writes if s.name != PARTITION
             ]
         if process.subscriptions:
-            app.readiness.wait("kafka", "it joins its consumer groups")
+            app.readiness.wait("kafka", "joins the consumer groups")
             consumers = [
-                Consumer(s, app.transactor, app.access, app.letters, app.readiness)
+                Consumer(s, app.transactor, app.access, app.dead_letters, app.readiness)
                 for s in process.subscriptions
             ]
-            works.append(("kafka", consume(app.settings, consumers, app.readiness)))
+            work.append(("kafka", consume(app.settings, consumers, app.readiness)))
         schema, wake_up = projector.schema_of(process.service), self._wake_ups[process.service.name]
-        for worker in process.workers:
-            works.append(
-                (
-                    f"due {worker.kind}",
-                    DueWorkRunner(
-                        worker, process.service.name, schema, app.pool, app.transactor, wake_up
-                    ).run(),
-                )
-            )
-        return works + [(getattr(b, "__name__", "background"), b(app)) for b in process.background]
+        for due in process.due_work:
+            runner = DueWorkRunner(due, process.service.name, schema, app.pool, app.transactor, wake_up)
+            work.append((f"due {due.kind}", runner.run()))
+        return work + [(getattr(b, "__name__", "background"), b(app)) for b in process.background]
 
-    def _relay(self, service: Service, key: SigningKey) -> Awaitable[None]:
+    def _relay(self, service: Service, key: SigningKey) -> Work:
         app = self._app
         part = f"relay {service.name}"
 
@@ -218,14 +217,15 @@ class Running:
             self._app.settings.database_url, schemas=schemas, application=f"regista-{self._app.name}"
         )
 
-    async def _not_restored(self) -> None:
+    async def _check_not_restored(self) -> None:
         async with self._app.pool.acquire() as connection:
-            await eventlog.refuse_restored(connection)
+            await eventlog.check_not_restored(connection)
 
-    async def _until(
-        self, part: str, attempt: Callable[[], Awaitable[Any]], *, of_any_kind: bool = False
-    ) -> Any:
-        """Repeats until what is waited for is there, saying what it is."""
+    async def _until(self, part: str, attempt: Callable[[], Awaitable[T]], *, any_error: bool = False) -> T:
+        """Repeat `attempt` until it succeeds; readiness shows why it does not.
+
+        With `any_error`, retry any error.
+        """
         while True:
             try:
                 found = await attempt()
@@ -236,7 +236,8 @@ class Running:
             ) as missing:
                 self._app.readiness.wait(
                     part,
-                    f"the schema is not there or not of today ({in_short(missing)}): run python -m shared.migrate",
+                    "the schema does not exist or is not of this release"
+                    f" ({error_summary(missing)}): run python -m shared.migrate",
                 )
             except projector.Superseded as superseded:
                 self._app.readiness.wait(part, str(superseded))
@@ -244,22 +245,22 @@ class Running:
                 *CONNECTION_ERRORS,
                 asyncpg.InvalidPasswordError,
                 asyncpg.InvalidCatalogNameError,
-            ) as away:
-                self._app.readiness.wait(part, f"waits for it ({in_short(away)})")
+            ) as error:
+                self._app.readiness.wait(part, f"waits for it ({error_summary(error)})")
             except Exception as error:
-                if not of_any_kind:
+                if not any_error:
                     raise
-                self._app.readiness.wait(part, f"waits and tries again ({in_short(error)})")
+                self._app.readiness.wait(part, f"waits and tries again ({error_summary(error)})")
             else:
                 self._app.readiness.clear(part)
                 return found
             await asyncio.sleep(RETRY_EVERY)
 
     async def _check(self) -> None:
-        """Asks what the process needs whether it is there, for readiness and metrics."""
+        """Check every few seconds what the process needs, for readiness and metrics."""
         app = self._app
         checks: dict[str, Callable[[App], Awaitable[None]]] = {
-            "postgres": self._ask_database,
+            "postgres": self._check_database,
             **self._process.checks,
         }
         while True:
@@ -267,13 +268,13 @@ class Running:
                 try:
                     async with asyncio.timeout(CHECK_EVERY):
                         await check(app)
-                except Exception as error:  # noqa: BLE001 - whatever a check meets is the reason
-                    app.readiness.wait(part, f"does not answer ({in_short(error)})")
+                except Exception as error:  # noqa: BLE001 - any error of a check is its reason
+                    app.readiness.wait(part, f"does not answer ({error_summary(error)})")
                 else:
                     app.readiness.clear(part)
             await asyncio.sleep(CHECK_EVERY if not app.readiness.reasons else RETRY_EVERY)
 
-    async def _ask_database(self, app: App) -> None:
+    async def _check_database(self, app: App) -> None:
         async with app.pool.acquire() as connection:
             await connection.fetchval("SELECT 1")
             for service in self._writes:
@@ -290,7 +291,7 @@ def _signing_key(settings: Settings) -> SigningKey:
 
 
 def main(factory: Callable[[App], Process]) -> None:
-    """Runs the process that `factory` describes until SIGTERM.
+    """Run the process that `factory` describes until SIGTERM.
 
     `factory` gets the App before it is connected: use it later, in closures.
     """
@@ -302,7 +303,7 @@ def main(factory: Callable[[App], Process]) -> None:
         app.name = process.service.name
         set_up_logs(app.name, settings.log_level)
         tracer.set_up(app.name, settings)
-        running = Running(app, process)
+        running = RunningProcess(app, process)
     except SettingsWrong as wrong:
         sys.exit(str(wrong))
     with asyncio.Runner(loop_factory=Loop) as runner:
@@ -311,14 +312,14 @@ def main(factory: Callable[[App], Process]) -> None:
     sys.exit(code)
 
 
-async def _until_signal(running: Running) -> int:
+async def _until_signal(running: RunningProcess) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.stop.set)
     try:
         await running.run()
     except BaseExceptionGroup as group:
-        log.critical("a part died; the process ends", exc_info=group)
+        log.critical("a part ended with an error; the process ends", exc_info=group)
         return 1
     log.info("stopped")
     return 0

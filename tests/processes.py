@@ -1,4 +1,4 @@
-"""A service beside real servers, in a process of its own or in the test's: started one way by every test, asked, ended or killed."""
+"""Run a service beside real servers, in a process of its own or in that of the test."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class Starter:
 
 @contextlib.contextmanager
 def starting(stack: Any, database: Any, folder: Path) -> Iterator[Starter]:
-    """Ends all that were started, in order: a killed member stays in its consumer group until its session runs out."""
+    """End all processes in order: a killed member stays in its consumer group until its session ends."""
     starter = Starter(stack, database, folder)
     try:
         yield starter
@@ -163,7 +163,7 @@ def starting(stack: Any, database: Any, folder: Path) -> Iterator[Starter]:
 async def running_here(
     stack: Any, database: Any, folder: Path, service: str, key: SigningKey
 ) -> AsyncIterator[Running]:
-    """The service as it always runs, but on the test's own event loop: a process would take seconds to import."""
+    """Run the service on the event loop of the test: a process of its own would take seconds to import."""
     settings = Settings.from_environment(
         Starter(stack, database, folder, numbers=itertools.count(1000)).environment(service, key)
     )

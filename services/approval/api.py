@@ -146,12 +146,12 @@ async def approve(call: Call) -> Reply:
     return await get_review(call)
 
 
-async def _signed(call: Call) -> directory.Printed:
+async def _signed(call: Call) -> directory.StoredName:
     """The caller's name, as it is printed under what they sign.
 
     Nobody signs without one: it also tells whether they made the version.
     """
-    found = await directory.printed(call.app.pool, call.actor.subject)
+    found = await directory.stored_name(call.app.pool, call.actor.subject)
     if not found.name:
         raise RuleBroken(
             "no_printed_name",
@@ -163,7 +163,7 @@ async def _signed(call: Call) -> directory.Printed:
 
 async def _shown(call: Call) -> str:
     """The caller's name where it is only shown; without one, who they are."""
-    return (await directory.printed(call.app.pool, call.actor.subject)).name or call.actor.subject
+    return (await directory.stored_name(call.app.pool, call.actor.subject)).name or call.actor.subject
 
 
 def _not_counted(events: Sequence[Any]) -> NoReturn:

@@ -84,7 +84,7 @@ REVIEWS_PAGE = """
 SELECT review_id, revision, state, model_id, model, number, semver, environment, needs, approvers, roles, excluded, seal, sealed_digest, policy,
   evidence_digest, results, opened_at, expires_at
 FROM reviews WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR model_id = $2 OR model = $2)
-  AND ($3::text[] IS NULL OR EXISTS (SELECT FROM unnest($3::text[]) n WHERE starts_with(model, n || '.')))
+  AND log.covers($3::text[], model)
   AND ($4::timestamptz IS NULL OR (opened_at, review_id) > ($4, $5))
 ORDER BY opened_at, review_id LIMIT $6
 """

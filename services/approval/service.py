@@ -42,5 +42,5 @@ SERVICE = Service(
 def process(app: App) -> Process:
     """What this service runs."""
     return Process(
-        SERVICE, routes=ROUTES, subscriptions=subscriptions(app), workers=workers(app), start=publish_builtin
+        SERVICE, routes=ROUTES, subscriptions=subscriptions(app), due_work=workers(app), start=publish_builtin
     )

@@ -69,6 +69,6 @@ def process(app: App) -> Process:
         SERVICE,
         routes=Api(bench).routes(),
         subscriptions=subscriptions(app, settings),
-        workers=workers(bench),
+        due_work=workers(bench),
         checks={"object store": store_is_there},
     )

@@ -19,7 +19,7 @@ async def rebuild(url: str) -> indexing.Rebuilt:
     """Rebuilds the index of the database at `url`, beside a running service."""
     connection = await asyncpg.connect(url, command_timeout=60)
     try:
-        await log_reader.ensure(connection)
+        await log_reader.reset_outdated_index(connection)
         return await indexing.rebuild(connection)
     finally:
         await connection.close()
@@ -44,7 +44,7 @@ def export(arguments: list[str]) -> str:
         if arguments != BY_SERVICE:
             connection = await asyncpg.connect(settings.database_url, command_timeout=600)
             try:
-                await log_reader.ensure(connection)
+                await log_reader.reset_outdated_index(connection)
                 everything = arguments == EVERYTHING
                 await chunks.plan(
                     connection,

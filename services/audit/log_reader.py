@@ -1,9 +1,6 @@
-"""audit's own schema, and how it reads the log: all partitions, behind the xmin fence, in (tx, seq) order."""
+"""Read the log: all partitions, behind the xmin fence, in (tx, seq) order. Reset the index when it is outdated."""
 
 from __future__ import annotations
-
-import hashlib
-from importlib.resources import files
 
 import asyncpg
 
@@ -20,7 +17,11 @@ WHERE (e.tx, e.seq) > ($1::text::xid8, $2) AND e.tx < pg_snapshot_xmin(pg_curren
 ORDER BY e.tx, e.seq LIMIT $3
 """
 
-SHAPE = "SELECT shape::text FROM audit.index_state"
+FILLED_BY = "SELECT reading FROM audit.index_state"
+
+EMPTY_INDEX = "TRUNCATE audit.history, audit.mentions, audit.names"
+
+START_OVER = "UPDATE audit.index_state SET reading = $1, tx = 0, seq = 0"
 
 READING = 4
 """Raise it when the same bytes are read (domain/reading.py) or kept differently: the next start reads the log again."""
@@ -28,27 +29,16 @@ READING = 4
 PARTITIONS = "SELECT substr(c.relname, 8) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'log.events'::regclass"
 
 
-async def ensure(connection: asyncpg.Connection) -> None:
-    """The schema of today is there: what is sealed is kept, an index of another shape is dropped.
+async def reset_outdated_index(connection: asyncpg.Connection) -> None:
+    """Empty the index when another READING filled it: the tailer then reads the log again. Sealed leaves stay.
 
-    Safe to repeat and to race.
+    Safe to repeat and to race. Raises UndefinedTableError when `python -m shared.migrate` has not run.
     """
-    seal, chunks, index = (
-        (files("services.audit") / "migrations" / name).read_text()
-        for name in ("0001_seal.sql", "0002_chunks.sql", "index.sql")
-    )
-    shape = hashlib.sha256(f"{READING}{index}".encode()).hexdigest()
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", lock_key("audit", "schema"))
-        await connection.execute(seal)
-        await connection.execute(chunks)
-        if (
-            await connection.fetchval("SELECT to_regclass('audit.index_state')")
-            and await connection.fetchval(SHAPE) == shape
-        ):
-            return
-        await connection.execute(index)
-        await connection.execute("INSERT INTO audit.index_state (shape) VALUES ($1)", shape)
+        if await connection.fetchval(FILLED_BY) != READING:
+            await connection.execute(EMPTY_INDEX)
+            await connection.execute(START_OVER, READING)
 
 
 async def read(connection: asyncpg.Connection, after: Cursor, limit: int) -> list[Stored]:

@@ -30,7 +30,7 @@ async def start(app: App, kept: HistoryStore | None) -> None:
     Whether history is exported is said: nothing else shows that it is not.
     """
     async with app.pool.acquire() as connection:
-        await log_reader.ensure(connection)
+        await log_reader.reset_outdated_index(connection)
     if kept is None:
         log.info(
             "history is not exported: neither REGISTA_HISTORY_S3_ENDPOINT nor REGISTA_HISTORY_DIR is set"

@@ -66,8 +66,8 @@ async def tail(app: App, key: SigningKey) -> None:
 
 async def _lead(connection: asyncpg.Connection, key: SigningKey, readiness: Readiness) -> None:
     """The seal comes first and hangs on nothing else: what cannot be indexed is sealed and signed all the same."""
-    await eventlog.refuse_restored(connection)  # after an outage it may be another server, which is behind
-    await log_reader.ensure(connection)
+    await eventlog.check_not_restored(connection)  # after an outage it may be another server, which is behind
+    await log_reader.reset_outdated_index(connection)
     sealer, index, signed_at, wait = Sealer(key), _Index(readiness), 0.0, FIRST_WAIT
     async with _heard(connection) as ring:
         while True:

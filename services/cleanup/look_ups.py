@@ -89,7 +89,7 @@ class Reports:
         record = ConsumerRecord(
             USAGE_TOPIC, m.partition, m.offset, 0, 0, key, value, None, len(key), len(value), headers
         )
-        await self._app.letters.bury(record, why, GROUP)
+        await self._app.dead_letters.add(record, why, GROUP)
         return _end(m, early.EndWait(name, report_id, why=why))
 
     def _hold(self, m: Received, said: ModelUsed) -> Submission:

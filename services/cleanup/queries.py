@@ -44,7 +44,7 @@ SWEEP = "SELECT sweep_id, phase, trigger, model_id, actor, at, models, versions,
 SWEEPS = """
 SELECT s.sweep_id, s.phase, s.trigger, s.model_id, s.actor, s.at, s.models, s.versions, s.finished_at FROM sweeps s LEFT JOIN models m USING (model_id)
 WHERE ($1::timestamptz IS NULL OR (s.at, s.sweep_id) < ($1, $2))
-  AND ($4::text[] IS NULL OR s.model_id = '' OR EXISTS (SELECT FROM unnest($4::text[]) n WHERE n <> '' AND starts_with(m.model, n || '.')))
+  AND (s.model_id = '' OR log.covers($4::text[], m.model))
 ORDER BY s.at DESC, s.sweep_id DESC LIMIT $3
 """
 

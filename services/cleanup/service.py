@@ -38,4 +38,4 @@ SERVICE = Service(
 
 def process(app: App) -> Process:
     """What this service runs."""
-    return Process(SERVICE, routes=ROUTES, subscriptions=subscriptions(app), workers=workers(app))
+    return Process(SERVICE, routes=ROUTES, subscriptions=subscriptions(app), due_work=workers(app))

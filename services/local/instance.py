@@ -99,6 +99,7 @@ class Instance:
         sources = [
             REPOSITORY / "shared" / "migrate.py",
             *sorted((REPOSITORY / "shared" / "migrations").rglob("*.*")),
+            *sorted((REPOSITORY / "services").glob("*/migrations/*.*")),
             specification,
         ]
         return hashlib.sha256(

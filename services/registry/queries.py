@@ -62,7 +62,7 @@ MODELS = (
     MODEL
     + """
 WHERE m.name > $1
-  AND ($2::text[] IS NULL OR EXISTS (SELECT 1 FROM unnest($2) AS ns WHERE m.namespace = ns OR starts_with(m.namespace, ns || '.')))
+  AND log.covers($2::text[], m.name)
   AND ($3::text IS NULL OR m.kind = $3) AND ($4::text IS NULL OR m.owner = $4) AND ($5::text IS NULL OR m.tier = $5)
   AND ($6::text IS NULL OR position(lower($6) in lower(m.name)) > 0)
 ORDER BY m.name LIMIT $7
@@ -90,7 +90,7 @@ SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.dataset_name,
                  WHERE r.model_id = v.model_id AND (x->>'number')::int = v.number), '[]') AS rollouts
 FROM versions v JOIN models m USING (model_id)
 WHERE $1 IN (v.dataset_name, v.dataset_digest) AND (v.model_id, v.number) > ($2, $3)
-  AND ($4::text[] IS NULL OR EXISTS (SELECT 1 FROM unnest($4) AS ns WHERE m.namespace = ns OR starts_with(m.namespace, ns || '.')))
+  AND log.covers($4::text[], m.name)
 ORDER BY v.model_id, v.number LIMIT $5
 """
 
@@ -140,7 +140,7 @@ REFUSALS = """
 SELECT stream, revision, model, number, problems, proof, artifact_digest, creator, refused_at, refused_of, correlation_id
 FROM refusals
 WHERE (refused_at, stream, revision) < ($1, $2, $3)
-  AND ($4::text[] IS NULL OR EXISTS (SELECT 1 FROM unnest($4) AS ns WHERE starts_with(model, ns || '.')))
+  AND log.covers($4::text[], model)
   AND ($5::text IS NULL OR model = $5) AND ($6::text IS NULL OR correlation_id = $6)
 ORDER BY refused_at DESC, stream DESC, revision DESC LIMIT $7
 """
@@ -155,7 +155,7 @@ REFUSED = (
     "SELECT model, problems, refused_of FROM refusals WHERE message_id = $1 ORDER BY refused_at DESC LIMIT 1"
 )
 # … or nothing new, when its cause is known and left no event: then the version with the same bytes was meant.
-CAUSE = "SELECT count(*) FROM registry.inbox WHERE id = $1"
+KNOWN_CAUSE = "SELECT EXISTS (SELECT FROM registry.inbox WHERE source = $1 AND id = $2)"
 SAME_BYTES = """
 SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage
 FROM versions v JOIN models m USING (model_id)

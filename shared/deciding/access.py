@@ -1,7 +1,4 @@
-"""Who may do what: the events of identities, their fold and the check of a permission.
-
-Pure; shared/identity/access_view.py turns keys into actors.
-"""
+"""Decide who may do what: the events of identities, their fold, and the check of a permission. Pure."""
 
 from __future__ import annotations
 
@@ -22,16 +19,15 @@ Algorithm = Literal["hmac-sha256", "ed25519"]
 PARTITION = "access"
 ANY_ROLE = "any"
 EVERYWHERE = "*"
-OWN_ROLE_ONLY = frozenset(
-    {"override"}
-)  # break-glass: being admin is not enough, somebody must have granted it on the record
+OWN_ROLE_ONLY = frozenset({"override"})
+"""Roles that `admin` does not imply: each needs a recorded grant of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityCreated:
-    """Who exists.
+    """A person, publisher or service exists.
 
-    The name is no event: it stands in the directory, which forgets it when told to
+    The event holds no name: names stand in the directory, where they can be erased
     (shared/identity/directory.py).
     """
 
@@ -43,7 +39,7 @@ class IdentityCreated:
 
 @dataclass(frozen=True, slots=True)
 class NameSet:
-    """The directory has another name for the subject from now on. Which one, only the directory says."""
+    """The directory has a new name for the subject. Only the directory holds the name."""
 
     subject: str
 
@@ -52,7 +48,7 @@ class NameSet:
 class NameErased:
     """The directory has no name for the subject any more.
 
-    What was signed before keeps the name it was signed with.
+    Records that the subject signed before keep the name that was on them.
     """
 
     subject: str
@@ -71,9 +67,9 @@ class KeyIssued:
 
 @dataclass(frozen=True, slots=True)
 class KeyRevoked:
-    """`compromised`: somebody else may have the key, so nothing it ever signed counts any more.
+    """A key is revoked. `compromised`: another person may have the key, so nothing it ever signed is valid.
 
-    A key revoked before can still be found so.
+    A key that is revoked already can be declared compromised later.
     """
 
     SCHEMA: ClassVar[int] = 2
@@ -102,12 +98,12 @@ AccessEvent = IdentityCreated | NameSet | NameErased | KeyIssued | KeyRevoked | 
 
 
 def _nameless(data: dict[str, Any]) -> dict[str, Any]:
-    """The first schema held the name."""
+    """Drop the name, which the first schema held."""
     return {name: value for name, value in data.items() if name != "name"}
 
 
 def _not_compromised(data: dict[str, Any]) -> dict[str, Any]:
-    """Who revoked a key under the first schema had no way to say so."""
+    """Add `compromised`, which the first schema did not have."""
     return data | {"compromised": False}
 
 
@@ -127,7 +123,7 @@ class Key:
     compromised: bool = False
 
     def live(self, now: datetime) -> bool:
-        """Neither revoked nor expired."""
+        """Return whether the key is neither revoked nor expired."""
         return not self.revoked and (self.expires_at is None or now < self.expires_at)
 
 
@@ -150,7 +146,7 @@ class AccessState:
 
 
 def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
-    """The fold of `access-<subject>`."""
+    """Fold an event of the stream `access-<subject>`."""
     state = replace(state, revision=state.revision + 1)
     match event:
         case IdentityCreated():
@@ -188,63 +184,67 @@ ACCESS: Fold[AccessEvent, AccessState] = Fold(PARTITION, AccessState(), evolve_a
 
 
 def stream_of(subject: str) -> str:
-    """The stream of an identity."""
+    """Return the stream of an identity."""
     return f"{PARTITION}-{subject}"
 
 
-def as_compared(name: str) -> str:
-    """A subject or printed name as two of them are compared: the same for every case and Unicode form (Unicode 16, D146)."""
+def normalized_name(name: str) -> str:
+    """Return a name as two names are compared: without case, in one Unicode form (Unicode 16, D146)."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def namespace_of(name: str) -> str:
-    """The namespace of a dotted name: all before its last part, "" for none."""
+    """Return the namespace of a dotted name: all before its last part, or "" without one."""
     return name.rpartition(".")[0]
 
 
-def _covers(granted: str, namespace: str) -> bool:
-    return granted in {EVERYWHERE, namespace} or (bool(granted) and namespace.startswith(granted + "."))
+def covers(outer: str, namespace: str) -> bool:
+    """Return whether `outer` is the namespace or contains it, at any depth.
+
+    Queries use the same rule as the SQL function `log.covers` (shared/migrations/versions/0004_covers.sql).
+    """
+    return namespace == outer or namespace.startswith(outer + ".")
 
 
 def permits(state: AccessState, role: str, namespace: str) -> bool:
-    """Whether the identity holds `role` in `namespace`: granted everywhere, in it, or in one that contains it.
+    """Return whether the identity has `role` in `namespace`, in one that contains it, or everywhere.
 
-    `admin` implies every role but those of OWN_ROLE_ONLY; ANY_ROLE asks for whichever role. A name without a
-    namespace ("") is covered by grants everywhere only.
+    `admin` implies every role except those of OWN_ROLE_ONLY. Any role satisfies ANY_ROLE. Only a grant
+    everywhere covers a name without a namespace ("").
     """
     return any(
-        _covers(g.namespace, namespace)
+        (g.namespace == EVERYWHERE or covers(g.namespace, namespace))
         and (role in {g.role, ANY_ROLE} or (g.role == "admin" and role not in OWN_ROLE_ONLY))
         for g in state.grants.values()
     )
 
 
 def check(state: AccessState, permission: Permission, now: datetime, method: str = "") -> None:
-    """Raises Forbidden unless the identity exists, holds the role at this moment, and the key it came with (`api-key:<key id>`) is neither revoked nor expired.
+    """Raise Forbidden unless the identity exists, has the role, and its key is neither revoked nor expired.
 
-    An actor who came without naming a key needs a live one if it has keys at all.
+    `method` names the key (`api-key:<key id>`). Without it, an identity that has keys needs one that is live.
     """
     wanted = "a role" if permission.role == ANY_ROLE else f"the role {permission.role!r}"
-    where = (
+    scope = (
         f"in the namespace {permission.namespace!r}"
         if permission.namespace not in {"", EVERYWHERE}
         else "everywhere (namespace '*')"
     )
     if not state.kind:
         raise Forbidden(
-            "unknown_identity", "The caller is no registered identity: an admin registers it first."
+            "unknown_identity", "The caller is not a registered identity: an admin must register it first."
         )
     used = state.keys.get(method.partition(":")[2])
     if state.keys and not (used.live(now) if used else any(k.live(now) for k in state.keys.values())):
         raise Forbidden(
             "no_live_key",
-            f"The key of {state.subject} is revoked or expired: an admin issues a new one.",
+            f"The key of {state.subject} is revoked or expired: an admin must issue a new one.",
             subject=state.subject,
         )
     if not permits(state, permission.role, permission.namespace):
         raise Forbidden(
             "role_missing",
-            f"{state.subject} needs {wanted} {where}: an admin grants it.",
+            f"{state.subject} needs {wanted} {scope}: an admin must grant it.",
             subject=state.subject,
             role=permission.role,
             namespace=permission.namespace,
@@ -252,6 +252,6 @@ def check(state: AccessState, permission: Permission, now: datetime, method: str
 
 
 def readable_namespaces(state: AccessState) -> frozenset[str] | None:
-    """The namespaces (each with all it contains) in which the identity has any role; None for everywhere."""
+    """Return the namespaces in which the identity has a role; None for every namespace."""
     granted = frozenset(g.namespace for g in state.grants.values())
     return None if EVERYWHERE in granted else granted

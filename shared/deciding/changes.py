@@ -1,4 +1,4 @@
-"""Row changes as data: what a projection returns, what a commit merges into upserts and a rebuild into COPY."""
+"""Describe changes of rows as data, for projections: a commit runs upserts, a rebuild runs COPY."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from sqlalchemy import Table
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """The whole row, by column name; it replaces what stood under its primary key.
-
-    A column not named is NULL.
-    """
+    """Insert or replace the row with this primary key. A column that is not named is NULL."""
 
     table: Table
     row: Mapping[str, Any]
@@ -22,7 +19,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Some columns of the row with this primary key (by column name). A missing row stays missing."""
+    """Set some columns of the row with this primary key. A row that does not exist is not created."""
 
     table: Table
     key: Mapping[str, Any]
@@ -31,7 +28,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The row with this primary key goes, if it is there."""
+    """Delete the row with this primary key, if it exists."""
 
     table: Table
     key: Mapping[str, Any]

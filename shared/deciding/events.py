@@ -1,4 +1,4 @@
-"""Events as they are stored: the envelope, its deterministic bytes, and the way back from them."""
+"""Encode events into their stored form, the deterministic bytes of an envelope, and decode them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import msgspec
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it, as verified at the edge.
+    """The verified author of a command or event.
 
-    `subject` is opaque; `method` is how it was proven (`api-key:<key id>`, `signature:<key id>`, `service`).
+    `subject` is opaque. `method` is the proof: `api-key:<key id>`, `signature:<key id>` or `service`.
     """
 
     subject: str
@@ -28,7 +28,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a noted event comes from: another service's stream and the revision it had there."""
+    """The position of a noted event in the log of its own service."""
 
     service: str
     stream: str
@@ -39,9 +39,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What this service remembers of another's event.
+    """The copy of another service's event in a stream of this service.
 
-    `leaf` is the hex leaf of that event; `data` its public form.
+    `leaf` is the hex leaf of that event, `data` its public form.
     """
 
     source: Source
@@ -50,9 +50,9 @@ class Noted:
 
 
 class Cursor(NamedTuple):
-    """A place in the log: transaction, then sequence.
+    """A position in the log: transaction, then sequence.
 
-    Never sequence alone (it becomes visible out of order).
+    The sequence alone is no order: its values become visible out of order.
     """
 
     tx: int
@@ -63,7 +63,7 @@ START = Cursor(0, 0)
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False):
-    """One event of the log: its envelope, the decoded `event`, and the exact stored `bytes`, which are the truth."""
+    """An event of the log: its envelope, the decoded `event`, and the exact `bytes` that are stored."""
 
     service: str
     stream: str
@@ -89,7 +89,7 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """What the stored bytes hold: all an auditor needs, once."""
+    """The content of the stored bytes."""
 
     id: UUID
     type: str
@@ -107,9 +107,9 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
 
 
 class Recent:
-    """Past events that were written or asked for lately, by (stream, revision).
+    """A cache of events that were written or read lately, by (stream, revision).
 
-    They never change; only another server, that lost the newest, may have others.
+    Events never change. Only a database server that was restored to an older state may have others.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -117,7 +117,7 @@ class Recent:
         self._capacity = capacity
 
     def get(self, name: tuple[str, int], id_: UUID | None = None) -> Any | None:
-        """The event of this name, and of this id where one is given."""
+        """Return the event with this stream and revision, and with this id if one is given, or None."""
         found = self._events.get(name)
         return None if found is None or id_ not in {None, found[0]} else found[1]
 
@@ -141,16 +141,16 @@ NOTHING_RECENT = Recent(0)
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def encode(value: Any) -> bytes:
-    """Deterministic JSON: sorted keys, no spaces."""
+def encode(value: object) -> bytes:
+    """Return deterministic JSON: sorted keys, no spaces."""
     return _encoder.encode(value)
 
 
 def storable(raw: bytes) -> Any:
-    """JSON from outside, decoded.
+    """Decode JSON from outside.
 
-    Raises ValueError for what is no JSON (NaN is none) and for the NUL character, which PostgreSQL cannot
-    keep.
+    Raises ValueError for what is not JSON (NaN is not) and for the character NUL, which PostgreSQL cannot
+    store.
     """
     if NUL in raw:
         raise ValueError("a text holds the character NUL")
@@ -164,8 +164,8 @@ def storable(raw: bytes) -> Any:
 class EventTypes:
     """The event classes of a service by their stored name, and the upcasters of their older schemas.
 
-    A class carries its current schema number as `SCHEMA` (1 where absent). `upcasters[(type, n)]` turns the
-    data of schema n into that of n + 1.
+    A class has its current schema number in `SCHEMA` (1 without it). `upcasters[(type, n)]` converts the data
+    of schema n into that of schema n + 1.
     """
 
     classes: tuple[type, ...]
@@ -182,28 +182,26 @@ class EventTypes:
         self._decoders.update({c.__name__: (c, msgspec.json.Decoder(c)) for c in (*self.classes, Noted)})
 
     def in_brief(self, parts: Mapping[type, type]) -> EventTypes:
-        """The same types, of which some are read into classes that hold only part of their fields: reading those is much less work."""
+        """Return the same types, some of which decode into classes with fewer fields, at lower cost."""
         brief = EventTypes(self.classes, self.upcasters)
         for class_, part in parts.items():
             brief._decoders[class_.__name__] = (class_, msgspec.json.Decoder(part))
         return brief
 
-    def schema_of(self, event: Any) -> int:
-        """The schema number that `event` is stored under.
-
-        Raises TypeError for a class that could not be read back: nothing such is ever stored.
-        """
+    def schema_of(self, event: object) -> int:
+        """Return the schema number of `event`. Raises TypeError for a class that is not one of `classes`."""
         known = self._decoders.get(type(event).__name__)
         if known is None or known[0] is not type(event):
-            msg = f"{type(event).__name__} is not among the service's event classes: add it to its EventTypes"
+            msg = (
+                f"{type(event).__name__} is not one of the service's event classes: add it to its EventTypes"
+            )
             raise TypeError(msg)
         return getattr(known[0], "SCHEMA", 1)
 
     def decode(self, type_: str, schema: int, data: bytes | msgspec.Raw) -> Any:
-        """The event of today's class; older schemas pass their upcasters first.
+        """Return the event in its current class; data of older schemas pass the upcasters first.
 
-        Raises KeyError for a type this service does not have and msgspec.ValidationError for data that does
-        not fit.
+        Raises KeyError for an unknown type, and msgspec.ValidationError for data that does not fit the class.
         """
         class_, decoder = self._decoders[type_]
         current = getattr(class_, "SCHEMA", 1)

@@ -1,4 +1,4 @@
-"""What makes one service differ from another, as one frozen value."""
+"""Describe to the kernel how one service differs from another, as one frozen value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.deciding.events import EventTypes, Recorded
 
 @dataclass(frozen=True, slots=True)
 class PublicEvent:
-    """What others may know of a stored event.
+    """The public form of a stored event.
 
     `type` is the full public type (`regista.<service>.<Name>.v<n>`), `data` a dataclass of `publish.py`.
     """
@@ -26,12 +26,14 @@ class PublicEvent:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service to the kernel. `name` is its partition of the log, its database role and its topic at once.
+    """A service, as the kernel runs it.
 
-    `folds` lists every kind of stream once; `deciders` says who decides each command type. `project` and
-    `publish` are pure. `tables` are the read models: disposable, rebuilt from the log; `in_brief` gives for
-    large event classes one with the fields that `project` reads, which is all that a rebuild decodes.
-    `schema` is the database schema they live in.
+    `name` is its partition of the log, its database role and the name in its topic. `folds` lists every kind
+    of stream once; `deciders` maps each command type to what decides it. `events` are its event classes.
+    `project` returns the row changes of an event, `publish` its public form; both are pure. `tables` are the
+    read models, which are rebuilt from the log when they change. `schema` is their database schema; "" means
+    `name`. `in_brief` maps a large event class to one with the fields that `project` reads: a rebuild decodes
+    only those.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the edges hand to the transact path: a command with its cause, its actor and the streams it needs."""
+"""Describe what HTTP and Kafka submit: a command with its cause, its actor and the streams it needs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from shared.deciding.events import Actor, Recorded
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a command came: the request or message that identifies it for ever.
+    """The request or message that led to a command. It identifies the command permanently.
 
-    `source` is verified (`http/<subject>`, a CloudEvent's source, `<service>/due/<kind>`), `id` unique in it,
-    `digest` SHA-256 of the request.
+    `source` is verified: `http/<subject>`, the source of a CloudEvent, or `<service>/due/<kind>`. `id` is
+    unique in the source. `digest` is SHA-256 of the request.
     """
 
     source: str
@@ -31,7 +31,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """A role that the actor needs in a namespace ("" is that of names without one)."""
+    """A role that the actor needs in a namespace. "" is the namespace of names without one."""
 
     role: str
     namespace: str = ""
@@ -39,11 +39,12 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A command with what it needs. `streams` are written (the first is the main one), `depends_on` only read, both under lock.
+    """A command with what it needs.
 
-    With a `permission` the actor's own access stream is read under lock too: a revoked key or role never acts
-    after its revocation. `also` are further permissions that the command needs beside it (in the namespaces
-    of other streams it writes).
+    `streams` are written, the first is the main one; `depends_on` are only read. All are locked. With a
+    `permission`, the actor's own access stream is locked and read, too, so that a revoked key or role never
+    acts after its revocation. `also` are further permissions, in the namespaces of other streams that it
+    writes.
     """
 
     command: Any
@@ -58,9 +59,9 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command led to.
+    """The events that a command wrote.
 
-    A repeated cause gets the events it wrote the first time, with `replayed` set.
+    A repeated cause gets the events of the first time, with `replayed` set.
     """
 
     events: tuple[Recorded, ...]
@@ -73,17 +74,18 @@ class IdempotencyMismatch(Unprocessable):
     def __init__(self, cause: Cause) -> None:
         super().__init__(
             "idempotency_mismatch",
-            f"{cause.id!r} was already used for another request. Send a new Idempotency-Key for a new request.",
+            f"{cause.id!r} was already used for another request."
+            " Send a new Idempotency-Key for a new request.",
         )
 
 
 def new_id(cause: Cause, name: str = "") -> UUID:
-    """The id of a new stream: the same cause gives the same id on every rerun and redelivery."""
+    """Return the id of a new stream. The same cause gives the same id at every repetition."""
     return uuid5(NAMESPACE_URL, f"{cause.source}\n{cause.id}\n{name}")
 
 
 def request_digest(*parts: bytes | str) -> bytes:
-    """SHA-256 over length-prefixed parts."""
+    """Return SHA-256 over the length-prefixed parts."""
     digest = hashlib.sha256()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part

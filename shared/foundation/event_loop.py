@@ -1,4 +1,4 @@
-"""The event loop of a service: uvloop, on which every connection notices that the host at its other end is gone."""
+"""Provide the event loop of a service: uvloop, with connections that detect a vanished peer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import Any
 import uvloop
 
 IDLE, INTERVAL, PROBES = 10, 5, 4
-"""Seconds of silence before the kernel asks whether the peer is there, and between questions; how many stay without an answer."""
+"""TCP keep-alive: seconds of silence before the first probe, seconds between probes, and unanswered probes.
+"""
 
 UNANSWERED = 30_000
-"""Milliseconds that what was sent may stay unacknowledged.
-
-Linux alone would go on for a quarter of an hour, and wait for ever where nothing is sent.
-"""
+"""Milliseconds after which unacknowledged data break the connection. Linux's default is about a quarter of an
+hour."""
 
 _OF_TCP = {
     "TCP_KEEPIDLE": IDLE,
@@ -35,20 +34,20 @@ OPTIONS = (
 
 
 class Loop(uvloop.Loop):
-    """Neither asyncpg nor aiokafka sets an option on its sockets, nor offers a place to; both open them here."""
+    """uvloop with TCP options on every connection: asyncpg and aiokafka set none."""
 
     async def create_connection(
-        self, protocol_factory: Callable[[], Any], *place: Any, **options: Any
+        self, protocol_factory: Callable[[], Any], *address: Any, **options: Any
     ) -> Any:
-        """As uvloop's; a connection whose host vanished without a word breaks within half a minute."""
+        """Connect as uvloop does. The connection breaks within half a minute after its host vanished."""
         transport: Any
-        transport, protocol = await super().create_connection(protocol_factory, *place, **options)
-        notice_silence(transport.get_extra_info("socket").fileno())
+        transport, protocol = await super().create_connection(protocol_factory, *address, **options)
+        detect_vanished_peer(transport.get_extra_info("socket").fileno())
         return transport, protocol
 
 
-def notice_silence(fileno: int) -> None:
-    """Sets the options on a TCP socket; on any other it does nothing."""
+def detect_vanished_peer(fileno: int) -> None:
+    """Set the options on a TCP socket; do nothing on any other."""
     with socket.socket(fileno=os.dup(fileno)) as same:
         if same.family in {socket.AF_INET, socket.AF_INET6}:
             for level, name, value in OPTIONS:

@@ -1,4 +1,4 @@
-"""Files on disk."""
+"""Write files on disk durably."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def sync_folder(folder: Path) -> None:
-    """Names that were made, moved or removed in it outlast a power cut from now on."""
+    """Make created, renamed and deleted files in the folder survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

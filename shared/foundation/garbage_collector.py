@@ -1,4 +1,4 @@
-"""Python's cycle collector, set for processes that hold many objects and make few cycles."""
+"""Configure Python's garbage collector for processes that hold many objects and create few cycles."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import gc
 
 
 def collect_rarely() -> None:
-    """Call once when a process has started.
+    """Exclude all present objects from collection and collect new ones less often.
 
-    What it holds then is never searched again, and young objects less often: a third more commands a second.
+    Call it once after the start.
+
+    Measured: a third more commands a second.
     """
     gc.collect()
     gc.freeze()

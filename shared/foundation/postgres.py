@@ -1,4 +1,4 @@
-"""Connections, the leader's lock, and wake-ups between processes."""
+"""Open connections to PostgreSQL, hold the leader's lock, and send wake-ups between processes."""
 
 from __future__ import annotations
 
@@ -23,33 +23,32 @@ CONNECTION_ERRORS = (
     asyncpg.OperatorInterventionError,  # 57: shutdown, crash, canceled
     asyncpg.PostgresSystemError,
     asyncpg.InternalServerError,  # 58, XX: the server's own faults
-    asyncpg.InsufficientPrivilegeError,  # 42501: an operator took or forgot a grant
+    asyncpg.InsufficientPrivilegeError,  # 42501: a grant was revoked or is missing
     ConnectionError,
     TimeoutError,
     OSError,
 )
-"""What asyncpg raises while the server is away or cannot work, by classes of SQLSTATE: wait and repeat, nothing is decided and no command is to blame."""
+"""Errors of asyncpg while the server is unavailable or cannot work, by classes of SQLSTATE.
+
+No command causes them, and nothing is committed: wait and repeat.
+"""
 
 
 class Unavailable(Exception):  # noqa: N818 - a state of the world, not a fault of the caller
-    """The database is away, restarting or cannot work.
-
-    Nothing is known to be lost; repeat with the same cause (Idempotency-Key).
-    """
+    """The database is unavailable. Repeat the command with the same cause (Idempotency-Key)."""
 
 
 def lock_key(*words: str) -> int:
-    """A 64-bit advisory lock key; the same words give the same key in every process."""
+    """Return a 64-bit key of an advisory lock. The same words give the same key in every process."""
     return int.from_bytes(
         hashlib.blake2b("/".join(words).encode(), digest_size=8).digest(), "big", signed=True
     )
 
 
 async def _with_codecs(connection: asyncpg.Connection) -> None:
-    """`jsonb` comes as `msgspec.Raw`, the document's bytes: most go into an answer as they are, and who looks inside decodes them, into a type.
+    """Read `jsonb` as `msgspec.Raw` and write it from bytes: most documents go into an answer undecoded.
 
-    It goes in as bytes, too. Binary, because COPY knows no other format: a byte for the format's version,
-    then the text.
+    The format is binary because COPY has no other: one byte for the version of the format, then the text.
     """
     await connection.set_type_codec(
         "jsonb",
@@ -60,13 +59,12 @@ async def _with_codecs(connection: asyncpg.Connection) -> None:
     )
 
 
-async def _as_it_is(_connection: asyncpg.Connection) -> None:
-    pass
+async def _without_reset(_connection: asyncpg.Connection) -> None:
+    """Replace asyncpg's reset of a connection, which costs every command a round trip."""
 
 
-# A client's host that vanished with a lock or a transaction open is noticed by the server in half a minute
-# (its own defaults: two hours). That the server's host vanished is noticed by the sockets of
-# shared/foundation/event_loop.py.
+# The server detects within half a minute that a client's host vanished with a lock or a transaction open (its
+# defaults: two hours). The sockets of shared/foundation/event_loop.py detect that the server's host vanished.
 _ALIVE = {
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
@@ -78,11 +76,11 @@ _ALIVE = {
 async def connect_pool(
     url: str, *, schemas: tuple[str, ...], size: int = 8, application: str = "regista"
 ) -> asyncpg.Pool:
-    """A pool whose unqualified names resolve in `schemas`. A transaction left idle for 30 s is ended: it would hide later events.
+    """Return a pool of connections. Unqualified names resolve in `schemas`.
 
-    Connections are not reset when they come back, which would cost every command a round trip: whoever
-    changes a session (a lock, a setting) undoes it or ends the connection. A transaction left open is rolled
-    back all the same.
+    PostgreSQL ends a transaction that is idle for 30 s, because it hides later events from readers of the
+    log. A connection is not reset when it is released: code that changes the session (a lock, a setting) must
+    undo it or close the connection. An open transaction is rolled back anyway.
     """
     settings = {
         "search_path": ",".join(schemas),
@@ -99,16 +97,16 @@ async def connect_pool(
         command_timeout=60,
         statement_cache_size=200,
         init=_with_codecs,
-        reset=_as_it_is,
+        reset=_without_reset,
     )
 
 
 @contextlib.asynccontextmanager
 async def leadership(url: str, *words: str, retry: float = 1.0) -> AsyncIterator[asyncpg.Connection]:
-    """Waits until this process leads `words`, then yields the connection that holds the lock.
+    """Wait until this process is the leader of `words`, then yield the connection that holds the lock.
 
-    The lock ends with the connection: whoever leads must use this connection for its writes, so that a leader
-    cut off cannot write.
+    The lock ends with the connection. A leader must write with this connection, so that it cannot write after
+    it lost the lock.
     """
     connection = await asyncpg.connect(
         url,
@@ -116,7 +114,7 @@ async def leadership(url: str, *words: str, retry: float = 1.0) -> AsyncIterator
         server_settings={"application_name": "leader " + "/".join(words), "jit": "off", **_ALIVE},
     )
     try:
-        while not await connection.fetchval(  # noqa: ASYNC110 - another process holds the lock, nothing here can ring
+        while not await connection.fetchval(  # noqa: ASYNC110 - another process has the lock and sends no wake-up
             "SELECT pg_try_advisory_lock($1)", lock_key("leader", *words)
         ):
             await asyncio.sleep(retry)
@@ -127,21 +125,21 @@ async def leadership(url: str, *words: str, retry: float = 1.0) -> AsyncIterator
 
 
 class WakeUp:
-    """Wakes the readers of a service's log, in this process at once and in others by a debounced NOTIFY.
+    """Wakes the readers of a service's log: immediately in this process, by a debounced NOTIFY in others.
 
-    The NOTIFY goes out on a connection of its own, at most one in 5 ms: inside the appending transaction it
-    would cost a factor of 2.5. Readers poll as well, so a wake_up that fails to ring delays them, no more.
+    NOTIFY is sent on a connection of its own, at most once in 5 ms: inside the appending transaction it would
+    cut the appends a second to 40 %. Readers poll as well, so a lost wake-up only delays them.
     """
 
     def __init__(self, url: str, channel: str) -> None:
         self._url = url
         self._channel = f"regista_{channel}"
-        self._rung = asyncio.Event()
+        self._pending = asyncio.Event()
         self._waiters: set[asyncio.Event] = set()
 
     def notify(self) -> None:
-        """Something was committed."""
-        self._rung.set()
+        """Wake the readers: events were committed."""
+        self._pending.set()
         self._wake()
 
     def _wake(self, *_: object) -> None:
@@ -150,7 +148,7 @@ class WakeUp:
 
     @contextlib.contextmanager
     def subscribe(self) -> Iterator[asyncio.Event]:
-        """An event that is set at every ring; the reader clears it before it reads."""
+        """Yield an asyncio.Event that is set at every wake-up. The reader clears it before it reads."""
         waiter = asyncio.Event()
         self._waiters.add(waiter)
         try:
@@ -159,7 +157,7 @@ class WakeUp:
             self._waiters.discard(waiter)
 
     async def run(self) -> None:
-        """Sends and hears for the life of the process; reconnects when the server was away."""
+        """Send and receive notifications for the life of the process. Reconnect after an outage."""
         while True:
             try:
                 connection = await asyncpg.connect(self._url, command_timeout=30, server_settings=_ALIVE)
@@ -169,14 +167,16 @@ class WakeUp:
                 finally:
                     with contextlib.suppress(*CONNECTION_ERRORS):
                         await connection.close(timeout=2)
-            except CONNECTION_ERRORS as away:
-                log.info("wake_up: the database is away (%s); readers poll meanwhile", type(away).__name__)
+            except CONNECTION_ERRORS as error:
+                log.info(
+                    "wake-up: the database is unavailable (%s); readers poll meanwhile", type(error).__name__
+                )
                 await asyncio.sleep(1)
 
     async def _send(self, connection: asyncpg.Connection) -> None:
         while True:
-            await self._rung.wait()
-            self._rung.clear()
+            await self._pending.wait()
+            self._pending.clear()
             await connection.execute("SELECT pg_notify($1, '')", self._channel)
             await asyncio.sleep(0.005)
             if connection.is_closed():
@@ -184,7 +184,7 @@ class WakeUp:
 
 
 async def wait_for_wake_up(waiter: asyncio.Event, at_most: float) -> None:
-    """Sleeps until the wake_up rings or `at_most` seconds passed (the poll)."""
+    """Sleep until a wake-up arrives, or for `at_most` seconds (the poll)."""
     with contextlib.suppress(TimeoutError):  # not wait_for: until Python 3.12 it could swallow a cancellation
         async with asyncio.timeout(at_most):
             await waiter.wait()

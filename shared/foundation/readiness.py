@@ -1,4 +1,4 @@
-"""Why a process is not ready, in the words of its parts. No reason left: ready."""
+"""Collect the reasons why a process is not ready, one for each part. Without a reason it is ready."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from shared.foundation.telemetry import without_secrets
 log = logging.getLogger(__name__)
 
 
-def in_short(error: BaseException) -> str:
-    """What may be told of an error to whoever asks: its class and first line.
+def error_summary(error: BaseException) -> str:
+    """Return the class and first line of an error, for anonymous readers.
 
-    What PostgreSQL adds below (DETAIL) holds values of rows.
+    The lines below may hold values of rows (PostgreSQL's DETAIL).
     """
     return without_secrets(": ".join([type(error).__name__, *str(error).splitlines()[:1]]))
 
 
 class Readiness:
-    """Each part says by name what it waits for and clears it when it has it; changes are logged once."""
+    """Each part sets its reason and clears it when it can work. Each change is logged once."""
 
     def __init__(self) -> None:
         self._reasons: dict[str, str] = {}
 
     def wait(self, part: str, reason: str) -> None:
-        """The part cannot work, and why."""
+        """Record why the part cannot work."""
         if self._reasons.get(part) != reason:
             log.warning("not ready: %s: %s", part, reason)
         self._reasons[part] = reason
 
     def clear(self, part: str) -> None:
-        """The part works again."""
+        """Record that the part can work."""
         if self._reasons.pop(part, None) is not None:
             log.info("ready again: %s", part)
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Reason by part; empty when ready."""
+        """The reasons by part; empty when the process is ready."""
         return dict(self._reasons)

@@ -1,7 +1,4 @@
-"""A client of an S3 server, by `minio`: synchronous, so it is called from threads.
-
-Imported only by what reads or writes objects.
-"""
+"""Make clients of an S3 server with `minio`. They are synchronous: call them from threads."""
 
 from __future__ import annotations
 
@@ -22,10 +19,11 @@ def client(
     read: float = 60,
     retries: int = 2,
 ) -> Minio:
-    """`region` is the bucket's: requests are signed for it, and other stores than AWS's take any.
+    """Return a client of the S3 server at `endpoint`.
 
-    Waits at most 5 s for a connection and `read` seconds for an answer; repeats `retries` times what the
-    server could not do at once.
+    `secure`: use TLS. `region` is the bucket's region: requests are signed for it; stores other than AWS
+    accept any. `connections` is the size of the pool. `read` is the time limit of an answer in seconds; a
+    connection has 5 s. `retries` is how often a request is repeated after an error of BUSY.
     """
     http = urllib3.PoolManager(
         maxsize=connections,

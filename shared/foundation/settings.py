@@ -1,4 +1,7 @@
-"""What a process is told from outside: environment variables `REGISTA_<FIELD>`, or `REGISTA_<FIELD>_FILE` naming a file with the value."""
+"""Read the settings of a process from its environment.
+
+Each field comes from the variable `REGISTA_<FIELD>`, or from the file that `REGISTA_<FIELD>_FILE` names.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 
 class SettingsWrong(Exception):  # noqa: N818 - the message is for the operator, not for a traceback
-    """The environment does not describe a process that can run; the message names every variable that is wrong."""
+    """The environment has wrong or missing settings. The message names every variable that is wrong."""
 
 
 def _host_and_port(value: str) -> str:
@@ -23,11 +26,14 @@ def _host_and_port(value: str) -> str:
 
 
 HostPort = Annotated[str, AfterValidator(_host_and_port)]
-"""Where a server of objects answers."""
+"""Address of an object store, as host:port."""
 
 
 class Settings(BaseModel):
-    """Secrets never appear in `repr`. `public_urls` maps service to base URL (JSON)."""
+    """The settings of every service. `public_urls` maps each service to its base URL (JSON).
+
+    `repr` shows no secret.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,7 +65,7 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Reads `REGISTA_<FIELD>`, else the file named by `REGISTA_<FIELD>_FILE`. Raises SettingsWrong."""
+        """Return the settings of the environment. Raises SettingsWrong."""
         found: dict[str, str] = {}
         wrong: list[str] = []
         for name in cls.model_fields:
@@ -82,6 +88,6 @@ class Settings(BaseModel):
         return settings
 
     def require(self, *names: str) -> None:
-        """Raises SettingsWrong naming every setting of `names` that is empty."""
+        """Raise SettingsWrong with every setting of `names` that is empty."""
         if empty := [f"REGISTA_{n.upper()}: is required and empty" for n in names if not getattr(self, n)]:
             raise SettingsWrong("Correct the environment and start again:\n  " + "\n  ".join(empty))

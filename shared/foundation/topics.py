@@ -1,7 +1,4 @@
-"""Names that every part agrees on: who appends to which partitions of the log, and the topics.
-
-Imports nothing, so that it costs nothing.
-"""
+"""Name the partitions of the log that each service appends to, and the topics. Imports nothing."""
 
 from __future__ import annotations
 
@@ -12,19 +9,20 @@ PARTITIONS_OF = {
     "cleanup": ("cleanup",),
     "audit": (),
 }
-"""Who owns which partitions of the log; each also owns a schema of each of these names, and one of its own."""
+"""Partitions of the log by service. A service owns a schema named like each of its partitions, and one of its
+name."""
 
 
 def topic_of(service: str) -> str:
-    """Where a service publishes; only that service may write it."""
+    """Return the topic that the service publishes to. Only that service may write it."""
     return f"regista.{service}.events.v1"
 
 
 def dlq_of(topic: str) -> str:
-    """The dead-letter topic beside `topic`: where consumers put what they cannot read of it."""
+    """Return the dead-letter topic of `topic`."""
     return f"{topic}.dlq"
 
 
 def source_of(dlq: str) -> str:
-    """The topic beside which a dead-letter topic stands; any other topic as it is."""
+    """Return the topic of a dead-letter topic. Any other topic is returned unchanged."""
     return dlq.removesuffix(".dlq")

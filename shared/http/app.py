@@ -1,4 +1,4 @@
-"""What the parts of one running service share."""
+"""Hold what the parts of a running service share."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ P = TypeVar("P")
 class App:
     """What endpoints, consumers and due work of a running service get.
 
-    `shared.run` sets `pool`, `transactor`, `transactors` (by service), `access` and `letters` before the service
-    serves or consumes anything. `parts` is the service's own dataclass (caches, stores); its start hook returns it.
+    `shared.run` sets `pool`, `transactor`, `transactors` (by service), `access` and `letters` before the
+    service serves or consumes anything. `parts` is the service's own dataclass (caches, stores); its start
+    hook returns it.
     """
 
     name: str
@@ -33,10 +34,13 @@ class App:
     pool: asyncpg.Pool = field(init=False)
     transactor: Transactor = field(init=False)
     access: AccessView = field(init=False)
-    letters: DeadLetters = field(init=False)
+    dead_letters: DeadLetters = field(init=False)
 
     def parts_as(self, kind: type[P]) -> P:
-        """Return the service's own parts. Raises TypeError when the service has parts of another kind, or none yet."""
+        """Return the service's own parts.
+
+        Raises TypeError when the service has parts of another kind, or none yet.
+        """
         if not isinstance(self.parts, kind):
             raise TypeError(
                 f"{self.name} has no {kind.__name__}: return it from the start hook of its Process"

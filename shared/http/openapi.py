@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of a route table: what the routes do is what it says."""
+"""Make the OpenAPI 3.1 document of a table of routes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PARAMETER = re.compile(r"\{([^}:]+)(?::[^}]*)?\}")
 
 
 def document(service: str, routes: Sequence[Route]) -> dict[str, Any]:
-    """The document as plain JSON values."""
+    """Return the document as plain JSON values."""
     schemas = _schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -44,7 +44,8 @@ def document(service: str, routes: Sequence[Route]) -> dict[str, Any]:
 
 _PROBLEM: dict[str, Any] = {
     "type": "object",
-    "description": "RFC 9457. `code` is stable; `detail` says what to do next; further members are facts of the code.",
+    "description": "RFC 9457. `code` is stable; `detail` says what is wrong and what to do next;"
+    " further members depend on the code.",
     "required": ["type", "title", "status", "code", "detail"],
     "properties": {
         "type": {"type": "string", "format": "uri", "examples": [BASE + "role_missing"]},
@@ -64,15 +65,15 @@ _PROBLEM: dict[str, Any] = {
 
 
 class _Schemas:
-    """The schemas of all bodies and answers, with the shared ones named once."""
+    """The schemas of all bodies and answers. `definitions` are those that several of them share."""
 
-    def __init__(self, asked: dict[tuple[Any, str], dict[str, Any]], definitions: dict[str, Any]) -> None:
-        self._asked = asked
+    def __init__(self, by_type: dict[tuple[Any, str], dict[str, Any]], definitions: dict[str, Any]) -> None:
+        self._by_type = by_type
         self.definitions = definitions
 
     def of(self, kind: Any, mode: str) -> dict[str, Any]:
-        """The schema of a body ("validation") or an answer ("serialization")."""
-        return self._asked[(kind, mode)]
+        """Return the schema of a body ("validation") or of an answer ("serialization")."""
+        return self._by_type[(kind, mode)]
 
 
 def _schemas(routes: Sequence[Route]) -> _Schemas:
@@ -82,9 +83,9 @@ def _schemas(routes: Sequence[Route]) -> _Schemas:
         (m, "validation") for m in bodies if issubclass(m, BaseModel)
     ] + [(m, "serialization") for m in answers if _is_model(m)]
     models.sort(key=lambda m: (m[0].__name__, m[1]))
-    asked, top = models_json_schema(models, ref_template=_REF)
+    schemas, top = models_json_schema(models, ref_template=_REF)
     found: dict[tuple[Any, str], dict[str, Any]] = {
-        (kind, mode): schema for (kind, mode), schema in asked.items()
+        (kind, mode): schema for (kind, mode), schema in schemas.items()
     }
     definitions: dict[str, Any] = top.get("$defs", {})
     structs = sorted((k for k in answers | bodies if _is_struct(k)), key=str)
@@ -160,7 +161,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
             }
         )
     if route.method != "GET" and not route.public:
-        about = "Repeating a request with its key never does it twice."
+        about = "A request that is repeated with the same key runs once."
         found.append(
             {
                 "name": "Idempotency-Key",

@@ -1,4 +1,4 @@
-"""The routes every service has, for those who operate it: alive, ready, metrics, what there is, and the dead letters."""
+"""Serve the routes that every service has for its operators, and those of its dead letters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.foundation.topics import source_of
 from shared.http.openapi import document
 from shared.http.problems import Problem
 from shared.http.routes import Body, Call, Reply, Route
-from shared.messaging.dead_letters import DeadLetter, Shown
+from shared.messaging.dead_letters import DeadLetter, DeadLetterDetail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,34 +26,32 @@ if TYPE_CHECKING:
 TAGS = ("operations",)
 
 
-class Letters(Body):
-    """Which dead letters to list."""
-
+class DeadLetterQuery(Body):
     topic: str = Field(default="", max_length=249)
     limit: int = Field(default=50, ge=1, le=500)
     replayed: bool = False
 
 
-class LetterList(msgspec.Struct):
-    """The newest first."""
+class DeadLetterList(msgspec.Struct):
+    """Dead letters, the newest first."""
 
     items: list[DeadLetter]
 
 
 class Replayed(msgspec.Struct):
-    """Where the original message was put back."""
+    """The topic to which the original message was sent again."""
 
     id: str
     topic: str
 
 
-async def alive(call: Call) -> Reply:
-    """The process answers; whether it can work is readiness."""
+async def liveness(call: Call) -> Reply:
+    """Answer that the process runs. Readiness reports whether it can work."""
     return Reply({"alive": True, "service": call.app.name})
 
 
-async def ready(call: Call) -> Reply:
-    """503 with the reasons while something it needs is away."""
+async def readiness(call: Call) -> Reply:
+    """Answer 503 with the reasons while a part of the process cannot work."""
     reasons = call.app.readiness.reasons
     return Reply(
         {"ready": not reasons, "service": call.app.name, "reasons": reasons}, status=503 if reasons else 200
@@ -64,15 +62,18 @@ async def metrics(_call: Call) -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def where(call: Call) -> Reply:
-    """The public URL of each service: a client needs to know one only."""
+async def service_urls(call: Call) -> Reply:
+    """Return the public URL of each service, so that a client needs the URL of one only."""
     return Reply(
         {"service": call.app.name, "services": call.app.settings.public_urls, "openapi": "/openapi.json"}
     )
 
 
-def described(routes: Sequence[Route]) -> Route:
-    """The route of the OpenAPI document of `routes` and the operations; made when first asked for."""
+def openapi_route(routes: Sequence[Route]) -> Route:
+    """Return the route of the OpenAPI document of `routes` and OPERATIONS.
+
+    The first request builds the document.
+    """
     made: list[bytes] = []
 
     async def openapi(call: Call) -> Reply:
@@ -83,37 +84,37 @@ def described(routes: Sequence[Route]) -> Route:
     return Route("GET", "/openapi.json", openapi, "This document", tags=TAGS, public=True)
 
 
-async def dead_letters(call: Call) -> Reply:
+async def list_dead_letters(call: Call) -> Reply:
     call.require(ANY_ROLE, EVERYWHERE)
     try:
-        items = await call.app.letters.newest(
+        items = await call.app.dead_letters.newest(
             call.query.limit, topic=call.query.topic, replayed=call.query.replayed
         )
-    except (KafkaError, TimeoutError) as away:
-        raise _kafka_away() from away
-    return Reply(LetterList(items))
+    except (KafkaError, TimeoutError) as error:
+        raise _kafka_unavailable() from error
+    return Reply(DeadLetterList(items))
 
 
-async def dead_letter(call: Call) -> Reply:
+async def get_dead_letter(call: Call) -> Reply:
     call.require(ANY_ROLE, EVERYWHERE)
     try:
-        shown = await call.app.letters.show(call.path["id"])
-    except (KafkaError, TimeoutError) as away:
-        raise _kafka_away() from away
+        shown = await call.app.dead_letters.show(call.path["id"])
+    except (KafkaError, TimeoutError) as error:
+        raise _kafka_unavailable() from error
     if shown is None:
-        raise _no_such_letter(call)
+        raise _no_such_dead_letter(call)
     return Reply(shown)
 
 
-async def replay(call: Call) -> Reply:
-    """Puts the original back on its topic, as it was; the inbox makes a second replay harmless."""
+async def replay_dead_letter(call: Call) -> Reply:
+    """Send the original message to its topic again, unchanged. The inbox makes a second replay harmless."""
     call.require("engineer", EVERYWHERE)
-    letters = call.app.letters
+    dead_letters = call.app.dead_letters
     try:
-        record: ConsumerRecord | None = await letters.find(call.path["id"])
+        record: ConsumerRecord | None = await dead_letters.find(call.path["id"])
         if record is None:
-            raise _no_such_letter(call)
-        topic = await letters.replay(record, call.actor.subject)
+            raise _no_such_dead_letter(call)
+        topic = await dead_letters.replay(record, call.actor.subject)
     except TopicAuthorizationFailedError as refused:
         topic = source_of(call.path["id"].partition("~")[0])
         raise Problem(
@@ -121,54 +122,56 @@ async def replay(call: Call) -> Reply:
             "not_ours_to_replay",
             f"{call.app.name} may not write to {topic}: replay it at the service that owns the topic.",
         ) from refused
-    except (KafkaError, TimeoutError) as away:
-        raise _kafka_away() from away
+    except (KafkaError, TimeoutError) as error:
+        raise _kafka_unavailable() from error
     return Reply(Replayed(call.path["id"], topic), status=202)
 
 
-def _kafka_away() -> Problem:
+def _kafka_unavailable() -> Problem:
     return Problem(
         503,
         "kafka_away",
-        "Kafka does not answer; the dead letters live there. Repeat the request later.",
+        "Kafka does not answer, and dead letters are stored in Kafka only. Repeat the request later.",
         {"retry-after": "5"},
     )
 
 
-def _no_such_letter(call: Call) -> NotFound:
+def _no_such_dead_letter(call: Call) -> NotFound:
     return NotFound(
         "no_such_letter",
-        f"There is no dead letter {call.path['id']!r} here (any more): list them at /v1/dlq.",
+        f"{call.app.name} has no dead letter {call.path['id']!r} (any more): list them at /v1/dlq.",
     )
 
 
 OPERATIONS = (
-    Route("GET", "/healthz", alive, "Is the process alive?", tags=TAGS, public=True),
-    Route("GET", "/readyz", ready, "Can it work, and if not, why?", tags=TAGS, public=True),
+    Route("GET", "/healthz", liveness, "Does the process run?", tags=TAGS, public=True),
+    Route("GET", "/readyz", readiness, "Can the service work, and if not, why?", tags=TAGS, public=True),
     Route("GET", "/metrics", metrics, "Metrics for Prometheus", tags=TAGS, public=True),
-    Route("GET", "/.well-known/regista", where, "The public URLs of all services", tags=TAGS, public=True),
+    Route(
+        "GET", "/.well-known/regista", service_urls, "The public URLs of all services", tags=TAGS, public=True
+    ),
     Route(
         "GET",
         "/v1/dlq",
-        dead_letters,
+        list_dead_letters,
         "Dead letters, the newest first",
-        query=Letters,
-        response=LetterList,
+        query=DeadLetterQuery,
+        response=DeadLetterList,
         tags=TAGS,
     ),
     Route(
         "GET",
         "/v1/dlq/{id}",
-        dead_letter,
+        get_dead_letter,
         "A dead letter with its headers and value",
-        response=Shown,
+        response=DeadLetterDetail,
         tags=TAGS,
     ),
     Route(
         "POST",
         "/v1/dlq/{id}:replay",
-        replay,
-        "Put the original message back on its topic",
+        replay_dead_letter,
+        "Send the original message to its topic again",
         response=Replayed,
         status=202,
         tags=TAGS,

@@ -1,9 +1,8 @@
-"""Errors as RFC 9457 problems: what every refused request is answered with."""
+"""Turn errors into RFC 9457 problems: the answers of refused requests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import asyncpg
 import msgspec
@@ -36,10 +35,13 @@ TITLES = {
 
 
 class Problem(Exception):  # noqa: N818 - it is the answer
-    """Raised anywhere below an endpoint: the request is answered with it. `detail` says what to do next."""
+    """The answer to the request, raised anywhere below an endpoint.
+
+    `detail` says what is wrong and what to do next.
+    """
 
     def __init__(
-        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **facts: Any
+        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **facts: object
     ) -> None:
         super().__init__(f"{status} {code}: {detail}")
         self.status = status
@@ -49,7 +51,7 @@ class Problem(Exception):  # noqa: N818 - it is the answer
         self.facts = facts
 
     def response(self) -> Response:
-        """The problem as application/problem+json."""
+        """Return the answer as application/problem+json."""
         body = {
             **self.facts,
             "type": BASE + self.code,
@@ -62,12 +64,12 @@ class Problem(Exception):  # noqa: N818 - it is the answer
 
 
 def unauthenticated(detail: str) -> Problem:
-    """401, with the scheme to use."""
+    """Return 401 with the authentication scheme."""
     return Problem(401, "unauthenticated", detail, {"www-authenticate": 'Bearer realm="regista"'})
 
 
 def of_rule(broken: RuleBroken) -> Problem:
-    """404, 403, 412, 422 or 409, by the kind of the rule."""
+    """Return 404, 403, 412, 422, 503 or 409, by the class of the broken rule."""
     match broken:
         case NotFound():
             status = 404
@@ -81,16 +83,16 @@ def of_rule(broken: RuleBroken) -> Problem:
             return Problem(
                 503,
                 "busy",
-                "The names involved kept changing while the command ran: repeat it.",
+                "The names in the request kept changing while the command ran: repeat the request.",
                 {"retry-after": "1"},
             )
         case _:
             status = 409
-    return Problem(status, broken.code, broken.detail, **broken.facts)
+    return Problem(status, broken.code, broken.detail, None, **broken.facts)
 
 
 def of_shape(wrong: ValidationError, where: str) -> Problem:
-    """422 with every error of the body or the query."""
+    """Return 422 with every error of the body or the query."""
     errors = [
         {"field": ".".join(str(part) for part in e["loc"]) or where, "problem": e["msg"], "kind": e["type"]}
         for e in wrong.errors(include_url=False, include_input=False, include_context=False)
@@ -102,7 +104,7 @@ def of_shape(wrong: ValidationError, where: str) -> Problem:
 
 
 def of_exception(error: BaseException) -> Problem | None:
-    """The problem for an exception that has one; None for a fault of ours (500)."""
+    """Return the problem of an exception, or None for a fault of the server (500)."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, RuleBroken):
@@ -111,13 +113,14 @@ def of_exception(error: BaseException) -> Problem | None:
         return Problem(
             422,
             "value_out_of_range",
-            "A value in the request (or in its page_token) is beyond what can be kept or compared: correct it.",
+            "A value in the request or in its page_token is too large to store or to compare: correct it.",
         )
     if isinstance(error, (Unavailable, *CONNECTION_ERRORS)):
         return Problem(
             503,
             "unavailable",
-            "A server that this service needs is away; it resumes by itself. Repeat the request with the same Idempotency-Key.",
+            "A server that this service needs is unavailable; the service resumes by itself."
+            " Repeat the request with the same Idempotency-Key.",
             {"retry-after": RETRY_AFTER},
         )
     return None

@@ -1,7 +1,8 @@
-"""HTTP from one table of routes: authentication, bodies, ETags, idempotency and problems, once for all services.
+"""Declare the routes of a service in one table, and what an endpoint gets and returns.
 
-The same table makes the OpenAPI document (shared/http/openapi.py). Measured: per request this costs a third
-of FastAPI's path.
+shared/http/application.py serves the table: authentication, bodies, ETags, idempotency and problems. The same
+table makes the OpenAPI document (shared/http/openapi.py). Measured: a request costs a third of what it costs
+in FastAPI.
 """
 
 from __future__ import annotations
@@ -35,42 +36,45 @@ BODY_LIMIT = 1024 * 1024
 
 
 class Body(BaseModel):
-    """What request bodies and queries derive from: unknown fields, NaN and infinity are refused."""
+    """The base of request bodies and queries: unknown fields, NaN and infinity are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def page_token(*place: Any) -> str:
-    """An opaque name for a place in a list: the sort key of the last item shown."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+def page_token(*sort_key: object) -> str:
+    """Return an opaque token of a position in a list: the sort key of the last item shown."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(sort_key)).decode().rstrip("=")
 
 
 def read_page_token(token: str, *types: Any) -> tuple[Any, ...]:
-    """The place that `page_token` named. Raises Problem 422 when the token is not of this list."""
+    """Return the sort key in the token. Raises Problem 422 when the token is not one of this list."""
     try:
-        place = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        return msgspec.json.decode(place, type=tuple[types])  # type: ignore[valid-type]
+        sort_key = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(sort_key, type=tuple[types])  # type: ignore[valid-type]
     except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
         raise Problem(
-            422, "invalid_page_token", "This page_token is not one of this list: start again without it."
+            422, "invalid_page_token", "This page_token does not belong to this list: start again without it."
         ) from error
 
 
 class PageQuery(Body):
-    """The query of a list: at most `page_size` items, after the place that the last answer's `next_page_token` names."""
+    """The query of a list: `page_token` is the `next_page_token` of the answer before."""
 
     page_size: int = Field(default=50, ge=1, le=500)
     page_token: str = Field(default="", max_length=500)
 
     def after(self, *types: type) -> tuple[Any, ...] | None:
-        """What `page_token` was called with (None on the first page).
+        """Return the sort key of the last item of the page before, or None for the first page.
 
-        Raises Problem 422 for a token of something else.
+        Raises Problem 422 for a token of another list.
         """
         return read_page_token(self.page_token, *types) if self.page_token else None
 
     def next_token(self, rows: Sequence[Mapping[str, Any]], *columns: str) -> str:
-        """The token of the page after these rows, which were read in the order of `columns`; "" when there is none: a short page is the last."""
+        """Return the token of the page after these rows, or "" for the last page: a short page is the last.
+
+        `columns` are those by which the rows are sorted.
+        """
         return page_token(*(rows[-1][name] for name in columns)) if len(rows) == self.page_size else ""
 
 
@@ -78,7 +82,8 @@ class PageQuery(Body):
 class Reply:
     """An answer.
 
-    `body`: bytes (JSON already encoded), a pydantic model, or anything msgspec encodes; `etag`: a revision.
+    `body` is bytes (JSON already encoded), a pydantic model, or anything msgspec encodes. `etag` is a
+    revision.
     """
 
     body: Any = None
@@ -92,13 +97,16 @@ Endpoint = Callable[["Call"], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One line of the table. `path` as in Starlette (`/v1/models/{model}/versions/{version}:promote`, `{path:path}`).
+    """One route of the table.
 
-    `public`: needs no key. `needs_if_match`: 428 without If-Match. `streams`: the endpoint reads the body
-    itself by `call.stream()` and sets its own limit; `limit`: bytes a body may have; `timeout`: seconds.
-    A `body` that is a msgspec struct is decoded several times faster; `contract` is then the pydantic model of
-    the same JSON, which documents the route and lists every error of a body that the struct refuses.
-    `response` documents the answer (a pydantic model, dataclass or msgspec struct).
+    `path` is written as in Starlette (`/v1/models/{model}/versions/{version}:promote`, `{path:path}`).
+    `body` is a pydantic model, or a msgspec struct, which is decoded several times faster. `contract` is then the
+    pydantic model of the same JSON: it documents the route and lists every error of a body that the struct refuses.
+    `response` is the type of the answer: a pydantic model, a dataclass or a msgspec struct.
+    `needs_if_match`: a request without If-Match is refused with 428.
+    `public`: the route needs no API key.
+    `streams`: the endpoint reads the body itself with `call.stream()` and sets its own limit.
+    `limit` is the maximum size of a body in bytes, `timeout` the time limit in seconds.
     """
 
     method: Method
@@ -120,9 +128,10 @@ class Route:
 
 @dataclass(slots=True)
 class Call(Generic[B, Q]):
-    """One request as an endpoint sees it.
+    """A request, as an endpoint gets it.
 
-    `Call[Body, Query]` types `body` and `query`, which are of the route's models; `if_match` is None when absent or `*`.
+    `Call[Body, Query]` types `body` and `query`, which are of the route's models. `if_match` is None when the
+    header is absent or `*`.
     """
 
     app: App
@@ -139,11 +148,14 @@ class Call(Generic[B, Q]):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The request's headers; names in lower case."""
+        """The request's headers, with names in lower case."""
         return self.request.headers
 
     def cause(self) -> Cause:
-        """Why a command runs: the caller's Idempotency-Key (or this request alone), with the digest of what was asked."""
+        """Return the cause of a command: the Idempotency-Key, or a new id, with the request's digest.
+
+        Raises Problem 422 for an Idempotency-Key or X-Correlation-ID that no event can carry.
+        """
         if self._cause is None:
             key, correlation_id = (
                 self.headers.get("idempotency-key", ""),
@@ -171,44 +183,48 @@ class Call(Generic[B, Q]):
         return self._cause
 
     def _digest(self, *, canonical: bool) -> bytes:
-        """SHA-256 of method, path, query, If-Match and body.
+        """Return SHA-256 of method, path, query, If-Match and body.
 
-        The body's JSON is made canonical where a repeated key will be compared with it.
+        `canonical`: a repeated Idempotency-Key is compared with the digest, so the body's JSON is made
+        canonical.
         """
         body = encode(msgspec.json.decode(self.raw)) if canonical and self.raw else self.raw
-        told = (
+        request = (
             self.route.method,
             self.request.url.path,
             self.request.url.query,
             self.headers.get("if-match", ""),
         )
-        return hashlib.sha256("\n".join(told).encode() + b"\n" + body).digest()
+        return hashlib.sha256("\n".join(request).encode() + b"\n" + body).digest()
 
     def require(self, role: str, namespace: str) -> None:
-        """Raises Forbidden (403) unless the caller has the role there, as far as this process has read the log."""
+        """Raise Forbidden (403) unless the caller has the role in the namespace."""
         if not permits(self.access_state, role, namespace):
             check(self.access_state, Permission(role, namespace), datetime.now(UTC))
 
     def require_any_role(self) -> None:
-        """Raises Forbidden (403) unless the caller has some role somewhere: for what concerns everybody."""
+        """Raise Forbidden (403) unless the caller has a role in any namespace."""
         if self.readable() == []:
             self.require(ANY_ROLE, "")
 
     def readable(self) -> list[str] | None:
-        """The namespaces that the caller may read, each with all it contains, as a statement takes them; None for everywhere."""
+        """Return the namespaces that the caller may read, for `log.covers`; None means every namespace."""
         found = readable_namespaces(self.access_state)
         return None if found is None else sorted(found)
 
     def stream(self) -> AsyncIterator[bytes]:
-        """The body in pieces, for routes that stream."""
+        """Return the body in chunks, for routes that stream."""
         return self.request.stream()
 
 
 def _unfit(header: str, value: str) -> str:
-    """Why the value cannot name a request for ever: it goes out with the public events, so a CloudEvent must be able to carry it."""
+    """Return why the value cannot identify a request, or "".
+
+    Public events carry it, so a CloudEvent must be able to.
+    """
     try:
         if value:
             check_text(header, value)
     except NotACloudEvent as illegal:
         return illegal.reason
-    return "it has at most 200 characters" if len(value) > 200 else ""
+    return "it may have at most 200 characters" if len(value) > 200 else ""

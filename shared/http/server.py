@@ -1,4 +1,4 @@
-"""uvicorn inside this process: own socket, no signal handlers of its own, stopped by us."""
+"""Run uvicorn inside this process, on a socket of ours and without its signal handlers."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from shared.foundation.settings import Settings
 log = logging.getLogger(__name__)
 
 FINISH_WITHIN = 5
-"""Seconds that answers under way get when the process stops."""
+"""Time that requests in progress have to finish when the process stops, in seconds."""
 
 
 class _Uvicorn(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are the process's (shared/run.py)."""
+        """Install no handlers: shared/run.py handles the signals of the process."""
         yield
 
 
 class Server:
-    """The HTTP server of a process. Port 0 takes a free one; `port` says which."""
+    """The HTTP server of a process. With port 0 the system chooses a free port; `port` is its number."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
@@ -51,10 +51,10 @@ class Server:
         self._server = _Uvicorn(config)
 
     async def run(self) -> None:
-        """Serves until `stop`."""
+        """Serve until `stop` is called."""
         log.info("listening", extra={"url": f"http://{self._host}:{self.port}"})
         await self._server.serve(sockets=[self._socket])
 
     def stop(self) -> None:
-        """Accepts nothing more and lets answers under way finish."""
+        """Accept no more connections; requests in progress finish."""
         self._server.should_exit = True

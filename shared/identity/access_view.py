@@ -1,4 +1,4 @@
-"""The one place that turns an API key or a signature's key into an actor: all identities in memory, kept up to date from the log."""
+"""Turn API keys and signature keys into actors. All identities are in memory and follow the log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A new API key: `text` is shown once, `verifier` (hex) is what may be stored."""
+    """A new API key. `text` is shown once; only `verifier` (hex) may be stored."""
 
     key_id: str
     text: str = field(repr=False)
@@ -42,14 +42,14 @@ class ApiKey:
 
 
 def new_api_key(pepper: str, key_id: str = "") -> ApiKey:
-    """Mints `rg_<key id>_<secret>`; the secret has 250 bits."""
+    """Return a new API key `rg_<key id>_<secret>`. The secret has 250 bits."""
     key_id = key_id or new_key_id()
     text = f"rg_{key_id}_{random_text(42)}"
     return ApiKey(key_id, text, verifier_of(text, pepper))
 
 
 def verifier_of(api_key: str, pepper: str) -> str:
-    """The keyed hash (HMAC-SHA-256, hex) of the whole text of an API key: the only form in which it is stored."""
+    """Return the keyed hash (HMAC-SHA-256, hex) of an API key: the only form in which it is stored."""
     return hmac.digest(pepper.encode(), api_key.encode(), "sha256").hex()
 
 
@@ -63,7 +63,7 @@ class Identified:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Whose public key it is. `public_key` is the raw 32 bytes; the key ended, or will end, at `until`."""
+    """The owner of a public key. `public_key` is the raw 32 bytes. The key is valid before `until`."""
 
     subject: str
     kind: str
@@ -72,29 +72,29 @@ class Signer:
     compromised: bool = False
 
     def live(self, at: datetime) -> bool:
-        """Whether the key was good at that moment."""
+        """Return whether the key was valid at that moment."""
         return not self.compromised and (self.until is None or at < self.until)
 
 
 class Identities:
     """All identities in memory, by key and by subject.
 
-    Changes by `apply` only; every look-up is a dict read and at most one HMAC.
+    A look-up costs one read of a dict and at most one HMAC.
     """
 
     def __init__(self, pepper: str) -> None:
         self.at: Cursor = START
-        """How far in the log."""
+        """The position in the log up to which events are applied."""
         self._pepper = pepper.encode()
         self._states: dict[str, AccessState] = {}
         self._owner: dict[str, str] = {}
         self._revoked_at: dict[str, datetime] = {}
 
     def apply(self, event: AccessEvent, at: datetime) -> None:
-        """Folds one event of the log, recorded at `at`.
+        """Fold one event of the log, recorded at `at`.
 
-        A key id stays with the first who got it: a stream knows its own keys only, so others may be given the
-        same.
+        A key id belongs to the first subject that was issued it: a stream contains its own keys only, so
+        nothing prevents another stream from issuing the same id.
         """
         self._states[event.subject] = evolve_access(self._states.get(event.subject, ACCESS.initial), event)
         if isinstance(event, KeyIssued):
@@ -103,17 +103,17 @@ class Identities:
             self._revoked_at.setdefault(event.key_id, at)
 
     def by_api_key(self, text: str, now: datetime | None = None) -> Identified | None:
-        """The caller of a live API key `rg_<key id>_<secret>`, else None.
+        """Return the caller of a live API key `rg_<key id>_<secret>`, or None.
 
-        Compares in constant time, also when the key is unknown.
+        The comparison takes constant time, also for an unknown key.
         """
         key_id = text[3:].partition("_")[0] if text.startswith("rg_") else ""
         state = self._states.get(self._owner.get(key_id, ""))
         key = state.keys.get(key_id) if state else None
-        told = hmac.digest(self._pepper, text.encode("utf-8", "replace"), "sha256")
+        given = hmac.digest(self._pepper, text.encode("utf-8", "replace"), "sha256")
         known = bytes.fromhex(key.verifier) if key and key.algorithm == "hmac-sha256" else bytes(32)
         if (
-            not hmac.compare_digest(told, known)
+            not hmac.compare_digest(given, known)
             or state is None
             or key is None
             or not key.live(now or datetime.now(UTC))
@@ -122,7 +122,7 @@ class Identities:
         return Identified(Actor(state.subject, method=f"api-key:{key.key_id}"), state)
 
     def signer(self, key_id: str) -> Signer | None:
-        """The owner of an Ed25519 key, live or not; None for a key that nobody has."""
+        """Return the owner of an Ed25519 key, live or not, or None for an unknown key."""
         state = self._states.get(self._owner.get(key_id, ""))
         key = state.keys.get(key_id) if state else None
         if state is None or key is None or key.algorithm != "ed25519":
@@ -134,9 +134,11 @@ class Identities:
 
 
 class AccessView:
-    """The identities of this process, tailing the partition `access` of the log: woken by its wake_up, polling each second.
+    """The identities of this process.
 
-    What the view says may be a moment old; commands check their permission again inside their transaction.
+    It follows the partition `access` of the log by wake-ups and by polling.
+
+    Its content may be a moment old: commands check their permission again inside their transaction.
     """
 
     POLL = 1.0
@@ -152,49 +154,46 @@ class AccessView:
         self._read_from = 0.0
 
     async def run(self) -> None:
-        """Follows the log for the life of the process.
-
-        While the database is away the view stays as it was.
-        """
-        was_away = False
-        with self._wake_up.subscribe() as rung:
+        """Follow the log for the life of the process. While the database is unavailable, nothing changes."""
+        after_outage = False
+        with self._wake_up.subscribe() as woken:
             while True:
-                rung.clear()
+                woken.clear()
                 try:
-                    await (self._begin_again() if was_away else self.catch_up())
-                    was_away = False
-                except CONNECTION_ERRORS as away:
-                    was_away = True
+                    await (self._read_all_again() if after_outage else self.catch_up())
+                    after_outage = False
+                except CONNECTION_ERRORS as error:
+                    after_outage = True
                     log.warning(
-                        "identities stay as they were: the database is away (%s)", type(away).__name__
+                        "identities are not updated: the database is unavailable (%s)", type(error).__name__
                     )
-                await wait_for_wake_up(rung, self.POLL)
+                await wait_for_wake_up(woken, self.POLL)
 
     async def catch_up(self) -> None:
-        """Reads what the log had when it was called; of many callers at once one reads for all who wait."""
-        asked = time.monotonic()
+        """Read all that the log has at the time of the call. One of several callers reads for all."""
+        called_at = time.monotonic()
         async with self._reading:
-            if self._read_from >= asked:
+            if self._read_from >= called_at:
                 return
             began = time.monotonic()
             await self._read(self.identities)
             self._read_from = began
 
-    async def _begin_again(self) -> None:
-        """After an outage another server may answer, which lost the last events: what it does not have never happened."""
+    async def _read_all_again(self) -> None:
+        """Read the whole partition: after an outage another server may answer that lacks the last events."""
         async with self._reading:
             fresh = Identities(self._pepper)
             await self._read(fresh)
             self.identities = fresh
 
     async def horizon(self) -> int:
-        """The transaction id that the server gives out next: every key issued before now is below it."""
+        """Return the next transaction id of the server: every key that was issued before now is below it."""
         return int(await self._pool.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"))
 
     async def read_past(self, horizon: int) -> bool:
-        """Catches up; answers whether that showed all below `horizon`.
+        """Catch up and return whether all events below `horizon` are applied.
 
-        Not while a transaction that began before it is still writing: the log's readers wait for it.
+        They are not while a transaction that began before `horizon` is open: readers of the log wait for it.
         """
         oldest = await self._pool.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         await self.catch_up()
@@ -212,13 +211,13 @@ class AccessView:
                 return
 
     async def _look_again(self) -> None:
-        """Catches up for somebody unknown, who may have been registered a moment ago; once in PAUSE seconds at most, so strangers wait."""
+        """Catch up for an unknown key, which may be a moment old; at most once in PAUSE seconds."""
         await asyncio.sleep(max(0.0, self._read_from + self.PAUSE - time.monotonic()))
         with contextlib.suppress(*CONNECTION_ERRORS):
             await self.catch_up()
 
     async def ended(self, key_id: str) -> str:
-        """Why what is signed with this key now counts nowhere, as far as the log says at this moment; "" while it counts."""
+        """Return why a signature by this key is invalid now, or "" while it is valid."""
         await self.catch_up()
         signer = self.identities.signer(key_id)
         if signer is None or signer.live(datetime.now(UTC)):
@@ -230,7 +229,7 @@ class AccessView:
         )
 
     async def identify(self, api_key: str) -> Identified | None:
-        """The caller of a live API key, else None."""
+        """Return the caller of a live API key, or None. An unknown key makes it catch up first."""
         found = self.identities.by_api_key(api_key)
         if found is None:
             await self._look_again()
@@ -238,9 +237,9 @@ class AccessView:
         return found
 
     def by_api_key(self, api_key: str) -> Identified | None:
-        """As `identify`, from what is known already."""
+        """Return what `identify` returns, without catching up."""
         return self.identities.by_api_key(api_key)
 
     def signer(self, key_id: str) -> Signer | None:
-        """The owner of an Ed25519 key, live or not, from what is known already."""
+        """Return the owner of an Ed25519 key, live or not, without catching up."""
         return self.identities.signer(key_id)

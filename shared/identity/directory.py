@@ -1,7 +1,7 @@
-"""The directory of names: who a subject stands for. It is no event and no read model, so that a name can be forgotten.
+"""Read and write the directory of names: the name of each subject.
 
-Registry alone may write it; the database's grants say so. Whoever prints a name reads it at that moment and
-keeps it nowhere, except where somebody signed.
+It is neither an event nor a read model, so that a name can be erased. Only one role may write it
+(shared/migrate.py). Code that shows a name reads it at that moment; only signed records keep a copy.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from dataclasses import dataclass
 
 import asyncpg
 
-# The first revision creates an identity: without a name there, none was given.
-NAMES = "SELECT subject, name FROM directory.names WHERE subject = ANY($1::text[]) AND (name IS NOT NULL OR revision > 1)"
+# The first revision creates the identity. A row of that revision without a name: no name was ever given.
+NAMES = """
+SELECT subject, name FROM directory.names
+WHERE subject = ANY($1::text[]) AND (name IS NOT NULL OR revision > 1)
+"""
 
-PRINTED = "SELECT name, former FROM directory.names WHERE subject = $1"
+STORED_NAME = "SELECT name, former FROM directory.names WHERE subject = $1"
 
-# What the log said later is never overwritten by what it said before, whenever that is repeated. Erasing
-# takes former names along.
+# A later revision is never overwritten by an earlier one that is repeated. Erasing erases former names, too.
 WRITE = """
 INSERT INTO directory.names AS n (subject, name, revision) VALUES ($1, $2, $3)
 ON CONFLICT (subject) DO UPDATE SET name = excluded.name, revision = excluded.revision,
-    former = CASE WHEN excluded.name IS NULL THEN '{}' WHEN n.name IS NULL THEN n.former ELSE array_append(n.former, n.name) END
+    former = CASE WHEN excluded.name IS NULL THEN '{}' WHEN n.name IS NULL THEN n.former
+        ELSE array_append(n.former, n.name) END
 WHERE n.revision < excluded.revision
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Printed:
-    """What stands under a signature, and what stood there before a correction.
-
-    `name` is empty for somebody without one.
-    """
+class StoredName:
+    """The name of a subject, "" without one, and its names before corrections."""
 
     name: str = ""
     former: tuple[str, ...] = ()
@@ -42,19 +42,19 @@ class Printed:
 
 
 async def names(pool: asyncpg.Pool, subjects: Iterable[str]) -> dict[str, str | None]:
-    """The names by subject: None where it was erased; who never had one is missing."""
+    """Return the names by subject: None for an erased name; a subject that never had a name is missing."""
     return {row["subject"]: row["name"] for row in await pool.fetch(NAMES, list(subjects))}
 
 
-async def printed(pool: asyncpg.Pool, subject: str) -> Printed:
-    """How somebody's name is printed at this moment."""
-    row = await pool.fetchrow(PRINTED, subject)
-    return Printed(row["name"] or "", tuple(row["former"])) if row else Printed()
+async def stored_name(pool: asyncpg.Pool, subject: str) -> StoredName:
+    """Return the current and former names of a subject."""
+    row = await pool.fetchrow(STORED_NAME, subject)
+    return StoredName(row["name"] or "", tuple(row["former"])) if row else StoredName()
 
 
 async def write(pool: asyncpg.Pool, subject: str, name: str | None, revision: int) -> None:
-    """Puts down what the event of this revision of the identity's stream spoke of; None erases.
+    """Store the name that belongs to this revision of the identity's stream; None erases it.
 
-    Nothing changes where a later one was put down.
+    Does nothing when the name of a later revision is stored.
     """
     await pool.execute(WRITE, subject, name, revision)

@@ -18,7 +18,7 @@ from shared.deciding.service import Service
 from shared.deciding.submission import Cause, IdempotencyMismatch, Submission
 from shared.log import eventlog, inbox, read_models
 from shared.log.inbox import Remembered
-from shared.log.states import Held, States
+from shared.log.states import CachedState, States
 
 MOST = 2 * 1024 * 1024
 """Bytes of a stored event.
@@ -57,11 +57,11 @@ class Batch:
         guards = {access_stream(s.actor.subject) for s in submissions if s.permission is not None}
         self._read = {stream for s in submissions for stream in s.depends_on} | guards
         self.all_streams = self.written | self._read
-        self.changed: dict[str, Held] = {}
+        self.changed: dict[str, CachedState] = {}
         self.rows: list[eventlog.Row] = []
         self.answers: list[Answer] = []
         self.recorded: list[Recorded] = []
-        self._running: dict[str, Held] = {}
+        self._running: dict[str, CachedState] = {}
         self._past: dict[tuple[str, int], Any] = {}
         self._known: dict[inbox.Key, Remembered] = {}
         self._new: dict[inbox.Key, Remembered] = {}
@@ -85,7 +85,7 @@ class Batch:
         if found.shape not in {None, self._shape}:
             raise read_models.ShapeChanged(read_models.ShapeChanged.__doc__)
 
-    def _folded(self, stream: str, held: Held, tail: Iterable[bytes]) -> Held:
+    def _folded(self, stream: str, held: CachedState, tail: Iterable[bytes]) -> CachedState:
         evolve, types = self._states.fold_of(stream).evolve, self._types(stream)
         partition = eventlog.partition_of(stream, self._service.name)
         state, revision, recorded_at = held.state, held.revision, held.recorded_at
@@ -96,7 +96,7 @@ class Batch:
                 recorded.revision,
                 recorded.recorded_at,
             )
-        folded = Held(state, revision, recorded_at, held.kept)
+        folded = CachedState(state, revision, recorded_at, held.kept)
         self.changed[stream] = folded
         return folded
 
@@ -147,7 +147,7 @@ class Batch:
             stream: self._running[stream].state for stream in (*submission.streams, *submission.depends_on)
         }
         streams = Streams(states)
-        wanted = list(decider.recall(command, streams))
+        wanted = list(decider.past_events(command, streams))
         if wanted:
             streams = Streams(states, await self._recalled(tx, wanted))
         return decider.decide(command, streams)
@@ -209,7 +209,7 @@ class Batch:
             envelope.causation_id,
             envelope.trace,
         )
-        self._running[stream] = self.changed[stream] = Held(
+        self._running[stream] = self.changed[stream] = CachedState(
             self._states.fold_of(stream).evolve(held.state, event),
             envelope.revision,
             envelope.recorded_at,

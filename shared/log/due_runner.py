@@ -1,4 +1,4 @@
-"""Runs due work: leases rows in short transactions of their own, handles them, submits what follows, and lets go."""
+"""Run due work: lease rows in short transactions, handle them, submit commands, release leases."""
 
 from __future__ import annotations
 
@@ -19,67 +19,75 @@ from shared.log.transact import Transactor, WriterDied
 
 log = logging.getLogger(__name__)
 
-DONE = Counter("regista_due", "Due work, by what became of it", ["service", "kind", "result"])
+DONE = Counter("regista_due", "Due work, by result", ["service", "kind", "result"])
 OVERDUE = Gauge(
     "regista_due_overdue_seconds", "Age of the oldest due row of the kind, leased or not", ["service", "kind"]
 )
 PAUSE = 0.1
-"""Between two looks that found nothing: the wake_up rings at every commit, and few commits make work due at once."""
+"""Seconds after a look that found nothing: every commit sends a wake-up, and few commits make work due
+immediately."""
 MEASURE_EVERY = 5.0
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 300.0
 
-# Leases rows that are due and not leased. A lease lives beside the read model, so a rebuild neither loses nor
+# Lease rows that are due and not leased. Leases are stored outside the read model, so a rebuild neither loses
+# nor
 # repeats one.
 LEASE = """
 WITH due_now AS (
-    SELECT d.kind, d.key, d.due_at, d.data FROM {schema}.due d LEFT JOIN {schema}.due_leases l USING (kind, key)
+    SELECT d.kind, d.key, d.due_at, d.data
+    FROM {schema}.due d LEFT JOIN {schema}.due_leases l USING (kind, key)
     WHERE d.kind = $1 AND d.due_at <= now() AND (l.leased_until IS NULL OR l.leased_until < now())
     ORDER BY d.due_at LIMIT $2
 ), taken AS (
     INSERT INTO {schema}.due_leases AS l (kind, key, leased_until, attempts)
     SELECT kind, key, now() + $3, 1 FROM due_now ORDER BY kind, key
-    ON CONFLICT (kind, key) DO UPDATE SET leased_until = excluded.leased_until, attempts = l.attempts + 1 WHERE l.leased_until < now()
+    ON CONFLICT (kind, key) DO UPDATE SET leased_until = excluded.leased_until, attempts = l.attempts + 1
+        WHERE l.leased_until < now()
     RETURNING kind, key, attempts
 )
 SELECT key, due_at, data, attempts FROM due_now JOIN taken USING (kind, key)
 """
 
 OLDEST = """
-SELECT coalesce(extract(epoch FROM now() - min(d.due_at)), 0)::float8 FROM {schema}.due d WHERE d.kind = $1 AND d.due_at <= now()
+SELECT coalesce(extract(epoch FROM now() - min(d.due_at)), 0)::float8 FROM {schema}.due d
+WHERE d.kind = $1 AND d.due_at <= now()
 """
 
-# The attempt number tells a holder whose lease ran out from the one that took it over.
+# The attempt number distinguishes a process whose lease ran out from the one that took the row over.
 RENEW = (
     "UPDATE {schema}.due_leases SET leased_until = now() + $4 WHERE kind = $1 AND key = $2 AND attempts = $3"
 )
 
-# After success: the row that was handled is gone or due at another time, and so is its lease.
+# After success the row is gone or due at another time: delete its lease.
 RELEASE = """
 DELETE FROM {schema}.due_leases l WHERE l.kind = $1 AND l.key = $2 AND l.attempts = $3
     AND NOT EXISTS (SELECT FROM {schema}.due d WHERE d.kind = $1 AND d.key = $2 AND d.due_at = $4)
 """
 
-# After failure, or when the row is due as before: again, later.
-POSTPONE = "UPDATE {schema}.due_leases SET leased_until = now() + $4, last_error = $5 WHERE kind = $1 AND key = $2 AND attempts = $3"
+# After a failure, or when the row is still due: try again later.
+POSTPONE = """
+UPDATE {schema}.due_leases SET leased_until = now() + $4, last_error = $5
+WHERE kind = $1 AND key = $2 AND attempts = $3
+"""
 
 
 class LeaseLost(Exception):  # noqa: N818
-    """The lease ran out and somebody else took the row: what this attempt still does would be done twice."""
+    """The lease ran out and another process took the row: continuing would do the work twice."""
 
 
 class DueWorkRunner:
-    """One worker of one process."""
+    """Runs the due work of one kind in this process."""
 
     def __init__(
         self,
-        worker: DueWork,
+        work: DueWork,
         service: str,
         schema: str,
         pool: asyncpg.Pool,
         transactor: Transactor,
         wake_up: WakeUp,
     ) -> None:
-        self._worker = worker
+        self._due_work = work
         self._service = service
         self._pool = pool
         self._transactor = transactor
@@ -90,51 +98,57 @@ class DueWorkRunner:
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """For the life of the process; when it is cancelled, so is what is under way, and its leases run out."""
+        """Run for the life of the process.
+
+        A cancellation cancels the work in progress, and its leases run out.
+        """
         measuring = asyncio.create_task(self._measure())
-        with self._wake_up.subscribe() as rung:
+        with self._wake_up.subscribe() as woken:
             try:
                 while True:
-                    rung.clear()
+                    woken.clear()
                     if not await self._fill():
                         await asyncio.sleep(PAUSE)
-                        await wait_for_wake_up(rung, self._worker.poll)
+                        await wait_for_wake_up(woken, self._due_work.poll)
             finally:
-                everything = (measuring, *self._running)
-                for task in everything:
+                tasks = (measuring, *self._running)
+                for task in tasks:
                     task.cancel()
-                await asyncio.gather(*everything, return_exceptions=True)
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _measure(self) -> None:
-        """On its own: it tells most while every hand is stuck."""
+        """Measure overdue work, in a task of its own: the metric is right when all handlers are stuck."""
         while True:
             try:
-                OVERDUE.labels(self._service, self._worker.kind).set(
-                    await self._pool.fetchval(self._oldest, self._worker.kind)
+                OVERDUE.labels(self._service, self._due_work.kind).set(
+                    await self._pool.fetchval(self._oldest, self._due_work.kind)
                 )
-            except Exception as error:  # noqa: BLE001 - the next look tells
+            except Exception as error:  # noqa: BLE001 - measured again soon
                 log.info("overdue work was not measured (%s)", type(error).__name__)
             await asyncio.sleep(MEASURE_EVERY)
 
     async def _fill(self) -> bool:
-        """Leases as many rows as there are free hands; False when there was nothing to do but wait."""
-        free = self._worker.concurrency - len(self._running)
+        """Lease and start as many rows as `concurrency` allows.
+
+        Return False when there is nothing to do but wait.
+        """
+        free = self._due_work.concurrency - len(self._running)
         if free <= 0:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
             return True
         try:
             rows = await self._pool.fetch(
-                self._lease, self._worker.kind, free, timedelta(seconds=self._worker.lease)
+                self._lease, self._due_work.kind, free, timedelta(seconds=self._due_work.lease)
             )
-        except CONNECTION_ERRORS as away:
-            log.info("due work waits: the database is away (%s)", type(away).__name__)
+        except CONNECTION_ERRORS as error:
+            log.info("due work waits: the database is unavailable (%s)", type(error).__name__)
             return False
         except asyncpg.UndefinedTableError:
-            return False  # the moment of a swap
+            return False  # a rebuild is swapping the tables
         for row in rows:
             due = DueRow(
                 self._service,
-                self._worker.kind,
+                self._due_work.kind,
                 row["key"],
                 row["due_at"],
                 msgspec.json.decode(row["data"]),
@@ -154,7 +168,8 @@ class DueWorkRunner:
         except LeaseLost:
             self._count("lease_lost")
             log.warning(
-                "a lease was lost in the middle of the work", extra={"kind": row.kind, "key": row.key}
+                "a lease was lost during the work; another process does it",
+                extra={"kind": row.kind, "key": row.key},
             )
         except Exception as error:
             self._count("refused" if isinstance(error, RuleBroken) else "failed")
@@ -163,21 +178,21 @@ class DueWorkRunner:
                 exc_info=error,
                 extra={"kind": row.kind, "key": row.key, "attempt": row.attempt},
             )
-            await self._later(row, f"{type(error).__name__}: {error}")
+            await self._postpone_lease(row, f"{type(error).__name__}: {error}")
         else:
             self._count("done")
-            await self._let_go(row)
+            await self._release_lease(row)
 
     async def _work(self, row: DueRow) -> None:
-        """Handles the row while its lease is renewed; submits what follows."""
-        handled = asyncio.ensure_future(self._worker.handle(row))
-        renewing = asyncio.create_task(self._keep(row))
+        """Handle the row while its lease is renewed, then submit the commands."""
+        handled = asyncio.ensure_future(self._due_work.handle(row))
+        renewing = asyncio.create_task(self._renew_lease(row))
         try:
             done, _ = await asyncio.wait(
-                {handled, renewing}, timeout=self._worker.timeout, return_when=asyncio.FIRST_COMPLETED
+                {handled, renewing}, timeout=self._due_work.timeout, return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
-                raise TimeoutError(f"not done within {self._worker.timeout:g} s")
+                raise TimeoutError(f"not done within {self._due_work.timeout:g} s")
             if not handled.done():
                 renewing.result()
             submissions = await handled
@@ -190,38 +205,38 @@ class DueWorkRunner:
                 task.cancel()
             await asyncio.gather(handled, renewing, return_exceptions=True)
 
-    async def _keep(self, row: DueRow) -> None:
+    async def _renew_lease(self, row: DueRow) -> None:
         while True:
-            await asyncio.sleep(self._worker.lease / 3)
+            await asyncio.sleep(self._due_work.lease / 3)
             with contextlib.suppress(*CONNECTION_ERRORS):
-                said = await self._pool.execute(
-                    self._renew, row.kind, row.key, row.attempt, timedelta(seconds=self._worker.lease)
+                status = await self._pool.execute(
+                    self._renew, row.kind, row.key, row.attempt, timedelta(seconds=self._due_work.lease)
                 )
-                if said == "UPDATE 0":
+                if status == "UPDATE 0":
                     raise LeaseLost
 
-    async def _let_go(self, row: DueRow) -> None:
+    async def _release_lease(self, row: DueRow) -> None:
         try:
-            said = await self._pool.execute(self._release, row.kind, row.key, row.attempt, row.due_at)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the lease runs out by itself
-            self._kept(row, error)
+            status = await self._pool.execute(self._release, row.kind, row.key, row.attempt, row.due_at)
+        except Exception as error:  # noqa: BLE001 - the lease runs out by itself
+            self._log_unreleased(row, error)
         else:
-            if said == "DELETE 0":
-                await self._later(row, "handled, but still due")
+            if status == "DELETE 0":
+                await self._postpone_lease(row, "handled, but still due")
 
-    async def _later(self, row: DueRow, why: str) -> None:
+    async def _postpone_lease(self, row: DueRow, why: str) -> None:
         wait = timedelta(seconds=min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(row.attempt - 1, 10)))
         try:
             await self._pool.execute(self._postpone, row.kind, row.key, row.attempt, wait, why[:2000])
         except Exception as error:  # noqa: BLE001
-            self._kept(row, error)
+            self._log_unreleased(row, error)
 
-    def _kept(self, row: DueRow, error: Exception) -> None:
+    def _log_unreleased(self, row: DueRow, error: Exception) -> None:
         log.warning(
-            "a lease could not be given back and runs out by itself",
+            "a lease was not released; it runs out by itself",
             exc_info=error,
             extra={"kind": row.kind, "key": row.key},
         )
 
     def _count(self, result: str) -> None:
-        DONE.labels(self._service, self._worker.kind, result).inc()
+        DONE.labels(self._service, self._due_work.kind, result).inc()

@@ -1,4 +1,7 @@
-"""What is due at a time: rows with a due time, leased by any replica in short transactions; never a timer in memory."""
+"""Describe work that is due at a time: rows with a due time, which any replica leases.
+
+No timer is kept in memory.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,13 @@ DUE = Table(
     Column("data", JSONB, nullable=False),
     Index("due_by_time", "kind", "due_at"),
 )
-"""A read model: a service that has due work lists it among its tables, and its projection Puts and Drops the rows."""
+"""A read model. A service with due work lists it in its tables, and its projection puts and drops the rows.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class DueRow:
-    """One piece of due work, leased to this process. `attempt` counts from 1."""
+    """A row of due work that this process has leased. `attempt` counts from 1."""
 
     service: str
     kind: str
@@ -39,22 +43,22 @@ class DueRow:
     attempt: int = 1
 
     def cause(self, part: str = "") -> Cause:
-        """Why its commands run: the same for every attempt, so that what an attempt did is done once.
+        """Return the cause of its commands: the same for every attempt, so that each command runs once.
 
-        `part` tells several commands apart.
+        `part` distinguishes several commands.
         """
         key = f"{self.key}@{self.due_at.isoformat()}"
-        told = encode([self.kind, self.key, self.due_at, self.data])
+        content = encode([self.kind, self.key, self.due_at, self.data])
         return Cause(
             source=f"{self.service}/due/{self.kind}",
             id=f"{key}/{part}" if part else key,
-            digest=hashlib.sha256(told).digest(),
+            digest=hashlib.sha256(content).digest(),
             trace=current_trace(),
         )
 
     @property
     def actor(self) -> Actor:
-        """The service itself."""
+        """The service itself, as the actor of its commands."""
         return Actor(f"service:{self.service}")
 
 
@@ -63,11 +67,13 @@ Handle = Callable[[DueRow], Awaitable[Sequence[Submission]]]
 
 @dataclass(frozen=True, slots=True)
 class DueWork:
-    """Work of one kind. `handle` may do long I/O (the lease is renewed meanwhile), for `timeout` seconds, and returns the commands that follow from it.
+    """Due work of one kind.
 
-    The events of the last one must change or drop the row: it is run only when all before it have been, so
-    that a part that failed is not forgotten. A row that is still due afterwards is tried again, ever more
-    slowly.
+    `handle` does the work, for at most `timeout` seconds, and returns the commands that follow from it. The
+    lease of `lease` seconds is renewed meanwhile. The events of the last command must change or drop the row:
+    it runs after all others succeeded. A row that is still due is tried again after a growing pause.
+    `concurrency` is the number of rows that one process handles at a time, `poll` the seconds between two
+    looks without a wake-up.
     """
 
     kind: str

@@ -101,7 +101,7 @@ def partition_of(stream: str, service: str) -> str:
 
 
 def rebuild_key(service: str) -> int:
-    """Held shared by every batch and exclusively by the swap at a rebuild's end."""
+    """CachedState shared by every batch and exclusively by the swap at a rebuild's end."""
     return lock_key("rebuild", service)
 
 
@@ -204,7 +204,7 @@ async def read_tail(tx: asyncpg.Connection, partition: str, after: Cursor) -> li
     return [(Cursor(row[0], row[1]), row[2]) for row in rows]
 
 
-async def refuse_restored(connection: asyncpg.Connection) -> None:
+async def check_not_restored(connection: asyncpg.Connection) -> None:
     """Raises RestoredBehind when the server would give out transaction ids that the log, in any partition, has already seen."""
     if await connection.fetchval(RESTORED_BEHIND):
         raise RestoredBehind(RestoredBehind.__doc__)

@@ -1,4 +1,4 @@
-"""A persistent mapping over entries that nobody changes any more: what `immutables.Map` does, without building one of 100,000 entries first."""
+"""A persistent mapping over many entries: like `immutables.Map`, without the cost of building one."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 LARGE = 1_000
-"""Entries from which building a `Map` (0.15 to 0.3 µs each) costs more than the slower reads of a `LayeredMap`."""
+"""Number of entries from which building a `Map` (0.15 to 0.3 µs each) costs more than the slower reads of
+this class."""
 
 _GONE: Any = object()
 _UNCHANGED: Any = object()
 
 
 class LayeredMap(Mapping[K, V]):
-    """`base` must not change after this.
+    """A mapping over `base`, which must not change any more.
 
-    `set` and `delete` answer another mapping, at the cost of a `Map` of the changes only.
+    `set` and `delete` return another mapping, at the cost of a `Map` of the changes only.
     """
 
     __slots__ = ("_base", "_changes", "_length")
@@ -53,7 +54,7 @@ class LayeredMap(Mapping[K, V]):
         return self.whole().values()
 
     def whole(self) -> dict[K, V]:
-        """All entries: a copy, in time linear to their number, as any walk over them."""
+        """Return a copy of all entries, in time linear to their number. Every iteration costs this."""
         merged = {**self._base, **self._changes}
         return (
             merged
@@ -65,7 +66,7 @@ class LayeredMap(Mapping[K, V]):
         return LayeredMap(self._base, self._changes.set(key, value), self._length + (key not in self))
 
     def delete(self, key: K) -> LayeredMap[K, V]:
-        """Raises KeyError where it is not."""
+        """Return a mapping without the key. Raises KeyError when the key does not exist."""
         if key not in self:
             raise KeyError(key)
         return LayeredMap(self._base, self._changes.set(key, _GONE), self._length - 1)

@@ -33,7 +33,7 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CachedState:
     """A stream's folded state, the revision it stands at, and when that was recorded.
 
     `kept` is the revision of its newest snapshot.
@@ -69,7 +69,7 @@ class States:
         self._folds = {fold.category: fold for fold in folds}
         self._upcasters = tuple(upcasters)
         self._codecs: dict[str, SnapshotCodec] = {}
-        self._held: OrderedDict[str, Held] = OrderedDict()
+        self._held: OrderedDict[str, CachedState] = OrderedDict()
         self._capacity = capacity
         self._size = 0
         self._behind: set[str] = set()
@@ -82,15 +82,15 @@ class States:
         """
         return self._folds[category_of(stream)]
 
-    def get(self, stream: str) -> Held:
+    def get(self, stream: str) -> CachedState:
         """The state as last seen by this process, or the initial one."""
         held = self._held.get(stream)
         if held is None:
-            return Held(self.fold_of(stream).initial)
+            return CachedState(self.fold_of(stream).initial)
         self._held.move_to_end(stream)
         return held
 
-    def put(self, stream: str, held: Held) -> None:
+    def put(self, stream: str, held: CachedState) -> None:
         """Remembers a committed state."""
         previous = self._held.pop(stream, None)
         self._size += held.revision + 10 - (previous.revision + 10 if previous else 0)
@@ -122,10 +122,12 @@ class States:
             if row["fold"] == codec.fingerprint:
                 self.put(
                     row["stream"],
-                    Held(codec.load(row["state"]), row["revision"], row["recorded_at"], row["revision"]),
+                    CachedState(
+                        codec.load(row["state"]), row["revision"], row["recorded_at"], row["revision"]
+                    ),
                 )
 
-    async def keep(self, connection: asyncpg.Connection, stream: str, held: Held) -> None:
+    async def keep(self, connection: asyncpg.Connection, stream: str, held: CachedState) -> None:
         """Writes a snapshot beside the log."""
         codec = self.codec(category_of(stream))
         await connection.execute(

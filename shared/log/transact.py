@@ -1,7 +1,7 @@
-"""The one path of every command: queue, batch, lock, load, decide, append, project, remember, commit, answer.
+"""Run every command: queue, batch, lock, load, decide, append, project, record the cause, commit, answer.
 
-HTTP and Kafka both submit here and nobody else commits. What queues up while a commit is under way is the
-next batch.
+HTTP and Kafka submit here, and only this module commits. Commands that arrive during a commit are the next
+batch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shared.deciding.submission import Outcome, Submission
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable, WakeUp
 from shared.log import eventlog, read_models
 from shared.log.batch import Batch, EventTooLarge
-from shared.log.states import Held, States
+from shared.log.states import CachedState, States
 
 log = logging.getLogger(__name__)
 
@@ -41,32 +41,33 @@ CONFLICTS = (
     asyncpg.SerializationError,
     asyncpg.UndefinedTableError,
 )
-"""What a batch may meet through no fault of its commands (UndefinedTable: a view in the middle of a swap): run it again."""
+"""Errors that no command causes and after which the batch runs again. UndefinedTable: a rebuild is swapping a
+view."""
 RERUNS = 5
 MOST_WAITING = 10_000
-"""Commands that may wait: beyond it the caller is told at once, instead of after its own time limit."""
+"""Maximum length of the queue. When it is full, `submit` fails immediately."""
 QUIET = 0.5
-"""Seconds without a commit after which there is time for snapshots."""
+"""Seconds without a commit after which snapshots of slightly changed streams are written."""
 
 
 class AnotherServer(Exception):  # noqa: N818
-    """The server has started since this process saw it last: it may lack what is remembered here."""
+    """The database server has restarted: it may lack events that this process has in memory."""
 
 
 class WriterDied(Exception):  # noqa: N818
-    """The writer task ended; the process ends with it and its callers are told."""
+    """The task that commits has ended. The process ends, too, and its callers get this error."""
 
 
 @dataclass(slots=True)
 class Pending:
-    """A submission and the caller who waits for its answer."""
+    """A submission and the future of its answer."""
 
     submission: Submission
     answer: asyncio.Future[Outcome]
 
 
 class Transactor:
-    """Runs the commands of one service against one database, one batch after the other."""
+    """Runs the commands of one service, one batch after the other."""
 
     def __init__(
         self,
@@ -80,7 +81,7 @@ class Transactor:
         self.service = service
         self.pool = pool
         self._shape = read_models.shape_of(service.tables)
-        self._was_away = False
+        self._after_outage = False
         self._server: datetime | None = None
         self.schema = service.schema or service.name
         folds = {fold.category: fold for fold in (*service.folds, ACCESS)}
@@ -94,24 +95,26 @@ class Transactor:
         self._batch_sizes = BATCH_SIZE.labels(service.name)
 
     async def submit(self, submission: Submission) -> Outcome:
-        """Runs one command.
+        """Run one command.
 
-        Raises RuleBroken when a rule forbids it, Unavailable while the database is away.
+        Raises RuleBroken when a rule forbids it, and Unavailable while the database is unavailable or the
+        queue is full.
         """
         return await self._enqueue(submission)
 
     async def submit_all(self, submissions: Sequence[Submission]) -> list[Outcome | RuleBroken]:
-        """Runs commands in order; a broken rule fails its own command only. Raises Unavailable for the whole.
+        """Run commands in order. A broken rule fails its own command only.
 
-        However many they are, only two batches of them wait at a time: neither do they fill the queue, nor
-        are they refused because it is full.
+        At most two batches of them are in the queue at a time, so that many commands do not fill it. Raises
+        Unavailable for all of them.
         """
         answers: list[Outcome | BaseException] = []
         for first in range(0, len(submissions), 2 * self._batch_size):
             some = [self._enqueue(s) for s in submissions[first : first + 2 * self._batch_size]]
             answers += await asyncio.gather(*some, return_exceptions=True)
-            if away := next((answer for answer in answers[first:] if isinstance(answer, Unavailable)), None):
-                raise away
+            failed = next((answer for answer in answers[first:] if isinstance(answer, Unavailable)), None)
+            if failed is not None:
+                raise failed
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, RuleBroken):
                 raise answer
@@ -126,13 +129,14 @@ class Transactor:
         except asyncio.QueueFull:
             answer.set_exception(
                 Unavailable(
-                    "More commands wait than this process can take. Repeat the request later with the same Idempotency-Key."
+                    "The queue of this process is full."
+                    " Repeat the request later with the same Idempotency-Key."
                 )
             )
         return answer
 
     async def run(self) -> None:
-        """Works for the life of the process. When it dies, everyone who waits is told, and it raises."""
+        """Run for the life of the process. An error ends it, and every waiting caller gets WriterDied."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._work())
@@ -163,13 +167,14 @@ class Transactor:
             await self._commit(batch)
         except (read_models.ShapeChanged, eventlog.RestoredBehind):
             raise
-        except CONNECTION_ERRORS as away:
-            self._was_away = True
-            log.warning("the database is away: %s", away)
+        except CONNECTION_ERRORS as error:
+            self._after_outage = True
+            log.warning("the database is unavailable: %s", error)
             _fail(
                 batch,
                 Unavailable(
-                    "The database is away or cannot work. Nothing is known to be lost; repeat the request with the same Idempotency-Key."
+                    "The database is unavailable. Repeat the request with the same Idempotency-Key:"
+                    " it runs once, even if the first attempt was committed."
                 ),
             )
         except Exception as fault:
@@ -185,17 +190,17 @@ class Transactor:
                 await self._answer([pending])
 
     async def _commit(self, pending: list[Pending]) -> None:
-        """One batch, one commit.
+        """Commit one batch in one transaction.
 
-        A conflict reruns the whole in a new transaction: a retry inside would have fixed the transaction id
-        too early.
+        A conflict runs the whole batch again in a new transaction: a retry inside the transaction would keep
+        its id, which would then be lower than that of events it read.
         """
         for attempt in range(RERUNS):
             try:
                 batch = await self._run(pending)
                 break
             except (AnotherServer, *CONFLICTS) as conflict:
-                self._was_away |= isinstance(conflict, AnotherServer)
+                self._after_outage |= isinstance(conflict, AnotherServer)
                 RERUNS_TOTAL.labels(self.service.name).inc()
                 log.info("batch rerun %s: %s", attempt + 1, conflict)
                 if attempt == RERUNS - 1:
@@ -221,31 +226,34 @@ class Transactor:
     async def _run(self, pending: list[Pending]) -> Batch:
         batch = Batch(self.service, self.schema, self._shape, self.states, [p.submission for p in pending])
         async with self.pool.acquire() as connection:
-            if self._was_away:
-                await self._look_who_answers(connection)
+            if self._after_outage:
+                await self._check_server(connection)
             await self.states.warm(connection, batch.all_streams)
             async with connection.transaction():
                 await batch.load(connection)
-                self._expect(batch.server)
+                self._check_not_restarted(batch.server)
                 await batch.decide(connection)
                 await batch.write(connection)
             await batch.read_replays(connection)
         return batch
 
-    async def _look_who_answers(self, connection: asyncpg.Connection) -> None:
-        """After an outage it may be another server, which is behind: what this process remembers beyond it never happened."""
-        await eventlog.refuse_restored(connection)
+    async def _check_server(self, connection: asyncpg.Connection) -> None:
+        """Drop all states in memory: after an outage another server may answer that lacks the last events."""
+        await eventlog.check_not_restored(connection)
         self.states.forget()
-        self._was_away, self._server = False, None
+        self._after_outage, self._server = False, None
 
-    def _expect(self, server: datetime) -> None:
-        """An outage while nothing was asked is noticed by this alone: the pool opens other connections without a word. Raises AnotherServer."""
+    def _check_not_restarted(self, server: datetime) -> None:
+        """Raise AnotherServer when the server has restarted.
+
+        The pool reconnects silently after an idle outage.
+        """
         if self._server not in {None, server}:
             raise AnotherServer(AnotherServer.__doc__)
         self._server = server
 
     async def _keep_snapshots(self) -> None:
-        """Of what grew much, soon; of what grew a little, in a quiet time."""
+        """Write snapshots: soon for streams that grew much, in a quiet time for the others."""
         while True:
             try:
                 async with asyncio.timeout(QUIET):
@@ -257,16 +265,17 @@ class Transactor:
                 if held.may_be_kept:
                     await self._keep(stream, held)
 
-    async def _keep(self, stream: str, held: Held) -> None:
+    async def _keep(self, stream: str, held: CachedState) -> None:
         try:
             async with self.pool.acquire() as connection:
-                if (
-                    await connection.fetchval("SELECT pg_postmaster_start_time()") == self._server
-                ):  # another one may lack these events
+                # Another server may lack these events.
+                if await connection.fetchval("SELECT pg_postmaster_start_time()") == self._server:
                     await self.states.keep(connection, stream, held)
-        except Exception as error:  # noqa: BLE001 - a snapshot is disposable, whatever keeps it from being written
+        except Exception as error:  # noqa: BLE001 - a snapshot is disposable
             log.warning(
-                "no snapshot of %s (%s); a cold start will fold more events", stream, type(error).__name__
+                "no snapshot of %s was written (%s); the next start folds more events",
+                stream,
+                type(error).__name__,
             )
 
 
@@ -279,7 +288,7 @@ def _fail(batch: Sequence[Pending], fault: BaseException) -> None:
 async def routed(
     transactor: Transactor, build: Callable[[], Awaitable[Submission]], attempts: int = 5
 ) -> Outcome:
-    """Submits what `build` makes; when the streams it named turn out not to be the right ones, builds again."""
+    """Submit what `build` returns. When that named the wrong streams, build it again."""
     for _ in range(attempts - 1):
         try:
             return await transactor.submit(await build())

@@ -1,7 +1,8 @@
-"""All subscriptions of a process on one FastStream broker: started, watched, started again when they stand still, stopped in time.
+"""Run all subscriptions of a process on one FastStream broker, and replace the broker when it is stuck.
 
-FastStream's defaults lose messages (acknowledged first; a decoder that fails takes the batch with it), so:
-raw records, no decoding, no acknowledgement but ours.
+FastStream's defaults lose messages: it acknowledges before it handles, and a decoder that fails drops the
+whole batch. So the handlers get raw records, FastStream decodes nothing, and only
+shared/messaging/consumer.py acknowledges.
 """
 
 from __future__ import annotations
@@ -11,41 +12,52 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TypeAlias
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
-from faststream.security import BaseSecurity, SASLScram512
 from prometheus_client import Gauge
 
-from shared.foundation.readiness import Readiness, in_short
+from shared.foundation.readiness import Readiness, error_summary
 from shared.foundation.settings import Settings
 from shared.messaging.consumer import Consumer
-from shared.messaging.kafka import connection, stop_quietly
-from shared.messaging.steady_consumer import SteadyConsumer
+from shared.messaging.faststream_seam import start_with_consumers
+from shared.messaging.kafka import Record, connection, stop_client
+from shared.messaging.skipping_consumer import SkippingConsumer
 
 log = logging.getLogger(__name__)
 
 LAG = Gauge("regista_consumer_lag", "Messages not yet acknowledged", ["topic", "group", "partition"])
-WATCH = 5.0
 SHORT, FILL = 100, 0.02
-"""Records below which a batch is short, and seconds until the next one is read after it: each batch costs a transaction and an acknowledgement."""
+"""Records below which a batch is short, and seconds until the next batch is read after a short one.
+
+Each batch costs a transaction and an acknowledgement.
+"""
+WATCH = 5.0
+"""Seconds between two checks of a subscription, and the time limit of one check."""
 STANDSTILL = 60.0
-"""Seconds without a batch while messages wait and none is being worked on: the client is stuck, a new one is made."""
+"""Seconds without a batch, while messages wait and none is being handled, after which the client is replaced.
+"""
 SILENCE = 30.0
-"""Seconds without an answer to what `watch` asks: the client lost its broker or its group and does not find it again, a new one is made."""
+"""Seconds without an answer to a check after which the client is replaced: it lost its broker or its group.
+"""
+
+Records: TypeAlias = Sequence[Record]
 
 
 class Stuck(Exception):  # noqa: N818
-    """The Kafka client does not deliver although there is something to deliver."""
+    """The Kafka client delivers nothing although messages wait."""
 
 
-class Reader:
-    """One subscription as the broker runs it: guards that no batch is lost when handling fails, and knows when it last got somewhere."""
+class WatchedSubscription:
+    """One subscription on the broker.
+
+    It stops at the first batch that fails and records when it last made progress.
+    """
 
     def __init__(self, consumer: Consumer, failed: asyncio.Future[None]) -> None:
         self.consumer = consumer
@@ -57,7 +69,7 @@ class Reader:
         self._client: Callable[[], AIOKafkaConsumer | None] = lambda: None
 
     def attach(self, broker: KafkaBroker) -> None:
-        """Adds the subscriber to the broker, with the settings that held."""
+        """Add the subscriber to the broker."""
         subscription = self.consumer.subscription
         subscriber = broker.subscriber(
             subscription.topic,
@@ -77,10 +89,10 @@ class Reader:
         subscriber(self._on_batch)
         self._client = lambda: subscriber.consumer
 
-    async def _on_batch(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+    async def _on_batch(self, records: Records) -> None:
         client = self._client()
         if self._failed.done() or client is None:
-            return  # an earlier batch was not settled: acknowledging this one would acknowledge that one, too
+            return  # an earlier batch failed: acknowledging this one would acknowledge that one, too
         self.busy = True
         try:
             await self.consumer.handle(records, client)
@@ -97,19 +109,19 @@ class Reader:
             await asyncio.sleep(FILL)
 
     async def watch(self, readiness: Readiness) -> None:
-        """Asks the broker how much waits. Raises Stuck after a standstill, and after a silence."""
+        """Measure how many messages wait. Raises Stuck after a standstill or a silence of the broker."""
         client = self._client()
         if client is None:
             return
-        self.consumer.retry_held(client)
+        self.consumer.resume_paused(client)
         try:
             await self._watch(client, readiness)
-        except (KafkaError, TimeoutError) as away:
-            readiness.wait(self.about, f"does not answer ({type(away).__name__})")
+        except (KafkaError, TimeoutError) as error:
+            readiness.wait(self.about, f"Kafka does not answer ({type(error).__name__})")
             if not self.busy and time.monotonic() - self.answered_at > SILENCE:
                 raise Stuck(
-                    f"no answer about {self.consumer.subscription.topic} for {SILENCE:.0f} s"
-                ) from away
+                    f"Kafka has not answered about {self.consumer.subscription.topic} for {SILENCE:.0f} s"
+                ) from error
         else:
             self.answered_at = time.monotonic()
 
@@ -118,7 +130,9 @@ class Reader:
         assigned = client.assignment()
         if not assigned and not client.partitions_for_topic(subscription.topic):
             readiness.wait(
-                self.about, f"there is no topic {subscription.topic}, or this service may not read it"
+                self.about,
+                f"the topic {subscription.topic} does not exist or this service may not read it:"
+                " create it or grant READ",
             )
             return
         async with asyncio.timeout(WATCH):
@@ -136,12 +150,15 @@ class Reader:
         if self.busy or not waiting:
             self.moved_at = time.monotonic()
         elif time.monotonic() - self.moved_at > STANDSTILL:
-            raise Stuck(f"{waiting} messages of {subscription.topic} wait and none arrives")
+            raise Stuck(f"{waiting} messages of {subscription.topic} wait, and Kafka delivers none")
         readiness.clear(self.about)
 
 
-async def _raw(message: Any) -> KafkaMessage:
-    """A batch as it came. FastStream's own parser decodes headers and fails at the first that is no UTF-8."""
+async def _raw(message: Records) -> KafkaMessage:
+    """Return the batch unparsed.
+
+    FastStream's own parser decodes headers and fails at the first that is not UTF-8.
+    """
     return KafkaMessage(
         raw_message=message,
         body=b"",
@@ -152,22 +169,14 @@ async def _raw(message: Any) -> KafkaMessage:
     )
 
 
-async def _undecoded(message: KafkaMessage) -> Any:
+async def _undecoded(message: KafkaMessage) -> object:
     return message.raw_message
 
 
 def _broker(settings: Settings) -> KafkaBroker:
-    security: BaseSecurity | None = None
-    if settings.kafka_security.startswith("SASL"):
-        security = SASLScram512(
-            settings.kafka_user,
-            settings.kafka_password,
-            use_ssl=settings.kafka_security == "SASL_SSL",
-            ssl_context=connection(settings).get("ssl_context"),
-        )
+    """Return a broker without subscribers. It opens no connection: the consumers that `consume` makes do."""
     return KafkaBroker(
         settings.kafka_bootstrap,
-        security=security,
         apply_types=False,
         consumer_only=True,
         allow_auto_create_topics=False,
@@ -177,50 +186,46 @@ def _broker(settings: Settings) -> KafkaBroker:
     )
 
 
-async def _start(broker: KafkaBroker, consumers: Sequence[Consumer]) -> None:
-    """As `broker.start`, with consumers that survive a record they cannot parse."""
-    await broker.connect()
-    config = broker.config.broker_config
-    options: dict[str, Any] = getattr(config.builder, "keywords")  # noqa: B009 - a partial, typed as any callable
-    config.builder = partial(
-        SteadyConsumer,
-        {consumer.subscription.group_id: consumer.bury_unreadable for consumer in consumers},
-        **options,
-    )
-    await broker.start()
-
-
 async def consume(settings: Settings, consumers: Sequence[Consumer], readiness: Readiness) -> None:
-    """Runs the subscriptions for the life of the process. While Kafka is away it says so and tries again."""
+    """Run the subscriptions for the life of the process.
+
+    While Kafka is unavailable, report it in readiness and retry.
+    """
     if not consumers:
         return
+    unreadable = {consumer.subscription.group_id: consumer.add_unreadable for consumer in consumers}
+    make = partial(SkippingConsumer, unreadable, **connection(settings))
     while True:
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         broker = _broker(settings)
-        readers = [Reader(consumer, failed) for consumer in consumers]
-        for reader in readers:
-            reader.attach(broker)
+        watched = [WatchedSubscription(consumer, failed) for consumer in consumers]
+        for subscription in watched:
+            subscription.attach(broker)
         try:
             async with asyncio.timeout(30):
-                await _start(broker, consumers)
+                await start_with_consumers(broker, make)
             readiness.clear("kafka")
-            await _watched(readers, failed, readiness)
-        except (KafkaError, Stuck, TimeoutError, OSError) as away:
+            await _watch_all(watched, failed, readiness)
+        except (KafkaError, Stuck, TimeoutError, OSError) as error:
             readiness.wait(
-                "kafka", f"the broker at {settings.kafka_bootstrap} is away or silent ({in_short(away)})"
+                "kafka",
+                f"the broker at {settings.kafka_bootstrap} does not answer or delivers nothing"
+                f" ({error_summary(error)})",
             )
         finally:
             if failed.done():
                 failed.exception()
-            await stop_quietly(broker)
+            await stop_client(broker)
         await asyncio.sleep(1)
 
 
-async def _watched(readers: Sequence[Reader], failed: asyncio.Future[None], readiness: Readiness) -> None:
-    """Until handling a batch failed, or a client stands still or hears nothing."""
+async def _watch_all(
+    watched: Sequence[WatchedSubscription], failed: asyncio.Future[None], readiness: Readiness
+) -> None:
+    """Check every subscription each WATCH seconds. Raises the error of a batch that failed, or Stuck."""
     while True:
         await asyncio.wait([failed], timeout=WATCH)
         if failed.done():
             failed.result()
-        for reader in readers:
-            await reader.watch(readiness)
+        for subscription in watched:
+            await subscription.watch(readiness)

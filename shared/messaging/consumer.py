@@ -1,7 +1,7 @@
-"""The loop of one subscription: a batch is verified, prepared, committed to the log, its refused messages buried, and only then acknowledged.
+"""Handle the batches of one subscription: verify, prepare commands, commit, dead-letter, acknowledge.
 
-If the process dies anywhere before the acknowledgement, Kafka delivers the batch again and the inbox
-recognises what was done.
+If the process dies before the acknowledgement, Kafka delivers the batch again and the inbox recognises what
+was done.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -20,84 +20,84 @@ from prometheus_client import Counter
 from shared.deciding.decider import Misrouted, RuleBroken
 from shared.deciding.submission import Submission
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
-from shared.foundation.readiness import Readiness, in_short
+from shared.foundation.readiness import Readiness, error_summary
 from shared.foundation.telemetry import tracer
 from shared.identity.access_view import AccessView
 from shared.log.transact import Transactor, WriterDied
 from shared.messaging.dead_letters import DeadLetters
-from shared.messaging.kafka import Handler, Malformed, Prepare, Received, Subscription
-from shared.messaging.verification import PassedOver, Refused, verified
+from shared.messaging.kafka import Handler, Malformed, Prepare, Received, Record, Subscription
+from shared.messaging.verification import Ignored, Refused, verified
 
 log = logging.getLogger(__name__)
 
 MESSAGES = Counter("regista_messages", "Messages read, by what became of them", ["topic", "group", "result"])
 TRANSIENT = (Unavailable, KafkaError, *CONNECTION_ERRORS, asyncpg.SyntaxOrAccessError)
-"""Waited for, never blamed on a message.
+"""Errors that no message causes: the consumer waits and tries again.
 
-SyntaxOrAccess (class 42): the schema is not the one this code was written for.
+SyntaxOrAccess (class 42) means that the schema is not the one this code was written for.
 """
 ROUTES = 8
-"""How often a message whose streams turn out to be the wrong ones is prepared, before its batch waits and starts again."""
+"""How often a message is prepared again because its streams were the wrong ones, before its batch waits and
+starts over."""
 ATTEMPTS = 3
 """How often a message that fails for an unforeseen reason is tried alone.
 
-Then a publisher's is buried; a service's holds its partition.
+Then the message of a publisher becomes a dead letter; the event of a service pauses its partition.
 """
 LONGEST_WAIT = 5.0
 TASKS = 8
 ENOUGH = 1_000
-"""Commands made of messages before they are run: one message may concern every open version of a model."""
+"""Commands prepared before they run: one message may concern every open version of a model."""
 
 Prepared: TypeAlias = "list[Submission] | RuleBroken | Malformed"
-Record: TypeAlias = "ConsumerRecord[Any, Any]"
 
 
-class StillMisrouted(Exception):  # noqa: N818 - an answer to wait on
+class StillMisrouted(Exception):  # noqa: N818 - the batch waits and starts over
     """Names kept changing while the batch ran."""
 
 
 class Consumer:
-    """One subscription of one process."""
+    """Handles the messages of one subscription of this process."""
 
     def __init__(
         self,
         subscription: Subscription,
         transactor: Transactor,
         access: AccessView,
-        letters: DeadLetters,
+        dead_letters: DeadLetters,
         readiness: Readiness,
     ) -> None:
         self.subscription = subscription
         self.name = f"kafka {subscription.topic}"
         self._transactor = transactor
         self._access = access
-        self._letters = letters
+        self._dead_letters = dead_letters
         self._readiness = readiness
         self.acknowledged: dict[TopicPartition, int] = {}
-        self._buried: set[tuple[int, int]] = set()
-        self._held: set[TopicPartition] = set()
+        self._dead_lettered: set[tuple[int, int]] = set()
+        self._paused: set[TopicPartition] = set()
 
     async def handle(self, records: Sequence[Record], consumer: AIOKafkaConsumer) -> None:
-        """Returns when the batch is settled and acknowledged, but for partitions that are held.
+        """Settle and acknowledge the batch. A partition whose event fails is paused at that event.
 
-        Waits as long as something it needs is away. Raises WriterDied.
+        Waits while the database or Kafka is unavailable. Raises WriterDied.
         """
-        self._buried.clear()
-        attempt = ATTEMPTS if any(_place(record) in self._held for record in records) else 0
-        held: dict[TopicPartition, tuple[int, Exception]] = {}
+        self._dead_lettered.clear()
+        attempt = ATTEMPTS if any(_partition_of(record) in self._paused for record in records) else 0
+        faults: dict[TopicPartition, tuple[int, Exception]] = {}
         while True:
             try:
                 if attempt < ATTEMPTS:
                     await self._settle(records)
                 else:
-                    held = await self._one_by_one(records)
+                    faults = await self._one_by_one(records)
                 break
             except WriterDied:
                 raise
-            except (*TRANSIENT, StillMisrouted) as away:
-                self._readiness.wait(self.name, f"waits and tries again: {in_short(away)}")
+            except (*TRANSIENT, StillMisrouted) as error:
+                self._readiness.wait(self.name, f"waits and tries again: {error_summary(error)}")
                 await asyncio.sleep(min(LONGEST_WAIT, 0.1 * 2 ** min(attempt, 6)))
-                attempt += isinstance(away, StillMisrouted)
+                attempt += isinstance(error, StillMisrouted)
             except Exception:
                 attempt += 1
                 log.exception("a batch failed", extra={"topic": self.subscription.topic, "attempt": attempt})
@@ -106,41 +106,41 @@ class Consumer:
         settled = [
             record
             for record in records
-            if _place(record) not in held or record.offset < held[_place(record)][0]
+            if _partition_of(record) not in faults or record.offset < faults[_partition_of(record)][0]
         ]
         self.acknowledged |= await acknowledge(consumer, settled)
-        for partition in {_place(record) for record in settled} - set(held):
-            self._release(partition)
-        for partition, (offset, fault) in held.items():
-            self._hold(consumer, partition, offset, fault)
+        for partition in {_partition_of(record) for record in settled} - set(faults):
+            self._clear_pause(partition)
+        for partition, (offset, fault) in faults.items():
+            self._pause(consumer, partition, offset, fault)
 
-    def _hold(
+    def _pause(
         self, consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int, fault: Exception
     ) -> None:
-        """Reads no further there until `retry_held`: what follows must not be acknowledged before it.
+        """Pause the partition at `offset` until `resume_paused`.
 
-        The other partitions go on.
+        No later event may be acknowledged before this one. The other partitions continue.
         """
         if partition in consumer.assignment():
             consumer.pause(partition)
             consumer.seek(partition, offset)
-            self._held.add(partition)
+            self._paused.add(partition)
             self._readiness.wait(
                 f"{self.name}/{partition.partition}",
-                f"held at offset {offset} and tried again: {in_short(fault)}",
+                f"paused at offset {offset} and tried again: {error_summary(fault)}",
             )
 
-    def _release(self, partition: TopicPartition) -> None:
-        self._held.discard(partition)
+    def _clear_pause(self, partition: TopicPartition) -> None:
+        self._paused.discard(partition)
         self._readiness.clear(f"{self.name}/{partition.partition}")
 
-    def retry_held(self, consumer: AIOKafkaConsumer) -> None:
-        """Lets the held partitions be read again; call it every few seconds."""
-        for partition in tuple(self._held):
+    def resume_paused(self, consumer: AIOKafkaConsumer) -> None:
+        """Resume the paused partitions, so that their events are tried again. Call it every few seconds."""
+        for partition in tuple(self._paused):
             if partition in consumer.assignment():
                 consumer.resume(partition)
             else:
-                self._release(partition)
+                self._clear_pause(partition)
 
     async def _settle(self, records: Sequence[Record]) -> None:
         verdicts = await verified(records, self.subscription, self._access)
@@ -148,32 +148,35 @@ class Consumer:
         for record, verdict in zip(records, verdicts, strict=True):
             match verdict:
                 case Refused():
-                    await self._bury(record, verdict.reason)
-                case PassedOver():
+                    await self._dead_letter(record, verdict.reason)
+                case Ignored():
                     self._count("passed_over")
-                case _ if (record.partition, record.offset) not in self._buried:
+                case _ if (record.partition, record.offset) not in self._dead_lettered:
                     messages.append(verdict)
         if not messages:
             return
-        by_place = {(record.partition, record.offset): record for record in records}
-        done = await self._step(messages, by_place, follow_up=False)
+        by_position = {(record.partition, record.offset): record for record in records}
+        done = await self._step(messages, by_position, follow_up=False)
         if follow := [m for m in done if self._handler(m).follow_up is not None]:
-            await self._step(follow, by_place, follow_up=True)
+            await self._step(follow, by_position, follow_up=True)
         self._count("accepted", len(done))
 
     async def _one_by_one(self, records: Sequence[Record]) -> dict[TopicPartition, tuple[int, Exception]]:
-        """After unforeseen failures of the whole: each record alone, so that one that cannot be processed does not take the others with it.
+        """Settle each record alone, so that a record that fails does not block the others.
 
-        Answers where a service's event fails: the offset in each partition that has one, and why.
+        Return the offset and the error of the first event of a service that fails, by partition.
         """
-        held: dict[TopicPartition, tuple[int, Exception]] = {}
+        faults: dict[TopicPartition, tuple[int, Exception]] = {}
         for record in records:
-            if _place(record) not in held and (fault := await self._alone(record)) is not None:
-                held[_place(record)] = (record.offset, fault)
-        return held
+            if _partition_of(record) not in faults and (fault := await self._alone(record)) is not None:
+                faults[_partition_of(record)] = (record.offset, fault)
+        return faults
 
     async def _alone(self, record: Record) -> Exception | None:
-        """Settles one record; one that still fails is buried if a publisher sent it, and answered as a fault if a service did."""
+        """Settle one record.
+
+        After ATTEMPTS failures, dead-letter it if a publisher sent it; return the error if a service did.
+        """
         for attempt in range(ATTEMPTS):
             try:
                 await self._settle([record])
@@ -186,22 +189,23 @@ class Consumer:
                 verdict = (await verified([record], self.subscription, self._access))[0]
                 if isinstance(verdict, Received) and verdict.kind == "service":
                     log.exception(
-                        "an event of a service holds its partition",
+                        "an event of a service fails and pauses its partition",
                         extra={"topic": record.topic, "partition": record.partition},
                     )
                     return error
-                await self._bury(
+                await self._dead_letter(
                     record,
-                    f"failed {ATTEMPTS} times: {type(error).__name__}; the service's log has the details, replay it when mended",
+                    f"failed {ATTEMPTS} times: {type(error).__name__}; the service's log has the details:"
+                    " replay it after the fix",
                 )
         return None
 
     async def _step(
-        self, messages: Sequence[Received], by_place: dict[tuple[int, int], Record], *, follow_up: bool
+        self, messages: Sequence[Received], by_position: dict[tuple[int, int], Record], *, follow_up: bool
     ) -> list[Received]:
-        """Prepares and submits, again for those that were misrouted.
+        """Prepare and submit the commands of the messages; repeat this for those that were misrouted.
 
-        Answers the messages that no rule refused, in order.
+        Return the messages that no rule refused, in order.
         """
         refused: set[tuple[int, int]] = set()
         todo = messages
@@ -221,17 +225,18 @@ class Consumer:
                         (o for o in outcomes if isinstance(o, (RuleBroken, Malformed))), None
                     ):
                         refused.add((message.partition, message.offset))
-                        await self._refuse(message, broken, by_place[message.partition, message.offset])
+                        await self._refuse(message, broken, by_position[message.partition, message.offset])
             if not again:
                 return [m for m in messages if (m.partition, m.offset) not in refused]
             todo = again
-        raise StillMisrouted(f"{len(todo)} messages of {self.subscription.topic}")
+        raise StillMisrouted(
+            f"{len(todo)} messages of {self.subscription.topic} name streams that keep changing"
+        )
 
     async def _prepared_some(self, messages: Sequence[Received], *, follow_up: bool) -> list[Prepared]:
-        """The first of them, at least one, until they have made ENOUGH commands.
+        """Prepare the first messages, at least one, until there are ENOUGH commands.
 
-        Side by side, in as many tasks as there are connections to wait for: a task for each message would
-        cost more than most messages.
+        TASKS tasks share the messages: a task for each message would cost more than most messages.
         """
         found: list[Prepared] = []
         following = iter(messages)
@@ -260,7 +265,7 @@ class Consumer:
                 )
         except Malformed as malformed:
             if message.kind == "service":
-                raise  # what a service said is true: this code is behind it, and holds the partition until it is not
+                raise  # a service's event is true: the partition waits for code that can read it
             return malformed
         except RuleBroken as broken:
             return broken
@@ -269,9 +274,9 @@ class Consumer:
         return self.subscription.handlers[message.event.type]
 
     async def _refuse(self, message: Received, broken: RuleBroken | Malformed, record: Record) -> None:
-        """A message that can never be accepted as it is.
+        """Dead-letter a publisher's message that a rule refused.
 
-        A rule that another service's event meets is no news to its sender: it is passed over.
+        The event of a service is only logged and counted.
         """
         if isinstance(broken, RuleBroken) and message.kind == "service":
             self._count("refused")
@@ -285,20 +290,21 @@ class Consumer:
                 },
             )
             return
-        await self._bury(record, str(broken))
+        await self._dead_letter(record, str(broken))
 
-    async def _bury(self, record: Record, reason: str) -> None:
-        if (place := (record.partition, record.offset)) not in self._buried:
-            await self._letters.bury(record, reason, self.subscription.group_id)
-            self._buried.add(place)
+    async def _dead_letter(self, record: Record, reason: str) -> None:
+        if (position := (record.partition, record.offset)) not in self._dead_lettered:
+            await self._dead_letters.add(record, reason, self.subscription.group_id)
+            self._dead_lettered.add(position)
             self._count("dead_letter")
 
-    async def bury_unreadable(self, partition: TopicPartition, offset: int, error: Exception) -> None:
-        """A record that the client itself cannot parse leaves nothing but its place."""
+    async def add_unreadable(self, partition: TopicPartition, offset: int, error: Exception) -> None:
+        """Dead-letter a record that aiokafka cannot parse: only its topic, partition and offset are known."""
         record = ConsumerRecord(partition.topic, partition.partition, offset, 0, 0, None, b"", None, 0, 0, ())
-        await self._letters.bury(
+        await self._dead_letters.add(
             record,
-            f"the record cannot be parsed ({type(error).__name__}: {error}); it is still at its place",
+            f"the record cannot be parsed ({type(error).__name__}: {error});"
+            " it is still at this offset of its topic",
             self.subscription.group_id,
         )
         self._count("dead_letter")
@@ -307,18 +313,19 @@ class Consumer:
         MESSAGES.labels(self.subscription.topic, self.subscription.group_id, result).inc(by)
 
 
-def _place(record: Record) -> TopicPartition:
+def _partition_of(record: Record) -> TopicPartition:
     return TopicPartition(record.topic, record.partition)
 
 
 async def acknowledge(consumer: AIOKafkaConsumer, records: Sequence[Record]) -> dict[TopicPartition, int]:
-    """Commits the offset after the last record of each partition, and answers them.
+    """Commit the offset after the last record of each partition and return these offsets.
 
-    One that was taken away meanwhile is delivered again elsewhere: the inbox knows it.
+    A partition that moved to another process is left out: its messages are delivered there again, and the
+    inbox recognises them.
     """
     offsets: dict[TopicPartition, int] = {}
     for record in records:
-        partition = _place(record)
+        partition = _partition_of(record)
         offsets[partition] = max(offsets.get(partition, 0), record.offset + 1)
     for attempt in range(5):
         still_ours = {
@@ -330,9 +337,9 @@ async def acknowledge(consumer: AIOKafkaConsumer, records: Sequence[Record]) -> 
             async with asyncio.timeout(10):
                 await consumer.commit(still_ours)
         except (CommitFailedError, IllegalStateError) as lost:
-            log.info("not acknowledged, to be delivered again: %s", type(lost).__name__)
-        except (KafkaError, TimeoutError) as away:
-            log.warning("acknowledging waits for Kafka: %s", type(away).__name__)
+            log.info("not acknowledged, Kafka will deliver it again: %s", type(lost).__name__)
+        except (KafkaError, TimeoutError) as error:
+            log.warning("acknowledging waits for Kafka: %s", type(error).__name__)
             await asyncio.sleep(0.2 * 2**attempt)
             continue
         return still_ours

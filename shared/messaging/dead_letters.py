@@ -1,8 +1,8 @@
-"""Dead letters: messages that can never be accepted as they are, kept in `<topic>.dlq` with the reason, listed, shown and replayed.
+"""Keep, list, show and replay dead letters: messages that can never be accepted as they are.
 
-They live in Kafka only. Headers, key and value stay as they were; what is added starts with `regista-`. A
-replay puts the original back on its topic and a marker beside the letter, so that the list tells what is
-still open.
+They stand in `<topic>.dlq` with the reason, and nowhere else. Headers, key and value stay unchanged; the
+added headers start with `regista-`. A replay sends the original to its topic again and writes a marker beside
+the dead letter, so that the list shows which are open.
 """
 
 from __future__ import annotations
@@ -15,33 +15,30 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from prometheus_client import Counter
 
 from shared.foundation.settings import Settings
 from shared.foundation.topics import dlq_of, source_of
-from shared.messaging.kafka import answered, connection, start_producer, stop_quietly
+from shared.messaging.kafka import Record, answer_in_time, connection, start_producer, stop_client
 
 log = logging.getLogger(__name__)
 
-SENT = Counter("regista_dead_letters", "Messages that went to the dead letters", ["topic", "group"])
+SENT = Counter("regista_dead_letters", "Messages written to a dead-letter topic", ["topic", "group"])
 OWN = "regista-"
-_PLACE = re.compile(r"\d{1,9}~\d{1,18}", re.ASCII)
+_POSITION = re.compile(r"\d{1,9}~\d{1,18}", re.ASCII)
 Headers = Sequence[tuple[str, bytes]]
 T = TypeVar("T")
 MOST_OF_KEY, MOST_OF_HEADERS = 8 * 1024, 64 * 1024
-"""Bytes of a letter whose message is too large to be kept whole."""
+"""Bytes of key and of headers that are kept of a message too large to be kept whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A dead letter as it is listed.
-
-    `id` is `<dead-letter topic>~<partition>~<offset>`; `value` is text, or Base64 where it is none.
-    """
+    """A dead letter as it is listed. `id` is `<dead-letter topic>~<partition>~<offset>`."""
 
     id: str
     topic: str
@@ -59,8 +56,8 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A dead letter with all it holds."""
+class DeadLetterDetail:
+    """A dead letter with headers and value. `encoding` is `text`, or `base64` for other than UTF-8."""
 
     letter: DeadLetter
     headers: dict[str, str]
@@ -69,9 +66,9 @@ class Shown:
 
 
 class DeadLetters:
-    """One process's way to the dead letters of the topics it reads (and of its own).
+    """The dead letters of the topics that this process reads, and of its own topics.
 
-    The producer is opened at the first letter.
+    The first dead letter opens the producer.
     """
 
     PER_PARTITION = 1_000
@@ -82,10 +79,10 @@ class DeadLetters:
         self._producer: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
 
-    async def bury(self, record: ConsumerRecord[Any, Any], reason: str, group: str) -> None:
-        """Returns when Kafka has the letter.
+    async def add(self, record: Record, reason: str, group: str) -> None:
+        """Write the record to its dead-letter topic and return when Kafka has stored it.
 
-        Raises KafkaError while it cannot: the caller must not acknowledge the message before.
+        Raises KafkaError while Kafka is unavailable: the caller must not acknowledge the message then.
         """
         about = {
             "reason": reason[:1000],
@@ -112,86 +109,94 @@ class DeadLetters:
                 self._producer = await start_producer(self._settings)
             producer = self._producer
         try:
-            async with (
-                answered()
-            ):  # a null value would be a tombstone; the letter of a message without a value has an empty one
+            # A null value would be a tombstone: a message without a value is kept with an empty one.
+            async with answer_in_time():
                 await producer.send_and_wait(topic, value=value or b"", key=key, headers=list(headers))
         except KafkaTimeoutError:
             if self._producer is producer:
                 self._producer = None
-            await stop_quietly(producer)
+            await stop_client(producer)
             raise
 
     async def stop(self) -> None:
-        """Closes the producer, if it was opened."""
+        """Close the producer, if it was opened."""
         if self._producer is not None:
-            await stop_quietly(self._producer)
+            await stop_client(self._producer)
 
     async def newest(self, limit: int, *, topic: str = "", replayed: bool = False) -> list[DeadLetter]:
-        """The newest letters of all topics (or one), newest first; those already replayed only on request."""
+        """Return the newest dead letters of all topics (or one), the newest first.
+
+        Replayed ones only on request.
+        """
         found: list[DeadLetter] = []
         for name in (dlq_of(t) for t in self.topics if topic in {"", t, dlq_of(t)}):
-            letters = await self._listed(name)
-            found += [letter for letter in letters if replayed or not letter.replayed]
-        found.sort(key=lambda letter: (letter.at, letter.id), reverse=True)
+            found += [one for one in await self._listed(name) if replayed or not one.replayed]
+        found.sort(key=lambda one: (one.at, one.id), reverse=True)
         return found[:limit]
 
     async def _listed(self, topic: str) -> list[DeadLetter]:
-        """What is read is a letter or a mark on one.
+        """Return the dead letters of a topic, with the replay markers applied.
 
-        Neither keeps the message's value: a topic of large messages must fit into memory.
+        Values are not kept: a topic of large messages must fit into memory.
         """
-        read = await self._read(topic, lambda record: _mark(record) or _letter(record))
-        marks = dict(one for one in read if isinstance(one, tuple))
-        letters = (one for one in read if isinstance(one, DeadLetter))
-        return [replace(one, replayed=one.id in marks, replayed_by=marks.get(one.id, "")) for one in letters]
+        read = await self._read(topic, lambda record: _marker(record) or _dead_letter(record))
+        markers = dict(one for one in read if isinstance(one, tuple))
+        dead_letters = (one for one in read if isinstance(one, DeadLetter))
+        return [
+            replace(one, replayed=one.id in markers, replayed_by=markers.get(one.id, ""))
+            for one in dead_letters
+        ]
 
-    async def find(self, letter_id: str) -> ConsumerRecord[Any, Any] | None:
-        """The record of one letter, None when there is no such letter (any more)."""
-        topic, partition, offset = _parsed(letter_id)
+    async def find(self, dead_letter_id: str) -> Record | None:
+        """Return the record of a dead letter, or None when there is no such dead letter (any more)."""
+        topic, partition, offset = _parsed(dead_letter_id)
         if topic not in {dlq_of(t) for t in self.topics}:
             return None
         records = await self._read(topic, lambda record: record, TopicPartition(topic, partition), offset, 1)
-        return next((r for r in records if r.offset == offset and not _mark(r)), None)
+        return next((r for r in records if r.offset == offset and not _marker(r)), None)
 
-    async def show(self, letter_id: str) -> Shown | None:
-        """One letter with its headers and value."""
-        record = await self.find(letter_id)
+    async def show(self, dead_letter_id: str) -> DeadLetterDetail | None:
+        """Return a dead letter with headers and value, or None when there is no such dead letter."""
+        record = await self.find(dead_letter_id)
         if record is None:
             return None
         letter = next(
-            (one for one in await self._listed(record.topic) if one.id == letter_id), _letter(record)
+            (one for one in await self._listed(record.topic) if one.id == dead_letter_id),
+            _dead_letter(record),
         )
         text, encoding = _as_text(record.value or b"")
         headers = {name: value.decode("utf-8", "backslashreplace") for name, value in record.headers}
-        return Shown(letter, headers, text, encoding)
+        return DeadLetterDetail(letter, headers, text, encoding)
 
-    async def replay(self, record: ConsumerRecord[Any, Any], subject: str) -> str:
-        """Puts the original message back on its topic and marks the letter; answers that topic.
+    async def replay(self, record: Record, subject: str) -> str:
+        """Send the original message to its topic again, write the marker and return that topic.
 
-        Raises KafkaError, also when this service may not write there.
+        Raises KafkaError, also when this service may not write to the topic.
         """
         topic = source_of(record.topic)
         await self._send(topic, record.key, record.value, _kept(record.headers))
-        letter_id = f"{record.topic}~{record.partition}~{record.offset}"
+        dead_letter_id = _id_of(record)
         await self._send(
             record.topic,
             record.key,
             b"",
-            [(OWN + "replayed", letter_id.encode()), (OWN + "replayed-by", subject.encode())],
+            [(OWN + "replayed", dead_letter_id.encode()), (OWN + "replayed-by", subject.encode())],
         )
-        log.info("dead letter replayed", extra={"letter": letter_id, "topic": topic, "by": subject})
+        log.info("dead letter replayed", extra={"id": dead_letter_id, "topic": topic, "by": subject})
         return topic
 
     async def _read(
         self,
         topic: str,
-        keep: Callable[[ConsumerRecord[Any, Any]], T],
+        keep: Callable[[Record], T],
         only: TopicPartition | None = None,
         offset: int = 0,
         count: int = 0,
     ) -> list[T]:
-        """What `keep` makes of the last PER_PARTITION records of each partition, or of `count` from an offset of one."""
+        """Return `keep(record)` of the last PER_PARTITION records of each partition.
+
+        With `only` and `count`: of `count` records of that partition from `offset`.
+        """
         consumer = AIOKafkaConsumer(
             topic, **connection(self._settings), enable_auto_commit=False, isolation_level="read_committed"
         )
@@ -211,14 +216,18 @@ class DeadLetters:
                     kept += await _until(consumer, partition, end, keep)
             return kept
         finally:
-            await stop_quietly(consumer)
+            await stop_client(consumer)
+
+
+def _id_of(record: Record) -> str:
+    return f"{record.topic}~{record.partition}~{record.offset}"
 
 
 async def _until(
     consumer: AIOKafkaConsumer,
     partition: TopicPartition,
     end: int,
-    keep: Callable[[ConsumerRecord[Any, Any]], T],
+    keep: Callable[[Record], T],
 ) -> list[T]:
     kept: list[T] = []
     async with asyncio.timeout(15):
@@ -228,8 +237,11 @@ async def _until(
     return kept
 
 
-def _shortened(record: ConsumerRecord[Any, Any]) -> tuple[bytes | None, list[tuple[str, bytes]]]:
-    """Key and headers of a letter without its value, and without what else is too long; a digest stands for each part left out."""
+def _shortened(record: Record) -> tuple[bytes | None, list[tuple[str, bytes]]]:
+    """Return key and headers of a message whose value is too large.
+
+    What else is too long is left out; a digest replaces each part.
+    """
     key, headers = record.key, _kept(record.headers)
     left_out = {"value": record.value or b""}
     if len(key or b"") > MOST_OF_KEY:
@@ -246,7 +258,7 @@ def _kept(headers: Headers) -> list[tuple[str, bytes]]:
     return [(name, value) for name, value in headers if not name.startswith(OWN)]
 
 
-def _about(record: ConsumerRecord[Any, Any]) -> dict[str, str]:
+def _about(record: Record) -> dict[str, str]:
     return {
         name[len(OWN) :]: value.decode("utf-8", "replace")
         for name, value in record.headers
@@ -254,18 +266,17 @@ def _about(record: ConsumerRecord[Any, Any]) -> dict[str, str]:
     }
 
 
-def _mark(record: ConsumerRecord[Any, Any]) -> tuple[str, str] | None:
-    """The letter that was replayed, and who replayed it; None for a record that is a letter itself."""
+def _marker(record: Record) -> tuple[str, str] | None:
+    """Return the id of the dead letter that was replayed and who replayed it, or None for a dead letter."""
     about = _about(record)
     return (about["replayed"], about.get("replayed-by", "")) if "replayed" in about else None
 
 
-def _letter(record: ConsumerRecord[Any, Any]) -> DeadLetter:
+def _dead_letter(record: Record) -> DeadLetter:
     about = _about(record)
     headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-    letter_id = f"{record.topic}~{record.partition}~{record.offset}"
     return DeadLetter(
-        letter_id,
+        _id_of(record),
         about.get("topic", ""),
         int(about.get("partition", -1)),
         int(about.get("offset", -1)),
@@ -279,10 +290,10 @@ def _letter(record: ConsumerRecord[Any, Any]) -> DeadLetter:
     )
 
 
-def _parsed(letter_id: str) -> tuple[str, int, int]:
-    topic, _, place = letter_id.partition("~")
-    partition, _, offset = place.partition("~")
-    return (topic, int(partition), int(offset)) if _PLACE.fullmatch(place) else ("", 0, 0)
+def _parsed(dead_letter_id: str) -> tuple[str, int, int]:
+    topic, _, position = dead_letter_id.partition("~")
+    partition, _, offset = position.partition("~")
+    return (topic, int(partition), int(offset)) if _POSITION.fullmatch(position) else ("", 0, 0)
 
 
 def _as_text(value: bytes) -> tuple[str, str]:

@@ -1,7 +1,7 @@
-"""What a service says about the messages it reads (topic, handlers, who may speak), and how Kafka's clients are made and stopped.
+"""Declare subscriptions (topic, handlers, allowed signers), and start and stop clients of Kafka.
 
-shared/messaging/consumer.py is the loop over them, shared/messaging/verification.py the judge of what is
-authentic, shared/messaging/dead_letters.py where the rest goes.
+shared/messaging/verification.py checks what is authentic, shared/messaging/consumer.py runs the handlers, and
+shared/messaging/dead_letters.py keeps what can never be accepted.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import KafkaTimeoutError
 from pydantic import ValidationError
 
@@ -31,19 +31,29 @@ log = logging.getLogger(__name__)
 
 
 FROM_PUBLISHERS = 512 * 1024
-"""Bytes of data that a publisher's message may have."""
+"""Maximum size of the data of a publisher's message, in bytes."""
 ANSWER_WITHIN = 60.0
-"""Seconds for what a producer sends: aiokafka itself may wait for ever."""
+"""Time limit for Kafka's answer to a producer, in seconds: aiokafka itself has none."""
 LARGEST = 3 * 1024 * 1024
-"""Bytes that a request to the broker may have, below its `message.max.bytes`: what a service could publish, every other service takes."""
+"""Maximum size of a request to the broker, in bytes. It is below the broker's `message.max.bytes`."""
 
 
-class Malformed(Exception):  # noqa: N818 - said by `prepare` about a message
-    """The message can never be accepted as it is; the reason goes with it to the dead letters."""
+Record: TypeAlias = "ConsumerRecord[bytes | None, bytes | None]"
+
+
+class Client(Protocol):
+    """A producer or consumer of aiokafka, or a broker of FastStream."""
+
+    async def stop(self) -> None:
+        """Close all connections."""
+
+
+class Malformed(Exception):  # noqa: N818 - a fault of the message
+    """The message can never be accepted as it is. It becomes a dead letter with this reason."""
 
     @classmethod
     def in_shape(cls, wrong: ValidationError) -> Malformed:
-        """Every error of a message's data in one line, up to twenty of them."""
+        """Return one line with up to twenty errors of a message's data."""
         errors = wrong.errors(include_url=False, include_context=False, include_input=False)
         return cls(
             "; ".join(
@@ -54,7 +64,7 @@ class Malformed(Exception):  # noqa: N818 - said by `prepare` about a message
 
 @dataclass(frozen=True)
 class Received:
-    """One authentic message; `signer` is the verified subject."""
+    """An authentic message. `signer` is the verified subject and `kind` its kind of identity."""
 
     event: CloudEvent
     signer: str
@@ -67,16 +77,16 @@ class Received:
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """The decoded JSON of `event.data`, decoded when first asked for.
+        """The decoded JSON object of `event.data`, decoded at the first access.
 
-        Raises Malformed for what is no JSON object.
+        Raises Malformed for anything else.
         """
         try:
             decoded = storable(self.event.data)
         except ValueError as error:
-            raise Malformed(f"the data is no JSON that can be kept: {error}") from None
+            raise Malformed(f"the data is not JSON that can be stored: {error}") from None
         if not isinstance(decoded, dict):
-            raise Malformed(f"the data is JSON, but {type(decoded).__name__} instead of an object")
+            raise Malformed(f"the data must be a JSON object, not {type(decoded).__name__}")
         return decoded
 
     @property
@@ -86,22 +96,25 @@ class Received:
 
     @property
     def source(self) -> Source:
-        """Where another service's event stands there. Raises Malformed without the extension `revision`."""
+        """The stream and revision of another service's event.
+
+        Raises Malformed without the extension `revision`.
+        """
         e = self.event
         try:
             return Source(
                 e.source.removeprefix("/regista/"), e.subject, int(e.extensions["revision"]), e.type, e.id
             )
         except (KeyError, ValueError):
-            raise Malformed("the extension `revision` is missing or no number") from None
+            raise Malformed("the extension `revision` is missing or not a number") from None
 
     @property
     def leaf(self) -> str:
-        """The hex leaf of that event in the log, "" where its service did not say."""
+        """The hex leaf of that event in the log, or "" when its service did not send it."""
         return self.event.extensions.get("leaf", "")
 
     def cause(self, part: str = "") -> Cause:
-        """Why its commands run. Give each of several commands of one message its own `part`."""
+        """Return the cause of its commands. Each of several commands of one message needs its own `part`."""
         e = self.event
         return Cause(
             source=e.source,
@@ -115,24 +128,24 @@ class Received:
 
 
 Prepare = Callable[[Received], Awaitable[Sequence[Submission]]]
-MaySay = Callable[[Signer, CloudEvent], bool]
+MaySend = Callable[[Signer, CloudEvent], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """What to do with one type of message.
+    """Turns messages of one type into commands.
 
-    `prepare` looks up what it needs and returns commands (none: nothing to do); it runs again when its
-    streams turn out to be the wrong ones (Misrouted) and may raise Malformed. `follow_up` does the same once
-    the commands of the batch are committed.
+    `prepare` returns the commands (none: nothing to do). It may raise Malformed, and it runs again when the
+    commands named the wrong streams (Misrouted). `follow_up` does the same after the commands of the batch
+    are committed.
     """
 
     prepare: Prepare
     follow_up: Prepare | None = None
 
 
-def by_service(name: str) -> MaySay:
-    """Messages of a service: only its own identity may have signed them."""
+def by_service(name: str) -> MaySend:
+    """Allow messages that the service itself signed."""
     return lambda signer, event: (
         signer.kind == "service"
         and signer.subject == f"service:{name}"
@@ -141,45 +154,43 @@ def by_service(name: str) -> MaySay:
 
 
 def by_publishers(signer: Signer, event: CloudEvent) -> bool:
-    """Messages of publishers: each may speak for itself. What it may publish is checked with the command."""
+    """Allow messages that a publisher signed in its own name. The command checks what it may publish."""
     return signer.kind == "publisher" and event.source == f"/publishers/{signer.subject}"
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A topic read by a consumer group. `may_say` tells whether this signer may send this event.
+    """A topic that a consumer group reads.
 
-    A type without a handler is passed over, except on a `strict` topic: there an unknown type or version is a
-    dead letter.
+    `may_send(signer, event)` returns whether the signer may send the event.
+
+    A message without a handler for its type is ignored. On a `strict` topic it becomes a dead letter.
     """
 
     topic: str
     group: str
     handlers: Mapping[str, Handler]
-    may_say: MaySay
+    may_send: MaySend
     strict: bool = field(default=False, kw_only=True)
 
     @property
     def max_bytes(self) -> int:
-        """What a message's data may have.
-
-        A service's own events are never refused for their size: whatever it could publish is taken.
-        """
+        """Maximum size of a message's data. Every event that a service could publish is below it."""
         return FROM_PUBLISHERS if self.from_publishers else LARGEST
 
     @property
     def from_publishers(self) -> bool:
-        """Whether publishers speak here; else it is the topic of a service."""
-        return self.may_say is by_publishers
+        """Whether publishers write this topic; otherwise a service does."""
+        return self.may_send is by_publishers
 
     @property
     def group_id(self) -> str:
-        """The consumer group: one for each topic, so that a member that comes or goes disturbs the readers of its own topic only."""
+        """The consumer group, one for each topic: a rebalance stops the readers of one topic only."""
         return f"{self.group}.{self.topic}"
 
 
 def connection(settings: Settings) -> dict[str, Any]:
-    """How aiokafka's clients reach the broker."""
+    """Return the options with which aiokafka's clients connect to the broker."""
     found: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap,
         "security_protocol": settings.kafka_security,
@@ -196,9 +207,9 @@ def connection(settings: Settings) -> dict[str, Any]:
 
 
 async def start_producer(settings: Settings) -> AIOKafkaProducer:
-    """A started producer that neither loses, doubles nor reorders what it acknowledges.
+    """Return a started producer that neither loses, duplicates nor reorders what it acknowledges.
 
-    Raises KafkaError while the broker is away.
+    Raises KafkaError while the broker is unavailable.
     """
     producer = AIOKafkaProducer(
         **connection(settings),
@@ -214,14 +225,17 @@ async def start_producer(settings: Settings) -> AIOKafkaProducer:
         async with asyncio.timeout(20):
             await producer.start()
     except BaseException:
-        await stop_quietly(producer)
+        await stop_client(producer)
         raise
     return producer
 
 
 @contextlib.asynccontextmanager
-async def answered() -> AsyncIterator[None]:
-    """Raises KafkaTimeoutError when what is sent in the block is not answered in time: the producer may be stuck, a new one is needed."""
+async def answer_in_time() -> AsyncIterator[None]:
+    """Raise KafkaTimeoutError when Kafka does not answer the block in time.
+
+    The producer may be stuck: replace it.
+    """
     try:
         async with asyncio.timeout(ANSWER_WITHIN):
             yield
@@ -229,14 +243,14 @@ async def answered() -> AsyncIterator[None]:
         raise KafkaTimeoutError(f"Kafka did not answer within {ANSWER_WITHIN:g} s") from late
 
 
-async def stop_quietly(client: Any, seconds: float = 5.0) -> None:
-    """Stops a producer, consumer or broker client.
+async def stop_client(client: Client, seconds: float = 5.0) -> None:
+    """Stop a producer, consumer or broker client, or give up after `seconds`.
 
-    Without a broker their own `stop` hangs, also when it is cancelled: then it is left behind.
+    Without a broker their own `stop` hangs, even when it is cancelled.
     """
     stopping = asyncio.ensure_future(client.stop())
     stopping.add_done_callback(lambda done: done.cancelled() or done.exception())
     await asyncio.wait({stopping}, timeout=seconds)
     if not stopping.done():
         stopping.cancel()
-        log.info("a Kafka client did not stop in %s s", seconds)
+        log.info("a Kafka client did not stop within %s s", seconds)

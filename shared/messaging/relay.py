@@ -22,7 +22,7 @@ from shared.foundation.topics import topic_of
 from shared.identity.ed25519 import FastSigningKey
 from shared.log import eventlog
 from shared.log.projector import schema_of
-from shared.messaging.kafka import answered, stop_quietly
+from shared.messaging.kafka import answer_in_time, stop_client
 from shared.messaging.partition_batches import PartitionBatches, partitions_of
 
 log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ class Relay:
             await asyncio.sleep(1)
 
     async def _lead(self, connection: asyncpg.Connection) -> None:
-        await eventlog.refuse_restored(connection)  # after an outage another server may answer
+        await eventlog.check_not_restored(connection)  # after an outage another server may answer
         self._on_state("relay: connects to Kafka")
         producer = await self._connect()
         try:
@@ -170,7 +170,7 @@ class Relay:
             self._on_state("")
             await self._publish_all(connection, producer)
         finally:
-            await stop_quietly(producer)
+            await stop_client(producer)
 
     async def _publish_all(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
         at = await connection.fetchrow(READ_CHECKPOINT.format(schema=self._schema))
@@ -214,7 +214,7 @@ class Relay:
             newest = self._fill(batches, stored)
         else:
             newest = await asyncio.to_thread(self._fill, batches, stored)
-        async with answered():
+        async with answer_in_time():
             await asyncio.gather(*await batches.send(producer, self._topic))
         PUBLISHED.labels(self._service.name).inc(batches.count)
         BEHIND.labels(self._service.name).set(max(0.0, (datetime.now(UTC) - newest).total_seconds()))

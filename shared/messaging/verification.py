@@ -56,11 +56,11 @@ class UnknownKey(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class PassedOver:
+class Ignored:
     """A type that this subscription does not read."""
 
 
-Verdict = Received | Refused | PassedOver
+Verdict = Received | Refused | Ignored
 
 
 async def verified(
@@ -142,7 +142,7 @@ def _judge(
     if b"\\u0000" in event.data:
         return Refused("a text holds the character NUL, which cannot be kept")
     if event.type not in subscription.handlers and not subscription.strict:
-        return PassedOver()
+        return Ignored()
     ids = {"id": event.id} | {
         name: event.extensions.get(name, "") for name in ("correlationid", "causationid")
     }
@@ -154,7 +154,7 @@ def _judge(
     verify(event, public_key(signer.public_key))
     if ended := _ended(signer, event, subscription):
         return Refused(f"signed with the key {key_id[:80]!r}, {ended}")
-    if not subscription.may_say(signer, event):
+    if not subscription.may_send(signer, event):
         return Refused(f"{signer.subject} may not publish {event.type} from {event.source} on {record.topic}")
     if event.type not in subscription.handlers:
         return Refused(

@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SERVICES = ("registry", "approval", "artifact", "cleanup", "audit")
 DECIDING = SERVICES[:-1]
 PURE_THIRD_PARTY = {"msgspec", "immutables", "semver", "regista", "cryptography"}
-PURE_KERNEL = {"shared.deciding.decider", "shared.deciding.events", "shared.deciding.access"}
+PURE_KERNEL = "shared.deciding."
 IMPURE = {
     "asyncio",
     "socket",
@@ -41,7 +42,8 @@ SAID_IN_THE_KERNEL = {
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|TRUNCATE|MERGE|COPY)\s")
 APPENDS = re.compile(r'INSERT\s+INTO\s+"?log\b')
 TABLES = re.compile(
-    r'\b(?:FROM|JOIN|INTO|UPDATE|ONLY)\s+"?(?:log"?\."?events_)?(registry|access|approval|artifact|cleanup|audit)"?[. ]'
+    r'\b(?:FROM|JOIN|INTO|UPDATE|ONLY)\s+"?(?:log"?\."?events_)?'
+    r'(registry|access|approval|artifact|cleanup|audit)"?[. ]'
 )
 
 
@@ -56,6 +58,12 @@ def _code(*folders: str) -> list[Path]:
 
 def _of_services(services: Iterable[str], below: str = "") -> list[Path]:
     return _code(*(f"services/{service}/{below}" for service in services))
+
+
+def _domains() -> list[Path]:
+    """Every module of every domain: the folders `domain` below a service, and single files `domain.py`."""
+    code = _code("services")
+    return [path for path in code if path.name == "domain.py" or "domain" in path.parent.parts]
 
 
 def _imports(path: Path) -> set[str]:
@@ -112,23 +120,28 @@ def _impure(name: str) -> bool:
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names:
         return top in IMPURE
-    if top in {"shared", "services"}:
-        return name not in PURE_KERNEL if top == "shared" else ".domain" not in name
+    if top == "shared":
+        return not name.startswith(PURE_KERNEL)
+    if top == "services":
+        return "domain" not in name.split(".")
     return top not in PURE_THIRD_PARTY
 
 
+def test_every_domain_of_the_tree_is_named_in_the_contract_that_keeps_domains_pure() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    pure = next(c["source_modules"] for c in contracts if c["name"].startswith("Domains are pure"))
+    found = {".".join(p.relative_to(ROOT).with_suffix("").parts) for p in _domains()}
+    assert "services.registry.access.domain" in found
+    assert {name.partition(".domain")[0] + ".domain" for name in found} == set(pure)
+
+
 def test_a_domain_imports_neither_frameworks_nor_io() -> None:
-    assert (
-        _breaking(
-            _of_services(SERVICES, "domain"), lambda path: {name for name in _imports(path) if _impure(name)}
-        )
-        == {}
-    )
+    assert _breaking(_domains(), lambda path: {name for name in _imports(path) if _impure(name)}) == {}
 
 
-def test_a_domain_asks_no_clock_and_draws_no_id() -> None:
+def test_a_domain_reads_no_clock_and_draws_no_id() -> None:
     drawn = {"now", "utcnow", "today", "uuid1", "uuid4", "token_hex", "token_urlsafe"}
-    assert _breaking(_of_services(SERVICES, "domain"), lambda path: _calls(path) & drawn) == {}
+    assert _breaking(_domains(), lambda path: _calls(path) & drawn) == {}
 
 
 def test_the_kernel_names_no_business_word() -> None:
@@ -140,7 +153,7 @@ def test_the_kernel_names_no_business_word() -> None:
     assert _breaking(_code("shared"), named) == SAID_IN_THE_KERNEL
 
 
-def test_nobody_unpickles() -> None:
+def test_no_module_unpickles() -> None:
     assert _breaking(_code("services", "shared", "sdk/src"), lambda path: _imports(path) & UNPICKLERS) == {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from services.approval.domain.noted import Evaluation
-from shared.deciding.access import as_compared
+from shared.deciding.access import normalized_name
 
 
 def measured(
@@ -34,7 +34,7 @@ def is_independent(e: Evaluation, makers: Collection[str]) -> bool:
     return (
         e.independent
         and bool(e.by)
-        and as_compared(e.by or "") not in {as_compared(maker) for maker in makers}
+        and normalized_name(e.by or "") not in {normalized_name(maker) for maker in makers}
     )
 
 

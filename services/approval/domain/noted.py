@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shared.deciding.access import as_compared
+from shared.deciding.access import normalized_name
 from shared.deciding.events import Noted
 
 MODEL_REGISTERED = "regista.registry.ModelRegistered.v1"
@@ -45,7 +45,7 @@ class Evaluation:
     @property
     def key(self) -> str:
         """A later evaluation with the same key replaces the earlier one: a claim any claim, an independent one only its author's own."""
-        who = f"independent|{as_compared(self.by or '')}" if self.independent else "claimed"
+        who = f"independent|{normalized_name(self.by or '')}" if self.independent else "claimed"
         return "|".join((self.name, self.dataset_digest or "", self.definition or "", who))
 
 

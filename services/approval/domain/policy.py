@@ -16,6 +16,7 @@ from immutables import Map
 from regista.wire.digests import NoDigest
 from services.approval.domain.evidence import digest_of
 from services.approval.domain.gate_kinds import Gate, Manual, is_manual, params_of
+from shared.deciding.access import covers
 from shared.deciding.decider import Decider, Fold, Misrouted, Stale, Streams, Unprocessable
 
 ALL = "policies-all"
@@ -242,15 +243,11 @@ def select(policies: Iterable[PolicyState], subject: Subject, stage: str) -> Pol
 
 def selects(selector: Selector, subject: Subject) -> bool:
     return (
-        (not selector.namespaces or any(below(subject.namespace, n) for n in selector.namespaces))
+        (not selector.namespaces or any(covers(n, subject.namespace) for n in selector.namespaces))
         and (not selector.kinds or subject.kind in selector.kinds)
         and (not selector.tiers or subject.tier in selector.tiers)
         and all(subject.tags.get(key) == value for key, value in selector.tags.items())
     )
-
-
-def below(namespace: str, top: str) -> bool:
-    return namespace == top or namespace.startswith(top + ".")
 
 
 def _rank(state: PolicyState) -> tuple[int, int, int, str]:

@@ -10,7 +10,7 @@ from typing import Any, assert_never
 from services.approval.domain.evidence import Evidence
 from services.approval.domain.gate_kinds import Result
 from services.approval.domain.policy import PolicyRef
-from shared.deciding.access import as_compared
+from shared.deciding.access import normalized_name
 from shared.deciding.decider import Decider, NotFound, RuleBroken
 
 
@@ -196,7 +196,7 @@ class ReviewState:
 
         Metadata may name its maker by subject or by printed name, in any case and form.
         """
-        return bool({as_compared(p) for p in people if p} & {as_compared(p) for p in self.excluded})
+        return bool({normalized_name(p) for p in people if p} & {normalized_name(p) for p in self.excluded})
 
 
 def stream_of(promotion_id: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from regista.wire.digests import NoDigest, digest
-from shared.deciding.access import as_compared
+from shared.deciding.access import normalized_name
 
 Event = dict[str, Any]
 
@@ -113,8 +113,8 @@ def _approval_faults(
             faults.append("the grant names approvers who did not approve what was shown")
     elif needed:
         faults.append(f"the policy asks for {needed} approvals and there was no review")
-    made = {as_compared(str(who)) for who in makers if who}
-    if own := [who for who in approvals if as_compared(who) in made]:
+    made = {normalized_name(str(who)) for who in makers if who}
+    if own := [who for who in approvals if normalized_name(who) in made]:
         faults.append(f"approved by who made it or asked for it: {', '.join(own)}")
     return faults
 

@@ -170,7 +170,7 @@ async def set_name(call: Call) -> Reply:
     """Corrects the name, or gives it. What was signed before keeps the name it was signed with."""
     call.require("admin", "")
     subject, name = call.path["subject"], call.body.name
-    if (await directory.printed(call.app.pool, subject)).name != name:
+    if (await directory.stored_name(call.app.pool, subject)).name != name:
         await names.corrected(call.app.pool, subject, name, await _send(call, SetName(subject)))
     return await _answer(call, subject)
 
@@ -179,7 +179,7 @@ async def erase_name(call: Call) -> Reply:
     """The directory forgets the name; who did it, when and why is an event, without the name."""
     call.require("admin", "")
     subject, reason = call.path["subject"], call.body.reason
-    known = (await directory.printed(call.app.pool, subject)).all
+    known = (await directory.stored_name(call.app.pool, subject)).all
     if names.said(reason, (name for name in known if name != subject)):
         raise Unprocessable(
             "name_in_reason",

@@ -14,7 +14,7 @@ import asyncpg
 
 from services.registry import queries
 from services.registry.access.domain import identity_exists
-from shared.deciding.access import NameSet, as_compared
+from shared.deciding.access import NameSet, normalized_name
 from shared.deciding.submission import Outcome
 from shared.identity import directory
 
@@ -31,7 +31,11 @@ async def first(pool: asyncpg.Pool, subject: str, name: str) -> None:
 async def created(pool: asyncpg.Pool, subject: str, name: str, outcome: Outcome) -> None:
     """As `first`. Raises RuleBroken where the identity was there before, with another name."""
     await first(pool, subject, name)
-    if not outcome.events and not outcome.replayed and (await directory.printed(pool, subject)).name != name:
+    if (
+        not outcome.events
+        and not outcome.replayed
+        and (await directory.stored_name(pool, subject)).name != name
+    ):
         raise identity_exists(subject, "with another name or none")
 
 
@@ -65,7 +69,7 @@ def said(text: str, known: Iterable[str]) -> bool:
 
 def _plain(text: str) -> str:
     """The same for one text in any case, spacing and Unicode form."""
-    return " ".join(as_compared(text).split())
+    return " ".join(normalized_name(text).split())
 
 
 async def _naming(pool: asyncpg.Pool, subject: str) -> asyncpg.Record:

@@ -17,10 +17,14 @@ from shared.http.routes import Body, Call, PageQuery, Reply, Route
 
 
 class PublicationQuery(Body):
-    """What the message named: needed to find the version that was there already (then nothing new is in the log)."""
+    """What the message named: needed to find the version that was there already (then nothing new is in the log).
+
+    `publisher` signed the message; without it, the caller did.
+    """
 
     model: str | None = Field(default=None, max_length=200)
     artifact_digest: str | None = Field(default=None, max_length=100)
+    publisher: str | None = Field(default=None, max_length=200)
 
 
 class RefusalQuery(PageQuery):
@@ -73,7 +77,8 @@ async def publication(call: Call) -> Reply:
             call.require(ANY_ROLE, namespace_of(refused["model"]))
         return Reply({"state": "refused", "model": refused["model"], "problems": refused["problems"]})
     q: PublicationQuery = call.query
-    if q.model and q.artifact_digest and await pool.fetchval(queries.CAUSE, message):
+    source = f"/publishers/{q.publisher or call.actor.subject}"
+    if q.model and q.artifact_digest and await pool.fetchval(queries.KNOWN_CAUSE, source, message):
         place = await intake(call).models.find(q.model)
         row = await pool.fetchrow(queries.SAME_BYTES, place.model_id, q.artifact_digest) if place else None
         if row is not None:

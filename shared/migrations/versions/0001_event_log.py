@@ -1,19 +1,14 @@
-"""The event log: one table in partitions, append-only for everyone, and what each service's schema holds beside its read models."""
+"""Create the event log, one append-only table in partitions, and the procedures that add partitions and schemas."""
 
-from pathlib import Path
-from typing import Any
-
-from alembic import op
+from shared.migrations import run_sql_beside
 
 revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
-    script = Path(__file__).with_suffix(".sql").read_text()
-    connection: Any = op.get_bind().connection.dbapi_connection
-    connection.run_async(lambda asyncpg: asyncpg.execute(script))  # a prepared statement takes one command
+    run_sql_beside(__file__)
 
 
 def downgrade() -> None:
-    raise NotImplementedError("The log is append-only: there is no way back from its creation.")
+    raise NotImplementedError("The log is append-only: its creation cannot be undone.")

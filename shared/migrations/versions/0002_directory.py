@@ -1,4 +1,4 @@
-"""The directory of names, outside the log and outside every read model."""
+"""Create the directory of names, outside the log and outside every read model."""
 
 from alembic import op
 
@@ -6,7 +6,8 @@ revision = "0002"
 down_revision = "0001"
 
 DIRECTORY = """
--- `revision` is that of the event in the identity's stream which this row follows. `former` are names before a correction. NULL: none, or erased.
+-- `revision` is that of the event in the identity's stream that this row follows. `former` are names before corrections.
+-- A name that is NULL was never given, or was erased.
 CREATE TABLE directory.names (
     subject  text   PRIMARY KEY,
     name     text,
@@ -16,10 +17,10 @@ CREATE TABLE directory.names (
 """
 
 FORMER_EVENTS = """
--- The first schema of IdentityCreated held the name: whoever was created then keeps it. An empty one was none.
+-- The first schema of IdentityCreated held the name: copy it. An empty name counts as none.
 INSERT INTO directory.names (subject, name, revision)
 SELECT data ->> 'subject', nullif(btrim(data ->> 'name'), ''), revision
-FROM log.events, LATERAL (SELECT convert_from(bytes, 'UTF8')::jsonb -> 'data' AS data) AS said
+FROM log.events, LATERAL (SELECT convert_from(bytes, 'UTF8')::jsonb -> 'data' AS data) AS stored
 WHERE service = 'access' AND type = 'IdentityCreated' AND schema = 1
 """
 
@@ -31,4 +32,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("The names stand nowhere else.")
+    raise NotImplementedError("The names are stored nowhere else.")

@@ -1,21 +1,14 @@
-"""A partition of the log may be spread over several tables, by the hash of the stream."""
+"""Create the procedure that distributes a partition of the log over several tables, by the hash of the stream."""
 
-from pathlib import Path
-from typing import Any
-
-from alembic import op
+from shared.migrations import run_sql_beside
 
 revision = "0003"
 down_revision = "0002"
 
 
 def upgrade() -> None:
-    script = Path(__file__).with_suffix(".sql").read_text()
-    connection: Any = op.get_bind().connection.dbapi_connection
-    connection.run_async(lambda asyncpg: asyncpg.execute(script))
+    run_sql_beside(__file__)
 
 
 def downgrade() -> None:
-    raise NotImplementedError(
-        "The log is append-only: a partition is put together again by splitting it into 1."
-    )
+    raise NotImplementedError("The log is append-only: split a partition into 1 to have one table again.")

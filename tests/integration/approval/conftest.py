@@ -190,7 +190,7 @@ async def open_desk(database: Any, identities: Identities) -> AsyncIterator[Call
             app.serving = True
             runners = [
                 DueWorkRunner(w, "approval", "approval", app.pool, app.transactor, wake_up)
-                for w in made.workers
+                for w in made.due_work
             ]
             tasks = [
                 asyncio.create_task(t)

@@ -109,7 +109,7 @@ def audit_key() -> SigningKey:
 @pytest.fixture
 async def audit(database: Any, audit_key: SigningKey) -> AsyncIterator[Audit]:
     connection = await asyncpg.connect(database.url("audit"))
-    await log_reader.ensure(connection)
+    await log_reader.reset_outdated_index(connection)
     yield Audit(connection, Sealer(audit_key))
     await connection.close()
 

@@ -122,7 +122,7 @@ async def test_killed_in_the_middle_it_goes_on_where_it_was_and_two_replicas_sea
     assert (await third.get("/v1/invariants", auditor))["holds"]
 
 
-async def test_an_index_of_another_shape_is_dropped_and_read_again_and_what_is_sealed_stays(
+async def test_an_index_filled_by_another_reading_is_emptied_and_read_again_and_sealed_leaves_stay(
     log: Log, audit: Audit
 ):
     await registered(log, 1, "1.0.0")
@@ -131,8 +131,8 @@ async def test_an_index_of_another_shape_is_dropped_and_read_again_and_what_is_s
         await indexing.digest(audit.connection),
         await audit.connection.fetchval("SELECT root FROM audit.checkpoints"),
     )
-    await audit.connection.execute("UPDATE audit.index_state SET shape = 'of last year'")
-    await log_reader.ensure(audit.connection)
+    await audit.connection.execute("UPDATE audit.index_state SET reading = 1")
+    await log_reader.reset_outdated_index(audit.connection)
     assert await audit.connection.fetchval("SELECT count(*) FROM audit.history") == 0
     await audit.catch_up()
     assert await indexing.digest(audit.connection) == before

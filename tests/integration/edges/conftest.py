@@ -1,4 +1,4 @@
-"""The toy service as a real process beside real servers, identities for it, and short words for what the tests do."""
+"""The toy service as a real process beside real servers, identities for it, and helpers of the tests."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ async def counted(toy: Toy, database: Any, number: int, stream: str = "counter-a
     assert await total(database, stream) == number
 
 
-async def letters(toy: Toy, key: str, number: int) -> list[dict[str, Any]]:
+async def dead_letters(toy: Toy, key: str, number: int) -> list[dict[str, Any]]:
     async def asked(client: Any) -> Any:
         answer = await client.get("/v1/dlq", params={"replayed": True})
         assert answer.status_code == 200, answer.text

@@ -22,7 +22,7 @@ async def engineer(people: People) -> str:
     return await people.person("anna", ("engineer", "toys"))
 
 
-async def test_a_counted_number_is_read_back_at_once(toy: Toy, engineer: str) -> None:
+async def test_a_counted_number_is_read_back_immediately(toy: Toy, engineer: str) -> None:
     async with toy.client(engineer) as client:
         told = await client.post("/v1/counters/a:count", json={"by": 3})
         assert told.status_code == 200, told.text
@@ -97,7 +97,7 @@ REFUSALS: list[tuple[str, str, dict[str, Any], int, str]] = [
 ]
 
 
-async def test_what_cannot_be_done_is_a_problem_that_says_what_to_do(toy: Toy, engineer: str) -> None:
+async def test_a_refused_request_is_a_problem_with_the_next_step(toy: Toy, engineer: str) -> None:
     async with toy.client(engineer) as client:
         for method, path, more, status, code in REFUSALS:
             answer = await client.request(method, path, **more)
@@ -131,7 +131,7 @@ async def test_a_body_without_declared_length_meets_the_same_limit(toy: Toy, eng
         assert uploaded.json() == {"size": 2_000_000}
 
 
-async def test_nobody_gets_in_without_a_live_key(toy: Toy, people: People) -> None:
+async def test_no_one_is_authenticated_without_a_live_key(toy: Toy, people: People) -> None:
     async with toy.client() as client:
         for header in (
             {},
@@ -192,7 +192,7 @@ async def test_a_trace_goes_from_the_request_into_the_event(toy: Toy, engineer: 
     assert answer.json()["trace"] == trace
 
 
-async def test_an_answer_under_way_is_given_before_the_process_ends(toy: Toy, engineer: str) -> None:
+async def test_a_request_in_progress_is_answered_before_the_process_ends(toy: Toy, engineer: str) -> None:
     async with toy.client(engineer) as client:
         slow = asyncio.create_task(client.get("/v1/slow", headers={"x-seconds": "1"}))
         await asyncio.sleep(0.3)

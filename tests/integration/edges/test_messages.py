@@ -1,4 +1,4 @@
-"""Messages in, on a real broker: what is authentic has its effect once, what is not goes to the dead letters and nothing else waits for it."""
+"""Messages from a real broker: authentic ones have their effect once, others become dead letters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from regista.wire.cloudevents import to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey, generate_signing_key
 from shared.deciding.access import KeyRevoked, RoleGranted
-from tests.integration.edges.conftest import People, Send, Toy, counted, event, letters, total
+from tests.integration.edges.conftest import People, Send, Toy, counted, dead_letters, event, total
 from tests.integration.edges.toy import TOPIC
 
 pytestmark = pytest.mark.servers
@@ -33,17 +33,17 @@ async def test_one_malformed_message_among_ten_does_not_lose_the_other_nine(
         )
     toy = start_toy()
     await counted(toy, database, 9)
-    (letter,) = await letters(toy, operator, 1)
-    assert (letter["topic"], letter["partition"], letter["offset"], letter["group"]) == (
+    (dead_letter,) = await dead_letters(toy, operator, 1)
+    assert (dead_letter["topic"], dead_letter["partition"], dead_letter["offset"], dead_letter["group"]) == (
         TOPIC,
         0,
         4,
         f"registry-toy.{TOPIC}",
     )
-    assert "CloudEvent" in letter["reason"]
+    assert "CloudEvent" in dead_letter["reason"]
 
 
-async def test_each_kind_of_bad_message_is_buried_with_its_reason_and_the_partition_goes_on(
+async def test_each_kind_of_bad_message_becomes_a_dead_letter_with_its_reason_and_the_partition_goes_on(
     start_toy: Callable[..., Toy],
     send: Send,
     people: People,
@@ -68,8 +68,8 @@ async def test_each_kind_of_bad_message_is_buried_with_its_reason_and_the_partit
         (event(by="many"), publisher, "no whole number"),
         (event(by=-1), publisher, "negative"),
         (event(source="/publishers/roleless"), roleless, "role_missing"),
-        (replace(event(), data=b"[1]"), publisher, "instead of an object"),
-        (replace(event(), data=b'{"by": NaN}'), publisher, "no JSON that can be kept"),
+        (replace(event(), data=b"[1]"), publisher, "must be a JSON object"),
+        (replace(event(), data=b'{"by": NaN}'), publisher, "not JSON that can be stored"),
         (replace(event(), data=b'{"by": 1, "x": "' + b"x" * 900_000 + b'"}'), publisher, "at most 524288"),
         (event(by=1, fault=True), publisher, "failed 3 times"),
         ((None, headers), None, "no data"),
@@ -78,12 +78,12 @@ async def test_each_kind_of_bad_message_is_buried_with_its_reason_and_the_partit
         await send(what, key)
     await send(event(), publisher)
     await counted(toy, database, 1)
-    found = await letters(toy, operator, len(bad))
-    for letter, (_, _, reason) in zip(sorted(found, key=lambda one: one["offset"]), bad, strict=True):
-        assert reason in letter["reason"], letter
+    found = await dead_letters(toy, operator, len(bad))
+    for dead_letter, (_, _, reason) in zip(sorted(found, key=lambda one: one["offset"]), bad, strict=True):
+        assert reason in dead_letter["reason"], dead_letter
 
 
-async def test_a_message_delivered_twice_counts_once_and_its_id_with_other_content_is_buried(
+async def test_a_message_delivered_twice_counts_once_and_its_id_with_other_content_becomes_a_dead_letter(
     start_toy: Callable[..., Toy], send: Send, publisher: SigningKey, operator: str, database: Any
 ) -> None:
     toy = start_toy()
@@ -91,8 +91,8 @@ async def test_a_message_delivered_twice_counts_once_and_its_id_with_other_conte
     for what in (once, once, event(id_="one", by=2), event(by=1)):
         await send(what, publisher)
     await counted(toy, database, 2)
-    (letter,) = await letters(toy, operator, 1)
-    assert "idempotency_mismatch" in letter["reason"]
+    (dead_letter,) = await dead_letters(toy, operator, 1)
+    assert "idempotency_mismatch" in dead_letter["reason"]
 
 
 async def test_a_misrouted_message_is_prepared_again(
@@ -111,22 +111,22 @@ async def test_a_follow_up_runs_after_the_batch_is_committed(
     await counted(toy, database, 2)
 
 
-async def test_a_dead_letter_is_shown_and_replayed_once_its_cause_is_mended(
+async def test_a_dead_letter_is_shown_and_replayed_after_its_cause_is_fixed(
     start_toy: Callable[..., Toy], send: Send, people: People, operator: str, database: Any
 ) -> None:
     toy = start_toy()
     late = await people.signer("late", "publisher")
     await send(event(source="/publishers/late"), late)
-    (letter,) = await letters(toy, operator, 1)
+    (dead_letter,) = await dead_letters(toy, operator, 1)
     async with toy.client(operator) as client:
-        shown = (await client.get(f"/v1/dlq/{letter['id']}")).json()
+        shown = (await client.get(f"/v1/dlq/{dead_letter['id']}")).json()
         assert (shown["value"], shown["encoding"], shown["headers"]["ce_source"]) == (
             '{"by":1}',
             "text",
             "/publishers/late",
         )
         await people.tell("late", RoleGranted("late", "publisher", "toys"))
-        replayed = await client.post(f"/v1/dlq/{letter['id']}:replay")
+        replayed = await client.post(f"/v1/dlq/{dead_letter['id']}:replay")
         assert (replayed.status_code, replayed.json()["topic"]) == (202, TOPIC)
         await counted(toy, database, 1)
         assert (await client.get("/v1/dlq")).json()["items"] == []
@@ -142,9 +142,9 @@ async def test_a_dead_letter_of_another_services_topic_is_replayed_at_its_owner(
 ) -> None:
     toy = start_toy()
     await send((b"{}", []), None, topic="regista.artifact.events.v1", user="artifact")
-    (letter,) = await letters(toy, operator, 1)
+    (dead_letter,) = await dead_letters(toy, operator, 1)
     async with toy.client(operator) as client:
-        answer = await client.post(f"/v1/dlq/{letter['id']}:replay")
+        answer = await client.post(f"/v1/dlq/{dead_letter['id']}:replay")
     assert (answer.status_code, answer.json()["code"]) == (409, "not_ours_to_replay")
 
 
@@ -184,7 +184,8 @@ class Name(str):
 
 async def main(bootstrap, password, topic):
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512", sasl_plain_username="pipeline",
+        bootstrap_servers=bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username="pipeline",
         sasl_plain_password=password)
     await producer.start()
     await producer.send_and_wait(topic, value=b"x", headers=[(Name("x"), b"1")], partition=0)
@@ -194,7 +195,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def test_a_record_that_the_client_cannot_parse_is_buried_and_takes_no_other_with_it(
+async def test_a_record_that_the_client_cannot_parse_becomes_a_dead_letter_and_takes_no_other_with_it(
     start_toy: Callable[..., Toy],
     send: Send,
     publisher: SigningKey,
@@ -216,8 +217,8 @@ async def test_a_record_that_the_client_cannot_parse_is_buried_and_takes_no_othe
             await send(event(), publisher)
     toy = start_toy()
     await counted(toy, database, 3)
-    found = await letters(toy, operator, 3)
-    assert {letter["offset"] for letter in found} == {1, 3, 4}
-    assert all("cannot be parsed" in letter["reason"] for letter in found)
+    found = await dead_letters(toy, operator, 3)
+    assert {dead_letter["offset"] for dead_letter in found} == {1, 3, 4}
+    assert all("cannot be parsed" in dead_letter["reason"] for dead_letter in found)
     await send(event(), publisher)
     await counted(toy, database, 4)

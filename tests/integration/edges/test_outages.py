@@ -1,4 +1,4 @@
-"""What a process does while PostgreSQL or Kafka is away: it waits, says so, loses nothing, and goes on by itself."""
+"""While PostgreSQL or Kafka is unavailable, a process waits, loses nothing and resumes by itself."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def reasons(toy: Toy, part: str) -> dict[str, str]:
     return await toy.asking(asked, 40)
 
 
-async def test_servers_that_are_away_at_the_start_are_waited_for_one_by_one(
+async def test_a_process_waits_at_start_for_each_server_that_is_unavailable(
     start_toy: Callable[..., Toy], gate: tuple[Gate, str], people: People, empty_kafka: Any
 ) -> None:
     key = await people.person("anna", ("engineer", "toys"))
@@ -113,7 +113,7 @@ async def test_servers_that_are_away_at_the_start_are_waited_for_one_by_one(
         await kafka.close()
 
 
-async def test_a_database_that_goes_away_in_the_middle_costs_nothing_that_was_said(
+async def test_an_outage_of_the_database_loses_no_acknowledged_command(
     start_toy: Callable[..., Toy],
     gate: tuple[Gate, str],
     people: People,
@@ -160,7 +160,7 @@ def own_kafka(tmp_path: Path) -> Iterator[Kafka]:
     kafka.child.stop()
 
 
-async def test_a_broker_that_is_killed_is_waited_for_and_the_backlog_drains(
+async def test_a_process_waits_for_a_killed_broker_and_then_drains_the_backlog(
     start_toy: Callable[..., Toy], own_kafka: Kafka, people: People, publisher: SigningKey, database: Any
 ) -> None:
     key = await people.person("anna", ("engineer", "toys"))

@@ -1,4 +1,4 @@
-"""Keys of services, replaced and revoked: what was signed while they were good counts, whenever it is read."""
+"""Rotated and revoked keys of services: what they signed while they were valid stays valid."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from regista.wire.cloudevents import CloudEvent, from_kafka
 from regista.wire.dsse import key_id_of
 from regista.wire.keys import generate_signing_key
 from shared.deciding.access import KeyIssued, KeyRevoked
-from tests.integration.edges.conftest import People, Send, Toy, counted, letters
+from tests.integration.edges.conftest import People, Send, Toy, counted, dead_letters
 from tests.integration.edges.test_service_messages import SERVICE_TOPIC, reason, seen
 
 pytestmark = pytest.mark.servers
 
 
-async def test_a_services_events_count_after_its_key_was_rotated_unless_it_was_compromised(
+async def test_a_services_events_stay_valid_after_its_key_was_rotated_unless_it_was_compromised(
     start_toy: Callable[..., Toy], send: Send, people: People, operator: str, database: Any
 ) -> None:
     old, stolen = await people.signer("service:artifact", "service"), generate_signing_key("service:artifact")
@@ -45,17 +45,17 @@ async def test_a_services_events_count_after_its_key_was_rotated_unless_it_was_c
         await send(recorded(when, by=1, on="s"), key, **sent)
     toy = start_toy()
     await counted(toy, database, 3, "counter-s")
-    found = sorted(await letters(toy, operator, 2), key=lambda one: one["offset"])
+    found = sorted(await dead_letters(toy, operator, 2), key=lambda one: one["offset"])
     assert [
-        (letter["offset"], said in letter["reason"])
-        for letter, said in zip(found, ("compromised", "before the event was recorded"), strict=True)
+        (dead_letter["offset"], said in dead_letter["reason"])
+        for dead_letter, said in zip(found, ("compromised", "before the event was recorded"), strict=True)
     ] == [
         (1, True),
         (4, True),
     ]
 
 
-async def test_a_service_whose_own_key_ended_publishes_nothing_that_would_be_refused_and_says_why(
+async def test_a_service_whose_own_key_is_invalid_publishes_nothing_and_reports_why(
     start_toy: Callable[..., Toy], people: People, empty_kafka: Any
 ) -> None:
     key, otto = (

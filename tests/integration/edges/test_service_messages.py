@@ -1,4 +1,4 @@
-"""Messages of other services, on a real broker: they are retried, hold their partition while they fail, and are never buried."""
+"""Events of other services, from a real broker: they are retried and never become dead letters."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 
 from regista.wire.cloudevents import CloudEvent
 from regista.wire.keys import SigningKey
-from tests.integration.edges.conftest import People, Send, Toy, counted, event, letters
+from tests.integration.edges.conftest import People, Send, Toy, counted, dead_letters, event
 
 pytestmark = pytest.mark.servers
 
 
-async def test_a_service_speaks_on_its_own_topic_only_with_its_own_key(
+async def test_a_service_may_publish_only_with_its_own_key(
     start_toy: Callable[..., Toy],
     send: Send,
     people: People,
@@ -37,8 +37,8 @@ async def test_a_service_speaks_on_its_own_topic_only_with_its_own_key(
     await send(seen(by=-1, on="s"), artifact, topic=topic, user="artifact")
     await send(seen(by=1, on="s"), artifact, topic=topic, user="artifact")
     await counted(toy, database, 1, "counter-s")
-    (letter,) = await letters(toy, operator, 1)
-    assert "may not publish" in letter["reason"]
+    (dead_letter,) = await dead_letters(toy, operator, 1)
+    assert "may not publish" in dead_letter["reason"]
 
 
 SERVICE_TOPIC = "regista.artifact.events.v1"
@@ -57,7 +57,7 @@ async def reason(toy: Toy, part: str) -> str:
     return str(await toy.asking(asked))
 
 
-async def test_a_service_event_that_fails_holds_its_partition_and_no_other(
+async def test_a_service_event_that_fails_pauses_its_partition_and_no_other(
     start_toy: Callable[..., Toy], send: Send, people: People, operator: str, database: Any
 ) -> None:
     artifact = await people.signer("service:artifact", "service")
@@ -65,16 +65,16 @@ async def test_a_service_event_that_fails_holds_its_partition_and_no_other(
     await send(seen(by=1, on="s"), artifact, **sent, partition=0)
     await send(seen(by=666, on="s"), artifact, **sent, partition=0)
     toy = start_toy()
-    assert "held at offset 1" in await reason(toy, f"kafka {SERVICE_TOPIC}/0")
+    assert "paused at offset 1" in await reason(toy, f"kafka {SERVICE_TOPIC}/0")
     for _ in range(3):
         await send(seen(by=1, on="s"), artifact, **sent, partition=1)
     await counted(toy, database, 4, "counter-s")
-    assert "held at offset 1" in await reason(toy, f"kafka {SERVICE_TOPIC}/0")
+    assert "paused at offset 1" in await reason(toy, f"kafka {SERVICE_TOPIC}/0")
     async with toy.client(operator) as client:
         assert (await client.get("/v1/dlq")).json()["items"] == []
 
 
-async def test_a_held_partition_goes_on_by_itself_once_its_event_can_be_processed(
+async def test_a_paused_partition_resumes_once_its_event_can_be_processed(
     start_toy: Callable[..., Toy], send: Send, people: People, database: Any
 ) -> None:
     artifact = await people.signer("service:artifact", "service")
@@ -89,7 +89,7 @@ async def test_a_held_partition_goes_on_by_itself_once_its_event_can_be_processe
     await mended.ready()
 
 
-async def test_a_service_key_that_an_open_transaction_hides_is_waited_for(
+async def test_a_consumer_waits_for_a_service_key_that_an_open_transaction_hides(
     start_toy: Callable[..., Toy], send: Send, people: People, operator: str, database: Any
 ) -> None:
     toy = start_toy()

@@ -1,4 +1,4 @@
-"""One trace goes through a request, the event it led to, the message about it, and the span of whoever reads that."""
+"""One trace connects a request, its event, the message about it, and the span of the consumer."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def test_a_trace_goes_from_request_and_message_into_events_and_out_again(
     assert (await published(empty_kafka, "counter-c"))[3:35] == PARENT[3:35]
 
 
-async def test_a_collector_that_is_away_does_not_keep_a_process_from_working_or_ending(
+async def test_an_unavailable_collector_stops_no_process_from_working_or_ending(
     start_toy: Callable[..., Toy], people: People, unused_tcp_port: int
 ) -> None:
     key = await people.person("anna", ("engineer", "toys"))

@@ -1,4 +1,4 @@
-"""A small service to try the kernel with: accounts that only grow, in the partition of `cleanup`, whose role it uses."""
+"""A small service that tests the kernel: accounts that only grow, in the partition of `cleanup`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Repeats the note of the account's first event: too large for the state, so it is recalled."""
+    """Repeats the note of the account's first event, which is too large for the state."""
 
     account: str
 
@@ -211,7 +211,8 @@ class Bank:
 
     async def events(self) -> list[asyncpg.Record]:
         return await self.pool.fetch(
-            "SELECT stream, revision, seq, tx::text::bigint AS tx, bytes FROM log.events_cleanup ORDER BY (tx, seq)"
+            "SELECT stream, revision, seq, tx::text::bigint AS tx, bytes FROM"
+            " log.events_cleanup ORDER BY (tx, seq)"
         )
 
     async def read_models(self) -> str:

@@ -1,4 +1,4 @@
-"""The directory of names: who may write it, and what is never put down again."""
+"""The directory of names: which roles may use it, and what is never stored again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from shared.identity import directory
-from shared.identity.directory import Printed
+from shared.identity.directory import StoredName
 from shared.migrate import migrate
 
 DENIED = asyncpg.InsufficientPrivilegeError
@@ -43,7 +43,7 @@ async def test_only_registry_writes_names(database: Any, pool: Any, service: str
         await _as(database.url(service), sql)
 
 
-async def test_who_prints_names_reads_them_and_nobody_else(database: Any, pool: Any) -> None:
+async def test_only_services_that_show_names_may_read_them(database: Any, pool: Any) -> None:
     await directory.write(pool, "u-1", "Ada Lovelace", 1)
     assert [row["name"] for row in await _as(database.url("approval"), READ)] == ["Ada Lovelace"]
     for service in ("artifact", "cleanup", "audit"):
@@ -51,25 +51,25 @@ async def test_who_prints_names_reads_them_and_nobody_else(database: Any, pool: 
             await _as(database.url(service), READ)
 
 
-async def test_what_is_said_late_changes_nothing(pool: Any) -> None:
+async def test_an_earlier_revision_that_arrives_late_changes_nothing(pool: Any) -> None:
     await directory.write(pool, "u-1", "Ada Lovelace", 1)
     await directory.write(pool, "u-1", None, 4)
     for revision in (1, 3, 4):
         await directory.write(pool, "u-1", "Ada Lovelace", revision)
-    assert await directory.printed(pool, "u-1") == Printed()
+    assert await directory.stored_name(pool, "u-1") == StoredName()
 
 
-async def test_a_corrected_name_is_remembered_until_it_is_erased(pool: Any) -> None:
+async def test_a_corrected_name_is_kept_until_it_is_erased(pool: Any) -> None:
     await directory.write(pool, "u-1", "Ada Byron", 1)
     await directory.write(pool, "u-1", "Ada King", 2)
     await directory.write(pool, "u-1", "Ada Lovelace", 5)
-    assert (await directory.printed(pool, "u-1")).all == ("Ada Lovelace", "Ada Byron", "Ada King")
+    assert (await directory.stored_name(pool, "u-1")).all == ("Ada Lovelace", "Ada Byron", "Ada King")
     await directory.write(pool, "u-1", None, 6)
     await directory.write(pool, "u-1", "A. L.", 7)
-    assert (await directory.printed(pool, "u-1")).all == ("A. L.",)
+    assert (await directory.stored_name(pool, "u-1")).all == ("A. L.",)
 
 
-async def test_an_erased_name_is_known_to_be_erased_and_a_missing_one_is_missing(pool: Any) -> None:
+async def test_an_erased_name_is_none_and_a_name_never_given_is_missing(pool: Any) -> None:
     await directory.write(pool, "u-1", "Ada Lovelace", 1)
     await directory.write(pool, "u-2", "Grace Hopper", 1)
     await directory.write(pool, "u-2", None, 2)
@@ -77,10 +77,11 @@ async def test_an_erased_name_is_known_to_be_erased_and_a_missing_one_is_missing
     assert await directory.names(pool, ["u-1", "u-2", "u-3", "u-4"]) == {"u-1": "Ada Lovelace", "u-2": None}
 
 
-async def test_whoever_was_created_with_a_name_in_the_log_is_in_the_directory(
+async def test_the_migration_copies_names_of_old_events_into_the_directory(
     database: Any, stack: Any, pool: Any
 ) -> None:
     for sql in (
+        "DROP FUNCTION log.covers",
         "DROP PROCEDURE log.split_partition",
         "DROP SCHEMA directory CASCADE",
         "UPDATE log.migrations SET version_num = '0001'",
@@ -90,10 +91,16 @@ async def test_whoever_was_created_with_a_name_in_the_log_is_in_the_directory(
         stored = (
             f'{{"data":{{"kind":"person","name":"{name}","subject":"{subject}"}},"type":"IdentityCreated"}}'
         )
-        row = f"'access', 'access-{subject}', 1, gen_random_uuid(), 'IdentityCreated', 1, convert_to('{stored}', 'UTF8')"
+        row = (
+            f"'access', 'access-{subject}', 1, gen_random_uuid(), 'IdentityCreated', 1,"
+            f" convert_to('{stored}', 'UTF8')"
+        )
         await _as(
             database.url("registry"),
-            f"INSERT INTO log.events_access (service, stream, revision, event_id, type, schema, bytes) VALUES ({row})",
+            (
+                f"INSERT INTO log.events_access (service, stream, revision, event_id, type,"
+                f" schema, bytes) VALUES ({row})"
+            ),
         )
     await migrate(database.owner_url, stack.database_passwords())
     assert [

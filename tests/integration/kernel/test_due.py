@@ -1,4 +1,4 @@
-"""Due work when something goes wrong with it: the lease, the time limit, and what the metrics tell meanwhile."""
+"""Due work that fails: the lease, the time limit, and the metrics meanwhile."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def never(_: DueRow) -> list[Submission]:
     return []
 
 
-async def test_whoever_lost_its_lease_stops_and_submits_nothing(bank: Any) -> None:
+async def test_a_process_that_lost_its_lease_stops_and_submits_nothing(bank: Any) -> None:
     began, stopped = asyncio.Event(), asyncio.Event()
 
     async def long(row: DueRow) -> list[Submission]:
@@ -102,14 +102,14 @@ async def test_the_end_of_the_work_waits_for_every_part_before_it(bank: Any) -> 
     assert len(await bank.events()) == 1
 
 
-async def test_work_that_takes_too_long_is_given_up_and_tried_again_later(bank: Any) -> None:
+async def test_work_past_its_time_limit_is_cancelled_and_tried_again_later(bank: Any) -> None:
     async with working(bank, never, timeout=0.2):
         await until(
             lambda: bank.pool.fetchval("SELECT last_error LIKE '%not done within 0.2 s' FROM due_leases")
         )
 
 
-async def test_overdue_work_is_seen_while_every_hand_is_stuck(
+async def test_overdue_work_is_measured_while_every_handler_is_stuck(
     bank: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(due_runner, "MEASURE_EVERY", 0.05)
@@ -118,7 +118,7 @@ async def test_overdue_work_is_seen_while_every_hand_is_stuck(
         await until(lambda: metric("regista_due_overdue_seconds") > HOUR.total_seconds())
 
 
-async def test_a_lease_that_cannot_be_given_back_is_said(
+async def test_a_lease_that_cannot_be_released_is_logged(
     bank: Any, database: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fails(_: DueRow) -> list[Submission]:
@@ -128,4 +128,4 @@ async def test_a_lease_that_cannot_be_given_back_is_said(
     await owner.execute("ALTER TABLE cleanup.due_leases ADD CHECK (last_error IS NULL)")
     await owner.close()
     async with working(bank, fails):
-        await until(lambda: "could not be given back" in caplog.text)
+        await until(lambda: "was not released" in caplog.text)

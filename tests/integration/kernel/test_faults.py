@@ -1,4 +1,4 @@
-"""What the writer does when the database, not the command, is to blame."""
+"""What the writer does when the database fails, not the command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from tests.integration.edges.conftest import People
 from tests.processes import PEPPER
 
 RAISES = """
-CREATE FUNCTION {schema}.broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = '{code}'; END $$;
+CREATE FUNCTION {schema}.broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken' USING
+    ERRCODE = '{code}'; END $$;
 CREATE TRIGGER broken BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {schema}.broken();
 """
 
@@ -35,15 +36,13 @@ async def broken_at(database: Any, table: str, code: str) -> None:
 @pytest.mark.parametrize(
     "code", ["08006", "25006", "40001", "42501", "53100", "53200", "55P03", "57014", "58030", "XX000"]
 )
-async def test_a_fault_of_the_server_is_waited_for_and_blames_no_command(
-    bank: Any, database: Any, code: str
-) -> None:
+async def test_a_fault_of_the_server_fails_no_command_for_good(bank: Any, database: Any, code: str) -> None:
     await broken_at(database, "log.events_cleanup", code)
     with pytest.raises(Unavailable):
         await bank.transactor.submit(bank.deposit("a"))
 
 
-async def test_after_an_outage_another_server_is_believed_that_lost_the_last_events(
+async def test_after_an_outage_the_events_of_the_server_count_even_if_it_lost_the_last(
     bank: Any, database: Any
 ) -> None:
     await bank.transactor.submit_all([bank.deposit("a") for _ in range(3)])
@@ -52,7 +51,8 @@ async def test_after_an_outage_another_server_is_believed_that_lost_the_last_eve
         await bank.transactor.submit(bank.deposit("a"))
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(
-        "ALTER TABLE log.events_cleanup DISABLE TRIGGER ALL; DELETE FROM log.events_cleanup WHERE revision = 3"
+        "ALTER TABLE log.events_cleanup DISABLE TRIGGER ALL; DELETE FROM"
+        " log.events_cleanup WHERE revision = 3"
     )
     await owner.close()
     [event] = (await bank.transactor.submit(bank.deposit("a"))).events
@@ -77,14 +77,15 @@ async def started(server: Postgres) -> None:
     await asyncio.to_thread(server.await_ready)
 
 
-async def test_a_server_restored_while_nothing_was_asked_is_believed_too(
+async def test_a_server_restored_during_an_idle_time_counts_too(
     open_bank: Callable[..., Any], own_server: Postgres
 ) -> None:
     bank = await open_bank(own_server.url("regista_cleanup", "secret"))
     await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
     owner = await asyncpg.connect(own_server.url("postgres", own_server.place.secret("postgres-superuser")))
     await owner.execute(
-        "ALTER TABLE log.events_cleanup DISABLE TRIGGER ALL; DELETE FROM log.events_cleanup WHERE revision > 3"
+        "ALTER TABLE log.events_cleanup DISABLE TRIGGER ALL; DELETE FROM"
+        " log.events_cleanup WHERE revision > 3"
     )
     await owner.execute("TRUNCATE cleanup.snapshots")
     await owner.close()
@@ -111,7 +112,7 @@ async def test_no_snapshot_is_written_to_a_server_that_may_lack_the_events(
     assert await bank.pool.fetchval("SELECT revision FROM cleanup.snapshots") == 301
 
 
-async def test_after_an_outage_a_key_that_the_server_lost_lets_nobody_in(
+async def test_after_an_outage_a_key_that_the_server_lost_identifies_no_one(
     bank: Any, database: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     people = People(database.url("registry"))
@@ -128,7 +129,8 @@ async def test_after_an_outage_a_key_that_the_server_lost_lets_nobody_in(
             await asyncio.sleep(0.01)
         assert view.by_api_key(lost)
         await owner.execute(
-            "ALTER TABLE log.events_access DISABLE TRIGGER ALL; DELETE FROM log.events_access WHERE stream = 'access-bert'"
+            "ALTER TABLE log.events_access DISABLE TRIGGER ALL; DELETE FROM log.events_access"
+            " WHERE stream = 'access-bert'"
         )
         await owner.execute("GRANT SELECT ON log.events_access TO regista_cleanup")
         while view.by_api_key(lost):  # noqa: ASYNC110
@@ -153,7 +155,7 @@ async def test_a_server_restored_behind_the_log_ends_the_writer(bank: Any, datab
         await bank.transactor.submit(bank.deposit("a"))
 
 
-async def test_the_server_notices_soon_that_a_host_is_gone_which_leads_or_writes(bank: Any) -> None:
+async def test_the_server_soon_detects_that_the_host_of_a_leader_or_writer_vanished(bank: Any) -> None:
     async with leadership(bank.url, "try") as leader, bank.pool.acquire() as writer:
         for connection in (leader, writer):
             idle, unanswered = [

@@ -1,4 +1,4 @@
-"""What a command only reads is read under lock: it decides on what was true when it was committed, not when it was asked."""
+"""A command reads streams under lock: it decides on the state at its commit, not at its request."""
 
 from __future__ import annotations
 

@@ -21,7 +21,10 @@ async def _as(url: str, sql: str) -> Any:
 
 
 def _insert(service: str, revision: int = 1, table: str = "") -> str:
-    return f"INSERT INTO log.{table or 'events_' + service} ({COLUMNS}) VALUES ({VALUES.format(service=service, revision=revision)})"
+    return (
+        f"INSERT INTO log.{table or 'events_' + service} ({COLUMNS}) VALUES"
+        f" ({VALUES.format(service=service, revision=revision)})"
+    )
 
 
 async def test_a_service_appends_to_its_own_partition_and_reads_it(database: Any) -> None:
@@ -40,8 +43,14 @@ async def test_a_service_appends_to_its_own_partition_and_reads_it(database: Any
         "UPDATE log.events_approval SET type = 'U'",
         "DELETE FROM log.events_approval",
         "TRUNCATE log.events_approval",
-        f"INSERT INTO log.events_approval ({COLUMNS}, tx) VALUES ({VALUES.format(service='approval', revision=2)}, '5')",
-        f"INSERT INTO log.events_approval ({COLUMNS}, seq) VALUES ({VALUES.format(service='approval', revision=2)}, 5)",
+        (
+            f"INSERT INTO log.events_approval ({COLUMNS}, tx) VALUES"
+            f" ({VALUES.format(service='approval', revision=2)}, '5')"
+        ),
+        (
+            f"INSERT INTO log.events_approval ({COLUMNS}, seq) VALUES"
+            f" ({VALUES.format(service='approval', revision=2)}, 5)"
+        ),
         "SELECT setval('log.event_seq', 1)",
         "ALTER TABLE log.events_approval DISABLE TRIGGER ALL",
         "DROP TABLE log.events_approval",
@@ -97,7 +106,10 @@ async def test_the_leaf_is_computed_by_the_database_from_the_bytes(database: Any
     await _as(database.url("approval"), _insert("approval"))
     rows = await _as(
         database.url("approval"),
-        "SELECT leaf = sha256('\\x00'::bytea || bytes) AS same, tx = pg_snapshot_xmin(pg_current_snapshot()) FROM log.events_approval",
+        (
+            "SELECT leaf = sha256('\\x00'::bytea || bytes) AS same, tx ="
+            " pg_snapshot_xmin(pg_current_snapshot()) FROM log.events_approval"
+        ),
     )
     assert rows[0]["same"]
 
@@ -112,7 +124,10 @@ async def test_an_event_of_usual_size_stays_in_its_row(database: Any) -> None:
     incompressible = "(SELECT string_agg(sha256(n::text::bytea), '') FROM generate_series(1, 150) AS n)"
     values = VALUES.format(service="approval", revision=1).replace("'x'", incompressible)
     await _as(database.url("approval"), f"INSERT INTO log.events_approval ({COLUMNS}) VALUES ({values})")
-    moved_out = "SELECT coalesce(sum(pg_relation_size(reltoastrelid)), 0) FROM pg_class WHERE relnamespace = 'log'::regnamespace AND reltoastrelid <> 0"
+    moved_out = (
+        "SELECT coalesce(sum(pg_relation_size(reltoastrelid)), 0) FROM pg_class WHERE relnamespace ="
+        " 'log'::regnamespace AND reltoastrelid <> 0"
+    )
     assert (await _as(database.url("approval"), "SELECT length(bytes) FROM log.events_approval"))[0][
         0
     ] == 150 * 32

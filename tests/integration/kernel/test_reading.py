@@ -116,5 +116,5 @@ async def test_a_restored_dump_with_transaction_ids_behind_the_log_is_refused_by
     for service in SERVICES:
         connection = await asyncpg.connect(database.url(service))
         with pytest.raises(eventlog.RestoredBehind, match="pg_resetwal"):
-            await eventlog.refuse_restored(connection)
+            await eventlog.check_not_restored(connection)
         await connection.close()

@@ -136,12 +136,13 @@ async def test_indexes_and_keys_stand_on_every_generation(bank: Any) -> None:
 
 
 FULL_DISK = """
-CREATE FUNCTION log.full_disk(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$;
+CREATE FUNCTION log.full_disk(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION
+    'full' USING ERRCODE = '53100'; END $$;
 GRANT USAGE ON SCHEMA log TO PUBLIC
 """
 
 
-async def test_what_keeps_a_rebuild_from_its_end_is_told_as_what_it_is(bank: Any, database: Any) -> None:
+async def test_the_error_that_stops_a_rebuild_is_reported_as_it_is(bank: Any, database: Any) -> None:
     await bank.transactor.submit(bank.deposit("a"))
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(FULL_DISK)

@@ -94,7 +94,7 @@ async def test_every_public_event_arrives_signed_in_stream_order_and_private_one
     assert {m.source for m in messages} == {"/regista/cleanup"}
 
 
-async def test_a_message_tells_the_log_entry_it_comes_from(bank: Any, settings: Settings) -> None:
+async def test_a_message_names_its_log_entry(bank: Any, settings: Settings) -> None:
     outcome = await bank.transactor.submit(bank.deposit("a", 5, cause="c1"))
     async with relaying(bank, settings):
         [record] = await records(settings, 1)
@@ -126,7 +126,7 @@ async def test_an_event_whose_cause_no_message_can_carry_is_published_with_the_c
     assert messages[0].extensions["correlationid"] == "before\ufffdafter"
 
 
-async def test_an_event_that_cannot_be_published_holds_the_relay_and_says_so(
+async def test_an_event_that_cannot_be_published_stops_the_relay_and_is_reported(
     bank: Any, settings: Settings
 ) -> None:
     def broken(_: Any) -> Any:
@@ -165,7 +165,10 @@ async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(
             " VALUES ('registry', '999999999999', 'thing-1', 1, gen_random_uuid(), 'T', 1, 'x')"
         )
         await owner.close()
-        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'leader relay/cleanup' AND datname = current_database()"
+        ended = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ="
+            " 'leader relay/cleanup' AND datname = current_database()"
+        )
         assert await bank.pool.fetchval(ended)
         async with asyncio.timeout(30):
             with pytest.raises(eventlog.RestoredBehind):

@@ -1,4 +1,4 @@
-"""A partition spread over several tables is the same log: same events, same order, same refusals, also of each table by itself."""
+"""A partition distributed over several tables is the same log: the same events, order and refusals."""
 
 from __future__ import annotations
 
@@ -19,14 +19,22 @@ from shared.log import eventlog
 from shared.migrate import migrate
 
 DENIED = asyncpg.InsufficientPrivilegeError
-ALL = "SELECT service, seq, tx::text, stream, revision, event_id, type, schema, bytes, leaf FROM log.events ORDER BY tx, seq"
-TABLES = "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'log.events_registry'::regclass ORDER BY 1"
+ALL = (
+    "SELECT service, seq, tx::text, stream, revision, event_id, type, schema, bytes, leaf"
+    " FROM log.events ORDER BY tx, seq"
+)
+TABLES = (
+    "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent ="
+    " 'log.events_registry'::regclass ORDER BY 1"
+)
 GRANTS = """
-SELECT c.relname, c.relacl::text, array_agg(a.attname || a.attacl::text ORDER BY a.attname) FILTER (WHERE a.attacl IS NOT NULL)
+SELECT c.relname, c.relacl::text, array_agg(a.attname || a.attacl::text ORDER BY a.attname) FILTER (WHERE
+    a.attacl IS NOT NULL)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relname = 'events_registry' GROUP BY 1, 2
 """
 STORAGE = """
-SELECT DISTINCT c.reloptions FROM pg_partition_tree('log.events_registry') t JOIN pg_class c ON c.oid = t.relid WHERE t.isleaf
+SELECT DISTINCT c.reloptions FROM pg_partition_tree('log.events_registry') t JOIN pg_class c ON c.oid =
+    t.relid WHERE t.isleaf
 """
 VALUES = "'registry', 'thing-{stream}', 1, gen_random_uuid(), 'T', 1, 'x'"
 COLUMNS = "service, stream, revision, event_id, type, schema, bytes"
@@ -93,7 +101,7 @@ async def test_a_split_keeps_every_event_its_place_its_bytes_and_its_leaf_and_ca
     assert left == []
 
 
-async def test_services_load_recall_read_and_append_as_before(database: Any) -> None:
+async def test_services_load_read_and_append_as_before(database: Any) -> None:
     revisions = await filled(database)
     streams = {s: 0 for s in revisions if "registry" in s}
     connection = await asyncpg.connect(database.url("registry"))
@@ -182,7 +190,10 @@ async def test_each_table_by_itself_refuses_every_service_also_the_one_it_belong
 async def test_a_split_partition_is_as_closed_as_before(database: Any) -> None:
     await filled(database, 30)
     await split(database, 2)
-    naming = f"INSERT INTO log.events_registry ({COLUMNS}, {{column}}) VALUES ({VALUES.format(stream='9')}, {{value}})"
+    naming = (
+        f"INSERT INTO log.events_registry ({COLUMNS}, {{column}}) VALUES"
+        f" ({VALUES.format(stream='9')}, {{value}})"
+    )
     for url, order in (
         (database.url("registry"), naming.format(column="tx", value="'5'")),
         (database.url("registry"), naming.format(column="seq", value="5")),
@@ -253,7 +264,7 @@ async def test_a_service_that_runs_on_while_its_partition_is_split_loses_nothing
 
 
 @pytest.mark.parametrize("wrong", ["registry", "registry=0", "registry=65", "registry=x", "shop=4"])
-def test_what_cannot_be_split_is_said_before_anything_is_done(wrong: str) -> None:
+def test_an_impossible_split_is_refused_before_any_change(wrong: str) -> None:
     told = subprocess.run(
         [sys.executable, "-m", "shared.migrate", "--url", "postgresql://nowhere", "--split", wrong],
         check=False,

@@ -1,4 +1,4 @@
-"""The one path of every command."""
+"""The path of every command."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_command_is_in_the_log_and_in_the_read_models_when_it_is_answere
     assert stored["data"] == {"amount": 5, "note": "", "total": 5}
 
 
-async def test_a_wish_that_is_already_true_leaves_no_event(bank: Any) -> None:
+async def test_a_request_for_the_present_state_leaves_no_event(bank: Any) -> None:
     assert (await bank.transactor.submit(bank.deposit("a", 0))).events == ()
     assert await bank.events() == []
 
@@ -128,7 +128,7 @@ async def test_crossing_moves_of_two_processes_never_deadlock_and_lose_nothing(
     assert await bank.pool.fetchval("SELECT sum(total) FROM accounts") == 4000
 
 
-async def test_a_past_event_is_recalled_from_this_batch_from_memory_and_from_the_log(
+async def test_a_past_event_is_loaded_from_this_batch_from_memory_and_from_the_log(
     bank: Any, open_bank: Callable[..., Any]
 ) -> None:
     answers = await bank.transactor.submit_all([bank.deposit("a", 1, note="long text"), bank.quote("a")])
@@ -180,7 +180,8 @@ async def test_a_quiet_time_leaves_a_snapshot_of_what_grew(bank: Any) -> None:
 async def test_a_snapshot_of_other_code_is_not_used(bank: Any, open_bank: Callable[..., Any]) -> None:
     await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
     await bank.pool.execute(
-        "INSERT INTO snapshots VALUES ('account-a', 900, now(), 'older code', 'x') ON CONFLICT (stream) DO UPDATE SET fold = 'older code'"
+        "INSERT INTO snapshots VALUES ('account-a', 900, now(), 'older code', 'x') ON CONFLICT (stream)"
+        " DO UPDATE SET fold = 'older code'"
     )
     assert (await (await open_bank()).transactor.submit(bank.deposit("a"))).events[0].revision == 601
 
@@ -195,18 +196,18 @@ async def test_an_event_larger_than_any_reader_takes_is_refused_and_fails_only_i
     assert [answers[0].events[0].revision, answers[2].events[0].revision] == [1, 2]
 
 
-async def test_more_commands_than_may_wait_are_refused_at_once(bank: Any) -> None:
+async def test_a_command_is_refused_immediately_when_the_queue_is_full(bank: Any) -> None:
     transactor = Transactor(bank.service, bank.pool, bank.wake_up, most_waiting=2)
     waiting = [asyncio.create_task(transactor.submit(bank.deposit("a"))) for _ in range(3)]
-    with pytest.raises(Unavailable, match="More commands wait"):
+    with pytest.raises(Unavailable, match="queue of this process is full"):
         await waiting[2]
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def test_more_commands_than_may_wait_are_run_when_one_caller_brings_them(bank: Any) -> None:
-    """A new policy asks every open gate again, a sweep judges whole models: were all of it to wait at once, it would be refused at every attempt."""
+async def test_one_caller_may_submit_more_commands_than_the_queue_holds(bank: Any) -> None:
+    """A new policy evaluates every open gate again: queued together, its commands would always fail."""
     transactor = Transactor(bank.service, bank.pool, bank.wake_up, batch_size=3, most_waiting=10)
     running = asyncio.create_task(transactor.run())
     answers = await transactor.submit_all([bank.deposit("a", -1 if n == 20 else 1) for n in range(50)])
@@ -233,7 +234,7 @@ async def test_without_the_role_nothing_is_written(bank: Any) -> None:
     assert await bank.events() == []
 
 
-async def test_a_dead_writer_tells_everyone_who_waits(bank: Any) -> None:
+async def test_a_writer_that_ends_fails_every_waiting_caller(bank: Any) -> None:
     transactor = Transactor(bank.service, bank.pool, bank.wake_up, batch_size=1)
     blocker = await bank.pool.acquire()
     lock = blocker.transaction()
@@ -255,7 +256,7 @@ async def test_a_dead_writer_tells_everyone_who_waits(bank: Any) -> None:
     await bank.pool.release(blocker)
 
 
-async def test_a_stream_the_service_does_not_know_fails_only_its_own_command(bank: Any) -> None:
+async def test_a_stream_of_an_unknown_category_fails_only_its_own_command(bank: Any) -> None:
     unknown = replace(bank.deposit("a"), streams=("nonsense-1",))
     answers = await asyncio.gather(
         bank.transactor.submit(bank.deposit("a")), bank.transactor.submit(unknown), return_exceptions=True

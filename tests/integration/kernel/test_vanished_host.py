@@ -1,4 +1,4 @@
-"""The host at the other end of a connection disappears without a word: no packet is refused, none is answered."""
+"""The host of a peer vanishes: no packet is refused and none is answered."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer
 from shared.foundation.event_loop import IDLE, INTERVAL, PROBES, UNANSWERED, Loop
 from shared.foundation.postgres import WakeUp, connect_pool, leadership
 from shared.foundation.settings import Settings
-from shared.messaging.kafka import connection, start_producer, stop_quietly
+from shared.messaging.kafka import connection, start_producer, stop_client
 
 pytestmark = pytest.mark.servers
 
@@ -46,7 +46,7 @@ def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not _may_make_hosts(), reason="network namespaces may not be made here")
-def test_client_and_server_both_notice_that_the_other_host_is_gone(own_folder: Path) -> None:
+def test_client_and_server_both_detect_that_the_other_host_vanished(own_folder: Path) -> None:
     argv = ["unshare", "-n", sys.executable, "-m", "tests.integration.kernel.vanishing", str(own_folder)]
     told = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=200)
     assert told.returncode == 0, told.stderr[-6000:]
@@ -85,7 +85,8 @@ async def _open_everything(url: str, settings: Settings) -> None:
     ringing = asyncio.create_task(wake_up.run())
     async with leadership(url, "options"), pool.acquire() as one:
         while not await one.fetchval(  # noqa: ASYNC110
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND query LIKE 'LISTEN%'"
         ):
             await asyncio.sleep(0.02)
     producer = await start_producer(settings)
@@ -95,15 +96,13 @@ async def _open_everything(url: str, settings: Settings) -> None:
     with contextlib.suppress(Exception):
         await consumer.start()
     for client in (producer, consumer):
-        await stop_quietly(client)
+        await stop_client(client)
     ringing.cancel()
     await asyncio.gather(ringing, return_exceptions=True)
     await pool.close()
 
 
-def test_every_connection_to_postgresql_and_kafka_asks_whether_its_peer_is_there(
-    stack: Any, database: Any
-) -> None:
+def test_every_connection_to_postgresql_and_kafka_probes_its_peer(stack: Any, database: Any) -> None:
     environment = stack.service_environment("cleanup", database.name)
     with asyncio.Runner(loop_factory=Listening) as runner:
         loop = runner.get_loop()

@@ -11,7 +11,7 @@ import asyncpg
 from shared.foundation.postgres import WakeUp, wait_for_wake_up
 
 
-async def test_a_ring_wakes_another_process_and_many_at_once_are_few_notifications(database: Any) -> None:
+async def test_a_wake_up_reaches_another_process_and_many_become_few_notifications(database: Any) -> None:
     url, heard = database.url("cleanup"), list[str]()
     listener = await asyncpg.connect(url)
     await listener.add_listener("regista_try", lambda *told: heard.append(told[-1]))

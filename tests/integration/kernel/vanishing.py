@@ -1,8 +1,8 @@
-"""Two hosts and the router between them, as three network namespaces; PostgreSQL runs on one, a client on the other, and the router dies.
+"""Make two hosts and a router between them, as three network namespaces, and stop the router.
 
-`python -m tests.integration.kernel.vanishing FOLDER`, in a network namespace of its own, is the server's host
-and makes the others. It writes what it saw as JSON. No packet is refused: there is just no answer any more,
-as when power fails.
+PostgreSQL runs on one host, a client on the other. `python -m tests.integration.kernel.vanishing FOLDER`, in
+a network namespace of its own, is the server's host and makes the others. It writes its observations as JSON.
+No packet is refused: there is no answer any more, as after a power failure.
 """
 
 from __future__ import annotations

@@ -152,6 +152,17 @@ async def test_the_same_message_twice_and_the_same_version_again_make_one(regist
     ]
 
 
+async def test_a_repeated_version_is_found_by_the_message_of_the_publisher_who_signed_it(registry, voices):
+    await publication(registry, await voices.trained(trained()))
+    again = await voices.trained(trained())
+    named = {"model": "team.churn", "artifact_digest": trained()["artifact"]["digest"]}
+    assert (await publication(registry, again, **named))["state"] == "existing"
+    async with registry.client("ann") as client:
+        own = await client.get(f"/publications/{again}", params=named)
+        others = await client.get(f"/publications/{again}", params={**named, "publisher": "ci"})
+    assert (own.status_code, others.json()["state"]) == (404, "existing")
+
+
 async def test_pipelines_that_race_on_a_new_model_make_one_model_and_no_number_twice(registry, voices):
     await asyncio.gather(*[voices.trained(trained(artifact=n)) for n in range(1, 31)])
     version = await registry.version("team.churn@30")

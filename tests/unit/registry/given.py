@@ -104,7 +104,7 @@ class Story:
         seen = Streams({name: self.state(name) for name in names})
         past = {
             (stream, revision): self.log[stream][revision - 1]
-            for stream, revision in decider.recall(command, seen)
+            for stream, revision in decider.past_events(command, seen)
         }
         decided = decider.decide(command, replace(seen, past=past))
         assert decided.keys() <= names

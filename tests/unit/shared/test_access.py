@@ -18,10 +18,10 @@ from shared.deciding.access import (
     KeyRevoked,
     RoleGranted,
     RoleRevoked,
-    as_compared,
     check,
     evolve_access,
     namespace_of,
+    normalized_name,
     permits,
     readable_namespaces,
 )
@@ -73,13 +73,13 @@ def test_admin_implies_every_role_but_break_glass() -> None:
     assert permits(granted("override", "*"), "override", "fraud")
 
 
-def test_a_revoked_role_is_gone_and_revoking_again_changes_nothing() -> None:
+def test_a_revoked_role_does_not_count_and_revoking_it_again_changes_nothing() -> None:
     state = evolve_access(granted("engineer", "*"), RoleRevoked("anna", "engineer", "*"))
     assert not permits(state, "engineer", "fraud")
     assert not evolve_access(state, RoleRevoked("anna", "engineer", "*")).grants
 
 
-def test_someone_whose_every_key_is_revoked_or_expired_may_do_nothing() -> None:
+def test_an_identity_whose_every_key_is_revoked_or_expired_may_do_nothing() -> None:
     state = evolve_access(
         granted("engineer", "*"), KeyIssued("anna", "k1", "hmac-sha256", "00", NOW + timedelta(hours=1))
     )
@@ -97,7 +97,7 @@ def test_the_refusal_names_role_and_namespace() -> None:
         check(granted("engineer", "games"), Permission("engineer", "fraud"), NOW)
     for everywhere in ("", "*"):
         with pytest.raises(
-            Forbidden, match=r"anna needs a role everywhere \(namespace '\*'\): an admin grants it"
+            Forbidden, match=r"anna needs a role everywhere \(namespace '\*'\): an admin must grant it"
         ):
             check(granted("engineer", "games"), Permission(ANY_ROLE, everywhere), NOW)
     with pytest.raises(Forbidden, match="unknown_identity"):
@@ -137,7 +137,7 @@ def test_an_api_key_identifies_its_owner_until_it_is_revoked() -> None:
     assert identities.by_api_key(key.text) is None
 
 
-def test_a_key_id_stays_with_the_first_who_got_it() -> None:
+def test_a_key_id_belongs_to_the_first_subject_that_was_issued_it() -> None:
     first, second, identities = new_api_key(PEPPER, "k1"), new_api_key(PEPPER, "k1"), Identities(PEPPER)
     for event in (
         IdentityCreated("anna", "person"),
@@ -167,14 +167,14 @@ def test_a_key_id_stays_with_the_first_who_got_it() -> None:
     assert identities.by_api_key(second.text) is None
 
 
-def test_an_expired_key_identifies_nobody() -> None:
+def test_an_expired_key_identifies_no_one() -> None:
     key, identities = new_api_key(PEPPER), Identities(PEPPER)
     identities.apply(KeyIssued("anna", key.key_id, "hmac-sha256", key.verifier, NOW), NOW)
     assert identities.by_api_key(key.text, NOW - timedelta(seconds=1)) is not None
     assert identities.by_api_key(key.text, NOW) is None
 
 
-def test_a_stored_verifier_is_of_no_use_without_the_pepper() -> None:
+def test_a_stored_verifier_is_useless_without_the_pepper() -> None:
     key = new_api_key(PEPPER)
     assert verifier_of(key.text, PEPPER) == key.verifier != verifier_of(key.text, "other")
     assert key.text not in repr(key)
@@ -192,9 +192,7 @@ def test_a_public_key_is_no_api_key_and_an_api_key_is_no_public_key() -> None:
     assert (signer.subject, signer.kind, len(signer.public_key)) == ("pipeline", "publisher", 32)
 
 
-def test_a_signers_key_ends_when_it_was_first_revoked_or_expires_and_never_counted_once_it_is_compromised() -> (
-    None
-):
+def test_a_signers_key_is_valid_until_its_first_revocation_or_expiry_and_never_when_compromised() -> None:
     identities, hour = Identities(PEPPER), timedelta(hours=1)
     identities.apply(IdentityCreated("service:approval", "service"), NOW)
     for key_id, expires in (("a", None), ("b", NOW + hour), ("c", NOW + 3 * hour)):
@@ -239,6 +237,6 @@ def test_revoking_never_gives_and_granting_never_takes(
     assert {pair for pair in asked if permits(less, *pair)} <= allowed
 
 
-def test_names_are_compared_in_whatever_case_and_unicode_form_they_are_written() -> None:
-    assert as_compared("Zoë Straße") == as_compared("ZOE\u0308 STRASSE")
-    assert as_compared("Zoë") != as_compared("Zoe")
+def test_names_are_compared_without_case_and_in_one_unicode_form() -> None:
+    assert normalized_name("Zoë Straße") == normalized_name("ZOE\u0308 STRASSE")
+    assert normalized_name("Zoë") != normalized_name("Zoe")

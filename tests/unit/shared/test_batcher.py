@@ -8,7 +8,7 @@ import pytest
 from shared.http.batcher import Batcher
 
 
-async def test_what_arrives_while_a_query_is_under_way_becomes_the_next_one() -> None:
+async def test_keys_that_arrive_during_a_query_become_the_next_query() -> None:
     asked: list[list[int]] = []
     began, first = asyncio.Event(), asyncio.Event()
 
@@ -28,7 +28,7 @@ async def test_what_arrives_while_a_query_is_under_way_becomes_the_next_one() ->
     assert asked == [[0], [1, 2, 0]]
 
 
-async def test_a_key_without_a_value_is_answered_none_and_a_failure_reaches_everyone_who_asked() -> None:
+async def test_a_key_without_a_value_gives_none_and_a_failure_reaches_every_caller() -> None:
     async def fetch(keys: Sequence[str]) -> Mapping[str, int]:
         if "bad" in keys:
             raise ConnectionError("away")
@@ -41,7 +41,7 @@ async def test_a_key_without_a_value_is_answered_none_and_a_failure_reaches_ever
     assert await batcher.get("good") is None
 
 
-async def test_a_caller_that_went_away_does_not_disturb_the_others() -> None:
+async def test_a_caller_that_disconnected_does_not_disturb_the_others() -> None:
     go = asyncio.Event()
 
     async def fetch(keys: Sequence[int]) -> Mapping[int, int]:

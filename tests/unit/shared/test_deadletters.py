@@ -1,4 +1,4 @@
-"""What of a message stays in its dead letter when all of it would be too much."""
+"""Which parts of a message stay in its dead letter when the message is too large."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_value_that_is_too_large_leaves_its_digest_and_all_the_rest() -> None:
         (b"k", [(f"x{n}", b"") for n in range(100_000)], "regista-headers-left-out"),
     ],
 )
-def test_whatever_is_too_large_the_letter_is_small(
+def test_a_dead_letter_is_small_whichever_part_of_its_message_is_too_large(
     key: bytes, headers: list[tuple[str, bytes]], left_out: str
 ) -> None:
     kept, letter = shortened(key, b"v", headers)
@@ -59,7 +59,7 @@ class Producer:
         self.stopped = True
 
 
-async def test_a_letter_that_kafka_never_answers_is_given_up_with_its_producer(
+async def test_a_dead_letter_that_kafka_does_not_answer_fails_and_its_producer_is_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     opened = [Producer(), Producer()]
@@ -73,5 +73,5 @@ async def test_a_letter_that_kafka_never_answers_is_given_up_with_its_producer(
     letters = dead_letters.DeadLetters(Settings(), ["t"])
     for producer in opened:
         with pytest.raises(KafkaTimeoutError):
-            await letters.bury(ConsumerRecord("t", 0, 7, 0, 0, b"k", b"v", None, 1, 1, ()), "why", "group")
+            await letters.add(ConsumerRecord("t", 0, 7, 0, 0, b"k", b"v", None, 1, 1, ()), "why", "group")
         assert producer.stopped

@@ -49,7 +49,7 @@ def test_equal_events_have_equal_bytes_whatever_the_order_of_keys() -> None:
     )
 
 
-def test_what_was_stored_is_read_back_whole() -> None:
+def test_a_stored_event_is_read_back_unchanged() -> None:
     recorded = TYPES.recorded("shop", _stored("Priced", 3, Priced(5, "EUR", "x")))
     assert recorded.event == Priced(5, "EUR", "x")
     assert (recorded.stream, recorded.revision, recorded.recorded_at, recorded.actor) == (
@@ -60,7 +60,7 @@ def test_what_was_stored_is_read_back_whole() -> None:
     )
 
 
-def test_what_was_written_lately_is_not_decoded_again_unless_another_event_stands_in_its_place() -> None:
+def test_a_recent_event_is_not_decoded_again_unless_another_has_its_revision() -> None:
     recent = Recent(10)
     lately = TYPES.recorded("shop", _stored("Priced", 3, Priced(5, "EUR", "x")))
     recent.put(lately)
@@ -84,12 +84,12 @@ def test_the_first_schema_passes_every_upcaster_and_the_stored_bytes_stay() -> N
     assert recorded.bytes == stored
 
 
-def test_a_schema_without_an_upcaster_is_an_error_and_no_guess() -> None:
+def test_a_schema_without_an_upcaster_is_an_error() -> None:
     with pytest.raises(KeyError):
         EventTypes((Priced,), {}).decode("Priced", 1, b'{"euros":2}')
 
 
-def test_every_service_can_store_what_it_noted_of_another() -> None:
+def test_every_service_can_store_noted_events() -> None:
     noted = Noted(Source("other", "thing-1", 7, "other.Happened.v1", "id"), "00ff", {"x": [1, None, "y"]})
     assert TYPES.decode("Noted", 1, encode(noted)) == noted
 
@@ -113,7 +113,7 @@ def test_the_leaf_is_the_rfc6962_hash_of_the_stored_bytes() -> None:
         b"[" * 100_000,
     ],
 )
-def test_what_cannot_be_kept_as_json_is_told_from_what_can(raw: bytes) -> None:
+def test_json_that_cannot_be_stored_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError):
         storable(raw)
     assert storable(b'{"a":[1,"\xc3\xa9"]}') == {"a": [1, "é"]}

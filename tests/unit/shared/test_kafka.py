@@ -1,4 +1,4 @@
-"""What is said about messages that can never be accepted."""
+"""The reasons of messages that can never be accepted."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ class Told(BaseModel):
     [
         (
             '{"counts": [1, "x\\n"]}',
-            "model: Field required; counts.1: Input should be a valid integer, unable to parse string as an integer",
+            (
+                "model: Field required; counts.1: Input should be a valid integer, unable to"
+                " parse string as an integer"
+            ),
         ),
         ("[]", "data: Input should be an object"),
     ],
 )
-def test_every_error_of_a_messages_shape_is_named_in_one_line_without_the_senders_words(
-    data: str, said: str
-) -> None:
+def test_every_error_of_a_messages_shape_is_named_in_one_line_without_its_input(data: str, said: str) -> None:
     with pytest.raises(ValidationError) as wrong:
         Told.model_validate_json(data)
     assert str(Malformed.in_shape(wrong.value)) == said
 
 
-def test_of_many_errors_the_first_twenty_are_named() -> None:
+def test_the_first_twenty_of_many_errors_are_named() -> None:
     with pytest.raises(ValidationError) as wrong:
         Told.model_validate({"model": "m", "counts": ["x"] * 100})
     assert str(Malformed.in_shape(wrong.value)).count(";") == 19

@@ -1,4 +1,4 @@
-"""A layered mapping does whatever a dict does, and its former selves stay as they were."""
+"""A layered mapping behaves like a dict, and former mappings stay unchanged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _same(layered: LayeredMap[int, int | None], expected: dict[int, int | None])
 
 
 @given(st.dictionaries(keys, values), steps)
-def test_it_changes_as_a_dict_does_and_leaves_what_was(base, steps):
+def test_it_changes_as_a_dict_does_and_former_mappings_stay(base, steps):
     layered, expected = LayeredMap(base), dict(base)
     history = [(layered, dict(expected))]
     for what, key, value in steps:
@@ -48,6 +48,6 @@ def test_an_update_sets_each_of_its_entries() -> None:
     _same(LayeredMap({1: 1, 2: 2}).update({2: 3, 4: 4}), {1: 1, 2: 3, 4: 4})
 
 
-def test_what_is_gone_is_not_there() -> None:
+def test_a_deleted_key_does_not_exist() -> None:
     with pytest.raises(KeyError):
         LayeredMap({1: 1}).delete(1)[1]

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 
-from shared.foundation.event_loop import OPTIONS, Loop, notice_silence
+from shared.foundation.event_loop import OPTIONS, Loop, detect_vanished_peer
 
 
 async def _dialled() -> list[int]:
@@ -22,16 +22,16 @@ async def _dialled() -> list[int]:
     return found
 
 
-def test_a_connection_that_is_opened_asks_whether_its_peer_is_there() -> None:
+def test_a_connection_probes_whether_its_peer_is_alive() -> None:
     with asyncio.Runner(loop_factory=Loop) as runner:
         assert runner.run(_dialled()) == [value for _, _, value in OPTIONS]
     assert len(OPTIONS) == 5
 
 
-def test_a_socket_that_is_not_of_tcp_stays_as_it_is() -> None:
+def test_a_socket_that_is_not_tcp_is_unchanged() -> None:
     with contextlib.ExitStack() as both:
         one, other = (both.enter_context(end) for end in socket.socketpair())
-        notice_silence(one.fileno())
+        detect_vanished_peer(one.fileno())
         assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
         other.send(b"x")
         assert one.recv(1) == b"x", "and is still open"

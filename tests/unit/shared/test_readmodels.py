@@ -1,4 +1,4 @@
-"""Row changes: merged as one commit they say what they say one by one."""
+"""Row changes have the same result one by one and merged into one commit."""
 
 from __future__ import annotations
 

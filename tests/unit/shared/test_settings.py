@@ -37,7 +37,7 @@ def test_public_urls_are_json() -> None:
     assert found.public_urls == {"registry": "http://a"}
 
 
-def test_every_wrong_variable_is_named_at_once_and_no_value_is_repeated(tmp_path: Path) -> None:
+def test_all_wrong_variables_are_named_together_and_no_value_is_shown(tmp_path: Path) -> None:
     wrong = {
         "REGISTA_HTTP_PORT": "eighty",
         "REGISTA_TRACE_SAMPLE": "7",
@@ -55,6 +55,6 @@ def test_secrets_do_not_show() -> None:
     assert "s3cret" not in shown
 
 
-def test_what_a_process_requires_is_asked_for_by_name() -> None:
+def test_a_missing_required_setting_is_named() -> None:
     with pytest.raises(SettingsWrong, match="REGISTA_PEPPER"):
         Settings(database_url="x").require("database_url", "pepper")

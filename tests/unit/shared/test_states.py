@@ -15,7 +15,7 @@ from shared.deciding.decider import Fold
 from shared.deciding.events import Actor, Recorded
 from shared.log.layered_map import LARGE, LayeredMap
 from shared.log.snapshots import SnapshotCodec
-from shared.log.states import Held, States
+from shared.log.states import CachedState, States
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,48 +69,48 @@ def test_a_large_map_of_a_snapshot_goes_on_as_one_of_its_own_would() -> None:
 
 
 def test_a_fold_in_other_source_has_another_fingerprint() -> None:
-    other: Fold[Any, Held] = Fold("held", Held(None), States.get)  # type: ignore[arg-type]
+    other: Fold[Any, CachedState] = Fold("held", CachedState(None), States.get)  # type: ignore[arg-type]
     assert SnapshotCodec(SHOP).fingerprint != SnapshotCodec(other).fingerprint
 
 
 def test_the_least_used_stream_leaves_a_full_cache_first() -> None:
     states = States("s", [SHOP], capacity=60)
     for n in range(3):
-        states.put(f"shop-{n}", Held(Shop(name=str(n)), revision=10))
+        states.put(f"shop-{n}", CachedState(Shop(name=str(n)), revision=10))
     states.get("shop-0")
-    states.put("shop-3", Held(Shop(name="3"), revision=10))
+    states.put("shop-3", CachedState(Shop(name="3"), revision=10))
     assert [states.get(f"shop-{n}").revision for n in range(4)] == [10, 0, 10, 10]
 
 
 def test_a_stream_longer_than_the_cache_is_still_held() -> None:
     states = States("s", [SHOP], capacity=60)
-    states.put("shop-1", Held(Shop(), revision=1000))
+    states.put("shop-1", CachedState(Shop(), revision=1000))
     assert states.get("shop-1").revision == 1000
 
 
 def test_snapshots_come_ever_more_seldom_as_a_stream_grows() -> None:
-    assert Held(Shop(), revision=500).wants_keeping
-    assert not Held(Shop(), revision=100_000, kept=98_000).wants_keeping
-    assert Held(Shop(), revision=100_000, kept=96_875).wants_keeping
+    assert CachedState(Shop(), revision=500).wants_keeping
+    assert not CachedState(Shop(), revision=100_000, kept=98_000).wants_keeping
+    assert CachedState(Shop(), revision=100_000, kept=96_875).wants_keeping
 
 
 def test_a_stream_is_behind_from_its_first_events_on_until_a_snapshot_was_kept_or_it_left_the_cache() -> None:
     states = States("s", [SHOP], capacity=500)
-    states.put("shop-1", Held(Shop(), revision=199))
+    states.put("shop-1", CachedState(Shop(), revision=199))
     assert states.behind() == ()
-    states.put("shop-1", Held(Shop(), revision=200))
+    states.put("shop-1", CachedState(Shop(), revision=200))
     assert states.behind() == ("shop-1",)
-    states.put("shop-1", Held(Shop(), revision=200, kept=200))
+    states.put("shop-1", CachedState(Shop(), revision=200, kept=200))
     assert states.behind() == ()
-    states.put("shop-1", Held(Shop(), revision=400, kept=200))
-    states.put("shop-2", Held(Shop(), revision=450))
+    states.put("shop-1", CachedState(Shop(), revision=400, kept=200))
+    states.put("shop-2", CachedState(Shop(), revision=450))
     assert states.behind() == ("shop-2",)
 
 
 def test_what_is_forgotten_is_forgotten_for_those_who_share_it_too() -> None:
     states = States("s", [SHOP])
     shared = states.recent
-    states.put("shop-1", Held(Shop(), revision=300))
+    states.put("shop-1", CachedState(Shop(), revision=300))
     shared.put(
         Recorded(
             "s",

@@ -7,7 +7,7 @@ import sys
 import asyncpg
 import pytest
 
-from shared.foundation.readiness import Readiness, in_short
+from shared.foundation.readiness import Readiness, error_summary
 from shared.foundation.telemetry import JsonFormatter, Tracer, current_trace, without_secrets
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -46,10 +46,10 @@ def test_a_text_without_secrets_stays_as_it_is() -> None:
     assert without_secrets(said) == said
 
 
-def test_of_an_error_only_its_first_line_is_told_to_whoever_asks() -> None:
+def test_an_error_summary_holds_only_the_first_line() -> None:
     error = asyncpg.UniqueViolationError("duplicate key value\nDETAIL:  Key (name)=(private) already exists.")
-    assert in_short(error) == "UniqueViolationError: duplicate key value"
-    assert in_short(TimeoutError()) == "TimeoutError"
+    assert error_summary(error) == "UniqueViolationError: duplicate key value"
+    assert error_summary(TimeoutError()) == "TimeoutError"
 
 
 def test_a_log_line_is_json_with_its_extras_its_error_and_its_trace() -> None:
@@ -93,7 +93,7 @@ def test_work_without_a_parent_begins_a_trace_and_what_it_calls_belongs_to_it() 
 
 
 @pytest.mark.parametrize("parent", ["nonsense", "00-0-0-00", PARENT.upper(), PARENT + "x"])
-def test_what_is_no_traceparent_begins_a_trace_of_its_own(parent: str) -> None:
+def test_an_invalid_traceparent_begins_a_new_trace(parent: str) -> None:
     with Tracer().span("work", parent) as trace:
         assert trace != parent
         assert len(trace) == len(PARENT)

@@ -92,13 +92,13 @@ def test_a_path_finds_its_route(method: str, path: str, summary: str, parameters
         ("GET", "/v1/models/a/versions/", 404),
     ],
 )
-def test_a_path_that_leads_nowhere_is_404_and_a_wrong_method_405(method: str, path: str, status: int) -> None:
+def test_an_unknown_path_is_404_and_a_wrong_method_405(method: str, path: str, status: int) -> None:
     with pytest.raises(Problem) as refused:
         Table(ROUTES).find(method, path)
     assert refused.value.status == status
 
 
-def test_a_body_that_lets_unknown_fields_pass_is_refused_at_start() -> None:
+def test_a_body_that_allows_unknown_fields_is_refused_at_start() -> None:
     class Loose(BaseModel):
         name: str
 
@@ -106,12 +106,12 @@ def test_a_body_that_lets_unknown_fields_pass_is_refused_at_start() -> None:
         Table([Route("POST", "/v1/x", endpoint, "x", body=Loose)])
 
 
-def test_two_routes_for_one_place_are_refused_at_start() -> None:
+def test_two_routes_with_one_path_are_refused_at_start() -> None:
     with pytest.raises(ValueError, match="two routes"):
         Table([Route("GET", "/v1/{a}", endpoint, "x"), Route("GET", "/v1/{b}", endpoint, "y")])
 
 
-def test_the_document_describes_every_route_and_each_of_its_references_leads_somewhere() -> None:
+def test_the_document_describes_every_route_and_each_reference_resolves() -> None:
     made = msgspec.json.decode(msgspec.json.encode(document("registry", [*ROUTES, *OPERATIONS])))
     assert made["openapi"] == "3.1.0"
     described = {(method.upper(), path) for path, methods in made["paths"].items() for method in methods}
@@ -133,7 +133,7 @@ def references(node: Any) -> list[str]:
     return [r for child in node for r in references(child)] if isinstance(node, list) else []
 
 
-def test_the_document_says_what_a_caller_must_send_and_may_get() -> None:
+def test_the_document_states_what_a_caller_must_send_and_may_get() -> None:
     made = document("registry", ROUTES)
     change = made["paths"]["/v1/models/{model}/versions/{version}"]["patch"]
     assert {p["name"]: p["required"] for p in change["parameters"] if p.get("required")} == {
@@ -151,7 +151,7 @@ def test_the_document_says_what_a_caller_must_send_and_may_get() -> None:
 
 
 @given(st.tuples(st.text(), st.integers(min_value=-(2**63), max_value=2**63 - 1)))
-def test_a_page_token_leads_back_to_its_place(place: tuple[str, int]) -> None:
+def test_a_page_token_holds_its_sort_key(place: tuple[str, int]) -> None:
     assert read_page_token(page_token(*place), str, int) == place
 
 
@@ -196,11 +196,11 @@ def test_each_kind_of_error_has_its_status(error: Exception, status: int) -> Non
     assert problem.status == status
 
 
-def test_a_fault_of_ours_has_no_problem_of_its_own() -> None:
+def test_a_fault_of_the_server_has_no_problem() -> None:
     assert of_exception(ZeroDivisionError()) is None
 
 
-def test_facts_never_overwrite_what_a_problem_says_itself() -> None:
+def test_facts_never_overwrite_the_members_of_a_problem() -> None:
     body = msgspec.json.decode(Problem(409, "x", "y", None, title="evil", version=3).response().body)
     assert (body["title"], body["status"], body["version"]) == ("Conflict with a rule", 409, 3)
 
@@ -216,7 +216,7 @@ def test_models_inside_of_other_answers_are_encoded_too() -> None:
     }
 
 
-def test_a_request_has_one_cause_however_often_it_is_asked_for() -> None:
+def test_a_request_has_one_cause() -> None:
     request = Request(
         {"type": "http", "method": "POST", "path": "/v1/models", "query_string": b"", "headers": []}
     )

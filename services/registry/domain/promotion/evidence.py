@@ -11,7 +11,7 @@ from regista.wire.digests import digest
 from services.registry.domain.model.events import Champion, Evaluation
 from services.registry.domain.model.state import ModelState, VersionState, stream_of
 from services.registry.domain.registration.metadata import Metadata
-from shared.deciding.access import as_compared
+from shared.deciding.access import normalized_name
 from shared.deciding.decider import Streams
 
 PRODUCTION = "production"
@@ -56,7 +56,9 @@ def makers(model_id: str, state: ModelState, number: int, streams: Streams) -> f
     event = streams.past[document_at(model_id, state.versions[number])]
     training = event.metadata.training
     return frozenset(
-        as_compared(name) for name in (training.creator, training.on_behalf_of, *event.contributors) if name
+        normalized_name(name)
+        for name in (training.creator, training.on_behalf_of, *event.contributors)
+        if name
     )
 
 

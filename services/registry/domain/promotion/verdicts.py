@@ -29,7 +29,7 @@ from services.registry.domain.model.state import (
 )
 from services.registry.domain.promotion import evidence
 from services.registry.domain.serving.rollout import ended
-from shared.deciding.access import as_compared
+from shared.deciding.access import normalized_name
 from shared.deciding.decider import Joint, RuleBroken, Streams
 from shared.deciding.events import Noted
 
@@ -154,7 +154,7 @@ def record_evaluation(command: RecordEvaluation, streams: Streams) -> Events:
     """
     state = _state(command.model_id, streams)
     version = usable(state, command.number, command.expected)
-    if command.evaluation.independent and as_compared(command.evaluation.by) in evidence.makers(
+    if command.evaluation.independent and normalized_name(command.evaluation.by) in evidence.makers(
         command.model_id, state, command.number, streams
     ):
         raise RuleBroken(

@@ -1,8 +1,8 @@
-"""An aiokafka consumer that a record it cannot parse neither stops nor makes lose others.
+"""An aiokafka consumer that skips a record it cannot parse and loses no other.
 
-Found by trying: a header whose name is not UTF-8 (which every broker accepts) makes `getmany` raise for ever,
-and the good records read with it in the same call are skipped in silence, because the position has moved past
-them.
+A header whose name is not UTF-8 (which every broker accepts) makes aiokafka's `getmany` raise at every call.
+The good records that were read in the same call are lost without an error, because the position has moved
+past them.
 """
 
 from __future__ import annotations
@@ -11,35 +11,37 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CorruptRecordException
+
+from shared.messaging.kafka import Record
 
 log = logging.getLogger(__name__)
 
-Bury = Callable[[TopicPartition, int, Exception], Awaitable[None]]
-Batch = dict[TopicPartition, list["ConsumerRecord[Any, Any]"]]
+OnUnreadable = Callable[[TopicPartition, int, Exception], Awaitable[None]]
+Batch = dict[TopicPartition, list[Record]]
 
 
-class SteadyConsumer(AIOKafkaConsumer):  # type: ignore[misc]
-    """`bury` is told of each record that cannot be parsed, before it is stepped over; chosen by consumer group."""
+class SkippingConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """Passes each record that it cannot parse to the function of its consumer group, then skips it."""
 
     IDLE_MS = 500
-    """How long a call waits when there is nothing.
+    """How long a call waits for records.
 
-    FastStream polls with its batch timeout, which would be twenty idle wake-ups a second.
+    FastStream passes its batch timeout, which would wake an idle process twenty times a second.
     """
 
-    def __init__(self, buriers: Mapping[str, Bury], *, group_id: str, **options: Any) -> None:
+    def __init__(self, on_unreadable: Mapping[str, OnUnreadable], *, group_id: str, **options: Any) -> None:
         super().__init__(group_id=group_id, **options)
-        self._bury = buriers[group_id]
+        self._on_unreadable = on_unreadable[group_id]
         self._next: dict[TopicPartition, int] = {}
-        self._careful = False
+        self._one_at_a_time = False
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> Batch:
-        """As aiokafka's, but records are returned or still to come, never skipped."""
-        if self._careful:
+        """Return records as aiokafka does, but lose none: what is not returned comes with a later call."""
+        if self._one_at_a_time:
             return self._returned(
                 await self._one_by_one(partitions or tuple(self.assignment()), max_records or 500)
             )
@@ -50,16 +52,18 @@ class SteadyConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 )
             )
         except CorruptRecordException:
-            await self._back()
+            await self._rewind()
             raise
         except ValueError as unreadable:
-            log.warning("a record cannot be parsed; reading one by one to find it", exc_info=unreadable)
-            await self._back()
-            self._careful = True
+            log.warning(
+                "aiokafka cannot parse a record; reading one at a time to find it", exc_info=unreadable
+            )
+            await self._rewind()
+            self._one_at_a_time = True
             return {}
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """As aiokafka's: what is read next begins there, also after a call that failed."""
+        """Read from `offset` next, also after a call that failed."""
         super().seek(partition, offset)
         self._next[partition] = offset
 
@@ -69,8 +73,8 @@ class SteadyConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._next |= {partition: records[-1].offset + 1 for partition, records in batch.items() if records}
         return batch
 
-    async def _back(self) -> None:
-        """Every partition to after what was last returned: what a failed call had read counts as unread."""
+    async def _rewind(self) -> None:
+        """Set every partition to the offset after the last record that a call returned."""
         for partition in self.assignment():
             offset = self._next.get(partition)
             if offset is None:
@@ -81,7 +85,7 @@ class SteadyConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 self.seek(partition, offset)
 
     async def _one_by_one(self, partitions: tuple[TopicPartition, ...], most: int) -> Batch:
-        """Up to the first record that cannot be parsed, which is stepped over when it comes first."""
+        """Return records up to the first that cannot be parsed. Skip that one when it comes first."""
         found: Batch = {}
         for partition in partitions:
             wait = self.IDLE_MS
@@ -90,7 +94,7 @@ class SteadyConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                     got = await super().getmany(partition, timeout_ms=wait, max_records=1)
                 except ValueError as unreadable:
                     if not found:
-                        await self._step_over(partition, unreadable)
+                        await self._skip(partition, unreadable)
                     return found
                 if not got:
                     break
@@ -98,9 +102,9 @@ class SteadyConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 wait = 0
         return found
 
-    async def _step_over(self, partition: TopicPartition, unreadable: ValueError) -> None:
+    async def _skip(self, partition: TopicPartition, unreadable: ValueError) -> None:
         offset = await self.position(partition)
-        await self._bury(partition, offset, unreadable)
+        await self._on_unreadable(partition, offset, unreadable)
         self.seek(partition, offset + 1)
         await self.commit({partition: offset + 1})
-        self._careful = False
+        self._one_at_a_time = False

@@ -1,14 +1,16 @@
--- The index for timelines: disposable. Another text in this file means: drop it and read the log again.
--- A rebuild fills a new generation beside the one that is shown.
+-- The index for timelines is disposable: the service fills it from the log. A rebuild fills a new generation beside
+-- the one that is shown. The service empties the index and reads the log again when `reading` is not READING of
+-- log_reader.py. A later migration that changes the tables ends with: UPDATE audit.index_state SET reading = 0.
 DROP TABLE IF EXISTS audit.index_state, audit.history, audit.mentions, audit.names;
 
 CREATE TABLE audit.index_state (
     only_row   boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     generation integer NOT NULL DEFAULT 1,
-    shape      text    NOT NULL,
+    reading    integer NOT NULL DEFAULT 0,
     tx         bigint  NOT NULL DEFAULT 0,
     seq        bigint  NOT NULL DEFAULT 0
 );
+INSERT INTO audit.index_state DEFAULT VALUES;
 
 CREATE TABLE audit.history (
     generation     integer     NOT NULL,
