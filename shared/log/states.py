@@ -1,6 +1,6 @@
-"""Folded states, kept per process by stream and beside the log as disposable snapshots.
+"""Folded states: cached per process by stream, and stored beside the log as snapshots.
 
-Never truth: dropping any of it loses nothing.
+Both are disposable: dropping them loses nothing.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ class States:
             self._size -= gone.revision + 10
             self._behind.discard(name)
 
-    def forget(self) -> None:
-        """Drops all that was remembered: the database that answers may not have it any more."""
+    def clear(self) -> None:
+        """Drop everything cached: the database that answers may have lost what it was made from."""
         self._held.clear()
         self._behind.clear()
         self._size = 0

@@ -240,7 +240,7 @@ class Transactor:
     async def _check_server(self, connection: asyncpg.Connection) -> None:
         """Drop all states in memory: after an outage another server may answer that lacks the last events."""
         await eventlog.check_not_restored(connection)
-        self.states.forget()
+        self.states.clear()
         self._after_outage, self._server = False, None
 
     def _check_not_restarted(self, server: datetime) -> None:

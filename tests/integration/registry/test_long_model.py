@@ -133,7 +133,7 @@ class Registry:
 
 def _spy(patched: pytest.MonkeyPatch, cost: Cost) -> None:
     """Counts what the real functions answer."""
-    load, recall, decode = eventlog.load, eventlog.recall, EventTypes.decode
+    load, recall, decode = eventlog.load, eventlog.load_past, EventTypes.decode
 
     async def loading(*arguments: Any) -> Any:
         tails = await load(*arguments)

@@ -125,6 +125,6 @@ def test_what_is_forgotten_is_forgotten_for_those_who_share_it_too() -> None:
             b"",
         )
     )
-    states.forget()
+    states.clear()
     assert (states.get("shop-1").revision, states.behind(), shared.get(("shop-1", 1))) == (0, (), None)
     assert states.recent is shared
