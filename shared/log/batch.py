@@ -1,4 +1,4 @@
-"""One batch of commands in one transaction: it loads what the commands need, lets each decide in turn, and writes the result."""
+"""One batch of commands in one transaction: load, let each command decide in turn, write."""
 
 from __future__ import annotations
 
@@ -36,14 +36,19 @@ class EventTooLarge(RuleBroken):
     def __init__(self, stream: str, size: int) -> None:
         super().__init__(
             "event_too_large",
-            f"The command would write an event of {size} bytes to {stream}; at most {MOST} are stored: send less in one request.",
+            f"The command would write an event of {size} bytes to {stream}; at most {MOST} are stored: "
+            "send less in one request.",
             size=size,
             most=MOST,
         )
 
 
 class Batch:
-    """A batch. Call `load`, `decide` and `write` in one transaction, in this order; `answers` are in the order of the submissions."""
+    """A batch.
+
+    Call `load`, `decide` and `write` in one transaction, in this order; `answers` are in the order of the
+    submissions.
+    """
 
     def __init__(
         self, service: Service, schema: str, shape: str, states: States, submissions: Sequence[Submission]
@@ -221,7 +226,7 @@ class Batch:
         return recorded
 
     async def write(self, tx: asyncpg.Connection) -> None:
-        """Append the events first (that fixes the transaction id), then write the row changes and the causes."""
+        """Append the events, which fixes the transaction id; then write the row changes and the causes."""
         if self.rows:
             await eventlog.append(tx, self._service.name, self.rows)
             merged = read_models.Merged()
@@ -245,7 +250,7 @@ class Batch:
 
 
 def _ranges(recorded: Sequence[Recorded]) -> list[tuple[str, int, int]]:
-    """Return (stream, first, last) of each stream written; the events of one command in one stream are consecutive."""
+    """Return (stream, first, last) of each stream written; its events are consecutive."""
     spans: dict[str, tuple[str, int, int]] = {}
     for r in recorded:
         first = spans[r.stream][1] if r.stream in spans else r.revision

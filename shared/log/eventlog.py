@@ -1,7 +1,7 @@
 """The SQL of commands and of readers in log order: lock, load, append, read.
 
-Streams whose category is `access` are in the partition `access`, which every service may read; all others are in
-the partition of their service. Queries that look up single events stand with the services that make them.
+Streams whose category is `access` are in the partition `access`, which every service may read; all others are
+in the partition of their service. Queries that look up single events stand with the services that make them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from shared.deciding.decider import category_of
 from shared.deciding.events import Cursor
 from shared.foundation.postgres import lock_key
 
-# Every batch takes its locks, shared and exclusive, in the order of their keys: no two batches can wait for each
-# other. Taking a lock assigns no transaction id, so the append is the first write of the transaction and (tx, seq)
-# keeps the order of each stream.
+# Every batch takes its locks, shared and exclusive, in the order of their keys: no two batches can wait for
+# each other. Taking a lock assigns no transaction id, so the append is the first write of the transaction and
+# (tx, seq) keeps the order of each stream.
 LOCK = """
-SELECT count(CASE WHEN wanted.exclusive THEN pg_advisory_xact_lock(wanted.key)::text ELSE pg_advisory_xact_lock_shared(wanted.key)::text END)
+SELECT count(
+    CASE WHEN wanted.exclusive THEN pg_advisory_xact_lock(wanted.key)::text
+    ELSE pg_advisory_xact_lock_shared(wanted.key)::text END
+)
 FROM unnest($1::bigint[], $2::boolean[]) AS wanted(key, exclusive)
 """
 
@@ -43,7 +46,8 @@ CROSS JOIN LATERAL (
 PAST = """
 SELECT e.stream, e.revision, e.bytes
 FROM unnest($1::text[], $2::bigint[]) AS wanted(stream, revision)
-JOIN log.events_{partition} e ON e.service = '{partition}' AND e.stream = wanted.stream AND e.revision = wanted.revision
+JOIN log.events_{partition} e
+    ON e.service = '{partition}' AND e.stream = wanted.stream AND e.revision = wanted.revision
 """
 
 # One statement for the whole batch; seq is drawn in the batch's order.
@@ -72,7 +76,8 @@ SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes
 FROM log.events_{partition} e WHERE (e.tx, e.seq) > ($1::text::xid8, $2) ORDER BY e.tx, e.seq
 """
 
-# A new cluster with a restored dump counts transaction ids from the beginning: its events would be behind every cursor.
+# A new cluster with a restored dump counts transaction ids from the beginning: its events would be behind
+# every cursor.
 RESTORED_BEHIND = "SELECT coalesce(log.highest_tx() >= pg_snapshot_xmax(pg_current_snapshot()), false)"
 
 
@@ -123,7 +128,9 @@ async def lock(tx: asyncpg.Connection, service: str, exclusive: Iterable[str], s
 
 @cache
 def load_sql(service: str) -> str:
-    """Return the statement that loads the tails of streams. Run it after the locks are granted: its snapshot must be newer.
+    """Return the statement that loads the tails of streams.
+
+    Run it after the locks are granted: its snapshot must be newer.
 
     A plain join instead of LATERAL costs 40 % of the throughput.
     """
@@ -135,7 +142,7 @@ def load_sql(service: str) -> str:
 
 
 async def load(tx: asyncpg.Connection, service: str, after: Mapping[str, int]) -> dict[str, list[bytes]]:
-    """Return the stored bytes of each stream after the given revision; streams without new events are absent."""
+    """Return the stored bytes of each stream after its revision. Streams without new events are absent."""
     own = [stream for stream in after if partition_of(stream, service) == service]
     access = [stream for stream in after if partition_of(stream, service) != service]
     tails: dict[str, list[bytes]] = {}
@@ -204,7 +211,7 @@ async def read_tail(tx: asyncpg.Connection, partition: str, after: Cursor) -> li
 
 
 async def check_not_restored(connection: asyncpg.Connection) -> None:
-    """Raises RestoredBehind when the server would give out transaction ids that the log, in any partition, has already seen."""
+    """Raise RestoredBehind when the server assigns transaction ids that are in the log already."""
     if await connection.fetchval(RESTORED_BEHIND):
         raise RestoredBehind(RestoredBehind.__doc__)
 

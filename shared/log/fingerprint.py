@@ -1,8 +1,8 @@
-"""The fingerprint of the code that makes a state: a snapshot is used only by the code that would fold the same.
+"""The fingerprint of the code that makes a state: other code does not use its snapshots.
 
-It covers the source of every module of the project that the given modules import, directly or not, in a function
-or at the top, and the releases of Python and of the libraries that they import. It is read from the import
-statements, so an import that cannot be followed is an error, never left out.
+It covers the source of every module of the project that the given modules import, directly or not, in a
+function or at the top, and the releases of Python and of the libraries that they import. It is read from the
+import statements, so an import that cannot be followed is an error, never left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DYNAMIC = frozenset({"import_module", "__import__", "exec", "eval"})
 
 
 class NotCovered(Exception):  # noqa: N818 - says what the code is
-    """The fold uses code that its fingerprint cannot cover, so a snapshot could outlive a change of that code."""
+    """The fold uses code that its fingerprint cannot cover: a snapshot could outlive a change."""
 
 
 @functools.cache

@@ -10,22 +10,26 @@ from typing import Any
 import asyncpg
 import msgspec
 
-# One round trip for the inbox rows, the database clock, the shape of the read models and the start of the server.
-# The clock, read after the locks, is `now` of every decision of the batch. The shape cannot change until the commit,
-# because the batch holds the rebuild lock. LIMIT keeps the index in a plan that is made while the inbox is empty: a
-# join would read all rows until the table is analyzed.
+# One round trip for the inbox rows, the database clock, the shape of the read models and the start of the
+# server. The clock, read after the locks, is `now` of every decision of the batch. The shape cannot change
+# until the commit, because the batch holds the rebuild lock. LIMIT keeps the index in a plan that is made
+# while the inbox is empty: a join would read all rows until the table is analyzed.
 LOOK_UP = """
-SELECT clock_timestamp(), i.source, i.id, i.digest, i.outcome, (SELECT g.shape FROM {schema}.generation g), pg_postmaster_start_time()
+SELECT clock_timestamp(), i.source, i.id, i.digest, i.outcome, (SELECT g.shape FROM {schema}.generation g),
+    pg_postmaster_start_time()
 FROM (SELECT 1) AS always
 LEFT JOIN (
     SELECT found.* FROM unnest($1::text[], $2::text[]) AS wanted(source, id)
-    CROSS JOIN LATERAL (SELECT x.* FROM {schema}.inbox x WHERE x.source = wanted.source AND x.id = wanted.id LIMIT 1) AS found
+    CROSS JOIN LATERAL (
+        SELECT x.* FROM {schema}.inbox x WHERE x.source = wanted.source AND x.id = wanted.id LIMIT 1
+    ) AS found
 ) AS i ON true
 """
 
 # The rows are sorted: two batches that insert in different orders would wait for each other.
 RECORD = """
-INSERT INTO {schema}.inbox (source, id, digest, outcome) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[])
+INSERT INTO {schema}.inbox (source, id, digest, outcome)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[])
 """
 
 Key = tuple[str, str]
@@ -44,9 +48,9 @@ class Handled:
 class Found:
     """What `look_up` returns for a batch.
 
-    `now` is the database clock. `handled` are the causes that already had their effect. `shape` is the shape of the
-    read models, None before the first build. `server` is the start of the server: another time means another server
-    or a restart.
+    `now` is the database clock. `handled` are the causes that already had their effect. `shape` is the shape
+    of the read models, None before the first build. `server` is the start of the server: another time means
+    another server or a restart.
     """
 
     now: datetime
@@ -70,7 +74,8 @@ async def look_up(tx: asyncpg.Connection, schema: str, keys: Iterable[Key]) -> F
 async def record(tx: asyncpg.Connection, schema: str, entries: dict[Key, Handled]) -> None:
     """Write the causes of a batch, in the order of their keys.
 
-    Raises asyncpg.UniqueViolationError for a cause that another batch recorded meanwhile: the batch is run again.
+    Raises asyncpg.UniqueViolationError for a cause that another batch recorded meanwhile: the batch is run
+    again.
     """
     columns: tuple[list[Any], ...] = ([], [], [], [])
     for (source, id_), entry in sorted(entries.items()):

@@ -28,11 +28,14 @@ from shared.log.read_models import Merged
 log = logging.getLogger(__name__)
 
 PAGE = 1_000
-"""Events in a page. A page fits into the sockets' buffers, so the server reads the next page while this process folds."""
+"""Events in a page.
+
+A page fits into the sockets' buffers, so the server reads the next page while this process folds.
+"""
 CAUGHT_UP = 500
 COPY_ROWS = 20_000
 LONG = 86_400.0
-"""Time limit in seconds of statements whose duration grows with the log: indexing, and waiting for another replica's rebuild.
+"""Time limit in seconds of statements that grow with the log: indexing, waiting for another's rebuild.
 
 With the limit of the pool they would fail and start again without end.
 """
@@ -40,7 +43,7 @@ AT_ONCE = 3
 """COPY statements, then indexes, that run at the same time."""
 
 UPGRADE = timedelta(minutes=10)
-"""Time in which replicas of the previous release may still start without rebuilding the read models in their shape.
+"""Time in which replicas of the previous release start without rebuilding the read models in their shape.
 
 After this time, the previous release is taken for one that was rolled back to.
 """
@@ -76,8 +79,8 @@ def schema_of(service: Service) -> str:
 async def ensure(service: Service, pool: asyncpg.Pool) -> None:
     """Make sure at start that the read models have the shape of this code.
 
-    When the shape changed, one replica rebuilds and the others wait. Raises Superseded for code that is older than
-    the release that is being rolled out.
+    When the shape changed, one replica rebuilds and the others wait. Raises Superseded for code that is older
+    than the release that is being rolled out.
     """
     async with pool.acquire() as connection:
         shown = await connection.fetchrow(GENERATION.format(schema=schema_of(service)))
@@ -118,7 +121,10 @@ async def rebuild(
 
 @contextlib.asynccontextmanager
 async def _locked(connection: asyncpg.Connection, key: int) -> AsyncIterator[None]:
-    """Hold a session lock. When the work fails, end the connection: the pool would hand it on with the lock."""
+    """Hold a session lock.
+
+    When the work fails, end the connection: the pool would hand it on with the lock.
+    """
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", key, timeout=LONG)
         yield
@@ -130,7 +136,7 @@ async def _locked(connection: asyncpg.Connection, key: int) -> AsyncIterator[Non
 
 @contextlib.contextmanager
 def _no_cycle_search() -> Iterator[None]:
-    """Turn off the cycle collector: a fold holds millions of objects without cycles, and searching them took half of the time."""
+    """Turn off the cycle collector, which took half of the time and finds nothing in a fold."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -252,7 +258,8 @@ class _Rebuild:
     async def _swap(self) -> None:
         """Apply the last events and point the views at the new tables. Writers wait for milliseconds.
 
-        The tail is read without regard to open transactions: the lock keeps every writer of this partition out.
+        The tail is read without regard to open transactions: the lock keeps every writer of this partition
+        out.
         """
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(
@@ -270,7 +277,8 @@ class _Rebuild:
     async def _drop_old(self) -> None:
         async with self._pool.acquire() as connection:
             old = await connection.fetch(
-                "SELECT tablename FROM pg_tables WHERE schemaname = $1 AND tablename ~ '_g[0-9]+$' AND tablename !~ $2",
+                "SELECT tablename FROM pg_tables "
+                "WHERE schemaname = $1 AND tablename ~ '_g[0-9]+$' AND tablename !~ $2",
                 self._schema,
                 f"{self._suffix}$",
             )
@@ -281,7 +289,7 @@ class _Rebuild:
 
 
 async def digest(service: Service, connection: asyncpg.Connection) -> str:
-    """Return the SHA-256 over every row of every read model in key order: equal before and after a rebuild."""
+    """Return the SHA-256 over all rows of all read models in key order: equal before and after a rebuild."""
     total = hashlib.sha256()
     schema = schema_of(service)
     for table in sorted(service.tables, key=lambda t: t.name):

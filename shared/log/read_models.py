@@ -1,7 +1,7 @@
 """The SQL of read models: tables behind views, row changes, and the generations that a rebuild swaps.
 
-The view `versions` shows the table `versions_g7`. Writers and readers use the view, so a swap changes only the
-table that they reach.
+The view `versions` shows the table `versions_g7`. Writers and readers use the view, so a swap changes only
+the table that they reach.
 """
 
 from __future__ import annotations
@@ -121,7 +121,8 @@ def put_sql(table: Table, schema: str, suffix: str = "") -> str:
     keys = ", ".join(f'"{name}"' for name in key_names(table))
     sets = ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in columns if not c.primary_key)
     return (
-        f'INSERT INTO "{schema}"."{table.name}{suffix}" ({names}) SELECT {_casts(columns)} FROM {_unnest(columns)} '
+        f'INSERT INTO "{schema}"."{table.name}{suffix}" ({names}) '
+        f"SELECT {_casts(columns)} FROM {_unnest(columns)} "
         f"ON CONFLICT ({keys}) DO {'UPDATE SET ' + sets if sets else 'NOTHING'}"
     )
 
@@ -137,7 +138,8 @@ def patch_sql(table: Table, schema: str, shape: Sequence[str], suffix: str = "")
 @cache
 def drop_sql(table: Table, schema: str, suffix: str = "") -> str:
     match = " AND ".join(f't."{name}" = x."{name}"' for name in key_names(table))
-    return f'DELETE FROM "{schema}"."{table.name}{suffix}" AS t USING {_unnest(_key_columns(table))} WHERE {match}'
+    keys = _unnest(_key_columns(table))
+    return f'DELETE FROM "{schema}"."{table.name}{suffix}" AS t USING {keys} WHERE {match}'
 
 
 def _sql_type(column: Column[Any]) -> str:
@@ -213,7 +215,10 @@ def create_sql(table: Table, schema: str, suffix: str) -> str:
 
 
 def index_sql(table: Table, schema: str, suffix: str) -> list[str]:
-    """Return the statements that make the indexes of a generation's table, in any order. The first is that of the primary key."""
+    """Return the statements that make the indexes of a generation's table, in any order.
+
+    The first is that of the primary key.
+    """
     keys = ", ".join(f'"{name}"' for name in key_names(table))
     statements = [
         f'CREATE UNIQUE INDEX "{table.name}{suffix}_pkey" ON "{schema}"."{table.name}{suffix}" ({keys})'
@@ -227,11 +232,15 @@ def index_sql(table: Table, schema: str, suffix: str) -> list[str]:
 
 def key_sql(table: Table, schema: str, suffix: str) -> str:
     """Return the statement that makes the existing index the primary key."""
-    return f'ALTER TABLE "{schema}"."{table.name}{suffix}" ADD PRIMARY KEY USING INDEX "{table.name}{suffix}_pkey"'
+    name = table.name + suffix
+    return f'ALTER TABLE "{schema}"."{name}" ADD PRIMARY KEY USING INDEX "{name}_pkey"'
 
 
 def view_sql(table: Table, schema: str, suffix: str) -> list[str]:
-    """Return the statements that point the view at a generation. A view of another shape must be dropped first."""
+    """Return the statements that point the view at a generation.
+
+    A view of another shape must be dropped first.
+    """
     return [
         f'DROP VIEW IF EXISTS "{schema}"."{table.name}"',
         f'CREATE VIEW "{schema}"."{table.name}" AS SELECT * FROM "{schema}"."{table.name}{suffix}"',

@@ -22,8 +22,8 @@ class SnapshotCodec:
     A state is a dataclass or Struct whose top-level fields may be `immutables.Map[K, V]`, or whatever msgspec
     encodes. A large map is decoded as a `LayeredMap`, which behaves the same.
 
-    `fingerprint` changes with all code that makes the state (the fold, the upcasters of its events, this codec and
-    what they import), so a snapshot is never used by other code than made it. Raises NotCovered.
+    `fingerprint` changes with all code that makes the state (the fold, the upcasters of its events, this
+    codec and what they import), so a snapshot is never used by other code than made it. Raises NotCovered.
     """
 
     def __init__(self, fold: Fold[Any, Any], upcasters: Iterable[Upcaster] = ()) -> None:

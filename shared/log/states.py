@@ -25,7 +25,8 @@ FIND = (
 # A snapshot only ever moves forward.
 KEEP = """
 INSERT INTO {schema}.snapshots AS s (stream, revision, recorded_at, fold, state) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (stream) DO UPDATE SET revision = excluded.revision, recorded_at = excluded.recorded_at, fold = excluded.fold, state = excluded.state
+ON CONFLICT (stream) DO UPDATE SET revision = excluded.revision, recorded_at = excluded.recorded_at,
+    fold = excluded.fold, state = excluded.state
 WHERE s.fold <> excluded.fold OR s.revision < excluded.revision
 """
 
@@ -46,7 +47,10 @@ class CachedState:
 
     @property
     def wants_keeping(self) -> bool:
-        """A cold start should never fold more than 500 events or a thirty-second of the stream; writing them costs about 10 µs an event."""
+        """Whether a cold start would fold more than 500 events and a thirty-second of the stream.
+
+        Writing snapshots that often costs about 10 µs an event.
+        """
         return self.revision - self.kept >= max(500, self.revision // 32)
 
     @property
@@ -56,7 +60,10 @@ class CachedState:
 
 
 class States:
-    """The cache: least recently used streams go first; `capacity` counts events, because a long stream holds more memory than a short one."""
+    """The cache. The least recently used streams leave it first.
+
+    `capacity` counts events, because a long stream takes more memory than a short one.
+    """
 
     def __init__(
         self,
@@ -76,14 +83,11 @@ class States:
         self.recent: Recent = Recent(2_000)
 
     def fold_of(self, stream: str) -> Fold[Any, Any]:
-        """How this stream folds.
-
-        Raises KeyError for a category this service does not know: a mistake in the code.
-        """
+        """Return the fold of this stream. Raises KeyError for a category that the service does not have."""
         return self._folds[category_of(stream)]
 
     def get(self, stream: str) -> CachedState:
-        """The state as last seen by this process, or the initial one."""
+        """Return the state that this process saw last, or the initial one."""
         held = self._held.get(stream)
         if held is None:
             return CachedState(self.fold_of(stream).initial)
@@ -91,7 +95,7 @@ class States:
         return held
 
     def put(self, stream: str, held: CachedState) -> None:
-        """Remembers a committed state."""
+        """Cache a committed state."""
         previous = self._held.pop(stream, None)
         self._size += held.revision + 10 - (previous.revision + 10 if previous else 0)
         self._held[stream] = held
@@ -109,11 +113,11 @@ class States:
         self.recent.clear()
 
     def behind(self) -> Sequence[str]:
-        """The streams whose snapshot is missing or old enough to be worth a new one in a quiet time."""
+        """Return the streams whose snapshot is missing or old enough to be written again in a quiet time."""
         return tuple(self._behind)
 
     async def warm(self, connection: asyncpg.Connection, streams: Iterable[str]) -> None:
-        """Fills the cache from snapshots for the streams it does not hold; outside the transaction, so that no lock waits for it."""
+        """Load snapshots of the streams that are not cached. Call it before the transaction."""
         cold = [stream for stream in streams if stream not in self._held]
         if not cold:
             return
@@ -128,7 +132,7 @@ class States:
                 )
 
     async def keep(self, connection: asyncpg.Connection, stream: str, held: CachedState) -> None:
-        """Writes a snapshot beside the log."""
+        """Write a snapshot beside the log."""
         codec = self.codec(category_of(stream))
         await connection.execute(
             KEEP.format(schema=self._schema),
