@@ -254,6 +254,7 @@ class Transactor:
 
     async def _keep_snapshots(self) -> None:
         """Write snapshots: soon for streams that grew much, in a quiet time for the others."""
+        await asyncio.to_thread(self.states.prepare)
         while True:
             try:
                 async with asyncio.timeout(QUIET):
