@@ -1,4 +1,4 @@
-"""`python -m benchmarks [name…]`: runs the measurements, prints them as they come, and writes docs/benchmarks.md when all ran."""
+"""`python -m benchmarks [name…]`: run the measurements, write docs/benchmarks.md when all ran."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One version through everything: all services and servers run, versions are registered, and the clock stops when all work is drained.
+"""Measure one version through everything: all services run, and the clock stops when all work is drained.
 
 Drained means: every version is Validated, every relay has published the whole log, every consumer has read
 its topics, and audit has sealed and indexed every event.
@@ -58,7 +58,10 @@ WAL = "SELECT wal_records::bigint, wal_fpi::bigint, wal_bytes::bigint FROM pg_st
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What `versions` versions took: seconds, processor seconds by process, stored events by (service, type), and WAL."""
+    """What `versions` versions took.
+
+    Processor milliseconds, stored events, WAL and commits are those of one version.
+    """
 
     over: str
     versions: int
@@ -91,7 +94,9 @@ class Cost:
             "|---|---|",
             *(f"| {n} | {ms:.2f} |" for n, ms in sorted(self.processor.items(), key=lambda i: -i[1])),
             "",
-            f"WAL of a version: {self.wal['bytes'] / 1000:.1f} KB, {self.wal['records']:.0f} records, {self.wal['pages']:.1f} full pages.",
+            "WAL of a version: {bytes:,.0f} bytes, {records:.0f} records, {pages:.1f} full pages.".format(
+                **self.wal
+            ),
             "Commits of 100 versions: "
             + ", ".join(f"{name} {n * 100:.1f}" for name, n in sorted(self.commits.items())),
             f"Stored events of a version: {sum(self.events.values()):.2f}",
@@ -215,7 +220,7 @@ class Chain:
         return found
 
     def _processor(self) -> dict[str, float]:
-        """Processor seconds so far of every service, of each role's PostgreSQL backends, of the servers, and of the load generator."""
+        """Return the processor seconds so far: services, servers, PostgreSQL by role, load."""
         parents = _parents()
         spent = {name: _tree(pid, parents) for name, pid in self._pids.items()}
         for child in self._ground.stack.children:
@@ -229,7 +234,7 @@ class Chain:
 
 
 def _uploaded(place: Ground) -> dict[str, Any]:
-    """An artifact of one small file, in quarantine: every version refers to it, so only the first one's bytes are copied."""
+    """Upload one small file. Every version refers to it, so bytes are copied only for the first version."""
     content = json.dumps({"weights": [0.5] * 20}).encode()
     answer = httpx.post(
         place.instance.urls["artifact"] + "/v1/uploads?name=model.json",
@@ -250,7 +255,7 @@ def _uploaded(place: Ground) -> dict[str, Any]:
 
 
 def _stat(pid: int) -> list[str]:
-    """Everything after the command of /proc/PID/stat: state, parent, …; utime and stime are the 12th and 13th."""
+    """Return the fields of /proc/PID/stat after the command; utime and stime are the 12th and 13th."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 

@@ -1,4 +1,4 @@
-"""What a measurement says: a value, its target, and the limit measured beside it in the same run."""
+"""The result of a measurement: a value, its target, and the limit measured beside it in the same run."""
 
 from __future__ import annotations
 
@@ -40,26 +40,31 @@ class Figure:
             else self.limit
         )
         sign = "≤" if self.smaller_is_better else "≥"
-        return f"| {self.measure} | {_said(self.value)} {self.unit} | {sign} {_said(self.target)} | {'yes' if self.met else '**no**'} | {beside} | {self.note} |"
+        met = "yes" if self.met else "**no**"
+        measured, target = f"{_rounded(self.value)} {self.unit}", f"{sign} {_rounded(self.target)}"
+        return f"| {self.measure} | {measured} | {target} | {met} | {beside} | {self.note} |"
 
 
-def _said(value: float) -> str:
+def _rounded(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:,.2f}"
 
 
 HEAD = """# Benchmarks
 
-`make bench` repeats all of this and rewrites this page. `make bench ARGS="resolve long_model"` measures only the modules of `benchmarks/` named and prints their lines.
-Absolute values belong to the machine below; the ratio to the limit beside it, measured in the same run, is what to compare.
+`make bench` repeats all of this and rewrites this page.
+`make bench ARGS="resolve long_model"` runs only the named modules of `benchmarks/` and prints their lines.
+Absolute values depend on the machine below. Compare the ratio to the limit that the same run measured.
 
-Load, services and servers share the machine's cores. PostgreSQL keeps `fsync` on. What bounds the figures that are missed: [performance.md](performance.md).
+Load, services and servers share the machine's cores. PostgreSQL keeps `fsync` on.
+What bounds the figures that are missed: [performance.md](performance.md).
 """
 
 
 def write(figures: Sequence[Figure], took: float) -> None:
     """Writes docs/benchmarks.md."""
     cores = len(os.sched_getaffinity(0))
-    machine = f"{time.strftime('%Y-%m-%d')}, {cores} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}, {took:.0f} s in all."
+    system = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    machine = f"{time.strftime('%Y-%m-%d')}, {cores} cores, {system}, {took:.0f} s in all."
     table = [
         "| measure | measured | target | met | limit beside it | note |",
         "|---|---|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""Where a benchmark runs: an instance of its own with real servers, a fresh database for what runs in process, a registry process for the rest."""
+"""The servers and services that benchmarks run on: an instance of its own, with fresh databases on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ModelTrained` from Kafka to a registered version: signatures checked, registry and relay running; throughput, then latency at 300 a second."""
+"""Measure `ModelTrained` from Kafka to a registered version: throughput, then latency at 300/s."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ from shared.foundation.settings import Settings
 from shared.messaging.kafka import connection, start_producer
 
 MESSAGES, RATE, SECONDS, MODELS = 20_000, 300, 10, 200
-RECORDED = "SELECT convert_from(bytes, 'UTF8')::json FROM log.events_registry WHERE type = 'VersionRegistered' ORDER BY tx DESC, seq DESC LIMIT $1"
+RECORDED = """
+SELECT convert_from(bytes, 'UTF8')::json FROM log.events_registry
+WHERE type = 'VersionRegistered' ORDER BY tx DESC, seq DESC LIMIT $1
+"""
 COUNT = "SELECT count(*) FROM log.events_registry WHERE type = 'VersionRegistered'"
 APPENDED = "SELECT last_value FROM log.event_seq"
-"""What to wait by: counting the log again and again would take the servers' time from what is measured."""
+"""Polled instead of a count of the log, which would take processor time from what is measured."""
 
 
 def publisher(ground: Ground) -> SigningKey:

@@ -1,4 +1,4 @@
-"""A load generator that costs little of the two cores: prepared HTTP/1.1 requests over kept connections, answers counted by status."""
+"""Send prepared HTTP/1.1 requests over open connections and count the answers, at little processor time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def request(method: str, url: str, key: str, body: bytes = b"", more: str = "") 
 async def run(
     url: str, make: Callable[[int], bytes], connections: int, seconds: float
 ) -> tuple[float, Counter[int]]:
-    """(answers a second, answers by status) of `connections` clients that each wait for an answer before the next request."""
+    """Run clients that each wait for an answer before the next request.
+
+    Return answers a second, and answers by status.
+    """
     host, port = urlsplit(url).hostname, urlsplit(url).port
     statuses: Counter[int] = Counter()
     numbers = iter(range(10**12))

@@ -1,4 +1,4 @@
-"""A model of 100,000 versions against one of 10: hot, and the first command after a restart; then the rebuild of the read models behind it."""
+"""Measure a model of 100,000 versions against one of 10, hot and cold, and the rebuild of its rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events kept in their row against PostgreSQL's default, which moves what is larger than 2 KB out and compresses it: appended, then read in order."""
+"""Measure events kept in their row against PostgreSQL's default, which moves rows over 2 KB."""
 
 from __future__ import annotations
 

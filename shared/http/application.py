@@ -1,4 +1,4 @@
-"""The ASGI application of a route table: finds the route, lets the caller in, reads the body, answers, and says no in one form.
+"""The ASGI application of a route table: find the route, authenticate, read the body, answer or refuse.
 
 No middleware stack: each layer costs more than the work of a hot route.
 """
@@ -55,7 +55,7 @@ _encode = msgspec.json.Encoder(enc_hook=_hook).encode
 class Compiled:
     """A route, ready to match.
 
-    `literal` is what its path has outside of parameters: the more, the earlier it is tried.
+    `literal` is the length of its path outside of parameters: longer ones are tried first.
     """
 
     def __init__(self, route: Route) -> None:
@@ -116,10 +116,9 @@ class Table:
 
 
 class Application:
-    """What uvicorn serves.
+    """The application that uvicorn serves.
 
-    While a part that requests need is not there yet (`app.serving` is false), all but public routes are
-    answered 503.
+    Until the service has started (`app.serving` is false), all but public routes are answered with 503.
     """
 
     def __init__(self, app: App, routes: Sequence[Route]) -> None:
@@ -172,7 +171,8 @@ class Application:
                 raise Problem(
                     503,
                     "timed_out",
-                    f"No answer within {route.timeout:g} s, and the outcome is not known: repeat with the same Idempotency-Key.",
+                    f"No answer within {route.timeout:g} s, and the outcome is not known: "
+                    "repeat with the same Idempotency-Key.",
                     {"retry-after": "2"},
                 ) from None
             raise
@@ -208,7 +208,8 @@ def _refusal(error: Exception, scope: Scope) -> Response:
         problem = Problem(
             500,
             "internal_error",
-            "The service failed at this request; its log says why. Repeating it is safe with the same Idempotency-Key.",
+            "The service failed at this request; its log has the reason. "
+            "Repeating it is safe with the same Idempotency-Key.",
         )
     elif problem.status >= 500 or isinstance(error, asyncpg.PostgresError):
         log.warning(

@@ -1,4 +1,4 @@
-"""Concurrent reads of single keys become one query: keys that arrive while a query is under way wait for the next one."""
+"""Answer concurrent reads of single keys by one query; keys that arrive meanwhile wait for the next query."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _PARAMETER = re.compile(r"\$(\d+)")
 
 
 class Batcher(Generic[K, V]):
-    """Answers `get` from a query that begins after the call, so a caller reads what was committed before. Measured: 2.5 times the reads.
+    """Answers `get` from a query that begins after the call, so a caller reads what was committed before.
+
+    Measured: 2.5 times the reads.
 
     `fetch` gets distinct keys and returns what it finds; for a key without a value `get` returns None.
     """
@@ -63,9 +65,9 @@ class Batcher(Generic[K, V]):
 class RowBatcher(Batcher[tuple[Any, ...], dict[str, Any]]):
     """Batches a statement that returns at most one row for its parameters.
 
-    `statement` is written for one key (`… WHERE model_id = $1 AND number = $2`); `types` are the PostgreSQL types
-    of its parameters, in order. `await rows.get(("0197…", 3))` returns the row as a dictionary, or None.
-    Concurrent calls share one connection and one query instead of waiting for a connection each.
+    `statement` is written for one key (`… WHERE model_id = $1 AND number = $2`); `types` are the PostgreSQL
+    types of its parameters, in order. `await rows.get(("0197…", 3))` returns the row as a dictionary, or
+    None. Concurrent calls share one connection and one query instead of waiting for a connection each.
     """
 
     def __init__(self, pool: asyncpg.Pool, statement: str, *types: str, limit: int = 500) -> None:

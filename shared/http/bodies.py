@@ -1,4 +1,4 @@
-"""Request bodies: read within their limit, decoded by pydantic or by msgspec, refused as problems that name each field."""
+"""Request bodies: read within a limit, decode by pydantic or msgspec, refuse with the names of the fields."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def reader(route: Route) -> Read | None:
     where = f"{route.method} {route.path}"
     if issubclass(body, msgspec.Struct):
         if loose := next(_loose(msgspec.inspect.type_info(body)), None):
-            msg = f"{where}: {loose} must forbid unknown fields (make it a msgspec.Struct with forbid_unknown_fields=True)"
+            remedy = "make it a msgspec.Struct with forbid_unknown_fields=True"
+            msg = f"{where}: {loose} must forbid unknown fields ({remedy})"
             raise TypeError(msg)
         return _struct_reader(body, route.contract)
     if body.model_config.get("extra") != "forbid":
@@ -125,7 +126,10 @@ def _no_json(wrong: Exception) -> Problem:
 
 
 async def read_within(request: Request, limit: int) -> bytes:
-    """Return the body's bytes. Raises Problem 415 when it is no JSON and 413 when it is longer than `limit` bytes."""
+    """Return the body's bytes.
+
+    Raises Problem 415 when it is no JSON and 413 when it is longer than `limit` bytes.
+    """
     kind = request.headers.get("content-type", "application/json")
     if "json" not in kind:
         raise Problem(415, "not_json", f"Send the body as application/json, not {kind[:80]}.")

@@ -1,4 +1,4 @@
-"""Ed25519 by libsodium (PyNaCl): what a service verifies and signs for every message, in two thirds of OpenSSL's time.
+"""Ed25519 by libsodium (PyNaCl), for messages: it takes two thirds of OpenSSL's time.
 
 Keys are made, read and kept by `regista.wire.keys`. libsodium refuses keys of small order and signatures in a
 form other than the canonical one; otherwise both libraries accept the same.

@@ -1,4 +1,4 @@
-"""One batch of commands inside one transaction: what it loads, what its commands decide in turn, and what it writes."""
+"""One batch of commands in one transaction: load, let each command decide in turn, write."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from shared.deciding.events import Envelope, Recorded, encode
 from shared.deciding.service import Service
 from shared.deciding.submission import Cause, IdempotencyMismatch, Submission
 from shared.log import eventlog, inbox, read_models
-from shared.log.inbox import Remembered
+from shared.log.inbox import Handled
 from shared.log.states import CachedState, States
 
 MOST = 2 * 1024 * 1024
-"""Bytes of a stored event.
+"""Maximum size of a stored event in bytes.
 
-Below what Kafka's clients take (shared/messaging/kafka.py), with room for the attributes and the signature.
+Kafka's clients accept more (shared/messaging/kafka.py): there is room for the attributes and the signature.
 """
 
 Answer = tuple[tuple[Recorded, ...], bool] | RuleBroken
@@ -31,19 +31,24 @@ Wrote = Sequence[tuple[str, int, int]]
 
 
 class EventTooLarge(RuleBroken):
-    """What the command leads to is larger than any reader takes."""
+    """The command leads to an event that is larger than readers accept."""
 
     def __init__(self, stream: str, size: int) -> None:
         super().__init__(
             "event_too_large",
-            f"The command would write an event of {size} bytes to {stream}; at most {MOST} are kept: say less at once.",
+            f"The command would write an event of {size} bytes to {stream}; at most {MOST} are stored: "
+            "send less in one request.",
             size=size,
             most=MOST,
         )
 
 
 class Batch:
-    """`load`, `decide` and `write` run in one transaction, in this order; `answers` then stand in the order of the submissions."""
+    """A batch.
+
+    Call `load`, `decide` and `write` in one transaction, in this order; `answers` are in the order of the
+    submissions.
+    """
 
     def __init__(
         self, service: Service, schema: str, shape: str, states: States, submissions: Sequence[Submission]
@@ -63,14 +68,14 @@ class Batch:
         self.recorded: list[Recorded] = []
         self._running: dict[str, CachedState] = {}
         self._past: dict[tuple[str, int], Any] = {}
-        self._known: dict[inbox.Key, Remembered] = {}
-        self._new: dict[inbox.Key, Remembered] = {}
+        self._handled: dict[inbox.Key, Handled] = {}
+        self._new: dict[inbox.Key, Handled] = {}
         self._replays: list[tuple[int, Wrote]] = []
         self._now: datetime
         self.server: datetime
 
     async def load(self, tx: asyncpg.Connection) -> None:
-        """Locks first, in a statement of their own; then tails, causes and the database clock."""
+        """Take the locks in a statement of their own; then load tails, causes and the database clock."""
         await eventlog.lock(tx, self._service.name, self.written, self._read)
         held = {stream: self._states.get(stream) for stream in self.all_streams}
         tails = await eventlog.load(
@@ -81,7 +86,7 @@ class Batch:
         found = await inbox.look_up(
             tx, self._schema, {(s.cause.source, s.cause.id) for s in self._submissions}
         )
-        self._now, self._known, self.server = found.now, found.known, found.server
+        self._now, self._handled, self.server = found.now, found.handled, found.server
         if found.shape not in {None, self._shape}:
             raise read_models.ShapeChanged(read_models.ShapeChanged.__doc__)
 
@@ -104,17 +109,17 @@ class Batch:
         return ACCESS_EVENTS if category_of(stream) == PARTITION else self._service.events
 
     async def decide(self, tx: asyncpg.Connection) -> None:
-        """Each command on the state its predecessors left."""
+        """Let each command decide on the state that the commands before it left."""
         for n, submission in enumerate(self._submissions):
             key = (submission.cause.source, submission.cause.id)
-            known = self._known.get(key) or self._new.get(key)
-            if known is None:
+            handled = self._handled.get(key) or self._new.get(key)
+            if handled is None:
                 self.answers.append(await self._decide_one(tx, submission, key))
-            elif known.digest != submission.cause.digest:
+            elif handled.digest != submission.cause.digest:
                 self.answers.append(IdempotencyMismatch(submission.cause))
             else:
                 self.answers.append(((), True))
-                self._replays.append((n, known.wrote))
+                self._replays.append((n, handled.wrote))
 
     async def _decide_one(self, tx: asyncpg.Connection, submission: Submission, key: inbox.Key) -> Answer:
         try:
@@ -130,7 +135,7 @@ class Batch:
             for stream, of_stream in events.items()
             for event in of_stream
         ]
-        self._new[key] = Remembered(submission.cause.digest, _ranges(recorded))
+        self._new[key] = Handled(submission.cause.digest, _ranges(recorded))
         return tuple(recorded), False
 
     async def _events(self, tx: asyncpg.Connection, submission: Submission) -> Mapping[str, Sequence[Any]]:
@@ -149,13 +154,13 @@ class Batch:
         streams = Streams(states)
         wanted = list(decider.past_events(command, streams))
         if wanted:
-            streams = Streams(states, await self._recalled(tx, wanted))
+            streams = Streams(states, await self._past_events(tx, wanted))
         return decider.decide(command, streams)
 
-    async def _recalled(
+    async def _past_events(
         self, tx: asyncpg.Connection, wanted: Sequence[tuple[str, int]]
     ) -> dict[tuple[str, int], Any]:
-        """Past events from this batch, from those that came lately, or from the log."""
+        """Return past events: of this batch, from the cache of recent ones, or from the log."""
         missing = []
         for name in wanted:
             event = self._past.get(name) or self._states.recent.get(name)
@@ -164,7 +169,7 @@ class Batch:
             else:
                 self._past[name] = event
         if missing:
-            for name, stored in (await eventlog.recall(tx, self._service.name, missing)).items():
+            for name, stored in (await eventlog.load_past(tx, self._service.name, missing)).items():
                 recorded = self._service.events.recorded(self._service.name, stored)
                 self._past[name] = recorded.event
                 self._states.recent.put(recorded)
@@ -221,7 +226,7 @@ class Batch:
         return recorded
 
     async def write(self, tx: asyncpg.Connection) -> None:
-        """Append first (it fixes the transaction id), then the row changes, then the causes."""
+        """Append the events, which fixes the transaction id; then write the row changes and the causes."""
         if self.rows:
             await eventlog.append(tx, self._service.name, self.rows)
             merged = read_models.Merged()
@@ -229,15 +234,15 @@ class Batch:
                 merged.add(self._service.project(recorded))
             await read_models.apply(tx, self._schema, merged)
         if self._new:
-            await inbox.remember(tx, self._schema, self._new)
+            await inbox.record(tx, self._schema, self._new)
 
     async def read_replays(self, connection: asyncpg.Connection) -> None:
-        """The events that a repeated cause wrote the first time, read back after the commit."""
+        """Load, after the commit, the events that a repeated cause wrote the first time."""
         for n, wrote in self._replays:
             names = [
                 (stream, revision) for stream, first, last in wrote for revision in range(first, last + 1)
             ]
-            found = await eventlog.recall(connection, self._service.name, names) if names else {}
+            found = await eventlog.load_past(connection, self._service.name, names) if names else {}
             self.answers[n] = (
                 tuple(self._service.events.recorded(self._service.name, found[name]) for name in names),
                 True,
@@ -245,7 +250,7 @@ class Batch:
 
 
 def _ranges(recorded: Sequence[Recorded]) -> list[tuple[str, int, int]]:
-    """(stream, first, last) of each stream written; a command's events of one stream are consecutive."""
+    """Return (stream, first, last) of each stream written; its events are consecutive."""
     spans: dict[str, tuple[str, int, int]] = {}
     for r in recorded:
         first = spans[r.stream][1] if r.stream in spans else r.revision

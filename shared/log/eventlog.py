@@ -1,7 +1,7 @@
-"""All SQL on the event log: lock, load, append, read.
+"""The SQL of commands and of readers in log order: lock, load, append, read.
 
-Streams whose category is `access` live in the partition `access`, which every service may read; all others in
-the service's own.
+Streams whose category is `access` are in the partition `access`, which every service may read; all others are
+in the partition of their service. Queries that look up single events stand with the services that make them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from shared.deciding.decider import category_of
 from shared.deciding.events import Cursor
 from shared.foundation.postgres import lock_key
 
-# Locks in one key order for everyone, shared and exclusive mixed: no two batches can wait for each other. No
-# transaction id is assigned here, so the append stays the transaction's first write and (tx, seq) keeps each
-# stream's order.
+# Every batch takes its locks, shared and exclusive, in the order of their keys: no two batches can wait for
+# each other. Taking a lock assigns no transaction id, so the append is the first write of the transaction and
+# (tx, seq) keeps the order of each stream.
 LOCK = """
-SELECT count(CASE WHEN wanted.exclusive THEN pg_advisory_xact_lock(wanted.key)::text ELSE pg_advisory_xact_lock_shared(wanted.key)::text END)
+SELECT count(
+    CASE WHEN wanted.exclusive THEN pg_advisory_xact_lock(wanted.key)::text
+    ELSE pg_advisory_xact_lock_shared(wanted.key)::text END
+)
 FROM unnest($1::bigint[], $2::boolean[]) AS wanted(key, exclusive)
 """
 
@@ -40,10 +43,11 @@ CROSS JOIN LATERAL (
 """
 
 # Past events by name.
-RECALL = """
+PAST = """
 SELECT e.stream, e.revision, e.bytes
 FROM unnest($1::text[], $2::bigint[]) AS wanted(stream, revision)
-JOIN log.events_{partition} e ON e.service = '{partition}' AND e.stream = wanted.stream AND e.revision = wanted.revision
+JOIN log.events_{partition} e
+    ON e.service = '{partition}' AND e.stream = wanted.stream AND e.revision = wanted.revision
 """
 
 # One statement for the whole batch; seq is drawn in the batch's order.
@@ -55,7 +59,7 @@ FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::smallint[], $6
 ORDER BY a.n
 """
 
-# A reader never sees past a transaction still in flight, so nothing can appear behind its cursor.
+# A reader stops before the oldest open transaction, so no event can appear behind its cursor.
 READ = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes
 FROM log.events_{partition} e
@@ -66,13 +70,14 @@ ORDER BY e.tx, e.seq LIMIT $3
 # As READ, but without the bytes of notes: a note holds another service's public event and is never published.
 READ_PUBLISHABLE = READ.replace("e.bytes", "CASE WHEN e.type <> 'Noted' THEN e.bytes END")
 
-# Only for a holder of the exclusive rebuild lock: no writer of this partition is in flight.
+# Only under the exclusive rebuild lock: no transaction is writing to this partition.
 READ_TAIL = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes
 FROM log.events_{partition} e WHERE (e.tx, e.seq) > ($1::text::xid8, $2) ORDER BY e.tx, e.seq
 """
 
-# A dump restored into a fresh cluster starts its transaction ids anew: events would land behind every cursor.
+# A new cluster with a restored dump counts transaction ids from the beginning: its events would be behind
+# every cursor.
 RESTORED_BEHIND = "SELECT coalesce(log.highest_tx() >= pg_snapshot_xmax(pg_current_snapshot()), false)"
 
 
@@ -96,7 +101,7 @@ class Row:
 
 
 def partition_of(stream: str, service: str) -> str:
-    """The partition a stream lives in, seen from `service`."""
+    """Return the partition of a stream that `service` reads or writes."""
     return PARTITION if category_of(stream) == PARTITION else service
 
 
@@ -110,9 +115,9 @@ def stream_key(stream: str, service: str) -> int:
 
 
 async def lock(tx: asyncpg.Connection, service: str, exclusive: Iterable[str], shared: Iterable[str]) -> None:
-    """Takes all locks of a batch, and the service's rebuild lock shared.
+    """Take all locks of a batch, and the rebuild lock of the service shared.
 
-    Must be the transaction's first statement.
+    Call it as the first statement of the transaction.
     """
     wanted = {stream_key(stream, service): False for stream in shared}
     wanted[rebuild_key(service)] = False
@@ -123,9 +128,11 @@ async def lock(tx: asyncpg.Connection, service: str, exclusive: Iterable[str], s
 
 @cache
 def load_sql(service: str) -> str:
-    """The tails of streams, in a statement after the locks: its snapshot must follow the grant.
+    """Return the statement that loads the tails of streams.
 
-    LATERAL: a plain join cost 40 %.
+    Run it after the locks are granted: its snapshot must be newer.
+
+    A plain join instead of LATERAL costs 40 % of the throughput.
     """
     own, access = (
         _TAILS.format(streams=1, after=2, partition=service),
@@ -135,7 +142,7 @@ def load_sql(service: str) -> str:
 
 
 async def load(tx: asyncpg.Connection, service: str, after: Mapping[str, int]) -> dict[str, list[bytes]]:
-    """The stored bytes of each stream after the given revision; a stream without news is absent."""
+    """Return the stored bytes of each stream after its revision. Streams without new events are absent."""
     own = [stream for stream in after if partition_of(stream, service) == service]
     access = [stream for stream in after if partition_of(stream, service) != service]
     tails: dict[str, list[bytes]] = {}
@@ -150,12 +157,12 @@ async def load(tx: asyncpg.Connection, service: str, after: Mapping[str, int]) -
     return tails
 
 
-async def recall(
+async def load_past(
     tx: asyncpg.Connection, service: str, wanted: Sequence[tuple[str, int]]
 ) -> dict[tuple[str, int], bytes]:
-    """Past events' stored bytes by (stream, revision)."""
+    """Return the stored bytes of past events by (stream, revision)."""
     rows = await tx.fetch(
-        RECALL.format(partition=service),
+        PAST.format(partition=service),
         [stream for stream, _ in wanted],
         [revision for _, revision in wanted],
     )
@@ -163,9 +170,9 @@ async def recall(
 
 
 async def append(tx: asyncpg.Connection, partition: str, rows: Sequence[Row]) -> None:
-    """Appends a batch in its order.
+    """Append a batch in its order.
 
-    A taken revision raises asyncpg.UniqueViolationError: the safety net, the batch is run again.
+    Raises asyncpg.UniqueViolationError for a revision that exists: the batch is run again.
     """
     columns: tuple[list[Any], ...] = ([], [], [], [], [], [])
     for row in rows:
@@ -179,10 +186,9 @@ async def append(tx: asyncpg.Connection, partition: str, rows: Sequence[Row]) ->
 async def read(
     connection: asyncpg.Connection, partition: str, after: Cursor, limit: int
 ) -> list[tuple[Cursor, bytes]]:
-    """Up to `limit` events after the cursor in (tx, seq) order, of one partition.
+    """Return up to `limit` events of one partition after the cursor, in the order of (tx, seq).
 
-    Call it outside a transaction: one with an id of its own would hide every later event from itself and
-    others.
+    Call it outside a transaction: a transaction with an id hides every later event from all readers.
     """
     rows = await connection.fetch(READ.format(partition=partition), str(after.tx), after.seq, limit)
     return [(Cursor(row[0], row[1]), row[2]) for row in rows]
@@ -199,19 +205,19 @@ async def read_publishable(
 
 
 async def read_tail(tx: asyncpg.Connection, partition: str, after: Cursor) -> list[tuple[Cursor, bytes]]:
-    """All events after the cursor, while the exclusive rebuild lock is held."""
+    """Return all events after the cursor. Hold the exclusive rebuild lock."""
     rows = await tx.fetch(READ_TAIL.format(partition=partition), str(after.tx), after.seq)
     return [(Cursor(row[0], row[1]), row[2]) for row in rows]
 
 
 async def check_not_restored(connection: asyncpg.Connection) -> None:
-    """Raises RestoredBehind when the server would give out transaction ids that the log, in any partition, has already seen."""
+    """Raise RestoredBehind when the server assigns transaction ids that are in the log already."""
     if await connection.fetchval(RESTORED_BEHIND):
         raise RestoredBehind(RestoredBehind.__doc__)
 
 
 def uuid7(now: datetime | None = None) -> UUID:
-    """A time-ordered UUID (RFC 9562 §5.7): 48 bits of Unix milliseconds, 74 random bits."""
+    """Return a time-ordered UUID (RFC 9562 §5.7): 48 bits of Unix milliseconds, 74 random bits."""
     milliseconds = time.time_ns() // 1_000_000 if now is None else int(now.timestamp() * 1000)
     random = int.from_bytes(os.urandom(10), "big")
     return UUID(

@@ -1,4 +1,4 @@
-"""What a cause already led to: at-least-once in, exactly-once effect."""
+"""The causes that already had their effect: messages arrive at least once and take effect exactly once."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from typing import Any
 import asyncpg
 import msgspec
 
-# The database clock comes with the inbox rows: one round trip for both. Read after the locks, it is `now` for
-# every decision of the batch. So does the shape of the read models: the rebuild lock is held, so it stays the
-# one that this batch writes. So does when the server started. LIMIT keeps the key's index in a plan that is
-# made while the inbox is empty: a join would read all of it until statistics come.
+# One round trip for the inbox rows, the database clock, the shape of the read models and the start of the
+# server. The clock, read after the locks, is `now` of every decision of the batch. The shape cannot change
+# until the commit, because the batch holds the rebuild lock. LIMIT keeps the index in a plan that is made
+# while the inbox is empty: a join would read all rows until the table is analyzed.
 LOOK_UP = """
-SELECT clock_timestamp(), i.source, i.id, i.digest, i.outcome, (SELECT g.shape FROM {schema}.generation g), pg_postmaster_start_time()
+SELECT clock_timestamp(), i.source, i.id, i.digest, i.outcome, (SELECT g.shape FROM {schema}.generation g),
+    pg_postmaster_start_time()
 FROM (SELECT 1) AS always
 LEFT JOIN (
     SELECT found.* FROM unnest($1::text[], $2::text[]) AS wanted(source, id)
-    CROSS JOIN LATERAL (SELECT x.* FROM {schema}.inbox x WHERE x.source = wanted.source AND x.id = wanted.id LIMIT 1) AS found
+    CROSS JOIN LATERAL (
+        SELECT x.* FROM {schema}.inbox x WHERE x.source = wanted.source AND x.id = wanted.id LIMIT 1
+    ) AS found
 ) AS i ON true
 """
 
-# Sorted by the caller: two batches that insert in different orders would wait for each other.
-REMEMBER = """
-INSERT INTO {schema}.inbox (source, id, digest, outcome) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[])
+# The rows are sorted: two batches that insert in different orders would wait for each other.
+RECORD = """
+INSERT INTO {schema}.inbox (source, id, digest, outcome)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[])
 """
 
 Key = tuple[str, str]
@@ -33,8 +37,8 @@ _outcomes = msgspec.json.Decoder(list[tuple[str, int, int]])
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
-    """The digest of the request, and what it wrote: (stream, first revision, last revision)."""
+class Handled:
+    """The digest of a request, and what it wrote: (stream, first revision, last revision)."""
 
     digest: bytes
     wrote: Sequence[tuple[str, int, int]]
@@ -42,34 +46,36 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What holds for a batch: the database clock, those of the causes that already had their effect, the shape of the read models, and the server.
+    """What `look_up` returns for a batch.
 
-    `shape` is None before the first build. `server` is when the server started: another time means another
-    server, or one that was away.
+    `now` is the database clock. `handled` are the causes that already had their effect. `shape` is the shape
+    of the read models, None before the first build. `server` is the start of the server: another time means
+    another server or a restart.
     """
 
     now: datetime
-    known: dict[Key, Remembered]
+    handled: dict[Key, Handled]
     shape: str | None
     server: datetime
 
 
 async def look_up(tx: asyncpg.Connection, schema: str, keys: Iterable[Key]) -> Found:
-    """In a statement after the locks."""
+    """Return what is stored for these causes. Call it after the locks are granted."""
     wanted = list(keys)
     rows = await tx.fetch(
         LOOK_UP.format(schema=schema), [source for source, _ in wanted], [id_ for _, id_ in wanted]
     )
-    known = {
-        (row[1], row[2]): Remembered(row[3], _outcomes.decode(row[4])) for row in rows if row[1] is not None
+    handled = {
+        (row[1], row[2]): Handled(row[3], _outcomes.decode(row[4])) for row in rows if row[1] is not None
     }
-    return Found(rows[0][0], known, rows[0][5], rows[0][6])
+    return Found(rows[0][0], handled, rows[0][5], rows[0][6])
 
 
-async def remember(tx: asyncpg.Connection, schema: str, entries: dict[Key, Remembered]) -> None:
-    """Writes the batch's causes, in key order.
+async def record(tx: asyncpg.Connection, schema: str, entries: dict[Key, Handled]) -> None:
+    """Write the causes of a batch, in the order of their keys.
 
-    A cause that came in twice raises asyncpg.UniqueViolationError: the batch is run again.
+    Raises asyncpg.UniqueViolationError for a cause that another batch recorded meanwhile: the batch is run
+    again.
     """
     columns: tuple[list[Any], ...] = ([], [], [], [])
     for (source, id_), entry in sorted(entries.items()):
@@ -77,4 +83,4 @@ async def remember(tx: asyncpg.Connection, schema: str, entries: dict[Key, Remem
             columns, (source, id_, entry.digest, msgspec.json.encode(entry.wrote)), strict=True
         ):
             column.append(value)
-    await tx.execute(REMEMBER.format(schema=schema), *columns)
+    await tx.execute(RECORD.format(schema=schema), *columns)

@@ -1,7 +1,6 @@
-"""Read models from the log: built beside the running service, swapped in at the end.
+"""Rebuild read models from the log beside the running service, and swap them in at the end.
 
-Dropping every read model and rebuilding them gives the same rows, because a live commit and a rebuild apply
-the same changes of `project`.
+A rebuild gives the same rows as live commits, because both apply the changes that `project` returns.
 """
 
 from __future__ import annotations
@@ -29,21 +28,24 @@ from shared.log.read_models import Merged
 log = logging.getLogger(__name__)
 
 PAGE = 1_000
-"""Events of a page: small enough for the sockets' buffers, so that the server reads the next one while this process folds."""
+"""Events in a page.
+
+A page fits into the sockets' buffers, so the server reads the next page while this process folds.
+"""
 CAUGHT_UP = 500
 COPY_ROWS = 20_000
 LONG = 86_400.0
-"""Seconds for what takes as long as the log is large: indexing, and waiting for another replica's rebuild.
+"""Time limit in seconds of statements that grow with the log: indexing, waiting for another's rebuild.
 
-The pool's limit would begin it again for ever.
+With the limit of the pool they would fail and start again without end.
 """
 AT_ONCE = 3
-"""COPYs, then indexes, under way at once."""
+"""COPY statements, then indexes, that run at the same time."""
 
 UPGRADE = timedelta(minutes=10)
-"""How long replicas of the release before may still start: they must not take the read models back.
+"""Time in which replicas of the previous release start without rebuilding the read models in their shape.
 
-After it, this is a release rolled back.
+After this time, the previous release is taken for one that was rolled back to.
 """
 
 GENERATION = "SELECT number, shape, former, now() - built_at AS age FROM {schema}.generation"
@@ -55,15 +57,15 @@ ON CONFLICT (only_row) DO UPDATE SET number = excluded.number, shape = excluded.
 
 
 class Superseded(Exception):  # noqa: N818 - a state to wait in
-    """A newer release has just rebuilt the read models in its own shape.
+    """A newer release rebuilt the read models in its own shape less than ten minutes ago.
 
-    Start today's code; a release rolled back takes over ten minutes after that rebuild.
+    Start the newer release. After a rollback, wait: this release takes over ten minutes after that rebuild.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a rebuild did: events folded, rows copied per table, the generation now shown."""
+    """The result of a rebuild: events folded, rows copied per table, and the generation that is shown now."""
 
     events: int
     rows: dict[str, int]
@@ -75,9 +77,10 @@ def schema_of(service: Service) -> str:
 
 
 async def ensure(service: Service, pool: asyncpg.Pool) -> None:
-    """At start: read models of today's shape exist. Rebuilds when the shape changed; of many replicas one does it, the others wait.
+    """Make sure at start that the read models have the shape of this code.
 
-    Raises Superseded for code older than what is being rolled out.
+    When the shape changed, one replica rebuilds and the others wait. Raises Superseded for code that is older
+    than the release that is being rolled out.
     """
     async with pool.acquire() as connection:
         shown = await connection.fetchrow(GENERATION.format(schema=schema_of(service)))
@@ -95,9 +98,9 @@ async def rebuild(
     only_if_shape_differs: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Rebuilt:
-    """Folds the whole log of `service` into a new generation and swaps it in while writers go on.
+    """Fold the whole log of `service` into a new generation and swap it in. Writers continue meanwhile.
 
-    One rebuild at a time.
+    One rebuild runs at a time.
     """
     async with pool.acquire() as guard, _locked(guard, lock_key("rebuilding", service.name)):
         shown = await guard.fetchrow(GENERATION.format(schema=schema_of(service)))
@@ -118,7 +121,10 @@ async def rebuild(
 
 @contextlib.asynccontextmanager
 async def _locked(connection: asyncpg.Connection, key: int) -> AsyncIterator[None]:
-    """The session's lock goes with the connection when the work fails or is cancelled: the pool would hand it on."""
+    """Hold a session lock.
+
+    When the work fails, end the connection: the pool would hand it on with the lock.
+    """
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", key, timeout=LONG)
         yield
@@ -130,7 +136,7 @@ async def _locked(connection: asyncpg.Connection, key: int) -> AsyncIterator[Non
 
 @contextlib.contextmanager
 def _no_cycle_search() -> Iterator[None]:
-    """A fold holds millions of objects and no cycles: searching them for cycles again and again took more than half of the time."""
+    """Turn off the cycle collector, which took half of the time and finds nothing in a fold."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -177,9 +183,9 @@ class _Rebuild:
                 await connection.execute(read_models.create_sql(table, self._schema, self._suffix))
 
     async def _pages(self, size: int) -> AsyncGenerator[Sequence[Recorded]]:
-        """Pages behind the xmin fence, until one comes back empty.
+        """Yield pages of events up to the oldest open transaction.
 
-        The server reads the next one while this one is folded.
+        The server reads the next page while this one is folded.
         """
         async with self._pool.acquire() as connection:
             page = await self._page(connection, size)
@@ -250,9 +256,10 @@ class _Rebuild:
         await read_models.apply(tx, self._schema, merged, self._suffix)
 
     async def _swap(self) -> None:
-        """Writers wait here, for milliseconds.
+        """Apply the last events and point the views at the new tables. Writers wait for milliseconds.
 
-        The tail is read without the fence: nobody of this partition is in flight.
+        The tail is read without regard to open transactions: the lock keeps every writer of this partition
+        out.
         """
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(
@@ -270,7 +277,8 @@ class _Rebuild:
     async def _drop_old(self) -> None:
         async with self._pool.acquire() as connection:
             old = await connection.fetch(
-                "SELECT tablename FROM pg_tables WHERE schemaname = $1 AND tablename ~ '_g[0-9]+$' AND tablename !~ $2",
+                "SELECT tablename FROM pg_tables "
+                "WHERE schemaname = $1 AND tablename ~ '_g[0-9]+$' AND tablename !~ $2",
                 self._schema,
                 f"{self._suffix}$",
             )
@@ -281,7 +289,7 @@ class _Rebuild:
 
 
 async def digest(service: Service, connection: asyncpg.Connection) -> str:
-    """SHA-256 over every row of every read model in key order: equal before and after a rebuild."""
+    """Return the SHA-256 over all rows of all read models in key order: equal before and after a rebuild."""
     total = hashlib.sha256()
     schema = schema_of(service)
     for table in sorted(service.tables, key=lambda t: t.name):

@@ -1,7 +1,7 @@
-"""Read models as tables behind views: the SQL of row changes, and the generations that a rebuild swaps.
+"""The SQL of read models: tables behind views, row changes, and the generations that a rebuild swaps.
 
-A view `versions` shows the table `versions_g7`; writers and readers name the view only, so a swap changes
-what they reach and nothing else.
+The view `versions` shows the table `versions_g7`. Writers and readers use the view, so a swap changes only
+the table that they reach.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Key = tuple[Any, ...]
 
 
 class ShapeChanged(Exception):  # noqa: N818
-    """Another release rebuilt the read models in its own shape: this process cannot write them.
+    """Another release rebuilt the read models in its own shape, so this process cannot write them.
 
-    Restart it on today's code.
+    Restart the service with the code of that release.
     """
 
 
 class Merged:
-    """The row changes of one commit, merged: one fate per table and key."""
+    """The row changes of one commit, merged: at most one change per table and key."""
 
     def __init__(self) -> None:
         self.puts: dict[Table, dict[Key, dict[str, Any]]] = defaultdict(dict)
@@ -83,9 +83,9 @@ def key_names(table: Table) -> tuple[str, ...]:
 
 
 async def apply(tx: asyncpg.Connection, schema: str, merged: Merged, suffix: str = "") -> None:
-    """Writes merged changes, at most one statement per table and shape.
+    """Write merged changes by at most one statement per table and set of columns.
 
-    `suffix` names a generation's tables instead of the views.
+    `suffix` selects the tables of a generation instead of the views.
     """
     for table, drops in merged.drops.items():
         if drops:
@@ -121,7 +121,8 @@ def put_sql(table: Table, schema: str, suffix: str = "") -> str:
     keys = ", ".join(f'"{name}"' for name in key_names(table))
     sets = ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in columns if not c.primary_key)
     return (
-        f'INSERT INTO "{schema}"."{table.name}{suffix}" ({names}) SELECT {_casts(columns)} FROM {_unnest(columns)} '
+        f'INSERT INTO "{schema}"."{table.name}{suffix}" ({names}) '
+        f"SELECT {_casts(columns)} FROM {_unnest(columns)} "
         f"ON CONFLICT ({keys}) DO {'UPDATE SET ' + sets if sets else 'NOTHING'}"
     )
 
@@ -137,7 +138,8 @@ def patch_sql(table: Table, schema: str, shape: Sequence[str], suffix: str = "")
 @cache
 def drop_sql(table: Table, schema: str, suffix: str = "") -> str:
     match = " AND ".join(f't."{name}" = x."{name}"' for name in key_names(table))
-    return f'DELETE FROM "{schema}"."{table.name}{suffix}" AS t USING {_unnest(_key_columns(table))} WHERE {match}'
+    keys = _unnest(_key_columns(table))
+    return f'DELETE FROM "{schema}"."{table.name}{suffix}" AS t USING {keys} WHERE {match}'
 
 
 def _sql_type(column: Column[Any]) -> str:
@@ -176,7 +178,7 @@ def _arrays(columns: Sequence[Column[Any]], rows: Sequence[Mapping[str, Any]]) -
 
 
 def copy_row(table: Table, row: dict[str, Any]) -> tuple[Any, ...]:
-    """A row as COPY takes it: documents as their bytes, in the table's column order."""
+    """Return a row for COPY: its values in the order of the table's columns, documents as bytes."""
     nulls, json_columns = _copied(table)
     full = nulls | row  # keeps the order of its left side
     for name in json_columns:
@@ -196,7 +198,7 @@ def _text(value: Any) -> str | None:
 
 
 def shape_of(tables: Iterable[Table]) -> str:
-    """A fingerprint of the tables' definition: another one means another generation."""
+    """Return a fingerprint of the tables' definition. A generation is made for each fingerprint."""
     return hashlib.sha256(
         "\n".join(
             create_sql(table, "s", "") + "".join(index_sql(table, "s", "")) for table in tables
@@ -205,7 +207,7 @@ def shape_of(tables: Iterable[Table]) -> str:
 
 
 def create_sql(table: Table, schema: str, suffix: str) -> str:
-    """The table without its primary key and indexes: those come after the COPY."""
+    """Return the statement that makes the table without primary key and indexes, which follow the COPY."""
     columns = ", ".join(
         f'"{c.name}" {_sql_type(c)}{"" if c.nullable else " NOT NULL"}' for c in table.columns
     )
@@ -213,7 +215,10 @@ def create_sql(table: Table, schema: str, suffix: str) -> str:
 
 
 def index_sql(table: Table, schema: str, suffix: str) -> list[str]:
-    """The indexes of a generation's table, in any order or at once; the first is the primary key's."""
+    """Return the statements that make the indexes of a generation's table, in any order.
+
+    The first is that of the primary key.
+    """
     keys = ", ".join(f'"{name}"' for name in key_names(table))
     statements = [
         f'CREATE UNIQUE INDEX "{table.name}{suffix}_pkey" ON "{schema}"."{table.name}{suffix}" ({keys})'
@@ -226,12 +231,16 @@ def index_sql(table: Table, schema: str, suffix: str) -> list[str]:
 
 
 def key_sql(table: Table, schema: str, suffix: str) -> str:
-    """Its primary key, from the index that is there."""
-    return f'ALTER TABLE "{schema}"."{table.name}{suffix}" ADD PRIMARY KEY USING INDEX "{table.name}{suffix}_pkey"'
+    """Return the statement that makes the existing index the primary key."""
+    name = table.name + suffix
+    return f'ALTER TABLE "{schema}"."{name}" ADD PRIMARY KEY USING INDEX "{name}_pkey"'
 
 
 def view_sql(table: Table, schema: str, suffix: str) -> list[str]:
-    """Points the view at a generation. Dropped first: a changed shape cannot be replaced in place."""
+    """Return the statements that point the view at a generation.
+
+    A view of another shape must be dropped first.
+    """
     return [
         f'DROP VIEW IF EXISTS "{schema}"."{table.name}"',
         f'CREATE VIEW "{schema}"."{table.name}" AS SELECT * FROM "{schema}"."{table.name}{suffix}"',

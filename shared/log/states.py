@@ -1,28 +1,22 @@
-"""Folded states, kept per process by stream and beside the log as disposable snapshots.
+"""Folded states: cached per process by stream, and stored beside the log as snapshots.
 
-Never truth: dropping any of it loses nothing.
+Both are disposable: dropping them loses nothing.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import inspect
-import sys
-import typing
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
-import msgspec
-from immutables import Map
 
 from shared.deciding.decider import Fold, category_of
-from shared.deciding.events import Recent
-from shared.log.layered_map import LARGE, LayeredMap
+from shared.deciding.events import Recent, Upcaster
+from shared.log.snapshots import SnapshotCodec
 
 FIND = (
     "SELECT stream, revision, recorded_at, fold, state FROM {schema}.snapshots WHERE stream = ANY($1::text[])"
@@ -31,7 +25,8 @@ FIND = (
 # A snapshot only ever moves forward.
 KEEP = """
 INSERT INTO {schema}.snapshots AS s (stream, revision, recorded_at, fold, state) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (stream) DO UPDATE SET revision = excluded.revision, recorded_at = excluded.recorded_at, fold = excluded.fold, state = excluded.state
+ON CONFLICT (stream) DO UPDATE SET revision = excluded.revision, recorded_at = excluded.recorded_at,
+    fold = excluded.fold, state = excluded.state
 WHERE s.fold <> excluded.fold OR s.revision < excluded.revision
 """
 
@@ -52,7 +47,10 @@ class CachedState:
 
     @property
     def wants_keeping(self) -> bool:
-        """A cold start should never fold more than 500 events or a thirty-second of the stream; writing them costs about 10 µs an event."""
+        """Whether a cold start would fold more than 500 events and a thirty-second of the stream.
+
+        Writing snapshots that often costs about 10 µs an event.
+        """
         return self.revision - self.kept >= max(500, self.revision // 32)
 
     @property
@@ -62,11 +60,21 @@ class CachedState:
 
 
 class States:
-    """The cache: least recently used streams go first; `capacity` counts events, because a long stream holds more memory than a short one."""
+    """The cache. The least recently used streams leave it first.
 
-    def __init__(self, schema: str, folds: Iterable[Fold[Any, Any]], capacity: int = 1_000_000) -> None:
+    `capacity` counts events, because a long stream takes more memory than a short one.
+    """
+
+    def __init__(
+        self,
+        schema: str,
+        folds: Iterable[Fold[Any, Any]],
+        capacity: int = 1_000_000,
+        upcasters: Iterable[Upcaster] = (),
+    ) -> None:
         self._schema = schema
         self._folds = {fold.category: fold for fold in folds}
+        self._upcasters = tuple(upcasters)
         self._codecs: dict[str, SnapshotCodec] = {}
         self._held: OrderedDict[str, CachedState] = OrderedDict()
         self._capacity = capacity
@@ -75,14 +83,11 @@ class States:
         self.recent: Recent = Recent(2_000)
 
     def fold_of(self, stream: str) -> Fold[Any, Any]:
-        """How this stream folds.
-
-        Raises KeyError for a category this service does not know: a mistake in the code.
-        """
+        """Return the fold of this stream. Raises KeyError for a category that the service does not have."""
         return self._folds[category_of(stream)]
 
     def get(self, stream: str) -> CachedState:
-        """The state as last seen by this process, or the initial one."""
+        """Return the state that this process saw last, or the initial one."""
         held = self._held.get(stream)
         if held is None:
             return CachedState(self.fold_of(stream).initial)
@@ -90,7 +95,7 @@ class States:
         return held
 
     def put(self, stream: str, held: CachedState) -> None:
-        """Remembers a committed state."""
+        """Cache a committed state."""
         previous = self._held.pop(stream, None)
         self._size += held.revision + 10 - (previous.revision + 10 if previous else 0)
         self._held[stream] = held
@@ -100,19 +105,19 @@ class States:
             self._size -= gone.revision + 10
             self._behind.discard(name)
 
-    def forget(self) -> None:
-        """Drops all that was remembered: the database that answers may not have it any more."""
+    def clear(self) -> None:
+        """Drop everything cached: the database that answers may have lost what it was made from."""
         self._held.clear()
         self._behind.clear()
         self._size = 0
         self.recent.clear()
 
     def behind(self) -> Sequence[str]:
-        """The streams whose snapshot is missing or old enough to be worth a new one in a quiet time."""
+        """Return the streams whose snapshot is missing or old enough to be written again in a quiet time."""
         return tuple(self._behind)
 
     async def warm(self, connection: asyncpg.Connection, streams: Iterable[str]) -> None:
-        """Fills the cache from snapshots for the streams it does not hold; outside the transaction, so that no lock waits for it."""
+        """Load snapshots of the streams that are not cached. Call it before the transaction."""
         cold = [stream for stream in streams if stream not in self._held]
         if not cold:
             return
@@ -127,7 +132,7 @@ class States:
                 )
 
     async def keep(self, connection: asyncpg.Connection, stream: str, held: CachedState) -> None:
-        """Writes a snapshot beside the log."""
+        """Write a snapshot beside the log."""
         codec = self.codec(category_of(stream))
         await connection.execute(
             KEEP.format(schema=self._schema),
@@ -141,90 +146,12 @@ class States:
         if now is not None:
             self.put(stream, dataclasses.replace(now, kept=max(now.kept, held.revision)))
 
+    def prepare(self) -> None:
+        """Make the codecs of all folds. Their fingerprints take 0.1 s: call it in a thread at start."""
+        for category in self._folds:
+            self.codec(category)
+
     def codec(self, category: str) -> SnapshotCodec:
         if category not in self._codecs:
-            self._codecs[category] = SnapshotCodec(self._folds[category])
+            self._codecs[category] = SnapshotCodec(self._folds[category], self._upcasters)
         return self._codecs[category]
-
-
-class SnapshotCodec:
-    """State to bytes and back. A dataclass or Struct whose top-level fields may be `immutables.Map[K, V]`; other states go as msgspec takes them.
-
-    A large map comes back as a `LayeredMap` one, which does the same.
-
-    `fingerprint` changes with the source of every module the fold is written in, so a snapshot never outlives
-    the code that made it.
-    """
-
-    def __init__(self, fold: Fold[Any, Any]) -> None:
-        self._type = type(fold.initial)
-        hints = typing.get_type_hints(self._type)
-        self._names = _fields(self._type)
-        self._maps = [name for name in self._names if (typing.get_origin(hints[name]) or hints[name]) is Map]
-        stored = [(name, _plain(hints[name])) for name in self._names]
-        self._decoder = msgspec.msgpack.Decoder(
-            msgspec.defstruct("Stored", stored, array_like=True) if stored else self._type
-        )
-        self.fingerprint = hashlib.sha256("".join(_sources(fold)).encode()).hexdigest()
-
-    def dump(self, state: Any) -> bytes:
-        if not self._names:
-            return msgspec.msgpack.encode(state)
-        values = (getattr(state, name) for name in self._names)
-        return msgspec.msgpack.encode([_entries(value) for value in values])
-
-    def load(self, stored: bytes) -> Any:
-        decoded = self._decoder.decode(stored)
-        if not self._names:
-            return decoded
-        values = {name: getattr(decoded, name) for name in self._names}
-        return self._type(**values | {name: _persistent(values[name]) for name in self._maps})
-
-
-def _entries(value: Any) -> Any:
-    """A map's as a dict; any other value as it is."""
-    return (
-        value.whole() if isinstance(value, LayeredMap) else dict(value) if isinstance(value, Map) else value
-    )
-
-
-def _persistent(entries: dict[Any, Any]) -> Any:
-    return Map(entries) if len(entries) < LARGE else LayeredMap(entries)
-
-
-def _fields(type_: Any) -> tuple[str, ...]:
-    """Their names, in order; none for what is neither a dataclass nor a Struct."""
-    if dataclasses.is_dataclass(type_):
-        return tuple(field.name for field in dataclasses.fields(type_))
-    return type_.__struct_fields__ if issubclass(type_, msgspec.Struct) else ()
-
-
-def _plain(hint: Any) -> Any:
-    if (typing.get_origin(hint) or hint) is Map and (arguments := typing.get_args(hint)):
-        return dict[arguments]  # type: ignore[misc, valid-type]
-    return hint
-
-
-def _sources(fold: Fold[Any, Any]) -> Sequence[str]:
-    """The sources of all modules of the same package that the fold's module and its state's module import, directly or not."""
-    package = fold.evolve.__module__.rpartition(".")[0]
-    seen: dict[str, str] = {}
-    todo = [fold.evolve.__module__, type(fold.initial).__module__]
-    while todo:
-        name = todo.pop()
-        if name in seen or name not in sys.modules:
-            continue
-        module = sys.modules[name]
-        try:
-            seen[name] = inspect.getsource(module)
-        except (OSError, TypeError):
-            seen[name] = ""
-        members: Mapping[str, Any] = vars(module)
-        todo.extend(
-            {
-                m
-                for v in members.values()
-                if (m := getattr(v, "__module__", None)) and package and m.startswith(package)
-            }
-        )
-    return [seen[name] for name in sorted(seen)]

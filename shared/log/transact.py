@@ -85,7 +85,7 @@ class Transactor:
         self._server: datetime | None = None
         self.schema = service.schema or service.name
         folds = {fold.category: fold for fold in (*service.folds, ACCESS)}
-        self.states = States(self.schema, folds.values())
+        self.states = States(self.schema, folds.values(), upcasters=service.events.upcasters.values())
         self._wake_up = wake_up
         self._queue: asyncio.Queue[Pending] = asyncio.Queue(most_waiting)
         self._batch_size = batch_size
@@ -240,7 +240,7 @@ class Transactor:
     async def _check_server(self, connection: asyncpg.Connection) -> None:
         """Drop all states in memory: after an outage another server may answer that lacks the last events."""
         await eventlog.check_not_restored(connection)
-        self.states.forget()
+        self.states.clear()
         self._after_outage, self._server = False, None
 
     def _check_not_restarted(self, server: datetime) -> None:
@@ -254,6 +254,7 @@ class Transactor:
 
     async def _keep_snapshots(self) -> None:
         """Write snapshots: soon for streams that grew much, in a quiet time for the others."""
+        await asyncio.to_thread(self.states.prepare)
         while True:
             try:
                 async with asyncio.timeout(QUIET):

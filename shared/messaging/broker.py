@@ -32,10 +32,13 @@ from shared.messaging.skipping_consumer import SkippingConsumer
 log = logging.getLogger(__name__)
 
 LAG = Gauge("regista_consumer_lag", "Messages not yet acknowledged", ["topic", "group", "partition"])
+SHORT, FILL = 100, 0.02
+"""Records below which a batch is short, and seconds until the next batch is read after a short one.
+
+Each batch costs a transaction and an acknowledgement.
+"""
 WATCH = 5.0
 """Seconds between two checks of a subscription, and the time limit of one check."""
-SHORT, FILL = 100, 0.02
-"""Records below which a batch is short, and seconds until the next one is read after it: each batch costs a transaction and an acknowledgement."""
 STANDSTILL = 60.0
 """Seconds without a batch, while messages wait and none is being handled, after which the client is replaced.
 """

@@ -1,8 +1,8 @@
 """Messages of one page packed into Kafka batches, one list per partition, in the order of the page.
 
 A batch costs the producer one call and one future; a message sent alone costs both for each message. The
-partition of a message is the one that `producer.send` chooses for its key. FastStream's `publish_batch` does not
-look at keys and is not used.
+partition of a message is the one that `producer.send` chooses for its key. FastStream's `publish_batch` does
+not look at keys and is not used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ def partition_of(key: bytes, partitions: tuple[int, ...]) -> int:
 
 
 class PartitionBatches:
-    """Collects messages and sends them. `new_batch` makes an empty batch; `partitions` are those of the topic, sorted."""
+    """Collects messages and sends them.
+
+    `new_batch` makes an empty batch; `partitions` are those of the topic, sorted.
+    """
 
     def __init__(self, new_batch: Callable[[], Any], partitions: Sequence[int]) -> None:
         self._new_batch = new_batch
@@ -35,7 +38,7 @@ class PartitionBatches:
         self.count = 0
 
     def add(self, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
-        """Append a message to the newest batch of its partition, or to a new batch when it has no room there."""
+        """Append a message to the newest batch of its partition, or to a new one when that batch is full."""
         self.count += 1
         batches = self._batches.setdefault(partition_of(key, self._partitions), [])
         if batches and batches[-1].append(timestamp=None, key=key, value=value, headers=headers) is not None:
@@ -44,7 +47,10 @@ class PartitionBatches:
         batches[-1].append(timestamp=None, key=key, value=value, headers=headers)  # the first always has room
 
     async def send(self, producer: AIOKafkaProducer, topic: str) -> list[Any]:
-        """Hand all batches to the producer. Return a future for each, done when Kafka has stored the batch."""
+        """Hand all batches to the producer.
+
+        Return a future for each, done when Kafka has stored the batch.
+        """
         sent = []
         for nth in zip_longest(*(zip([p] * len(b), b, strict=True) for p, b in self._batches.items())):
             for partition, batch in filter(None, nth):

@@ -1,4 +1,4 @@
-"""The log as outbox: the leading relay of a service publishes its partition to Kafka, signed, in log order, at least once."""
+"""The log as outbox: the leading relay publishes its service's partition, signed and in order."""
 
 from __future__ import annotations
 
@@ -29,13 +29,17 @@ log = logging.getLogger(__name__)
 
 PAGE = 500
 FILL = 0.03
-"""Seconds after a short page before the next one is read: each page costs a query, a send and a stored position."""
+"""Seconds until the next page is read after a short one: each costs a query, a send and a stored position."""
 FIRST_WAIT, LONGEST_WAIT = 0.005, 1.0
-"""Seconds between reads without a page. The newest event may still be hidden by an open transaction: the first wait is short, each further one twice as long."""
+"""Seconds between reads without a page.
+
+The newest event may still be hidden by an open transaction: the first wait is short, each further one twice
+as long.
+"""
 HELD = 10.0
 """Seconds between tries at an event that fails for an unforeseen reason."""
 AT_ONCE = 8
-"""Messages up to which a page is made on the event loop: handing it to a thread costs more than to make them."""
+"""Messages up to which a page is made on the event loop: handing it to a thread would cost more."""
 
 READ_CHECKPOINT = "SELECT tx, seq FROM {schema}.relay_checkpoint"
 CHECKPOINT = """
@@ -45,7 +49,10 @@ ON CONFLICT (only_row) DO UPDATE SET tx = excluded.tx, seq = excluded.seq, at = 
 # Events of the log that are not yet published.
 LAG = """
 SELECT count(*) FROM log.events_{partition} e
-WHERE (e.tx, e.seq) > (coalesce((SELECT tx FROM {schema}.relay_checkpoint), 0)::text::xid8, coalesce((SELECT seq FROM {schema}.relay_checkpoint), 0))
+WHERE (e.tx, e.seq) > (
+    coalesce((SELECT tx FROM {schema}.relay_checkpoint), 0)::text::xid8,
+    coalesce((SELECT seq FROM {schema}.relay_checkpoint), 0)
+)
 """
 
 PUBLISHED = Counter("regista_relay_published", "Public events acknowledged by Kafka", ["service"])
@@ -142,18 +149,21 @@ class Relay:
                 self._on_state(f"relay: the database is unavailable ({type(error).__name__})")
             except MessageSizeTooLargeError as large:
                 self._on_state(
-                    f"relay: an event is larger than Kafka accepts, and later events wait: raise the broker's message.max.bytes ({large})"
+                    "relay: an event is larger than Kafka accepts, and later events wait: "
+                    f"raise the broker's message.max.bytes ({large})"
                 )
             except KeyEnded as ended:
                 self._on_state(
-                    f"relay: its signing key {ended}: bootstrap a new one, name it in SIGNING_KEY_FILE and start again"
+                    f"relay: its signing key {ended}: bootstrap a new one, "
+                    "name it in SIGNING_KEY_FILE and start again"
                 )
                 await asyncio.sleep(HELD)
             except KafkaError as error:
                 self._on_state(f"relay: Kafka is unavailable ({type(error).__name__})")
             except Exception as fault:  # a restart would meet the same event again: the process keeps running
                 self._on_state(
-                    f"relay: held by an event that it cannot publish ({type(fault).__name__}): the log has the details"
+                    f"relay: held by an event that it cannot publish ({type(fault).__name__}): "
+                    "the log has the details"
                 )
                 log.exception("the relay failed and tries again")
                 await asyncio.sleep(HELD)

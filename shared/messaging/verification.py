@@ -1,4 +1,4 @@
-"""From raw records to authentic messages: shape, size, signature and signer, for a whole batch, off the event loop."""
+"""Verify raw records: shape, size, signature and signer of a whole batch."""
 
 from __future__ import annotations
 
@@ -22,42 +22,41 @@ from shared.identity.ed25519 import public_key
 from shared.messaging.kafka import Received, Subscription
 
 LONGEST_ID = 400
-"""Characters of an id.
+"""Maximum length of an id in characters.
 
-Stored events carry it for ever and indexes hold it: beyond 2,704 bytes no index entry can be written, by
-whoever reads the log.
+Stored events keep it and indexes contain it. PostgreSQL writes no index entry of more than 2,704 bytes.
 """
 
 CHUNK = 64
-"""Records a thread takes at once.
+"""Records that a thread takes in one step.
 
-Verifying (105 µs) releases the interpreter lock, so two threads are nearly twice as fast.
+Verifying releases the interpreter lock, so two threads are faster than one.
 """
 
 PATIENCE = 2.0
-"""Seconds that open transactions get to end, before a batch with an unknown key waits and says so."""
+"""Seconds that open transactions get to end before a batch with an unknown key is reported as waiting."""
 
 AT_ONCE = 8
-"""Records up to which a batch is judged on the event loop: handing it to a thread costs half as much as judging it."""
+"""Records up to which a batch is judged on the event loop: handing it to a thread would cost half as much."""
 
 _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify")
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Not an authentic message of this topic, and why."""
+    """A record that is no authentic message of this topic, and the reason."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownKey(Refused):
-    """Signed with a key that this process has not heard of: perhaps issued a moment ago."""
+    """A record signed with a key that this process has not read yet: it may have been issued a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A type that this subscription does not read."""
+    """A message of a type that this subscription does not read."""
 
 
 Verdict = Received | Refused | Ignored
@@ -66,7 +65,9 @@ Verdict = Received | Refused | Ignored
 async def verified(
     records: Sequence[ConsumerRecord[Any, Any]], subscription: Subscription, access: AccessView
 ) -> list[Verdict]:
-    """A verdict for each record, in order. Signatures with unknown keys are tried again after the view caught up with the log.
+    """Return a verdict for each record, in order.
+
+    Signatures with unknown keys are verified again after the view caught up with the log.
 
     Raises Unavailable while a service's key may be in the log and not yet readable: its event must not be
     refused for that.
@@ -86,7 +87,8 @@ async def verified(
             break
         if again and time.monotonic() > deadline:
             raise Unavailable(
-                "an event is signed with an unknown key, and an open transaction somewhere in the database server may hide its issue"
+                "an event is signed with an unknown key, "
+                "and an open transaction in the database server may hide the issue of that key"
             )
         await asyncio.sleep(0.05)
     return verdicts
@@ -123,7 +125,7 @@ def _judge_all(
 def judge(
     record: ConsumerRecord[Any, Any], subscription: Subscription, key: Callable[[str], Signer | None]
 ) -> Verdict:
-    """One record. Raises nothing: whatever a sender can send has a verdict."""
+    """Judge one record. Raises nothing: everything that a sender can send has a verdict."""
     try:
         return _judge(record, subscription, key)
     except (NotACloudEvent, BadSignature) as error:
@@ -173,11 +175,11 @@ def _judge(
 
 
 def _ended(signer: Signer, event: CloudEvent, subscription: Subscription) -> str:
-    """Why the signer's key does not count for this event; "" when it does.
+    """Return why the signer's key is not valid for this event; "" when it is.
 
-    A service's event counts when the key was good at the moment it was recorded, however late it is read:
-    nobody can sign it again. What publishers say of time is their own claim, and they can send again: their
-    key has to be good now.
+    An event of a service is accepted when the key was valid at the moment the event was recorded, however
+    late it is read: it cannot be signed again. The time in a publisher's message is the publisher's own
+    claim, and a publisher can send again, so its key has to be valid now.
     """
     if signer.compromised:
         return "which was revoked as compromised: nothing it signed counts"
@@ -190,4 +192,5 @@ def _ended(signer: Signer, event: CloudEvent, subscription: Subscription) -> str
     recorded = event.extensions.get("recordedtime")
     if signer.until is None or (recorded is not None and signer.live(datetime.fromisoformat(utc(recorded)))):
         return ""
-    return f"which ended at {signer.until.isoformat()}, before the event was recorded ({recorded or 'at an unknown time'})"
+    recorded = recorded or "at an unknown time"
+    return f"which ended at {signer.until.isoformat()}, before the event was recorded ({recorded})"

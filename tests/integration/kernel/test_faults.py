@@ -83,6 +83,9 @@ async def test_a_server_restored_during_an_idle_time_counts_too(
     bank = await open_bank(own_server.url("regista_cleanup", "secret"))
     await bank.transactor.submit_all([bank.deposit("a") for _ in range(600)])
     owner = await asyncpg.connect(own_server.url("postgres", own_server.folder.secret("postgres-superuser")))
+    async with asyncio.timeout(30):
+        while not await owner.fetchval("SELECT count(*) FROM cleanup.snapshots"):  # noqa: ASYNC110 - written behind
+            await asyncio.sleep(0.02)
     await owner.execute(
         "ALTER TABLE log.events_cleanup DISABLE TRIGGER ALL; DELETE FROM"
         " log.events_cleanup WHERE revision > 3"

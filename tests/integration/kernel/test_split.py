@@ -114,7 +114,7 @@ async def test_services_load_read_and_append_as_before(database: Any) -> None:
         assert pages == await eventlog.read_tail(connection, "registry", START)
         return (
             await eventlog.load(connection, "registry", streams),
-            await eventlog.recall(connection, "registry", named),
+            await eventlog.load_past(connection, "registry", named),
             pages,
         )
 

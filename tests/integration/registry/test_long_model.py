@@ -134,25 +134,25 @@ class Registry:
 
 def _spy(patched: pytest.MonkeyPatch, cost: Cost) -> None:
     """Counts what the real functions answer."""
-    load, recall, decode = eventlog.load, eventlog.recall, EventTypes.decode
+    load, load_past, recorded = eventlog.load, eventlog.load_past, EventTypes.recorded
 
     async def loading(*arguments: Any) -> Any:
         tails = await load(*arguments)
         cost.loaded += sum(len(tail) for tail in tails.values())
         return tails
 
-    async def recalling(*arguments: Any) -> Any:
-        found = await recall(*arguments)
+    async def loading_past(*arguments: Any) -> Any:
+        found = await load_past(*arguments)
         cost.loaded += len(found)
         return found
 
     def decoding(types: EventTypes, *arguments: Any) -> Any:
         cost.decoded += 1
-        return decode(types, *arguments)
+        return recorded(types, *arguments)
 
     patched.setattr(eventlog, "load", loading)
-    patched.setattr(eventlog, "recall", recalling)
-    patched.setattr(EventTypes, "decode", decoding)
+    patched.setattr(eventlog, "load_past", loading_past)
+    patched.setattr(EventTypes, "recorded", decoding)
 
 
 @pytest.fixture

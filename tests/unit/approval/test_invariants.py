@@ -30,7 +30,7 @@ from services.approval.domain.review import (
     ReviewRejected,
 )
 from shared.deciding.decider import RuleBroken
-from shared.log.states import SnapshotCodec
+from shared.log.snapshots import SnapshotCodec
 
 FOLDS = {fold.category: fold for fold in ALL_FOLDS}
 MAKERS = {"carl", "bea", "pipeline", "rosa"}

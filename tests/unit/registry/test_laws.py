@@ -27,7 +27,7 @@ from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, Relea
 from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
 from services.registry.domain.withdrawal.retirement import RetireVersion
 from shared.deciding.decider import RuleBroken
-from shared.log.states import SnapshotCodec
+from shared.log.snapshots import SnapshotCodec
 from tests.unit.registry.given import MODEL_ID, STREAM, a_note, metadata
 from tests.unit.registry.serving import switched
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from shared.log.inbox import Remembered, remember
+from shared.log.inbox import Handled, record
 
 
 class Told:
@@ -17,7 +17,7 @@ class Told:
 
 async def test_causes_are_written_in_key_order_so_that_no_two_batches_wait_for_each_other() -> None:
     told = Told()
-    await remember(
-        cast("Any", told), "s", {key: Remembered(b"", ()) for key in (("b", "1"), ("a", "2"), ("a", "1"))}
+    await record(
+        cast("Any", told), "s", {key: Handled(b"", ()) for key in (("b", "1"), ("a", "2"), ("a", "1"))}
     )
     assert list(zip(*told.columns[:2], strict=True)) == [("a", "1"), ("a", "2"), ("b", "1")]

@@ -14,7 +14,8 @@ from immutables import Map
 from shared.deciding.decider import Fold
 from shared.deciding.events import Actor, Recorded
 from shared.log.layered_map import LARGE, LayeredMap
-from shared.log.states import CachedState, SnapshotCodec, States
+from shared.log.snapshots import SnapshotCodec
+from shared.log.states import CachedState, States
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,6 @@ def test_what_is_forgotten_is_forgotten_for_those_who_share_it_too() -> None:
             b"",
         )
     )
-    states.forget()
+    states.clear()
     assert (states.get("shop-1").revision, states.behind(), shared.get(("shop-1", 1))) == (0, (), None)
     assert states.recent is shared
