@@ -72,9 +72,9 @@ class House:
             "REGISTA_CONFIG": "/nowhere",
             "REGISTA_CACHE_DIR": profile.cache_dir,
         }
-        told = CliRunner().invoke(root, [*words, "--json"], env=environment)
-        assert told.exit_code == 0, (words, told.output, told.exception)
-        return json.loads(told.stdout) if told.stdout else None
+        result = CliRunner().invoke(root, [*words, "--json"], env=environment)
+        assert result.exit_code == 0, (words, result.output, result.exception)
+        return json.loads(result.stdout) if result.stdout else None
 
 
 def until(look: Callable[[], Any], seconds: float = 60.0) -> Any:
@@ -86,7 +86,7 @@ def until(look: Callable[[], Any], seconds: float = 60.0) -> Any:
                 return found
         except NotFound:
             pass
-        assert not PAUSE.wait(0.05), "nobody sets it"
+        assert not PAUSE.wait(0.05), "the event is never set"
         assert time.monotonic() < deadline, "it never happened"
 
 

@@ -42,13 +42,13 @@ async def test_a_published_model_arrives_signed_by_its_publisher_under_the_model
     empty_kafka: Stack, publisher: Profile, signing_key: SigningKey
 ) -> None:
     async with AsyncClient(publisher) as client:
-        told = await client.publish("fraud.cards", training={"config": {"C": 1.0}}, draft=True)
+        result = await client.publish("fraud.cards", training={"config": {"C": 1.0}}, draft=True)
     record = await _first(empty_kafka, "regista.training.v1")
     event = from_kafka(record.value, record.headers)
     verify(event, signing_key.public)
     assert (record.key, event.id, event.type, event.source) == (
         b"fraud.cards",
-        told.id,
+        result.id,
         "regista.ModelTrained.v1",
         "/publishers/publisher:nightly",
     )
@@ -76,7 +76,7 @@ async def test_usage_is_reported_on_its_topic(
 
 def _ends(publisher: Profile, **settings: str) -> str:
     """Run a program that uses a model and ends at once; return what it printed."""
-    told = {
+    result = {
         "URL": publisher.url,
         "KEY_FILE": publisher.key_file,
         "CACHE_DIR": publisher.cache_dir,
@@ -87,7 +87,7 @@ def _ends(publisher: Profile, **settings: str) -> str:
         "KAFKA_PASSWORD": publisher.kafka_password,
         "KAFKA_SECURITY": publisher.kafka_security,
     }
-    environment = {f"REGISTA_{name}": value for name, value in (told | settings).items()} | {
+    environment = {f"REGISTA_{name}": value for name, value in (result | settings).items()} | {
         "PYTHONPATH": os.pathsep.join(sys.path)
     }
     code = (
@@ -124,7 +124,7 @@ async def test_an_unreachable_or_refusing_broker_is_one_typed_error(stack: Stack
                 await client.publish("churn")
 
 
-async def test_a_topic_that_is_not_ours_and_a_message_that_is_too_large_are_said_so(
+async def test_a_forbidden_topic_and_a_message_that_is_too_large_are_typed_errors(
     empty_kafka: Stack, publisher: Profile
 ) -> None:
     sender = KafkaSender(publisher)

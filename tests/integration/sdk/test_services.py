@@ -133,9 +133,9 @@ def _dead_letter(house: House, model: str) -> tuple[str, str]:
         generate_signing_key("publisher:nightly").save(stranger)
     with Client(replace(house.people["admin"], key_file=str(stranger), **_kafka(house))) as client:
         published = client.publish(model, draft=True)
-        with pytest.raises(DeadLettered) as told:
+        with pytest.raises(DeadLettered) as result:
             published.wait(20)
-    return str(told.value.facts["id"]), published.id
+    return str(result.value.facts["id"]), published.id
 
 
 async def _records(house: House, message_id: str, count: int) -> list[Any]:
@@ -353,8 +353,8 @@ def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_says_who_did_i
     until(lambda: house.run("ada", "access", "identity", "show", subject)["name"] == "Ada Lovelace")
     with house.client("eng") as client:
         assert client.names([subject, "nobody"]) == {subject: "Ada Lovelace"}
-        told = house.run("admin", "access", "erase-name", subject, "--reason", "asked for it", "--yes")
-        assert "signed" in told["kept"]
+        result = house.run("admin", "access", "erase-name", subject, "--reason", "asked for it", "--yes")
+        assert "signed" in result["kept"]
         assert client.names([subject]) == {subject: None}
         events = until(
             lambda: (
@@ -363,7 +363,7 @@ def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_says_who_did_i
         )
     admin = house.run("admin", "access", "identity", "list")
     (listed,) = [one for one in admin if one["subject"] == subject]
-    assert (listed["name"], listed["name_erased_at"]) == ("", told["name_erased_at"])
+    assert (listed["name"], listed["name_erased_at"]) == ("", result["name_erased_at"])
     (administrator,) = [one["subject"] for one in admin if one["name"] == "Administrator"]
     assert [event["type"] for event in events][:2] == ["IdentityCreated", "NameSet"]
     assert (events[-1]["actor"]["subject"], events[-1]["reason"]) == (administrator, "asked for it")

@@ -1,4 +1,4 @@
-"""The people of the demo on real servers: a story can be told again, whatever a reader did after the last."""
+"""The people of the demo on real servers: a story can be result again, whatever a reader did after the last."""
 
 from __future__ import annotations
 

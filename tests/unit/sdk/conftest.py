@@ -42,9 +42,9 @@ class Seen:
 
 @dataclass
 class Answers:
-    """What the server knows.
+    """The answers of the server.
 
-    `next` are answers given before any other, `given` those of one path, in order.
+    `next` are answers before all others, `given` those of one path, in order.
     """
 
     url: str = ""
@@ -135,8 +135,8 @@ def _contract(answers: Answers, method: str, path: str, request: Request, body: 
             return Response(
                 answers.files[f"{digest}/{'/'.join(rest)}"], media_type="application/octet-stream"
             )
-        case "GET", ["publications", told] if told in answers.publications:
-            return JSONResponse(answers.publications[told])
+        case "GET", ["publications", message_id] if message_id in answers.publications:
+            return JSONResponse(answers.publications[message_id])
         case "POST", ["usage"]:
             return JSONResponse({}, 202)
         case _:
@@ -185,8 +185,8 @@ def run(answers: Answers, tmp_path: Path) -> Any:
         "REGISTA_USAGE_WINDOW": "0",
     }
 
-    def call(*words: str, said: str = "", environment: Mapping[str, str] = MappingProxyType({})) -> Result:
-        return CliRunner().invoke(root, list(words), env={**settings, **environment}, input=said)
+    def call(*words: str, typed: str = "", environment: Mapping[str, str] = MappingProxyType({})) -> Result:
+        return CliRunner().invoke(root, list(words), env={**settings, **environment}, input=typed)
 
     return call
 

@@ -48,9 +48,9 @@ def test_retention_is_shown_in_whole_seconds_or_as_permanent(run: Any, answers: 
 
 @pytest.mark.parametrize("words", _commands(root), ids=" ".join)
 def test_each_commands_help_has_an_example(words: tuple[str, ...]) -> None:
-    told = CliRunner().invoke(root, [*words, "--help"])
-    assert told.exit_code == 0
-    assert f"  Examples:\n    regista {' '.join(words)}" in told.output
+    result = CliRunner().invoke(root, [*words, "--help"])
+    assert result.exit_code == 0
+    assert f"  Examples:\n    regista {' '.join(words)}" in result.output
 
 
 def test_the_help_lists_every_command_and_the_exit_codes_and_imports_neither_http_nor_tables() -> None:
@@ -58,10 +58,10 @@ def test_the_help_lists_every_command_and_the_exit_codes_and_imports_neither_htt
         "import sys; from regista.cli import root; root(['--help'], standalone_mode=False); "
         "print(sorted({'httpx','rich','aiokafka','asyncio'} & set(sys.modules)))"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert told.splitlines()[-1] == "[]"
-    assert all(name in told for name in COMMANDS)
-    assert "4 not found" in told
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert result.splitlines()[-1] == "[]"
+    assert all(name in result for name in COMMANDS)
+    assert "4 not found" in result
 
 
 def test_a_list_is_a_table_for_people_and_an_array_for_programs(run: Any, answers: Answers) -> None:
@@ -82,10 +82,10 @@ def test_the_exit_code_says_what_kind_of_answer_it_was(
     run: Any, answers: Answers, status: int, code: int
 ) -> None:
     answers.fixed["GET", "/v1/models/churn"] = problem(status, "some_code")
-    told = run("models", "show", "churn")
-    assert told.exit_code == code
-    assert "some_code: it is some_code" in told.stderr
-    assert ("→" in told.stderr) is (status in {401, 403, 500})
+    result = run("models", "show", "churn")
+    assert result.exit_code == code
+    assert "some_code: it is some_code" in result.stderr
+    assert ("→" in result.stderr) is (status in {401, 403, 500})
 
 
 def test_what_others_wrote_does_not_steer_the_terminal(run: Any, answers: Answers) -> None:
@@ -93,37 +93,39 @@ def test_what_others_wrote_does_not_steer_the_terminal(run: Any, answers: Answer
     answers.fixed["POST", "/v1/models/churn/versions/3:promote"] = problem(
         409, f"recalled {steers}", problems=[steers]
     )
-    told = run("promote", "churn@3").stderr
+    result = run("promote", "churn@3").stderr
     answers.fixed["GET", "/v1/as-of"] = JSONResponse(
         {"entries": [], "since": "2026-01-01", "changed_by": {"reason": steers}}
     )
-    told += run("as-of", "churn").stdout
+    result += run("as-of", "churn").stdout
     answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(
         {"model": "churn", "number": 3, "semver": "1.0.0", "stage": steers}, 201
     )
-    told += run("publish", "churn", "--draft").stdout
-    assert told.count("poisoned�]0;evil�") == 5
-    assert "\x1b" not in told
+    result += run("publish", "churn", "--draft").stdout
+    assert result.count("poisoned�]0;evil�") == 5
+    assert "\x1b" not in result
 
 
 def test_errors_are_json_for_programs(run: Any, answers: Answers) -> None:
     answers.fixed["GET", "/v1/models/churn"] = problem(403, "role_missing", role="engineer")
-    told = run("models", "show", "churn", "--json")
-    assert json.loads(told.stderr)["role"] == "engineer"
-    assert told.stdout == ""
+    result = run("models", "show", "churn", "--json")
+    assert json.loads(result.stderr)["role"] == "engineer"
+    assert result.stdout == ""
 
 
 def test_without_an_address_the_variable_is_named() -> None:
-    told = CliRunner().invoke(root, ["models", "list"], env={"REGISTA_CONFIG": "/nowhere", "REGISTA_URL": ""})
-    assert told.exit_code == 2
-    assert "REGISTA_URL" in told.stderr
+    result = CliRunner().invoke(
+        root, ["models", "list"], env={"REGISTA_CONFIG": "/nowhere", "REGISTA_URL": ""}
+    )
+    assert result.exit_code == 2
+    assert "REGISTA_URL" in result.stderr
 
 
 def test_publishing_shows_the_version(run: Any, answers: Answers, tmp_path: Path) -> None:
     answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(VERSION, 201)
     (tmp_path / "m.onnx").write_bytes(b"onnx")
     (tmp_path / "run.json").write_text('{"training": {"config": {"C": 1}}}')
-    told = run(
+    result = run(
         "publish",
         "churn",
         str(tmp_path / "m.onnx"),
@@ -134,7 +136,7 @@ def test_publishing_shows_the_version(run: Any, answers: Answers, tmp_path: Path
         "--tag",
         "a=b",
     )
-    assert told.output == "registered churn 1.0.0, number 1, Staging\n"
+    assert result.output == "registered churn 1.0.0, number 1, Staging\n"
     sent = json.loads(answers.of("POST", "/v1/models/churn/versions")[0].body)
     assert (sent["training"]["config"], sent["version"], sent["tags"]) == (
         {"C": 1},
@@ -151,15 +153,15 @@ def test_a_refused_registration_ends_with_3_and_every_problem(run: Any, answers:
     answers.fixed["POST", "/v1/models/churn/versions"] = problem(
         422, "registration_refused", problems=problems
     )
-    told = run("publish", "churn")
-    assert told.exit_code == 3
-    assert "  - training.code: is missing\n  - signature: is missing" in told.stderr
+    result = run("publish", "churn")
+    assert result.exit_code == 3
+    assert "  - training.code: is missing\n  - signature: is missing" in result.stderr
 
 
 def test_a_download_is_verified_and_copied(run: Any, answers: Answers, tmp_path: Path) -> None:
     answers.has("churn", "@production", {"model.onnx": b"weights"})
-    told = run("versions", "download", "churn@production", "--to", str(tmp_path / "out"))
-    assert told.exit_code == 0, told.output
+    result = run("versions", "download", "churn@production", "--to", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.output
     assert (tmp_path / "out" / "model.onnx").read_bytes() == b"weights"
     assert run("versions", "download", "churn@production", "--to", str(tmp_path / "out")).exit_code == 2
 
@@ -177,9 +179,9 @@ def test_a_download_is_verified_and_copied(run: Any, answers: Answers, tmp_path:
 def test_a_split_that_cannot_be_is_refused_before_anything_is_sent(
     run: Any, answers: Answers, words: tuple[str, ...], said: str
 ) -> None:
-    told = run("rollout", "split", "churn", *words)
-    assert (told.exit_code, answers.seen) == (2, [])
-    assert said in told.stderr
+    result = run("rollout", "split", "churn", *words)
+    assert (result.exit_code, answers.seen) == (2, [])
+    assert said in result.stderr
 
 
 def test_a_split_names_the_largest_share_champion(run: Any, answers: Answers) -> None:
@@ -204,9 +206,9 @@ def test_a_denied_promotion_that_was_waited_for_ends_with_3_and_the_reasons(
     answers.fixed["GET", "/v1/promotions/p1"] = JSONResponse(
         {"promotion_id": "p1", "state": "denied", "reasons": ["auc is worse"]}
     )
-    told = run("promote", "churn@3", "--wait")
-    assert told.exit_code == 3
-    assert "auc is worse" in told.stderr
+    result = run("promote", "churn@3", "--wait")
+    assert result.exit_code == 3
+    assert "auc is worse" in result.stderr
 
 
 def test_reviews_without_a_word_more_are_the_open_ones(run: Any, answers: Answers) -> None:
@@ -233,9 +235,9 @@ def test_a_review_is_shown_with_the_command_that_decides_on_it(run: Any, answers
 
 @pytest.mark.parametrize("words", [("approve", "r1"), ("reject", "r1", "--reason", "no")])
 def test_what_was_not_seen_is_not_decided(run: Any, answers: Answers, words: tuple[str, ...]) -> None:
-    told = run(*words)
-    assert (told.exit_code, answers.seen) == (2, [])
-    assert "regista reviews show r1" in told.stderr
+    result = run(*words)
+    assert (result.exit_code, answers.seen) == (2, [])
+    assert "regista reviews show r1" in result.stderr
 
 
 def test_on_a_terminal_the_review_is_shown_and_that_revision_decided_on(
@@ -244,10 +246,10 @@ def test_on_a_terminal_the_review_is_shown_and_that_revision_decided_on(
     answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse(REVIEW)
     answers.fixed["POST", "/v1/reviews/r1:approve"] = JSONResponse(REVIEW)
     monkeypatch.setattr("regista.cli.reviews.on_a_terminal", lambda: True)
-    assert run("approve", "r1", said="n\n").exit_code == 1
+    assert run("approve", "r1", typed="n\n").exit_code == 1
     assert not answers.of("POST", "/v1/reviews/r1:approve")
-    told = run("approve", "r1", said="y\n")
-    assert "churn" in told.output
+    result = run("approve", "r1", typed="y\n")
+    assert "churn" in result.output
     assert answers.of("POST", "/v1/reviews/r1:approve")[0].headers["if-match"] == '"4"'
 
 
@@ -280,18 +282,18 @@ def test_a_comment_on_a_review_decides_nothing(run: Any, answers: Answers) -> No
         ({}, ("key", "generate", "publisher:x", "--out", "/nowhere/key.json"), "/nowhere/key.json"),
     ],
 )
-def test_a_wrong_setting_or_file_is_said_with_what_to_do(
+def test_a_wrong_setting_or_file_is_named_with_the_next_step(
     run: Any, tmp_path: Path, environment: dict[str, str], words: tuple[str, ...], said: str
 ) -> None:
     generate_signing_key("publisher:x").save(tmp_path / "key.json")
     (tmp_path / "bad").write_text("{}")
     places = {"key": str(tmp_path / "key.json"), "bad": str(tmp_path / "bad")}
-    told = run(
+    result = run(
         *(word.format(**places) for word in words),
         environment={name: value.format(**places) for name, value in environment.items()},
     )
-    assert told.exit_code == 2, told.exception
-    assert said in told.stderr
+    assert result.exit_code == 2, result.exception
+    assert said in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -320,24 +322,24 @@ def test_a_wrong_setting_or_file_is_said_with_what_to_do(
         (b"", ("rollback", "churn", "--reason", ""), "audit trail"),
     ],
 )
-def test_what_cannot_be_meant_is_said_and_not_sent(
+def test_invalid_input_is_refused_before_anything_is_sent(
     run: Any, answers: Answers, tmp_path: Path, content: bytes, words: tuple[str, ...], said: str
 ) -> None:
     (tmp_path / "file").write_bytes(content)
-    told = run(*(word.format(file=tmp_path / "file") for word in words))
-    assert told.exit_code == 2, told.exception
-    assert said in " ".join(told.stderr.split())
+    result = run(*(word.format(file=tmp_path / "file") for word in words))
+    assert result.exit_code == 2, result.exception
+    assert said in " ".join(result.stderr.split())
     assert not [seen for seen in answers.seen if seen.method != "GET"]
 
 
-def test_a_place_that_cannot_be_written_is_named(run: Any, answers: Answers) -> None:
+def test_a_folder_that_is_not_writable_is_named(run: Any, answers: Answers) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})
     nowhere = run("versions", "download", "churn@3", environment={"REGISTA_CACHE_DIR": "/dev/null/cache"})
     to_nowhere = run("versions", "download", "churn@3", "--to", "/dev/null/model")
-    for told, place in ((nowhere, "/dev/null/cache"), (to_nowhere, "/dev/null/model")):
-        assert told.exit_code == 1
-        assert f"{place}" in told.stderr, told.exception
-        assert "→" in told.stderr
+    for result, place in ((nowhere, "/dev/null/cache"), (to_nowhere, "/dev/null/model")):
+        assert result.exit_code == 1
+        assert f"{place}" in result.stderr, result.exception
+        assert "→" in result.stderr
 
 
 def test_a_version_to_start_from_may_be_any_text(run: Any, answers: Answers) -> None:
@@ -347,9 +349,9 @@ def test_a_version_to_start_from_may_be_any_text(run: Any, answers: Answers) -> 
 
 @pytest.mark.parametrize("words", [("models", "show"), ("models", "lst"), ("nothing",)])
 def test_wrong_usage_is_json_for_programs_too(run: Any, words: tuple[str, ...]) -> None:
-    told = run(*words, "--json")
-    assert told.exit_code == 2
-    assert json.loads(told.stderr)["code"] == "wrong_usage"
+    result = run(*words, "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stderr)["code"] == "wrong_usage"
     assert run(*words).stderr.startswith("Usage:")
 
 
@@ -361,13 +363,13 @@ def test_completion_completes_commands() -> None:
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     code = "import sys; sys.argv = ['regista']; from regista.cli import root; root(prog_name='regista')"
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert told.stdout == "plain,replay\n"
+    assert result.stdout == "plain,replay\n"
 
 
-def test_a_plug_in_brings_commands_and_a_broken_one_takes_none_away(tmp_path: Path) -> None:
+def test_a_plug_in_adds_commands_and_a_broken_one_removes_none(tmp_path: Path) -> None:
     info = tmp_path / "extra-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1\n")
@@ -384,9 +386,9 @@ def test_a_plug_in_brings_commands_and_a_broken_one_takes_none_away(tmp_path: Pa
         subprocess.run([*call, "hello"], env=environment, capture_output=True, text=True, check=True).stdout
         == "hi\n"
     )
-    told = subprocess.run([*call, "--help"], env=environment, capture_output=True, text=True, check=True)
-    assert "Says hello." in told.stdout
-    assert "not_there" in told.stderr
+    result = subprocess.run([*call, "--help"], env=environment, capture_output=True, text=True, check=True)
+    assert "Says hello." in result.stdout
+    assert "not_there" in result.stderr
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -14,8 +14,8 @@ def test_a_recall_says_where_the_version_still_serves_and_how_to_end_it(run: Any
     answers.fixed["POST", "/v1/models/churn/versions/3:recall"] = JSONResponse(
         {"model": "churn", "rollouts": rollouts}
     )
-    told = run("recall", "churn@3", "--reason", "poisoned").stdout.splitlines()
-    assert told == [
+    result = run("recall", "churn@3", "--reason", "poisoned").stdout.splitlines()
+    assert result == [
         "recalled churn@3",
         (
             "it still serves in production (champion, 90 %): "
@@ -24,7 +24,7 @@ def test_a_recall_says_where_the_version_still_serves_and_how_to_end_it(run: Any
     ]
 
 
-def test_a_list_that_ends_at_its_limit_says_so_to_people_and_only_to_them(run: Any, answers: Answers) -> None:
+def test_a_list_that_ends_at_its_limit_has_a_note_for_people_only(run: Any, answers: Answers) -> None:
     events = [{"type": "ModelRegistered", "recorded_at": "2026-01-01T00:00:00Z"}] * 3
     answers.fixed["GET", "/v1/timeline/churn"] = JSONResponse({"items": events, "next_page_token": ""})
     assert "first 3; there may be more: --limit 30" in run("timeline", "churn", "--limit", "3").stderr
@@ -57,15 +57,15 @@ def test_what_was_trained_on_a_data_set_is_listed_with_where_it_serves(run: Any,
         "recalled": "poisoned",
     }
     answers.fixed["GET", "/v1/versions"] = JSONResponse({"items": [found], "next_page_token": ""})
-    told = run("versions", "trained-on", "bank-0312").stdout
+    result = run("versions", "trained-on", "bank-0312").stdout
     assert answers.of("GET", "/v1/versions")[0].query["trained_on"] == "bank-0312"
     assert all(
-        said in told
+        said in result
         for said in ("churn", "1.2.0", "production (champion, 90 %)", "bank-0312", "recalled: poisoned")
     )
 
 
-def test_a_time_that_is_shown_can_be_asked_for(run: Any, answers: Answers) -> None:
+def test_a_time_that_is_shown_is_accepted_by_as_of(run: Any, answers: Answers) -> None:
     event = {"type": "ModelRegistered", "recorded_at": "2026-03-01T12:00:00.123456Z"}
     answers.fixed["GET", "/v1/timeline/churn"] = JSONResponse({"items": [event], "next_page_token": ""})
     answers.fixed["GET", "/v1/as-of"] = JSONResponse({"entries": []})

@@ -58,20 +58,20 @@ def test_a_rotation_revokes_the_old_key_once_the_new_one_is_in_hand(run: Any, an
 
 def test_a_rotation_whose_new_key_was_lost_leaves_the_old_one(run: Any, answers: Answers) -> None:
     _has_key(answers, None)
-    told = run("access", "key", "rotate", "person:ann", "old")
-    assert (told.exit_code, told.stdout) == (1, "")
-    assert "rotate" in told.stderr
+    result = run("access", "key", "rotate", "person:ann", "old")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "rotate" in result.stderr
     assert not answers.of("DELETE", f"{KEYS}/old")
 
 
-def test_a_rotation_that_cannot_tell_whether_the_old_key_is_gone_shows_the_new_one_and_says_so(
+def test_a_rotation_with_an_unknown_outcome_shows_the_new_key_and_the_next_step(
     run: Any, answers: Answers
 ) -> None:
     _has_key(answers, "rg_new")
     answers.fixed["DELETE", f"{KEYS}/old"] = problem(401, "unauthenticated")
-    told = run("access", "key", "rotate", "person:ann", "old")
-    assert (told.exit_code, told.stdout) == (1, "rg_new\n")
-    assert "regista access key revoke person:ann old" in told.stderr
+    result = run("access", "key", "rotate", "person:ann", "old")
+    assert (result.exit_code, result.stdout) == (1, "rg_new\n")
+    assert "regista access key revoke person:ann old" in result.stderr
 
 
 def test_a_compromised_key_is_revoked_as_such(run: Any, answers: Answers) -> None:
@@ -90,21 +90,23 @@ def test_a_key_that_is_not_there_is_not_rotated(run: Any, answers: Answers) -> N
     assert not answers.of("POST", KEYS)
 
 
-def test_only_letters_replayed_already_are_listed_where_asked(run: Any, answers: Answers) -> None:
+def test_only_replayed_dead_letters_are_listed_with_replayed(run: Any, answers: Answers) -> None:
     answers.fixed["GET", "/v1/dlq"] = JSONResponse(
         {"items": [{"id": "a", "replayed": True}, {"id": "b", "replayed": False}]}
     )
     assert [letter["id"] for letter in json.loads(run("dlq", "list", "--replayed", "--json").stdout)] == ["a"]
 
 
-def test_a_service_that_is_away_is_named_and_hides_no_others_letters(run: Any, answers: Answers) -> None:
+def test_an_unreachable_service_is_named_and_the_dead_letters_of_others_are_listed(
+    run: Any, answers: Answers
+) -> None:
     services = dict.fromkeys(("artifact", "cleanup"), answers.url) | {"approval": "http://127.0.0.1:9"}
     answers.fixed["GET", "/.well-known/regista"] = JSONResponse(services)
     answers.fixed["GET", "/v1/dlq"] = JSONResponse({"items": [{"id": "a"}]})
-    told = run("dlq", "list")
-    assert told.exit_code == 0
-    assert "a" in told.stdout
-    assert "the dead letters of approval are not listed" in told.stderr
+    result = run("dlq", "list")
+    assert result.exit_code == 0
+    assert "a" in result.stdout
+    assert "the dead letters of approval are not listed" in result.stderr
 
 
 def test_an_auditor_sees_checkpoints_events_and_whether_the_invariants_hold(
@@ -134,11 +136,11 @@ def test_an_auditor_sees_checkpoints_events_and_whether_the_invariants_hold(
     assert "vk" in run("audit", "checkpoints").output
     assert "ModelRegistered" in run("audit", "events", "--correlation", "c1").output
     assert answers.of("GET", "/v1/events")[0].query["correlation_id"] == "c1"
-    told = run("audit", "invariants")
-    assert (told.exit_code, "no holes" in told.output) == (1, True)
+    result = run("audit", "invariants")
+    assert (result.exit_code, "no holes" in result.output) == (1, True)
 
 
-def test_an_export_that_does_not_come_to_its_end_says_why(run: Any, answers: Answers) -> None:
+def test_an_export_that_does_not_end_shows_the_failure(run: Any, answers: Answers) -> None:
     state = {
         "place": "s3://kept",
         "sealed": 9,
@@ -151,9 +153,9 @@ def test_an_export_that_does_not_come_to_its_end_says_why(run: Any, answers: Ans
     }
     answers.fixed["POST", "/v1/history:export"] = JSONResponse({"planned": 9, "exported": 4}, 202)
     answers.fixed["GET", "/v1/history"] = JSONResponse(state)
-    told = run("history", "export", "--all", "--wait", "0")
-    assert told.exit_code == 1
-    assert "4 of 9 events are exported: the store is away" in told.stderr
+    result = run("history", "export", "--all", "--wait", "0")
+    assert result.exit_code == 1
+    assert "4 of 9 events are exported: the store is away" in result.stderr
     assert json.loads(answers.of("POST", "/v1/history:export")[0].body) == {"all": True}
 
 
@@ -189,6 +191,6 @@ def test_what_a_store_answered_or_a_file_is_called_cannot_steer_the_terminal(
     answers.fixed["GET", "/v1/history"] = JSONResponse(state)
     assert "\x07" not in run("history", "export", "--wait", "0").stderr
     (tmp_path / "a\x07.parquet").touch()
-    told = run("history", "verify", str(tmp_path), "--key", "k")
-    assert "has no manifest" in told.stderr
-    assert "\x07" not in told.stderr
+    result = run("history", "verify", str(tmp_path), "--key", "k")
+    assert "has no manifest" in result.stderr
+    assert "\x07" not in result.stderr

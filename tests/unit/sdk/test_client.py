@@ -50,12 +50,12 @@ def test_publishing_over_http_uploads_the_file_and_registers_with_its_digest(
     answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(VERSION, 201)
     version = client.publish("churn", model, training={"config": {"C": 1}}).wait()
     assert (version.number, version.semver, version.new) == (1, "1.0.0", True)
-    told = json.loads(answers.of("POST", "/v1/models/churn/versions")[0].body)
+    result = json.loads(answers.of("POST", "/v1/models/churn/versions")[0].body)
     upload = answers.of("POST", "/v1/uploads")[0]
     assert (upload.query, len(upload.body)) == ({"name": "model.onnx"}, 4000)
     assert upload.headers["content-length"] == "4000"
-    assert told["artifact"]["location"] == "11111111-1111-4111-8111-111111111111"
-    assert told["training"] == {"config": {"C": 1}, "creator": "person:ann"}
+    assert result["artifact"]["location"] == "11111111-1111-4111-8111-111111111111"
+    assert result["training"] == {"config": {"C": 1}, "creator": "person:ann"}
     assert upload.headers["authorization"] == f"Bearer {API_KEY}"
 
 
@@ -136,7 +136,7 @@ def test_each_problem_is_one_typed_exception_with_its_code(
     assert raised.value.advice
 
 
-def test_a_busy_service_is_asked_again_with_the_same_idempotency_key(
+def test_a_busy_service_gets_the_request_again_with_the_same_idempotency_key(
     client: Client, answers: Answers
 ) -> None:
     answers.next = [problem(503, "unavailable"), problem(503, "unavailable")]
@@ -153,7 +153,7 @@ def test_retries_end(client: Client, answers: Answers) -> None:
     assert len(answers.seen) == QUICK.attempts
 
 
-def test_a_service_that_is_away_is_named(profile: Profile) -> None:
+def test_an_unreachable_service_is_named(profile: Profile) -> None:
     with (
         Client(Profile(url="http://127.0.0.1:9", cache_dir=profile.cache_dir), patience=QUICK) as client,
         pytest.raises(Unavailable, match=r"127\.0\.0\.1:9"),
@@ -174,7 +174,7 @@ async def test_one_last_report_that_is_refused_takes_no_other_with_it(
     assert len(answers.of("POST", "/v1/usage")) == 3
 
 
-def test_a_callback_that_calls_the_client_is_told_instead_of_waiting_for_itself(
+def test_a_callback_that_calls_its_client_gets_an_error_instead_of_a_deadlock(
     client: Client, answers: Answers
 ) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})
@@ -190,14 +190,14 @@ def test_uses_are_counted_and_reported_by_window(profile: Profile, answers: Answ
         loaded.used(41)
         client.load("churn@production")
     (report,) = answers.of("POST", "/v1/usage")
-    told = json.loads(report.body)
-    assert (told["model"], told["number"], told["count"], told["environment"]) == (
+    result = json.loads(report.body)
+    assert (result["model"], result["number"], result["count"], result["environment"]) == (
         "churn",
         3,
         43,
         "production",
     )
-    assert told["window_start"] < told["window_end"]
+    assert result["window_start"] < result["window_end"]
 
 
 def test_a_report_that_could_not_be_sent_is_kept_under_its_id(client: Client, answers: Answers) -> None:
@@ -290,7 +290,7 @@ def test_where_every_version_stands_and_how_often_it_was_used_are_whole(
         for n in (1, 2)
     ]
     answers.fixed["GET", "/v1/sweeps"] = JSONResponse({"items": []})
-    client.sweeps()  # from here on it knows where cleanup is
+    client.sweeps()  # discovers the URL of cleanup
     for ask, kinds in ((client.retention, ("versions",)), (client.usage, ("versions", "days"))):
         answers.next = [JSONResponse(page) for page in pages]
         found = ask("churn")
@@ -298,7 +298,7 @@ def test_where_every_version_stands_and_how_often_it_was_used_are_whole(
         assert not found["next_page_token"]
 
 
-def test_a_key_whose_only_showing_was_lost_is_said_so(client: Client, answers: Answers) -> None:
+def test_a_key_whose_only_answer_was_lost_is_an_error(client: Client, answers: Answers) -> None:
     lost = {"subject": "person:ann", "key_id": "k2", "algorithm": "hmac-sha256", "api_key": None}
     answers.fixed["POST", "/v1/access/identities/person:ann/keys"] = JSONResponse(lost, 201)
     with pytest.raises(RegistaError, match="k2 was issued") as raised:
@@ -306,7 +306,7 @@ def test_a_key_whose_only_showing_was_lost_is_said_so(client: Client, answers: A
     assert "rotate" in raised.value.advice
 
 
-def test_a_rotation_whose_answer_was_lost_takes_back_what_nobody_saw_and_issues_another(
+def test_a_rotation_whose_answer_was_lost_revokes_the_unseen_key_and_issues_another(
     client: Client, answers: Answers
 ) -> None:
     keys = "/v1/access/identities/person:ann/keys"
@@ -345,7 +345,7 @@ def test_a_reference_without_a_version_says_how_to_write_one(client: Client, ref
         client.load(reference)
 
 
-def test_a_url_that_is_not_a_registry_is_said_so(client: Client, answers: Answers) -> None:
+def test_a_url_that_is_not_a_registry_is_named(client: Client, answers: Answers) -> None:
     answers.fixed["GET", "/v1/models"] = Response("<html>hello</html>")
     with pytest.raises(Unavailable, match="is this the registry's URL"):
         client.models()

@@ -66,7 +66,7 @@ def test_a_recalled_version_is_not_loaded_even_when_its_files_are_here(
         ({"artifact_state": "quarantined"}, "artifact_not_released"),
     ],
 )
-def test_what_nobody_shall_use_is_not_loaded_even_when_its_files_are_here(
+def test_a_recalled_or_retired_version_is_not_loaded_even_from_the_cache(
     client: Client, answers: Answers, facts: Any, code: str
 ) -> None:
     version = answers.has("churn", "@production", {"model.onnx": b"weights"})
@@ -87,9 +87,7 @@ def test_a_version_loaded_as_soon_as_it_is_registered_is_waited_for_until_its_by
     assert len(answers.of("GET", "/v1/models/churn/versions/3")) == 4
 
 
-def test_bytes_that_are_never_verified_are_not_waited_for_for_ever(
-    profile: Profile, answers: Answers
-) -> None:
+def test_the_wait_for_verified_bytes_ends(profile: Profile, answers: Answers) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})["artifact_state"] = None
     with (
         Client(profile, patience=Patience(first=0.001, longest=0.01, total=0.2)) as client,
@@ -110,7 +108,7 @@ def test_a_list_of_files_altered_in_the_cache_is_not_believed(
         assert client.load("churn@production").path == first.path
 
 
-def test_a_draft_without_an_artifact_says_so(client: Client, answers: Answers) -> None:
+def test_a_draft_without_an_artifact_is_named(client: Client, answers: Answers) -> None:
     answers.has("churn", "3", {"model.onnx": b"weights"})["artifact"] = None
     with pytest.raises(RuleBroken, match="no artifact"):
         client.load("churn@3")

@@ -84,7 +84,7 @@ def _python(code: str, profile: Profile, url: str) -> str:
         "REGISTA_CONFIG": "/nowhere",
     }
     path = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code],
         env=environment | path,
         check=True,
@@ -92,8 +92,8 @@ def _python(code: str, profile: Profile, url: str) -> str:
         capture_output=True,
         text=True,
     )
-    assert told.stderr == ""
-    return told.stdout
+    assert result.stderr == ""
+    return result.stdout
 
 
 def _counts(answers: Answers) -> list[int]:
@@ -224,7 +224,7 @@ def test_what_a_killed_download_left_is_swept_out_and_one_under_way_is_not(
     assert [folder.name for folder in profile.cache.glob("partial-*")] == ["partial-new"]
 
 
-def test_the_package_says_what_it_has_not() -> None:
+def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
     assert regista.Refused.exit_code == 3
     with pytest.raises(AttributeError, match="nothing"):
         _ = regista.nothing  # type: ignore[attr-defined]
@@ -246,7 +246,7 @@ def test_no_module_of_the_client_needs_the_servers_libraries() -> None:
         "print(sorted({'pydantic', 'starlette', 'sqlalchemy', 'asyncpg', 'aiokafka', 'minio', 'numpy', "
         "'onnxruntime', 'shared', 'services'} & set(sys.modules)))"
     )
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
-    assert told.stdout == "[]\n"
+    assert result.stdout == "[]\n"

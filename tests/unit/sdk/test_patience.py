@@ -1,4 +1,4 @@
-"""How long the client waits for services that are slow, away, or silent."""
+"""How long the client waits for services that are slow, unreachable, or silent."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_waiting_ends_at_its_deadline_though_the_registry_never_answers(
     await transport.close()
 
 
-async def test_a_registry_that_is_away_for_a_while_has_only_not_answered_yet(
+async def test_a_registry_that_is_unreachable_for_a_while_counts_as_no_outcome_yet(
     profile: Profile, answers: Answers
 ) -> None:
     answers.next = [problem(503, "unavailable") for _ in range(QUICK.attempts)]
@@ -73,7 +73,7 @@ async def test_closing_does_not_wait_for_a_service_that_never_answers(
     assert time.monotonic() - began < 5
 
 
-async def test_a_failure_that_nobody_foresaw_ends_neither_the_reports_nor_the_closing(
+async def test_an_unforeseen_failure_stops_neither_the_reports_nor_the_closing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     sent: list[dict[str, Any]] = []

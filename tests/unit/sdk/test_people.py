@@ -1,4 +1,4 @@
-"""Who subjects are: shown to people by name, told to programs by id."""
+"""Who subjects are: shown to people by name, result to programs by id."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ EVENT = {
 
 
 @pytest.fixture
-def told(answers: Answers) -> Answers:
+def directory(answers: Answers) -> Answers:
     answers.fixed["GET", NAMES] = JSONResponse({"names": {"u-1": "Ada Lovelace", "u-2": None}})
     answers.fixed["GET", "/v1/timeline/churn"] = JSONResponse({"items": [EVENT], "next_page_token": ""})
     return answers
 
 
-def test_a_timeline_shows_names_beside_ids_and_says_what_was_erased(run: Any, told: Answers) -> None:
+def test_a_timeline_shows_names_beside_ids_and_marks_erased_ones(run: Any, directory: Answers) -> None:
     assert "Ada Lovelace (u-1) for u-2 (erased)" in run("timeline", "churn").output
-    assert told.of("GET", NAMES)[0].query["subjects"] == "u-1,u-2"
+    assert directory.of("GET", NAMES)[0].query["subjects"] == "u-1,u-2"
 
 
-def test_programs_get_ids_and_nobody_is_looked_up(run: Any, told: Answers) -> None:
+def test_programs_get_ids_and_no_names_are_looked_up(run: Any, directory: Answers) -> None:
     (event,) = json.loads(run("timeline", "churn", "--json").stdout)
     assert event["actor"]["subject"] == "u-1"
-    assert not told.of("GET", NAMES)
+    assert not directory.of("GET", NAMES)
 
 
-def test_without_the_directory_ids_are_shown(run: Any, told: Answers) -> None:
-    del told.fixed["GET", NAMES]
+def test_without_the_directory_ids_are_shown(run: Any, directory: Answers) -> None:
+    del directory.fixed["GET", NAMES]
     shown = run("timeline", "churn")
     assert (shown.exit_code, "u-1 for u-2" in shown.output) == (0, True)
 
 
-def test_services_are_called_what_they_are(run: Any, told: Answers) -> None:
-    told.fixed["GET", "/v1/events"] = JSONResponse(
+def test_services_are_called_what_they_are(run: Any, directory: Answers) -> None:
+    directory.fixed["GET", "/v1/events"] = JSONResponse(
         {"items": [EVENT | {"actor": {"subject": "service:approval"}}], "next_page_token": ""}
     )
     assert "service:approval" in run("audit", "events", "gate-1").output
-    assert not told.of("GET", NAMES)
+    assert not directory.of("GET", NAMES)
 
 
-def test_as_of_names_who_asked_who_approved_and_who_changed_it(run: Any, told: Answers) -> None:
+def test_as_of_names_who_requested_who_approved_and_who_changed_it(run: Any, directory: Answers) -> None:
     promotion = {
         "requested": {"by": {"subject": "u-2"}},
         "approvers": [{"subject": "u-1"}],
@@ -63,14 +63,14 @@ def test_as_of_names_who_asked_who_approved_and_who_changed_it(run: Any, told: A
         "changed_by": {"actor": {"subject": "u-1"}, "reason": "better"},
         "entries": [{"number": 1, "promotion": promotion}],
     }
-    told.fixed["GET", "/v1/as-of"] = JSONResponse(found)
+    directory.fixed["GET", "/v1/as-of"] = JSONResponse(found)
     shown = run("as-of", "churn").output
     assert shown.count("Ada Lovelace (u-1)") == 2
     assert "u-2 (erased)" in shown
 
 
-def test_a_review_shows_the_printed_name_where_somebody_signed_and_looks_up_the_others(
-    run: Any, told: Answers
+def test_a_review_shows_the_printed_names_of_signers_and_looks_up_the_others(
+    run: Any, directory: Answers
 ) -> None:
     entries = [
         {"by": "u-2", "name": "As Signed", "kind": "ReviewApproved", "text": "", "at": ""},
@@ -84,20 +84,20 @@ def test_a_review_shows_the_printed_name_where_somebody_signed_and_looks_up_the_
         "excluded": ["u-1"],
         "approvers": ["u-2"],
     }
-    told.fixed["GET", "/v1/reviews/r"] = JSONResponse(review)
+    directory.fixed["GET", "/v1/reviews/r"] = JSONResponse(review)
     shown = run("reviews", "show", "r").output
     assert "As Signed" in shown
     assert shown.count("Ada Lovelace (u-1)") == 2
-    told.fixed["GET", "/v1/reviews"] = JSONResponse({"items": [review], "next_page_token": ""})
+    directory.fixed["GET", "/v1/reviews"] = JSONResponse({"items": [review], "next_page_token": ""})
     assert "u-2 (erased)" in run("reviews").output
 
 
-def test_many_subjects_are_asked_for_in_pages(told: Answers, profile: Any) -> None:
+def test_many_subjects_are_looked_up_in_pages(directory: Answers, profile: Any) -> None:
     from regista.client.sync_client import Client  # noqa: PLC0415
 
     with Client(profile) as client:
         client.names(f"u-{n}" for n in range(250))
-    asked = [seen.query["subjects"].split(",") for seen in told.of("GET", NAMES)]
+    asked = [seen.query["subjects"].split(",") for seen in directory.of("GET", NAMES)]
     assert [len(page) for page in asked] == [100, 100, 50]
     assert len({subject for page in asked for subject in page}) == 250
 
@@ -111,7 +111,7 @@ def test_an_identity_is_made_without_naming_its_subject(run: Any, answers: Answe
     }
 
 
-def test_a_list_of_identities_says_whose_name_was_erased(run: Any, answers: Answers) -> None:
+def test_a_list_of_identities_marks_erased_names(run: Any, answers: Answers) -> None:
     items = [
         {"subject": "u-1", "name": "", "name_erased_at": "2026"},
         {"subject": "u-2", "name": "", "name_erased_at": None},
@@ -124,22 +124,22 @@ ERASE = "/v1/access/identities/u-1:erase-name"
 WORDS = ("access", "erase-name", "u-1", "--reason", "left")
 
 
-def test_nothing_is_erased_where_nobody_can_be_asked(run: Any, answers: Answers) -> None:
-    told = run(*WORDS)
-    assert (told.exit_code, answers.seen) == (2, [])
-    assert "--yes" in told.stderr
+def test_nothing_is_erased_without_a_confirmation(run: Any, answers: Answers) -> None:
+    result = run(*WORDS)
+    assert (result.exit_code, answers.seen) == (2, [])
+    assert "--yes" in result.stderr
 
 
-def test_an_erasure_is_confirmed_and_says_what_is_kept(
+def test_an_erasure_is_confirmed_and_shows_what_is_kept(
     run: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers.fixed["POST", ERASE] = JSONResponse(
         {"subject": "u-1", "name_erased_at": "2026", "kept": "reviews keep it"}
     )
     monkeypatch.setattr("regista.cli.access.on_a_terminal", lambda: True)
-    assert run(*WORDS, said="n\n").exit_code == 1
+    assert run(*WORDS, typed="n\n").exit_code == 1
     assert not answers.of("POST", ERASE)
-    assert "reviews keep it" in run(*WORDS, said="y\n").output
+    assert "reviews keep it" in run(*WORDS, typed="y\n").output
     assert json.loads(answers.of("POST", ERASE)[0].body) == {"reason": "left"}
     assert run(*WORDS, "--yes", "--json").exit_code == 0
 

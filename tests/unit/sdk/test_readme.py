@@ -77,7 +77,7 @@ def test_what_a_readme_shows_runs_as_it_stands(
         "PYTHONPATH": os.pathsep.join(sys.path),
         "PATH": os.environ["PATH"],
     }
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", READER, *blocks],
         env=environment,
         cwd=tmp_path,
@@ -86,5 +86,5 @@ def test_what_a_readme_shows_runs_as_it_stands(
         capture_output=True,
         text=True,
     )
-    assert (told.returncode, told.stderr, told.stdout) == (0, "", said)
+    assert (result.returncode, result.stderr, result.stdout) == (0, "", said)
     assert answers.of("POST", f"/v1/models/{model}/versions")

@@ -86,7 +86,7 @@ def test_the_order_of_fields_and_another_name_of_a_type_change_nothing(new):
     assert differences(OLD, new) == ()
 
 
-def test_a_first_signature_breaks_nobody():
+def test_a_first_signature_breaks_no_caller():
     assert [d.breaking for d in differences(None, OLD)] == [False]
     assert differences(None, None) == ()
 

@@ -79,7 +79,7 @@ def test_a_stale_change_shows_the_present_state_and_how_to_go_on(
     assert "expected=7" in raised.value.advice
 
 
-def test_a_stale_change_by_a_caller_who_may_not_read_the_state_says_what_the_service_said(
+def test_a_stale_change_of_an_unreadable_object_has_the_message_of_the_service(
     client: Client, answers: Answers
 ) -> None:
     answers.fixed["PATCH", "/v1/models/churn"] = problem(412, "stale_model")
@@ -89,7 +89,7 @@ def test_a_stale_change_by_a_caller_who_may_not_read_the_state_says_what_the_ser
 
 
 @pytest.mark.parametrize("decide", [Client.approve, Client.reject])
-def test_a_decision_on_a_review_that_changed_says_so(
+def test_a_decision_on_a_changed_review_is_stale(
     client: Client, answers: Answers, decide: Callable[..., Any]
 ) -> None:
     answers.fixed["POST", f"/v1/reviews/r1:{decide.__name__}"] = problem(412, "stale_review")

@@ -116,9 +116,9 @@ def test_a_run_becomes_the_training_section_with_nothing_it_does_not_know() -> N
         run.train_data("bank", x, y, features=["age", "sum"])
         run.test_data("bank-holdout", x[:2], y[:2]).metric("auc", 0.9, primary=True)
         run.schema(x, y, labels=[0, 1])
-    told = run.training()
-    assert told["dataset"] == {"name": "bank", "digest": data_digest(x, y)}
-    assert told["metrics"] == [
+    result = run.training()
+    assert result["dataset"] == {"name": "bank", "digest": data_digest(x, y)}
+    assert result["metrics"] == [
         {
             "name": "auc",
             "value": 0.9,
@@ -128,9 +128,9 @@ def test_a_run_becomes_the_training_section_with_nothing_it_does_not_know() -> N
             "primary": True,
         }
     ]
-    assert told["code"]["digest"].startswith("sha256:")
-    assert told["environment"]["packages"]["numpy"] == np.__version__
-    assert (told["seed"], told["features"], told["trained_at"][-1]) == (7, ["age", "sum"], "Z")
+    assert result["code"]["digest"].startswith("sha256:")
+    assert result["environment"]["packages"]["numpy"] == np.__version__
+    assert (result["seed"], result["features"], result["trained_at"][-1]) == (7, ["age", "sum"], "Z")
     assert run.signature == {
         "inputs": [{"name": "age", "type": "float64"}, {"name": "sum", "type": "float64"}],
         "outputs": [{"name": "output", "type": "int64", "labels": ["0", "1"]}],
@@ -143,7 +143,7 @@ def test_a_metric_of_nothing_is_refused() -> None:
         regista.track().metric("auc", 0.9)
 
 
-def test_code_of_the_same_name_in_two_places_has_one_identity(tmp_path: Path) -> None:
+def test_code_of_the_same_name_in_two_folders_has_one_identity(tmp_path: Path) -> None:
     for place in ("a", "b"):
         (tmp_path / place / "src").mkdir(parents=True)
         (tmp_path / place / "src" / "fit.py").write_text(f"fit({place})")

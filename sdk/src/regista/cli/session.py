@@ -124,6 +124,8 @@ class Session:
                 if name not in tasks:
                     tasks[name] = bars.add_task(name, total=total)
                 bars.update(tasks[name], completed=done)
+                if done >= total:  # a bar for each of many files would slow the transfer down
+                    bars.remove_task(tasks.pop(name))
 
             yield report
 

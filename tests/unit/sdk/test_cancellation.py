@@ -1,0 +1,64 @@
+"""A cancelled call ends with the cancellation, and leaves nothing open."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import regista
+from regista.files import FileWriter, HashingStream
+
+SOURCES = sorted(Path(regista.__file__).parent.rglob("*.py"))
+
+
+def test_no_time_limit_can_swallow_a_cancellation() -> None:
+    """`asyncio.wait_for` of Python 3.11 drops a cancellation that arrives with the result."""
+    assert SOURCES
+    assert [path.name for path in SOURCES if "wait_for(" in path.read_text("utf-8")] == []
+
+
+async def test_a_cancelled_download_closes_its_file(tmp_path: Path) -> None:
+    writer, never = FileWriter(tmp_path / "f"), asyncio.Event()
+    begun = asyncio.Event()
+
+    async def download() -> None:
+        async with writer as file:
+            await file.write(b"x")
+            begun.set()
+            await never.wait()
+
+    task = asyncio.create_task(download())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert writer._file.closed
+    assert writer.sha256 == ""
+
+
+async def test_a_cancelled_upload_closes_its_file(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    begun, never = asyncio.Event(), asyncio.Event()
+
+    async def upload() -> None:
+        stream = HashingStream(tmp_path / "f", "f", None)()
+        try:
+            async for _ in stream:
+                begun.set()
+                await never.wait()
+        finally:
+            await stream.aclose()
+
+    task = asyncio.create_task(upload())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert str(tmp_path / "f") not in _open_files()
+
+
+def _open_files() -> set[str]:
+    links = Path("/proc/self/fd").iterdir()
+    return {str(link.readlink()) for link in links if link.is_symlink()}
