@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 import regista
 from regista.client import sync_client
 from regista.client.sync_client import Client
-from regista.errors import DeadLettered, Forbidden, NotFound, RegistaError, RuleBroken, Unauthorized
+from regista.errors import DeadLettered, Forbidden, NotFound, RegistaError, RuleBroken, Stale, Unauthorized
 from regista.publishing.kafka import connection
 from regista.publishing.publication import TOPIC
 from regista.wire.keys import generate_signing_key
@@ -183,6 +183,31 @@ def test_traffic_is_split_switched_and_rolled_back(house: House, churn: dict[str
     assert house.run("eng", "rollout", "switch", "crm.churn@2", "--reason", "it is better")["champion"] == 2
     assert house.run("eng", "rollback", "crm.churn", "--reason", "latency")["champion"] == 1
     assert until(lambda: [e["number"] for e in house.run("eng", "as-of", "crm.churn")["entries"]] == [1])
+
+
+def test_a_change_decided_on_another_revision_is_stale(house: House, churn: dict[str, Any]) -> None:
+    with house.client("admin") as admin:
+        model = admin.model("crm.churn")
+        rollout = admin.rollout("crm.churn")
+        kept = admin.retention("crm.churn")
+        version = admin.version("crm.churn@1")
+        changes: list[Callable[[], Any]] = [
+            lambda: admin.edit_model("crm.churn", owner="team:late", expected=model["revision"] + 1000),
+            lambda: admin.change_rollout(
+                "crm.churn",
+                [{"number": 1, "percent": 100, "role": "champion"}],
+                expected=rollout["revision"] + 1000,
+            ),
+            lambda: admin.rollback("crm.churn", "slow", expected=rollout["revision"] + 1000),
+            lambda: admin.set_retention("crm.churn", {"keep_newest": 5}, expected=kept["revision"] + 1000),
+            lambda: admin.complete("crm.churn@1", {}, expected=version["revision"] + 1000),
+        ]
+        for change in changes:
+            with pytest.raises(Stale) as late:
+                change()
+            assert late.value.facts["present"]["revision"] == late.value.facts["revision"]
+        edited = admin.edit_model("crm.churn", owner="team:retention", expected=model["revision"])
+        assert (edited["owner"], edited["revision"] > model["revision"]) == ("team:retention", True)
 
 
 def test_use_is_reported_and_shown_by_cleanup(house: House, churn: dict[str, Any]) -> None:
