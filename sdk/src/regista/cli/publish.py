@@ -33,7 +33,7 @@ regista publish churn model.onnx --draft
     "version",
     metavar="major|minor|patch|1.2.0",
     default="",
-    help="Claim a version or a bump; the registry raises a smaller claim than it can prove.",
+    help="Claim a version or a bump; a claim smaller than the proven change is raised.",
 )
 @click.option("--exact", is_flag=True, help="Refuse the version instead of raising the claim.")
 @click.option("--base", help="The version it was made from (number or semantic version).")

@@ -43,6 +43,8 @@ def _publication(
         return Publication(LOOP.run(method(self.asynchronous, *args, **kwargs)))
 
     update_wrapper(call, method)
+    shown = inspect.signature(method).replace(return_annotation="Publication")
+    call.__signature__ = shown  # type: ignore[attr-defined]
     return call
 
 
