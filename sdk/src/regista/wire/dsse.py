@@ -140,7 +140,7 @@ def verify(event: CloudEvent, public_key: bytes | Ed25519PublicKey) -> None:
         key = Ed25519PublicKey.from_public_bytes(public_key) if isinstance(public_key, bytes) else public_key
         key.verify(signature, pae(PAYLOAD_TYPE, payload))
     except (InvalidSignature, ValueError):
-        raise BadSignature("the signature does not fit the key") from None
+        raise BadSignature("the signature does not verify with the key") from None
     try:
         fresh = material(event, _signed_names(event))
     except (NotACloudEvent, UnicodeError) as e:
@@ -158,7 +158,7 @@ def _read(event: CloudEvent) -> _Envelope:
     try:
         envelope = _envelopes.decode(_decode(text))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise BadSignature("dssematerial is no DSSE envelope") from None
+        raise BadSignature("dssematerial is not a DSSE envelope") from None
     if envelope.payloadType != PAYLOAD_TYPE:
         raise BadSignature(f"the payload type of the signature is not {PAYLOAD_TYPE}")
     if len(envelope.signatures) != 1 or not envelope.signatures[0].keyid:
@@ -181,7 +181,7 @@ def _signed_names(event: CloudEvent) -> tuple[str, ...]:
     listed = event.extensions.get("signedextattrs", "")
     names = tuple(listed.split(",")) if listed else ()
     if len(set(names)) != len(names) or not CORE.isdisjoint(names) or not _OWN.isdisjoint(names):
-        raise BadSignature("signedextattrs repeats a name or names an attribute that may not stand there")
+        raise BadSignature("signedextattrs repeats a name or names an attribute that is not allowed there")
     present = event.extensions.keys() - _OWN
     if gone := sorted(set(names) - present):
         raise BadSignature(f"signed extension attributes are missing: {', '.join(gone)[:200]}")
