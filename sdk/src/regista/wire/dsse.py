@@ -1,8 +1,8 @@
 """Signed events: the CloudEvents extension "Verifiable CloudEvents with DSSE" (v0.1), with Ed25519.
 
-Stricter than the extension in three points, so that what a consumer reads is what was signed: every extension
-attribute must be signed (the extension would have an unsigned one dropped), there is exactly one signature,
-and the fraction of a second in `time` counts.
+Regista is stricter than the extension in three points, so that a consumer reads only what was signed. Every
+extension attribute must be signed (the extension drops unsigned ones), there is exactly one signature, and
+the fraction of a second in `time` is signed.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ def key_id_of(event: CloudEvent) -> str:
 def verify(event: CloudEvent, public_key: bytes | Ed25519PublicKey) -> None:
     """Raise BadSignature (and no other exception) unless this key signed exactly this event.
 
-    `public_key`: the 32 raw bytes, or the key object (which saves parsing it again). That the key belongs to
-    `key_id_of(event)` and that its owner may say this is the caller's to check.
+    `public_key`: the 32 raw bytes, or the key object (which saves parsing it again). The caller
+    checks that the key belongs to `key_id_of(event)`, and that its owner may send this event.
     """
     envelope = _read(event)
     payload = _decode(envelope.payload)
