@@ -318,7 +318,8 @@ def test_the_readmes_python_does_what_it_says(
     asyncio.run(eval(compile(asynchronous, "README", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names))  # noqa: S307
     assert names["loaded"].number == 1
     exec(change, names)  # noqa: S102
-    assert names["client"].model("readme.churn")["owner"] == "team:retention"
+    with house.client("admin") as admin:
+        assert admin.model("readme.churn")["owner"] == "team:retention"
     sync_client._close()
 
 

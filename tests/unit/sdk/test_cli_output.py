@@ -16,7 +16,7 @@ import pytest
 import yaml
 from starlette.responses import JSONResponse
 
-from regista.cli.output import as_yaml
+from regista.cli.terminal.output import as_yaml
 
 from .conftest import API_KEY, Answers, problem
 

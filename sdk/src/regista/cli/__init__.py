@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from regista.cli.session import Session
+from regista.cli.terminal.session import Session
 
 SECTIONS: dict[str, dict[str, str]] = {
     "Models": {
@@ -75,7 +75,7 @@ class LazyGroup(click.Group):
         return super().parse_args(ctx, [*words, *formats, *others])
 
     def invoke(self, ctx: click.Context) -> Any:
-        from regista.cli.failure import print_error  # noqa: PLC0415 - the help needs no errors
+        from regista.cli.terminal.failure import print_error  # noqa: PLC0415 - the help needs no errors
         from regista.errors import Invalid, RegistaError  # noqa: PLC0415
 
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regista.cli.key import OUT, new_signing_key
-from regista.cli.session import Session, command, on_a_terminal
+from regista.cli.terminal.session import Session, command, on_a_terminal
 
 if TYPE_CHECKING:
     from regista.wire.keys import SigningKey

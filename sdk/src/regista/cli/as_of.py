@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from regista.cli.options import ENVIRONMENT
-from regista.cli.output import printable, to_the_second
-from regista.cli.people import Shown, actors, naming, who
-from regista.cli.session import Session, command
+from regista.cli.terminal.options import ENVIRONMENT
+from regista.cli.terminal.output import printable, to_the_second
+from regista.cli.terminal.people import Shown, actors, naming, who
+from regista.cli.terminal.session import Session, command
 
 
 @command("as-of", examples="regista as-of churn --at 2026-03-01T12:00:00Z\nregista as-of churn")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from regista.cli.output import to_the_second
-from regista.cli.people import actors, naming, when, who
-from regista.cli.session import Session, command
+from regista.cli.terminal.output import to_the_second
+from regista.cli.terminal.people import actors, naming, when, who
+from regista.cli.terminal.session import Session, command
 
 
 @click.group()

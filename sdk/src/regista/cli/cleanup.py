@@ -6,11 +6,11 @@ from typing import Any, BinaryIO
 
 import click
 
-from regista.cli.options import IF_REVISION
-from regista.cli.output import to_the_second
-from regista.cli.people import naming
-from regista.cli.session import Session, command
-from regista.cli.values import read_json
+from regista.cli.terminal.options import IF_REVISION
+from regista.cli.terminal.output import to_the_second
+from regista.cli.terminal.people import naming
+from regista.cli.terminal.session import Session, command
+from regista.cli.terminal.values import read_json
 
 VERDICTS = ("marked", "spared", "proposed", "retired", "refused")
 COLUMNS = [

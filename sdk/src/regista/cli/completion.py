@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from regista.cli.session import Session, command
+from regista.cli.terminal.session import Session, command
 
 
 @command(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from regista.cli.session import Session, command
+from regista.cli.terminal.session import Session, command
 
 
 @command(examples="regista diff churn@2 churn@3\nregista diff churn@production 4")

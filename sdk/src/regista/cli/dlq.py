@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regista.calls.dead_letters import CONSUMERS
-from regista.cli.failure import print_error
-from regista.cli.output import to_the_second
-from regista.cli.session import Session, command
+from regista.cli.terminal.failure import print_error
+from regista.cli.terminal.output import to_the_second
+from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regista.cli.output import printable, to_the_second
-from regista.cli.session import Session, command
+from regista.cli.terminal.output import printable, to_the_second
+from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client

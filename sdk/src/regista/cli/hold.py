@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from regista.cli.options import REASON
-from regista.cli.session import Session, command
+from regista.cli.terminal.options import REASON
+from regista.cli.terminal.session import Session, command
 
 
 @command(

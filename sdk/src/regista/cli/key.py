@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regista.cli.session import Session, command
+from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
     from regista.wire.keys import SigningKey

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from regista.cli.options import IF_REVISION, KINDS, TIERS
-from regista.cli.people import naming
-from regista.cli.session import Session, command
-from regista.cli.values import pairs
+from regista.cli.terminal.options import IF_REVISION, KINDS, TIERS
+from regista.cli.terminal.people import naming
+from regista.cli.terminal.session import Session, command
+from regista.cli.terminal.values import pairs
 
 
 @click.group()

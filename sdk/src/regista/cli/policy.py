@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from regista.cli.options import IF_REVISION
-from regista.cli.people import naming
-from regista.cli.session import Session, command
-from regista.cli.values import read_policy
+from regista.cli.terminal.options import IF_REVISION
+from regista.cli.terminal.people import naming
+from regista.cli.terminal.session import Session, command
+from regista.cli.terminal.values import read_policy
 
 
 @click.group()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regista.cli.options import ENVIRONMENT, OPTIONAL_REASON
-from regista.cli.session import Session, command
+from regista.cli.terminal.options import ENVIRONMENT, OPTIONAL_REASON
+from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client

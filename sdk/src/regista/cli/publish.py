@@ -7,9 +7,9 @@ from typing import Any, BinaryIO
 
 import click
 
-from regista.cli.options import KINDS, TIERS
-from regista.cli.session import Session, command
-from regista.cli.values import pairs, read_json
+from regista.cli.terminal.options import KINDS, TIERS
+from regista.cli.terminal.session import Session, command
+from regista.cli.terminal.values import pairs, read_json
 
 EXAMPLES = """
 regista publish churn model.onnx --metadata run.json

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from regista.cli.options import REASON, REVISION
 from regista.cli.reviews import revision_to_decide
-from regista.cli.session import Session, command
+from regista.cli.terminal.options import REASON, REVISION
+from regista.cli.terminal.session import Session, command
 
 
 @command(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regista.cli.output import to_the_second
-from regista.cli.people import naming
-from regista.cli.session import Session, command, on_a_terminal
+from regista.cli.terminal.output import to_the_second
+from regista.cli.terminal.people import naming
+from regista.cli.terminal.session import Session, command, on_a_terminal
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from regista.cli.options import ENVIRONMENT, IF_REVISION, REASON
 from regista.cli.rollout import show_rollout
-from regista.cli.session import Session, command
+from regista.cli.terminal.options import ENVIRONMENT, IF_REVISION, REASON
+from regista.cli.terminal.session import Session, command
 
 
 @command(

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from regista.cli.options import ENVIRONMENT, IF_REVISION, OPTIONAL_REASON
-from regista.cli.session import Session, command
-from regista.cli.values import pairs
+from regista.cli.terminal.options import ENVIRONMENT, IF_REVISION, OPTIONAL_REASON
+from regista.cli.terminal.session import Session, command
+from regista.cli.terminal.values import pairs
 
 COLUMNS = [("number", "number"), ("version", "semver"), ("percent", "percent"), ("role", "role")]
 ROLES = ("champion", "challenger", "shadow", "standby")

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from regista.cli.people import actors, naming, when, who
-from regista.cli.session import Session, command
+from regista.cli.terminal.people import actors, naming, when, who
+from regista.cli.terminal.session import Session, command
 
 
 @command(

@@ -62,7 +62,7 @@ def utc(time: str) -> str:
         if zone not in "Zz":
             second = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
     except (ValueError, OverflowError) as e:
-        raise NotACloudEvent(f"time is no moment: {e}") from None
+        raise NotACloudEvent(f"time is not a valid time: {e}") from None
     fraction = (fraction or "").rstrip("0")
     return f"{second}{'.' + fraction if fraction else ''}Z"
 
@@ -77,7 +77,7 @@ def check(event: CloudEvent) -> None:
     for name, value in event.extensions.items():
         if not _names_extension(name):
             raise NotACloudEvent(
-                f"{name!r:.80} is no name of an extension attribute: use lower-case letters and digits"
+                f"{name!r:.80} is not a valid name of an extension attribute: use lower-case letters and digits"
             )
         texts[name] = value
     if not _all_texts(texts.values()):
@@ -116,7 +116,7 @@ def check_text(name: str, value: object) -> None:
     if len(value) > MAX_ATTRIBUTE:
         raise NotACloudEvent(f"the attribute {name} is longer than {MAX_ATTRIBUTE} characters")
     if _FORBIDDEN.search(value):
-        raise NotACloudEvent(f"the attribute {name} holds control characters")
+        raise NotACloudEvent(f"the attribute {name} has control characters")
 
 
 def legal(value: str) -> str:
@@ -197,7 +197,7 @@ def _attributes(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
         else:
             continue
         if name in found:
-            raise NotACloudEvent(f"the header {header!r:.80} is there twice")
+            raise NotACloudEvent(f"the header {header!r:.80} appears twice")
         try:
             found[name] = (raw or b"").decode()
         except UnicodeDecodeError:

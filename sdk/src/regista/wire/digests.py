@@ -42,10 +42,10 @@ class Manifest:
         for entry in self.files:
             check_path(entry.path)
             if entry.path in seen:
-                raise NoDigest(f"the path {entry.path!r} is there twice")
+                raise NoDigest(f"the path {entry.path!r} appears twice")
             if entry.size < 0 or not _HEX.fullmatch(entry.sha256):
                 raise NoDigest(
-                    f"size or SHA-256 of {entry.path!r} is none: expected bytes and 64 lower-case hex digits"
+                    f"size or SHA-256 of {entry.path!r} is malformed: expected bytes and 64 lower-case hex digits"
                 )
             seen.add(entry.path)
         if not self.files:
@@ -87,4 +87,4 @@ def check_path(path: str) -> None:
         or not path.isprintable()
         or unicodedata.normalize("NFC", path) != path
     ):
-        raise NoDigest(f"the path {path!r:.100} holds characters that not every file system spells the same")
+        raise NoDigest(f"the path {path!r:.100} has characters that file systems spell differently")

@@ -1,8 +1,8 @@
 """Signed events: the CloudEvents extension "Verifiable CloudEvents with DSSE" (v0.1), with Ed25519.
 
-Stricter than the extension in three points, so that what a consumer reads is what was signed: every extension
-attribute must be signed (the extension would have an unsigned one dropped), there is exactly one signature,
-and the fraction of a second in `time` counts.
+Regista is stricter than the extension in three points, so that a consumer reads only what was signed. Every
+extension attribute must be signed (the extension drops unsigned ones), there is exactly one signature, and
+the fraction of a second in `time` is signed.
 """
 
 from __future__ import annotations
@@ -146,8 +146,8 @@ def key_id_of(event: CloudEvent) -> str:
 def verify(event: CloudEvent, public_key: bytes | Verifies) -> None:
     """Raise BadSignature (and no other exception) unless this key signed exactly this event.
 
-    `public_key`: the 32 raw bytes, or the key object (which saves parsing it again). That the key belongs to
-    `key_id_of(event)` and that its owner may say this is the caller's to check.
+    `public_key`: the 32 raw bytes, or the key object (which saves parsing it again). The caller
+    checks that the key belongs to `key_id_of(event)`, and that its owner may send this event.
     """
     envelope = _read(event)
     payload = _decode(envelope.payload)
@@ -158,7 +158,7 @@ def verify(event: CloudEvent, public_key: bytes | Verifies) -> None:
         )
         key.verify(signature, pae(PAYLOAD_TYPE, payload))
     except (InvalidSignature, ValueError):
-        raise BadSignature("the signature does not fit the key") from None
+        raise BadSignature("the signature does not verify with the key") from None
     try:
         fresh = material(event, _signed_names(event))
     except (NotACloudEvent, UnicodeError) as e:
@@ -182,7 +182,7 @@ def _envelope(text: str) -> _Envelope:
     try:
         envelope = _envelopes.decode(_decode(text))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise BadSignature("dssematerial is no DSSE envelope") from None
+        raise BadSignature("dssematerial is not a DSSE envelope") from None
     if envelope.payloadType != PAYLOAD_TYPE:
         raise BadSignature(f"the payload type of the signature is not {PAYLOAD_TYPE}")
     if len(envelope.signatures) != 1 or not envelope.signatures[0].keyid:
@@ -205,7 +205,7 @@ def _signed_names(event: CloudEvent) -> tuple[str, ...]:
     listed = event.extensions.get("signedextattrs", "")
     names = tuple(listed.split(",")) if listed else ()
     if len(set(names)) != len(names) or not CORE.isdisjoint(names) or not _OWN.isdisjoint(names):
-        raise BadSignature("signedextattrs repeats a name or names an attribute that may not stand there")
+        raise BadSignature("signedextattrs repeats a name or names an attribute that is not allowed there")
     present = event.extensions.keys() - _OWN
     if gone := sorted(set(names) - present):
         raise BadSignature(f"signed extension attributes are missing: {', '.join(gone)[:200]}")

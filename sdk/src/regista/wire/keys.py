@@ -72,7 +72,7 @@ def read_signing_key(text: str | bytes) -> SigningKey:
         private = Ed25519PrivateKey.from_private_bytes(base64.b64decode(stored.seed, validate=True))
     except (msgspec.MsgspecError, UnicodeError, binascii.Error, ValueError) as e:
         raise BadKey(
-            'no signing key: expected {"key_id", "subject", "seed"} as `regista key generate` writes it '
+            'not a signing key: expected {"key_id", "subject", "seed"} as `regista key generate` writes it '
             f"({type(e).__name__})"
         ) from None
     return SigningKey(stored.key_id, stored.subject, private)

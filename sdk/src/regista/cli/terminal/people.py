@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from regista.cli.output import to_the_second
-from regista.cli.session import Session
+from regista.cli.terminal.output import to_the_second
+from regista.cli.terminal.session import Session
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client

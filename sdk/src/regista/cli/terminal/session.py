@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regista.cli.output import (
+from regista.cli.terminal.output import (
     FORMATS,
     Column,
     as_csv,

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from regista.cli.output import colors, printable
+from regista.cli.terminal.output import colors, printable
 
 HAVE_ADVICE = frozenset({404, 409, 412, 422})
 """The statuses whose detail, written by the service, says what to do next."""

@@ -1,0 +1,1 @@
+"""What all commands share: the session, options, values that they read, and how they print."""
