@@ -62,7 +62,7 @@ RULES = (
     _rule("says, said", "says|said|saying", "state, report, contain, name", "says said"),
     _rule("speak of", "(?:speaks?|spoke|spoken|speaking) of", "name, concern"),
     _rule("hear", "hears?|heard|hearing", "receive, subscribe", "hear hears heard"),
-    _rule("asks", "asks|asking|ask(?:ed)? again", "query, request; a gate is evaluated again", "asks asking"),
+    _rule("asks", "asks|asking|ask(?:ed)? again", "query, request; gates are assessed again", "asks asking"),
     _rule("knows", "knows", "store, have, record", "knows"),
     _rule(
         "remember",
