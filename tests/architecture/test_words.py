@@ -42,8 +42,9 @@ def test_a_folder_uses_no_word_that_the_list_rules_out(folder: str) -> None:
         ("a.py", '"""Return it.\n\nNobody may."""', ["3 Nobody"]),
         ("a.py", "x = 1  # whoever asks", ["1 asks", "1 whoever"]),
         ("a.py", "def _model_told(StoreAway): ...", ["1 StoreAway", "1 _model_told"]),
-        ("a.py", "placed = place_hold(background)", []),
+        ("a.py", "placed = place_hold(background); place(hold); file.tell()", []),
         ("a.py", "place = Place()", ["1 Place", "1 place"]),
+        ("a.md", "Place a legal hold. Use a letter, then letters a to z.", []),
         ("a.sql", "-- Nobody updates; a LegalHoldPlaced stays", ["1 Nobody"]),
     ],
 )
