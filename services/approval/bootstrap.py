@@ -1,4 +1,4 @@
-"""The first policies, published at the first start. Repeating it changes nothing."""
+"""Publish the built-in policies at the first start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.http.app import App
 
 
 async def publish_builtin(app: App) -> None:
-    """Where there is a policy of that name, it is left alone."""
+    """Publish each built-in policy unless there is a policy of its name."""
     for name, document in BUILTIN.items():
         command = policy.PublishPolicy(name, document, builtin=True)
         digest = policy.checked(document)

@@ -1,4 +1,4 @@
-"""Kafka → command: what registry and artifact say is noted first; then the gates it may change are asked again."""
+"""Kafka → command → transact. A message is noted; then the gates that it may change are assessed."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from functools import partial
 
 import msgspec
 
-from services.approval import queries
 from services.approval.domain import noted
 from services.approval.domain.gate import NoteModel, NoteVersion, stream_of
-from services.approval.look_ups import evaluation, evaluations
+from services.approval.look_ups import assessment_after_note, assessment_from_states, assessments, is_champion
 from shared.deciding.events import Noted
 from shared.deciding.submission import Submission
 from shared.foundation.topics import topic_of
 from shared.http.app import App
 from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_service
 
-ASKS_AGAIN = frozenset(
+CHANGES_VERSION = frozenset(
     {
         noted.VERSION_REGISTERED,
         noted.PROMOTION_REQUESTED,
@@ -27,40 +26,32 @@ ASKS_AGAIN = frozenset(
         noted.VERSION_RETIRED,
     }
 )
-"""What of a version may change an answer; the other facts about it are only noted."""
-ASKS_ALL_AGAIN = frozenset(
-    {noted.MODEL_RENAMED, noted.TAGS_CHANGED, noted.ROLLOUT_CHANGED, noted.ROLLED_BACK}
-)
-"""What may change the answers for every open version of the model; an evaluation may, too, when it is one of a champion."""
+"""Events of a version that may change the verdict of its gates. Its other events are only noted."""
+CHANGES_MODEL = frozenset({noted.MODEL_RENAMED, noted.TAGS_CHANGED, noted.ROLLOUT_CHANGED, noted.ROLLED_BACK})
+"""Events that may change the verdict of every open version of the model. An evaluation of a champion may, too."""
 
 
 def subscriptions(app: App) -> list[Subscription]:
-    """The two topics that approval listens to; in whatever order they arrive, the verdict is the same."""
+    """Return the two topics that approval reads. The verdict does not depend on the order of their messages."""
+    artifact = dict.fromkeys(noted.ARTIFACT_EVENTS, Handler(partial(note_artifact, app)))
     return [
         Subscription(topic_of("registry"), "approval", _registry(app), by_service("registry")),
-        Subscription(
-            topic_of("artifact"),
-            "approval",
-            {type_: Handler(note_version, partial(ask_version, app)) for type_ in noted.ARTIFACT_EVENTS},
-            by_service("artifact"),
-        ),
+        Subscription(topic_of("artifact"), "approval", artifact, by_service("artifact")),
     ]
 
 
 def _registry(app: App) -> dict[str, Handler]:
-    follow: dict[str, Callable[[Received], Awaitable[list[Submission]]]] = dict.fromkeys(
-        ASKS_AGAIN, partial(ask_version, app)
-    )
-    follow |= dict.fromkeys(ASKS_ALL_AGAIN, partial(ask_all, app))
-    handlers = {type_: Handler(note_model, follow.get(type_)) for type_ in noted.MODEL_EVENTS}
-    handlers |= {type_: Handler(note_version, follow.get(type_)) for type_ in noted.VERSION_EVENTS}
-    return handlers | {
-        noted.EVALUATION_RECORDED: Handler(note_evaluation, partial(ask_whom_it_measures, app))
+    follow_ups: dict[str, Callable[[Received], Awaitable[list[Submission]]]] = {
+        **dict.fromkeys(CHANGES_VERSION, partial(assess_version, app)),
+        **dict.fromkeys(CHANGES_MODEL, partial(assess_model, app)),
     }
+    handlers = {type_: Handler(note_model, follow_ups.get(type_)) for type_ in noted.MODEL_EVENTS}
+    handlers |= {type_: Handler(note_version, follow_ups.get(type_)) for type_ in noted.VERSION_EVENTS}
+    return handlers | {noted.EVALUATION_RECORDED: Handler(note_evaluation, partial(assess_measured, app))}
 
 
 def note_of(m: Received) -> Noted:
-    """The message as approval remembers it.
+    """Return the message as approval stores it.
 
     Raises Malformed when a field that approval decides on is missing or wrong.
     """
@@ -76,15 +67,22 @@ async def note_model(m: Received) -> list[Submission]:
 
 
 async def note_version(m: Received) -> list[Submission]:
-    return [
-        Submission(
-            NoteVersion(note_of(m)), (stream_of(m.data["model_id"], m.data["number"]),), m.cause(), m.actor
-        )
-    ]
+    note = note_of(m)
+    stream = stream_of(m.data["model_id"], m.data["number"])
+    return [Submission(NoteVersion(note), (stream,), m.cause(), m.actor)]
+
+
+async def note_artifact(app: App, m: Received) -> list[Submission]:
+    """Note it and assess the gates in the same transaction: artifact reports once about most versions.
+
+    A follow-up, which takes another transaction, pays where one batch has several messages about a version.
+    """
+    notes = await note_version(m)
+    return [*notes, assessment_from_states(app, m.data["model_id"], m.data["number"], m.cause)]
 
 
 async def note_evaluation(m: Received) -> list[Submission]:
-    """It belongs to its version, and to the model's champion when that is the version."""
+    """Note it for its version, and for the model, which keeps it if the version is a champion."""
     note = note_of(m)
     model, version = stream_of(m.data["model_id"]), stream_of(m.data["model_id"], m.data["number"])
     return [
@@ -93,17 +91,18 @@ async def note_evaluation(m: Received) -> list[Submission]:
     ]
 
 
-async def ask_version(app: App, m: Received) -> list[Submission]:
-    """The gates of the version that the message speaks of."""
-    return [await evaluation(app, m.data["model_id"], m.data["number"], m.cause)]
+async def assess_version(app: App, m: Received) -> list[Submission]:
+    """Assess the gates of the version that the message is about."""
+    return assessment_after_note(app, m.data["model_id"], m.data["number"], m.cause)
 
 
-async def ask_all(app: App, m: Received) -> list[Submission]:
-    """The gates of every open version of the model."""
-    return await evaluations(app, m.cause, m.data["model_id"])
+async def assess_model(app: App, m: Received) -> list[Submission]:
+    """Assess the gates of every open version of the model."""
+    return await assessments(app, m.cause, m.data["model_id"])
 
 
-async def ask_whom_it_measures(app: App, m: Received) -> list[Submission]:
-    """The gates of the version that was measured; those of every open version only where they are compared with it."""
-    compared = await app.pool.fetchval(queries.IS_CHAMPION, m.data["model_id"], m.data["number"])
-    return await ask_all(app, m) if compared else await ask_version(app, m)
+async def assess_measured(app: App, m: Received) -> list[Submission]:
+    """Assess the gates of the version that was measured; of every open version if it is a champion."""
+    if is_champion(app, m.data["model_id"], m.data["number"]):
+        return await assess_model(app, m)
+    return await assess_version(app, m)

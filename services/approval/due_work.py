@@ -1,21 +1,21 @@
-"""What is due → commands: a review whose time is up, the gates that a new policy may rule."""
+"""Due work → commands: a review whose time is up, the gates that a new policy may apply to."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from services.approval import queries
+from services.approval.domain.approving import Expire
 from services.approval.domain.policy import ApplyPolicy, stream_of
-from services.approval.domain.promotion import Expire
-from services.approval.look_ups import evaluations
+from services.approval.look_ups import assessments
 from services.approval.projections import EXPIRY, POLICY_CHANGE
 from shared.deciding.submission import Submission
 from shared.http.app import App
 from shared.log.due_work import DueRow, DueWork
 
 
-def workers(app: App) -> list[DueWork]:
-    """One for each kind of work."""
+def due_work(app: App) -> list[DueWork]:
+    """Return the kinds of work."""
     return [
         DueWork(EXPIRY, partial(expire_review, app)),
         DueWork(POLICY_CHANGE, partial(apply_policy, app), concurrency=1),
@@ -23,18 +23,15 @@ def workers(app: App) -> list[DueWork]:
 
 
 async def expire_review(app: App, row: DueRow) -> list[Submission]:
-    """The review's time is up."""
+    """End the review whose time is up."""
     review_id, model_id, number = row.data["promotion_id"], row.data["model_id"], row.data["number"]
-    named = await queries.streams_for(app.pool, model_id, number, [review_id])
-    return [
-        Submission(
-            Expire(review_id, model_id, number), named.writes, row.cause(), row.actor, named.depends_on
-        )
-    ]
+    streams = await queries.streams_for(app.pool, model_id, number, [review_id])
+    command = Expire(review_id, model_id, number)
+    return [Submission(command, streams.writes, row.cause(), row.actor, streams.depends_on)]
 
 
 async def apply_policy(app: App, row: DueRow) -> list[Submission]:
-    """A policy was published: every open gate is asked again, under whichever policy rules it now."""
+    """Assess every open gate after a policy was published, whichever policy now applies to it."""
     name, revision = row.data["name"], row.data["revision"]
-    again = await evaluations(app, row.cause)
-    return [*again, Submission(ApplyPolicy(name, revision), (stream_of(name),), row.cause(), row.actor)]
+    commands = await assessments(app, row.cause)
+    return [*commands, Submission(ApplyPolicy(name, revision), (stream_of(name),), row.cause(), row.actor)]

@@ -1,4 +1,4 @@
-"""Which rows each event changes: data, no SQL; live and rebuild use the same."""
+"""The row changes of each event, as data. Live projection and rebuild use the same code."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ plain = msgspec.to_builtins
 
 
 def project(r: Recorded) -> Iterable[Change]:
-    """The row changes of one event."""
+    """Return the row changes of one event."""
     event: ApprovalEvent = r.event
     match event:
         case Noted():
             return _noted(r, event)
         case GatesEvaluated():
-            return [_evaluated(r, event)]
+            return [_verdict(r, event)]
         case PromotionGranted() | PromotionDenied():
             return [_decided(r, event)]
         case OverrideStands() | OverrideWithdrawn():
@@ -69,13 +69,13 @@ def project(r: Recorded) -> Iterable[Change]:
 
 
 def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
-    told, type_ = noted.read_note(note), note.source.type
-    match told:
+    event, type_ = noted.read_note(note), note.source.type
+    match event:
         case noted.ModelEvent(model_id=model_id):
             if type_ == noted.MODEL_REGISTERED:
-                yield Put(t.MODELS, {"model_id": model_id, "model": told.model or ""})
-            elif told.model:
-                yield Patch(t.MODELS, {"model_id": model_id}, {"model": told.model})
+                yield Put(t.MODELS, {"model_id": model_id, "model": event.model or ""})
+            elif event.model:
+                yield Patch(t.MODELS, {"model_id": model_id}, {"model": event.model})
         case noted.RolloutEvent(model_id=model_id, environment=environment, champion=champion):
             key = {"model_id": model_id, "environment": environment}
             yield Put(t.CHAMPIONS, {**key, "number": champion.number}) if champion else Drop(t.CHAMPIONS, key)
@@ -83,11 +83,11 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
             row = {
                 "model_id": model_id,
                 "number": number,
-                "semver": told.semver or "",
+                "semver": event.semver or "",
                 "stage": "Staging",
                 "recalled": False,
             }
-            yield Put(t.VERSIONS, {**row, "artifact_digest": told.artifact.digest if told.artifact else ""})
+            yield Put(t.VERSIONS, {**row, "artifact_digest": event.artifact.digest if event.artifact else ""})
         case noted.VersionEvent(model_id=model_id, number=number):
             recalled = {"recalled": True} if type_ == noted.VERSION_RECALLED else {}
             yield Patch(
@@ -99,7 +99,7 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
             state = noted.ARTIFACT_STATE_AFTER[type_]
             yield Put(t.ARTIFACTS, {"model_id": model_id, "number": number, "digest": digest, "state": state})
         case noted.PromotionRequested():
-            yield _requested(r, told)
+            yield _requested(r, event)
         case noted.PromotionRefused(promotion_id=str(promotion_id)):
             yield Patch(
                 t.PROMOTIONS,
@@ -108,13 +108,13 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
             )
 
 
-def _requested(r: Recorded, told: noted.PromotionRequested) -> Change:
+def _requested(r: Recorded, event: noted.PromotionRequested) -> Change:
     row = {
-        "promotion_id": told.promotion_id,
-        "model_id": told.model_id,
-        "number": told.number,
-        "environment": told.environment,
-        "digest": told.digest,
+        "promotion_id": event.promotion_id,
+        "model_id": event.model_id,
+        "number": event.number,
+        "environment": event.environment,
+        "digest": event.digest,
     }
     blank = {
         "state": "open",
@@ -124,10 +124,10 @@ def _requested(r: Recorded, told: noted.PromotionRequested) -> Change:
         "requested_at": r.recorded_at,
         "decided_at": None,
     }
-    return Put(t.PROMOTIONS, {**row, "requester": told.requester or "", **blank})
+    return Put(t.PROMOTIONS, {**row, "requester": event.requester or "", **blank})
 
 
-def _evaluated(r: Recorded, e: GatesEvaluated) -> Change:
+def _verdict(r: Recorded, e: GatesEvaluated) -> Change:
     row = {
         name: getattr(e, name)
         for name in ("model_id", "number", "stage", "passed", "evidence_digest", "promotion_id")
@@ -158,9 +158,9 @@ def _published(r: Recorded, e: PolicyPublished) -> Iterator[Change]:
     }
     yield Put(t.POLICIES, row)
     yield Put(t.POLICY_REVISIONS, row)
-    told = {"name": e.name, "revision": r.revision}
+    data = {"name": e.name, "revision": r.revision}
     yield Put(
-        DUE, {"kind": POLICY_CHANGE, "key": f"{e.name}@{r.revision}", "due_at": r.recorded_at, "data": told}
+        DUE, {"kind": POLICY_CHANGE, "key": f"{e.name}@{r.revision}", "due_at": r.recorded_at, "data": data}
     )
 
 
@@ -169,13 +169,13 @@ def _review(r: Recorded, e: ReviewEvent) -> Iterator[Change]:
     match e:
         case ReviewOpened():
             yield _opened(r, e)
-            told = {
+            data = {
                 "promotion_id": e.about.promotion_id,
                 "model_id": e.about.model_id,
                 "number": e.about.number,
             }
             yield Put(
-                DUE, {"kind": EXPIRY, "key": e.about.promotion_id, "due_at": e.expires_at, "data": told}
+                DUE, {"kind": EXPIRY, "key": e.about.promotion_id, "due_at": e.expires_at, "data": data}
             )
             return
         case ReviewRefreshed():
@@ -244,7 +244,7 @@ def _opened(r: Recorded, e: ReviewOpened) -> Change:
 
 
 def _overridden(r: Recorded, e: OverrideUsed) -> Change:
-    """The glass was broken on a promotion that the gates had denied: there was no review before."""
+    """Return the review of an override on a promotion that the gates had denied, so that had no review."""
     row = {
         "review_id": e.about.promotion_id,
         "revision": r.revision,

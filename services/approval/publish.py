@@ -1,4 +1,4 @@
-"""What others may know of approval's events. Field names are a contract: see schemas/public."""
+"""The public messages of approval. Their field names are a contract, see schemas/public."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.deciding.service import PublicEvent
 
 @dataclass(frozen=True, slots=True)
 class PolicyPublished:
-    """A policy rules from now on. `digest` is the RFC 8785 digest of `policy`."""
+    """A revision of a policy was published. `digest` is the RFC 8785 digest of `policy`."""
 
     name: str
     revision: int
@@ -27,7 +27,7 @@ class PolicyPublished:
 
 @dataclass(frozen=True, slots=True)
 class GatesEvaluated:
-    """What every automated gate of a stage (Validated or Production) said; a gate that did not pass says what to do next."""
+    """The verdict of a stage (Validated or Production): the result of every automated gate, with what to do next if it did not pass."""
 
     model_id: str
     model: str
@@ -42,10 +42,10 @@ class GatesEvaluated:
 
 @dataclass(frozen=True, slots=True)
 class PromotionGranted:
-    """The version may go to the environment. `digest` is the one of the request; `override`: by break-glass.
+    """The version may serve in the environment.
 
-    `review_id` is the review in which people approved or the glass was broken; empty when the policy asks
-    nobody.
+    `digest`: that of the request. `override`: granted by a break-glass override. `review_id`: the review with
+    the approvals or the override; empty when the policy has no manual gate.
     """
 
     promotion_id: str
@@ -63,7 +63,7 @@ class PromotionGranted:
 
 @dataclass(frozen=True, slots=True)
 class PromotionDenied:
-    """The promotion is over. Request it again when the reasons are gone."""
+    """The promotion is over. Request it again when the reasons no longer apply."""
 
     promotion_id: str
     model_id: str
@@ -75,7 +75,7 @@ class PromotionDenied:
 
 @dataclass(frozen=True, slots=True)
 class ReviewOpened:
-    """`needs` distinct approvers with one of `roles` are asked; `sealed_digest` binds them to what is shown."""
+    """`needs` distinct people with one of `roles` must approve. `sealed_digest` covers what the review shows."""
 
     review_id: str
     promotion_id: str
@@ -94,7 +94,7 @@ class ReviewOpened:
 
 @dataclass(frozen=True, slots=True)
 class ReviewApproved:
-    """One approval of those needed; `complete`: it was the last one."""
+    """One approval of those needed. `complete`: it was the last one."""
 
     review_id: str
     promotion_id: str
@@ -133,7 +133,7 @@ class ReviewCommented:
 
 @dataclass(frozen=True, slots=True)
 class ReviewLapsed:
-    """What was shown changed. A new request opens a new review."""
+    """What the review showed has changed. A new promotion request opens a new review."""
 
     review_id: str
     promotion_id: str
@@ -155,7 +155,7 @@ class ReviewExpired:
 
 @dataclass(frozen=True, slots=True)
 class OverrideUsed:
-    """Break-glass. `bypassed` is what had not been passed; an after-review is owed."""
+    """A break-glass override. `bypassed`: the gates and approvals that were missing. An after-review is due."""
 
     review_id: str
     promotion_id: str
@@ -195,11 +195,11 @@ _CLASSES: tuple[type, ...] = (
     OverrideReviewed,
 )
 PUBLIC: dict[str, type] = {f"regista.approval.{class_.__name__}.v1": class_ for class_ in _CLASSES}
-"""Every public type and the shape of its data."""
+"""The class of every public type."""
 
 
 def publish(recorded: Recorded) -> PublicEvent | None:
-    """The public form of an event, or nothing."""
+    """Return the public message of an event, or None for an event that is not published."""
     data = _public(recorded)
     return PublicEvent(f"regista.approval.{type(data).__name__}.v1", data) if data is not None else None
 
@@ -210,54 +210,77 @@ def _public(recorded: Recorded) -> object | None:
         case policy.PolicyPublished() as e:
             return PolicyPublished(e.name, recorded.revision, e.digest, e.policy)
         case gate.GatesEvaluated() as e:
-            return GatesEvaluated(
-                e.model_id,
-                e.model,
-                e.number,
-                e.stage,
-                e.passed,
-                e.results,
-                e.policy,
-                e.evidence_digest,
-                e.promotion_id,
-            )
+            return _gates_evaluated(e)
         case gate.PromotionGranted() as e:
-            return PromotionGranted(
-                e.promotion_id,
-                e.model_id,
-                e.model,
-                e.number,
-                e.environment,
-                e.digest,
-                e.approvers,
-                e.policy,
-                e.evidence_digest,
-                e.review_id,
-                e.override,
-            )
+            return _promotion_granted(e)
         case gate.PromotionDenied() as e:
             return PromotionDenied(e.promotion_id, e.model_id, e.model, e.number, e.environment, e.reasons)
+        case (
+            Noted()
+            | gate.OverrideStands()
+            | gate.OverrideWithdrawn()
+            | policy.PolicyApplied()
+            | policy.PolicyListed()
+        ):
+            return None
+        case _:
+            return _public_review(event)
+
+
+def _gates_evaluated(e: gate.GatesEvaluated) -> GatesEvaluated:
+    """Return the verdict without its evidence, which may be large."""
+    return GatesEvaluated(
+        model_id=e.model_id,
+        model=e.model,
+        number=e.number,
+        stage=e.stage,
+        passed=e.passed,
+        results=e.results,
+        policy=e.policy,
+        evidence_digest=e.evidence_digest,
+        promotion_id=e.promotion_id,
+    )
+
+
+def _promotion_granted(e: gate.PromotionGranted) -> PromotionGranted:
+    return PromotionGranted(
+        promotion_id=e.promotion_id,
+        model_id=e.model_id,
+        model=e.model,
+        number=e.number,
+        environment=e.environment,
+        digest=e.digest,
+        approvers=e.approvers,
+        policy=e.policy,
+        evidence_digest=e.evidence_digest,
+        review_id=e.review_id,
+        override=e.override,
+    )
+
+
+def _public_review(event: review.ReviewEvent) -> object | None:
+    match event:
         case review.ReviewOpened() as e:
             return ReviewOpened(
                 *_about(e.about),
-                e.semver,
-                e.environment,
-                e.needs,
-                e.roles,
-                e.sealed_digest,
-                e.evidence_digest,
-                e.policy,
-                e.expires_at,
+                semver=e.semver,
+                environment=e.environment,
+                needs=e.needs,
+                roles=e.roles,
+                sealed_digest=e.sealed_digest,
+                evidence_digest=e.evidence_digest,
+                policy=e.policy,
+                expires_at=e.expires_at,
             )
         case review.ReviewApproved() as e:
             return ReviewApproved(
                 *_about(e.about),
-                e.approver,
-                e.comment,
-                e.conditions,
-                len(e.approvers),
-                e.complete,
-                e.sealed_digest,
+                approver=e.approver,
+                comment=e.comment,
+                conditions=e.conditions,
+                approvals=len(e.approvers),
+                complete=e.complete,
+                sealed_digest=e.sealed_digest,
             )
         case review.ReviewRejected() as e:
             return ReviewRejected(*_about(e.about), e.by, e.reason)
@@ -271,19 +294,12 @@ def _public(recorded: Recorded) -> object | None:
             return OverrideUsed(*_about(e.about), e.environment, e.by, e.reason, e.bypassed)
         case review.OverrideReviewed() as e:
             return OverrideReviewed(*_about(e.about), e.by, e.justified, e.comment)
-        case (
-            Noted()
-            | gate.OverrideStands()
-            | gate.OverrideWithdrawn()
-            | policy.PolicyApplied()
-            | policy.PolicyListed()
-            | review.ReviewRefreshed()
-        ):
+        case review.ReviewRefreshed():
             return None
         case _:
             assert_never(event)
 
 
 def _about(a: About) -> tuple[str, str, str, str, int]:
-    """The fields that every review event begins with; a review has its promotion's id."""
+    """Return the fields that every review message begins with. A review has its promotion's id."""
     return a.promotion_id, a.promotion_id, a.model_id, a.model, a.number

@@ -1,4 +1,4 @@
-"""What the API and the consumers read: named statements on the read models, and rows as the API tells them."""
+"""Named statements on the read models, and functions that run them."""
 
 from __future__ import annotations
 
@@ -7,46 +7,51 @@ from typing import Any
 
 import asyncpg
 
-from services.approval.domain.promotion import Named, streams_of
+from services.approval.domain.promotion import CommandStreams, streams_of
 from shared.deciding.access import namespace_of
 
 Version = tuple[str, int]
 """A model's id and a number."""
 
 
-# Every policy is depended on by every evaluation.
+# Every command about a version reads all policies.
 POLICY_NAMES = "SELECT name FROM policies"
 
-# The policies as they are now, by name, after the last one of the page before.
-POLICIES_PAGE = "SELECT name, revision, digest, policy, active, published_at, published_by FROM policies WHERE name > $1 ORDER BY name LIMIT $2"
+# A page of the policies as they are now, by name, after $1.
+POLICIES_PAGE = """
+SELECT name, revision, digest, policy, active, published_at, published_by FROM policies
+WHERE name > $1 ORDER BY name LIMIT $2
+"""
 
 # A policy as it is now.
 POLICY_NOW = (
     "SELECT name, revision, digest, policy, active, published_at, published_by FROM policies WHERE name = $1"
 )
 
-# A policy as it was: what a past decision was made by.
-POLICY_AT = "SELECT name, revision, digest, policy, active, published_at, published_by FROM policy_revisions WHERE name = $1 AND revision = $2"
+# A policy as of a revision, which a past decision may have been made by.
+POLICY_AT = """
+SELECT name, revision, digest, policy, active, published_at, published_by FROM policy_revisions
+WHERE name = $1 AND revision = $2
+"""
 
 # A model by its id or by its name.
 MODEL = (
     "SELECT model_id, model FROM models WHERE model_id = $1 OR model = $1 ORDER BY model_id = $1 DESC LIMIT 1"
 )
 
-# Whether other versions are compared with this one.
-IS_CHAMPION = "SELECT EXISTS (SELECT FROM champions WHERE model_id = $1 AND number = $2)"
-
-# A version with the state of its bytes. A rollback brings back what was archived: no event of the version
-# itself says so, the champions do.
+# A version with the state of its bytes. After a rollback an archived version is in Production again; no event
+# of the version reports that, so the champions are read.
 VERSION = """
 SELECT v.model_id, v.number, v.semver, v.artifact_digest, coalesce(a.state, '') AS artifact, CASE
   WHEN v.stage <> 'Archived' THEN v.stage WHEN v.recalled THEN 'Recalled'
-  WHEN EXISTS (SELECT FROM champions c WHERE c.model_id = v.model_id AND c.number = v.number) THEN 'Production' ELSE 'Archived' END AS stage
-FROM versions v LEFT JOIN artifacts a ON a.model_id = v.model_id AND a.number = v.number AND a.digest = v.artifact_digest
+  WHEN EXISTS (SELECT FROM champions c WHERE c.model_id = v.model_id AND c.number = v.number) THEN 'Production'
+  ELSE 'Archived' END AS stage
+FROM versions v
+LEFT JOIN artifacts a ON a.model_id = v.model_id AND a.number = v.number AND a.digest = v.artifact_digest
 WHERE v.model_id = $1 AND v.number = $2
 """
 
-# The latest answer of each stage's gates.
+# The latest verdict of each stage.
 GATES_OF = """
 SELECT stage, passed, results, policy, evidence_digest, evidence, promotion_id, evaluated_at FROM gates
 WHERE model_id = $1 AND number = $2 ORDER BY stage DESC
@@ -54,60 +59,67 @@ WHERE model_id = $1 AND number = $2 ORDER BY stage DESC
 
 # A version's promotions, oldest first.
 PROMOTIONS_OF = """
-SELECT promotion_id, environment, requester, state, reasons, approvers, override, requested_at, decided_at FROM promotions
-WHERE model_id = $1 AND number = $2 ORDER BY requested_at, promotion_id
+SELECT promotion_id, environment, requester, state, reasons, approvers, override, requested_at, decided_at
+FROM promotions WHERE model_id = $1 AND number = $2 ORDER BY requested_at, promotion_id
 """
 
 # A promotion, with the model's name as it is now.
 PROMOTION = """
-SELECT p.*, coalesce(m.model, '') AS model FROM promotions p LEFT JOIN models m USING (model_id) WHERE p.promotion_id = $1
+SELECT p.*, coalesce(m.model, '') AS model FROM promotions p LEFT JOIN models m USING (model_id)
+WHERE p.promotion_id = $1
 """
 
-# Of each version named, the promotions that an evaluation may change: open ones, and those that left an open
-# review behind.
+# The promotions of the given versions that an assessment may change: open ones, and those that are over but
+# have an open review.
 OPEN_PROMOTIONS = """
 SELECT p.model_id, p.number, p.promotion_id FROM unnest($1::text[], $2::int[]) v(model_id, number)
-JOIN promotions p ON p.model_id = v.model_id AND p.number = v.number LEFT JOIN reviews r ON r.review_id = p.promotion_id
+JOIN promotions p ON p.model_id = v.model_id AND p.number = v.number
+LEFT JOIN reviews r ON r.review_id = p.promotion_id
 WHERE p.state = 'open' OR r.state = 'open'
 """
 
-# The versions whose gates are still a question: of one model, or of all.
+# The versions whose gates are open: of one model, or of all.
 OPEN_VERSIONS = """
 SELECT model_id, number FROM versions WHERE stage = 'Staging' AND ($1::text IS NULL OR model_id = $1)
 UNION SELECT model_id, number FROM promotions WHERE state = 'open' AND ($1::text IS NULL OR model_id = $1)
 ORDER BY model_id, number
 """
 
-# The inbox, oldest first, of the namespaces that the caller may read ($3 null: all). The evidence comes with
-# one review only: it is large.
+# A page of reviews, oldest first, of the namespaces that the caller may read ($3 null: all). The evidence is
+# large, so only a single review has it.
 REVIEWS_PAGE = """
-SELECT review_id, revision, state, model_id, model, number, semver, environment, needs, approvers, roles, excluded, seal, sealed_digest, policy,
-  evidence_digest, results, opened_at, expires_at
+SELECT review_id, revision, state, model_id, model, number, semver, environment, needs, approvers, roles,
+  excluded, seal, sealed_digest, policy, evidence_digest, results, opened_at, expires_at
 FROM reviews WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR model_id = $2 OR model = $2)
   AND log.covers($3::text[], model)
   AND ($4::timestamptz IS NULL OR (opened_at, review_id) > ($4, $5))
 ORDER BY opened_at, review_id LIMIT $6
 """
 
-# A review with what it shows.
+# One review with its evidence.
 REVIEW = "SELECT * FROM reviews WHERE review_id = $1"
 
-# What people said and did in a review, in order.
-ENTRIES = "SELECT revision, kind, by, name, text, conditions, at FROM review_entries WHERE review_id = $1 ORDER BY revision"
+# What people wrote and did in a review, in order.
+ENTRIES = """
+SELECT revision, kind, by, name, text, conditions, at FROM review_entries WHERE review_id = $1 ORDER BY revision
+"""
 
 
 async def streams_for(
     pool: asyncpg.Pool, model_id: str, number: int, promotion_ids: Iterable[str] = ()
-) -> Named:
-    """The streams that a command about this version needs, as far as the read models know by now."""
+) -> CommandStreams:
+    """Return the streams that a command about this version needs, by the read models.
+
+    `promotion_ids`: promotions that the command is about.
+    """
     version = (model_id, number)
     return (await streams_for_all(pool, {version: promotion_ids}))[version]
 
 
 async def streams_for_all(
     pool: asyncpg.Pool, versions: Mapping[Version, Iterable[str]]
-) -> dict[Version, Named]:
-    """The same for many versions at once, each with the promotions that are known to be meant."""
+) -> dict[Version, CommandStreams]:
+    """Return the same for many versions, each with the promotions that its command is about, in two queries."""
     names = [r["name"] for r in await pool.fetch(POLICY_NAMES)]
     wanted = {version: set(promotion_ids) for version, promotion_ids in versions.items()}
     for r in await pool.fetch(
@@ -118,17 +130,32 @@ async def streams_for_all(
 
 
 async def open_versions(pool: asyncpg.Pool, model_id: str | None = None) -> list[Version]:
-    """The versions whose gates are still a question."""
+    """Return the versions whose gates are open."""
     return [(r["model_id"], r["number"]) for r in await pool.fetch(OPEN_VERSIONS, model_id)]
 
 
+async def policy(pool: asyncpg.Pool, name: str, revision: int | None = None) -> dict[str, Any] | None:
+    """Return a policy as it is now, or as of a revision."""
+    if revision is None:
+        row = await pool.fetchrow(POLICY_NOW, name)
+    else:
+        row = await pool.fetchrow(POLICY_AT, name, revision)
+    return dict(row) if row else None
+
+
+async def policies(pool: asyncpg.Pool, after: str, limit: int) -> list[dict[str, Any]]:
+    """Return a page of the policies, by name."""
+    return [dict(r) for r in await pool.fetch(POLICIES_PAGE, after, limit)]
+
+
 async def find_model(pool: asyncpg.Pool, reference: str) -> dict[str, Any] | None:
+    """Return a model by its id or its name."""
     row = await pool.fetchrow(MODEL, reference)
     return dict(row) if row else None
 
 
 async def gates_of(pool: asyncpg.Pool, model: Mapping[str, Any], number: int) -> dict[str, Any] | None:
-    """A version with the latest answers of its gates and its promotions."""
+    """Return a version with the latest verdicts of its gates and its promotions."""
     version = await pool.fetchrow(VERSION, model["model_id"], number)
     if version is None:
         return None
@@ -145,12 +172,13 @@ async def gates_of(pool: asyncpg.Pool, model: Mapping[str, Any], number: int) ->
 
 
 async def promotion(pool: asyncpg.Pool, promotion_id: str) -> dict[str, Any] | None:
+    """Return a promotion."""
     row = await pool.fetchrow(PROMOTION, promotion_id)
     return dict(row) if row else None
 
 
 async def review(pool: asyncpg.Pool, review_id: str) -> dict[str, Any] | None:
-    """A review with what it shows and what people said in it."""
+    """Return a review with its evidence and its entries."""
     row = await pool.fetchrow(REVIEW, review_id)
     return {**dict(row), "entries": [dict(e) for e in await pool.fetch(ENTRIES, review_id)]} if row else None
 
@@ -163,7 +191,7 @@ async def reviews(
     after: Sequence[Any] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """A page of the inbox. `namespaces`: None for all."""
+    """Return a page of reviews. `namespaces`: None for all. `after`: (opened_at, review_id) of the last one seen."""
     opened_at, review_id = after or (None, "")
     return [
         dict(r) for r in await pool.fetch(REVIEWS_PAGE, state, model, namespaces, opened_at, review_id, limit)
@@ -171,5 +199,5 @@ async def reviews(
 
 
 def namespace(row: Mapping[str, Any]) -> str:
-    """Where the caller needs a role to see or decide it."""
+    """Return the namespace of the row's model."""
     return namespace_of(row["model"])

@@ -1,4 +1,4 @@
-"""What the API takes and gives, as JSON."""
+"""The JSON bodies, queries and answers of the API."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from services.approval.domain.gate_kinds import KINDS, Kind
 from shared.http.routes import Body, PageQuery
 
 Stage = Literal["Validated", "Production"]
@@ -14,21 +15,28 @@ Short = Field(default="", max_length=200)
 Long = Field(default="", max_length=10_000)
 
 
+def _described(name: str, kind: Kind) -> str:
+    """Describe a kind of gate: its name, its parameters, and the docstring of the class of its parameters."""
+    parameters = f" {{{', '.join(kind.parameters)}}}" if kind.parameters else ""
+    return f"- {name}{parameters}: {' '.join((kind.params.__doc__ or '').split())}"
+
+
 class GateBody(Body):
-    """One gate, by its kind and the parameters of that kind.
+    __doc__ = "\n".join(
+        (
+            "One gate: its kind and the parameters of that kind.",
+            "",
+            *(_described(name, kind) for name, kind in KINDS.items()),
+        )
+    )
 
-    metadata_complete, artifact_verified, metric_threshold {metric, min, max, dataset}, no_regression {metric,
-    tolerance, different_data}, schema_compatible {allow_major}, independent_evaluation {metric}, manual
-    {approvers, roles, expires_in}.
-    """
-
-    kind: str = Field(max_length=100)
+    kind: str = Field(max_length=100, examples=list(KINDS))
     params: dict[str, Any] = Field(default_factory=dict)
     name: str = Short
 
 
 class SelectorBody(Body):
-    """Empty means any."""
+    """The models that a policy is for. An empty field selects any; a namespace selects those below it, too."""
 
     namespaces: tuple[str, ...] = Field(default=(), max_length=100)
     kinds: tuple[str, ...] = Field(default=(), max_length=20)
@@ -37,7 +45,7 @@ class SelectorBody(Body):
 
 
 class PolicyBody(Body):
-    """Gates by stage, and the models they are for."""
+    """Gates by stage, and the models that they are for."""
 
     stages: dict[Stage, tuple[GateBody, ...]]
     applies_to: SelectorBody = SelectorBody()
@@ -68,8 +76,8 @@ class CommentBody(Body):
     comment: str = Field(min_length=1, max_length=10_000)
 
 
-class LookBackBody(Body):
-    """The after-review of a break-glass grant."""
+class AfterReviewBody(Body):
+    """The after-review of a break-glass override."""
 
     justified: bool
     comment: str = Long
@@ -90,24 +98,24 @@ class PolicyPage(BaseModel):
     next_page_token: str
 
 
-class Answered(BaseModel):
+class GateResult(BaseModel):
     gate: str
     passed: bool
     detail: str
     inputs_digest: str
 
 
-class PolicyNamed(BaseModel):
+class PolicyReference(BaseModel):
     name: str
     revision: int
     digest: str
 
 
-class EvaluationAnswer(BaseModel):
+class Verdict(BaseModel):
     stage: str
     passed: bool
-    results: list[Answered]
-    policy: PolicyNamed
+    results: list[GateResult]
+    policy: PolicyReference
     evidence_digest: str
     evidence: dict[str, Any]
     promotion_id: str | None
@@ -115,7 +123,7 @@ class EvaluationAnswer(BaseModel):
 
 
 class PromotionListed(BaseModel):
-    """`override` while denied: the glass was broken, and the next request over the same facts is granted."""
+    """`override` with state `denied`: the promotion was overridden, so the next request over the same facts is granted."""
 
     promotion_id: str
     environment: str
@@ -136,7 +144,7 @@ class PromotionAnswer(PromotionListed):
 
 
 class GatesAnswer(BaseModel):
-    """`waits_for` names what must arrive before the gates can be asked."""
+    """`waits_for`: what must arrive before the gates can be checked."""
 
     model_id: str
     model: str
@@ -146,7 +154,7 @@ class GatesAnswer(BaseModel):
     artifact_digest: str
     artifact: str
     waits_for: list[str]
-    gates: list[EvaluationAnswer]
+    gates: list[Verdict]
     promotions: list[PromotionListed]
 
 
@@ -177,7 +185,7 @@ class ReviewListed(BaseModel):
     sealed_digest: str
     policy: dict[str, Any]
     evidence_digest: str
-    results: list[Answered]
+    results: list[GateResult]
     opened_at: datetime
     expires_at: datetime | None
 
@@ -188,7 +196,7 @@ class ReviewPage(BaseModel):
 
 
 class ReviewAnswer(ReviewListed):
-    """`evidence` is all that the gates looked at; empty when the glass was broken without a review."""
+    """`evidence`: all that the gates were checked on; empty after an override without a review."""
 
     evidence: dict[str, Any]
     entries: list[Entry]

@@ -1,33 +1,14 @@
-"""The stored events of approval, and how older forms of them become today's. None has an older form yet."""
+"""The stored events of approval. No event has an older form yet."""
 
 from __future__ import annotations
 
-from services.approval.domain import gate, policy, review
-from shared.deciding.events import EventTypes
+from typing import get_args
 
-ApprovalEvent = (
-    gate.GateEvent | policy.PolicyPublished | policy.PolicyApplied | policy.PolicyListed | review.ReviewEvent
-)
+from services.approval.domain.gate import GateEvent
+from services.approval.domain.policy import PolicyEvent, PolicyListed
+from services.approval.domain.review import ReviewEvent
+from shared.deciding.events import EventTypes, Noted
 
-EVENTS = EventTypes(
-    (
-        policy.PolicyPublished,
-        policy.PolicyApplied,
-        policy.PolicyListed,
-        gate.GatesEvaluated,
-        gate.PromotionGranted,
-        gate.PromotionDenied,
-        gate.OverrideStands,
-        gate.OverrideWithdrawn,
-        review.ReviewOpened,
-        review.ReviewRefreshed,
-        review.ReviewApproved,
-        review.ReviewRejected,
-        review.ReviewCommented,
-        review.ReviewLapsed,
-        review.ReviewExpired,
-        review.OverrideUsed,
-        review.OverrideReviewed,
-    ),
-    upcasters={},
-)
+ApprovalEvent = PolicyEvent | PolicyListed | GateEvent | ReviewEvent | Noted
+
+EVENTS = EventTypes(tuple(event for event in get_args(ApprovalEvent) if event is not Noted))

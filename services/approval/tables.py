@@ -1,4 +1,4 @@
-"""Read models of approval: disposable, rebuilt from its part of the log. Each row depends on one stream."""
+"""The read models of approval. They are rebuilt from its part of the log; each row depends on one stream."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POLICIES = Table(
     Column("published_by", Text, nullable=False),
 )
 
-# Every policy there ever was: what a past decision was made by.
+# Every revision of every policy, which past decisions were made by.
 POLICY_REVISIONS = Table(
     "policy_revisions",
     _metadata,
@@ -39,7 +39,7 @@ MODELS = Table(
     Index("models_by_name", "model"),
 )
 
-# Who serves as champion in an environment: what other versions are compared with.
+# The champion of each environment, which other versions are compared with.
 CHAMPIONS = Table(
     "champions",
     _metadata,
@@ -60,7 +60,7 @@ VERSIONS = Table(
     Index("versions_in_staging", "model_id", postgresql_where=text("stage = 'Staging'")),
 )
 
-# What artifact said of a version's bytes; it may come before the version.
+# The state of a version's bytes. The row may come before the version's.
 ARTIFACTS = Table(
     "artifacts",
     _metadata,
@@ -70,7 +70,7 @@ ARTIFACTS = Table(
     Column("state", Text, nullable=False),
 )
 
-# The latest evaluation of each stage.
+# The latest verdict of each stage.
 GATES = Table(
     "gates",
     _metadata,
@@ -130,7 +130,7 @@ REVIEWS = Table(
     Index("reviews_by_state", "state", "opened_at", "review_id"),
 )
 
-# What people said and did in a review, in order.
+# What people wrote and did in a review, in order.
 REVIEW_ENTRIES = Table(
     "review_entries",
     _metadata,

@@ -1,1 +1,1 @@
-"""Artifacts: the bytes of model versions, verified before anybody is served, deleted only when nobody refers to them."""
+"""The bytes of model versions: verified before they are served, deleted when no version refers to them."""

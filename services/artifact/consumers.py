@@ -1,20 +1,21 @@
-"""What the registry says → what this service notes.
+"""Turn the registry's events into commands.
 
-A version's registration is noted first; everything later about it follows after the batch has committed, when
-its digest can be looked up.
+The registration of a version is noted first. Whatever follows about the version is prepared after the batch
+has committed, when the version's digest can be looked up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from services.artifact import queries
+from services.artifact import look_ups, queries
 from services.artifact.domain import noted
-from services.artifact.domain.artifact import (
+from services.artifact.domain.artifact_commands import (
+    ArtifactCommand,
     NoteEnded,
     NotePromotion,
     NoteRecalled,
@@ -22,133 +23,108 @@ from services.artifact.domain.artifact import (
     NoteServing,
 )
 from services.artifact.domain.manifest import claim
-from services.artifact.domain.noted import Message
-from services.artifact.domain.places import NoSuchPlace, hex_of, stream_of, stream_of_hex
-from services.artifact.settings import ArtifactSettings
+from services.artifact.domain.noted import Message, RegistryData
+from services.artifact.domain.object_keys import BadLocation, stream_of, stream_of_hex
+from services.artifact.parts import Parts
 from shared.deciding.submission import Submission
 from shared.foundation.topics import topic_of
 from shared.http.app import App
 from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_service
 
-T = TypeVar("T")
-Follow = Callable[[App, Received], Awaitable[Sequence[Submission]]]
+T = TypeVar("T", bound=RegistryData)
+NUL = b"\\u0000"
+FollowUp = Callable[[App, Received], Awaitable[Sequence[Submission]]]
 
 
-def subscriptions(app: App, settings: ArtifactSettings) -> list[Subscription]:
-    """The registry's events."""
-    after: dict[str, Follow] = {
-        noted.RETIRED: ended,
-        noted.REJECTED: ended,
-        noted.RECALLED: recalled,
-        noted.ROLLOUT_CHANGED: serving,
-        noted.ROLLED_BACK: serving,
-        noted.PROMOTION_REQUESTED: promotion,
+def subscriptions(app: App) -> list[Subscription]:
+    """Return what this service reads: the registry's events."""
+    follow_ups: dict[str, FollowUp] = {
+        noted.RETIRED: note_ended,
+        noted.REJECTED: note_ended,
+        noted.RECALLED: note_recalled,
+        noted.ROLLOUT_CHANGED: note_serving,
+        noted.ROLLED_BACK: note_serving,
+        noted.PROMOTION_REQUESTED: note_promotion,
     }
-    handlers = {type_: Handler(_later, follow_up=partial(follow, app)) for type_, follow in after.items()}
-    handlers[noted.REGISTERED] = Handler(partial(registered, settings))
+    handlers = {
+        type_: Handler(_nothing_yet, follow_up=partial(prepare, app)) for type_, prepare in follow_ups.items()
+    }
+    handlers[noted.REGISTERED] = Handler(partial(note_registered, app))
     return [Subscription(topic_of("registry"), "artifact", handlers, by_service("registry"))]
 
 
-async def registered(settings: ArtifactSettings, m: Received) -> list[Submission]:
-    """A version refers to an artifact, unless its kind has none."""
-    told = _told(m, noted.VersionRegistered)
-    if told.artifact is None:
+async def note_registered(app: App, m: Received) -> list[Submission]:
+    """Note that a version refers to an artifact. Kinds without an artifact need no note."""
+    data = _read(m, noted.VersionRegistered)
+    if data.artifact is None:
         return []
-    claimed = told.artifact
+    digest, files, location = data.artifact.digest, data.artifact.files, data.artifact.location
     try:
-        stream = stream_of(claimed.digest)
-    except NoSuchPlace as e:
+        stream = stream_of(digest)
+    except BadLocation as e:
         raise Malformed(str(e)) from e
-    made = claim(
-        told.model_id,
-        told.model,
-        told.number,
-        claimed.digest,
-        claimed.files,
-        claimed.location,
-        settings.limits,
-    )
-    return [Submission(NoteRegistered(_message(m, told), made), (stream,), m.cause(), m.actor)]
+    limits = app.parts_as(Parts).settings.limits
+    claimed = claim(data.model_id, data.model, data.number, digest, files, location, limits)
+    return [_submission(m, stream, NoteRegistered(_message(m, data), claimed))]
 
 
-async def ended(app: App, m: Received) -> list[Submission]:
-    """A version refers to nothing any more."""
-    told = _told(m, noted.VersionEnded)
-    digest = await _digest(app, told.model_id, told.number, told.artifact_digest)
-    return (
-        [
-            Submission(
-                NoteEnded(_message(m, told), told.model_id, told.number),
-                (stream_of(digest),),
-                m.cause(),
-                m.actor,
-            )
-        ]
-        if digest
-        else []
-    )
-
-
-async def recalled(app: App, m: Received) -> list[Submission]:
-    """A version must not be loaded any more."""
-    told = _told(m, noted.VersionRecalled)
-    digest = await _digest(app, told.model_id, told.number, told.artifact_digest)
+async def note_ended(app: App, m: Received) -> list[Submission]:
+    """Note that a version was retired or rejected."""
+    data = _read(m, noted.VersionEnded)
+    digest = await look_ups.digest_of(app, data.model_id, data.number, data.artifact_digest)
     if not digest:
         return []
-    command = NoteRecalled(_message(m, told), digest, told.model_id, told.number, told.reason)
-    return [Submission(command, (stream_of(digest),), m.cause(), m.actor)]
+    return [_submission(m, stream_of(digest), NoteEnded(_message(m, data), data.model_id, data.number))]
 
 
-async def serving(app: App, m: Received) -> list[Submission]:
-    """Versions serve, or served until now: each artifact notes its own."""
-    told = _told(m, noted.RolloutChanged)
-    message = _message(m, told)
+async def note_recalled(app: App, m: Received) -> list[Submission]:
+    """Note that a version must no longer be loaded."""
+    data = _read(m, noted.VersionRecalled)
+    digest = await look_ups.digest_of(app, data.model_id, data.number, data.artifact_digest)
+    if not digest:
+        return []
+    command = NoteRecalled(_message(m, data), digest, data.model_id, data.number, data.reason)
+    return [_submission(m, stream_of(digest), command)]
+
+
+async def note_serving(app: App, m: Received) -> list[Submission]:
+    """Note on each artifact which of its versions serve or served."""
+    data = _read(m, noted.RolloutChanged)
+    message = _message(m, data)
+    by_artifact = await queries.hexes_of(app.pool, data.model_id, data.numbers)
     return [
-        Submission(
-            NoteServing(message, told.model_id, numbers), (stream_of_hex(hex_),), m.cause(hex_), m.actor
-        )
-        for hex_, numbers in (await queries.hexes_of(app.pool, told.model_id, told.numbers)).items()
+        _submission(m, stream_of_hex(hex_), NoteServing(message, data.model_id, numbers), part=hex_)
+        for hex_, numbers in by_artifact.items()
     ]
 
 
-async def promotion(app: App, m: Received) -> list[Submission]:
-    """A version is to serve: its bytes are looked at again."""
-    told = _told(m, noted.PromotionRequested)
-    digest = await _digest(app, told.model_id, told.number, None)
-    return (
-        [
-            Submission(
-                NotePromotion(_message(m, told), told.model_id, told.number),
-                (stream_of(digest),),
-                m.cause(),
-                m.actor,
-            )
-        ]
-        if digest
-        else []
-    )
+async def note_promotion(app: App, m: Received) -> list[Submission]:
+    """Note that the promotion of a version was requested."""
+    data = _read(m, noted.PromotionRequested)
+    digest = await look_ups.digest_of(app, data.model_id, data.number, None)
+    if not digest:
+        return []
+    command = NotePromotion(_message(m, data), data.model_id, data.number)
+    return [_submission(m, stream_of(digest), command)]
 
 
-async def _later(_: Received) -> list[Submission]:
+async def _nothing_yet(_: Received) -> list[Submission]:
     return []
 
 
-async def _digest(app: App, model_id: str, number: int, told: str | None) -> str | None:
-    """The digest a version was noted with, else the one the message tells."""
-    if known := await queries.hex_of(app.pool, model_id, number):
-        return f"sha256:{known}"
-    try:
-        return f"sha256:{hex_of(told)}" if told else None
-    except NoSuchPlace as e:
-        raise Malformed(str(e)) from e
+def _submission(m: Received, stream: str, command: ArtifactCommand, *, part: str = "") -> Submission:
+    return Submission(command, (stream,), m.cause(part), m.actor)
 
 
-def _told(m: Received, type_: type[T]) -> T:
+def _read(m: Received, type_: type[T]) -> T:
+    """Return the fields that this service reads; the others are not decoded. Raises Malformed."""
+    if NUL in m.event.data:
+        raise Malformed("a text holds the character NUL, which PostgreSQL cannot store")
     try:
-        return msgspec.convert(m.data, type_)
-    except msgspec.ValidationError as e:
+        return msgspec.json.decode(m.event.data, type=type_)
+    except msgspec.MsgspecError as e:
         raise Malformed(f"the data is not of {m.event.type}: {e}") from e
 
 
-def _message(m: Received, told: Any) -> Message:
-    return Message(m.source, m.leaf, told)
+def _message(m: Received, data: RegistryData) -> Message:
+    return Message(m.source, m.leaf, data)

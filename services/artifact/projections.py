@@ -1,4 +1,4 @@
-"""Event → row changes. A live commit and a rebuild apply the same ones."""
+"""Map each stored event to changes of rows. A live commit and a rebuild apply the same changes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from services.artifact.domain import artifact_state as a
+from services.artifact.domain import artifact_events as a
 from services.artifact.domain import noted, upload
 from services.artifact.domain.artifact_state import key_of
 from services.artifact.tables import ARTIFACTS, REFERENCES, UPLOADS
@@ -15,11 +15,11 @@ from shared.deciding.events import Noted, Recorded
 from shared.log.due_work import DUE
 
 VERIFY, CHECK, DELETE, DISCARD, UPLOAD = "verify", "check", "delete", "discard", "upload"
-"""Kinds of due work: claimed bytes to verify, verified bytes to check again, expired bytes to delete, what a failed copy left, uploads whose time is over."""
+"""Kinds of due work: verify claims, check again, delete expired bytes, discard copies, end uploads."""
 
 
 def project(r: Recorded) -> Iterable[Change]:
-    """The row changes of one event."""
+    """Return the row changes of one event."""
     if isinstance(
         r.event, upload.UploadOpened | upload.FileAdded | upload.UploadExpired | upload.UploadDeleted
     ):
@@ -145,8 +145,8 @@ def _noted(hex_: str, r: Recorded) -> Iterator[Change]:
         yield Put(REFERENCES, row)
     elif source in {noted.RETIRED, noted.REJECTED}:
         key = {"model_id": data["model_id"], "number": data["number"]}
-        said = {"status": "ended"} if source == noted.RETIRED else {"rejected": True}
-        yield Patch(REFERENCES, key, {**said, "changed_at": r.recorded_at})
+        ending = {"status": "ended"} if source == noted.RETIRED else {"rejected": True}
+        yield Patch(REFERENCES, key, {**ending, "changed_at": r.recorded_at})
         yield _drop(VERIFY, key_of(**key))
 
 
@@ -183,7 +183,7 @@ def _reference(r: Recorded, **columns: Any) -> Patch:
 
 
 def _due(kind: str, key: str, at: datetime, r: Recorded, data: dict[str, Any] | None = None) -> Put:
-    """`caused` lets the work go on in the chain of causes of the event that asked for it."""
+    """Return a row of due work. `caused` names the event that requested it, for the chain of causes."""
     caused = {"correlation_id": r.correlation_id, "causation_id": str(r.event_id), "trace": r.trace}
     return Put(DUE, {"kind": kind, "key": key, "due_at": at, "data": {**(data or {}), "caused": caused}})
 

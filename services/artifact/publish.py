@@ -1,4 +1,4 @@
-"""What others may know of an artifact's events. Field names are a contract: see schemas/public."""
+"""Map the stored events of artifacts to public events. Field names are a contract: see schemas/public."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from services.artifact.domain import artifact_state as stored
-from services.artifact.domain.artifact_state import VersionRef
+from services.artifact.domain import artifact_events as stored
+from services.artifact.domain.artifact_events import VersionRef
 from services.artifact.domain.upload import FileAdded, UploadDeleted, UploadEvent, UploadExpired, UploadOpened
 from shared.deciding.events import Noted, Recorded
 from shared.deciding.service import PublicEvent
@@ -25,7 +25,7 @@ class ArtifactReceived:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactVerified:
-    """The bytes at `uri` hash to the digest. Said again after each later check."""
+    """The bytes at `uri` hash to the digest. Published again after each later check."""
 
     digest: str
     uri: str
@@ -35,7 +35,10 @@ class ArtifactVerified:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactReleased:
-    """The version may be loaded from `uri`; said again whenever that was checked for a version that serves or served."""
+    """The version may be loaded from `uri`.
+
+    Published again after each check while the version serves or served.
+    """
 
     digest: str
     model_id: str
@@ -47,9 +50,9 @@ class ArtifactReleased:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactMismatched:
-    """What the version claimed is not so.
+    """The claim of the version is wrong. Final for the version.
 
-    `found` is the digest of what was there ("" for nothing). Final for the version.
+    `found` is the digest of the bytes found, "" when a file is missing.
     """
 
     digest: str
@@ -61,7 +64,11 @@ class ArtifactMismatched:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactQuarantined:
-    """The version must not be loaded: its form is refused (`generation` 0: final), or its stored bytes were found damaged (until they are uploaded again)."""
+    """The version must not be loaded.
+
+    Its list of files is refused (`generation` 0: final), or its stored bytes are damaged (until they are
+    uploaded again).
+    """
 
     digest: str
     model_id: str
@@ -72,7 +79,7 @@ class ArtifactQuarantined:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactRecalled:
-    """The version is not served any more."""
+    """The bytes are no longer served to the version."""
 
     digest: str
     model_id: str
@@ -82,7 +89,7 @@ class ArtifactRecalled:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactExpired:
-    """Nobody refers to it any more: its bytes will be deleted."""
+    """No version refers to the artifact: its bytes will be deleted."""
 
     digest: str
     generation: int
@@ -91,7 +98,7 @@ class ArtifactExpired:
 
 @dataclass(frozen=True, slots=True)
 class ExpiryTagged:
-    """Its objects carry the expiry tag and are deleted at `delete_at`."""
+    """The objects carry the expiry tag and are deleted at `delete_at`."""
 
     digest: str
     generation: int
@@ -100,7 +107,7 @@ class ExpiryTagged:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactDeleted:
-    """Its bytes are gone."""
+    """The bytes are deleted."""
 
     digest: str
     generation: int
@@ -108,7 +115,7 @@ class ArtifactDeleted:
     versions: tuple[VersionRef, ...]
 
 
-CLASSES = (
+_CLASSES = (
     ArtifactReceived,
     ArtifactVerified,
     ArtifactReleased,
@@ -119,12 +126,12 @@ CLASSES = (
     ExpiryTagged,
     ArtifactDeleted,
 )
-PUBLIC: dict[str, type] = {f"regista.artifact.{class_.__name__}.v1": class_ for class_ in CLASSES}
+PUBLIC: dict[str, type] = {f"regista.artifact.{class_.__name__}.v1": class_ for class_ in _CLASSES}
 """Every public type and the shape of its data."""
 
 
 def publish(recorded: Recorded) -> PublicEvent | None:
-    """The public form of an event, or nothing."""
+    """Return the public form of an event, or None."""
     data = _public(recorded.event)
     return PublicEvent(f"regista.artifact.{type(data).__name__}.v1", data) if data else None
 

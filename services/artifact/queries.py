@@ -1,4 +1,4 @@
-"""What the API, the consumers and the due work read."""
+"""The queries of the API, the consumers and the due work."""
 
 from __future__ import annotations
 
@@ -11,29 +11,48 @@ import msgspec
 
 from regista.wire.digests import FileEntry
 from services.artifact.domain.artifact_state import phase
+from services.artifact.domain.upload import UploadState, evolve, stream_of
+from services.artifact.stored_events import EVENTS
+from shared.log import eventlog
+from shared.log.transact import Transactor
 
-# The digest that a version refers or referred to: a rejection names only the version.
+# The digest that a version refers or referred to. A rejection names only the version.
 HEX_OF = "SELECT hex FROM artifact_references WHERE model_id = $1 AND number = $2"
 
-# The same for the versions of a rollout.
-HEXES_OF = "SELECT hex, number FROM artifact_references WHERE model_id = $1 AND number = ANY($2::bigint[]) AND status <> 'ended' ORDER BY hex, number"
-
-CLAIM = "SELECT hex, status, recalled OR rejected AS withheld, generation, location, files FROM artifact_references WHERE model_id = $1 AND number = $2"
-
-ARTIFACT = "SELECT hex, generation, verified, quarantined, expired, deleted, uri, size, files, first_at, checked_at, delete_at FROM artifacts WHERE hex = $1"
-
-REFERENCES = """
-SELECT model_id, model, number, status, recalled, rejected, generation, detail, noted_at, changed_at FROM artifact_references
-WHERE hex = $1 ORDER BY noted_at, model_id, number
+# The digests of the versions of a rollout that still refer to one.
+HEXES_OF = """
+SELECT hex, number FROM artifact_references
+WHERE model_id = $1 AND number = ANY($2::bigint[]) AND status <> 'ended' ORDER BY hex, number
 """
 
-# Whether some verification still needs what was uploaded there.
-# As an upload's id, as its place, or as what lies below that: all keys from "/" up to "0", the byte after it.
+# What a version claims.
+CLAIM = """
+SELECT hex, status, recalled OR rejected AS withheld, generation, location, files FROM artifact_references
+WHERE model_id = $1 AND number = $2
+"""
+
+# One artifact.
+ARTIFACT = """
+SELECT hex, generation, verified, quarantined, expired, deleted, uri, size, files,
+  first_at, checked_at, delete_at
+FROM artifacts WHERE hex = $1
+"""
+
+# The versions that refer or referred to an artifact, the oldest first.
+REFERENCES = """
+SELECT model_id, model, number, status, recalled, rejected, generation, detail, noted_at, changed_at
+FROM artifact_references WHERE hex = $1 ORDER BY noted_at, model_id, number
+"""
+
+# Whether a verification needs an upload. Its location is the upload's id, its URI, or a URI below that
+# (all keys from "/" up to "0", the byte after it).
 AWAITED = """
 SELECT EXISTS (SELECT FROM artifact_references
-  WHERE (location IN ($1, $2) OR location ~>=~ ($2 || '/') AND location ~<~ ($2 || '0')) AND status = 'received' AND NOT (recalled OR rejected))
+  WHERE (location IN ($1, $2) OR location ~>=~ ($2 || '/') AND location ~<~ ($2 || '0'))
+    AND status = 'received' AND NOT (recalled OR rejected))
 """
 
+# How many uploads a publisher has open.
 OPEN_UPLOADS = "SELECT count(*) FROM uploads WHERE subject = $1 AND state = 'open'"
 
 _files = msgspec.json.Decoder(tuple[FileEntry, ...])
@@ -41,7 +60,7 @@ _files = msgspec.json.Decoder(tuple[FileEntry, ...])
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What a version claims."""
+    """What a version claims. `generation` is the one it waits for while `status` is received."""
 
     hex: str
     status: str
@@ -50,10 +69,15 @@ class Claimed:
     location: str
     files: tuple[FileEntry, ...]
 
+    @property
+    def awaits(self) -> int:
+        """The generation that the version waits for; 0 for none."""
+        return self.generation if self.status == "received" else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A digest and what is known of its bytes. `verified` is the generation to read (0: none)."""
+    """An artifact. `verified` is the generation to read (0: none)."""
 
     hex: str
     state: str
@@ -70,7 +94,7 @@ class Artifact:
 class Referring:
     """A version that refers or referred to an artifact.
 
-    `generation` is the one it waits or waited for, or is served (0: its claim was wrong).
+    `generation` is the one it waits for, waited for or is served from (0: its claim is wrong).
     """
 
     model_id: str
@@ -86,13 +110,13 @@ class Referring:
 
 
 async def hex_of(pool: asyncpg.Pool, model_id: str, number: int) -> str | None:
-    """The digest's hex, if the version was ever noted with one."""
+    """Return the hex digits of the digest that the version was noted with, or None."""
     found: str | None = await pool.fetchval(HEX_OF, model_id, number)
     return found
 
 
 async def hexes_of(pool: asyncpg.Pool, model_id: str, numbers: frozenset[int]) -> dict[str, frozenset[int]]:
-    """The versions that still refer to something, by digest."""
+    """Return the versions that still refer to an artifact, by the hex digits of its digest."""
     found: dict[str, frozenset[int]] = {}
     for row in await pool.fetch(HEXES_OF, model_id, sorted(numbers)):
         found[row["hex"]] = found.get(row["hex"], frozenset()) | {row["number"]}
@@ -100,13 +124,13 @@ async def hexes_of(pool: asyncpg.Pool, model_id: str, numbers: frozenset[int]) -
 
 
 async def claim(pool: asyncpg.Pool, model_id: str, number: int) -> Claimed | None:
-    """What the version claims."""
+    """Return what the version claims, or None."""
     row = await pool.fetchrow(CLAIM, model_id, number)
     return Claimed(**{**row, "files": files_of(row["files"])}) if row else None
 
 
 async def artifact(pool: asyncpg.Pool, hex_: str) -> Artifact | None:
-    """What is known of the digest."""
+    """Return the artifact, or None."""
     row = await pool.fetchrow(ARTIFACT, hex_)
     if row is None:
         return None
@@ -118,20 +142,33 @@ async def artifact(pool: asyncpg.Pool, hex_: str) -> Artifact | None:
 
 
 async def references(pool: asyncpg.Pool, hex_: str) -> list[Referring]:
-    """Every version that refers or referred to it, the oldest first."""
+    """Return every version that refers or referred to the artifact, the oldest first."""
     return [Referring(**row) for row in await pool.fetch(REFERENCES, hex_)]
 
 
 async def awaited(pool: asyncpg.Pool, upload_id: str, uri: str) -> bool:
-    """Whether some verification still needs what was uploaded there, or a part of it."""
+    """Return whether a verification needs the upload or a part of it."""
     return bool(await pool.fetchval(AWAITED, upload_id, uri))
 
 
 async def open_uploads(pool: asyncpg.Pool, subject: str) -> int:
-    """How many uploads somebody has open."""
+    """Return how many uploads a publisher has open."""
     return int(await pool.fetchval(OPEN_UPLOADS, subject))
 
 
 def files_of(text: Any) -> tuple[FileEntry, ...]:
-    """A list of files as a read model keeps it."""
+    """Return the list of files in a column of a read model."""
     return _files.decode(text) if text else ()
+
+
+async def upload(transactor: Transactor, upload_id: str) -> UploadState:
+    """Return the state of an upload as the log has it now, read without a lock."""
+    stream = stream_of(upload_id)
+    async with transactor.pool.acquire() as connection:
+        await transactor.states.warm(connection, [stream])
+        held = transactor.states.get(stream)
+        tails = await eventlog.load(connection, transactor.service.name, {stream: held.revision})
+    state: UploadState = held.state
+    for stored in tails.get(stream, ()):
+        state = evolve(state, EVENTS.recorded(transactor.service.name, stored).event)
+    return state

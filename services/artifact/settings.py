@@ -1,4 +1,4 @@
-"""What this service is told besides what every service is: which store, and the limits and times of artifacts."""
+"""The settings of this service: the object store, and the limits and times of artifacts."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from shared.foundation.settings import HostPort, Settings, SettingsWrong
 GIB = 1024**3
 NO_STORE = (
     "Correct the environment and start again:\n"
-    "  REGISTA_S3_ENDPOINT (with REGISTA_S3_ACCESS_KEY and REGISTA_S3_SECRET_KEY) or REGISTA_ARTIFACT_DIR: one of them says where artifacts lie"
+    "  set REGISTA_S3_ENDPOINT (with REGISTA_S3_ACCESS_KEY and REGISTA_S3_SECRET_KEY), "
+    "or REGISTA_ARTIFACT_DIR: one of them names the store of the artifacts"
 )
 
 
 class ArtifactSettings(Settings):
-    """The store is S3 where `s3_endpoint` is given (`host:port`), else the folder `artifact_dir`.
+    """The store is S3 when `s3_endpoint` (`host:port`) is set, else the folder `artifact_dir`.
 
-    Sizes in bytes, times in seconds. `artifact_delete_after` lies between the expiry tag and the deletion.
-    `artifact_upload_keep`: how long files may be added to an upload; `artifact_max_uploads`: how many one
-    publisher may have open at once.
+    Sizes are bytes, times are seconds. `artifact_delete_after`: from the expiry tag to the deletion.
+    `artifact_upload_keep`: how long files may be added to an upload. `artifact_max_uploads`: the most
+    uploads that one publisher may have open.
     """
 
     s3_endpoint: HostPort = ""
@@ -48,41 +49,41 @@ class ArtifactSettings(Settings):
 
     @classmethod
     def extending(cls, settings: Settings) -> Self:
-        """What every service is told, with what the environment says of artifacts. Raises SettingsWrong."""
+        """Return the settings of every service with those of artifacts from the environment.
+
+        Raises SettingsWrong.
+        """
         return cls.model_validate(
             cls.from_environment().model_dump() | settings.model_dump(exclude_unset=True)
         )
 
     @property
     def limits(self) -> Limits:
-        """What one artifact may have."""
+        """The limits of one artifact."""
         return Limits(self.artifact_max_files, self.artifact_max_bytes)
 
     @property
     def keep_upload(self) -> timedelta:
-        """How long an upload is kept: the last file may begin when `artifact_upload_keep` ends."""
+        """How long an upload is kept. Its last file may begin when `artifact_upload_keep` ends."""
         return timedelta(seconds=self.artifact_upload_keep) + self.upload_timeout
 
     @property
     def upload_timeout(self) -> timedelta:
-        """How long one file may take."""
+        """The longest time of one file."""
         return timedelta(seconds=self.artifact_upload_timeout)
 
     @property
     def check_every(self) -> timedelta:
-        """Between two checks of bytes that serve or served."""
+        """The time between two checks of bytes that serve or served."""
         return timedelta(seconds=self.artifact_check_every)
 
     @property
     def delete_after(self) -> timedelta:
-        """Between the expiry tag and the deletion."""
+        """The time between the expiry tag and the deletion."""
         return timedelta(seconds=self.artifact_delete_after)
 
     def store(self) -> ObjectStore:
-        """The store these settings choose: S3 when an endpoint is given, else the folder.
-
-        Raises SettingsWrong.
-        """
+        """Return the store that the settings name. Raises SettingsWrong."""
         if self.s3_endpoint:
             self.require("s3_access_key", "s3_secret_key", "s3_bucket")
             return S3Store(

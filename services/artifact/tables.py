@@ -1,4 +1,4 @@
-"""Read models. Disposable: the log makes them again."""
+"""The read models of this service. They are disposable: a rebuild reads them from the log."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ ARTIFACTS = Table(
 )
 """One row per digest.
 
-The generations say what `domain.artifact_state.phase` makes a word of; `files` are those of the verified
-manifest.
+`domain.artifact_state.phase` names the state that the generations stand for. `files` are those of the
+verified manifest.
 """
 
 REFERENCES = Table(
@@ -50,7 +50,7 @@ REFERENCES = Table(
     Index("artifact_references_by_hex", "hex"),
     Index("artifact_references_by_location", "location", postgresql_ops={"location": "text_pattern_ops"}),
 )
-"""One row per version that ever referred to an artifact; `files` as it claimed them."""
+"""One row per version that ever referred to an artifact. `files` are those it claimed."""
 
 UPLOADS = Table(
     "uploads",

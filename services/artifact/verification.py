@@ -1,89 +1,115 @@
-"""Are the bytes what was claimed? Reads them whole, in bounded memory; copies what is right; says what is wrong."""
+"""Verify that the stored bytes are what was claimed, and copy them to their generation.
+
+Every verified file was hashed at its final key, after the copy. A file that this service received was
+hashed on its way into the store, so it is copied without being read first, on the condition that the store
+still holds exactly that content. Any other file is read and hashed before it is copied.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from regista.wire.digests import FileEntry, manifest_digest
-from services.artifact.stores import NoSuchObject, ObjectStore, Sum
+from services.artifact.stores import NoSuchObject, ObjectChanged, ObjectStore, StoredObject
 
-AT_ONCE = 4
-"""Files of one artifact that are read at the same time."""
+CONCURRENT_FILES = 4
+"""Files of one artifact that are read or copied at the same time."""
 
-TOLD = 5
+NAMED_FILES = 5
 """Wrong files that a refusal names."""
 
 VERIFIED_TAGS = {"regista-state": "verified"}
 
+NOTHING_RECEIVED: Mapping[str, StoredObject] = {}
+
 T = TypeVar("T")
 
 
-class CopyDiffers(Exception):  # noqa: N818
-    """What was copied is not what was hashed before: the store is at fault. Copy again."""
+class CopyDiffers(Exception):  # noqa: N818 - an answer of the store
+    """The source hashes to the claim and its copy does not: the store is at fault. Copy again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """What lies there is not what was claimed.
+    """The stored bytes are not what was claimed.
 
-    `found` is the digest of what lies there, "" when a file is missing.
+    `found` is the digest of the stored bytes, "" when a file is missing.
     """
 
     found: str
     detail: str
 
 
-async def verify(store: ObjectStore, source: str, target: str, files: Sequence[FileEntry]) -> Wrong | None:
-    """Hashes the files below `source`, copies exactly what was hashed to `target`, and hashes it there again.
+async def verify(
+    store: ObjectStore,
+    source: str,
+    target: str,
+    files: Sequence[FileEntry],
+    received: Mapping[str, StoredObject] = NOTHING_RECEIVED,
+) -> Wrong | None:
+    """Copy the files below `source` to `target` and hash them there.
 
-    Begun anew after a crash, it takes what is right at `target` as it is. Raises StoreAway, ObjectChanged,
-    CopyDiffers: try again later.
+    Return None, or what is wrong with the source.
+
+    `received` says by path what this service hashed while it stored the file. Files that are already right
+    at `target`, after a crash, are kept. Raises StoreUnavailable, ObjectChanged, CopyDiffers: try again
+    later.
     """
-    there = set(await store.keys(target))
-    kept = await _each(
-        files, lambda f: _sum(store, f"{target}/{f.path}", present=f"{target}/{f.path}" in there)
-    )
-    missing = [f for f, found in zip(files, kept, strict=True) if not _equal(found, f)]
-    sums = await _each(missing, lambda f: _sum(store, f"{source}/{f.path}"))
-    if wrong := _compared(missing, sums, [f for f in files if f not in missing]):
+    missing = await _not_yet_copied(store, target, files)
+    known = {f.path: r.etag for f in missing if _equal(r := received.get(f.path), f) and r and r.etag}
+    unknown = [f for f in missing if f.path not in known]
+    found = await _each(unknown, lambda f: _read(store, f"{source}/{f.path}"))
+    if wrong := _compared(unknown, found, [f for f in files if f not in unknown]):
         return wrong
-    marks = {f.path: found.mark for f, found in zip(missing, sums, strict=True) if found}
-    await _each(
-        missing,
-        lambda f: store.copy(f"{source}/{f.path}", f"{target}/{f.path}", marks[f.path], VERIFIED_TAGS),
-    )
-    if again := await damage(store, target, missing):
-        raise CopyDiffers(again)
-    return None
+    etags = known | {f.path: r.etag for f, r in zip(unknown, found, strict=True) if r}
+    try:
+        await _each(
+            missing,
+            lambda f: store.copy(f"{source}/{f.path}", f"{target}/{f.path}", etags[f.path], VERIFIED_TAGS),
+        )
+        differs = await damage(store, target, missing)
+    except (NoSuchObject, ObjectChanged):
+        if not known:
+            raise
+    else:
+        if not differs:
+            return None
+        if not known:
+            raise CopyDiffers(differs)
+    return await verify(store, source, target, files)  # read the source: it changed after it was received
 
 
-async def damage(store: ObjectStore, place: str, files: Sequence[FileEntry]) -> str:
-    """What of the files below `place` is not as it should be; "" when all is."""
-    wrong = _compared(files, await _each(files, lambda f: _sum(store, f"{place}/{f.path}")), ())
+async def damage(store: ObjectStore, prefix: str, files: Sequence[FileEntry]) -> str:
+    """Return which files below `prefix` are missing or hash to something else, or ""."""
+    wrong = _compared(files, await _each(files, lambda f: _read(store, f"{prefix}/{f.path}")), ())
     return wrong.detail if wrong else ""
 
 
+async def _not_yet_copied(store: ObjectStore, target: str, files: Sequence[FileEntry]) -> list[FileEntry]:
+    there = set(await store.keys(target))
+    copied = [f for f in files if f"{target}/{f.path}" in there]
+    found = await _each(copied, lambda f: _read(store, f"{target}/{f.path}"))
+    right = {f.path for f, stored in zip(copied, found, strict=True) if _equal(stored, f)}
+    return [f for f in files if f.path not in right]
+
+
 def _compared(
-    files: Sequence[FileEntry], sums: Sequence[Sum | None], right: Iterable[FileEntry]
+    files: Sequence[FileEntry], found: Sequence[StoredObject | None], right: Iterable[FileEntry]
 ) -> Wrong | None:
-    wrong = [_difference(f, found) for f, found in zip(files, sums, strict=True) if not _equal(found, f)]
+    pairs = list(zip(files, found, strict=True))
+    wrong = [_difference(f, stored) for f, stored in pairs if not _equal(stored, f)]
     if not wrong:
         return None
-    found = (
-        ""
-        if None in sums
-        else manifest_digest(
-            [*right, *(FileEntry(f.path, s.size, s.sha256) for f, s in zip(files, sums, strict=True) if s)]
-        )
-    )
-    more = f" and {len(wrong) - TOLD} more" if len(wrong) > TOLD else ""
-    return Wrong(found, "; ".join(wrong[:TOLD]) + more + ".")
+    entries = [FileEntry(f.path, stored.size, stored.sha256) for f, stored in pairs if stored]
+    digest = "" if None in found else manifest_digest([*right, *entries])
+    more = f" and {len(wrong) - NAMED_FILES} more" if len(wrong) > NAMED_FILES else ""
+    return Wrong(digest, "; ".join(wrong[:NAMED_FILES]) + more + ".")
 
 
-def _difference(claimed: FileEntry, found: Sum | None) -> str:
+def _difference(claimed: FileEntry, found: StoredObject | None) -> str:
     if found is None:
         return f"{claimed.path} is not there"
     if found.size != claimed.size:
@@ -91,20 +117,20 @@ def _difference(claimed: FileEntry, found: Sum | None) -> str:
     return f"{claimed.path} has the SHA-256 {found.sha256}, not {claimed.sha256}"
 
 
-def _equal(found: Sum | None, claimed: FileEntry) -> bool:
+def _equal(found: StoredObject | None, claimed: FileEntry) -> bool:
     return found is not None and (found.size, found.sha256) == (claimed.size, claimed.sha256)
 
 
-async def _sum(store: ObjectStore, key: str, *, present: bool = True) -> Sum | None:
+async def _read(store: ObjectStore, key: str) -> StoredObject | None:
     try:
-        return await store.sum(key) if present else None
+        return await store.read_and_hash(key)
     except NoSuchObject:
         return None
 
 
 async def _each(files: Sequence[FileEntry], work: Callable[[FileEntry], Awaitable[T]]) -> list[T]:
-    """The results in order, a few at a time; the first failure ends the rest."""
-    free = asyncio.Semaphore(AT_ONCE)
+    """Return the results in order, working on a few files at a time. The first failure ends the rest."""
+    free = asyncio.Semaphore(CONCURRENT_FILES)
 
     async def one(file: FileEntry) -> T:
         async with free:

@@ -1,4 +1,8 @@
-"""`python -m services.audit` runs the service; `… rebuild` reads the log again into a new index; `… export [--all]` writes sealed history to its log_reader."""
+"""Run the service.
+
+`python -m services.audit rebuild` reads the log again into a new index; `… export [--all]` exports the sealed
+log.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import sys
 
 import asyncpg
 
-from services.audit import indexing, log_reader
+from services.audit import index_writer
 from services.audit.service import process
 from services.audit.settings import AuditSettings
 from shared.foundation.postgres import CONNECTION_ERRORS
@@ -15,12 +19,12 @@ from shared.foundation.settings import Settings, SettingsWrong
 from shared.run import main
 
 
-async def rebuild(url: str) -> indexing.Rebuilt:
-    """Rebuilds the index of the database at `url`, beside a running service."""
+async def rebuild(url: str) -> index_writer.Rebuilt:
+    """Rebuild the index of the database at `url`, beside a running service."""
     connection = await asyncpg.connect(url, command_timeout=60)
     try:
-        await log_reader.reset_outdated_index(connection)
-        return await indexing.rebuild(connection)
+        await index_writer.reset_outdated_index(connection)
+        return await index_writer.rebuild(connection)
     finally:
         await connection.close()
 
@@ -29,12 +33,12 @@ BY_SERVICE, EVERYTHING = ["--settings", "-"], ["--all"]
 
 
 def export(arguments: list[str]) -> str:
-    """Exports what is planned; by hand it plans first.
+    """Export what is planned.
 
-    The service starts it with its own settings on the standard input.
+    Started by hand, plan first; the service passes its settings on the standard input.
     """
     from services.audit.export import chunks, work  # noqa: PLC0415 - Arrow and minio are for this process only
-    from services.audit.export.stores import NoSuchFile, StoreAway  # noqa: PLC0415
+    from services.audit.export.stores import NoSuchFile, StoreUnavailable  # noqa: PLC0415
 
     async def planned_and_exported(settings: AuditSettings) -> int:
         settings.require("database_url")
@@ -44,7 +48,7 @@ def export(arguments: list[str]) -> str:
         if arguments != BY_SERVICE:
             connection = await asyncpg.connect(settings.database_url, command_timeout=600)
             try:
-                await log_reader.reset_outdated_index(connection)
+                await index_writer.reset_outdated_index(connection)
                 everything = arguments == EVERYTHING
                 await chunks.plan(
                     connection,
@@ -59,18 +63,18 @@ def export(arguments: list[str]) -> str:
     if arguments not in ([], EVERYTHING, BY_SERVICE):
         sys.exit("usage: python -m services.audit export [--all]")
     try:
-        told = (
+        settings = (
             AuditSettings.model_validate_json(sys.stdin.read())
             if arguments == BY_SERVICE
             else AuditSettings.from_environment()
         )
-        return f"{asyncio.run(planned_and_exported(told))} chunks exported\n"
+        return f"{asyncio.run(planned_and_exported(settings))} chunks exported\n"
     except work.Busy as e:
         return f"{e}\n"
-    except (SettingsWrong, StoreAway, NoSuchFile, work.LogChanged, work.HistoryDiffers) as e:
+    except (SettingsWrong, StoreUnavailable, NoSuchFile, work.LogChanged, work.HistoryDiffers) as e:
         sys.exit(str(e))
     except CONNECTION_ERRORS as e:
-        sys.exit(f"the database is away ({type(e).__name__}: {e})")
+        sys.exit(f"the database is unreachable ({type(e).__name__}: {e}): repeat the export later")
 
 
 if __name__ == "__main__":

@@ -1,139 +1,195 @@
-"""What audit's API reads: its index, the stored bytes behind it, and the checkpoints."""
+"""Find events through the index, and read what is shown of them from their stored bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from services.audit.domain.reading import UNREADABLE, key_of, recorded_at
+from services.audit.domain.reading import (
+    TEXT_BYTES,
+    UNREADABLE,
+    Stored,
+    is_uuid,
+    key_of,
+    read,
+    recorded_at,
+)
+from services.audit.log_reader import partitions
 from shared.deciding.events import Cursor
 
-# The model by id, or by any name it ever had; of several bearers the one that was called so last.
+Event = dict[str, Any]
+
+# The model by id, or by any name it ever had; of several models, the one that an event named so last.
 MODEL = """
-SELECT n.model_id, (SELECT l.name FROM audit.names l WHERE l.generation = n.generation AND l.model_id = n.model_id ORDER BY l.tx DESC, l.seq DESC LIMIT 1) AS name
-FROM audit.names n WHERE n.generation = (SELECT generation FROM audit.index_state) AND (n.name = $1 OR n.model_id = $1)
+SELECT n.model_id, (
+    SELECT l.name FROM audit.names l WHERE l.generation = n.generation AND l.model_id = n.model_id
+    ORDER BY l.tx DESC, l.seq DESC LIMIT 1
+) AS name
+FROM audit.names n
+WHERE n.generation = (SELECT generation FROM audit.index_state) AND (n.name = $1 OR n.model_id = $1)
 ORDER BY n.tx DESC, n.seq DESC LIMIT 1
 """
 
-# The names by which models are called now.
+# The current names of models.
 NAMES = """
 SELECT DISTINCT ON (n.model_id) n.model_id, n.name FROM audit.names n
-WHERE n.generation = (SELECT generation FROM audit.index_state) AND n.model_id = ANY($1::text[]) ORDER BY n.model_id, n.tx DESC, n.seq DESC
+WHERE n.generation = (SELECT generation FROM audit.index_state) AND n.model_id = ANY($1::text[])
+ORDER BY n.model_id, n.tx DESC, n.seq DESC
 """
 
-_EVENT = """
-h.tx, h.seq, h.service, h.stream, h.revision, h.event_id, h.type, h.schema, h.recorded_at, h.occurred_at, h.actor, h.method, h.on_behalf_of, h.reason,
-h.correlation_id, h.causation_id, h.trace, h.number, h.environment, h.promotion_id, e.bytes, e.leaf,
-(SELECT s.leaf_index FROM audit.sealed s WHERE s.service = h.service AND s.stream = h.stream AND s.revision = h.revision) AS leaf_index
+# `found` in these statements are rows with tx, seq, service, stream and revision. LATERAL … LIMIT 1 is one
+# look-up an
+# event; where the planner expects many, a plain join would read the whole log.
+_STORED = """
+SELECT found.tx, found.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf, e.bytes,
+    (SELECT s.leaf_index FROM audit.sealed s WHERE s.seq = found.seq) AS leaf_index
+FROM found CROSS JOIN LATERAL (
+    SELECT l.* FROM log.events l
+    WHERE l.service = found.service AND l.stream = found.stream AND l.revision = found.revision LIMIT 1
+) AS e
 """
 
-_STORED = "JOIN log.events e ON e.service = h.service AND e.stream = h.stream AND e.revision = h.revision"
-
-# Everything that speaks of a model, in the log's order.
-MENTIONING = f"""
+# Events that concern a model (number 0) or a version of it, in the log's order.
+TIMELINE = f"""
 WITH page AS (
-    SELECT h.* FROM audit.mentions m JOIN audit.history h USING (generation, tx, seq)
-    WHERE m.generation = (SELECT generation FROM audit.index_state) AND m.model_id = $1 AND (m.tx, m.seq) > ($2, $3)
-        AND ($4::bigint IS NULL OR $4 = ANY(m.numbers))
+    SELECT m.generation, m.tx, m.seq FROM audit.mentions m
+    WHERE m.generation = (SELECT generation FROM audit.index_state) AND m.model_id = $1 AND m.number = $2
+        AND (m.tx, m.seq) > ($3, $4)
     ORDER BY m.tx, m.seq LIMIT $5
+), found AS (
+    SELECT h.* FROM page CROSS JOIN LATERAL (
+        SELECT i.* FROM audit.event_index i
+        WHERE i.generation = page.generation AND i.tx = page.tx AND i.seq = page.seq LIMIT 1
+    ) AS h
 )
-SELECT {_EVENT} FROM page h {_STORED} ORDER BY h.tx, h.seq
+{_STORED} ORDER BY found.tx, found.seq
 """
 
-# By stream, by correlation, or all; in the log's order.
-EVENTS = f"""
-WITH page AS (
-    SELECT h.* FROM audit.history h
-    WHERE h.generation = (SELECT generation FROM audit.index_state) AND {{condition}} AND (h.tx, h.seq) > ($2, $3) ORDER BY h.tx, h.seq LIMIT $4
+_FOUND = f"""
+WITH found AS (
+    SELECT h.* FROM audit.event_index h
+    WHERE h.generation = (SELECT generation FROM audit.index_state) AND {{condition}}
+    ORDER BY {{order}} LIMIT {{limit}}
 )
-SELECT {_EVENT} FROM page h {_STORED} ORDER BY h.tx, h.seq
+{_STORED} ORDER BY found.tx, found.seq
 """
 
-# The causes of events, and theirs, as far as they are events of this log.
-CAUSES = f"""
-WITH RECURSIVE causes AS (
-    SELECT h.* FROM audit.history h WHERE h.generation = (SELECT generation FROM audit.index_state) AND h.event_id = ANY($1::text[])
-    UNION
-    SELECT h.* FROM causes c JOIN audit.history h ON h.generation = c.generation AND h.event_id = c.causation_id
-)
-SELECT {_EVENT} FROM causes h {_STORED} ORDER BY h.tx, h.seq
-"""
-
-# Events of some types in a stream up to a moment, newest first.
-UP_TO = f"""
-WITH page AS (
-    SELECT h.* FROM audit.history h
-    WHERE h.generation = (SELECT generation FROM audit.index_state) AND h.stream = $1 AND h.type = ANY($2::text[]) AND h.recorded_at <= $3
-        AND ($4::text IS NULL OR h.environment = $4) AND ($5::bigint IS NULL OR h.number = $5)
-    ORDER BY h.revision DESC LIMIT $6
-)
-SELECT {_EVENT} FROM page h {_STORED} ORDER BY h.revision DESC
-"""
-
-PROMOTION = EVENTS.format(condition="h.promotion_id = $1")
-OF_STREAM = EVENTS.format(condition="h.stream = $1")
-OF_CORRELATION = EVENTS.format(condition="h.correlation_id = $1")
-OF_TYPE = EVENTS.format(condition="h.type = $1")
-
-CHECKPOINTS = (
-    "SELECT size, root, note, signed_at FROM audit.checkpoints WHERE size < $1 ORDER BY size DESC LIMIT $2"
+OF_CORRELATION = _FOUND.format(
+    condition="h.correlation_id = $1 AND (h.tx, h.seq) > ($2, $3)", order="h.tx, h.seq", limit="$4"
 )
 
-PLACE = "SELECT origin, size FROM audit.tree"
+OF_PROMOTIONS = _FOUND.format(condition="h.promotion_id = ANY($1::text[])", order="h.tx, h.seq", limit="NULL")
 
-LEAVES = "SELECT leaf FROM audit.sealed WHERE leaf_index < $1 ORDER BY leaf_index"
+BY_IDS = _FOUND.format(condition="h.event_id = ANY($1::uuid[])", order="h.tx, h.seq", limit="NULL")
 
-LEAF = """
-SELECT e.bytes FROM audit.sealed s JOIN log.events e ON e.service = s.service AND e.stream = s.stream AND e.revision = s.revision WHERE s.leaf_index = $1
+# The newest event up to a moment that decides what serves in an environment.
+SERVING = _FOUND.format(
+    condition="""h.type IN ('RolloutChanged', 'RolledBack') AND h.stream = $1 AND h.environment = $2
+        AND h.recorded_at <= $3""",
+    order="h.revision DESC",
+    limit="1",
+)
+
+_OF_VERSION = """h.type IN ('VersionRegistered', 'MetadataAdded', 'VersionPromoted')
+        AND h.stream = $1 AND h.number = $2 AND h.recorded_at <= $3"""
+
+# The newest event up to a moment that holds a version's metadata.
+REGISTERED = _FOUND.format(
+    condition=_OF_VERSION + " AND h.type <> 'VersionPromoted'", order="h.revision DESC", limit="1"
+)
+
+# The newest promotion of a version into an environment up to a moment.
+PROMOTED = _FOUND.format(
+    condition=_OF_VERSION + " AND h.type = 'VersionPromoted' AND h.environment = $4",
+    order="h.revision DESC",
+    limit="1",
+)
+
+# The first promotion of each of some versions into an environment.
+FIRST_PROMOTED = """
+SELECT wanted.stream, wanted.environment, wanted.number, (
+    SELECT h.revision FROM audit.event_index h
+    WHERE h.type IN ('VersionRegistered', 'MetadataAdded', 'VersionPromoted') AND h.type = 'VersionPromoted'
+        AND h.stream = wanted.stream AND h.number = wanted.number AND h.environment = wanted.environment
+        AND h.generation = (SELECT generation FROM audit.index_state)
+    ORDER BY h.revision LIMIT 1
+) AS revision
+FROM unnest($1::text[], $2::text[], $3::bigint[]) AS wanted(stream, environment, number)
 """
 
-# Whether the index is as far as the seal was at a place in the log.
+# The events of some streams behind a revision, straight from the log. Each partition by its literal name:
+# only then
+# does the planner read it in the order of its primary key.
+OF_STREAMS = """
+SELECT e.tx::text::bigint AS tx, e.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf, e.bytes,
+    (SELECT s.leaf_index FROM audit.sealed s WHERE s.seq = e.seq) AS leaf_index
+FROM unnest($1::text[]) AS wanted(stream) CROSS JOIN LATERAL ({partitions} ORDER BY revision LIMIT $3) AS e
+ORDER BY e.stream, e.revision
+"""
+
+_OF_PARTITION = """
+(SELECT l.* FROM log.events l WHERE l.service = '{name}' AND l.stream = wanted.stream AND l.revision > $2
+ORDER BY l.revision LIMIT $3)
+"""
+
+# Whether the index is as far as the seal was at a position in the log.
 INDEXED = "SELECT (tx, seq) >= ($1, $2) FROM audit.index_state"
 
-# The moment before anything else is looked at, and the first events that the index does not know yet: all
-# later ones lie about there or behind.
+# The present moment, and the first events behind the index: every later one was recorded about then or after.
+# Scalar sub-selects: a comparison with a joined table would read the whole log.
 UNINDEXED = """
-SELECT now() AS now, (
-    SELECT array_agg(bytes) FROM (
-        SELECT e.bytes FROM log.events e, audit.index_state i WHERE (e.tx, e.seq) > (i.tx::text::xid8, i.seq) ORDER BY e.tx, e.seq LIMIT 100
-    ) AS first
+SELECT now() AS now, ARRAY(
+    SELECT e.bytes FROM log.events e
+    WHERE (e.tx, e.seq) > (
+        (SELECT i.tx::text::xid8 FROM audit.index_state i), (SELECT i.seq FROM audit.index_state i)
+    )
+    ORDER BY e.tx, e.seq LIMIT 100
 ) AS events
 """
 
-NO_LIMIT = 2**31 - 1
-
-
-def as_json(row: asyncpg.Record) -> dict[str, Any]:
-    """An event as the API shows it. `data` is what was stored; `leaf_index` is None until it is sealed."""
-    return {
-        "leaf_index": row["leaf_index"],
-        "service": row["service"],
-        "stream": row["stream"],
-        "revision": row["revision"],
-        "event_id": row["event_id"],
-        "type": row["type"],
-        "schema": row["schema"],
-        "recorded_at": row["recorded_at"],
-        "occurred_at": row["occurred_at"],
-        "actor": {"subject": row["actor"], "method": row["method"], "on_behalf_of": row["on_behalf_of"]},
-        "reason": row["reason"],
-        "correlation_id": row["correlation_id"],
-        "causation_id": row["causation_id"],
-        "trace": row["trace"],
-        "number": row["number"],
-        "environment": row["environment"],
-        "promotion_id": row["promotion_id"],
-        "leaf": row["leaf"].hex(),
-        "data": _data(row["bytes"]),
-    }
+UNLIMITED = 2**31 - 1
+LONGEST_CHAIN = 1_000
+"""Causes of causes that `causes` follows."""
 
 
 class _Data(msgspec.Struct):
     data: Any = None
+
+
+def as_json(row: asyncpg.Record) -> Event:
+    """Return an event as the API shows it. `leaf_index` is None until the event is sealed."""
+    stored = Stored(Cursor(row["tx"], row["seq"]), *tuple(row)[2:9])
+    entry = read(stored)
+    return {
+        "leaf_index": row["leaf_index"],
+        "service": stored.service,
+        "stream": stored.stream,
+        "revision": stored.revision,
+        "event_id": str(stored.event_id),
+        "type": stored.type,
+        "schema": entry.schema,
+        "recorded_at": entry.recorded_at,
+        "occurred_at": entry.occurred_at,
+        "actor": {
+            "subject": entry.actor.subject,
+            "method": entry.actor.method,
+            "on_behalf_of": entry.actor.on_behalf_of,
+        },
+        "reason": entry.reason,
+        "correlation_id": entry.correlation_id,
+        "causation_id": entry.causation_id,
+        "trace": entry.trace,
+        "number": entry.number,
+        "environment": entry.environment,
+        "promotion_id": entry.promotion_id,
+        "leaf": stored.leaf.hex(),
+        "data": _data(stored.bytes),
+    }
 
 
 def _data(stored: bytes) -> Any:
@@ -144,108 +200,139 @@ def _data(stored: bytes) -> Any:
 
 
 async def model(pool: asyncpg.Pool, name_or_id: str) -> tuple[str, str] | None:
-    """(id, current name) of a model, or None."""
+    """Return (id, current name) of a model, or None."""
     row = await pool.fetchrow(MODEL, key_of(name_or_id))
     return (row["model_id"], row["name"]) if row else None
+
+
+async def names(pool: asyncpg.Pool, model_ids: Iterable[str]) -> dict[str, str]:
+    """Return the current names of models, by id; a model that no event named is missing."""
+    return {row["model_id"]: row["name"] for row in await pool.fetch(NAMES, list(model_ids))}
 
 
 async def timeline(
     pool: asyncpg.Pool, model_id: str, number: int | None, after: tuple[int, int], limit: int
 ) -> Sequence[asyncpg.Record]:
-    """Events that speak of a model (or of one version of it), in the log's order."""
-    rows: Sequence[asyncpg.Record] = await pool.fetch(MENTIONING, model_id, *after, number, limit)
+    """Return events that concern a model (or one version of it), in the log's order."""
+    rows: Sequence[asyncpg.Record] = await pool.fetch(TIMELINE, UUID(model_id), number or 0, *after, limit)
     return rows
 
 
-async def causes(pool: asyncpg.Pool, event_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """The events named, and everything in this log that led to them."""
-    return [as_json(row) for row in await pool.fetch(CAUSES, list(event_ids))]
+async def causes(pool: asyncpg.Pool, event_ids: Iterable[str]) -> list[Event]:
+    """Return the events named, and all events of this log that led to them, in the log's order."""
+    found: dict[str, asyncpg.Record] = {}
+    wanted = {event_id for event_id in event_ids if is_uuid(event_id)}
+    events: dict[str, Event] = {}
+    while wanted and len(found) < LONGEST_CHAIN:
+        rows = await pool.fetch(BY_IDS, list(wanted))
+        shown = {str(row["event_id"]): as_json(row) for row in rows}
+        events.update(shown)
+        found.update({str(row["event_id"]): row for row in rows})
+        wanted = {e["causation_id"] for e in shown.values() if is_uuid(e["causation_id"])} - events.keys()
+    order = sorted(found, key=lambda event_id: (found[event_id]["tx"], found[event_id]["seq"]))
+    return [events[event_id] for event_id in order]
 
 
-async def events(
-    pool: asyncpg.Pool, sql: str, value: str, after: tuple[int, int] = (0, 0), limit: int = NO_LIMIT
+async def of_correlation(
+    pool: asyncpg.Pool, correlation_id: str, after: tuple[int, int] = (0, 0), limit: int = UNLIMITED
 ) -> Sequence[asyncpg.Record]:
-    """Events by one of the statements above (OF_STREAM, OF_CORRELATION, OF_TYPE, PROMOTION)."""
-    rows: Sequence[asyncpg.Record] = await pool.fetch(sql, key_of(value), *after, limit)
+    """Return all events that one request led to, in the log's order."""
+    rows: Sequence[asyncpg.Record] = await pool.fetch(OF_CORRELATION, key_of(correlation_id), *after, limit)
     return rows
 
 
-async def promotion(pool: asyncpg.Pool, promotion_id: str) -> list[dict[str, Any]]:
-    """All events of a promotion in the log's order, also those of the review that its grant names: an override that stands is of an earlier promotion."""
-    rows = list(await events(pool, PROMOTION, promotion_id)) if promotion_id else []
-    named = {
-        str(as_json(row)["data"].get("review_id") or promotion_id)
-        for row in rows
-        if row["type"] == "PromotionGranted"
-    }
-    for review_id in sorted(named - {promotion_id}):
-        rows += await events(pool, OF_STREAM, f"review-{review_id}")
-    return [as_json(row) for row in sorted(rows, key=lambda row: (row["tx"], row["seq"]))]
-
-
-async def policy(pool: asyncpg.Pool, name: str, digest: str) -> dict[str, Any] | None:
-    """The event that published a policy with this digest, or None."""
-    published = (as_json(row) for row in await events(pool, OF_STREAM, f"policy-{name}"))
-    return next(
-        (e for e in published if e["type"] == "PolicyPublished" and e["data"].get("digest") == digest), None
+async def of_streams(
+    pool: asyncpg.Pool, streams: Sequence[str], after: int = 0, limit: int = UNLIMITED
+) -> Sequence[asyncpg.Record]:
+    """Return the events of each stream behind a revision, at most `limit` of each, by stream and revision."""
+    parts = " UNION ALL ".join(_OF_PARTITION.format(name=name) for name in await partitions(pool))
+    rows: Sequence[asyncpg.Record] = await pool.fetch(
+        OF_STREAMS.format(partitions=parts), list(streams), after, limit
     )
+    return rows
 
 
-async def names(pool: asyncpg.Pool, model_ids: Iterable[str]) -> dict[str, str]:
-    """The current names of models, by id; those that nobody named are missing."""
-    return {row["model_id"]: row["name"] for row in await pool.fetch(NAMES, list(model_ids))}
+async def promotions(pool: asyncpg.Pool, promotion_ids: Iterable[str]) -> dict[str, list[Event]]:
+    """Return all events of each promotion in the log's order, with those of the review that its grant names.
+
+    An override that is still valid belongs to an earlier promotion.
+    """
+    wanted = {key_of(promotion_id): promotion_id for promotion_id in promotion_ids if promotion_id}
+    rows: dict[str, list[asyncpg.Record]] = {promotion_id: [] for promotion_id in wanted.values()}
+    reviewed: dict[str, set[str]] = {}
+    for row in await pool.fetch(OF_PROMOTIONS, list(wanted)):
+        event = as_json(row)
+        promotion_id = wanted[key_of(event["promotion_id"])]
+        rows[promotion_id].append(row)
+        if event["type"] == "PromotionGranted":
+            review_id = str((event["data"] or {}).get("review_id") or promotion_id)
+            if review_id != promotion_id:
+                reviewed.setdefault(f"review-{review_id}", set()).add(promotion_id)
+    for row in await of_streams(pool, sorted(reviewed)) if reviewed else ():
+        for promotion_id in reviewed[row["stream"]]:
+            rows[promotion_id].append(row)
+    return {
+        promotion_id: [as_json(row) for row in sorted(found, key=lambda row: (row["tx"], row["seq"]))]
+        for promotion_id, found in rows.items()
+    }
+
+
+async def policies(pool: asyncpg.Pool, policy_names: Iterable[str]) -> dict[tuple[str, str], Event]:
+    """Return every event that published a policy of these names, by name and digest."""
+    rows = await of_streams(pool, sorted({f"policy-{name}" for name in policy_names}))
+    published = [event for event in map(as_json, rows) if event["type"] == "PolicyPublished"]
+    return {
+        (e["stream"].removeprefix("policy-"), str((e["data"] or {}).get("digest"))): e
+        for e in reversed(published)
+    }
+
+
+async def first_promoted(
+    pool: asyncpg.Pool, versions: Iterable[tuple[str, str, int]]
+) -> dict[tuple[str, str, int], int]:
+    """Return the first revision that promoted each (stream, environment, number), if any."""
+    wanted = {
+        (stream, key_of(environment, TEXT_BYTES), n): (stream, environment, n)
+        for stream, environment, n in versions
+    }
+    rows = await pool.fetch(FIRST_PROMOTED, *([key[i] for key in wanted] for i in range(3)))
+    return {
+        wanted[row["stream"], row["environment"], row["number"]]: row["revision"]
+        for row in rows
+        if row["revision"] is not None
+    }
+
+
+async def serving(pool: asyncpg.Pool, stream: str, environment: str, at: datetime) -> Event | None:
+    """Return the event that decided what served in an environment at a moment."""
+    row = await pool.fetchrow(SERVING, stream, key_of(environment, TEXT_BYTES), at)
+    return as_json(row) if row else None
+
+
+async def registered(pool: asyncpg.Pool, stream: str, number: int, at: datetime) -> Event | None:
+    """Return the event that held a version's metadata at a moment."""
+    row = await pool.fetchrow(REGISTERED, stream, number, at)
+    return as_json(row) if row else None
+
+
+async def promoted(
+    pool: asyncpg.Pool, stream: str, number: int, environment: str, at: datetime
+) -> Event | None:
+    """Return the newest promotion of a version into an environment at a moment."""
+    row = await pool.fetchrow(PROMOTED, stream, number, at, key_of(environment, TEXT_BYTES))
+    return as_json(row) if row else None
 
 
 async def indexed_up_to(pool: asyncpg.Pool) -> datetime:
-    """The moment up to which the index knows every event that was committed."""
+    """Return the moment up to which every committed event is indexed."""
     row = await pool.fetchrow(UNINDEXED)
     waiting = [
-        at - timedelta(microseconds=1)
-        for stored in row["events"] or ()
-        if (at := recorded_at(stored)) > UNREADABLE
+        at - timedelta(microseconds=1) for stored in row["events"] if (at := recorded_at(stored)) > UNREADABLE
     ]
     now: datetime = row["now"]
     return min([now, *waiting])
 
 
-async def indexed(pool: asyncpg.Pool, place: Cursor) -> bool:
-    """Whether the index knows all up to this place in the log."""
-    return bool(await pool.fetchval(INDEXED, *place))
-
-
-async def up_to(
-    pool: asyncpg.Pool,
-    stream: str,
-    types: Sequence[str],
-    at: datetime,
-    *,
-    environment: str | None = None,
-    number: int | None = None,
-    limit: int = 1,
-) -> list[dict[str, Any]]:
-    """The newest events of some types in a stream at a moment."""
-    return [
-        as_json(row) for row in await pool.fetch(UP_TO, stream, list(types), at, environment, number, limit)
-    ]
-
-
-async def checkpoints(pool: asyncpg.Pool, below: int, limit: int) -> Sequence[asyncpg.Record]:
-    """Checkpoints with a size below, newest first."""
-    rows: Sequence[asyncpg.Record] = await pool.fetch(CHECKPOINTS, below, limit)
-    return rows
-
-
-async def leaves(pool: asyncpg.Pool, size: int) -> list[bytes]:
-    """The first leaf hashes, in the tree's order: 32 bytes for each event."""
-    return [row[0] for row in await pool.fetch(LEAVES, size, timeout=60)]
-
-
-async def leaf(pool: asyncpg.Pool, index: int) -> bytes | None:
-    """The stored bytes that a leaf stands for, as the log has them now."""
-    found: bytes | None = await pool.fetchval(LEAF, index)
-    return found
-
-
-async def place(pool: asyncpg.Pool) -> asyncpg.Record:
-    """The log's origin, and how many events are sealed."""
-    return await pool.fetchrow(PLACE)
+async def is_indexed(pool: asyncpg.Pool, position: Cursor) -> bool:
+    """Return whether the index holds every event up to this position in the log."""
+    return bool(await pool.fetchval(INDEXED, *position))

@@ -1,4 +1,7 @@
-"""Events become leaves: each exactly once, in the log's order, with the tree's new edge in the same transaction; then checkpoints."""
+"""Seal events and sign the tree.
+
+Each event becomes one leaf, in the log's order. The tree's new edge and tiles are in the same transaction.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from prometheus_client import Counter, Gauge
 from regista.wire.checkpoint import Checkpoint, signed, verifier_key
 from regista.wire.keys import SigningKey
 from regista.wire.merkle import Tree
+from regista.wire.tiles import HASH, Tiles, grown, last_tiles
+from services.audit import tiles
 from services.audit.domain.reading import Stored
 from services.audit.log_reader import read
 from shared.deciding.events import Cursor
@@ -25,88 +30,110 @@ LONGEST_LAG = 60.0
 
 HEAD = "SELECT origin, size, edge, tx, seq FROM audit.tree"
 
-SEAL = """
-INSERT INTO audit.sealed (leaf_index, seq, service, stream, revision, event_id, leaf)
-SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::uuid[], $7::bytea[])
-"""
+SEALED_COLUMNS = ("leaf_index", "seq", "service", "stream", "revision", "event_id", "leaf")
 
-# Moves on only from the size that was read: a second sealer, however it came about, fails here and writes
-# nothing.
-ADVANCE = "UPDATE audit.tree SET size = $1, edge = $2, tx = $3, seq = $4 WHERE size = $5"
+# Advances only from the size that was read: a second sealer fails here and writes nothing.
+ADVANCE = (
+    "UPDATE audit.tree SET size = $1, tiled = $1, edge = $2, tx = $3, seq = $4 WHERE size = $5 AND tiled = $5"
+)
 
 SIGN = "INSERT INTO audit.checkpoints (size, root, note) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
 
 NEWEST = "SELECT coalesce(max(size), 0) FROM audit.checkpoints"
 
-# The first event that no leaf stands for yet, also one that an open transaction still hides from the sealer.
-UNSEALED = "SELECT e.event_id FROM log.events e WHERE (e.tx, e.seq) > ($1::text::xid8, $2) ORDER BY e.tx, e.seq LIMIT 1"
+# The first event without a leaf, also one that an open transaction still hides from the sealer.
+UNSEALED = """
+SELECT e.event_id FROM log.events e WHERE (e.tx, e.seq) > ($1::text::xid8, $2) ORDER BY e.tx, e.seq LIMIT 1
+"""
 
 
 class SealedTwice(Exception):  # noqa: N818
-    """Another process moved the tree: this one has lost its leadership and must start over."""
+    """Another process sealed events: this process is no longer the leader and starts over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The tree as it is stored, and the place in the log up to which it goes."""
+    """The stored tree, and the position in the log up to which events are sealed."""
 
     origin: str
     tree: Tree
     cursor: Cursor
 
 
+@dataclass(frozen=True, slots=True)
+class SealedPage:
+    """The events that one step sealed.
+
+    `after` and `up_to` are the log positions before and after the step.
+    """
+
+    after: Cursor
+    up_to: Cursor
+    events: Sequence[Stored]
+
+
+def edge_of(stored: bytes) -> tuple[bytes, ...]:
+    """Return the hashes of a stored right edge."""
+    return tuple(stored[at : at + HASH] for at in range(0, len(stored), HASH))
+
+
 async def head(connection: asyncpg.Connection) -> Head:
-    """The stored tree."""
+    """Return the stored tree."""
     row = await connection.fetchrow(HEAD)
-    edge = tuple(row["edge"][at : at + 32] for at in range(0, len(row["edge"]), 32))
-    return Head(row["origin"], Tree(row["size"], edge), Cursor(row["tx"], row["seq"]))
+    return Head(row["origin"], Tree(row["size"], edge_of(row["edge"])), Cursor(row["tx"], row["seq"]))
 
 
 class Sealer:
-    """Seals page after page and signs the tree. One at a time, on the leader's connection."""
+    """Seals page after page and signs the tree. Only the leader uses one, on its own connection."""
 
     def __init__(self, key: SigningKey) -> None:
         self._key = key
-        self._head: Head | None = None
+        self._at: tuple[Head, Tiles] | None = None
         self._signed = -1
 
-    async def step(self, connection: asyncpg.Connection) -> int:
-        """Seals the next page. Dying anywhere here leaves either the whole page sealed or nothing of it."""
-        at = self._head or await head(connection)
-        page = await read(connection, at.cursor, PAGE)
-        if page:
-            self._head = None
-            self._head = await self._seal(connection, at, page)
-        else:
-            self._head = at
-        return len(page)
+    async def step(self, connection: asyncpg.Connection) -> SealedPage:
+        """Seal the next page. A crash leaves the whole page sealed or none of it."""
+        at, last = self._at or await self._start(connection)
+        events = await read(connection, at.cursor, PAGE)
+        self._at = None  # read again if sealing fails
+        self._at = await self._seal(connection, at, last, events) if events else (at, last)
+        return SealedPage(at.cursor, self._at[0].cursor, events)
 
-    async def _seal(self, connection: asyncpg.Connection, at: Head, page: Sequence[Stored]) -> Head:
-        tree = at.tree.append(stored.leaf for stored in page)
-        after = page[-1].cursor
+    @staticmethod
+    async def _start(connection: asyncpg.Connection) -> tuple[Head, Tiles]:
+        await tiles.fill(connection)
+        at = await head(connection)
+        return at, await tiles.read(connection, last_tiles(at.tree.size))
+
+    @staticmethod
+    async def _seal(
+        connection: asyncpg.Connection, at: Head, last: Tiles, events: Sequence[Stored]
+    ) -> tuple[Head, Tiles]:
+        tree = at.tree.append(event.leaf for event in events)
+        changed = grown(at.tree.size, last, (event.leaf for event in events))
+        up_to = events[-1].cursor
+        rows = [
+            (index, e.cursor.seq, e.service, e.stream, e.revision, e.event_id, e.leaf)
+            for index, e in enumerate(events, at.tree.size)
+        ]
         async with connection.transaction():
-            await connection.execute(
-                SEAL,
-                range(at.tree.size, tree.size),
-                [s.cursor.seq for s in page],
-                [s.service for s in page],
-                [s.stream for s in page],
-                [s.revision for s in page],
-                [s.event_id for s in page],
-                [s.leaf for s in page],
+            await connection.copy_records_to_table(
+                "sealed", schema_name="audit", columns=SEALED_COLUMNS, records=rows
             )
+            await tiles.write(connection, changed)
             moved = await connection.execute(
-                ADVANCE, tree.size, b"".join(tree.edge), after.tx, after.seq, at.tree.size
+                ADVANCE, tree.size, b"".join(tree.edge), up_to.tx, up_to.seq, at.tree.size
             )
             if moved != "UPDATE 1":
                 raise SealedTwice(SealedTwice.__doc__)
-        SEALED.inc(len(page))
+        SEALED.inc(len(events))
         SIZE.set(tree.size)
-        return Head(at.origin, tree, after)
+        held = {**last, **changed}
+        return Head(at.origin, tree, up_to), {key: held[key] for key in last_tiles(tree.size)}
 
     async def sign(self, connection: asyncpg.Connection) -> bool:
-        """A checkpoint over the tree as it is; False when there is one of this size already."""
-        at = self._head or await head(connection)
+        """Store a checkpoint over the tree. Return False when there is one of this size already."""
+        at = self._at[0] if self._at else await head(connection)
         if self._signed < 0:
             self._signed = await connection.fetchval(NEWEST)
         if at.tree.size <= self._signed:
@@ -118,19 +145,20 @@ class Sealer:
 
 
 def verifier(origin: str, key: SigningKey) -> str:
-    """The text by which others verify the checkpoints."""
+    """Return the text by which others verify the checkpoints."""
     return verifier_key(origin, key.public)
 
 
 class SealingLags(Exception):  # noqa: N818
-    """Events wait to be sealed for too long.
+    """Events wait too long to be sealed.
 
-    Most often a transaction was left open and hides them: see pg_stat_activity, oldest xact_start.
+    Most often an open transaction hides them: look in pg_stat_activity for the oldest xact_start and end that
+    session.
     """
 
 
 async def check_lag(connection: asyncpg.Connection) -> None:
-    """Measures how far sealing is behind. Raises SealingLags."""
+    """Measure how far sealing is behind. Raises SealingLags."""
     cursor = (await head(connection)).cursor
     event_id = await connection.fetchval(UNSEALED, str(cursor.tx), cursor.seq)
     age = (

@@ -1,4 +1,4 @@
-"""audit as the kernel runs it: it owns no part of the log, so it has neither streams nor a relay."""
+"""Run audit: it appends no event, so it has neither streams nor a relay."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import logging
 from functools import partial
 
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
-from services.audit import log_reader, sealing
-from services.audit.api import routes
+from services.audit import index_writer, sealing
+from services.audit.api import ROUTES
 from services.audit.export.process import Exports
-from services.audit.export.stores import HistoryStore
-from services.audit.history_api import HistoryApi
+from services.audit.leader import follow_log
+from services.audit.parts import Parts
 from services.audit.settings import AuditSettings
-from services.audit.tailer import tail
+from services.audit.verification.verifier import Verifier
 from shared.deciding.events import EventTypes
 from shared.deciding.service import Service
 from shared.foundation.settings import Settings, SettingsWrong
@@ -24,29 +24,27 @@ log = logging.getLogger(__name__)
 SERVICE = Service("audit", (), {}, EventTypes(()), project=lambda _: (), publish=lambda _: None)
 
 
-async def start(app: App, kept: HistoryStore | None) -> None:
-    """The schema is there before anything is served.
-
-    Whether history is exported is said: nothing else shows that it is not.
-    """
+async def start(app: App, parts: Parts) -> Parts:
+    """Reset an outdated index before anything is served, and log whether the log is exported."""
     async with app.pool.acquire() as connection:
-        await log_reader.reset_outdated_index(connection)
-    if kept is None:
+        await index_writer.reset_outdated_index(connection)
+    if parts.store is None:
         log.info(
-            "history is not exported: neither REGISTA_HISTORY_S3_ENDPOINT nor REGISTA_HISTORY_DIR is set"
+            "the log is not exported: neither REGISTA_HISTORY_S3_ENDPOINT nor REGISTA_HISTORY_DIR is set"
         )
     else:
-        log.info("history is exported", extra={"place": kept.uri})
+        log.info("the log is exported", extra={"store": parts.store.uri})
+    return parts
 
 
-async def sealing_keeps_up(app: App) -> None:
-    """Raises while events wait too long to be sealed; any replica sees it."""
+async def check_sealing(app: App) -> None:
+    """Raise SealingLags while events wait too long to be sealed; any replica sees it."""
     async with app.pool.acquire() as connection:
         await sealing.check_lag(connection)
 
 
 def signing_key(settings: Settings) -> SigningKey:
-    """The key that signs checkpoints. Raises SettingsWrong."""
+    """Return the key that signs checkpoints. Raises SettingsWrong."""
     settings.require("signing_key_file")
     try:
         return load_signing_key(settings.signing_key_file)
@@ -55,13 +53,17 @@ def signing_key(settings: Settings) -> SigningKey:
 
 
 def process(app: App) -> Process:
-    """What this service runs."""
+    """Return what this service runs."""
     key, settings = signing_key(app.settings), AuditSettings.extending(app.settings)
-    kept, exports = settings.store(), Exports(settings)
+    parts = Parts(key, Verifier(key), Exports(settings), settings.store())
     return Process(
         SERVICE,
-        routes=[*routes(key), *HistoryApi(kept, exports).routes()],
-        start=partial(start, kept=kept),
-        background=[partial(tail, key=key), *([exports.run] if kept else [])],
-        checks={"sealing": sealing_keeps_up},
+        routes=ROUTES,
+        start=partial(start, parts=parts),
+        background=[
+            partial(follow_log, key=key),
+            parts.verifier.run,
+            *([parts.exports.run] if parts.store else []),
+        ],
+        checks={"sealing": check_sealing},
     )

@@ -1,4 +1,4 @@
-"""What this service is told besides what every service is: where sealed history is exported to, and in what portions."""
+"""The settings of audit: where the sealed log is exported to, and in what portions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from shared.foundation.settings import HostPort, Settings
 
 
 class AuditSettings(Settings):
-    """`history_chunk_leaves` and `history_chunk_bytes` close a chunk, whichever is reached first; `history_every`: seconds between two looks for one."""
+    """A chunk ends at `history_chunk_leaves` or `history_chunk_bytes`.
+
+    `history_every`: seconds between two looks for a full chunk.
+    """
 
     history_s3_endpoint: HostPort = ""
     history_s3_access_key: str = Field(default="", repr=False)
@@ -28,13 +31,19 @@ class AuditSettings(Settings):
 
     @classmethod
     def extending(cls, settings: Settings) -> Self:
-        """What every service is told, with what the environment says of history. Raises SettingsWrong."""
+        """Return the settings of every service with those of the export from the environment.
+
+        Raises SettingsWrong.
+        """
         return cls.model_validate(
             cls.from_environment().model_dump() | settings.model_dump(exclude_unset=True)
         )
 
     def store(self) -> HistoryStore | None:
-        """The store these settings choose: S3 when an endpoint is given, else the folder; None when history is not exported. Raises SettingsWrong."""
+        """Return S3 when an endpoint is set, else the folder; None when the log is not exported.
+
+        Raises SettingsWrong.
+        """
         if self.history_s3_endpoint:
             self.require("history_s3_access_key", "history_s3_secret_key", "history_s3_bucket")
             return S3Store(

@@ -1,4 +1,4 @@
-"""What the API takes and gives, as JSON."""
+"""The JSON shapes of requests and answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TimelineQuery(PageQuery):
 class AsOfQuery(Body):
     model: str = Field(min_length=1, max_length=200, description="name or id")
     environment: str = Field("production", min_length=1, max_length=100)
-    at: AwareDatetime | None = Field(None, description="RFC 3339; now where it is left out")
+    at: AwareDatetime | None = Field(None, description="RFC 3339; now if left out")
 
 
 class EventsQuery(PageQuery):
@@ -27,7 +27,7 @@ class EventsQuery(PageQuery):
 
 
 class Who(BaseModel):
-    """`method` tells how it was proven."""
+    """A person or a service. `method`: how it proved who it is."""
 
     subject: str
     method: str
@@ -35,7 +35,7 @@ class Who(BaseModel):
 
 
 class Reference(BaseModel):
-    """Enough to find an event again. `leaf_index` is null until it is sealed."""
+    """What finds an event again. `leaf_index` is null until the event is sealed."""
 
     event_id: str
     service: str
@@ -52,7 +52,10 @@ class Cause(Reference):
 
 
 class Event(Reference):
-    """A stored event: `data` is what its service stored, under `schema`; `leaf` is the hex leaf hash of its exact bytes."""
+    """A stored event.
+
+    `data` is what its service stored, under `schema`; `leaf` is the hex leaf hash of its exact bytes.
+    """
 
     schema_: int = Field(alias="schema")
     occurred_at: datetime | None
@@ -69,9 +72,9 @@ class Event(Reference):
 
 
 class TimelineEvent(Event):
-    """`caused_by` where the cause is an event of this log; `effects` in a tree.
+    """`caused_by` is null unless the cause is an event of this log; `effects` is set in a tree.
 
-    `hidden`: it is about models that the caller may not read.
+    `hidden`: the event is about models that the caller may not read.
     """
 
     hidden: bool = False
@@ -91,7 +94,7 @@ class Events(BaseModel):
     next_page_token: str
 
 
-class Asked(BaseModel):
+class Requested(BaseModel):
     by: Who
     at: datetime
     reason: str
@@ -118,7 +121,7 @@ class Promotion(BaseModel):
 
     promotion_id: str | None
     promoted_at: datetime
-    requested: Asked | None
+    requested: Requested | None
     evidence_digest: str | None
     evidence: dict[str, Any] | None
     approvers: list[Approval]
@@ -154,10 +157,7 @@ class ChangedBy(BaseModel):
 
 
 class AsOf(BaseModel):
-    """Who served at that moment; no entries when nobody did.
-
-    The index knows every event up to `indexed_up_to`.
-    """
+    """What served at that moment. Every event up to `indexed_up_to` is indexed."""
 
     model_id: str
     model: str
@@ -191,15 +191,14 @@ class Checkpoints(BaseModel):
 class InclusionQuery(Body):
     leaf_index: int = Field(ge=0, lt=2**63)
     size: int | None = Field(
-        None, ge=1, lt=2**63, description="of a checkpoint; all that is sealed where it is left out"
+        None, ge=1, lt=2**63, description="of a checkpoint; all sealed leaves if left out"
     )
 
 
 class Inclusion(BaseModel):
     """Hashes in hex.
 
-    `stored`: the event's bytes in base64; `leaf` is SHA-256 over 0x00 and these. Null where the log has lost
-    them.
+    `stored`: the event's bytes in base64; `leaf` is SHA-256 over 0x00 and these. Null when the log lost them.
     """
 
     leaf_index: int
@@ -212,7 +211,7 @@ class Inclusion(BaseModel):
 class ConsistencyQuery(Body):
     first: int = Field(ge=0, lt=2**63, description="size of the older checkpoint")
     size: int | None = Field(
-        None, ge=1, lt=2**63, description="size of the newer one; all that is sealed where it is left out"
+        None, ge=1, lt=2**63, description="size of the newer one; all sealed leaves if left out"
     )
 
 
@@ -223,7 +222,7 @@ class Consistency(BaseModel):
 
 
 class Invariant(BaseModel):
-    """`violations` shows the first twenty."""
+    """`checked`: leaves, events, checkpoints or decisions. `violations` shows the first twenty."""
 
     name: str
     rule: str
@@ -233,9 +232,27 @@ class Invariant(BaseModel):
     took_ms: float
 
 
+class FullRun(BaseModel):
+    """A run over all leaves that were sealed when it was requested."""
+
+    requested_at: datetime
+    verified: int
+    leaves: int
+
+
 class Invariants(BaseModel):
+    """Leaves 0 to `verified - 1` of the `sealed` ones were read and verified, each once since `read_since`.
+
+    `full_run`: the run that reads all of them again, while it is under way. Its violations count for `holds`;
+    once it is finished, they are what `invariants` shows.
+    """
+
     holds: bool
     at: datetime
+    verified: int
+    sealed: int
+    read_since: datetime
+    full_run: FullRun | None
     invariants: list[Invariant]
 
 
@@ -243,12 +260,13 @@ class ExportHistory(Body):
     everything: bool = Field(
         False,
         alias="all",
-        description="also the events that do not fill a file: they get one of their own, and the next begins behind them",
+        description="also the events that do not fill a file: they get a file of their own,"
+        " and the next file begins behind them",
     )
 
 
 class HistoryFile(BaseModel):
-    """The leaves `first` to `last`. What is null is not known before it is exported."""
+    """The leaves `first` to `last`. Fields are null until the file is exported."""
 
     first: int
     last: int
@@ -262,7 +280,9 @@ class HistoryFile(BaseModel):
 
 
 class History(BaseModel):
-    """Numbers of leaves: `sealed`, of them `signed`, `planned` to be exported, `exported` without a gap.
+    """The exported log, in numbers of leaves.
+
+    `sealed`, of them `signed`, `planned` to be exported, `exported` without a gap.
 
     `failure` is why this replica's last export ended.
     """
@@ -278,7 +298,7 @@ class History(BaseModel):
 
 
 class HistoryPlanned(BaseModel):
-    """Export is done when `exported` of `GET /v1/history` has reached `planned`."""
+    """The export is finished when `exported` of `GET /v1/history` has reached `planned`."""
 
     planned: int
     exported: int

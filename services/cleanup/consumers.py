@@ -1,18 +1,20 @@
-"""Messages → commands: what registry says about models, and what publishers say about use."""
+"""Turn the registry's events about models, and publishers' reports of use, into commands."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from services.cleanup.domain.noted import PUBLIC_TYPES, READERS, RECORDED, ModelNamed, read
-from services.cleanup.domain.retention import NoteRegistryEvent, stream_of
+from services.cleanup.domain.noted import PUBLIC_TYPES, READERS, ModelNamed, read_message
+from services.cleanup.domain.retention import stream_of
+from services.cleanup.domain.retention_commands import NoteRegistryEvent
 from services.cleanup.due_work import schedule_next
 from services.cleanup.inbound import MODEL_USED, USAGE_TOPIC
-from services.cleanup.look_ups import Reports
+from services.cleanup.parts import Parts
 from shared.deciding.submission import Submission
 from shared.foundation.topics import topic_of
 from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
@@ -20,40 +22,51 @@ from shared.messaging.kafka import Handler, Malformed, Received, Subscription, b
 if TYPE_CHECKING:
     from shared.http.app import App
 
-
-async def registry_said(m: Received) -> Sequence[Submission]:
-    """Notes one of registry's events.
-
-    A model's birth also makes sure that the coming month's sweep is scheduled.
-    """
-    data = {**m.data, RECORDED: m.event.extensions.get("recordedtime", m.event.time)}
-    try:
-        fact = read(m.event.type, data)
-    except msgspec.ValidationError as e:
-        raise Malformed(f"not the shape that cleanup knows of {m.event.type}: {e}") from e
-    note = NoteRegistryEvent(m.source, m.leaf, data)
-    noted = Submission(note, (stream_of(fact.model_id),), m.cause(), m.actor)
-    return (
-        [noted, schedule_next(datetime.now(UTC))]
-        if PUBLIC_TYPES[m.event.type] == "ModelRegistered"
-        else [noted]
-    )
+NUL = b"\\u0000"
 
 
 def subscriptions(app: App) -> list[Subscription]:
-    """What cleanup listens to."""
-    reports = Reports(app)
-    said = {
-        type_: Handler(registry_said, reports.named if READERS[name] is ModelNamed else None)
+    """Return what this service reads: the registry's events and reports of use."""
+    notes = {
+        type_: Handler(note, partial(place_reports, app) if READERS[name] is ModelNamed else None)
         for type_, name in PUBLIC_TYPES.items()
     }
+    use = Handler(partial(record_use, app), partial(look_up_again, app))
     return [
-        Subscription(topic_of("registry"), "cleanup", said, by_service("registry")),
-        Subscription(
-            USAGE_TOPIC,
-            "cleanup",
-            {MODEL_USED: Handler(reports.used, reports.look_again)},
-            by_publishers,
-            strict=True,
-        ),
+        Subscription(topic_of("registry"), "cleanup", notes, by_service("registry")),
+        Subscription(USAGE_TOPIC, "cleanup", {MODEL_USED: use}, by_publishers, strict=True),
     ]
+
+
+async def note(m: Received) -> Sequence[Submission]:
+    """Note one of the registry's events. The registration of a model also schedules next month's sweep."""
+    try:
+        if NUL in m.event.data:
+            raise Malformed("a text holds the character NUL, which PostgreSQL cannot store")
+        recorded_at = msgspec.convert(m.event.extensions.get("recordedtime", m.event.time), datetime)
+        data = read_message(m.event.type, m.event.data, recorded_at)
+    except msgspec.MsgspecError as e:
+        raise Malformed(f"the data is not of the shape that cleanup reads of {m.event.type}: {e}") from e
+    command = NoteRegistryEvent(m.source, m.leaf, msgspec.to_builtins(data))
+    noted = Submission(command, (stream_of(data.model_id),), m.cause(), m.actor)
+    if PUBLIC_TYPES[m.event.type] != "ModelRegistered":
+        return [noted]
+    return [noted, schedule_next(datetime.now(UTC))]
+
+
+async def place_reports(app: App, m: Received) -> Sequence[Submission]:
+    """Place the reports that wait for the name of a model that was just noted."""
+    data = read_message(m.event.type, m.event.data, datetime.now(UTC))
+    if not isinstance(data, ModelNamed):
+        return ()
+    return await app.parts_as(Parts).reports.place_waiting(data.model, data.model_id)
+
+
+async def record_use(app: App, m: Received) -> Sequence[Submission]:
+    """Count the uses that a publisher reports."""
+    return await app.parts_as(Parts).reports.record(m)
+
+
+async def look_up_again(app: App, m: Received) -> Sequence[Submission]:
+    """Place a report whose model was noted while it was being held."""
+    return await app.parts_as(Parts).reports.look_up_again(m)

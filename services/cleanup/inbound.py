@@ -1,4 +1,4 @@
-"""The public shape of what others publish to cleanup: `regista.ModelUsed.v1` on `regista.usage.v1`, and the same body over HTTP."""
+"""The contract of reports of use: `regista.ModelUsed.v1` on Kafka, and the same body over HTTP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from services.cleanup.domain.retention import RecordUsage
+from services.cleanup.domain.retention_commands import RecordUsage
 
 MODEL_USED = "regista.ModelUsed.v1"
 USAGE_TOPIC = "regista.usage.v1"
@@ -36,15 +36,15 @@ class ModelUsed(BaseModel):
     endpoint: str = Field("", max_length=500, description="where it was used, if that matters")
 
     def to_domain(self, model_id: str) -> RecordUsage:
-        """The command in the report, for the model that it names."""
+        """Return the command of the report, for the model that it names."""
         return RecordUsage(
-            model_id,
-            self.number,
-            self.count,
-            self.window_start,
-            self.window_end,
-            self.environment,
-            self.endpoint,
+            model_id=model_id,
+            number=self.number,
+            count=self.count,
+            window_start=self.window_start,
+            window_end=self.window_end,
+            environment=self.environment,
+            endpoint=self.endpoint,
         )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Event → row changes. A live commit and a rebuild apply the same ones."""
+"""Map each stored event to changes of rows. A live commit and a rebuild apply the same changes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from collections.abc import Iterable
 
 import msgspec
 
-from services.cleanup.domain.early import PATIENCE, ReportGivenUp, ReportHeld, ReportPlaced
 from services.cleanup.domain.noted import (
     PUBLIC_TYPES,
     STAGES,
     ModelNamed,
     Serving,
-    VersionBorn,
-    VersionFact,
-    read,
+    VersionAdded,
+    VersionChanged,
+    read_noted,
 )
-from services.cleanup.domain.retention_state import (
+from services.cleanup.domain.retention_events import (
     RetentionChanged,
     RetirementProposed,
     UsageRecorded,
@@ -24,6 +23,7 @@ from services.cleanup.domain.retention_state import (
     VersionSpared,
 )
 from services.cleanup.domain.sweep import SweepAdvanced, SweepFinished, SweepPlanned, SweepScheduled
+from services.cleanup.domain.waiting_reports import LONGEST_WAIT, ReportGivenUp, ReportHeld, ReportPlaced
 from services.cleanup.tables import (
     EARLY,
     MODELS,
@@ -40,11 +40,11 @@ from shared.deciding.events import Noted, Recorded
 from shared.log.due_work import DUE
 
 PROPOSE, SWEEP, CHUNK, WAITED = "propose", "sweep", "sweep-chunk", "waited"
-"""Kinds of due work: a grace period that ends, a period that begins, the next part of a sweep, a report that waited long enough."""
+"""Kinds of due work: propose a retirement, begin a month's sweep, judge a chunk, end a report's wait."""
 
 
 def project(recorded: Recorded) -> Iterable[Change]:
-    """The row changes of one event."""
+    """Return the row changes of one event."""
     match recorded.event:
         case Noted():
             return _noted(recorded.event)
@@ -67,7 +67,7 @@ def project(recorded: Recorded) -> Iterable[Change]:
             due = {
                 "kind": WAITED,
                 "key": held.report_id,
-                "due_at": recorded.recorded_at + PATIENCE,
+                "due_at": recorded.recorded_at + LONGEST_WAIT,
                 "data": {},
             }
             return [
@@ -88,53 +88,53 @@ def project(recorded: Recorded) -> Iterable[Change]:
 
 
 def _noted(noted: Noted) -> list[Change]:
-    name, fact = PUBLIC_TYPES[noted.source.type], read(noted.source.type, noted.data)
-    match fact:
+    name, data = PUBLIC_TYPES[noted.source.type], read_noted(noted)
+    match data:
         case ModelNamed(model_id=model_id, model=model):
             return [
                 Put(MODELS, {"model_id": model_id, "model": model}),
                 Put(NAMES, {"name": model, "model_id": model_id}),
             ]
-        case VersionBorn():
-            stage = "Staging" if fact.semver else "Draft"
+        case VersionAdded():
+            stage = "Staging" if data.semver else "Draft"
             row = {
-                "model_id": fact.model_id,
-                "number": fact.number,
-                "semver": fact.semver or "",
+                "model_id": data.model_id,
+                "number": data.number,
+                "semver": data.semver or "",
                 "stage": stage,
-                "registered_at": fact.recordedtime,
+                "registered_at": data.recordedtime,
             }
             return [Put(VERSIONS, row)]
         case Serving() if name == "RolledBack":
             return [
                 Patch(
-                    VERSIONS, {"model_id": fact.model_id, "number": fact.to_number}, {"stage": "Production"}
+                    VERSIONS, {"model_id": data.model_id, "number": data.to_number}, {"stage": "Production"}
                 )
             ]
-        case VersionFact():
-            return _version_noted(name, fact)
+        case VersionChanged():
+            return _version_changed(name, data)
         case _:
             return []
 
 
-def _version_noted(name: str, fact: VersionFact) -> list[Change]:
+def _version_changed(name: str, data: VersionChanged) -> list[Change]:
     changes: list[Change] = []
     if name in STAGES:
         changes.append(
-            Patch(VERSIONS, {"model_id": fact.model_id, "number": fact.number}, {"stage": STAGES[name]})
+            Patch(VERSIONS, {"model_id": data.model_id, "number": data.number}, {"stage": STAGES[name]})
         )
     if name in {"VersionRetired", "RetireRefused"}:
         verdict = "retired" if name == "VersionRetired" else "refused"
-        reasons = [{"code": "refused_by_registry", "detail": reason} for reason in fact.reasons]
+        reasons = [{"code": "refused_by_registry", "detail": reason} for reason in data.reasons]
         columns = {"verdict": verdict, "reasons": reasons}
         changes.append(
             Patch(
                 VERDICTS,
-                {"sweep_id": fact.sweep_id, "model_id": fact.model_id, "number": fact.number},
+                {"sweep_id": data.sweep_id, "model_id": data.model_id, "number": data.number},
                 columns,
             )
         )
-        changes.append(Drop(DUE, {"kind": PROPOSE, "key": _version_key(fact.model_id, fact.number)}))
+        changes.append(Drop(DUE, {"kind": PROPOSE, "key": _version_key(data.model_id, data.number)}))
     return changes
 
 
@@ -151,7 +151,7 @@ def _version_key(model_id: str, number: int) -> str:
 
 
 def _because(recorded: Recorded) -> dict[str, str]:
-    """What due work names as its cause: the event that made it due."""
+    """Return what a row of due work names as its cause: the event that made it due."""
     return {"because": str(recorded.event_id), "correlation": recorded.correlation_id}
 
 
@@ -220,14 +220,14 @@ def _swept(recorded: Recorded) -> list[Change]:
                 Put(DUE, chunk | {"due_at": now, "data": start}),
             ]
         case SweepAdvanced():
-            place = {
+            position = {
                 "scope": event.scope,
                 "chunk": event.chunk,
                 "model_id": event.model_id,
                 "number": event.number,
             } | _because(recorded)
             figures = {"models": event.models, "versions": event.versions}
-            return [Patch(SWEEPS, key, figures), Put(DUE, chunk | {"due_at": now, "data": place})]
+            return [Patch(SWEEPS, key, figures), Put(DUE, chunk | {"due_at": now, "data": position})]
         case SweepFinished():
             ended = {
                 "models": event.models,

@@ -1,11 +1,11 @@
-"""What others may know of cleanup's events. Field names are a contract: see schemas/public."""
+"""Map the stored events of this service to public events. Field names are a contract: see schemas/public."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.cleanup.domain import retention_state as stored
+from services.cleanup.domain import retention_events as stored
 from services.cleanup.domain.policy import Reason
 from shared.deciding.events import Recorded
 from shared.deciding.service import PublicEvent
@@ -13,7 +13,7 @@ from shared.deciding.service import PublicEvent
 
 @dataclass(frozen=True, slots=True)
 class VersionMarked:
-    """The version will be proposed for retirement after `delete_after`, unless it is used or protected before."""
+    """Retirement is proposed at `delete_after`, unless the version is used or protected before."""
 
     model_id: str
     model: str
@@ -27,7 +27,7 @@ class VersionMarked:
 
 @dataclass(frozen=True, slots=True)
 class VersionSpared:
-    """The version stays, for these reasons. `unmarked` when it had been marked before."""
+    """The version stays, for these reasons. `unmarked`: it was marked before."""
 
     model_id: str
     model: str
@@ -40,7 +40,7 @@ class VersionSpared:
 
 @dataclass(frozen=True, slots=True)
 class RetirementProposed:
-    """The grace period passed. registry decides, and refuses what it protects."""
+    """The grace period is over. The registry decides, and refuses to retire what it protects."""
 
     model_id: str
     model: str
@@ -51,28 +51,26 @@ class RetirementProposed:
     reason: str
 
 
-PUBLIC = {
-    f"regista.cleanup.{class_.__name__}.v1": class_
-    for class_ in (VersionMarked, VersionSpared, RetirementProposed)
-}
+_CLASSES = (VersionMarked, VersionSpared, RetirementProposed)
+PUBLIC: dict[str, type] = {f"regista.cleanup.{class_.__name__}.v1": class_ for class_ in _CLASSES}
 """Every public type and the shape of its data."""
 
 
 def publish(recorded: Recorded) -> PublicEvent | None:
-    """The public form of an event, or nothing."""
-    match recorded.event:
+    """Return the public form of an event, or None."""
+    data = _public(recorded.event)
+    return PublicEvent(f"regista.cleanup.{type(data).__name__}.v1", data) if data else None
+
+
+def _public(event: object) -> VersionMarked | VersionSpared | RetirementProposed | None:
+    match event:
         case stored.VersionMarked() as e:
-            marked = VersionMarked(
+            return VersionMarked(
                 e.model_id, e.model, e.number, e.semver, e.sweep_id, e.rule, e.reason, e.delete_after
             )
-            return PublicEvent("regista.cleanup.VersionMarked.v1", marked)
         case stored.VersionSpared() as e:
-            spared = VersionSpared(e.model_id, e.model, e.number, e.semver, e.sweep_id, e.reasons, e.unmarked)
-            return PublicEvent("regista.cleanup.VersionSpared.v1", spared)
+            return VersionSpared(e.model_id, e.model, e.number, e.semver, e.sweep_id, e.reasons, e.unmarked)
         case stored.RetirementProposed() as e:
-            proposed = RetirementProposed(
-                e.model_id, e.model, e.number, e.semver, e.sweep_id, e.rule, e.reason
-            )
-            return PublicEvent("regista.cleanup.RetirementProposed.v1", proposed)
+            return RetirementProposed(e.model_id, e.model, e.number, e.semver, e.sweep_id, e.rule, e.reason)
         case _:
             return None

@@ -1,7 +1,9 @@
-"""What cleanup reads: its own read models, and the state of a stream for a simulation."""
+"""The queries on the read models of this service, and the states of models for a plan."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,106 +17,135 @@ from services.cleanup.stored_events import EVENTS
 from shared.log import eventlog
 from shared.log.transact import Transactor
 
-# A model by id or by any name it ever had.
+# A model by its id or by any name it ever had.
 MODEL = """
-SELECT m.model_id, m.model FROM models m WHERE m.model_id = coalesce((SELECT n.model_id FROM names n WHERE n.name = $1), $1)
+SELECT m.model_id, m.model FROM models m
+WHERE m.model_id = coalesce((SELECT n.model_id FROM names n WHERE n.name = $1), $1)
 """
 
-EARLY = "SELECT report_id, message FROM early WHERE name = $1 ORDER BY report_id"
+# The reports that wait for a name.
+WAITING_REPORTS = "SELECT report_id, message FROM early WHERE name = $1 ORDER BY report_id"
 
-ONE_EARLY = "SELECT name, message FROM early WHERE report_id = $1"
+# One report that waits.
+WAITING_REPORT = "SELECT name, message FROM early WHERE report_id = $1"
 
 # Models in order of ids from one on, each with its highest version number.
 MODELS_FROM = """
-SELECT m.model_id, m.model, coalesce((SELECT max(v.number) FROM versions v WHERE v.model_id = m.model_id), 0) AS highest
+SELECT m.model_id, m.model,
+  coalesce((SELECT max(v.number) FROM versions v WHERE v.model_id = m.model_id), 0) AS highest
 FROM models m WHERE m.model_id >= $1 AND ($2 = '' OR m.model_id = $2) ORDER BY m.model_id LIMIT $3
 """
 
-POLICY = "SELECT policy, revision FROM policies WHERE model_id = $1"
-
-USES = "SELECT number, total, last_used_at FROM uses WHERE model_id = $1 AND number > $2 ORDER BY number LIMIT $3"
-
-USES_BY_DAY = """
-SELECT d.day, d.number, d.total FROM uses_by_day d WHERE d.model_id = $1 AND d.number = ANY($2::int[]) AND d.day >= $3 ORDER BY d.number, d.day
+# The ids of models after one, in order.
+MODEL_IDS_AFTER = """
+SELECT m.model_id FROM models m
+WHERE m.model_id > $1 AND ($2 = '' OR m.model_id = $2) ORDER BY m.model_id LIMIT $3
 """
 
-SWEEP = "SELECT sweep_id, phase, trigger, model_id, actor, at, models, versions, finished_at FROM sweeps WHERE sweep_id = $1"
+# The policy of a model.
+POLICY = "SELECT policy, revision FROM policies WHERE model_id = $1"
+
+# The uses of each version ever used.
+USES = """
+SELECT number, total, last_used_at FROM uses WHERE model_id = $1 AND number > $2 ORDER BY number LIMIT $3
+"""
+
+# The uses of some versions by day.
+USES_BY_DAY = """
+SELECT d.day, d.number, d.total FROM uses_by_day d
+WHERE d.model_id = $1 AND d.number = ANY($2::int[]) AND d.day >= $3 ORDER BY d.number, d.day
+"""
+
+# One sweep.
+SWEEP = """
+SELECT sweep_id, phase, trigger, model_id, actor, at, models, versions, finished_at
+FROM sweeps WHERE sweep_id = $1
+"""
 
 # Sweeps over all models, and those over one model of the namespaces that the caller may read ($4 null: all).
 SWEEPS = """
-SELECT s.sweep_id, s.phase, s.trigger, s.model_id, s.actor, s.at, s.models, s.versions, s.finished_at FROM sweeps s LEFT JOIN models m USING (model_id)
+SELECT s.sweep_id, s.phase, s.trigger, s.model_id, s.actor, s.at, s.models, s.versions, s.finished_at
+FROM sweeps s LEFT JOIN models m USING (model_id)
 WHERE ($1::timestamptz IS NULL OR (s.at, s.sweep_id) < ($1, $2))
   AND (s.model_id = '' OR log.covers($4::text[], m.model))
 ORDER BY s.at DESC, s.sweep_id DESC LIMIT $3
 """
 
+# How many versions a sweep gave each kind of verdict.
 VERDICT_COUNTS = "SELECT verdict, count(*) AS versions FROM verdicts WHERE sweep_id = $1 GROUP BY verdict"
 
+# The verdicts of a sweep.
 VERDICTS = """
 SELECT model_id, model, number, semver, verdict, rule, reasons, delete_after, at FROM verdicts
-WHERE sweep_id = $1 AND (model_id, number) > ($2, $3) AND ($4 = '' OR verdict = $4) ORDER BY model_id, number LIMIT $5
+WHERE sweep_id = $1 AND (model_id, number) > ($2, $3) AND ($4 = '' OR verdict = $4)
+ORDER BY model_id, number LIMIT $5
 """
 
-# Where each version of a model stands: its stage, its uses, and the last verdict on it.
+# Each version of a model: its stage, its uses, and the newest verdict on it.
 STANDINGS = """
-SELECT v.number, v.semver, v.stage, v.registered_at, u.total AS uses, u.last_used_at, l.verdict, l.rule, l.reasons, l.delete_after, l.sweep_id, l.at
+SELECT v.number, v.semver, v.stage, v.registered_at, u.total AS uses, u.last_used_at,
+  l.verdict, l.rule, l.reasons, l.delete_after, l.sweep_id, l.at
 FROM versions v
 LEFT JOIN uses u ON u.model_id = v.model_id AND u.number = v.number
-LEFT JOIN LATERAL (SELECT * FROM verdicts d WHERE d.model_id = v.model_id AND d.number = v.number ORDER BY d.at DESC LIMIT 1) l ON true
+LEFT JOIN LATERAL (SELECT * FROM verdicts d WHERE d.model_id = v.model_id AND d.number = v.number
+  ORDER BY d.at DESC LIMIT 1) l ON true
 WHERE v.model_id = $1 AND v.number > $2 ORDER BY v.number LIMIT $3
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`name` is the model's current name."""
+    """A model and its current name."""
 
     model_id: str
     name: str
 
 
 async def model(pool: asyncpg.Pool, name_or_id: str) -> Model | None:
-    """The model as cleanup knows it, or None."""
+    """Return the noted model of this name or id, or None."""
     row = await pool.fetchrow(MODEL, name_or_id)
     return Model(row["model_id"], row["model"]) if row else None
 
 
-async def early(pool: asyncpg.Pool, name: str) -> list[tuple[str, str]]:
-    """(id, message as JSON) of the reports that wait for a model of this name."""
-    return [(row["report_id"], row["message"]) for row in await pool.fetch(EARLY, name)]
+async def waiting_reports(pool: asyncpg.Pool, name: str) -> list[tuple[str, str]]:
+    """Return (id, message as JSON) of each report that waits for a model of this name."""
+    return [(row["report_id"], row["message"]) for row in await pool.fetch(WAITING_REPORTS, name)]
 
 
-async def one_early(pool: asyncpg.Pool, report_id: str) -> tuple[str, str] | None:
-    """(name, message as JSON) of a report that waits, or None."""
-    row = await pool.fetchrow(ONE_EARLY, report_id)
+async def waiting_report(pool: asyncpg.Pool, report_id: str) -> tuple[str, str] | None:
+    """Return (name, message as JSON) of a report that waits, or None."""
+    row = await pool.fetchrow(WAITING_REPORT, report_id)
     return (row["name"], row["message"]) if row else None
 
 
 async def models_from(pool: asyncpg.Pool, first: str, scope: str, limit: int) -> list[tuple[str, int]]:
-    """(id, highest version number) of up to `limit` models from the id `first` on; `scope` names the only model wanted, "" all."""
+    """Return (id, highest version number) of up to `limit` models from the id `first` on.
+
+    `scope`: the only model, "" for all.
+    """
     return [(row["model_id"], row["highest"]) for row in await pool.fetch(MODELS_FROM, first, scope, limit)]
 
 
 async def policy(pool: asyncpg.Pool, model_id: str) -> tuple[dict[str, Any], int] | None:
-    """The model's own policy and its revision, or None where the default applies."""
+    """Return the policy of the model and its revision, or None where the default applies."""
     row = await pool.fetchrow(POLICY, model_id)
     return (msgspec.json.decode(row["policy"], type=dict[str, Any]), row["revision"]) if row else None
 
 
 async def uses(pool: asyncpg.Pool, model_id: str, after: int, limit: int) -> list[dict[str, Any]]:
-    """Total and last use of each version ever used, in order of numbers."""
+    """Return total and last use of each version ever used, in order of numbers."""
     return [dict(row) for row in await pool.fetch(USES, model_id, after, limit)]
 
 
 async def uses_by_day(
     pool: asyncpg.Pool, model_id: str, numbers: list[int], since: str
 ) -> list[dict[str, Any]]:
-    """Uses a UTC day of these versions, from a day (ISO date) on."""
+    """Return the uses of these versions by UTC day, from a day (ISO date) on."""
     return [dict(row) for row in await pool.fetch(USES_BY_DAY, model_id, numbers, since)]
 
 
 async def sweep(pool: asyncpg.Pool, sweep_id: str) -> dict[str, Any] | None:
-    """A sweep with the number of versions by verdict, or None."""
+    """Return a sweep with the number of versions by verdict, or None."""
     row = await pool.fetchrow(SWEEP, sweep_id)
     if row is None:
         return None
@@ -125,7 +156,7 @@ async def sweep(pool: asyncpg.Pool, sweep_id: str) -> dict[str, Any] | None:
 async def sweeps(
     pool: asyncpg.Pool, namespaces: list[str] | None, before: tuple[datetime, str] | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Sweeps, newest first: over all models, or over one in these namespaces (None for all)."""
+    """Return sweeps over all models, and those over one in these namespaces (None: any), newest first."""
     at, sweep_id = before or (None, "")
     return [dict(row) for row in await pool.fetch(SWEEPS, at, sweep_id, limit, namespaces)]
 
@@ -133,12 +164,12 @@ async def sweeps(
 async def verdicts(
     pool: asyncpg.Pool, sweep_id: str, after: tuple[str, int], only: str, limit: int
 ) -> list[dict[str, Any]]:
-    """What a sweep said of each version, as it stands now; `only` one kind of verdict, "" all."""
+    """Return the verdicts of a sweep, as they are now. `only`: one kind of verdict, "" for all."""
     return [_with_reasons(row) for row in await pool.fetch(VERDICTS, sweep_id, *after, only, limit)]
 
 
 async def standings(pool: asyncpg.Pool, model_id: str, after: int, limit: int) -> list[dict[str, Any]]:
-    """Where each version of a model stands."""
+    """Return each version of a model with its uses and the newest verdict on it."""
     return [_with_reasons(row) for row in await pool.fetch(STANDINGS, model_id, after, limit)]
 
 
@@ -147,14 +178,29 @@ def _with_reasons(row: asyncpg.Record) -> dict[str, Any]:
     return found | {"reasons": found["reasons"] or []}
 
 
-async def state_of(transactor: Transactor, model_id: str) -> State:
-    """The state of a model as the log has it now, without a lock: for looking, never for deciding."""
-    stream = stream_of(model_id)
+async def model_ids(pool: asyncpg.Pool, after: str, scope: str, limit: int) -> list[str]:
+    """Return the ids of up to `limit` models after one. `scope`: the only model, "" for all."""
+    return [row["model_id"] for row in await pool.fetch(MODEL_IDS_AFTER, after, scope, limit)]
+
+
+async def states_of(transactor: Transactor, model_ids: Sequence[str]) -> list[State]:
+    """Return the states of models as the log has them now, by two statements in all.
+
+    They are read without a lock: show them, never decide on them.
+    """
+    service, streams = transactor.service.name, [stream_of(model_id) for model_id in model_ids]
     async with transactor.pool.acquire() as connection:
-        await transactor.states.warm(connection, [stream])
-        held = transactor.states.get(stream)
-        tails = await eventlog.load(connection, transactor.service.name, {stream: held.revision})
-    state: State = held.state
-    for stored in tails.get(stream, ()):
-        state = evolve(state, EVENTS.recorded(transactor.service.name, stored).event)
+        await transactor.states.warm(connection, streams)
+        held = {stream: transactor.states.get(stream) for stream in streams}
+        tails = await eventlog.load(connection, service, {stream: h.revision for stream, h in held.items()})
+
+    def folded() -> list[State]:
+        return [_folded(service, held[stream].state, tails.get(stream, ())) for stream in streams]
+
+    return await asyncio.to_thread(folded) if tails else folded()
+
+
+def _folded(service: str, state: State, tail: Iterable[bytes]) -> State:
+    for stored in tail:
+        state = evolve(state, EVENTS.recorded(service, stored).event)
     return state

@@ -1,41 +1,42 @@
-"""cleanup as the kernel runs it."""
+"""The binding of this service's rooms."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from services.cleanup.api import ROUTES
 from services.cleanup.consumers import subscriptions
-from services.cleanup.domain import early, retention, sweep
-from services.cleanup.due_work import workers
+from services.cleanup.domain.deciders import DECIDERS, FOLDS
+from services.cleanup.due_work import due_work
+from services.cleanup.look_ups import Reports
+from services.cleanup.parts import Parts
 from services.cleanup.projections import project
 from services.cleanup.publish import publish
 from services.cleanup.stored_events import EVENTS
 from services.cleanup.tables import TABLES
-from shared.deciding.decider import Decider
 from shared.deciding.service import Service
 from shared.http.app import App
 from shared.run import Process
 
-DECIDERS: dict[type, Decider[Any, Any, Any]] = {
-    **dict.fromkeys(
-        (
-            retention.NoteRegistryEvent,
-            retention.RecordUsage,
-            retention.ChangeRetention,
-            retention.SweepVersions,
-            retention.ProposeRetirement,
-        ),
-        retention.RETENTION,
-    ),
-    **dict.fromkeys((sweep.ScheduleSweep, sweep.PlanSweep, sweep.AdvanceSweep), sweep.SWEEP),
-    **dict.fromkeys((early.HoldReport, early.EndWait), early.EARLY),
-}
 SERVICE = Service(
-    "cleanup", (retention.RETENTION, sweep.SWEEP, early.EARLY), DECIDERS, EVENTS, project, publish, TABLES
+    name="cleanup",
+    folds=FOLDS,
+    deciders=DECIDERS,
+    events=EVENTS,
+    project=project,
+    publish=publish,
+    tables=TABLES,
 )
 
 
+async def _start(app: App) -> Parts:
+    return Parts(Reports(app))
+
+
 def process(app: App) -> Process:
-    """What this service runs."""
-    return Process(SERVICE, routes=ROUTES, subscriptions=subscriptions(app), due_work=workers(app))
+    """Return what `python -m services.cleanup` runs."""
+    return Process(
+        SERVICE,
+        routes=ROUTES,
+        subscriptions=subscriptions(app),
+        due_work=due_work(app),
+        start=_start,
+    )

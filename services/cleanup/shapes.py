@@ -1,4 +1,4 @@
-"""What the API takes and gives, as JSON."""
+"""The JSON of requests and answers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pydantic import BaseModel, Field
 from services.cleanup.domain.policy import DEFAULT_POLICY, RetentionPolicy
 from shared.http.routes import Body, PageQuery
 
-SaidOf = Literal["marked", "spared", "proposed", "retired", "refused"]
+Kind = Literal["marked", "spared", "proposed", "retired", "refused"]
 
 
 class Policy(Body):
-    """A retention policy; what is left out takes the default.
+    """A retention policy. A field that is left out takes the default.
 
-    Durations are seconds; null means: never for this reason.
+    Durations are seconds; null keeps a version permanently.
     """
 
     unused_seconds: float | None = Field(
@@ -42,10 +42,10 @@ class Policy(Body):
         return RetentionPolicy(**self.model_dump())
 
 
-class SweepAsked(Body):
-    """A sweep now, over all models or one.
+class NewSweep(Body):
+    """A sweep over all models or one, beginning now.
 
-    With `dry_run` only the plan is answered, under `policy` where one is given.
+    With `dry_run` the answer is the plan, under `policy` where one is given, and nothing is recorded.
     """
 
     dry_run: bool = False
@@ -55,7 +55,7 @@ class SweepAsked(Body):
 
 class VerdictQuery(PageQuery):
     page_size: int = Field(500, ge=1, le=500)
-    verdict: SaidOf | Literal[""] = Field("", description="only versions with this verdict")
+    verdict: Kind | Literal[""] = Field("", description="only versions with this verdict")
 
 
 class Why(BaseModel):
@@ -66,13 +66,13 @@ class Why(BaseModel):
 
 
 class Verdict(BaseModel):
-    """What was said of a version: the rule by which it may go, or every reason to stay."""
+    """The verdict on a version: the rule by which it may be retired, or every reason to keep it."""
 
     model_id: str
     model: str
     number: int
     semver: str
-    verdict: SaidOf
+    verdict: Kind
     rule: str
     reasons: list[Why]
     delete_after: datetime | None
@@ -83,7 +83,7 @@ class SweepVerdict(Verdict):
 
 
 class Sweep(BaseModel):
-    """`model_id` is empty for a sweep over all models. Figures grow until it is finished."""
+    """`model_id` is empty for a sweep over all models. The figures grow until it is finished."""
 
     sweep_id: str
     phase: Literal["planned", "finished"]
@@ -99,7 +99,7 @@ class Sweep(BaseModel):
 class SweepShown(Sweep):
     """`verdicts` counts versions by verdict; `items` are those of models the caller may read."""
 
-    verdicts: dict[SaidOf, int]
+    verdicts: dict[Kind, int]
     items: list[SweepVerdict]
     next_page_token: str
 
@@ -110,28 +110,28 @@ class Sweeps(BaseModel):
 
 
 class SweepAccepted(BaseModel):
-    """Where the sweep can be watched: GET /v1/sweeps/{sweep_id}."""
+    """GET /v1/sweeps/{sweep_id} shows the progress of the sweep."""
 
     sweep_id: str
     dry_run: Literal[False]
 
 
 class Simulation(BaseModel):
-    """The plan a sweep would make now. Marks come first; `truncated` when not all versions are shown."""
+    """The plan of a sweep now. Marked versions come first; `truncated`: not all versions are shown."""
 
     dry_run: Literal[True]
     at: datetime
     models: int
     versions: int
-    verdicts: dict[SaidOf, int]
+    verdicts: dict[Kind, int]
     items: list[Verdict]
     truncated: bool
 
 
 class Standing(BaseModel):
-    """Where a version stands.
+    """A version, its uses and the newest verdict on it.
 
-    `uses` is null when no use was ever reported, `verdict` when no sweep judged it yet.
+    `uses` is null when no use was ever reported, `verdict` when no sweep has judged the version.
     """
 
     number: int
@@ -140,7 +140,7 @@ class Standing(BaseModel):
     registered_at: datetime
     uses: int | None
     last_used_at: datetime | None
-    verdict: SaidOf | None
+    verdict: Kind | None
     rule: str | None
     reasons: list[Why]
     delete_after: datetime | None
@@ -149,7 +149,7 @@ class Standing(BaseModel):
 
 
 class Retention(BaseModel):
-    """`revision` is the policy's ETag, 0 while the default applies."""
+    """`revision` is the ETag of the policy, 0 while the default applies."""
 
     model_id: str
     model: str

@@ -1,38 +1,12 @@
-"""The stored events of this service, and how older forms become today's.
-
-Stored events are never rewritten.
-"""
+"""The stored events of this service by their names."""
 
 from __future__ import annotations
 
-from services.cleanup.domain.early import ReportGivenUp, ReportHeld, ReportPlaced
-from services.cleanup.domain.retention_state import (
-    RetentionChanged,
-    RetirementProposed,
-    UsageRecorded,
-    VersionMarked,
-    VersionSpared,
-)
-from services.cleanup.domain.sweep import SweepAdvanced, SweepFinished, SweepPlanned, SweepScheduled
-from shared.deciding.events import EventTypes, Upcaster
+from typing import get_args
 
-UPCASTERS: dict[tuple[str, int], Upcaster] = {}
-"""(type, schema n) → the data of schema n + 1."""
+from services.cleanup.domain.retention_events import OwnEvent
+from services.cleanup.domain.sweep import SweepEvent
+from services.cleanup.domain.waiting_reports import WaitEvent
+from shared.deciding.events import EventTypes
 
-EVENTS = EventTypes(
-    (
-        UsageRecorded,
-        RetentionChanged,
-        VersionMarked,
-        VersionSpared,
-        RetirementProposed,
-        SweepScheduled,
-        SweepPlanned,
-        SweepAdvanced,
-        SweepFinished,
-        ReportHeld,
-        ReportPlaced,
-        ReportGivenUp,
-    ),
-    UPCASTERS,
-)
+EVENTS = EventTypes((*get_args(OwnEvent), *get_args(SweepEvent), *get_args(WaitEvent)))

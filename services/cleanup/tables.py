@@ -1,4 +1,4 @@
-"""Read models of cleanup: disposable, rebuilt from its part of the log. Each row depends on one stream."""
+"""The read models of this service, rebuilt from its part of the log. Each row depends on one stream."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODELS = Table(
     Column("model", Text, nullable=False),
 )
 
-# Every name a model ever had leads to it: a renamed model is still found by its old name.
+# Every name that a model ever had: a renamed model is found by its old name.
 NAMES = Table(
     "names",
     _metadata,
@@ -60,7 +60,7 @@ USES_BY_DAY = Table(
     Column("total", BigInteger, nullable=False),
 )
 
-# What a sweep said of a version, as it stands now: marked, spared, proposed, retired or refused.
+# The verdict of a sweep on a version, as it is now: marked, spared, proposed, retired or refused.
 VERDICTS = Table(
     "verdicts",
     _metadata,

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from regista.wire.cloudevents import CloudEvent, from_kafka
 from regista.wire.dsse import key_id_of, verify
-from services.cleanup.domain.retention import RecordUsage
+from services.cleanup.domain.retention_commands import RecordUsage
 from services.cleanup.inbound import ModelUsed
 from services.registry.inbound import ModelTrained
 from services.registry.trained_message import read

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from regista.wire.keys import generate_signing_key
 from services.approval.api import ROUTES as APPROVAL
 from services.artifact.service import process as artifact
 from services.artifact.settings import ArtifactSettings
-from services.audit.api import routes as audit
-from services.audit.export.process import Exports
-from services.audit.history_api import HistoryApi
-from services.audit.settings import AuditSettings
+from services.audit.api import ROUTES as AUDIT
 from services.cleanup.api import ROUTES as CLEANUP
 from services.registry.api import ROUTES as REGISTRY
 from shared.http.app import App
@@ -23,15 +19,11 @@ from shared.http.operations import OPERATIONS
 def documents() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (service, OpenAPI 3.1 document)."""
     uploads = artifact(App("artifact", ArtifactSettings(artifact_dir="unused"))).routes
-    proofs = [
-        *audit(generate_signing_key("service:audit")),
-        *HistoryApi(None, Exports(AuditSettings())).routes(),
-    ]
     for service, routes in {
         "registry": REGISTRY,
         "approval": APPROVAL,
         "artifact": uploads,
         "cleanup": CLEANUP,
-        "audit": proofs,
+        "audit": AUDIT,
     }.items():
         yield service, document(service, [*routes, *OPERATIONS])

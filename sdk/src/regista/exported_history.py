@@ -1,4 +1,7 @@
-"""Exported history on this machine: is it what was signed? For those who installed `regista[history]`; needs no service and trusts none."""
+"""Verify an exported log on this machine.
+
+Needs `pip install 'regista[history]'`, no service, and trusts none.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,11 @@ _TYPES = {"int64": "BIGINT", "text": "VARCHAR", "moment": "TIMESTAMP WITH TIME Z
 
 @dataclass(slots=True)
 class Verified:
-    """What a folder was found to be. `faults` and `gaps` are empty when it is one unbroken history; leaves are counted from 0.
+    """What a folder holds.
 
-    `checkpoint`: leaves and root of the newest one that was verified. `unsealed`: Parquet files of whatever
-    name without a manifest: nothing is known of them, and who queries the folder reads them, too.
+    `faults` and `gaps` are empty when it is one unbroken log; leaves are counted from 0. `checkpoint`: leaves and
+    root of the newest verified checkpoint. `unsealed`: Parquet files without a manifest; nothing proves them, and
+    a query over the folder reads them, too.
     """
 
     chunks: int = 0
@@ -44,15 +48,16 @@ class Verified:
 
     @property
     def holds(self) -> bool:
-        """Whether every file is proven and none is missing between them."""
+        """Return whether every file is proven and none is missing between them."""
         return self.chunks > 0 and not (self.gaps or self.faults or self.unsealed)
 
 
-def verify(folder: Path, keys: Sequence[str], told: Callable[[str], None] = lambda _: None) -> Verified:
-    """Verifies every chunk below `folder`: file against manifest, rows against bytes, bytes against leaves, leaves against a checkpoint signed by a key.
+def verify(folder: Path, keys: Sequence[str], progress: Callable[[str], None] = lambda _: None) -> Verified:
+    """Verify every chunk below `folder`.
 
-    `keys`: what `regista audit checkpoints` shows as verifier_key, noted where the log's operators cannot
-    change it. Raises NotConfigured without DuckDB.
+    It compares file and manifest, rows and bytes, bytes and leaves, leaves and a signed checkpoint.
+    `keys`: the verifier_key of `regista audit checkpoints`, kept where the log's operators cannot change it.
+    `progress` gets each file's name. Raises NotConfigured without DuckDB.
     """
     duckdb = _duckdb()
     found, end, edge = Verified(), None, Tree()
@@ -62,7 +67,7 @@ def verify(folder: Path, keys: Sequence[str], told: Callable[[str], None] = lamb
     proving = {n.removesuffix("json") + "parquet" for n in manifests}
     found.unsealed = sorted(n for n in names if n.casefold().endswith(".parquet") and n not in proving)
     for name in manifests:
-        told(name)
+        progress(name)
         try:
             manifest = manifest_of((base / name).read_bytes())
             _follows(manifest, end, edge)
@@ -81,9 +86,9 @@ def verify(folder: Path, keys: Sequence[str], told: Callable[[str], None] = lamb
 
 def _follows(manifest: Manifest, end: int | None, tree: Tree) -> None:
     if end is not None and manifest.first < end:
-        raise BadHistory(f"{manifest.file}: its leaves are in an earlier file, too")
+        raise BadHistory(f"{manifest.file}: an earlier file holds its leaves, too")
     if end is not None and manifest.first == end and [h.hex() for h in tree.edge] != manifest.edge:
-        raise BadHistory(f"{manifest.file}: it does not go on where the file before ends")
+        raise BadHistory(f"{manifest.file}: it does not continue where the file before ends")
 
 
 def _chunk(duckdb: Any, base: Path, manifest: Manifest, keys: Sequence[str], found: Verified) -> Tree:
@@ -103,7 +108,7 @@ def _chunk(duckdb: Any, base: Path, manifest: Manifest, keys: Sequence[str], fou
 
 
 def _rows(duckdb: Any, path: Path) -> Iterator[Event]:
-    """The rows in the file's order. Raises BadHistory for what is no file of history."""
+    """Yield the rows in the file's order. Raises BadHistory for a file that is no part of an exported log."""
     picked = ", ".join(
         f'epoch_us("{name}")' if kind == "moment" else f'"{name}"' for name, kind, _ in COLUMNS
     )
@@ -117,7 +122,7 @@ def _rows(duckdb: Any, path: Path) -> Iterator[Event]:
         ) as connection:
             shape = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
             if [(row[0], row[1]) for row in shape] != [(name, _TYPES[kind]) for name, kind, _ in COLUMNS]:
-                raise BadHistory(f"{path.name}: its columns are not those of history")
+                raise BadHistory(f"{path.name}: its columns are not those of an exported log")
             reading = connection.execute(f"SELECT {picked} FROM read_parquet(?)", [str(path)])
             while rows := reading.fetchmany(ROWS):
                 yield from (Event(*row) for row in rows)
@@ -131,7 +136,7 @@ def _duckdb() -> Any:
     except ImportError:
         raise NotConfigured(
             "duckdb_missing",
-            "verifying history needs `pip install 'regista[history]'`",
+            "verifying an exported log needs `pip install 'regista[history]'`",
             advice="Install it, then repeat.",
         ) from None
     return duckdb

@@ -1,1 +1,1 @@
-"""What approval decides, pure: `policy`, `gate` and `review` are its streams; `promotion` decides over several of them at once."""
+"""What approval decides, pure. Start with deciders.py."""

@@ -1,22 +1,25 @@
-"""Asking the gates: which policy rules, what each of its automated gates says, and what a reviewer would be shown."""
+"""The assessment of a stage: the policy that applies, the results of its automated gates, and what a review would show."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from services.approval.domain import gate, policy
 from services.approval.domain.evidence import Evidence, digest_of, evidence_digest, sealed_evidence_digest
 from services.approval.domain.facts import Promotion
 from services.approval.domain.gate import GatesEvaluated, GateState
-from services.approval.domain.gate_kinds import Manual, Result, ask
+from services.approval.domain.gate_checks import Manual
+from services.approval.domain.gate_kinds import Gate, Result, check
 from services.approval.domain.policy import PolicyRef, PolicyState, Subject
 from services.approval.domain.review import Seal
+from shared.deciding.access import namespace_of
 from shared.deciding.decider import Streams
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """A version, its model and the policies, as one decision sees them."""
+    """The states that a decision about one version reads: the version, its model and the policies."""
 
     stream: str
     gate: GateState
@@ -24,78 +27,86 @@ class Situation:
     policies: tuple[PolicyState, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Assessment:
-    """What the gates of a stage say.
-
-    `manual` is how people would have to decide, None where they need not.
-    """
+    """The gates of a stage with the evidence they are checked on. The checks run when `results` is first read."""
 
     stage: str
     evidence: Evidence
     evidence_digest: str
     policy: PolicyRef
-    results: tuple[Result, ...]
-    manual: Manual | None
+    gates: tuple[Gate, ...] | None
+    """None when no policy has gates for the stage."""
+
+    @cached_property
+    def results(self) -> tuple[Result, ...]:
+        """The result of every automated gate. Without a policy the only result is a denial."""
+        if self.gates is not None:
+            return tuple(check(g, self.evidence) for g in policy.automated(self.gates))
+        e = self.evidence
+        advice = f"no policy has gates for {self.stage} of this model; publish one that selects it"
+        return (Result("policy", False, advice, digest_of([namespace_of(e.model), e.kind])),)
+
+    @property
+    def manual(self) -> Manual | None:
+        """How people decide; None when the policy has no manual gate."""
+        return policy.manual(self.gates or ())
 
     @property
     def passed(self) -> bool:
+        """Whether every automated gate passed."""
         return all(r.passed for r in self.results)
 
     @property
     def reasons(self) -> tuple[str, ...]:
+        """Why gates did not pass."""
         return tuple(f"{r.gate}: {r.detail}" for r in self.results if not r.passed)
 
-    @property
+    @cached_property
     def seal(self) -> Seal:
+        """The digests that bind a review to what it shows."""
         e = self.evidence
         return Seal(e.version_digest, e.artifact_digest, sealed_evidence_digest(e), self.policy.digest)
 
 
 def situation(model_id: str, number: int, streams: Streams) -> Situation:
-    """Raises Misrouted when a policy was added after the streams were named."""
+    """Return the states for a decision. Raises Misrouted when a policy was added after the streams were looked up."""
     stream = gate.stream_of(model_id, number)
     return Situation(
-        stream, streams.states[stream], streams.states[gate.stream_of(model_id)], policy.in_force(streams)
+        stream=stream,
+        gate=streams.state(gate.GATE, stream),
+        model=streams.state(gate.GATE, gate.stream_of(model_id)),
+        policies=policy.in_force(streams),
     )
 
 
 def assess(s: Situation, stage: str, environment: str = gate.DEFAULT_ENVIRONMENT) -> Assessment:
-    """Pure and total for a version that is known: no policy at all denies, too."""
-    evidence = gate.evidence_of(s.gate, s.model, environment)
-    namespace = evidence.model.rpartition(".")[0]
-    ruling = policy.select(s.policies, Subject(namespace, evidence.kind, evidence.tier, evidence.tags), stage)
-    if ruling is None or ruling.policy is None:
-        none = Result(
-            "policy",
-            False,
-            f"no policy rules {stage} for this model; publish one that selects it",
-            digest_of([namespace, evidence.kind]),
-        )
-        return Assessment(stage, evidence, evidence_digest(evidence), PolicyRef(), (none,), None)
-    gates = ruling.policy.stages[stage]
-    results = tuple(ask(g, evidence) for g in policy.automated(gates))
-    return Assessment(stage, evidence, evidence_digest(evidence), ruling.ref, results, policy.manual(gates))
+    """Return the assessment of a stage of a version that has been noted."""
+    e = gate.evidence_of(s.gate, s.model, environment)
+    applied = policy.select(s.policies, Subject(namespace_of(e.model), e.kind, e.tier, e.tags), stage)
+    if applied is None or applied.policy is None:
+        return Assessment(stage, e, evidence_digest(e), PolicyRef(), None)
+    return Assessment(stage, e, evidence_digest(e), applied.ref, applied.policy.stages[stage])
 
 
-def evaluated(s: Situation, a: Assessment, promotion: Promotion | None = None) -> list[GatesEvaluated]:
-    """The evaluation as an event; nothing when neither evidence nor policy changed since the last one."""
+def new_verdict(s: Situation, a: Assessment, promotion: Promotion | None = None) -> list[GatesEvaluated]:
+    """Return the verdict as an event, or nothing when neither evidence nor policy changed since the last one."""
     promotion_id = promotion.id if promotion else None
-    last = s.gate.evaluated.get(gate.key_of(a.stage, promotion_id))
+    last = s.gate.verdicts.get(gate.verdict_key(a.stage, promotion_id))
     if last and (last.evidence_digest, last.policy_digest) == (a.evidence_digest, a.policy.digest):
         return []
     e = a.evidence
     return [
         GatesEvaluated(
-            e.model_id,
-            e.model,
-            e.number,
-            a.stage,
-            a.passed,
-            a.results,
-            a.policy,
-            a.evidence_digest,
-            e,
-            promotion_id,
+            model_id=e.model_id,
+            model=e.model,
+            number=e.number,
+            stage=a.stage,
+            passed=a.passed,
+            results=a.results,
+            policy=a.policy,
+            evidence_digest=a.evidence_digest,
+            evidence=e,
+            promotion_id=promotion_id,
         )
     ]

@@ -1,7 +1,4 @@
-"""The policies that are there before anybody wrote one.
-
-They are published at the first start, like any other, and can be replaced.
-"""
+"""The policies that approval publishes at its first start. An admin may replace them."""
 
 from __future__ import annotations
 

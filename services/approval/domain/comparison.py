@@ -1,4 +1,4 @@
-"""Comparing a candidate with what it must measure up to: metrics on the same data by the same definition."""
+"""Which measurement of a metric counts, and which two measurements may be compared."""
 
 from __future__ import annotations
 
@@ -11,25 +11,32 @@ from shared.deciding.access import normalized_name
 def measured(
     evaluations: Iterable[Evaluation], metric: str, makers: Collection[str], dataset: str | None = None
 ) -> tuple[Evaluation, ...]:
-    """One evaluation of the metric for each data set and definition: the newest independent one where there is one, else the newest claim.
+    """Return one evaluation of the metric for each data set and definition.
 
-    `evaluations` stand oldest first. `dataset` is a data set's name or digest; None means every data set it
-    was measured on.
+    It is the newest independent one, or the newest claim where there is no independent one.
+
+    `evaluations`: oldest first. `makers`: the people who made the version. `dataset`: a data set's name or
+    digest; None for every data set that the metric was measured on.
     """
     best: dict[tuple[str, str], Evaluation] = {}
     for e in evaluations:
         if e.name != metric or (dataset is not None and dataset not in {e.dataset_name, e.dataset_digest}):
             continue
-        place = (e.dataset_digest or "", e.definition or "")
-        if place not in best or is_independent(e, makers) or not is_independent(best[place], makers):
-            best[place] = e
+        measurement = (e.dataset_digest or "", e.definition or "")
+        if (
+            measurement not in best
+            or is_independent(e, makers)
+            or not is_independent(best[measurement], makers)
+        ):
+            best[measurement] = e
     return tuple(best.values())
 
 
 def is_independent(e: Evaluation, makers: Collection[str]) -> bool:
-    """By somebody who is known and made nothing of it: what a maker calls independent is a claim.
+    """Return whether the evaluation is by a named person who did not make the version.
 
-    Metadata may spell its makers in any case.
+    An evaluation that a maker calls independent is a claim. Names are compared without regard to case and
+    Unicode form.
     """
     return (
         e.independent
@@ -39,16 +46,16 @@ def is_independent(e: Evaluation, makers: Collection[str]) -> bool:
 
 
 def primary_metric(evaluations: Iterable[Evaluation]) -> str | None:
-    """The metric marked primary; the only one where there is just one."""
+    """Return the metric marked primary, or the only metric if there is just one."""
     listed = tuple(evaluations)
     named = {e.name for e in listed if e.primary} or {e.name for e in listed}
     return named.pop() if len(named) == 1 else None
 
 
 def comparable(candidate: Evaluation, other: Evaluation) -> bool:
-    """Same metric, same data (by digest), same definition, same direction.
+    """Return whether both measure the same metric, on the same data (by digest), by the same definition, in the same direction.
 
-    Anything else is not comparable, never better or worse.
+    Other pairs are not comparable; they are never better or worse.
     """
     return (
         candidate.name == other.name

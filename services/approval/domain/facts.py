@@ -1,4 +1,4 @@
-"""What approval remembers of models, versions and promotion requests: read from other services' events, without their documents."""
+"""The facts about models, versions and promotion requests that approval keeps from other services' events."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """`digest` is the leaf of registry's own event: the version as registered, bit for bit.
+    """`digest` is the leaf of registry's event, so it covers the version as registered, bit for bit.
 
-    `makers` never judge it.
+    `makers` made the version; they may not approve it.
     """
 
     model_id: str
@@ -42,7 +42,7 @@ class VersionFacts:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """One request to go to Production. `digest` is registry's, echoed in the grant."""
+    """One request to promote a version. The grant repeats `digest`, which registry computed over the request."""
 
     id: str
     environment: str
@@ -51,56 +51,60 @@ class Promotion:
     status: PromotionStatus = "open"
 
 
-def model_facts(facts: ModelFacts, told: noted.ModelEvent | noted.VersionRegistered) -> ModelFacts:
-    said = {
+def model_facts(facts: ModelFacts, event: noted.ModelEvent | noted.VersionRegistered) -> ModelFacts:
+    """Return `facts` with every field that the event sets."""
+    given = {
         name: value
         for name in ("model", "kind", "tier", "tags")
-        if (value := getattr(told, name)) is not None
+        if (value := getattr(event, name)) is not None
     }
-    return replace(facts, **said)
+    return replace(facts, **given)
 
 
-def version_facts(told: noted.VersionRegistered, leaf: str) -> VersionFacts:
-    """`leaf` is that of registry's event."""
-    training = told.training
+def version_facts(event: noted.VersionRegistered, leaf: str) -> VersionFacts:
+    """Return the facts of a registered version. `leaf` is the leaf of registry's event."""
+    training = event.training
     named = (
-        told.creator,
+        event.creator,
         training and training.creator,
-        told.on_behalf_of,
-        told.requester_subject,
-        *told.contributors,
+        event.on_behalf_of,
+        event.requester_subject,
+        *event.contributors,
     )
     makers = dict.fromkeys(person for person in named if person)
     return VersionFacts(
-        told.model_id,
-        told.number,
-        told.semver or "",
+        event.model_id,
+        event.number,
+        event.semver or "",
         "sha256:" + leaf,
-        told.artifact.digest if told.artifact else "",
-        (told.bump.level if told.bump else None) or "",
-        told.missing,
+        event.artifact.digest if event.artifact else "",
+        (event.bump.level if event.bump else None) or "",
+        event.missing,
         tuple(makers),
-        told.signature,
+        event.signature,
         "Staging",
     )
 
 
 def moved(version: VersionFacts, stage: str) -> VersionFacts:
-    """What is over stays over: a recalled version that leaves its rollout is archived, and recalled all the same."""
+    """Return the version in its new stage. A terminal stage gives way only to another terminal one.
+
+    A recalled version that leaves its rollout is archived by registry; here it stays recalled.
+    """
     return version if version.stage in TERMINAL and stage not in TERMINAL else replace(version, stage=stage)
 
 
-def claimed(told: noted.VersionRegistered) -> tuple[Evaluation, ...]:
-    """What the producer says of its own version."""
-    return tuple(replace(e, independent=False) for e in (told.training.metrics if told.training else ()))
+def claimed(event: noted.VersionRegistered) -> tuple[Evaluation, ...]:
+    """Return the evaluations that the producer claims for its own version."""
+    return tuple(replace(e, independent=False) for e in (event.training.metrics if event.training else ()))
 
 
-def promotion_of(told: noted.PromotionRequested) -> Promotion:
-    people = dict.fromkeys(p for p in (told.requester, told.creator, told.on_behalf_of) if p)
-    return Promotion(told.promotion_id, told.environment, told.digest, tuple(people))
+def promotion_of(event: noted.PromotionRequested) -> Promotion:
+    people = dict.fromkeys(p for p in (event.requester, event.creator, event.on_behalf_of) if p)
+    return Promotion(event.promotion_id, event.environment, event.digest, tuple(people))
 
 
-def normal(champion: Champion) -> Champion:
+def without_replaced(champion: Champion) -> Champion:
     return replace(champion, evaluations=newest(champion.evaluations))
 
 

@@ -1,7 +1,7 @@
-"""`gate-<model_id>@<number>`: what is known of a version, and what its gates said. `gate-<model_id>`: what is known of its model.
+"""`gate-<model_id>@<number>`: the facts of a version and the verdicts of its gates. `gate-<model_id>`: the facts of its model.
 
-Both fold into the same state; what a gate still waits for is read from it (`waits_for`), so the order in
-which topics arrive does not matter.
+Both kinds of stream fold into the same state. The state says what the gates still wait for (`waits_for`), so
+the verdict does not depend on the order in which topics arrive.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ DEFAULT_ENVIRONMENT = "production"
 
 @dataclass(frozen=True, slots=True)
 class NoteModel:
-    """Remember a fact about the model; an evaluation only when it is one of a champion."""
+    """Store a fact about the model. An evaluation is stored only when it measures a champion."""
 
     note: Noted
 
 
 @dataclass(frozen=True, slots=True)
 class NoteVersion:
-    """Remember a fact about the version."""
+    """Store a fact about the version."""
 
     note: Noted
 
@@ -46,7 +46,10 @@ class NoteVersion:
 
 @dataclass(frozen=True, slots=True)
 class GatesEvaluated:
-    """Every automated gate of the stage, on the evidence as it was, by the policy as it was: enough to evaluate it again."""
+    """The verdict of a stage: the result of every automated gate, with the evidence and the policy that led to it.
+
+    The event holds all that is needed to check the gates again.
+    """
 
     model_id: str
     model: str
@@ -62,10 +65,10 @@ class GatesEvaluated:
 
 @dataclass(frozen=True, slots=True)
 class PromotionGranted:
-    """The version may serve. `digest` is the one its promotion was requested with; `override`: by break-glass, not by the policy.
+    """The version may serve in the environment.
 
-    `review_id` is the review in which people approved or the glass was broken; empty when the policy asks
-    nobody.
+    `digest`: that of the promotion request. `override`: granted by a break-glass override, not by the policy.
+    `review_id`: the review with the approvals or the override; empty when the policy has no manual gate.
     """
 
     promotion_id: str
@@ -83,7 +86,7 @@ class PromotionGranted:
 
 @dataclass(frozen=True, slots=True)
 class OverrideStands:
-    """The glass was broken on a promotion that is over: the next request over the same sealed facts is granted by it."""
+    """A break-glass override of a promotion that is over. It grants the next request over the same sealed facts."""
 
     promotion_id: str
     model_id: str
@@ -95,7 +98,7 @@ class OverrideStands:
 
 @dataclass(frozen=True, slots=True)
 class OverrideWithdrawn:
-    """The after-review found that the override was not justified: no further request is granted by it."""
+    """The after-review found that the override was not justified. It grants no further request."""
 
     promotion_id: str
     model_id: str
@@ -118,8 +121,8 @@ class PromotionDenied:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluated:
-    """What the last evaluation looked at, and what came of it."""
+class Verdict:
+    """The last verdict of a stage, with the digests of the evidence and the policy that led to it."""
 
     evidence_digest: str
     policy_digest: str
@@ -128,10 +131,11 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class GateState:
-    """`noted`: the newest revision of each foreign stream. `evaluations` stand oldest first; registry takes at most 200 of a version.
+    """What approval has noted of a version (or of a model) and decided about it.
 
-    `evaluated`: the last evaluation by "Validated" or promotion id. `overrides`: by environment, the one that
-    the next request may use.
+    `noted`: the newest revision of each foreign stream. `evaluations`: oldest first; registry accepts at most
+    200 for a version. `verdicts`: the last one, by "Validated" or by promotion id. `overrides`: by
+    environment, the override that the next request may use.
     """
 
     noted: Map[str, int] = field(default=Map())
@@ -141,12 +145,12 @@ class GateState:
     artifacts: Map[str, str] = field(default=Map())
     evaluations: tuple[Evaluation, ...] = ()
     promotions: Map[str, Promotion] = field(default=Map())
-    evaluated: Map[str, Evaluated] = field(default=Map())
+    verdicts: Map[str, Verdict] = field(default=Map())
     overrides: Map[str, OverrideStands] = field(default=Map())
 
     @property
     def artifact(self) -> str:
-        """What artifact last said of the bytes of this version; empty while it said nothing."""
+        """The state of this version's bytes by the last event of artifact; empty before the first one."""
         return self.artifacts.get(self.version.artifact_digest, "") if self.version else ""
 
     @property
@@ -155,7 +159,7 @@ class GateState:
 
     @property
     def waits_for(self) -> tuple[str, ...]:
-        """What must arrive before the gates can be asked at all."""
+        """What must arrive before the gates can be checked."""
         return () if self.version and self.artifact else ("artifact",) if self.version else ("version",)
 
 
@@ -163,19 +167,23 @@ def stream_of(model_id: str, number: int | None = None) -> str:
     return f"gate-{model_id}" if number is None else f"gate-{model_id}@{number}"
 
 
-def key_of(stage: str, promotion_id: str | None) -> str:
-    """Under what the state keeps the last evaluation."""
+def verdict_key(stage: str, promotion_id: str | None) -> str:
+    """Return the key of a stage's verdict in the state: one for each promotion, one for Validated."""
     return promotion_id or stage
 
 
 def decide(command: NoteModel | NoteVersion, state: GateState) -> Sequence[Noted]:
-    """An older revision than the one noted changes nothing; nor does registry's answer to our own denial."""
+    """Return the note to store, or nothing.
+
+    Nothing is stored for an older revision than the one noted, and for registry's answer to approval's own
+    denial.
+    """
     source = command.note.source
     if source.revision <= state.noted.get(source.stream, 0):
         return []
     if isinstance(command, NoteModel) and source.type == noted.EVALUATION_RECORDED:
-        told: noted.EvaluationRecorded = noted.read_note(command.note)
-        return [command.note] if any(c.number == told.number for c in state.champions.values()) else []
+        measured: noted.EvaluationRecorded = noted.read_note(command.note)
+        return [command.note] if any(c.number == measured.number for c in state.champions.values()) else []
     if source.type == noted.PROMOTION_REFUSED:
         refused: noted.PromotionRefused = noted.read_note(command.note)
         promotion = state.promotions.get(refused.promotion_id or "")
@@ -183,10 +191,11 @@ def decide(command: NoteModel | NoteVersion, state: GateState) -> Sequence[Noted
     return [command.note]
 
 
-GateEvent = Noted | GatesEvaluated | PromotionGranted | PromotionDenied | OverrideStands | OverrideWithdrawn
+GateCommand = NoteModel | NoteVersion
+GateEvent = GatesEvaluated | PromotionGranted | PromotionDenied | OverrideStands | OverrideWithdrawn
 
 
-def evolve(state: GateState, event: GateEvent) -> GateState:
+def evolve(state: GateState, event: GateEvent | Noted) -> GateState:
     match event:
         case Noted():
             source = event.source
@@ -195,8 +204,8 @@ def evolve(state: GateState, event: GateEvent) -> GateState:
         case GatesEvaluated(
             stage=stage, promotion_id=promotion, evidence_digest=evidence, policy=policy, passed=passed
         ):
-            done = Evaluated(evidence, policy.digest, passed)
-            return replace(state, evaluated=state.evaluated.set(key_of(stage, promotion), done))
+            verdict = Verdict(evidence, policy.digest, passed)
+            return replace(state, verdicts=state.verdicts.set(verdict_key(stage, promotion), verdict))
         case PromotionGranted(promotion_id=id_, override=override, environment=environment):
             used = override and environment in state.overrides
             return _closed(
@@ -219,21 +228,24 @@ def evolve(state: GateState, event: GateEvent) -> GateState:
             assert_never(event)
 
 
-def _evolve_noted(state: GateState, event: Noted, told: Any) -> GateState:
-    match told:
+def _evolve_noted(state: GateState, note: Noted, event: Any) -> GateState:
+    match event:
         case noted.ModelEvent():
-            return replace(state, model=facts.model_facts(state.model or ModelFacts(), told))
+            return replace(state, model=facts.model_facts(state.model or ModelFacts(), event))
         case noted.RolloutEvent(environment=environment, champion=champion):
             champions = (
                 state.champions.delete(environment) if environment in state.champions else state.champions
             )
             return replace(
-                state, champions=champions.set(environment, facts.normal(champion)) if champion else champions
+                state,
+                champions=champions.set(environment, facts.without_replaced(champion))
+                if champion
+                else champions,
             )
         case noted.VersionRegistered():
-            return _registered(state, event, told)
+            return _registered(state, note, event)
         case noted.EvaluationRecorded(number=number, evaluation=e):
-            if not state.champions:  # only the model's own stream knows any
+            if not state.champions:  # only the model's stream has champions
                 return replace(state, evaluations=newest((*state.evaluations, e)))
             return replace(
                 state,
@@ -243,26 +255,26 @@ def _evolve_noted(state: GateState, event: Noted, told: Any) -> GateState:
             )
         case noted.ArtifactEvent(digest=digest):
             return replace(
-                state, artifacts=state.artifacts.set(digest, noted.ARTIFACT_STATE_AFTER[event.source.type])
+                state, artifacts=state.artifacts.set(digest, noted.ARTIFACT_STATE_AFTER[note.source.type])
             )
         case noted.PromotionRequested():
             return replace(
-                state, promotions=state.promotions.set(told.promotion_id, facts.promotion_of(told))
+                state, promotions=state.promotions.set(event.promotion_id, facts.promotion_of(event))
             )
         case noted.PromotionRefused(promotion_id=id_):
             return _closed(state, id_ or "", "refused")
         case noted.VersionEvent() if state.version:
-            return replace(state, version=facts.moved(state.version, noted.STAGE_AFTER[event.source.type]))
+            return replace(state, version=facts.moved(state.version, noted.STAGE_AFTER[note.source.type]))
         case _:
             return state
 
 
-def _registered(state: GateState, event: Noted, told: noted.VersionRegistered) -> GateState:
-    evaluations = newest((*facts.claimed(told), *state.evaluations))
+def _registered(state: GateState, note: Noted, event: noted.VersionRegistered) -> GateState:
+    evaluations = newest((*facts.claimed(event), *state.evaluations))
     return replace(
         state,
-        model=facts.model_facts(ModelFacts(), told),
-        version=facts.version_facts(told, event.leaf),
+        model=facts.model_facts(ModelFacts(), event),
+        version=facts.version_facts(event, note.leaf),
         evaluations=evaluations,
     )
 
@@ -275,9 +287,12 @@ def _closed(state: GateState, promotion_id: str, status: PromotionStatus) -> Gat
 
 
 def evidence_of(gate: GateState, model: GateState, environment: str = DEFAULT_ENVIRONMENT) -> Evidence:
-    """The snapshot for the version's gates: its own facts, its model's, and the champion of the environment."""
+    """Return the evidence for the version's gates: its facts, its model's, and the champion of the environment.
+
+    Raises ValueError when the version has not been noted.
+    """
     if gate.version is None:
-        raise ValueError("a version that is not known has no evidence; see waits_for")
+        raise ValueError("there is no evidence before the version is noted; read waits_for first")
     v, m = gate.version, model.model or gate.model or ModelFacts()
     champion = model.champions.get(environment)
     return Evidence(
@@ -301,8 +316,17 @@ def evidence_of(gate: GateState, model: GateState, environment: str = DEFAULT_EN
 
 
 def may_validate(gate: GateState) -> bool:
-    """Whether the gates of stage Validated are still a question."""
+    """Return whether the gates of stage Validated can be checked and their verdict still matters."""
     return gate.version is not None and gate.version.stage == "Staging" and not gate.waits_for
 
 
-GATE: Decider[NoteModel | NoteVersion, Any, GateState] = Decider("gate", GateState(), evolve, decide=decide)
+def is_open(gate: GateState) -> bool:
+    """Return whether assessing the gates may lead to an event.
+
+    When it is False for a state that was read under lock, the message that makes it True comes later, and its
+    consumer assesses the gates then.
+    """
+    return may_validate(gate) or bool(gate.promotions)
+
+
+GATE: Decider[GateCommand, GateEvent | Noted, GateState] = Decider("gate", GateState(), evolve, decide=decide)

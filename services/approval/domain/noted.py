@@ -1,4 +1,4 @@
-"""What approval reads of the other services' public events: only the fields it uses; whatever else a message says is left alone."""
+"""The fields of other services' public events that approval uses. A reader ignores every other field."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ VERSION_RETIRED = "regista.registry.VersionRetired.v1"
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One metric, measured on one data set. `independent`: not measured by those who made the version."""
+    """One metric, measured on one data set. `independent`: measured by someone who did not make the version."""
 
     name: str
     value: float | None = None
@@ -44,9 +44,12 @@ class Evaluation:
 
     @property
     def key(self) -> str:
-        """A later evaluation with the same key replaces the earlier one: a claim any claim, an independent one only its author's own."""
-        who = f"independent|{normalized_name(self.by or '')}" if self.independent else "claimed"
-        return "|".join((self.name, self.dataset_digest or "", self.definition or "", who))
+        """A later evaluation with the same key replaces the earlier one.
+
+        A claim replaces any claim; an independent evaluation replaces only one by the same author.
+        """
+        author = f"independent|{normalized_name(self.by or '')}" if self.independent else "claimed"
+        return "|".join((self.name, self.dataset_digest or "", self.definition or "", author))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The version that serves as champion in an environment, as registry tells it."""
+    """The version that serves as champion in an environment, as registry publishes it."""
 
     number: int
     semver: str | None = None
@@ -93,7 +96,7 @@ class Bump:
 
 @dataclass(frozen=True, slots=True)
 class ModelEvent:
-    """ModelRegistered, ModelRenamed, TagsChanged: each tells the facts that it knows, None leaves a fact as it was."""
+    """ModelRegistered, ModelRenamed, TagsChanged. A field that is None leaves the fact as it was."""
 
     model_id: str
     model: str | None = None
@@ -113,9 +116,9 @@ class RolloutEvent:
 
 @dataclass(frozen=True, slots=True)
 class VersionRegistered:
-    """`contributors`: everybody who registered or completed it.
+    """`contributors`: everyone who registered or completed the version.
 
-    `missing`: the mandatory fields that are absent, by registry's own rule.
+    `missing`: the mandatory fields that are absent, by registry's rule.
     """
 
     model_id: str
@@ -145,7 +148,7 @@ class EvaluationRecorded:
 
 @dataclass(frozen=True, slots=True)
 class VersionEvent:
-    """The version went to another stage, see STAGE_AFTER."""
+    """The version moved to another stage, see STAGE_AFTER."""
 
     model_id: str
     number: int
@@ -172,9 +175,10 @@ class PromotionRefused:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactEvent:
-    """What artifact says of the bytes of one version.
+    """The state of the bytes of one version.
 
-    What it says of bytes alone comes after every version with them is retired.
+    Events of artifact about bytes alone are not read: they follow the retirement of every version that has
+    the bytes.
     """
 
     digest: str
@@ -216,13 +220,13 @@ _READERS = {**MODEL_EVENTS, **VERSION_EVENTS, **ARTIFACT_EVENTS}
 
 
 def read(type_: str, data: Mapping[str, Any]) -> Any:
-    """The reader's dataclass for the public type.
+    """Convert an event's data to the reader's dataclass for its public type.
 
-    Raises KeyError for an unknown one, msgspec.ValidationError where the data does not fit.
+    Raises KeyError for an unknown type and msgspec.ValidationError for data that does not fit.
     """
     return msgspec.convert(data, _READERS[type_], strict=False)
 
 
 def read_note(note: Noted) -> Any:
-    """What was noted; None for an event that is not read any more."""
+    """Return the noted event as its reader's dataclass, or None for a type that is no longer read."""
     return read(note.source.type, note.data) if note.source.type in _READERS else None

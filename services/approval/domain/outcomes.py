@@ -1,4 +1,4 @@
-"""The events that end or open something about a promotion, made in one place so that they always come in pairs: the review's and the gate's."""
+"""The events that open or end a promotion, made in one place so that the review's and the gate's always come together."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from services.approval.domain.assessment import Assessment, Situation
 from services.approval.domain.evidence import digest_of
 from services.approval.domain.facts import Promotion
 from services.approval.domain.gate import PromotionDenied, PromotionGranted
-from services.approval.domain.gate_kinds import Manual
+from services.approval.domain.gate_checks import Manual
 from services.approval.domain.review import About, ReviewExpired, ReviewLapsed, ReviewOpened, ReviewState
 
 Decided = dict[str, list[Any]]
 
 
 def about(promotion: Promotion, a: Assessment) -> About:
+    """Return which promotion of which version a review is about."""
     return About(promotion.id, a.evidence.model_id, a.evidence.model, a.evidence.number)
 
 
 def opened(promotion: Promotion, a: Assessment, manual: Manual, now: datetime) -> ReviewOpened:
+    """Return the opening of a review that shows the assessment."""
     excluded = tuple(dict.fromkeys((*a.evidence.makers, *promotion.people)))
     return ReviewOpened(
         about(promotion, a),
@@ -48,6 +50,7 @@ def granted(
     *,
     override: bool = False,
 ) -> PromotionGranted:
+    """Return the grant. `review_id`: the review with the approvals or the override, if there is one."""
     e = a.evidence
     return PromotionGranted(
         promotion.id,
@@ -65,6 +68,7 @@ def granted(
 
 
 def denied(s: Situation, promotion: Promotion, reasons: Iterable[str]) -> PromotionDenied:
+    """Return the denial."""
     v, m = s.gate.version, s.model.model or s.gate.model
     return PromotionDenied(
         promotion.id,
@@ -83,6 +87,7 @@ def lapse(
     reasons: list[str],
     then: str = "request the promotion again",
 ) -> Decided:
+    """Return the denial, and the end of the review if one is open. `then`: what to do next."""
     decided: Decided = {s.stream: [denied(s, promotion, [f"lapsed: {r}; {then}" for r in reasons])]}
     if state.status == "open":
         decided[review.stream_of(promotion.id)] = lapsed(state, reasons)
@@ -90,14 +95,19 @@ def lapse(
 
 
 def lapsed(state: ReviewState, reasons: list[str]) -> list[ReviewLapsed]:
-    """The review's own part of it; alone where its promotion is over already."""
+    """Return the review's event of a lapse. It stands alone when the promotion is already over."""
     return [ReviewLapsed(state.about, tuple(reasons))] if state.about else []
 
 
 def expire(s: Situation, promotion: Promotion, state: ReviewState) -> Decided:
+    """Return the end of the review whose time is up, and the denial."""
     if state.about is None or state.expires_at is None:
         return {}
     return {
         review.stream_of(promotion.id): [ReviewExpired(state.about, state.expires_at)],
-        s.stream: [denied(s, promotion, ("expired: nobody decided in time; request the promotion again",))],
+        s.stream: [
+            denied(
+                s, promotion, ("expired: the review was not decided in time; request the promotion again",)
+            )
+        ],
     }

@@ -1,6 +1,6 @@
-"""`policy-<name>`: a versioned set of gates for each stage, chosen by namespace, kind, tags and risk tier.
+"""`policy-<name>`: a versioned set of gates for each stage, selected by namespace, kind, tags and risk tier.
 
-`policies-all`: which names there are.
+`policies-all`: the names of all policies.
 """
 
 from __future__ import annotations
@@ -15,24 +15,26 @@ from immutables import Map
 
 from regista.wire.digests import NoDigest
 from services.approval.domain.evidence import digest_of
-from services.approval.domain.gate_kinds import Gate, Manual, is_manual, params_of
+from services.approval.domain.gate_checks import Manual
+from services.approval.domain.gate_kinds import Gate, is_manual, params_of
 from shared.deciding.access import covers
-from shared.deciding.decider import Decider, Fold, Misrouted, Stale, Streams, Unprocessable
+from shared.deciding.decider import Decider, Fold, Joint, Misrouted, Stale, Streams, Unprocessable
 
 ALL = "policies-all"
 VALIDATED, PRODUCTION = "Validated", "Production"
 STAGES = (VALIDATED, PRODUCTION)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)
 LONGEST_REVIEW = timedelta(days=366)
-"""Checked when a policy is published.
+"""The longest `expires_in` of a manual gate; checked when a policy is published.
 
-Beyond the calendar's end no review could be opened, and every request under the policy would fail.
+A review that expires after the end of the calendar could not be opened: every request under such a policy
+would fail.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Empty means any. A namespace also means those below it (`risk` selects `risk.cards`)."""
+    """The models that a policy is for. An empty field selects any; a namespace selects those below it, too."""
 
     namespaces: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
@@ -44,8 +46,8 @@ class Selector:
 class Policy:
     """Gates by stage.
 
-    Of several policies that select a model and speak of a stage, the one of highest priority, then the most
-    specific, rules.
+    Of the active policies that select a model and have gates for a stage, one applies: the one with the
+    highest priority, then the most specific one, then the last one by name.
     """
 
     stages: dict[str, tuple[Gate, ...]]
@@ -57,7 +59,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRef:
-    """Which policy decided; all empty when none applied."""
+    """The policy that decided. All fields are empty when none applied."""
 
     name: str = ""
     revision: int = 0
@@ -66,7 +68,7 @@ class PolicyRef:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a policy is chosen by."""
+    """The properties of a model that select its policy."""
 
     namespace: str
     kind: str
@@ -79,9 +81,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class PublishPolicy:
-    """`expected`: the revision its author saw (0: none, so there must be none; None: whatever is there).
+    """Publish the next revision of a policy.
 
-    `builtin`: only where there is no policy of that name yet.
+    `expected`: the revision that its author read (0: the policy must be new; None: any). `builtin`: publish
+    only if there is no policy of that name.
     """
 
     name: str
@@ -92,7 +95,7 @@ class PublishPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ApplyPolicy:
-    """Every open gate was told of the policy."""
+    """Record that all open gates were assessed under this revision."""
 
     name: str
     revision: int
@@ -103,7 +106,7 @@ class ApplyPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PolicyPublished:
-    """`digest` is the RFC 8785 digest of the policy; the revision is the event's own."""
+    """`digest` is the RFC 8785 digest of the policy. The policy's revision is the event's."""
 
     name: str
     policy: Policy
@@ -112,7 +115,7 @@ class PolicyPublished:
 
 @dataclass(frozen=True, slots=True)
 class PolicyApplied:
-    """The open gates were evaluated again under this revision of the policy."""
+    """All open gates were assessed under this revision of the policy."""
 
     name: str
     revision: int
@@ -123,9 +126,12 @@ class PolicyListed:
     name: str
 
 
+PolicyEvent = PolicyPublished | PolicyApplied
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyState:
-    """`published` is the revision that rules; `unapplied` are those under which the open gates are still to be asked again."""
+    """`published`: the revision that applies. `unapplied`: the revisions under which open gates are not assessed yet."""
 
     revision: int = 0
     name: str = ""
@@ -148,7 +154,7 @@ def stream_of(name: str) -> str:
     return f"policy-{name}"
 
 
-def evolve(state: PolicyState, event: PolicyPublished | PolicyApplied) -> PolicyState:
+def evolve(state: PolicyState, event: PolicyEvent) -> PolicyState:
     revision = state.revision + 1
     match event:
         case PolicyPublished(name=name, policy=policy, digest=digest):
@@ -170,18 +176,18 @@ def decide(command: ApplyPolicy, state: PolicyState) -> Sequence[PolicyApplied]:
 
 
 def decide_publish(command: PublishPolicy, streams: Streams) -> Mapping[str, Sequence[Any]]:
-    """The policy's next revision, and its name on the list where it is new.
+    """Return the policy's next revision, and its name for the list where it is new.
 
-    The same policy again changes nothing.
+    Returns no events when the policy is the same as the published one.
     """
     stream = stream_of(command.name)
-    state: PolicyState = streams.states[stream]
+    state = streams.state(POLICY, stream)
     if command.builtin and state.revision:
         return {}
     if not _NAME.fullmatch(command.name):
         raise Unprocessable(
             "bad_name",
-            "a policy's name has letters a to z, digits, - and _, at most 100, and begins with none of the last two: choose another",
+            "a policy's name has at most 100 letters a to z, digits, - and _, and begins with a letter or digit; choose another name",
         )
     digest = checked(command.policy)
     if digest == state.digest:
@@ -192,7 +198,7 @@ def decide_publish(command: PublishPolicy, streams: Streams) -> Mapping[str, Seq
             f"policy {command.name} is at revision {state.published}; read it again, then repeat",
             revision=state.published,
         )
-    listed = command.name in streams.states[ALL].names
+    listed = command.name in streams.state(POLICIES, ALL).names
     return {
         stream: [PolicyPublished(command.name, command.policy, digest)],
         ALL: [] if listed else [PolicyListed(command.name)],
@@ -200,7 +206,7 @@ def decide_publish(command: PublishPolicy, streams: Streams) -> Mapping[str, Seq
 
 
 def checked(policy: Policy) -> str:
-    """The policy's digest. Raises Unprocessable for what could never be evaluated."""
+    """Return the policy's digest. Raises Unprocessable for a policy that could never be applied."""
     try:
         for stage, gates in policy.stages.items():
             _check_gates(stage, gates)
@@ -211,28 +217,30 @@ def checked(policy: Policy) -> str:
 
 def _check_gates(stage: str, gates: Sequence[Gate]) -> None:
     if stage not in STAGES:
-        raise ValueError(f"there is no stage {stage!r} with gates; known are {', '.join(STAGES)}")
+        raise ValueError(f"there is no stage {stage!r} with gates; use one of {', '.join(STAGES)}")
     people = [params for gate in gates if isinstance(params := params_of(gate), Manual)]
     if people and (stage != PRODUCTION or len(people) > 1):
         raise ValueError(
-            "only Production has a manual gate, and only one: raise its number of approvers instead"
+            "only Production may have a manual gate, and only one; raise its number of approvers instead"
         )
     if any(params.lifetime > LONGEST_REVIEW for params in people):
-        raise ValueError(f"a review stays open for {LONGEST_REVIEW.days}d at most: shorten expires_in")
+        raise ValueError(f"a review stays open for {LONGEST_REVIEW.days}d at most; shorten expires_in")
     if len({gate.title for gate in gates}) < len(gates):
-        raise ValueError(f"two gates of {stage} have the same name; give one a name of its own")
+        raise ValueError(f"two gates of {stage} have the same name; name one of them")
 
 
 def in_force(streams: Streams) -> tuple[PolicyState, ...]:
-    """Every policy there is. Raises Misrouted when one was added after the streams were named."""
-    names = streams.states[ALL].names
+    """Return every policy. Raises Misrouted when one was added after the streams were looked up."""
+    names = streams.state(POLICIES, ALL).names
     if any(stream_of(name) not in streams.states for name in names):
-        raise Misrouted("policies_changed", "a policy was added meanwhile; read the names again, then repeat")
-    return tuple(streams.states[stream_of(name)] for name in sorted(names))
+        raise Misrouted(
+            "policies_changed", "a policy was added in the meantime; look up the names again, then repeat"
+        )
+    return tuple(streams.state(POLICY, stream_of(name)) for name in sorted(names))
 
 
 def select(policies: Iterable[PolicyState], subject: Subject, stage: str) -> PolicyState | None:
-    """The policy that rules the stage of such a model."""
+    """Return the policy that applies to the stage of such a model, or None."""
     fitting = [
         s
         for s in policies
@@ -242,6 +250,7 @@ def select(policies: Iterable[PolicyState], subject: Subject, stage: str) -> Pol
 
 
 def selects(selector: Selector, subject: Subject) -> bool:
+    """Return whether every field of the selector that is given matches."""
     return (
         (not selector.namespaces or any(covers(n, subject.namespace) for n in selector.namespaces))
         and (not selector.kinds or subject.kind in selector.kinds)
@@ -251,6 +260,7 @@ def selects(selector: Selector, subject: Subject) -> bool:
 
 
 def _rank(state: PolicyState) -> tuple[int, int, int, str]:
+    """Priority, then how many kinds of restriction, then how deep the widest namespace is, then the name."""
     policy = state.policy or Policy({})
     s = policy.applies_to
     depth = min((n.count(".") + 1 for n in s.namespaces), default=0)
@@ -267,13 +277,16 @@ def automated(gates: Iterable[Gate]) -> tuple[Gate, ...]:
 
 
 def manual(gates: Iterable[Gate]) -> Manual | None:
-    """How people decide, where the gates have them decide at all."""
+    """Return the parameters of the manual gate, or None when there is no such gate."""
     return next((params_of(gate) for gate in gates if is_manual(gate)), None)
 
 
-POLICY: Decider[ApplyPolicy, PolicyPublished | PolicyApplied, PolicyState] = Decider(
+POLICY: Decider[ApplyPolicy, PolicyEvent, PolicyState] = Decider(
     "policy", PolicyState(), evolve, decide=decide
 )
-
-
 POLICIES: Fold[PolicyListed, PoliciesState] = Fold("policies", PoliciesState(), evolve_all)
+
+DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
+    PublishPolicy: Joint(decide_publish),
+    ApplyPolicy: POLICY,
+}

@@ -1,11 +1,11 @@
-"""`review-<promotion_id>`: people pass a manual gate, bound by digest to what they were shown; or somebody broke the glass and is reviewed afterwards."""
+"""`review-<promotion_id>`: people approve what the review shows, bound to it by digests, or a break-glass override is reviewed afterwards."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, assert_never
+from typing import assert_never
 
 from services.approval.domain.evidence import Evidence
 from services.approval.domain.gate_kinds import Result
@@ -16,7 +16,7 @@ from shared.deciding.decider import Decider, NotFound, RuleBroken
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Which promotion of which version a review is about. The review carries the promotion's id."""
+    """The promotion and the version that a review is about. The review has the promotion's id."""
 
     promotion_id: str
     model_id: str
@@ -26,7 +26,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """Digests of what the reviewers are shown. Any other digest is another question: the review lapses."""
+    """Digests of what the review shows. When one of them changes, the review lapses."""
 
     version: str
     artifact: str
@@ -45,9 +45,9 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class ReviewOverride:
-    """The mandatory look back at a break-glass grant, by somebody else.
+    """The mandatory after-review of a break-glass override, by another person.
 
-    `names` is how they are or were called.
+    `names`: the reviewer's printed name now and before.
     """
 
     promotion_id: str
@@ -64,7 +64,7 @@ class ReviewOverride:
 
 @dataclass(frozen=True, slots=True)
 class ReviewOpened:
-    """`needs` distinct approvers with one of `roles`; `excluded` made or asked for the version and never count."""
+    """`needs` distinct people with one of `roles` must approve; those in `excluded` made or requested the version and may not."""
 
     about: About
     semver: str
@@ -83,7 +83,7 @@ class ReviewOpened:
 
 @dataclass(frozen=True, slots=True)
 class ReviewRefreshed:
-    """A new champion, or a new name: the gates were asked again and still pass, so the review goes on with what is there now shown."""
+    """The champion or the model's name changed and the gates still pass. The review shows the new evidence and goes on."""
 
     about: About
     evidence_digest: str
@@ -93,7 +93,7 @@ class ReviewRefreshed:
 
 @dataclass(frozen=True, slots=True)
 class ReviewApproved:
-    """`approvers` are all so far; `complete`: this was the last one needed.
+    """`approvers`: everyone who has approved so far. `complete`: this was the last approval needed.
 
     `approver_name` is kept as long as the record.
     """
@@ -126,7 +126,7 @@ class ReviewCommented:
 
 @dataclass(frozen=True, slots=True)
 class ReviewLapsed:
-    """What was shown is not what is there any more. A new promotion request opens a new review."""
+    """What the review showed has changed. A new promotion request opens a new review."""
 
     about: About
     reasons: tuple[str, ...]
@@ -140,7 +140,7 @@ class ReviewExpired:
 
 @dataclass(frozen=True, slots=True)
 class OverrideUsed:
-    """Break-glass. `bypassed` names what had not been passed; an after-review is owed."""
+    """A break-glass override. `bypassed`: the gates and approvals that were missing. An after-review is due."""
 
     about: About
     environment: str
@@ -176,7 +176,7 @@ ReviewEvent = (
 
 @dataclass(frozen=True, slots=True)
 class ReviewState:
-    """`status`: "" (none), open, approved, rejected, lapsed, expired, overridden (after-review owed), closed (after-review done)."""
+    """`status`: "" (none), open, approved, rejected, lapsed, expired, overridden (after-review due), closed (after-review done)."""
 
     revision: int = 0
     status: str = ""
@@ -192,9 +192,9 @@ class ReviewState:
     overridden_by: tuple[str, ...] = ()
 
     def excludes(self, *people: str) -> bool:
-        """Whether one of them made or asked for the version.
+        """Return whether one of these names is that of a person who made or requested the version.
 
-        Metadata may name its maker by subject or by printed name, in any case and form.
+        Metadata may name a maker by subject or by printed name, in any case and Unicode form.
         """
         return bool({normalized_name(p) for p in people if p} & {normalized_name(p) for p in self.excluded})
 
@@ -218,12 +218,13 @@ def decide(
                 return []
             if state.status != "overridden":
                 raise RuleBroken(
-                    "no_override", "no override was used on this promotion; there is nothing to look back at"
+                    "no_override",
+                    "this promotion was not overridden, so there is nothing to review; list its reviews with GET /v1/reviews",
                 )
             if by in state.overridden_by or state.excludes(by, *names):
                 raise RuleBroken(
                     "own_work",
-                    "whoever broke the glass, made the version or asked for it cannot review the override; ask another approver",
+                    "you used the override, made the version or requested its promotion; ask another approver to review the override",
                 )
             return [OverrideReviewed(state.about, by, justified, comment)]
         case _:
@@ -267,4 +268,6 @@ def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
             assert_never(event)
 
 
-REVIEW: Decider[Any, ReviewEvent, ReviewState] = Decider("review", ReviewState(), evolve, decide=decide)
+REVIEW: Decider[Comment | ReviewOverride, ReviewEvent, ReviewState] = Decider(
+    "review", ReviewState(), evolve, decide=decide
+)

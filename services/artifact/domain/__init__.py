@@ -1,1 +1,1 @@
-"""What this service decides. Pure: no clock, no I/O."""
+"""The decisions of this service. Pure: no clock, no I/O."""

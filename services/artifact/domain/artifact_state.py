@@ -1,187 +1,27 @@
-"""What happened to an artifact, and what is known of it: events, state and fold of `artifact-<hex>`."""
+"""The state of an artifact, folded from the events of `artifact-<hex>`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Literal
 
+import msgspec
 from immutables import Map
+from msgspec.structs import replace
 
-from regista.wire.digests import FileEntry
+from services.artifact.domain import artifact_events as e
 from services.artifact.domain import noted
+from services.artifact.domain.artifact_events import ArtifactEvent
 from shared.deciding.events import Noted
 
-
-@dataclass(frozen=True, slots=True)
-class VersionRef:
-    """A version of a model."""
-
-    model_id: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactReceived:
-    """A version says that its bytes lie at `location`.
-
-    `generation` is the place kept for them once they are verified; none is given twice.
-    """
-
-    digest: str
-    generation: int
-    model_id: str
-    model: str
-    number: int
-    location: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactVerified:
-    """The stored bytes hash to the digest. Said again after each later check (`files` is then empty: as before).
-
-    `check_again_at` is set while a version that serves or served refers to it.
-    """
-
-    digest: str
-    generation: int
-    uri: str
-    size: int
-    files: tuple[FileEntry, ...] = ()
-    check_again_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactMismatched:
-    """What a version claimed is not so.
-
-    Ends this version's reference and nobody else's. `found` is the digest of what was there, "" for nothing.
-    """
-
-    digest: str
-    found: str
-    model_id: str
-    number: int
-    generation: int
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactQuarantined:
-    """The bytes must not be used by this version: their form is refused (`generation` 0), or stored bytes were found damaged."""
-
-    digest: str
-    model_id: str
-    number: int
-    generation: int
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactReleased:
-    """The version may be loaded from `uri`."""
-
-    digest: str
-    model_id: str
-    number: int
-    uri: str
-    generation: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactRecalled:
-    """The version must not be loaded any more; the bytes stay as evidence until it is retired."""
-
-    digest: str
-    model_id: str
-    number: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactExpired:
-    """No version refers to it any more: everything up to `generation` will be deleted.
-
-    `versions` referred to it.
-    """
-
-    digest: str
-    generation: int
-    versions: tuple[VersionRef, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ExpiryTagged:
-    """The objects up to `generation` carry a tag that says so; they are deleted at `delete_at`."""
-
-    digest: str
-    generation: int
-    delete_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactDeleted:
-    """The bytes up to `generation` are gone.
-
-    What remains is this. It settles the expiries of the generations `settled`.
-    """
-
-    digest: str
-    generation: int
-    settled: tuple[int, ...]
-    versions: tuple[VersionRef, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CheckAsked:
-    """The verified bytes of `generation` are checked now: a version of them serves or is to, or somebody who read them found them missing."""
-
-    digest: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class CopyLeft:
-    """A copy to `generation` ended when nobody waited for it any more: what it left there will be deleted."""
-
-    digest: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class CopyDiscarded:
-    """What lay at `generation`, which was never verified and never will be, is gone."""
-
-    digest: str
-    generation: int
-
-
 Status = Literal["noted", "received", "released", "mismatched", "quarantined", "ended"]
-ArtifactEvent = (
-    Noted
-    | ArtifactReceived
-    | ArtifactVerified
-    | ArtifactMismatched
-    | ArtifactQuarantined
-    | ArtifactReleased
-    | ArtifactRecalled
-    | ArtifactExpired
-    | ExpiryTagged
-    | ArtifactDeleted
-    | CheckAsked
-    | CopyLeft
-    | CopyDiscarded
-)
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A version that refers to the artifact. `revision` is that of its registration or end, as noted; `serves`: it serves or served.
+class Reference(msgspec.Struct, frozen=True):
+    """A version that refers to the artifact.
 
-    `recalled` or `rejected`: nobody may load this version any more; verified bytes stay. `recall` and
-    `promotion` are the revisions of the newest recall and promotion request noted.
+    `revision` is that of its registration or end, as noted. `serves`: it serves or served. `recalled` or
+    `rejected`: the version must not be loaded; verified bytes stay. `recall` and `promotion` are the
+    revisions of the newest recall and promotion request noted.
     """
 
     model_id: str
@@ -197,28 +37,29 @@ class Reference:
 
     @property
     def withheld(self) -> bool:
-        """Whatever becomes of the bytes, they are not released to this version."""
+        """Whether the bytes are never released to this version."""
         return self.recalled or self.rejected
 
     @property
     def ended(self) -> bool:
-        """It refers to nothing any more: retired, or rejected before it had verified bytes."""
+        """Whether the reference has ended: retired, or rejected before its bytes were verified."""
         had_bytes = self.status == "released" or (self.status == "quarantined" and self.generation > 0)
         return self.status == "ended" or (self.rejected and not had_bytes)
 
     @property
     def live(self) -> bool:
-        """Its bytes must not be deleted."""
+        """Whether the bytes must be kept for this version."""
         return self.status != "mismatched" and not self.ended
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactState:
-    """`generation` was handed out last. `verified` and `quarantined` say which one is so (0: none); up to `expired` and `deleted` all are.
+class ArtifactState(msgspec.Struct, frozen=True):
+    """What was decided about one digest. A Struct, because each fold of an event copies it.
 
-    `attempts` counts the generations above `expired` that may hold bytes; `pending` says of each expiry whose
-    bytes are not gone whether they are tagged; `failed` says of each generation that will never be verified
-    whether what lay there is gone. `references` are keyed `<model_id>@<number>`.
+    `generation` is the newest one assigned. `verified` and `quarantined` name the generation in that state
+    (0: none). Every generation up to `expired` has expired, every one up to `deleted` is deleted.
+    `attempts` counts the generations above `expired` that may hold bytes. `pending` maps each expiry whose
+    bytes still exist to whether they are tagged. `failed` maps each generation that will never be verified
+    to whether its objects are deleted. `references` are keyed `<model_id>@<number>`.
     """
 
     revision: int = 0
@@ -228,22 +69,30 @@ class ArtifactState:
     quarantined: int = 0
     expired: int = 0
     deleted: int = 0
-    pending: Map[int, bool] = field(default_factory=Map)
-    failed: Map[int, bool] = field(default_factory=Map)
+    pending: Map[int, bool] = msgspec.field(default_factory=Map)
+    failed: Map[int, bool] = msgspec.field(default_factory=Map)
     attempts: int = 0
-    check_asked: bool = False
+    check_requested: bool = False
     uri: str = ""
     size: int = 0
-    references: Map[str, Reference] = field(default_factory=Map)
+    references: Map[str, Reference] = msgspec.field(default_factory=Map)
+
+    def reference(self, model_id: str, number: int) -> Reference | None:
+        """Return the reference of a version, or None."""
+        return self.references.get(key_of(model_id, number))
+
+    def live_references(self) -> list[Reference]:
+        """Return the references for which the bytes must be kept, by model and number."""
+        return sorted((r for r in self.references.values() if r.live), key=lambda r: (r.model_id, r.number))
 
 
 def key_of(model_id: str, number: int) -> str:
-    """How a version is named among an artifact's references."""
+    """Return the key of a version among the references of an artifact."""
     return f"{model_id}@{number}"
 
 
 def phase(generation: int, verified: int, quarantined: int, expired: int, deleted: int) -> str:
-    """The state of an artifact as people call it."""
+    """Return the public name of an artifact's state."""
     if verified:
         return "Verified"
     if quarantined:
@@ -254,84 +103,98 @@ def phase(generation: int, verified: int, quarantined: int, expired: int, delete
 
 
 def evolve(s: ArtifactState, event: ArtifactEvent) -> ArtifactState:
-    """The fold of `artifact-<hex>`."""
+    """Fold one event of `artifact-<hex>`."""
     s = replace(s, revision=s.revision + 1)
     match event:
         case Noted():
             return _noted(s, event)
-        case ArtifactReceived():
+        case e.ArtifactReceived():
             s = replace(s, digest=event.digest, generation=event.generation, attempts=s.attempts + 1)
-            return _mark(s, event.model_id, event.number, "received", event.generation)
-        case ArtifactVerified():
+            return _with_status(s, event.model_id, event.number, "received", event.generation)
+        case e.ArtifactReleased():
+            return _with_status(s, event.model_id, event.number, "released", event.generation)
+        case e.ArtifactRecalled():
+            ref = s.reference(event.model_id, event.number) or Reference(event.model_id, event.number, 0)
+            return _with_reference(replace(s, digest=event.digest), replace(ref, recalled=True))
+        case e.ArtifactVerified() | e.ArtifactMismatched() | e.ArtifactQuarantined() | e.CheckAsked():
+            return _checked(s, event)
+        case _:
+            return _deletion(s, event)
+
+
+def _checked(
+    s: ArtifactState,
+    event: e.ArtifactVerified | e.ArtifactMismatched | e.ArtifactQuarantined | e.CheckAsked,
+) -> ArtifactState:
+    match event:
+        case e.ArtifactVerified(generation=generation):
             return replace(
-                s, verified=event.generation, quarantined=0, uri=event.uri, size=event.size, check_asked=False
+                s,
+                verified=generation,
+                quarantined=0,
+                uri=event.uri,
+                size=event.size,
+                check_requested=False,
             )
-        case ArtifactMismatched():
-            s = replace(s, digest=event.digest, attempts=s.attempts - (event.generation > s.expired))
-            s = replace(s, failed=s.failed.set(event.generation, False)) if event.generation else s
-            return _mark(s, event.model_id, event.number, "mismatched", event.generation)
-        case ArtifactQuarantined():
-            damaged = event.generation and event.generation == s.verified
-            s = (
-                replace(s, digest=event.digest, verified=0, quarantined=event.generation, check_asked=False)
-                if damaged
-                else replace(s, digest=event.digest)
-            )
-            return _mark(s, event.model_id, event.number, "quarantined", event.generation)
-        case ArtifactReleased():
-            return _mark(s, event.model_id, event.number, "released", event.generation)
-        case ArtifactRecalled():
-            key = key_of(event.model_id, event.number)
-            ref = s.references.get(key) or Reference(event.model_id, event.number, 0)
-            return replace(
-                s, digest=event.digest, references=s.references.set(key, replace(ref, recalled=True))
-            )
-        case CheckAsked():
-            return replace(s, check_asked=True)
-        case CopyLeft():
+        case e.ArtifactMismatched(generation=generation):
+            s = replace(s, digest=event.digest, attempts=s.attempts - (generation > s.expired))
+            s = replace(s, failed=s.failed.set(generation, False)) if generation else s
+            return _with_status(s, event.model_id, event.number, "mismatched", generation)
+        case e.ArtifactQuarantined(generation=generation):
+            s = replace(s, digest=event.digest)
+            if generation and generation == s.verified:
+                s = replace(s, verified=0, quarantined=generation, check_requested=False)
+            return _with_status(s, event.model_id, event.number, "quarantined", generation)
+        case e.CheckAsked():
+            return replace(s, check_requested=True)
+
+
+def _deletion(s: ArtifactState, event: ArtifactEvent) -> ArtifactState:
+    match event:
+        case e.CopyLeft():
             return replace(s, failed=s.failed.set(event.generation, False))
-        case CopyDiscarded():
+        case e.CopyDiscarded():
             return replace(s, failed=s.failed.set(event.generation, True))
-        case ArtifactExpired():
-            pending = s.pending.set(event.generation, False)
+        case e.ArtifactExpired():
             return replace(
                 s,
                 expired=event.generation,
-                pending=pending,
+                pending=s.pending.set(event.generation, False),
                 deleted=0,
                 verified=0,
                 quarantined=0,
                 attempts=0,
                 uri="",
-                check_asked=False,
+                check_requested=False,
             )
-        case ExpiryTagged():
+        case e.ExpiryTagged():
             return replace(s, pending=s.pending.set(event.generation, True))
-        case ArtifactDeleted():
+        case e.ArtifactDeleted():
             pending = Map({g: tagged for g, tagged in s.pending.items() if g not in event.settled})
             return replace(s, deleted=event.generation, pending=pending)
     return s
 
 
-def _mark(
-    s: ArtifactState, model_id: str, number: int, status: Status, generation: int | None = None
+def _with_reference(s: ArtifactState, ref: Reference) -> ArtifactState:
+    return replace(s, references=s.references.set(key_of(ref.model_id, ref.number), ref))
+
+
+def _with_status(
+    s: ArtifactState, model_id: str, number: int, status: Status, generation: int
 ) -> ArtifactState:
-    key = key_of(model_id, number)
-    ref = s.references.get(key) or Reference(model_id, number, 0)
-    ref = replace(ref, status=status, generation=ref.generation if generation is None else generation)
-    return replace(s, references=s.references.set(key, ref))
+    ref = s.reference(model_id, number) or Reference(model_id, number, 0)
+    return _with_reference(s, replace(ref, status=status, generation=generation))
 
 
 def _noted(s: ArtifactState, event: Noted) -> ArtifactState:
     revision, data = event.source.revision, event.data
     if event.source.type in {noted.ROLLOUT_CHANGED, noted.ROLLED_BACK}:
-        for number in {e["number"] for e in (*data["entries"], *data["previous"])}:
-            key = key_of(data["model_id"], number)
-            if ref := s.references.get(key):
-                s = replace(s, references=s.references.set(key, replace(ref, serves=True)))
+        for number in {entry["number"] for entry in (*data["entries"], *data["previous"])}:
+            if ref := s.reference(data["model_id"], number):
+                s = _with_reference(s, replace(ref, serves=True))
         return s
-    key = key_of(data["model_id"], data["number"])
-    ref = s.references.get(key) or Reference(data["model_id"], data["number"], 0)
+    model_id, number = data["model_id"], data["number"]
+    ref = s.reference(model_id, number) or Reference(model_id, number, 0)
     match event.source.type:
         case noted.REGISTERED:
             ref = replace(ref, revision=revision, status="noted", recalled=False, rejected=False)
@@ -343,4 +206,4 @@ def _noted(s: ArtifactState, event: Noted) -> ArtifactState:
             ref = replace(ref, recall=revision)
         case noted.PROMOTION_REQUESTED:
             ref = replace(ref, promotion=revision)
-    return replace(s, references=s.references.set(key, ref))
+    return _with_reference(s, ref)

@@ -1,4 +1,4 @@
-"""Who is served verified bytes, and which of them. Pure."""
+"""Decide who may download verified bytes, and which part of a file. Pure."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
 WHY = {
     "Received": (
         "artifact_not_verified",
-        "No version's claim to these bytes has been verified yet: wait, or see `versions` for what was wrong.",
+        "No version's claim to these bytes has been verified: wait, or read `versions` for what is wrong.",
     ),
     "Quarantined": (
         "artifact_quarantined",
-        "The stored bytes were found damaged: upload them again and register a version with them.",
+        "The stored bytes are damaged: upload them again and register a version with them.",
     ),
     "Expired": (
         "artifact_expired",
-        "No version refers to these bytes any more; they are about to be deleted. Upload and register them again.",
+        "No version refers to these bytes, and they will be deleted: upload and register them again.",
     ),
     "Deleted": (
         "artifact_deleted",
-        "No version referred to these bytes any more; they were deleted. Upload and register them again.",
+        "No version referred to these bytes, and they were deleted: upload and register them again.",
     ),
 }
 
 
 class Referring(Protocol):
-    """A version that refers to the artifact, as read models show it."""
+    """A version that refers to the artifact, as a row of the read model."""
 
     @property
     def model(self) -> str: ...
@@ -47,14 +47,14 @@ class Referring(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the bytes are not served, and what to do."""
+    """Why the bytes are not served, and what to do next."""
 
     code: str
     detail: str
 
 
 def refusal(state: str, versions: Sequence[Referring]) -> Refusal | None:
-    """None when the bytes are verified and released to one of `versions`, those that the caller may read."""
+    """Return None when the bytes are verified and released to one of the `versions` given."""
     if state != "Verified":
         return Refusal(*WHY[state])
     if any(v.status == "released" and not v.recalled and not v.rejected for v in versions):
@@ -67,18 +67,18 @@ def refusal(state: str, versions: Sequence[Referring]) -> Refusal | None:
     if rejected := [f"{v.model} {v.number}" for v in versions if v.rejected]:
         return Refusal(
             "artifact_rejected",
-            f"Rejected: {', '.join(rejected[:5])}. Its bytes are kept and not served: load another version.",
+            f"Rejected: {', '.join(rejected[:5])}. The bytes are kept but not served: load another version.",
         )
     return Refusal(
         "artifact_not_released",
-        "The bytes are released to none of the versions that you may read: see `versions` for the reasons.",
+        "The bytes are not released to any version that you may read: `versions` has the reasons.",
     )
 
 
 def part_of(header: str, size: int) -> tuple[int, int] | None:
-    """Start and length; None for a range behind the end.
+    """Return start and length of the requested range, or None when it starts behind the end.
 
-    Anything but one plain range is answered with the whole, as RFC 9110 allows.
+    Any header but one plain range selects the whole file, as RFC 9110 allows.
     """
     match = _RANGE.fullmatch(header.strip())
     if match is None:

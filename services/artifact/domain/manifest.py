@@ -1,4 +1,4 @@
-"""What can be said of a claimed artifact without its bytes: whether its list of files hashes to its digest and has an acceptable form."""
+"""Check a claimed artifact without its bytes: the digest and the form of its list of files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_PATH = 600  # bytes of a path: an S3 key has at most 1,024 with our prefix
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an artifact may have at most."""
+    """The most files and bytes of one artifact."""
 
     files: int = 10_000
     bytes: int = 200 * 1024**3
@@ -22,9 +22,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A version's reference to an artifact.
+    """A version's claim to an artifact.
 
-    `found` is the digest of the files named, "" when they have none; `problem` says why.
+    `found` is the digest of the files named, "" when they have none. `problem` says what is wrong with the
+    list.
     """
 
     model_id: str
@@ -46,7 +47,7 @@ def claim(
     location: str,
     limits: Limits,
 ) -> Claim:
-    """Computes the digest of the files named and looks at their form."""
+    """Compute the digest of the files named and check their form."""
     try:
         found = manifest_digest(files)
     except NoDigest as e:
@@ -66,7 +67,7 @@ def claim(
 
 
 def problem_of_form(files: Sequence[FileEntry], limits: Limits) -> str:
-    """What is wrong with the list of files as such, and what to do; "" when it is acceptable."""
+    """Return what is wrong with the list of files and what to do, or "" when it is accepted."""
     if len(files) > limits.files:
         return f"The artifact has {len(files)} files, {limits.files} are allowed: pack small files together."
     if (size := sum(f.size for f in files)) > limits.bytes:

@@ -1,12 +1,8 @@
-"""What this service reads of the registry's events, and the form in which it notes them.
-
-Fields not named here are passed over.
-"""
+"""The fields of the registry's events that this service reads, and the form in which it notes them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -23,7 +19,7 @@ PROMOTION_REQUESTED = "regista.registry.PromotionRequested.v1"
 
 
 class ClaimedArtifact(msgspec.Struct, frozen=True):
-    """What a publisher claims: the manifest's digest (`sha256:<hex>`), its files, and the upload where they lie."""
+    """The claim of a publisher: the manifest's digest (`sha256:<hex>`), its files, and the upload."""
 
     digest: str
     files: tuple[FileEntry, ...] = ()
@@ -31,7 +27,7 @@ class ClaimedArtifact(msgspec.Struct, frozen=True):
 
 
 class VersionRegistered(msgspec.Struct, frozen=True):
-    """A version became complete. Kinds that need no bytes have no artifact."""
+    """A version became complete. `artifact` is None for kinds that need no bytes."""
 
     model_id: str
     model: str
@@ -49,7 +45,7 @@ class VersionEnded(msgspec.Struct, frozen=True):
 
 
 class VersionRecalled(msgspec.Struct, frozen=True):
-    """A version must not be used any more; its bytes stay as evidence."""
+    """A version must no longer be used. Its bytes stay as evidence."""
 
     model_id: str
     model: str
@@ -65,7 +61,10 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class RolloutChanged(msgspec.Struct, frozen=True):
-    """Who serves now (`entries`) and who served before (`previous`); a rollback has the same form."""
+    """The versions that serve now (`entries`) and served before (`previous`).
+
+    A rollback has the same form.
+    """
 
     model_id: str
     model: str
@@ -75,25 +74,28 @@ class RolloutChanged(msgspec.Struct, frozen=True):
 
     @property
     def numbers(self) -> frozenset[int]:
-        """Every version that serves or did."""
+        """Every version that serves or served."""
         return frozenset(entry.number for entry in (*self.entries, *self.previous))
 
 
 class PromotionRequested(msgspec.Struct, frozen=True):
-    """Somebody wants to bring a version to Production."""
+    """The promotion of a version to Production was requested."""
 
     model_id: str
     number: int
 
 
+RegistryData = VersionRegistered | VersionEnded | VersionRecalled | RolloutChanged | PromotionRequested
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A registry event as it arrived: where from, its leaf in the registry's log, and what it tells."""
+    """A registry event as received: its source, its leaf in the registry's log, and the data read."""
 
     source: Source
     leaf: str
-    told: Any
+    data: RegistryData
 
-    def noted(self) -> Noted:
-        """The event by which this service remembers it."""
-        return Noted(self.source, self.leaf, msgspec.to_builtins(self.told))
+    def as_noted(self) -> Noted:
+        """Return the event that stores this message in the log of this service."""
+        return Noted(self.source, self.leaf, msgspec.to_builtins(self.data))

@@ -1,4 +1,4 @@
-"""Uploads: who may add files to one, and when what nobody claimed goes.
+"""Decide who may add files to an upload, and when an upload that no version claims is deleted.
 
 The bytes of an upload are never served.
 """
@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import ClassVar, assert_never
 
 from immutables import Map
 
 from services.artifact.domain.manifest import Limits
 from shared.deciding.decider import NO_TIME, Decider, Forbidden, NotFound, RuleBroken, Unprocessable
 
-UPLOAD_EXPIRED = "The upload was kept too long without being registered: upload the files again."
+UPLOAD_EXPIRED = "The upload expired before it was registered: upload the files again."
 
 
 @dataclass(frozen=True, slots=True)
 class UploadOpened:
-    """`subject` may put files here until `expires_at`."""
+    """`subject` may put files into the upload until `expires_at`."""
 
     upload_id: str
     subject: str
@@ -29,23 +29,31 @@ class UploadOpened:
 
 @dataclass(frozen=True, slots=True)
 class FileAdded:
-    """A file of `size` bytes lies there; one of the same name was replaced."""
+    """A file was stored. It replaces an earlier one of the same name.
+
+    `sha256` was computed from the bytes on their way to the store. `etag` is the store's own name for exactly
+    this content ("" where the answer of the store is not known).
+    """
+
+    SCHEMA: ClassVar[int] = 2
 
     upload_id: str
     name: str
     size: int
+    sha256: str = ""
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadExpired:
-    """Nothing is added or claimed any more; the files will be deleted."""
+    """The upload takes no more files and no claim. Its files will be deleted."""
 
     upload_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class UploadDeleted:
-    """The files are gone."""
+    """The files are deleted."""
 
     upload_id: str
 
@@ -55,7 +63,7 @@ UploadEvent = UploadOpened | FileAdded | UploadExpired | UploadDeleted
 
 @dataclass(frozen=True, slots=True)
 class OpenUpload:
-    """A new upload by `subject`, kept for `keep`."""
+    """Open a new upload of `subject`, kept for `keep`."""
 
     upload_id: str
     subject: str
@@ -65,7 +73,10 @@ class OpenUpload:
 
 @dataclass(frozen=True, slots=True)
 class AddFile:
-    """`subject` is about to put a file into an upload that is open, and ends within `within`: so none arrives after the upload expired."""
+    """Check that `subject` may put a file into an open upload.
+
+    The file will arrive within `within`, so no file arrives after the upload has expired.
+    """
 
     upload_id: str
     subject: str
@@ -77,23 +88,25 @@ class AddFile:
 
 @dataclass(frozen=True, slots=True)
 class RecordFile:
-    """The file is there."""
+    """Record that a file is stored, with what the store answered for it."""
 
     upload_id: str
     name: str
     size: int
+    sha256: str = ""
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpireUpload:
-    """The time of the upload is over and no verification still needs it."""
+    """End an upload whose time is over and that no verification needs."""
 
     upload_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class RecordUploadDeleted:
-    """Its files are gone."""
+    """Record that the files of an upload are deleted."""
 
     upload_id: str
 
@@ -102,58 +115,74 @@ UploadCommand = OpenUpload | AddFile | RecordFile | ExpireUpload | RecordUploadD
 
 
 @dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file of an upload, as it was stored."""
+
+    size: int
+    sha256: str = ""
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class UploadState:
+    """An upload: its owner, its files by name, and whether it has expired."""
+
     revision: int = 0
     subject: str = ""
     expires_at: datetime | None = None
-    files: Map[str, int] = field(default_factory=Map)
+    files: Map[str, UploadedFile] = field(default_factory=Map)
     bytes: int = 0
     expired: bool = False
     deleted: bool = False
 
 
 def evolve(s: UploadState, event: UploadEvent) -> UploadState:
-    """The fold of `upload-<uuid>`."""
+    """Fold one event of `upload-<uuid>`."""
     s = replace(s, revision=s.revision + 1)
     match event:
         case UploadOpened():
             return replace(s, subject=event.subject, expires_at=event.expires_at)
         case FileAdded():
-            return replace(
-                s,
-                files=s.files.set(event.name, event.size),
-                bytes=s.bytes + event.size - s.files.get(event.name, 0),
-            )
+            before = s.files.get(event.name)
+            file = UploadedFile(event.size, event.sha256, event.etag)
+            size = s.bytes + event.size - (before.size if before else 0)
+            return replace(s, files=s.files.set(event.name, file), bytes=size)
         case UploadExpired():
             return replace(s, expired=True)
         case UploadDeleted():
             return replace(s, deleted=True)
-    return s
+        case _:
+            assert_never(event)
 
 
 def decide(c: UploadCommand, s: UploadState) -> Sequence[UploadEvent]:
-    """Events of `upload-<uuid>`."""
+    """Return the events of `upload-<uuid>` that follow from a command."""
     match c:
         case OpenUpload():
             return [] if s.subject else [UploadOpened(c.upload_id, c.subject, c.now + c.keep)]
         case AddFile():
-            _check_open(c, s)
+            _check_may_add(c, s)
             return []
         case RecordFile():
-            if s.expired:
-                raise RuleBroken("upload_expired", UPLOAD_EXPIRED, upload=c.upload_id)
-            return (
-                [FileAdded(c.upload_id, c.name, c.size)]
-                if s.subject and s.files.get(c.name) != c.size
-                else []
-            )
+            return _record(c, s)
         case ExpireUpload():
             return [UploadExpired(c.upload_id)] if s.subject and not s.expired else []
         case RecordUploadDeleted():
             return [UploadDeleted(c.upload_id)] if s.expired and not s.deleted else []
+        case _:
+            assert_never(c)
 
 
-def _check_open(c: AddFile, s: UploadState) -> None:
+def _record(c: RecordFile, s: UploadState) -> list[UploadEvent]:
+    if s.expired:
+        raise RuleBroken("upload_expired", UPLOAD_EXPIRED, upload=c.upload_id)
+    file = UploadedFile(c.size, c.sha256, c.etag)
+    if not s.subject or s.files.get(c.name) == file:
+        return []
+    return [FileAdded(c.upload_id, c.name, c.size, c.sha256, c.etag)]
+
+
+def _check_may_add(c: AddFile, s: UploadState) -> None:
     if not s.subject or s.expires_at is None:
         raise NotFound(
             "unknown_upload", "There is no such upload: leave `upload` out to open one.", upload=c.upload_id
@@ -161,11 +190,21 @@ def _check_open(c: AddFile, s: UploadState) -> None:
     if s.subject != c.subject:
         raise Forbidden(
             "upload_of_another",
-            "Somebody else opened this upload: leave `upload` out to open your own.",
+            "Another publisher opened this upload: leave `upload` out to open your own.",
             upload=c.upload_id,
         )
     if s.expired or c.now + c.within > s.expires_at:
         raise RuleBroken("upload_expired", UPLOAD_EXPIRED, upload=c.upload_id)
+    _check_limits(c, s)
+    folders = {c.name[:at] for at, character in enumerate(c.name) if character == "/"}
+    if other := next((name for name in s.files if name in folders or name.startswith(f"{c.name}/")), None):
+        raise Unprocessable(
+            "unusable_name",
+            f"{c.name!r} and {other!r} would be a file and a folder of the same name: rename one.",
+        )
+
+
+def _check_limits(c: AddFile, s: UploadState) -> None:
     if c.name not in s.files and len(s.files) >= c.limits.files:
         raise RuleBroken(
             "too_many_files",
@@ -175,20 +214,16 @@ def _check_open(c: AddFile, s: UploadState) -> None:
     if s.bytes >= c.limits.bytes:
         raise RuleBroken(
             "artifact_too_large",
-            f"An artifact may have {c.limits.bytes} bytes, and the upload has {s.bytes}.",
+            f"An artifact may have {c.limits.bytes} bytes, the upload has {s.bytes}: use smaller files.",
             limit=c.limits.bytes,
-        )
-
-    folders = {c.name[:at] for at, letter in enumerate(c.name) if letter == "/"}
-    if other := next((name for name in s.files if name in folders or name.startswith(f"{c.name}/")), None):
-        raise Unprocessable(
-            "unusable_name", f"{c.name!r} and {other!r} would be a file and a folder at once: rename one."
         )
 
 
 def stream_of(upload_id: str) -> str:
-    """The stream of an upload."""
+    """Return the stream of an upload."""
     return f"upload-{upload_id}"
 
 
-UPLOAD: Decider[Any, UploadEvent, UploadState] = Decider("upload", UploadState(), evolve, decide=decide)
+UPLOAD: Decider[UploadCommand, UploadEvent, UploadState] = Decider(
+    "upload", UploadState(), evolve, decide=decide
+)

@@ -1,4 +1,4 @@
-"""Where bytes lie. Both stores say the same things (`ObjectStore`); the settings choose one."""
+"""The object store of artifacts. Each kind of store implements `ObjectStore`; the settings choose one."""
 
 from __future__ import annotations
 
@@ -7,77 +7,82 @@ from dataclasses import dataclass
 from typing import Protocol
 
 CHUNK = 1024 * 1024
-"""Bytes that are in memory at a time when an object is read."""
+"""Bytes that are in memory at a time while an object is read."""
 
 
-class StoreAway(Exception):  # noqa: N818 - what is the case
-    """The store does not answer or refuses us. Wait and repeat; the message is for the operator."""
+class StoreUnavailable(Exception):  # noqa: N818 - a state to wait for
+    """The store does not answer or refuses the request. Wait and repeat; the message is for the operator."""
 
 
-class NoSuchObject(Exception):  # noqa: N818
+class NoSuchObject(Exception):  # noqa: N818 - an answer of the store
     """Nothing is stored under this key."""
 
 
-class ObjectChanged(Exception):  # noqa: N818
-    """The source is not what was hashed any more: hash it again before it is copied."""
+class ObjectChanged(Exception):  # noqa: N818 - an answer of the store
+    """The source no longer has the content that was hashed. Hash it again before copying it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
-    """What is stored under a key: bytes, SHA-256 in hex, and a mark of this very content by which a copy can insist on it."""
+class StoredObject:
+    """A stored object: size in bytes, SHA-256 in hex, and the store's own name for exactly this content.
+
+    A copy takes the `etag` as its condition. The store never gives the etag of one content to another one
+    under the same key.
+    """
 
     size: int
     sha256: str
-    mark: str
+    etag: str
 
 
 class ObjectStore(Protocol):
-    """Keys are relative paths with forward slashes. Every call may raise StoreAway."""
+    """Keys are relative paths with forward slashes. Every method may raise StoreUnavailable."""
 
     bucket: str
 
     async def check(self) -> None:
-        """Returns when the store can be used."""
+        """Return when the store can be used."""
         ...
 
     def uri(self, prefix: str) -> str:
-        """The public name of a place."""
+        """Return the public URI of a key or key prefix."""
         ...
 
-    async def put(self, key: str, chunks: AsyncIterable[bytes], tags: Mapping[str, str]) -> Sum:
-        """Stores a stream and hashes it on the way.
+    async def put(self, key: str, chunks: AsyncIterable[bytes], tags: Mapping[str, str]) -> StoredObject:
+        """Store a stream and hash it on the way.
 
-        What was under the key is replaced at the end, at once; a stream that raises leaves it untouched.
+        The object replaces an earlier one in one step, after the last byte. A stream that raises changes
+        nothing.
         """
         ...
 
-    async def sum(self, key: str) -> Sum:
-        """Reads all that is stored under the key and hashes it. Raises NoSuchObject."""
+    async def read_and_hash(self, key: str) -> StoredObject:
+        """Read all that is stored under the key and hash it. Raises NoSuchObject."""
         ...
 
-    async def copy(self, source: str, target: str, mark: str, tags: Mapping[str, str]) -> None:
-        """Copies exactly the content that has this mark, without passing it through here.
+    async def copy(self, source: str, target: str, etag: str, tags: Mapping[str, str]) -> None:
+        """Copy exactly the content with this etag, inside the store.
 
         Raises NoSuchObject, ObjectChanged.
         """
         ...
 
     def read(self, key: str, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
-        """The bytes from `offset` on, in pieces. Raises NoSuchObject at the first piece."""
+        """Yield the bytes from `offset` on. Raises NoSuchObject at the first piece."""
         ...
 
     async def tag(self, key: str, tags: Mapping[str, str]) -> None:
-        """Replaces the tags. A key that is gone is passed over."""
+        """Replace the tags of an object. Ignores a key that does not exist."""
         ...
 
     async def tags(self, key: str) -> dict[str, str]:
-        """The tags. Raises NoSuchObject."""
+        """Return the tags of an object. Raises NoSuchObject."""
         ...
 
     async def keys(self, prefix: str) -> list[str]:
-        """Every key below the folder `prefix`, in order."""
+        """Return every key below the folder `prefix`, in order."""
         ...
 
     async def remove(self, keys: Sequence[str]) -> None:
-        """Deletes; keys that are gone are passed over."""
+        """Delete objects. Ignores keys that do not exist."""
         ...

@@ -1,7 +1,7 @@
-"""Artifacts on a local disk: whole or not at all (written aside, synced, renamed), and never outside the folder.
+"""Store artifacts in a folder of a local disk.
 
-Tags lie in files of their own below `.tags`; what is being written lies below `.new`. Neither can be named by
-a key.
+A file is written below `.new`, synced and renamed, so it is stored whole or not at all. Tags are files of
+their own below `.tags`. No key can name a file below `.new`, below `.tags` or outside the folder.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from typing import BinaryIO
 import msgspec
 
 from regista.wire.digests import NoDigest, check_path
-from services.artifact.stores import CHUNK, NoSuchObject, ObjectChanged, StoreAway, Sum
+from services.artifact.stores import CHUNK, NoSuchObject, ObjectChanged, StoredObject, StoreUnavailable
 from shared.foundation.files import sync_folder
 
-_ROOMS = frozenset({"quarantine", "verified"})
-_FORGOTTEN = 24 * 3600
-"""Seconds after which something half-written belongs to nobody any more."""
+_FOLDERS = frozenset({"quarantine", "verified"})
+_ABANDONED = 24 * 3600
+"""Seconds after which a half-written file is deleted."""
 
 
 class DiskStore:
-    """All keys live below `root`."""
+    """All keys are paths below `root`."""
 
     def __init__(self, root: Path) -> None:
         self.bucket = ""
@@ -40,47 +40,47 @@ class DiskStore:
         self._tags = self._root / ".tags"
 
     async def check(self) -> None:
-        """Makes the folders and sweeps out what a crash left half-written."""
+        """Create the folders and delete half-written files that a crash left."""
         try:
-            await asyncio.to_thread(self._prepare)
+            await asyncio.to_thread(self._create_folders)
         except OSError as e:
-            raise StoreAway(f"the artifact folder cannot be used: {e}") from e
+            raise StoreUnavailable(f"the artifact folder cannot be used: {e}") from e
 
     def uri(self, prefix: str) -> str:
-        """`file:///…`."""
+        """Return `file:///…`."""
         return self._path(prefix).as_uri()
 
-    async def put(self, key: str, chunks: AsyncIterable[bytes], tags: Mapping[str, str]) -> Sum:
-        """Writes aside, syncs, renames."""
+    async def put(self, key: str, chunks: AsyncIterable[bytes], tags: Mapping[str, str]) -> StoredObject:
+        """Write to a new file, sync it, rename it."""
         target, digest, size = self._path(key), hashlib.sha256(), 0
-        with _translated(), self._aside() as (file, name):
+        with _translated(), self._new_file() as (file, name):
             async for chunk in chunks:
                 size += len(chunk)
                 await asyncio.to_thread(_write, file, digest, chunk)
-            mark = await asyncio.to_thread(self._settle, file, name, target)
+            etag = await asyncio.to_thread(self._finish, file, name, target)
             await self.tag(key, tags)
-        return Sum(size, digest.hexdigest(), mark)
+        return StoredObject(size, digest.hexdigest(), etag)
 
-    async def sum(self, key: str) -> Sum:
-        """Hashes one inode: a file replaced meanwhile does not mix in.
+    async def read_and_hash(self, key: str) -> StoredObject:
+        """Hash one inode: a file that is replaced meanwhile does not mix in.
 
-        Its thread ends when nobody waits for it any more.
+        The thread ends when the caller is cancelled.
         """
-        given_up = threading.Event()
+        cancelled = threading.Event()
         try:
             with _translated():
-                return await asyncio.to_thread(_sum, self._path(key), given_up)
+                return await asyncio.to_thread(_hash, self._path(key), cancelled)
         finally:
-            given_up.set()
+            cancelled.set()
 
-    async def copy(self, source: str, target: str, mark: str, tags: Mapping[str, str]) -> None:
-        """Copies from the inode that was hashed."""
+    async def copy(self, source: str, target: str, etag: str, tags: Mapping[str, str]) -> None:
+        """Copy from the inode that was hashed."""
         with _translated():
-            await asyncio.to_thread(self._copy, self._path(source), self._path(target), mark)
+            await asyncio.to_thread(self._copy, self._path(source), self._path(target), etag)
             await self.tag(target, tags)
 
     async def read(self, key: str, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
-        """In pieces of CHUNK bytes."""
+        """Yield pieces of CHUNK bytes."""
         with _translated():
             file = await asyncio.to_thread(_open, self._path(key))
             with file:
@@ -94,12 +94,12 @@ class DiskStore:
                     yield chunk
 
     async def tag(self, key: str, tags: Mapping[str, str]) -> None:
-        """Into a file beside the store's keys."""
+        """Write the tags to a file of their own."""
         with _translated():
             await asyncio.to_thread(self._tag, key, tags)
 
     async def tags(self, key: str) -> dict[str, str]:
-        """None were ever set: empty."""
+        """Return the tags; {} when none were ever set."""
         with _translated():
             if not await asyncio.to_thread(self._path(key).is_file):
                 raise NoSuchObject(key)
@@ -108,39 +108,42 @@ class DiskStore:
             return {}
 
     async def keys(self, prefix: str) -> list[str]:
-        """Walks the folder."""
+        """Walk the folder."""
         with _translated():
             return await asyncio.to_thread(self._keys, prefix)
 
     async def remove(self, keys: Sequence[str]) -> None:
-        """With the tags, and the folders that become empty."""
+        """Delete files, their tags, and the folders that become empty."""
         with _translated():
             for key in keys:
                 await asyncio.to_thread(self._remove, key)
 
     def _path(self, key: str) -> Path:
-        """Below the root, whatever the key says. Symbolic links do not lead out of it."""
+        """Return the path of a key.
+
+        Raises ValueError for a key that leads out of the folder, also by symbolic links.
+        """
         try:
             check_path(key)
         except NoDigest as e:
             raise ValueError(f"not a key: {e}") from None
         path = self._root.joinpath(*key.split("/"))
-        if key.split("/", maxsplit=1)[0] not in _ROOMS or not path.resolve().is_relative_to(
+        if key.split("/", maxsplit=1)[0] not in _FOLDERS or not path.resolve().is_relative_to(
             self._root.resolve()
         ):
             raise ValueError(f"not a key of this store: {key!r:.100}")
         return path
 
-    def _prepare(self) -> None:
-        for folder in (self._new, self._tags, *(self._root / room for room in _ROOMS)):
+    def _create_folders(self) -> None:
+        for folder in (self._new, self._tags, *(self._root / folder for folder in _FOLDERS)):
             folder.mkdir(parents=True, exist_ok=True)
         for left in self._new.iterdir():
             with contextlib.suppress(FileNotFoundError):
-                if left.stat().st_mtime < time.time() - _FORGOTTEN:
+                if left.stat().st_mtime < time.time() - _ABANDONED:
                     left.unlink()
 
     @contextlib.contextmanager
-    def _aside(self) -> Iterator[tuple[BinaryIO, Path]]:
+    def _new_file(self) -> Iterator[tuple[BinaryIO, Path]]:
         self._new.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=self._new)
         try:
@@ -149,30 +152,33 @@ class DiskStore:
         finally:
             Path(name).unlink(missing_ok=True)
 
-    def _settle(self, file: BinaryIO, name: Path, target: Path) -> str:
+    def _finish(self, file: BinaryIO, name: Path, target: Path) -> str:
         file.flush()
         os.fsync(file.fileno())
-        mark = _mark(file)
+        etag = _etag(file)
         made = _rename(name, target)
         for folder in {target.parent, *(new.parent for new in made)}:
             sync_folder(folder)
-        return mark
+        return etag
 
-    def _copy(self, source: Path, target: Path, mark: str) -> None:
-        with _open(source) as origin, self._aside() as (file, name):
-            if _mark(origin) != mark:
+    def _copy(self, source: Path, target: Path, etag: str) -> None:
+        with _open(source) as origin, self._new_file() as (file, name):
+            if _etag(origin) != etag:
                 raise ObjectChanged(str(source))
             shutil.copyfileobj(origin, file, CHUNK)
-            self._settle(file, name, target)
+            self._finish(file, name, target)
 
     def _tag_file(self, key: str) -> Path:
-        """Named so that it can be no folder of another key's: no key holds a backslash (a suffix alone would: `a` beside `a.json/b`)."""
+        """Return a name that is no folder of another key: no key holds a backslash.
+
+        A suffix alone is not enough: the key `a` and the key `a.json/b` would collide.
+        """
         return self._tags.joinpath(*key.split("/")).with_name(key.rpartition("/")[2] + "\\.json")
 
     def _tag(self, key: str, tags: Mapping[str, str]) -> None:
         if not self._path(key).is_file():
             return
-        with self._aside() as (file, name):
+        with self._new_file() as (file, name):
             file.write(msgspec.json.encode(dict(tags)))
             file.flush()
             _rename(name, self._tag_file(key))
@@ -202,24 +208,24 @@ def _translated() -> Iterator[None]:
     except OSError as e:
         if isinstance(e, FileNotFoundError | FileExistsError | IsADirectoryError | NotADirectoryError):
             raise NoSuchObject(str(e.filename)) from e
-        raise StoreAway(f"the artifact folder cannot be used: {e}") from e
+        raise StoreUnavailable(f"the artifact folder cannot be used: {e}") from e
 
 
 def _open(path: Path) -> BufferedReader:
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
 
 
-def _mark(file: BinaryIO) -> str:
+def _etag(file: BinaryIO) -> str:
     found = os.fstat(file.fileno())
     return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
 
 
-def _sum(path: Path, given_up: threading.Event) -> Sum:
+def _hash(path: Path, cancelled: threading.Event) -> StoredObject:
     with _open(path) as file:
-        mark, digest = _mark(file), hashlib.sha256()
-        while (chunk := file.read(CHUNK)) and not given_up.is_set():
+        etag, digest = _etag(file), hashlib.sha256()
+        while (chunk := file.read(CHUNK)) and not cancelled.is_set():
             digest.update(chunk)
-        return Sum(file.tell(), digest.hexdigest(), mark)
+        return StoredObject(file.tell(), digest.hexdigest(), etag)
 
 
 def _write(file: BinaryIO, digest: hashlib._Hash, chunk: bytes) -> None:
@@ -228,7 +234,7 @@ def _write(file: BinaryIO, digest: hashlib._Hash, chunk: bytes) -> None:
 
 
 def _rename(name: Path, target: Path) -> list[Path]:
-    """At once, over what was there. Answers the folders it had to make."""
+    """Rename in one step, over an existing file. Return the folders that were created."""
     while True:
         made = [folder for folder in target.parents if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -237,5 +243,5 @@ def _rename(name: Path, target: Path) -> list[Path]:
         except FileNotFoundError:
             if not name.exists():
                 raise
-            continue  # the folder became empty and was swept away between the two steps
+            continue  # another call deleted the empty folder between the two steps
         return made

@@ -1,16 +1,17 @@
-"""Artifacts in an S3 bucket, by `minio`: a synchronous client, so each call runs in a thread of this module's own pools.
+"""Store artifacts in an S3 bucket, by the synchronous client `minio`: each call runs in a thread.
 
-Uploads have a pool of their own, so have hashing and copying: neither slow senders nor a verification keeps
-downloads and readiness waiting.
+Uploads have a thread pool of their own, and so have hashing and copying. Slow senders and verifications
+therefore delay neither downloads nor readiness.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import BinaryIO, TypeVar, cast
 
 import urllib3
@@ -18,26 +19,30 @@ from minio.commonconfig import REPLACE, ComposeSource, CopySource, Tags
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
-from services.artifact.stores import CHUNK, NoSuchObject, ObjectChanged, StoreAway, Sum
+from services.artifact.stores import CHUNK, NoSuchObject, ObjectChanged, StoredObject, StoreUnavailable
 from shared.foundation.s3 import client
 
 PART = 8 * 1024 * 1024
-"""Bytes of one part of an upload: what is in memory for each upload under way, about twice."""
+"""Bytes of one part of an upload.
+
+About four parts are in memory for each upload: one is received, one is sent, and copies.
+"""
 
 MOST = 10_000 * PART
-"""Bytes of the largest file: S3 takes so many parts."""
+"""Bytes of the largest file: S3 takes 10,000 parts."""
 
 COPY_PART = 512 * 1024 * 1024
 """Bytes that the server copies in one request.
 
-A larger file is copied in parts: S3 copies at most 5 GiB at once, and answers when that is done.
+A larger file is copied in parts: S3 copies at most 5 GiB in one request, and answers when the copy is
+complete.
 """
 
 COPYING = 600.0
-"""Seconds that the server may take for one request of a copy: at a slow 1 MB/s for a whole part."""
+"""Seconds that the server may take for one request of a copy: one part at 1 MB/s."""
 
 IDLE = 60.0
-"""Seconds that an upload may be silent."""
+"""Seconds after which an upload that sends no byte fails."""
 
 T = TypeVar("T")
 
@@ -45,7 +50,8 @@ T = TypeVar("T")
 class S3Store:
     """One bucket.
 
-    `connections` bounds what runs at once: so many short calls, so many uploads, half as many hashes.
+    `connections` is the largest number of concurrent short calls, and of concurrent uploads. Half as many
+    objects are hashed or copied at a time.
     """
 
     def __init__(
@@ -78,21 +84,21 @@ class S3Store:
         self._uploads = ThreadPoolExecutor(connections, "s3-upload")
 
     async def check(self) -> None:
-        """The bucket is there and we may list it."""
+        """Return when the bucket exists and may be listed."""
         if not await self._call(lambda: self._client.bucket_exists(self.bucket)):
-            raise StoreAway(
+            raise StoreUnavailable(
                 f"the bucket {self.bucket!r} does not exist: create it, or correct REGISTA_S3_BUCKET"
             )
 
     def uri(self, prefix: str) -> str:
-        """`s3://bucket/…`."""
+        """Return `s3://bucket/…`."""
         return f"s3://{self.bucket}/{prefix}"
 
-    async def put(self, key: str, chunks: AsyncIterable[bytes], tags: Mapping[str, str]) -> Sum:
-        """A multipart upload, completed only when the stream ended well."""
+    async def put(self, key: str, chunks: AsyncIterable[bytes], tags: Mapping[str, str]) -> StoredObject:
+        """Store by a multipart upload, completed only when the stream ended without an error."""
         incoming = _Incoming(aiter(chunks), asyncio.get_running_loop())
 
-        def upload() -> Sum:
+        def upload() -> StoredObject:
             written = self._client.put_object(
                 self.bucket,
                 key,
@@ -102,44 +108,47 @@ class S3Store:
                 num_parallel_uploads=1,
                 tags=_tags(tags),
             )
-            return Sum(incoming.size, incoming.digest.hexdigest(), written.etag or "")
+            return StoredObject(incoming.size, incoming.digest.hexdigest(), written.etag or "")
 
         try:
             return await self._call(upload, self._uploads)
         finally:
-            incoming.closed = True
+            incoming.close()
 
-    async def sum(self, key: str) -> Sum:
-        """Streams it through SHA-256, in a thread that ends when nobody waits for it any more."""
-        given_up = threading.Event()
+    async def read_and_hash(self, key: str) -> StoredObject:
+        """Stream the object through SHA-256, in a thread that ends when the caller is cancelled."""
+        cancelled = threading.Event()
         try:
-            return await self._call(lambda: self._sum(key, given_up), self._hashing)
+            return await self._call(lambda: self._hash(key, cancelled), self._hashing)
         finally:
-            given_up.set()
+            cancelled.set()
 
-    async def copy(self, source: str, target: str, mark: str, tags: Mapping[str, str]) -> None:
-        """Server-side, on the condition that the source still has the ETag `mark`, which is asked for with each part. Tags are replaced: an upload's must not come along."""
-        await self._call(lambda: self._copy(source, target, mark, _tags(tags)), self._hashing)
+    async def copy(self, source: str, target: str, etag: str, tags: Mapping[str, str]) -> None:
+        """Copy inside the server, on the condition that the source still has this ETag.
 
-    def _copy(self, source: str, target: str, mark: str, tags: Tags | None) -> None:
+        Each part has the condition. The tags are replaced, because S3 copies those of the source by default.
+        """
+        await self._call(lambda: self._copy(source, target, etag, _tags(tags)), self._hashing)
+
+    def _copy(self, source: str, target: str, etag: str, tags: Tags | None) -> None:
         found = self._client.stat_object(self.bucket, source)
         if (size := found.size or 0) <= COPY_PART:
-            origin = CopySource(self.bucket, source, match_etag=mark)
+            origin = CopySource(self.bucket, source, match_etag=etag)
             self._copier.copy_object(self.bucket, target, origin, tags=tags, tagging_directive=REPLACE)
             return
         parts = [
             ComposeSource(
-                self.bucket, source, offset=first, length=min(COPY_PART, size - first), match_etag=mark
+                self.bucket, source, offset=first, length=min(COPY_PART, size - first), match_etag=etag
             )
             for first in range(0, size, COPY_PART)
         ]
         try:
             self._copier.compose_object(self.bucket, target, parts, tags=tags)
-        except ValueError as shorter:  # `minio` looks at the source itself, before the server compares ETags
+        except ValueError as shorter:  # `minio` reads the size of the source before the server compares ETags
             raise ObjectChanged(source) from shorter
 
     async def read(self, key: str, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
-        """In pieces of CHUNK bytes."""
+        """Yield pieces of CHUNK bytes."""
         if length == 0:
             return
         response = await self._call(lambda: self._client.get_object(self.bucket, key, offset, length or 0))
@@ -151,7 +160,7 @@ class S3Store:
             response.release_conn()
 
     async def tag(self, key: str, tags: Mapping[str, str]) -> None:
-        """Replaces the object's tags."""
+        """Replace the tags of the object."""
         try:
             await self._call(
                 lambda: self._client.set_object_tags(self.bucket, key, cast("Tags", _tags(tags)))
@@ -160,11 +169,11 @@ class S3Store:
             return
 
     async def tags(self, key: str) -> dict[str, str]:
-        """The object's tags."""
+        """Return the tags of the object."""
         return dict(await self._call(lambda: self._client.get_object_tags(self.bucket, key)) or {})
 
     async def keys(self, prefix: str) -> list[str]:
-        """Lists the prefix with a closing slash, so that g1 is not taken for g10."""
+        """List the prefix with a closing slash, so that `g1` does not include `g10`."""
         return sorted(
             await self._call(
                 lambda: [
@@ -175,25 +184,26 @@ class S3Store:
         )
 
     async def remove(self, keys: Sequence[str]) -> None:
-        """A thousand keys a request."""
+        """Delete a thousand keys a request."""
         failed = await self._call(
             lambda: list(self._client.remove_objects(self.bucket, [DeleteObject(key) for key in keys]))
         )
         if failed:
-            raise StoreAway(
-                f"{len(failed)} of {len(keys)} objects could not be deleted: {failed[0].code} {failed[0].message}"
+            raise StoreUnavailable(
+                f"{len(failed)} of {len(keys)} objects could not be deleted: "
+                f"{failed[0].code} {failed[0].message}"
             )
 
-    def _sum(self, key: str, given_up: threading.Event) -> Sum:
+    def _hash(self, key: str, cancelled: threading.Event) -> StoredObject:
         response = self._client.get_object(self.bucket, key)
         try:
             digest, size = hashlib.sha256(), 0
             for chunk in response.stream(CHUNK):
-                if given_up.is_set():
-                    raise ConnectionAbortedError("nobody waits for this hash any more")
+                if cancelled.is_set():
+                    raise ConnectionAbortedError("the caller was cancelled")
                 digest.update(chunk)
                 size += len(chunk)
-            return Sum(size, digest.hexdigest(), response.headers.get("etag", "").strip('"'))
+            return StoredObject(size, digest.hexdigest(), response.headers.get("etag", "").strip('"'))
         finally:
             response.close()
             response.release_conn()
@@ -208,56 +218,78 @@ class S3Store:
                 raise NoSuchObject(e.object_name or "") from e
             if e.code == "PreconditionFailed":
                 raise ObjectChanged(e.object_name or "") from e
-            raise StoreAway(f"the object store answered {e.code}: {e.message}") from e
+            raise StoreUnavailable(f"the object store answered {e.code}: {e.message}") from e
         except (MinioException, urllib3.exceptions.HTTPError) as e:
-            raise StoreAway(f"the object store cannot be used: {e}") from e
+            raise StoreUnavailable(f"the object store cannot be used: {e}") from e
 
 
 class _Incoming:
-    """An asynchronous stream as the file that `minio` reads, in the upload's thread; sizes and hashes what passes."""
+    """The asynchronous stream of an upload as the file that `minio` reads in the upload's thread.
+
+    It counts and hashes the bytes that pass. While one part is sent to the store, the next one is received.
+    """
 
     def __init__(self, chunks: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> None:
         self._chunks = chunks
         self._loop = loop
+        self._left = memoryview(b"")
         self._rest = b""
         self._ended = False
-        self.closed = False
+        self._closed = False
+        self._next: Future[bytes] | None = None
         self.size = 0
         self.digest = hashlib.sha256()
 
+    def close(self) -> None:
+        """Receive no more: the upload has ended or was cancelled."""
+        self._closed = True
+        if self._next is not None:
+            self._next.cancel()
+
     def read(self, wanted: int) -> bytes:
-        """Exactly so many bytes, fewer only at the end (`minio` joins shorter pieces in quadratic time)."""
-        parts, have = [self._rest], len(self._rest)
-        while have < wanted and not self._ended:
-            chunk = self._next()
-            self._ended = chunk is None
-            if chunk:
-                self.digest.update(chunk)
-                self.size += len(chunk)
-                parts.append(chunk)
-                have += len(chunk)
-        whole = b"".join(parts)
-        self._rest = whole[wanted:]
-        return whole[:wanted]
+        """Return exactly `wanted` bytes, fewer only at the end."""
+        piece = self._rest or self._following(wanted)
+        while len(piece) < wanted and not self._ended:
+            piece += self._following(wanted - len(piece))
+        self._rest = piece[wanted:]
+        return piece[:wanted]
 
-    def _next(self) -> bytes | None:
-        if self.closed:
-            raise ConnectionAbortedError("the upload was given up")
-        waiting = asyncio.run_coroutine_threadsafe(_following(self._chunks), self._loop)
-        for _ in range(int(IDLE)):
-            try:
-                return waiting.result(1)
-            except TimeoutError:
-                if waiting.done():
-                    raise
-                if self.closed:
+    def _following(self, size: int) -> bytes:
+        """Return the next bytes, at most `size` or a received part, and start to receive the next part."""
+        if self._closed:
+            raise ConnectionAbortedError("the upload was cancelled")
+        try:
+            piece = (self._next or self._start(size)).result()
+        except CancelledError:
+            raise ConnectionAbortedError("the upload was cancelled") from None
+        if piece:
+            self._next = self._start(PART)
+            if self._closed:
+                self._next.cancel()
+        self._ended = not piece
+        self.digest.update(piece)
+        self.size += len(piece)
+        return piece
+
+    def _start(self, size: int) -> Future[bytes]:
+        return asyncio.run_coroutine_threadsafe(self._receive(size), self._loop)
+
+    async def _receive(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end.
+
+        Raises TimeoutError after IDLE seconds of silence.
+        """
+        received = io.BytesIO()  # hands over its buffer without a copy
+        while (room := size - received.tell()) > 0:
+            if not self._left:
+                async with asyncio.timeout(IDLE):
+                    chunk = await anext(self._chunks, None)
+                if chunk is None:
                     break
-        waiting.cancel()
-        raise TimeoutError("the upload fell silent or was given up")
-
-
-async def _following(chunks: AsyncIterator[bytes]) -> bytes | None:
-    return await anext(chunks, None)
+                self._left = memoryview(chunk)
+            received.write(self._left[:room])
+            self._left = self._left[room:]
+        return received.getvalue()
 
 
 def _tags(tags: Mapping[str, str]) -> Tags | None:

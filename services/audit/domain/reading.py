@@ -1,7 +1,8 @@
-"""What can be read from stored bytes without knowing the service that wrote them: the envelope, and which model an event speaks of. Pure."""
+"""Read stored bytes of any service: the envelope, and which models an event concerns. Pure."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,13 +16,21 @@ from shared.deciding.events import Actor, Cursor
 MODEL_STREAMS = frozenset({"model", "retention", "gate"})
 """Kinds of streams whose name is `<kind>-<model id>`, perhaps with `@<number>` behind it."""
 
-KEY_BYTES, TYPE_BYTES = 2_000, 500
-"""UTF-8 bytes of a text, and of an event's type, in an index entry: PostgreSQL refuses entries over 2,704 bytes, and two texts share one."""
+KEY_BYTES, TEXT_BYTES = 2_000, 500
+"""UTF-8 bytes of a text in an index entry, and of a second text beside it:
+
+PostgreSQL refuses entries over 2,704 bytes.
+"""
 
 SHARED_STREAMS = "artifact-"
-"""Streams whose events concern every model that an earlier event of the stream names, also where they name none."""
+"""In these streams an event that names no model concerns every model that an earlier event of the stream
+named.
+"""
 
 UNREADABLE = datetime(1970, 1, 1, tzinfo=UTC)
+"""When an event was recorded whose bytes are no envelope."""
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -41,7 +50,7 @@ _envelopes = msgspec.json.Decoder(_Envelope)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One row of the log, as read: where it stands, and its bytes, which are the truth."""
+    """One row of the log: its position and its bytes, which are the truth."""
 
     cursor: Cursor
     service: str
@@ -55,10 +64,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the index keeps of an event.
+    """What can be read of an event.
 
-    `number` is the version it is about. `models` are the ids it speaks of, each with the numbers of the
-    versions it names of it (a rollout names several), `names` the models it calls by name: id → name.
+    `number` is the version it is about. `models` are the ids of the models it concerns, each with the
+    versions it names (a rollout names several); `names` are the names it gives models, by id.
     """
 
     stored: Stored
@@ -78,9 +87,9 @@ class Entry:
 
 
 def read(stored: Stored) -> Entry:
-    """The index entry of an event.
+    """Return what can be read of an event.
 
-    Bytes that are no envelope still get one: the event happened, whatever it says.
+    Bytes that are no envelope give an entry with the actor `unreadable`.
     """
     try:
         e = _envelopes.decode(stored.bytes)
@@ -106,7 +115,7 @@ def read(stored: Stored) -> Entry:
 
 
 def recorded_at(stored: bytes) -> datetime:
-    """When an event was recorded; UNREADABLE where its bytes are no envelope."""
+    """Return when an event was recorded; UNREADABLE where its bytes are no envelope."""
     try:
         return _envelopes.decode(stored).recorded_at
     except msgspec.MsgspecError:
@@ -114,12 +123,15 @@ def recorded_at(stored: bytes) -> datetime:
 
 
 def key_of(text: str, longest: int = KEY_BYTES) -> str:
-    """A text as indexed columns hold it, and as they are asked for it: cut where it is longer than an index entry can be."""
+    """Return a text as indexed columns hold it: cut where it is longer than an index entry can be."""
     return text if len(text) <= longest // 4 else text.encode()[:longest].decode(errors="ignore")
 
 
 def _heads(data: Any) -> list[dict[str, Any]]:
-    """Where an event says what it is about: its data, `about` in it, and the data of another's event that it notes. Not the evidence inside."""
+    """Return the objects that state what an event is about.
+
+    They are its data, `about` in its data, and `data` of an event that it notes.
+    """
     if not isinstance(data, dict):
         return []
     inner = (data.get("about"), data.get("data"))
@@ -127,22 +139,22 @@ def _heads(data: Any) -> list[dict[str, Any]]:
 
 
 def _models(heads: list[dict[str, Any]], own: str | None) -> dict[str, frozenset[int]]:
-    """Models by what services say in known places, each with its versions.
+    """Return models with their versions from the fields that services write.
 
-    Never from the documents inside: publishers write those.
+    Documents inside the event are not read: publishers write those.
     """
     found: dict[str, set[int]] = {own: set()} if own else {}
     for head in heads:
         for model_id in [*_ids([head.get("model_id")]), own][:1]:
             if model_id:
                 found.setdefault(model_id, set()).update(_numbers(head))
-        for place in (
+        for version in (
             *_objects_in(head.get("versions")),
             *_parents(head),
             {"model_id": head.get("child_model_id"), "number": head.get("child_number")},
         ):
-            for model_id in _ids([place.get("model_id")]):
-                found.setdefault(model_id, set()).update(filter(_is_number, [place.get("number")]))
+            for model_id in _ids([version.get("model_id")]):
+                found.setdefault(model_id, set()).update(filter(_is_number, [version.get("number")]))
         for model_id in _ids(head.get("model_ids")):
             found.setdefault(model_id, set())
     return {model_id: frozenset(numbers) for model_id, numbers in found.items()}
@@ -159,9 +171,9 @@ def _objects_in(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _numbers(head: dict[str, Any]) -> Iterator[int]:
-    for place in (head, *_objects_in(head.get("entries")), *_objects_in(head.get("previous"))):
+    for named in (head, *_objects_in(head.get("entries")), *_objects_in(head.get("previous"))):
         yield from (
-            value for name in ("number", "from_number", "to_number") if _is_number(value := place.get(name))
+            value for name in ("number", "from_number", "to_number") if _is_number(value := named.get(name))
         )
 
 
@@ -170,17 +182,15 @@ def _is_number(value: Any) -> TypeGuard[int]:
 
 
 def model_of_stream(stream: str) -> str | None:
-    """The model id in a stream's name, or None."""
+    """Return the model id in a stream's name, or None."""
     kind, _, rest = stream.partition("-")
     model_id = rest.partition("@")[0]
-    return model_id if kind in MODEL_STREAMS and _is_uuid(model_id) else None
+    return model_id if kind in MODEL_STREAMS and is_uuid(model_id) else None
 
 
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
+def is_uuid(text: str) -> bool:
+    """Return whether a text is a UUID in its usual form."""
+    return _UUID.fullmatch(text) is not None
 
 
 def _first(heads: list[dict[str, Any]], name: str, type_: type) -> Any:
@@ -189,19 +199,21 @@ def _first(heads: list[dict[str, Any]], name: str, type_: type) -> Any:
 
 
 def _ids(values: Any) -> Iterator[str]:
-    """Only what is an id: an index holds no text of any length."""
+    """Return those values that are ids."""
     return (
-        (value for value in values if isinstance(value, str) and _is_uuid(value))
+        (value for value in values if isinstance(value, str) and is_uuid(value))
         if isinstance(values, list)
         else iter(())
     )
 
 
 def _names(heads: list[dict[str, Any]], own: str | None) -> dict[str, str]:
-    """Names by model id, as a service says them; in a model's own stream the outermost name is its own.
+    """Return names by model id from the fields that services write.
 
-    Never from the documents inside: a name decides who may read a model's history, and publishers write
-    those.
+    In a model's own stream the outermost name is its own.
+
+    Documents inside the event are not read: a name decides who may read a model's timeline, and publishers
+    write those documents.
     """
     found = {
         h["model_id"]: h["model"]
@@ -214,7 +226,10 @@ def _names(heads: list[dict[str, Any]], own: str | None) -> dict[str, str]:
 
 
 def owners(stream: str, data: Any) -> frozenset[str]:
-    """The models whose readers may read the event: that of its stream, else those it is about, else all it names."""
+    """Return the models whose readers may read the event.
+
+    It is the model of its stream, else those it is about, else all it names.
+    """
     own, heads = model_of_stream(stream), _heads(data)
     return (
         frozenset({own})
@@ -224,13 +239,14 @@ def owners(stream: str, data: Any) -> frozenset[str]:
 
 
 Known = dict[str, dict[str, frozenset[int]]]
-"""By stream, the models that its events named so far, each with its versions."""
+"""By stream: the models that its events named so far, each with its versions."""
 
 
-def speaking_of(
-    entries: Iterable[Entry], known: Known
-) -> Iterator[tuple[Entry, Mapping[str, frozenset[int]]]]:
-    """Each event with the models it concerns, in the log's order: in a shared stream, where it names none, those of the events before it. Updates `known`."""
+def concerned(entries: Iterable[Entry], known: Known) -> Iterator[tuple[Entry, Mapping[str, frozenset[int]]]]:
+    """Yield each event with the models it concerns, in the log's order. Updates `known`.
+
+    An event of a shared stream that names no model concerns those of the events before it.
+    """
     for entry in entries:
         stream = entry.stored.stream
         if not stream.startswith(SHARED_STREAMS):
@@ -243,5 +259,5 @@ def speaking_of(
 
 
 def shared_streams(entries: Sequence[Entry]) -> list[str]:
-    """The streams of which `speaking_of` needs to know what they named before."""
+    """Return the streams of which `concerned` needs what their events named before."""
     return sorted({e.stored.stream for e in entries if e.stored.stream.startswith(SHARED_STREAMS)})

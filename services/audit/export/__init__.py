@@ -1,1 +1,4 @@
-"""Sealed history as Parquet files on an object store or a disk: planned here, written by a process of its own, never deleted."""
+"""Export the sealed log as Parquet files to an object store or a disk.
+
+A process of its own writes them; nothing deletes them.
+"""

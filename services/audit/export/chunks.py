@@ -1,7 +1,4 @@
-"""Which leaves go into which file, and how far that has come.
-
-A plan is a row of its own, so any replica goes on where another ended.
-"""
+"""Plan which leaves go into which file, and read how far the export is. Any replica carries out a plan."""
 
 from __future__ import annotations
 
@@ -13,22 +10,28 @@ import asyncpg
 from shared.foundation.postgres import lock_key
 
 WRITING = lock_key("leader", "audit", "history")
-"""Held by the one process that writes files."""
+"""The advisory lock of the process that writes files."""
 
-# How many leaves fit, by number and by bytes; `full` is the leaf that closes a chunk. Only what a checkpoint
+# How many leaves fit, by number and by bytes; `full` is the leaf that closes a chunk. Only leaves that a
+# checkpoint
 # covers.
 EXTENT = """
-SELECT min(leaf_index) FILTER (WHERE total >= $3 OR leaf_index = $1 + $2 - 1) AS full, max(leaf_index) AS newest FROM (
+SELECT min(leaf_index) FILTER (WHERE total >= $3 OR leaf_index = $1 + $2 - 1) AS full,
+    max(leaf_index) AS newest
+FROM (
     SELECT s.leaf_index, sum(octet_length(e.bytes)) OVER (ORDER BY s.leaf_index) AS total
-    FROM audit.sealed s LEFT JOIN log.events e ON e.service = s.service AND e.stream = s.stream AND e.revision = s.revision
-    WHERE s.leaf_index >= $1 AND s.leaf_index < least($1 + $2, (SELECT coalesce(max(size), 0) FROM audit.checkpoints))
+    FROM audit.sealed s
+    LEFT JOIN log.events e ON e.service = s.service AND e.stream = s.stream AND e.revision = s.revision
+    WHERE s.leaf_index >= $1
+        AND s.leaf_index < least($1 + $2, (SELECT coalesce(max(size), 0) FROM audit.checkpoints))
 ) AS leaves
 """
 
 NEXT = "SELECT coalesce(max(last) + 1, 0) FROM audit.chunks"
 
-# Only behind all that is planned: of two who plan at once, one writes and the other looks again. The first
-# checkpoint that covers the chunk seals it.
+# Only behind all planned leaves: of two processes that plan at the same time, one writes and the other
+# plans again.
+# The first checkpoint that covers the chunk seals it.
 PLAN = """
 INSERT INTO audit.chunks (first, last, checkpoint)
 SELECT $1, $2, (SELECT min(size) FROM audit.checkpoints WHERE size > $2)
@@ -44,13 +47,19 @@ EXPORTED = "UPDATE audit.chunks SET manifest = $2, exported_at = now() WHERE fir
 STATE = """
 SELECT (SELECT max(size) FROM audit.checkpoints) AS signed, (SELECT size FROM audit.tree) AS sealed,
     (SELECT coalesce(max(last) + 1, 0) FROM audit.chunks) AS planned,
-    coalesce((SELECT min(first) FROM audit.chunks WHERE manifest IS NULL), (SELECT coalesce(max(last) + 1, 0) FROM audit.chunks)) AS exported
+    coalesce(
+        (SELECT min(first) FROM audit.chunks WHERE manifest IS NULL),
+        (SELECT coalesce(max(last) + 1, 0) FROM audit.chunks)
+    ) AS exported
 """
 
-# Nobody's exclusive lock is in the way. Ours is shared and gone with the statement.
+# Whether another process holds the exclusive lock. This shared lock ends with the statement.
 WRITTEN_NOW = "SELECT NOT pg_try_advisory_xact_lock_shared($1)"
 
-LISTED = "SELECT first, last, planned_at, manifest, exported_at FROM audit.chunks WHERE first > $1 ORDER BY first LIMIT $2"
+LISTED = """
+SELECT first, last, planned_at, manifest, exported_at FROM audit.chunks
+WHERE first > $1 ORDER BY first LIMIT $2
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,10 @@ class State:
 
 
 async def plan(connection: asyncpg.Connection, leaves: int, size: int, *, everything: bool) -> int:
-    """Plans every whole chunk of so many leaves or bytes, and with `everything` what is left; answers how many. Call it outside a transaction."""
+    """Plan every whole chunk of so many leaves or bytes, and with `everything` the rest.
+
+    Return how many. Call it outside a transaction.
+    """
     planned = 0
     while True:
         first = await connection.fetchval(NEXT)
@@ -85,35 +97,35 @@ async def plan(connection: asyncpg.Connection, leaves: int, size: int, *, everyt
 
 
 async def waiting(connection: asyncpg.Connection) -> Chunk | None:
-    """The first chunk that is planned and not exported."""
+    """Return the first chunk that is planned and not exported."""
     row = await connection.fetchrow(WAITING)
     return Chunk(*row) if row else None
 
 
 async def exported(connection: asyncpg.Connection, chunk: Chunk, manifest: bytes) -> None:
-    """File and manifest are in the store."""
+    """Record that file and manifest are in the store."""
     await connection.execute(EXPORTED, chunk.first, manifest)
 
 
 async def is_exported(pool: asyncpg.Pool, first: int, last: int) -> bool | None:
-    """Whether the file of these leaves was written; None when none is planned."""
+    """Return whether the file of these leaves was written; None when none is planned."""
     done: bool | None = await pool.fetchval(PLANNED, first, last)
     return done
 
 
 async def state(pool: asyncpg.Pool) -> State:
-    """How far it is."""
+    """Return how far the export is."""
     row = await pool.fetchrow(STATE)
     return State(row["sealed"], row["signed"] or 0, row["planned"], row["exported"])
 
 
 async def written_now(pool: asyncpg.Pool) -> bool:
-    """Whether some process writes files, of whichever replica."""
+    """Return whether a process of any replica writes files."""
     working: bool = await pool.fetchval(WRITTEN_NOW, WRITING)
     return working
 
 
 async def listed(pool: asyncpg.Pool, after: int, limit: int) -> Sequence[asyncpg.Record]:
-    """Chunks behind the one that begins at `after`, in order: as planned, with manifest and moment once they are exported."""
+    """Return chunks behind the one that begins at `after`, in order."""
     rows: Sequence[asyncpg.Record] = await pool.fetch(LISTED, after, limit)
     return rows

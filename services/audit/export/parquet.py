@@ -1,6 +1,6 @@
-"""Events as Parquet, by `arro3`: plain types that DuckDB, Spark and Trino read.
+"""Write events as Parquet by `arro3`, in plain types that DuckDB, Spark and Trino read.
 
-Imported only by the process that exports.
+Only the export process imports it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from arro3.io import write_parquet
 from regista.wire.history import COLUMNS, FORMAT, Event
 
 ROWS = 10_000
-"""Rows of a group: what readers can pass over by minimum and maximum."""
+"""Rows of a group: readers skip groups by minimum and maximum."""
 _TYPES = {
     "int64": DataType.int64(),
     "text": DataType.string(),
@@ -25,7 +25,7 @@ SCHEMA = Schema([Field(name, _TYPES[kind], nullable=nullable) for name, kind, nu
 
 
 def parquet(pages: Iterable[Sequence[Event]], origin: str) -> bytes:
-    """One file. The same events by the same version of the library give the same bytes."""
+    """Return one file. The same events and the same version of the library give the same bytes."""
     written = BytesIO()
     write_parquet(
         RecordBatchReader.from_batches(SCHEMA, _batches(pages)),
@@ -35,7 +35,7 @@ def parquet(pages: Iterable[Sequence[Event]], origin: str) -> bytes:
         column_dictionary_enabled={"bytes": False, "leaf": False, "data": False, "event_id": False},
         skip_arrow_metadata=True,
         created_by="regista",
-        key_value_metadata={FORMAT: origin},  # one pair: several are written in an order of chance
+        key_value_metadata={FORMAT: origin},  # one pair: several are written in random order
     )
     return written.getvalue()
 

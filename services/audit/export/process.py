@@ -1,6 +1,6 @@
-"""Plans chunks as history grows and has them written by a process of its own.
+"""Plan chunks as the log grows, and start the process that writes them.
 
-Every replica does; of those processes one works.
+Every replica does; one such process works.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0
-"""Seconds between two looks whether a plan waits: one may have been made through another replica."""
+"""Seconds between two looks for a plan: another replica may have made one."""
 PAUSE = 3.0
-"""Seconds between two processes, where both another replica's and ours began at once and ours therefore ended."""
+"""Seconds to the next process after one ended because that of another replica works."""
 FAILED = Counter(
     "regista_audit_export_failures", "Exports of history that ended with an error; each is tried again"
 )
@@ -38,7 +38,7 @@ WAITING = Gauge(
 
 
 class Exports:
-    """What exports history, and why it could not, if so."""
+    """Starts exports. `failure` is why the last one failed, or ""."""
 
     def __init__(self, settings: AuditSettings) -> None:
         self._settings = settings
@@ -47,7 +47,7 @@ class Exports:
         self.failure = ""
 
     async def plan(self, pool: asyncpg.Pool, *, everything: bool) -> None:
-        """Plans what is there now; `everything`: also what does not fill a chunk."""
+        """Plan what is sealed now; `everything`: also leaves that do not fill a chunk."""
         async with pool.acquire() as connection:
             settings = self._settings
             await chunks.plan(
@@ -55,16 +55,18 @@ class Exports:
             )
 
     async def run(self, app: App) -> None:
-        """For the life of the process. What is away is waited for: plans are in the database."""
+        """Plan and export for the life of the process. Wait while the database is unreachable."""
         while True:
             try:
                 await self.step(app.pool)
-            except CONNECTION_ERRORS as away:
-                log.info("the export of history waits (%s: %s)", type(away).__name__, away)
+            except CONNECTION_ERRORS as error:
+                log.info(
+                    "the export waits: the database is unreachable (%s: %s)", type(error).__name__, error
+                )
             await asyncio.sleep(LOOK_EVERY)
 
     async def step(self, pool: asyncpg.Pool) -> None:
-        """Plans what has filled a chunk, and has it written unless another process writes."""
+        """Plan full chunks, and export them unless another process does."""
         state = await chunks.state(pool)
         if self._may_be_full(state) and time.monotonic() - self._planned_at >= self._settings.history_every:
             await self.plan(pool, everything=False)
@@ -72,13 +74,16 @@ class Exports:
             state = await chunks.state(pool)
         WAITING.set(state.planned - state.exported)
         if state.planned == state.exported:
-            self.failure = ""  # whoever exported it
+            self.failure = ""  # another replica may have exported it
         elif time.monotonic() >= self._again_at and not await chunks.written_now(pool):
             await self._export()
             self._again_at = time.monotonic() + (self._settings.history_every if self.failure else PAUSE)
 
     def _may_be_full(self, state: chunks.State) -> bool:
-        """Looking reads the sizes of up to a chunk's events, so a chunk that its bytes close is looked for at every fiftieth of one."""
+        """Return whether a chunk may be full.
+
+        A look reads the sizes of a chunk's events: look once for each fiftieth of a chunk.
+        """
         leaves = self._settings.history_chunk_leaves
         return state.signed - state.planned >= leaves or state.signed - self._looked_at >= max(
             1, leaves // 50
@@ -88,12 +93,12 @@ class Exports:
         self.failure = await self._exported()
         if self.failure:
             FAILED.inc()
-            log.warning("history could not be exported; it is tried again", extra={"reason": self.failure})
+            log.warning("the log could not be exported; it is tried again", extra={"reason": self.failure})
 
     async def _exported(self) -> str:
-        """Why not, or "".
+        """Run the process and return why it failed, or "".
 
-        The process gets its settings by its standard input: no secret is in its arguments.
+        The process reads its settings from its standard input, so that no secret is in its arguments.
         """
         try:
             child = await asyncio.create_subprocess_exec(
@@ -110,7 +115,7 @@ class Exports:
         except OSError as e:
             return f"no process could be started: {e}"
         try:
-            _, told = await child.communicate(self._settings.model_dump_json().encode())
+            _, output = await child.communicate(self._settings.model_dump_json().encode())
         except asyncio.CancelledError:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
@@ -118,6 +123,6 @@ class Exports:
         if not child.returncode:
             return ""
         return (
-            told.decode(errors="replace").strip()[-2000:]
-            or f"the process ended with {child.returncode} and said nothing"
+            output.decode(errors="replace").strip()[-2000:]
+            or f"the process ended with code {child.returncode} and without a message"
         )

@@ -1,7 +1,4 @@
-"""Where files of history lie: whole or not at all, and never deleted.
-
-Synchronous: called from threads, and from the process that exports.
-"""
+"""Store exported files: each whole or not at all, and never deleted. Synchronous: call it from a thread."""
 
 from __future__ import annotations
 
@@ -22,13 +19,13 @@ if TYPE_CHECKING:
 
 PIECE = 1024 * 1024
 LEFT_BEHIND = 24 * 3600
-"""Seconds after which a file that was never moved into its place is nobody's."""
+"""Seconds after which a file that was never moved into its place is deleted."""
 LARGEST = 5 * 1024**3
-"""Bytes that S3 takes in one request: so much is never in parts, of which a crash would leave some behind."""
+"""Bytes that S3 takes in one request. A crash during an upload in parts would leave parts behind."""
 
 
-class StoreAway(Exception):  # noqa: N818 - what is the case
-    """The store does not answer or refuses us. Wait and repeat; the message is for the operator."""
+class StoreUnavailable(Exception):  # noqa: N818
+    """The store does not answer or refuses access. Wait and repeat; the message is for the operator."""
 
 
 class NoSuchFile(Exception):  # noqa: N818
@@ -36,28 +33,28 @@ class NoSuchFile(Exception):  # noqa: N818
 
 
 class HistoryStore(Protocol):
-    """Files by name, all in one folder. Every call may raise StoreAway."""
+    """Files by name, all in one folder. Every call may raise StoreUnavailable."""
 
     @property
     def uri(self) -> str:
-        """Where the files lie, for who reads them without this service."""
+        """Where the files are, for readers without this service."""
         ...
 
     def put(self, name: str, content: bytes) -> None:
-        """Stores a file at once: who reads sees all of it or nothing."""
+        """Store a file in one step: a reader sees all of it or nothing."""
         ...
 
     def read(self, name: str) -> Iterator[bytes]:
-        """The file in pieces. Raises NoSuchFile at the first."""
+        """Yield the file in pieces. Raises NoSuchFile at the first."""
         ...
 
     def names(self, after: str) -> list[str]:
-        """Every name that sorts behind `after`, in order."""
+        """Return every name that sorts behind `after`, in order."""
         ...
 
 
 class DiskStore:
-    """A folder, which all replicas share."""
+    """A folder that all replicas share."""
 
     def __init__(self, root: Path) -> None:
         self._folder = root.absolute() / FOLDER
@@ -68,7 +65,7 @@ class DiskStore:
         return self._folder.as_uri()
 
     def put(self, name: str, content: bytes) -> None:
-        """Writes aside, syncs, renames, syncs the folder."""
+        """Write a temporary file, sync it, rename it, sync the folder."""
         with _disk():
             for folder in (self._folder, self._new):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +84,7 @@ class DiskStore:
                 sync_folder(folder)
 
     def _sweep(self) -> None:
-        """Removes what processes left that were killed while they wrote, once nobody can be writing it any more."""
+        """Delete old temporary files of processes that were killed."""
         for left in self._new.iterdir():
             with contextlib.suppress(FileNotFoundError):
                 if left.stat().st_mtime < time.time() - LEFT_BEHIND:
@@ -108,7 +105,10 @@ class DiskStore:
 
 
 class S3Store:
-    """One bucket, by `minio`, which is imported at the first use: a service that was never asked for a file does without its memory."""
+    """One bucket, by `minio`.
+
+    It is imported at the first use: a service that serves no file saves its memory.
+    """
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class S3Store:
         region: str = "us-east-1",
         secure: bool = False,
     ) -> None:
-        self._told = (endpoint, access_key, secret_key, region, secure)
+        self._settings = (endpoint, access_key, secret_key, region, secure)
         self._bucket = bucket
         self._folder = f"{prefix.strip('/')}/{FOLDER}".lstrip("/")
         self._made: Minio | None = None
@@ -135,12 +135,12 @@ class S3Store:
         if self._made is None:
             from shared.foundation.s3 import client  # noqa: PLC0415
 
-            endpoint, access_key, secret_key, region, secure = self._told
+            endpoint, access_key, secret_key, region, secure = self._settings
             self._made = client(endpoint, access_key, secret_key, region=region, secure=secure)
         return self._made
 
     def put(self, name: str, content: bytes) -> None:
-        """In one request: an object of S3 is there as a whole."""
+        """Store the file in one request: S3 shows an object as a whole."""
         with _s3():
             self._client.put_object(
                 self._bucket, f"{self._folder}/{name}", BytesIO(content), len(content), part_size=LARGEST
@@ -170,7 +170,7 @@ def _disk() -> Iterator[None]:
     except FileNotFoundError as e:
         raise NoSuchFile(str(e.filename)) from e
     except OSError as e:
-        raise StoreAway(f"the folder of history cannot be used: {e}") from e
+        raise StoreUnavailable(f"the folder of the exported log cannot be used: {e}") from e
 
 
 @contextlib.contextmanager
@@ -183,6 +183,6 @@ def _s3() -> Iterator[None]:
     except S3Error as e:
         if e.code == "NoSuchKey":
             raise NoSuchFile(e.object_name or "") from e
-        raise StoreAway(f"the store of history answered {e.code}: {e.message}") from e
+        raise StoreUnavailable(f"the store of the exported log answered {e.code}: {e.message}") from e
     except (MinioException, urllib3.exceptions.HTTPError) as e:
-        raise StoreAway(f"the store of history cannot be used: {e}") from e
+        raise StoreUnavailable(f"the store of the exported log cannot be used: {e}") from e

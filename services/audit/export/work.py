@@ -1,7 +1,9 @@
-"""Writes what is planned: the process `python -m services.audit export`. File first, manifest last, then the plan's row: see the README for crashes between.
+"""Export what is planned: first the file, then its manifest, then the plan's row.
 
-A process of its own, because Arrow and a chunk's events would stay in the memory of a service that needs them
-once in 50,000 events.
+The README says what a crash between them does.
+
+It is a process of its own (`python -m services.audit export`): Arrow and the events of a chunk would stay in
+the memory of the service.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from regista.wire.history import FORMAT as HISTORY
 from regista.wire.history import (
     BadHistory,
     Event,
+    LogRow,
     Manifest,
-    Place,
     event,
     file_name,
     leaves_of_name,
@@ -39,13 +41,14 @@ PAGE, PAGE_BYTES = 1_000, 8 * 1024**2
 
 T = TypeVar("T")
 
-# So many leaves at once, or fewer when their events are large: what is in memory stays bounded.
+# At most $3 leaves and about $4 bytes of events: memory stays bounded.
 EVENTS = """
 SELECT * FROM (
     SELECT s.leaf_index, s.service, s.stream, s.revision, s.event_id::text, e.type, e.schema, e.bytes, s.leaf,
         sum(octet_length(e.bytes)) OVER (ORDER BY s.leaf_index) - octet_length(e.bytes) AS before
     FROM audit.sealed s LEFT JOIN log.events e
-        ON e.service = s.service AND e.stream = s.stream AND e.revision = s.revision AND e.event_id = s.event_id
+        ON e.service = s.service AND e.stream = s.stream AND e.revision = s.revision
+        AND e.event_id = s.event_id
     WHERE s.leaf_index BETWEEN $1 AND least($2, $1 + $3 - 1)
 ) AS page WHERE before IS NULL OR before < $4 ORDER BY leaf_index
 """
@@ -57,27 +60,29 @@ CHECKPOINT = "SELECT c.root, c.note, t.origin FROM audit.checkpoints c, audit.tr
 BEFORE = "SELECT manifest FROM audit.chunks WHERE last = $1 - 1"
 
 
-class LogChanged(Exception):  # noqa: N818 - what is the case
-    """An event is not what was sealed: nothing of it is exported.
+class LogChanged(Exception):  # noqa: N818
+    """An event is not what was sealed.
 
-    `regista audit invariants` shows what else was changed.
+    Its chunk is not exported: request a full run of `regista audit invariants`.
     """
 
 
 class HistoryDiffers(Exception):  # noqa: N818
-    """The store holds history that this log does not know: the database was restored to an earlier time, or the store belongs to another log.
+    """The store holds files that this log does not have.
 
-    Keep those files and move them away, or name another store; nothing is written over them.
+    The database was restored to an earlier time, or the store belongs to another log.
+
+    Move those files to another folder, or name another store. Nothing was overwritten.
     """
 
 
 class Busy(Exception):  # noqa: N818
-    """Another process exports all that is planned."""
+    """Another process exports what is planned."""
 
 
 @dataclass(slots=True)
 class _Reading:
-    """The events of a chunk in pages, each compared with its leaf; `leaves` are those passed so far."""
+    """Reads the events of a chunk in pages and compares each with its leaf. `leaves`: those read so far."""
 
     connection: asyncpg.Connection
     chunk: Chunk
@@ -96,7 +101,7 @@ class _Reading:
 
 
 def _sealed(row: asyncpg.Record) -> Event:
-    place = Place(*tuple(row)[:7])
+    place = LogRow(*tuple(row)[:7])
     found = event(place, row["bytes"]) if row["bytes"] is not None else None
     if found is None or found.leaf != row["leaf"]:
         raise LogChanged(f"Leaf {place.leaf_index}, {place.stream} {place.revision}: {LogChanged.__doc__}")
@@ -104,7 +109,7 @@ def _sealed(row: asyncpg.Record) -> Event:
 
 
 class Exporter:
-    """Exports chunk after chunk, over one connection of the auditor's role."""
+    """Exports chunk after chunk over one connection of the auditor's role."""
 
     def __init__(self, connection: asyncpg.Connection, store: HistoryStore) -> None:
         self._connection = connection
@@ -112,9 +117,9 @@ class Exporter:
         self._tree = Tree()
 
     async def step(self) -> Chunk | None:
-        """The next chunk that waits, exported; None when none does.
+        """Export the next planned chunk and return it; None when there is none.
 
-        Raises StoreAway, LogChanged, HistoryDiffers.
+        Raises StoreUnavailable, LogChanged, HistoryDiffers.
         """
         chunk = await chunks.waiting(self._connection)
         if chunk is not None:
@@ -134,7 +139,7 @@ class Exporter:
         return stored
 
     async def _tree_before(self, chunk: Chunk) -> Tree:
-        """The tree over all leaves before the chunk: that of the chunk before, grown by its leaves."""
+        """Return the tree over all leaves before the chunk, from the chunk before."""
         if chunk.first == 0:
             return Tree()
         before = manifest_of(await self._connection.fetchval(BEFORE, chunk.first))
@@ -145,9 +150,9 @@ class Exporter:
         return [row[0] for row in await self._connection.fetch(LEAVES, first, end, timeout=600)]
 
     async def _written(self, chunk: Chunk) -> tuple[bytes, Manifest, Tree]:
-        """File and manifest, and the tree at the chunk's end.
+        """Return file, manifest, and the tree at the chunk's end.
 
-        Raises LogChanged when they are not what the checkpoint covers.
+        Raises LogChanged when the checkpoint does not cover them.
         """
         reading = _Reading(self._connection, chunk)
         sealed = await self._connection.fetchrow(CHECKPOINT, chunk.checkpoint)
@@ -156,7 +161,8 @@ class Exporter:
         proof = growth_proof(tree, await self._leaves(tree.size, chunk.checkpoint))
         if not verify_consistency(tree.size, tree.root, chunk.checkpoint, sealed["root"], proof):
             raise LogChanged(
-                f"Leaves {chunk.first} to {chunk.last} are not what checkpoint {chunk.checkpoint} covers. {LogChanged.__doc__}"
+                f"Leaves {chunk.first} to {chunk.last} are not what checkpoint {chunk.checkpoint} covers."
+                f" {LogChanged.__doc__}"
             )
         return (
             content,
@@ -179,15 +185,12 @@ class Exporter:
         )
 
     def _stored(self, mine: Manifest) -> bytes | None:
-        """The manifest that is in the store already, where a crash came between it and the plan's row.
-
-        Raises HistoryDiffers.
-        """
+        """Return the manifest that an export before a crash stored, or None. Raises HistoryDiffers."""
         name = manifest_name(mine.first, mine.last)
-        there = self._store.names(f"{mine.first:016d}")
-        if unknown := [n for n in there if leaves_of_name(n) not in {None, (mine.first, mine.last)}]:
+        stored_names = self._store.names(f"{mine.first:016d}")
+        if unknown := [n for n in stored_names if leaves_of_name(n) not in {None, (mine.first, mine.last)}]:
             raise HistoryDiffers(f"{self._store.uri}/{unknown[0]}: {HistoryDiffers.__doc__}")
-        if name not in there:
+        if name not in stored_names:
             return None
         try:
             stored = b"".join(self._store.read(name))
@@ -202,17 +205,19 @@ class Exporter:
 async def _in_thread(
     pages: AsyncIterator[Sequence[Event]], write: Callable[[Iterator[Sequence[Event]]], T]
 ) -> T:
-    """Runs `write` over the pages in a thread, reading each page on this loop when the writer wants it.
+    """Run `write` over the pages in a thread; read each page on this loop when the writer needs it.
 
-    What reading raises comes out as it was raised.
+    An exception of the reading is raised unchanged.
     """
     loop, faults = asyncio.get_running_loop(), list[Exception]()
 
     def pulled() -> Iterator[Sequence[Event]]:
         while True:
-            asked: Future[Sequence[Event] | None] = asyncio.run_coroutine_threadsafe(_following(pages), loop)
+            following: Future[Sequence[Event] | None] = asyncio.run_coroutine_threadsafe(
+                _following(pages), loop
+            )
             try:
-                page = asked.result()
+                page = following.result()
             except Exception as fault:
                 faults.append(fault)
                 raise
@@ -233,7 +238,7 @@ async def _following(pages: AsyncIterator[Sequence[Event]]) -> Sequence[Event] |
 
 
 async def export(settings: AuditSettings, store: HistoryStore) -> int:
-    """Exports all that is planned; answers how many chunks. Raises Busy, and what `Exporter.step` raises."""
+    """Export all planned chunks and return how many. Raises Busy, and what `Exporter.step` raises."""
     connection = await asyncpg.connect(
         settings.database_url,
         command_timeout=60,

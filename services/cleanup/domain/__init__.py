@@ -1,0 +1,1 @@
+"""The decisions of this service. Pure: no clock, no I/O."""

@@ -1,39 +1,44 @@
-"""What registry's public events mean for retention: tolerant readers of their data, and the fold of what was noted."""
+"""The fields of the registry's events that retention needs, and how noted events fold."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from immutables import Map
-from msgspec import structs
+from msgspec.structs import replace
 
 from services.cleanup.domain.retention_state import Rollout, State, Version
 from shared.deciding.events import Noted
 
-RECORDED = "recordedtime"
-"""Key under which a noted event's data keeps the moment its source recorded it."""
-
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class ModelNamed(msgspec.Struct, frozen=True):
+class _Data(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The fields read of one kind of event. A note stores these fields only."""
+
     model_id: str
+
+
+class ModelNamed(_Data, frozen=True):
+    """A model was registered or renamed."""
+
     model: str
 
 
-class VersionBorn(msgspec.Struct, frozen=True):
-    model_id: str
+class VersionAdded(_Data, frozen=True):
+    """A draft or a complete version was registered. `recordedtime` is when the registry recorded it."""
+
     number: int
     model: str = ""
     semver: str | None = ""
     recordedtime: datetime = LONG_AGO
 
 
-class VersionFact(msgspec.Struct, frozen=True):
-    model_id: str
+class VersionChanged(_Data, frozen=True):
+    """A version moved to a stage, is held or released, or its promotion or retirement was decided."""
+
     number: int
     environment: str = ""
     promotion_id: str = ""
@@ -43,14 +48,17 @@ class VersionFact(msgspec.Struct, frozen=True):
     recordedtime: datetime = LONG_AGO
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A version in a rollout."""
+
     number: int
     role: str
     percent: int = 0
 
 
-class Serving(msgspec.Struct, frozen=True):
-    model_id: str
+class Serving(_Data, frozen=True):
+    """The versions that serve in an environment now (`entries`) and served before (`previous`)."""
+
     environment: str
     entries: tuple[Entry, ...] = ()
     previous: tuple[Entry, ...] = ()
@@ -59,45 +67,47 @@ class Serving(msgspec.Struct, frozen=True):
     recordedtime: datetime = LONG_AGO
 
 
-class AliasFact(msgspec.Struct, frozen=True):
-    model_id: str
+class AliasChanged(_Data, frozen=True):
+    """An alias was set or removed."""
+
     alias: str
     number: int = 0
 
 
-class Child(msgspec.Struct, frozen=True):
-    model_id: str
+class ChildChanged(_Data, frozen=True):
+    """A version was built on this one, or its link was removed."""
+
     number: int
     child_model_id: str
     child_number: int
 
 
-Fact = ModelNamed | VersionBorn | VersionFact | Serving | AliasFact | Child
+RegistryData = ModelNamed | VersionAdded | VersionChanged | Serving | AliasChanged | ChildChanged
 
-READERS: dict[str, type[Any]] = {
+READERS: dict[str, type[RegistryData]] = {
     "ModelRegistered": ModelNamed,
     "ModelRenamed": ModelNamed,
-    "DraftRegistered": VersionBorn,
-    "VersionRegistered": VersionBorn,
-    "VersionValidated": VersionFact,
-    "VersionRejected": VersionFact,
-    "PromotionRequested": VersionFact,
-    "PromotionRefused": VersionFact,
-    "VersionPromoted": VersionFact,
-    "VersionArchived": VersionFact,
-    "VersionRetired": VersionFact,
-    "RetireRefused": VersionFact,
-    "VersionRecalled": VersionFact,
-    "LegalHoldPlaced": VersionFact,
-    "LegalHoldReleased": VersionFact,
+    "DraftRegistered": VersionAdded,
+    "VersionRegistered": VersionAdded,
+    "VersionValidated": VersionChanged,
+    "VersionRejected": VersionChanged,
+    "PromotionRequested": VersionChanged,
+    "PromotionRefused": VersionChanged,
+    "VersionPromoted": VersionChanged,
+    "VersionArchived": VersionChanged,
+    "VersionRetired": VersionChanged,
+    "RetireRefused": VersionChanged,
+    "VersionRecalled": VersionChanged,
+    "LegalHoldPlaced": VersionChanged,
+    "LegalHoldReleased": VersionChanged,
     "RolloutChanged": Serving,
     "RolledBack": Serving,
-    "AliasSet": AliasFact,
-    "AliasRemoved": AliasFact,
-    "ChildLinked": Child,
-    "ChildUnlinked": Child,
+    "AliasSet": AliasChanged,
+    "AliasRemoved": AliasChanged,
+    "ChildLinked": ChildChanged,
+    "ChildUnlinked": ChildChanged,
 }
-"""Which of registry's events matter here, and how each is read. All others are passed by."""
+"""The registry's events that retention needs, and the type that reads each. All others are ignored."""
 
 STAGES = {
     "VersionValidated": "Validated",
@@ -106,58 +116,69 @@ STAGES = {
     "VersionArchived": "Archived",
     "VersionRetired": "Retired",
 }
-"""The stage in which an event leaves its version."""
+"""The stage of a version after an event."""
 
 PUBLIC_TYPES = {f"regista.registry.{name}.v1": name for name in READERS}
 
+_DECODERS: dict[str, msgspec.json.Decoder[RegistryData]] = {
+    type_: msgspec.json.Decoder(READERS[name], strict=False) for type_, name in PUBLIC_TYPES.items()
+}
 
-def read(type_: str, data: dict[str, Any]) -> Fact:
-    """The fact in the data of a public event; unknown fields are ignored.
 
-    Raises KeyError and msgspec.ValidationError.
+def read_message(type_: str, data: bytes, recorded_at: datetime) -> RegistryData:
+    """Return the fields in the JSON of a public event. `recorded_at` is when the registry recorded it.
+
+    Raises KeyError for an event that is ignored and msgspec.MsgspecError for data of another shape.
     """
-    return msgspec.convert(data, READERS[PUBLIC_TYPES[type_]], strict=False)  # type: ignore[no-any-return]
+    found = _DECODERS[type_].decode(data)
+    if isinstance(found, VersionAdded | VersionChanged | Serving):
+        return replace(found, recordedtime=recorded_at)
+    return found
 
 
-def note(state: State, noted: Noted) -> State:
-    """The state that also knows this event.
+def read_noted(noted: Noted) -> RegistryData:
+    """Return the fields that a note stores. Older notes hold more, which is ignored."""
+    found: RegistryData = msgspec.convert(noted.data, READERS[PUBLIC_TYPES[noted.source.type]], strict=False)
+    return found
 
-    Order is registry's own; what is older than `state.noted` never gets here.
-    """
-    name, fact = PUBLIC_TYPES[noted.source.type], read(noted.source.type, noted.data)
-    state = replace(state, model_id=fact.model_id, noted=noted.source.revision)
-    match fact:
+
+def fold_noted(state: State, noted: Noted) -> State:
+    """Fold a noted event. Notes come in the registry's order; the decision drops older ones."""
+    name, data = PUBLIC_TYPES[noted.source.type], read_noted(noted)
+    state = replace(state, model_id=data.model_id, noted=noted.source.revision)
+    match data:
         case ModelNamed():
-            return replace(state, model=fact.model)
-        case VersionBorn():
-            return _born(state, fact)
-        case VersionFact():
-            return _version(state, name, fact)
+            return replace(state, model=data.model)
+        case VersionAdded():
+            return _added(state, data)
+        case VersionChanged():
+            return _changed(state, name, data)
         case Serving():
-            return _serving(state, name, fact)
-        case AliasFact():
-            return replace(
-                state,
-                aliases=state.aliases.set(fact.alias, fact.number)
-                if name == "AliasSet"
-                else _without(state.aliases, fact.alias),
+            return _serving(state, name, data)
+        case AliasChanged():
+            aliases = state.aliases
+            aliases = (
+                aliases.set(data.alias, data.number) if name == "AliasSet" else _without(aliases, data.alias)
             )
-        case Child():
-            key = f"{fact.number}/{fact.child_model_id}@{fact.child_number}"
-            return replace(
-                state,
-                children=state.children.set(key, fact.number)
-                if name == "ChildLinked"
-                else _without(state.children, key),
-            )
+            return replace(state, aliases=aliases)
+        case ChildChanged():
+            key = f"{data.number}/{data.child_model_id}@{data.child_number}"
+            children = state.children
+            children = children.set(key, data.number) if name == "ChildLinked" else _without(children, key)
+            return replace(state, children=children)
 
 
-def _born(state: State, fact: VersionBorn) -> State:
-    """A draft has no semantic version; completed, it is registered once more."""
-    version = Version(fact.semver or "", "Staging" if fact.semver else "Draft", fact.recordedtime)
-    versions = state.versions.set(fact.number, version)
+def _added(state: State, data: VersionAdded) -> State:
+    """Add a version.
+
+    A draft has no semantic version; when it is completed, it is registered a second time.
+    """
+    version = Version(data.semver or "", "Staging" if data.semver else "Draft", data.recordedtime)
     return replace(
-        state, model=fact.model or state.model, highest=max(state.highest, fact.number), versions=versions
+        state,
+        model=data.model or state.model,
+        highest=max(state.highest, data.number),
+        versions=state.versions.set(data.number, version),
     )
 
 
@@ -165,63 +186,54 @@ def _without(map_: Map[Any, Any], key: Any) -> Map[Any, Any]:
     return map_.delete(key) if key in map_ else map_
 
 
-def _version(state: State, name: str, fact: VersionFact) -> State:
+def _changed(state: State, name: str, data: VersionChanged) -> State:
     if name in STAGES:
-        state = _staged(state, fact, STAGES[name])
+        state = _with_stage(state, data.number, STAGES[name], data.recordedtime)
     match name:
         case "VersionPromoted" | "PromotionRefused":
-            return replace(state, promotions=_without(state.promotions, fact.promotion_id))
+            return replace(state, promotions=_without(state.promotions, data.promotion_id))
         case "VersionRetired" | "RetireRefused":
-            return replace(state, marks=_without(state.marks, fact.number))
+            return replace(state, marks=_without(state.marks, data.number))
         case "VersionRecalled":
-            version = state.versions.get(fact.number)
-            return (
-                replace(
-                    state, versions=state.versions.set(fact.number, structs.replace(version, recalled=True))
-                )
-                if version
-                else state
-            )
+            version = state.versions.get(data.number)
+            if version is None:
+                return state
+            recalled = replace(version, recalled=True)
+            return replace(state, versions=state.versions.set(data.number, recalled))
         case "LegalHoldPlaced":
-            return replace(state, holds=state.holds.set(fact.number, fact.reason))
+            return replace(state, holds=state.holds.set(data.number, data.reason))
         case "LegalHoldReleased":
-            return replace(state, holds=_without(state.holds, fact.number))
+            return replace(state, holds=_without(state.holds, data.number))
         case "PromotionRequested":
-            return replace(state, promotions=state.promotions.set(fact.promotion_id, fact.number))
+            return replace(state, promotions=state.promotions.set(data.promotion_id, data.number))
     return state
 
 
-def _staged(state: State, fact: VersionFact, stage: str) -> State:
-    version = state.versions.get(fact.number) or Version("", stage, fact.recordedtime)
+def _with_stage(state: State, number: int, stage: str, at: datetime) -> State:
+    version = state.versions.get(number) or Version("", stage, at)
     leaves = version.stage == "Production" and stage != "Production"
-    version = structs.replace(
-        version, stage=stage, left_production_at=fact.recordedtime if leaves else version.left_production_at
-    )
-    return replace(
-        state, versions=state.versions.set(fact.number, version), highest=max(state.highest, fact.number)
-    )
+    version = replace(version, stage=stage, left_production_at=at if leaves else version.left_production_at)
+    return replace(state, versions=state.versions.set(number, version), highest=max(state.highest, number))
 
 
-def _serving(state: State, name: str, fact: Serving) -> State:
-    """Who serves in an environment changed.
+def _serving(state: State, name: str, data: Serving) -> State:
+    """Fold a change of who serves in an environment.
 
-    Where a rollback would go is remembered just as registry remembers it.
+    The rollback target is found as the registry finds it.
     """
-    before = next((e.number for e in fact.previous if e.role == "champion"), 0)
-    champion = next((e.number for e in fact.entries if e.role == "champion"), 0)
-    known = state.rollouts.get(fact.environment, Rollout())
+    before = next((e.number for e in data.previous if e.role == "champion"), 0)
+    champion = next((e.number for e in data.entries if e.role == "champion"), 0)
+    known = state.rollouts.get(data.environment, Rollout())
     predecessor = before if before != champion else known.predecessor
-    rollout = Rollout(tuple(e.number for e in fact.entries), champion, predecessor)
+    rollout = Rollout(tuple(e.number for e in data.entries), champion, predecessor)
     served = state.served
-    for entry in fact.entries:
-        key = f"{fact.environment}/{entry.number}"
+    for entry in data.entries:
+        key = f"{data.environment}/{entry.number}"
         if entry.percent and key not in served:
             served = served.set(key, before)
-    state = replace(state, rollouts=state.rollouts.set(fact.environment, rollout), served=served)
+    state = replace(state, rollouts=state.rollouts.set(data.environment, rollout), served=served)
     if name != "RolledBack":
         return state
-    left = state.rolled_back.set(f"{fact.environment}/{fact.from_number}", fact.from_number)
-    state = replace(state, rolled_back=_without(left, f"{fact.environment}/{fact.to_number}"))
-    return _staged(
-        state, VersionFact(fact.model_id, fact.to_number, recordedtime=fact.recordedtime), "Production"
-    )
+    left = state.rolled_back.set(f"{data.environment}/{data.from_number}", data.from_number)
+    state = replace(state, rolled_back=_without(left, f"{data.environment}/{data.to_number}"))
+    return _with_stage(state, data.to_number, "Production", data.recordedtime)

@@ -1,23 +1,22 @@
-"""A retention policy: when a version of a model may go.
-
-Durations are seconds, so that a demonstration can use small ones.
-"""
+"""A retention policy: when a version of a model may be retired."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 DAY = 86_400.0
+LONGEST = 1e10
+"""Seconds of the longest duration, about 317 years."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """Every duration is in seconds; None means: never for this reason.
+    """Durations are seconds. None keeps a version permanently.
 
-    A version goes only when all that applies to it has passed: since its last use, since it left Production,
-    and, where nobody ever reported a use, since its registration (`unknown_seconds`; no signal is not the
-    same as no use). Drafts and rejected versions can not be used, so time since registration decides. The
-    newest `keep_newest` usable versions always stay.
+    A version may be retired when all durations that apply to it have passed: since its last use, since it
+    left Production, and, when no use was ever reported, since its registration (`unknown_seconds`: no
+    report does not mean no use). Drafts and rejected versions cannot be used, so only the time since
+    registration applies. The newest `keep_newest` usable versions always stay.
     """
 
     unused_seconds: float | None = 180 * DAY
@@ -28,13 +27,26 @@ class RetentionPolicy:
     keep_newest: int = 3
     grace_seconds: float = 14 * DAY
 
+    @property
+    def is_valid(self) -> bool:
+        """Whether every duration is from 0 to LONGEST and `keep_newest` is not negative."""
+        durations = (
+            self.unused_seconds,
+            self.left_production_seconds,
+            self.unknown_seconds,
+            self.draft_seconds,
+            self.rejected_seconds,
+            self.grace_seconds,
+        )
+        return all(d is None or 0 <= d <= LONGEST for d in durations) and self.keep_newest >= 0
+
 
 DEFAULT_POLICY = RetentionPolicy()
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a version stays. `code` is stable; `detail` is for people."""
+    """A reason to keep a version. `code` is stable; `detail` is for people."""
 
     code: str
     detail: str

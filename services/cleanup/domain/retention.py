@@ -1,94 +1,44 @@
-"""Decisions about one model's versions (`retention-<model_id>`): what is used, what is marked, what is spared, what is proposed.
+"""Decide which versions of a model are marked, spared and proposed for retirement.
 
-cleanup proposes and registry decides: registry checks again, in its own stream, everything that protects a
-version.
+This service proposes and the registry decides: the registry checks again, in its own stream, everything
+that protects a version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, assert_never
+from typing import assert_never
 
-from msgspec import structs
+from msgspec.structs import replace
 
-from services.cleanup.domain.noted import note
-from services.cleanup.domain.policy import Reason, RetentionPolicy
-from services.cleanup.domain.reasons import GONE, Protection, judge, still_marked
-from services.cleanup.domain.retention_state import (
-    INITIAL,
-    Mark,
+from services.cleanup.domain.noted import fold_noted
+from services.cleanup.domain.policy import Reason
+from services.cleanup.domain.protection import RETIRED
+from services.cleanup.domain.retention_commands import (
+    ChangeRetention,
+    NoteRegistryEvent,
+    ProposeRetirement,
+    RecordUsage,
+    RetentionCommand,
+    SweepVersions,
+)
+from services.cleanup.domain.retention_events import (
     RetentionChanged,
     RetentionEvent,
     RetirementProposed,
-    State,
     UsageRecorded,
-    Use,
     VersionMarked,
     VersionSpared,
 )
-from shared.deciding.decider import NO_TIME, Decider, RuleBroken, Stale, Unprocessable
-from shared.deciding.events import Noted, Source
+from services.cleanup.domain.retention_state import INITIAL, Mark, State, Use
+from services.cleanup.domain.verdict import Judge, Verdict, still_marked
+from shared.deciding.decider import Decider, RuleBroken, Stale, Unprocessable
+from shared.deciding.events import Noted
 
 
-@dataclass(frozen=True, slots=True)
-class NoteRegistryEvent:
-    """One of registry's events about this model arrived."""
-
-    source: Source
-    leaf: str
-    data: dict[str, Any]
-    now: datetime = NO_TIME
-
-
-@dataclass(frozen=True, slots=True)
-class RecordUsage:
-    model_id: str
-    number: int
-    count: int
-    window_start: datetime
-    window_end: datetime
-    environment: str
-    endpoint: str = ""
-    now: datetime = NO_TIME
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeRetention:
-    """`expected` is the policy's revision the caller saw (If-Match), None where it does not matter."""
-
-    model_id: str
-    policy: RetentionPolicy
-    expected: int | None = None
-    now: datetime = NO_TIME
-
-
-@dataclass(frozen=True, slots=True)
-class SweepVersions:
-    """Judge the versions numbered `first` to `last`, both included."""
-
-    model_id: str
-    sweep_id: str
-    first: int
-    last: int
-    now: datetime = NO_TIME
-
-
-@dataclass(frozen=True, slots=True)
-class ProposeRetirement:
-    """The grace period of a mark is over."""
-
-    model_id: str
-    number: int
-    sweep_id: str
-    now: datetime = NO_TIME
-
-
-Command = NoteRegistryEvent | RecordUsage | ChangeRetention | SweepVersions | ProposeRetirement
-
-
-def decide(command: Command, state: State) -> Sequence[RetentionEvent]:
+def decide(command: RetentionCommand, state: State) -> Sequence[RetentionEvent]:
+    """Return the events of `retention-<model_id>` that follow from a command."""
     match command:
         case NoteRegistryEvent():
             return _note(command, state)
@@ -111,23 +61,22 @@ def _note(command: NoteRegistryEvent, state: State) -> list[RetentionEvent]:
 
 
 def _record(command: RecordUsage, state: State) -> list[RetentionEvent]:
-    used_at = min(
-        command.window_end, command.now
-    )  # a reporter's clock that runs ahead must not protect a version for years
+    # A reporter's clock that runs ahead must not protect a version for years.
+    used_at = min(command.window_end, command.now)
     before = state.uses.get(command.number, Use(0, used_at))
     day = used_at.astimezone(UTC).date().isoformat()
     event = UsageRecorded(
-        command.model_id,
-        command.number,
-        command.environment,
-        command.endpoint,
-        command.window_start,
-        command.window_end,
-        command.count,
-        day,
-        state.uses_by_day.get(f"{command.number}/{day}", 0) + command.count,
-        before.total + command.count,
-        max(before.last_used_at, used_at),
+        model_id=command.model_id,
+        number=command.number,
+        environment=command.environment,
+        endpoint=command.endpoint,
+        window_start=command.window_start,
+        window_end=command.window_end,
+        count=command.count,
+        day=day,
+        day_total=state.uses_by_day.get(f"{command.number}/{day}", 0) + command.count,
+        total=before.total + command.count,
+        last_used_at=max(before.last_used_at, used_at),
     )
     return _and_unmark(state, event, command.now)
 
@@ -139,51 +88,62 @@ def _change(command: ChangeRetention, state: State) -> list[RetentionEvent]:
             "The retention policy changed since you read it: read it again and repeat.",
             current=state.policy_revision,
         )
-    p = command.policy
-    durations = (
-        p.unused_seconds,
-        p.left_production_seconds,
-        p.unknown_seconds,
-        p.draft_seconds,
-        p.rejected_seconds,
-        p.grace_seconds,
-    )
-    if any(d is not None and not 0 <= d <= 1e10 for d in durations) or p.keep_newest < 0:
+    if not command.policy.is_valid:
         raise Unprocessable(
-            "bad_retention_policy", "Durations are seconds from 0 to 1e10, keep_newest is 0 or more."
+            "bad_retention_policy",
+            "Give durations in seconds from 0 to 1e10, and a keep_newest of 0 or more.",
         )
-    if p == state.policy and state.policy_revision:
+    if command.policy == state.policy and state.policy_revision:
         return []
-    return _and_unmark(state, RetentionChanged(command.model_id, p), command.now)
+    return _and_unmark(state, RetentionChanged(command.model_id, command.policy), command.now)
 
 
 def _sweep(command: SweepVersions, state: State) -> list[RetentionEvent]:
-    protection = Protection.of(state)
+    judge = Judge.at(command.now, state)
     events: list[RetentionEvent] = []
     for number in range(command.first, min(command.last, state.highest) + 1):
-        if number not in state.versions or state.versions[number].stage == GONE:
+        version = state.versions.get(number)
+        if version is None or version.stage == RETIRED:
             continue
-        verdict = judge(state, number, command.now, protection)
-        if verdict.reasons:
-            events.append(_spared(state, number, command.sweep_id, verdict.reasons))
-        elif mark := state.marks.get(number):
-            events.append(_spared(state, number, command.sweep_id, (still_marked(mark),), unmarked=False))
+        verdict = judge.verdict(number)
+        if not verdict.reasons and (mark := state.marks.get(number)):
+            events.append(spared(state, number, command.sweep_id, (still_marked(mark),), unmarked=False))
         else:
-            delete_after = command.now + timedelta(seconds=state.policy.grace_seconds)
-            semver = state.versions[number].semver
-            events.append(
-                VersionMarked(
-                    state.model_id,
-                    state.model,
-                    number,
-                    semver,
-                    command.sweep_id,
-                    verdict.rule,
-                    verdict.detail,
-                    delete_after,
-                )
-            )
+            events.append(judged(state, number, command.sweep_id, verdict, command.now))
     return events
+
+
+def judged(
+    state: State, number: int, sweep_id: str, verdict: Verdict, now: datetime
+) -> VersionMarked | VersionSpared:
+    """Return the event of a verdict on a version without a mark."""
+    if verdict.reasons:
+        return spared(state, number, sweep_id, verdict.reasons)
+    return VersionMarked(
+        model_id=state.model_id,
+        model=state.model,
+        number=number,
+        semver=state.versions[number].semver,
+        sweep_id=sweep_id,
+        rule=verdict.rule,
+        reason=verdict.detail,
+        delete_after=now + timedelta(seconds=state.policy.grace_seconds),
+    )
+
+
+def spared(
+    state: State, number: int, sweep_id: str, reasons: tuple[Reason, ...], *, unmarked: bool = True
+) -> VersionSpared:
+    """Return the event that a version stays. It ends the version's mark, unless `unmarked` is False."""
+    return VersionSpared(
+        model_id=state.model_id,
+        model=state.model,
+        number=number,
+        semver=state.versions[number].semver,
+        sweep_id=sweep_id,
+        reasons=reasons,
+        unmarked=unmarked and number in state.marks,
+    )
 
 
 def _propose(command: ProposeRetirement, state: State) -> list[RetentionEvent]:
@@ -191,65 +151,58 @@ def _propose(command: ProposeRetirement, state: State) -> list[RetentionEvent]:
     if mark is None or mark.proposed or mark.sweep_id != command.sweep_id:
         return []
     if command.now < mark.delete_after:  # by a clock that was set back: no outcome, so that it is tried again
-        raise RuleBroken("not_due", f"the grace period ends at {mark.delete_after}")
-    verdict = judge(state, command.number, command.now)
+        raise RuleBroken("not_due", f"The grace period ends at {mark.delete_after}: repeat then.")
+    verdict = Judge.at(command.now, state).verdict(command.number)
     if verdict.reasons:
-        return [_spared(state, command.number, mark.sweep_id, verdict.reasons)]
-    semver = state.versions[command.number].semver
+        return [spared(state, command.number, mark.sweep_id, verdict.reasons)]
     return [
         RetirementProposed(
-            state.model_id, state.model, command.number, semver, mark.sweep_id, verdict.rule, verdict.detail
+            model_id=state.model_id,
+            model=state.model,
+            number=command.number,
+            semver=state.versions[command.number].semver,
+            sweep_id=mark.sweep_id,
+            rule=verdict.rule,
+            reason=verdict.detail,
         )
     ]
 
 
 def _and_unmark(state: State, event: RetentionEvent, now: datetime) -> list[RetentionEvent]:
-    """The event, and the end of every mark that it speaks against.
+    """Return the event, and the end of every mark whose version now has a reason to stay.
 
-    What is already proposed is in registry's hands.
+    A version whose retirement is proposed keeps its mark: the registry decides on it.
     """
-    after = evolve(state, event)
-    if not after.marks:
+    if not state.marks:
         return [event]
-    protection = Protection.of(after)
-    spared: list[RetentionEvent] = []
-    for number in _concerned(after, event, protection):
+    after = evolve(state, event)
+    judge = Judge.at(now, after)
+    ended: list[RetentionEvent] = []
+    for number in _concerned(after, event, judge):
         mark = after.marks.get(number)
-        if mark and not mark.proposed and (reasons := judge(after, number, now, protection).reasons):
-            spared.append(_spared(after, number, mark.sweep_id, reasons))
-    return [event, *spared]
+        if mark and not mark.proposed and (reasons := judge.verdict(number).reasons):
+            ended.append(spared(after, number, mark.sweep_id, reasons))
+    return [event, *ended]
 
 
-def _concerned(state: State, event: RetentionEvent, protection: Protection) -> list[int]:
-    """The versions whose verdict the event may have turned in their favour: few, however many are marked.
-
-    Only a new policy may turn any.
-    """
+def _concerned(state: State, event: RetentionEvent, judge: Judge) -> list[int]:
+    """Return the versions that the event may give a reason to stay: few, unless the policy changed."""
     match event:
         case UsageRecorded():
             return [event.number]
         case Noted():
             named = {event.data.get(name) for name in ("number", "to_number")}
-            return sorted({*protection.by_number, *(n for n in named if isinstance(n, int))})
+            return sorted({*judge.protection.by_number, *(n for n in named if isinstance(n, int))})
         case _:
             return sorted(state.marks)
 
 
-def _spared(
-    state: State, number: int, sweep_id: str, reasons: tuple[Reason, ...], *, unmarked: bool = True
-) -> VersionSpared:
-    ends = unmarked and number in state.marks
-    return VersionSpared(
-        state.model_id, state.model, number, state.versions[number].semver, sweep_id, reasons, ends
-    )
-
-
 def evolve(state: State, event: RetentionEvent) -> State:
-    """The fold of `retention-<model_id>`."""
+    """Fold one event of `retention-<model_id>`."""
     state = replace(state, revision=state.revision + 1)
     match event:
         case Noted():
-            return note(state, event)
+            return fold_noted(state, event)
         case UsageRecorded():
             used = state.uses.set(event.number, Use(event.total, event.last_used_at))
             by_day = state.uses_by_day.set(f"{event.number}/{event.day}", event.day_total)
@@ -259,41 +212,25 @@ def evolve(state: State, event: RetentionEvent) -> State:
                 state, model_id=event.model_id, policy=event.policy, policy_revision=state.revision
             )
         case VersionMarked():
-            return replace(
-                state, marks=state.marks.set(event.number, Mark(event.sweep_id, event.delete_after))
-            )
+            mark = Mark(event.sweep_id, event.delete_after)
+            return replace(state, marks=state.marks.set(event.number, mark))
         case VersionSpared():
-            return (
-                replace(state, marks=state.marks.delete(event.number))
-                if event.unmarked and event.number in state.marks
-                else state
-            )
+            ends = event.unmarked and event.number in state.marks
+            return replace(state, marks=state.marks.delete(event.number)) if ends else state
         case RetirementProposed():
-            proposed = state.marks.get(event.number)
-            return (
-                replace(state, marks=state.marks.set(event.number, structs.replace(proposed, proposed=True)))
-                if proposed
-                else state
-            )
+            marked = state.marks.get(event.number)
+            if marked is None:
+                return state
+            return replace(state, marks=state.marks.set(event.number, replace(marked, proposed=True)))
         case _:
             assert_never(event)
 
 
-RETENTION: Decider[Command, RetentionEvent, State] = Decider("retention", INITIAL, evolve, decide=decide)
+RETENTION: Decider[RetentionCommand, RetentionEvent, State] = Decider(
+    "retention", INITIAL, evolve, decide=decide
+)
 
 
 def stream_of(model_id: str) -> str:
-    """The stream of a model."""
+    """Return the stream of a model."""
     return f"retention-{model_id}"
-
-
-def simulate(
-    state: State, now: datetime, policy: RetentionPolicy | None = None
-) -> list[VersionMarked | VersionSpared]:
-    """The plan a sweep would make now, under another policy where one is given. Nothing is recorded."""
-    state = replace(state, policy=policy) if policy else state
-    plan = _sweep(
-        SweepVersions(state.model_id, "simulation", 1, state.highest, now),
-        replace(state, marks=INITIAL.marks),
-    )
-    return [event for event in plan if isinstance(event, VersionMarked | VersionSpared)]

@@ -1,89 +1,20 @@
-"""What cleanup remembers of one model (`retention-<model_id>`): its events and the state they fold into."""
+"""The state of a model's retention, folded from the events of `retention-<model_id>`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
 from immutables import Map
 
-from services.cleanup.domain.policy import DEFAULT_POLICY, Reason, RetentionPolicy
-from shared.deciding.events import Noted
-
-
-@dataclass(frozen=True, slots=True)
-class UsageRecorded:
-    """`count` more uses.
-
-    `day_total` and `total` are absolute, so a projection needs no look back. `last_used_at` never runs
-    backwards.
-    """
-
-    model_id: str
-    number: int
-    environment: str
-    endpoint: str
-    window_start: datetime
-    window_end: datetime
-    count: int
-    day: str
-    day_total: int
-    total: int
-    last_used_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class RetentionChanged:
-    model_id: str
-    policy: RetentionPolicy
-
-
-@dataclass(frozen=True, slots=True)
-class VersionMarked:
-    """The notice: unless something speaks for the version before `delete_after`, its retirement is proposed then."""
-
-    model_id: str
-    model: str
-    number: int
-    semver: str
-    sweep_id: str
-    rule: str
-    reason: str
-    delete_after: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class VersionSpared:
-    """Why the version stays, every reason of it. `unmarked` when it had been marked before."""
-
-    model_id: str
-    model: str
-    number: int
-    semver: str
-    sweep_id: str
-    reasons: tuple[Reason, ...]
-    unmarked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RetirementProposed:
-    model_id: str
-    model: str
-    number: int
-    semver: str
-    sweep_id: str
-    rule: str
-    reason: str
-
-
-RetentionEvent = Noted | UsageRecorded | RetentionChanged | VersionMarked | VersionSpared | RetirementProposed
+from services.cleanup.domain.policy import DEFAULT_POLICY, RetentionPolicy
 
 
 class Version(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One of perhaps 100,000; a Struct because a snapshot of them loads several times faster than one of dataclasses.
+    """One version of perhaps 100,000. A Struct loads several times faster from a snapshot than a dataclass.
 
-    `stage` is registry's, as far as noted. `left_production_at` is set when it last left Production.
+    `stage` is the registry's, as far as noted. `left_production_at` is set when the version last left
+    Production.
     """
 
     semver: str
@@ -94,13 +25,14 @@ class Version(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Use(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The reported uses of a version."""
+
     total: int
     last_used_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Rollout:
-    """One environment: who takes part now, who is the champion (0: nobody), and who was just before."""
+class Rollout(msgspec.Struct, frozen=True):
+    """The versions that serve in one environment, the champion, and the champion before it (0: none)."""
 
     entries: tuple[int, ...] = ()
     champion: int = 0
@@ -108,21 +40,20 @@ class Rollout:
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`proposed` once the retirement was proposed and registry has not answered yet."""
+    """The mark of a version. `proposed`: the retirement was proposed and the registry has not answered."""
 
     sweep_id: str
     delete_after: datetime
     proposed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """Everything about one model that a verdict needs.
+class State(msgspec.Struct, frozen=True):
+    """Everything about one model that a verdict needs. A Struct, because each fold of an event copies it.
 
-    `noted` is the revision of the model's own stream up to which everything is known here. `uses_by_day` is
-    keyed `<number>/<day>`; `promotions` holds the open ones by id; `children` is keyed `<number>/<child
-    model>@<child number>`. Keys of `served` and `rolled_back` are `<environment>/<number>`: the champion
-    before this version first got requests (0: none), and what somebody rolled back from.
+    `noted` is the revision of the model's own stream up to which it was noted. `uses_by_day` is keyed
+    `<number>/<day>`. `promotions` holds the open ones by id. `children` is keyed `<number>/<child
+    model>@<child number>`. `served` and `rolled_back` are keyed `<environment>/<number>`: the champion
+    before this version first got requests (0: none), and the versions that were rolled back from.
     """
 
     model_id: str = ""
@@ -132,17 +63,17 @@ class State:
     policy: RetentionPolicy = DEFAULT_POLICY
     policy_revision: int = 0
     revision: int = 0
-    versions: Map[int, Version] = field(default_factory=Map)
-    uses: Map[int, Use] = field(default_factory=Map)
-    uses_by_day: Map[str, int] = field(default_factory=Map)
-    rollouts: Map[str, Rollout] = field(default_factory=Map)
-    aliases: Map[str, int] = field(default_factory=Map)
-    holds: Map[int, str] = field(default_factory=Map)
-    promotions: Map[str, int] = field(default_factory=Map)
-    served: Map[str, int] = field(default_factory=Map)
-    rolled_back: Map[str, int] = field(default_factory=Map)
-    children: Map[str, int] = field(default_factory=Map)
-    marks: Map[int, Mark] = field(default_factory=Map)
+    versions: Map[int, Version] = msgspec.field(default_factory=Map)
+    uses: Map[int, Use] = msgspec.field(default_factory=Map)
+    uses_by_day: Map[str, int] = msgspec.field(default_factory=Map)
+    rollouts: Map[str, Rollout] = msgspec.field(default_factory=Map)
+    aliases: Map[str, int] = msgspec.field(default_factory=Map)
+    holds: Map[int, str] = msgspec.field(default_factory=Map)
+    promotions: Map[str, int] = msgspec.field(default_factory=Map)
+    served: Map[str, int] = msgspec.field(default_factory=Map)
+    rolled_back: Map[str, int] = msgspec.field(default_factory=Map)
+    children: Map[str, int] = msgspec.field(default_factory=Map)
+    marks: Map[int, Mark] = msgspec.field(default_factory=Map)
 
 
 INITIAL = State()

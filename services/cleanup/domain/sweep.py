@@ -1,6 +1,6 @@
-"""A sweep over all models (`sweep-<id>`): scheduled once a month or asked for, then worked off in bounded chunks.
+"""A sweep over all models or one (`sweep-<id>`), monthly or on request, worked off in chunks.
 
-The id of a scheduled sweep is its period (`2026-12`), so that any number of replicas plan it once.
+The id of a scheduled sweep is its period (`2026-12`), so any number of replicas plan it once.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from shared.deciding.decider import Decider
 
 @dataclass(frozen=True, slots=True)
 class SweepScheduled:
+    """The sweep of a month will be planned at `due_at`."""
+
     sweep_id: str
     due_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class SweepPlanned:
-    """`model_id` limits the sweep to one model; empty for all."""
+    """The sweep begins. `model_id` limits it to one model; "" for all."""
 
     sweep_id: str
     trigger: Literal["schedule", "demand"]
@@ -30,9 +32,9 @@ class SweepPlanned:
 
 @dataclass(frozen=True, slots=True)
 class SweepAdvanced:
-    """All up to this place was judged; `chunk` is the next one's number, `scope` the sweep's own limit.
+    """Every version up to this model and number was judged.
 
-    The figures are totals so far.
+    `chunk` is the number of the next chunk, `scope` the model that limits the sweep. The figures are totals.
     """
 
     sweep_id: str
@@ -46,6 +48,8 @@ class SweepAdvanced:
 
 @dataclass(frozen=True, slots=True)
 class SweepFinished:
+    """Every version was judged."""
+
     sweep_id: str
     models: int
     versions: int
@@ -56,12 +60,16 @@ SweepEvent = SweepScheduled | SweepPlanned | SweepAdvanced | SweepFinished
 
 @dataclass(frozen=True, slots=True)
 class ScheduleSweep:
+    """Schedule the sweep of a month."""
+
     sweep_id: str
     due_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSweep:
+    """Begin a sweep."""
+
     sweep_id: str
     trigger: Literal["schedule", "demand"]
     model_id: str = ""
@@ -69,9 +77,9 @@ class PlanSweep:
 
 @dataclass(frozen=True, slots=True)
 class AdvanceSweep:
-    """A chunk was worked off: `models` and `versions` more, up to this place.
+    """Record that a chunk was worked off: `models` and `versions` more, up to this model and number.
 
-    `chunk` counts from 0, so that none counts twice.
+    `chunk` counts from 0, so that no chunk counts twice.
     """
 
     sweep_id: str
@@ -83,11 +91,13 @@ class AdvanceSweep:
     finished: bool
 
 
-Command = ScheduleSweep | PlanSweep | AdvanceSweep
+SweepCommand = ScheduleSweep | PlanSweep | AdvanceSweep
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SweepState:
+    """How far a sweep is. `scope` is the model that limits it; `chunks` counts those worked off."""
+
     phase: Literal["none", "scheduled", "planned", "finished"] = "none"
     scope: str = ""
     chunks: int = 0
@@ -96,7 +106,8 @@ class State:
     revision: int = 0
 
 
-def decide(command: Command, state: State) -> Sequence[SweepEvent]:
+def decide(command: SweepCommand, state: SweepState) -> Sequence[SweepEvent]:
+    """Return the events of `sweep-<id>` that follow from a command."""
     match command:
         case ScheduleSweep():
             return [SweepScheduled(command.sweep_id, command.due_at)] if state.phase == "none" else []
@@ -112,7 +123,7 @@ def decide(command: Command, state: State) -> Sequence[SweepEvent]:
             assert_never(command)
 
 
-def _advance(command: AdvanceSweep, state: State) -> list[SweepEvent]:
+def _advance(command: AdvanceSweep, state: SweepState) -> list[SweepEvent]:
     if state.phase != "planned" or command.chunk != state.chunks:
         return []
     models, versions = state.models + command.models, state.versions + command.versions
@@ -131,7 +142,8 @@ def _advance(command: AdvanceSweep, state: State) -> list[SweepEvent]:
     ]
 
 
-def evolve(state: State, event: SweepEvent) -> State:
+def evolve(state: SweepState, event: SweepEvent) -> SweepState:
+    """Fold one event of `sweep-<id>`."""
     state = replace(state, revision=state.revision + 1)
     match event:
         case SweepScheduled():
@@ -146,16 +158,16 @@ def evolve(state: State, event: SweepEvent) -> State:
             assert_never(event)
 
 
-SWEEP: Decider[Command, SweepEvent, State] = Decider("sweep", State(), evolve, decide=decide)
+SWEEP: Decider[SweepCommand, SweepEvent, SweepState] = Decider("sweep", SweepState(), evolve, decide=decide)
 
 
 def stream_of(sweep_id: str) -> str:
-    """The stream of a sweep."""
+    """Return the stream of a sweep."""
     return f"sweep-{sweep_id}"
 
 
 def next_period(now: datetime) -> tuple[str, datetime]:
-    """The coming month's sweep and the moment it is due: the first of the month, 00:00 UTC."""
+    """Return the id of next month's sweep and the moment it is due: the first of the month, 00:00 UTC."""
     now = now.astimezone(UTC)
     due = datetime(now.year + now.month // 12, now.month % 12 + 1, 1, tzinfo=UTC)
     return f"{due:%Y-%m}", due
@@ -163,7 +175,7 @@ def next_period(now: datetime) -> tuple[str, datetime]:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Versions `first` to `last` of one model, for one transaction."""
+    """Versions `first` to `last` of one model, judged in one transaction."""
 
     model_id: str
     first: int
@@ -173,11 +185,11 @@ class Range:
 def chunk(
     models: Iterable[tuple[str, int]], after: tuple[str, int], *, versions: int = 2000, size: int = 500
 ) -> tuple[list[Range], tuple[str, int] | None]:
-    """The next ranges to judge, and the place to go on from (None: that was all).
+    """Return the next ranges to judge, and the model and number to continue after (None: the last chunk).
 
-    `models` yields (id, highest number) from the model of `after` on, in order of ids. No range exceeds
-    `size`, no chunk `versions` by more than one range, so one model with 100,000 versions is as bounded as
-    100,000 models with one.
+    `models` yields (id, highest number) from the model of `after` on, in order of ids. A range has at most
+    `size` versions, and a chunk at most one range more than `versions`. So one model with 100,000 versions
+    is as bounded as 100,000 models with one.
     """
     ranges: list[Range] = []
     taken = 0

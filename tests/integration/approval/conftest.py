@@ -26,10 +26,10 @@ from shared.deciding.access import (
     RoleGranted,
     evolve_access,
 )
-from shared.deciding.decider import Decider
+from shared.deciding.decider import Decider, Misrouted
 from shared.deciding.events import Actor
 from shared.deciding.service import Service
-from shared.deciding.submission import Cause, Submission
+from shared.deciding.submission import Cause, Outcome, Submission
 from shared.foundation.postgres import WakeUp, connect_pool
 from shared.foundation.settings import Settings
 from shared.http.app import App
@@ -39,7 +39,7 @@ from shared.identity.access_view import AccessView, new_api_key
 from shared.log import projector
 from shared.log.due_runner import DueWorkRunner
 from shared.log.transact import Transactor
-from shared.messaging.kafka import Received
+from shared.messaging.kafka import Handler, Received
 from shared.run import Process
 from tests.processes import PEPPER
 
@@ -47,16 +47,18 @@ DATA = "sha256:" + "d" * 64
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class WriteEvents:
     """Events of an identity, as they are."""
 
     events: tuple[Any, ...]
 
 
-IDENTITY: Decider[Tell, Any, AccessState] = Decider(
+IDENTITY: Decider[WriteEvents, Any, AccessState] = Decider(
     "access", AccessState(), evolve_access, decide=lambda command, _: command.events
 )
-ACCESS_SERVICE = Service("access", [IDENTITY], {Tell: IDENTITY}, ACCESS_EVENTS, lambda _: [], lambda _: None)
+ACCESS_SERVICE = Service(
+    "access", [IDENTITY], {WriteEvents: IDENTITY}, ACCESS_EVENTS, lambda _: [], lambda _: None
+)
 
 
 @dataclass
@@ -66,14 +68,14 @@ class Identities:
     url: str
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
-    async def tell(self, subject: str, *events: Any) -> None:
+    async def write(self, subject: str, *events: Any) -> None:
         pool = await connect_pool(self.url, schemas=("access",), size=2)
         await projector.ensure(ACCESS_SERVICE, pool)
         transactor = Transactor(ACCESS_SERVICE, pool, WakeUp(self.url, "access"))
         task = asyncio.create_task(transactor.run())
         cause = Cause("tests", f"{time.time_ns()}-{next(self.numbers)}", b"-")
         await transactor.submit(
-            Submission(Tell(events), (f"access-{subject}",), cause, Actor("system:bootstrap"))
+            Submission(WriteEvents(events), (f"access-{subject}",), cause, Actor("system:bootstrap"))
         )
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -84,7 +86,7 @@ class Identities:
         key = new_api_key(PEPPER)
         roles = (RoleGranted(subject, role, namespace) for role, namespace in grants)
         issued = KeyIssued(subject, key.key_id, "hmac-sha256", key.verifier)
-        await self.tell(subject, IdentityCreated(subject, "person"), issued, *roles)
+        await self.write(subject, IdentityCreated(subject, "person"), issued, *roles)
         await self.name(subject, subject.title(), 1)
         return key.text
 
@@ -106,7 +108,7 @@ class Desk:
     def message(
         self, service: str, name: str, stream: str, data: dict[str, Any], revision: int = 0
     ) -> Received:
-        """As the consumer hands it on, verified."""
+        """A message as the consumer passes it on after verification."""
         if not revision:
             revision = self.revisions[stream] = self.revisions.get(stream, 0) + 1
         now = datetime.now(UTC).isoformat()
@@ -121,25 +123,37 @@ class Desk:
         )
         return Received(event, f"service:{service}", "service", f"regista.{service}.events.v1", 0, revision)
 
-    async def hear(self, *messages: Received) -> list[Any]:
-        """What the consumer does with a batch: all notes, then all that follows."""
-        happened: list[Any] = []
+    async def receive(self, *messages: Received) -> list[Any]:
+        """Do what the consumer does with a batch, and return the new events: first of all notes, then of all follow-ups."""
+        new: list[Any] = []
         for step in ("prepare", "follow_up"):
-            for message in messages:
-                subscription = next(s for s in self.process.subscriptions if s.topic == message.topic)
-                if work := getattr(subscription.handlers[message.event.type], step):
-                    for outcome in await self.app.transactor.submit_all(await work(message)):
-                        if isinstance(outcome, Exception):
+            todo = [(m, work) for m in messages if (work := getattr(self._handler(m), step)) is not None]
+            while todo:
+                prepared = [await work(m) for m, work in todo]
+                outcomes = iter(await self.app.transactor.submit_all([s for ps in prepared for s in ps]))
+                again = []
+                for one, submissions in zip(todo, prepared, strict=True):
+                    found = [next(outcomes) for _ in submissions]
+                    if any(isinstance(outcome, Misrouted) for outcome in found):
+                        again.append(one)
+                    for outcome in found:
+                        if isinstance(outcome, Outcome):
+                            new += [] if outcome.replayed else [r.event for r in outcome.events]
+                        elif not isinstance(outcome, Misrouted):
                             raise outcome
-                        happened += [r.event for r in outcome.events]
-        return happened
+                todo = again
+        return new
+
+    def _handler(self, message: Received) -> Handler:
+        subscription = next(s for s in self.process.subscriptions if s.topic == message.topic)
+        return subscription.handlers[message.event.type]
 
     async def registry(self, name: str, data: dict[str, Any], **more: Any) -> list[Any]:
-        return await self.hear(self.message("registry", name, f"model-{data['model_id']}", data, **more))
+        return await self.receive(self.message("registry", name, f"model-{data['model_id']}", data, **more))
 
     async def artifact(self, name: str, number: int = 1, model_id: str = "m") -> list[Any]:
         digest = f"sha256:artifact{number}"
-        return await self.hear(
+        return await self.receive(
             self.message(
                 "artifact",
                 name,
@@ -205,7 +219,7 @@ async def open_desk(database: Any, identities: Identities) -> AsyncIterator[Call
             closing.push_async_callback(end)
             assert made.start is not None
             await made.start(app)
-            await holds(
+            await until_true(
                 lambda: app.pool.fetchval("SELECT count(*) = 0 FROM due WHERE kind = 'policy-change'")
             )  # nothing else is under way
             return Desk(app, made, identities)
@@ -218,18 +232,18 @@ async def desk(open_desk: Callable[[], Awaitable[Desk]]) -> Desk:
     return await open_desk()
 
 
-async def holds(ask: Callable[[], Awaitable[Any]], seconds: float = 20.0) -> Any:
-    """Asks until the answer is true, and answers it."""
+async def until_true(query: Callable[[], Awaitable[Any]], seconds: float = 20.0) -> Any:
+    """Repeat the query until its answer is true, and return the answer."""
     deadline = time.monotonic() + seconds
-    while not (answer := await ask()):
-        assert time.monotonic() < deadline, "it did not come true in time"
+    while not (answer := await query()):
+        assert time.monotonic() < deadline, "it did not become true in time"
         await asyncio.sleep(0.05)
     return answer
 
 
 @pytest.fixture
 def until() -> Callable[..., Awaitable[Any]]:
-    return holds
+    return until_true
 
 
 def registered(number: int = 1, accuracy: float = 0.9, **more: Any) -> dict[str, Any]:

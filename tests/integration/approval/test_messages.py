@@ -6,10 +6,14 @@ import itertools
 
 import pytest
 
+from services.approval.domain import policy
 from services.approval.domain.gate import GatesEvaluated, PromotionDenied
+from services.approval.domain.gate_kinds import Gate
+from services.approval.domain.policy import Policy, PublishPolicy
 from services.approval.domain.review import ReviewLapsed, ReviewOpened, ReviewRefreshed
 from services.approval.service import SERVICE
-from shared.deciding.events import Noted
+from shared.deciding.events import Actor, Noted
+from shared.deciding.submission import Cause, Submission
 from shared.log import projector
 from shared.messaging.kafka import Malformed
 
@@ -57,11 +61,11 @@ async def test_a_message_that_comes_again_changes_nothing(desk, version):
             {"digest": "sha256:artifact1", "model_id": "m", "number": 1},
         ),
     ]
-    await desk.hear(*messages)
+    await desk.receive(*messages)
     count = "SELECT count(*) FROM log.events_approval"
     before = await desk.app.pool.fetchval(count)
-    await desk.hear(*messages)
-    await desk.hear(messages[0])
+    await desk.receive(*messages)
+    await desk.receive(messages[0])
     assert await desk.app.pool.fetchval(count) == before
 
 
@@ -94,7 +98,7 @@ async def test_topics_in_any_order_give_the_same_verdict(desk, version, order):
         ),
     ]
     for n in order:
-        await desk.hear(messages[n])
+        await desk.receive(messages[n])
     row = await desk.app.pool.fetchrow("SELECT passed, results::text FROM gates WHERE model_id = 'm'")
     assert row["passed"] is False
     assert "is worse than 0.95 of the champion 1.9.0" in row["results"]
@@ -187,7 +191,7 @@ async def test_what_is_noted_keeps_its_full_public_type(desk, version):
 
 async def test_everything_in_one_batch_comes_out_the_same(desk, version):
     facts = {"model_id": "m", "model": "team.churn", "number": 1, "semver": "1.1.0"}
-    happened = await desk.hear(
+    happened = await desk.receive(
         desk.message("registry", "VersionRegistered", "model-m", version()),
         desk.message(
             "artifact",
@@ -214,3 +218,52 @@ async def test_read_models_rebuilt_from_the_log_equal_the_live_ones(desk, ask_pr
     rebuilt = await projector.rebuild(SERVICE, desk.app.pool)
     assert rebuilt.rows["reviews"] == 2
     assert await desk.digest() == before
+
+
+async def test_a_version_noted_by_one_replica_and_its_bytes_by_another_are_assessed_once(open_desk, version):
+    one, two = await open_desk(), await open_desk()
+    assert [type(e) for e in await one.registry("VersionRegistered", version(1))] == [Noted]
+    assert [type(e) for e in await two.artifact("ArtifactReleased", 1)] == [Noted, GatesEvaluated]
+    bytes_ = {"digest": "sha256:artifact2", "model_id": "m", "number": 2}
+    first = two.message("artifact", "ArtifactReleased", "artifact-m2", bytes_)
+    assert [type(e) for e in await two.receive(first)] == [Noted]
+    second = one.message("registry", "VersionRegistered", "model-m", version(2))
+    assert [type(e) for e in await one.receive(second)] == [Noted, GatesEvaluated]
+
+
+async def test_a_replica_that_has_not_seen_the_newest_policy_applies_it(open_desk, version):
+    one, two = await open_desk(), await open_desk()
+    strict = Policy({"Validated": (Gate("independent_evaluation", {}),)}, priority=5)
+    streams = (policy.stream_of("strict"), policy.ALL)
+    await one.app.transactor.submit(
+        Submission(PublishPolicy("strict", strict), streams, Cause("tests", "strict", b"-"), Actor("root"))
+    )
+    await two.registry("VersionRegistered", version())
+    _, verdict = await two.artifact("ArtifactReleased")
+    assert (verdict.policy.name, verdict.passed) == ("strict", False)
+
+
+async def test_a_review_that_another_replica_opened_is_kept_up_to_date(open_desk, version):
+    one, two = await open_desk(), await open_desk()
+    facts = {"model_id": "m", "model": "team.churn", "number": 1, "semver": "1.1.0"}
+    await two.registry("VersionRegistered", version())
+    one.revisions |= two.revisions
+    await one.artifact("ArtifactReleased")
+    await one.registry("VersionValidated", facts)
+    asked = {"promotion_id": "p1", "environment": "production", "digest": "d", "requester": "rosa"}
+    assert ReviewOpened in map(type, await one.registry("PromotionRequested", {**facts, **asked}))
+    recalled = two.message(
+        "artifact", "ArtifactRecalled", "artifact-m1", {**facts, "digest": "sha256:artifact1"}, 2
+    )
+    assert {ReviewLapsed, PromotionDenied} <= set(map(type, await two.receive(recalled)))
+
+
+async def test_a_note_whose_process_died_before_the_assessment_is_assessed_when_it_comes_again(
+    open_desk, version
+):
+    one, two = await open_desk(), await open_desk()
+    await one.artifact("ArtifactReleased")
+    message = one.message("registry", "VersionRegistered", "model-m", version())
+    handler = one.process.subscriptions[0].handlers[message.event.type]
+    await one.app.transactor.submit_all(await handler.prepare(message))
+    assert [type(e) for e in await two.receive(message)] == [GatesEvaluated]

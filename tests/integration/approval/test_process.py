@@ -52,7 +52,7 @@ class World:
         for service in ("registry", "artifact", "approval"):
             subject = f"service:{service}"
             key = self.keys[service] = generate_signing_key(subject)
-            await self.identities.tell(
+            await self.identities.write(
                 subject,
                 IdentityCreated(subject, "service"),
                 KeyIssued(subject, key.key_id, "ed25519", key.public.hex()),

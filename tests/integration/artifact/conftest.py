@@ -25,11 +25,12 @@ from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
 from services.artifact import queries
 from services.artifact.consumers import subscriptions
-from services.artifact.domain.upload import OpenUpload
-from services.artifact.due_work import Bench, workers
+from services.artifact.domain.upload import OpenUpload, RecordFile
+from services.artifact.due_work import due_work
+from services.artifact.parts import Parts
 from services.artifact.service import SERVICE
 from services.artifact.settings import ArtifactSettings
-from services.artifact.stores import ObjectStore, Sum
+from services.artifact.stores import ObjectStore, StoredObject
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
 from shared.deciding.decider import RuleBroken
@@ -80,7 +81,7 @@ def sum_of(content: bytes) -> tuple[int, str]:
     return len(content), hashlib.sha256(content).hexdigest()
 
 
-def without_mark(found: Sum) -> tuple[int, str]:
+def without_etag(found: StoredObject) -> tuple[int, str]:
     return found.size, found.sha256
 
 
@@ -89,22 +90,24 @@ class Shop:
     """One process' worth of the service on a test's database, with short words for what happens to it."""
 
     app: App
-    bench: Bench
+    parts: Parts
     numbers: itertools.count[int]
 
     @property
     def store(self) -> ObjectStore:
-        return self.bench.store
+        return self.parts.store
 
     async def upload(self, files: Mapping[str, bytes], *, subject: str = "anna") -> str:
         """Puts files into a new upload, as the API does."""
         upload_id = str(uuid.uuid4())
         await self.submit(
-            OpenUpload(upload_id, subject, self.bench.settings.keep_upload), f"upload-{upload_id}"
+            OpenUpload(upload_id, subject, self.parts.settings.keep_upload), f"upload-{upload_id}"
         )
         for name, content in files.items():
-            await self.store.put(
-                f"quarantine/{upload_id}/{name}", pieces(content), {"regista-state": "quarantine"}
+            key, tags = f"quarantine/{upload_id}/{name}", {"regista-state": "quarantine"}
+            file = await self.store.put(key, pieces(content), tags)
+            await self.submit(
+                RecordFile(upload_id, name, file.size, file.sha256, file.etag), f"upload-{upload_id}"
             )
         return upload_id
 
@@ -136,7 +139,7 @@ class Shop:
             extensions=extensions,
         )
         message = Received(event, "service:registry", "service", "regista.registry.events.v1", 0, revision)
-        (subscription,) = subscriptions(self.app, self.bench.settings)
+        (subscription,) = subscriptions(self.app)
         handler = subscription.handlers[event.type]
         submissions = [
             *await handler.prepare(message),
@@ -173,7 +176,7 @@ class Shop:
 
     async def work(self, kind: str, row: DueRow | None = None) -> list[str]:
         """Does all due work of a kind once; answers the names of the events."""
-        handle = {w.kind: w.handle for w in workers(self.bench)}[kind]
+        handle = {w.kind: w.handle for w in due_work(self.app)}[kind]
         names: list[str] = []
         for one in [row] if row else await self.due(kind):
             for answer in await self.app.transactor.submit_all(await handle(one)):
@@ -200,12 +203,12 @@ class Shop:
 
     async def runners(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """The workers as a process runs them."""
-        wake_up = WakeUp(self.bench.settings.database_url, "artifact")
+        wake_up = WakeUp(self.parts.settings.database_url, "artifact")
         return [
             group.create_task(
                 DueWorkRunner(w, "artifact", "artifact", self.app.pool, self.app.transactor, wake_up).run()
             )
-            for w in workers(self.bench)
+            for w in due_work(self.app)
         ]
 
 
@@ -238,7 +241,8 @@ async def open_shop(database: Any) -> AsyncIterator[Callable[..., Any]]:
                 await asyncio.gather(task, return_exceptions=True)
 
             stack.push_async_callback(end)
-            return Shop(app, Bench(app, store, told), itertools.count(1))
+            app.parts = Parts(store, told)
+            return Shop(app, app.parts, itertools.count(1))
 
         yield opened
 

@@ -15,11 +15,11 @@ import pytest
 
 from regista.wire.digests import FileEntry, manifest_digest
 from services.artifact.projections import DELETE, VERIFY
-from services.artifact.stores import ObjectChanged, StoreAway
+from services.artifact.stores import ObjectChanged, StoreUnavailable
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
 from services.artifact.verification import verify
-from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, without_mark
+from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, without_etag
 from tests.integration.artifact.copier import Job
 
 pytestmark = pytest.mark.servers
@@ -66,12 +66,12 @@ async def test_a_copy_killed_in_the_middle_is_resumed_and_not_begun_anew(store, 
     await child.communicate()
     copied = await store.keys(target)
     assert 5 <= len(copied) < len(content)
-    marks = {key: (await store.sum(key)).mark for key in copied}
+    marks = {key: (await store.read_and_hash(key)).etag for key in copied}
     assert await verify(store, source, target, job.files) is None
     for name, data in content.items():
-        assert without_mark(await store.sum(f"{target}/{name}")) == sum_of(data)
+        assert without_etag(await store.read_and_hash(f"{target}/{name}")) == sum_of(data)
     if isinstance(store, DiskStore):  # the mark of a file on disk changes with every copy
-        assert {key: (await store.sum(key)).mark for key in copied} == marks
+        assert {key: (await store.read_and_hash(key)).etag for key in copied} == marks
 
 
 async def test_something_wrong_left_at_the_target_is_replaced(store):
@@ -84,7 +84,7 @@ async def test_something_wrong_left_at_the_target_is_replaced(store):
         await store.put(f"{source}/{name}", pieces(data), {})
     await store.put(f"{target}/a", pieces(b"wrong"), {})
     assert await verify(store, source, target, manifest(content)) is None
-    assert without_mark(await store.sum(f"{target}/a")) == sum_of(b"right")
+    assert without_etag(await store.read_and_hash(f"{target}/a")) == sum_of(b"right")
 
 
 class Swapping:
@@ -96,9 +96,9 @@ class Swapping:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def copy(self, source, target, mark, tags) -> None:
+    async def copy(self, source, target, etag, tags) -> None:
         await self._inner.put(source, pieces(b"evil"), {})
-        await self._inner.copy(source, target, mark, tags)
+        await self._inner.copy(source, target, etag, tags)
 
 
 async def test_an_upload_exchanged_between_hashing_and_copying_is_not_copied(store):
@@ -215,7 +215,7 @@ async def test_while_the_store_is_away_work_waits_and_then_resumes_by_itself(ope
     await probe.wait_closed()
     away = S3Store(f"127.0.0.1:{port}", "artifact", stack.folder.secret("s3-artifact"), "regista")
     shop = await open_shop(away)
-    with pytest.raises(StoreAway):
+    with pytest.raises(StoreUnavailable):
         await away.check()
     async with asyncio.TaskGroup() as group:
         tasks = await shop.runners(group)

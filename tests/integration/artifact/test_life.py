@@ -13,7 +13,7 @@ from services.artifact.service import SERVICE
 from services.artifact.stores import NoSuchObject
 from services.artifact.verification import verify
 from shared.log import projector
-from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, whole, without_mark
+from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, whole, without_etag
 
 pytestmark = pytest.mark.servers
 
@@ -30,7 +30,7 @@ async def test_bytes_that_are_what_was_claimed_are_copied_hashed_again_and_relea
     assert await shop.work(VERIFY) == ["ArtifactVerified", "ArtifactReleased"]
     for name, expected in content.items():
         key = f"verified/{digest[7:]}/g1/{name}"
-        assert without_mark(await shop.store.sum(key)) == sum_of(expected)
+        assert without_etag(await shop.store.read_and_hash(key)) == sum_of(expected)
         assert await shop.store.tags(key) == {"regista-state": "verified"}
     assert await shop.state(digest) == "Verified"
     assert await shop.due(VERIFY) == []
@@ -119,7 +119,7 @@ async def test_a_rejected_version_keeps_its_verified_bytes_and_is_not_served(sho
     await shop.work(VERIFY)
     assert await shop.hear("VersionRejected", model_id="m1", number=1, reasons=["no"]) == ["Noted"]
     assert await shop.due(DELETE) == []
-    assert without_mark(await shop.store.sum(f"verified/{digest[7:]}/g1/model.onnx")) == sum_of(
+    assert without_etag(await shop.store.read_and_hash(f"verified/{digest[7:]}/g1/model.onnx")) == sum_of(
         content["model.onnx"]
     )
     (shown,) = await queries.references(shop.app.pool, digest[7:])

@@ -10,10 +10,10 @@ import tracemalloc
 
 import pytest
 
-from services.artifact.stores import NoSuchObject, ObjectChanged, StoreAway, s3
+from services.artifact.stores import NoSuchObject, ObjectChanged, StoreUnavailable, s3
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
-from tests.integration.artifact.conftest import pieces, s3_store, sum_of, whole, without_mark
+from tests.integration.artifact.conftest import pieces, s3_store, sum_of, whole, without_etag
 
 MIB = 1024 * 1024
 CONTENT = bytes(range(256)) * 9000  # 2.3 MB, more than one piece
@@ -21,8 +21,8 @@ CONTENT = bytes(range(256)) * 9000  # 2.3 MB, more than one piece
 
 async def test_what_was_put_is_hashed_on_the_way_and_read_back_the_same(store, folder):
     put = await store.put(f"{folder}/deep/er/model.onnx", pieces(CONTENT[:7], b"", CONTENT[7:]), {})
-    assert without_mark(put) == sum_of(CONTENT)
-    assert await store.sum(f"{folder}/deep/er/model.onnx") == put
+    assert without_etag(put) == sum_of(CONTENT)
+    assert await store.read_and_hash(f"{folder}/deep/er/model.onnx") == put
     assert await whole(store.read(f"{folder}/deep/er/model.onnx")) == CONTENT
     assert await whole(store.read(f"{folder}/deep/er/model.onnx", 1000, 2_000_000)) == CONTENT[1000:2_001_000]
     assert await whole(store.read(f"{folder}/deep/er/model.onnx", 1000)) == CONTENT[1000:]
@@ -30,7 +30,7 @@ async def test_what_was_put_is_hashed_on_the_way_and_read_back_the_same(store, f
 
 async def test_an_empty_file_is_a_file(store, folder):
     put = await store.put(f"{folder}/empty", pieces(), {})
-    assert without_mark(put) == sum_of(b"") == without_mark(await store.sum(f"{folder}/empty"))
+    assert without_etag(put) == sum_of(b"") == without_etag(await store.read_and_hash(f"{folder}/empty"))
     assert await whole(store.read(f"{folder}/empty")) == b""
 
 
@@ -40,7 +40,7 @@ async def test_a_stream_that_breaks_leaves_what_was_there(store, folder):
         raise ConnectionAbortedError("the sender went away")
 
     await store.put(f"{folder}/a", pieces(b"before"), {})
-    with pytest.raises((ConnectionAbortedError, StoreAway)):
+    with pytest.raises((ConnectionAbortedError, StoreUnavailable)):
         await store.put(f"{folder}/a", broken(), {})
     assert await whole(store.read(f"{folder}/a")) == b"before"
     assert await store.keys(folder) == [f"{folder}/a"]
@@ -49,14 +49,14 @@ async def test_a_stream_that_breaks_leaves_what_was_there(store, folder):
 async def test_a_second_put_replaces_the_first_and_its_mark(store, folder):
     first = await store.put(f"{folder}/a", pieces(b"one"), {})
     second = await store.put(f"{folder}/a", pieces(b"two"), {})
-    assert first.mark != second.mark
+    assert first.etag != second.etag
     assert await whole(store.read(f"{folder}/a")) == b"two"
 
 
 async def test_a_copy_takes_exactly_what_was_hashed_and_its_own_tags(store, folder):
     put = await store.put(f"{folder}/a", pieces(CONTENT), {"regista-state": "quarantine"})
-    await store.copy(f"{folder}/a", f"{folder}/b", put.mark, {"regista-state": "verified"})
-    assert without_mark(await store.sum(f"{folder}/b")) == sum_of(CONTENT)
+    await store.copy(f"{folder}/a", f"{folder}/b", put.etag, {"regista-state": "verified"})
+    assert without_etag(await store.read_and_hash(f"{folder}/b")) == sum_of(CONTENT)
     assert await store.tags(f"{folder}/b") == {"regista-state": "verified"}
     assert await store.tags(f"{folder}/a") == {"regista-state": "quarantine"}
 
@@ -73,7 +73,7 @@ async def test_a_source_changed_since_it_was_hashed_is_not_copied(store, folder)
     put = await store.put(f"{folder}/a", pieces(b"good"), {})
     await store.put(f"{folder}/a", pieces(b"evil"), {})
     with pytest.raises(ObjectChanged):
-        await store.copy(f"{folder}/a", f"{folder}/b", put.mark, {})
+        await store.copy(f"{folder}/a", f"{folder}/b", put.etag, {})
     assert await store.keys(f"{folder}/b") == []
 
 
@@ -89,10 +89,10 @@ async def test_a_file_larger_than_a_part_is_copied_in_parts_and_is_the_same(
 ):
     store, content = s3_store(stack), os.urandom(size)
     put = await store.put(f"{folder}/a", pieces(content), {"regista-state": "quarantine"})
-    await store.copy(f"{folder}/a", f"{folder}/b", put.mark, {"regista-state": "verified"})
-    copied = await store.sum(f"{folder}/b")
-    assert without_mark(copied) == sum_of(content)
-    assert copied.mark.endswith(f"-{-(-size // (5 * MIB))}") is (size > 5 * MIB), copied.mark
+    await store.copy(f"{folder}/a", f"{folder}/b", put.etag, {"regista-state": "verified"})
+    copied = await store.read_and_hash(f"{folder}/b")
+    assert without_etag(copied) == sum_of(content)
+    assert copied.etag.endswith(f"-{-(-size // (5 * MIB))}") is (size > 5 * MIB), copied.etag
     assert await store.tags(f"{folder}/b") == {"regista-state": "verified"}
 
 
@@ -112,7 +112,7 @@ async def test_a_file_that_changes_while_its_parts_are_copied_is_not_copied(
 
     monkeypatch.setattr(copier, "_create_multipart_upload", exchanged_meanwhile)
     with pytest.raises(ObjectChanged):
-        await store.copy(f"{folder}/a", f"{folder}/b", put.mark, {})
+        await store.copy(f"{folder}/a", f"{folder}/b", put.etag, {})
     assert await store.keys(folder) == [f"{folder}/a"]
 
 
@@ -131,7 +131,7 @@ async def test_a_file_that_became_shorter_before_its_parts_are_copied_is_not_cop
 
     monkeypatch.setattr(store._copier, "compose_object", exchanged_before)
     with pytest.raises(ObjectChanged):
-        await store.copy(f"{folder}/a", f"{folder}/b", put.mark, {})
+        await store.copy(f"{folder}/a", f"{folder}/b", put.etag, {})
 
 
 async def test_a_folder_lists_its_own_keys_only(store, folder):
@@ -151,7 +151,7 @@ async def test_removing_twice_is_removing_once(store, folder):
 
 async def test_what_is_not_there_says_so(store, folder):
     for call in (
-        lambda: store.sum(f"{folder}/x"),
+        lambda: store.read_and_hash(f"{folder}/x"),
         lambda: whole(store.read(f"{folder}/x")),
         lambda: store.tags(f"{folder}/x"),
         lambda: store.copy(f"{folder}/x", f"{folder}/y", "mark", {}),
@@ -198,8 +198,8 @@ async def test_a_hundred_megabytes_pass_in_bounded_memory(store, folder):
     tracemalloc.start()
     try:
         put = await store.put(f"{folder}/large", large(), {})
-        await store.copy(f"{folder}/large", f"{folder}/copy", put.mark, {})
-        found = await store.sum(f"{folder}/copy")
+        await store.copy(f"{folder}/large", f"{folder}/copy", put.etag, {})
+        found = await store.read_and_hash(f"{folder}/copy")
         size = sum([len(piece) async for piece in store.read(f"{folder}/copy")])
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -226,7 +226,7 @@ async def test_a_hundred_megabytes_pass_in_bounded_memory(store, folder):
 async def test_no_key_leads_out_of_the_folder(tmp_path, key):
     store = DiskStore(tmp_path / "artifacts")
     await store.check()
-    with pytest.raises((ValueError, NoSuchObject, StoreAway)):
+    with pytest.raises((ValueError, NoSuchObject, StoreUnavailable)):
         await store.put(key, pieces(b"x"), {})
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
@@ -238,7 +238,7 @@ async def test_a_symbolic_link_in_the_folder_leads_nowhere(tmp_path):
     (tmp_path / "secret" / "key").write_text("s")
     (tmp_path / "artifacts" / "quarantine" / "out").symlink_to(tmp_path / "secret")
     with pytest.raises(ValueError, match="not a key"):
-        await store.sum("quarantine/out/key")
+        await store.read_and_hash("quarantine/out/key")
 
 
 async def test_what_a_crash_left_half_written_is_swept_out(tmp_path):
@@ -253,22 +253,22 @@ async def test_what_a_crash_left_half_written_is_swept_out(tmp_path):
 
 async def test_a_folder_that_cannot_be_used_is_an_absent_store(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StoreAway, match="cannot be used"):
+    with pytest.raises(StoreUnavailable, match="cannot be used"):
         await DiskStore(tmp_path / "file").check()
 
 
 async def test_a_server_that_is_away_is_an_absent_store():
     store = S3Store("127.0.0.1:9", "a", "b", "regista")
-    with pytest.raises(StoreAway, match="cannot be used"):
+    with pytest.raises(StoreUnavailable, match="cannot be used"):
         await store.check()
 
 
 async def test_a_missing_bucket_and_a_wrong_key_say_what_to_correct(stack):
-    with pytest.raises(StoreAway, match=r"AccessDenied|bucket"):
+    with pytest.raises(StoreUnavailable, match=r"AccessDenied|bucket"):
         await S3Store(
             stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact"), "no-such-bucket"
         ).check()
-    with pytest.raises(StoreAway, match=r"SignatureDoesNotMatch|AccessDenied"):
+    with pytest.raises(StoreUnavailable, match=r"SignatureDoesNotMatch|AccessDenied"):
         await S3Store(stack.s3.endpoint, "artifact", "wrong", "regista").check()
 
 

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from regista.wire.keys import SigningKey, generate_signing_key
-from services.audit import indexing, log_reader
+from services.audit import index_writer
 from services.audit.sealing import Sealer
 from shared.deciding.events import Actor, Envelope, encode
 from shared.log import eventlog
@@ -96,8 +96,9 @@ class Audit:
     sealer: Sealer
 
     async def catch_up(self) -> None:
-        while await self.sealer.step(self.connection) + await indexing.step(self.connection):
-            pass
+        page = await self.sealer.step(self.connection)
+        while await index_writer.step(self.connection, page) or page.events:
+            page = await self.sealer.step(self.connection)
         await self.sealer.sign(self.connection)
 
 
@@ -109,7 +110,7 @@ def audit_key() -> SigningKey:
 @pytest.fixture
 async def audit(database: Any, audit_key: SigningKey) -> AsyncIterator[Audit]:
     connection = await asyncpg.connect(database.url("audit"))
-    await log_reader.reset_outdated_index(connection)
+    await index_writer.reset_outdated_index(connection)
     yield Audit(connection, Sealer(audit_key))
     await connection.close()
 
@@ -263,7 +264,7 @@ async def indexed(service, auditor, log: Log) -> None:
 
         async def asked():
             done = await connection.fetchval(
-                "SELECT count(*) FROM audit.history WHERE generation = (SELECT generation FROM audit.index_state)"
+                "SELECT count(*) FROM audit.event_index WHERE generation = (SELECT generation FROM audit.index_state)"
             )
             signed = await connection.fetchval("SELECT max(size) FROM audit.checkpoints")
             return done == total == signed

@@ -1,4 +1,6 @@
-"""Sealed history as files: proven offline, written once, whole or not at all, whatever happens to whoever writes them."""
+"""Sealed history as files: proven offline, written once, whole or not at all, whatever happens to whoever
+writes them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ from regista.wire.history import FOLDER
 from services.audit import sealing
 from services.audit.export import chunks, work
 from services.audit.export.process import Exports
-from services.audit.export.stores import DiskStore, HistoryStore, S3Store, StoreAway
+from services.audit.export.stores import DiskStore, HistoryStore, S3Store, StoreUnavailable
 from services.audit.settings import AuditSettings
 from services.local.s3 import BUCKET, HISTORY
 from shared.foundation.postgres import connect_pool
@@ -192,7 +194,7 @@ class Breaking:
         if self._left >= 0 or self._after:
             self._inner.put(name, content)
         if self._left < 0:
-            raise StoreAway("cut off")
+            raise StoreUnavailable("cut off")
 
 
 @pytest.mark.parametrize("at", range(4))
@@ -203,7 +205,7 @@ async def test_an_export_cut_off_at_any_write_goes_on_where_it_was(
     await happened(log, 20)
     await audit.catch_up()
     await planned(audit, 10)
-    with pytest.raises(StoreAway):
+    with pytest.raises(StoreUnavailable):
         await exported(audit, Breaking(store, at, after=after))
     for name in (n for n in store.names("") if n.endswith(".json")):
         assert name.removesuffix("json") + "parquet" in store.names("")
@@ -502,5 +504,5 @@ def test_a_store_that_is_away_says_so(tmp_path: Path) -> None:
     )
     (tmp_path / "file").write_text("no folder")
     for store in away:
-        with pytest.raises(StoreAway, match="cannot be used"):
+        with pytest.raises(StoreUnavailable, match="cannot be used"):
             store.put("a", b"b")

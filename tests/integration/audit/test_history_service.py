@@ -1,4 +1,6 @@
-"""Exported history as its users meet it: over HTTP and the command line, by itself in the running service, and as files that others query."""
+"""Exported history as its users meet it: over HTTP and the command line, by itself in the running service,
+and as files that others query.
+"""
 
 from __future__ import annotations
 
@@ -182,7 +184,7 @@ async def test_without_a_store_it_says_what_to_set(
         refused = await service.call("GET", "/v1/history", key)
     assert (refused.status_code, refused.json()["code"]) == (409, "history_not_kept")
     assert "REGISTA_HISTORY_S3_ENDPOINT" in refused.json()["detail"]
-    assert "history is not exported: neither REGISTA_HISTORY_S3_ENDPOINT nor" in caplog.text
+    assert "the log is not exported: neither REGISTA_HISTORY_S3_ENDPOINT nor" in caplog.text
 
 
 def away(folder: Path, *, back: bool) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from regista.wire.checkpoint import opened
 from regista.wire.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
-from services.audit import indexing, log_reader
+from services.audit import index_writer
 from tests.integration.audit.conftest import STREAM, Audit, Log, indexed, promoted, published, registered
 
 pytestmark = pytest.mark.servers
@@ -95,11 +95,42 @@ async def test_the_invariants_hold_for_an_honest_log_and_name_what_breaks_them(s
     faults = [v["fault"] for v in broken["I9-production"]["violations"]]
     assert faults == [
         "1 approvals of what was shown, 2 needed",
-        "approved by who made it or asked for it: dora",
-        "nobody asked for the promotion",
-        "version 1 became champion of eu and was never promoted there",
+        "approved by a person who made or requested it: dora",
+        "the promotion was never requested",
         "version 7 became champion of production and was never promoted there",
+        "version 1 became champion of eu and was never promoted there",
     ]
+
+
+async def test_a_full_run_finds_what_was_changed_in_leaves_that_were_verified_before(
+    service, auditor, log: Log
+):
+    for n in range(4):
+        await log.append("registry", "x-1", "Happened", {"n": n})
+    await indexed(service, auditor, log)
+    before = await service.get("/v1/invariants", auditor)
+    assert (before["holds"], before["verified"], before["full_run"]) == (True, before["sealed"], None)
+    owner = await asyncpg.connect(log.database.owner_url)
+    await owner.execute("ALTER TABLE log.events DISABLE TRIGGER append_only")
+    await owner.execute("UPDATE log.events SET bytes = '{}' WHERE stream = 'x-1' AND revision = 2")
+    await owner.close()
+    assert (await service.get("/v1/invariants", auditor))["holds"]
+    answer = await service.call("POST", "/v1/invariants:check", auditor)
+    assert (answer.status_code, answer.json()["leaves"]) == (202, before["sealed"])
+
+    async def finished():
+        found = await service.get("/v1/invariants", auditor)
+        return found["full_run"] is None and found["read_since"] > before["read_since"]
+
+    await service.until(finished)
+    after = await service.get("/v1/invariants", auditor)
+    assert [f["name"] for f in after["invariants"] if not f["holds"]] == ["I2-sealed"]
+    assert (after["holds"], after["verified"]) == (False, before["verified"])
+
+
+async def test_only_auditors_of_everything_may_request_a_full_run(service, people, auditor, log: Log):
+    of_fraud = await people.person("fred", ("auditor", "fraud"))
+    assert (await service.call("POST", "/v1/invariants:check", of_fraud)).status_code == 403
 
 
 @pytest.mark.slow
@@ -128,14 +159,14 @@ async def test_an_index_filled_by_another_reading_is_emptied_and_read_again_and_
     await registered(log, 1, "1.0.0")
     await audit.catch_up()
     before, root = (
-        await indexing.digest(audit.connection),
+        await index_writer.digest(audit.connection),
         await audit.connection.fetchval("SELECT root FROM audit.checkpoints"),
     )
     await audit.connection.execute("UPDATE audit.index_state SET reading = 1")
-    await log_reader.reset_outdated_index(audit.connection)
-    assert await audit.connection.fetchval("SELECT count(*) FROM audit.history") == 0
+    await index_writer.reset_outdated_index(audit.connection)
+    assert await audit.connection.fetchval("SELECT count(*) FROM audit.event_index") == 0
     await audit.catch_up()
-    assert await indexing.digest(audit.connection) == before
+    assert await index_writer.digest(audit.connection) == before
     assert await audit.connection.fetchval("SELECT root FROM audit.checkpoints") == root
 
 
@@ -148,10 +179,10 @@ async def test_the_index_rebuilt_beside_the_running_service_is_the_one_that_was_
         "registry", "x-1", "Happened", {"model": "nul \x00 in text", "model_id": "odd\x00"}, reason="a\x00b"
     )
     await indexed(service, auditor, log)
-    before = await indexing.digest(audit.connection)
-    rebuilt = await indexing.rebuild(audit.connection)
-    assert await indexing.digest(audit.connection) == before
+    before = await index_writer.digest(audit.connection)
+    rebuilt = await index_writer.rebuild(audit.connection)
+    assert await index_writer.digest(audit.connection) == before
     assert rebuilt.events == await audit.connection.fetchval("SELECT count(*) FROM log.events")
     await log.append("registry", "x-1", "Happened", {"n": 2})
     await indexed(service, auditor, log)
-    assert await audit.connection.fetchval("SELECT count(DISTINCT generation) FROM audit.history") == 1
+    assert await audit.connection.fetchval("SELECT count(DISTINCT generation) FROM audit.event_index") == 1

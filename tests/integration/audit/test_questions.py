@@ -1,4 +1,6 @@
-"""What auditors ask, answered over HTTP by the service as it runs, from events of other services as they are stored."""
+"""What auditors ask, answered over HTTP by the service as it runs, from events of other services as they are
+stored.
+"""
 
 from __future__ import annotations
 
@@ -178,7 +180,9 @@ async def test_what_is_not_indexed_yet_is_not_answered_for(
     await registered(log, 1, "1.0.0")
     await promoted(log, 1, "1.0.0")
     await indexed(service, auditor, log)
-    await audit.connection.execute("ALTER TABLE audit.history ADD CONSTRAINT broken CHECK (type <> 'Poison')")
+    await audit.connection.execute(
+        "ALTER TABLE audit.event_index ADD CONSTRAINT broken CHECK (type <> 'Poison')"
+    )
     await log.append("registry", STREAM, "Poison", {})
     minute = log.revisions[STREAM] and next(log.minutes)
     told = await service.get("/v1/as-of", auditor, model="fraud.churn")

@@ -1,4 +1,6 @@
-"""Every event of every service becomes one leaf, whatever happens to the sealer; and who changes history is found out."""
+"""Every event of every service becomes one leaf, whatever happens to the sealer; and who changes history is
+found out.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,10 @@ import pytest
 from regista.wire.checkpoint import Checkpoint, signed
 from regista.wire.keys import generate_signing_key
 from regista.wire.merkle import root_of
-from services.audit import checks, queries
+from services.audit import queries
+from services.audit.leader import follow_log
 from services.audit.sealing import Sealer, SealingLags, check_lag
-from services.audit.tailer import tail
+from services.audit.verification.verifier import Verifier
 from shared.foundation.postgres import connect_pool
 from shared.foundation.settings import Settings
 from shared.http.app import App
@@ -29,7 +32,10 @@ from tests.integration.audit.conftest import Audit, Log
 async def findings(database, audit_key):
     pool = await connect_pool(database.url("audit"), schemas=("audit",))
     try:
-        return {f.name: f for f in await checks.check_all(pool, audit_key)}
+        verifier = Verifier(audit_key)
+        await verifier.request(pool)
+        await verifier.work(pool)
+        return {f.name: f for f in (await verifier.report(pool)).findings}
     finally:
         await pool.close()
 
@@ -203,9 +209,9 @@ async def test_a_checkpoint_over_another_history_or_by_another_key_is_found_out(
 
 @contextlib.asynccontextmanager
 async def tailing(database, key):
-    """The tailer as the service runs it; yields its readiness."""
+    """The leader as the service runs it; yields its readiness."""
     app = App("audit", Settings(database_url=database.url("audit")))
-    task = asyncio.create_task(tail(app, key))
+    task = asyncio.create_task(follow_log(app, key))
     try:
         yield app.readiness
     finally:
@@ -216,7 +222,9 @@ async def tailing(database, key):
 async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(
     log: Log, audit: Audit, database, audit_key
 ):
-    task = asyncio.create_task(tail(App("audit", Settings(database_url=database.url("audit"))), audit_key))
+    task = asyncio.create_task(
+        follow_log(App("audit", Settings(database_url=database.url("audit"))), audit_key)
+    )
     try:
         await log.append("registry", "x-1", "Happened", {})
         await holds(lambda: audit.connection.fetchval("SELECT max(size) = 1 FROM audit.checkpoints"))
@@ -238,15 +246,17 @@ async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(
 async def test_what_cannot_be_indexed_is_sealed_and_signed_all_the_same_and_indexed_as_soon_as_it_can_be(
     log: Log, audit: Audit, database, audit_key
 ):
-    await audit.connection.execute("ALTER TABLE audit.history ADD CONSTRAINT broken CHECK (type <> 'Poison')")
+    await audit.connection.execute(
+        "ALTER TABLE audit.event_index ADD CONSTRAINT broken CHECK (type <> 'Poison')"
+    )
     async with tailing(database, audit_key) as readiness:
         for type_ in ("Happened", "Poison", "Happened"):
             await log.append("registry", "x-1", type_, {})
         await holds(lambda: audit.connection.fetchval("SELECT max(size) = 3 FROM audit.checkpoints"))
         await holds(lambda: told("CheckViolationError" in readiness.reasons.get("index", "")))
-        assert "tailer" not in readiness.reasons
-        await audit.connection.execute("ALTER TABLE audit.history DROP CONSTRAINT broken")
-        await holds(lambda: audit.connection.fetchval("SELECT count(*) = 3 FROM audit.history"))
+        assert "leader" not in readiness.reasons
+        await audit.connection.execute("ALTER TABLE audit.event_index DROP CONSTRAINT broken")
+        await holds(lambda: audit.connection.fetchval("SELECT count(*) = 3 FROM audit.event_index"))
         await holds(lambda: told(not readiness.reasons))
 
 
@@ -263,8 +273,9 @@ async def test_texts_longer_than_an_index_entry_are_indexed_and_found(log: Log, 
     await audit.catch_up()
     pool = await connect_pool(database.url("audit"), schemas=("audit",))
     try:
-        for sql in (queries.OF_CORRELATION, queries.PROMOTION):
-            assert [row["event_id"] for row in await queries.events(pool, sql, long)] == [event_id]
+        assert [str(row["event_id"]) for row in await queries.of_correlation(pool, long)] == [event_id]
+        promotions = await queries.promotions(pool, [long])
+        assert [event["event_id"] for event in promotions[long]] == [event_id]
         found = await queries.model(pool, long)
         assert found is not None
         assert found[0] == model_id

@@ -11,7 +11,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.cleanup.domain.retention import NoteRegistryEvent, stream_of
+from services.cleanup.domain.retention import stream_of
+from services.cleanup.domain.retention_commands import NoteRegistryEvent
 from services.cleanup.look_ups import LARGEST, Reports
 from services.cleanup.service import SERVICE
 from shared.deciding.events import Actor, Source
@@ -174,37 +175,25 @@ async def test_a_model_noted_between_the_look_and_the_commit_is_found_by_the_sec
         Reports(app),
         Received(world.usage("fraud.churn", 1, 3), "serving", "publisher", "regista.usage.v1", 0, 0),
     )
-    (hold,) = await reports.used(report)
+    (hold,) = await reports.record(report)
     await noted(app, str(uuid.uuid4()))
     await app.transactor.submit_all([hold])
     assert await app.pool.fetchval("SELECT count(*) FROM early") == 1
-    await app.transactor.submit_all(await reports.look_again(report))
+    await app.transactor.submit_all(await reports.look_up_again(report))
     assert (await uses(app), await app.pool.fetchval("SELECT count(*) FROM early")) == ([3], 0)
-    assert await reports.look_again(report) == ()
+    assert await reports.look_up_again(report) == ()
 
 
 async def test_a_report_delivered_again_after_its_process_died_in_the_wait_counts_once(
     world: World, app: App
 ) -> None:
     report = Received(world.usage("fraud.churn", 1, 3), "serving", "publisher", "regista.usage.v1", 0, 0)
-    await app.transactor.submit_all(await Reports(app).used(report))
+    await app.transactor.submit_all(await Reports(app).record(report))
     await noted(app, str(uuid.uuid4()))
     after = Reports(app)
-    await app.transactor.submit_all(await after.used(report))
-    assert await after.look_again(report) == ()
-    named = Received(
-        replace(
-            report.event,
-            type="regista.registry.ModelRegistered.v1",
-            data=b'{"model_id": "%b", "model": "fraud.churn"}' % b"m",
-        ),
-        "service:registry",
-        "service",
-        "regista.registry.events.v1",
-        0,
-        0,
-    )
-    await app.transactor.submit_all(await after.named(named))
+    await app.transactor.submit_all(await after.record(report))
+    assert await after.look_up_again(report) == ()
+    await app.transactor.submit_all(await after.place_waiting("fraud.churn", "m"))
     assert (await uses(app), await app.pool.fetchval("SELECT count(*) FROM early")) == ([3], 0)
 
 
@@ -214,4 +203,4 @@ async def test_a_report_too_large_to_wait_is_refused_at_once(world: World, app: 
         replace(event, data=event.data + b" " * LARGEST), "serving", "publisher", "regista.usage.v1", 0, 0
     )
     with pytest.raises(Malformed, match="does not wait"):
-        await Reports(app).used(report)
+        await Reports(app).record(report)

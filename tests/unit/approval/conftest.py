@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from services.approval.domain import gate, policy, promotion, review
+from services.approval.domain import approving, gate, override, policy, promotion, review
+from services.approval.domain.deciders import FOLDS as ALL_FOLDS
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, PublishPolicy
 from shared.deciding.decider import Streams
 from shared.deciding.events import Noted, Source
 
-FOLDS = {"policy": policy.POLICY, "policies": policy.POLICIES, "gate": gate.GATE, "review": review.REVIEW}
+FOLDS = {fold.category: fold for fold in ALL_FOLDS}
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 DATA = "sha256:" + "d" * 64
 
@@ -148,8 +149,8 @@ class World:
 
     def note(self, type_: str, data: dict[str, Any] | None = None, number: int = 1, **more: Any) -> list[Any]:
         stream = gate.stream_of("m", number)
-        told = self.noted(type_, {"model_id": "m", "number": number, **(data or {})}, **more)
-        return self.append({stream: gate.decide(gate.NoteVersion(told), self.state(stream))})
+        event = self.noted(type_, {"model_id": "m", "number": number, **(data or {})}, **more)
+        return self.append({stream: gate.decide(gate.NoteVersion(event), self.state(stream))})
 
     def artifact(self, type_: str = "ArtifactReleased", number: int = 1, **more: Any) -> list[Any]:
         return self.note(
@@ -169,42 +170,38 @@ class World:
         return self.note("PromotionRequested", asked, number)
 
     def streams(self, number: int = 1, *promotion_ids: str) -> Streams:
-        """As the edges look them up: with the promotions that are open, and those that left an open review behind."""
-        known = self.state(gate.stream_of("m", number)).promotions.values()
-        ids = {p.id for p in known if "open" in {p.status, self.review(p.id).status}} | set(promotion_ids)
+        """The streams as the edges look them up: with the promotions that are open or have an open review."""
+        noted = self.state(gate.stream_of("m", number)).promotions.values()
+        ids = {p.id for p in noted if "open" in {p.status, self.review(p.id).status}} | set(promotion_ids)
         named = promotion.streams_of("m", number, ids, self.state(policy.ALL).names)
         return Streams({stream: self.state(stream) for stream in (*named.writes, *named.depends_on)})
 
-    def evaluate(self, number: int = 1) -> list[Any]:
+    def assess(self, number: int = 1) -> list[Any]:
         return self.append(
-            promotion.decide_evaluate(promotion.Evaluate("m", number, self.now), self.streams(number))
+            promotion.assess_gates(promotion.AssessGates("m", number, self.now), self.streams(number))
         )
 
     def approve(self, by: str, promotion_id: str = "p", **more: Any) -> list[Any]:
-        """`expected`: without it, what the review shows just now."""
+        """`expected`: without it, the revision of the review now."""
         seen = {"role": "approver", "expected": self.review(promotion_id).revision} | more
-        command = promotion.Approve(promotion_id, "m", 1, by, now=self.now, **seen)
-        return self.append(promotion.decide_approve(command, self.streams(1, promotion_id)))
+        command = approving.Approve(promotion_id, "m", 1, by, now=self.now, **seen)
+        return self.append(approving.approve(command, self.streams(1, promotion_id)))
 
     def reject(self, by: str, reason: str = "no", role: str = "approver", **more: Any) -> list[Any]:
         return self.append(
-            promotion.decide_reject(
-                promotion.Reject("p", "m", 1, by, role, reason, **more), self.streams(1, "p")
-            )
+            approving.reject(approving.Reject("p", "m", 1, by, role, reason, **more), self.streams(1, "p"))
         )
 
     def expire(self) -> list[Any]:
-        return self.append(
-            promotion.decide_expire(promotion.Expire("p", "m", 1, self.now), self.streams(1, "p"))
-        )
+        return self.append(approving.expire(approving.Expire("p", "m", 1, self.now), self.streams(1, "p")))
 
     def override(self, by: str, reason: str = "outage", promotion_id: str = "p") -> list[Any]:
-        command = promotion.Override(promotion_id, "m", 1, by, reason)
-        return self.append(promotion.decide_override(command, self.streams(1, promotion_id)))
+        command = override.Override(promotion_id, "m", 1, by, reason)
+        return self.append(override.override(command, self.streams(1, promotion_id)))
 
-    def look_back(self, by: str, *, justified: bool = True, names: tuple[str, ...] = ()) -> list[Any]:
+    def after_review(self, by: str, *, justified: bool = True, names: tuple[str, ...] = ()) -> list[Any]:
         command = review.ReviewOverride("p", "m", 1, by, justified, "", names)
-        return self.append(promotion.decide_review_override(command, self.streams(1, "p")))
+        return self.append(override.review_override(command, self.streams(1, "p")))
 
     def pass_time(self, **delta: int) -> None:
         self.now += timedelta(**delta)
@@ -214,20 +211,20 @@ class World:
         self.gates([Gate("artifact_verified", {})], production)
         self.registered(**version_)
         self.artifact()
-        self.evaluate()
+        self.assess()
         self.note("VersionValidated")
         return self
 
     def in_review(
         self, approvers: int = 2, asked: Mapping[str, Any] = MappingProxyType({}), **version_: Any
     ) -> World:
-        """A verified, Validated version whose promotion waits for people; `asked` is what the request says more."""
+        """A verified, Validated version whose promotion waits for people; `asked`: further fields of the request."""
         self.validated(
             [Gate("no_regression", {}), Gate("manual", {"approvers": approvers, "expires_in": "7d"})],
             **version_,
         )
         self.request(**asked)
-        self.evaluate()
+        self.assess()
         return self
 
 
@@ -244,7 +241,7 @@ def new_world() -> type[World]:
 
 @pytest.fixture(scope="session")
 def given() -> Any:
-    """The public data that tests speak of."""
+    """The public data of the tests."""
     return type(
         "Given",
         (),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.approval.domain.gate import GatesEvaluated
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, Selector
-from services.approval.domain.promotion import Evaluate, decide_evaluate
+from services.approval.domain.promotion import AssessGates, assess_gates
 from shared.deciding.decider import Misrouted
 
 GATES = [
@@ -27,18 +27,18 @@ def test_gates_wait_for_the_version_and_for_the_verdict_on_its_artifact(world):
     assert world.version.waits_for == ("version",)
     world.registered()
     assert world.version.waits_for == ("artifact",)
-    assert world.evaluate() == []
+    assert world.assess() == []
     world.artifact()
-    [evaluated] = world.evaluate()
+    [evaluated] = world.assess()
     assert (evaluated.stage, evaluated.passed, evaluated.policy.name) == ("Validated", True, "default")
 
 
 def test_the_artifact_may_come_before_the_version(world):
     world.gates(GATES)
     world.artifact()
-    assert world.evaluate() == []
+    assert world.assess() == []
     world.registered()
-    [evaluated] = world.evaluate()
+    [evaluated] = world.assess()
     assert evaluated.passed
 
 
@@ -46,7 +46,7 @@ def test_a_mismatched_artifact_is_told_as_the_reason(world):
     world.gates(GATES)
     world.registered()
     world.artifact("ArtifactMismatched")
-    [evaluated] = world.evaluate()
+    [evaluated] = world.assess()
     assert not evaluated.passed
     assert {r.gate: r.passed for r in evaluated.results}["artifact_verified"] is False
 
@@ -55,19 +55,19 @@ def test_an_evaluation_again_without_anything_new_says_nothing(world):
     world.gates(GATES)
     world.registered()
     world.artifact()
-    assert world.evaluate()
-    assert world.evaluate() == []
+    assert world.assess()
+    assert world.assess() == []
 
 
 def test_new_evidence_or_another_policy_is_evaluated_again(world, given):
     world.gates([Gate("metric_threshold", {"metric": "accuracy", "min": 0.95})])
     world.registered()
     world.artifact()
-    assert not world.evaluate()[0].passed
+    assert not world.assess()[0].passed
     world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.97, independent=True, by="iris")})
-    assert world.evaluate()[0].passed
+    assert world.assess()[0].passed
     world.gates([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})])
-    assert not world.evaluate()[0].passed
+    assert not world.assess()[0].passed
 
 
 def test_a_tighter_policy_for_the_new_tier_takes_over_when_the_tier_changes(world):
@@ -78,10 +78,10 @@ def test_a_tighter_policy_for_the_new_tier_takes_over_when_the_tier_changes(worl
     )
     world.registered()
     world.artifact()
-    assert world.evaluate()[0].passed
+    assert world.assess()[0].passed
     world.note_model("ModelRegistered", {"model": "team.churn", "kind": "model", "tier": "medium"})
     world.note_model("TagsChanged", {"model": "team.churn", "tags": {}, "tier": "high"})
-    [evaluated] = world.evaluate()
+    [evaluated] = world.assess()
     assert (evaluated.policy.name, evaluated.passed) == ("high", False)
 
 
@@ -90,7 +90,7 @@ def test_a_worse_version_is_blocked_by_the_champion_with_the_figures(world, give
     world.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(7, 0.95)})
     world.registered(0.9)
     world.artifact()
-    [evaluated] = world.evaluate()
+    [evaluated] = world.assess()
     assert not evaluated.passed
     assert "accuracy 0.9 on holdout is worse than 0.95 of the champion 7.0.0" in evaluated.results[2].detail
 
@@ -100,13 +100,13 @@ def test_what_the_champion_gains_later_counts(world, given):
     world.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(7, 0.85)})
     world.registered(0.9)
     world.artifact()
-    assert world.evaluate()[0].passed
+    assert world.assess()[0].passed
     stranger = {"number": 3, "evaluation": given.accuracy(0.99)}
     assert world.note_model("EvaluationRecorded", stranger) == []
     assert world.note_model(
         "EvaluationRecorded", {"number": 7, "evaluation": given.accuracy(0.99, independent=True)}
     )
-    assert not world.evaluate()[0].passed
+    assert not world.assess()[0].passed
 
 
 def test_a_champion_of_another_environment_does_not_count_for_validation(world, given):
@@ -114,23 +114,23 @@ def test_a_champion_of_another_environment_does_not_count_for_validation(world, 
     world.note_model("RolloutChanged", {"environment": "edge", "champion": given.champion(7, 0.99)})
     world.registered(0.9)
     world.artifact()
-    assert world.evaluate()[0].passed
+    assert world.assess()[0].passed
 
 
 def test_once_validated_the_question_is_closed(world, given):
     world.gates(GATES)
     world.registered()
     world.artifact()
-    world.evaluate()
+    world.assess()
     world.note("VersionValidated")
     world.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(7, 0.99)})
-    assert world.evaluate() == []
+    assert world.assess() == []
 
 
 def test_without_any_policy_the_gates_deny_and_say_so(world):
     world.registered()
     world.artifact()
-    [evaluated] = world.evaluate()
+    [evaluated] = world.assess()
     assert not evaluated.passed
     assert "publish one" in evaluated.results[0].detail
 
@@ -146,7 +146,7 @@ def test_missing_metadata_is_what_registry_says_is_missing(world):
     world.gates([Gate("metadata_complete", {})])
     world.registered(missing=["signature", "training.config"])
     world.artifact()
-    [evaluated] = world.evaluate()
+    [evaluated] = world.assess()
     assert evaluated.results[0].detail.startswith("missing: signature, training.config;")
 
 
@@ -154,7 +154,7 @@ def test_a_version_is_complete_when_registry_misses_nothing(world):
     world.gates([Gate("metadata_complete", {})])
     world.registered(training={}, signature=None)
     world.artifact()
-    assert world.evaluate()[0].passed
+    assert world.assess()[0].passed
 
 
 def test_an_evaluation_by_a_maker_does_not_take_the_place_of_an_independent_one(world, given):
@@ -164,9 +164,9 @@ def test_an_evaluation_by_a_maker_does_not_take_the_place_of_an_independent_one(
     world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.7, independent=True, by="iris")})
     for maker in ("carl", "Dora", "bea", "pipeline"):
         world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.99, independent=True, by=maker)})
-    assert not world.evaluate()[0].passed
+    assert not world.assess()[0].passed
     world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.92, independent=True, by="ivan")})
-    assert world.evaluate()[0].passed
+    assert world.assess()[0].passed
 
 
 @pytest.mark.parametrize("ended", ["VersionRecalled", "VersionRejected", "VersionRetired"])
@@ -191,7 +191,7 @@ def test_a_policy_that_came_up_meanwhile_sends_the_command_back(world):
     streams = world.streams()
     del streams.states["policy-default"]  # type: ignore[attr-defined]
     with pytest.raises(Misrouted):
-        decide_evaluate(Evaluate("m", 1, world.now), streams)
+        assess_gates(AssessGates("m", 1, world.now), streams)
 
 
 def topics(given: Any) -> dict[str, list[Any]]:
@@ -228,12 +228,12 @@ def test_whatever_order_topics_arrive_in_the_verdict_is_the_same(new_world, give
     while any(left.values()):
         name = data.draw(st.sampled_from([n for n, rest in left.items() if rest]))
         left[name].pop(0)(world)
-        world.evaluate()
+        world.assess()
     straight = new_world()
     for rest in topics(given).values():
         for step in rest:
             step(straight)
-    straight.evaluate()
+    straight.assess()
     last, expected = world.of(GatesEvaluated)[-1], straight.of(GatesEvaluated)[-1]
     assert last.passed
     assert last.results == expected.results
@@ -259,7 +259,7 @@ def test_whenever_the_bytes_are_verified_the_promotion_ends_the_same(new_world, 
     world.gates([], [Gate("no_regression", {}), Gate("manual", {"approvers": 1})])
     for step in steps:
         step(world)
-        world.evaluate()
+        world.assess()
     assert world.review().status == ("" if champion == 0.99 else "open")
     assert world.version.promotions["p"].status == ("denied" if champion == 0.99 else "open")
 

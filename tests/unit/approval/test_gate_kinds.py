@@ -10,7 +10,7 @@ from hypothesis import given as examples
 from hypothesis import strategies as st
 
 from services.approval.domain.evidence import Evidence, evidence_digest, newest, sealed_evidence_digest
-from services.approval.domain.gate_kinds import Gate, ask
+from services.approval.domain.gate_kinds import Gate, check
 from services.approval.domain.noted import Champion, Evaluation, Signature, SignatureField
 
 EVIDENCE = Evidence(
@@ -28,14 +28,14 @@ def evidence(*evaluations: Evaluation, champion: tuple[Evaluation, ...] | None =
 
 
 def passes(gate: Gate, e: Evidence) -> bool:
-    return ask(gate, e).passed
+    return check(gate, e).passed
 
 
 def test_missing_metadata_is_named():
     assert passes(Gate("metadata_complete", {}), EVIDENCE)
-    said = ask(Gate("metadata_complete", {}), evidence(missing=("dataset digest", "creator")))
-    assert not said.passed
-    assert "dataset digest, creator" in said.detail
+    result = check(Gate("metadata_complete", {}), evidence(missing=("dataset digest", "creator")))
+    assert not result.passed
+    assert "dataset digest, creator" in result.detail
 
 
 @pytest.mark.parametrize("state", ["", "mismatched", "quarantined", "recalled", "expired", "deleted"])
@@ -56,9 +56,9 @@ def test_a_threshold_holds_or_denies(value, passed):
 
 
 def test_a_metric_that_was_not_measured_denies_and_says_what_to_do():
-    said = ask(AT_LEAST, evidence(measured(0.99, "f1")))
-    assert not said.passed
-    assert "record an evaluation" in said.detail
+    result = check(AT_LEAST, evidence(measured(0.99, "f1")))
+    assert not result.passed
+    assert "record an evaluation" in result.detail
 
 
 def test_without_a_named_data_set_every_one_must_hold():
@@ -149,9 +149,9 @@ def test_other_data_or_another_definition_is_not_comparable_and_the_policy_says_
     other, different, passed
 ):
     gate = Gate("no_regression", {"metric": "accuracy", "different_data": different})
-    said = ask(gate, evidence(measured(0.9), champion=(other,)))
-    assert said.passed is passed
-    assert "not comparable" in said.detail
+    result = check(gate, evidence(measured(0.9), champion=(other,)))
+    assert result.passed is passed
+    assert "not comparable" in result.detail
 
 
 def test_an_independent_evaluation_can_stand_in_for_a_comparison():
@@ -186,11 +186,11 @@ def test_a_schema_is_compatible_when_old_callers_notice_nothing():
 def test_what_callers_of_the_champion_notice_is_told_and_allowed_to_a_major_only_where_the_policy_says_so():
     new = Signature((SignatureField("x", "int8"),), (SignatureField("label", "int64", labels=("b", "a")),))
     e = replace(EVIDENCE, signature=new, champion=Champion(1, "1.0.0", signature=OLD), bump="major")
-    said = ask(Gate("schema_compatible", {}), e)
-    assert not said.passed
+    result = check(Gate("schema_compatible", {}), e)
+    assert not result.passed
     assert (
         "inputs.x.type: input type narrowed from float to int8; outputs.label.labels: labels changed"
-        in said.detail
+        in result.detail
     )
     assert passes(Gate("schema_compatible", {"allow_major": True}), e)
     assert not passes(Gate("schema_compatible", {"allow_major": True}), replace(e, bump="minor"))
@@ -219,7 +219,7 @@ def test_an_evaluation_by_a_maker_is_not_independent():
 
 
 def test_the_same_inputs_have_the_same_digest_and_others_another():
-    one, two, other = (ask(AT_LEAST, evidence(measured(v))) for v in (0.91, 0.91, 0.92))
+    one, two, other = (check(AT_LEAST, evidence(measured(v))) for v in (0.91, 0.91, 0.92))
     assert one == two
     assert one.inputs_digest != other.inputs_digest
 
@@ -272,9 +272,9 @@ gates = st.sampled_from(
 
 @examples(gates, evaluations, st.one_of(st.none(), evaluations))
 def test_every_gate_answers_on_any_evidence(gate, mine, theirs):
-    said = ask(gate, evidence(*mine, champion=None if theirs is None else newest(theirs)))
-    assert said.detail
-    assert said.inputs_digest.startswith("sha256:")
+    result = check(gate, evidence(*mine, champion=None if theirs is None else newest(theirs)))
+    assert result.detail
+    assert result.inputs_digest.startswith("sha256:")
 
 
 @examples(st.lists(st.one_of(st.none(), st.just(math.nan), st.floats(max_value=0.8999)), max_size=4))

@@ -17,10 +17,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from services.approval.domain import gate, policy, review
+from services.approval.domain import approving
+from services.approval.domain.approving import Reject
+from services.approval.domain.deciders import FOLDS as ALL_FOLDS
 from services.approval.domain.gate import PromotionDenied, PromotionGranted
 from services.approval.domain.gate_kinds import Gate
-from services.approval.domain.promotion import Reject, decide_reject
 from services.approval.domain.review import (
     OverrideUsed,
     ReviewApproved,
@@ -31,7 +32,7 @@ from services.approval.domain.review import (
 from shared.deciding.decider import RuleBroken
 from shared.log.states import SnapshotCodec
 
-FOLDS = {"policy": policy.POLICY, "policies": policy.POLICIES, "gate": gate.GATE, "review": review.REVIEW}
+FOLDS = {fold.category: fold for fold in ALL_FOLDS}
 MAKERS = {"carl", "bea", "pipeline", "rosa"}
 PEOPLE = st.sampled_from([*sorted(MAKERS), "ann", "bob", "cid", "dan"])
 
@@ -116,7 +117,7 @@ class Promotions(RuleBasedStateMachine):
 
     @rule()
     def evaluate(self):
-        self.world.evaluate()
+        self.world.assess()
         open_ = {p.id for p in self.world.version.open_promotions}
         assert all(self.world.review(p).status != "open" for p in self.asked if p not in open_)
 
@@ -131,7 +132,7 @@ class Promotions(RuleBasedStateMachine):
     def reject(self, who):
         with suppress(RuleBroken):
             self.world.append(
-                decide_reject(
+                approving.reject(
                     Reject(self.asked[-1], "m", 1, who, "approver", "no"),
                     self.world.streams(1, self.asked[-1]),
                 )
@@ -244,7 +245,7 @@ def test_a_promotion_is_granted_exactly_when_enough_others_have_approved(new_wor
             world.note_model(
                 "RolloutChanged", {"environment": "production", "champion": given.champion(50 + n, 0.5)}
             )
-            world.evaluate()
+            world.assess()
         with suppress(RuleBroken):
             world.approve(person)
     others = list(dict.fromkeys(p for p in who if p not in MAKERS))

@@ -23,15 +23,15 @@ def test_break_glass_grants_is_marked_and_owes_a_look_back(world):
     assert world.review().status == "overridden"
     for own in ({"by": "oscar"}, {"by": "carl"}, {"by": "rosa"}, {"by": "robot", "names": ("New", "Rosa")}):
         with pytest.raises(RuleBroken, match="own_work"):
-            world.look_back(**own)
-    assert world.look_back("ann", justified=False)
+            world.after_review(**own)
+    assert world.after_review("ann", justified=False)
     assert world.review().status == "closed"
-    assert world.look_back("bob") == []
+    assert world.after_review("bob") == []
 
 
 def test_break_glass_on_what_the_gates_denied_grants_the_next_request_once(world):
     world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
-    world.evaluate()
+    world.assess()
     used, stands = world.override("oscar")
     assert isinstance(used, OverrideUsed)
     assert "metric_threshold" in used.bypassed[0]
@@ -39,7 +39,7 @@ def test_break_glass_on_what_the_gates_denied_grants_the_next_request_once(world
     assert world.override("oscar") == []
     world.note("PromotionRefused", {"promotion_id": "p"})
     world.request("again")
-    _, granted = world.evaluate()
+    _, granted = world.assess()
     assert (granted.promotion_id, granted.override, granted.approvers, granted.review_id) == (
         "again",
         True,
@@ -47,38 +47,38 @@ def test_break_glass_on_what_the_gates_denied_grants_the_next_request_once(world
         "p",
     )
     world.request("once more")
-    assert PromotionDenied in kinds(world.evaluate())
+    assert PromotionDenied in kinds(world.assess())
 
 
 def test_an_override_does_not_stand_for_other_evidence(world, given):
     world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
-    world.evaluate()
+    world.assess()
     world.override("oscar")
     world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.2, independent=True)})
     world.request("again")
-    assert PromotionDenied in kinds(world.evaluate())
+    assert PromotionDenied in kinds(world.assess())
 
 
 @pytest.mark.parametrize(("justified", "answer"), [(False, PromotionDenied), (True, PromotionGranted)])
 def test_an_override_that_was_not_justified_grants_nothing_further(world, justified, answer):
     world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
-    world.evaluate()
+    world.assess()
     world.override("oscar")
-    assert OverrideReviewed in kinds(world.look_back("ann", justified=justified))
-    assert world.look_back("ann", justified=False) == []
+    assert OverrideReviewed in kinds(world.after_review("ann", justified=justified))
+    assert world.after_review("ann", justified=False) == []
     world.request("again")
-    assert answer in kinds(world.evaluate())
+    assert answer in kinds(world.assess())
 
 
 def test_a_look_back_ends_only_the_override_it_is_about(world):
     world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
-    world.evaluate()
+    world.assess()
     world.override("oscar")
     world.pass_time(days=1)
     world.request("later", environment="staging")
-    world.evaluate()
+    world.assess()
     world.override("oscar", promotion_id="later")
-    assert kinds(world.look_back("ann", justified=False)) == [OverrideReviewed, OverrideWithdrawn]
+    assert kinds(world.after_review("ann", justified=False)) == [OverrideReviewed, OverrideWithdrawn]
     assert set(world.version.overrides) == {"staging"}
 
 
@@ -123,11 +123,11 @@ def test_the_same_override_again_changes_nothing(world):
 
 def test_nobody_who_broke_the_glass_looks_back_at_it_however_many_broke_it(world, given):
     world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
-    world.evaluate()
+    world.assess()
     world.override("oscar")
     world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.2, independent=True)})
     world.override("olga")
     for own in ("oscar", "olga"):
         with pytest.raises(RuleBroken, match="own_work"):
-            world.look_back(own)
-    assert OverrideReviewed in kinds(world.look_back("ann"))
+            world.after_review(own)
+    assert OverrideReviewed in kinds(world.after_review("ann"))

@@ -7,7 +7,7 @@ import pytest
 from services.approval.domain.gate import GatesEvaluated, PromotionDenied, PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy
-from services.approval.domain.promotion import Evaluate, decide_evaluate
+from services.approval.domain.promotion import AssessGates, assess_gates
 from services.approval.domain.review import (
     ReviewApproved,
     ReviewExpired,
@@ -25,7 +25,7 @@ def kinds(events) -> list[type]:
 
 def test_without_a_manual_gate_passing_gates_grant_at_once(world):
     world.validated([Gate("artifact_verified", {})]).request()
-    evaluated, granted = world.evaluate()
+    evaluated, granted = world.assess()
     assert (evaluated.stage, evaluated.promotion_id) == ("Production", "p")
     assert (granted.promotion_id, granted.digest, granted.approvers, granted.override) == (
         "p",
@@ -33,14 +33,14 @@ def test_without_a_manual_gate_passing_gates_grant_at_once(world):
         (),
         False,
     )
-    assert world.evaluate() == []
+    assert world.assess() == []
 
 
 def test_failing_gates_deny_with_every_reason(world):
     world.validated(
         [Gate("metric_threshold", {"metric": "accuracy", "min": 0.99}), Gate("independent_evaluation", {})]
     ).request()
-    evaluated, denied = world.evaluate()
+    evaluated, denied = world.assess()
     assert not evaluated.passed
     assert [r.split(":")[0] for r in denied.reasons] == ["metric_threshold", "independent_evaluation"]
     assert world.review().status == ""
@@ -52,7 +52,7 @@ def test_no_policy_for_production_denies(world):
     world.artifact()
     world.note("VersionValidated")
     world.request()
-    assert "publish one" in world.evaluate()[1].reasons[0]
+    assert "publish one" in world.assess()[1].reasons[0]
 
 
 def test_a_version_that_is_not_validated_never_gets_to_a_review(world):
@@ -60,7 +60,7 @@ def test_a_version_that_is_not_validated_never_gets_to_a_review(world):
     world.registered()
     world.artifact()
     world.request()
-    assert PromotionDenied in kinds(world.evaluate())
+    assert PromotionDenied in kinds(world.assess())
 
 
 def test_a_manual_gate_opens_a_review_sealed_to_what_is_shown(world):
@@ -197,10 +197,10 @@ def test_a_review_lapses_when_what_it_showed_changes_or_a_gate_flips(world, give
         "ModelRegistered",
         {"model": "team.churn", "kind": "model", "owner": "olga", "tier": "medium", "tags": {}},
     )
-    assert world.evaluate() == []
+    assert world.assess() == []
     world.approve("ann")
     change(world, given)
-    happened = world.evaluate()
+    happened = world.assess()
     [lapsed] = [e for e in happened if isinstance(e, ReviewLapsed)]
     [denied] = [e for e in happened if isinstance(e, PromotionDenied)]
     assert any(reason in r for r in lapsed.reasons)
@@ -212,7 +212,7 @@ def test_a_new_champion_alone_is_shown_and_the_review_goes_on(world, given):
     world.in_review()
     world.approve("ann")
     world.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(7, 0.8)})
-    assert kinds(world.evaluate()) == [GatesEvaluated, ReviewRefreshed]
+    assert kinds(world.assess()) == [GatesEvaluated, ReviewRefreshed]
     with pytest.raises(Stale):
         world.approve("bob", expected=2)
     assert kinds(world.approve("bob", expected=3)) == [ReviewApproved, PromotionGranted]
@@ -225,7 +225,7 @@ def test_a_rename_is_shown_and_the_review_goes_on(world):
     )
     world.approve("ann")
     world.note_model("ModelRenamed", {"model": "team.attrition"})
-    [_, refreshed] = world.evaluate()
+    [_, refreshed] = world.assess()
     assert (type(refreshed), refreshed.about.model) == (ReviewRefreshed, "team.attrition")
     assert PromotionGranted in kinds(world.approve("bob"))
 
@@ -239,9 +239,9 @@ def test_an_approval_on_changed_evidence_lapses_instead_of_granting(world, given
 def test_a_lapsed_promotion_is_asked_for_again_under_a_new_id(world, given):
     world.in_review(approvers=1)
     world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.95, independent=True)})
-    world.evaluate()
+    world.assess()
     world.request("again")
-    assert ReviewOpened in kinds(world.evaluate())
+    assert ReviewOpened in kinds(world.assess())
     assert PromotionGranted in kinds(world.approve("ann", "again"))
 
 
@@ -269,13 +269,13 @@ def test_a_promotion_that_came_up_meanwhile_sends_the_command_back(world):
     world.request()
     before.states["gate-m@1"] = world.version  # type: ignore[index]
     with pytest.raises(Misrouted):
-        decide_evaluate(Evaluate("m", 1, world.now), before)
+        assess_gates(AssessGates("m", 1, world.now), before)
 
 
 def test_a_promotion_that_registry_refused_is_not_open_any_more(world):
     world.validated([]).request()
     world.note("PromotionRefused", {"promotion_id": "p"})
-    assert world.evaluate() == []
+    assert world.assess() == []
 
 
 def superseded(world):
@@ -287,13 +287,13 @@ def superseded(world):
 
 
 def test_the_review_of_a_superseded_promotion_lapses_and_the_newer_one_is_opened(world):
-    happened = superseded(world).evaluate()
+    happened = superseded(world).assess()
     assert [(type(e), e.about.promotion_id) for e in happened if not isinstance(e, GatesEvaluated)] == [
         (ReviewOpened, "newer"),
         (ReviewLapsed, "p"),
     ]
     assert world.version.promotions["p"].status == "refused"
-    assert world.evaluate() == []
+    assert world.assess() == []
     assert PromotionGranted in kinds(world.approve("ann", "newer"))
 
 

@@ -8,17 +8,17 @@ from datetime import timedelta
 import pytest
 
 from regista.wire.digests import FileEntry
-from services.artifact.domain.artifact import (
-    AskCheck,
+from services.artifact.domain.artifact import decide
+from services.artifact.domain.artifact_commands import (
     RecordDamaged,
     RecordDeleted,
     RecordDiscarded,
     RecordIntact,
     RecordMismatched,
     RecordTagged,
-    decide,
+    RequestCheck,
 )
-from services.artifact.domain.artifact_state import (
+from services.artifact.domain.artifact_events import (
     ArtifactDeleted,
     ArtifactExpired,
     ArtifactMismatched,
@@ -31,8 +31,8 @@ from services.artifact.domain.artifact_state import (
     CopyLeft,
     ExpiryTagged,
     VersionRef,
-    phase,
 )
+from services.artifact.domain.artifact_state import phase
 from services.artifact.domain.manifest import Limits
 from shared.deciding.decider import RuleBroken
 from tests.unit.artifact.words import (
@@ -268,23 +268,23 @@ def test_a_promotion_request_is_noted_once_and_only_where_there_are_bytes_to_che
 
 def test_what_serves_is_checked_at_once_where_there_are_bytes_to_check():
     assert names(decide(rollout(1), given(registered(1), verified(1)))) == ["Noted", "CheckAsked"]
-    assert names(decide(rollout(1), given(registered(1), verified(1), AskCheck(1)))) == ["Noted"]
+    assert names(decide(rollout(1), given(registered(1), verified(1), RequestCheck(1)))) == ["Noted"]
     assert names(decide(rollout(1), given(registered(1)))) == ["Noted"]
     assert names(decide(rollout(1), given(registered(1), verified(1), RecordDamaged(1, "rot")))) == ["Noted"]
 
 
 def test_a_report_of_missing_bytes_ends_with_them():
-    assert not given(registered(1), verified(1), AskCheck(1), retired(1)).check_asked
+    assert not given(registered(1), verified(1), RequestCheck(1), retired(1)).check_requested
 
 
 def test_missing_bytes_are_reported_once_until_they_were_checked():
     state = given(registered(1), verified(1))
-    assert decide(AskCheck(1), state) == [CheckAsked(DIGEST, 1)]
-    assert decide(AskCheck(1), given(registered(1), verified(1), AskCheck(1))) == []
-    assert decide(AskCheck(2), state) == []
-    assert decide(AskCheck(1), given(registered(1), verified(1), AskCheck(1), RecordIntact(1, DAY, NOW))) == [
-        CheckAsked(DIGEST, 1)
-    ]
+    assert decide(RequestCheck(1), state) == [CheckAsked(DIGEST, 1)]
+    assert decide(RequestCheck(1), given(registered(1), verified(1), RequestCheck(1))) == []
+    assert decide(RequestCheck(2), state) == []
+    assert decide(
+        RequestCheck(1), given(registered(1), verified(1), RequestCheck(1), RecordIntact(1, DAY, NOW))
+    ) == [CheckAsked(DIGEST, 1)]
 
 
 def test_a_recalled_version_keeps_its_bytes_and_other_versions_stay_released():

@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 from regista.wire.cloudevents import CloudEvent
-from services.artifact.consumers import registered
-from services.artifact.domain.artifact import RecordDamaged, RecordDeleted, RecordTagged, decide
+from services.artifact.consumers import note_registered
+from services.artifact.domain.artifact import decide
+from services.artifact.domain.artifact_commands import RecordDamaged, RecordDeleted, RecordTagged
 from services.artifact.domain.artifact_state import evolve
+from services.artifact.parts import Parts
 from services.artifact.publish import PUBLIC, publish
 from services.artifact.service import SERVICE
 from services.artifact.settings import ArtifactSettings
@@ -20,10 +22,12 @@ from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
 from shared.deciding.events import Actor, Recorded
 from shared.foundation.settings import Settings, SettingsWrong
+from shared.http.app import App
 from shared.messaging.kafka import Malformed, Received
 from tests.unit.artifact import words
 
 SETTINGS = ArtifactSettings(artifact_dir="/nowhere")
+APP = App("artifact", SETTINGS, parts=Parts(SETTINGS.store(), SETTINGS))
 
 
 def received(data, **extensions):
@@ -56,16 +60,16 @@ def data(**changes):
 
 
 async def test_a_registration_becomes_a_command_on_the_stream_of_its_digest():
-    (submission,) = await registered(SETTINGS, received(data()))
+    (submission,) = await note_registered(APP, received(data()))
     assert submission.streams == (f"artifact-{words.DIGEST[7:]}",)
-    noted = submission.command.message.noted()
+    noted = submission.command.message.as_noted()
     assert (noted.source.revision, noted.source.stream, noted.leaf) == (7, "model-m1", "ab" * 32)
     assert "training" not in noted.data
     assert submission.command.claim.found == words.DIGEST
 
 
 async def test_a_version_without_bytes_is_passed_over():
-    assert await registered(SETTINGS, received(data(artifact=None))) == []
+    assert await note_registered(APP, received(data(artifact=None))) == []
 
 
 @pytest.mark.parametrize(
@@ -78,7 +82,7 @@ async def test_a_version_without_bytes_is_passed_over():
 )
 async def test_what_cannot_be_read_is_malformed_with_its_reason(message, reason):
     with pytest.raises(Malformed, match=reason):
-        await registered(SETTINGS, message)
+        await note_registered(APP, message)
 
 
 def test_every_public_type_is_published_and_nothing_else():

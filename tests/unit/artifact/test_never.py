@@ -9,8 +9,8 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.artifact.domain.artifact import (
-    AskCheck,
+from services.artifact.domain.artifact import decide
+from services.artifact.domain.artifact_commands import (
     RecordDamaged,
     RecordDeleted,
     RecordDiscarded,
@@ -18,16 +18,15 @@ from services.artifact.domain.artifact import (
     RecordMismatched,
     RecordTagged,
     RecordVerified,
-    decide,
+    RequestCheck,
 )
-from services.artifact.domain.artifact_state import (
+from services.artifact.domain.artifact_events import (
     ArtifactExpired,
     ArtifactReceived,
     ArtifactReleased,
-    ArtifactState,
     ArtifactVerified,
-    evolve,
 )
+from services.artifact.domain.artifact_state import ArtifactState, evolve
 from shared.deciding.decider import RuleBroken
 from tests.unit.artifact.words import (
     DAY,
@@ -51,7 +50,7 @@ commands = st.one_of(
     st.builds(lambda n, m, r: retired(n, model=m, revision=r), numbers, models, revisions),
     st.builds(lambda n, m, r: rejected(n, model=m, revision=r), numbers, models, revisions),
     st.builds(lambda n, m, r: promotion(n, model=m, revision=r), numbers, models, revisions),
-    st.builds(AskCheck, generations),
+    st.builds(RequestCheck, generations),
     st.builds(RecordDiscarded, generations),
     st.builds(lambda n, m, r: recalled(n, model=m, revision=r), numbers, models, revisions),
     st.builds(

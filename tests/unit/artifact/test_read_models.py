@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.artifact.domain.artifact import decide
-from services.artifact.domain.artifact_state import ArtifactExpired, ArtifactState, evolve, key_of, phase
+from services.artifact.domain.artifact_events import ArtifactExpired
+from services.artifact.domain.artifact_state import ArtifactState, evolve, key_of, phase
 from services.artifact.projections import CHECK, DELETE, DISCARD, VERIFY, project
 from services.artifact.tables import ARTIFACTS, REFERENCES
 from shared.deciding.changes import Drop, Put
@@ -98,7 +99,7 @@ def test_rows_say_what_the_stream_says_and_every_open_end_has_its_due_work(scrip
         g for g, gone in state.failed.items() if not gone
     }
     assert set(rows.due(CHECK)) <= ({HEX} if state.verified else set())
-    if state.check_asked:
+    if state.check_requested:
         assert set(rows.due(CHECK)) == {HEX}
 
 

@@ -12,14 +12,14 @@ import msgspec
 
 from regista.wire.digests import FileEntry, manifest_digest
 from services.artifact.domain import noted
-from services.artifact.domain.artifact import (
+from services.artifact.domain.artifact import decide
+from services.artifact.domain.artifact_commands import (
     NoteEnded,
     NotePromotion,
     NoteRecalled,
     NoteRegistered,
     NoteServing,
     RecordVerified,
-    decide,
 )
 from services.artifact.domain.artifact_state import ArtifactState, evolve
 from services.artifact.domain.manifest import Limits, claim

@@ -23,8 +23,8 @@ from regista.wire.history import (
     FORMAT,
     BadHistory,
     Event,
+    LogRow,
     Manifest,
-    Place,
     event,
     file_name,
     manifest_name,
@@ -63,7 +63,7 @@ def events(count: int) -> list[Event]:
             "",
             "",
         )
-        rows.append(event(Place(n, "registry", "thing-1", n + 1, str(id_), "Happened", 1), encode(envelope)))
+        rows.append(event(LogRow(n, "registry", "thing-1", n + 1, str(id_), "Happened", 1), encode(envelope)))
     return rows
 
 
@@ -76,7 +76,9 @@ def chunk(
     write: Sequence[Event] | None = None,
     **changed: Any,
 ) -> Manifest:
-    """Writes leaves `first` to `last` of a log of `rows`; `write`: other rows into the file; `changed`: fields of the manifest."""
+    """Writes leaves `first` to `last` of a log of `rows`; `write`: other rows into the file; `changed`:
+    fields of the manifest.
+    """
     before = Tree().append(row.leaf for row in rows[:first])
     tree = before.append(row.leaf for row in rows[first : last + 1])
     whole = Tree().append(row.leaf for row in rows)
@@ -175,17 +177,17 @@ def test_a_row_that_says_something_else_than_what_was_sealed_is_found_though_its
 
 def test_bytes_and_leaf_changed_together_do_not_give_the_root(history: Path) -> None:
     rows = events(23)
-    forged = event(Place(*rows[4][:7]), rows[4].bytes.replace(b'"why"', b'"not"'))
+    forged = event(LogRow(*rows[4][:7]), rows[4].bytes.replace(b'"why"', b'"not"'))
     chunk(history, rows, 0, 9, write=[*rows[:4], forged, *rows[5:10]])
     assert "do not give the root" in verify(history, [KEY]).faults[0]
 
 
 def test_a_whole_history_made_up_is_not_what_was_signed(history: Path, tmp_path: Path) -> None:
     rows = events(23)
-    forged = [*rows[:4], event(Place(*rows[4][:7]), rows[4].bytes.replace(b'"why"', b'"not"')), *rows[5:]]
+    forged = [*rows[:4], event(LogRow(*rows[4][:7]), rows[4].bytes.replace(b'"why"', b'"not"')), *rows[5:]]
     note = manifest_of((history / manifest_name(0, 9)).read_bytes()).checkpoint
     chunk(history, forged, 0, 9, checkpoint=note)
-    assert "another history" in verify(history, [KEY]).faults[0]
+    assert "of another log" in verify(history, [KEY]).faults[0]
 
 
 def test_a_file_that_is_not_the_one_of_its_manifest_is_found(history: Path) -> None:
@@ -280,12 +282,12 @@ def test_a_manifest_without_its_file_is_told(history: Path) -> None:
 
 def test_leaves_that_are_in_two_files_are_told(history: Path) -> None:
     chunk(history, events(23), 15, 21)
-    assert any("in an earlier file" in fault for fault in verify(history, [KEY]).faults)
+    assert any("an earlier file holds" in fault for fault in verify(history, [KEY]).faults)
 
 
 def test_events_that_are_no_envelope_have_a_row_all_the_same(tmp_path: Path) -> None:
     rows = [
-        event(Place(n, "registry", "odd-1", n + 1, "id", "T", 1), stored)
+        event(LogRow(n, "registry", "odd-1", n + 1, "id", "T", 1), stored)
         for n, stored in enumerate((b"", b"\xff\xfe", b'{"a":1}', b"[" * 100_000))
     ]
     assert all(row.recorded_at is None and row.data is None for row in rows)
@@ -295,7 +297,7 @@ def test_events_that_are_no_envelope_have_a_row_all_the_same(tmp_path: Path) -> 
 
 def test_a_moment_before_1970_and_microseconds_are_kept(tmp_path: Path) -> None:
     stored = b'{"id":"a","type":"T","schema":1,"stream":"s-1","revision":1,"recorded_at":"1969-12-31T23:59:59.000001Z","actor":{"subject":"x"},"data":null}'
-    row = event(Place(0, "registry", "s-1", 1, "a", "T", 1), stored)
+    row = event(LogRow(0, "registry", "s-1", 1, "a", "T", 1), stored)
     assert (row.recorded_at, row.data) == (-999_999, "null")
     chunk(tmp_path, [row], 0, 0)
     assert verify(tmp_path, [KEY]).holds

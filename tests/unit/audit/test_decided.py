@@ -10,7 +10,7 @@ import pytest
 from services.approval.domain.gate import PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import PolicyPublished
-from services.audit.domain.invariants import production_faults
+from services.audit.domain.production import production_faults
 from services.audit.domain.reading import Stored, read
 from shared.deciding.events import Cursor, encode
 from tests.unit.approval.conftest import NOW, World
@@ -22,10 +22,10 @@ def promoted_by_gates_alone(world: World) -> None:
     world.gates([Gate("artifact_verified", {})], [Gate("no_regression", {})])
     world.registered()
     world.artifact()
-    world.evaluate()
+    world.assess()
     world.note("VersionValidated")
     world.request()
-    world.evaluate()
+    world.assess()
 
 
 def promoted_by_people(world: World) -> None:
@@ -39,7 +39,7 @@ def promoted_by_people_after_a_new_champion(world: World) -> None:
     world.note_model(
         "RolloutChanged", {"environment": "production", "champion": None, "entries": [], "previous": []}
     )
-    world.evaluate()
+    world.assess()
     world.approve("ada")
 
 
@@ -54,7 +54,7 @@ def overridden_for_the_next_request(world: World) -> None:
     world.reject("ada")
     world.override("oscar")
     world.request("again")
-    world.evaluate()
+    world.assess()
 
 
 def stored(stream: str, event: object) -> dict:

@@ -1,12 +1,14 @@
-"""No Production without a decision: what an auditor who trusts no service finds in the stored events of one promotion."""
+"""No Production without a decision: what an auditor who trusts no service finds in the stored events of one
+promotion.
+"""
 
 from __future__ import annotations
 
 import pytest
 
 from regista.wire.digests import digest
-from services.audit.domain import invariants
-from services.audit.domain.invariants import serving_faults
+from services.audit.domain import production
+from services.audit.domain.production import serving_faults
 
 STREAM = "model-m"
 
@@ -56,7 +58,7 @@ ASKS_TWO, ASKS_NOBODY = policy(2), policy()
 
 
 def production_faults(promoted, promotion, rules=ASKS_TWO):
-    return invariants.production_faults(promoted, promotion, rules)
+    return production.production_faults(promoted, promotion, rules)
 
 
 GATES = gates()
@@ -120,7 +122,7 @@ def test_a_recorded_override_is_a_decision():
 @pytest.mark.parametrize(
     ("promotion", "fault"),
     [
-        ([], "nobody asked"),
+        ([], "never requested"),
         ([ASKED], "no grant"),
         ([ASKED, GATES, OPENED, approved("bea"), approved("carl"), granted(digest="other")], "same digest"),
         ([ASKED, GATES, OPENED, approved("bea"), approved("carl"), granted(number=3)], "another version"),
@@ -136,28 +138,28 @@ def test_a_recorded_override_is_a_decision():
         ),
         (
             [ASKED, GATES, OPENED, approved("bea"), approved("dora"), granted(approvers=["bea", "dora"])],
-            "made it or asked",
+            "made or requested it",
         ),
         (
             [ASKED, GATES, OPENED, approved("ann"), approved("carl"), granted(approvers=["ann", "carl"])],
-            "made it or asked",
+            "made or requested it",
         ),
         (
             [ASKED, GATES, OPENED, approved("bob"), approved("carl"), granted(approvers=["bob", "carl"])],
-            "made it or asked",
+            "made or requested it",
         ),
         (
             [ASKED, GATES, OPENED, approved("eve"), approved("carl"), granted(approvers=["eve", "carl"])],
-            "made it or asked",
+            "made or requested it",
         ),
-        ([ASKED, GATES, granted(approvers=[])], "asks for 2 approvals and there was no review"),
+        ([ASKED, GATES, granted(approvers=[])], "requires 2 approvals and there was no review"),
         (
             [ASKED, OPENED, approved("bea"), approved("carl"), granted()],
-            "last gates were not asked on the evidence",
+            "last gate evaluation was not over the evidence",
         ),
         (
             [ASKED, gates("older"), OPENED, approved("bea"), approved("carl"), granted()],
-            "last gates were not asked on the evidence",
+            "last gate evaluation was not over the evidence",
         ),
         (
             [
@@ -168,11 +170,11 @@ def test_a_recorded_override_is_a_decision():
                 approved("carl"),
                 granted(),
             ],
-            "by the policy that the grant names",
+            "the policy that the grant names",
         ),
         (
             [ASKED, GATES, gates(passed=False), OPENED, approved("bea"), approved("carl"), granted()],
-            "last gates did not pass",
+            "last gate evaluation did not pass",
         ),
         ([ASKED, GATES, granted(), gates("newer")], "no review"),
         (

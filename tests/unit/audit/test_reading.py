@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.audit.domain.causes import forest
-from services.audit.domain.reading import Stored, model_of_stream, owners, read, speaking_of
+from services.audit.domain.causal_tree import forest
+from services.audit.domain.reading import Stored, concerned, model_of_stream, owners, read
 from shared.deciding.events import Cursor, encode
 
 MODEL = "0199a000-0000-7000-8000-000000000001"
@@ -119,18 +119,18 @@ def test_an_artifacts_events_that_name_nobody_concern_whoever_was_named_before()
     ]
     entries = [read(stored("artifact-x", data)) for data in story]
     both = {MODEL: {1}, CHILD: {4}}
-    assert [dict(found) for _, found in speaking_of(entries, {})] == [
+    assert [dict(found) for _, found in concerned(entries, {})] == [
         {MODEL: {1}},
         {MODEL: {1}},
         {CHILD: {4}},
         both,
     ]
     known = {}
-    assert [dict(found) for part in (entries[:3], entries[3:]) for _, found in speaking_of(part, known)][
+    assert [dict(found) for part in (entries[:3], entries[3:]) for _, found in concerned(part, known)][
         -1
     ] == both
     assert [
-        dict(found) for _, found in speaking_of([read(stored("sweep-1", data)) for data in story[:2]], {})
+        dict(found) for _, found in concerned([read(stored("sweep-1", data)) for data in story[:2]], {})
     ] == [{MODEL: {1}}, {}]
 
 

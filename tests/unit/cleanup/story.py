@@ -6,18 +6,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.cleanup.domain import retention
+from services.cleanup.domain.plan import plan
 from services.cleanup.domain.policy import RetentionPolicy
-from services.cleanup.domain.retention import (
+from services.cleanup.domain.retention import decide, evolve
+from services.cleanup.domain.retention_commands import (
     ChangeRetention,
     NoteRegistryEvent,
     ProposeRetirement,
     RecordUsage,
+    RetentionCommand,
     SweepVersions,
-    decide,
-    evolve,
 )
-from services.cleanup.domain.retention_state import INITIAL, RetentionEvent, State, VersionSpared
+from services.cleanup.domain.retention_events import RetentionEvent, VersionMarked, VersionSpared
+from services.cleanup.domain.retention_state import INITIAL, State
 from shared.deciding.events import Source
 
 MODEL = "0199a000-0000-7000-8000-000000000001"
@@ -45,7 +46,7 @@ class Story:
     revision: int = 0
     events: list[RetentionEvent] = field(default_factory=list)
 
-    def when(self, command: retention.Command) -> list[RetentionEvent]:
+    def when(self, command: RetentionCommand) -> list[RetentionEvent]:
         """The events of one command; the state follows."""
         events = list(decide(command, self.state))
         for event in events:
@@ -99,3 +100,11 @@ def codes(event: RetentionEvent) -> set[str]:
 
 def kinds(events: list[RetentionEvent]) -> list[str]:
     return [type(event).__name__ for event in events]
+
+
+def simulate(
+    state: State, now: datetime, policy: RetentionPolicy | None = None
+) -> list[VersionMarked | VersionSpared]:
+    """The plan for every version, in words."""
+    made = plan(state, now, policy)
+    return [made.verdict(number) for number in sorted([*made.marked, *made.spared])]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.cleanup.domain.retention import simulate
-from services.cleanup.domain.retention_state import RetirementProposed, VersionMarked, VersionSpared
+from services.cleanup.domain.retention_events import RetirementProposed, VersionMarked, VersionSpared
 
-from .story import Story, at
+from .story import Story, at, simulate
 
 NUMBERS = st.integers(1, 4)
 ENVIRONMENTS = st.sampled_from(["production", "eu"])

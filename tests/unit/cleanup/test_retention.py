@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from services.cleanup.domain.policy import RetentionPolicy
-from services.cleanup.domain.retention import ChangeRetention, NoteRegistryEvent, simulate
-from services.cleanup.domain.retention_state import RetirementProposed, UsageRecorded, VersionMarked
+from services.cleanup.domain.retention_commands import ChangeRetention, NoteRegistryEvent
+from services.cleanup.domain.retention_events import RetirementProposed, UsageRecorded, VersionMarked
 from shared.deciding.decider import RuleBroken, Stale, Unprocessable
 from shared.deciding.events import Noted, Source
 
-from .story import MODEL, QUICK, Story, at, codes, kinds
+from .story import MODEL, QUICK, Story, at, codes, kinds, simulate
 
 
 def an_unused_version() -> Story:

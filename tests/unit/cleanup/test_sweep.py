@@ -10,23 +10,23 @@ from services.cleanup.domain.sweep import (
     PlanSweep,
     Range,
     ScheduleSweep,
-    State,
     SweepAdvanced,
     SweepFinished,
     SweepPlanned,
+    SweepState,
     chunk,
     decide,
     evolve,
     next_period,
 )
-from services.cleanup.due_work import begin
+from services.cleanup.due_work import begin_sweep
 from shared.log.due_work import DueRow
 
 DUE = datetime(2026, 12, 1, tzinfo=UTC)
 
 
 def after(*commands):
-    state = State()
+    state = SweepState()
     for command in commands:
         for event in decide(command, state):
             state = evolve(state, event)
@@ -42,7 +42,7 @@ def test_a_period_is_scheduled_once_by_however_many_replicas():
 async def test_a_period_that_begins_schedules_the_one_after_it_whatever_this_clock_says():
     """Due in the future, as it looks from a clock that runs behind the database's."""
     due_at = datetime(2999, 12, 1, tzinfo=UTC)
-    scheduled, planned = await begin(DueRow("cleanup", "sweep", "2999-12", due_at, {}))
+    scheduled, planned = await begin_sweep(DueRow("cleanup", "sweep", "2999-12", due_at, {}))
     assert scheduled.command == ScheduleSweep("3000-01", datetime(3000, 1, 1, tzinfo=UTC))
     assert planned.command == PlanSweep("2999-12", "schedule")
 

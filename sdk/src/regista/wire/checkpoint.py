@@ -1,4 +1,7 @@
-"""A checkpoint: the size and root of the tree as a C2SP signed note (c2sp.org/tlog-checkpoint, c2sp.org/signed-note), Ed25519."""
+"""Sign and open log checkpoints.
+
+A log checkpoint is size and root of the tree as a C2SP signed note (c2sp.org/tlog-checkpoint), Ed25519.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,16 @@ _ED25519 = b"\x01"
 _SIGNATURE_LINE = re.compile(r"— (?P<name>[^\s+]+) (?P<signature>[A-Za-z0-9+/=]+)")
 
 
-class BadCheckpoint(ValueError):  # noqa: N818 - says what the text is
-    """The text is no checkpoint signed by this key; the message says what is wrong with it.
+class BadCheckpoint(ValueError):  # noqa: N818
+    """The text is no checkpoint signed by this key; the message says what is wrong.
 
-    Trust nothing it says.
+    Trust nothing in the text.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """`origin` names the log; `root` is the tree head over its first `size` leaves."""
+    """A tree head. `origin` names the log; `root` is the tree head over its first `size` leaves."""
 
     origin: str
     size: int
@@ -32,22 +35,22 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        """What is signed: three lines, each with its newline."""
+        """The signed text: three lines, each with its newline."""
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
 def key_hash(name: str, public_key: bytes) -> bytes:
-    """The four bytes by which a signature names its key."""
+    """Return the four bytes by which a signature names its key."""
     return hashlib.sha256(name.encode() + b"\n" + _ED25519 + public_key).digest()[:4]
 
 
 def verifier_key(name: str, public_key: bytes) -> str:
-    """The key as text for verifiers: `<name>+<hash>+<key>`."""
+    """Return the key as text for verifiers: `<name>+<hash>+<key>`."""
     return f"{name}+{key_hash(name, public_key).hex()}+{base64.b64encode(_ED25519 + public_key).decode()}"
 
 
 def parsed_key(text: str) -> tuple[str, bytes]:
-    """(name, public key) of a key as `verifier_key` writes it. Raises BadCheckpoint."""
+    """Return (name, public key) of a key as `verifier_key` writes it. Raises BadCheckpoint."""
     name, _, rest = text.strip().partition("+")
     hash_, _, encoded = rest.partition("+")
     try:
@@ -62,7 +65,7 @@ def parsed_key(text: str) -> tuple[str, bytes]:
 
 
 def signed(checkpoint: Checkpoint, name: str, private: Ed25519PrivateKey) -> str:
-    """The signed note. Deterministic: the same checkpoint and key give the same text."""
+    """Return the signed note. The same checkpoint and key always give the same text."""
     signature = key_hash(name, private.public_key().public_bytes_raw()) + private.sign(
         checkpoint.text.encode()
     )
@@ -70,7 +73,7 @@ def signed(checkpoint: Checkpoint, name: str, private: Ed25519PrivateKey) -> str
 
 
 def opened(note: str, name: str, public_key: bytes) -> Checkpoint:
-    """The checkpoint in a note, once its signature by this key is verified. Raises BadCheckpoint."""
+    """Return the checkpoint in a note after verifying its signature by this key. Raises BadCheckpoint."""
     text, separator, signatures = note.rpartition("\n\n")
     if not separator or not signatures.endswith("\n"):
         raise BadCheckpoint("it is no signed note: text, an empty line, then signature lines")
@@ -82,7 +85,7 @@ def opened(note: str, name: str, public_key: bytes) -> Checkpoint:
         line and line["name"] == name and _verified(line["signature"], text, name, public_key)
         for line in lines
     ):
-        raise BadCheckpoint(f"it carries no valid signature of {name}")
+        raise BadCheckpoint(f"it has no valid signature of {name}")
     return _parsed(text)
 
 

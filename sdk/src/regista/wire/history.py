@@ -1,8 +1,8 @@
-"""Sealed history as files: the columns of a chunk, its manifest, and whether both are what a signed checkpoint stands for. Pure.
+"""Describe and verify the exported log: chunks, their manifests and signed checkpoints. Pure.
 
-A chunk holds the events of consecutive leaves as Parquet; its manifest says which, and under which checkpoint
-they are sealed. `bytes` is the truth: every other column but `service` and `leaf_index` is read from it again
-by who verifies; `leaf_index` is proven by the tree.
+A chunk holds the events of consecutive leaves as Parquet; its manifest names the leaves and the checkpoint
+that covers them. `bytes` is the truth: a verifier reads every other column but `service` and `leaf_index`
+from it again; the tree proves `leaf_index`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from regista.wire.merkle import Tree, leaf_hash, verify_consistency
 
 FORMAT = "regista.history.v1"
 FOLDER = "history/v1"
-"""Where files and manifests lie below a bucket or a folder."""
+"""Where files and manifests are below a bucket or a folder."""
 _NAME = re.compile(r"(?P<first>\d{16})-(?P<last>\d{16})\.(?P<kind>parquet|json)")
 
 COLUMNS: tuple[tuple[str, str, bool], ...] = (
@@ -46,18 +46,15 @@ COLUMNS: tuple[tuple[str, str, bool], ...] = (
 )
 """Name, kind and whether it may be null.
 
-`moment` is microseconds since 1970 in UTC. What may be null is null where `bytes` are no envelope.
+`moment` is microseconds since 1970 in UTC. Columns that may be null are null where `bytes` are no envelope.
 """
 
 
-class BadHistory(ValueError):  # noqa: N818 - says what the files are
-    """The files are not what a signed checkpoint stands for; the message says where.
-
-    Trust nothing in them.
-    """
+class BadHistory(ValueError):  # noqa: N818
+    """No signed checkpoint covers the files as they are; the message says where. Trust nothing in them."""
 
 
-Stored = bytes  # the name `bytes` is a column's, too
+Stored = bytes  # `bytes` is also the name of a column
 
 
 class Event(NamedTuple):
@@ -111,8 +108,8 @@ class _Envelope(msgspec.Struct, frozen=True):
 _envelopes = msgspec.json.Decoder(_Envelope)
 
 
-class Place(NamedTuple):
-    """What the log says of an event besides its bytes."""
+class LogRow(NamedTuple):
+    """The columns of an event besides its bytes, as the log stores them."""
 
     leaf_index: int
     service: str
@@ -123,9 +120,9 @@ class Place(NamedTuple):
     schema: int
 
 
-def event(place: Place, stored: bytes) -> Event:
-    """The row of an event. Bytes that are no envelope still have one: they were sealed, whatever they say."""
-    return Event._make((*place, *(_told(_read(stored)) or (None,) * 11), stored, leaf_hash(stored)))
+def event(row: LogRow, stored: bytes) -> Event:
+    """Return the row of an event. Bytes that are no envelope have a row, too: they were sealed."""
+    return Event._make((*row, *(_columns(_read(stored)) or (None,) * 11), stored, leaf_hash(stored)))
 
 
 def _read(stored: bytes) -> _Envelope | None:
@@ -135,7 +132,7 @@ def _read(stored: bytes) -> _Envelope | None:
         return None
 
 
-def _told(e: _Envelope | None) -> tuple[Any, ...] | None:
+def _columns(e: _Envelope | None) -> tuple[Any, ...] | None:
     if e is None:
         return None
     try:
@@ -166,11 +163,11 @@ def _microseconds(moment: datetime) -> int:
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a chunk is. Hashes in hex.
+    """What a chunk holds. Hashes in hex.
 
-    `edge`: the tree before leaf `first`, by its right edge. With the chunk's leaves it gives `root`, the head
-    over the leaves 0 to `last`; `proof` shows that the tree of the signed `checkpoint`, over `sealed` leaves,
-    begins with that (RFC 9162 §2.1.4).
+    `edge`: the right edge of the tree before leaf `first`. With the chunk's leaves it gives `root`, the head
+    over the leaves 0 to `last`. `proof` shows that this tree is a prefix of the tree of the signed
+    `checkpoint`, over `sealed` leaves (RFC 9162 §2.1.4).
     """
 
     format: str
@@ -189,13 +186,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def manifest_of(text: bytes) -> Manifest:
-    """Raises BadHistory for what is no manifest."""
+    """Return the manifest in a text. Raises BadHistory."""
     try:
         found = msgspec.json.decode(text, type=Manifest)
     except msgspec.MsgspecError as e:
         raise BadHistory(f"it is no manifest: {e}") from e
     if found.format != FORMAT:
-        raise BadHistory(f"it says {found.format!r:.60}: this reads {FORMAT}")
+        raise BadHistory(f"its format is {found.format!r:.60}, not {FORMAT}")
     if (
         found.file != file_name(found.first, found.last)
         or found.rows != found.last - found.first + 1
@@ -206,7 +203,7 @@ def manifest_of(text: bytes) -> Manifest:
 
 
 def file_name(first: int, last: int) -> str:
-    """Names sort as leaves do."""
+    """Return the name of a file. Names sort as leaves do."""
     return f"{first:016d}-{last:016d}.parquet"
 
 
@@ -215,13 +212,13 @@ def manifest_name(first: int, last: int) -> str:
 
 
 def leaves_of_name(name: str) -> tuple[int, int] | None:
-    """(first, last) of a file or manifest of history; None for any other name."""
+    """Return (first, last) of an exported file or manifest; None for any other name."""
     found = _NAME.fullmatch(name)
     return (int(found["first"]), int(found["last"])) if found else None
 
 
 def check_events(manifest: Manifest, events: Iterable[Event]) -> Iterator[bytes]:
-    """The leaves of a chunk, each computed from its bytes after the row was found to say what they say.
+    """Yield the leaves of a chunk, each computed from its bytes, after comparing the row with its bytes.
 
     Raises BadHistory.
     """
@@ -229,13 +226,13 @@ def check_events(manifest: Manifest, events: Iterable[Event]) -> Iterator[bytes]
     for row in events:
         if row.leaf_index != expected:
             raise BadHistory(f"{manifest.file}: leaf {expected} is missing or not in its place")
-        again = event(Place(*row[:7]), row.bytes)
+        again = event(LogRow(*row[:7]), row.bytes)
         if again != row or not _same_place(row):
             wrong = [name for (name, _, _), a, b in zip(COLUMNS, again, row, strict=True) if a != b] or [
                 "stream, revision, event_id, type or schema"
             ]
             raise BadHistory(
-                f"{manifest.file}: leaf {expected} does not say what its bytes say: {', '.join(wrong)}"
+                f"{manifest.file}: the columns of leaf {expected} differ from its bytes: {', '.join(wrong)}"
             )
         yield again.leaf
         expected += 1
@@ -255,9 +252,12 @@ def _same_place(row: Event) -> bool:
 
 
 def check_seal(manifest: Manifest, leaves: Iterable[bytes], keys: Sequence[str]) -> tuple[Tree, Checkpoint]:
-    """(the tree up to the chunk's end, the checkpoint) once the leaves are proven to be part of what one of `keys` signed. Raises BadHistory.
+    """Prove that the leaves are part of a checkpoint signed by one of `keys`.
 
-    `keys` as `verifier_key` writes them, from where the log's operators cannot change them.
+    Return the tree up to the chunk's end, and the checkpoint.
+
+    `keys`: as `verifier_key` writes them, from a place that the log's operators cannot change. Raises
+    BadHistory.
     """
     checkpoint = _signed(manifest, keys)
     try:
@@ -276,7 +276,7 @@ def check_seal(manifest: Manifest, leaves: Iterable[bytes], keys: Sequence[str])
     if tree.root != root:
         raise BadHistory(f"{manifest.file}: its leaves do not give the root in its manifest")
     if not verify_consistency(tree.size, tree.root, checkpoint.size, checkpoint.root, proof):
-        raise BadHistory(f"{manifest.file}: the signed checkpoint is of another history")
+        raise BadHistory(f"{manifest.file}: the signed checkpoint is of another log")
     return tree, checkpoint
 
 
@@ -302,5 +302,6 @@ def _signed(manifest: Manifest, keys: Sequence[str]) -> Checkpoint:
             )
         return found
     raise BadHistory(
-        f"{manifest.file}: its checkpoint is not signed by the key given ({'; '.join(faults) or 'none was given'})"
+        f"{manifest.file}: its checkpoint is not signed by the key given"
+        f" ({'; '.join(faults) or 'none was given'})"
     )

@@ -1,4 +1,4 @@
-"""The tree of RFC 6962 §2.1 over the leaves of the log: roots, appending, and proofs with their verification. Pure, no dependencies.
+"""Compute the tree of RFC 6962 §2.1 over the leaves of the log, its proofs, and verify them. Pure.
 
 A leaf hash is SHA-256(0x00 || stored bytes), an inner node SHA-256(0x01 || left || right); each tree of n
 leaves splits at the largest power of two below n. The verifiers follow RFC 9162 §2.1.3.2 and §2.1.4.2.
@@ -14,7 +14,7 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
 def leaf_hash(stored: bytes) -> bytes:
-    """The leaf of an event's stored bytes."""
+    """Return the leaf of an event's stored bytes."""
     return hashlib.sha256(b"\x00" + stored).digest()
 
 
@@ -35,15 +35,10 @@ class Tree:
     @property
     def root(self) -> bytes:
         """The tree head of RFC 6962."""
-        if not self.edge:
-            return EMPTY_ROOT
-        root = self.edge[-1]
-        for left in reversed(self.edge[:-1]):
-            root = node_hash(left, root)
-        return root
+        return root_of_edge(self.edge)
 
     def append(self, leaves: Iterable[bytes]) -> Tree:
-        """The tree with these leaf hashes after its own; O(1) amortised for each."""
+        """Return the tree with these leaf hashes after its own; O(1) amortised for each."""
         size, edge = self.size, list(self.edge)
         for leaf in leaves:
             node, rest = leaf, size
@@ -55,34 +50,79 @@ class Tree:
         return Tree(size, tuple(edge))
 
 
+def root_of_edge(edge: Sequence[bytes]) -> bytes:
+    """Return the tree head over the roots of complete subtrees, largest first."""
+    if not edge:
+        return EMPTY_ROOT
+    root = edge[-1]
+    for left in reversed(edge[:-1]):
+        root = node_hash(left, root)
+    return root
+
+
 def root_of(leaves: Sequence[bytes]) -> bytes:
-    """The tree head over leaf hashes."""
+    """Return the tree head over leaf hashes."""
     return Tree().append(leaves).root
 
 
+Range = tuple[int, int]
+"""Leaves `first` to `end - 1`, whose tree head is one node of a proof."""
+
+
 def _split(size: int) -> int:
-    """The largest power of two below `size`."""
+    """Return the largest power of two below `size`."""
     return 1 << (size - 1).bit_length() - 1
 
 
-def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """The audit path of leaf `index` (from 0) in the tree over all of `leaves`.
+def inclusion_ranges(index: int, size: int) -> list[Range]:
+    """Return the ranges whose tree heads are the audit path of leaf `index` (from 0) of `size` leaves.
 
-    Raises IndexError for an index outside.
+    Raises IndexError for an index outside the tree.
     """
-    if not 0 <= index < len(leaves):
-        msg = f"leaf {index} of {len(leaves)}"
-        raise IndexError(msg)
-    if len(leaves) == 1:
+    if not 0 <= index < size:
+        raise IndexError(f"leaf {index} is not in a tree of {size} leaves")
+    low, high, found = 0, size, list[Range]()
+    while high - low > 1:
+        middle = low + _split(high - low)
+        if index < middle:
+            found.append((middle, high))
+            high = middle
+        else:
+            found.append((low, middle))
+            low = middle
+    return found[::-1]
+
+
+def consistency_ranges(first: int, size: int) -> list[Range]:
+    """Return the ranges whose tree heads prove that `first` leaves are a prefix of `size` leaves.
+
+    Raises IndexError when `first` is larger than `size`.
+    """
+    if not 0 <= first <= size:
+        raise IndexError(f"a tree of {first} leaves is no prefix of a tree of {size} leaves")
+    if first in {0, size}:
         return []
-    k = _split(len(leaves))
-    if index < k:
-        return [*inclusion_proof(leaves[:k], index), root_of(leaves[k:])]
-    return [*inclusion_proof(leaves[k:], index - k), root_of(leaves[:k])]
+    low, high, found = 0, size, list[Range]()
+    while high != first:
+        middle = low + _split(high - low)
+        if first <= middle:
+            found.append((middle, high))
+            high = middle
+        else:
+            found.append((low, middle))
+            low = middle
+    if low:
+        found.append((low, high))  # otherwise it is the tree of `first` leaves itself, which the verifier has
+    return found[::-1]
+
+
+def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """Return the audit path of leaf `index` (from 0) in the tree over all of `leaves`. Raises IndexError."""
+    return [root_of(leaves[low:high]) for low, high in inclusion_ranges(index, len(leaves))]
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether `leaf` is number `index` of the tree of `size` leaves with this root."""
+    """Return whether `leaf` is number `index` of the tree of `size` leaves with this root."""
     if not 0 <= index < size:
         return False
     fn, sn, node = index, size - 1, leaf
@@ -100,56 +140,39 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
 
 
 def consistency_proof(leaves: Sequence[bytes], first: int) -> list[bytes]:
-    """The proof that the tree of the first `first` leaves is a prefix of the tree over all of `leaves`."""
-    if not 0 <= first <= len(leaves):
-        msg = f"prefix of {first} in {len(leaves)}"
-        raise IndexError(msg)
-    return [] if first in {0, len(leaves)} else _subproof(leaves, first, whole=True)
-
-
-def _subproof(leaves: Sequence[bytes], first: int, *, whole: bool) -> list[bytes]:
-    if first == len(leaves):
-        return [] if whole else [root_of(leaves)]
-    k = _split(len(leaves))
-    if first <= k:
-        return [*_subproof(leaves[:k], first, whole=whole), root_of(leaves[k:])]
-    return [*_subproof(leaves[k:], first - k, whole=False), root_of(leaves[:k])]
+    """Return the proof that the tree of the first `first` leaves is a prefix of that of all leaves."""
+    return [root_of(leaves[low:high]) for low, high in consistency_ranges(first, len(leaves))]
 
 
 def growth_proof(tree: Tree, more: Sequence[bytes]) -> list[bytes]:
-    """The consistency proof between `tree` and the same with `more` leaves: as `consistency_proof`, without the leaves that `tree` stands for."""
-    nodes: dict[int, bytes] = {}
-    at = 0
-    for node, height in zip(
-        tree.edge, (h for h in range(tree.size.bit_length() - 1, -1, -1) if tree.size >> h & 1), strict=True
-    ):
-        nodes[at] = node
-        at += 1 << height
-    return (
-        []
-        if tree.size == 0 or not more
-        else _growth(tree.size, nodes, more, 0, tree.size + len(more), whole=True)
-    )
+    """Return the consistency proof between `tree` and `tree` with the leaves `more` appended.
+
+    It equals that of `consistency_proof` and does not need the leaves of `tree`.
+    """
+    edge = {low: node for (low, _), node in zip(complete_subtrees(0, tree.size), tree.edge, strict=True)}
+    return [
+        root_of(more[low - tree.size : high - tree.size]) if low >= tree.size else edge[low]
+        for low, high in consistency_ranges(tree.size, tree.size + len(more))
+    ]
 
 
-def _growth(
-    first: int, nodes: dict[int, bytes], more: Sequence[bytes], low: int, high: int, *, whole: bool
-) -> list[bytes]:
-    if high == first:
-        return [] if whole else [nodes[low]]
-    middle = low + _split(high - low)
-    if first <= middle:
-        return [
-            *_growth(first, nodes, more, low, middle, whole=whole),
-            root_of(more[middle - first : high - first]),
-        ]
-    return [*_growth(first, nodes, more, middle, high, whole=False), nodes[low]]
+def complete_subtrees(low: int, high: int) -> list[Range]:
+    """Return the complete subtrees under the tree head over leaves `low` to `high - 1`, largest first.
+
+    `low` is a multiple of every power of two below `high - low`, as in all ranges of proofs.
+    """
+    found = []
+    while low < high:
+        size = 1 << (high - low).bit_length() - 1
+        found.append((low, low + size))
+        low += size
+    return found
 
 
 def verify_consistency(
     first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]
 ) -> bool:
-    """Whether the tree of `second` leaves only appended to that of `first`."""
+    """Return whether the tree of `second` leaves only appended leaves to that of `first`."""
     if not 0 <= first <= second:
         return False
     if first in {0, second}:

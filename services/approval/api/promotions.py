@@ -1,0 +1,66 @@
+"""Promotions: get, override."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.approval import queries
+from services.approval.api.decisions import decide, shown_name
+from services.approval.domain.override import Override
+from services.approval.shapes import PromotionAnswer, ReasonBody
+from shared.deciding.access import ANY_ROLE
+from shared.deciding.decider import NotFound
+from shared.http.routes import Call, Route
+
+
+async def get_promotion(call: Call) -> dict[str, Any]:
+    row = await _promotion(call)
+    call.require(ANY_ROLE, queries.namespace(row))
+    return row
+
+
+async def override_promotion(call: Call[ReasonBody]) -> dict[str, Any]:
+    """Grant what the policy has not granted. The caller needs the role `override`, which admin does not imply."""
+    row = await _promotion(call)
+    command = Override(
+        promotion_id=row["promotion_id"],
+        model_id=row["model_id"],
+        number=row["number"],
+        by=call.actor.subject,
+        reason=call.body.reason,
+        name=await shown_name(call),
+    )
+    await decide(call, row, command, "override")
+    return await _promotion(call)
+
+
+async def _promotion(call: Call[Any, Any]) -> dict[str, Any]:
+    row = await queries.promotion(call.app.pool, call.path["promotion_id"])
+    if row is None:
+        raise NotFound(
+            "unknown_promotion",
+            "there is no such promotion yet; check the id that registry returned when it was requested, or repeat later",
+        )
+    return row
+
+
+_PROMOTION = "/v1/promotions/{promotion_id}"
+ROUTES = (
+    Route(
+        "GET",
+        _PROMOTION,
+        get_promotion,
+        "Get the state of a promotion",
+        response=PromotionAnswer,
+        tags=["promotions"],
+    ),
+    Route(
+        "POST",
+        _PROMOTION + ":override",
+        override_promotion,
+        "Grant a promotion by the break-glass override",
+        body=ReasonBody,
+        response=PromotionAnswer,
+        tags=["promotions"],
+    ),
+)

@@ -1,0 +1,176 @@
+"""How people decide in a review, and what happens when its time is up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.approval.domain import outcomes, review
+from services.approval.domain.assessment import Situation, assess, situation
+from services.approval.domain.facts import Promotion
+from services.approval.domain.policy import PRODUCTION
+from services.approval.domain.promotion import left_behind, review_of, settle
+from services.approval.domain.review import About, ReviewApproved, ReviewRejected, ReviewState
+from shared.deciding.decider import NO_TIME, Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """Approve what the review shows.
+
+    `expected`: the revision of the review that the approver read. `name`: printed on the record. `former`:
+    the approver's earlier names, by which the version may still name its maker.
+    """
+
+    promotion_id: str
+    model_id: str
+    number: int
+    by: str
+    role: str
+    expected: int
+    name: str = ""
+    comment: str = ""
+    conditions: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+    now: datetime = NO_TIME
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    promotion_id: str
+    model_id: str
+    number: int
+    by: str
+    role: str
+    reason: str
+    name: str = ""
+    expected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """End the review because its time is up."""
+
+    promotion_id: str
+    model_id: str
+    number: int
+    now: datetime = NO_TIME
+
+
+def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
+    """Return the approval, and the grant when it was the last one needed.
+
+    When what the review shows is no longer current, return what follows from that instead (lapsed, expired,
+    refreshed).
+    """
+    s = situation(command.model_id, command.number, streams)
+    state, promotion = _open_review(command.promotion_id, s, streams)
+    if state.excludes(command.by, command.name, *command.former):
+        raise RuleBroken(
+            "own_work",
+            f"{command.by} made this version or requested its promotion; ask another approver to decide",
+        )
+    _check_role(command.role, state)
+    if command.by in state.approvals:
+        return {}
+    _check_seen(command.expected, state)
+    if _is_past(state, command.now):
+        return outcomes.expire(s, promotion, state)
+    not_current = settle(s, promotion, state, command.now)
+    if any(not_current.values()):
+        return not_current
+    current, approvers = assess(s, PRODUCTION, promotion.environment), (*state.approvals, command.by)
+    complete = len(approvers) >= state.needs
+    approved = ReviewApproved(
+        about=outcomes.about(promotion, current),
+        approver=command.by,
+        approver_name=command.name,
+        role=command.role,
+        comment=command.comment,
+        conditions=command.conditions,
+        sealed_digest=state.sealed_digest,
+        approvers=approvers,
+        complete=complete,
+    )
+    granted = [outcomes.granted(promotion, current, approvers, promotion.id)] if complete else []
+    return {review.stream_of(command.promotion_id): [approved], s.stream: granted}
+
+
+def reject(command: Reject, streams: Streams) -> Mapping[str, Sequence[Any]]:
+    """Return the rejection and the denial: one rejection is enough."""
+    s = situation(command.model_id, command.number, streams)
+    state, promotion = _open_review(command.promotion_id, s, streams)
+    _check_role(command.role, state)
+    _check_seen(command.expected, state)
+    if not command.reason.strip():
+        raise Unprocessable("reason_missing", "a rejection needs a reason; give one")
+    about = state.about or About(promotion.id, command.model_id, "", command.number)
+    return {
+        review.stream_of(promotion.id): [ReviewRejected(about, command.by, command.name, command.reason)],
+        s.stream: [outcomes.denied(s, promotion, (f"rejected by {command.by}: {command.reason}",))],
+    }
+
+
+def expire(command: Expire, streams: Streams) -> Mapping[str, Sequence[Any]]:
+    """Return the end of the review and the denial; no events for a review that was decided in time.
+
+    Raises RuleBroken when it is not due yet, as after a clock was set back: the due work tries again later. An
+    empty answer would be kept as the outcome of all later attempts.
+    """
+    s = situation(command.model_id, command.number, streams)
+    state = review_of(command.promotion_id, streams)
+    if state.status != "open":
+        return {}
+    if not _is_past(state, command.now):
+        raise RuleBroken("not_due", f"the review stays open until {state.expires_at}")
+    promotion = s.gate.promotions[command.promotion_id]
+    return outcomes.expire(s, promotion, state) if promotion.status == "open" else left_behind(s, streams)
+
+
+def _open_review(promotion_id: str, s: Situation, streams: Streams) -> tuple[ReviewState, Promotion]:
+    """Return the review and its promotion. Raises NotFound or RuleBroken unless both are open."""
+    state = review_of(promotion_id, streams)
+    if state.about is None:
+        raise NotFound(
+            "unknown_review", "there is no such review; list the open ones with GET /v1/reviews?state=open"
+        )
+    promotion = s.gate.promotions[promotion_id]
+    if state.status != "open" or promotion.status != "open":
+        found = (
+            f"the review is {state.status}"
+            if state.status != "open"
+            else f"the promotion was {promotion.status}"
+        )
+        raise RuleBroken(
+            "review_closed",
+            f"{found}; request the promotion again to open a new one",
+            review_state=state.status,
+        )
+    return state, promotion
+
+
+def _check_role(role: str, state: ReviewState) -> None:
+    if role not in state.roles:
+        raise RuleBroken(
+            "role_not_asked",
+            f"the policy requires {' or '.join(state.roles)}; {role} does not count",
+            roles=state.roles,
+        )
+
+
+def _check_seen(expected: int | None, state: ReviewState) -> None:
+    if expected is not None and expected != state.revision:
+        raise Stale(
+            "stale_review",
+            f"the review is at revision {state.revision} now; read it again, then repeat",
+            revision=state.revision,
+        )
+
+
+def _is_past(state: ReviewState, now: datetime) -> bool:
+    return state.expires_at is not None and now >= state.expires_at
+
+
+DECIDERS: dict[type, Joint[Any]] = {Approve: Joint(approve), Reject: Joint(reject), Expire: Joint(expire)}

@@ -1,0 +1,28 @@
+"""The kinds of stream, and who decides which command. Start here.
+
+policy       a policy's revisions, and which one applies            gate       facts and verdicts of a version
+gate_kinds   the kinds of gate; gate_checks: what each one checks    assessment the gates of one stage, checked
+promotion    how an open promotion goes on                          review     what people are shown and have said
+approving    people approve or reject                               override   the break-glass override
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from services.approval.domain import approving, override, policy, promotion
+from services.approval.domain.gate import GATE, GateCommand
+from services.approval.domain.policy import POLICIES, POLICY
+from services.approval.domain.review import REVIEW, Comment
+from shared.deciding.decider import Decider, Fold, Joint
+
+FOLDS: tuple[Fold[Any, Any], ...] = (POLICY, POLICIES, GATE, REVIEW)
+
+DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
+    **policy.DECIDERS,
+    **dict.fromkeys(get_args(GateCommand), GATE),
+    **promotion.DECIDERS,
+    **approving.DECIDERS,
+    **override.DECIDERS,
+    Comment: REVIEW,
+}

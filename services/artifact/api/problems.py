@@ -1,0 +1,16 @@
+"""Problems that several endpoints answer."""
+
+from __future__ import annotations
+
+from services.artifact.stores import StoreUnavailable
+from shared.http.problems import Problem
+
+
+def store_problem(unavailable: StoreUnavailable) -> Problem:
+    """Return the 503 for a store that does not answer."""
+    return Problem(
+        503,
+        "store_away",
+        f"The object store is unavailable ({unavailable}): repeat the request.",
+        {"retry-after": "5"},
+    )

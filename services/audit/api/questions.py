@@ -1,0 +1,175 @@
+"""Answer what happened: timelines of models, what served at a moment, stored events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from services.audit import queries, shapes
+from services.audit.domain import as_of, reading
+from services.audit.domain.causal_tree import forest
+from services.audit.queries import Event
+from shared.deciding.access import namespace_of, permits
+from shared.deciding.decider import NotFound, Unprocessable
+from shared.http.problems import Problem
+from shared.http.routes import Call, Route
+
+AUDITOR = "auditor"
+CLOCKS_DIFFER = timedelta(minutes=1)
+
+
+async def _model(call: Call[Any, Any], name_or_id: str) -> tuple[str, str]:
+    """Return (id, name) of a model.
+
+    A caller without the role learns nothing, not even whether the model exists.
+    """
+    found = await queries.model(call.app.pool, name_or_id)
+    call.require(AUDITOR, namespace_of(found[1] if found else name_or_id))
+    if found is None:
+        raise NotFound(
+            "unknown_model",
+            f"No event concerns a model {name_or_id!r}: check the name,"
+            " or wait a moment if it was just registered.",
+        )
+    return found
+
+
+async def get_timeline(call: Call[None, shapes.TimelineQuery]) -> dict[str, Any]:
+    """Return who did what to a model, when, why, and what caused it.
+
+    Events about other models that the caller may not read are shown with their place only.
+    """
+    model_id, name = await _model(call, call.path["model"])
+    after = call.query.after(int, int) or (0, 0)
+    rows = await queries.timeline(call.app.pool, model_id, call.query.number, after, call.query.page_size)
+    found = [queries.as_json(row) for row in rows]
+    shown = {event["event_id"] for event in found}
+    causing = await queries.causes(call.app.pool, {e["causation_id"] for e in found} - shown)
+    may_read = await _readable(call, [*found, *causing])
+    events = [as_of.as_shown(event, hidden=not may_read(owners(event) or {model_id})) for event in found]
+    causes = [
+        as_of.as_shown(cause, hidden=not may_read(owners(cause)))
+        for cause in causing
+        if cause["event_id"] not in shown
+    ]
+    by_id = {event["event_id"]: event for event in (*causes, *events)}
+    for event in events:
+        cause = by_id.get(event["causation_id"])
+        event["caused_by"] = cause and as_of.reference(cause) | {
+            "actor": cause["actor"],
+            "reason": cause["reason"],
+        }
+    return {
+        "model_id": model_id,
+        "model": name,
+        "items": forest(causes + events) if call.query.tree else events,
+        "next_page_token": call.query.next_token(rows, "tx", "seq"),
+    }
+
+
+def owners(event: Event) -> frozenset[str]:
+    return reading.owners(event["stream"], event["data"])
+
+
+async def _readable(call: Call[Any, Any], events: Sequence[Event]) -> Callable[[Collection[str]], bool]:
+    """Return whether the caller may read events of models; those of no model need the role everywhere."""
+    names = await queries.names(call.app.pool, {model_id for event in events for model_id in owners(event)})
+    return lambda models: all(
+        permits(call.access_state, AUDITOR, namespace_of(names.get(m, ""))) for m in models or {""}
+    )
+
+
+async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
+    """Return what served in an environment at a moment, who approved it, and on what evidence."""
+    model_id, name = await _model(call, call.query.model)
+    indexed = await queries.indexed_up_to(call.app.pool)
+    at, environment = call.query.at or indexed, call.query.environment
+    if at > datetime.now(UTC) + CLOCKS_DIFFER:
+        raise Unprocessable(
+            "moment_in_the_future",
+            "This moment is in the future: name an earlier one, or leave `at` out to ask about now.",
+        )
+    if at > indexed:
+        raise Problem(
+            503,
+            "not_indexed_yet",
+            f"Events are indexed up to {indexed.isoformat()}: repeat the request in a moment.",
+            {"retry-after": "1"},
+        )
+    head = {
+        "model_id": model_id,
+        "model": name,
+        "environment": environment,
+        "at": at,
+        "indexed_up_to": indexed,
+    }
+    stream = f"model-{model_id}"
+    serving = await queries.serving(call.app.pool, stream, environment, at)
+    if not serving:
+        return head | {"since": None, "changed_by": None, "entries": []}
+    evidence = {
+        entry["number"]: await _evidence(call, stream, entry["number"], environment, at)
+        for entry in serving["data"].get("entries") or []
+    }
+    return head | as_of.answer(serving, evidence)
+
+
+async def _evidence(
+    call: Call[Any, Any], stream: str, number: int, environment: str, at: datetime
+) -> as_of.Evidence:
+    pool = call.app.pool
+    registered = await queries.registered(pool, stream, number, at)
+    promoted = await queries.promoted(pool, stream, number, environment, at)
+    promotion_id = str((promoted and promoted["data"].get("promotion_id")) or "")
+    events = (await queries.promotions(pool, [promotion_id])).get(promotion_id, []) if promotion_id else []
+    return as_of.Evidence(registered, promoted, [event for event in events if event["recorded_at"] <= at])
+
+
+async def get_events(call: Call[None, shapes.EventsQuery]) -> dict[str, Any]:
+    """Return the stored events of a stream, or all events that one request led to."""
+    call.require(AUDITOR, "")
+    query, pool = call.query, call.app.pool
+    if bool(query.stream) == bool(query.correlation_id):
+        raise Unprocessable("stream_or_correlation", "Name either a stream or a correlation_id.")
+    if query.stream:
+        (after,) = query.after(int) or (0,)
+        rows = await queries.of_streams(pool, [query.stream], after, query.page_size)
+        more = query.next_token(rows, "revision")
+    else:
+        rows = await queries.of_correlation(
+            pool, query.correlation_id, query.after(int, int) or (0, 0), query.page_size
+        )
+        more = query.next_token(rows, "tx", "seq")
+    return {"items": [queries.as_json(row) for row in rows], "next_page_token": more}
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/timeline/{model}",
+        get_timeline,
+        "Who did what to a model, when, why, and what caused it",
+        query=shapes.TimelineQuery,
+        response=shapes.Timeline,
+        tags=["audit"],
+    ),
+    Route(
+        "GET",
+        "/v1/as-of",
+        get_as_of,
+        "What was in production at a moment, and why",
+        query=shapes.AsOfQuery,
+        response=shapes.AsOf,
+        tags=["audit"],
+    ),
+    Route(
+        "GET",
+        "/v1/events",
+        get_events,
+        "Stored events",
+        query=shapes.EventsQuery,
+        response=shapes.Events,
+        tags=["audit"],
+    ),
+)

@@ -1,0 +1,153 @@
+"""Check from stored events alone that nothing reached Production without a decision (I9). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from regista.wire.digests import NoDigest, digest
+from shared.deciding.access import normalized_name
+
+Event = dict[str, Any]
+
+
+def production_faults(promoted: Event, promotion: Sequence[Event], policy: Event | None) -> list[str]:
+    """Return what is wrong with one VersionPromoted.
+
+    `promotion`: all events of its promotion and of the review that its grant names, in the log's order.
+    `policy`: the PolicyPublished that the grant names.
+    """
+    requested, granted = _of(promotion, "PromotionRequested"), _of(promotion, "PromotionGranted")
+    if not requested:
+        return ["the promotion was never requested"]
+    if not granted:
+        return ["there is no grant"]
+    grant, request, data = granted[-1]["data"], requested[-1]["data"], promoted["data"]
+    faults = []
+    if not grant.get("digest") or {grant.get("digest"), data.get("digest")} != {request.get("digest")}:
+        faults.append("request, grant and promotion are not about the same digest")
+    if any(grant.get(name) != data.get(name) for name in ("number", "environment")):
+        faults.append("the grant is about another version or environment")
+    before = promotion[: promotion.index(granted[-1])]
+    evaluated = [e["data"] for e in _of(before, "GatesEvaluated")]
+    gates = evaluated[-1] if evaluated else {}
+    if not grant.get("evidence_digest") or (gates.get("evidence_digest"), gates.get("policy")) != (
+        grant["evidence_digest"],
+        grant.get("policy"),
+    ):
+        faults.append(
+            "the last gate evaluation was not over the evidence and the policy that the grant names"
+        )
+    if grant.get("override"):
+        return faults + _override_faults(grant, gates, promotion, before)
+    if not gates.get("passed"):
+        faults.append("the last gate evaluation did not pass")
+    makers = {
+        request.get("requester"),
+        request.get("creator"),
+        request.get("on_behalf_of"),
+        *((gates.get("evidence") or {}).get("makers") or ()),
+    }
+    return faults + _approval_faults(grant, makers, promotion, policy)
+
+
+def _override_faults(
+    grant: dict[str, Any], gates: dict[str, Any], promotion: Sequence[Event], before: Sequence[Event]
+) -> list[str]:
+    """Check that an approver whom the grant names used the override on the same version and facts."""
+    used = [
+        e for e in _of(promotion, "OverrideUsed") if e["data"].get("by") in (grant.get("approvers") or ())
+    ]
+    used = [
+        e
+        for e in used
+        if all(
+            (e["data"].get("about") or {}).get(n, e["data"].get(n)) == grant.get(n)
+            for n in ("number", "environment")
+        )
+    ]
+    if not used:
+        return ["the override was never recorded, or for another version, environment or person"]
+    faults = (
+        []
+        if any(e["data"].get("seal") == _seal_of(gates) for e in used)
+        else ["the override sealed other facts than those granted"]
+    )
+    if any(e["data"].get("justified") is False for e in _of(before, "OverrideReviewed")):
+        faults.append("the override was found unjustified before it granted this")
+    return faults
+
+
+def _seal_of(gates: dict[str, Any]) -> dict[str, Any]:
+    """Return what a review or an override of these facts seals."""
+    evidence = gates.get("evidence") or {}
+    named = {
+        "version": evidence.get("version_digest"),
+        "artifact": evidence.get("artifact_digest"),
+        "policy": (gates.get("policy") or {}).get("digest"),
+    }
+    try:
+        return named | {"evidence": digest(evidence | {"champion": None, "model": ""})}
+    except NoDigest:
+        return {}
+
+
+def _approval_faults(
+    grant: dict[str, Any], makers: set[Any], promotion: Sequence[Event], policy: Event | None
+) -> list[str]:
+    faults = [] if policy else ["the policy that the grant names was never published"]
+    approvals = {
+        str(e["data"].get("approver")): e["data"].get("sealed_digest")
+        for e in _of(promotion, "ReviewApproved")
+    }
+    reviews, needed = _of(promotion, "ReviewOpened"), needed_by(policy) if policy else 0
+    if reviews:
+        opened = reviews[-1]["data"]
+        current = {who for who, sealed in approvals.items() if sealed == opened.get("sealed_digest")}
+        least = max(needed, opened.get("needs") or 0, 1)
+        if len(current) < least:
+            faults.append(f"{len(current)} approvals of what was shown, {least} needed")
+        if not set(grant.get("approvers") or ()) <= current:
+            faults.append("the grant names approvers who did not approve what was shown")
+    elif needed:
+        faults.append(f"the policy requires {needed} approvals and there was no review")
+    made = {normalized_name(str(who)) for who in makers if who}
+    if own := [who for who in approvals if normalized_name(who) in made]:
+        faults.append(f"approved by a person who made or requested it: {', '.join(own)}")
+    return faults
+
+
+def needed_by(policy: Event) -> int:
+    """Return how many approvers a policy requires for Production."""
+    gates = ((policy["data"].get("policy") or {}).get("stages") or {}).get("Production") or ()
+    return next(
+        (int((g.get("params") or {}).get("approvers", 1)) for g in gates if g.get("kind") == "manual"), 0
+    )
+
+
+def champion_of(serving: Event) -> int | None:
+    """Return the version that a RolloutChanged or RolledBack makes the champion."""
+    data: dict[str, Any] = serving["data"]
+    number: int | None = next(
+        (e.get("number") for e in data.get("entries") or () if e.get("role") == "champion"),
+        data.get("to_number"),
+    )
+    return number
+
+
+def serving_faults(serving: Event, promoted_at: Mapping[tuple[str, str, int], int]) -> list[str]:
+    """Return what is wrong with a new champion, which must have been promoted there before.
+
+    `promoted_at`: (stream, environment, number) → first revision that promoted it.
+    """
+    number, environment = champion_of(serving), serving["data"].get("environment")
+    if number is None:
+        return []
+    before = promoted_at.get((serving["stream"], str(environment), number))
+    if before is not None and before < serving["revision"]:
+        return []
+    return [f"version {number} became champion of {environment} and was never promoted there"]
+
+
+def _of(events: Iterable[Event], type_: str) -> list[Event]:
+    return [event for event in events if event["type"] == type_]

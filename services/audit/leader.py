@@ -1,0 +1,142 @@
+"""Follow the log while this process leads: seal, sign, then index.
+
+Any number of replicas run; one of them leads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import asyncpg
+from prometheus_client import Counter, Gauge
+
+from regista.wire.keys import SigningKey
+from services.audit import index_writer, log_reader
+from services.audit.sealing import PAGE, SealedPage, SealedTwice, Sealer
+from shared.foundation.postgres import CONNECTION_ERRORS, leadership, wait_for_wake_up
+from shared.log import eventlog
+
+if TYPE_CHECKING:
+    from shared.foundation.readiness import Readiness
+    from shared.http.app import App
+
+log = logging.getLogger(__name__)
+
+SIGN_EVERY = 1.0
+"""Seconds between two checkpoints while events keep coming."""
+
+GATHER = 0.2
+"""Seconds between two rounds while events keep coming.
+
+A round costs a dozen statements, however few events it seals.
+"""
+
+FIRST_WAIT, LONGEST_WAIT = 0.01, 1.0
+"""Seconds to the next round when a wake-up brought no event, then ever longer: a transaction may still hide
+the newest one.
+"""
+
+INDEX_AGAIN = 2.0
+"""Seconds until a page that could not be indexed is tried again."""
+
+LEADS = Gauge("regista_audit_leads", "1 while this process seals")
+NOT_INDEXED = Counter("regista_audit_index_failures", "Pages that could not be indexed; each is tried again")
+
+
+async def follow_log(app: App, key: SigningKey) -> None:
+    """Seal, sign and index for the life of the process, whenever this process leads.
+
+    Wait while the database is unreachable. Raises RestoredBehind when the server that answers was restored
+    behind the log.
+    """
+    while True:
+        app.readiness.clear("leader")
+        try:
+            async with leadership(app.settings.database_url, "audit") as connection:
+                LEADS.set(1)
+                await _lead(connection, key, app.readiness)
+        except CONNECTION_ERRORS as error:
+            log.info("sealing waits: the database is unreachable (%s)", type(error).__name__)
+        except (SealedTwice, asyncpg.PostgresError) as fault:
+            log.warning("sealing starts over", exc_info=fault)
+            app.readiness.wait("leader", f"starts over ({type(fault).__name__}: {fault})")
+        finally:
+            LEADS.set(0)
+            app.readiness.clear("index")
+        await asyncio.sleep(1)
+
+
+async def _lead(connection: asyncpg.Connection, key: SigningKey, readiness: Readiness) -> None:
+    """Seal first: an event that cannot be indexed is sealed and signed all the same."""
+    await eventlog.check_not_restored(connection)  # after an outage it may be another server, which is behind
+    await index_writer.reset_outdated_index(connection)
+    sealer, index, signed_at, wait = Sealer(key), _Index(readiness), 0.0, FIRST_WAIT
+    async with _subscribed(connection) as wake_up:
+        while True:
+            woken = wake_up.is_set()
+            wake_up.clear()
+            page = await sealer.step(connection)
+            if time.monotonic() - signed_at >= SIGN_EVERY and await sealer.sign(connection):
+                signed_at = time.monotonic()
+            done = max(len(page.events), await index.step(connection, page))
+            if done:
+                wait = FIRST_WAIT
+                await asyncio.sleep(GATHER if done < PAGE else 0)
+            else:
+                wait = FIRST_WAIT if woken else min(wait * 2, LONGEST_WAIT)
+                await wait_for_wake_up(wake_up, wait)
+
+
+class _Index:
+    """Indexes what was sealed.
+
+    A failure is reported by readiness and tried again later; only a lost connection ends the leader's round.
+    """
+
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
+        self._again_at = 0.0
+
+    async def step(self, connection: asyncpg.Connection, page: SealedPage) -> int:
+        """Index a page.
+
+        Return how many events were indexed; 1 when a rebuild swapped the generation meanwhile.
+        """
+        if time.monotonic() < self._again_at:
+            return 0
+        try:
+            done = await index_writer.step(connection, page)
+        except index_writer.Overtaken:
+            return 1
+        except Exception as fault:  # whatever an event holds, it must not stop the seal
+            if connection.is_closed():
+                raise
+            self._failed(fault)
+            return 0
+        self._readiness.clear("index")
+        return done
+
+    def _failed(self, fault: Exception) -> None:
+        self._again_at = time.monotonic() + INDEX_AGAIN
+        NOT_INDEXED.inc()
+        log.warning(
+            "the next page could not be indexed; it is tried again, and sealing goes on", exc_info=fault
+        )
+        self._readiness.wait(
+            "index", f"timelines end where indexing fails; sealing goes on ({type(fault).__name__}: {fault})"
+        )
+
+
+@contextlib.asynccontextmanager
+async def _subscribed(connection: asyncpg.Connection) -> AsyncIterator[asyncio.Event]:
+    """Yield an event that is set whenever any service reports that it appended."""
+    wake_up = asyncio.Event()
+    channels = [f"regista_{name}" for name in await log_reader.partitions(connection)]
+    for channel in channels:
+        await connection.add_listener(channel, lambda *_: wake_up.set())
+    yield wake_up

@@ -1,0 +1,265 @@
+"""Check one page of leaves: events, tree, checkpoints, and the decisions behind Production."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+from regista.wire.checkpoint import BadCheckpoint, opened
+from regista.wire.keys import SigningKey
+from regista.wire.merkle import Tree, leaf_hash
+from services.audit import queries, tiles
+from services.audit.domain.production import champion_of, production_faults, serving_faults
+from services.audit.sealing import edge_of
+from shared.deciding.events import Cursor
+
+STREAMS, SEALED, CHECKPOINTS, PRODUCTION = "I2-streams", "I2-sealed", "I4-checkpoints", "I9-production"
+
+RULES = {
+    STREAMS: "every stream runs 1..n without holes, in the order readers see",
+    SEALED: "every event up to the seal is one leaf, and every leaf is its event's bytes",
+    CHECKPOINTS: "every checkpoint is signed and is a prefix of the tree",
+    PRODUCTION: "nothing reached Production, or serves as champion, without a decision over the same digest"
+    " or a recorded override",
+}
+
+# How far the log is sealed and how many leaves are indexed, at one moment.
+LOG_STATE = """
+SELECT t.origin, t.size, t.edge, t.tx, t.seq, (i.tx, i.seq) >= (t.tx, t.seq) AS all_indexed,
+    (SELECT s.leaf_index + 1 FROM audit.sealed s WHERE s.seq = i.seq) AS indexed,
+    (SELECT max(c.size) FROM audit.checkpoints c) AS signed
+FROM audit.tree t CROSS JOIN audit.index_state i
+"""
+
+# Leaves in order with the events they stand for, as the log has them now: one look-up an event.
+LEAVES = """
+SELECT e.tx::text::bigint AS tx, e.seq, s.service, s.stream, s.revision, e.event_id, e.type, e.leaf, e.bytes,
+    s.leaf_index, s.leaf AS sealed, e.event_id = s.event_id AND e.seq = s.seq AS same
+FROM audit.sealed s
+LEFT JOIN LATERAL (
+    SELECT l.* FROM log.events l
+    WHERE l.service = s.service AND l.stream = s.stream AND l.revision = s.revision LIMIT 1
+) AS e ON true
+WHERE s.leaf_index >= $1 AND s.leaf_index < $2 ORDER BY s.leaf_index
+"""
+
+# Events between two positions of the log that are no leaf. A scalar sub-select: one look-up an event.
+UNSEALED = """
+SELECT e.service, e.stream, e.revision FROM log.events e
+WHERE (e.tx, e.seq) > ($1::text::xid8, $2) AND (e.tx, e.seq) <= ($3::text::xid8, $4)
+    AND (SELECT s.seq FROM audit.sealed s WHERE s.seq = e.seq) IS NULL
+ORDER BY e.tx, e.seq LIMIT 100
+"""
+
+POSITIONS = """
+SELECT e.service, e.stream, e.revision, e.tx::text::bigint AS tx, e.seq
+FROM unnest($1::text[], $2::text[], $3::bigint[]) AS wanted(service, stream, revision)
+JOIN log.events e ON e.service = wanted.service AND e.stream = wanted.stream AND e.revision = wanted.revision
+"""
+
+SIGNED = "SELECT size, root, note FROM audit.checkpoints WHERE size > $1 AND size <= $2 ORDER BY size"
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """The sealed log at one moment. `verifiable`: leaves that are sealed and indexed."""
+
+    origin: str
+    tree: Tree
+    cursor: Cursor
+    verifiable: int
+    signed: int
+
+
+async def log_state(pool: asyncpg.Pool) -> LogState:
+    """Return how far the log is sealed, signed and indexed."""
+    row = await pool.fetchrow(LOG_STATE)
+    return LogState(
+        row["origin"],
+        Tree(row["size"], edge_of(row["edge"])),
+        Cursor(row["tx"], row["seq"]),
+        row["size"] if row["all_indexed"] else row["indexed"] or 0,
+        row["signed"] or 0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The tree over the leaves before `tree.size`, and the position of the newest event among them."""
+
+    tree: Tree
+    cursor: Cursor
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was checked for one invariant."""
+
+    checked: int = 0
+    violations: int = 0
+    took_ms: float = 0.0
+
+
+@dataclass(slots=True)
+class Findings:
+    """What pages were found to be, by invariant."""
+
+    tallies: dict[str, Tally] = field(default_factory=lambda: {name: Tally() for name in RULES})
+    violations: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+
+    @contextmanager
+    def of(self, invariant: str) -> Iterator[list[Any]]:
+        """Yield the list that takes the violations of an invariant, and measure how long its check takes."""
+        began, found = time.perf_counter(), list[Any]()
+        yield found
+        tally = self.tallies[invariant]
+        tally.violations += len(found)
+        tally.took_ms += (time.perf_counter() - began) * 1000
+        self.violations[invariant] += found
+
+
+async def check_page(
+    pool: asyncpg.Pool, key: SigningKey, log: LogState, at: Position, end: int
+) -> tuple[Position, Findings]:
+    """Check the leaves from `at` to `end - 1`. Return the position behind them, and what was found."""
+    findings = Findings()
+    rows = await pool.fetch(LEAVES, at.tree.size, end, timeout=600)
+    present = [row for row in rows if row["bytes"] is not None]
+    newest = Cursor(present[-1]["tx"], present[-1]["seq"]) if present else at.cursor
+    cursor = log.cursor if end == log.tree.size else min(newest, log.cursor)
+    with findings.of(SEALED) as faults:
+        findings.tallies[SEALED].checked += len(rows)
+        faults.extend(_changed(at.tree.size, end, rows))
+        unsealed = await pool.fetch(UNSEALED, str(at.cursor.tx), at.cursor.seq, str(cursor.tx), cursor.seq)
+        faults.extend([dict(row) | {"fault": "not sealed"} for row in unsealed])
+    with findings.of(CHECKPOINTS) as faults:
+        faults.extend(await _checkpoints(pool, key, log, at.tree, end, rows, findings.tallies[CHECKPOINTS]))
+    with findings.of(SEALED) as faults:
+        tree, stored = at.tree.append(row["sealed"] for row in rows), await _stored_tree(pool, log, end)
+        if tree != stored:
+            faults.append(
+                {"fault": "the leaves do not give the stored tree", "leaves": tree.size, "tree": end}
+            )
+    with findings.of(STREAMS) as faults:
+        findings.tallies[STREAMS].checked += len(present)
+        faults.extend(await _out_of_order(pool, present))
+    with findings.of(PRODUCTION) as faults:
+        faults.extend(await _undecided(pool, present, findings.tallies[PRODUCTION]))
+    return Position(stored, cursor), findings
+
+
+async def _stored_tree(pool: asyncpg.Pool, log: LogState, size: int) -> Tree:
+    return log.tree if size == log.tree.size else Tree(size, await tiles.edge_at(pool, size))
+
+
+def _changed(first: int, end: int, rows: Sequence[asyncpg.Record]) -> Iterator[dict[str, Any]]:
+    """Yield the leaves that are missing, and those that are not their event's bytes."""
+    there = {row["leaf_index"] for row in rows}
+    yield from ({"leaf_index": n, "fault": "leaf missing"} for n in range(first, end) if n not in there)
+    for row in rows:
+        if (
+            row["bytes"] is None
+            or not row["same"]
+            or not leaf_hash(row["bytes"]) == row["sealed"] == row["leaf"]
+        ):
+            yield _named(row, "leaf_index") | {"fault": "the log's event is not what was sealed"}
+
+
+def _named(row: asyncpg.Record, *more: str) -> dict[str, Any]:
+    return {name: row[name] for name in (*more, "service", "stream", "revision")}
+
+
+async def _checkpoints(
+    pool: asyncpg.Pool,
+    key: SigningKey,
+    log: LogState,
+    tree: Tree,
+    end: int,
+    rows: Sequence[asyncpg.Record],
+    tally: Tally,
+) -> list[dict[str, Any]]:
+    """Compare the root at every size in the page that was signed."""
+    faults, first = list[dict[str, Any]](), tree.size
+    for row in await pool.fetch(SIGNED, first or -1, end):
+        tally.checked += 1
+        size = row["size"]
+        tree = tree.append(leaf["sealed"] for leaf in rows[tree.size - first : size - first])
+        if tree.size != size or tree.root != row["root"]:
+            faults.append({"size": size, "fault": "its root is not that of the leaves"})
+        try:
+            signed = opened(row["note"], log.origin, key.public)
+        except BadCheckpoint as bad:
+            faults.append({"size": size, "fault": str(bad)})
+        else:
+            if (signed.origin, signed.size, signed.root) != (log.origin, size, row["root"]):
+                faults.append({"size": size, "fault": "the note differs from its row"})
+    if end == log.tree.size and log.signed > end:
+        faults.append({"size": log.signed, "fault": "it covers more leaves than are sealed"})
+    return faults
+
+
+async def _out_of_order(pool: asyncpg.Pool, rows: Sequence[asyncpg.Record]) -> list[dict[str, Any]]:
+    """Compare each event with the one before it in its stream, which must be earlier in the log's order."""
+    at = {(r["service"], r["stream"], r["revision"]): (r["tx"], r["seq"]) for r in rows}
+    before = {
+        wanted
+        for service, stream, revision in at
+        if revision > 1 and (wanted := (service, stream, revision - 1)) not in at
+    }
+    if before:
+        found = await pool.fetch(POSITIONS, *([key[i] for key in before] for i in range(3)), timeout=600)
+        earlier = {(r["service"], r["stream"], r["revision"]): (r["tx"], r["seq"]) for r in found}
+    else:
+        earlier = {}
+    faults = []
+    for row in rows:
+        service, stream, revision = row["service"], row["stream"], row["revision"]
+        predecessor = (service, stream, revision - 1)
+        position = at.get(predecessor) or earlier.get(predecessor)
+        if revision > 1 and position is None:
+            faults.append(_named(row) | {"fault": "the revision before it is missing"})
+        elif position is not None and position > (row["tx"], row["seq"]):
+            faults.append(_named(row) | {"fault": "out of order: it is before its predecessor in the log"})
+    return faults
+
+
+async def _undecided(
+    pool: asyncpg.Pool, rows: Sequence[asyncpg.Record], tally: Tally
+) -> list[dict[str, Any]]:
+    """Check the promotions to Production and the champions of a page."""
+    promoted = [queries.as_json(row) for row in rows if row["type"] == "VersionPromoted"]
+    serving = [queries.as_json(row) for row in rows if row["type"] in {"RolloutChanged", "RolledBack"}]
+    tally.checked += len(promoted) + len(serving)
+    faults = []
+    if promoted:
+        promotions = await queries.promotions(pool, {e["data"].get("promotion_id") or "" for e in promoted})
+        policies = await queries.policies(pool, {_policy(events)[0] for events in promotions.values()})
+        for event in promoted:
+            events = promotions.get(event["data"].get("promotion_id") or "", [])
+            shown = {name: event[name] for name in ("event_id", "stream", "number")}
+            found = production_faults(event, events, policies.get(_policy(events)))
+            faults.extend([shown | {"fault": fault} for fault in found])
+    if serving:
+        champions = {
+            (e["stream"], str(e["data"].get("environment")), number)
+            for e in serving
+            if (number := champion_of(e)) is not None
+        }
+        first_promoted = await queries.first_promoted(pool, champions)
+        for event in serving:
+            shown = {name: event[name] for name in ("event_id", "stream")}
+            faults.extend([shown | {"fault": fault} for fault in serving_faults(event, first_promoted)])
+    return faults
+
+
+def _policy(promotion: Sequence[queries.Event]) -> tuple[str, str]:
+    """Return name and digest of the policy that the newest grant of a promotion names."""
+    grants = [e["data"].get("policy") or {} for e in promotion if e["type"] == "PromotionGranted"]
+    named = grants[-1] if grants else {}
+    return str(named.get("name")), str(named.get("digest"))

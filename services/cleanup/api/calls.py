@@ -1,0 +1,27 @@
+"""What several endpoints do: find the model of a request, and check that the caller may read it."""
+
+from __future__ import annotations
+
+from services.cleanup import queries
+from services.cleanup.queries import Model
+from shared.deciding.access import ANY_ROLE, namespace_of
+from shared.deciding.decider import NotFound
+from shared.http.routes import Call
+
+
+async def model_of(call: Call, name_or_id: str) -> Model:
+    """Return the model of this name or id. Raises NotFound."""
+    found = await queries.model(call.app.pool, name_or_id)
+    if found is None:
+        raise NotFound(
+            "unknown_model",
+            f"There is no model {name_or_id!r} here: check the name, or wait if it was just registered.",
+        )
+    return found
+
+
+async def readable_model(call: Call) -> Model:
+    """Return the model of the path, which the caller may read. Raises NotFound, Forbidden."""
+    model = await model_of(call, call.path["model"])
+    call.require(ANY_ROLE, namespace_of(model.name))
+    return model
