@@ -118,7 +118,6 @@ OTHERS = frozenset({"tell", "run_forever"})
 """Names of the standard library."""
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("look back", "sdk/src/regista/cli/reviews.py"): "the command `regista reviews look-back` keeps its name",
-    ("look back", "tests/unit/sdk/*"): "the command `regista reviews look-back` keeps its name",
     ("letter", "sdk/src/regista/cli/access.py"): "a letter on paper, in an example",
     ("letter", "schemas/public/openapi/*"): "a field of an answer keeps its name",
 }

@@ -16,11 +16,38 @@ FOLDERS = sorted({words.folder_of(path) for path in words.files()})
 
 
 PENDING = frozenset(
-    folder
-    for folder in FOLDERS
-    if folder.startswith(("services/", "shared", "sdk", "schemas", "benchmarks", "tests"))
-    and folder not in {"services/local", "tests/acceptance", "tests/chaos", "tests/contract"}
-    and not folder.endswith("/local")
+    {
+        "benchmarks",
+        "schemas",
+        "sdk",
+        "services/approval",
+        "services/artifact",
+        "services/audit",
+        "services/cleanup",
+        "services/registry",
+        "shared/deciding",
+        "shared/http",
+        "shared/log",
+        "shared/messaging",
+        "shared/migrations",
+        "tests",
+        "tests/architecture",
+        "tests/integration/approval",
+        "tests/integration/artifact",
+        "tests/integration/audit",
+        "tests/integration/cleanup",
+        "tests/integration/edges",
+        "tests/integration/kernel",
+        "tests/integration/registry",
+        "tests/integration/sdk",
+        "tests/unit/approval",
+        "tests/unit/artifact",
+        "tests/unit/audit",
+        "tests/unit/cleanup",
+        "tests/unit/registry",
+        "tests/unit/sdk",
+        "tests/unit/shared",
+    }
 )
 """Folders whose prose is still being rewritten: a use is reported, and fails nothing."""
 
