@@ -83,7 +83,7 @@ async def _mlflow(servers: Ground) -> Rates:
     await owner.execute("CREATE DATABASE mlflow")
     await owner.close()
     database = servers.stack.owner_url("mlflow").replace("postgresql://", "postgresql+psycopg2://", 1)
-    with _server(database, servers.instance.servers.directory) as url:
+    with _server(database, servers.instance.folder.directory) as url:
 
         def request(method: str, path: str, body: object = None) -> bytes:
             return _request(url, method, f"{API}/{path}", "", body)

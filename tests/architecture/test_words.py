@@ -16,11 +16,38 @@ FOLDERS = sorted({words.folder_of(path) for path in words.files()})
 
 
 PENDING = frozenset(
-    folder
-    for folder in FOLDERS
-    if folder.startswith(("services/", "shared", "sdk", "schemas", "benchmarks", "tests"))
-    and folder not in {"services/local", "tests/acceptance", "tests/chaos", "tests/contract"}
-    and not folder.endswith("/local")
+    {
+        "benchmarks",
+        "schemas",
+        "sdk",
+        "services/approval",
+        "services/artifact",
+        "services/audit",
+        "services/cleanup",
+        "services/registry",
+        "shared/deciding",
+        "shared/http",
+        "shared/log",
+        "shared/messaging",
+        "shared/migrations",
+        "tests",
+        "tests/architecture",
+        "tests/integration/approval",
+        "tests/integration/artifact",
+        "tests/integration/audit",
+        "tests/integration/cleanup",
+        "tests/integration/edges",
+        "tests/integration/kernel",
+        "tests/integration/registry",
+        "tests/integration/sdk",
+        "tests/unit/approval",
+        "tests/unit/artifact",
+        "tests/unit/audit",
+        "tests/unit/cleanup",
+        "tests/unit/registry",
+        "tests/unit/sdk",
+        "tests/unit/shared",
+    }
 )
 """Folders whose prose is still being rewritten: a use is reported, and fails nothing."""
 
@@ -42,8 +69,9 @@ def test_a_folder_uses_no_word_that_the_list_rules_out(folder: str) -> None:
         ("a.py", '"""Return it.\n\nNobody may."""', ["3 Nobody"]),
         ("a.py", "x = 1  # whoever asks", ["1 asks", "1 whoever"]),
         ("a.py", "def _model_told(StoreAway): ...", ["1 StoreAway", "1 _model_told"]),
-        ("a.py", "placed = place_hold(background)", []),
+        ("a.py", "placed = place_hold(background); place(hold); file.tell()", []),
         ("a.py", "place = Place()", ["1 Place", "1 place"]),
+        ("a.md", "Place a legal hold. Use a letter, then letters a to z.", []),
         ("a.sql", "-- Nobody updates; a LegalHoldPlaced stays", ["1 Nobody"]),
     ],
 )

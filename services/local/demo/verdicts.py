@@ -1,4 +1,4 @@
-"""Act 3: artifact verifies the bytes, approval evaluates the gates, registry decides the stage."""
+"""Act 3: artifact verifies the bytes, approval assesses the gates, registry decides the stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The people of the demo on real servers: a story can be result again, whatever a reader did after the last."""
+"""The people of the demo on real servers: the demo can run again, whatever a reader did after the last run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack
 
 import httpx
 import pytest
-from services.local.demo.telling import Narrator
 
+from services.local.demo.narration import Narrator
 from services.local.demo.people import PEOPLE, introduce
 from services.local.demo.scene import Scene
 from tests.integration.sdk.conftest import House
