@@ -173,6 +173,7 @@ def test_of_several_namespaces_the_widest_says_how_specific_a_policy_is(
         (Selector(tags=TAGGED), Selector(tags={"eu": "yes"})),
         (Selector(kinds=("model",), tiers=("medium",)), Selector(namespaces=("risk.cards",))),
         (Selector(namespaces=("risk",)), Selector()),
+        (Selector(namespaces=("risk",)), Selector(kinds=("model",))),
         (Selector(tags={"eu": "yes"}), Selector()),
         (Selector(tiers=("medium",)), Selector()),
     ],
@@ -193,14 +194,9 @@ def test_of_equally_specific_policies_the_last_by_name_applies():
 
 
 def test_no_fitting_policy_is_none():
-    assert (
-        select(
-            [published("p", Policy({"Validated": ()}, Selector(kinds=("prompt",))))],
-            Subject("", "model", "low", {}),
-            "Validated",
-        )
-        is None
-    )
+    subject = Subject("", "model", "low", {"eu": "no"})
+    for selector in (Selector(kinds=("prompt",)), Selector(tags={"eu": "yes"})):
+        assert select([published("p", Policy({"Validated": ()}, selector))], subject, "Validated") is None
 
 
 def test_the_manual_gate_is_told_from_the_automated_ones():
