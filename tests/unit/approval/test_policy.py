@@ -208,7 +208,7 @@ def test_the_manual_gate_is_told_from_the_automated_ones():
 
 
 def test_each_revision_is_applied_once_in_whatever_order_its_work_ends(world):
-    """An older one that failed for a moment ends after a newer one: with nothing said of it, its due row would stay for ever."""
+    """Work for an older revision may end after that for a newer one; its due row must go, too."""
     world.publish("strict", PLAIN)
     world.publish("strict", Policy({"Validated": ()}))
 
