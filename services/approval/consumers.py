@@ -28,11 +28,17 @@ CHANGES_VERSION = frozenset(
 )
 """Events of a version that may change the verdict of its gates. Its other events are only noted."""
 CHANGES_MODEL = frozenset({noted.MODEL_RENAMED, noted.TAGS_CHANGED, noted.ROLLOUT_CHANGED, noted.ROLLED_BACK})
-"""Events that may change the verdict of every open version of the model. An evaluation of a champion may, too."""
+"""Events that may change the verdict of every open version of the model.
+
+An evaluation of a champion may, too.
+"""
 
 
 def subscriptions(app: App) -> list[Subscription]:
-    """Return the two topics that approval reads. The verdict does not depend on the order of their messages."""
+    """Return the two topics that approval reads.
+
+    The verdict does not depend on the order of their messages.
+    """
     artifact = dict.fromkeys(noted.ARTIFACT_EVENTS, Handler(partial(note_artifact, app)))
     return [
         Subscription(topic_of("registry"), "approval", _registry(app), by_service("registry")),

@@ -35,7 +35,7 @@ async def assessments(
 def assessment_after_note(
     app: App, model_id: str, number: int, cause: Callable[[str], Cause]
 ) -> list[Submission]:
-    """Return the command for a version whose note was just committed, or nothing if it could not lead to an event.
+    """Return the command for a version that was just noted, or nothing if it could not lead to an event.
 
     The commit has read the version's stream under lock. If its gates still wait for another message, the
     consumer of that message reads the same stream under the same lock later, and assesses the gates then.
@@ -48,7 +48,7 @@ def assessment_after_note(
 
 
 def assessment_from_states(app: App, model_id: str, number: int, cause: Callable[[str], Cause]) -> Submission:
-    """Return the command for one version, with streams from the states that this process has. This takes no query.
+    """Return the command for one version, with streams from the states of this process, without a query.
 
     When policies or reviews have been added elsewhere, the command is Misrouted. That loads their streams, so
     the next attempt names them.

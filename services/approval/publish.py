@@ -27,7 +27,7 @@ class PolicyPublished:
 
 @dataclass(frozen=True, slots=True)
 class GatesEvaluated:
-    """The verdict of a stage (Validated or Production): the result of every automated gate, with what to do next if it did not pass."""
+    """The verdict of a stage (Validated or Production): the result of every automated gate."""
 
     model_id: str
     model: str
@@ -75,7 +75,10 @@ class PromotionDenied:
 
 @dataclass(frozen=True, slots=True)
 class ReviewOpened:
-    """`needs` distinct people with one of `roles` must approve. `sealed_digest` covers what the review shows."""
+    """`needs` distinct people with one of `roles` must approve.
+
+    `sealed_digest` covers what the review shows.
+    """
 
     review_id: str
     promotion_id: str
@@ -155,7 +158,10 @@ class ReviewExpired:
 
 @dataclass(frozen=True, slots=True)
 class OverrideUsed:
-    """A break-glass override. `bypassed`: the gates and approvals that were missing. An after-review is due."""
+    """A break-glass override.
+
+    `bypassed`: the gates and approvals that were missing. An after-review is due.
+    """
 
     review_id: str
     promotion_id: str

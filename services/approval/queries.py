@@ -44,7 +44,8 @@ MODEL = (
 VERSION = """
 SELECT v.model_id, v.number, v.semver, v.artifact_digest, coalesce(a.state, '') AS artifact, CASE
   WHEN v.stage <> 'Archived' THEN v.stage WHEN v.recalled THEN 'Recalled'
-  WHEN EXISTS (SELECT FROM champions c WHERE c.model_id = v.model_id AND c.number = v.number) THEN 'Production'
+  WHEN EXISTS (SELECT FROM champions c WHERE c.model_id = v.model_id AND c.number = v.number)
+  THEN 'Production'
   ELSE 'Archived' END AS stage
 FROM versions v
 LEFT JOIN artifacts a ON a.model_id = v.model_id AND a.number = v.number AND a.digest = v.artifact_digest
@@ -101,7 +102,8 @@ REVIEW = "SELECT * FROM reviews WHERE review_id = $1"
 
 # What people wrote and did in a review, in order.
 ENTRIES = """
-SELECT revision, kind, by, name, text, conditions, at FROM review_entries WHERE review_id = $1 ORDER BY revision
+SELECT revision, kind, by, name, text, conditions, at FROM review_entries
+WHERE review_id = $1 ORDER BY revision
 """
 
 
@@ -119,7 +121,7 @@ async def streams_for(
 async def streams_for_all(
     pool: asyncpg.Pool, versions: Mapping[Version, Iterable[str]]
 ) -> dict[Version, CommandStreams]:
-    """Return the same for many versions, each with the promotions that its command is about, in two queries."""
+    """Return the same for many versions, each with its command's promotions, in two queries."""
     names = [r["name"] for r in await pool.fetch(POLICY_NAMES)]
     wanted = {version: set(promotion_ids) for version, promotion_ids in versions.items()}
     for r in await pool.fetch(
@@ -191,7 +193,10 @@ async def reviews(
     after: Sequence[Any] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Return a page of reviews. `namespaces`: None for all. `after`: (opened_at, review_id) of the last one seen."""
+    """Return a page of reviews.
+
+    `namespaces`: None for all. `after`: (opened_at, review_id) of the last one seen.
+    """
     opened_at, review_id = after or (None, "")
     return [
         dict(r) for r in await pool.fetch(REVIEWS_PAGE, state, model, namespaces, opened_at, review_id, limit)

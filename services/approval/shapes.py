@@ -36,7 +36,10 @@ class GateBody(Body):
 
 
 class SelectorBody(Body):
-    """The models that a policy is for. An empty field selects any; a namespace selects those below it, too."""
+    """The models that a policy is for.
+
+    An empty field selects any; a namespace selects those below it, too.
+    """
 
     namespaces: tuple[str, ...] = Field(default=(), max_length=100)
     kinds: tuple[str, ...] = Field(default=(), max_length=20)
@@ -123,7 +126,7 @@ class Verdict(BaseModel):
 
 
 class PromotionListed(BaseModel):
-    """`override` with state `denied`: the promotion was overridden, so the next request over the same facts is granted."""
+    """`override` with state `denied`: an override stands; it grants the next request over the same facts."""
 
     promotion_id: str
     environment: str

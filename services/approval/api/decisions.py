@@ -23,7 +23,7 @@ async def printed_name(call: Call[Any, Any]) -> directory.StoredName:
     if not found.name:
         raise RuleBroken(
             "no_printed_name",
-            "a signature shows a name, and the directory has none for you; ask an admin to set it (`regista access set-name`)",
+            "the directory has no printed name for you; ask an admin to set it (`regista access set-name`)",
             subject=call.actor.subject,
         )
     return found

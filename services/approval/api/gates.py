@@ -55,7 +55,7 @@ async def _gates(call: Call, model: dict[str, Any]) -> dict[str, Any]:
     if found is None:
         raise NotFound(
             "unknown_version",
-            f"approval has no version {call.path['number']} of {model['model']} yet; check the number, or repeat later",
+            f"{model['model']} has no version {call.path['number']} yet; check the number, or repeat later",
         )
     return found
 

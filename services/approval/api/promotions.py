@@ -20,7 +20,10 @@ async def get_promotion(call: Call) -> dict[str, Any]:
 
 
 async def override_promotion(call: Call[ReasonBody]) -> dict[str, Any]:
-    """Grant what the policy has not granted. The caller needs the role `override`, which admin does not imply."""
+    """Grant what the policy has not granted.
+
+    The caller needs the role `override`, which admin does not imply.
+    """
     row = await _promotion(call)
     command = Override(
         promotion_id=row["promotion_id"],
@@ -39,7 +42,7 @@ async def _promotion(call: Call[Any, Any]) -> dict[str, Any]:
     if row is None:
         raise NotFound(
             "unknown_promotion",
-            "there is no such promotion yet; check the id that registry returned when it was requested, or repeat later",
+            "there is no such promotion yet; check the id that registry returned, or repeat later",
         )
     return row
 

@@ -69,7 +69,7 @@ async def approve_review(call: Call[ApproveBody]) -> Reply:
         raise Problem(
             428,
             "if_match_required",
-            "An approval is of a revision that you have read: read the review, then send its ETag as If-Match.",
+            "An approval names a revision: read the review, then send its ETag as If-Match.",
         )
     row, signed = await _review(call), await printed_name(call)
     role = _role(call, row)

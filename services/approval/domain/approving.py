@@ -116,8 +116,8 @@ def reject(command: Reject, streams: Streams) -> Mapping[str, Sequence[Any]]:
 def expire(command: Expire, streams: Streams) -> Mapping[str, Sequence[Any]]:
     """Return the end of the review and the denial; no events for a review that was decided in time.
 
-    Raises RuleBroken when it is not due yet, as after a clock was set back: the due work tries again later. An
-    empty answer would be kept as the outcome of all later attempts.
+    Raises RuleBroken when it is not due yet, as after a clock was set back: the due work tries again later.
+    An empty answer would be kept as the outcome of all later attempts.
     """
     s = situation(command.model_id, command.number, streams)
     state = review_of(command.promotion_id, streams)

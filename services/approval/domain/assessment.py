@@ -1,4 +1,4 @@
-"""The assessment of a stage: the policy that applies, the results of its automated gates, and what a review would show."""
+"""The assessment of a stage: the policy that applies, and the results of its automated gates."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ class Situation:
 
 @dataclass(frozen=True)
 class Assessment:
-    """The gates of a stage with the evidence they are checked on. The checks run when `results` is first read."""
+    """The gates of a stage with the evidence they are checked on.
+
+    The checks run when `results` is first read.
+    """
 
     stage: str
     evidence: Evidence
@@ -70,7 +73,10 @@ class Assessment:
 
 
 def situation(model_id: str, number: int, streams: Streams) -> Situation:
-    """Return the states for a decision. Raises Misrouted when a policy was added after the streams were looked up."""
+    """Return the states for a decision.
+
+    Raises Misrouted when a policy was added after the streams were looked up.
+    """
     stream = gate.stream_of(model_id, number)
     return Situation(
         stream=stream,
@@ -90,7 +96,7 @@ def assess(s: Situation, stage: str, environment: str = gate.DEFAULT_ENVIRONMENT
 
 
 def new_verdict(s: Situation, a: Assessment, promotion: Promotion | None = None) -> list[GatesEvaluated]:
-    """Return the verdict as an event, or nothing when neither evidence nor policy changed since the last one."""
+    """Return the verdict as an event, or nothing when evidence and policy are those of the last one."""
     promotion_id = promotion.id if promotion else None
     last = s.gate.verdicts.get(gate.verdict_key(a.stage, promotion_id))
     if last and (last.evidence_digest, last.policy_digest) == (a.evidence_digest, a.policy.digest):

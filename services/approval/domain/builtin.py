@@ -22,7 +22,8 @@ def _production(approvers: int) -> tuple[Gate, ...]:
 BUILTIN: Mapping[str, Policy] = {
     "default": Policy(
         {VALIDATED: _VALIDATED, PRODUCTION: _production(2)},
-        description="Complete, verified, not worse than the champion on the same data; two people agree before Production.",
+        description="Complete, verified, not worse than the champion on the same data; "
+        "two people agree before Production.",
         priority=-100,
     ),
     "low-risk": Policy(

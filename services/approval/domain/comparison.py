@@ -53,7 +53,7 @@ def primary_metric(evaluations: Iterable[Evaluation]) -> str | None:
 
 
 def comparable(candidate: Evaluation, other: Evaluation) -> bool:
-    """Return whether both measure the same metric, on the same data (by digest), by the same definition, in the same direction.
+    """Return whether both have the same metric, data (by digest), definition and direction.
 
     Other pairs are not comparable; they are never better or worse.
     """

@@ -1,9 +1,10 @@
 """The kinds of stream, and who decides which command. Start here.
 
-policy       a policy's revisions, and which one applies            gate       facts and verdicts of a version
-gate_kinds   the kinds of gate; gate_checks: what each one checks    assessment the gates of one stage, checked
-promotion    how an open promotion goes on                          review     what people are shown and have said
-approving    people approve or reject                               override   the break-glass override
+policy       a policy's revisions, and which one applies     gate        facts and verdicts of a version
+gate_kinds   the kinds of gate                              gate_checks what each kind checks
+assessment   the gates of one stage, checked                promotion   how an open promotion goes on
+review       what people see and have written               approving   people approve or reject
+override     the break-glass override                       outcomes    events that open or end a promotion
 """
 
 from __future__ import annotations

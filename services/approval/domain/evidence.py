@@ -92,5 +92,8 @@ def evidence_digest(evidence: Evidence) -> str:
 
 
 def sealed_evidence_digest(evidence: Evidence) -> str:
-    """Return the digest of the evidence without the champion and the model's name. When it changes, a review lapses."""
+    """Return the digest of the evidence without the champion and the model's name.
+
+    When it changes, a review lapses.
+    """
     return digest_of(replace(evidence, champion=None, model=""))

@@ -42,7 +42,10 @@ class VersionFacts:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """One request to promote a version. The grant repeats `digest`, which registry computed over the request."""
+    """One request to promote a version.
+
+    The grant repeats `digest`, which registry computed over the request.
+    """
 
     id: str
     environment: str

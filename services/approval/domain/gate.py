@@ -1,4 +1,4 @@
-"""`gate-<model_id>@<number>`: the facts of a version and the verdicts of its gates. `gate-<model_id>`: the facts of its model.
+"""`gate-<model_id>@<number>`: the facts of a version and its verdicts. `gate-<model_id>`: those of its model.
 
 Both kinds of stream fold into the same state. The state says what the gates still wait for (`waits_for`), so
 the verdict does not depend on the order in which topics arrive.
@@ -46,7 +46,7 @@ class NoteVersion:
 
 @dataclass(frozen=True, slots=True)
 class GatesEvaluated:
-    """The verdict of a stage: the result of every automated gate, with the evidence and the policy that led to it.
+    """The verdict of a stage: every automated gate's result, with the evidence and the policy.
 
     The event holds all that is needed to check the gates again.
     """
@@ -86,7 +86,10 @@ class PromotionGranted:
 
 @dataclass(frozen=True, slots=True)
 class OverrideStands:
-    """A break-glass override of a promotion that is over. It grants the next request over the same sealed facts."""
+    """A break-glass override of a promotion that is over.
+
+    It grants the next request over the same sealed facts.
+    """
 
     promotion_id: str
     model_id: str
@@ -287,7 +290,7 @@ def _closed(state: GateState, promotion_id: str, status: PromotionStatus) -> Gat
 
 
 def evidence_of(gate: GateState, model: GateState, environment: str = DEFAULT_ENVIRONMENT) -> Evidence:
-    """Return the evidence for the version's gates: its facts, its model's, and the champion of the environment.
+    """Return the evidence: the version's facts, its model's, and the champion of the environment.
 
     Raises ValueError when the version has not been noted.
     """

@@ -67,7 +67,10 @@ class NoRegression:
 
 @dataclass(frozen=True, slots=True)
 class SchemaCompatible:
-    """The champion's callers can call the version unchanged. `allow_major`: a MAJOR version may break them."""
+    """The champion's callers can call the version unchanged.
+
+    `allow_major`: a MAJOR version may break them.
+    """
 
     allow_major: bool = False
 
@@ -117,7 +120,7 @@ def artifact_verified(_p: ArtifactVerified, e: Evidence) -> Finding:
     detail = (
         "the stored bytes match the registered digest"
         if passed
-        else f"the artifact is {e.artifact or 'not verified'}; publish the version again with the bytes that it names"
+        else f"the artifact is {e.artifact or 'not verified'}; publish the version again with its bytes"
     )
     return Finding(passed, detail, [e.artifact_digest, e.artifact])
 
@@ -166,7 +169,8 @@ def no_regression(p: NoRegression, e: Evidence) -> Finding:
     worse = [pair for pair in pairs if not _is_no_worse(*pair, p.tolerance)]
     m, t = (worse or pairs)[0]
     verb = "is worse than" if worse else "is no worse than"
-    detail = f"{_figure(m)} {verb} {_number(t.value)} of the champion {champion.semver or champion.number} (tolerance {p.tolerance:g})"
+    theirs_is = f"{_number(t.value)} of the champion {champion.semver or champion.number}"
+    detail = f"{_figure(m)} {verb} {theirs_is} (tolerance {p.tolerance:g})"
     return Finding(not worse, detail, [champion.number, pairs])
 
 

@@ -17,7 +17,10 @@ from services.approval.domain.evidence import Evidence, digest_of
 from services.approval.domain.gate_checks import Finding, Manual, MetricThreshold, duration
 
 ROLES = ("publisher", "engineer", "approver", "auditor", "admin")
-"""The roles that a manual gate may require. `override` is not one of them: it is only for the break-glass override."""
+"""The roles that a manual gate may require.
+
+`override` is not one of them: it is only for the break-glass override.
+"""
 
 
 @dataclass(frozen=True, slots=True)

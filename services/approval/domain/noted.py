@@ -30,7 +30,10 @@ VERSION_RETIRED = "regista.registry.VersionRetired.v1"
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One metric, measured on one data set. `independent`: measured by someone who did not make the version."""
+    """One metric, measured on one data set.
+
+    `independent`: measured by someone who did not make the version.
+    """
 
     name: str
     value: float | None = None

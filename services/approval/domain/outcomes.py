@@ -1,4 +1,4 @@
-"""The events that open or end a promotion, made in one place so that the review's and the gate's always come together."""
+"""The events that open or end a promotion: the review's and the gate's together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The break-glass override: it grants a promotion that the policy has not granted. Its after-review is mandatory."""
+"""The break-glass override: it grants a promotion that the policy has not granted.
+
+Its after-review is mandatory.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ class Override:
 
 
 def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]:
-    """Return the override with its grant, or, for a promotion that is over, the override that the next request uses."""
+    """Return the override with its grant; for a promotion that is over, one that the next request uses."""
     s = situation(command.model_id, command.number, streams)
     promotion, state = s.gate.promotions.get(command.promotion_id), review_of(command.promotion_id, streams)
     if promotion is None or s.gate.version is None:
@@ -61,7 +64,7 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
 
 
 def _check_overridable(s: Situation, promotion: Promotion) -> None:
-    """Raise RuleBroken for a promotion that was granted or refused, and for bytes or versions that never pass."""
+    """Raise RuleBroken for a promotion or a version that no override passes."""
     if promotion.status not in {"open", "denied"}:
         raise RuleBroken("promotion_closed", f"the promotion was {promotion.status}; request a new one")
     stage = s.gate.version.stage if s.gate.version else "Staging"

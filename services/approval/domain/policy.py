@@ -34,7 +34,10 @@ would fail.
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """The models that a policy is for. An empty field selects any; a namespace selects those below it, too."""
+    """The models that a policy is for.
+
+    An empty field selects any; a namespace selects those below it, too.
+    """
 
     namespaces: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
@@ -131,7 +134,10 @@ PolicyEvent = PolicyPublished | PolicyApplied
 
 @dataclass(frozen=True, slots=True)
 class PolicyState:
-    """`published`: the revision that applies. `unapplied`: the revisions under which open gates are not assessed yet."""
+    """`published`: the revision that applies.
+
+    `unapplied`: the revisions under which open gates are not assessed yet.
+    """
 
     revision: int = 0
     name: str = ""
@@ -187,7 +193,7 @@ def decide_publish(command: PublishPolicy, streams: Streams) -> Mapping[str, Seq
     if not _NAME.fullmatch(command.name):
         raise Unprocessable(
             "bad_name",
-            "a policy's name has at most 100 letters a to z, digits, - and _, and begins with a letter or digit; choose another name",
+            "a policy's name has up to 100 of a-z, A-Z, 0-9, - and _, the first no - or _; choose another",
         )
     digest = checked(command.policy)
     if digest == state.digest:

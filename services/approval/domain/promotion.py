@@ -1,13 +1,13 @@
-"""How an open promotion goes on: over the version's gates, its model's facts, the policies and the review, in one decision.
+"""How an open promotion goes on. A decision reads gates, model facts, policies and the review.
 
 - requested, and a gate fails: PromotionDenied
 - requested, the gates pass, and the policy has no manual gate: PromotionGranted
 - requested, the gates pass, and the policy has a manual gate: ReviewOpened; then (approving.py)
   - the last approval needed: PromotionGranted
   - rejected, lapsed or expired: PromotionDenied
-- open, and someone uses the break-glass override (override.py): OverrideUsed, PromotionGranted; an after-review is due
-- denied, and someone uses the override: OverrideUsed, OverrideStands. The next request over the same facts is granted,
-  unless the after-review came first and found the override unjustified: OverrideReviewed, OverrideWithdrawn
+- open, and someone uses the break-glass override (override.py): OverrideUsed, PromotionGranted
+- denied, and someone uses the override: OverrideUsed, OverrideStands. The next request over the same facts is
+  granted, unless the after-review found the override unjustified: OverrideReviewed, OverrideWithdrawn
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class AssessGates:
 
 @dataclass(frozen=True, slots=True)
 class CommandStreams:
-    """The streams of a command about one version: those it writes (the version's own first), and those it reads."""
+    """The streams that a command about one version writes (the version's first) and reads."""
 
     writes: tuple[str, ...]
     depends_on: tuple[str, ...] = field(default=())
@@ -73,7 +73,7 @@ def assess_gates(command: AssessGates, streams: Streams) -> Mapping[str, Sequenc
 
 
 def left_behind(s: Situation, streams: Streams) -> Decided:
-    """Return the end of the open reviews whose promotion is over, for example superseded by a newer request."""
+    """Return the end of open reviews whose promotion is over, for example superseded by a newer request."""
     over = {review.stream_of(p.id): p for _, p in sorted(s.gate.promotions.items()) if p.status != "open"}
     named = [
         (stream, p, streams.state(REVIEW, stream)) for stream, p in over.items() if stream in streams.states
@@ -125,7 +125,7 @@ def _standing_override(s: Situation, promotion: Promotion, a: Assessment) -> Ove
 
 
 def _keep_open(s: Situation, promotion: Promotion, state: ReviewState, a: Assessment) -> Decided:
-    """Let an open review lapse when what it sealed changed or a gate no longer passes; show a new champion in it."""
+    """Let an open review lapse when its seal changed or a gate no longer passes; show a new champion."""
     changed = _changes(state.seal, a.seal)
     if changed or not a.passed:
         reasons = [*(f"the {what} changed" for what in changed), *a.reasons]
@@ -145,7 +145,10 @@ def _changes(sealed: Seal | None, current: Seal) -> list[str]:
 
 
 def review_of(promotion_id: str, streams: Streams) -> ReviewState:
-    """Return the promotion's review. Raises Misrouted when the promotion came after the streams were looked up."""
+    """Return the promotion's review.
+
+    Raises Misrouted when the promotion came after the streams were looked up.
+    """
     stream = review.stream_of(promotion_id)
     if stream not in streams.states:
         raise Misrouted(

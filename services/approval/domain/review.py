@@ -1,4 +1,4 @@
-"""`review-<promotion_id>`: people approve what the review shows, bound to it by digests, or a break-glass override is reviewed afterwards."""
+"""`review-<promotion_id>`: people approve what the review shows, or review an override afterwards."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ReviewOverride:
 
 @dataclass(frozen=True, slots=True)
 class ReviewOpened:
-    """`needs` distinct people with one of `roles` must approve; those in `excluded` made or requested the version and may not."""
+    """`needs` distinct people with one of `roles` must approve; people in `excluded` may not."""
 
     about: About
     semver: str
@@ -83,7 +83,10 @@ class ReviewOpened:
 
 @dataclass(frozen=True, slots=True)
 class ReviewRefreshed:
-    """The champion or the model's name changed and the gates still pass. The review shows the new evidence and goes on."""
+    """The champion or the model's name changed and the gates still pass.
+
+    The review shows the new evidence and goes on.
+    """
 
     about: About
     evidence_digest: str
@@ -140,7 +143,10 @@ class ReviewExpired:
 
 @dataclass(frozen=True, slots=True)
 class OverrideUsed:
-    """A break-glass override. `bypassed`: the gates and approvals that were missing. An after-review is due."""
+    """A break-glass override.
+
+    `bypassed`: the gates and approvals that were missing. An after-review is due.
+    """
 
     about: About
     environment: str
@@ -176,7 +182,10 @@ ReviewEvent = (
 
 @dataclass(frozen=True, slots=True)
 class ReviewState:
-    """`status`: "" (none), open, approved, rejected, lapsed, expired, overridden (after-review due), closed (after-review done)."""
+    """`status`: "" (none), open, approved, rejected, lapsed, expired, overridden, closed.
+
+    overridden: the after-review is due; closed: it is done.
+    """
 
     revision: int = 0
     status: str = ""
@@ -219,12 +228,12 @@ def decide(
             if state.status != "overridden":
                 raise RuleBroken(
                     "no_override",
-                    "this promotion was not overridden, so there is nothing to review; list its reviews with GET /v1/reviews",
+                    "this promotion was not overridden; choose one whose review has the state overridden",
                 )
             if by in state.overridden_by or state.excludes(by, *names):
                 raise RuleBroken(
                     "own_work",
-                    "you used the override, made the version or requested its promotion; ask another approver to review the override",
+                    "you overrode, made or requested this promotion; ask another approver to review it",
                 )
             return [OverrideReviewed(state.about, by, justified, comment)]
         case _:

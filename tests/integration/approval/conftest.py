@@ -1,4 +1,4 @@
-"""Approval in this process on a real database: messages go through its consumers, requests through its HTTP application."""
+"""Approval in this process on a real database: messages and requests go through its own edges."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Desk:
         return Received(event, f"service:{service}", "service", f"regista.{service}.events.v1", 0, revision)
 
     async def receive(self, *messages: Received) -> list[Any]:
-        """Do what the consumer does with a batch, and return the new events: first of all notes, then of all follow-ups."""
+        """Do what the consumer does with a batch; return the new events, those of follow-ups last."""
         new: list[Any] = []
         for step in ("prepare", "follow_up"):
             todo = [(m, work) for m in messages if (work := getattr(self._handler(m), step)) is not None]

@@ -1,4 +1,4 @@
-"""Two replicas of the real process between real Kafka and PostgreSQL: from signed messages to a signed grant, also after one was killed."""
+"""Two replicas between real Kafka and PostgreSQL: from messages to a signed grant, also after a kill."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class World:
             return await client.request(method, f"/v1{path}", json=body, headers=headers)
 
     async def published(self, wanted: str, seconds: float = 40) -> list[tuple[CloudEvent, dict[str, Any]]]:
-        """Everything approval has published up to the first event of the type wanted; each signature is checked."""
+        """Everything approval has published up to the first event of this type; checks each signature."""
         found = []
         consumer = AIOKafkaConsumer(
             TOPIC, **self.kafka("registry"), auto_offset_reset="earliest", enable_auto_commit=False
@@ -113,7 +113,8 @@ class World:
                         return found
         except TimeoutError:
             raise AssertionError(
-                f"no {wanted} among {[e.type for e, _ in found]}\n{chr(10).join(one.said() for one in self.replicas)}"
+                f"no {wanted} among {[e.type for e, _ in found]}\n"
+                + "\n".join(one.said() for one in self.replicas)
             ) from None
         finally:
             await consumer.stop()
@@ -223,7 +224,8 @@ async def test_a_replica_killed_in_the_middle_loses_nothing_and_does_nothing_twi
 
     await until(done, 60)
     rows = await connection.fetch(
-        "SELECT stream, array_agg(type ORDER BY tx, seq) AS types, array_agg(revision ORDER BY tx, seq) AS revisions FROM log.events_approval "
+        "SELECT stream, array_agg(type ORDER BY tx, seq) AS types, "
+        "array_agg(revision ORDER BY tx, seq) AS revisions FROM log.events_approval "
         "WHERE stream LIKE 'gate-m@%' GROUP BY stream"
     )
     await connection.close()

@@ -1,4 +1,4 @@
-"""Given/when/then over several streams: events fold into states, commands are decided on them, what they decide is folded in turn."""
+"""Given/when/then over several streams: events fold into states, commands are decided on the states."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ class World:
     def in_review(
         self, approvers: int = 2, asked: Mapping[str, Any] = MappingProxyType({}), **version_: Any
     ) -> World:
-        """A verified, Validated version whose promotion waits for people; `asked`: further fields of the request."""
+        """A verified, Validated version in review; `asked`: further fields of the request."""
         self.validated(
             [Gate("no_regression", {}), Gate("manual", {"approvers": approvers, "expires_in": "7d"})],
             **version_,

@@ -44,7 +44,7 @@ PLAIN = {str: TEXT, int: st.integers(0, 2**53 - 1), float: NUMBERS, bool: st.boo
 
 
 def values_of(hint: Any) -> st.SearchStrategy[Any]:
-    """Values of an annotation; of a dataclass with a value for every field, so that a new field is tried, too."""
+    """Values of an annotation; for a dataclass with every field, so that a new field is tried, too."""
     if is_dataclass(hint):
         return st.builds(hint, **{name: values_of(of) for name, of in get_type_hints(hint).items()})
     match get_origin(hint), get_args(hint):

@@ -195,7 +195,7 @@ def test_a_policy_that_came_up_meanwhile_sends_the_command_back(world):
 
 
 def topics(given: Any) -> dict[str, list[Any]]:
-    """Two topics, each in its own order: what registry says of the model and the version, what artifact says of the bytes."""
+    """Two topics and the policies, each in its own order."""
     return {
         "registry": [
             lambda w: w.note_model(

@@ -10,8 +10,9 @@ from hypothesis import given as examples
 from hypothesis import strategies as st
 
 from services.approval.domain.evidence import Evidence, evidence_digest, newest, sealed_evidence_digest
-from services.approval.domain.gate_kinds import Gate, check
+from services.approval.domain.gate_kinds import KINDS, Gate, check
 from services.approval.domain.noted import Champion, Evaluation, Signature, SignatureField
+from services.approval.shapes import GateBody
 
 EVIDENCE = Evidence(
     "m", "team.churn", "model", "medium", 2, "1.1.0", "sha256:v", "sha256:a", "released", makers=("carl",)
@@ -110,6 +111,7 @@ def test_a_metric_that_should_be_small_has_a_maximum():
     assert not passes(Gate("metric_threshold", {"metric": "rmse", "max": 3}), evidence(measured(3.5, "rmse")))
 
 
+LOW = {"metric": "rmse", "higher_is_better": False}
 NO_WORSE = Gate("no_regression", {"metric": "accuracy", "tolerance": 0.01})
 
 
@@ -122,9 +124,8 @@ def test_no_regression_compares_with_the_champion_within_the_tolerance(value, pa
 
 def test_where_lower_is_better_the_comparison_turns_round():
     gate = Gate("no_regression", {"metric": "rmse"})
-    low = {"metric": "rmse", "higher_is_better": False}
-    assert passes(gate, evidence(measured(1.0, **low), champion=(measured(2.0, **low),)))
-    assert not passes(gate, evidence(measured(3.0, **low), champion=(measured(2.0, **low),)))
+    assert passes(gate, evidence(measured(1.0, **LOW), champion=(measured(2.0, **LOW),)))
+    assert not passes(gate, evidence(measured(3.0, **LOW), champion=(measured(2.0, **LOW),)))
 
 
 def test_without_a_champion_or_as_the_champion_itself_nothing_can_regress():
@@ -280,3 +281,20 @@ def test_every_gate_answers_on_any_evidence(gate, mine, theirs):
 @examples(st.lists(st.one_of(st.none(), st.just(math.nan), st.floats(max_value=0.8999)), max_size=4))
 def test_nothing_missing_or_below_ever_passes_a_threshold(found):
     assert not passes(AT_LEAST, evidence(*(measured(v, data=f"d{n}") for n, v in enumerate(found))))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_gate_is_in_the_public_document_with_its_parameters(name):
+    document = GateBody.model_json_schema()
+    kind = KINDS[name]
+    assert not (kind.params.__doc__ or "").startswith(kind.params.__name__ + "("), "describe the kind"
+    [line] = [line for line in document["description"].splitlines() if line.startswith(f"- {name}")]
+    assert kind.params.__doc__.split(".")[0] in line
+    assert all(parameter in line for parameter in kind.parameters)
+    assert name in document["properties"]["kind"]["examples"]
+
+
+@pytest.mark.parametrize(("value", "passed"), [(2.0, True), (2.1, True), (2.11, False), (1.5, True)])
+def test_where_lower_is_better_the_tolerance_is_above_the_champions_value(value, passed):
+    gate = Gate("no_regression", {"metric": "rmse", "tolerance": 0.1})
+    assert passes(gate, evidence(measured(value, **LOW), champion=(measured(2.0, **LOW),))) is passed

@@ -1,4 +1,4 @@
-"""I9 at the level of the domain: no grant without the distinct approvers that the policy needs, or a recorded override; deciding never breaks folding."""
+"""I9 in the domain: no grant without the distinct approvers that the policy needs, or an override."""
 
 from __future__ import annotations
 

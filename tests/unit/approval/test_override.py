@@ -131,3 +131,33 @@ def test_nobody_who_broke_the_glass_looks_back_at_it_however_many_broke_it(world
         with pytest.raises(RuleBroken, match="own_work"):
             world.after_review(own)
     assert OverrideReviewed in kinds(world.after_review("ann"))
+
+
+def test_a_promotion_that_the_gates_grant_leaves_a_standing_override_alone(world, given):
+    world.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(7, 0.99)})
+    world.validated([Gate("no_regression", {})]).request()
+    world.assess()
+    world.override("oscar")
+    world.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(8, 0.5)})
+    world.request("again")
+    [granted] = [e for e in world.assess() if isinstance(e, PromotionGranted)]
+    assert (granted.override, granted.approvers) == (False, ())
+    assert set(world.version.overrides) == {"production"}
+
+
+def test_an_override_never_passes_a_version_that_is_not_validated(world):
+    world.gates([Gate("independent_evaluation", {})], [])
+    world.registered()
+    world.artifact()
+    world.request()
+    assert PromotionDenied in kinds(world.assess())
+    with pytest.raises(RuleBroken, match="not_overridable"):
+        world.override("oscar")
+
+
+def test_the_withdrawal_of_one_override_leaves_a_later_one_standing(world):
+    world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
+    world.assess()
+    world.override("oscar")
+    world.append({"gate-m@1": [OverrideWithdrawn("other", "m", 1, "production", "ann")]})
+    assert set(world.version.overrides) == {"production"}

@@ -133,15 +133,70 @@ def test_the_most_specific_of_the_highest_priority_rules(subject, expected):
     assert chosen.name == expected
 
 
+TAGGED = {"eu": "yes", "pii": "no"}
+
+
+@pytest.mark.parametrize(
+    ("other", "namespaces"),
+    [
+        pytest.param(Selector(namespaces=("risk", "team")), ("risk.cards",), id="one deep beats one wide"),
+        pytest.param(
+            Selector(namespaces=("risk.cards", "team")), ("risk.cards",), id="the widest of several counts"
+        ),
+        pytest.param(
+            Selector(namespaces=("risk", "risk.cards")),
+            ("risk.cards", "team.x"),
+            id="depth is that of the widest",
+        ),
+    ],
+)
+@pytest.mark.parametrize("other_is_last_by_name", [False, True])
+def test_of_several_namespaces_the_widest_says_how_specific_a_policy_is(
+    other, namespaces, other_is_last_by_name
+):
+    """A policy for `risk.cards` and `team` is as specific as one for `team` alone, whatever its name."""
+    gates = {"Validated": ()}
+    names = ("a", "z") if other_is_last_by_name else ("z", "a")
+    policies = [
+        published(names[0], Policy(gates, Selector(namespaces=namespaces))),
+        published(names[1], Policy(gates, other)),
+    ]
+    for listed in (policies, policies[::-1]):
+        chosen = select(listed, Subject("risk.cards.eu", "model", "medium", {}), "Validated")
+        assert chosen is not None
+        assert chosen.name == names[0]
+
+
+@pytest.mark.parametrize(
+    ("specific", "general"),
+    [
+        (Selector(tags=TAGGED), Selector(tags={"eu": "yes"})),
+        (Selector(kinds=("model",), tiers=("medium",)), Selector(namespaces=("risk.cards",))),
+        (Selector(namespaces=("risk",)), Selector()),
+        (Selector(namespaces=("risk",)), Selector(kinds=("model",))),
+        (Selector(tags={"eu": "yes"}), Selector()),
+        (Selector(tiers=("medium",)), Selector()),
+    ],
+)
+def test_the_policy_with_more_kinds_of_restriction_applies(specific, general):
+    gates = {"Validated": ()}
+    policies = [published("a", Policy(gates, specific)), published("z", Policy(gates, general))]
+    chosen = select(policies, Subject("risk.cards", "model", "medium", TAGGED), "Validated")
+    assert chosen is not None
+    assert chosen.name == "a"
+
+
+def test_of_equally_specific_policies_the_last_by_name_applies():
+    policies = [published(name, Policy({"Validated": ()})) for name in ("b", "c", "a")]
+    chosen = select(policies, Subject("", "model", "low", {}), "Validated")
+    assert chosen is not None
+    assert chosen.name == "c"
+
+
 def test_no_fitting_policy_is_none():
-    assert (
-        select(
-            [published("p", Policy({"Validated": ()}, Selector(kinds=("prompt",))))],
-            Subject("", "model", "low", {}),
-            "Validated",
-        )
-        is None
-    )
+    subject = Subject("", "model", "low", {"eu": "no"})
+    for selector in (Selector(kinds=("prompt",)), Selector(tags={"eu": "yes"})):
+        assert select([published("p", Policy({"Validated": ()}, selector))], subject, "Validated") is None
 
 
 def test_the_manual_gate_is_told_from_the_automated_ones():
@@ -153,7 +208,7 @@ def test_the_manual_gate_is_told_from_the_automated_ones():
 
 
 def test_each_revision_is_applied_once_in_whatever_order_its_work_ends(world):
-    """An older one that failed for a moment ends after a newer one: with nothing said of it, its due row would stay for ever."""
+    """Work for an older revision may end after that for a newer one; its due row must go, too."""
     world.publish("strict", PLAIN)
     world.publish("strict", Policy({"Validated": ()}))
 

@@ -307,3 +307,9 @@ def test_nobody_decides_on_a_superseded_promotion(world):
 def test_the_review_of_a_superseded_promotion_lapses_at_the_end_of_its_time_at_the_latest(world):
     superseded(world).pass_time(days=8)
     assert kinds(world.expire()) == [ReviewLapsed]
+
+
+def test_registrys_answer_to_our_own_denial_is_not_noted(world):
+    world.validated([Gate("independent_evaluation", {})]).request()
+    assert PromotionDenied in kinds(world.assess())
+    assert world.note("PromotionRefused", {"promotion_id": "p"}) == []

@@ -1,4 +1,4 @@
-"""What registry publishes, approval understands: what it decides on arrives, by the names that registry gives it."""
+"""Approval reads what registry publishes, by the names that registry gives the fields."""
 
 from __future__ import annotations
 
