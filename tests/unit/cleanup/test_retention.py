@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from services.cleanup.domain.noted import read_message
 from services.cleanup.domain.policy import RetentionPolicy
 from services.cleanup.domain.retention_commands import ChangeRetention, NoteRegistryEvent
 from services.cleanup.domain.retention_events import RetirementProposed, UsageRecorded, VersionMarked
@@ -360,3 +362,23 @@ def test_a_noted_event_keeps_what_registry_said():
     [noted] = story.registry("ModelRegistered", model="fraud.churn")
     assert isinstance(noted, Noted)
     assert story.state.model == "fraud.churn"
+
+
+def test_a_note_stores_only_the_fields_that_a_verdict_reads():
+    document = msgspec.json.encode(
+        {
+            "model_id": MODEL,
+            "model": "churn",
+            "number": 1,
+            "semver": "1.0.0",
+            "training": {"config": {"depth": 3}},
+        }
+    )
+    data = read_message("regista.registry.VersionRegistered.v1", document, at(5))
+    assert msgspec.to_builtins(data) == {
+        "model_id": MODEL,
+        "model": "churn",
+        "number": 1,
+        "semver": "1.0.0",
+        "recordedtime": "2026-01-01T00:00:05Z",
+    }
