@@ -19,7 +19,7 @@ def an_unused_version() -> Story:
     return story
 
 
-def test_a_version_unused_for_longer_than_the_policy_allows_is_marked_with_its_rule_and_the_end_of_its_grace_period():
+def test_a_version_unused_for_longer_than_allowed_is_marked_with_rule_and_end_of_grace_period():
     story = an_unused_version()
     [marked] = story.swept(200)
     assert isinstance(marked, VersionMarked)
@@ -159,7 +159,7 @@ def serving(
 
 
 def three_generations() -> Story:
-    """1, 2 and 3 served in turn; 3 serves now, the others were used last at 10 and left Production long ago."""
+    """1, 2 and 3 served in turn. 3 serves now; the others were last used at 10."""
     story = Story().policy().version(1).version(2).version(3)
     for number in (1, 2, 3):
         story.used(number, 10)
