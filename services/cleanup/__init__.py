@@ -1,1 +1,1 @@
-"""cleanup: proposes what may go, by time and use, and says why everything else stays. registry decides."""
+"""Proposes which versions may be retired, and says why every other version stays. The registry decides."""

@@ -26,7 +26,7 @@ class ModelUsed(BaseModel):
     model: Name = Field(description="the model's name")
     model_id: Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f-]{36}$")] | None = Field(
         None,
-        description="the model's id, where the reporter knows it: a renamed model is still found",
+        description="the model's id, if the reporter has it: a renamed model is found by it",
     )
     number: int = Field(ge=1, le=2**31 - 1, description="the version's number")
     count: int = Field(ge=1, le=10**12, description="uses within the window")

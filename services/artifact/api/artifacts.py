@@ -27,7 +27,7 @@ from shared.http.routes import Call, Route
 MEDIA_TYPE = "application/octet-stream"
 
 
-async def show_artifact(call: Call) -> ArtifactAnswer:
+async def show_artifact(call: Call[None, None]) -> ArtifactAnswer:
     """Show an artifact to a caller who may read one of its versions."""
     artifact, versions = await _readable(call)
     folder = f"/v1/artifacts/sha256:{artifact.hex}/files/"
@@ -61,7 +61,7 @@ def _version(v: Referring) -> VersionAnswer:
     )
 
 
-async def download_file(call: Call) -> Response:
+async def download_file(call: Call[None, None]) -> Response:
     """Send a verified file, or one range of it, to a caller who may read a version it is released to."""
     artifact, versions = await _readable(call)
     if refused := refusal(artifact.state, versions):
@@ -81,7 +81,7 @@ async def download_file(call: Call) -> Response:
     return StreamingResponse(body, status, headers, MEDIA_TYPE)
 
 
-def _requested_part(call: Call, entry: FileEntry) -> tuple[int, int]:
+def _requested_part(call: Call[None, None], entry: FileEntry) -> tuple[int, int]:
     part = part_of(call.headers.get("range", ""), entry.size)
     if part is None:
         raise Problem(
@@ -108,7 +108,7 @@ def _headers_of(entry: FileEntry, start: int, length: int) -> dict[str, str]:
 
 
 async def _opened(
-    call: Call, artifact: Artifact, entry: FileEntry, start: int, length: int
+    call: Call[None, None], artifact: Artifact, entry: FileEntry, start: int, length: int
 ) -> AsyncGenerator[bytes]:
     """Return the bytes of a file. A file that is missing in the store is answered as 503 and checked."""
     key = f"{verified_prefix(artifact.hex, artifact.verified)}/{entry.path}"
@@ -143,7 +143,7 @@ async def _begun(store: ObjectStore, key: str, start: int, length: int) -> Async
     return rest()
 
 
-async def _readable(call: Call) -> tuple[Artifact, list[Referring]]:
+async def _readable(call: Call[None, None]) -> tuple[Artifact, list[Referring]]:
     """Return the artifact of the path and its versions that the caller may read. Raises NotFound."""
     digest = call.path["digest"]
     try:

@@ -1,4 +1,4 @@
-"""Both stores, real: a folder, and a bucket of the S3 server; the service on them, in the test's process or in one of its own."""
+"""Both stores on real servers, and the service on them, in the test's process or in one of its own."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Shop:
         ]
 
     async def hear(self, type_: str, revision: int = 0, **data: Any) -> list[str]:
-        """The registry says something, at its next revision if none is given; answers the names of the events that followed."""
+        """Send an event of the registry, at its next revision if none is given. Return the events' names."""
         revision = revision or next(self.numbers)
         extensions = {
             "revision": str(revision),

@@ -1,4 +1,4 @@
-"""Verifies one upload as the service does, in a process that a test can kill: `python -m tests.integration.artifact.copier <json>`."""
+"""Verify one upload as the service does, in a process that a test can kill."""
 
 from __future__ import annotations
 

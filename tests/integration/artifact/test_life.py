@@ -56,14 +56,26 @@ async def test_bytes_that_differ_end_the_reference_and_nothing_is_copied(shop, s
     assert await shop.due(VERIFY) == []
 
 
-async def test_a_forged_claim_never_poisons_the_digest_for_an_honest_one(shop):
+async def forged_and_honest(shop) -> tuple[dict[str, bytes], str]:
     content = files()
-    digest = digest_of(content)
     forged, honest = await shop.upload(content | {"model.onnx": b"evil"}), await shop.upload(content)
     await shop.registered(content, forged, model="thief")
     await shop.registered(content, honest, model="owner")
-    await asyncio.gather(*(shop.work(VERIFY, row) for row in await shop.due(VERIFY)))
+    return content, digest_of(content)
+
+
+async def test_a_forged_claim_never_poisons_the_digest_for_an_honest_one(shop):
+    content, digest = await forged_and_honest(shop)
+    for row in await shop.due(VERIFY):
+        await shop.work(VERIFY, row)
     assert await shop.status(digest) == {("thief", 1): "mismatched", ("owner", 1): "released"}
+    assert await whole(shop.store.read(f"verified/{digest[7:]}/g2/model.onnx")) == content["model.onnx"]
+
+
+async def test_a_forged_claim_verified_at_the_same_time_never_changes_the_bytes(shop):
+    content, digest = await forged_and_honest(shop)
+    await asyncio.gather(*(shop.work(VERIFY, row) for row in await shop.due(VERIFY)))
+    assert (await shop.status(digest))["owner", 1] == "released"
     assert await whole(shop.store.read(f"verified/{digest[7:]}/g2/model.onnx")) == content["model.onnx"]
 
 

@@ -28,7 +28,7 @@ def rfc3339(moment: datetime) -> str:
 
 @dataclass
 class World:
-    """Sends what registry and publishers would, each with its own Kafka user and key; hears what cleanup says."""
+    """Sends what the registry and publishers send, each with its own Kafka user and key."""
 
     kafka: Any
     people: People

@@ -1,4 +1,4 @@
-"""cleanup on real servers: from registry's events and reports of use to a proposal, with every reason on the way."""
+"""cleanup on real servers: from the registry's events and reports of use to a proposal."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ async def swept(cleanup: Running, key: str, **body) -> dict:
     sweep_id = answer.json()["sweep_id"]
 
     async def finished():
-        told = await cleanup.get(f"/v1/sweeps/{sweep_id}", key)
-        return told if told["phase"] == "finished" else None
+        found = await cleanup.get(f"/v1/sweeps/{sweep_id}", key)
+        return found if found["phase"] == "finished" else None
 
     return await cleanup.until(finished)
 
@@ -155,9 +155,12 @@ async def test_a_version_used_during_its_grace_period_is_spared_and_never_propos
         == 1
     )
     assert await connection.fetchval("SELECT count(*) FROM cleanup.due WHERE kind = 'propose'") == 0
-    told = "SELECT type, event_id::text, convert_from(bytes, 'UTF8')::json->>'causation_id' AS cause FROM log.events_cleanup WHERE type = ANY($1) ORDER BY seq"
+    causes = (
+        "SELECT type, event_id::text, convert_from(bytes, 'UTF8')::json->>'causation_id' AS cause "
+        "FROM log.events_cleanup WHERE type = ANY($1) ORDER BY seq"
+    )
     planned, marked, _other, proposal = await connection.fetch(
-        told, ["SweepPlanned", "VersionMarked", "RetirementProposed"]
+        causes, ["SweepPlanned", "VersionMarked", "RetirementProposed"]
     )
     assert (planned["type"], marked["cause"], proposal["cause"]) == (
         "SweepPlanned",
@@ -194,9 +197,9 @@ async def test_repeated_and_reordered_reports_count_once_with_two_replicas_and_a
         return (await cleanup.get(f"/v1/usage/{model_id}", engineer))["versions"][0]["total"] >= 1820
 
     await cleanup.until(last, 60)
-    told = await cleanup.get(f"/v1/usage/{model_id}", engineer)
-    assert told["versions"][0]["total"] == 1820
-    assert sum(day["total"] for day in told["days"]) == 1820
+    usage = await cleanup.get(f"/v1/usage/{model_id}", engineer)
+    assert usage["versions"][0]["total"] == 1820
+    assert sum(day["total"] for day in usage["days"]) == 1820
 
 
 async def test_a_simulation_gives_the_plan_and_leaves_no_event(
@@ -219,7 +222,9 @@ async def test_a_simulation_gives_the_plan_and_leaves_no_event(
     await connection.close()
 
 
-async def test_who_may_do_what_and_what_bad_requests_are_told(world: World, cleanup: Running, engineer: str):
+async def test_who_may_do_what_and_what_bad_requests_are_answered(
+    world: World, cleanup: Running, engineer: str
+):
     model_id = await world.model(1)
     await known(cleanup, engineer, model_id, 1)
     reader = await world.people.person("rita", ("auditor", "fraud"))
@@ -327,7 +332,8 @@ async def test_the_coming_month_is_scheduled_once_a_model_is_known(
         await known(cleanup, engineer, await world.model(1, f"fraud.m{uuid.uuid4().hex[:6]}"), 1)
     connection = await asyncpg.connect(database.url("cleanup"))
     rows = await connection.fetch(
-        "SELECT key, extract(day FROM due_at AT TIME ZONE 'UTC')::int AS day FROM cleanup.due WHERE kind = 'sweep'"
+        "SELECT key, extract(day FROM due_at AT TIME ZONE 'UTC')::int AS day "
+        "FROM cleanup.due WHERE kind = 'sweep'"
     )
     await connection.close()
     assert [(len(row["key"]), row["day"]) for row in rows] == [(7, 1)]
@@ -347,9 +353,9 @@ async def test_when_the_month_begins_its_sweep_judges_every_version(
         answer = await cleanup.call("GET", f"/v1/sweeps/{period}", engineer)
         return answer.json() if answer.status_code == 200 and answer.json()["phase"] == "finished" else None
 
-    told = await cleanup.until(finished)
-    assert (told["trigger"], told["actor"], told["models"]) == ("schedule", "service:cleanup", 1)
-    assert {verdict for verdict, _ in verdicts(told).values()} == {"spared"}
+    found = await cleanup.until(finished)
+    assert (found["trigger"], found["actor"], found["models"]) == ("schedule", "service:cleanup", 1)
+    assert {verdict for verdict, _ in verdicts(found).values()} == {"spared"}
     assert (
         await connection.fetchval(
             "SELECT count(*) FROM cleanup.due WHERE kind = 'sweep' AND key = $1", period
@@ -412,17 +418,20 @@ async def test_a_sweep_over_many_models_goes_on_after_a_kill_and_judges_each_ver
     await second.ready()
 
     async def finished():
-        told = await second.get(f"/v1/sweeps/{sweep_id}", engineer)
-        return told if told["phase"] == "finished" else None
+        found = await second.get(f"/v1/sweeps/{sweep_id}", engineer)
+        return found if found["phase"] == "finished" else None
 
-    told = await second.until(finished, 60)
-    assert (told["models"], told["versions"], told["verdicts"]) == (41, 1320, {"spared": 1320})
+    found = await second.until(finished, 60)
+    assert (found["models"], found["versions"], found["verdicts"]) == (41, 1320, {"spared": 1320})
     connection = await asyncpg.connect(database.url("cleanup"))
     assert (
         await connection.fetchval("SELECT count(*) FROM log.events_cleanup WHERE type = 'VersionSpared'")
         == 1320
     )
-    largest = "SELECT max(n) FROM (SELECT count(*) AS n FROM log.events_cleanup WHERE type = 'VersionSpared' GROUP BY tx) AS t"
+    largest = (
+        "SELECT max(n) FROM (SELECT count(*) AS n FROM log.events_cleanup "
+        "WHERE type = 'VersionSpared' GROUP BY tx) AS t"
+    )
     assert await connection.fetchval(largest) <= 2500
     await connection.close()
 
@@ -450,8 +459,8 @@ async def test_read_models_rebuilt_beside_the_running_service_are_the_ones_that_
     sweep = await swept(cleanup, engineer)
 
     async def all_proposed():
-        told = verdicts(await cleanup.get(f"/v1/sweeps/{sweep['sweep_id']}", engineer))
-        return {v[0] for n, v in told.items() if n > 2} == {"proposed"}
+        found = verdicts(await cleanup.get(f"/v1/sweeps/{sweep['sweep_id']}", engineer))
+        return {v[0] for n, v in found.items() if n > 2} == {"proposed"}
 
     await cleanup.until(all_proposed)
     pool = await connect_pool(database.url("cleanup"), schemas=("cleanup",))

@@ -1,4 +1,4 @@
-"""Reports of use that come before registry's word of their model: counted once all the same, and by nobody's hand."""
+"""Reports of use that are read before the registration of their model are counted once."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ async def test_reports_read_before_their_model_was_noted_count_once_when_it_is(
     await total(cleanup, engineer, "fraud.churn", 12)
     await waiting(cleanup, connection, 1)
     stored = await connection.fetch(
-        "SELECT convert_from(bytes, 'UTF8')::json->'actor'->>'subject' AS who FROM log.events_cleanup WHERE type = 'UsageRecorded'"
+        "SELECT convert_from(bytes, 'UTF8')::json->'actor'->>'subject' AS who "
+        "FROM log.events_cleanup WHERE type = 'UsageRecorded'"
     )
     assert {row["who"] for row in stored} == {"serving"}
     assert (await cleanup.get("/v1/dlq", admin, replayed=True))["items"] == []

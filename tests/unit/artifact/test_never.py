@@ -1,4 +1,4 @@
-"""Laws: whatever happens in whatever order, bytes in use are not deleted and nothing unverified is released."""
+"""Laws: in any order of events, bytes in use are not deleted and nothing unverified is released."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from services.artifact.domain.upload import (
     decide,
     evolve,
 )
+from services.artifact.stored_events import EVENTS
 from shared.deciding.decider import Forbidden, NotFound, RuleBroken, Unprocessable
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -102,3 +103,15 @@ def test_no_name_is_a_file_and_a_folder_at_once(name):
     with pytest.raises(Unprocessable, match="unusable_name"):
         decide(adding(name), given(OPEN, RecordFile("u", "a/b", 1)))
     assert decide(adding("a/bc"), given(OPEN, RecordFile("u", "a/b", 1))) == []
+
+
+def test_a_file_replaced_by_other_bytes_of_the_same_size_is_recorded_with_its_hash_and_etag():
+    first, other = RecordFile("u", "a", 3, "aa", "etag-1"), RecordFile("u", "a", 3, "bb", "etag-2")
+    assert decide(first, given(OPEN)) == [FileAdded("u", "a", 3, "aa", "etag-1")]
+    assert decide(first, given(OPEN, first)) == []
+    assert decide(other, given(OPEN, first)) == [FileAdded("u", "a", 3, "bb", "etag-2")]
+
+
+def test_a_stored_file_of_schema_1_is_read_without_hash_and_etag():
+    data = b'{"upload_id": "u", "name": "a.bin", "size": 3}'
+    assert EVENTS.decode("FileAdded", 1, data) == FileAdded("u", "a.bin", 3)

@@ -1,4 +1,4 @@
-"""Given/when/then for retention: registry's events in its order, then commands, at moments counted in seconds."""
+"""Given/when/then for retention: the registry's events, then commands, at moments in seconds."""
 
 from __future__ import annotations
 

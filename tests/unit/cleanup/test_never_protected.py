@@ -1,4 +1,4 @@
-"""The law: whatever happened in whatever order, cleanup never marks or proposes what is protected, and never raises."""
+"""The law: in any order of events, cleanup never marks or proposes what is protected, and never raises."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from services.cleanup.domain.noted import read_message
 from services.cleanup.domain.policy import RetentionPolicy
 from services.cleanup.domain.retention_commands import ChangeRetention, NoteRegistryEvent
 from services.cleanup.domain.retention_events import RetirementProposed, UsageRecorded, VersionMarked
@@ -17,7 +19,7 @@ def an_unused_version() -> Story:
     return story
 
 
-def test_a_version_unused_for_longer_than_the_policy_allows_is_marked_with_its_rule_and_the_end_of_its_grace_period():
+def test_a_version_unused_for_longer_than_allowed_is_marked_with_rule_and_end_of_grace_period():
     story = an_unused_version()
     [marked] = story.swept(200)
     assert isinstance(marked, VersionMarked)
@@ -157,7 +159,7 @@ def serving(
 
 
 def three_generations() -> Story:
-    """1, 2 and 3 served in turn; 3 serves now, the others were used last at 10 and left Production long ago."""
+    """1, 2 and 3 served in turn. 3 serves now; the others were last used at 10."""
     story = Story().policy().version(1).version(2).version(3)
     for number in (1, 2, 3):
         story.used(number, 10)
@@ -360,3 +362,23 @@ def test_a_noted_event_keeps_what_registry_said():
     [noted] = story.registry("ModelRegistered", model="fraud.churn")
     assert isinstance(noted, Noted)
     assert story.state.model == "fraud.churn"
+
+
+def test_a_note_stores_only_the_fields_that_a_verdict_reads():
+    document = msgspec.json.encode(
+        {
+            "model_id": MODEL,
+            "model": "churn",
+            "number": 1,
+            "semver": "1.0.0",
+            "training": {"config": {"depth": 3}},
+        }
+    )
+    data = read_message("regista.registry.VersionRegistered.v1", document, at(5))
+    assert msgspec.to_builtins(data) == {
+        "model_id": MODEL,
+        "model": "churn",
+        "number": 1,
+        "semver": "1.0.0",
+        "recordedtime": "2026-01-01T00:00:05Z",
+    }
