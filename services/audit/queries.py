@@ -43,8 +43,7 @@ ORDER BY n.model_id, n.tx DESC, n.seq DESC
 """
 
 # `found` in these statements are rows with tx, seq, service, stream and revision. LATERAL … LIMIT 1 is one
-# look-up an
-# event; where the planner expects many, a plain join would read the whole log.
+# look-up an event; where the planner expects many, a plain join would read the whole log.
 _STORED = """
 SELECT found.tx, found.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf, e.bytes,
     (SELECT s.leaf_index FROM audit.sealed s WHERE s.seq = found.seq) AS leaf_index
@@ -123,8 +122,7 @@ FROM unnest($1::text[], $2::text[], $3::bigint[]) AS wanted(stream, environment,
 """
 
 # The events of some streams behind a revision, straight from the log. Each partition by its literal name:
-# only then
-# does the planner read it in the order of its primary key.
+# only then does the planner read it in the order of its primary key.
 OF_STREAMS = """
 SELECT e.tx::text::bigint AS tx, e.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf, e.bytes,
     (SELECT s.leaf_index FROM audit.sealed s WHERE s.seq = e.seq) AS leaf_index
