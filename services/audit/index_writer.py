@@ -277,8 +277,7 @@ def _event(generation: int, e: Entry) -> tuple[Any, ...]:
 
 
 def _key(value: str | None, longest: int = KEY_BYTES) -> Any:
-    """Return a text as an indexed column holds it: not too long, and without NUL."""
-    return key_of(value.replace("\x00", "\ufffd"), longest) if value else value
+    return key_of(value, longest) if value else value
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

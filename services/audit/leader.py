@@ -18,6 +18,7 @@ from prometheus_client import Counter, Gauge
 from regista.wire.keys import SigningKey
 from services.audit import index_writer, log_reader
 from services.audit.sealing import PAGE, SealedPage, SealedTwice, Sealer
+from services.audit.tiles import NotTiled
 from shared.foundation.postgres import CONNECTION_ERRORS, leadership, wait_for_wake_up
 from shared.log import eventlog
 
@@ -62,7 +63,7 @@ async def follow_log(app: App, key: SigningKey) -> None:
                 await _lead(connection, key, app.readiness)
         except CONNECTION_ERRORS as error:
             log.info("sealing waits: the database is unreachable (%s)", type(error).__name__)
-        except (SealedTwice, asyncpg.PostgresError) as fault:
+        except (SealedTwice, NotTiled, asyncpg.PostgresError) as fault:
             log.warning("sealing starts over", exc_info=fault)
             app.readiness.wait("leader", f"starts over ({type(fault).__name__}: {fault})")
         finally:

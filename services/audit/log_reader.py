@@ -8,8 +8,7 @@ from services.audit.domain.reading import Stored
 from shared.deciding.events import Cursor
 
 # Only the auditor's role may read the parent table. A transaction in flight hides all later events, so no
-# event
-# appears behind the cursor.
+# event appears behind the cursor.
 READ = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf,
     e.bytes

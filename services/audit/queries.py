@@ -43,8 +43,7 @@ ORDER BY n.model_id, n.tx DESC, n.seq DESC
 """
 
 # `found` in these statements are rows with tx, seq, service, stream and revision. LATERAL … LIMIT 1 is one
-# look-up an
-# event; where the planner expects many, a plain join would read the whole log.
+# look-up an event; where the planner expects many, a plain join would read the whole log.
 _STORED = """
 SELECT found.tx, found.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf, e.bytes,
     (SELECT s.leaf_index FROM audit.sealed s WHERE s.seq = found.seq) AS leaf_index
@@ -123,8 +122,7 @@ FROM unnest($1::text[], $2::text[], $3::bigint[]) AS wanted(stream, environment,
 """
 
 # The events of some streams behind a revision, straight from the log. Each partition by its literal name:
-# only then
-# does the planner read it in the order of its primary key.
+# only then does the planner read it in the order of its primary key.
 OF_STREAMS = """
 SELECT e.tx::text::bigint AS tx, e.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf, e.bytes,
     (SELECT s.leaf_index FROM audit.sealed s WHERE s.seq = e.seq) AS leaf_index
@@ -155,6 +153,12 @@ SELECT now() AS now, ARRAY(
 UNLIMITED = 2**31 - 1
 LONGEST_CHAIN = 1_000
 """Causes of causes that `causes` follows."""
+
+
+def with_object(row: asyncpg.Record) -> Event:
+    """Return an event as `as_json` does, with empty `data` where it is no object."""
+    event = as_json(row)
+    return event if isinstance(event["data"], dict) else event | {"data": {}}
 
 
 class _Data(msgspec.Struct):
@@ -261,29 +265,28 @@ async def promotions(pool: asyncpg.Pool, promotion_ids: Iterable[str]) -> dict[s
     rows: dict[str, list[asyncpg.Record]] = {promotion_id: [] for promotion_id in wanted.values()}
     reviewed: dict[str, set[str]] = {}
     for row in await pool.fetch(OF_PROMOTIONS, list(wanted)):
-        event = as_json(row)
+        event = with_object(row)
         promotion_id = wanted[key_of(event["promotion_id"])]
         rows[promotion_id].append(row)
         if event["type"] == "PromotionGranted":
-            review_id = str((event["data"] or {}).get("review_id") or promotion_id)
+            review_id = str(event["data"].get("review_id") or promotion_id)
             if review_id != promotion_id:
-                reviewed.setdefault(f"review-{review_id}", set()).add(promotion_id)
+                reviewed.setdefault(key_of(f"review-{review_id}"), set()).add(promotion_id)
     for row in await of_streams(pool, sorted(reviewed)) if reviewed else ():
         for promotion_id in reviewed[row["stream"]]:
             rows[promotion_id].append(row)
     return {
-        promotion_id: [as_json(row) for row in sorted(found, key=lambda row: (row["tx"], row["seq"]))]
+        promotion_id: [with_object(row) for row in sorted(found, key=lambda row: (row["tx"], row["seq"]))]
         for promotion_id, found in rows.items()
     }
 
 
 async def policies(pool: asyncpg.Pool, policy_names: Iterable[str]) -> dict[tuple[str, str], Event]:
     """Return every event that published a policy of these names, by name and digest."""
-    rows = await of_streams(pool, sorted({f"policy-{name}" for name in policy_names}))
-    published = [event for event in map(as_json, rows) if event["type"] == "PolicyPublished"]
+    rows = await of_streams(pool, sorted({key_of(f"policy-{name}") for name in policy_names}))
+    published = [event for event in map(with_object, rows) if event["type"] == "PolicyPublished"]
     return {
-        (e["stream"].removeprefix("policy-"), str((e["data"] or {}).get("digest"))): e
-        for e in reversed(published)
+        (e["stream"].removeprefix("policy-"), str(e["data"].get("digest"))): e for e in reversed(published)
     }
 
 
@@ -306,13 +309,13 @@ async def first_promoted(
 async def serving(pool: asyncpg.Pool, stream: str, environment: str, at: datetime) -> Event | None:
     """Return the event that decided what served in an environment at a moment."""
     row = await pool.fetchrow(SERVING, stream, key_of(environment, TEXT_BYTES), at)
-    return as_json(row) if row else None
+    return with_object(row) if row else None
 
 
 async def registered(pool: asyncpg.Pool, stream: str, number: int, at: datetime) -> Event | None:
     """Return the event that held a version's metadata at a moment."""
     row = await pool.fetchrow(REGISTERED, stream, number, at)
-    return as_json(row) if row else None
+    return with_object(row) if row else None
 
 
 async def promoted(
@@ -320,7 +323,7 @@ async def promoted(
 ) -> Event | None:
     """Return the newest promotion of a version into an environment at a moment."""
     row = await pool.fetchrow(PROMOTED, stream, number, at, key_of(environment, TEXT_BYTES))
-    return as_json(row) if row else None
+    return with_object(row) if row else None
 
 
 async def indexed_up_to(pool: asyncpg.Pool) -> datetime:

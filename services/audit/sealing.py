@@ -101,9 +101,8 @@ class Sealer:
 
     @staticmethod
     async def _start(connection: asyncpg.Connection) -> tuple[Head, Tiles]:
-        await tiles.fill(connection)
         at = await head(connection)
-        return at, await tiles.read(connection, last_tiles(at.tree.size))
+        return at, await tiles.complete(connection, at.tree.size)
 
     @staticmethod
     async def _seal(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 
 import asyncpg
 
 from regista.wire.merkle import Range
-from regista.wire.tiles import TileKey, Tiles, edge, grown, heads, last_tiles, needed
+from regista.wire.tiles import HASH, HEIGHT, WIDTH, TileKey, Tiles, edge, grown, heads, last_tiles, needed
+
+log = logging.getLogger(__name__)
 
 FILL = 65_536
 """Leaves that one transaction of `fill` reads."""
@@ -27,6 +30,8 @@ ON CONFLICT (level, index) DO UPDATE SET hashes = excluded.hashes
 TILED = "SELECT tiled, size FROM audit.tree"
 
 LEAVES = "SELECT leaf FROM audit.sealed WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index"
+
+START_OVER = "TRUNCATE audit.tiles; UPDATE audit.tree SET tiled = 0"
 
 FILLED = "UPDATE audit.tree SET tiled = $1 WHERE tiled = $2"
 
@@ -70,6 +75,20 @@ async def fill(connection: asyncpg.Connection) -> int:
             if not rows or await connection.execute(FILLED, tiled + len(rows), tiled) != "UPDATE 1":
                 raise NotTiled(f"leaf {tiled} is missing, or another process fills in tiles")
         done += len(rows)
+
+
+async def complete(connection: asyncpg.Connection, size: int) -> Tiles:
+    """Return the tiles that the next leaf of a tree of `size` leaves changes; fill in tiles that are missing."""
+    await fill(connection)
+    last = await read(connection, last_tiles(size))
+    if any(
+        len(last.get(key, b"")) != (size >> HEIGHT * key.level) % WIDTH * HASH for key in last_tiles(size)
+    ):
+        log.warning("tiles are missing; they are computed again from the leaves")
+        await connection.execute(START_OVER)
+        await fill(connection)
+        last = await read(connection, last_tiles(size))
+    return last
 
 
 async def heads_over(connection: asyncpg.Connection | asyncpg.Pool, ranges: Sequence[Range]) -> list[bytes]:

@@ -7,9 +7,7 @@ from typing import Any
 
 from services.audit import shapes
 from services.audit.parts import Parts
-from services.audit.tiles import NotTiled
 from services.audit.verification.runs import Run
-from shared.http.problems import Problem
 from shared.http.routes import Call, Reply, Route
 
 AUDITOR = "auditor"
@@ -33,11 +31,7 @@ async def get_invariants(call: Call[None, None]) -> dict[str, Any]:
 async def post_full_run(call: Call[None, None]) -> Reply:
     """Request that all of the log is read and verified again; return the run that is under way."""
     call.require(AUDITOR, "")
-    try:
-        run = await call.app.parts_as(Parts).verifier.request(call.app.pool)
-    except NotTiled as missing:
-        raise Problem(503, "proofs_not_ready", str(missing), {"retry-after": "5"}) from missing
-    return Reply(_progress(run), status=202)
+    return Reply(_progress(await call.app.parts_as(Parts).verifier.request(call.app.pool)), status=202)
 
 
 def _progress(run: Run) -> dict[str, Any]:

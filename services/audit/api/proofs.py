@@ -106,7 +106,12 @@ async def _proof(pool: asyncpg.Pool, ranges: list[Range]) -> list[str]:
     try:
         return [node.hex() for node in await tiles.heads_over(pool, ranges)]
     except tiles.NotTiled as missing:
-        raise Problem(503, "proofs_not_ready", str(missing), {"retry-after": "5"}) from missing
+        raise Problem(
+            503,
+            "proofs_not_ready",
+            "The tiles of an older log are still being filled in: repeat the request later.",
+            {"retry-after": "5"},
+        ) from missing
 
 
 ROUTES = (

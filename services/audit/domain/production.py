@@ -129,7 +129,11 @@ def champion_of(serving: Event) -> int | None:
     """Return the version that a RolloutChanged or RolledBack makes the champion."""
     data: dict[str, Any] = serving["data"]
     number: int | None = next(
-        (e.get("number") for e in data.get("entries") or () if e.get("role") == "champion"),
+        (
+            e.get("number")
+            for e in data.get("entries") or ()
+            if isinstance(e, dict) and e.get("role") == "champion"
+        ),
         data.get("to_number"),
     )
     return number

@@ -123,7 +123,11 @@ def recorded_at(stored: bytes) -> datetime:
 
 
 def key_of(text: str, longest: int = KEY_BYTES) -> str:
-    """Return a text as indexed columns hold it: cut where it is longer than an index entry can be."""
+    """Return a text as indexed columns hold it.
+
+    It is cut where it is longer than an index entry can be, and NUL is replaced: PostgreSQL's text has none.
+    """
+    text = text.replace("\x00", "\ufffd")
     return text if len(text) <= longest // 4 else text.encode()[:longest].decode(errors="ignore")
 
 

@@ -13,8 +13,7 @@ WRITING = lock_key("leader", "audit", "history")
 """The advisory lock of the process that writes files."""
 
 # How many leaves fit, by number and by bytes; `full` is the leaf that closes a chunk. Only leaves that a
-# checkpoint
-# covers.
+# checkpoint covers.
 EXTENT = """
 SELECT min(leaf_index) FILTER (WHERE total >= $3 OR leaf_index = $1 + $2 - 1) AS full,
     max(leaf_index) AS newest

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -29,9 +30,9 @@ RULES = {
     " or a recorded override",
 }
 
-# How far the log is sealed and how many leaves are indexed, at one moment.
+# How far the log is sealed, and how many leaves are indexed and in tiles, at one moment.
 LOG_STATE = """
-SELECT t.origin, t.size, t.edge, t.tx, t.seq, (i.tx, i.seq) >= (t.tx, t.seq) AS all_indexed,
+SELECT t.origin, t.size, t.edge, t.tx, t.seq, t.tiled, (i.tx, i.seq) >= (t.tx, t.seq) AS all_indexed,
     (SELECT s.leaf_index + 1 FROM audit.sealed s WHERE s.seq = i.seq) AS indexed,
     (SELECT max(c.size) FROM audit.checkpoints c) AS signed
 FROM audit.tree t CROSS JOIN audit.index_state i
@@ -68,7 +69,7 @@ SIGNED = "SELECT size, root, note FROM audit.checkpoints WHERE size > $1 AND siz
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """The sealed log at one moment. `verifiable`: leaves that are sealed and indexed."""
+    """The sealed log at one moment. `verifiable`: leaves that are indexed and in tiles."""
 
     origin: str
     tree: Tree
@@ -84,7 +85,7 @@ async def log_state(pool: asyncpg.Pool) -> LogState:
         row["origin"],
         Tree(row["size"], edge_of(row["edge"])),
         Cursor(row["tx"], row["seq"]),
-        row["size"] if row["all_indexed"] else row["indexed"] or 0,
+        min(row["tiled"], row["size"] if row["all_indexed"] else row["indexed"] or 0),
         row["signed"] or 0,
     )
 
@@ -233,33 +234,45 @@ async def _undecided(
     pool: asyncpg.Pool, rows: Sequence[asyncpg.Record], tally: Tally
 ) -> list[dict[str, Any]]:
     """Check the promotions to Production and the champions of a page."""
-    promoted = [queries.as_json(row) for row in rows if row["type"] == "VersionPromoted"]
-    serving = [queries.as_json(row) for row in rows if row["type"] in {"RolloutChanged", "RolledBack"}]
+    promoted = [queries.with_object(row) for row in rows if row["type"] == "VersionPromoted"]
+    serving = [queries.with_object(row) for row in rows if row["type"] in {"RolloutChanged", "RolledBack"}]
     tally.checked += len(promoted) + len(serving)
-    faults = []
+    faults = list[dict[str, Any]]()
     if promoted:
-        promotions = await queries.promotions(pool, {e["data"].get("promotion_id") or "" for e in promoted})
+        promotions = await queries.promotions(pool, {_promotion_id(e) for e in promoted})
         policies = await queries.policies(pool, {_policy(events)[0] for events in promotions.values()})
         for event in promoted:
-            events = promotions.get(event["data"].get("promotion_id") or "", [])
-            shown = {name: event[name] for name in ("event_id", "stream", "number")}
-            found = production_faults(event, events, policies.get(_policy(events)))
-            faults.extend([shown | {"fault": fault} for fault in found])
+            events = promotions.get(_promotion_id(event), [])
+            policy = policies.get(_policy(events))
+            faults += _faults(event, partial(production_faults, promotion=events, policy=policy))
     if serving:
         champions = {
             (e["stream"], str(e["data"].get("environment")), number)
             for e in serving
-            if (number := champion_of(e)) is not None
+            if isinstance(number := champion_of(e), int) and abs(number) < 2**63
         }
         first_promoted = await queries.first_promoted(pool, champions)
         for event in serving:
-            shown = {name: event[name] for name in ("event_id", "stream")}
-            faults.extend([shown | {"fault": fault} for fault in serving_faults(event, first_promoted)])
+            faults += _faults(event, partial(serving_faults, promoted_at=first_promoted))
     return faults
+
+
+def _faults(event: queries.Event, check: Callable[[queries.Event], list[str]]) -> list[dict[str, Any]]:
+    """Return what a check finds; an event that it cannot read is a fault, too."""
+    try:
+        found = check(event)
+    except Exception as error:  # noqa: BLE001 - whatever stored events hold, verification goes on
+        found = [f"its events cannot be read ({type(error).__name__}: {error})"]
+    shown = {name: event[name] for name in ("event_id", "stream", "number")}
+    return [shown | {"fault": fault} for fault in found]
+
+
+def _promotion_id(promoted: queries.Event) -> str:
+    return str(promoted["data"].get("promotion_id") or "")
 
 
 def _policy(promotion: Sequence[queries.Event]) -> tuple[str, str]:
     """Return name and digest of the policy that the newest grant of a promotion names."""
-    grants = [e["data"].get("policy") or {} for e in promotion if e["type"] == "PromotionGranted"]
-    named = grants[-1] if grants else {}
+    grants = [e["data"].get("policy") for e in promotion if e["type"] == "PromotionGranted"]
+    named = grants[-1] if grants and isinstance(grants[-1], dict) else {}
     return str(named.get("name")), str(named.get("digest"))

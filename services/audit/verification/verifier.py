@@ -91,7 +91,7 @@ class Verifier:
                 log.info("verification waits: %s", waiting)
             except CONNECTION_ERRORS as error:
                 log.info("verification waits: the database is unreachable (%s)", type(error).__name__)
-            except asyncpg.PostgresError as fault:
+            except Exception as fault:  # whatever verification meets, sealing and answering go on
                 log.warning("verification starts over", exc_info=fault)
             await asyncio.sleep(LOOK_EVERY)
 

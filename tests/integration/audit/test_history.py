@@ -436,7 +436,7 @@ async def exports(log: Log, audit: Audit, database: Any, tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize(
     ("program", "told"),
-    [("/bin/false", "ended with 1 and said nothing"), ("/no/such/python", "could be started")],
+    [("/bin/false", "ended with code 1 and without a message"), ("/no/such/python", "could be started")],
 )
 async def test_a_process_that_ends_without_a_word_or_never_begins_is_told(
     exports: tuple[Exports, asyncpg.Pool], monkeypatch: pytest.MonkeyPatch, program: str, told: str
