@@ -63,12 +63,12 @@ async def test_what_was_trained_on_a_data_set_is_found_by_its_name_and_digest_in
                 "/models/team.late/versions/1", json=late, headers={"if-match": draft.headers["etag"]}
             )
         ).status_code == 200
-        for asked in ("poisoned", "sha256:bad"):
-            first = (await client.get("/versions", params={"trained_on": asked, "page_size": 2})).json()
+        for dataset in ("poisoned", "sha256:bad"):
+            first = (await client.get("/versions", params={"trained_on": dataset, "page_size": 2})).json()
             second = (
                 await client.get(
                     "/versions",
-                    params={"trained_on": asked, "page_size": 2, "page_token": first["next_page_token"]},
+                    params={"trained_on": dataset, "page_size": 2, "page_token": first["next_page_token"]},
                 )
             ).json()
             found = {(v["model"], v["number"], v["stage"]) for v in first["items"] + second["items"]}
@@ -222,13 +222,15 @@ async def test_roles_hold_in_their_namespace_only(registry):
 
 async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
     async with registry.client("root") as client, registry.client("ci") as publisher:
-        born = await publisher.post("/models/team.churn/versions", json=trained())
+        registered = await publisher.post("/models/team.churn/versions", json=trained())
         path = "/models/team.churn/versions/1"
         assert (await client.post(path + ":hold", json={"reason": "case 7"})).json()["held"] == "case 7"
         for verb in ("promote", "reject", "recall", "hold", "release-hold"):
             assert (
                 await client.post(
-                    f"{path}:{verb}", json={"reason": "late"}, headers={"if-match": born.headers["etag"]}
+                    f"{path}:{verb}",
+                    json={"reason": "late"},
+                    headers={"if-match": registered.headers["etag"]},
                 )
             ).status_code == 412, verb
         assert (await client.post(path + ":release-hold", json={"reason": "closed"})).json()["held"] is None

@@ -11,16 +11,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from semver import Version
 
 from services.registry.domain.model.metadata import Metadata
-from services.registry.domain.versioning.change import Change, Level
+from services.registry.domain.versioning.change import Change, Level, Part
 from services.registry.domain.versioning.diff import NOISE, differences
 from shared.deciding.events import encode
 
-LEVELS: tuple[Level, ...] = ("patch", "minor", "major")
+LEVELS: tuple[Level, ...] = get_args(Level)
+"""Rising."""
 FIRST = Version(1, 0, 0)
 MOST_CHANGES = 50
 LONGEST_VALUE = 256
@@ -43,7 +44,7 @@ DEFAULT = BumpPolicy()
 MAJOR_WHEN_RETRAINED = frozenset({"embedding", "preprocessing"})
 """A retrained embedding or tokenizer invalidates every index built with the old one."""
 
-LEVEL_OF_PART: Mapping[str, Level] = {
+LEVEL_OF_PART: Mapping[Part, Level] = {
     "signature": "minor",
     "code": "minor",
     "config": "minor",
