@@ -205,6 +205,7 @@ def decide_number(
         version = Version.parse(claim.version) if claim.version else FIRST
         return version, Bump(None, "first", claimed=str(claim))
     proof = proven(kind, base.metadata, new, policy)
+    changes, omitted = most_important(proof.changes)
     level, kept, note = proof.level, None, ""
     if claim.level or claim.version:
         proven_by = f"which is {proof.level} ({proof.rule}) against {base.semver}"
@@ -212,10 +213,7 @@ def decide_number(
         if _too_small(claim, claimed, base.semver, proof.level):
             reason = f"{claim} is smaller than the proven change, {proven_by}"
             if claim.exact:
-                return ClaimRefused(
-                    reason + ": claim at least that level, or leave the claim out",
-                    most_important(proof.changes)[0],
-                )
+                return ClaimRefused(reason + ": claim at least that level, or leave the claim out", changes)
             note = reason + ": raised"
         else:
             level = _level_of(claimed, base.semver) if claimed else claim.level or level
@@ -224,10 +222,8 @@ def decide_number(
                 note = f"{claim} is larger than the proven change, {proven_by}: kept as claimed"
     if kept is not None and kept in taken:
         if claim.exact:
-            return ClaimRefused(
-                f"{kept} is taken: claim a number that is free, or leave the claim out",
-                most_important(proof.changes)[0],
-            )
+            reason = f"{kept} is taken: claim a number that is free, or leave the claim out"
+            return ClaimRefused(reason, changes)
         kept, note = None, f"{kept} is taken: the next free number of that level"
     version = kept or taken.next(base.semver, level)
     return version, Bump(
@@ -238,7 +234,8 @@ def decide_number(
         str(claim),
         note,
         proof.level,
-        *most_important(proof.changes),
+        changes,
+        omitted,
     )
 
 
