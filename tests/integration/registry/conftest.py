@@ -40,7 +40,7 @@ PEOPLE = {
 
 @dataclass
 class World:
-    """Who exists, with both kinds of keys for everybody."""
+    """Who exists, with both kinds of keys for each subject."""
 
     api_keys: dict[str, str] = field(default_factory=dict)
     keys: dict[str, SigningKey] = field(default_factory=dict)
@@ -69,7 +69,7 @@ TABLE = Table(ROUTES)
 
 
 async def as_documented(response: httpx.Response) -> None:
-    """Every answer of every test is what the OpenAPI document says of it."""
+    """Check that every answer of every test is as the OpenAPI document describes it."""
     body = await response.aread()
     if (
         not response.is_success
@@ -100,7 +100,7 @@ class Registry(Running):
         model, _, number = reference.partition("@")
         async with self.client("root") as client:
 
-            async def asked() -> Any:
+            async def answered() -> Any:
                 answer = await client.get(f"/models/{model}/versions/{number}")
                 found = answer.json()
                 return (
@@ -110,7 +110,7 @@ class Registry(Running):
                     else None
                 )
 
-            return await self.until(asked)
+            return await self.until(answered)
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ class Voices:
         await self.send("pipeline", "regista.training.v1", sign(event, key or self.world.keys[publisher]))
         return message_id
 
-    async def says(self, service: str, type_: str, stream: str, **data: Any) -> None:
+    async def publish(self, service: str, type_: str, stream: str, **data: Any) -> None:
         """Publishes an event of another service."""
         extensions = {
             "revision": str(next(self.revisions)),
@@ -211,7 +211,7 @@ class Voices:
         """artifact releases a version, and its gates pass."""
         about = {"model_id": version["model_id"], "number": version["number"]}
         digest = version["artifact"]["digest"]
-        await self.says(
+        await self.publish(
             "artifact",
             "ArtifactReleased",
             f"artifact-{digest[7:]}",
@@ -221,7 +221,7 @@ class Voices:
             size=3,
             **about,
         )
-        await self.says(
+        await self.publish(
             "approval",
             "GatesEvaluated",
             f"gate-{about['model_id']}@{about['number']}",
@@ -236,7 +236,7 @@ class Voices:
         about = {
             name: promotion[name] for name in ("promotion_id", "model_id", "number", "environment", "digest")
         }
-        await self.says(
+        await self.publish(
             "approval",
             "PromotionGranted",
             f"review-{about['promotion_id']}",
@@ -257,14 +257,14 @@ class Voices:
             auto_offset_reset="earliest",
         )
         await consumer.start()
-        heard: list[tuple[str, dict[str, Any]]] = []
+        received: list[tuple[str, dict[str, Any]]] = []
         try:
             async with asyncio.timeout(seconds):
-                while len(heard) < number:
+                while len(received) < number:
                     message = await consumer.getone()
                     event = from_kafka(message.value, message.headers)
                     verify(event, self.world.keys["service:registry"].public)
-                    heard.append(
+                    received.append(
                         (
                             event.type.removeprefix("regista.registry.").removesuffix(".v1"),
                             msgspec.json.decode(event.data),
@@ -272,7 +272,7 @@ class Voices:
                     )
         finally:
             await asyncio.wait_for(consumer.stop(), 5)
-        return heard
+        return received
 
 
 @pytest.fixture

@@ -83,9 +83,9 @@ class Registry:
         return Cause("tests", str(self._causes), b"-")
 
     async def registration(self, model: str, number: int) -> Submission:
-        told = read(json.dumps(trained(model, number)).encode())
+        message = read(json.dumps(trained(model, number)).encode())
         return replace(
-            await self._intake.registration(model, told, self.cause(), Actor("user-ann")), permission=None
+            await self._intake.registration(model, message, self.cause(), Actor("user-ann")), permission=None
         )
 
     async def filled(self, model: str, count: int) -> str:
@@ -105,14 +105,14 @@ class Registry:
 
     async def commands(self, model: str, model_id: str, number: int) -> dict[str, Submission]:
         """One of each kind, on the version `number`, which the first of them makes."""
-        told = (
+        commands = (
             SetAlias(model_id, "candidate", number),
             PlaceLegalHold(model_id, number - 1),
             RejectVersion(model_id, number - 2, reason="no"),
         )
         on_version = {
             type(c).__name__: Submission(c, (stream_of(model_id),), self.cause(), Actor("user-ann"))
-            for c in told
+            for c in commands
         }
         return {"RegisterVersion": await self.registration(model, number - 1), **on_version}
 

@@ -14,32 +14,32 @@ from tests.integration.registry.conftest import stored, trained
 pytestmark = pytest.mark.servers
 
 
-async def letters(registry: Any, count: int) -> list[dict[str, Any]]:
+async def dead_letters(registry: Any, count: int) -> list[dict[str, Any]]:
     """The dead letters of the training topic, once there are so many."""
     async with registry.client("root") as client:
 
-        async def asked() -> Any:
+        async def answered() -> Any:
             answer = await client.get("/dlq")
             items = answer.json().get("items", [])
             return items if answer.status_code == 200 and len(items) >= count else None
 
-        return await registry.until(asked)
+        return await registry.until(answered)
 
 
 async def publication(registry: Any, message_id: str, **query: Any) -> dict[str, Any]:
     async with registry.client("ci") as client:
 
-        async def asked() -> Any:
+        async def answered() -> Any:
             answer = await client.get(f"/publications/{message_id}", params=query)
             return answer.json() if answer.status_code == 200 else None
 
-        return await registry.until(asked)
+        return await registry.until(answered)
 
 
 async def test_a_model_goes_from_kafka_to_production_and_back(registry, voices):
     first = await voices.trained(trained())
-    told = await publication(registry, first)
-    assert (told["state"], told["semver"], told["number"]) == ("registered", "1.0.0", 1)
+    found = await publication(registry, first)
+    assert (found["state"], found["semver"], found["number"]) == ("registered", "1.0.0", 1)
     version = await registry.version("team.churn@1")
     await voices.passes(version)
     await registry.version("team.churn@1", stage="Validated", artifact_state="released")
@@ -113,9 +113,9 @@ async def test_a_model_goes_from_kafka_to_production_and_back(registry, voices):
 async def test_a_refusal_is_in_the_log_with_every_reason_and_a_correction_registers(registry, voices):
     broken = trained()
     del broken["training"]["dataset"], broken["signature"]
-    told = await publication(registry, await voices.trained(broken))
-    assert told["state"] == "refused"
-    assert [p["field"] for p in told["problems"]] == ["training.dataset.digest", "signature"]
+    found = await publication(registry, await voices.trained(broken))
+    assert found["state"] == "refused"
+    assert [p["field"] for p in found["problems"]] == ["training.dataset.digest", "signature"]
     async with registry.client("ann") as client:
         (refusal,) = (await client.get("/refusals")).json()["items"]
         assert refusal["model"] == "team.churn"
@@ -125,7 +125,7 @@ async def test_a_refusal_is_in_the_log_with_every_reason_and_a_correction_regist
     assert (await publication(registry, await voices.trained(trained())))["state"] == "registered"
 
 
-async def test_a_message_is_found_by_its_own_id_whatever_trail_it_belongs_to(registry, voices):
+async def test_a_message_is_found_by_its_own_id_whatever_its_correlation_id(registry, voices):
     assert (await publication(registry, await voices.trained(trained(), trail="nightly")))[
         "state"
     ] == "registered"
@@ -141,10 +141,10 @@ async def test_the_same_message_twice_and_the_same_version_again_make_one(regist
     await publication(registry, message)
     await voices.trained(trained(), message_id=message)
     again = await voices.trained(trained())
-    told = await publication(
+    found = await publication(
         registry, again, model="team.churn", artifact_digest=trained()["artifact"]["digest"]
     )
-    assert (told["state"], told["number"], told["semver"]) == ("existing", 1, "1.0.0")
+    assert (found["state"], found["number"], found["semver"]) == ("existing", 1, "1.0.0")
     assert [type_ for type_, _, _ in await stored(database)] == [
         "NameClaimed",
         "ModelRegistered",
@@ -176,14 +176,14 @@ async def test_pipelines_that_race_on_a_new_model_make_one_model_and_no_number_t
         assert len((await client.get("/models")).json()["items"]) == 1
 
 
-async def test_what_nobody_may_say_goes_to_the_dead_letters_and_the_rest_goes_on(registry, voices):
+async def test_messages_that_are_not_allowed_become_dead_letters_and_the_rest_goes_on(registry, voices):
     await voices.trained(trained(), key=generate_signing_key("ci"))
     await voices.trained(trained(), publisher="stranger")
     await voices.trained(trained() | {"surprise": 1})
     await voices.trained(trained("a..b"))
     good = await voices.trained(trained())
     assert (await publication(registry, good))["number"] == 1
-    assert len(await letters(registry, 4)) == 4
+    assert len(await dead_letters(registry, 4)) == 4
 
 
 async def test_wrong_bytes_reject_and_a_parent_of_a_live_version_is_not_retired(registry, voices):
@@ -196,7 +196,7 @@ async def test_wrong_bytes_reject_and_a_parent_of_a_live_version_is_not_retired(
 
     async def propose(version: dict[str, Any]) -> None:
         stream = f"retention-{version['model_id']}"
-        await voices.says(
+        await voices.publish(
             "cleanup",
             "RetirementProposed",
             stream,
@@ -210,7 +210,7 @@ async def test_wrong_bytes_reject_and_a_parent_of_a_live_version_is_not_retired(
     await propose(base)
     digest = tuned["artifact"]["digest"]
     about = {"model_id": tuned["model_id"], "number": 1, "digest": digest}
-    await voices.says(
+    await voices.publish(
         "artifact",
         "ArtifactMismatched",
         f"artifact-{digest[7:]}",

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.servers
 
 ADA, CORRECTED = "Ada Byron", "Ada Lovelace"
 ALL = "/access/identities"
-ERASED = {"reason": "asked for it by letter"}
+ERASED = {"reason": "requested by mail"}
 
 
 @asynccontextmanager
@@ -79,11 +79,11 @@ async def test_a_name_is_corrected_and_erased_and_each_is_an_event_without_it(re
         assert (await client.get("/access/names", params={"subjects": f"{subject},u-nobody"})).json()[
             "names"
         ] == {subject: CORRECTED}
-        told = (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED)).json()
-        assert "signed" in told["kept"]
-        assert "Backups" in told["kept"]
+        answer = (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED)).json()
+        assert "signed" in answer["kept"]
+        assert "Backups" in answer["kept"]
         shown = (await client.get(f"{ALL}/{subject}")).json()
-        assert (shown["name"], shown["name_erased_at"]) == ("", told["name_erased_at"])
+        assert (shown["name"], shown["name_erased_at"]) == ("", answer["name_erased_at"])
         assert (await client.get("/access/names", params={"subjects": subject})).json()["names"] == {
             subject: None
         }
@@ -93,7 +93,7 @@ async def test_a_name_is_corrected_and_erased_and_each_is_an_event_without_it(re
             "SELECT bytes FROM log.events_access WHERE stream = $1 ORDER BY revision", f"access-{subject}"
         )
     assert not [row["bytes"] for row in stored if b"Ada" in row["bytes"]]
-    assert b"asked for it by letter" in stored[-1]["bytes"]
+    assert b"requested by mail" in stored[-1]["bytes"]
     assert b'"subject":"root"' in stored[-1]["bytes"]
 
 
@@ -287,15 +287,15 @@ async def test_a_rebuild_leaves_the_directory_alone(registry, database):
 
 
 async def test_the_remembered_request_tells_its_name_to_nobody_without_the_pepper(registry, database):
-    """Whoever knows all else that the request said could otherwise try names until its digest fits."""
+    """Without the key, trying names until the digest fits would find a name."""
     async with registry.client("root") as client:
         await made(client, **{"idempotency-key": "k1"})
-    said = 'POST\n/v1/access/identities\n\n\n{"kind":"person","name":"Ada Byron"}'
+    request = 'POST\n/v1/access/identities\n\n\n{"kind":"person","name":"Ada Byron"}'
     async with owner(database) as connection:
         kept = await connection.fetchval(
             "SELECT digest FROM access.inbox WHERE (source, id) = ('http/root', 'k1')"
         )
-    assert kept == hmac.digest(PEPPER.encode(), hashlib.sha256(said.encode()).digest(), "sha256")
+    assert kept == hmac.digest(PEPPER.encode(), hashlib.sha256(request.encode()).digest(), "sha256")
 
 
 async def test_bootstrap_names_whom_it_makes_and_brings_no_erased_name_back(database, start):

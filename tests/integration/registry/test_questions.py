@@ -42,8 +42,7 @@ SELECT 'short', n, '1.0.' || n, 'Staging', 'i' || n, n, 'people', 'sha256:people
 MODELS = """
 INSERT INTO registry.models (model_id, name, namespace, kind, owner, tier, description, tags, registered_at,
     registered_by, revision)
-SELECT id, 'team.' || id, 'team', 'model', '', 'low', '', '{}', now(), 'ci', 1 FROM unnest(ARRAY['long',
-    'short']) AS id
+SELECT id, 'team.' || id, 'team', 'model', '', 'low', '', '{}', now(), 'ci', 1 FROM unnest($1::text[]) AS id
 """
 
 
@@ -87,12 +86,9 @@ QUESTIONS: dict[str, tuple[str, tuple[Any, ...], int]] = {
 
 
 @pytest.fixture
-async def small(database: Any) -> AsyncIterator[asyncpg.Pool]:
+async def pool(database: Any) -> AsyncIterator[asyncpg.Pool]:
     pool = await connect_pool(database.url("registry"), schemas=("registry",))
     await projector.ensure(SERVICE, pool)
-    await pool.execute(MODELS)
-    await pool.execute(FILL_SMALL)
-    await pool.execute(FILL, 1, SMALL)
     yield pool
     await pool.close()
 
@@ -112,10 +108,13 @@ async def measured(pool: asyncpg.Pool, owner_url: str) -> dict[str, tuple[int, i
     return found
 
 
-async def test_questions_read_as_many_pages_of_a_long_model_as_of_a_short_one(small, database):
-    before = await measured(small, database.owner_url)
-    await small.execute(FILL, SMALL + 1, LARGE)
-    after = await measured(small, database.owner_url)
+async def test_questions_read_as_many_pages_of_a_long_model_as_of_a_short_one(pool, database):
+    await pool.execute(MODELS, ["long", "short"])
+    await pool.execute(FILL_SMALL)
+    await pool.execute(FILL, 1, SMALL)
+    before = await measured(pool, database.owner_url)
+    await pool.execute(FILL, SMALL + 1, LARGE)
+    after = await measured(pool, database.owner_url)
     expected = {name: rows for name, (_, _, rows) in QUESTIONS.items()}
     assert {name: rows for name, (rows, _) in before.items()} == expected
     assert {name: rows for name, (rows, _) in after.items()} == expected
@@ -125,10 +124,8 @@ async def test_questions_read_as_many_pages_of_a_long_model_as_of_a_short_one(sm
     assert grown == {}
 
 
-async def test_a_full_cache_of_models_drops_the_one_that_was_used_the_longest_time_ago(database):
-    pool = await connect_pool(database.url("registry"), schemas=("registry",))
-    await projector.ensure(SERVICE, pool)
-    await pool.execute(MODELS.replace("ARRAY['long', 'short']", "ARRAY['a', 'b', 'c', 'd']"))
+async def test_a_full_cache_of_models_drops_the_one_that_was_used_the_longest_time_ago(pool):
+    await pool.execute(MODELS, ["a", "b", "c", "d"])
     models = Models(pool, capacity=3)
     for name in ("a", "b", "c", "a", "d"):
         assert await models.get(name) == ModelRef(name, "team")

@@ -1,4 +1,4 @@
-"""What is said about traffic, and models with a past of serving."""
+"""Commands about traffic, and models in which versions have served."""
 
 from __future__ import annotations
 

@@ -35,9 +35,9 @@ def test_a_taken_name_and_another_namespace_are_refused():
 def test_each_kind_of_description_is_an_event_and_the_same_again_none():
     story = Story()
     story.registers()
-    asked = DescribeModel(MODEL_ID, owner="risk", description="who leaves", tags={"a": "1"}, tier="high")
-    assert names(story.when(asked)) == ["OwnerChanged", "TagsChanged"]
-    assert story.when(asked) == []
+    command = DescribeModel(MODEL_ID, owner="risk", description="who leaves", tags={"a": "1"}, tier="high")
+    assert names(story.when(command)) == ["OwnerChanged", "TagsChanged"]
+    assert story.when(command) == []
 
 
 def test_only_an_admin_lowers_the_tier():
@@ -77,13 +77,13 @@ def test_a_protected_alias_is_the_admins():
         story.when(SetAlias(MODEL_ID, "audited", 1, protected=True))
     story.when(SetAlias(MODEL_ID, "audited", 1, protected=True, as_admin=True))
     story.registers(metadata(2))
-    for asked in (
+    for command in (
         SetAlias(MODEL_ID, "audited", 2),
         SetAlias(MODEL_ID, "audited", 1, protected=False),
         RemoveAlias(MODEL_ID, "audited"),
     ):
         with pytest.raises(Forbidden):
-            story.when(asked)
+            story.when(command)
 
 
 def test_an_alias_is_no_environment_and_no_nonsense():
@@ -119,9 +119,9 @@ def test_a_stale_alias_is_neither_moved_nor_removed():
     story.when(SetAlias(MODEL_ID, "candidate", 1, expected=0))
     seen = story.model.aliases["candidate"].revision
     story.when(SetAlias(MODEL_ID, "candidate", 2, expected=seen))
-    for asked in (
+    for command in (
         SetAlias(MODEL_ID, "candidate", 1, expected=seen),
         RemoveAlias(MODEL_ID, "candidate", expected=seen),
     ):
         with pytest.raises(Stale):
-            story.when(asked)
+            story.when(command)

@@ -37,7 +37,7 @@ environments = st.sampled_from(["production", "lab"])
 
 
 class Histories(RuleBasedStateMachine):
-    """A model with a past in production, of which everybody does anything in any order."""
+    """A model with a past in production, with random commands in random order."""
 
     def __init__(self) -> None:
         super().__init__()

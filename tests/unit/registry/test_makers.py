@@ -28,10 +28,12 @@ def a_draft(**training) -> Story:
 
 
 @pytest.mark.parametrize("name", ["creator", "on_behalf_of"])
-@pytest.mark.parametrize("told", ["other", ""])
-def test_who_made_a_draft_cannot_be_overwritten(name, told):
+@pytest.mark.parametrize("given", ["other", ""])
+def test_who_made_a_draft_cannot_be_overwritten(name, given):
     story = a_draft(**{name: "maker"})
-    (refused,) = story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(**{name: told})), by="other"))
+    (refused,) = story.when(
+        AddMetadata(MODEL_ID, 1, Metadata(training=Training(**{name: given})), by="other")
+    )
     assert [p.field for p in refused.problems] == [f"training.{name}"]
     assert (
         story.when(

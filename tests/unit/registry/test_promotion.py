@@ -97,7 +97,7 @@ def test_a_grant_over_what_changed_is_refused(change, reason):
     story.when(change)
     _note, refused = story.grants("p1", 1)
     assert type(refused).__name__ == "PromotionRefused"
-    assert [told for told in refused.reasons if told.startswith(reason)] == list(refused.reasons)
+    assert [why for why in refused.reasons if why.startswith(reason)] == list(refused.reasons)
     assert story.version(1).stage != "Production"
 
 
@@ -156,7 +156,7 @@ def test_a_grant_over_bytes_that_are_no_longer_good_is_refused():
     story.requests(1, "p1")
     story.quarantines(1, revision=9)
     _note, refused = story.grants("p1", 1)
-    assert [told.split(":")[0] for told in refused.reasons] == ["the artifact is not noted as good"]
+    assert [why.split(":")[0] for why in refused.reasons] == ["the artifact is not noted as good"]
     assert story.version(1).stage == "Validated"
 
 
@@ -172,9 +172,9 @@ def test_a_grant_over_bytes_that_are_no_longer_good_is_refused():
 )
 def test_the_digest_covers_artifact_training_and_signature(document):
     digests = []
-    for told in (metadata(), document):
+    for changed in (metadata(), document):
         story = Story()
-        story.validates(told)
+        story.validates(changed)
         digests.append(story.requests(1, "p1")[0].digest)
     assert digests[0] != digests[1]
 

@@ -209,5 +209,5 @@ def test_names_and_notes_are_no_messages():
 
 
 def test_a_completed_draft_is_published_as_a_registered_version():
-    (told,) = [p.data for r in RECORDED if r.type == "MetadataAdded" and (p := publish(r)) is not None]
-    assert (told.number, told.semver, told.requester_subject) == (3, "1.0.2", "ann")
+    (message,) = [p.data for r in RECORDED if r.type == "MetadataAdded" and (p := publish(r)) is not None]
+    assert (message.number, message.semver, message.requester_subject) == (3, "1.0.2", "ann")

@@ -108,24 +108,24 @@ def test_the_same_artifact_with_the_same_metadata_is_nothing_new():
 def test_the_same_artifact_with_other_metadata_is_a_patch():
     story = Story()
     story.registers()
-    (born,) = story.when(registering(metadata(creator="someone else")))
-    assert (born.semver, born.bump.rule) == ("1.0.1", "metadata.changed")
+    (registered,) = story.when(registering(metadata(creator="someone else")))
+    assert (registered.semver, registered.bump.rule) == ("1.0.1", "metadata.changed")
 
 
 def test_after_wrong_bytes_the_same_metadata_registers_again():
     story = Story()
     story.registers()
     story.artifact(1, "regista.artifact.ArtifactMismatched.v1", detail="other bytes")
-    (born,) = story.when(registering())
-    assert (born.number, born.semver) == (2, "1.0.1")
+    (registered,) = story.when(registering())
+    assert (registered.number, registered.semver) == (2, "1.0.1")
 
 
 def test_the_base_is_the_newest_ever_validated_before_the_newest():
     story = Story()
     story.validates()
     story.registers(metadata(2, features=("age", "x")))
-    (born,) = story.when(registering(metadata(3, dataset=Dataset("p", a_digest("other")))))
-    assert (born.bump.base, born.bump.base_semver, born.semver) == (1, "1.0.0", "1.0.1")
+    (registered,) = story.when(registering(metadata(3, dataset=Dataset("p", a_digest("other")))))
+    assert (registered.bump.base, registered.bump.base_semver, registered.semver) == (1, "1.0.0", "1.0.1")
 
 
 @pytest.mark.parametrize("base", [1, "1.0.0"])
@@ -133,8 +133,8 @@ def test_a_declared_base_is_compared_with(base):
     story = Story()
     story.registers()
     story.registers(metadata(2, features=("age", "x")))
-    (born,) = story.when(registering(metadata(3, seed=7), base=base))
-    assert (born.bump.base, born.semver) == (1, "1.0.1")
+    (registered,) = story.when(registering(metadata(3, seed=7), base=base))
+    assert (registered.bump.base, registered.semver) == (1, "1.0.1")
 
 
 def test_an_unknown_base_is_refused():
@@ -158,8 +158,8 @@ def test_an_exact_claim_that_is_too_small_is_refused_with_the_proof():
 def test_a_draft_has_a_number_but_no_semantic_version_until_it_is_complete():
     story = Story()
     story.registers()
-    (born,) = story.when(registering(metadata(2, dataset=None), draft=True))
-    assert (born.number, born.semver, born.missing) == (2, "", ("training.dataset.digest",))
+    (registered,) = story.when(registering(metadata(2, dataset=None), draft=True))
+    assert (registered.number, registered.semver, registered.missing) == (2, "", ("training.dataset.digest",))
     assert story.version(2).stage == "Draft"
     (learnt,) = story.when(
         AddMetadata(MODEL_ID, 2, Metadata(training=Training(dataset=Dataset("more", a_digest("more")))))
@@ -238,9 +238,9 @@ def test_a_draft_links_no_parent_yet():
 def test_a_new_version_tells_what_the_champion_was():
     story = Story()
     story.promotes()
-    (born,) = story.when(registering(metadata(2)))
-    assert (born.champion.number, born.champion.semver) == (1, "1.0.0")
-    assert [e.name for e in born.champion.evaluations] == ["auc"]
+    (registered,) = story.when(registering(metadata(2)))
+    assert (registered.champion.number, registered.champion.semver) == (1, "1.0.0")
+    assert [e.name for e in registered.champion.evaluations] == ["auc"]
 
 
 def test_a_model_without_versions_claims_its_name():
@@ -279,10 +279,10 @@ def test_a_signature_tells_what_it_gives_back():
 def test_the_differences_stand_in_the_event():
     story = Story()
     story.registers()
-    (born,) = story.when(registering(metadata(2, seed=7)))
-    told = [(c.part, c.before, c.after, c.level) for c in born.bump.changes]
-    assert told == [("seed", None, 7, "patch"), ("artifact", a_digest(1), a_digest(2), "patch")]
-    assert born.bump.omitted == 0
+    (registered,) = story.when(registering(metadata(2, seed=7)))
+    shown = [(c.part, c.before, c.after, c.level) for c in registered.bump.changes]
+    assert shown == [("seed", None, 7, "patch"), ("artifact", a_digest(1), a_digest(2), "patch")]
+    assert registered.bump.omitted == 0
 
 
 def test_a_draft_that_became_the_same_as_a_version_is_refused():

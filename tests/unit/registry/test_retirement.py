@@ -34,9 +34,9 @@ def test_what_is_retired_is_refused_later_use():
     story = Story()
     story.registers()
     story.when(retiring(1))
-    for asked in (SetAlias(MODEL_ID, "a", 1), PlaceLegalHold(MODEL_ID, 1)):
+    for command in (SetAlias(MODEL_ID, "a", 1), PlaceLegalHold(MODEL_ID, 1)):
         with pytest.raises(RuleBroken, match="version_retired"):
-            story.when(asked)
+            story.when(command)
 
 
 def test_a_retired_version_does_not_stand_for_the_same_bytes_again():

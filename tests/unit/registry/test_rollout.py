@@ -182,9 +182,9 @@ def left_production_for_lab() -> Story:
 
 def test_what_has_left_is_champion_again_by_a_rollback_only():
     story = left_production_for_lab()
-    for asked in (change(champion(2)), change(champion(1, 40), challenger(2, 60))):
+    for command in (change(champion(2)), change(champion(1, 40), challenger(2, 60))):
         with pytest.raises(RuleBroken, match=r"served_before|challenger_cap"):
-            story.when(asked)
+            story.when(command)
     story.when(change(champion(1, 90), challenger(2, 10)))
     with pytest.raises(RuleBroken, match="served_before"):
         story.when(change(champion(2)))

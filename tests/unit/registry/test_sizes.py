@@ -27,31 +27,31 @@ def wide(artifact: int, features: int, inputs: int = 0):
     )
 
 
-def test_thousands_of_changes_are_counted_and_the_weightiest_told():
+def test_thousands_of_changes_are_counted_and_the_most_important_kept():
     story = Story()
     story.registers(wide(1, 8_000, 100))
-    (born,) = story.when(RegisterVersion(MODEL_ID, "team.churn", wide(2, 8_000, 100)))
-    assert (born.bump.level, len(born.bump.changes), born.bump.omitted) == (
+    (registered,) = story.when(RegisterVersion(MODEL_ID, "team.churn", wide(2, 8_000, 100)))
+    assert (registered.bump.level, len(registered.bump.changes), registered.bump.omitted) == (
         "major",
         50,
         16_000 + 200 + 1 - 50,
     )
-    assert {c.level for c in born.bump.changes} == {"major"}
-    assert len(encode(born)) < MOST_BYTES // 2
+    assert {c.level for c in registered.bump.changes} == {"major"}
+    assert len(encode(registered)) < MOST_BYTES // 2
 
 
 def test_a_value_too_long_to_tell_is_told_by_its_digest():
     story = Story()
     story.registers()
-    (born,) = story.when(
+    (registered,) = story.when(
         RegisterVersion(
             MODEL_ID, "team.churn", metadata(2, config={"depth": 3, "query": "x" * 10_000, "y" * 10_000: 1})
         )
     )
-    added = {c.path[:30]: c.after for c in born.bump.changes if c.part == "config"}
+    added = {c.path[:30]: c.after for c in registered.bump.changes if c.part == "config"}
     assert added["training.config.query"].startswith("sha256:")
     assert added["training.config.query"].endswith("(10002 bytes)")
-    assert max(len(c.path) for c in born.bump.changes) < 300
+    assert max(len(c.path) for c in registered.bump.changes) < 300
 
 
 def test_the_proof_against_a_claim_is_bounded_too():
@@ -88,9 +88,9 @@ def test_a_champion_is_told_with_its_newest_evaluations_and_its_primary_ones():
             ),
         )
     )
-    (born,) = story.when(RegisterVersion(MODEL_ID, "team.churn", metadata(2)))
-    told = [e.name for e in born.champion.evaluations]
-    assert (len(told), told[0], told[-1]) == (MOST_SHOWN, "first", "m99")
+    (registered,) = story.when(RegisterVersion(MODEL_ID, "team.churn", metadata(2)))
+    shown = [e.name for e in registered.champion.evaluations]
+    assert (len(shown), shown[0], shown[-1]) == (MOST_SHOWN, "first", "m99")
 
 
 def test_evidence_that_no_event_can_carry_is_not_sent():

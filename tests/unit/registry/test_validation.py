@@ -69,7 +69,7 @@ def test_wrong_bytes_reject_the_version_with_the_reason():
     assert story.version(1).stage == "Rejected"
 
 
-def test_news_about_other_bytes_than_registered_is_passed_over():
+def test_a_report_about_other_bytes_than_registered_changes_nothing():
     story = Story()
     story.registers()
     assert story.artifact(1, digest=a_digest("something else")) == []
@@ -172,7 +172,7 @@ def a_parent(story: Story) -> None:
 
 
 @pytest.mark.parametrize(
-    ("happened", "told"),
+    ("happened", "reason"),
     [
         (in_a_rollout, "rollout of production"),
         (held, "legal hold"),
@@ -180,14 +180,14 @@ def a_parent(story: Story) -> None:
         (a_parent, "made from it"),
     ],
 )
-def test_what_somebody_needs_is_not_rejected(happened, told):
+def test_a_version_that_something_needs_is_not_rejected(happened, reason):
     story = Story()
     story.promotes()
     story.validates(metadata(2))
     happened(story)
     with pytest.raises(RuleBroken, match="version_protected") as broken:
         story.when(RejectVersion(MODEL_ID, 2, "no"))
-    assert told in broken.value.facts["protections"][0]
+    assert reason in broken.value.facts["protections"][0]
 
 
 def test_a_rejection_ends_the_open_promotions():

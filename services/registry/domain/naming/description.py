@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from services.registry.domain.model.events import ModelRegistered, ModelRenamed, OwnerChanged, TagsChanged
 from services.registry.domain.model.fold import MODEL
@@ -15,7 +15,8 @@ from services.registry.domain.naming.name import stream_of as name_stream
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import Forbidden, Joint, RuleBroken, Stale, Streams
 
-TIERS = ("low", "medium", "high")
+TIERS: tuple[Tier, ...] = get_args(Tier)
+"""From the weakest gates to the strongest."""
 
 
 @dataclass(frozen=True, slots=True)

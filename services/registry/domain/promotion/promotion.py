@@ -23,6 +23,7 @@ from services.registry.domain.model.state import (
     Events,
     ModelState,
     OpenPromotion,
+    VersionState,
     require_model,
     require_usable,
     serving_key,
@@ -80,19 +81,7 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
         )
     if here in state.promoted and version.stage == "Production":
         return {}
-    if version.stage not in {"Validated", "Production"}:
-        raise RuleBroken(
-            "not_validated",
-            f"{state.model} version {command.number} is {version.stage}: only what is Validated is promoted"
-            + (" (to serve again it needs a rollback)." if version.stage == "Archived" else "."),
-            stage=version.stage,
-        )
-    if not version.released:
-        raise RuleBroken(
-            "artifact_not_good",
-            f"The artifact of {state.model} version {command.number} is not released: wait for its "
-            "verification.",
-        )
+    _check_promotable(command, version, state)
     before = _open_requests(state, command.number, command.environment)
     if any(_is_current(command.model_id, promotion, state, streams) for promotion in before.values()):
         return {}
@@ -124,6 +113,26 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
             "a version with less metadata.",
         )
     return {stream_of(command.model_id): [*superseded, requested]}
+
+
+def _check_promotable(command: RequestPromotion, version: VersionState, state: ModelState) -> None:
+    if version.stage not in {"Validated", "Production"}:
+        archived = version.stage == "Archived"
+        way = (
+            "roll back to it by its number" if archived else "wait until its gates and its artifact are good"
+        )
+        raise RuleBroken(
+            "not_validated",
+            f"{state.model} version {command.number} is {version.stage}, and only Validated versions are "
+            f"promoted: {way}.",
+            stage=version.stage,
+        )
+    if not version.released:
+        raise RuleBroken(
+            "artifact_not_good",
+            f"The artifact of {state.model} version {command.number} is not released: wait for its "
+            "verification.",
+        )
 
 
 def _open_requests(state: ModelState, number: int, environment: str) -> dict[str, OpenPromotion]:

@@ -11,16 +11,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from semver import Version
 
 from services.registry.domain.model.metadata import Metadata
-from services.registry.domain.versioning.change import Change, Level
+from services.registry.domain.versioning.change import Change, Level, Part
 from services.registry.domain.versioning.diff import NOISE, differences
 from shared.deciding.events import encode
 
-LEVELS: tuple[Level, ...] = ("patch", "minor", "major")
+LEVELS: tuple[Level, ...] = get_args(Level)
+"""Rising."""
 FIRST = Version(1, 0, 0)
 MOST_CHANGES = 50
 LONGEST_VALUE = 256
@@ -43,7 +44,7 @@ DEFAULT = BumpPolicy()
 MAJOR_WHEN_RETRAINED = frozenset({"embedding", "preprocessing"})
 """A retrained embedding or tokenizer invalidates every index built with the old one."""
 
-LEVEL_OF_PART: Mapping[str, Level] = {
+LEVEL_OF_PART: Mapping[Part, Level] = {
     "signature": "minor",
     "code": "minor",
     "config": "minor",
@@ -204,6 +205,7 @@ def decide_number(
         version = Version.parse(claim.version) if claim.version else FIRST
         return version, Bump(None, "first", claimed=str(claim))
     proof = proven(kind, base.metadata, new, policy)
+    changes, omitted = most_important(proof.changes)
     level, kept, note = proof.level, None, ""
     if claim.level or claim.version:
         proven_by = f"which is {proof.level} ({proof.rule}) against {base.semver}"
@@ -211,10 +213,7 @@ def decide_number(
         if _too_small(claim, claimed, base.semver, proof.level):
             reason = f"{claim} is smaller than the proven change, {proven_by}"
             if claim.exact:
-                return ClaimRefused(
-                    reason + ": claim at least that level, or leave the claim out",
-                    most_important(proof.changes)[0],
-                )
+                return ClaimRefused(reason + ": claim at least that level, or leave the claim out", changes)
             note = reason + ": raised"
         else:
             level = _level_of(claimed, base.semver) if claimed else claim.level or level
@@ -223,10 +222,8 @@ def decide_number(
                 note = f"{claim} is larger than the proven change, {proven_by}: kept as claimed"
     if kept is not None and kept in taken:
         if claim.exact:
-            return ClaimRefused(
-                f"{kept} is taken: claim a number that is free, or leave the claim out",
-                most_important(proof.changes)[0],
-            )
+            reason = f"{kept} is taken: claim a number that is free, or leave the claim out"
+            return ClaimRefused(reason, changes)
         kept, note = None, f"{kept} is taken: the next free number of that level"
     version = kept or taken.next(base.semver, level)
     return version, Bump(
@@ -237,7 +234,8 @@ def decide_number(
         str(claim),
         note,
         proof.level,
-        *most_important(proof.changes),
+        changes,
+        omitted,
     )
 
 
