@@ -66,5 +66,5 @@ def test_an_event_signed_by_one_library_is_verified_by_the_other() -> None:
     assert sign(event, FAST) == sign(event, KEY)
     verify(sign(event, FAST), KEY.public)
     verify(sign(event, KEY), PUBLIC)
-    with pytest.raises(BadSignature, match="does not fit the key"):
+    with pytest.raises(BadSignature, match="does not verify with the key"):
         verify(sign(event, FAST), PublicKey(generate_signing_key("bert").public))
