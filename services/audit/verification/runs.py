@@ -187,7 +187,9 @@ async def advance(pool: asyncpg.Pool, part: Part, to: Position, findings: Findin
             return False
         for invariant, violations in findings.violations.items():
             for violation in violations[:STORED_OF_A_PAGE]:
-                text = msgspec.json.encode(violation).decode()
+                text = (
+                    msgspec.json.encode(violation).decode().replace("\\u0000", "\\ufffd")
+                )  # jsonb has no NUL
                 await connection.execute(VIOLATION, part.run, invariant, text)
     return True
 
