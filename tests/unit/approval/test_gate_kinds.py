@@ -298,3 +298,7 @@ def test_every_kind_of_gate_is_in_the_public_document_with_its_parameters(name):
 def test_where_lower_is_better_the_tolerance_is_above_the_champions_value(value, passed):
     gate = Gate("no_regression", {"metric": "rmse", "tolerance": 0.1})
     assert passes(gate, evidence(measured(value, **LOW), champion=(measured(2.0, **LOW),))) is passed
+
+
+def test_the_champion_itself_is_compatible_even_without_a_signature():
+    assert passes(Gate("schema_compatible", {}), replace(EVIDENCE, champion=Champion(EVIDENCE.number)))
