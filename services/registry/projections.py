@@ -81,7 +81,7 @@ def project(r: Recorded) -> Iterable[Change]:
             return _aliased(r, event)
         case e.RolloutChanged() | e.RolledBack():
             return _rolled_out(r, event)
-        case e.PromotionRequested() | e.PromotionRefused() | e.VersionPromoted():
+        case e.PromotionRequested() | e.PromotionSpent() | e.PromotionRefused() | e.VersionPromoted():
             return _promotion(r, event)
         case e.ChildLinked() | e.ChildUnlinked():
             return ()
@@ -133,7 +133,9 @@ _OfVersion = (
     e.MetadataAdded
     | e.VersionValidated
     | e.VersionRejected
+    | e.VersionReopened
     | e.VersionRecalled
+    | e.VersionReinstated
     | e.VersionArchived
     | e.LegalHoldPlaced
     | e.LegalHoldReleased
@@ -151,8 +153,12 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
             return (_patch(r, event.number, stage="Validated"),)
         case e.VersionRejected():
             return (_patch(r, event.number, stage="Rejected", reasons=event.reasons),)
+        case e.VersionReopened():
+            return (_patch(r, event.number, stage="Staging", gates=None),)
         case e.VersionRecalled():
             return (_patch(r, event.number, recalled=r.reason or "recalled"),)
+        case e.VersionReinstated():
+            return (_patch(r, event.number, stage=event.stage, recalled=None),)
         case e.VersionArchived():
             return (_patch(r, event.number, stage="Archived"),)
         case e.LegalHoldPlaced():
@@ -161,7 +167,7 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
             return (_patch(r, event.number, held=None),)
         case e.VersionRetired():
             tombstone = {"rule": event.rule, "sweep_id": event.sweep_id, "at": r.recorded_at}
-            return (_patch(r, event.number, stage="Archived", retired=tombstone),)
+            return (_patch(r, event.number, stage=event.stage, retired=tombstone),)
         case e.RetireRefused():
             return (_patch(r, event.number),)
         case e.EvaluationRecorded():
@@ -238,8 +244,9 @@ def _aliased(r: Recorded, event: e.AliasSet | e.AliasRemoved) -> Iterable[Change
 
 
 def _rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable[Change]:
-    champion = next(entry.number for entry in event.entries if entry.role == "champion")
+    champion = next((entry.number for entry in event.entries if entry.role == "champion"), 0)
     back = event if isinstance(event, e.RolledBack) else None
+    left = back.from_number if back and back.from_number != back.to_number else None
     row = Put(
         ROLLOUTS,
         {
@@ -248,8 +255,9 @@ def _rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable
             "champion": champion,
             "entries": event.entries,
             "previous": event.previous,
-            "rolled_back_from": back.from_number if back else None,
+            "rolled_back_from": left,
             "skipped": back.skipped if back else None,
+            "warning": back.warning if back else "",
             "changed_at": r.recorded_at,
             "changed_by": r.actor.subject,
             "reason": r.reason,
@@ -260,7 +268,8 @@ def _rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable
 
 
 def _promotion(
-    r: Recorded, event: e.PromotionRequested | e.PromotionRefused | e.VersionPromoted
+    r: Recorded,
+    event: e.PromotionRequested | e.PromotionSpent | e.PromotionRefused | e.VersionPromoted,
 ) -> Iterable[Change]:
     key = {"promotion_id": event.promotion_id}
     match event:
@@ -274,8 +283,11 @@ def _promotion(
                 "requester": event.requester,
                 "requested_at": r.recorded_at,
                 "reason": r.reason,
+                "serve": event.serve,
             }
             return Put(PROMOTIONS, {**key, **row}), _patch(r, event.number)
+        case e.PromotionSpent():
+            return Patch(PROMOTIONS, key, {"state": "spent"}), _patch(r, event.number)
         case e.PromotionRefused():
             return Patch(
                 PROMOTIONS, key, {"state": "refused", "reasons": event.reasons, "closed_at": r.recorded_at}

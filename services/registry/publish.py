@@ -158,6 +158,31 @@ class VersionRecalled:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionReopened:
+    """An archived version is in Staging again: its gates are assessed again."""
+
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionReinstated:
+    """A recall was reversed: the version may be used again in its stage."""
+
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    stage: str
+    artifact_digest: str
+    recalled_by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class VersionArchived:
     model_id: str
     model: str
@@ -182,7 +207,10 @@ class LegalHoldReleased:
 
 @dataclass(frozen=True, slots=True)
 class PromotionRequested:
-    """`digest` is the RFC 8785 digest of `evidence`. A grant repeats it with the promotion's id."""
+    """`digest` is the RFC 8785 digest of `evidence`. A grant repeats it with the promotion's id.
+
+    `serve`: the grant gives the version all requests, where no version serves.
+    """
 
     model_id: str
     model: str
@@ -195,6 +223,20 @@ class PromotionRequested:
     creator: str
     on_behalf_of: str | None
     evidence: dict[str, Any]
+    serve: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionSpent:
+    """A grant ended before its version was champion. `champion`: the version that serves, 0 for none."""
+
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    promotion_id: str
+    environment: str
+    champion: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +262,8 @@ class VersionPromoted:
 
 @dataclass(frozen=True, slots=True)
 class RolloutChanged:
+    """Without `entries` the rollout is stopped: no version serves in the environment."""
+
     model_id: str
     model: str
     environment: str
@@ -230,6 +274,8 @@ class RolloutChanged:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
+    """A rollback that ends a split has the champion as `from_number` and `to_number`."""
+
     model_id: str
     model: str
     environment: str
@@ -240,6 +286,7 @@ class RolledBack:
     to_number: int
     reason: str
     skipped: tuple[Skipped, ...] = ()
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,11 +337,14 @@ _CLASSES: tuple[type, ...] = (
     EvaluationRecorded,
     VersionValidated,
     VersionRejected,
+    VersionReopened,
     VersionRecalled,
+    VersionReinstated,
     VersionArchived,
     LegalHoldPlaced,
     LegalHoldReleased,
     PromotionRequested,
+    PromotionSpent,
     PromotionRefused,
     VersionPromoted,
     RolloutChanged,

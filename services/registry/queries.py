@@ -32,7 +32,7 @@ FIND_NUMBER = "SELECT number FROM versions WHERE model_id = $1 AND semver = $2"
 # The numbers of many references at once: a semantic version, or @ with an alias or an environment. An
 # environment wins over an alias; no alias may have an environment's name.
 FIND_NUMBERS = """
-SELECT wanted.model_id, wanted.reference, coalesce(v.number, r.champion, a.number) AS number
+SELECT wanted.model_id, wanted.reference, coalesce(v.number, nullif(r.champion, 0), a.number) AS number
 FROM unnest($1::text[], $2::text[]) AS wanted(model_id, reference)
 LEFT JOIN LATERAL (SELECT number FROM versions WHERE model_id = wanted.model_id
     AND semver = wanted.reference LIMIT 1) AS v ON true
@@ -57,7 +57,7 @@ JOIN versions v ON v.model_id = m.model_id AND v.number = coalesce(r.champion, a
 """
 
 _MODEL = """
-SELECT m.*, newest.number AS newest, newest.semver AS newest_semver, r.champion AS production
+SELECT m.*, newest.number AS newest, newest.semver AS newest_semver, nullif(r.champion, 0) AS production
 FROM {models}
 LEFT JOIN LATERAL (SELECT number, semver FROM versions v WHERE v.model_id = m.model_id
     ORDER BY number DESC LIMIT 1) AS newest ON true

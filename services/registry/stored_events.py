@@ -1,14 +1,25 @@
-"""The stored events of the registry by their names.
-
-No event has an older form yet, so there are no upcasters.
-"""
+"""The stored events of the registry by their names, and how older forms become today's."""
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Callable
+from typing import Any, get_args
 
 from services.registry.domain.model.events import ModelEvent
 from services.registry.domain.naming.name import NameEvent
 from shared.deciding.events import EventTypes
 
-EVENTS = EventTypes(tuple(dict.fromkeys((*get_args(NameEvent), *get_args(ModelEvent)))))
+
+def _with(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return an upcaster that adds fields which the older form did not have."""
+    return lambda data: data | fields
+
+
+UPCASTERS = {
+    ("PromotionRequested", 1): _with(serve=False),
+    ("RolledBack", 1): _with(warning=""),
+    ("VersionRecalled", 1): _with(by=""),
+    ("VersionRetired", 1): _with(stage="Archived"),
+}
+
+EVENTS = EventTypes(tuple(dict.fromkeys((*get_args(NameEvent), *get_args(ModelEvent)))), UPCASTERS)

@@ -138,11 +138,13 @@ ROLLOUTS = Table(
     Column("previous", JSONB, nullable=False),
     Column("rolled_back_from", Integer),
     Column("skipped", JSONB),
+    Column("warning", Text, nullable=False),
     Column("changed_at", TIME, nullable=False),
     Column("changed_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
 )
+"""`champion` is 0 while the rollout is stopped; `entries` is empty then."""
 
 PROMOTIONS = Table(
     "promotions",
@@ -156,6 +158,7 @@ PROMOTIONS = Table(
     Column("requester", Text, nullable=False),
     Column("requested_at", TIME, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("serve", Boolean, nullable=False),
     Column("reasons", JSONB),
     Column("approvers", JSONB),
     Column("closed_at", TIME),

@@ -6,8 +6,8 @@ registration  a trained model becomes a version, or a draft, or a refusal
 versioning    the semantic version: what differs, which level that proves
 validation    gate verdicts and artifact reports; evaluations
 promotion     the request for Production, the grant, the evidence
-serving       who serves: rollouts, rollback, aliases, routing of requests
-withdrawal    the end of a version: rejection, recall, legal hold, retirement
+serving       who serves: rollouts, rollback, stop, aliases, routing of requests
+withdrawal    the end of a version: rejection, recall, reinstatement, legal hold, retirement
 noted         what the registry reads of other services' events
 """
 
@@ -20,9 +20,9 @@ from services.registry.domain.naming import description
 from services.registry.domain.naming.name import NAME
 from services.registry.domain.promotion import promotion
 from services.registry.domain.registration import registration
-from services.registry.domain.serving import alias, rollback, rollout
+from services.registry.domain.serving import alias, rollback, rollout, stop
 from services.registry.domain.validation import evaluations, gates
-from services.registry.domain.withdrawal import legal_hold, rejection, retirement
+from services.registry.domain.withdrawal import legal_hold, rejection, retirement, reversal
 from shared.deciding.decider import Fold, Joint
 
 FOLDS: tuple[Fold[Any, Any], ...] = (MODEL, NAME)
@@ -35,8 +35,10 @@ DECIDERS: dict[type, Joint[Any]] = {
     **promotion.DECIDERS,
     **rollout.DECIDERS,
     **rollback.DECIDERS,
+    **stop.DECIDERS,
     **alias.DECIDERS,
     **rejection.DECIDERS,
+    **reversal.DECIDERS,
     **legal_hold.DECIDERS,
     **retirement.DECIDERS,
 }

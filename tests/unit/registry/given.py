@@ -27,6 +27,7 @@ from services.registry.domain.model.metadata import (
     Signature,
     Training,
 )
+from services.registry.domain.model.past import champion_number
 from services.registry.domain.model.state import ModelState, VersionState
 from services.registry.domain.naming.name import NAME
 from services.registry.domain.promotion.promotion import GrantPromotion, RequestPromotion
@@ -158,8 +159,14 @@ class Story:
         self.gates(number)
         return number
 
-    def requests(self, number: int, promotion_id: str, environment: str = "production") -> list[Any]:
-        return self.when(RequestPromotion(MODEL_ID, number, environment, promotion_id, "eva"))
+    def requests(
+        self, number: int, promotion_id: str, environment: str = "production", **more: Any
+    ) -> list[Any]:
+        return self.when(RequestPromotion(MODEL_ID, number, environment, promotion_id, "eva", **more))
+
+    def serves(self, environment: str = "production") -> int:
+        """The champion there, 0 for none."""
+        return champion_number(self.model, environment)
 
     def grants(
         self, promotion_id: str, number: int, environment: str = "production", **more: Any
@@ -181,9 +188,9 @@ class Story:
         )
 
     def promotes(self, document: Metadata | None = None, environment: str = "production", **more: Any) -> int:
-        """A version in Production; the first one is the champion."""
+        """A version in Production; the first one is requested to serve, and is the champion."""
         number = self.validates(document, **more)
-        self.requests(number, f"p{number}", environment)
+        self.requests(number, f"p{number}", environment, serve=not self.serves(environment))
         self.grants(f"p{number}", number, environment)
         return number
 

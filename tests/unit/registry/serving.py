@@ -60,7 +60,7 @@ def switched(*others: Metadata) -> Story:
 
 def also_in_lab(story: Story, number: int) -> None:
     """Promoted there, too; the first one is lab's champion."""
-    story.requests(number, f"lab{number}", "lab")
+    story.requests(number, f"lab{number}", "lab", serve=not story.serves("lab"))
     story.grants(f"lab{number}", number, "lab")
 
 

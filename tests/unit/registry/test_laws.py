@@ -82,16 +82,22 @@ class Histories(RuleBasedStateMachine):
         """Which champion each version took its first requests from, and what was rolled back from since."""
         before: dict[int, int] = {}
         given_up: set[int] = set()
+        started: list[int] = []
         for event in self.story.log[STREAM]:
             if not isinstance(event, e.RolloutChanged | e.RolledBack) or event.environment != environment:
                 continue
-            champion = next((x.number for x in event.previous if x.role == "champion"), 0)
-            before = {x.number: champion for x in event.entries if x.percent} | before
+            champion, now = (
+                next((x.number for x in entries if x.role == "champion"), 0)
+                for entries in (event.previous, event.entries)
+            )
+            first = {
+                x.number: champion or (now if x.number != now else 0) for x in event.entries if x.percent
+            }
+            before = first | before
             if isinstance(event, e.RolledBack):
-                given_up = (
-                    given_up
-                    | ({event.from_number} if event.to_number in chain(before, event.from_number) else set())
-                ) - {event.to_number}
+                back = started.index(event.to_number) < started.index(event.from_number)
+                given_up = (given_up | ({event.from_number} if back else set())) - {event.to_number}
+            started += [now] if now not in started else []
         return before, given_up
 
     @rule(artifact=st.integers(1, 9), draft=st.booleans(), parent=st.integers(0, 6))
@@ -208,7 +214,7 @@ class Histories(RuleBasedStateMachine):
                 assert self.may_be_champion(number)
 
     def may_be_champion(self, number: int) -> bool:
-        for environment in self.story.model.rollouts:
+        for environment in ("production", "lab"):
             with contextlib.suppress(RuleBroken):
                 self.story.decides(ChangeRollout(MODEL_ID, environment, (Share(number, 100, "champion"),)))
                 return True

@@ -58,11 +58,13 @@ def test_only_what_is_validated_on_good_bytes_is_promoted():
         story.requests(2, "p")
 
 
-def test_the_first_promoted_version_becomes_the_champion():
+def test_the_first_promoted_version_becomes_the_champion_when_the_request_said_serve():
     story = Story()
     story.validates()
     story.requests(1, "p1")
-    events = story.grants("p1", 1)
+    refused, requested = story.requests(1, "p2", serve=True)
+    assert (refused.promotion_id, requested.serve) == ("p1", True)
+    events = story.grants("p2", 1)
     assert names(events) == ["Noted", "VersionPromoted", "RolloutChanged"]
     assert events[1].approvers == ("ann", "bob")
     assert [(e.number, e.percent, e.role) for e in events[2].entries] == [(1, 100, "champion")]

@@ -16,10 +16,12 @@ from services.registry.domain.registration.commands import AddMetadata, Register
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
 from services.registry.domain.serving.rollback import RollBack
 from services.registry.domain.serving.rollout import ChangeRollout, Share
+from services.registry.domain.serving.stop import StopRollout
 from services.registry.domain.validation.evaluations import RecordEvaluation
 from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
 from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
 from services.registry.domain.withdrawal.retirement import RetireVersion
+from services.registry.domain.withdrawal.reversal import ReinstateVersion, ReopenVersion
 from services.registry.projections import IN_BRIEF, project
 from services.registry.publish import PUBLIC, publish
 from services.registry.stored_events import EVENTS
@@ -71,7 +73,14 @@ def everything() -> Story:
         )
     story.registers(metadata(5))
     story.when(RejectVersion(MODEL_ID, 5, "no"))
-    story.when(RecallVersion(MODEL_ID, 2))
+    story.promotes(metadata(6))
+    story.when(ChangeRollout(MODEL_ID, "production", (Share(1, 50, "champion"), Share(6, 50, "challenger"))))
+    story.when(RollBack(MODEL_ID, "production"))
+    story.when(ReopenVersion(MODEL_ID, 2))
+    story.when(RecallVersion(MODEL_ID, 2, by="eva"))
+    story.when(ReinstateVersion(MODEL_ID, 2, "ann"))
+    story.when(RecallVersion(MODEL_ID, 2, by="eva"))
+    story.when(StopRollout(MODEL_ID, "production"))
     return story
 
 

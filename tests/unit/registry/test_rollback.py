@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from services.registry.domain.model.metadata import Input
-from services.registry.domain.serving.rollback import RollBack
+from services.registry.domain.serving.rollback import DryRun, RollBack
 from services.registry.domain.withdrawal.rejection import RecallVersion
 from shared.deciding.decider import NotFound, RuleBroken, Stale
-from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, metadata, names
+from tests.unit.registry.given import MODEL_ID, SIGNATURE, STREAM, Story, metadata, names
 from tests.unit.registry.serving import back, challenger, champion, change, retiring, switched, two_promoted
 
 
@@ -75,6 +75,85 @@ def test_it_skips_a_signature_that_does_not_serve_todays_callers():
     assert "signature" in broken.value.facts["skipped"][0]
     rolled = story.when(back(even_if_incompatible=True))[0]
     assert (rolled.to_number, [c.path for c in rolled.overruled]) == (1, ["inputs.x"])
+
+
+def test_a_rollback_while_several_serve_gives_the_champion_all_requests():
+    story = switched()
+    story.promotes(metadata(3))
+    story.when(change(champion(2, 90), challenger(3, 10)))
+    rolled, spent, validated = story.when(back())
+    assert (rolled.from_number, rolled.to_number) == (2, 2)
+    assert [(e.number, e.percent, e.role) for e in rolled.entries] == [(2, 100, "champion")]
+    assert [e.number for e in rolled.previous] == [2, 3]
+    assert (spent.number, validated.number, story.version(3).stage) == (3, 3, "Validated")
+    assert story.when(back())[0].to_number == 1
+
+
+def test_the_first_champion_ends_its_split_too():
+    story = Story()
+    story.promotes()
+    story.validates(metadata(2))
+    story.when(change(champion(1, 90), challenger(2, 10)))
+    for to in ({}, {"to_number": 1}):
+        assert [x.number for x in story.decides(back(**to))[STREAM][0].entries] == [1]
+
+
+def test_a_champion_that_must_not_serve_gets_no_more_requests_by_a_rollback():
+    story = switched()
+    story.promotes(metadata(3))
+    story.when(change(champion(2, 90), challenger(3, 10)))
+    story.when(RecallVersion(MODEL_ID, 2))
+    with pytest.raises(RuleBroken, match=r"champion_unfit.*recalled") as broken:
+        story.when(back())
+    assert broken.value.facts["targets"] == [1]
+    assert story.when(back(to_number=1))[0].to_number == 1
+
+
+def test_a_challenger_that_was_never_champion_is_no_target():
+    story = switched()
+    story.promotes(metadata(3))
+    story.when(change(champion(2, 50), challenger(3, 50)))
+    with pytest.raises(RuleBroken, match=r"never_served.*switch to it"):
+        story.when(back(to_number=3))
+    story.when(back())
+    with pytest.raises(RuleBroken, match=r"never_served.*request its promotion"):
+        story.when(back(to_number=3))
+
+
+def test_a_dry_run_shows_the_rollback_and_changes_nothing():
+    story = switched()
+    before = story.model
+    with pytest.raises(DryRun) as shown:
+        story.when(back(dry_run=True))
+    assert story.model == before
+    assert shown.value.revision == before.rollouts["production"].revision
+    assert shown.value.rolled_back == story.when(back())[0]
+
+
+def test_a_second_rollback_of_two_at_once_is_stale():
+    story = switched(metadata(3))
+    assert story.when(back(from_number=3))[0].to_number == 2
+    with pytest.raises(Stale, match="2 \\(champion, 100 %\\) serves in production") as stale:
+        story.when(back(from_number=3))
+    assert stale.value.facts["champion"] == 2
+
+
+def test_it_goes_to_a_version_that_shares_recalled_data_only_when_nothing_else_is_left():
+    story = switched(metadata(3), metadata(4))
+    doubts = {3: "shares data with team.x 1, which is recalled"}
+    rolled = story.decides(back(doubts=doubts))[STREAM][0]
+    assert (rolled.to_number, rolled.skipped[0].number, rolled.warning) == (2, 3, "")
+    doubts |= {1: doubts[3], 2: doubts[3]}
+    rolled = story.decides(back(doubts=doubts))[STREAM][0]
+    assert (rolled.to_number, rolled.skipped, rolled.warning) == (3, (), doubts[3])
+    assert story.decides(back(to_number=1, doubts=doubts))[STREAM][0].warning == doubts[1]
+
+
+def test_without_a_target_the_refusal_offers_to_stop():
+    story = Story()
+    story.promotes()
+    with pytest.raises(RuleBroken, match="rollout stop"):
+        story.when(back())
 
 
 def test_the_first_champion_has_no_way_back():

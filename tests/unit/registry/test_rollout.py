@@ -5,10 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.registry.domain.model.events import Entry
+from services.registry.domain.naming.description import DescribeModel
 from services.registry.domain.serving.rollout import ChangeRollout
 from services.registry.domain.serving.routing import pick
+from services.registry.domain.serving.stop import StopRollout
 from services.registry.domain.withdrawal.rejection import RecallVersion
-from shared.deciding.decider import RuleBroken, Stale, Unprocessable
+from services.registry.domain.withdrawal.reversal import ReopenVersion
+from shared.deciding.decider import NotFound, RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, Story, metadata, names
 from tests.unit.registry.serving import (
     Share,
@@ -46,7 +49,7 @@ def test_a_challenger_that_was_never_in_production_goes_back_to_validated():
     story = Story()
     story.promotes()
     story.validates(metadata(2))
-    story.when(change(champion(1, 60), challenger(2, 40)))
+    story.when(change(champion(1, 90), challenger(2, 10)))
     assert names(story.when(change(champion(1)))) == ["RolloutChanged"]
     assert story.version(2).stage == "Validated"
 
@@ -151,10 +154,22 @@ def test_challengers_that_are_not_promoted_share_one_cap():
     story.validates(metadata(3))
     story.validates(metadata(4))
     with pytest.raises(RuleBroken, match="challenger_cap"):
-        story.when(change(champion(1, 1), challenger(3, 50), challenger(4, 49)))
+        story.when(change(champion(1, 89), challenger(3, 6), challenger(4, 5)))
     assert names(
-        story.when(change(champion(1, 20), challenger(2, 30), challenger(3, 25), challenger(4, 25)))
+        story.when(change(champion(1, 20), challenger(2, 70), challenger(3, 5), challenger(4, 5)))
     ) == ["RolloutChanged"]
+
+
+@pytest.mark.parametrize(("tier", "cap"), [("low", 10), ("medium", 5), ("high", 0)])
+def test_the_cap_of_challengers_follows_the_tier_and_the_refusal_names_it(tier, cap):
+    story = two_promoted()
+    story.validates(metadata(3))
+    story.when(DescribeModel(MODEL_ID, tier=tier, as_admin=True))
+    with pytest.raises(RuleBroken, match=f"at most {cap} percent.*tier of team.churn is {tier}") as broken:
+        story.when(change(champion(1, 99 - cap), challenger(3, cap + 1)))
+    assert (broken.value.code, broken.value.facts) == ("challenger_cap", {"cap": cap, "tier": tier})
+    assert names(story.when(change(champion(1, 100 - cap), challenger(3, cap)))) == ["RolloutChanged"]
+    assert names(story.when(change(champion(1, 50), challenger(2, 50))))[0] == "RolloutChanged"
 
 
 def test_a_rollout_has_at_most_twenty_entries():
@@ -224,15 +239,113 @@ def test_a_promoted_standby_that_never_served_is_not_archived_for_leaving():
     assert names(story.when(change(champion(2)))) == ["RolloutChanged", "VersionArchived"]
 
 
-def test_a_switch_archives_what_it_overtakes():
+def test_what_is_overtaken_before_it_served_is_validated_again_and_its_grant_is_spent():
     story = two_promoted()
     story.promotes(metadata(3))
     events = story.when(change(champion(3)))
     assert [(type(e).__name__, getattr(e, "number", 0)) for e in events[1:]] == [
+        ("PromotionSpent", 2),
         ("VersionArchived", 1),
-        ("VersionArchived", 2),
+        ("VersionValidated", 2),
     ]
-    assert names(story.when(retiring(2))) == ["Noted", "VersionRetired"]
+    assert (events[1].promotion_id, events[1].environment, events[1].champion) == ("p2", "production", 3)
+    with pytest.raises(RuleBroken, match="champion_not_promoted"):
+        story.when(change(champion(2)))
+    story.when(change(champion(3, 90), challenger(2, 10)))
+    story.requests(2, "again")
+    story.grants("again", 2)
+    assert story.when(change(champion(2)))[0].champion.number == 2
+
+
+def test_a_grant_that_is_spent_is_not_refused_when_its_review_ends_once_more():
+    story = two_promoted()
+    story.promotes(metadata(3))
+    story.when(change(champion(3)))
+    assert story.grants("p2", 2) == []
+
+
+def test_a_promoted_challenger_that_is_dropped_is_validated_again():
+    story = two_promoted()
+    story.when(change(champion(1, 90), challenger(2, 10)))
+    assert names(story.when(change(champion(1)))) == ["RolloutChanged", "PromotionSpent", "VersionValidated"]
+    assert story.version(2).stage == "Validated"
+    assert names(story.requests(2, "again")) == ["PromotionRequested"]
+
+
+def test_an_archived_version_is_promoted_elsewhere_and_tried_again_once_its_gates_pass_again():
+    story = switched()
+    assert story.version(1).stage == "Archived"
+    with pytest.raises(RuleBroken, match=r"not_validated.*reopen"):
+        story.when(change(champion(2, 90), challenger(1, 10)))
+    also_in_lab(story, 1)
+    assert (story.version(1).stage, story.serves("lab")) == ("Production", 1)
+    story.when(StopRollout(MODEL_ID, "lab"))
+    assert names(story.when(ReopenVersion(MODEL_ID, 1))) == ["VersionReopened"]
+    story.gates(1, passed=False)
+    assert story.version(1).stage == "Staging"
+    assert names(story.gates(1)) == ["Noted", "VersionValidated"]
+    assert names(story.when(change(champion(2, 90), challenger(1, 10)))) == ["RolloutChanged"]
+    assert story.when(ReopenVersion(MODEL_ID, 1)) == []
+
+
+def test_a_promotion_switches_no_requests_unless_the_request_said_serve():
+    story = Story()
+    story.validates()
+    (requested,) = story.requests(1, "p1")
+    assert not requested.serve
+    assert names(story.grants("p1", 1)) == ["Noted", "VersionPromoted"]
+    assert (story.serves(), story.version(1).stage) == (0, "Production")
+    assert names(story.when(change(champion(1)))) == ["RolloutChanged"]
+
+
+def test_serve_is_refused_where_a_version_serves_and_never_moves_its_requests():
+    story = Story()
+    story.validates()
+    story.promotes(metadata(2))
+    with pytest.raises(RuleBroken, match="serves_already"):
+        story.requests(1, "p1", serve=True)
+    story.validates(metadata(3))
+    for n in (1, 3):
+        story.requests(n, f"lab{n}", "lab", serve=True)
+    story.grants("lab3", 3, "lab")
+    assert names(story.grants("lab1", 1, "lab")) == ["Noted", "VersionPromoted"]
+    assert story.serves("lab") == 3
+
+
+def test_a_stopped_rollout_serves_nothing_until_a_version_is_named():
+    story = switched()
+    seen = story.model.rollouts["production"].revision
+    stopped, archived = story.when(StopRollout(MODEL_ID, "production", seen))
+    assert (stopped.entries, [e.number for e in stopped.previous], archived.number) == ((), [2], 2)
+    assert story.when(StopRollout(MODEL_ID, "production")) == []
+    with pytest.raises(Stale):
+        story.when(StopRollout(MODEL_ID, "production", seen))
+    with pytest.raises(NotFound):
+        story.when(StopRollout(MODEL_ID, "lab"))
+    for number in (1, 2):
+        assert names(story.when(retiring(number)))[-1] == "RetireRefused"
+    with pytest.raises(RuleBroken, match=r"rollout_stopped.*\(2, 1\)") as broken:
+        story.when(back())
+    assert broken.value.facts["targets"] == [2, 1]
+    assert story.when(back(to_number=2))[0].to_number == 2
+    assert story.when(back())[0].to_number == 1
+
+
+def test_after_a_stop_a_promoted_version_starts_and_a_rollback_goes_to_what_served_before_the_stop():
+    story = switched()
+    story.when(StopRollout(MODEL_ID, "production"))
+    story.promotes(metadata(3))
+    assert story.serves() == 3
+    assert story.when(back())[0].to_number == 2
+
+
+def test_the_champion_that_the_caller_saw_is_checked():
+    story = switched()
+    story.promotes(metadata(3))
+    for command in (change(champion(3), from_number=1), StopRollout(MODEL_ID, "production", from_number=1)):
+        with pytest.raises(Stale, match="2 \\(champion, 100 %\\) serves in production"):
+            story.when(command)
+    assert names(story.when(change(champion(3), from_number=2)))[0] == "RolloutChanged"
 
 
 def test_an_older_version_promoted_after_a_newer_champion_may_still_serve():

@@ -7,7 +7,7 @@ reads one event at a time. The envelope holds the `reason`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from services.registry.domain.model.metadata import Kind, Metadata, Problem, Relation, Signature, Tier
 from services.registry.domain.versioning.bump import Bump
@@ -199,11 +199,37 @@ class VersionRejected:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionReopened:
+    """An archived version may be used again once its gates pass again."""
+
+    model: str
+    number: int
+    semver: str
+
+
+@dataclass(frozen=True, slots=True)
 class VersionRecalled:
+    """`by` is the subject who recalled it; empty in events of the first schema."""
+
+    SCHEMA: ClassVar[int] = 2
+
     model: str
     number: int
     semver: str
     artifact_digest: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionReinstated:
+    """A second person reversed a recall that was a mistake. `stage` is the version's stage from now on."""
+
+    model: str
+    number: int
+    semver: str
+    stage: str
+    artifact_digest: str
+    recalled_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +255,12 @@ class LegalHoldReleased:
 
 @dataclass(frozen=True, slots=True)
 class PromotionRequested:
-    """`digest` is the RFC 8785 digest of `evidence`. A grant repeats it."""
+    """`digest` is the RFC 8785 digest of `evidence`. A grant repeats it.
+
+    `serve`: the grant gives the version all requests, where no version serves.
+    """
+
+    SCHEMA: ClassVar[int] = 2
 
     model: str
     number: int
@@ -241,6 +272,22 @@ class PromotionRequested:
     creator: str
     on_behalf_of: str | None
     evidence: dict[str, Any]
+    serve: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionSpent:
+    """A promoted version lost its grant before it was champion: `champion` serves, or no version (0).
+
+    It needs a new promotion to become champion there.
+    """
+
+    model: str
+    number: int
+    semver: str
+    promotion_id: str
+    environment: str
+    champion: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +316,8 @@ class VersionPromoted:
 
 @dataclass(frozen=True, slots=True)
 class RolloutChanged:
+    """Without `entries` the rollout is stopped: no version serves in the environment."""
+
     model: str
     environment: str
     entries: tuple[Entry, ...]
@@ -280,8 +329,12 @@ class RolloutChanged:
 class RolledBack:
     """`overruled` lists how the target's signature breaks callers, when the rollback accepted that.
 
-    `skipped` lists what served later than the target, and why the rollback did not go there.
+    `skipped` lists what served later than the target, and why the rollback did not go there. A rollback that
+    ends a split has the champion as `from_number` and `to_number`. `warning` says what is doubtful about the
+    target.
     """
+
+    SCHEMA: ClassVar[int] = 2
 
     model: str
     environment: str
@@ -292,6 +345,7 @@ class RolledBack:
     to_number: int
     overruled: tuple[Change, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +367,9 @@ class AliasRemoved:
 
 @dataclass(frozen=True, slots=True)
 class VersionRetired:
-    """What remains of a version: a tombstone with the digest and the rule."""
+    """What remains of a version: a tombstone with the digest and the rule. `stage` is its stage from now on."""
+
+    SCHEMA: ClassVar[int] = 2
 
     model: str
     number: int
@@ -321,6 +377,7 @@ class VersionRetired:
     artifact_digest: str
     rule: str
     sweep_id: str
+    stage: str = "Archived"
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,11 +403,14 @@ ModelEvent = (
     | EvaluationRecorded
     | VersionValidated
     | VersionRejected
+    | VersionReopened
     | VersionRecalled
+    | VersionReinstated
     | VersionArchived
     | LegalHoldPlaced
     | LegalHoldReleased
     | PromotionRequested
+    | PromotionSpent
     | PromotionRefused
     | VersionPromoted
     | RolloutChanged

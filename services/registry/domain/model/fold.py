@@ -19,14 +19,20 @@ from services.registry.domain.model.state import (
     OpenPromotion,
     Rollout,
     VersionState,
-    predecessors,
     serving_key,
     with_version,
 )
 from shared.deciding.decider import Fold
 from shared.deciding.events import Noted, encode
 
-_Serving = e.PromotionRequested | e.PromotionRefused | e.VersionPromoted | e.RolloutChanged | e.RolledBack
+_Serving = (
+    e.PromotionRequested
+    | e.PromotionSpent
+    | e.PromotionRefused
+    | e.VersionPromoted
+    | e.RolloutChanged
+    | e.RolledBack
+)
 _Model = (
     e.ModelRegistered
     | e.ModelRenamed
@@ -57,12 +63,21 @@ def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
             )
         case e.VersionRejected():
             return with_version(state, event.number, stage="Rejected")
+        case e.VersionReopened():
+            return with_version(state, event.number, stage="Staging", gates_passed=False)
         case e.VersionRecalled():
-            return with_version(state, event.number, recalled=True)
+            recalls = state.recalls.set(event.number, event.by)
+            return with_version(replace(state, recalls=recalls), event.number, recalled=True)
+        case e.VersionReinstated():
+            recalls = state.recalls
+            recalls = recalls.delete(event.number) if event.number in recalls else recalls
+            return with_version(
+                replace(state, recalls=recalls), event.number, recalled=False, stage=event.stage
+            )
         case e.VersionArchived():
             return with_version(_not_waiting(state, event.number), event.number, stage="Archived")
         case e.VersionRetired():
-            return with_version(state, event.number, stage="Archived", retired=True)
+            return with_version(state, event.number, stage=event.stage, retired=True)
         case e.RetireRefused():
             return with_version(state, event.number)
         case e.LegalHoldPlaced():
@@ -124,10 +139,14 @@ def _evolve_model(state: ModelState, event: _Model) -> ModelState:
 def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
     match event:
         case e.PromotionRequested():
-            promotion = OpenPromotion(event.number, event.environment, event.digest, state.revision)
+            promotion = OpenPromotion(
+                event.number, event.environment, event.digest, state.revision, event.serve
+            )
             return with_version(
                 replace(state, promotions=state.promotions.set(event.promotion_id, promotion)), event.number
             )
+        case e.PromotionSpent():
+            return with_version(state, event.number)  # the change of the rollout spent it
         case e.PromotionRefused():
             return with_version(
                 replace(state, promotions=_without(state.promotions, event.promotion_id)), event.number
@@ -138,8 +157,12 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
             return _rolled_out(state, event)
         case e.RolledBack():
             marks = state.rolled_back
-            # A rollback that names a later version leaves the rolled-back mark off.
-            if event.to_number in predecessors(state, event.environment, event.from_number):
+            # A rollback that names a version which started later leaves the rolled-back mark off.
+            to, left = (
+                state.champions.get(serving_key(event.environment, n), 0)
+                for n in (event.to_number, event.from_number)
+            )
+            if to < left:
                 marks = marks.set(serving_key(event.environment, event.from_number), state.revision)
             state = _rolled_out(
                 replace(state, rolled_back=_without(marks, serving_key(event.environment, event.to_number))),
@@ -206,8 +229,8 @@ def _children(state: ModelState, number: int, by: int) -> ModelState:
 def _not_waiting(state: ModelState, number: int) -> ModelState:
     """Return the state in which the version waits in no environment."""
     waiting = state.waiting
-    for environment in state.rollouts:
-        waiting = _without(waiting, serving_key(environment, number))
+    for key in [key for key, waits in waiting.items() if waits == number]:
+        waiting = waiting.delete(key)
     return replace(state, waiting=waiting)
 
 
@@ -217,24 +240,55 @@ def _rolled_out(state: ModelState, event: e.RolloutChanged | e.RolledBack) -> Mo
         next((x.number for x in entries if x.role == "champion"), 0)
         for entries in (event.previous, event.entries)
     )
-    served, waiting, left = state.served, state.waiting, state.left
+    served, waiting, champions = state.served, state.waiting, state.champions
     for entry in event.entries:
         here = serving_key(event.environment, entry.number)
         if entry.percent and here not in served:
-            served = served.set(here, before)
+            first = champion if champion != entry.number else 0
+            served = served.set(here, before or _last(state, event.environment) or first)
         if entry.percent:
             waiting = _without(waiting, here)
+    here = serving_key(event.environment, champion)
+    if champion and here not in champions:
+        champions = champions.set(here, state.revision)
+    last = 0 if event.entries else before
+    rollout = Rollout(event.entries, state.revision, last)
+    state = replace(
+        state,
+        served=served,
+        waiting=waiting,
+        champions=champions,
+        rollouts=state.rollouts.set(event.environment, rollout),
+    )
+    return _departed(state, event, champion if champion != before else 0)
+
+
+def _last(state: ModelState, environment: str) -> int:
+    """Return the champion before the rollout was stopped, 0 when it was not."""
+    rollout = state.rollouts.get(environment)
+    return rollout.last if rollout else 0
+
+
+def _departed(state: ModelState, event: e.RolloutChanged | e.RolledBack, champion: int) -> ModelState:
+    """Mark champions that left, and end the promotions of others that left, or that `champion` overtook."""
+    waiting, left, ended = state.waiting, state.left, []
     for gone in {x.number for x in event.previous} - {x.number for x in event.entries}:
         here = serving_key(event.environment, gone)
-        if here in state.promoted and here in served and here not in waiting:
+        if here in state.champions:
             left = left.set(here, state.revision)
-    for key, number in waiting.items() if champion != before else ():
+        elif here not in waiting:
+            ended.append(here)
+    for key, number in waiting.items() if champion else ():
         if number < champion and key == serving_key(event.environment, number):
             waiting = waiting.delete(key)
+            ended.append(key)
     if isinstance(event, e.RolledBack):
         left = _without(left, serving_key(event.environment, event.to_number))
-    rollouts = state.rollouts.set(event.environment, Rollout(event.entries, state.revision))
-    return replace(state, served=served, waiting=waiting, left=left, rollouts=rollouts)
+    promoted, spent = state.promoted, state.spent
+    for key in ended:
+        if key in promoted:
+            promoted, spent = promoted.delete(key), spent.set(key, promoted[key])
+    return replace(state, promoted=promoted, spent=spent, waiting=waiting, left=left)
 
 
 def _note(state: ModelState, note: Noted) -> ModelState:

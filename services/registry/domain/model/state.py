@@ -62,12 +62,19 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
+    """The versions that serve; none after a stop, when `last` is the champion before it."""
+
     entries: tuple[Entry, ...]
     revision: int
+    last: int = 0
 
     @property
     def champion(self) -> Entry | None:
         return next((e for e in self.entries if e.role == "champion"), None)
+
+    @property
+    def is_split(self) -> bool:
+        return sum(e.percent > 0 for e in self.entries) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,7 @@ class OpenPromotion:
     environment: str
     digest: str
     revision: int
+    serve: bool = False
 
 
 class ModelState(msgspec.Struct, frozen=True, gc=False):
@@ -85,9 +93,11 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
 
     `described` is the revision of the last event about the model itself (its ETag). The keys of these maps
     are `<environment>/<number>`: `served`: the champion before this version first got requests (0: none).
-    `promoted`: the promotion by which the version reached Production there. `waiting`: promoted there, has
-    not served by that promotion, and no newer version became champion since. `left`: served there by a
-    promotion and left; only a rollback lets it serve again. `rolled_back`: a rollback left it.
+    `promoted`: the promotion by which the version may be champion there. `waiting`: promoted there, has
+    not served by that promotion, and no newer version became champion since. `champions`: was champion there, since when.
+    `spent`: the promotion that ended before the version was champion there.
+    `left`: was champion there and left; only a rollback makes it champion again. `rolled_back`: a rollback
+    left it. `recalls`: who recalled a version, by number.
     """
 
     model: str = ""
@@ -116,6 +126,9 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     left: Map[str, int] = msgspec.field(default_factory=Map)
     rolled_back: Map[str, int] = msgspec.field(default_factory=Map)
     promotions: Map[str, OpenPromotion] = msgspec.field(default_factory=Map)
+    champions: Map[str, int] = msgspec.field(default_factory=Map)
+    spent: Map[str, str] = msgspec.field(default_factory=Map)
+    recalls: Map[int, str] = msgspec.field(default_factory=Map)
 
     @property
     def taken(self) -> Taken:
@@ -174,11 +187,11 @@ def require_usable(state: ModelState, number: int, expected: int | None = None) 
     version = require_version(state, number, expected)
     why = unusable_because(version)
     if why:
-        raise RuleBroken(
-            f"version_{why}",
-            f"{state.model} version {number} is {why}: choose another version.",
-            number=number,
-        )
+        way = {
+            "recalled": "choose another version, or have a second person reinstate it",
+            "draft": "complete it, or choose another version",
+        }.get(why, "choose another version")
+        raise RuleBroken(f"version_{why}", f"{state.model} version {number} is {why}: {way}.", number=number)
     return version
 
 
@@ -212,6 +225,17 @@ def predecessors(state: ModelState, environment: str, number: int) -> list[int]:
         found.append(before)
         before = state.served.get(serving_key(environment, before), 0)
     return found
+
+
+def was_champion(state: ModelState, number: int) -> bool:
+    """Return whether the version was champion in any environment."""
+    return any(serving_key(environment, number) in state.champions for environment in state.rollouts)
+
+
+def environments_of(state: ModelState) -> set[str]:
+    """Return the environments in which versions serve, served, were promoted or may be promoted."""
+    waiting = (key.rpartition("/")[0] for key in state.waiting)
+    return {*state.rollouts, *waiting, *(p.environment for p in state.promotions.values())}
 
 
 def rolled_out(state: ModelState, number: int) -> list[str]:

@@ -17,7 +17,7 @@ from services.registry.domain.model.events import (
     RolloutChanged,
     VersionPromoted,
 )
-from services.registry.domain.model.fold import MODEL
+from services.registry.domain.model.fold import MODEL, evolve
 from services.registry.domain.model.past import MOST_BYTES, Position
 from services.registry.domain.model.state import (
     Events,
@@ -31,14 +31,18 @@ from services.registry.domain.model.state import (
     unusable_because,
 )
 from services.registry.domain.promotion.evidence import evidence, evidence_digest
-from services.registry.domain.serving.rollout import check_environment
+from services.registry.domain.serving.departure import departures
+from services.registry.domain.serving.rollout import check_environment, granted, way_to_champion
 from shared.deciding.decider import Joint, RuleBroken, Streams
 from shared.deciding.events import Noted, encode
 
 
 @dataclass(frozen=True, slots=True)
 class RequestPromotion:
-    """Request a promotion. `promotion_id` is made from the cause; `requester` is the actor's subject."""
+    """Request a promotion. `promotion_id` is made from the cause; `requester` is the actor's subject.
+
+    With `serve` the grant gives the version all requests, where no version serves.
+    """
 
     model_id: str
     number: int
@@ -46,6 +50,7 @@ class RequestPromotion:
     promotion_id: str
     requester: str
     expected: int | None = None
+    serve: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +77,15 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_usable(state, command.number, command.expected)
     check_environment(state, command.environment)
-    here = serving_key(command.environment, command.number)
-    if here in state.left:
-        raise RuleBroken(
-            "served_before",
-            f"{state.model} version {command.number} has served in {command.environment} and left: roll "
-            "back to it by its number.",
-        )
-    if here in state.promoted and version.stage == "Production":
-        return {}
     _check_promotable(command, version, state)
+    if granted(state, command.environment, command.number):
+        return {}
+    _check_serve(command, state)
     before = _open_requests(state, command.number, command.environment)
-    if any(_is_current(command.model_id, promotion, state, streams) for promotion in before.values()):
+    if any(
+        promotion.serve == command.serve and _is_current(command.model_id, promotion, state, streams)
+        for promotion in before.values()
+    ):
         return {}
     why = (f"superseded by {command.promotion_id}",)
     superseded = [
@@ -105,6 +107,7 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
         training.creator or "",
         training.on_behalf_of,
         shown,
+        command.serve,
     )
     if len(encode(requested)) > MOST_BYTES:
         raise RuleBroken(
@@ -116,22 +119,40 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
 
 
 def _check_promotable(command: RequestPromotion, version: VersionState, state: ModelState) -> None:
-    if version.stage not in {"Validated", "Production"}:
-        archived = version.stage == "Archived"
-        way = (
-            "roll back to it by its number" if archived else "wait until its gates and its artifact are good"
-        )
-        raise RuleBroken(
-            "not_validated",
-            f"{state.model} version {command.number} is {version.stage}, and only Validated versions are "
-            f"promoted: {way}.",
-            stage=version.stage,
-        )
-    if not version.released:
+    step, way = way_to_champion(state, command.environment, command.number)
+    if step == "verify":
         raise RuleBroken(
             "artifact_not_good",
             f"The artifact of {state.model} version {command.number} is not released: wait for its "
             "verification.",
+            next_step=step,
+        )
+    if step == "rollback":
+        raise RuleBroken(
+            "served_before",
+            f"{state.model} version {command.number} has served in {command.environment} and left: {way}.",
+            number=command.number,
+            next_step=step,
+        )
+    if step == "wait":
+        raise RuleBroken(
+            "not_validated",
+            f"{state.model} version {command.number} is {version.stage}, and only Validated versions are "
+            "promoted: wait until its gates and its artifact are good.",
+            stage=version.stage,
+            next_step=step,
+        )
+
+
+def _check_serve(command: RequestPromotion, state: ModelState) -> None:
+    now = past.champion_number(state, command.environment)
+    if command.serve and now:
+        raise RuleBroken(
+            "serves_already",
+            f"Version {now} serves in {command.environment}, so a grant switches no requests: request the "
+            "promotion without `serve`, and switch to the version after the grant.",
+            number=now,
+            next_step="promote",
         )
 
 
@@ -150,23 +171,21 @@ def grant(command: GrantPromotion, streams: Streams) -> Events:
     changes nothing.
     """
     state = require_model(streams.state(MODEL, stream_of(command.model_id)))
-    granted: noted.PromotionGranted = noted.read(command.note)
-    version = state.versions.get(granted.number)
-    if (
-        version is None
-        or state.promoted.get(serving_key(granted.environment, granted.number)) == granted.promotion_id
-    ):
+    decided: noted.PromotionGranted = noted.read(command.note)
+    version = state.versions.get(decided.number)
+    here = serving_key(decided.environment, decided.number)
+    if version is None or decided.promotion_id in {state.promoted.get(here), state.spent.get(here)}:
         return {}
-    reasons = _objections(command, granted, state, streams)
+    reasons = _objections(command, decided, state, streams)
     events: list[Any] = [command.note]
     if reasons:
         events.append(
             PromotionRefused(
                 state.model,
-                granted.number,
+                decided.number,
                 version.semver,
-                granted.promotion_id,
-                granted.environment,
+                decided.promotion_id,
+                decided.environment,
                 tuple(reasons),
             )
         )
@@ -174,37 +193,40 @@ def grant(command: GrantPromotion, streams: Streams) -> Events:
     events.append(
         VersionPromoted(
             state.model,
-            granted.number,
+            decided.number,
             version.semver,
-            granted.promotion_id,
-            granted.environment,
-            granted.digest,
-            granted.approvers,
-            granted.override,
+            decided.promotion_id,
+            decided.environment,
+            decided.digest,
+            decided.approvers,
+            decided.override,
         )
     )
-    if granted.environment not in state.rollouts:
-        champion = past.champion(command.model_id, state, granted.number, streams)
-        entries = (Entry(granted.number, version.semver, 100, "champion"),)
-        events.append(RolloutChanged(state.model, granted.environment, entries, (), champion))
+    open_request = state.promotions[decided.promotion_id]
+    if open_request.serve and not past.champion_number(state, decided.environment):
+        champion = past.champion(command.model_id, state, decided.number, streams)
+        entries = (Entry(decided.number, version.semver, 100, "champion"),)
+        changed = RolloutChanged(state.model, decided.environment, entries, (), champion)
+        after = evolve(state, events[-1])
+        events += [changed, *departures(after, changed)]
     return {stream_of(command.model_id): events}
 
 
 def _objections(
-    command: GrantPromotion, granted: noted.PromotionGranted, state: ModelState, streams: Streams
+    command: GrantPromotion, decided: noted.PromotionGranted, state: ModelState, streams: Streams
 ) -> list[str]:
-    promotion = state.promotions.get(granted.promotion_id)
+    promotion = state.promotions.get(decided.promotion_id)
     if promotion is None:
         return ["no such promotion is open: request it again"]
     version, reasons = state.versions[promotion.number], []
-    if (granted.number, granted.environment) != (
+    if (decided.number, decided.environment) != (
         promotion.number,
         promotion.environment,
-    ) or granted.digest != promotion.digest:
+    ) or decided.digest != promotion.digest:
         reasons.append("the grant does not match the request: request it again")
     if why := unusable_because(version):
         reasons.append(f"the version is {why}")
-    elif version.stage not in {"Validated", "Production"}:
+    elif version.stage not in {"Validated", "Production", "Archived"}:
         reasons.append(f"the version is {version.stage}, no longer Validated")
     if not version.released:
         reasons.append("the artifact is not noted as good: have it verified, then request again")

@@ -10,7 +10,14 @@ from typing import Any
 from services.registry.domain.model.events import AliasRemoved, AliasSet
 from services.registry.domain.model.fold import MODEL
 from services.registry.domain.model.past import PRODUCTION
-from services.registry.domain.model.state import Events, ModelState, require_model, require_usable, stream_of
+from services.registry.domain.model.state import (
+    Events,
+    ModelState,
+    environments_of,
+    require_model,
+    require_usable,
+    stream_of,
+)
 from shared.deciding.decider import Forbidden, Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
 
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}", re.ASCII)
@@ -78,8 +85,7 @@ def _check_free(alias: str, state: ModelState) -> None:
             f"{alias!r:.80} cannot be an alias: use a letter, then letters, digits, '_' and '-', at most 60 "
             "in all.",
         )
-    environments = {PRODUCTION, *state.rollouts, *(p.environment for p in state.promotions.values())}
-    if alias in environments:
+    if alias in {PRODUCTION, *environments_of(state)}:
         raise RuleBroken(
             "alias_is_environment",
             f"{alias} is an environment: {state.model}@{alias} names its champion. Choose another alias.",

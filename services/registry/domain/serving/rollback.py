@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 from services.registry.domain.model import past
 from services.registry.domain.model.events import Entry, RolledBack, Skipped
 from services.registry.domain.model.fold import MODEL
 from services.registry.domain.model.state import (
+    FURTHEST_BACK,
     Events,
     ModelState,
+    Rollout,
     predecessors,
     require_model,
     require_usable,
@@ -19,18 +23,22 @@ from services.registry.domain.model.state import (
     stream_of,
     unusable_because,
 )
-from services.registry.domain.serving.rollout import archived_by, require_rollout
+from services.registry.domain.serving.departure import departures
+from services.registry.domain.serving.rollout import require_rollout, way_to_champion
 from services.registry.domain.versioning.bump import most_important
 from services.registry.domain.versioning.signature import incompatibilities
 from shared.deciding.decider import Joint, NotFound, RuleBroken, Streams
 
+NO_DOUBTS: Mapping[int, str] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class RollBack:
-    """Roll back to what served before, or to `to_number`, which must have served there.
+    """End a split, or roll back to what served before, or to `to_number`, which must have been champion there.
 
     `even_if_incompatible` accepts a target whose signature breaks today's callers. `expected` is the revision
-    of the rollout that the caller saw.
+    of the rollout that the caller saw, `from_number` the champion. `doubts` says which versions share data or
+    parents with a recalled version; they are the last to be chosen. `dry_run` raises DryRun with the decision.
     """
 
     model_id: str
@@ -38,30 +46,58 @@ class RollBack:
     to_number: int | None = None
     even_if_incompatible: bool = False
     expected: int | None = None
+    from_number: int | None = None
+    doubts: Mapping[int, str] = field(default_factory=dict)
+    dry_run: bool = False
+
+
+class DryRun(RuleBroken):
+    """The rollback was not to be done. `rolled_back` is the event that it would have led to."""
+
+    def __init__(self, rolled_back: RolledBack, revision: int) -> None:
+        super().__init__("dry_run", "Nothing was changed: this is what the rollback would do.")
+        self.rolled_back = rolled_back
+        self.revision = revision
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a rollback goes. `skipped` gives the nearer versions that it does not go to, and why."""
+    """Where a rollback goes.
+
+    `skipped` gives the nearer versions that it does not go to, and why; `warning` what is doubtful about it.
+    """
 
     number: int
     skipped: tuple[Skipped, ...] = ()
+    warning: str = ""
 
 
 def rollback_target(
-    model_id: str, environment: str, number: int, state: ModelState, streams: Streams
+    model_id: str,
+    environment: str,
+    number: int,
+    state: ModelState,
+    streams: Streams,
+    doubts: Mapping[int, str] = NO_DOUBTS,
 ) -> Target:
-    """Return the nearest predecessor of `number` that is fit to serve its callers; number 0 for none."""
+    """Return the nearest predecessor of `number` that is fit to serve its callers; number 0 for none.
+
+    A version in `doubts` is the target only when no other one is fit.
+    """
     skipped: list[Skipped] = []
+    doubtful = Target(0)
     used = past.document(model_id, state, number, streams).signature
     for before in predecessors(state, environment, number):
         why = _unfit_because(environment, before, state)
         if not why and incompatibilities(used, past.document(model_id, state, before, streams).signature):
             why = "its signature does not serve today's callers"
+        if not why and before in doubts:
+            doubtful = doubtful if doubtful.number else Target(before, tuple(skipped), doubts[before])
+            why = doubts[before]
         if not why:
             return Target(before, tuple(skipped))
         skipped.append(Skipped(before, why))
-    return Target(0, tuple(skipped))
+    return doubtful if doubtful.number else Target(0, tuple(skipped))
 
 
 def fallback_target(environment: str, number: int, state: ModelState) -> int:
@@ -88,46 +124,100 @@ def _unfit_because(environment: str, number: int, state: ModelState) -> str:
 
 
 def roll_back(command: RollBack, streams: Streams) -> Events:
-    """Send all requests to the target in one step, and archive what no longer serves."""
+    """Send all requests to the target in one step, and end the service of all others."""
     state = require_model(streams.state(MODEL, stream_of(command.model_id)))
-    left = past.champion_number(state, command.environment)
-    if not left:
+    environment = command.environment
+    if environment not in state.rollouts:
         raise NotFound(
             "no_rollout",
-            f"Nothing of {state.model} serves in {command.environment}: there is nothing to roll back.",
+            f"Nothing of {state.model} serves in {environment}: there is nothing to roll back.",
         )
-    previous = require_rollout(state, command.environment, command.expected).entries
-    if command.to_number == left:
-        raise RuleBroken(
-            "already_serving",
-            f"Version {left} is the champion of {command.environment} already: name another version.",
-            number=left,
-        )
-    target = (
-        Target(_named(command, command.to_number, state))
-        if command.to_number
-        else _found(command, left, state, streams)
-    )
-    overruled = _overruled(command, left, target.number, state, streams)
-    entries = (Entry(target.number, state.versions[target.number].semver, 100, "champion"),)
+    rollout = require_rollout(state, environment, command.expected, command.from_number)
+    left = past.champion_number(state, environment)
+    target = _target(command, left, state, streams)
+    callers = left or rollout.last
     rolled_back = RolledBack(
         model=state.model,
-        environment=command.environment,
-        entries=entries,
-        previous=previous,
+        environment=environment,
+        entries=(Entry(target.number, state.versions[target.number].semver, 100, "champion"),),
+        previous=rollout.entries,
         champion=past.champion(command.model_id, state, target.number, streams),
         from_number=left,
         to_number=target.number,
-        overruled=overruled,
+        overruled=_overruled(command, callers, target.number, state, streams),
         skipped=target.skipped,
+        warning=target.warning,
     )
-    return {stream_of(command.model_id): [rolled_back, *archived_by(state, rolled_back)]}
+    if command.dry_run:
+        raise DryRun(rolled_back, rollout.revision)
+    return {stream_of(command.model_id): [rolled_back, *departures(state, rolled_back)]}
+
+
+def _target(command: RollBack, left: int, state: ModelState, streams: Streams) -> Target:
+    environment, to = command.environment, command.to_number
+    split = state.rollouts[environment].is_split
+    if to is None and not left:
+        raise RuleBroken(
+            "rollout_stopped",
+            f"The rollout in {environment} is stopped, so no version serves there: {_named_ways(environment, state)}.",
+            targets=named_targets(environment, state),
+        )
+    if split and to in {None, left}:
+        return _end_of_split(environment, left, state)
+    if to == left:
+        raise RuleBroken(
+            "already_serving",
+            f"Version {left} is the champion of {environment} already: name another version.",
+            number=left,
+        )
+    if to is not None:
+        return Target(_named(command, to, state), warning=command.doubts.get(to, ""))
+    return _found(command, left, state, streams)
+
+
+def _end_of_split(environment: str, champion: int, state: ModelState) -> Target:
+    """Return the champion as the target. Raise RuleBroken when it must not get more requests than it has."""
+    version = state.versions[champion]
+    why = unusable_because(version) or ("" if version.released else "its artifact is not noted as good")
+    if why:
+        raise RuleBroken(
+            "champion_unfit",
+            f"Version {champion} is the champion of {environment} and must not get all requests ({why}): "
+            f"{_named_ways(environment, state)}, or stop the rollout.",
+            number=champion,
+            targets=named_targets(environment, state),
+        )
+    return Target(champion)
+
+
+def named_targets(environment: str, state: ModelState) -> list[int]:
+    """Return the versions that a rollback can name, the newest first, at most FURTHEST_BACK."""
+    champion = past.champion_number(state, environment)
+    found = (
+        number
+        for number in range(state.newest, 0, -1)
+        if number != champion
+        and serving_key(environment, number) in state.champions
+        and not unusable_because(state.versions[number])
+        and state.versions[number].released
+    )
+    return list(islice(found, FURTHEST_BACK))
+
+
+def _named_ways(environment: str, state: ModelState) -> str:
+    """Return in words how another version becomes champion."""
+    if targets := named_targets(environment, state):
+        named = ", ".join(map(str, targets))
+        return f"name the version to roll back to ({named}), or switch to a promoted version"
+    return "promote another version and switch to it"
 
 
 def _overruled(
     command: RollBack, left: int, target: int, state: ModelState, streams: Streams
 ) -> tuple[Any, ...]:
     """Return how the target's signature breaks callers. Raise RuleBroken unless the caller accepts that."""
+    if left in {0, target}:
+        return ()
     used, offered = (past.document(command.model_id, state, n, streams).signature for n in (left, target))
     breaking = incompatibilities(used, offered)
     if breaking and not command.even_if_incompatible:
@@ -135,54 +225,66 @@ def _overruled(
         raise RuleBroken(
             "incompatible_signature",
             f"Version {target} does not serve the callers of version {left} ({named}): repeat with "
-            "even_if_incompatible to roll back in spite of that.",
+            "even_if_incompatible (`--even-if-incompatible`) to roll back in spite of that.",
         )
     return most_important(breaking)[0]
 
 
 def _found(command: RollBack, left: int, state: ModelState, streams: Streams) -> Target:
-    target = rollback_target(command.model_id, command.environment, left, state, streams)
+    environment = command.environment
+    target = rollback_target(command.model_id, environment, left, state, streams, command.doubts)
     if target.number:
         return target
-    if command.even_if_incompatible:
-        for n, before in enumerate(predecessors(state, command.environment, left)):
-            if not _unfit_because(command.environment, before, state):
-                return Target(before, target.skipped[:n])
+    fit = [
+        (n, number)
+        for n, number in enumerate(predecessors(state, environment, left))
+        if not _unfit_because(environment, number, state)
+    ]
+    if fit and command.even_if_incompatible:
+        fit.sort(key=lambda found: found[1] in command.doubts)
+        n, number = fit[0]
+        return Target(number, target.skipped[:n], command.doubts.get(number, ""))
     skipped = tuple(f"version {s.number}: {s.why}" for s in target.skipped)
     why = "; ".join(skipped) or "nothing served before it"
+    incompatible = "repeat with even_if_incompatible, " if fit else ""
     raise RuleBroken(
         "no_rollback_target",
-        f"Version {left} cannot be rolled back ({why}): promote another version, or name one that has "
-        "served.",
+        f"Version {left} cannot be rolled back ({why}): {incompatible}{_named_ways(environment, state)}, or "
+        "stop the rollout (`regista rollout stop`).",
         skipped=skipped,
+        targets=named_targets(environment, state),
     )
 
 
 def _named(command: RollBack, target: int, state: ModelState) -> int:
-    version = require_usable(state, target)
-    here = serving_key(command.environment, target)
-    if here not in state.served or here not in state.promoted:
-        raise RuleBroken(
-            "never_served",
-            f"Version {target} has never served in {command.environment}: promote it instead.",
-            number=target,
-        )
-    if not version.released:
+    require_usable(state, target)
+    step, way = way_to_champion(state, command.environment, target)
+    if step == "verify":
         raise RuleBroken(
             "artifact_not_good",
             f"The artifact of version {target} is not noted as good: have it verified first.",
             number=target,
+            next_step=step,
+        )
+    if serving_key(command.environment, target) not in state.champions:
+        raise RuleBroken(
+            "never_served",
+            f"Version {target} has never been champion of {command.environment}: {way}.",
+            number=target,
+            next_step=step,
         )
     return target
 
 
+def serving_numbers(rollout: Rollout) -> list[int]:
+    """Return the versions that get requests; after a stop the champion before it."""
+    return [e.number for e in rollout.entries if e.percent] or [rollout.last]
+
+
 def rollback_documents(model_id: str, environment: str, state: ModelState) -> set[past.Position]:
     """Return where the documents are that decide the rollback targets in an environment."""
-    serving = (
-        [e.number for e in state.rollouts[environment].entries if e.percent]
-        if environment in state.rollouts
-        else []
-    )
+    rollout = state.rollouts.get(environment)
+    serving = serving_numbers(rollout) if rollout else []
     return past.documents_of(
         model_id, state, {n for s in serving for n in (s, *predecessors(state, environment, s))}
     )
@@ -191,7 +293,7 @@ def rollback_documents(model_id: str, environment: str, state: ModelState) -> se
 def _documents(command: RollBack, streams: Streams) -> set[past.Position]:
     state = streams.state(MODEL, stream_of(command.model_id))
     left = past.champion_number(state, command.environment)
-    targets = [*predecessors(state, command.environment, left), command.to_number or 0]
+    targets = [*predecessors(state, command.environment, left), left, command.to_number or 0]
     return rollback_documents(command.model_id, command.environment, state).union(
         *(past.evidence_at(command.model_id, state, number) for number in targets)
     )

@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from services.registry.domain.model import past
-from services.registry.domain.model.events import (
-    Entry,
-    Role,
-    RolledBack,
-    RolloutChanged,
-    VersionArchived,
-)
-from services.registry.domain.model.fold import MODEL, evolve
+from services.registry.domain.model.events import Entry, Role, RolloutChanged
+from services.registry.domain.model.fold import MODEL
 from services.registry.domain.model.state import (
     Events,
     ModelState,
     Rollout,
     require_model,
     require_usable,
-    rolled_out,
     serving_key,
     stream_of,
 )
+from services.registry.domain.serving.departure import departures
 from shared.deciding.decider import Joint, RuleBroken, Stale, Streams, Unprocessable
 
 MOST_ENTRIES = 20
-CHALLENGER_CAP = 50
-"""The percent of the requests that all versions without a grant for Production may get together."""
+CHALLENGER_CAPS: Mapping[str, int] = {"low": 10, "medium": 5, "high": 0}
+"""The percent of the requests that all versions without a promotion may get together, by the model's tier."""
 ROLES_RISING: tuple[Role, ...] = ("standby", "shadow", "challenger", "champion")
 
 _ENVIRONMENT = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
@@ -48,12 +42,16 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRollout:
-    """Replace the whole rollout. `expected` is the revision of the rollout that the caller saw."""
+    """Replace the whole rollout.
+
+    `expected` is the revision of the rollout that the caller saw, `from_number` the champion (0: none).
+    """
 
     model_id: str
     environment: str
     shares: tuple[Share, ...]
     expected: int | None = None
+    from_number: int | None = None
 
 
 def check_environment(state: ModelState, environment: str) -> None:
@@ -78,7 +76,7 @@ def change(command: ChangeRollout, streams: Streams) -> Events:
     """Set the new shares and archive what no longer serves anywhere, in one step."""
     state = require_model(streams.state(MODEL, stream_of(command.model_id)))
     check_environment(state, command.environment)
-    rollout = require_rollout(state, command.environment, command.expected)
+    rollout = require_rollout(state, command.environment, command.expected, command.from_number)
     _check_shares(command)
     for share in command.shares:
         _check_share(command, share, state)
@@ -91,20 +89,27 @@ def change(command: ChangeRollout, streams: Streams) -> Events:
     number = next(s.number for s in command.shares if s.role == "champion")
     champion = past.champion(command.model_id, state, number, streams)
     changed = RolloutChanged(state.model, command.environment, entries, rollout.entries, champion)
-    return {stream_of(command.model_id): [changed, *archived_by(state, changed)]}
+    return {stream_of(command.model_id): [changed, *departures(state, changed)]}
 
 
-def require_rollout(state: ModelState, environment: str, expected: int | None) -> Rollout:
-    """Return the rollout, an empty one where nothing serves.
+def require_rollout(
+    state: ModelState, environment: str, expected: int | None, from_number: int | None = None
+) -> Rollout:
+    """Return the rollout, an empty one where no version ever served.
 
-    Raise Stale when it is not at the revision that the caller saw.
+    Raise Stale when it is not at the revision, or does not have the champion, that the caller saw.
     """
     rollout = state.rollouts.get(environment, Rollout((), 0))
-    if expected not in {None, rollout.revision}:
+    champion = rollout.champion.number if rollout.champion else 0
+    if expected not in {None, rollout.revision} or from_number not in {None, champion}:
+        serves = ", ".join(f"{e.number} ({e.role}, {e.percent} %)" for e in rollout.entries) or "no version"
         raise Stale(
             "stale_rollout",
-            "The rollout has changed since you read it: read it again, then repeat the request.",
+            f"The rollout has changed since you read it: it is at revision {rollout.revision}, and {serves} "
+            f"serves in {environment}. Read it again, then repeat the request.",
             revision=rollout.revision,
+            champion=champion,
+            entries=rollout.entries,
         )
     return rollout
 
@@ -139,55 +144,90 @@ def _check_share(command: ChangeRollout, share: Share, state: ModelState) -> Non
     A version whose bytes are not good gets no more than it has.
     """
     version = require_usable(state, share.number)
-    if share.role == "champion" and serving_key(command.environment, share.number) in state.left:
-        raise RuleBroken(
-            "served_before",
-            f"Version {share.number} has served in {command.environment} and left: roll back to it by its "
-            "number.",
-            number=share.number,
-        )
-    if share.role == "champion" and not _granted(state, command.environment, share.number):
-        raise RuleBroken(
-            "champion_not_promoted",
-            f"Version {share.number} is {version.stage} and not promoted to {command.environment}: request "
-            "its promotion first.",
-            number=share.number,
-        )
-    if version.stage not in {"Validated", "Production"}:
+    if share.role == "champion":
+        _check_champion(command.environment, share.number, state)
+    elif version.stage == "Archived":
         raise RuleBroken(
             "not_validated",
-            f"Version {share.number} is {version.stage}: validate it first, because only Validated versions "
-            "take part.",
+            f"Version {share.number} is Archived: reopen it first, so that its gates are assessed again.",
             number=share.number,
+            next_step="reopen",
         )
-    if not version.released and _rises(
-        share, state.rollouts.get(command.environment, Rollout((), 0)).entries
-    ):
+    elif version.stage not in {"Validated", "Production"}:
+        raise RuleBroken(
+            "not_validated",
+            f"Version {share.number} is {version.stage}: wait until its gates and its artifact are good, "
+            "because only Validated versions take part.",
+            number=share.number,
+            next_step="wait",
+        )
+    entries = state.rollouts.get(command.environment, Rollout((), 0)).entries
+    if not version.released and _rises(share, entries):
         raise RuleBroken(
             "artifact_not_good",
             f"The artifact of version {share.number} is not noted as good: have it verified first.",
             number=share.number,
+            next_step="verify",
         )
 
 
-def _granted(state: ModelState, environment: str, number: int) -> bool:
+def _check_champion(environment: str, number: int, state: ModelState) -> None:
+    if granted(state, environment, number):
+        return
+    step, way = way_to_champion(state, environment, number)
+    if step == "rollback":
+        raise RuleBroken(
+            "served_before",
+            f"Version {number} has served in {environment} and left: {way}.",
+            number=number,
+            next_step=step,
+        )
+    raise RuleBroken(
+        "champion_not_promoted",
+        f"Version {number} is {state.versions[number].stage} and not promoted to {environment}: {way}.",
+        number=number,
+        next_step=step,
+    )
+
+
+def granted(state: ModelState, environment: str, number: int) -> bool:
     """Return whether the version may be champion there: it was promoted, and has not left since."""
     here = serving_key(environment, number)
     return state.versions[number].stage == "Production" and here in state.promoted and here not in state.left
+
+
+def way_to_champion(state: ModelState, environment: str, number: int) -> tuple[str, str]:
+    """Return the next step by which a usable version becomes champion there: its short name, and in words."""
+    version = state.versions[number]
+    if serving_key(environment, number) in state.left:
+        if version.released:
+            return "rollback", "roll back to it by its number"
+        return "verify", "have its artifact verified, then roll back to it by its number"
+    if version.stage == "Staging":
+        return "wait", "wait until its gates and its artifact are good, then request its promotion"
+    if not version.released:
+        return "verify", "have its artifact verified first"
+    if granted(state, environment, number):
+        return "switch", "switch to it"
+    return "promote", "request its promotion first"
 
 
 def _check_cap(command: ChangeRollout, state: ModelState) -> None:
     not_granted = [
         s
         for s in command.shares
-        if s.role == "challenger" and not _granted(state, command.environment, s.number)
+        if s.role == "challenger" and not granted(state, command.environment, s.number)
     ]
-    if sum(s.percent for s in not_granted) > CHALLENGER_CAP:
+    cap = CHALLENGER_CAPS.get(state.tier, 0)
+    if sum(s.percent for s in not_granted) > cap:
         named = ", ".join(str(s.number) for s in not_granted)
+        less = f"lower their shares to {cap} percent" if cap else "make them shadows with 0 percent"
         raise RuleBroken(
             "challenger_cap",
-            f"Versions that are not promoted to {command.environment} ({named}) may take at most "
-            f"{CHALLENGER_CAP} percent together: lower their shares.",
+            f"Versions that are not promoted to {command.environment} ({named}) may take at most {cap} percent "
+            f"of the requests together, because the tier of {state.model} is {state.tier}: {less}.",
+            cap=cap,
+            tier=state.tier,
         )
 
 
@@ -199,28 +239,6 @@ def _rises(share: Share, entries: Sequence[Entry]) -> bool:
         or share.percent > now.percent
         or ROLES_RISING.index(share.role) > ROLES_RISING.index(now.role)
     )
-
-
-def archived_by(state: ModelState, changed: RolloutChanged | RolledBack) -> list[VersionArchived]:
-    """Return the archiving of what left with this change, and of what waited there and was overtaken."""
-    after = evolve(state, changed)
-    left = [x.number for x in changed.previous if x not in changed.entries]
-    overtaken = sorted(number for key, number in state.waiting.items() if key not in after.waiting)
-    return archived(after, dict.fromkeys((*left, *overtaken)))
-
-
-def archived(state: ModelState, numbers: Iterable[int]) -> list[VersionArchived]:
-    """Return the archiving of those `numbers` that are in Production, serve nowhere and wait nowhere."""
-    return [
-        VersionArchived(state.model, number, version.semver)
-        for number in numbers
-        if (version := state.versions[number]).stage == "Production"
-        and not rolled_out(state, number)
-        and (
-            version.recalled
-            or not any(serving_key(environment, number) in state.waiting for environment in state.rollouts)
-        )
-    ]
 
 
 def _documents(command: ChangeRollout, streams: Streams) -> set[past.Position]:

@@ -10,7 +10,7 @@ from services.registry.domain.model import past
 from services.registry.domain.model.events import PromotionRefused, VersionRecalled, VersionRejected
 from services.registry.domain.model.fold import MODEL, evolve
 from services.registry.domain.model.state import Events, needed_by, require_version, stream_of
-from services.registry.domain.serving.rollout import archived
+from services.registry.domain.serving.departure import out_of_production
 from shared.deciding.decider import Joint, RuleBroken, Streams
 
 
@@ -24,9 +24,12 @@ class RejectVersion:
 
 @dataclass(frozen=True, slots=True)
 class RecallVersion:
+    """`by` is the subject who recalls the version."""
+
     model_id: str
     number: int
     expected: int | None = None
+    by: str = ""
 
 
 def reject(command: RejectVersion, streams: Streams) -> Events:
@@ -72,8 +75,9 @@ def recall(command: RecallVersion, streams: Streams) -> Events:
     if version.recalled or version.retired:
         return {}
     digest = past.artifact_digest(past.document(command.model_id, state, command.number, streams))
-    recalled = VersionRecalled(state.model, command.number, version.semver, digest)
-    return {stream_of(command.model_id): [recalled, *archived(evolve(state, recalled), [command.number])]}
+    recalled = VersionRecalled(state.model, command.number, version.semver, digest, command.by)
+    departed = out_of_production(evolve(state, recalled), [command.number])
+    return {stream_of(command.model_id): [recalled, *departed]}
 
 
 def _document(command: RecallVersion, streams: Streams) -> set[past.Position]:

@@ -6,7 +6,7 @@ A version that anything still needs is not retired.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.registry.domain import noted
@@ -20,7 +20,12 @@ from services.registry.domain.model.state import (
     require_model,
     stream_of,
 )
-from services.registry.domain.serving.rollback import fallback_target, rollback_documents, rollback_target
+from services.registry.domain.serving.rollback import (
+    fallback_target,
+    rollback_documents,
+    rollback_target,
+    serving_numbers,
+)
 from shared.deciding.decider import Joint, Misrouted, Streams
 from shared.deciding.events import Noted
 
@@ -49,6 +54,8 @@ def retire(command: RetireVersion, streams: Streams) -> Events:
     metadata = past.document(command.model_id, state, number, streams)
     digest = past.artifact_digest(metadata)
     retired = VersionRetired(state.model, number, version.semver, digest, proposal.rule, proposal.sweep_id)
+    if version.stage in {"Draft", "Rejected"}:
+        retired = replace(retired, stage=version.stage)
     events: Events = {stream_of(command.model_id): [command.note, retired]}
     for parent in metadata.parents if version.semver else ():
         if stream_of(parent.model_id) not in streams.states:
@@ -83,14 +90,14 @@ def _rollback_target_in(model_id: str, number: int, state: ModelState, streams: 
     return [
         environment
         for environment, rollout in sorted(state.rollouts.items())
-        if any(
+        if number == rollout.last
+        or any(
             number
             in {
-                rollback_target(model_id, environment, e.number, state, streams).number,
-                fallback_target(environment, e.number, state),
+                rollback_target(model_id, environment, serving, state, streams).number,
+                fallback_target(environment, serving, state),
             }
-            for e in rollout.entries
-            if e.percent
+            for serving in serving_numbers(rollout)
         )
     ]
 

@@ -1,0 +1,66 @@
+"""What becomes of the versions that a change of a rollout takes out of service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from services.registry.domain.model.events import (
+    PromotionSpent,
+    RolledBack,
+    RolloutChanged,
+    VersionArchived,
+    VersionValidated,
+)
+from services.registry.domain.model.fold import evolve
+from services.registry.domain.model.state import ModelState, rolled_out, serving_key, was_champion
+
+Departure = PromotionSpent | VersionArchived | VersionValidated
+
+
+def departures(state: ModelState, changed: RolloutChanged | RolledBack) -> list[Departure]:
+    """Return the spent promotions and new stages of what left with this change, and of what it overtook."""
+    after = evolve(state, changed)
+    left = [x.number for x in changed.previous if x not in changed.entries]
+    overtaken = sorted(number for key, number in state.waiting.items() if key not in after.waiting)
+    numbers = dict.fromkeys((*left, *overtaken))
+    champion = next((x.number for x in changed.entries if x.role == "champion"), 0)
+    spent = [
+        PromotionSpent(
+            state.model,
+            number,
+            state.versions[number].semver,
+            state.promoted[here],
+            changed.environment,
+            champion,
+        )
+        for number in numbers
+        if (here := serving_key(changed.environment, number)) in state.promoted and here not in after.promoted
+    ]
+    return [*spent, *out_of_production(after, numbers)]
+
+
+def out_of_production(state: ModelState, numbers: Iterable[int]) -> list[VersionArchived | VersionValidated]:
+    """Return the new stage of those `numbers` that are in Production and have no promotion to serve by.
+
+    A version that was champion, or is recalled, is archived when it is in no rollout. Another one is
+    Validated again: it can be promoted again.
+    """
+    events: list[VersionArchived | VersionValidated] = []
+    for number in numbers:
+        version = state.versions[number]
+        if version.stage != "Production" or _has_promotion(state, number):
+            continue
+        if not version.recalled and not was_champion(state, number):
+            events.append(VersionValidated(state.model, number, version.semver))
+        elif not rolled_out(state, number):
+            events.append(VersionArchived(state.model, number, version.semver))
+    return events
+
+
+def _has_promotion(state: ModelState, number: int) -> bool:
+    if number in state.waiting.values():
+        return not state.versions[number].recalled
+    return any(
+        (here := serving_key(environment, number)) in state.promoted and here not in state.left
+        for environment in rolled_out(state, number)
+    )

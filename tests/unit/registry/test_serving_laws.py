@@ -1,0 +1,263 @@
+"""Laws of serving, held against random histories: every refusal's advice works in the state it was given in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from services.registry.domain import noted
+from services.registry.domain.model import events as e
+from services.registry.domain.model.metadata import Input
+from services.registry.domain.model.state import unusable_because
+from services.registry.domain.naming.description import DescribeModel
+from services.registry.domain.promotion.promotion import RequestPromotion
+from services.registry.domain.serving.rollback import RollBack
+from services.registry.domain.serving.rollout import ChangeRollout, Share, way_to_champion
+from services.registry.domain.serving.stop import StopRollout
+from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
+from services.registry.domain.withdrawal.reversal import ReinstateVersion, ReopenVersion
+from shared.deciding.decider import RuleBroken
+from tests.unit.registry.given import MODEL_ID, SIGNATURE, STREAM, Story, metadata
+from tests.unit.registry.serving import switched
+
+numbers = st.integers(1, 6)
+environments = st.sampled_from(["production", "lab"])
+CANNOT_SERVE = {"version_recalled", "version_rejected", "version_retired", "artifact_not_good"}
+SEEN: set[str] = set()
+
+
+def copy_of(story: Story) -> Story:
+    log = defaultdict(list, {stream: list(events) for stream, events in story.log.items()})
+    return Story(dict(story.states), log, story.gate_revision)
+
+
+def champion_in(entries: tuple[e.Entry, ...]) -> int:
+    return next((x.number for x in entries if x.role == "champion"), 0)
+
+
+class Serving(RuleBasedStateMachine):
+    """A model with a past in production, with commands about traffic in random order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.story = switched()
+        self.story.promotes(metadata(3))
+        self.story.validates(metadata(4))
+        self.artifact_revision = self.promotion = 10
+        self.champions: dict[str, list[int]] = defaultdict(list)
+        self.rolled_back_from: dict[str, set[int]] = defaultdict(set)
+        self.judge(0)
+
+    def judge(self, seen: int) -> None:
+        """Keep from the log alone what was champion and what was rolled back from."""
+        for event in self.story.log[STREAM][seen:]:
+            SEEN.add(type(event).__name__)
+            if not isinstance(event, e.RolloutChanged | e.RolledBack):
+                continue
+            started, now = self.champions[event.environment], champion_in(event.entries)
+            if isinstance(event, e.RolledBack):
+                marks = self.rolled_back_from[event.environment]
+                if event.from_number and started.index(now) < started.index(event.from_number):
+                    marks.add(event.from_number)
+                marks.discard(now)
+            if now and now not in started:
+                started.append(now)
+
+    def when(self, command: Any) -> None:
+        seen = len(self.story.log[STREAM])
+        try:
+            self.story.when(command)
+        except RuleBroken as broken:
+            SEEN.add(broken.code)
+            self.follow_the_advice(broken, command)
+        self.judge(seen)
+
+    def follow_the_advice(self, broken: RuleBroken, command: Any) -> None:
+        """Do what the refusal names, on a copy of the story: it must not be refused."""
+        environment, number = getattr(command, "environment", ""), broken.facts.get("number", 0)
+        for target in broken.facts.get("targets", ()):
+            assert copy_of(self.story).when(RollBack(MODEL_ID, environment, target, True))
+        if "stop the rollout" in broken.detail:
+            assert copy_of(self.story).when(StopRollout(MODEL_ID, environment))
+        if "repeat with even_if_incompatible" in broken.detail:
+            assert copy_of(self.story).when(replace(command, even_if_incompatible=True))
+        if broken.code == "version_recalled":
+            assert copy_of(self.story).when(ReinstateVersion(MODEL_ID, number, "another"))
+        if broken.code == "challenger_cap":
+            self.lowers(command, broken.facts["cap"])
+        if step := broken.facts.get("next_step"):
+            number = number if broken.code != "serves_already" else command.number
+            self.takes(step, copy_of(self.story), environment, number or command.number)
+
+    def lowers(self, command: ChangeRollout, cap: int) -> None:
+        promoted = self.story.model.promoted
+        trials = [s for s in command.shares if s.role == "challenger" and f"lab/{s.number}" not in promoted]
+        lower = replace(trials[0], percent=cap) if cap else replace(trials[0], percent=0, role="shadow")
+        rest = replace(command.shares[0], percent=100 - lower.percent)
+        assert copy_of(self.story).when(replace(command, shares=(rest, lower)))
+
+    def takes(self, step: str, story: Story, environment: str, number: int) -> None:
+        """One step towards champion; it must not be refused."""
+        match step:
+            case "promote":
+                story.requests(number, "advice", environment)
+                if promotion := story.model.promotions.get("advice"):
+                    story.grants("advice", promotion.number, environment)
+                else:  # an equal request is open already
+                    ((id_, _),) = [
+                        (i, p)
+                        for i, p in story.model.promotions.items()
+                        if (p.number, p.environment) == (number, environment)
+                    ]
+                    story.grants(id_, number, environment)
+            case "switch":
+                story.when(ChangeRollout(MODEL_ID, environment, (Share(number, 100, "champion"),)))
+            case "rollback":
+                assert story.when(RollBack(MODEL_ID, environment, number, even_if_incompatible=True))
+            case "verify":
+                story.artifact(number, revision=999)
+                assert story.version(number).released
+            case "wait":
+                story.artifact(number, revision=999)
+                story.gates(number)
+                assert story.version(number).stage == "Validated"
+            case "reopen":
+                assert story.when(ReopenVersion(MODEL_ID, number))
+            case _:
+                raise AssertionError(f"no one can take the step {step}")
+
+    @rule(number=numbers, environment=environments)
+    def what_may_be_used_can_become_champion(self, number, environment):
+        """By the steps that the refusals name, from any state: what was approved and never served, too."""
+        version = self.story.model.versions.get(number)
+        if version is None or unusable_because(version):
+            return
+        story = copy_of(self.story)
+        for _ in range(5):
+            if story.serves(environment) == number:
+                return
+            self.takes(way_to_champion(story.model, environment, number)[0], story, environment, number)
+        assert story.serves(environment) == number
+
+    @rule(number=numbers, environment=environments)
+    def what_was_champion_can_be_gone_back_to_or_the_refusal_says_why_not(self, number, environment):
+        champion = self.story.serves(environment)
+        if number in set(self.champions[environment]) - {champion}:
+            code = ""
+            try:
+                rolled = copy_of(self.story).when(RollBack(MODEL_ID, environment, number, True))
+                assert rolled[0].to_number == number
+            except RuleBroken as broken:
+                code = broken.code
+            assert code in {"", *CANNOT_SERVE}
+
+    @rule(environment=environments, force=st.booleans(), doubtful=st.sets(numbers, max_size=2))
+    def roll_back(self, environment, force, doubtful):
+        before, seen = self.story.model, len(self.story.log[STREAM])
+        marks = set(self.rolled_back_from[environment])
+        doubts = dict.fromkeys(doubtful, "shares data with a recalled version")
+        self.when(RollBack(MODEL_ID, environment, even_if_incompatible=force, doubts=doubts))
+        if len(self.story.log[STREAM]) == seen:
+            return
+        rolled = self.story.log[STREAM][seen]
+        shares = {x.number: x.percent for x in before.rollouts[environment].entries}
+        raised = {x.number for x in rolled.entries if x.percent > shares.get(x.number, 0)}
+        if sum(percent > 0 for percent in shares.values()) > 1:
+            SEEN.add("the end of a split")
+            assert raised == {champion_in(before.rollouts[environment].entries)}
+        else:
+            assert raised == {rolled.to_number}
+            assert rolled.to_number in set(self.champions[environment]) - marks
+            assert not before.versions[rolled.to_number].recalled
+            assert not before.versions[rolled.to_number].retired
+            assert bool(rolled.warning) == (rolled.to_number in doubts)
+
+    @rule(environment=environments, number=numbers)
+    def roll_back_by_name(self, environment, number):
+        self.when(RollBack(MODEL_ID, environment, number))
+
+    @rule(environment=environments)
+    def stop(self, environment):
+        self.when(StopRollout(MODEL_ID, environment))
+
+    @rule(artifact=st.integers(1, 9), wider=st.booleans(), good=st.booleans())
+    def register(self, artifact, wider, good):
+        if self.story.model.newest < 6:
+            document = metadata(artifact + 10)
+            inputs = (*SIGNATURE.inputs, Input("x", "int")) if wider else SIGNATURE.inputs
+            document = replace(document, signature=replace(SIGNATURE, inputs=inputs))
+            number = self.story.registers(document)
+            if good:
+                self.story.artifact(number)
+                self.story.gates(number)
+
+    @rule(number=numbers, environment=environments, serve=st.booleans(), granted=st.booleans())
+    def promote(self, number, environment, serve, granted):
+        self.promotion += 1
+        name = f"p{self.promotion}"
+        self.when(RequestPromotion(MODEL_ID, number, environment, name, "eva", serve=serve))
+        if granted and name in self.story.model.promotions:
+            seen = len(self.story.log[STREAM])
+            self.story.grants(name, number, environment)
+            self.judge(seen)
+
+    @rule(environment=environments, champion=numbers)
+    def switch(self, environment, champion):
+        self.when(ChangeRollout(MODEL_ID, environment, (Share(champion, 100, "champion"),)))
+
+    @rule(
+        environment=environments,
+        other=st.sampled_from([3, 4, 1, 2, 5]),
+        percent=st.sampled_from([10, 5, 30, 60, 0]),
+        role=st.sampled_from(["challenger", "challenger", "shadow", "standby"]),
+    )
+    def split(self, environment, other, percent, role):
+        champion = self.story.serves(environment)
+        if champion and other != champion:
+            percent = percent if role == "challenger" else 0
+            shares = (Share(champion, 100 - percent, "champion"), Share(other, percent, role))
+            self.when(ChangeRollout(MODEL_ID, environment, shares))
+
+    @rule(number=numbers, good=st.booleans())
+    def report_on_the_bytes(self, number, good):
+        if number in self.story.model.versions:
+            self.artifact_revision += 1
+            if good:
+                self.story.artifact(number, noted.ARTIFACT_RELEASED, self.artifact_revision)
+            else:
+                self.story.quarantines(number, self.artifact_revision)
+
+    @rule(number=numbers)
+    def reopen(self, number):
+        self.when(ReopenVersion(MODEL_ID, number))
+
+    @rule(number=numbers, by=st.sampled_from(["eva", "ann"]), back=st.booleans())
+    def recall(self, number, by, back):
+        self.when((ReinstateVersion if back else RecallVersion)(MODEL_ID, number, by=by))
+
+    @rule(number=numbers)
+    def reject(self, number):
+        self.when(RejectVersion(MODEL_ID, number, "no"))
+
+    @rule(tier=st.sampled_from(["low", "medium", "high"]))
+    def set_tier(self, tier):
+        self.when(DescribeModel(MODEL_ID, tier=tier, as_admin=True))
+
+
+def test_each_advice_works_and_rollbacks_keep_their_laws_in_any_history():
+    SEEN.clear()
+    wanted = {"RolledBack", "PromotionSpent", "VersionReopened", "VersionReinstated", "VersionArchived"}
+    wanted |= {"the end of a split", "champion_not_promoted", "served_before", "challenger_cap"}
+    wanted |= {"no_rollback_target", "rollout_stopped", "not_validated", "never_served", "champion_unfit"}
+    for _ in range(8):
+        run_state_machine_as_test(
+            Serving, settings=settings(max_examples=30, stateful_step_count=40, deadline=None)
+        )
+        if wanted <= SEEN:
+            return
+    raise AssertionError(f"no history reached {wanted - SEEN}")
