@@ -116,7 +116,7 @@ async def retire_version(app: App, m: Received) -> list[Submission]:
     document = queries.document(row["stored"]) if row else Metadata()
     return [
         Submission(
-            RetireVersion(proposal.model_id, note),
+            RetireVersion(proposal.model_id, note, await queries.doubts(app.pool, proposal.model_id)),
             written_streams((stream_of(proposal.model_id),), document),
             m.cause(),
             m.actor,

@@ -12,6 +12,7 @@ from services.registry.domain.model import events as e
 from services.registry.domain.naming.name import NameClaimed
 from services.registry.tables import (
     ALIASES,
+    CHILDREN,
     EVALUATIONS,
     MODELS,
     NAMES,
@@ -84,7 +85,7 @@ def project(r: Recorded) -> Iterable[Change]:
         case e.PromotionRequested() | e.PromotionSpent() | e.PromotionRefused() | e.VersionPromoted():
             return _promotion(r, event)
         case e.ChildLinked() | e.ChildUnlinked():
-            return ()
+            return (_child(r, event),)
         case _:
             return _version(r, event)
 
@@ -174,6 +175,16 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
             return (_evaluation(r, event), _patch(r, event.number))
         case _:
             assert_never(event)
+
+
+def _child(r: Recorded, event: e.ChildLinked | e.ChildUnlinked) -> Put | Drop:
+    key = {
+        "model_id": _model_id(r),
+        "number": event.number,
+        "child_model_id": event.child_model_id,
+        "child_number": event.child_number,
+    }
+    return Put(CHILDREN, key) if isinstance(event, e.ChildLinked) else Drop(CHILDREN, key)
 
 
 def _evaluation(r: Recorded, event: e.EvaluationRecorded) -> Put:

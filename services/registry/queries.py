@@ -142,7 +142,7 @@ SELECT v.*, m.name AS model, m.kind, event.stored, {_ROLLOUTS_OF_VERSION},
        coalesce((SELECT jsonb_agg(jsonb_build_object('promotion_id', p.promotion_id, 'environment',
            p.environment, 'state', p.state,
                  'requester', p.requester, 'requested_at', p.requested_at, 'reason', p.reason, 'reasons',
-                     p.reasons, 'approvers', p.approvers,
+                     p.reasons, 'approvers', p.approvers, 'serve', p.serve,
                  'closed_at', p.closed_at) ORDER BY p.requested_at)
                  FROM promotions p WHERE p.model_id = v.model_id AND p.number = v.number), '[]') AS promotions
 FROM unnest($1::text[], $2::int[]) AS wanted(model_id, number)
@@ -158,7 +158,7 @@ SELECT v.number, v.semver, event.stored FROM versions v {_DOCUMENT_EVENT} WHERE 
 
 # The promotion that a repeated request is about: the open one, else the granted one, else the newest.
 PROMOTION = """
-SELECT promotion_id, digest, state FROM promotions
+SELECT promotion_id, digest, state, serve FROM promotions
 WHERE model_id = $1 AND number = $2 AND environment = $3
 ORDER BY state = 'open' DESC, state = 'promoted' DESC, requested_at DESC LIMIT 1
 """
@@ -174,13 +174,48 @@ ALIAS = """
 SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases WHERE model_id = $1
     AND alias = $2
 """
-ROLLOUT = """
-SELECT r.*, m.name AS model FROM rollouts r JOIN models m USING (model_id) WHERE r.model_id = $1
-    AND r.environment = $2
+# Who serves. `recalled` of each entry says why its version must not be loaded.
+_ROLLOUT = """
+SELECT r.model_id, m.name AS model, r.environment, r.champion, r.previous, r.rolled_back_from, r.skipped,
+    r.warning, r.changed_at, r.changed_by, r.reason, r.revision,
+    coalesce((SELECT jsonb_agg(x.entry || jsonb_build_object('recalled', v.recalled) ORDER BY x.place)
+        FROM jsonb_array_elements(r.entries) WITH ORDINALITY AS x(entry, place)
+        LEFT JOIN versions v ON v.model_id = r.model_id AND v.number = (x.entry->>'number')::int), '[]') AS entries
+FROM rollouts r JOIN models m USING (model_id) WHERE r.model_id = $1
 """
-ROLLOUTS = """
-SELECT r.*, m.name AS model FROM rollouts r JOIN models m USING (model_id) WHERE r.model_id = $1
-    ORDER BY r.environment
+ROLLOUT = _ROLLOUT + " AND r.environment = $2"
+ROLLOUTS = _ROLLOUT + " ORDER BY r.environment"
+
+# A rollout that an alias of a model names and that is stopped, with the model's namespace.
+STOPPED = """
+SELECT m.namespace, m.name AS model FROM models m
+LEFT JOIN names n ON n.name = $1
+JOIN rollouts r ON r.model_id = m.model_id AND r.environment = $2 AND r.champion = 0
+WHERE m.model_id = coalesce(n.model_id, $1)
+"""
+
+# The promoted versions of a model that share a data set with a recalled version, or were made from one, at
+# most ten generations back; and why.
+DOUBTS = """
+WITH RECURSIVE ancestors(number, model_id, ancestor, depth) AS (
+    SELECT c.child_number, c.model_id, c.number, 1 FROM children c
+    JOIN versions v ON v.model_id = c.child_model_id AND v.number = c.child_number
+    WHERE c.child_model_id = $1 AND v.promoted IS NOT NULL
+  UNION
+    SELECT a.number, c.model_id, c.number, a.depth + 1 FROM ancestors a
+    JOIN children c ON c.child_model_id = a.model_id AND c.child_number = a.ancestor WHERE a.depth < 10
+)
+SELECT v.number, 'was trained on the same data as ' || m.name || ' ' || r.number || ', which is recalled' AS why
+FROM versions v
+JOIN versions r ON r.dataset_digest = v.dataset_digest AND r.recalled IS NOT NULL
+JOIN models m ON m.model_id = r.model_id
+WHERE v.model_id = $1 AND v.promoted IS NOT NULL AND v.dataset_digest <> ''
+  AND (r.model_id, r.number) <> (v.model_id, v.number)
+UNION ALL
+SELECT a.number, 'was made from ' || m.name || ' ' || r.number || ', which is recalled'
+FROM ancestors a JOIN versions r ON r.model_id = a.model_id AND r.number = a.ancestor AND r.recalled IS NOT NULL
+JOIN models m ON m.model_id = r.model_id
+ORDER BY number, why
 """
 
 # A page of refusals, the newest first. A refused registration may have made no model, so the namespace is
@@ -267,6 +302,12 @@ def list_versions_sql(filters: Mapping[str, str | None]) -> tuple[str, list[str]
     given = {column: value for column, value in filters.items() if value is not None}
     conditions = " ".join(f"AND v.{column} = ${n}" for n, column in enumerate(given, 4))
     return _LIST_VERSIONS.format(filters=conditions), list(given.values())
+
+
+async def doubts(pool: asyncpg.Pool, model_id: str) -> dict[int, str]:
+    """Return why promoted versions of a model are doubtful: they share data or parents with a recalled one."""
+    rows = await pool.fetch(DOUBTS, model_id)
+    return {row["number"]: row["why"] for row in reversed(rows)}
 
 
 async def models(pool: asyncpg.Pool, wanted: Sequence[str]) -> Mapping[str, asyncpg.Record]:

@@ -86,6 +86,7 @@ VERSIONS = Table(
     Index("versions_by_stage", "model_id", "stage", "number"),
     Index("versions_by_dataset_name", "dataset_name", "model_id", "number"),
     Index("versions_by_dataset_digest", "dataset_digest", "model_id", "number"),
+    Index("versions_recalled", "dataset_digest", postgresql_where=text("recalled IS NOT NULL")),
 )
 """`document` is the revision of the event that holds the version's metadata and its bump.
 
@@ -94,6 +95,17 @@ Only the log stores those two.
 `gates` is the last automated verdict, `promoted` the last promotion; `held` and `recalled` are the reasons.
 `message_id` is the message that registered the version; it is empty for a registration over HTTP.
 """
+
+CHILDREN = Table(
+    "children",
+    _registry,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("child_model_id", Text, primary_key=True),
+    Column("child_number", Integer, primary_key=True),
+    Index("children_by_child", "child_model_id", "child_number"),
+)
+"""The live versions that were made from a version."""
 
 EVALUATIONS = Table(
     "evaluations",
@@ -187,4 +199,4 @@ REFUSALS = Table(
 )
 """`refused_of` is the subject whose registration was refused."""
 
-TABLES = (NAMES, MODELS, VERSIONS, EVALUATIONS, ALIASES, ROLLOUTS, PROMOTIONS, REFUSALS)
+TABLES = (NAMES, MODELS, VERSIONS, CHILDREN, EVALUATIONS, ALIASES, ROLLOUTS, PROMOTIONS, REFUSALS)

@@ -26,7 +26,9 @@ REQUESTS = 100  # route calls that count a split
 async def promoted(scene: Scene, generation: str) -> None:
     """Request a promotion, and approve it by two people who neither made the version nor requested it."""
     timed = Timed()
-    promotion = await scene.ada.promote(scene.reference(generation), reason="the demo")
+    promotion = await scene.ada.promote(
+        scene.reference(generation), reason="the demo", serve=generation == "first"
+    )
     review = await _review(scene, promotion["promotion_id"])
     scene.narrator.line(
         f"Ada requests {scene.name(generation)} for Production; a review opens: "

@@ -6,6 +6,7 @@ from typing import Any
 
 from services.registry import queries
 from services.registry.api.calls import is_admin, model_of, parts, submit
+from services.registry.api.rollouts import stopped
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
 from services.registry.look_ups import ModelRef
 from services.registry.shapes.aliases import AliasAnswer, Aliases, NewAlias, Resolved
@@ -18,6 +19,10 @@ async def resolve_alias(call: Call) -> Reply:
     key = (call.path["model"], call.path["alias"])
     found = await parts(call).resolver.get(key)
     if found is None:
+        row = await call.app.pool.fetchrow(queries.STOPPED, *key)
+        if row is not None:
+            call.require(ANY_ROLE, row["namespace"])
+            raise stopped(row["model"], key[1])
         raise NotFound(
             "unknown_alias",
             f"{key[0]:.210}@{key[1]:.80} names no version: see the model's aliases and rollouts.",

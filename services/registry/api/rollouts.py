@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
+from regista.wire.routing import pick
 from services.registry import queries
 from services.registry.api.calls import model_of, submit
-from services.registry.domain.model.events import Entry
-from services.registry.domain.serving.rollback import RollBack
+from services.registry.domain.serving.rollback import DryRun, RollBack
 from services.registry.domain.serving.rollout import ChangeRollout, Share
-from services.registry.domain.serving.routing import pick
+from services.registry.domain.serving.stop import StopRollout
 from services.registry.look_ups import ModelRef
 from services.registry.shapes.rollouts import (
     NewRollout,
@@ -21,9 +21,20 @@ from services.registry.shapes.rollouts import (
     Rollouts,
     RouteAnswer,
     RouteQuery,
+    Stop,
 )
-from shared.deciding.decider import NotFound
+from shared.deciding.decider import NotFound, RuleBroken
 from shared.http.routes import Call, Reply, Route
+
+
+class ServingEntry(msgspec.Struct, frozen=True):
+    """An entry of a rollout. `recalled` says why its version must not be loaded, None for a good one."""
+
+    number: int
+    semver: str
+    percent: int
+    role: str
+    recalled: str | None = None
 
 
 async def list_rollouts(call: Call) -> dict[str, Any]:
@@ -39,16 +50,34 @@ async def read_rollout(call: Call) -> Reply:
 async def change_rollout(call: Call[NewRollout]) -> Reply:
     model, body = await model_of(call), call.body
     shares = tuple(Share(e.number, e.percent, e.role) for e in body.entries)
-    command = ChangeRollout(model.model_id, call.path["environment"], shares, call.if_match)
+    command = ChangeRollout(model.model_id, call.path["environment"], shares, call.if_match, body.from_number)
     await submit(call, model, command, role="engineer", reason=body.reason)
     return await _answer(call, model)
 
 
 async def roll_back(call: Call[Rollback]) -> Reply:
+    """End a split, or go back to what served before. A dry run returns the rollout as it would be."""
     model, body = await model_of(call), call.body
     command = RollBack(
-        model.model_id, call.path["environment"], body.to_number, body.even_if_incompatible, call.if_match
+        model.model_id,
+        call.path["environment"],
+        body.to_number,
+        body.even_if_incompatible,
+        call.if_match,
+        body.from_number,
+        doubts=await queries.doubts(call.app.pool, model.model_id),
+        dry_run=body.dry_run,
     )
+    try:
+        await submit(call, model, command, role="engineer", reason=body.reason)
+    except DryRun as planned:
+        return await _planned(call, model, planned)
+    return await _answer(call, model)
+
+
+async def stop_rollout(call: Call[Stop]) -> Reply:
+    model, body = await model_of(call), call.body
+    command = StopRollout(model.model_id, call.path["environment"], call.if_match, body.from_number)
     await submit(call, model, command, role="engineer", reason=body.reason)
     return await _answer(call, model)
 
@@ -60,7 +89,17 @@ async def route_request(call: Call[None, RouteQuery]) -> dict[str, Any]:
     """
     model, q = await model_of(call), call.query
     row = await _rollout(call, model, q.environment)
-    entry = pick(msgspec.json.decode(row["entries"], type=tuple[Entry, ...]), q.key or secrets.token_hex(8))
+    entries = msgspec.json.decode(row["entries"], type=tuple[ServingEntry, ...])
+    if not entries:
+        raise stopped(row["model"], q.environment)
+    entry = pick(entries, q.key or secrets.token_hex(8))
+    if entry.recalled:
+        raise RuleBroken(
+            "version_recalled",
+            f"Version {entry.number} of {row['model']} serves in {q.environment} and is recalled "
+            f"({entry.recalled}): roll back, or stop the rollout.",
+            number=entry.number,
+        )
     return {
         "model_id": model.model_id,
         "model": row["model"],
@@ -69,6 +108,15 @@ async def route_request(call: Call[None, RouteQuery]) -> dict[str, Any]:
         "semver": entry.semver,
         "role": entry.role,
     }
+
+
+def stopped(model: str, environment: str) -> RuleBroken:
+    """Return the error for a client that needs the champion of a stopped rollout."""
+    return RuleBroken(
+        "rollout_stopped",
+        f"The rollout of {model} in {environment} is stopped, so no version serves there: switch to a "
+        "promoted version, or roll back to one by its number.",
+    )
 
 
 async def _rollout(call: Call, model: ModelRef, environment: str) -> Any:
@@ -83,6 +131,22 @@ async def _rollout(call: Call, model: ModelRef, environment: str) -> Any:
 async def _answer(call: Call, model: ModelRef) -> Reply:
     row = await _rollout(call, model, call.path["environment"])
     return Reply(dict(row), etag=row["revision"])
+
+
+async def _planned(call: Call, model: ModelRef, planned: DryRun) -> Reply:
+    row, back = await _rollout(call, model, call.path["environment"]), planned.rolled_back
+    left = back.from_number if back.from_number != back.to_number else None
+    changes = {
+        "champion": back.to_number,
+        "entries": [ServingEntry(e.number, e.semver, e.percent, e.role) for e in back.entries],
+        "previous": back.previous,
+        "rolled_back_from": left or None,
+        "skipped": back.skipped,
+        "warning": back.warning,
+        "revision": planned.revision,
+        "dry_run": True,
+    }
+    return Reply({**dict(row), **changes})
 
 
 _ONE = "/v1/models/{model}/rollouts/{environment}"
@@ -114,6 +178,15 @@ ROUTES = (
         roll_back,
         "Back to what served before",
         body=Rollback,
+        response=RolloutAnswer,
+        tags=["rollouts"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":stop",
+        stop_rollout,
+        "Stop: no version serves any more",
+        body=Stop,
         response=RolloutAnswer,
         tags=["rollouts"],
     ),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from services.registry import queries
 from services.registry.api.calls import intake, model_of, number_of, parts, submit
 from services.registry.api.refusals import raise_refusal
-from services.registry.domain.model.events import Evaluation
+from services.registry.domain.model.events import Evaluation, PromotionRequested
 from services.registry.domain.model.metadata import Metadata
 from services.registry.domain.naming.name import is_model_id
 from services.registry.domain.promotion.promotion import RequestPromotion
@@ -16,6 +17,7 @@ from services.registry.domain.validation.evaluations import RecordEvaluation
 from services.registry.domain.versioning.diff import differences
 from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
 from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
+from services.registry.domain.withdrawal.reversal import ReinstateVersion, ReopenVersion
 from services.registry.inbound import VersionFacts
 from services.registry.look_ups import ModelRef
 from services.registry.shapes.common import LARGEST, RequiredReason
@@ -34,7 +36,7 @@ from services.registry.shapes.versions import (
 )
 from services.registry.trained_message import RegistrationMessage, VersionMessage
 from shared.deciding.access import permits
-from shared.deciding.decider import NotFound, Unprocessable
+from shared.deciding.decider import Forbidden, NotFound, Unprocessable
 from shared.deciding.events import Recorded
 from shared.deciding.submission import Submission, new_id
 from shared.http.routes import Call, Reply, Route
@@ -154,19 +156,18 @@ async def request_promotion(call: Call[PromotionRequest]) -> Reply:
         str(new_id(call.cause(), "promotion")),
         call.actor.subject,
         call.if_match,
+        serve=body.serve,
     )
     outcome = await submit(call, model, command, role="engineer", reason=body.reason)
     answer = {"model_id": model.model_id, "number": number, "environment": body.environment}
     for recorded in outcome.events:
         if recorded.type == "PromotionRequested":  # refusals of superseded requests come before it
-            return Reply(
-                {**answer, "promotion_id": recorded.event.promotion_id, "digest": recorded.event.digest}, 202
-            )
+            made: PromotionRequested = recorded.event
+            facts = {"promotion_id": made.promotion_id, "digest": made.digest, "serve": made.serve}
+            return Reply(answer | facts, 202)
     row = await call.app.pool.fetchrow(queries.PROMOTION, model.model_id, number, body.environment)
-    return Reply(
-        {**answer, "promotion_id": row["promotion_id"], "digest": row["digest"]},
-        200 if row["state"] == "promoted" else 202,
-    )
+    facts = {name: row[name] for name in ("promotion_id", "digest", "serve")}
+    return Reply(answer | facts, 200 if row["state"] == "promoted" else 202)
 
 
 async def reject_version(call: Call[RequiredReason]) -> Reply:
@@ -177,7 +178,22 @@ async def reject_version(call: Call[RequiredReason]) -> Reply:
 
 
 async def recall_version(call: Call[RequiredReason]) -> Reply:
-    return await _decide(call, RecallVersion, "engineer")
+    return await _decide(call, partial(RecallVersion, by=call.actor.subject), "engineer")
+
+
+async def reinstate_version(call: Call[RequiredReason]) -> Reply:
+    """Undo a recall. Only a person who did not recall the version may."""
+    if call.access_state.kind != "person":
+        raise Forbidden("person_needed", "Only a person reinstates a version: sign in as one.")
+
+    def command(model_id: str, number: int, expected: int | None) -> ReinstateVersion:
+        return ReinstateVersion(model_id, number, call.actor.subject, expected)
+
+    return await _decide(call, command, "engineer")
+
+
+async def reopen_version(call: Call[RequiredReason]) -> Reply:
+    return await _decide(call, ReopenVersion, "engineer")
 
 
 async def place_hold(call: Call[RequiredReason]) -> Reply:
@@ -313,6 +329,24 @@ ROUTES = (
         _ONE + ":recall",
         recall_version,
         "Recall a version: it must not be used any more",
+        body=RequiredReason,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":reinstate",
+        reinstate_version,
+        "Undo the recall of a version",
+        body=RequiredReason,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":reopen",
+        reopen_version,
+        "Move an archived version back to Staging: its gates are assessed again",
         body=RequiredReason,
         response=VersionAnswer,
         tags=["versions"],

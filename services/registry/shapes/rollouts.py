@@ -17,20 +17,37 @@ class NewEntry(Body):
     role: Role
 
 
-class NewRollout(OptionalReason):
-    """The whole rollout: one champion, percentages that add up to 100."""
+FROM_NUMBER = Field(default=None, ge=0, le=LARGEST)
+"""The champion that the caller saw, 0 for none. The request is refused as stale when another one serves."""
 
+
+class NewRollout(OptionalReason):
+    """The whole rollout: one champion, percentages that add up to 100.
+
+    `from_number`: the champion that you saw, 0 for none.
+    """
+
+    from_number: int | None = FROM_NUMBER
     entries: Annotated[list[NewEntry], Field(min_length=1, max_length=20)]
 
 
 class Rollback(RequiredReason):
-    """Without `to_number` the rollback goes to what served before.
+    """Without `to_number` a rollback ends a split, or goes to what served before.
 
-    `even_if_incompatible` accepts a target whose signature breaks today's callers.
+    `even_if_incompatible` accepts a target whose signature breaks today's callers. `from_number`: the
+    champion that you saw. `dry_run`: return the rollout as it would be, and change nothing.
     """
 
     to_number: int | None = Field(default=None, ge=1, le=LARGEST)
+    from_number: int | None = FROM_NUMBER
     even_if_incompatible: bool = False
+    dry_run: bool = False
+
+
+class Stop(RequiredReason):
+    """Take every version out of the rollout. `from_number`: the champion that you saw."""
+
+    from_number: int | None = FROM_NUMBER
 
 
 class RouteQuery(Body):
@@ -46,7 +63,12 @@ class SkippedAnswer(Body):
 
 
 class RolloutAnswer(Body):
-    """Which versions serve. `skipped`: what the rollback that led here skipped. `revision` is the ETag."""
+    """Which versions serve; `champion` 0 and no `entries` when the rollout is stopped.
+
+    An entry is {number, semver, percent, role, recalled}. `skipped`: what the rollback that led here skipped;
+    `warning`: what is doubtful about its target. `revision` is the ETag. With `dry_run` nothing was changed:
+    `revision` is that of the present rollout.
+    """
 
     model_id: str
     model: str
@@ -56,10 +78,12 @@ class RolloutAnswer(Body):
     previous: list[dict[str, Any]]
     rolled_back_from: int | None
     skipped: list[SkippedAnswer] | None
+    warning: str
     changed_at: str
     changed_by: str
     reason: str
     revision: int
+    dry_run: bool = False
 
 
 class Rollouts(Body):

@@ -54,17 +54,27 @@ class NewEvaluation(Body):
 
 
 class PromotionRequest(OptionalReason):
+    """`serve`: the grant gives the version all requests, where no version serves.
+
+    Without it a grant switches nothing.
+    """
+
     environment: str = Field(default="production", max_length=40)
+    serve: bool = False
 
 
 class PromotionAnswer(Body):
-    """The request is open; approval decides. `digest` covers all the evidence."""
+    """The request is open; approval decides. `digest` covers all the evidence.
+
+    `serve`: the grant gives the version all requests.
+    """
 
     promotion_id: str
     model_id: str
     number: int
     environment: str
     digest: str
+    serve: bool
 
 
 class ParentAnswer(Shape):
@@ -136,12 +146,13 @@ class VersionRolloutAnswer(Shape):
 class VersionPromotionAnswer(Shape):
     promotion_id: str
     environment: str
-    state: Literal["open", "promoted", "refused"]
+    state: Literal["open", "promoted", "spent", "refused"]
     requester: str
     requested_at: str
     reason: str
     reasons: list[str] | None
     approvers: list[str] | None
+    serve: bool
     closed_at: str | None
 
 

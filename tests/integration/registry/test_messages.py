@@ -45,9 +45,13 @@ async def test_a_model_goes_from_kafka_to_production_and_back(registry, voices):
     await registry.version("team.churn@1", stage="Validated", artifact_state="released")
     async with registry.client() as client:
         promotion = (
-            await client.post("/models/team.churn/versions/1.0.0:promote", json={"reason": "first"})
+            await client.post(
+                "/models/team.churn/versions/1.0.0:promote", json={"reason": "first", "serve": True}
+            )
         ).json()
-        assert (await client.post("/models/team.churn/versions/1:promote", json={})).json() == promotion
+        assert (
+            await client.post("/models/team.churn/versions/1:promote", json={"serve": True})
+        ).json() == promotion
         await voices.grants(promotion)
         await registry.version("team.churn@@production", number=1, stage="Production")
         await voices.trained(trained(artifact=2, dataset={"name": "more", "digest": "sha256:d2"}))

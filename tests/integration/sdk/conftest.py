@@ -168,7 +168,7 @@ def churn(house: House) -> dict[str, Any]:
 def _promote(house: House, reference: str, *approvers: str) -> None:
     with house.client("eng") as eng:
         until(lambda: eng.version(reference)["stage"] == "Validated")
-        promotion = eng.promote(reference, reason="better")["promotion_id"]
+        promotion = eng.promote(reference, reason="better", serve=reference.endswith("@1"))["promotion_id"]
         review = until(lambda: eng.review(promotion))["review_id"]
         for approver in approvers:
             seen = str(eng.review(review)["revision"])

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regista.wire.routing import pick
 from services.registry.domain.model.events import Entry
 from services.registry.domain.naming.description import DescribeModel
 from services.registry.domain.serving.rollout import ChangeRollout
-from services.registry.domain.serving.routing import pick
 from services.registry.domain.serving.stop import StopRollout
 from services.registry.domain.withdrawal.rejection import RecallVersion
 from services.registry.domain.withdrawal.reversal import ReopenVersion

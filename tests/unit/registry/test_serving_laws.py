@@ -223,6 +223,15 @@ class Serving(RuleBasedStateMachine):
             shares = (Share(champion, 100 - percent, "champion"), Share(other, percent, role))
             self.when(ChangeRollout(MODEL_ID, environment, shares))
 
+    @rule(other=st.integers(1, 6), recalled=st.booleans())
+    def end_a_split(self, other, recalled):
+        champion = self.story.serves("production")
+        self.set_tier("low")
+        self.split("production", other, 10, "challenger")
+        if recalled and champion:
+            self.when(RecallVersion(MODEL_ID, champion, by="eva"))
+        self.roll_back("production", force=False, doubtful=set())
+
     @rule(number=numbers, good=st.booleans())
     def report_on_the_bytes(self, number, good):
         if number in self.story.model.versions:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
 from starlette.responses import JSONResponse
 
 from .conftest import Answers, problem
@@ -22,6 +24,54 @@ def test_a_recall_says_where_the_version_still_serves_and_how_to_end_it(run: Any
             "regista rollback churn --environment production --reason …"
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("targets", "way"),
+    [
+        ([2, 1], "regista rollback churn --environment production --to 2 --reason …"),
+        ([], "regista rollout stop churn -e production --reason …"),
+    ],
+)
+def test_a_recall_names_the_way_that_works_when_a_rollback_alone_is_refused(
+    run: Any, answers: Answers, targets: list[int], way: str
+) -> None:
+    rollouts = [{"environment": "production", "percent": 100.0, "role": "champion"}]
+    answers.fixed["POST", "/v1/models/churn/versions/3:recall"] = JSONResponse(
+        {"model": "churn", "rollouts": rollouts}
+    )
+    rollback = "/v1/models/churn/rollouts/production:rollback"
+    answers.fixed["POST", rollback] = problem(409, "no_rollback_target", targets=targets)
+    assert run("recall", "churn@3", "--reason", "poisoned").stdout.endswith(f": {way}\n")
+    assert json.loads(answers.of("POST", rollback)[0].body)["dry_run"] is True
+
+
+PLAN = {
+    "revision": 7,
+    "champion": 2,
+    "previous": [{"number": 3, "role": "champion", "percent": 100}],
+    "entries": [{"number": 2, "role": "champion", "percent": 100, "semver": "1.1.0"}],
+    "skipped": [{"number": 4, "why": "recalled"}],
+    "warning": "was trained on the same data as churn 4, which is recalled",
+    "dry_run": True,
+}
+
+
+def test_a_rollback_shows_what_it_does_and_sends_what_it_showed(run: Any, answers: Answers) -> None:
+    path = "/v1/models/churn/rollouts/production:rollback"
+    answers.fixed["POST", path] = JSONResponse(PLAN)
+    result = run("rollback", "churn", "--reason", "slow", "--dry-run")
+    assert "now: 3 (champion, 100 %)" in result.stderr
+    assert "2 would get all requests" in result.stderr
+    assert "not 4: recalled" in result.stderr
+    assert "warning: 2 was trained on the same data" in result.stderr
+    assert len(answers.of("POST", path)) == 1
+    answers.fixed["GET", "/v1/models/churn/rollouts/production"] = JSONResponse(PLAN)
+    assert run("rollback", "churn", "--from", "3", "--reason", "slow").exit_code == 0
+    *_, planned, sent = answers.of("POST", path)
+    assert (json.loads(planned.body)["dry_run"], planned.headers["if-match"]) == (True, "*")
+    assert (json.loads(sent.body)["dry_run"], sent.headers["if-match"]) == (False, '"7"')
+    assert json.loads(sent.body)["from_number"] == 3
 
 
 def test_a_list_that_ends_at_its_limit_has_a_note_for_people_only(run: Any, answers: Answers) -> None:

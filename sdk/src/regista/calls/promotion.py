@@ -14,9 +14,15 @@ _POLICY = summary("digest", "active")
 class PromotionCalls(Requests):
     """Promote versions, decide on reviews, publish policies."""
 
-    async def promote(self, reference: str, environment: str = "production", reason: str = "") -> Json:
-        """Request the promotion of a version; the answer has its `promotion_id`. Reviews may follow."""
-        body = {"environment": environment, "reason": reason}
+    async def promote(
+        self, reference: str, environment: str = "production", reason: str = "", *, serve: bool = False
+    ) -> Json:
+        """Request the promotion of a version; the answer has its `promotion_id`. Reviews may follow.
+
+        A grant switches no requests. With `serve` it gives the version all requests; the service refuses that
+        where a version serves already.
+        """
+        body = {"environment": environment, "reason": reason, **({"serve": True} if serve else {})}
         return await self._send("POST", "registry", f"{at(*model_and_version(reference))}:promote", body)
 
     async def promotion(self, promotion_id: str) -> Json:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from regista.calls.requests import Json, Requests, at
+from regista.calls.requests import Json, Requests, at, given
+from regista.client.transport import Transport
+from regista.errors import RuleBroken
+from regista.wire.routing import pick
 
 
 class RolloutCalls(Requests):
     """Read and change which versions serve."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(transport)
+        self._rollouts: dict[tuple[str, str], tuple[float, Json]] = {}
+        """The rollouts that `route` read, and when."""
 
     async def rollout(self, model: str, environment: str = "production") -> Json:
         """Return which versions serve in an environment, with the rollout's `revision`."""
@@ -24,14 +34,15 @@ class RolloutCalls(Requests):
         reason: str = "",
         *,
         expected: int | None = None,
+        from_number: int | None = None,
     ) -> Json:
         """Replace the rollout in one step, and return it.
 
         `entries` are objects {number, percent, role}; the percents sum to 100. `expected` is the `revision`
-        of the rollout that you read, 0 where no version serves: the call raises Stale if the rollout changed
-        since. Without it the last writer wins.
+        of the rollout that you read, 0 where no version ever served, and `from_number` the champion that you
+        saw, 0 for none: the call raises Stale if the rollout changed since. Without both the last writer wins.
         """
-        body = {"entries": [dict(e) for e in entries], "reason": reason}
+        body = {"entries": [dict(e) for e in entries], "reason": reason, **given(from_number=from_number)}
         return await self._changed(_path(model, environment), body, expected, model, environment)
 
     async def rollback(
@@ -43,16 +54,43 @@ class RolloutCalls(Requests):
         to_number: int | None = None,
         even_if_incompatible: bool = False,
         expected: int | None = None,
+        from_number: int | None = None,
+        dry_run: bool = False,
     ) -> Json:
-        """Roll back to the version that served before, or to `to_number`, and return the rollout.
+        """Roll back, and return the rollout.
 
-        A version with a signature that does not serve today's callers needs `even_if_incompatible`.
-        `expected` is the `revision` of the rollout that you read: the call raises Stale if the rollout
-        changed since. Without it the last writer wins.
+        While several versions serve, the champion gets all requests. When one serves alone, the rollback goes
+        to what served before it, or to `to_number`, which was champion there before. A version with a
+        signature that does not serve today's callers needs `even_if_incompatible`. `expected` is the
+        `revision` of the rollout that you read, `from_number` the champion that you saw: the call raises
+        Stale if the rollout changed since. Without both the last writer wins. With `dry_run` the call returns
+        the rollout as it would be, and changes nothing.
         """
-        body = {"reason": reason, "to_number": to_number, "even_if_incompatible": even_if_incompatible}
+        body = {
+            "reason": reason,
+            "to_number": to_number,
+            "even_if_incompatible": even_if_incompatible,
+            "dry_run": dry_run,
+            **given(from_number=from_number),
+        }
         path = f"{_path(model, environment)}:rollback"
         return await self._changed(path, body, expected, model, environment)
+
+    async def stop_rollout(
+        self,
+        model: str,
+        reason: str,
+        environment: str = "production",
+        *,
+        expected: int | None = None,
+        from_number: int | None = None,
+    ) -> Json:
+        """Stop the rollout, and return it: no version serves any more, and clients get `rollout_stopped`.
+
+        `expected` and `from_number` are as in `rollback`.
+        """
+        body = {"reason": reason, **given(from_number=from_number)}
+        return await self._changed(f"{_path(model, environment)}:stop", body, expected, model, environment)
 
     async def _changed(
         self, path: str, body: Json, expected: int | None, model: str, environment: str
@@ -72,10 +110,55 @@ class RolloutCalls(Requests):
         """Return the version that an alias names, or the champion of an environment."""
         return dict(await self._get("registry", f"/resolve/{quote(model)}@{quote(alias)}"))
 
-    async def route(self, model: str, environment: str = "production", key: str = "") -> Json:
-        """Return the version that serves a request: a weighted choice, the same for the same `key`."""
-        query = {"environment": environment, "key": key or None}
-        return dict(await self._get("registry", f"{at(model)}/route", **query))
+    async def route(
+        self, model: str, environment: str = "production", key: str = "", *, max_age: float = 5.0
+    ) -> Json:
+        """Return the version that serves a request: {model_id, model, environment, number, semver, role}.
+
+        The choice is made here, from a rollout that is at most `max_age` seconds old, by the same hash as in
+        the service (docs/routing.md): the same `key` gets the same version while the shares stay. Without a
+        key each call draws again. Raises RuleBroken with the code `version_recalled` when the version must
+        not be loaded, and `rollout_stopped` when no version serves.
+        """
+        now = time.monotonic()
+        read_at, rollout = self._rollouts.get((model, environment), (now - max_age - 1, {}))
+        if now - read_at > max_age:
+            rollout = await self.rollout(model, environment)
+            self._rollouts[model, environment] = (now, rollout)
+        return routed(rollout, key or secrets.token_hex(8))
+
+
+class _Entry(NamedTuple):
+    number: int
+    percent: int
+    shown: Mapping[str, Any]
+
+
+def routed(rollout: Mapping[str, Any], key: str) -> Json:
+    """Return the version of a rollout that serves the request of this key. Raises RuleBroken."""
+    model, environment = rollout["model"], rollout["environment"]
+    entries = [_Entry(e["number"], e["percent"], e) for e in rollout["entries"]]
+    if not entries:
+        raise RuleBroken(
+            "rollout_stopped",
+            f"the rollout of {model} in {environment} is stopped: no version serves there",
+            advice="Switch to a promoted version (`regista rollout switch`), or roll back to one by its "
+            "number (`regista rollback --to N`).",
+        )
+    entry = pick(entries, key).shown
+    if entry.get("recalled"):
+        raise RuleBroken(
+            "version_recalled",
+            f"{model}@{entry['number']} serves in {environment} and was recalled: {entry['recalled']}",
+            advice="Roll back (`regista rollback`), or stop the rollout (`regista rollout stop`).",
+            facts={"number": entry["number"]},
+        )
+    return {
+        "model_id": rollout["model_id"],
+        "model": model,
+        "environment": environment,
+        **{name: entry[name] for name in ("number", "semver", "role")},
+    }
 
 
 def _path(model: str, environment: str) -> str:
@@ -83,4 +166,7 @@ def _path(model: str, environment: str) -> str:
 
 
 def _shares(rollout: Mapping[str, Any]) -> str:
-    return ", ".join(f"{e['number']} ({e['role']}, {e['percent']:g} %)" for e in rollout.get("entries") or ())
+    entries = rollout.get("entries") or ()
+    return (
+        ", ".join(f"{e['number']} ({e['role']}, {e['percent']:g} %)" for e in entries) or "no version serves"
+    )

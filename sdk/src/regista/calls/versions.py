@@ -81,6 +81,14 @@ class VersionCalls(Requests):
         """Recall a version: from now on no client loads it. Its traffic stays as it is."""
         return await self._act(reference, "recall", reason)
 
+    async def reinstate(self, reference: str, reason: str) -> Json:
+        """Undo a recall that was a mistake. Only a person who did not recall the version may."""
+        return await self._act(reference, "reinstate", reason)
+
+    async def reopen(self, reference: str, reason: str) -> Json:
+        """Move an archived version back to Staging: when its gates pass again, it may be used again."""
+        return await self._act(reference, "reopen", reason)
+
     async def hold(self, reference: str, reason: str) -> Json:
         """Place a legal hold: cleanup does not retire the version."""
         return await self._act(reference, "hold", reason)

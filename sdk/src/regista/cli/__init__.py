@@ -30,9 +30,11 @@ SECTIONS: dict[str, dict[str, str]] = {
         "reject": "Reject a review or a version",
         "override": "Grant a promotion past its gates (break-glass override)",
         "policy": "List, show and publish gate policies",
-        "rollout": "Show, split and switch the traffic of versions",
-        "rollback": "Roll back to the version that served before",
+        "rollout": "Show, split, switch and stop the traffic of versions",
+        "rollback": "End a split, or roll back to the version that served before",
         "recall": "Forbid loading a version",
+        "reinstate": "Undo a recall that was a mistake",
+        "reopen": "Let an archived version be used again",
     },
     "Audit and operations": {
         "timeline": "The events of a model",

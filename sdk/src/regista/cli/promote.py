@@ -19,24 +19,36 @@ PAUSE = 0.3
 
 @command(
     examples='regista promote churn@3 --reason "better on the March data"\n'
+    "regista promote churn@1 --serve\n"
     "regista promote churn@3 --wait --timeout 3600"
 )
 @click.argument("reference", metavar="MODEL@VERSION")
 @ENVIRONMENT
 @OPTIONAL_REASON
+@click.option(
+    "--serve", is_flag=True, help="Give it all requests when it is granted, where no version serves."
+)
 @click.option("--wait", is_flag=True, help="Wait until it is granted (exit code 0) or denied (3).")
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait.")
 def promote(
-    session: Session, reference: str, environment: str, reason: str, wait: bool, timeout: float
+    session: Session, reference: str, environment: str, reason: str, serve: bool, wait: bool, timeout: float
 ) -> None:
-    """Request the promotion of a validated version. Reviews may follow: `regista reviews`."""
+    """Request the promotion of a validated version. Reviews may follow: `regista reviews`.
+
+    A grant switches no requests: `regista rollout switch` does, or --serve for the first version.
+    """
     with session.client() as client:
-        got = client.promote(reference, environment, reason)
+        got = client.promote(reference, environment, reason, serve=serve)
         if wait:
             with session.waiting(f"waiting for the decision on {reference}"):
                 got = decision(client, got["promotion_id"], timeout)
     outcome = "was granted" if wait else "was requested"
-    session.one(got, f"promotion {got['promotion_id']} of {reference} to {environment} {outcome}")
+    then = (
+        "the grant gives it all requests"
+        if serve
+        else f"a grant switches no requests: regista rollout switch {reference} -e {environment}"
+    )
+    session.one(got, f"promotion {got['promotion_id']} of {reference} to {environment} {outcome}\n{then}")
 
 
 def decision(client: Client, promotion_id: str, seconds: float) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from regista.cli.terminal.options import ENVIRONMENT, IF_REVISION, OPTIONAL_REASON
+from regista.cli.terminal.options import ENVIRONMENT, FROM_NUMBER, IF_REVISION, OPTIONAL_REASON, REASON
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs
 
@@ -16,7 +16,7 @@ ROLES = ("champion", "challenger", "shadow", "standby")
 
 @click.group()
 def rollout() -> None:
-    """Show, split and switch the traffic of versions in an environment."""
+    """Show, split, switch and stop the traffic of versions in an environment."""
 
 
 @command(group=rollout, examples="regista rollout show churn -e production")
@@ -46,6 +46,7 @@ def show(session: Session, model: str, environment: str) -> None:
 )
 @ENVIRONMENT
 @OPTIONAL_REASON
+@FROM_NUMBER
 @IF_REVISION
 def split(
     session: Session,
@@ -54,12 +55,13 @@ def split(
     roles: tuple[str, ...],
     environment: str,
     reason: str,
+    from_number: int | None,
     expected: int | None,
 ) -> None:
     """Split the traffic between versions; the percents sum to 100."""
     entries = entries_of(pairs(shares, "share"), pairs(roles, "role"))
     with session.client() as client:
-        client.change_rollout(model, entries, environment, reason, expected=expected)
+        client.change_rollout(model, entries, environment, reason, expected=expected, from_number=from_number)
         show_rollout(session, client.rollout(model, environment), "")
 
 
@@ -70,8 +72,16 @@ def split(
 @click.argument("reference", metavar="MODEL@VERSION")
 @ENVIRONMENT
 @OPTIONAL_REASON
+@FROM_NUMBER
 @IF_REVISION
-def switch(session: Session, reference: str, environment: str, reason: str, expected: int | None) -> None:
+def switch(
+    session: Session,
+    reference: str,
+    environment: str,
+    reason: str,
+    from_number: int | None,
+    expected: int | None,
+) -> None:
     """Give all traffic to one version, in one step."""
     with session.client() as client:
         version = client.version(reference)
@@ -81,8 +91,31 @@ def switch(session: Session, reference: str, environment: str, reason: str, expe
             environment,
             reason,
             expected=expected,
+            from_number=from_number,
         )
         show_rollout(session, client.rollout(version["model"], environment), "")
+
+
+@command(group=rollout, examples='regista rollout stop churn -e production --reason "version 3 is poisoned"')
+@click.argument("model")
+@ENVIRONMENT
+@REASON
+@FROM_NUMBER
+@IF_REVISION
+def stop(
+    session: Session,
+    model: str,
+    environment: str,
+    reason: str,
+    from_number: int | None,
+    expected: int | None,
+) -> None:
+    """Take every version out of service. Clients then get the error `rollout_stopped`."""
+    with session.client() as client:
+        client.stop_rollout(model, reason, environment, expected=expected, from_number=from_number)
+        show_rollout(
+            session, client.rollout(model, environment), f"no version of {model} serves in {environment} now"
+        )
 
 
 @command(group=rollout, examples="regista rollout route churn --key user-4711")

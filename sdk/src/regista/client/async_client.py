@@ -310,7 +310,9 @@ def _check_loadable(reference: str, version: Mapping[str, Any]) -> None:
     advice = "Load another version: `regista versions list MODEL` shows them."
     if version.get("recalled"):
         raise RuleBroken(
-            "version_recalled", f"{reference} was recalled: {version['recalled']}", advice=advice
+            "version_recalled",
+            f"{reference} was recalled: {version['recalled']}",
+            advice=f"{advice} Where it serves, roll back (`regista rollback`) or stop (`regista rollout stop`).",
         )
     if version.get("stage") == "Draft" and version.get("artifact"):
         detail = f"{reference} is a draft: its artifact is verified when its metadata is complete"

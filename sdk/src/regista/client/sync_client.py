@@ -109,6 +109,8 @@ class Client:
     refusals = _blocking(AsyncClient.refusals)
     reject_version = _blocking(AsyncClient.reject_version)
     recall = _blocking(AsyncClient.recall)
+    reinstate = _blocking(AsyncClient.reinstate)
+    reopen = _blocking(AsyncClient.reopen)
     hold = _blocking(AsyncClient.hold)
     release_hold = _blocking(AsyncClient.release_hold)
 
@@ -130,6 +132,7 @@ class Client:
     rollout = _blocking(AsyncClient.rollout)
     change_rollout = _blocking(AsyncClient.change_rollout)
     rollback = _blocking(AsyncClient.rollback)
+    stop_rollout = _blocking(AsyncClient.stop_rollout)
     resolve = _blocking(AsyncClient.resolve)
     route = _blocking(AsyncClient.route)
 

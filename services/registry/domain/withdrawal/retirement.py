@@ -6,7 +6,7 @@ A version that anything still needs is not retired.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.registry.domain import noted
@@ -21,6 +21,7 @@ from services.registry.domain.model.state import (
     stream_of,
 )
 from services.registry.domain.serving.rollback import (
+    NO_DOUBTS,
     fallback_target,
     rollback_documents,
     rollback_target,
@@ -32,10 +33,14 @@ from shared.deciding.events import Noted
 
 @dataclass(frozen=True, slots=True)
 class RetireVersion:
-    """cleanup proposed it. The streams of the version's parents are written, too."""
+    """cleanup proposed it. The streams of the version's parents are written, too.
+
+    `doubts` says which versions share data or parents with a recalled version: see RollBack.
+    """
 
     model_id: str
     note: Noted
+    doubts: Mapping[int, str] = field(default_factory=dict)
 
 
 def retire(command: RetireVersion, streams: Streams) -> Events:
@@ -45,7 +50,7 @@ def retire(command: RetireVersion, streams: Streams) -> Events:
     number, version = proposal.number, state.versions.get(proposal.number)
     if version is None or version.retired:
         return {}
-    reasons = protections(command.model_id, number, state, streams)
+    reasons = protections(command.model_id, number, state, streams, command.doubts)
     if reasons:
         refused = RetireRefused(
             state.model, number, version.semver, proposal.rule, proposal.sweep_id, tuple(reasons)
@@ -66,13 +71,19 @@ def retire(command: RetireVersion, streams: Streams) -> Events:
     return events
 
 
-def protections(model_id: str, number: int, state: ModelState, streams: Streams) -> list[str]:
+def protections(
+    model_id: str,
+    number: int,
+    state: ModelState,
+    streams: Streams,
+    doubts: Mapping[int, str] = NO_DOUBTS,
+) -> list[str]:
     """Return why this version must stay; empty when nothing needs it."""
     reasons = ["it is in Production"] if state.versions[number].stage == "Production" else []
     reasons += needed_by(state, number)
     reasons += [
         f"it is the rollback target of {environment}"
-        for environment in _rollback_target_in(model_id, number, state, streams)
+        for environment in _rollback_target_in(model_id, number, state, streams, doubts)
     ]
     reasons += [
         f"its promotion {name} is open"
@@ -82,10 +93,12 @@ def protections(model_id: str, number: int, state: ModelState, streams: Streams)
     return reasons
 
 
-def _rollback_target_in(model_id: str, number: int, state: ModelState, streams: Streams) -> list[str]:
+def _rollback_target_in(
+    model_id: str, number: int, state: ModelState, streams: Streams, doubts: Mapping[int, str]
+) -> list[str]:
     """Return the environments in which a rollback goes to this version.
 
-    Those count, too, in which it would with the signature overruled or with good bytes.
+    Those count, too, in which it would without doubts, with the signature overruled or with good bytes.
     """
     return [
         environment
@@ -95,6 +108,7 @@ def _rollback_target_in(model_id: str, number: int, state: ModelState, streams: 
             number
             in {
                 rollback_target(model_id, environment, serving, state, streams).number,
+                rollback_target(model_id, environment, serving, state, streams, doubts).number,
                 fallback_target(environment, serving, state),
             }
             for serving in serving_numbers(rollout)

@@ -31,3 +31,10 @@ IF_REVISION = click.option(
     help="Change only what you saw: the command is refused if the revision is no longer N. "
     "Without it the last writer wins.",
 )
+FROM_NUMBER = click.option(
+    "--from",
+    "from_number",
+    type=click.IntRange(0),
+    metavar="NUMBER",
+    help="The champion that you saw, 0 for none: the command is refused if another version is champion.",
+)

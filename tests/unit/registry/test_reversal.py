@@ -1,0 +1,68 @@
+"""A recall that was a mistake is reversed by a second person; what is withdrawn shows as what it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
+from services.registry.domain.withdrawal.reversal import ReinstateVersion, ReopenVersion
+from shared.deciding.decider import Forbidden, RuleBroken
+from tests.unit.registry.given import MODEL_ID, Story, metadata, names
+from tests.unit.registry.serving import back, champion, change, retiring, switched, two_promoted
+
+
+def test_a_second_person_reinstates_what_was_recalled_and_it_may_serve_again():
+    story = switched()
+    story.when(RecallVersion(MODEL_ID, 1, by="eva"))
+    with pytest.raises(Forbidden, match=r"own_recall.*second person"):
+        story.when(ReinstateVersion(MODEL_ID, 1, "eva"))
+    (reinstated,) = story.when(ReinstateVersion(MODEL_ID, 1, "ann"))
+    assert (reinstated.stage, reinstated.recalled_by) == ("Archived", "eva")
+    assert reinstated.artifact_digest == story.digest_of(1)
+    assert story.when(back())[0].to_number == 1
+
+
+def test_what_is_not_recalled_is_left_as_it_is():
+    story = two_promoted()
+    assert story.when(ReinstateVersion(MODEL_ID, 1, "ann")) == []
+    assert story.when(ReopenVersion(MODEL_ID, 1)) == []
+
+
+def test_a_second_recall_needs_another_person_than_its_own():
+    story = two_promoted()
+    for recaller, other in (("eva", "ann"), ("ann", "eva")):
+        story.when(RecallVersion(MODEL_ID, 1, by=recaller))
+        with pytest.raises(Forbidden):
+            story.when(ReinstateVersion(MODEL_ID, 1, recaller))
+        story.when(ReinstateVersion(MODEL_ID, 1, other))
+
+
+def test_a_promoted_version_that_was_recalled_by_mistake_is_promoted_again():
+    story = two_promoted()
+    story.when(RecallVersion(MODEL_ID, 2, by="eva"))
+    story.when(ReinstateVersion(MODEL_ID, 2, "ann"))
+    story.requests(2, "again")
+    story.grants("again", 2)
+    assert names(story.when(change(champion(2)))) == ["RolloutChanged", "VersionArchived"]
+
+
+def test_a_retired_version_is_neither_reinstated_nor_reopened():
+    story = switched()
+    story.when(RecallVersion(MODEL_ID, 1, by="eva"))
+    story.when(retiring(1))
+    with pytest.raises(RuleBroken, match="version_retired"):
+        story.when(ReinstateVersion(MODEL_ID, 1, "ann"))
+    with pytest.raises(RuleBroken, match="version_retired"):
+        story.when(ReopenVersion(MODEL_ID, 1))
+
+
+@pytest.mark.parametrize("withdrawn", ["recalled", "retired"])
+def test_a_draft_or_rejected_version_keeps_its_stage_when_it_is_withdrawn(withdrawn):
+    story = Story()
+    story.registers(metadata(1, dataset=None), draft=True)
+    story.registers(metadata(2))
+    story.when(RejectVersion(MODEL_ID, 2, "no"))
+    for number in (1, 2):
+        story.when(RecallVersion(MODEL_ID, number) if withdrawn == "recalled" else retiring(number))
+        assert getattr(story.version(number), withdrawn)
+    assert [story.version(n).stage for n in (1, 2)] == ["Draft", "Rejected"]
