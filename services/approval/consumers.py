@@ -22,7 +22,9 @@ CHANGES_VERSION = frozenset(
         noted.PROMOTION_REQUESTED,
         noted.PROMOTION_REFUSED,
         noted.VERSION_REJECTED,
+        noted.VERSION_REOPENED,
         noted.VERSION_RECALLED,
+        noted.VERSION_REINSTATED,
         noted.VERSION_RETIRED,
     }
 )

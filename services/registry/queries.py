@@ -177,7 +177,7 @@ SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases W
 # Who serves. `recalled` of each entry says why its version must not be loaded.
 _ROLLOUT = """
 SELECT r.model_id, m.name AS model, r.environment, r.champion, r.previous, r.rolled_back_from, r.skipped,
-    r.warning, r.changed_at, r.changed_by, r.reason, r.revision,
+    r.warning, r.changed_at, r.changed_by, r.reason, r.revision, false AS dry_run,
     coalesce((SELECT jsonb_agg(x.entry || jsonb_build_object('recalled', v.recalled) ORDER BY x.place)
         FROM jsonb_array_elements(r.entries) WITH ORDINALITY AS x(entry, place)
         LEFT JOIN versions v ON v.model_id = r.model_id AND v.number = (x.entry->>'number')::int), '[]') AS entries

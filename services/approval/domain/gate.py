@@ -266,8 +266,17 @@ def _evolve_noted(state: GateState, note: Noted, event: Any) -> GateState:
             )
         case noted.PromotionRefused(promotion_id=id_):
             return _closed(state, id_ or "", "refused")
+        case noted.VersionEvent(stage=stage) if state.version and stage:
+            return replace(state, version=replace(state.version, stage=stage))
         case noted.VersionEvent() if state.version:
-            return replace(state, version=facts.moved(state.version, noted.STAGE_AFTER[note.source.type]))
+            version, verdicts = (
+                facts.moved(state.version, noted.STAGE_AFTER[note.source.type]),
+                state.verdicts,
+            )
+            key = verdict_key("Validated", None)
+            if note.source.type == noted.VERSION_REOPENED and key in verdicts:
+                verdicts = verdicts.delete(key)  # its gates are assessed again
+            return replace(state, version=version, verdicts=verdicts)
         case _:
             return state
 

@@ -24,7 +24,9 @@ VERSION_VALIDATED = "regista.registry.VersionValidated.v1"
 VERSION_REJECTED = "regista.registry.VersionRejected.v1"
 VERSION_PROMOTED = "regista.registry.VersionPromoted.v1"
 VERSION_ARCHIVED = "regista.registry.VersionArchived.v1"
+VERSION_REOPENED = "regista.registry.VersionReopened.v1"
 VERSION_RECALLED = "regista.registry.VersionRecalled.v1"
+VERSION_REINSTATED = "regista.registry.VersionReinstated.v1"
 VERSION_RETIRED = "regista.registry.VersionRetired.v1"
 
 
@@ -151,10 +153,11 @@ class EvaluationRecorded:
 
 @dataclass(frozen=True, slots=True)
 class VersionEvent:
-    """The version moved to another stage, see STAGE_AFTER."""
+    """The version moved to another stage: `stage`, or without it the one in STAGE_AFTER."""
 
     model_id: str
     number: int
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,9 @@ STAGE_AFTER: Mapping[str, str] = {
     VERSION_REJECTED: "Rejected",
     VERSION_PROMOTED: "Production",
     VERSION_ARCHIVED: "Archived",
+    VERSION_REOPENED: "Staging",
     VERSION_RECALLED: "Recalled",
+    VERSION_REINSTATED: "Staging",
     VERSION_RETIRED: "Retired",
 }
 ARTIFACT_STATE_AFTER: Mapping[str, str] = {

@@ -97,7 +97,9 @@ READERS: dict[str, type[RegistryData]] = {
     "VersionArchived": VersionChanged,
     "VersionRetired": VersionChanged,
     "RetireRefused": VersionChanged,
+    "VersionReopened": VersionChanged,
     "VersionRecalled": VersionChanged,
+    "VersionReinstated": VersionChanged,
     "LegalHoldPlaced": VersionChanged,
     "LegalHoldReleased": VersionChanged,
     "RolloutChanged": Serving,
@@ -114,6 +116,7 @@ STAGES = {
     "VersionRejected": "Rejected",
     "VersionPromoted": "Production",
     "VersionArchived": "Archived",
+    "VersionReopened": "Staging",
     "VersionRetired": "Retired",
 }
 """The stage of a version after an event."""
@@ -194,11 +197,11 @@ def _changed(state: State, name: str, data: VersionChanged) -> State:
             return replace(state, promotions=_without(state.promotions, data.promotion_id))
         case "VersionRetired" | "RetireRefused":
             return replace(state, marks=_without(state.marks, data.number))
-        case "VersionRecalled":
+        case "VersionRecalled" | "VersionReinstated":
             version = state.versions.get(data.number)
             if version is None:
                 return state
-            recalled = replace(version, recalled=True)
+            recalled = replace(version, recalled=name == "VersionRecalled")
             return replace(state, versions=state.versions.set(data.number, recalled))
         case "LegalHoldPlaced":
             return replace(state, holds=state.holds.set(data.number, data.reason))
