@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, assert_never
 
-import msgspec
-
+from services.registry.brief import BriefVersion
 from services.registry.domain import noted
 from services.registry.domain.model import events as e
 from services.registry.domain.naming.name import NameClaimed
@@ -24,44 +23,6 @@ from services.registry.tables import (
 from shared.deciding.access import namespace_of
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Noted, Recorded
-
-
-class _Digest(msgspec.Struct, gc=False):
-    digest: str
-
-
-class _Dataset(msgspec.Struct, gc=False):
-    name: str = ""
-    digest: str | None = None
-
-
-class _Training(msgspec.Struct, gc=False):
-    creator: str | None = None
-    dataset: _Dataset | None = None
-
-
-class _Document(msgspec.Struct, gc=False):
-    artifact: _Digest | None = None
-    training: _Training = msgspec.field(default_factory=_Training)
-
-
-class _Bump(msgspec.Struct, gc=False):
-    rule: str
-    level: str | None = None
-
-
-class BriefVersion(msgspec.Struct, gc=False):
-    """The fields of a `VersionRegistered` that its rows need. Its document is nine tenths of the event."""
-
-    number: int
-    semver: str
-    identity: str
-    metadata: _Document
-    bump: _Bump | None
-    missing: tuple[str, ...] = ()
-
-
-IN_BRIEF: Mapping[type, type] = {e.VersionRegistered: BriefVersion}
 
 
 def project(r: Recorded) -> Iterable[Change]:

@@ -168,19 +168,16 @@ SELECT number FROM versions WHERE model_id = $1 AND identity = $2 ORDER BY semve
 
 ALIASES = """
 SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases WHERE model_id = $1
-    ORDER BY alias
 """
-ALIAS = """
-SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases WHERE model_id = $1
-    AND alias = $2
-"""
+ALIAS = ALIASES + " AND alias = $2"
+ALIASES += " ORDER BY alias"
 # Who serves. `recalled` of each entry says why its version must not be loaded.
 _ROLLOUT = """
 SELECT r.model_id, m.name AS model, r.environment, r.champion, r.previous, r.rolled_back_from, r.skipped,
     r.warning, r.changed_at, r.changed_by, r.reason, r.revision, false AS dry_run,
     coalesce((SELECT jsonb_agg(x.entry || jsonb_build_object('recalled', v.recalled) ORDER BY x.place)
-        FROM jsonb_array_elements(r.entries) WITH ORDINALITY AS x(entry, place)
-        LEFT JOIN versions v ON v.model_id = r.model_id AND v.number = (x.entry->>'number')::int), '[]') AS entries
+        FROM jsonb_array_elements(r.entries) WITH ORDINALITY AS x(entry, place) LEFT JOIN versions v
+        ON v.model_id = r.model_id AND v.number = (x.entry->>'number')::int), '[]') AS entries
 FROM rollouts r JOIN models m USING (model_id) WHERE r.model_id = $1
 """
 ROLLOUT = _ROLLOUT + " AND r.environment = $2"
@@ -205,15 +202,16 @@ WITH RECURSIVE ancestors(number, model_id, ancestor, depth) AS (
     SELECT a.number, c.model_id, c.number, a.depth + 1 FROM ancestors a
     JOIN children c ON c.child_model_id = a.model_id AND c.child_number = a.ancestor WHERE a.depth < 10
 )
-SELECT v.number, 'was trained on the same data as ' || m.name || ' ' || r.number || ', which is recalled' AS why
-FROM versions v
-JOIN versions r ON r.dataset_digest = v.dataset_digest AND r.recalled IS NOT NULL
+SELECT v.number,
+    'was trained on the same data as ' || m.name || ' ' || r.number || ', which is recalled' AS why
+FROM versions v JOIN versions r ON r.dataset_digest = v.dataset_digest AND r.recalled IS NOT NULL
 JOIN models m ON m.model_id = r.model_id
 WHERE v.model_id = $1 AND v.promoted IS NOT NULL AND v.dataset_digest <> ''
   AND (r.model_id, r.number) <> (v.model_id, v.number)
 UNION ALL
 SELECT a.number, 'was made from ' || m.name || ' ' || r.number || ', which is recalled'
-FROM ancestors a JOIN versions r ON r.model_id = a.model_id AND r.number = a.ancestor AND r.recalled IS NOT NULL
+FROM ancestors a
+JOIN versions r ON r.model_id = a.model_id AND r.number = a.ancestor AND r.recalled IS NOT NULL
 JOIN models m ON m.model_id = r.model_id
 ORDER BY number, why
 """
@@ -305,13 +303,12 @@ def list_versions_sql(filters: Mapping[str, str | None]) -> tuple[str, list[str]
 
 
 async def doubts(pool: asyncpg.Pool, model_id: str) -> dict[int, str]:
-    """Return why promoted versions of a model are doubtful: they share data or parents with a recalled one."""
+    """Return why promoted versions are doubtful: they share data or parents with a recalled one."""
     rows = await pool.fetch(DOUBTS, model_id)
     return {row["number"]: row["why"] for row in reversed(rows)}
 
 
 async def models(pool: asyncpg.Pool, wanted: Sequence[str]) -> Mapping[str, asyncpg.Record]:
-    """Return models by id."""
     return {row["model_id"]: row for row in await pool.fetch(MODELS, list(wanted))}
 
 

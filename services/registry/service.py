@@ -5,10 +5,11 @@ from __future__ import annotations
 from services.registry.access import names
 from services.registry.access.service import ACCESS_SERVICE
 from services.registry.api import ROUTES
+from services.registry.brief import IN_BRIEF
 from services.registry.consumers import subscriptions
 from services.registry.domain.deciders import DECIDERS, FOLDS
 from services.registry.parts import Parts, make_parts
-from services.registry.projections import IN_BRIEF, project
+from services.registry.projections import project
 from services.registry.publish import publish
 from services.registry.stored_events import EVENTS
 from services.registry.tables import TABLES

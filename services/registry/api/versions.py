@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from services.registry import queries
@@ -15,12 +14,9 @@ from services.registry.domain.naming.name import is_model_id
 from services.registry.domain.promotion.promotion import RequestPromotion
 from services.registry.domain.validation.evaluations import RecordEvaluation
 from services.registry.domain.versioning.diff import differences
-from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
-from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
-from services.registry.domain.withdrawal.reversal import ReinstateVersion, ReopenVersion
 from services.registry.inbound import VersionFacts
 from services.registry.look_ups import ModelRef
-from services.registry.shapes.common import LARGEST, RequiredReason
+from services.registry.shapes.common import LARGEST
 from services.registry.shapes.versions import (
     DiffAnswer,
     DiffQuery,
@@ -36,7 +32,7 @@ from services.registry.shapes.versions import (
 )
 from services.registry.trained_message import RegistrationMessage, VersionMessage
 from shared.deciding.access import permits
-from shared.deciding.decider import Forbidden, NotFound, Unprocessable
+from shared.deciding.decider import NotFound, Unprocessable
 from shared.deciding.events import Recorded
 from shared.deciding.submission import Submission, new_id
 from shared.http.routes import Call, Reply, Route
@@ -67,7 +63,7 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
             return _registered(recorded)
     model, identity = await intake(call).models.get(name), (await build()).command.identity
     number = await call.app.pool.fetchval(queries.SAME_VERSION, model.model_id, identity)
-    return await _answer(call, model, number)
+    return await answer_version(call, model, number)
 
 
 async def list_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
@@ -95,7 +91,7 @@ async def list_trained_on(call: Call[None, TrainedOnQuery]) -> dict[str, Any]:
 
 async def read_version(call: Call) -> Reply:
     model = await model_of(call)
-    return await _answer(call, model, await number_of(call, model))
+    return await answer_version(call, model, await number_of(call, model))
 
 
 async def complete_version(call: Call[VersionMessage]) -> Reply:
@@ -112,7 +108,7 @@ async def complete_version(call: Call[VersionMessage]) -> Reply:
         )
 
     raise_refusal(await routed(call.app.transactor, build))
-    return await _answer(call, model, number)
+    return await answer_version(call, model, number)
 
 
 async def diff_versions(call: Call[None, DiffQuery]) -> dict[str, Any]:
@@ -142,7 +138,7 @@ async def record_evaluation(call: Call[NewEvaluation]) -> Reply:
         "publisher",
     )
     await submit(call, model, RecordEvaluation(model.model_id, number, evaluation, call.if_match), role=role)
-    return await _answer(call, model, number)
+    return await answer_version(call, model, number)
 
 
 async def request_promotion(call: Call[PromotionRequest]) -> Reply:
@@ -170,55 +166,11 @@ async def request_promotion(call: Call[PromotionRequest]) -> Reply:
     return Reply(answer | facts, 200 if row["state"] == "promoted" else 202)
 
 
-async def reject_version(call: Call[RequiredReason]) -> Reply:
-    def command(model_id: str, number: int, expected: int | None) -> RejectVersion:
-        return RejectVersion(model_id, number, call.body.reason, expected)
-
-    return await _decide(call, command, "engineer")
-
-
-async def recall_version(call: Call[RequiredReason]) -> Reply:
-    return await _decide(call, partial(RecallVersion, by=call.actor.subject), "engineer")
-
-
-async def reinstate_version(call: Call[RequiredReason]) -> Reply:
-    """Undo a recall. Only a person who did not recall the version may."""
-    if call.access_state.kind != "person":
-        raise Forbidden("person_needed", "Only a person reinstates a version: sign in as one.")
-
-    def command(model_id: str, number: int, expected: int | None) -> ReinstateVersion:
-        return ReinstateVersion(model_id, number, call.actor.subject, expected)
-
-    return await _decide(call, command, "engineer")
-
-
-async def reopen_version(call: Call[RequiredReason]) -> Reply:
-    return await _decide(call, ReopenVersion, "engineer")
-
-
-async def place_hold(call: Call[RequiredReason]) -> Reply:
-    return await _decide(call, PlaceLegalHold, "engineer")
-
-
-async def release_hold(call: Call[RequiredReason]) -> Reply:
-    return await _decide(call, ReleaseLegalHold, "admin")
-
-
-async def _decide(
-    call: Call[RequiredReason], command: Callable[[str, int, int | None], object], role: str
-) -> Reply:
-    model = await model_of(call)
-    number = await number_of(call, model)
-    made = command(model.model_id, number, call.if_match)
-    await submit(call, model, made, role=role, reason=call.body.reason)
-    return await _answer(call, model, number)
-
-
 def _unknown(number: int) -> NotFound:
     return NotFound("unknown_version", f"There is no version {number}: see the model's list of versions.")
 
 
-async def _answer(call: Call, model: ModelRef, number: int) -> Reply:
+async def answer_version(call: Call, model: ModelRef, number: int) -> Reply:
     """Return the version with everything around it. Its ETag is the revision of the last event about it."""
     row = await parts(call).versions.get((model.model_id, number))
     if row is None:
@@ -313,60 +265,6 @@ ROUTES = (
         body=PromotionRequest,
         response=PromotionAnswer,
         status=202,
-        tags=["versions"],
-    ),
-    Route(
-        "POST",
-        _ONE + ":reject",
-        reject_version,
-        "Reject a version",
-        body=RequiredReason,
-        response=VersionAnswer,
-        tags=["versions"],
-    ),
-    Route(
-        "POST",
-        _ONE + ":recall",
-        recall_version,
-        "Recall a version: it must not be used any more",
-        body=RequiredReason,
-        response=VersionAnswer,
-        tags=["versions"],
-    ),
-    Route(
-        "POST",
-        _ONE + ":reinstate",
-        reinstate_version,
-        "Undo the recall of a version",
-        body=RequiredReason,
-        response=VersionAnswer,
-        tags=["versions"],
-    ),
-    Route(
-        "POST",
-        _ONE + ":reopen",
-        reopen_version,
-        "Move an archived version back to Staging: its gates are assessed again",
-        body=RequiredReason,
-        response=VersionAnswer,
-        tags=["versions"],
-    ),
-    Route(
-        "POST",
-        _ONE + ":hold",
-        place_hold,
-        "Place a legal hold",
-        body=RequiredReason,
-        response=VersionAnswer,
-        tags=["versions"],
-    ),
-    Route(
-        "POST",
-        _ONE + ":release-hold",
-        release_hold,
-        "Release the legal hold",
-        body=RequiredReason,
-        response=VersionAnswer,
         tags=["versions"],
     ),
 )

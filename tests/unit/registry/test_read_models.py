@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from services.registry.brief import IN_BRIEF
 from services.registry.domain.model.events import Evaluation
 from services.registry.domain.model.metadata import Dataset, Metadata, Parent, Training
 from services.registry.domain.naming.description import DescribeModel
@@ -22,7 +23,7 @@ from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, Relea
 from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
 from services.registry.domain.withdrawal.retirement import RetireVersion
 from services.registry.domain.withdrawal.reversal import ReinstateVersion, ReopenVersion
-from services.registry.projections import IN_BRIEF, project
+from services.registry.projections import project
 from services.registry.publish import PUBLIC, publish
 from services.registry.stored_events import EVENTS
 from services.registry.tables import TABLES

@@ -1,4 +1,4 @@
-"""Laws of serving, held against random histories: every refusal's advice works in the state it was given in."""
+"""Laws of serving, held against random histories: the advice of each refusal works in its state."""
 
 from __future__ import annotations
 

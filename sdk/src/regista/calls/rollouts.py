@@ -40,7 +40,8 @@ class RolloutCalls(Requests):
 
         `entries` are objects {number, percent, role}; the percents sum to 100. `expected` is the `revision`
         of the rollout that you read, 0 where no version ever served, and `from_number` the champion that you
-        saw, 0 for none: the call raises Stale if the rollout changed since. Without both the last writer wins.
+        saw, 0 for none: the call raises Stale if the rollout changed since. Without both the last writer
+        wins.
         """
         body = {"entries": [dict(e) for e in entries], "reason": reason, **given(from_number=from_number)}
         return await self._changed(_path(model, environment), body, expected, model, environment)

@@ -1,4 +1,4 @@
-"""Which version serves a request, by the shares of a rollout. docs/routing.md describes it for other languages."""
+"""Which version serves a request, by the shares of a rollout (docs/routing.md)."""
 
 from __future__ import annotations
 

@@ -367,7 +367,7 @@ class AliasRemoved:
 
 @dataclass(frozen=True, slots=True)
 class VersionRetired:
-    """What remains of a version: a tombstone with the digest and the rule. `stage` is its stage from now on."""
+    """What remains of a version: a tombstone with the digest and the rule. `stage` is its stage now."""
 
     SCHEMA: ClassVar[int] = 2
 

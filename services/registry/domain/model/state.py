@@ -94,10 +94,10 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     `described` is the revision of the last event about the model itself (its ETag). The keys of these maps
     are `<environment>/<number>`: `served`: the champion before this version first got requests (0: none).
     `promoted`: the promotion by which the version may be champion there. `waiting`: promoted there, has
-    not served by that promotion, and no newer version became champion since. `champions`: was champion there, since when.
-    `spent`: the promotion that ended before the version was champion there.
-    `left`: was champion there and left; only a rollback makes it champion again. `rolled_back`: a rollback
-    left it. `recalls`: who recalled a version, by number.
+    not served by that promotion, and no newer version became champion since. `champions`: was champion there;
+    the revision at which it first was. `spent`: the promotion that ended before the version was champion
+    there. `left`: was champion there and left; only a rollback makes it champion again. `rolled_back`: a
+    rollback left it. `recalls`: who recalled a version, by number.
     """
 
     model: str = ""

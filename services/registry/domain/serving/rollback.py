@@ -34,11 +34,11 @@ NO_DOUBTS: Mapping[int, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class RollBack:
-    """End a split, or roll back to what served before, or to `to_number`, which must have been champion there.
+    """End a split, or roll back to what served before, or to `to_number`, which was champion there before.
 
     `even_if_incompatible` accepts a target whose signature breaks today's callers. `expected` is the revision
     of the rollout that the caller saw, `from_number` the champion. `doubts` says which versions share data or
-    parents with a recalled version; they are the last to be chosen. `dry_run` raises DryRun with the decision.
+    parents with a recalled version; they are the last to be chosen. `dry_run` raises DryRun.
     """
 
     model_id: str
@@ -159,7 +159,8 @@ def _target(command: RollBack, left: int, state: ModelState, streams: Streams) -
     if to is None and not left:
         raise RuleBroken(
             "rollout_stopped",
-            f"The rollout in {environment} is stopped, so no version serves there: {_named_ways(environment, state)}.",
+            f"The rollout in {environment} is stopped, so no version serves there: "
+            f"{_named_ways(environment, state)}.",
             targets=named_targets(environment, state),
         )
     if split and to in {None, left}:

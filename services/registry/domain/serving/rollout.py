@@ -224,8 +224,9 @@ def _check_cap(command: ChangeRollout, state: ModelState) -> None:
         less = f"lower their shares to {cap} percent" if cap else "make them shadows with 0 percent"
         raise RuleBroken(
             "challenger_cap",
-            f"Versions that are not promoted to {command.environment} ({named}) may take at most {cap} percent "
-            f"of the requests together, because the tier of {state.model} is {state.tier}: {less}.",
+            f"Versions that are not promoted to {command.environment} ({named}) may take at most "
+            f"{cap} percent of the requests together, because the tier of {state.model} is {state.tier}: "
+            f"{less}.",
             cap=cap,
             tier=state.tier,
         )

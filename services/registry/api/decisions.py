@@ -1,0 +1,119 @@
+"""What a person decides about a version: rejection, recall and its reversal, reopening, legal hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from services.registry.api.calls import model_of, number_of, submit
+from services.registry.api.versions import answer_version
+from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
+from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
+from services.registry.domain.withdrawal.reversal import ReinstateVersion, ReopenVersion
+from services.registry.shapes.common import RequiredReason
+from services.registry.shapes.versions import VersionAnswer
+from shared.deciding.decider import Forbidden
+from shared.http.routes import Call, Reply, Route
+
+
+async def reject_version(call: Call[RequiredReason]) -> Reply:
+    def command(model_id: str, number: int, expected: int | None) -> RejectVersion:
+        return RejectVersion(model_id, number, call.body.reason, expected)
+
+    return await _decide(call, command, "engineer")
+
+
+async def recall_version(call: Call[RequiredReason]) -> Reply:
+    return await _decide(call, partial(RecallVersion, by=call.actor.subject), "engineer")
+
+
+async def reinstate_version(call: Call[RequiredReason]) -> Reply:
+    """Undo a recall. Only a person who did not recall the version may."""
+    if call.access_state.kind != "person":
+        raise Forbidden("person_needed", "Only a person reinstates a version: sign in as one.")
+
+    def command(model_id: str, number: int, expected: int | None) -> ReinstateVersion:
+        return ReinstateVersion(model_id, number, call.actor.subject, expected)
+
+    return await _decide(call, command, "engineer")
+
+
+async def reopen_version(call: Call[RequiredReason]) -> Reply:
+    return await _decide(call, ReopenVersion, "engineer")
+
+
+async def place_hold(call: Call[RequiredReason]) -> Reply:
+    return await _decide(call, PlaceLegalHold, "engineer")
+
+
+async def release_hold(call: Call[RequiredReason]) -> Reply:
+    return await _decide(call, ReleaseLegalHold, "admin")
+
+
+async def _decide(
+    call: Call[RequiredReason], command: Callable[[str, int, int | None], object], role: str
+) -> Reply:
+    model = await model_of(call)
+    number = await number_of(call, model)
+    made = command(model.model_id, number, call.if_match)
+    await submit(call, model, made, role=role, reason=call.body.reason)
+    return await answer_version(call, model, number)
+
+
+_ONE = "/v1/models/{model}/versions/{version}"
+ROUTES = (
+    Route(
+        "POST",
+        _ONE + ":reject",
+        reject_version,
+        "Reject a version",
+        body=RequiredReason,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":recall",
+        recall_version,
+        "Recall a version: it must not be used any more",
+        body=RequiredReason,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":reinstate",
+        reinstate_version,
+        "Undo the recall of a version",
+        body=RequiredReason,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":reopen",
+        reopen_version,
+        "Move an archived version back to Staging: its gates are assessed again",
+        body=RequiredReason,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":hold",
+        place_hold,
+        "Place a legal hold",
+        body=RequiredReason,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":release-hold",
+        release_hold,
+        "Release the legal hold",
+        body=RequiredReason,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
+)

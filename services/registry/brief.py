@@ -1,0 +1,47 @@
+"""The fields of large events that their rows need: a rebuild decodes nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from services.registry.domain.model import events as e
+
+
+class _Digest(msgspec.Struct, gc=False):
+    digest: str
+
+
+class _Dataset(msgspec.Struct, gc=False):
+    name: str = ""
+    digest: str | None = None
+
+
+class _Training(msgspec.Struct, gc=False):
+    creator: str | None = None
+    dataset: _Dataset | None = None
+
+
+class _Document(msgspec.Struct, gc=False):
+    artifact: _Digest | None = None
+    training: _Training = msgspec.field(default_factory=_Training)
+
+
+class _Bump(msgspec.Struct, gc=False):
+    rule: str
+    level: str | None = None
+
+
+class BriefVersion(msgspec.Struct, gc=False):
+    """The fields of a `VersionRegistered` that its rows need. Its document is nine tenths of the event."""
+
+    number: int
+    semver: str
+    identity: str
+    metadata: _Document
+    bump: _Bump | None
+    missing: tuple[str, ...] = ()
+
+
+IN_BRIEF: Mapping[type, type] = {e.VersionRegistered: BriefVersion}
