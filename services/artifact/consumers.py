@@ -20,6 +20,7 @@ from services.artifact.domain.artifact_commands import (
     NotePromotion,
     NoteRecalled,
     NoteRegistered,
+    NoteReinstated,
     NoteServing,
 )
 from services.artifact.domain.manifest import claim
@@ -42,6 +43,7 @@ def subscriptions(app: App) -> list[Subscription]:
         noted.RETIRED: note_ended,
         noted.REJECTED: note_ended,
         noted.RECALLED: note_recalled,
+        noted.REINSTATED: note_reinstated,
         noted.ROLLOUT_CHANGED: note_serving,
         noted.ROLLED_BACK: note_serving,
         noted.PROMOTION_REQUESTED: note_promotion,
@@ -84,6 +86,16 @@ async def note_recalled(app: App, m: Received) -> list[Submission]:
     if not digest:
         return []
     command = NoteRecalled(_message(m, data), digest, data.model_id, data.number, data.reason)
+    return [_submission(m, stream_of(digest), command)]
+
+
+async def note_reinstated(app: App, m: Received) -> list[Submission]:
+    """Note that the recall of a version was reversed."""
+    data = _read(m, noted.VersionRecalled)
+    digest = await look_ups.digest_of(app, data.model_id, data.number, data.artifact_digest)
+    if not digest:
+        return []
+    command = NoteReinstated(_message(m, data), digest, data.model_id, data.number)
     return [_submission(m, stream_of(digest), command)]
 
 

@@ -143,6 +143,9 @@ def _noted(hex_: str, r: Recorded) -> Iterator[Change]:
             "changed_at": r.recorded_at,
         }
         yield Put(REFERENCES, row)
+    elif source == noted.REINSTATED:
+        key = {"model_id": data["model_id"], "number": data["number"]}
+        yield Patch(REFERENCES, key, {"recalled": False, "detail": None, "changed_at": r.recorded_at})
     elif source in {noted.RETIRED, noted.REJECTED}:
         key = {"model_id": data["model_id"], "number": data["number"]}
         ending = {"status": "ended"} if source == noted.RETIRED else {"rejected": True}

@@ -19,6 +19,7 @@ from services.artifact.domain.artifact_commands import (
     NotePromotion,
     NoteRecalled,
     NoteRegistered,
+    NoteReinstated,
     NoteServing,
     Notice,
     RecordDamaged,
@@ -54,7 +55,14 @@ from shared.deciding.decider import Decider, RuleBroken
 def decide(c: ArtifactCommand, s: ArtifactState) -> Sequence[ArtifactEvent]:
     """Return the events of `artifact-<hex>` that follow from a command."""
     match c:
-        case NoteRegistered() | NoteEnded() | NoteRecalled() | NoteServing() | NotePromotion():
+        case (
+            NoteRegistered()
+            | NoteEnded()
+            | NoteRecalled()
+            | NoteReinstated()
+            | NoteServing()
+            | NotePromotion()
+        ):
             return _notice(c, s)
         case RequestCheck():
             return _check_now(s) if c.generation == s.verified else []
@@ -79,6 +87,8 @@ def _notice(c: Notice, s: ArtifactState) -> list[ArtifactEvent]:
             return _ended(c, s)
         case NoteRecalled():
             return _recalled(c, s)
+        case NoteReinstated():
+            return _reinstated(c, s)
         case NoteServing():
             refs = (s.reference(c.model_id, number) for number in c.numbers)
             news = any(ref and ref.live and not ref.serves for ref in refs)
@@ -137,6 +147,14 @@ def _recalled(c: NoteRecalled, s: ArtifactState) -> list[ArtifactEvent]:
     if ref and (ref.recalled or not ref.live or c.message.source.revision <= max(ref.revision, ref.recall)):
         return []
     return [c.message.as_noted(), ArtifactRecalled(c.digest, c.model_id, c.number, c.reason)]
+
+
+def _reinstated(c: NoteReinstated, s: ArtifactState) -> list[ArtifactEvent]:
+    ref = s.reference(c.model_id, c.number)
+    if ref is None or not ref.live or not ref.recalled or c.message.source.revision <= ref.recall:
+        return []
+    released = ArtifactReleased(c.digest, c.model_id, c.number, s.uri, s.verified, s.size)
+    return [c.message.as_noted(), *([released] if s.verified and not ref.rejected else [])]
 
 
 def _check_result(c: CheckResult, s: ArtifactState) -> list[ArtifactEvent]:

@@ -44,6 +44,16 @@ class NoteRecalled:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteReinstated:
+    """Note that the recall of a version was reversed. Verified bytes are released again."""
+
+    message: Message
+    digest: str
+    model_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class NoteServing:
     """Note that versions serve or served.
 
@@ -138,7 +148,7 @@ class RecordDiscarded:
     generation: int
 
 
-Notice = NoteRegistered | NoteEnded | NoteRecalled | NoteServing | NotePromotion
+Notice = NoteRegistered | NoteEnded | NoteRecalled | NoteReinstated | NoteServing | NotePromotion
 CheckResult = RecordVerified | RecordMismatched | RecordIntact | RecordDamaged
 DeletionResult = RecordTagged | RecordDeleted | RecordDiscarded
 ArtifactCommand = Notice | RequestCheck | CheckResult | DeletionResult

@@ -204,6 +204,8 @@ def _noted(s: ArtifactState, event: Noted) -> ArtifactState:
             ref = replace(ref, revision=revision, rejected=True)
         case noted.RECALLED:
             ref = replace(ref, recall=revision)
+        case noted.REINSTATED:
+            ref = replace(ref, recall=revision, recalled=False)
         case noted.PROMOTION_REQUESTED:
             ref = replace(ref, promotion=revision)
     return _with_reference(s, ref)

@@ -178,6 +178,25 @@ def test_a_version_that_ended_stays_ended_when_it_is_archived(world, ended):
     assert world.version.version.stage == ended.removeprefix("Version")
 
 
+def test_a_reinstated_version_is_in_the_stage_that_registry_names(world):
+    world.registered()
+    world.note("VersionRecalled")
+    world.note("VersionReinstated", {"stage": "Archived"})
+    assert world.version.version.stage == "Archived"
+
+
+def test_the_gates_of_a_reopened_version_are_assessed_again(world):
+    world.gates(GATES)
+    world.registered()
+    world.artifact()
+    assert world.assess()[0].passed
+    world.note("VersionValidated")
+    world.note("VersionArchived")
+    assert world.assess() == []
+    world.note("VersionReopened")
+    assert world.assess()[0].passed
+
+
 def test_a_recalled_version_may_still_be_retired(world):
     world.registered()
     world.note("VersionRecalled")

@@ -44,6 +44,7 @@ from tests.unit.artifact.words import (
     names,
     promotion,
     recalled,
+    reinstated,
     registered,
     rejected,
     retired,
@@ -292,6 +293,17 @@ def test_a_recalled_version_keeps_its_bytes_and_other_versions_stay_released():
     assert state.references["m1@1"].recalled
     assert state.references["m1@2"].status == "released"
     assert names(decide(retired(2), state)) == ["Noted"]
+
+
+def test_a_reinstated_version_is_released_again_and_may_be_recalled_again():
+    state = given(registered(1), verified(1), recalled(1))
+    events = decide(reinstated(1), state)
+    assert names(events) == ["Noted", "ArtifactReleased"]
+    after = given(registered(1), verified(1), recalled(1), reinstated(1))
+    assert (after.references["m1@1"].recalled, after.references["m1@1"].status) == (False, "released")
+    assert decide(reinstated(1), after) == []
+    assert decide(recalled(1), after) == []  # the recall that was reversed, a second time
+    assert names(decide(recalled(1, revision=700), after)) == ["Noted", "ArtifactRecalled"]
 
 
 def test_a_version_recalled_while_it_waits_is_not_released():

@@ -18,6 +18,7 @@ from services.artifact.domain.artifact_commands import (
     NotePromotion,
     NoteRecalled,
     NoteRegistered,
+    NoteReinstated,
     NoteServing,
     RecordVerified,
 )
@@ -76,6 +77,11 @@ def promotion(number: int = 1, *, model: str = "m1", revision: int = 250) -> Not
     return NotePromotion(
         message(noted.PROMOTION_REQUESTED, noted.PromotionRequested(model, number), revision), model, number
     )
+
+
+def reinstated(number: int = 1, *, model: str = "m1", revision: int = 600) -> NoteReinstated:
+    told = noted.VersionRecalled(model, f"team.{model}", number, "a mistake", DIGEST)
+    return NoteReinstated(message(noted.REINSTATED, told, revision), DIGEST, model, number)
 
 
 def recalled(number: int = 1, *, model: str = "m1", revision: int = 500) -> NoteRecalled:
