@@ -8,11 +8,12 @@ from typing import Annotated, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from services.cleanup.domain.retention_commands import RecordUsage
+from shared.deciding.names import STORED_NAME
 
 MODEL_USED = "regista.ModelUsed.v1"
 USAGE_TOPIC = "regista.usage.v1"
 
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=STORED_NAME)]
 
 
 class ModelUsed(BaseModel):

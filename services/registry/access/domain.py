@@ -28,13 +28,13 @@ from shared.deciding.access import (
     evolve_access,
 )
 from shared.deciding.decider import NO_TIME, Decider, Fold, NotFound, RuleBroken, Unprocessable
+from shared.deciding.names import may_exist
 
 Role = Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
 ROLES: tuple[str, ...] = get_args(Role)
 
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:@._-]{0,99}", re.ASCII)
 _KEY_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
-_NAMESPACE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
 _VERIFIER = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -211,7 +211,7 @@ def _check_grant(command: GrantRole) -> None:
         raise Unprocessable(
             "unknown_role", f"{command.role!r:.40} is no role: use one of {', '.join(ROLES)}."
         )
-    if command.namespace != EVERYWHERE and not _NAMESPACE.fullmatch(command.namespace):
+    if command.namespace != EVERYWHERE and not may_exist(command.namespace):
         raise Unprocessable(
             "invalid_namespace",
             f"{command.namespace!r:.80} is no namespace: use a dotted name, or '{EVERYWHERE}' for "

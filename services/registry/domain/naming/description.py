@@ -99,7 +99,6 @@ def describe(command: DescribeModel, streams: Streams) -> Events:
 
 def _claim(name: str, model_id: str, state: ModelState, streams: Streams) -> bool:
     """Return whether the name must be claimed. A model may take one of its old names again."""
-    check_name(name)
     if namespace_of(name) != namespace_of(state.model):
         raise RuleBroken(
             "namespace_changes",
@@ -113,6 +112,8 @@ def _claim(name: str, model_id: str, state: ModelState, streams: Streams) -> boo
             f"The name {name} is taken (names are never given twice): choose another.",
             model_id=claimed.model_id,
         )
+    if not claimed.model_id:
+        check_name(name, renamed=True)
     return not claimed.model_id
 
 

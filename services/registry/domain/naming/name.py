@@ -5,16 +5,13 @@ The old name of a renamed model stays a redirect to it.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import assert_never
 from uuid import UUID
 
 from services.registry.domain.model.events import RegistrationRefused
 from shared.deciding.decider import Fold, Unprocessable
-
-LONGEST = 200
-_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
+from shared.deciding.names import LONGEST_NAME, may_be_new, may_be_renamed_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +57,12 @@ def is_model_id(text: str) -> bool:
         return False
 
 
-def check_name(name: str) -> None:
-    """Raise Unprocessable when the text cannot be a model's name."""
-    if len(name) > LONGEST or not _NAME.fullmatch(name) or is_model_id(name):
+def check_name(name: str, *, renamed: bool = False) -> None:
+    """Raise Unprocessable when the text cannot be the name of a new model, or the new name of a model."""
+    allowed = may_be_renamed_to(name) if renamed else may_be_new(name)
+    if not allowed or is_model_id(name):
         raise Unprocessable(
             "invalid_name",
-            f"{name!r:.80} cannot be a model's name: use at most {LONGEST} letters, digits, '_' and '-', "
-            "with dots between namespace and name.",
+            f"{name!r:.80} cannot be a model's name: use at most {LONGEST_NAME} letters, digits, '_' and '-', "
+            "with dots between namespace and name, and a letter or digit first in each part.",
         )
