@@ -5,15 +5,22 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from services.cleanup.domain.retention_commands import RecordUsage
-from shared.deciding.names import STORED_NAME
+from shared.deciding.names import may_exist
 
 MODEL_USED = "regista.ModelUsed.v1"
 USAGE_TOPIC = "regista.usage.v1"
 
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=STORED_NAME)]
+
+def _name(text: str) -> str:
+    if not may_exist(text):
+        raise ValueError("use the name of a model: letters, digits, '_' and '-', in dotted parts")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 
 
 class ModelUsed(BaseModel):

@@ -8,12 +8,10 @@ LONGEST_NAME = 200
 PART = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 STORED_PART = r"[A-Za-z0-9_-]+"
 """Parts of names that were registered before a letter or digit had to come first. They keep working."""
-STORED_NAME = rf"^{STORED_PART}(\.{STORED_PART})*$"
-"""The pattern of every name that may exist."""
 
 _NEW = re.compile(rf"{PART}(\.{PART})*", re.ASCII)
 _LAST_PART = re.compile(PART, re.ASCII)
-_STORED = re.compile(STORED_NAME, re.ASCII)
+_STORED = re.compile(rf"{STORED_PART}(\.{STORED_PART})*", re.ASCII)
 
 
 def may_be_new(name: str) -> bool:
@@ -28,4 +26,4 @@ def may_be_renamed_to(name: str) -> bool:
 
 def may_exist(name: str) -> bool:
     """Return whether a model or a namespace may have the name."""
-    return len(name) <= LONGEST_NAME and _STORED.fullmatch(name) is not None and not name.endswith("\n")
+    return len(name) <= LONGEST_NAME and _STORED.fullmatch(name) is not None
