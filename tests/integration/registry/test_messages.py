@@ -225,7 +225,12 @@ async def test_wrong_bytes_reject_and_a_parent_of_a_live_version_is_not_retired(
     rejected = await registry.version("team.tuned@1", stage="Rejected")
     assert "other bytes" in rejected["reasons"][0]
     await propose(tuned)
-    assert (await registry.version("team.tuned@1", stage="Archived"))["retired"]["rule"] == "unused"
+
+    async def retired() -> Any:
+        return (await registry.version("team.tuned@1"))["retired"]
+
+    assert (await registry.until(retired))["rule"] == "unused"
+    assert (await registry.version("team.tuned@1"))["stage"] == "Rejected"
     assert (await registry.version("team.base@1"))["retired"] is None
     await propose(base)
     await registry.version("team.base@1", stage="Archived")
