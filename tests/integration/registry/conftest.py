@@ -133,7 +133,7 @@ async def registry(empty_kafka: Any, start: Callable[..., Registry]) -> Registry
 
 
 @dataclass
-class Voices:
+class Senders:
     """Messages of publishers and services, signed and sent as they would."""
 
     kafka: Any
@@ -158,7 +158,7 @@ class Voices:
         key, value, headers = to_kafka(event)
         await (await self._producer(user)).send_and_wait(topic, value=value, key=key, headers=headers)
 
-    async def trained(
+    async def send_trained(
         self,
         data: dict[str, Any],
         publisher: str = "ci",
@@ -207,7 +207,7 @@ class Voices:
             service, f"regista.{service}.events.v1", sign(event, self.world.keys[f"service:{service}"])
         )
 
-    async def passes(self, version: dict[str, Any]) -> None:
+    async def send_passing_verdicts(self, version: dict[str, Any]) -> None:
         """artifact releases a version, and its gates pass."""
         about = {"model_id": version["model_id"], "number": version["number"]}
         digest = version["artifact"]["digest"]
@@ -231,7 +231,7 @@ class Voices:
             **about,
         )
 
-    async def grants(self, promotion: dict[str, Any]) -> None:
+    async def send_grant(self, promotion: dict[str, Any]) -> None:
         """approval grants an open promotion."""
         about = {
             name: promotion[name] for name in ("promotion_id", "model_id", "number", "environment", "digest")
@@ -276,10 +276,10 @@ class Voices:
 
 
 @pytest.fixture
-async def voices(empty_kafka: Any, world: World) -> AsyncIterator[Voices]:
-    voices = Voices(empty_kafka.kafka, world)
-    yield voices
-    for producer in voices.producers.values():
+async def senders(empty_kafka: Any, world: World) -> AsyncIterator[Senders]:
+    senders = Senders(empty_kafka.kafka, world)
+    yield senders
+    for producer in senders.producers.values():
         await asyncio.wait_for(producer.stop(), 5)
 
 

@@ -12,16 +12,16 @@ pytestmark = pytest.mark.servers
 ROLLOUT = "/models/team.churn/rollouts/production"
 
 
-async def promoted(registry: Any, voices: Any, client: Any, number: int, **training: Any) -> None:
+async def promoted(registry: Any, senders: Any, client: Any, number: int, **training: Any) -> None:
     """A version in Production; the first one serves."""
     body = trained(artifact=number, config={"depth": number}, **training)
     made = await client.post("/models/team.churn/versions", json=body)
-    await voices.passes(made.json())
+    await senders.send_passing_verdicts(made.json())
     await registry.version(f"team.churn@{number}", stage="Validated")
     serve = {"serve": True} if number == 1 else {}
     promotion = await client.post(f"/models/team.churn/versions/{number}:promote", json=serve)
     assert promotion.json()["serve"] is (number == 1)
-    await voices.grants(promotion.json())
+    await senders.send_grant(promotion.json())
     await registry.version(f"team.churn@{number}", stage="Production")
 
 
@@ -29,10 +29,10 @@ def switch(number: int, **more: Any) -> dict[str, Any]:
     return {"entries": [{"number": number, "percent": 100, "role": "champion"}], **more}
 
 
-async def test_a_split_is_ended_a_rollback_is_shown_first_and_a_rollout_is_stopped(registry, voices):
+async def test_a_split_is_ended_a_rollback_is_shown_first_and_a_rollout_is_stopped(registry, senders):
     async with registry.client("root") as client, registry.client("ann") as ann:
-        await promoted(registry, voices, client, 1)
-        await promoted(registry, voices, client, 2, dataset={"name": "other", "digest": "sha256:d2"})
+        await promoted(registry, senders, client, 1)
+        await promoted(registry, senders, client, 2, dataset={"name": "other", "digest": "sha256:d2"})
         split = [
             {"number": 1, "percent": 60, "role": "champion"},
             {"number": 2, "percent": 40, "role": "challenger"},
@@ -77,11 +77,11 @@ async def test_a_split_is_ended_a_rollback_is_shown_first_and_a_rollout_is_stopp
         assert back.json()["champion"] == 1
 
 
-async def test_a_rollback_avoids_versions_that_share_data_or_parents_with_a_recalled_one(registry, voices):
+async def test_a_rollback_avoids_versions_that_share_data_or_parents_with_a_recalled_one(registry, senders):
     data = [{"dataset": {"name": f"d{n}", "digest": f"sha256:d{n}"}} for n in (1, 2, 3, 4)]
     async with registry.client("root") as client:
         for number, training in enumerate(data, 1):
-            await promoted(registry, voices, client, number, **training)
+            await promoted(registry, senders, client, number, **training)
             if number > 1:
                 await client.post(ROLLOUT, json=switch(number), headers={"if-match": "*"})
         same = trained(artifact=9, config={"depth": 9}, **data[2])

@@ -29,7 +29,7 @@ from services.registry.domain.withdrawal.retirement import RetireVersion
 from shared.deciding.decider import RuleBroken
 from shared.log.snapshots import SnapshotCodec
 from tests.unit.registry.given import MODEL_ID, STREAM, a_note, metadata
-from tests.unit.registry.serving import switched
+from tests.unit.registry.serving import served_in_turn
 
 numbers = st.integers(1, 6)
 CODEC = SnapshotCodec(MODEL)
@@ -41,10 +41,10 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.story = switched(metadata(3))
+        self.story = served_in_turn(metadata(3))
         self.promotion = 10
         self.ever_validated = {1, 2, 3}
-        self.story.registers(metadata(11))
+        self.story.register(metadata(11))
 
     def when(self, act, *args, **kwargs) -> None:
         story = self.story
@@ -118,16 +118,16 @@ class Histories(RuleBasedStateMachine):
     def hear_of_bytes(self, number, revision, good):
         if number in self.story.model.versions:
             type_ = noted.ARTIFACT_RELEASED if good else noted.ARTIFACT_MISMATCHED
-            self.when(self.story.artifact, number, type_, revision)
+            self.when(self.story.note_artifact, number, type_, revision)
 
     @rule(number=numbers, revision=st.integers(1, 9))
     def hear_of_quarantine(self, number, revision):
         if number in self.story.model.versions:
-            self.when(self.story.quarantines, number, revision)
+            self.when(self.story.quarantine, number, revision)
 
     @rule(number=numbers, passed=st.booleans(), stage=st.sampled_from(["Validated", "Production"]))
     def hear_of_gates(self, number, passed, stage):
-        self.when(self.story.gates, number, passed=passed, stage=stage)
+        self.when(self.story.note_gates, number, passed=passed, stage=stage)
 
     @rule(number=numbers)
     def validate(self, number):
@@ -137,11 +137,11 @@ class Histories(RuleBasedStateMachine):
     @rule(number=numbers, environment=environments)
     def promote(self, number, environment):
         self.promotion += 1
-        self.when(self.story.requests, number, f"p{self.promotion}", environment)
+        self.when(self.story.request_promotion, number, f"p{self.promotion}", environment)
 
     @rule(number=numbers, environment=environments, back=st.integers(0, 3))
     def grant(self, number, environment, back):
-        self.when(self.story.grants, f"p{self.promotion - back}", number, environment)
+        self.when(self.story.grant_promotion, f"p{self.promotion - back}", number, environment)
 
     @rule(number=st.integers(1, 4), environment=environments, switch=st.booleans())
     def bring_to_production(self, number, environment, switch):
@@ -216,7 +216,7 @@ class Histories(RuleBasedStateMachine):
     def may_be_champion(self, number: int) -> bool:
         for environment in ("production", "lab"):
             with contextlib.suppress(RuleBroken):
-                self.story.decides(ChangeRollout(MODEL_ID, environment, (Share(number, 100, "champion"),)))
+                self.story.decide(ChangeRollout(MODEL_ID, environment, (Share(number, 100, "champion"),)))
                 return True
         return False
 

@@ -50,8 +50,8 @@ def used(name: str) -> ModelUsed:
 
 def test_a_model_with_an_old_name_gets_versions_and_may_take_its_old_name_again():
     story = Story()
-    story.registers()
-    story.happened(NameClaimed("team._old", MODEL_ID), "name-team._old")
+    story.register()
+    story.append(NameClaimed("team._old", MODEL_ID), "name-team._old")
     assert names(story.when(RegisterVersion(MODEL_ID, "team._old", metadata(2), new_model=False))) == [
         "VersionRegistered"
     ]

@@ -36,16 +36,16 @@ from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadat
 def everything() -> Story:
     """A history with every kind of event."""
     story = Story()
-    story.promotes()
-    story.promotes(metadata(2))
+    story.promote()
+    story.promote(metadata(2))
     story.when(ChangeRollout(MODEL_ID, "production", (Share(1, 90, "champion"), Share(2, 10, "challenger"))))
     story.when(ChangeRollout(MODEL_ID, "production", (Share(2, 100, "champion"),)))
     story.when(RollBack(MODEL_ID, "production"))
-    story.registers(metadata(3, dataset=None), draft=True)
+    story.register(metadata(3, dataset=None), draft=True)
     story.when(AddMetadata(MODEL_ID, 3, Metadata(training=Training(seed=1))))
     story.when(AddMetadata(MODEL_ID, 3, Metadata(training=Training(dataset=Dataset("d", a_digest("d"))))))
     story.when(RegisterVersion(MODEL_ID, "", Metadata()))
-    story.registers(replace(metadata(4), parents=(Parent("team.churn", 3, "base_model", MODEL_ID),)))
+    story.register(replace(metadata(4), parents=(Parent("team.churn", 3, "base_model", MODEL_ID),)))
     story.when(RecordEvaluation(MODEL_ID, 3, Evaluation("f1", 0.5, a_digest("t"), by="lab")))
     story.when(SetAlias(MODEL_ID, "a", 3))
     story.when(SetAlias(MODEL_ID, "b", 3))
@@ -53,11 +53,11 @@ def everything() -> Story:
     story.when(PlaceLegalHold(MODEL_ID, 1))
     story.when(PlaceLegalHold(MODEL_ID, 3))
     story.when(ReleaseLegalHold(MODEL_ID, 3))
-    story.artifact(3)
-    story.gates(3)
-    story.requests(3, "p3")
+    story.note_artifact(3)
+    story.note_gates(3)
+    story.request_promotion(3, "p3")
     story.when(DescribeModel(MODEL_ID, model="team.leave", owner="o", tags={"a": "b"}, description="d"))
-    story.grants("p3", 3)
+    story.grant_promotion("p3", 3)
     proposal = {"model_id": MODEL_ID, "rule": "unused", "sweep_id": "s"}
     for number in (3, 4):
         story.when(
@@ -72,9 +72,9 @@ def everything() -> Story:
                 ),
             )
         )
-    story.registers(metadata(5))
+    story.register(metadata(5))
     story.when(RejectVersion(MODEL_ID, 5, "no"))
-    story.promotes(metadata(6))
+    story.promote(metadata(6))
     story.when(ChangeRollout(MODEL_ID, "production", (Share(1, 50, "champion"), Share(6, 50, "challenger"))))
     story.when(RollBack(MODEL_ID, "production"))
     story.when(ReopenVersion(MODEL_ID, 2))

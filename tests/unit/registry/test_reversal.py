@@ -8,18 +8,18 @@ from services.registry.domain.withdrawal.rejection import RecallVersion, RejectV
 from services.registry.domain.withdrawal.reversal import ReinstateVersion, ReopenVersion
 from shared.deciding.decider import Forbidden, RuleBroken
 from tests.unit.registry.given import MODEL_ID, Story, metadata, names
-from tests.unit.registry.serving import back, champion, change, retiring, switched, two_promoted
+from tests.unit.registry.serving import champion, change, retire, roll_back, served_in_turn, two_promoted
 
 
 def test_a_second_person_reinstates_what_was_recalled_and_it_may_serve_again():
-    story = switched()
+    story = served_in_turn()
     story.when(RecallVersion(MODEL_ID, 1, by="eva"))
     with pytest.raises(Forbidden, match=r"own_recall.*second person"):
         story.when(ReinstateVersion(MODEL_ID, 1, "eva"))
     (reinstated,) = story.when(ReinstateVersion(MODEL_ID, 1, "ann"))
     assert (reinstated.stage, reinstated.recalled_by) == ("Archived", "eva")
     assert reinstated.artifact_digest == story.digest_of(1)
-    assert story.when(back())[0].to_number == 1
+    assert story.when(roll_back())[0].to_number == 1
 
 
 def test_what_is_not_recalled_is_left_as_it_is():
@@ -41,15 +41,15 @@ def test_a_promoted_version_that_was_recalled_by_mistake_is_promoted_again():
     story = two_promoted()
     story.when(RecallVersion(MODEL_ID, 2, by="eva"))
     story.when(ReinstateVersion(MODEL_ID, 2, "ann"))
-    story.requests(2, "again")
-    story.grants("again", 2)
+    story.request_promotion(2, "again")
+    story.grant_promotion("again", 2)
     assert names(story.when(change(champion(2)))) == ["RolloutChanged", "VersionArchived"]
 
 
 def test_a_retired_version_is_neither_reinstated_nor_reopened():
-    story = switched()
+    story = served_in_turn()
     story.when(RecallVersion(MODEL_ID, 1, by="eva"))
-    story.when(retiring(1))
+    story.when(retire(1))
     with pytest.raises(RuleBroken, match="version_retired"):
         story.when(ReinstateVersion(MODEL_ID, 1, "ann"))
     with pytest.raises(RuleBroken, match="version_retired"):
@@ -59,10 +59,10 @@ def test_a_retired_version_is_neither_reinstated_nor_reopened():
 @pytest.mark.parametrize("withdrawn", ["recalled", "retired"])
 def test_a_draft_or_rejected_version_keeps_its_stage_when_it_is_withdrawn(withdrawn):
     story = Story()
-    story.registers(metadata(1, dataset=None), draft=True)
-    story.registers(metadata(2))
+    story.register(metadata(1, dataset=None), draft=True)
+    story.register(metadata(2))
     story.when(RejectVersion(MODEL_ID, 2, "no"))
     for number in (1, 2):
-        story.when(RecallVersion(MODEL_ID, number) if withdrawn == "recalled" else retiring(number))
+        story.when(RecallVersion(MODEL_ID, number) if withdrawn == "recalled" else retire(number))
         assert getattr(story.version(number), withdrawn)
     assert [story.version(n).stage for n in (1, 2)] == ["Draft", "Rejected"]

@@ -15,13 +15,13 @@ from shared.deciding.decider import NotFound, RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, Story, metadata, names
 from tests.unit.registry.serving import (
     Share,
-    also_in_lab,
-    back,
     challenger,
     champion,
     change,
-    retiring,
-    switched,
+    promote_in_lab,
+    retire,
+    roll_back,
+    served_in_turn,
     two_promoted,
 )
 
@@ -47,8 +47,8 @@ def test_a_standby_is_not_archived():
 
 def test_a_challenger_that_was_never_in_production_goes_back_to_validated():
     story = Story()
-    story.promotes()
-    story.validates(metadata(2))
+    story.promote()
+    story.validate(metadata(2))
     story.when(change(champion(1, 90), challenger(2, 10)))
     assert names(story.when(change(champion(1)))) == ["RolloutChanged"]
     assert story.version(2).stage == "Validated"
@@ -74,8 +74,8 @@ def test_a_challenger_that_was_never_in_production_goes_back_to_validated():
 )
 def test_a_rollout_that_breaks_a_rule_is_refused(shares, code):
     story = two_promoted()
-    story.registers(metadata(3))
-    story.validates(metadata(4))
+    story.register(metadata(3))
+    story.validate(metadata(4))
     with pytest.raises(RuleBroken) as broken:
         story.when(change(*shares))
     assert broken.value.code == code
@@ -88,15 +88,15 @@ def test_a_promoted_challenger_may_take_more_than_the_cap():
 
 def test_production_elsewhere_makes_no_champion_here():
     story = Story()
-    story.promotes()
-    story.promotes(metadata(2), environment="lab")
+    story.promote()
+    story.promote(metadata(2), environment="lab")
     with pytest.raises(RuleBroken, match="champion_not_promoted"):
         story.when(change(champion(2)))
 
 
 def test_bytes_that_are_no_longer_good_do_not_start_to_serve():
     story = two_promoted()
-    story.quarantines(2, revision=9)
+    story.quarantine(2, revision=9)
     with pytest.raises(RuleBroken, match="artifact_not_good"):
         story.when(change(champion(1, 90), challenger(2, 10)))
 
@@ -114,7 +114,7 @@ def test_bytes_that_are_no_longer_good_do_not_start_to_serve():
 def test_bytes_that_are_no_longer_good_get_no_more_than_they_have(before, more):
     story = two_promoted()
     story.when(change(*before))
-    story.quarantines(2, revision=9)
+    story.quarantine(2, revision=9)
     with pytest.raises(RuleBroken, match="artifact_not_good"):
         story.when(change(*more))
 
@@ -130,9 +130,9 @@ def test_bytes_that_are_no_longer_good_get_no_more_than_they_have(before, more):
 )
 def test_bytes_that_are_no_longer_good_may_keep_what_they_have_or_be_turned_down(less):
     story = two_promoted()
-    story.promotes(metadata(3))
+    story.promote(metadata(3))
     story.when(change(champion(1, 90), challenger(2, 10)))
-    story.quarantines(2, revision=9)
+    story.quarantine(2, revision=9)
     assert names(story.when(change(*less)))[0] == "RolloutChanged"
 
 
@@ -151,8 +151,8 @@ def test_what_names_no_environment_is_unprocessable():
 
 def test_challengers_that_are_not_promoted_share_one_cap():
     story = two_promoted()
-    story.validates(metadata(3))
-    story.validates(metadata(4))
+    story.validate(metadata(3))
+    story.validate(metadata(4))
     with pytest.raises(RuleBroken, match="challenger_cap"):
         story.when(change(champion(1, 89), challenger(3, 6), challenger(4, 5)))
     assert names(
@@ -163,7 +163,7 @@ def test_challengers_that_are_not_promoted_share_one_cap():
 @pytest.mark.parametrize(("tier", "cap"), [("low", 10), ("medium", 5), ("high", 0)])
 def test_the_cap_of_challengers_follows_the_tier_and_the_refusal_names_it(tier, cap):
     story = two_promoted()
-    story.validates(metadata(3))
+    story.validate(metadata(3))
     story.when(DescribeModel(MODEL_ID, tier=tier, as_admin=True))
     with pytest.raises(RuleBroken, match=f"at most {cap} percent.*tier of team.churn is {tier}") as broken:
         story.when(change(champion(1, 99 - cap), challenger(3, cap + 1)))
@@ -174,9 +174,9 @@ def test_the_cap_of_challengers_follows_the_tier_and_the_refusal_names_it(tier, 
 
 def test_a_rollout_has_at_most_twenty_entries():
     story = Story()
-    story.promotes()
+    story.promote()
     for n in range(2, 22):
-        story.validates(metadata(n))
+        story.validate(metadata(n))
     shadows = [Share(n, 0, "shadow") for n in range(2, 22)]
     with pytest.raises(Unprocessable, match="at most 20 entries"):
         story.when(change(champion(1), *shadows))
@@ -188,9 +188,9 @@ def test_a_rollout_has_at_most_twenty_entries():
 
 def left_production_for_lab() -> Story:
     """Version 2 is lab's champion and was rolled back from in production."""
-    story = switched()
-    also_in_lab(story, 2)
-    story.when(back())
+    story = served_in_turn()
+    promote_in_lab(story, 2)
+    story.when(roll_back())
     assert story.version(2).stage == "Production"
     return story
 
@@ -203,31 +203,31 @@ def test_what_has_left_is_champion_again_by_a_rollback_only():
     story.when(change(champion(1, 90), challenger(2, 10)))
     with pytest.raises(RuleBroken, match="served_before"):
         story.when(change(champion(2)))
-    assert story.when(back(to_number=2))[0].to_number == 2
+    assert story.when(roll_back(to_number=2))[0].to_number == 2
 
 
 def test_what_has_left_needs_no_new_promotion_but_a_rollback():
     story = left_production_for_lab()
     with pytest.raises(RuleBroken, match="served_before"):
-        story.requests(2, "again")
-    assert story.requests(1, "again") == []
+        story.request_promotion(2, "again")
+    assert story.request_promotion(1, "again") == []
 
 
 def test_who_challenged_before_its_promotion_may_become_champion():
     story = Story()
-    story.promotes()
-    story.validates(metadata(2))
+    story.promote()
+    story.validate(metadata(2))
     story.when(change(champion(1, 90), challenger(2, 10)))
     story.when(change(champion(1)))
-    story.requests(2, "p2")
-    story.grants("p2", 2)
+    story.request_promotion(2, "p2")
+    story.grant_promotion("p2", 2)
     assert names(story.when(change(champion(2)))) == ["RolloutChanged", "VersionArchived"]
 
 
 def test_what_is_promoted_and_yet_to_serve_is_not_archived_for_leaving_elsewhere():
     story = two_promoted()
-    also_in_lab(story, 2)
-    story.promotes(metadata(3), environment="lab")
+    promote_in_lab(story, 2)
+    story.promote(metadata(3), environment="lab")
     assert names(story.when(change(champion(3), environment="lab"))) == ["RolloutChanged"]
     assert names(story.when(change(champion(2)))) == ["RolloutChanged", "VersionArchived"]
 
@@ -241,7 +241,7 @@ def test_a_promoted_standby_that_never_served_is_not_archived_for_leaving():
 
 def test_what_is_overtaken_before_it_served_is_validated_again_and_its_grant_is_spent():
     story = two_promoted()
-    story.promotes(metadata(3))
+    story.promote(metadata(3))
     events = story.when(change(champion(3)))
     assert [(type(e).__name__, getattr(e, "number", 0)) for e in events[1:]] == [
         ("PromotionSpent", 2),
@@ -252,16 +252,16 @@ def test_what_is_overtaken_before_it_served_is_validated_again_and_its_grant_is_
     with pytest.raises(RuleBroken, match="champion_not_promoted"):
         story.when(change(champion(2)))
     story.when(change(champion(3, 90), challenger(2, 10)))
-    story.requests(2, "again")
-    story.grants("again", 2)
+    story.request_promotion(2, "again")
+    story.grant_promotion("again", 2)
     assert story.when(change(champion(2)))[0].champion.number == 2
 
 
 def test_a_grant_that_is_spent_is_not_refused_when_its_review_ends_once_more():
     story = two_promoted()
-    story.promotes(metadata(3))
+    story.promote(metadata(3))
     story.when(change(champion(3)))
-    assert story.grants("p2", 2) == []
+    assert story.grant_promotion("p2", 2) == []
 
 
 def test_a_promoted_challenger_that_is_dropped_is_validated_again():
@@ -269,51 +269,51 @@ def test_a_promoted_challenger_that_is_dropped_is_validated_again():
     story.when(change(champion(1, 90), challenger(2, 10)))
     assert names(story.when(change(champion(1)))) == ["RolloutChanged", "PromotionSpent", "VersionValidated"]
     assert story.version(2).stage == "Validated"
-    assert names(story.requests(2, "again")) == ["PromotionRequested"]
+    assert names(story.request_promotion(2, "again")) == ["PromotionRequested"]
 
 
 def test_an_archived_version_is_promoted_elsewhere_and_tried_again_once_its_gates_pass_again():
-    story = switched()
+    story = served_in_turn()
     assert story.version(1).stage == "Archived"
     with pytest.raises(RuleBroken, match=r"not_validated.*reopen"):
         story.when(change(champion(2, 90), challenger(1, 10)))
-    also_in_lab(story, 1)
+    promote_in_lab(story, 1)
     assert (story.version(1).stage, story.serves("lab")) == ("Production", 1)
     story.when(StopRollout(MODEL_ID, "lab"))
     assert names(story.when(ReopenVersion(MODEL_ID, 1))) == ["VersionReopened"]
-    story.gates(1, passed=False)
+    story.note_gates(1, passed=False)
     assert story.version(1).stage == "Staging"
-    assert names(story.gates(1)) == ["Noted", "VersionValidated"]
+    assert names(story.note_gates(1)) == ["Noted", "VersionValidated"]
     assert names(story.when(change(champion(2, 90), challenger(1, 10)))) == ["RolloutChanged"]
     assert story.when(ReopenVersion(MODEL_ID, 1)) == []
 
 
 def test_a_promotion_switches_no_requests_unless_the_request_said_serve():
     story = Story()
-    story.validates()
-    (requested,) = story.requests(1, "p1")
+    story.validate()
+    (requested,) = story.request_promotion(1, "p1")
     assert not requested.serve
-    assert names(story.grants("p1", 1)) == ["Noted", "VersionPromoted"]
+    assert names(story.grant_promotion("p1", 1)) == ["Noted", "VersionPromoted"]
     assert (story.serves(), story.version(1).stage) == (0, "Production")
     assert names(story.when(change(champion(1)))) == ["RolloutChanged"]
 
 
 def test_serve_is_refused_where_a_version_serves_and_never_moves_its_requests():
     story = Story()
-    story.validates()
-    story.promotes(metadata(2))
+    story.validate()
+    story.promote(metadata(2))
     with pytest.raises(RuleBroken, match="serves_already"):
-        story.requests(1, "p1", serve=True)
-    story.validates(metadata(3))
+        story.request_promotion(1, "p1", serve=True)
+    story.validate(metadata(3))
     for n in (1, 3):
-        story.requests(n, f"lab{n}", "lab", serve=True)
-    story.grants("lab3", 3, "lab")
-    assert names(story.grants("lab1", 1, "lab")) == ["Noted", "VersionPromoted"]
+        story.request_promotion(n, f"lab{n}", "lab", serve=True)
+    story.grant_promotion("lab3", 3, "lab")
+    assert names(story.grant_promotion("lab1", 1, "lab")) == ["Noted", "VersionPromoted"]
     assert story.serves("lab") == 3
 
 
 def test_a_stopped_rollout_serves_nothing_until_a_version_is_named():
-    story = switched()
+    story = served_in_turn()
     seen = story.model.rollouts["production"].revision
     stopped, archived = story.when(StopRollout(MODEL_ID, "production", seen))
     assert (stopped.entries, [e.number for e in stopped.previous], archived.number) == ((), [2], 2)
@@ -323,25 +323,25 @@ def test_a_stopped_rollout_serves_nothing_until_a_version_is_named():
     with pytest.raises(NotFound):
         story.when(StopRollout(MODEL_ID, "lab"))
     for number in (1, 2):
-        assert names(story.when(retiring(number)))[-1] == "RetireRefused"
+        assert names(story.when(retire(number)))[-1] == "RetireRefused"
     with pytest.raises(RuleBroken, match=r"rollout_stopped.*\(2, 1\)") as broken:
-        story.when(back())
+        story.when(roll_back())
     assert broken.value.facts["targets"] == [2, 1]
-    assert story.when(back(to_number=2))[0].to_number == 2
-    assert story.when(back())[0].to_number == 1
+    assert story.when(roll_back(to_number=2))[0].to_number == 2
+    assert story.when(roll_back())[0].to_number == 1
 
 
 def test_after_a_stop_a_promoted_version_starts_and_a_rollback_goes_to_what_served_before_the_stop():
-    story = switched()
+    story = served_in_turn()
     story.when(StopRollout(MODEL_ID, "production"))
-    story.promotes(metadata(3))
+    story.promote(metadata(3))
     assert story.serves() == 3
-    assert story.when(back())[0].to_number == 2
+    assert story.when(roll_back())[0].to_number == 2
 
 
 def test_the_champion_that_the_caller_saw_is_checked():
-    story = switched()
-    story.promotes(metadata(3))
+    story = served_in_turn()
+    story.promote(metadata(3))
     for command in (change(champion(3), from_number=1), StopRollout(MODEL_ID, "production", from_number=1)):
         with pytest.raises(Stale, match="2 \\(champion, 100 %\\) serves in production"):
             story.when(command)
@@ -350,13 +350,13 @@ def test_the_champion_that_the_caller_saw_is_checked():
 
 def test_an_older_version_promoted_after_a_newer_champion_may_still_serve():
     story = Story()
-    story.promotes()
-    story.validates(metadata(2))
-    story.promotes(metadata(3))
+    story.promote()
+    story.validate(metadata(2))
+    story.promote(metadata(3))
     story.when(change(champion(3)))
-    story.requests(2, "late")
-    story.grants("late", 2)
-    story.validates(metadata(4))
+    story.request_promotion(2, "late")
+    story.grant_promotion("late", 2)
+    story.validate(metadata(4))
     assert names(story.when(change(champion(3), Share(4, 0, "shadow")))) == ["RolloutChanged"]
     assert names(story.when(change(champion(2)))) == ["RolloutChanged", "VersionArchived"]
 
@@ -364,7 +364,7 @@ def test_an_older_version_promoted_after_a_newer_champion_may_still_serve():
 def test_what_is_recalled_and_serves_nowhere_is_archived():
     story = two_promoted()
     assert names(story.when(RecallVersion(MODEL_ID, 2))) == ["VersionRecalled", "VersionArchived"]
-    assert names(story.when(retiring(2))) == ["Noted", "VersionRetired"]
+    assert names(story.when(retire(2))) == ["Noted", "VersionRetired"]
     assert names(story.when(RecallVersion(MODEL_ID, 1))) == ["VersionRecalled"]
 
 

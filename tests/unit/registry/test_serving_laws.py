@@ -23,7 +23,7 @@ from services.registry.domain.withdrawal.rejection import RecallVersion, RejectV
 from services.registry.domain.withdrawal.reversal import ReinstateVersion, ReopenVersion
 from shared.deciding.decider import RuleBroken
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, STREAM, Story, metadata
-from tests.unit.registry.serving import switched
+from tests.unit.registry.serving import served_in_turn
 
 numbers = st.integers(1, 6)
 environments = st.sampled_from(["production", "lab"])
@@ -45,9 +45,9 @@ class Serving(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.story = switched()
-        self.story.promotes(metadata(3))
-        self.story.validates(metadata(4))
+        self.story = served_in_turn()
+        self.story.promote(metadata(3))
+        self.story.validate(metadata(4))
         self.artifact_revision = self.promotion = 10
         self.champions: dict[str, list[int]] = defaultdict(list)
         self.rolled_back_from: dict[str, set[int]] = defaultdict(set)
@@ -105,26 +105,26 @@ class Serving(RuleBasedStateMachine):
         """One step towards champion; it must not be refused."""
         match step:
             case "promote":
-                story.requests(number, "advice", environment)
+                story.request_promotion(number, "advice", environment)
                 if promotion := story.model.promotions.get("advice"):
-                    story.grants("advice", promotion.number, environment)
+                    story.grant_promotion("advice", promotion.number, environment)
                 else:  # an equal request is open already
                     ((id_, _),) = [
                         (i, p)
                         for i, p in story.model.promotions.items()
                         if (p.number, p.environment) == (number, environment)
                     ]
-                    story.grants(id_, number, environment)
+                    story.grant_promotion(id_, number, environment)
             case "switch":
                 story.when(ChangeRollout(MODEL_ID, environment, (Share(number, 100, "champion"),)))
             case "rollback":
                 assert story.when(RollBack(MODEL_ID, environment, number, even_if_incompatible=True))
             case "verify":
-                story.artifact(number, revision=999)
+                story.note_artifact(number, revision=999)
                 assert story.version(number).released
             case "wait":
-                story.artifact(number, revision=999)
-                story.gates(number)
+                story.note_artifact(number, revision=999)
+                story.note_gates(number)
                 assert story.version(number).stage == "Validated"
             case "reopen":
                 assert story.when(ReopenVersion(MODEL_ID, number))
@@ -191,10 +191,10 @@ class Serving(RuleBasedStateMachine):
             document = metadata(artifact + 10)
             inputs = (*SIGNATURE.inputs, Input("x", "int")) if wider else SIGNATURE.inputs
             document = replace(document, signature=replace(SIGNATURE, inputs=inputs))
-            number = self.story.registers(document)
+            number = self.story.register(document)
             if good:
-                self.story.artifact(number)
-                self.story.gates(number)
+                self.story.note_artifact(number)
+                self.story.note_gates(number)
 
     @rule(number=numbers, environment=environments, serve=st.booleans(), granted=st.booleans())
     def promote(self, number, environment, serve, granted):
@@ -203,7 +203,7 @@ class Serving(RuleBasedStateMachine):
         self.when(RequestPromotion(MODEL_ID, number, environment, name, "eva", serve=serve))
         if granted and name in self.story.model.promotions:
             seen = len(self.story.log[STREAM])
-            self.story.grants(name, number, environment)
+            self.story.grant_promotion(name, number, environment)
             self.judge(seen)
 
     @rule(environment=environments, champion=numbers)
@@ -237,9 +237,9 @@ class Serving(RuleBasedStateMachine):
         if number in self.story.model.versions:
             self.artifact_revision += 1
             if good:
-                self.story.artifact(number, noted.ARTIFACT_RELEASED, self.artifact_revision)
+                self.story.note_artifact(number, noted.ARTIFACT_RELEASED, self.artifact_revision)
             else:
-                self.story.quarantines(number, self.artifact_revision)
+                self.story.quarantine(number, self.artifact_revision)
 
     @rule(number=numbers)
     def reopen(self, number):
