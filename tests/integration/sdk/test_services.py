@@ -55,6 +55,19 @@ def test_the_same_publication_again_is_the_same_version(house: House, churn: dic
     assert [(version.number, version.semver, version.new) for version in again] == [(1, "1.0.0", False)] * 2
 
 
+def test_the_same_publication_again_is_found_with_the_api_key_of_another_subject(
+    house: House, churn: dict[str, Any]
+) -> None:
+    profile = replace(house.people["nightly"], api_key=house.people["ci"].api_key)
+    run = trained()
+    with Client(profile) as signed_by_nightly:
+        versions = [
+            signed_by_nightly.publish("crm.shared", churn["folder"], run, via="kafka").wait(60)
+            for _ in range(2)
+        ]
+    assert [(version.number, version.new) for version in versions] == [(1, True), (1, False)]
+
+
 def test_what_was_published_a_moment_ago_is_loaded_once_its_bytes_are_verified(
     house: House, tmp_path: Path
 ) -> None:

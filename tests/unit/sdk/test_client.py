@@ -248,6 +248,17 @@ async def test_waiting_for_a_kafka_message_ends_with_the_version_the_refusal_or_
     await transport.close()
 
 
+@pytest.mark.parametrize(("signed_by", "query"), [("ci-signing", "ci-signing"), ("", None)])
+async def test_the_outcome_is_that_of_the_publisher_who_signed_the_message(
+    profile: Profile, answers: Answers, signed_by: str, query: str | None
+) -> None:
+    transport = Transport(profile, QUICK)
+    answers.publications = {"a": VERSION | {"state": "existing"}}
+    await outcome(transport, TrainedMessage("a", "churn", "sha256:1", publisher=signed_by), 5)
+    assert answers.of("GET", "/v1/publications/a")[0].query.get("publisher") == query
+    await transport.close()
+
+
 async def test_a_message_that_was_dead_lettered_is_found_there_with_its_reason(
     profile: Profile, answers: Answers
 ) -> None:

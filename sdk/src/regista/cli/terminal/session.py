@@ -102,20 +102,20 @@ class Session:
         click.echo(as_yaml(value) if self.format == "yaml" else as_json(value))
 
     @contextmanager
-    def progress(self, title: str) -> Iterator[Progress | None]:
-        """Show progress bars on stderr where it is a terminal; return None elsewhere."""
+    def progress(self, title: str, *, bytes_: bool = True) -> Iterator[Progress | None]:
+        """Show progress bars of bytes, or of other things, on stderr if it is a terminal; else return None."""
         if not sys.stderr.isatty():
             yield None
             return
         from rich.console import Console  # noqa: PLC0415
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn  # noqa: PLC0415
+        from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415
         from rich.progress import Progress as Bars  # noqa: PLC0415
+        from rich.progress import TransferSpeedColumn  # noqa: PLC0415
 
         columns = (
             TextColumn(f"{title} {{task.description}}", markup=False),
             BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
+            *((DownloadColumn(), TransferSpeedColumn()) if bytes_ else (MofNCompleteColumn(),)),
         )
         with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
             tasks: dict[str, Any] = {}
