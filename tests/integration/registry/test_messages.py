@@ -172,15 +172,16 @@ async def test_a_new_version_is_not_called_existing_while_it_is_being_registered
     named = {"model": "team.churn", "artifact_digest": trained()["artifact"]["digest"]}
     holder = await asyncpg.connect(database.owner_url)
     try:
-        async with registry.client("ci") as client, holder.transaction():
-            await holder.execute("LOCK registry.refusals IN ACCESS EXCLUSIVE MODE")
-            looked_up = asyncio.create_task(client.get("/publications/nightly", params=named))
-            await registry.until(lambda: holder.fetchval(WAITS_FOR_REFUSALS))
-            await voices.trained(trained(), message_id="nightly")
-            await registry.version("team.churn@1")
+        async with registry.client("ci") as client:
+            async with holder.transaction():
+                await holder.execute("LOCK registry.refusals IN ACCESS EXCLUSIVE MODE")
+                looked_up = asyncio.create_task(client.get("/publications/nightly", params=named))
+                await registry.until(lambda: holder.fetchval(WAITS_FOR_REFUSALS))
+                await voices.trained(trained(), message_id="nightly")
+                await registry.version("team.churn@1")
+            answer = await looked_up
     finally:
         await holder.close()
-    answer = await looked_up
     assert (answer.status_code, answer.json().get("state")) != (200, "existing")
     assert (await publication(registry, "nightly", **named))["state"] == "registered"
 

@@ -107,17 +107,20 @@ class Session:
         if not sys.stderr.isatty():
             yield None
             return
+        from rich import progress as rich_progress  # noqa: PLC0415
         from rich.console import Console  # noqa: PLC0415
-        from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415
-        from rich.progress import Progress as Bars  # noqa: PLC0415
-        from rich.progress import TransferSpeedColumn  # noqa: PLC0415
 
-        columns = (
-            TextColumn(f"{title} {{task.description}}", markup=False),
-            BarColumn(),
-            *((DownloadColumn(), TransferSpeedColumn()) if bytes_ else (MofNCompleteColumn(),)),
+        amounts = (
+            (rich_progress.DownloadColumn(), rich_progress.TransferSpeedColumn())
+            if bytes_
+            else (rich_progress.MofNCompleteColumn(),)
         )
-        with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        columns = (
+            rich_progress.TextColumn(f"{title} {{task.description}}", markup=False),
+            rich_progress.BarColumn(),
+            *amounts,
+        )
+        with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
             tasks: dict[str, Any] = {}
 
             def report(name: str, done: int, total: int) -> None:
