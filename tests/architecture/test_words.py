@@ -44,7 +44,6 @@ PENDING = frozenset(
         "tests/unit/artifact",
         "tests/unit/audit",
         "tests/unit/cleanup",
-        "tests/unit/registry",
         "tests/unit/sdk",
         "tests/unit/shared",
     }
