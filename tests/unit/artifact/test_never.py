@@ -98,7 +98,7 @@ class Bucket:
         self.to_discard: set[int] = set()
 
     def do(self, command) -> None:
-        """Apply a command. For a verdict or deletion, its generation selects one of all rows that ever were due."""
+        """Apply a command. The generation of a verdict or deletion selects one of all due rows."""
         match command:
             case RecordVerified() | RecordMismatched() if rows := sorted(self.to_verify):
                 model_id, number, generation = rows[command.generation % len(rows)]

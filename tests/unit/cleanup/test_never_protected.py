@@ -102,7 +102,7 @@ STAGES = {
 
 
 class Registry:
-    """A plain model of registry's events: which versions it would refuse to retire. Not the code under test."""
+    """Which versions registry would refuse to retire, computed without the code under test."""
 
     def __init__(self) -> None:
         self.stages: dict[int, str] = {}
@@ -117,7 +117,7 @@ class Registry:
         self.children: dict[tuple[int, int], int] = {}
 
     def published(self, name: str, data: dict) -> dict:
-        """Return the event as registry publishes it: a change of serving has the versions that served before."""
+        """Return the event as registry publishes it; a change of serving names what served before."""
         if name in SERVING:
             data = data | {"previous": self.entries.get(data["environment"], [])}
             self._serving(name, data)
