@@ -13,6 +13,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import sys
+import threading
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -22,6 +23,8 @@ OWN = frozenset({"services", "shared", "regista"})
 
 REMEDY = "The code that folds events must be imported by import statements, from modules with a source file."
 _DYNAMIC = frozenset({"import_module", "__import__", "exec", "eval"})
+_PARSING = threading.Lock()
+"""Python 3.11 counts the depth of a parse per interpreter: of two threads that parse, one gets a SystemError."""
 
 
 class NotCovered(Exception):  # noqa: N818 - says what the code is
@@ -100,7 +103,9 @@ def _imports(name: str, source: bytes) -> Iterator[str]:
     package = (
         name if spec is not None and spec.submodule_search_locations is not None else name.rpartition(".")[0]
     )
-    for node in ast.walk(ast.parse(source)):
+    with _PARSING:
+        tree = ast.parse(source)
+    for node in ast.walk(tree):
         match node:
             case ast.Import(names):
                 yield from (alias.name for alias in names)

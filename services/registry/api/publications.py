@@ -20,7 +20,10 @@ from shared.http.routes import Call, Reply, Route
 
 async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
     """Return what became of a message. The answer is 404 until the registry has read the message."""
-    message, pool = call.path["message_id"], call.app.pool
+    message, pool, q = call.path["message_id"], call.app.pool, call.query
+    source = f"/publishers/{q.publisher or call.actor.subject}"
+    # Read first: a message that was handled by now has its version or refusal in the queries that follow.
+    handled = q.model and q.artifact_digest and await pool.fetchval(queries.KNOWN_CAUSE, source, message)
     row = await pool.fetchrow(queries.PUBLISHED, message)
     if row is not None:
         return _version(call, row, "registered" if row["semver"] else "draft")
@@ -29,9 +32,7 @@ async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
         if refused["refused_of"] != call.actor.subject:
             call.require(ANY_ROLE, namespace_of(refused["model"]))
         return Reply({"state": "refused", "model": refused["model"], "problems": refused["problems"]})
-    q = call.query
-    source = f"/publishers/{q.publisher or call.actor.subject}"
-    if q.model and q.artifact_digest and await pool.fetchval(queries.KNOWN_CAUSE, source, message):
+    if handled and q.model:
         model = await intake(call).models.find(q.model)
         row = await pool.fetchrow(queries.SAME_BYTES, model.model_id, q.artifact_digest) if model else None
         if row is not None:

@@ -186,9 +186,12 @@ def test_what_a_killed_supervisor_left_is_found_by_down(folder: InstanceFolder) 
 
 def test_ctrl_c_while_it_starts_leaves_no_process_behind(folder: InstanceFolder) -> None:
     command = [REGISTA, "up", "--instance", str(folder.directory)]
+    # A shell without job control starts its background jobs with SIGINT ignored, and children inherit that.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     up = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
+    signal.signal(signal.SIGINT, inherited)
     assert up.stdout
     assert "postgres" in up.stdout.readline()
     state = read_state(folder)

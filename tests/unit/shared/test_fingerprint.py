@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -73,6 +76,31 @@ def test_it_changes_with_every_module_that_the_fold_imports(folder: Path, name: 
     assert now("shop_of_test.fold") == before
     (folder / name).write_text(FILES[name] + "# changed\n")
     assert now("shop_of_test.fold") != before
+
+
+@pytest.fixture
+def threads_change_while_python_parses() -> Iterator[None]:
+    """Let garbage collection hand over to another thread, as the callbacks of the metrics do."""
+    threshold = gc.get_threshold()
+
+    def hand_over(*_: object) -> None:
+        time.sleep(0)
+
+    gc.callbacks.append(hand_over)
+    gc.set_threshold(50)
+    yield
+    gc.callbacks.remove(hand_over)
+    gc.set_threshold(*threshold)
+
+
+@pytest.mark.usefixtures("threads_change_while_python_parses")
+def test_two_threads_read_the_code_at_the_same_time() -> None:
+    for _ in range(3):
+        _forget()
+        with ThreadPoolExecutor(4) as threads:
+            found = list(threads.map(fingerprint, ["shared.log.transact", "shared.log.states"] * 2))
+        assert found[0] != found[1]
+        assert found[:2] == found[2:]
 
 
 def test_it_stays_when_other_code_changes(folder: Path) -> None:
