@@ -96,7 +96,7 @@ def threads_change_while_python_parses() -> Iterator[None]:
 @pytest.mark.usefixtures("threads_change_while_python_parses")
 def test_two_threads_read_the_code_at_the_same_time() -> None:
     for _ in range(3):
-        _forget()
+        _drop_caches()
         with ThreadPoolExecutor(4) as threads:
             found = list(threads.map(fingerprint, ["shared.log.transact", "shared.log.states"] * 2))
         assert found[0] != found[1]
