@@ -100,12 +100,12 @@ async def test_each_byte_that_came_another_way_is_read_twice(store, source, targ
     assert counting.read_bytes == 2 * SIZE
 
 
-async def test_the_service_reads_each_uploaded_byte_once(open_shop, store):
+async def test_the_service_reads_each_uploaded_byte_once(open_replica, store):
     counting = Counting(store)
-    shop = await open_shop(counting)
-    upload = await shop.upload(CONTENT)
-    await shop.registered(CONTENT, upload)
-    assert await shop.work(VERIFY) == ["ArtifactVerified", "ArtifactReleased"]
+    replica = await open_replica(counting)
+    upload = await replica.upload(CONTENT)
+    await replica.register(CONTENT, upload)
+    assert await replica.work(VERIFY) == ["ArtifactVerified", "ArtifactReleased"]
     assert counting.read_bytes == SIZE
 
 

@@ -37,7 +37,7 @@ async def test_an_empty_file_is_a_file(store, folder):
 async def test_a_stream_that_breaks_leaves_what_was_there(store, folder):
     async def broken():
         yield CONTENT
-        raise ConnectionAbortedError("the sender went away")
+        raise ConnectionAbortedError("the sender closed the connection")
 
     await store.put(f"{folder}/a", pieces(b"before"), {})
     with pytest.raises((ConnectionAbortedError, StoreUnavailable)):
@@ -149,7 +149,7 @@ async def test_removing_twice_is_removing_once(store, folder):
     assert await store.keys(folder) == [f"{folder}/g2/a"]
 
 
-async def test_what_is_not_there_says_so(store, folder):
+async def test_a_missing_object_is_reported_as_absent(store, folder):
     for call in (
         lambda: store.read_and_hash(f"{folder}/x"),
         lambda: whole(store.read(f"{folder}/x")),
@@ -257,7 +257,7 @@ async def test_a_folder_that_cannot_be_used_is_an_absent_store(tmp_path):
         await DiskStore(tmp_path / "file").check()
 
 
-async def test_a_server_that_is_away_is_an_absent_store():
+async def test_an_unreachable_server_is_an_absent_store():
     store = S3Store("127.0.0.1:9", "a", "b", "regista")
     with pytest.raises(StoreUnavailable, match="cannot be used"):
         await store.check()

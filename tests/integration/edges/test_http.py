@@ -24,9 +24,9 @@ async def engineer(people: People) -> str:
 
 async def test_a_counted_number_is_read_back_immediately(toy: Toy, engineer: str) -> None:
     async with toy.client(engineer) as client:
-        told = await client.post("/v1/counters/a:count", json={"by": 3})
-        assert told.status_code == 200, told.text
-        assert (told.json()["total"], told.headers["etag"]) == (3, '"1"')
+        answer = await client.post("/v1/counters/a:count", json={"by": 3})
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["total"], answer.headers["etag"]) == (3, '"1"')
         read = await client.get("/v1/counters/a")
         assert (read.json(), read.headers["etag"]) == ({"total": 3}, '"1"')
         assert (await client.get("/v1/counters/a", headers={"if-none-match": '"1"'})).status_code == 304
@@ -151,12 +151,12 @@ async def test_a_key_works_the_moment_it_is_issued_and_stops_when_revoked(toy: T
     key = await people.person("bert", ("engineer", "toys"))
     async with toy.client(key) as client:
         assert (await client.post("/v1/counters/a:count", json={"by": 1})).status_code == 200
-        await people.tell("bert", KeyRevoked("bert", key.split("_")[1], "lost"))
+        await people.append("bert", KeyRevoked("bert", key.split("_")[1], "lost"))
 
         async def refused(_: Any) -> bool:
             return (await client.post("/v1/counters/a:count", json={"by": 1})).status_code in {401, 403}
 
-        await toy.asking(refused, 5)
+        await toy.poll(refused, 5)
 
 
 async def test_a_role_of_another_namespace_is_not_enough(toy: Toy, people: People) -> None:
@@ -220,7 +220,7 @@ async def test_what_is_due_is_done_once_also_when_it_takes_longer_than_its_lease
                 "SELECT FROM registry.due_leases"
             )
 
-        await toy.asking(all_rang, 15)
+        await toy.poll(all_rang, 15)
         assert {row["count"] for row in await connection.fetch(rang)} == {1}
         assert alarms(toy) == {"alarm-now": 1, "alarm-fails": 2, "alarm-long": 1}
     finally:
@@ -245,7 +245,7 @@ async def test_two_replicas_do_what_is_due_once_between_them(
                 "SELECT FROM registry.due_leases"
             )
 
-        await first.asking(all_rang, 20)
+        await first.poll(all_rang, 20)
         assert {row["count"] for row in await connection.fetch(rang)} == {1}
         assert alarms(first) + alarms(second) == collections.Counter(f"alarm-{n}" for n in range(20))
     finally:

@@ -133,18 +133,18 @@ async def test_an_event_that_cannot_be_published_stops_the_relay_and_is_reported
         raise ZeroDivisionError
 
     await bank.transactor.submit(bank.deposit("a"))
-    said: asyncio.Queue[str] = asyncio.Queue()
+    reported: asyncio.Queue[str] = asyncio.Queue()
     relay = Relay(
         replace(bank.service, publish=broken),
         bank.url,
         bank.wake_up,
         lambda: start_producer(settings),
         KEY,
-        said.put_nowait,
+        reported.put_nowait,
     )
     task = asyncio.create_task(relay.run())
     async with asyncio.timeout(30):
-        while "ZeroDivisionError" not in await said.get():
+        while "ZeroDivisionError" not in await reported.get():
             assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -200,15 +200,15 @@ async def test_a_producer_that_is_never_answered_is_replaced(
     monkeypatch.setattr(kafka, "ANSWER_WITHIN", 0.5)
     await bank.transactor.submit(bank.deposit("a"))
     silent = iter([True, False])
-    said: list[str] = []
+    reported: list[str] = []
 
     async def connect() -> Any:
         return SilentOnce(await start_producer(settings), next(silent))
 
-    relay = Relay(bank.service, bank.url, bank.wake_up, connect, KEY, said.append)
+    relay = Relay(bank.service, bank.url, bank.wake_up, connect, KEY, reported.append)
     task = asyncio.create_task(relay.run())
     assert len(await published(settings, 1)) == 1
-    assert "relay: Kafka is unavailable (KafkaTimeoutError)" in said
+    assert "relay: Kafka is unavailable (KafkaTimeoutError)" in reported
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

@@ -280,12 +280,12 @@ async def test_a_key_that_would_open_nothing_is_not_issued(registry):
 
 
 async def test_a_promotion_over_new_evidence_supersedes_the_open_one_and_is_answered_alike_when_repeated(
-    registry, voices
+    registry, senders
 ):
     path = "/models/team.churn/versions/1"
     async with registry.client("root") as client, registry.client("ci") as publisher:
         await publisher.post("/models/team.churn/versions", json=trained())
-        await voices.passes(await registry.version("team.churn@1"))
+        await senders.send_passing_verdicts(await registry.version("team.churn@1"))
         await registry.version("team.churn@1", stage="Validated", artifact_state="released")
         first = await client.post(path + ":promote", json={})
         assert first.status_code == 202, first.text

@@ -295,7 +295,7 @@ def test_every_other_command_is_understood_by_its_service(house: House, churn: d
     assert "versions" in eng("eng", "cleanup", "usage", "crm.churn")
 
 
-def test_the_readmes_python_does_what_it_says(
+def test_the_readmes_python_has_the_documented_effect(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nightly = house.people["nightly"]
@@ -380,7 +380,7 @@ def test_keys_are_rotated_and_revoked(house: House) -> None:
     assert house.run("admin", "access", "identity", "show", "person:tmp")["roles"] == []
 
 
-def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_says_who_did_it(house: House) -> None:
+def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_names_the_actor(house: House) -> None:
     subject = house.run("admin", "access", "identity", "create", "--kind", "person", "--name", "Ada Byron")[
         "subject"
     ]
@@ -391,7 +391,7 @@ def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_says_who_did_i
     )
     until(lambda: house.run("ada", "access", "identity", "show", subject)["name"] == "Ada Lovelace")
     with house.client("eng") as client:
-        assert client.names([subject, "nobody"]) == {subject: "Ada Lovelace"}
+        assert client.names([subject, "unknown"]) == {subject: "Ada Lovelace"}
         result = house.run("admin", "access", "erase-name", subject, "--reason", "asked for it", "--yes")
         assert "signed" in result["kept"]
         assert client.names([subject]) == {subject: None}

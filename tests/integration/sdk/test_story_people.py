@@ -1,4 +1,4 @@
-"""The people of the demo on real servers: the demo can run again, whatever a reader did after the last run."""
+"""The people of the demo on real servers: the demo runs again after any change by a reader."""
 
 from __future__ import annotations
 

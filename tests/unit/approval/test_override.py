@@ -1,4 +1,4 @@
-"""Break-glass: what it grants, what it never does, and the look back that is owed."""
+"""Break-glass overrides: what they grant, what they never do, and the after-review."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_look_back_ends_only_the_override_it_is_about(world):
     assert set(world.version.overrides) == {"staging"}
 
 
-def test_what_was_bypassed_is_told_also_when_it_was_a_persons_no(world):
+def test_an_override_names_what_it_bypassed_even_a_rejection_by_a_person(world):
     world.in_review()
     world.reject("ann")
     used, _ = world.override("oscar")
@@ -121,7 +121,7 @@ def test_the_same_override_again_changes_nothing(world):
     assert world.override("oscar") == []
 
 
-def test_nobody_who_broke_the_glass_looks_back_at_it_however_many_broke_it(world, given):
+def test_no_one_who_used_an_override_does_its_after_review(world, given):
     world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
     world.assess()
     world.override("oscar")

@@ -30,13 +30,13 @@ def plain(class_: type) -> dict:
 
 @pytest.mark.parametrize("type_", READ)
 def test_what_the_registry_publishes_is_understood(type_):
-    told = msgspec.convert(plain(registry.PUBLIC[type_]), READ[type_])
-    assert told.model_id
-    if isinstance(told, noted.VersionRegistered):
-        assert told.artifact
-        assert told.artifact.files
-    if isinstance(told, noted.RolloutChanged):
-        assert told.numbers
+    event = msgspec.convert(plain(registry.PUBLIC[type_]), READ[type_])
+    assert event.model_id
+    if isinstance(event, noted.VersionRegistered):
+        assert event.artifact
+        assert event.artifact.files
+    if isinstance(event, noted.RolloutChanged):
+        assert event.numbers
 
 
 @pytest.mark.parametrize("type_", PUBLIC)

@@ -28,11 +28,11 @@ def test_only_the_public_half_of_a_signing_key_leaves_the_machine(
 
 
 def test_dead_letters_are_replayed_at_the_service_that_owns_the_topic(run: Any, answers: Answers) -> None:
-    letter = "regista.training.v1.dlq~0~17"
-    answers.fixed["POST", f"/v1/dlq/{letter}:replay"] = JSONResponse(
-        {"id": letter, "topic": "regista.training.v1"}, 202
+    dead_letter = "regista.training.v1.dlq~0~17"
+    answers.fixed["POST", f"/v1/dlq/{dead_letter}:replay"] = JSONResponse(
+        {"id": dead_letter, "topic": "regista.training.v1"}, 202
     )
-    assert "regista.training.v1" in run("dlq", "replay", letter).output
+    assert "regista.training.v1" in run("dlq", "replay", dead_letter).output
     assert run("dlq", "replay", "nonsense").exit_code == 2
 
 
@@ -96,7 +96,9 @@ def test_only_replayed_dead_letters_are_listed_with_replayed(run: Any, answers: 
     answers.fixed["GET", "/v1/dlq"] = JSONResponse(
         {"items": [{"id": "a", "replayed": True}, {"id": "b", "replayed": False}]}
     )
-    assert [letter["id"] for letter in json.loads(run("dlq", "list", "--replayed", "--json").stdout)] == ["a"]
+    assert [
+        dead_letter["id"] for dead_letter in json.loads(run("dlq", "list", "--replayed", "--json").stdout)
+    ] == ["a"]
 
 
 def test_an_unreachable_service_is_named_and_the_dead_letters_of_others_are_listed(
@@ -206,7 +208,7 @@ def test_an_export_that_does_not_end_shows_the_failure(run: Any, answers: Answer
         "signed": 9,
         "planned": 9,
         "exported": 4,
-        "failure": "the store is away",
+        "failure": "the store is unreachable",
         "items": [],
         "next_page_token": "",
     }
@@ -214,7 +216,7 @@ def test_an_export_that_does_not_end_shows_the_failure(run: Any, answers: Answer
     answers.fixed["GET", "/v1/history"] = JSONResponse(state)
     result = run("history", "export", "--all", "--wait", "0")
     assert result.exit_code == 1
-    assert "4 of 9 events are exported: the store is away" in result.stderr
+    assert "4 of 9 events are exported: the store is unreachable" in result.stderr
     assert json.loads(answers.of("POST", "/v1/history:export")[0].body) == {"all": True}
 
 

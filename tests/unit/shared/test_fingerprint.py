@@ -1,4 +1,4 @@
-"""A snapshot is used only by the code that made it: the fingerprint changes with every dependency of the fold."""
+"""A snapshot is used only by the code that made it: the fingerprint covers each dependency of a fold."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield root
     for name in [name for name in sys.modules if name.partition(".")[0] == "shop_of_test"]:
         del sys.modules[name]
-    _forget()
+    _drop_caches()
 
 
-def _forget() -> None:
-    """As a new process."""
+def _drop_caches() -> None:
+    """Drop all caches, as if the process were new."""
     fingerprint.cache_clear()
     module._read.cache_clear()
     importlib.invalidate_caches()
 
 
 def now(*modules: str) -> str:
-    _forget()
+    _drop_caches()
     return fingerprint(*modules)
 
 
@@ -96,7 +96,7 @@ def threads_change_while_python_parses() -> Iterator[None]:
 @pytest.mark.usefixtures("threads_change_while_python_parses")
 def test_two_threads_read_the_code_at_the_same_time() -> None:
     for _ in range(3):
-        _forget()
+        _drop_caches()
         with ThreadPoolExecutor(4) as threads:
             found = list(threads.map(fingerprint, ["shared.log.transact", "shared.log.states"] * 2))
         assert found[0] != found[1]
@@ -118,7 +118,7 @@ def test_it_changes_with_the_release_of_a_library(folder: Path, monkeypatch: pyt
 
 def test_a_snapshots_fingerprint_covers_the_upcasters(folder: Path) -> None:
     def of_codec() -> str:
-        _forget()
+        _drop_caches()
         fold = importlib.import_module("shop_of_test.fold")
         upcast = importlib.import_module("shop_of_test.upcasters").upcast
         shop: Fold[object, object] = Fold("shop", fold.State(), fold.evolve)
