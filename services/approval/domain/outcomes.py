@@ -68,7 +68,6 @@ def granted(
 
 
 def denied(s: Situation, promotion: Promotion, reasons: Iterable[str]) -> PromotionDenied:
-    """Return the denial."""
     v, m = s.gate.version, s.model.model or s.gate.model
     return PromotionDenied(
         promotion.id,

@@ -43,7 +43,7 @@ CREATE INDEX history_type ON audit.history (generation, type, tx, seq);
 CREATE INDEX history_correlation ON audit.history (generation, correlation_id, tx, seq);
 CREATE INDEX history_promotion ON audit.history (generation, promotion_id, tx, seq) WHERE promotion_id IS NOT NULL;
 
--- Which event speaks of which model, and of which versions of it.
+-- Which event names which model, and of which versions of it.
 CREATE TABLE audit.mentions (
     generation integer NOT NULL,
     model_id   text    NOT NULL,
