@@ -1,4 +1,4 @@
-"""`make demo`, second run."""
+"""Measure `make demo` at its second run."""
 
 from __future__ import annotations
 

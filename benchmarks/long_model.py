@@ -15,7 +15,7 @@ import asyncpg
 from benchmarks.figures import Figure
 from benchmarks.servers import Servers
 from benchmarks.trained import trained
-from services.registry.look_ups import Intake
+from services.registry.look_ups import LookUps
 from services.registry.service import SERVICE
 from services.registry.trained_message import read
 from shared.deciding.events import Actor
@@ -38,11 +38,11 @@ class Registry:
     def restart(self) -> None:
         """Drop every cached state, as a new process does."""
         self.transactor = Transactor(SERVICE, self.pool, self._wake_up)
-        self._intake = Intake(self.pool)
+        self._look_ups = LookUps(self.pool)
 
     async def submission(self, model: str, number: int) -> Submission:
         message = read(json.dumps(trained(model, number)).encode())
-        made = await self._intake.registration(
+        made = await self._look_ups.registration(
             model, message, Cause("benchmark", f"{model}/{number}", b"x" * 32), Actor("user-ann")
         )
         return replace(made, permission=None)

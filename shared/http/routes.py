@@ -1,6 +1,6 @@
 """Declare the routes of a service in one table, and what an endpoint gets and returns.
 
-shared/http/application.py serves the table: authentication, bodies, ETags, idempotency and problems. The same
+shared/http/dispatch.py serves the table: authentication, bodies, ETags, idempotency and problems. The same
 table makes the OpenAPI document (shared/http/openapi.py). Measured: a request costs a third of what it costs
 in FastAPI.
 """

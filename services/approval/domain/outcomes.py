@@ -1,4 +1,4 @@
-"""The events that open or end a promotion: the review's and the gate's together."""
+"""Make the events that open or end a promotion: in the stream of the review and in that of the gate."""
 
 from __future__ import annotations
 

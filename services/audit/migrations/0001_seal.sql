@@ -1,5 +1,5 @@
--- What audit keeps permanently: the order of leaves, the tree, the checkpoints. The objects may exist already: the
--- service once created them at start.
+-- What audit keeps permanently: the order of leaves, the tree, the checkpoints. The objects may exist
+-- already: the service once created them at start.
 
 -- Which event is which leaf. Truth: transaction ids do not survive a dump, this order does.
 CREATE TABLE IF NOT EXISTS audit.sealed (

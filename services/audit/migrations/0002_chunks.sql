@@ -1,5 +1,5 @@
--- Which leaves each exported file holds. A chunk is planned before its file is written: a replica that continues
--- after a crash writes the same leaves again.
+-- Which leaves each exported file holds. A chunk is planned before its file is written: a replica that
+-- continues after a crash writes the same leaves again.
 CREATE TABLE IF NOT EXISTS audit.chunks (
     first       bigint      PRIMARY KEY CHECK (first >= 0),
     last        bigint      NOT NULL UNIQUE CHECK (last >= first),
