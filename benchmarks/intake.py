@@ -14,7 +14,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.figures import Figure
-from benchmarks.ground import Ground
+from benchmarks.servers import Servers
 from benchmarks.trained import trained
 from regista.wire.cloudevents import CloudEvent, to_kafka
 from regista.wire.dsse import sign
@@ -33,18 +33,18 @@ APPENDED = "SELECT last_value FROM log.event_seq"
 """Polled instead of a count of the log, which would take processor time from what is measured."""
 
 
-def publisher(ground: Ground) -> SigningKey:
-    """An identity that may publish."""
+def publisher(servers: Servers) -> SigningKey:
+    """Create an identity that may publish, and return its key."""
     key = generate_signing_key("bench-publisher")
-    ground.call(
+    servers.call(
         "POST",
         "registry",
         "/v1/access/identities",
         {"subject": key.subject, "kind": "publisher", "name": "benchmark"},
     )
     body = {"key_id": key.key_id, "public_key": key.public.hex()}
-    ground.call("POST", "registry", f"/v1/access/identities/{key.subject}/keys", body)
-    ground.call(
+    servers.call("POST", "registry", f"/v1/access/identities/{key.subject}/keys", body)
+    servers.call(
         "PUT",
         "registry",
         f"/v1/access/identities/{key.subject}/roles",
@@ -56,7 +56,7 @@ def publisher(ground: Ground) -> SigningKey:
 def message(
     key: SigningKey, number: int, now: datetime, data: Mapping[str, Any] | None = None
 ) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
-    """A signed `ModelTrained`; its data is a trained model of a usual size where none is given."""
+    """Return a signed `ModelTrained`; its data is a trained model of a usual size where none is given."""
     data = data or trained(f"bench.kafka-{number % MODELS}", number)
     event = CloudEvent(
         f"bench-{number}",
@@ -69,8 +69,8 @@ def message(
     return to_kafka(sign(event, key))
 
 
-async def measure(ground: Ground) -> Sequence[Figure]:
-    stack = ground.stack
+async def measure(servers: Servers) -> Sequence[Figure]:
+    stack = servers.stack
     pipeline = Settings(
         kafka_bootstrap=stack.kafka.bootstrap,
         kafka_user="pipeline",
@@ -80,13 +80,13 @@ async def measure(ground: Ground) -> Sequence[Figure]:
     pool = await asyncpg.create_pool(stack.owner_url(), min_size=1, max_size=2)
     producer = await start_producer(pipeline)
     numbers = count()
-    with ground.running("registry"):
-        key = publisher(ground)
+    with servers.running("registry"):
+        key = publisher(servers)
         messages = [message(key, next(numbers), datetime.now(UTC)) for _ in range(MESSAGES)]
         rate = await _drained(producer, pool, messages)
         p50, p99 = await _paced(producer, pool, key, numbers)
         messages = [message(key, next(numbers), datetime.now(UTC)) for _ in range(MESSAGES)]
-        with ground.replica("registry"):
+        with servers.replica("registry"):
             two = await _drained(producer, pool, messages)
     await producer.stop()
     raw = await _raw(

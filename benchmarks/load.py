@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 
 def request(method: str, url: str, key: str, body: bytes = b"", more: str = "") -> bytes:
-    """The bytes of one request."""
     parts = urlsplit(url)
     head = f"{method} {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\nauthorization: Bearer {key}\r\n{more}"
     if body:

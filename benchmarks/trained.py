@@ -11,7 +11,7 @@ def digest(*words: object) -> str:
 
 
 def trained(model: str, number: int) -> dict[str, Any]:
-    """ModelTrained's data for the number-th training of a model: retrained on other data."""
+    """Return ModelTrained's data for the number-th training of a model: retrained on other data."""
     dataset = digest("data", model, number)
     return {
         "model": model,

@@ -30,7 +30,7 @@ from shared.foundation.settings import Settings, SettingsWrong
 from shared.foundation.telemetry import set_up_logs, tracer
 from shared.foundation.topics import topic_of
 from shared.http.app import App
-from shared.http.application import Application
+from shared.http.dispatch import Application
 from shared.http.operations import OPERATIONS, openapi_route
 from shared.http.routes import Route
 from shared.http.server import Server

@@ -22,7 +22,7 @@ from regista.wire.keys import SigningKey
 from services.local.folders import _free_ports
 from shared import run
 from shared.foundation.settings import Settings
-from shared.http.application import Table
+from shared.http.dispatch import Table
 from shared.http.routes import Route
 
 PEPPER = "pepper-of-the-tests"

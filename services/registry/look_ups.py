@@ -73,7 +73,7 @@ class Models:
         return {row["reference"]: ModelRef(row["model_id"], row["namespace"]) for row in rows}
 
 
-class Intake:
+class LookUps:
     """Makes submissions from messages and looks up what they name."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:

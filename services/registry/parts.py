@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import asyncpg
 
 from services.registry import queries
-from services.registry.look_ups import Intake
+from services.registry.look_ups import LookUps
 from shared.http.batcher import Batcher
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`intake` turns names into ids. Each batcher answers concurrent reads by one query.
+    """`look_ups` turns names into ids. Each batcher answers concurrent reads by one query.
 
     `resolver` finds versions by (model, alias); `models` finds models by id; `versions` by (model id,
     number); `numbers` finds version numbers by (model id, semantic version or @alias).
     """
 
-    intake: Intake
+    look_ups: LookUps
     resolver: Batcher[tuple[str, str], queries.Resolved]
     models: Batcher[str, asyncpg.Record]
     versions: Batcher[tuple[str, int], asyncpg.Record]
@@ -29,7 +29,7 @@ class Parts:
 def make_parts(pool: asyncpg.Pool) -> Parts:
     """Return the parts of a process that reads from `pool`."""
     return Parts(
-        intake=Intake(pool),
+        look_ups=LookUps(pool),
         resolver=Batcher(lambda wanted: queries.resolve(pool, wanted)),
         models=Batcher(lambda wanted: queries.models(pool, wanted)),
         versions=Batcher(lambda wanted: queries.versions(pool, wanted)),

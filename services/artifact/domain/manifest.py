@@ -24,7 +24,7 @@ class Limits:
 class Claim:
     """A version's claim to an artifact.
 
-    `found` is the digest of the files named, "" when they have none. `problem` says what is wrong with the
+    `found` is the digest of the files named, "" when they have none. `problem` states what is wrong with the
     list.
     """
 
@@ -80,5 +80,5 @@ def problem_of_form(files: Sequence[FileEntry], limits: Limits) -> str:
     in_order = sorted(f.path.split("/") for f in files)
     for one, other in pairwise(in_order):
         if other[: len(one)] == one:
-            return f"The path {'/'.join(one)!r} is a file and a folder at once: rename one."
+            return f"The path {'/'.join(one)!r} is both a file and a folder: rename one."
     return ""

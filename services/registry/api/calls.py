@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from services.registry.domain.model.state import stream_of
-from services.registry.look_ups import Intake, ModelRef
+from services.registry.look_ups import LookUps, ModelRef
 from services.registry.parts import Parts
 from services.registry.shapes.common import LARGEST
 from shared.deciding.access import ANY_ROLE, permits
@@ -22,14 +22,14 @@ def parts(call: Call) -> Parts:
     return call.app.parts_as(Parts)
 
 
-def intake(call: Call) -> Intake:
+def look_ups(call: Call) -> LookUps:
     """Return the look-ups of this process."""
-    return parts(call).intake
+    return parts(call).look_ups
 
 
 async def model_of(call: Call) -> ModelRef:
     """Return the model in the path. Raise Forbidden unless the caller has a role in its namespace."""
-    model = await intake(call).models.get(call.path["model"])
+    model = await look_ups(call).models.get(call.path["model"])
     call.require(ANY_ROLE, model.namespace)
     return model
 

@@ -1,4 +1,4 @@
-"""What became of a message; and the list of refusals."""
+"""The outcome of a message, and the list of refusals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.registry import queries
-from services.registry.api.calls import intake
+from services.registry.api.calls import look_ups
 from services.registry.shapes.publications import (
     PublicationAnswer,
     PublicationQuery,
@@ -33,7 +33,7 @@ async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
             call.require(ANY_ROLE, namespace_of(refused["model"]))
         return Reply({"state": "refused", "model": refused["model"], "problems": refused["problems"]})
     if handled and q.model:
-        model = await intake(call).models.find(q.model)
+        model = await look_ups(call).models.find(q.model)
         row = await pool.fetchrow(queries.SAME_BYTES, model.model_id, q.artifact_digest) if model else None
         if row is not None:
             return _version(call, row, "existing")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.registry import queries
-from services.registry.api.calls import intake, model_of, number_of, parts, submit
+from services.registry.api.calls import look_ups, model_of, number_of, parts, submit
 from services.registry.api.refusals import raise_refusal
 from services.registry.domain.model.events import Evaluation
 from services.registry.domain.model.metadata import Metadata
@@ -56,14 +56,14 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
     cause = call.cause()
 
     async def build() -> Submission:
-        return await intake(call).registration(name, message, cause, call.actor, creator=call.actor.subject)
+        return await look_ups(call).registration(name, message, cause, call.actor, creator=call.actor.subject)
 
     outcome = await routed(call.app.transactor, build)
     raise_refusal(outcome)
     for recorded in outcome.events:
         if recorded.type == "VersionRegistered":
             return _registered(recorded)
-    model, identity = await intake(call).models.get(name), (await build()).command.identity
+    model, identity = await look_ups(call).models.get(name), (await build()).command.identity
     number = await call.app.pool.fetchval(queries.SAME_VERSION, model.model_id, identity)
     return await _answer(call, model, number)
 
@@ -105,7 +105,7 @@ async def complete_version(call: Call[VersionMessage]) -> Reply:
     async def build() -> Submission:
         row = await call.app.pool.fetchrow(queries.DOCUMENT, model.model_id, number)
         draft = queries.document(row["stored"]) if row else Metadata()
-        return await intake(call).completion(
+        return await look_ups(call).completion(
             model, number, call.body, draft, call.if_match, cause, call.actor
         )
 

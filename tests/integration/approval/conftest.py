@@ -33,7 +33,7 @@ from shared.deciding.submission import Cause, Outcome, Submission
 from shared.foundation.postgres import WakeUp, connect_pool
 from shared.foundation.settings import Settings
 from shared.http.app import App
-from shared.http.application import Application
+from shared.http.dispatch import Application
 from shared.identity import directory
 from shared.identity.access_view import AccessView, new_api_key
 from shared.log import projector

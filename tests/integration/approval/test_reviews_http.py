@@ -8,7 +8,7 @@ from typing import get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
-from shared.http.application import Table
+from shared.http.dispatch import Table
 
 POLICY = {
     "stages": {

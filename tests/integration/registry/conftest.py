@@ -23,7 +23,7 @@ from regista.wire.dsse import sign, verify
 from regista.wire.keys import SigningKey, generate_signing_key
 from services.registry.access.bootstrap import IdentitySpec, KeySpec, RoleSpec, Spec, write
 from services.registry.api import ROUTES
-from shared.http.application import Table
+from shared.http.dispatch import Table
 from shared.identity.access_view import new_api_key
 from tests.processes import PEPPER, Running, starting
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.approval.domain.builtin import BUILTIN
+from services.approval.domain.builtin_policies import BUILTIN
 from services.approval.domain.gate_kinds import ROLES, Gate
 from services.approval.domain.policy import (
     ApplyPolicy,

@@ -16,7 +16,7 @@ from shared.deciding.access import AccessState
 from shared.deciding.decider import Forbidden, Misrouted, NotFound, RuleBroken, Stale, Unprocessable
 from shared.deciding.events import Actor
 from shared.foundation.postgres import Unavailable
-from shared.http.application import Table, encoded
+from shared.http.dispatch import Table, encoded
 from shared.http.openapi import document
 from shared.http.operations import OPERATIONS
 from shared.http.problems import Problem, of_exception

@@ -268,14 +268,14 @@ async def _check_dead_letters(transport: Transport, message: TrainedMessage) -> 
     """Raise DeadLettered when the message is a dead letter; do nothing where the caller may not read them."""
     query = {"topic": TOPIC, "limit": DEAD_LETTERS}
     try:
-        for letter in (await transport.call("GET", "registry", "/dlq", query=query)).body["items"]:
-            if letter.get("subject") == message.model:
-                shown = (await transport.call("GET", "registry", f"/dlq/{quote(letter['id'])}")).body
+        for refused in (await transport.call("GET", "registry", "/dlq", query=query)).body["items"]:
+            if refused.get("subject") == message.model:
+                shown = (await transport.call("GET", "registry", f"/dlq/{quote(refused['id'])}")).body
                 if shown["headers"].get("ce_id") == message.id:
                     raise DeadLettered(
                         "dead_lettered",
-                        f"message {message.id} for {message.model} was dead-lettered: {letter['reason']}",
-                        facts=letter,
+                        f"message {message.id} for {message.model} was dead-lettered: {refused['reason']}",
+                        facts=refused,
                     )
     except (Forbidden, NotFound, Unavailable, Unauthorized):
         return

@@ -16,7 +16,7 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 class BadKey(ValueError):  # noqa: N818 - names what the text is
-    """The text or file is not a key of Regista; the message says what one looks like."""
+    """The text or file is not a key of Regista; the message describes one."""
 
 
 @dataclass(frozen=True, slots=True)
