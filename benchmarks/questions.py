@@ -203,7 +203,8 @@ async def _indexed(ground: Ground) -> bool:
 
 async def _times(ground: Ground, question: Question) -> Times:
     await _answers(ground, question, FEWEST if not question.reads_all else 1)  # plans and caches
-    until, taken = time.perf_counter() + SECONDS, []
+    until = time.perf_counter() + SECONDS
+    taken: list[float] = []
     while len(taken) < FEWEST or (len(taken) < MOST and time.perf_counter() < until):
         [(status, body, seconds)] = await _answers(ground, question, 1)
         if status != 200 or b'"holds":false' in body:

@@ -24,7 +24,8 @@ import uvloop
 
 from benchmarks import chain, load
 from benchmarks.ground import Ground, ground
-from services.local.instance import REPOSITORY
+from benchmarks.trained import trained as trained_model
+from services.local.folders import REPOSITORY
 
 CONNECTIONS, SECONDS, WARM_UP, VERSIONS = 32, 5.0, 300, 1_500
 MODELS = chain.MODELS
@@ -136,7 +137,7 @@ def _number() -> int:
 
 def _version(name: str, number: int) -> dict[str, object]:
     """A version for MLflow, with the metadata that a version of Regista carries as tags."""
-    trained = chain.trained(name, number)
+    trained = trained_model(name, number)
     tags = [
         {"key": key, "value": json.dumps(trained[part])[:5_000]}
         for key, part in (("training", "training"), ("signature", "signature"))
