@@ -18,6 +18,7 @@ MEASURES = (
     "long_model",
     "registration",
     "resolve",
+    "reads",
     "intake",
     "memory",
     "chain",

@@ -27,9 +27,9 @@ import httpx
 
 from benchmarks import load
 from benchmarks.figures import Figure
-from benchmarks.intake import message, publisher
+from benchmarks.intake import publisher
 from benchmarks.servers import Servers, start_servers
-from benchmarks.trained import trained
+from benchmarks.trained import message, trained
 from regista.wire.digests import FileEntry, manifest_digest
 from services.local.lag import consumer_lag
 from services.local.topics import TRAINING

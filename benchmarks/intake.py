@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.figures import Figure
 from benchmarks.servers import Servers
-from benchmarks.trained import trained
-from regista.wire.cloudevents import CloudEvent, to_kafka
-from regista.wire.dsse import sign
+from benchmarks.trained import message, trained
 from regista.wire.keys import SigningKey, generate_signing_key
 from services.local.topics import TRAINING
 from shared.foundation.settings import Settings
@@ -53,20 +50,8 @@ def publisher(servers: Servers) -> SigningKey:
     return key
 
 
-def message(
-    key: SigningKey, number: int, now: datetime, data: Mapping[str, Any] | None = None
-) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
-    """Return a signed `ModelTrained`; its data is a trained model of a usual size where none is given."""
-    data = data or trained(f"bench.kafka-{number % MODELS}", number)
-    event = CloudEvent(
-        f"bench-{number}",
-        f"/publishers/{key.subject}",
-        "regista.ModelTrained.v1",
-        data["model"],
-        now.isoformat().replace("+00:00", "Z"),
-        json.dumps(data).encode(),
-    )
-    return to_kafka(sign(event, key))
+def _message(key: SigningKey, number: int) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
+    return message(key, number, datetime.now(UTC), trained(f"bench.kafka-{number % MODELS}", number))
 
 
 async def measure(servers: Servers) -> Sequence[Figure]:
@@ -82,10 +67,10 @@ async def measure(servers: Servers) -> Sequence[Figure]:
     numbers = count()
     with servers.running("registry"):
         key = publisher(servers)
-        messages = [message(key, next(numbers), datetime.now(UTC)) for _ in range(MESSAGES)]
+        messages = [_message(key, next(numbers)) for _ in range(MESSAGES)]
         rate = await _drained(producer, pool, messages)
         p50, p99 = await _paced(producer, pool, key, numbers)
-        messages = [message(key, next(numbers), datetime.now(UTC)) for _ in range(MESSAGES)]
+        messages = [_message(key, next(numbers)) for _ in range(MESSAGES)]
         with servers.replica("registry"):
             two = await _drained(producer, pool, messages)
     await producer.stop()
@@ -142,7 +127,7 @@ async def _paced(
     began = time.perf_counter()
     for n in range(wanted):
         await asyncio.sleep(max(0.0, began + n / RATE - time.perf_counter()))
-        signed = message(key, next(numbers), datetime.now(UTC))
+        signed = _message(key, next(numbers))
         await producer.send(TRAINING, value=signed[1], key=signed[0], headers=signed[2])
     while await pool.fetchval(COUNT) < before + wanted:
         await asyncio.sleep(0.05)

@@ -203,7 +203,8 @@ async def _indexed(servers: Servers) -> bool:
 
 async def _times(servers: Servers, question: Question) -> Times:
     await _answers(servers, question, FEWEST if not question.reads_all else 1)  # plans and caches
-    until, taken = time.perf_counter() + SECONDS, []
+    until = time.perf_counter() + SECONDS
+    taken: list[float] = []
     while len(taken) < FEWEST or (len(taken) < MOST and time.perf_counter() < until):
         [(status, body, seconds)] = await _answers(servers, question, 1)
         if status != 200 or b'"holds":false' in body:

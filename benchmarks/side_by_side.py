@@ -24,7 +24,8 @@ import uvloop
 
 from benchmarks import chain, load
 from benchmarks.servers import Servers, start_servers
-from services.local.instance import REPOSITORY
+from benchmarks.trained import trained as trained_model
+from services.local.folders import REPOSITORY
 
 CONNECTIONS, SECONDS, WARM_UP, VERSIONS = 32, 5.0, 300, 1_500
 MODELS = chain.MODELS
@@ -135,8 +136,8 @@ def _number() -> int:
 
 
 def _version(name: str, number: int) -> dict[str, object]:
-    """Return a version for MLflow, with the metadata that a version of Regista carries as tags."""
-    trained = chain.trained(name, number)
+    """A version for MLflow, with the metadata that a version of Regista carries as tags."""
+    trained = trained_model(name, number)
     tags = [
         {"key": key, "value": json.dumps(trained[part])[:5_000]}
         for key, part in (("training", "training"), ("signature", "signature"))

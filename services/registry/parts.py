@@ -8,7 +8,7 @@ import asyncpg
 
 from services.registry import queries
 from services.registry.look_ups import LookUps
-from shared.http.batcher import Batcher
+from shared.http.batcher import Batcher, RowBatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class Parts:
     """`look_ups` turns names into ids. Each batcher answers concurrent reads by one query.
 
     `resolver` finds versions by (model, alias); `models` finds models by id; `versions` by (model id,
-    number); `numbers` finds version numbers by (model id, semantic version or @alias).
+    number); `numbers` finds version numbers by (model id, semantic version or @alias); `aliases` finds rows
+    by (model id, alias) and `rollouts` by (model id, environment).
     """
 
     look_ups: LookUps
@@ -24,6 +25,8 @@ class Parts:
     models: Batcher[str, asyncpg.Record]
     versions: Batcher[tuple[str, int], asyncpg.Record]
     numbers: Batcher[tuple[str, str], int]
+    aliases: RowBatcher
+    rollouts: RowBatcher
 
 
 def make_parts(pool: asyncpg.Pool) -> Parts:
@@ -34,4 +37,6 @@ def make_parts(pool: asyncpg.Pool) -> Parts:
         models=Batcher(lambda wanted: queries.models(pool, wanted)),
         versions=Batcher(lambda wanted: queries.versions(pool, wanted)),
         numbers=Batcher(lambda wanted: queries.numbers(pool, wanted)),
+        aliases=RowBatcher(pool, queries.ALIAS, "text", "text"),
+        rollouts=RowBatcher(pool, queries.ROLLOUT, "text", "text"),
     )

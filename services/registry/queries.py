@@ -251,17 +251,6 @@ def document(stored: bytes) -> Metadata:
     return document_event(stored).metadata
 
 
-async def list_versions(
-    pool: asyncpg.Pool, model_id: str, before: int, limit: int, filters: Mapping[str, str | None]
-) -> list[asyncpg.Record]:
-    """Return a page of a model's versions below the number `before`.
-
-    `filters` gives values by column; None is no filter.
-    """
-    statement, values = list_versions_sql(filters)
-    return cast("list[asyncpg.Record]", await pool.fetch(statement, model_id, before, limit, *values))
-
-
 def list_versions_sql(filters: Mapping[str, str | None]) -> tuple[str, list[str]]:
     """Return the statement with the filters that are given, and their values."""
     given = {column: value for column, value in filters.items() if value is not None}

@@ -24,7 +24,7 @@ OWN = frozenset({"services", "shared", "regista"})
 REMEDY = "The code that folds events must be imported by import statements, from modules with a source file."
 _DYNAMIC = frozenset({"import_module", "__import__", "exec", "eval"})
 _PARSING = threading.Lock()
-"""Python 3.11 counts the depth of a parse per interpreter: of two threads that parse, one gets a SystemError."""
+"""Python 3.11 counts the depth of a parse per interpreter: two threads that parse can get a SystemError."""
 
 
 class NotCovered(Exception):  # noqa: N818 - names what the code is

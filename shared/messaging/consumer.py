@@ -76,6 +76,7 @@ class Consumer:
         self.acknowledged: dict[TopicPartition, int] = {}
         self._dead_lettered: set[tuple[int, int]] = set()
         self._paused: set[TopicPartition] = set()
+        self._counters: dict[str, Counter] = {}
 
     async def handle(self, records: Sequence[Record], consumer: AIOKafkaConsumer) -> None:
         """Settle and acknowledge the batch. A partition whose event fails is paused at that event.
@@ -310,7 +311,10 @@ class Consumer:
         self._count("dead_letter")
 
     def _count(self, result: str, by: int = 1) -> None:
-        MESSAGES.labels(self.subscription.topic, self.subscription.group_id, result).inc(by)
+        if (counter := self._counters.get(result)) is None:
+            labels = self.subscription.topic, self.subscription.group_id, result
+            counter = self._counters[result] = MESSAGES.labels(*labels)
+        counter.inc(by)
 
 
 def _partition_of(record: Record) -> TopicPartition:

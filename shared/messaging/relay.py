@@ -28,8 +28,11 @@ from shared.messaging.partition_batches import PartitionBatches, partitions_of
 log = logging.getLogger(__name__)
 
 PAGE = 500
-FILL = 0.03
-"""Seconds until the next page is read after a short one: each costs a query, a send and a stored position."""
+FILL = 0.1
+"""Seconds until the next page is read after a short one: each costs a query, a send and a stored position.
+
+An event after a pause is published immediately; only those that follow it wait.
+"""
 FIRST_WAIT, LONGEST_WAIT = 0.005, 1.0
 """Seconds between reads without a page.
 
@@ -133,6 +136,8 @@ class Relay:
         self._url, self._wake_up, self._connect, self._on_state = url, wake_up, connect, on_state
         self._key, self._recent, self._key_ended = FastSigningKey(key), recent, key_ended
         self._topic = topic_of(service.name)
+        self._published = PUBLISHED.labels(service.name)
+        self._behind = BEHIND.labels(service.name)
 
     async def run(self) -> None:
         """Publish for the life of the process; wait for the servers while they are unavailable.
@@ -226,8 +231,8 @@ class Relay:
             newest = await asyncio.to_thread(self._fill, batches, stored)
         async with answer_in_time():
             await asyncio.gather(*await batches.send(producer, self._topic))
-        PUBLISHED.labels(self._service.name).inc(batches.count)
-        BEHIND.labels(self._service.name).set(max(0.0, (datetime.now(UTC) - newest).total_seconds()))
+        self._published.inc(batches.count)
+        self._behind.set(max(0.0, (datetime.now(UTC) - newest).total_seconds()))
 
     def _fill(self, batches: PartitionBatches, stored: Sequence[tuple[Cursor, bytes]]) -> datetime:
         """Sign the public form of each event and add it. Return when the newest event was recorded."""

@@ -56,7 +56,7 @@ async def list_refusals(call: Call[None, RefusalQuery]) -> dict[str, Any]:
     readable = call.readable()
     if q.model and readable is not None:
         call.require(ANY_ROLE, namespace_of(q.model))
-    rows = await call.app.pool.fetch(
+    rows = await call.app.list_rows(
         queries.REFUSALS, *after, readable, q.model, q.correlation_id, q.page_size
     )
     token = q.next_token(rows, "refused_at", "stream", "revision")

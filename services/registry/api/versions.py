@@ -77,7 +77,8 @@ async def list_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
         "correlation_id": q.correlation_id,
     }
     before = after[0] if after else LARGEST
-    rows = await queries.list_versions(call.app.pool, model.model_id, before, q.page_size, filters)
+    statement, values = queries.list_versions_sql(filters)
+    rows = await call.app.list_rows(statement, model.model_id, before, q.page_size, *values)
     token = q.next_token(rows, "number")
     return {"items": [dict(row) for row in rows], "next_page_token": token}
 
@@ -87,7 +88,7 @@ async def list_trained_on(call: Call[None, TrainedOnQuery]) -> dict[str, Any]:
     call.require_any_role()
     q = call.query
     after = q.after(str, int) or ("", 0)
-    rows = await call.app.pool.fetch(queries.TRAINED_ON, q.trained_on, *after, call.readable(), q.page_size)
+    rows = await call.app.list_rows(queries.TRAINED_ON, q.trained_on, *after, call.readable(), q.page_size)
     return {"items": [dict(row) for row in rows], "next_page_token": q.next_token(rows, "model_id", "number")}
 
 

@@ -192,7 +192,7 @@ def test_a_full_run_is_requested_and_waited_for(
     assert len(answers.of("POST", "/v1/invariants:check")) == 1
 
 
-def test_a_full_run_that_does_not_end_in_time_says_how_far_it_is(run: Any, answers: Answers) -> None:
+def test_a_full_run_that_does_not_end_in_time_states_how_far_it_is(run: Any, answers: Answers) -> None:
     under_way = {"requested_at": REQUESTED, "verified": 4, "leaves": 7}
     answers.fixed["POST", "/v1/invariants:check"] = JSONResponse(under_way, 202)
     answers.fixed["GET", "/v1/invariants"] = invariants(7, 7, full_run=under_way)

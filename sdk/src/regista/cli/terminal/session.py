@@ -103,7 +103,7 @@ class Session:
 
     @contextmanager
     def progress(self, title: str, *, bytes_: bool = True) -> Iterator[Progress | None]:
-        """Show progress bars of bytes, or of other things, on stderr if it is a terminal; else return None."""
+        """Show progress bars of bytes, or of other things, on stderr if it is a terminal, else yield None."""
         if not sys.stderr.isatty():
             yield None
             return
