@@ -54,7 +54,7 @@ class Times:
 
 
 async def times(url: str, requests: Sequence[bytes], connections: int, seconds: float) -> Times:
-    """Send the requests in turn, as `run` does, and time each answer. Raises AssertionError unless all are 200."""
+    """Send the requests in turn and time each answer. Raises AssertionError unless all are 200."""
     host, port = urlsplit(url).hostname, urlsplit(url).port
     taken: list[float] = []
     turn = cycle(requests)
