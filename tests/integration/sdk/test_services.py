@@ -55,9 +55,7 @@ def test_the_same_publication_again_is_the_same_version(house: House, churn: dic
     assert [(version.number, version.semver, version.new) for version in again] == [(1, "1.0.0", False)] * 2
 
 
-def test_what_was_published_a_moment_ago_is_loaded_once_its_bytes_are_verified(
-    house: House, tmp_path: Path
-) -> None:
+def test_a_new_version_is_loaded_as_soon_as_its_bytes_are_verified(house: House, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"fresh")
     with house.client("nightly") as nightly:
         made = nightly.publish("crm.fresh", tmp_path / "model.onnx", trained(9)).wait(60)
