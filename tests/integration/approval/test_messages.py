@@ -51,7 +51,7 @@ async def test_notes_and_evaluations_carry_the_event_that_caused_them(desk, vers
     ]
 
 
-async def test_a_message_that_comes_again_changes_nothing(desk, version):
+async def test_a_repeated_message_changes_nothing(desk, version):
     messages = [
         desk.message("registry", "VersionRegistered", "model-m", version()),
         desk.message(
@@ -184,7 +184,7 @@ async def test_an_evaluation_reassesses_other_versions_only_if_it_is_of_the_cham
     assert await assessed(3) == {1, 2, 3}
 
 
-async def test_what_is_noted_keeps_its_full_public_type(desk, version):
+async def test_a_noted_event_keeps_its_full_public_type(desk, version):
     [note] = await desk.registry("VersionRegistered", version())
     assert note.source.type == "regista.registry.VersionRegistered.v1"
 

@@ -110,7 +110,9 @@ async def test_a_signature_needs_a_name(desk, people, request_promotion):
 
 
 @pytest.mark.parametrize("names", [["CARL"], ["Carl", "Someone Else"]], ids=["called so", "called so before"])
-async def test_who_made_the_version_by_printed_name_does_not_count(desk, people, request_promotion, names):
+async def test_an_approver_with_the_printed_name_of_a_contributor_does_not_count(
+    desk, people, request_promotion, names
+):
     await desk.person("u-7", ("approver", "team"))
     for revision, name in enumerate(names, 2):
         await desk.identities.name("u-7", name, revision)
@@ -191,7 +193,9 @@ async def test_the_inbox_is_read_in_pages(desk, people, request_promotion):
     assert seen == ["p1", "p2"]
 
 
-async def test_a_published_policy_rules_at_once_and_open_gates_are_asked_again(desk, people, version, until):
+async def test_a_published_policy_applies_immediately_and_open_gates_are_assessed_again(
+    desk, people, version, until
+):
     await desk.registry(
         "ModelRegistered",
         {"model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}},

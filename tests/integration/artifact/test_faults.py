@@ -113,7 +113,7 @@ async def test_an_upload_exchanged_between_hashing_and_copying_is_not_copied(sto
     assert await store.keys(target) == []
 
 
-async def test_two_workers_on_the_same_row_at_once_verify_it_once(open_replica, store):
+async def test_two_workers_that_handle_the_same_row_verify_it_once(open_replica, store):
     one, other = await open_replica(store), await open_replica(store)
     content = {"model.onnx": uuid.uuid4().bytes * 100_000, "labels": b"x"}
     await one.register(content, await one.upload(content))

@@ -89,7 +89,7 @@ async def test_a_place_that_is_no_upload_is_a_mismatch(replica):
     assert await replica.work(VERIFY) == ["ArtifactMismatched"]
 
 
-async def test_a_verified_digest_serves_a_new_version_at_once(replica):
+async def test_a_verified_digest_serves_a_new_version_immediately(replica):
     content = files()
     await replica.register(content, await replica.upload(content))
     await replica.work(VERIFY)
@@ -153,7 +153,7 @@ async def test_a_version_rejected_while_its_bytes_are_awaited_leaves_nothing(rep
     assert await replica.due(VERIFY) == []
 
 
-async def test_what_a_failed_claim_had_copied_is_deleted_and_nothing_else(replica):
+async def test_only_the_copies_of_a_failed_claim_are_deleted(replica):
     content = files()
     hex_ = digest_of(content)[7:]
     await replica.register(content, await replica.upload(content | {"model.onnx": b"evil"}))

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.servers
 MIB = 1024 * 1024
 
 
-async def test_killed_in_the_middle_of_its_work_it_does_all_of_it_once(
+async def test_a_process_killed_during_its_work_does_all_of_it_once(
     start, people, publish_as_registry, database
 ):
     publisher = await people.person("pat", ("publisher", "*"))

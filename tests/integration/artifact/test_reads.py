@@ -154,7 +154,7 @@ async def test_an_etag_that_proves_nothing_is_not_believed(store, source, target
     assert wrong.found == digest_of(OTHER)
 
 
-async def test_what_was_copied_before_a_crash_is_kept(store, source, target):
+async def test_copies_made_before_a_crash_are_kept(store, source, target):
     received = await put(store, source, CONTENT)
     with pytest.raises(ConnectionError):
         await verify(Failing(store), source, target, manifest(CONTENT), received)

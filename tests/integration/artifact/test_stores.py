@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 CONTENT = bytes(range(256)) * 9000  # 2.3 MB, more than one piece
 
 
-async def test_what_was_put_is_hashed_on_the_way_and_read_back_the_same(store, folder):
+async def test_written_bytes_are_hashed_and_read_back_unchanged(store, folder):
     put = await store.put(f"{folder}/deep/er/model.onnx", pieces(CONTENT[:7], b"", CONTENT[7:]), {})
     assert without_etag(put) == sum_of(CONTENT)
     assert await store.read_and_hash(f"{folder}/deep/er/model.onnx") == put
@@ -179,7 +179,7 @@ async def test_names_of_all_kinds_survive(store, folder):
     assert len(await store.keys(folder)) == 5
 
 
-async def test_writers_of_one_key_at_once_leave_one_of_their_contents(store, folder):
+async def test_concurrent_writers_of_one_key_leave_one_of_their_contents(store, folder):
     contents = [bytes([n]) * 3 * MIB for n in range(4)]
     await asyncio.gather(*(store.put(f"{folder}/a", pieces(c[:MIB], c[MIB:]), {}) for c in contents))
     assert await whole(store.read(f"{folder}/a")) in contents
@@ -241,7 +241,7 @@ async def test_a_symbolic_link_in_the_folder_leads_nowhere(tmp_path):
         await store.read_and_hash("quarantine/out/key")
 
 
-async def test_what_a_crash_left_half_written_is_swept_out(tmp_path):
+async def test_a_half_written_file_of_a_crash_is_deleted(tmp_path):
     store = DiskStore(tmp_path / "artifacts")
     await store.check()
     left = tmp_path / "artifacts" / ".new" / "left"

@@ -100,7 +100,9 @@ async def test_whole_chunks_are_exported_and_the_rest_when_asked_for(
     assert (found.holds, found.faults, found.events, found.leaves) == (True, [], 35, (0, 34))
 
 
-async def test_what_no_checkpoint_covers_is_not_exported(log: Log, audit: Audit, store: HistoryStore) -> None:
+async def test_leaves_after_the_newest_checkpoint_are_not_exported(
+    log: Log, audit: Audit, store: HistoryStore
+) -> None:
     await happened(log, 5)
     await audit.sealer.step(audit.connection)
     assert await planned(audit, 5, everything=True) == 0
@@ -385,7 +387,7 @@ async def test_nothing_is_written_over_history_of_another_log(
         "UPDATE audit.chunks SET last = 3",
     ],
 )
-async def test_what_is_exported_stays_as_it_is(log: Log, audit: Audit, tmp_path: Path, order: str) -> None:
+async def test_exported_files_are_never_changed(log: Log, audit: Audit, tmp_path: Path, order: str) -> None:
     await happened(log, 5)
     await audit.catch_up()
     await planned(audit, 5)
@@ -493,7 +495,7 @@ def test_audit_may_write_and_read_its_own_bucket_and_delete_nothing(stack: Any) 
     assert b"".join(store.read(name)) == b"kept"
 
 
-def test_what_a_kill_left_half_written_is_swept_out_after_a_day(tmp_path: Path) -> None:
+def test_a_half_written_file_of_a_killed_export_is_deleted_after_a_day(tmp_path: Path) -> None:
     aside = tmp_path / ".new"
     aside.mkdir()
     for name, age in (("old", 25 * 3600), ("fresh", 60)):

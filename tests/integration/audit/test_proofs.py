@@ -28,9 +28,7 @@ async def test_checkpoints_open_under_the_published_key_and_hold_the_root_of_the
     assert (newest.size, newest.root) == (len(rows), root_of([leaf_hash(r[0]) for r in rows]))
 
 
-async def test_an_event_and_the_growth_of_the_log_can_be_proven_to_who_has_only_checkpoints(
-    service, auditor, log: Log
-):
+async def test_checkpoints_alone_prove_an_event_and_the_growth_of_the_log(service, auditor, log: Log):
     for number in (1, 2, 3):
         await registered(log, number, f"1.0.{number}")
     await indexed(service, auditor, log)
@@ -142,7 +140,7 @@ async def test_only_auditors_of_everything_may_request_a_full_run(service, peopl
 
 
 @pytest.mark.slow
-async def test_killed_in_the_middle_it_goes_on_where_it_was_and_two_replicas_seal_once(
+async def test_a_killed_sealer_resumes_and_two_replicas_seal_each_event_once(
     start, audit_key, people, auditor, log: Log
 ):
     first, second = start("audit", audit_key), start("audit", audit_key)

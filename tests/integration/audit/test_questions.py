@@ -170,7 +170,7 @@ async def test_an_override_of_an_earlier_promotion_is_reported_as_a_decision(ser
     assert answer["holds"], answer
 
 
-async def test_what_is_not_indexed_yet_is_not_answered_for(
+async def test_a_query_is_limited_to_indexed_events(
     service, auditor, log: Log, audit: Audit, database, audit_key
 ):
     await registered(log, 1, "1.0.0")

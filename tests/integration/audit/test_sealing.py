@@ -244,7 +244,7 @@ async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_what_cannot_be_indexed_is_sealed_and_signed_all_the_same_and_indexed_as_soon_as_it_can_be(
+async def test_an_event_that_cannot_be_indexed_is_sealed_and_signed_and_indexed_later(
     log: Log, audit: Audit, database, audit_key
 ):
     await audit.connection.execute(

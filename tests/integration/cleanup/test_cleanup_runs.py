@@ -222,7 +222,7 @@ async def test_a_simulation_gives_the_plan_and_leaves_no_event(
     await connection.close()
 
 
-async def test_who_may_do_what_and_what_bad_requests_are_answered(
+async def test_each_role_may_do_its_part_and_bad_requests_are_refused(
     world: World, cleanup: Running, engineer: str
 ):
     model_id = await world.model(1)
@@ -365,7 +365,7 @@ async def test_when_the_month_begins_its_sweep_judges_every_version(
     await connection.close()
 
 
-async def test_sweeps_are_shown_to_who_has_a_role_and_those_over_one_model_to_who_may_read_it(
+async def test_a_sweep_of_all_models_needs_a_role_and_one_of_a_model_the_right_to_read_it(
     world: World, cleanup: Running, engineer: str
 ):
     model_id = await world.model(1)

@@ -198,7 +198,7 @@ async def test_a_report_delivered_again_after_its_process_died_in_the_wait_count
     assert (await uses(app), await app.pool.fetchval("SELECT count(*) FROM early")) == ([3], 0)
 
 
-async def test_a_report_too_large_to_wait_is_refused_at_once(world: World, app: App) -> None:
+async def test_a_report_too_large_to_wait_is_refused_immediately(world: World, app: App) -> None:
     event = world.usage("fraud.churn", 1, 3)
     report = Received(
         replace(event, data=event.data + b" " * LARGEST), "serving", "publisher", "regista.usage.v1", 0, 0

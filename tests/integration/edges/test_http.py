@@ -32,7 +32,9 @@ async def test_a_counted_number_is_read_back_immediately(toy: Toy, engineer: str
         assert (await client.get("/v1/counters/a", headers={"if-none-match": '"1"'})).status_code == 304
 
 
-async def test_the_same_key_does_it_once_and_another_body_is_refused(toy: Toy, engineer: str) -> None:
+async def test_a_repeated_idempotency_key_has_one_effect_and_refuses_another_body(
+    toy: Toy, engineer: str
+) -> None:
     async with toy.client(engineer) as client:
         key = {"idempotency-key": "once", "content-type": "application/json"}
         first = await client.post("/v1/counters/a:count", content='{"by": 3, "note": ""}', headers=key)
@@ -147,7 +149,7 @@ async def test_no_one_is_authenticated_without_a_live_key(toy: Toy, people: Peop
         assert "regista_http_seconds" in (await client.get("/metrics")).text
 
 
-async def test_a_key_works_the_moment_it_is_issued_and_stops_when_revoked(toy: Toy, people: People) -> None:
+async def test_a_key_works_as_soon_as_it_is_issued_and_stops_when_revoked(toy: Toy, people: People) -> None:
     key = await people.person("bert", ("engineer", "toys"))
     async with toy.client(key) as client:
         assert (await client.post("/v1/counters/a:count", json={"by": 1})).status_code == 200
@@ -205,7 +207,7 @@ def alarms(toy: Toy) -> collections.Counter[str]:
     return collections.Counter(re.findall(r'"message":"alarm ([^"]+)"', toy.log.read_text()))
 
 
-async def test_what_is_due_is_done_once_also_when_it_takes_longer_than_its_lease(
+async def test_due_work_is_done_once_even_if_it_takes_longer_than_its_lease(
     toy: Toy, engineer: str, database: Any
 ) -> None:
     async with toy.client(engineer) as client:
@@ -227,7 +229,7 @@ async def test_what_is_due_is_done_once_also_when_it_takes_longer_than_its_lease
         await connection.close()
 
 
-async def test_two_replicas_do_what_is_due_once_between_them(
+async def test_two_replicas_do_due_work_once(
     start_toy: Callable[..., Toy], engineer: str, database: Any
 ) -> None:
     first, second = start_toy(TOY_KAFKA="0"), start_toy(TOY_KAFKA="0")

@@ -169,7 +169,7 @@ async def test_a_stream_is_looked_up_in_its_own_table_only(database: Any) -> Non
     assert len(re.findall(r" on events_registry_\d e_\d \(actual", "\n".join(row[0] for row in result))) == 1
 
 
-async def test_each_table_by_itself_refuses_every_service_also_the_one_it_belongs_to(database: Any) -> None:
+async def test_each_table_refuses_changes_by_every_service_including_its_own(database: Any) -> None:
     await filled(database, 30)
     await split(database, 2)
     orders = [

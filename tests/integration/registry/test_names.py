@@ -129,7 +129,9 @@ async def test_erasing_an_unknown_name_is_refused_and_erasing_again_changes_noth
         ),
     ],
 )
-async def test_who_may_not_and_what_cannot_be(registry, who, request_, status, code):
+async def test_requests_without_the_right_or_without_an_identity_are_refused(
+    registry, who, request_, status, code
+):
     method, path, body = request_
     async with registry.client(who) as client:
         answer = await client.request(method, path, json=body)
@@ -214,7 +216,7 @@ async def test_an_erasure_whose_answer_was_lost_is_answered_again(registry, data
     assert await events(database, subject) == ["IdentityCreated", "NameErased"]
 
 
-async def test_what_was_erased_comes_back_by_no_repeated_request(registry, database):
+async def test_a_repeated_request_does_not_restore_an_erased_name(registry, database):
     async with registry.client("root") as client:
         subject = await made(client, **{"idempotency-key": "k1"})
         await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED}, headers={"idempotency-key": "k2"})

@@ -68,9 +68,7 @@ def test_the_same_publication_again_is_found_with_the_api_key_of_another_subject
     assert [(version.number, version.new) for version in versions] == [(1, True), (1, False)]
 
 
-def test_what_was_published_a_moment_ago_is_loaded_once_its_bytes_are_verified(
-    house: House, tmp_path: Path
-) -> None:
+def test_a_new_version_is_loaded_as_soon_as_its_bytes_are_verified(house: House, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"fresh")
     with house.client("nightly") as nightly:
         made = nightly.publish("crm.fresh", tmp_path / "model.onnx", trained(9)).wait(60)

@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 
-async def test_who_was_erased_after_a_story_has_a_name_in_the_next(house: House) -> None:
+async def test_a_person_erased_after_one_demo_has_a_name_in_the_next(house: House) -> None:
     async with AsyncExitStack() as closing:
         scene = Scene(
             house.instance,

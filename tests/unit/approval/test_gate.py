@@ -95,7 +95,7 @@ def test_a_worse_version_is_blocked_by_the_champion_with_the_figures(world, give
     assert "accuracy 0.9 on holdout is worse than 0.95 of the champion 7.0.0" in evaluated.results[2].detail
 
 
-def test_what_the_champion_gains_later_counts(world, given):
+def test_later_evaluations_of_the_champion_count(world, given):
     world.gates(GATES)
     world.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(7, 0.85)})
     world.registered(0.9)
@@ -222,7 +222,7 @@ def topics(given: Any) -> dict[str, list[Any]]:
 
 @settings(max_examples=100, deadline=None)
 @examples(data=st.data())
-def test_whatever_order_topics_arrive_in_the_verdict_is_the_same(new_world, given, data):
+def test_the_verdict_does_not_depend_on_the_order_of_the_topics(new_world, given, data):
     left = topics(given)
     world = new_world()
     while any(left.values()):
@@ -246,7 +246,7 @@ def test_whatever_order_topics_arrive_in_the_verdict_is_the_same(new_world, give
 
 @settings(max_examples=50, deadline=None)
 @examples(bytes_come=st.integers(0, 4), champion=st.sampled_from([None, 0.5, 0.99]))
-def test_whenever_the_bytes_are_verified_the_promotion_ends_the_same(new_world, given, bytes_come, champion):
+def test_the_promotion_does_not_depend_on_when_the_bytes_are_verified(new_world, given, bytes_come, champion):
     published = given.champion(7, champion) if champion else None
     steps: list[Any] = [
         lambda w: w.registered(0.9),

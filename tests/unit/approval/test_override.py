@@ -14,7 +14,7 @@ def kinds(events) -> list[type]:
     return [type(e) for e in events]
 
 
-def test_break_glass_grants_is_marked_and_owes_a_look_back(world):
+def test_an_override_grants_is_marked_and_needs_an_after_review(world):
     world.in_review()
     world.approve("ann")
     used, granted = world.override("oscar", "production is down")
@@ -70,7 +70,7 @@ def test_an_override_that_was_not_justified_grants_nothing_further(world, justif
     assert answer in kinds(world.assess())
 
 
-def test_a_look_back_ends_only_the_override_it_is_about(world):
+def test_an_after_review_ends_only_the_override_that_it_reviews(world):
     world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
     world.assess()
     world.override("oscar")
@@ -96,7 +96,7 @@ def test_break_glass_never_passes_bytes_that_are_not_verified(world):
         world.override("oscar")
 
 
-def test_break_glass_never_passes_a_recalled_version_even_when_it_is_archived(world):
+def test_an_override_never_passes_a_recalled_version_even_when_it_is_archived(world):
     world.in_review()
     world.note("VersionRecalled")
     world.note("VersionArchived")

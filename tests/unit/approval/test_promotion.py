@@ -23,7 +23,7 @@ def kinds(events) -> list[type]:
     return [type(e) for e in events]
 
 
-def test_without_a_manual_gate_passing_gates_grant_at_once(world):
+def test_without_a_manual_gate_passing_gates_grant_immediately(world):
     world.validated([Gate("artifact_verified", {})]).request()
     evaluated, granted = world.assess()
     assert (evaluated.stage, evaluated.promotion_id) == ("Production", "p")
@@ -90,7 +90,7 @@ def test_two_others_approve_and_the_promotion_is_granted(world):
 
 
 @pytest.mark.parametrize("who", ["carl", "bea", "pipeline", "dora", "rosa", "cleo", "basil"])
-def test_who_made_it_or_asked_for_it_never_counts_by_subject_or_printed_name(world, who):
+def test_a_contributor_or_requester_never_counts_by_subject_or_printed_name(world, who):
     """rosa requests it. The request, unlike the registration, names cleo as creator, on behalf of basil."""
     world.in_review(asked={"creator": "cleo", "on_behalf_of": "basil"}, contributors=["dora"])
     for face in (

@@ -67,14 +67,14 @@ def test_a_registered_version_waits_for_its_bytes():
     assert state_name(state_after(registered())) == "Received"
 
 
-def test_verified_bytes_are_released_to_everybody_who_waits():
+def test_verified_bytes_are_released_to_every_waiting_version():
     state = state_after(registered(1), registered(2))
     events = decide(verified(2, generation=2), state)
     assert names(events) == ["ArtifactVerified", "ArtifactReleased", "ArtifactReleased"]
     assert {(e.number, e.generation) for e in events if isinstance(e, ArtifactReleased)} == {(1, 2), (2, 2)}
 
 
-def test_a_new_reference_to_verified_bytes_is_served_at_once_whatever_place_it_named():
+def test_a_new_reference_to_verified_bytes_is_released_immediately_from_any_location():
     events = decide(registered(2), state_after(registered(1), verified(1)))
     assert names(events) == ["Noted", "ArtifactReleased"]
     assert events[1].uri == "s3://regista/verified/x/g1"
@@ -168,7 +168,7 @@ def test_the_same_bytes_registered_again_get_a_new_generation_that_the_old_delet
     assert late.verified == 2
 
 
-def test_a_copy_that_ends_after_everybody_left_is_deleted_too():
+def test_a_copy_that_ends_after_the_last_version_ended_is_deleted_too():
     state = state_after(registered(), retired(), RecordDeleted(1))
     assert decide(verified(), state) == [CopyLeft(DIGEST, 1)]
     assert decide(verified(), state_after(registered(), retired(), RecordDeleted(1), verified())) == []
@@ -192,7 +192,7 @@ def test_a_second_copy_of_verified_bytes_is_deleted_and_the_first_one_stays():
     )
 
 
-def test_what_a_failed_claim_left_is_deleted_once_and_never_verified_afterwards():
+def test_bytes_of_a_failed_claim_are_deleted_once_and_never_verified_afterwards():
     state = state_after(registered(1), registered(2), mismatched(1, 1))
     assert decide(verified(1, 1), state) == []
     assert decide(RecordDiscarded(1), state) == [CopyDiscarded(DIGEST, 1)]
@@ -276,7 +276,7 @@ def test_a_promotion_request_is_noted_once_and_only_where_there_are_bytes_to_che
     assert decide(promotion(1), state_after(registered(1))) == []
 
 
-def test_what_serves_is_checked_at_once_where_there_are_bytes_to_check():
+def test_a_serving_version_with_bytes_is_checked_immediately():
     assert names(decide(rollout(1), state_after(registered(1), verified(1)))) == ["Noted", "CheckAsked"]
     assert names(decide(rollout(1), state_after(registered(1), verified(1), RequestCheck(1)))) == ["Noted"]
     assert names(decide(rollout(1), state_after(registered(1)))) == ["Noted"]
@@ -331,7 +331,7 @@ def test_checks_end_when_no_version_that_served_is_left():
     assert again.check_again_at is None
 
 
-def test_damaged_bytes_are_quarantined_for_everybody_and_healed_by_a_new_upload():
+def test_damaged_bytes_are_quarantined_for_all_versions_and_healed_by_a_new_upload():
     state = state_after(registered(1), registered(2), verified(1))
     events = decide(RecordDamaged(1, "model.onnx has other bytes"), state)
     assert [e.number for e in events if isinstance(e, ArtifactQuarantined)] == [1, 2]

@@ -80,7 +80,7 @@ async def test_a_version_without_bytes_is_passed_over():
         (received(data(artifact={"digest": "md5:1"})), "no artifact digest"),
     ],
 )
-async def test_what_cannot_be_read_is_malformed_with_its_reason(message, reason):
+async def test_an_unreadable_message_is_malformed_with_its_reason(message, reason):
     with pytest.raises(Malformed, match=reason):
         await note_registered(APP, message)
 

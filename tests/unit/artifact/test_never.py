@@ -151,7 +151,7 @@ def test_bytes_in_use_are_never_deleted_and_nothing_unverified_is_released(scrip
 
 @given(stories)
 @settings(max_examples=150, deadline=None)
-def test_when_everybody_left_work_is_due_for_all_bytes_that_are_left(script):
+def test_after_the_last_version_ended_work_is_due_for_all_remaining_bytes(script):
     bucket = Bucket()
     for command in (*script, *(retired(n, revision=10_000) for n in (1, 2))):
         bucket.do(command)

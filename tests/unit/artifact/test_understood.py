@@ -29,7 +29,7 @@ def plain(class_: type) -> dict:
 
 
 @pytest.mark.parametrize("type_", READ)
-def test_what_the_registry_publishes_is_understood(type_):
+def test_every_event_that_registry_publishes_is_readable(type_):
     event = msgspec.convert(plain(registry.PUBLIC[type_]), READ[type_])
     assert event.model_id
     if isinstance(event, noted.VersionRegistered):
@@ -40,7 +40,7 @@ def test_what_the_registry_publishes_is_understood(type_):
 
 
 @pytest.mark.parametrize("type_", PUBLIC)
-def test_what_is_published_is_understood_by_registry_and_approval(type_):
+def test_registry_and_approval_read_every_published_event(type_):
     data = plain(PUBLIC[type_])
     if type_ in READERS:
         assert msgspec.convert(data, READERS[type_]).digest == data["digest"]

@@ -49,7 +49,7 @@ def test_an_upload_has_the_time_until_which_it_is_kept():
     assert decide(OPEN, state_after(OPEN)) == []
 
 
-def test_only_who_opened_it_adds_files():
+def test_only_the_opener_of_an_upload_adds_files():
     assert decide(adding(), state_after(OPEN)) == []
     with pytest.raises(Forbidden):
         decide(adding(by="bert"), state_after(OPEN))
@@ -102,7 +102,7 @@ def test_an_upload_takes_no_more_files_and_bytes_than_an_artifact_may_have():
 
 
 @pytest.mark.parametrize("name", ["a", "a/b/c"])
-def test_no_name_is_a_file_and_a_folder_at_once(name):
+def test_no_name_is_both_a_file_and_a_folder(name):
     with pytest.raises(Unprocessable, match="unusable_name"):
         decide(adding(name), state_after(OPEN, RecordFile("u", "a/b", 1)))
     assert decide(adding("a/bc"), state_after(OPEN, RecordFile("u", "a/b", 1))) == []

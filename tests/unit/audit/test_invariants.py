@@ -198,7 +198,7 @@ def test_a_recorded_override_is_a_decision():
         ),
     ],
 )
-def test_whatever_is_missing_or_does_not_fit_is_named(promotion, fault):
+def test_each_missing_or_wrong_part_is_named(promotion, fault):
     assert any(fault in found for found in production_faults(PROMOTED, promotion))
 
 

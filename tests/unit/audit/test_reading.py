@@ -173,7 +173,7 @@ def test_bytes_that_are_no_envelope_are_still_indexed():
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
-def test_whatever_the_data_is_reading_never_fails(data):
+def test_reading_never_fails_for_any_data(data):
     read(stored("x-1", data))
 
 

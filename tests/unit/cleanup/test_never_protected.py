@@ -189,7 +189,7 @@ class Registry:
 
 @settings(max_examples=300, deadline=None)
 @given(STEPS)
-def test_what_is_protected_is_never_marked_or_proposed_and_what_is_marked_has_no_reason_to_stay(steps):
+def test_a_protected_version_is_never_marked_or_proposed_and_a_marked_one_has_no_reason_to_stay(steps):
     story, registry, now, sweeps = Story().policy(unknown_seconds=100), Registry(), 0.0, 0
     for number in (1, 2, 3, 4):
         story.register(number)

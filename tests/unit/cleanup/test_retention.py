@@ -105,7 +105,7 @@ def test_a_protected_version_is_spared_with_the_reason_named(code, protecting):
 
 
 @pytest.mark.parametrize(("code", "protecting"), PROTECTIONS)
-def test_a_version_protected_during_grace_is_unmarked_at_once_and_not_proposed(code, protecting):
+def test_a_version_protected_during_grace_is_unmarked_immediately_and_not_proposed(code, protecting):
     story = an_unused_version()
     story.sweep(200)
     events = [event for type_, data in protecting for event in story.note(type_, 210, number=1, **data)]

@@ -119,7 +119,7 @@ def test_a_version_in_use_is_not_retired_and_the_refusal_has_the_reason(situatio
     assert not story.version(number).retired
 
 
-def test_a_former_target_may_go_once_the_way_back_leads_elsewhere():
+def test_a_former_rollback_target_may_be_retired_once_another_version_is_the_target():
     story = Story()
     the_rollback_target(story)
     story.when(RollBack(MODEL_ID, "production"))

@@ -85,7 +85,7 @@ def test_it_skips_a_signature_that_does_not_serve_todays_callers():
     assert (rolled.to_number, [c.path for c in rolled.overruled]) == (1, ["inputs.x"])
 
 
-def test_the_first_champion_has_no_way_back():
+def test_the_first_champion_has_no_rollback_target():
     story = Story()
     story.promote()
     with pytest.raises(RuleBroken, match="no_rollback_target"):
@@ -113,7 +113,7 @@ def test_rolling_back_twice_walks_further_back():
     assert story.when(roll_back())[0].to_number == 1
 
 
-def test_a_move_forward_by_name_keeps_the_way_back():
+def test_a_move_forward_by_name_keeps_the_rollback_target():
     story = served_in_turn()
     story.when(roll_back())
     story.when(roll_back(to_number=2))
