@@ -15,13 +15,7 @@ OFFENDERS = words.by_folder(one for one in FOUND if not words.excepted(one))
 FOLDERS = sorted({words.folder_of(path) for path in words.files()})
 
 
-PENDING = frozenset({})
-"""Folders whose prose is still being rewritten: a use is reported, and fails nothing."""
-
-
-@pytest.mark.parametrize(
-    "folder", [pytest.param(f, marks=pytest.mark.xfail) if f in PENDING else f for f in FOLDERS]
-)
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_a_folder_uses_no_word_that_the_list_rules_out(folder: str) -> None:
     assert [str(one) for one in OFFENDERS.get(folder, [])] == []
 
