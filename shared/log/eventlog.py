@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -174,13 +173,15 @@ async def append(tx: asyncpg.Connection, partition: str, rows: Sequence[Row]) ->
 
     Raises asyncpg.UniqueViolationError for a revision that exists: the batch is run again.
     """
-    columns: tuple[list[Any], ...] = ([], [], [], [], [], [])
-    for row in rows:
-        for column, value in zip(
-            columns, (row.stream, row.revision, row.event_id, row.type, row.schema, row.bytes), strict=True
-        ):
-            column.append(value)
-    await tx.execute(APPEND.format(partition=partition), *columns)
+    await tx.execute(
+        APPEND.format(partition=partition),
+        [row.stream for row in rows],
+        [row.revision for row in rows],
+        [row.event_id for row in rows],
+        [row.type for row in rows],
+        [row.schema for row in rows],
+        [row.bytes for row in rows],
+    )
 
 
 async def read(

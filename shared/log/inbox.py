@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import asyncpg
 import msgspec
@@ -77,10 +76,11 @@ async def record(tx: asyncpg.Connection, schema: str, entries: dict[Key, Handled
     Raises asyncpg.UniqueViolationError for a cause that another batch recorded meanwhile: the batch is run
     again.
     """
-    columns: tuple[list[Any], ...] = ([], [], [], [])
-    for (source, id_), entry in sorted(entries.items()):
-        for column, value in zip(
-            columns, (source, id_, entry.digest, msgspec.json.encode(entry.wrote)), strict=True
-        ):
-            column.append(value)
-    await tx.execute(RECORD.format(schema=schema), *columns)
+    rows = sorted(entries.items())
+    await tx.execute(
+        RECORD.format(schema=schema),
+        [source for (source, _), _ in rows],
+        [id_ for (_, id_), _ in rows],
+        [entry.digest for _, entry in rows],
+        [msgspec.json.encode(entry.wrote) for _, entry in rows],
+    )
