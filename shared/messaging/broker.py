@@ -32,7 +32,7 @@ from shared.messaging.skipping_consumer import SkippingConsumer
 log = logging.getLogger(__name__)
 
 LAG = Gauge("regista_consumer_lag", "Messages not yet acknowledged", ["topic", "group", "partition"])
-SHORT, FILL = 100, 0.1
+SHORT, FILL = 100, 0.02
 """Records below which a batch is short, and seconds until the next batch is read after a short one.
 
 Each batch costs a transaction and an acknowledgement.

@@ -28,7 +28,7 @@ from shared.messaging.partition_batches import PartitionBatches, partitions_of
 log = logging.getLogger(__name__)
 
 PAGE = 500
-FILL = 0.1
+FILL = 0.03
 """Seconds until the next page is read after a short one: each costs a query, a send and a stored position.
 
 An event after a pause is published immediately; only those that follow it wait.
