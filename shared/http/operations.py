@@ -46,8 +46,15 @@ class Replayed(msgspec.Struct):
 
 
 async def liveness(call: Call) -> Reply:
-    """Answer that the process runs. Readiness reports whether it can work."""
-    return Reply({"alive": True, "service": call.app.name})
+    """Answer that all parts of the process run, or 503 with the one that ended.
+
+    Readiness reports whether they can work.
+    """
+    ended = call.app.readiness.ended
+    return Reply(
+        {"alive": not ended, "service": call.app.name, **({"ended": ended} if ended else {})},
+        status=503 if ended else 200,
+    )
 
 
 async def readiness(call: Call) -> Reply:
