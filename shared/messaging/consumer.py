@@ -168,7 +168,7 @@ class Consumer:
         for record, verdict in zip(records, verdicts, strict=True):
             match verdict:
                 case Refused():
-                    await self._dead_letter(record, verdict.reason)
+                    await self._dead_letter(record, verdict.reason, "not_authentic")
                 case Ignored():
                     self._count("passed_over")
                 case _ if (record.partition, record.offset) not in self._dead_lettered:
@@ -218,6 +218,7 @@ class Consumer:
                     record,
                     f"failed {ATTEMPTS} times: {type(error).__name__}; the service's log has the details:"
                     " replay it after the fix",
+                    "failed",
                 )
         return None
 
@@ -311,13 +312,14 @@ class Consumer:
                 },
             )
             return
-        await self._dead_letter(record, str(broken))
+        code = broken.code if isinstance(broken, RuleBroken) else "malformed"
+        await self._dead_letter(record, str(broken), code)
 
-    async def _dead_letter(self, record: Record, reason: str) -> None:
+    async def _dead_letter(self, record: Record, reason: str, code: str) -> None:
         if (position := (record.partition, record.offset)) not in self._dead_lettered:
-            await self._dead_letters.add(record, reason, self.subscription.group_id)
+            new = await self._dead_letters.add(record, reason, self.subscription.group_id, code)
             self._dead_lettered.add(position)
-            self._count("dead_letter")
+            self._count("dead_letter" if new else "dead_letter_again")
 
     async def add_unreadable(self, partition: TopicPartition, offset: int, error: Exception) -> None:
         """Dead-letter a record that aiokafka cannot parse: only its topic, partition and offset are known."""
@@ -327,6 +329,7 @@ class Consumer:
             f"the record cannot be parsed ({type(error).__name__}: {error});"
             " it is still at this offset of its topic",
             self.subscription.group_id,
+            "unreadable",
         )
         self._count("dead_letter")
 
