@@ -23,6 +23,8 @@ from starlette.types import Receive, Scope, Send
 
 from shared.deciding.access import AccessState
 from shared.deciding.events import Actor
+from shared.foundation.outages import POSTGRES
+from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
 from shared.foundation.telemetry import tracer
 from shared.http import bodies
 from shared.http.app import App
@@ -168,13 +170,7 @@ class Application:
                 answer = await route.endpoint(call)
         except TimeoutError:
             if limit.expired():
-                raise Problem(
-                    503,
-                    "timed_out",
-                    f"No answer within {route.timeout:g} s, and the outcome is not known: "
-                    "repeat with the same Idempotency-Key.",
-                    {"retry-after": "2"},
-                ) from None
+                raise _timed_out(route, self._app.readiness.reasons) from None
             raise
         return _response(answer, route, request)
 
@@ -199,6 +195,22 @@ class Application:
         return identified.actor, identified.state
 
 
+def _timed_out(route: Route, reasons: dict[str, str]) -> Problem:
+    """Return 503 with the parts of this process that do not work: one of them did not answer."""
+    parts = "; ".join(f"{part}: {reason}" for part, reason in reasons.items())
+    detail = (
+        f"No answer within {route.timeout:g} s, and the outcome is not known: "
+        "repeat with the same Idempotency-Key."
+    )
+    return Problem(
+        503,
+        "timed_out",
+        f"{detail} Not working now: {parts}." if parts else detail,
+        {"retry-after": "2"},
+        reasons=reasons,
+    )
+
+
 def _refusal(error: Exception, scope: Scope) -> Response:
     problem = of_exception(error)
     if problem is None:
@@ -211,6 +223,8 @@ def _refusal(error: Exception, scope: Scope) -> Response:
             "The service failed at this request; its log has the reason. "
             "Repeating it is safe with the same Idempotency-Key.",
         )
+    elif isinstance(error, (Unavailable, *CONNECTION_ERRORS)):
+        POSTGRES.report(error)  # a line for each request would flood the log during an outage
     elif problem.status >= 500 or isinstance(error, asyncpg.PostgresError):
         log.warning(
             "a request was refused",

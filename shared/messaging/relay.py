@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from prometheus_client import Counter, Gauge
 
 from regista.wire.cloudevents import CloudEvent, legal, to_kafka
@@ -17,12 +16,15 @@ from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
 from shared.deciding.events import NOTHING_RECENT, START, Cursor, Recent, Recorded, encode
 from shared.deciding.service import Service
+from shared.foundation.outages import KAFKA, POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, leadership, wait_for_wake_up
+from shared.foundation.postgres_errors import raise_if_cancelled
 from shared.foundation.topics import topic_of
 from shared.identity.ed25519 import FastSigningKey
 from shared.log import eventlog
 from shared.log.projector import schema_of
 from shared.messaging.kafka import answer_in_time, stop_client
+from shared.messaging.kafka_errors import KAFKA_ERRORS, TOO_LARGE
 from shared.messaging.partition_batches import PartitionBatches, partitions_of
 
 log = logging.getLogger(__name__)
@@ -146,13 +148,17 @@ class Relay:
         """
         while True:
             try:
-                async with leadership(self._url, "relay", self._service.name) as connection:
+                async with leadership(
+                    self._url, "relay", self._service.name, on_follow=lambda: self._on_state("")
+                ) as connection:
                     await self._lead(connection)
             except eventlog.RestoredBehind:
                 raise
             except CONNECTION_ERRORS as error:
+                raise_if_cancelled()
+                POSTGRES.report(error)
                 self._on_state(f"relay: the database is unavailable ({type(error).__name__})")
-            except MessageSizeTooLargeError as large:
+            except TOO_LARGE as large:
                 self._on_state(
                     "relay: an event is larger than Kafka accepts, and later events wait: "
                     f"raise the broker's message.max.bytes ({large})"
@@ -163,9 +169,12 @@ class Relay:
                     "name it in SIGNING_KEY_FILE and start again"
                 )
                 await asyncio.sleep(HELD)
-            except KafkaError as error:
+            except KAFKA_ERRORS as error:
+                raise_if_cancelled()
+                KAFKA.report(error)
                 self._on_state(f"relay: Kafka is unavailable ({type(error).__name__})")
             except Exception as fault:  # a restart would meet the same event again: the process keeps running
+                raise_if_cancelled()
                 self._on_state(
                     f"relay: held by an event that it cannot publish ({type(fault).__name__}): "
                     "the log has the details"

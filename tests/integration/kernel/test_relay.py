@@ -13,10 +13,12 @@ from typing import Any
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka.errors import KafkaConnectionError
 
 from regista.wire.cloudevents import CloudEvent, from_kafka
 from regista.wire.dsse import key_id_of, verify
 from regista.wire.keys import SigningKey, generate_signing_key
+from shared.foundation.postgres import leadership
 from shared.foundation.settings import Settings
 from shared.foundation.topics import topic_of
 from shared.log import eventlog
@@ -288,3 +290,32 @@ async def test_the_partition_of_a_key_is_the_one_that_the_producer_chooses(setti
         assert set(chosen) == set(partitions)
     finally:
         await producer.stop()
+
+
+async def test_a_relay_that_does_not_lead_withdraws_what_hindered_it_as_a_leader(
+    bank: Any, settings: Settings
+) -> None:
+    states: list[str] = []
+    changed = asyncio.Event()
+
+    def on_state(reason: str) -> None:
+        states.append(reason)
+        changed.set()
+
+    async def until(reason: str) -> None:
+        async with asyncio.timeout(30):
+            while not states or reason not in states[-1] or (not reason and states[-1]):
+                changed.clear()
+                await changed.wait()
+
+    async def refused() -> AIOKafkaProducer:
+        raise KafkaConnectionError
+
+    relay = Relay(bank.service, bank.url, bank.wake_up, refused, KEY, on_state)
+    task = asyncio.create_task(relay.run())
+    await until("Kafka is unavailable")
+    async with leadership(bank.url, "relay", bank.service.name, retry=0.01):
+        await until("")
+        assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
