@@ -11,7 +11,9 @@ log = logging.getLogger(__name__)
 REPEAT_AFTER = 60.0
 """Seconds between two lines about the same outage."""
 OVER_AFTER = 3.0
-"""Seconds without an error after which an answer ends the outage: some parts reach a server that refuses others.
+"""Seconds without an error after which an answer ends the outage.
+
+A server may answer some parts of a process and refuse others.
 """
 
 

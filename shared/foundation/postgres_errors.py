@@ -1,4 +1,4 @@
-"""Sort every error of the PostgreSQL driver once: the server is unavailable, a value is wrong, or our code is."""
+"""Sort every error of the PostgreSQL driver: the server is unavailable, a value is wrong, or the code is."""
 
 from __future__ import annotations
 

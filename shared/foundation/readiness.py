@@ -24,8 +24,8 @@ def error_summary(error: BaseException) -> str:
 class Readiness:
     """Each part sets its reason and clears it when it can work.
 
-    The log has one line when a part stops working, at most one a minute while its reason changes, and one when
-    it works again. `ended` is the first part that ended although the process runs.
+    The log has one line when a part stops working, at most one a minute while its reason changes, and one
+    when it works again. `ended` is the first part that ended although the process runs.
     """
 
     def __init__(self) -> None:

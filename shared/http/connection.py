@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 LARGEST_HEAD = 64 * 1024
 """Maximum size of a request line with its headers, in bytes."""
 HEAD_WITHIN = 20.0
-"""Time limit of a request's head, in seconds: from the connection, then from the first byte of each request."""
+"""Time limit of a request's head, in seconds, from the connection or the first byte of a later request."""
 MOST_CONNECTIONS = 2_000
 """Connections of one process. A further one is answered with 503 and closed."""
 _HOP_BY_HOP = frozenset({b"connection", b"upgrade", b"http2-settings"})

@@ -110,9 +110,9 @@ class Identities:
     def apply(self, event: AccessEvent, at: datetime, cursor: Cursor = START) -> None:
         """Fold one event, recorded at `at`, at this position in the log.
 
-        A key id belongs to the subject that was issued it first in the order of the log: a stream contains its
-        own keys only, so nothing prevents another stream from issuing the same id. Events of two streams may
-        come in another order than that of the log.
+        A key id belongs to the subject that was issued it first in the order of the log: a stream
+        contains its own keys only, so nothing prevents another stream from issuing the same id. Events of
+        two streams may come in another order than that of the log.
         """
         self._states[event.subject] = evolve_access(self._states.get(event.subject, ACCESS.initial), event)
         if isinstance(event, KeyIssued):

@@ -33,7 +33,9 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[])
 
 # Effects outside of PostgreSQL that happen once, for example a dead letter.
 HAS = "SELECT EXISTS (SELECT FROM {schema}.inbox WHERE source = $1 AND id = $2)"
-RECORD_ONE = "INSERT INTO {schema}.inbox (source, id, digest, outcome) VALUES ($1, $2, '', '[]') ON CONFLICT DO NOTHING"
+RECORD_ONE = """
+INSERT INTO {schema}.inbox (source, id, digest, outcome) VALUES ($1, $2, '', '[]') ON CONFLICT DO NOTHING
+"""
 
 Key = tuple[str, str]
 _outcomes = msgspec.json.Decoder(list[tuple[str, int, int]])

@@ -1,10 +1,10 @@
 # ruff: noqa: SLF001 - aiokafka has no public way to close a client without an answer of the broker
 """Close a client of aiokafka whose own `stop` does not end.
 
-This is the only file that uses what aiokafka does not document. Without a broker, `stop` waits for answers that
-never come. A client that is left behind keeps its place in the consumer group, logs errors without end, and
-reads partitions that the group's other members then miss. tests/integration/edges/test_kafka_clients.py checks
-that no task and no connection of a client remains.
+This is the only file that uses what aiokafka does not document. Without a broker, `stop` waits for
+answers that never come. A client that is left behind keeps its place in the consumer group, logs errors
+without end, and reads partitions that the group's other members then miss.
+tests/integration/edges/test_kafka_clients.py checks that no task and no connection of a client remains.
 """
 
 from __future__ import annotations

@@ -252,9 +252,9 @@ class ClientLeftBehind(BaseException):
 async def stop_client(client: Client, seconds: float = 3.0, parts: Sequence[object] = ()) -> None:
     """Stop a producer, consumer or broker. It is gone afterwards: a successor may be opened.
 
-    `parts` are the consumers of a broker. Without a broker their own `stop` hangs, even when it is cancelled:
-    after `seconds` their tasks are cancelled and their connections closed. Raises ClientLeftBehind when a task
-    still runs after that.
+    `parts` are the consumers of a broker. Without a broker their own `stop` hangs, even when it is
+    cancelled: after `seconds` their tasks are cancelled and their connections closed. Raises
+    ClientLeftBehind when a task still runs after that.
     """
     stopping = asyncio.ensure_future(client.stop())
     stopping.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -49,5 +49,8 @@ def test_every_endless_loop_ends_when_it_is_cancelled(path: Path) -> None:
 
 
 def test_the_rule_finds_a_loop_that_swallows() -> None:
-    code = "async def f():\n    while True:\n        try:\n            await g()\n        except OSError:\n            pass\n"
+    code = (
+        "async def f():\n    while True:\n        try:\n            await g()\n"
+        "        except OSError:\n            pass\n"
+    )
     assert [not ends(handler) for handler in handlers(ast.parse(code))] == [True]

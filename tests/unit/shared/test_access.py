@@ -242,9 +242,7 @@ def test_names_are_compared_without_case_and_in_one_unicode_form() -> None:
     assert normalized_name("Zoë") != normalized_name("Zoe")
 
 
-def test_of_two_streams_that_issue_one_key_id_the_first_in_the_log_owns_it_in_whatever_order_they_are_read() -> (
-    None
-):
+def test_of_two_streams_that_issue_one_key_id_the_first_in_the_log_owns_it() -> None:
     first, second = new_api_key(PEPPER, "k1"), new_api_key(PEPPER, "k1")
     owner = KeyIssued("anna", "k1", "hmac-sha256", first.verifier)
     thief = KeyIssued("eve", "k1", "hmac-sha256", second.verifier)
