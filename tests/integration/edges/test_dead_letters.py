@@ -51,7 +51,7 @@ async def test_a_consumer_group_that_is_set_back_writes_no_second_dead_letter(
         metrics = (await client.get("/metrics")).text
         return f'regista_messages_total{{group="{GROUP}",result="dead_letter_again"' in metrics
 
-    await toy.asking(read_again)
+    await toy.poll(read_again)
     assert await dead_letters(toy, operator, 1) == [first]
 
 
@@ -85,7 +85,7 @@ async def test_a_dead_letter_is_dismissed_with_a_reason_and_opens_again_when_it_
             items = (await client.get("/v1/dlq")).json()["items"]
             return next((one for one in items if one["id"] == chosen["id"] and one["times"] == 2), None)
 
-        assert not (await toy.asking(open_again, key=operator))["dismissed"]
+        assert not (await toy.poll(open_again, key=operator))["dismissed"]
         missing = await client.post("/v1/dlq/regista.training.v1.dlq~0~99:dismiss", json={"reason": "x"})
         assert missing.status_code == 404
 
@@ -95,8 +95,8 @@ async def test_a_reader_may_not_dismiss(
 ) -> None:
     toy = start_toy()
     await send(event(by="no number"), publisher)
-    (letter,) = await dead_letters(toy, operator, 1)
+    (dead_letter,) = await dead_letters(toy, operator, 1)
     auditor = await people.person("anna", ("auditor", "*"))
     async with toy.client(auditor) as client:
-        answer = await client.post(f"/v1/dlq/{letter['id']}:dismiss", json={"reason": "x"})
+        answer = await client.post(f"/v1/dlq/{dead_letter['id']}:dismiss", json={"reason": "x"})
     assert answer.status_code == 403

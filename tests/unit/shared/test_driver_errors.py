@@ -22,8 +22,8 @@ from shared.messaging import kafka_errors
 OURS = {"0A", "03", "09", "0B", "0F", "0L", "0Z", "10", "24", "26", "2B", "2D", "2F", "34", "38", "39", "3B"}
 OURS |= {"42", "HV", "01", "02", "00"}
 WRONG = {"20", "21", "22", "23", "27", "44", "54", "P0"}
-AWAY = {"08", "0P", "25", "28", "3D", "3F", "40", "53", "55", "57", "58", "72", "F0", "XX"}
-AWAY_BY_NAME = {
+UNAVAILABLE = {"08", "0P", "25", "28", "3D", "3F", "40", "53", "55", "57", "58", "72", "F0", "XX"}
+UNAVAILABLE_BY_NAME = {
     "InvalidCachedStatementError",
     "InsufficientPrivilegeError",
     "UndefinedTableError",
@@ -55,7 +55,7 @@ def errors_of(module: ModuleType) -> list[type[BaseException]]:
 @pytest.mark.parametrize("error", errors_of(asyncpg.exceptions), ids=lambda error: error.__name__)
 def test_every_error_of_asyncpg_has_its_sort(error: type[BaseException]) -> None:
     name, state = error.__name__, getattr(error, "sqlstate", None)
-    if name in AWAY_BY_NAME | CLIENT:
+    if name in UNAVAILABLE_BY_NAME | CLIENT:
         expected = ErrorSort.UNAVAILABLE
     elif name == "PostgresError":
         expected = ErrorSort.OURS
@@ -64,7 +64,7 @@ def test_every_error_of_asyncpg_has_its_sort(error: type[BaseException]) -> None
         [expected] = [
             sort
             for sort, classes in (
-                (ErrorSort.UNAVAILABLE, AWAY),
+                (ErrorSort.UNAVAILABLE, UNAVAILABLE),
                 (ErrorSort.WRONG, WRONG),
                 (ErrorSort.OURS, OURS),
             )
@@ -86,7 +86,7 @@ def test_every_error_of_aiokafka_has_its_sort(error: type[BaseException]) -> Non
     named = {
         **dict.fromkeys(WRONG_KAFKA, ErrorSort.WRONG),
         **dict.fromkeys(OURS_KAFKA, ErrorSort.OURS),
-        **dict.fromkeys(AWAY_KAFKA, ErrorSort.UNAVAILABLE),
+        **dict.fromkeys(KAFKA_UNAVAILABLE, ErrorSort.UNAVAILABLE),
     }
     assert error.__name__ in named, f"{error.__name__} is new: sort it"
     assert kafka_errors.sort_of(error) is named[error.__name__]
@@ -114,7 +114,7 @@ OURS_KAFKA = names("""
     DelegationTokenRequestNotAllowed DelegationTokenAuthorizationFailed DelegationTokenExpired NonEmptyGroup
     SecurityDisabled OperationNotAttempted InvalidFetchRequestError NoError
 """)
-AWAY_KAFKA = names("""
+KAFKA_UNAVAILABLE = names("""
     KafkaError IllegalStateError NoBrokersAvailable NodeNotReadyError KafkaProtocolError CorrelationIdError
     Cancelled TooManyInFlightRequests StaleMetadata MetadataEmptyBrokerList CommitFailedError
     AuthenticationFailedError KafkaUnavailableError KafkaTimeoutError KafkaConnectionError QuotaViolationError
