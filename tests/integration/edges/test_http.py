@@ -230,7 +230,8 @@ async def test_what_is_due_is_done_once_also_when_it_takes_longer_than_its_lease
 async def test_two_replicas_do_what_is_due_once_between_them(
     start_toy: Callable[..., Toy], engineer: str, database: Any
 ) -> None:
-    first, second = start_toy(TOY_KAFKA="0"), start_toy(TOY_KAFKA="0")
+    settings = {"TOY_KAFKA": "0", "TOY_LEASE": "30"}  # a lease that runs out is handled again by the other
+    first, second = start_toy(**settings), start_toy(**settings)
     await asyncio.gather(first.ready(), second.ready())
     async with first.client(engineer) as client, second.client(engineer) as other:
         await asyncio.gather(
