@@ -232,7 +232,8 @@ async def test_due_work_is_done_once_even_if_it_takes_longer_than_its_lease(
 async def test_two_replicas_do_due_work_once(
     start_toy: Callable[..., Toy], engineer: str, database: Any
 ) -> None:
-    first, second = start_toy(TOY_KAFKA="0"), start_toy(TOY_KAFKA="0")
+    settings = {"TOY_KAFKA": "0", "TOY_LEASE": "30"}  # a lease that runs out is handled again by the other
+    first, second = start_toy(**settings), start_toy(**settings)
     await asyncio.gather(first.ready(), second.ready())
     async with first.client(engineer) as client, second.client(engineer) as other:
         await asyncio.gather(

@@ -309,7 +309,7 @@ def process(app: App) -> Process:
         SERVICE,
         routes=ROUTES,
         subscriptions=subscriptions if os.environ.get("TOY_KAFKA", "1") == "1" else (),
-        due_work=[DueWork("alarm", alarm, lease=0.6, poll=0.1)],
+        due_work=[DueWork("alarm", alarm, lease=float(os.environ.get("TOY_LEASE", "0.6")), poll=0.1)],
         extra_services=(ACCESS_SERVICE,),
         start=prepare_parts,
     )

@@ -80,7 +80,7 @@ def test_it_changes_with_every_module_that_the_fold_imports(folder: Path, name: 
 
 @pytest.fixture
 def threads_change_while_python_parses() -> Iterator[None]:
-    """Let garbage collection hand over to another thread, as the callbacks of the metrics do."""
+    """Let garbage collection hand over to another thread, as Python code that it runs may."""
     threshold = gc.get_threshold()
 
     def hand_over(*_: object) -> None:
