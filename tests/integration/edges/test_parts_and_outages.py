@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from shared.http.application import Application
+from shared.http.dispatch import Application
 
 from services.local.folders import InstanceFolder
 from services.local.postgres import OWNER, Postgres
