@@ -13,13 +13,13 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from shared.http.dispatch import Application
 
 from services.local.folders import InstanceFolder
 from services.local.postgres import OWNER, Postgres
 from shared import run
 from shared.foundation.settings import Settings
 from shared.http.app import App
+from shared.http.dispatch import Application
 from shared.http.operations import OPERATIONS
 from shared.migrate import migrate
 from tests.integration.edges.conftest import People, Toy
