@@ -32,8 +32,7 @@ MEASURE_EVERY = 5.0
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 300.0
 
 # Lease rows that are due and not leased. Leases are stored outside the read model, so a rebuild neither loses
-# nor
-# repeats one.
+# nor repeats one.
 LEASE = """
 WITH due_now AS (
     SELECT d.kind, d.key, d.due_at, d.data
