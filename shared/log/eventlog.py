@@ -70,7 +70,7 @@ ORDER BY e.tx, e.seq LIMIT $3
 # As READ, but without the bytes of notes: a note holds another service's public event and is never published.
 READ_PUBLISHABLE = READ.replace("e.bytes", "CASE WHEN e.type <> 'Noted' THEN e.bytes END")
 
-# As READ, but without the fence: `settled` tells whether no event can appear before this one any more.
+# As READ, but without the fence: `settled`: no event can appear before this one any more.
 READ_VISIBLE = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes, e.stream, e.revision,
     e.tx < pg_snapshot_xmin(pg_current_snapshot()) AS settled

@@ -1,4 +1,4 @@
-"""Read the records of a dead-letter topic: letters, and markers of what operators did with them.
+"""Read the records of a dead-letter topic: dead letters, and markers of what operators did with them.
 
 A dead letter has the identity of its cause: the consumer group and the message, wherever the message stands.
 Records with one cause are one dead letter, however often they were written. A marker closes the dead letter
@@ -79,7 +79,7 @@ class DeadLetterGroup:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """A record that says that an operator replayed or dismissed a dead letter, seen up to `covers`."""
+    """A record of an operator who replayed or dismissed a dead letter, seen up to `covers`."""
 
     id: str
     how: str
