@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
@@ -27,7 +26,8 @@ from shared.foundation import garbage_collector
 from shared.foundation.event_loop import Loop
 from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, connect_pool
-from shared.foundation.postgres_errors import raise_if_cancelled
+from shared.foundation.postgres_errors import NOT_MIGRATED, raise_if_cancelled
+from shared.foundation.process_parts import ProcessParts
 from shared.foundation.readiness import error_summary
 from shared.foundation.settings import Settings, SettingsWrong
 from shared.foundation.telemetry import set_up_logs, tracer
@@ -56,8 +56,6 @@ CHECK_EVERY = 5.0
 IDENTITIES_LAG = 5.0
 """Seconds after which identities that were not read again make the process not ready."""
 RETRY_EVERY = 1.0
-ENDS_WITHIN = 5.0
-"""Seconds in which the process ends after a part of it ended, whatever the other parts wait for."""
 T = TypeVar("T")
 Work: TypeAlias = Coroutine[Any, Any, None]
 
@@ -82,10 +80,6 @@ class Process:
     checks: Mapping[str, Callable[[App], Awaitable[None]]] = field(default_factory=dict)
 
 
-class PartEnded(Exception):  # noqa: N818
-    """A part that runs for the life of the process ended without an error."""
-
-
 class RunningProcess:
     """A process from start to end."""
 
@@ -101,8 +95,8 @@ class RunningProcess:
         self._key = _signing_key(app.settings) if any(s.name != PARTITION for s in self._writes) else None
         self._edges: list[asyncio.Task[None]] = []
         self._writers: list[asyncio.Task[None]] = []
-        self._deadline: threading.Timer | None = None
         self.stop = asyncio.Event()
+        self._parts = ProcessParts(app.readiness, self.stop)
 
     async def run(self) -> None:
         """Run until `stop` is set. Raises an exception group when a part ends with an error."""
@@ -117,60 +111,16 @@ class RunningProcess:
         )
         try:
             async with asyncio.TaskGroup() as group:
-                serving = self._run_part(group, "http", server.run())
+                serving = self._parts.run(group, "http", server.run())
                 starting = group.create_task(self._start(group), name="start")
-                starting.add_done_callback(self._start_ended)
+                starting.add_done_callback(self._parts.started)
                 await self.stop.wait()
                 log.info("stopping")
                 app.readiness.wait("process", "it is stopping")
                 starting.cancel()
                 await self._wind_down(server, serving)
         finally:
-            if self._deadline is not None:
-                self._deadline.cancel()
-
-    def _run_part(self, group: asyncio.TaskGroup, name: str, work: Work) -> asyncio.Task[None]:
-        return group.create_task(self._part(name, work), name=name)
-
-    async def _part(self, name: str, work: Work) -> None:
-        """Run a part of the process. When it ends before `stop` is set, in whatever way, the process ends."""
-        try:
-            await work
-            ended: BaseException = PartEnded(f"{name} ended without an error")
-        except asyncio.CancelledError as cancelled:
-            if self.stop.is_set() or self._app.readiness.ended:
-                raise
-            ended = PartEnded(f"{name} was cancelled")
-            ended.__cause__ = cancelled
-        except BaseException as error:  # noqa: BLE001 - raised below
-            ended = error
-        if not self.stop.is_set():
-            self._end(name, ended)
-            raise ended
-        if not isinstance(ended, PartEnded):
-            raise ended
-
-    def _start_ended(self, starting: asyncio.Task[None]) -> None:
-        if not starting.cancelled() and (error := starting.exception()) is not None:
-            self._end("start", error)
-
-    def _end(self, name: str, error: BaseException) -> None:
-        """Let the process end within ENDS_WITHIN: a part that does not end by itself must not keep it alive.
-
-        The deadline is a thread's, so that it is kept even when the event loop is blocked.
-        """
-        if self._app.readiness.ended:
-            return
-        self._app.readiness.ended = name
-        self._app.readiness.wait("process", f"its part {name} ended ({error_summary(error)}): it ends, too")
-        self._deadline = threading.Timer(ENDS_WITHIN, self._give_up, (name,))
-        self._deadline.daemon = True
-        self._deadline.start()
-
-    def _give_up(self, name: str) -> None:
-        log.critical("%s ended, and other parts did not end within %s s: the process ends", name, ENDS_WITHIN)
-        logging.shutdown()
-        os._exit(1)
+            self._parts.close()
 
     async def _wind_down(self, server: Server, serving: asyncio.Task[None]) -> None:
         """Stop what brings work in first, so that requests in progress are still answered."""
@@ -201,22 +151,22 @@ class RunningProcess:
             await self._until("postgres", functools.partial(projector.ensure, service, app.pool))
         app.dead_letters.once = Once(app.pool, projector.schema_of(process.service))
         self._writers += [
-            self._run_part(group, f"wake_up {n}", wake_up.run()) for n, wake_up in self._wake_ups.items()
+            self._parts.run(group, f"wake_up {n}", wake_up.run()) for n, wake_up in self._wake_ups.items()
         ]
         app.transactors.update(
             {s.name: Transactor(s, app.pool, self._wake_ups[s.name]) for s in self._writes}
         )
         self._writers += [
-            self._run_part(group, f"transactor {n}", t.run()) for n, t in app.transactors.items()
+            self._parts.run(group, f"transactor {n}", t.run()) for n, t in app.transactors.items()
         ]
         if process.service.name in app.transactors:
             app.transactor = app.transactors[process.service.name]
         app.access = AccessView(app.pool, app.settings.pepper, self._wake_ups[PARTITION])
         await self._until("identities", app.access.catch_up)
-        self._writers.append(self._run_part(group, "access", app.access.run()))
+        self._writers.append(self._parts.run(group, "access", app.access.run()))
         if (start := process.start) is not None:
             app.parts = await self._until("start", functools.partial(start, app), any_error=True)
-        self._edges += [self._run_part(group, name, work) for name, work in self._edge_work()]
+        self._edges += [self._parts.run(group, name, work) for name, work in self._edge_work()]
         app.serving = True
         app.readiness.clear("process")
         garbage_collector.collect_rarely()
@@ -291,13 +241,8 @@ class RunningProcess:
         while True:
             try:
                 found = await attempt()
-            except (
-                asyncpg.UndefinedTableError,
-                asyncpg.UndefinedColumnError,
-                asyncpg.UndefinedFunctionError,
-                asyncpg.InvalidSchemaNameError,
-                asyncpg.InsufficientPrivilegeError,
-            ) as missing:
+            except NOT_MIGRATED as missing:
+                raise_if_cancelled()
                 self._app.readiness.wait(
                     part,
                     "the schema does not exist or is not of this release"

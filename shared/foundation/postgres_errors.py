@@ -39,6 +39,15 @@ CONNECTION_ERRORS = (
 No command causes them, and nothing is committed: wait and repeat, at start and later.
 """
 
+NOT_MIGRATED = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+"""Those of CONNECTION_ERRORS that a migration ends."""
+
 WRONG_VALUES = (
     asyncpg.CaseNotFoundError,  # 20
     asyncpg.CardinalityViolationError,  # 21

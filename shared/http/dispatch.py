@@ -197,15 +197,12 @@ class Application:
 
 def _timed_out(route: Route, reasons: dict[str, str]) -> Problem:
     """Return 503 with the parts of this process that do not work: one of them did not answer."""
-    parts = "; ".join(f"{part}: {reason}" for part, reason in reasons.items())
-    detail = (
-        f"No answer within {route.timeout:g} s, and the outcome is not known: "
-        "repeat with the same Idempotency-Key."
-    )
+    parts = "".join(f" {part}: {reason}." for part, reason in reasons.items())
     return Problem(
         503,
         "timed_out",
-        f"{detail} Not working now: {parts}." if parts else detail,
+        f"No answer within {route.timeout:g} s, and the outcome is not known: "
+        f"repeat with the same Idempotency-Key.{parts}",
         {"retry-after": "2"},
         reasons=reasons,
     )

@@ -14,7 +14,6 @@ from typing import TypeAlias
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
 from prometheus_client import Counter
 
 from shared.deciding.decider import Misrouted, RuleBroken
@@ -26,6 +25,7 @@ from shared.foundation.readiness import Readiness, error_summary
 from shared.foundation.telemetry import tracer
 from shared.identity.access_view import AccessView
 from shared.log.transact import Transactor, WriterDied
+from shared.messaging.acknowledging import acknowledge, partition_of
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.kafka import Handler, Malformed, Prepare, Received, Record, Subscription
 from shared.messaging.kafka_errors import KAFKA_ERRORS
@@ -87,7 +87,7 @@ class Consumer:
         Waits while the database or Kafka is unavailable. Raises WriterDied.
         """
         self._dead_lettered.clear()
-        attempt = ATTEMPTS if any(_partition_of(record) in self._paused for record in records) else 0
+        attempt = ATTEMPTS if any(partition_of(record) in self._paused for record in records) else 0
         waits = 0
         faults: dict[TopicPartition, tuple[int, Exception]] = {}
         while True:
@@ -117,10 +117,10 @@ class Consumer:
         settled = [
             record
             for record in records
-            if _partition_of(record) not in faults or record.offset < faults[_partition_of(record)][0]
+            if partition_of(record) not in faults or record.offset < faults[partition_of(record)][0]
         ]
         self.acknowledged |= await acknowledge(consumer, settled)
-        for partition in {_partition_of(record) for record in settled} - set(faults):
+        for partition in {partition_of(record) for record in settled} - set(faults):
             self._clear_pause(partition)
         for partition, (offset, fault) in faults.items():
             self._pause(consumer, partition, offset, fault)
@@ -189,8 +189,8 @@ class Consumer:
         """
         faults: dict[TopicPartition, tuple[int, Exception]] = {}
         for record in records:
-            if _partition_of(record) not in faults and (fault := await self._alone(record)) is not None:
-                faults[_partition_of(record)] = (record.offset, fault)
+            if partition_of(record) not in faults and (fault := await self._alone(record)) is not None:
+                faults[partition_of(record)] = (record.offset, fault)
         return faults
 
     async def _alone(self, record: Record) -> Exception | None:
@@ -348,37 +348,3 @@ def _report(error: Exception) -> None:
         POSTGRES.report(error)
     else:
         log.warning("a batch waits: %s", error_summary(error))
-
-
-def _partition_of(record: Record) -> TopicPartition:
-    return TopicPartition(record.topic, record.partition)
-
-
-async def acknowledge(consumer: AIOKafkaConsumer, records: Sequence[Record]) -> dict[TopicPartition, int]:
-    """Commit the offset after the last record of each partition and return these offsets.
-
-    A partition that moved to another process is left out: its messages are delivered there again, and the
-    inbox recognises them.
-    """
-    offsets: dict[TopicPartition, int] = {}
-    for record in records:
-        partition = _partition_of(record)
-        offsets[partition] = max(offsets.get(partition, 0), record.offset + 1)
-    for attempt in range(5):
-        still_ours = {
-            partition: offset for partition, offset in offsets.items() if partition in consumer.assignment()
-        }
-        if not still_ours:
-            break
-        try:
-            async with asyncio.timeout(10):
-                await consumer.commit(still_ours)
-        except (CommitFailedError, IllegalStateError) as lost:
-            log.info("not acknowledged, Kafka will deliver it again: %s", type(lost).__name__)
-        except (*KAFKA_ERRORS, TimeoutError) as error:
-            raise_if_cancelled()
-            KAFKA.report(error)
-            await asyncio.sleep(0.2 * 2**attempt)
-            continue
-        return still_ours
-    return {}

@@ -79,7 +79,7 @@ class DeadLetterGroup:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """The record that an operator replayed or dismissed a dead letter, seen up to `covers`."""
+    """A record of an operator who replayed or dismissed a dead letter, seen up to `covers`."""
 
     id: str
     how: str

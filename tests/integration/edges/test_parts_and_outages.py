@@ -16,7 +16,8 @@ import pytest
 
 from services.local.folders import InstanceFolder
 from services.local.postgres import OWNER, Postgres
-from shared import run
+from shared.foundation import process_parts
+from shared.foundation.process_parts import ProcessParts
 from shared.foundation.settings import Settings
 from shared.http.app import App
 from shared.http.dispatch import Application
@@ -157,13 +158,10 @@ async def test_a_part_that_ends_ends_the_process_although_another_swallows_its_c
 ) -> None:
     given_up = asyncio.Event()
     loop = asyncio.get_running_loop()
-    monkeypatch.setattr(run, "ENDS_WITHIN", 0.3)
-    monkeypatch.setattr(run.RunningProcess, "_give_up", lambda *_: loop.call_soon_threadsafe(given_up.set))
-    app = App(
-        "registry", Settings(database_url="postgresql://", pepper="p", http_host="127.0.0.1", http_port=0)
-    )
-    running = run.RunningProcess.__new__(run.RunningProcess)
-    running._app, running._deadline, running.stop = app, None, asyncio.Event()
+    monkeypatch.setattr(process_parts, "ENDS_WITHIN", 0.3)
+    monkeypatch.setattr(ProcessParts, "_give_up", lambda *_: loop.call_soon_threadsafe(given_up.set))
+    app = App("registry", Settings(pepper="p"))
+    parts = ProcessParts(app.readiness, asyncio.Event())
 
     async def ending() -> None:
         if ends == "fails":
@@ -178,8 +176,8 @@ async def test_a_part_that_ends_ends_the_process_although_another_swallows_its_c
 
     async def both() -> None:
         async with asyncio.TaskGroup() as group:
-            running._run_part(group, "swallowing", swallowing())
-            running._run_part(group, "ending", ending())
+            parts.run(group, "swallowing", swallowing())
+            parts.run(group, "ending", ending())
 
     task = asyncio.create_task(both())
     async with asyncio.timeout(10):
