@@ -102,6 +102,10 @@ class Identities:
         if isinstance(event, KeyRevoked) and self._owner.get(event.key_id) == event.subject:
             self._revoked_at.setdefault(event.key_id, at)
 
+    def state_of(self, subject: str) -> AccessState:
+        """Return the identity of a subject, with its keys and roles; the initial state for an unknown one."""
+        return self._states.get(subject, ACCESS.initial)
+
     def by_api_key(self, text: str, now: datetime | None = None) -> Identified | None:
         """Return the caller of a live API key `rg_<key id>_<secret>`, or None.
 

@@ -39,8 +39,8 @@ async def test_bytes_that_are_what_was_claimed_are_copied_hashed_again_and_relea
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        ({"model.onnx": b"other bytes"}, "model.onnx has 11 bytes"),
-        ({"config/labels.json": b'["a", "c"]'}, "config/labels.json has the SHA-256"),
+        ({"model.onnx": b"other bytes"}, "model.onnx differs from what was claimed"),
+        ({"config/labels.json": b'["a", "c"]'}, "config/labels.json differs from what was claimed"),
         ({"model.onnx": None}, "model.onnx is not there"),
     ],
 )
@@ -81,15 +81,14 @@ async def test_a_forged_claim_verified_at_the_same_time_never_changes_the_bytes(
 
 async def test_a_place_that_is_no_upload_is_a_mismatch(shop):
     content = files()
-    await shop.registered(content, "../../verified")
-    assert await shop.work(VERIFY) == ["ArtifactMismatched"]
+    assert await shop.registered(content, "../../verified") == ["Noted", "ArtifactMismatched"]
 
 
 async def test_a_verified_digest_serves_a_new_version_at_once(shop):
     content = files()
     await shop.registered(content, await shop.upload(content))
     await shop.work(VERIFY)
-    assert await shop.registered(content, str(uuid.uuid4()), 2) == ["Noted", "ArtifactReleased"]
+    assert await shop.registered(content, await shop.upload(content), 2) == ["Noted", "ArtifactReleased"]
 
 
 async def test_a_registration_told_twice_has_its_effect_once(shop):
@@ -112,7 +111,7 @@ async def test_the_last_retirement_expires_tags_and_deletes(shop):
     digest = digest_of(content)
     await shop.registered(content, await shop.upload(content))
     await shop.work(VERIFY)
-    await shop.registered(content, "", 2)
+    await shop.registered(content, await shop.upload(content), 2)
     assert await retire(shop, digest, 1) == ["Noted"]
     assert await retire(shop, digest, 2) == ["Noted", "ArtifactExpired"]
     assert await shop.work(DELETE) == ["ExpiryTagged"]
@@ -293,12 +292,13 @@ async def test_an_upload_that_nobody_claims_is_deleted_and_one_that_is_awaited_s
 async def test_an_upload_stays_while_a_part_of_it_is_awaited(shop):
     content = files()
     upload = await shop.upload({f"sub/{name}": bytes_ for name, bytes_ in content.items()})
-    await shop.registered(content, f"{shop.store.uri(f'quarantine/{upload}/sub')}//")
+    registered = await shop.registered(content, f"{shop.store.uri(f'quarantine/{upload}/sub')}//")
+    if not shop.store.bucket:  # a folder has no URI to claim
+        assert registered == ["Noted", "ArtifactMismatched"]
+        return
     assert await shop.work(UPLOAD) == []
     await shop.work(VERIFY)
-    assert await shop.state(digest_of(content)) == (
-        "Verified" if shop.store.bucket else "Received"
-    )  # a folder has no URI to claim
+    assert await shop.state(digest_of(content)) == "Verified"
     assert await shop.work(UPLOAD) == ["UploadExpired"]
 
 
