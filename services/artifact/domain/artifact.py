@@ -180,7 +180,9 @@ def _verified(c: RecordVerified, s: ArtifactState) -> list[ArtifactEvent]:
     awaited = own is not None and own.status == "received" and own.generation == c.generation
     if s.verified or c.generation <= s.expired or c.generation in s.failed:
         # The copy is no longer needed: its objects are deleted. It proved that its version has the bytes.
-        left = [] if s.failed.get(c.generation) is False else [CopyLeft(c.digest, c.generation)]
+        left: list[ArtifactEvent] = (
+            [] if s.failed.get(c.generation) is False else [CopyLeft(c.digest, c.generation)]
+        )
         if not (left and s.verified and own and awaited and own.live and not own.withheld):
             return left
         return [*left, ArtifactReleased(s.digest, own.model_id, own.number, s.uri, s.verified, s.size)]
