@@ -26,8 +26,8 @@ async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
         return _version(call, row, "registered" if row["semver"] else "draft")
     refused = await pool.fetchrow(queries.REFUSED, message)
     if refused is not None:
-        if refused["refused_of"] != call.actor.subject:
-            call.require(ANY_ROLE, namespace_of(refused["model"]))
+        if refused["refused_of"] != call.actor.subject and not call.may_read(namespace_of(refused["model"])):
+            raise _not_seen()
         return Reply({"state": "refused", "model": refused["model"], "problems": refused["problems"]})
     q = call.query
     source = f"/publishers/{q.publisher or call.actor.subject}"
@@ -36,7 +36,12 @@ async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
         row = await pool.fetchrow(queries.SAME_BYTES, model.model_id, q.artifact_digest) if model else None
         if row is not None:
             return _version(call, row, "existing")
-    raise NotFound(
+    raise _not_seen()
+
+
+def _not_seen() -> NotFound:
+    """Return the same answer for a message that was not read as for one of a model that the caller may not read."""
+    return NotFound(
         "not_seen",
         "The registry has not read a message with this id: wait, and if that does not help, look among the "
         "dead letters.",
@@ -44,7 +49,8 @@ async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
 
 
 def _version(call: Call, row: Any, state: str) -> Reply:
-    call.require(ANY_ROLE, row["namespace"])
+    if not call.may_read(row["namespace"]):
+        raise _not_seen()
     shown = {name: value for name, value in row.items() if name != "namespace"}
     return Reply({"state": state, **shown, "semver": row["semver"] or "", "problems": []})
 
