@@ -58,7 +58,7 @@ class File(Shape):
 
 
 class Artifact(Shape):
-    """`location`: the upload's id, or where the bytes are in the quarantine bucket."""
+    """`location`: the id of an upload of the publisher, or `s3://<bucket>/quarantine/<subject of the publisher>/…`."""
 
     digest: Digest
     files: Annotated[list[File], Field(max_length=2_000)]
