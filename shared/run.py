@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
@@ -24,13 +25,15 @@ from shared.deciding.access import PARTITION
 from shared.deciding.service import Service
 from shared.foundation import garbage_collector
 from shared.foundation.event_loop import Loop
+from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, connect_pool
+from shared.foundation.postgres_errors import raise_if_cancelled
 from shared.foundation.readiness import error_summary
 from shared.foundation.settings import Settings, SettingsWrong
 from shared.foundation.telemetry import set_up_logs, tracer
 from shared.foundation.topics import topic_of
 from shared.http.app import App
-from shared.http.application import Application
+from shared.http.dispatch import Application
 from shared.http.operations import OPERATIONS, openapi_route
 from shared.http.routes import Route
 from shared.http.server import Server
@@ -38,6 +41,7 @@ from shared.identity.access_view import AccessView
 from shared.log import eventlog, projector
 from shared.log.due_runner import DueWorkRunner
 from shared.log.due_work import DueWork
+from shared.log.inbox import Once
 from shared.log.transact import Transactor
 from shared.messaging import relay
 from shared.messaging.broker import consume
@@ -49,7 +53,11 @@ log = logging.getLogger(__name__)
 
 UNPUBLISHED = Gauge("regista_relay_lag", "Events of the log not yet published", ["service"])
 CHECK_EVERY = 5.0
+IDENTITIES_LAG = 5.0
+"""Seconds after which identities that were not read again make the process not ready."""
 RETRY_EVERY = 1.0
+ENDS_WITHIN = 5.0
+"""Seconds in which the process ends after a part of it ended, whatever the other parts wait for."""
 T = TypeVar("T")
 Work: TypeAlias = Coroutine[Any, Any, None]
 
@@ -74,6 +82,10 @@ class Process:
     checks: Mapping[str, Callable[[App], Awaitable[None]]] = field(default_factory=dict)
 
 
+class PartEnded(Exception):  # noqa: N818
+    """A part that runs for the life of the process ended without an error."""
+
+
 class RunningProcess:
     """A process from start to end."""
 
@@ -89,6 +101,7 @@ class RunningProcess:
         self._key = _signing_key(app.settings) if any(s.name != PARTITION for s in self._writes) else None
         self._edges: list[asyncio.Task[None]] = []
         self._writers: list[asyncio.Task[None]] = []
+        self._deadline: threading.Timer | None = None
         self.stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -102,14 +115,62 @@ class RunningProcess:
             Application(app, [*self._process.routes, *OPERATIONS, openapi_route(self._process.routes)]),
             app.settings,
         )
-        async with asyncio.TaskGroup() as group:
-            serving = group.create_task(server.run(), name="http")
-            starting = group.create_task(self._start(group), name="start")
-            await self.stop.wait()
-            log.info("stopping")
-            app.readiness.wait("process", "it is stopping")
-            starting.cancel()
-            await self._wind_down(server, serving)
+        try:
+            async with asyncio.TaskGroup() as group:
+                serving = self._run_part(group, "http", server.run())
+                starting = group.create_task(self._start(group), name="start")
+                starting.add_done_callback(self._start_ended)
+                await self.stop.wait()
+                log.info("stopping")
+                app.readiness.wait("process", "it is stopping")
+                starting.cancel()
+                await self._wind_down(server, serving)
+        finally:
+            if self._deadline is not None:
+                self._deadline.cancel()
+
+    def _run_part(self, group: asyncio.TaskGroup, name: str, work: Work) -> asyncio.Task[None]:
+        return group.create_task(self._part(name, work), name=name)
+
+    async def _part(self, name: str, work: Work) -> None:
+        """Run a part of the process. When it ends before `stop` is set, in whatever way, the process ends."""
+        try:
+            await work
+            ended: BaseException = PartEnded(f"{name} ended without an error")
+        except asyncio.CancelledError as cancelled:
+            if self.stop.is_set() or self._app.readiness.ended:
+                raise
+            ended = PartEnded(f"{name} was cancelled")
+            ended.__cause__ = cancelled
+        except BaseException as error:  # noqa: BLE001 - raised below
+            ended = error
+        if not self.stop.is_set():
+            self._end(name, ended)
+            raise ended
+        if not isinstance(ended, PartEnded):
+            raise ended
+
+    def _start_ended(self, starting: asyncio.Task[None]) -> None:
+        if not starting.cancelled() and (error := starting.exception()) is not None:
+            self._end("start", error)
+
+    def _end(self, name: str, error: BaseException) -> None:
+        """Let the process end within ENDS_WITHIN: a part that does not end by itself must not keep it alive.
+
+        The deadline is a thread's, so that it is kept even when the event loop is blocked.
+        """
+        if self._app.readiness.ended:
+            return
+        self._app.readiness.ended = name
+        self._app.readiness.wait("process", f"its part {name} ended ({error_summary(error)}): it ends, too")
+        self._deadline = threading.Timer(ENDS_WITHIN, self._give_up, (name,))
+        self._deadline.daemon = True
+        self._deadline.start()
+
+    def _give_up(self, name: str) -> None:
+        log.critical("%s ended, and other parts did not end within %s s: the process ends", name, ENDS_WITHIN)
+        logging.shutdown()
+        os._exit(1)
 
     async def _wind_down(self, server: Server, serving: asyncio.Task[None]) -> None:
         """Stop what brings work in first, so that requests in progress are still answered."""
@@ -138,23 +199,24 @@ class RunningProcess:
         await self._until("postgres", self._check_not_restored)
         for service in self._writes:
             await self._until("postgres", functools.partial(projector.ensure, service, app.pool))
+        app.dead_letters.once = Once(app.pool, projector.schema_of(process.service))
         self._writers += [
-            group.create_task(wake_up.run(), name="wake_up") for wake_up in self._wake_ups.values()
+            self._run_part(group, f"wake_up {n}", wake_up.run()) for n, wake_up in self._wake_ups.items()
         ]
         app.transactors.update(
             {s.name: Transactor(s, app.pool, self._wake_ups[s.name]) for s in self._writes}
         )
         self._writers += [
-            group.create_task(t.run(), name=f"transactor {n}") for n, t in app.transactors.items()
+            self._run_part(group, f"transactor {n}", t.run()) for n, t in app.transactors.items()
         ]
         if process.service.name in app.transactors:
             app.transactor = app.transactors[process.service.name]
         app.access = AccessView(app.pool, app.settings.pepper, self._wake_ups[PARTITION])
         await self._until("identities", app.access.catch_up)
-        self._writers.append(group.create_task(app.access.run(), name="access"))
+        self._writers.append(self._run_part(group, "access", app.access.run()))
         if (start := process.start) is not None:
             app.parts = await self._until("start", functools.partial(start, app), any_error=True)
-        self._edges += [group.create_task(work, name=name) for name, work in self._edge_work()]
+        self._edges += [self._run_part(group, name, work) for name, work in self._edge_work()]
         app.serving = True
         app.readiness.clear("process")
         garbage_collector.collect_rarely()
@@ -231,6 +293,8 @@ class RunningProcess:
                 found = await attempt()
             except (
                 asyncpg.UndefinedTableError,
+                asyncpg.UndefinedColumnError,
+                asyncpg.UndefinedFunctionError,
                 asyncpg.InvalidSchemaNameError,
                 asyncpg.InsufficientPrivilegeError,
             ) as missing:
@@ -241,13 +305,12 @@ class RunningProcess:
                 )
             except projector.Superseded as superseded:
                 self._app.readiness.wait(part, str(superseded))
-            except (
-                *CONNECTION_ERRORS,
-                asyncpg.InvalidPasswordError,
-                asyncpg.InvalidCatalogNameError,
-            ) as error:
-                self._app.readiness.wait(part, f"waits for it ({error_summary(error)})")
+            except CONNECTION_ERRORS as error:
+                raise_if_cancelled()
+                POSTGRES.report(error)
+                self._app.readiness.wait(part, f"waits for it ({error_summary(error)})", logged=False)
             except Exception as error:
+                raise_if_cancelled()
                 if not any_error:
                     raise
                 self._app.readiness.wait(part, f"waits and tries again ({error_summary(error)})")
@@ -261,6 +324,7 @@ class RunningProcess:
         app = self._app
         checks: dict[str, Callable[[App], Awaitable[None]]] = {
             "postgres": self._check_database,
+            "identities": self._check_identities,
             **self._process.checks,
         }
         while True:
@@ -269,10 +333,22 @@ class RunningProcess:
                     async with asyncio.timeout(CHECK_EVERY):
                         await check(app)
                 except Exception as error:  # noqa: BLE001 - any error of a check is its reason
-                    app.readiness.wait(part, f"does not answer ({error_summary(error)})")
+                    raise_if_cancelled()
+                    outage = isinstance(error, CONNECTION_ERRORS)
+                    if outage and part == "postgres":
+                        POSTGRES.report(error)
+                    app.readiness.wait(part, f"does not answer ({error_summary(error)})", logged=not outage)
                 else:
+                    if part == "postgres":
+                        POSTGRES.answered()
                     app.readiness.clear(part)
             await asyncio.sleep(CHECK_EVERY if not app.readiness.reasons else RETRY_EVERY)
+
+    async def _check_identities(self, app: App) -> None:
+        if (lag := app.access.lag()) > IDENTITIES_LAG:
+            raise TimeoutError(
+                f"identities were read {lag:.0f} s ago: a key revoked since is still valid here"
+            )
 
     async def _check_database(self, app: App) -> None:
         async with app.pool.acquire() as connection:

@@ -137,7 +137,6 @@ async def claim(pool: asyncpg.Pool, model_id: str, number: int) -> Claimed | Non
 
 
 async def artifact(pool: asyncpg.Pool, hex_: str) -> Artifact | None:
-    """Return the artifact, or None."""
     row = await pool.fetchrow(ARTIFACT, hex_)
     if row is None:
         return None

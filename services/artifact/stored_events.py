@@ -12,8 +12,8 @@ from shared.deciding.events import EventTypes, Upcaster
 def _unchanged(data: dict[str, Any]) -> dict[str, Any]:
     """Return the data unchanged: the new field has its default.
 
-    A file without hash and etag is read before it is copied. A version that is not `proven` waits until its own
-    bytes are read. A recall without `others` names none.
+    A file without hash and etag is read before it is copied. A version that is not `proven` waits until its
+    own bytes are read. A recall without `others` names none.
     """
     return data
 

@@ -55,8 +55,8 @@ async def verify(
 
     Return None, or what is wrong with the source.
 
-    `received` says by path what this service hashed while it stored the file. Files that are already right
-    at `target`, after a crash, are kept. Raises StoreUnavailable, ObjectChanged, CopyDiffers: try again
+    `received` maps each path to what this service hashed while it stored the file. Files that are already
+    right at `target`, after a crash, are kept. Raises StoreUnavailable, ObjectChanged, CopyDiffers: try again
     later.
     """
     missing = await _not_yet_copied(store, target, files)

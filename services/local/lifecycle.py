@@ -174,7 +174,7 @@ def rebuilt(folder: InstanceFolder, services: Sequence[str] = ()) -> list[dict[s
 
 @contextlib.contextmanager
 def stopping_when_interrupted(folder: InstanceFolder) -> Iterator[None]:
-    """On Ctrl-C or SIGTERM, stop the whole instance before the exception continues."""
+    """Stop the whole instance on Ctrl-C or SIGTERM, before the exception continues."""
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         yield

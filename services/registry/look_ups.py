@@ -37,8 +37,8 @@ def unknown_model(reference: str) -> NotFound:
     """Return the same answer for a model that does not exist as for one that the caller may not read."""
     return NotFound(
         "unknown_model",
-        f"There is no model {reference!r:.210} that you may read: check the name, register a version of it, or "
-        "request a role in its namespace.",
+        f"There is no model {reference!r:.210} that you may read: check the name, register a version of "
+        "it, or request a role in its namespace.",
     )
 
 
@@ -79,7 +79,7 @@ class Models:
         return {row["reference"]: ModelRef(row["model_id"], row["namespace"]) for row in rows}
 
 
-class Intake:
+class LookUps:
     """Makes submissions from messages and looks up what they name."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:

@@ -15,8 +15,8 @@ from regista.wire.digests import FileEntry, Manifest, NoDigest
 from regista.wire.file_names import problem_of_names
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
 
-CHUNK = 4 << 20  # bytes read or written, and hashed, at once in a thread
-PIECE = 512 << 10  # bytes sent at once
+CHUNK = 4 << 20  # bytes read or written, and hashed, by one call in a thread
+PIECE = 512 << 10  # bytes of one write to the connection
 Progress = Callable[[str, int, int], None]
 """Called with the name of a file, the bytes done, and the bytes in all."""
 T = TypeVar("T")

@@ -23,8 +23,8 @@ class ArtifactReceived:
     """A version claims that its bytes are stored at `location`.
 
     The verified bytes will be stored under `generation`. A generation is never used twice. `proven`: the
-    makers of the version have shown that they have the bytes or may read them, so the version is released with
-    whichever copy is verified first. Otherwise it waits until the bytes at its own location are verified.
+    makers of the version have shown that they have the bytes or may read them, so the version is released
+    with whichever copy is verified first. Otherwise it waits until its own location is verified.
     """
 
     SCHEMA: ClassVar[int] = 2

@@ -24,7 +24,7 @@ class Limits:
 class Claim:
     """A version's claim to an artifact.
 
-    `found` is the digest of the files named, "" when they have none. `problem` says what is wrong with the
+    `found` is the digest of the files named, "" when they have none. `problem` states what is wrong with the
     list.
     """
 

@@ -16,7 +16,7 @@ _GENERATION = re.compile(r"g[0-9]{1,9}", re.ASCII)
 class BadLocation(ValueError):  # noqa: N818 - a wrong value from outside, not a fault
     """The text is no artifact digest, upload id or location of an upload.
 
-    The message says what is expected.
+    The message states what is expected.
     """
 
 

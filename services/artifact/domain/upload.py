@@ -223,7 +223,6 @@ def _check_limits(c: AddFile, s: UploadState) -> None:
 
 
 def stream_of(upload_id: str) -> str:
-    """Return the stream of an upload."""
     return f"upload-{upload_id}"
 
 

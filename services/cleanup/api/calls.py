@@ -15,7 +15,7 @@ async def model_of(call: Call, name_or_id: str) -> Model:
     if found is None or not call.may_read(namespace_of(found.name)):
         raise NotFound(
             "unknown_model",
-            f"There is no model {name_or_id!r} here that you may read: check the name, or wait if it was just "
-            "registered.",
+            f"There is no model {name_or_id!r} here that you may read: check the name, or wait if it was "
+            "just registered.",
         )
     return found

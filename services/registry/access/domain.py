@@ -1,4 +1,4 @@
-"""Decides about identities: who exists, which keys prove it, which roles they have in which namespace.
+"""Decide about identities: who exists, with which keys, and with which roles in which namespace.
 
 One stream per subject.
 """

@@ -28,7 +28,7 @@ async def resolve_alias(call: Call) -> Reply:
 
 async def list_aliases(call: Call) -> dict[str, Any]:
     model = await model_of(call)
-    return {"items": [dict(row) for row in await call.app.pool.fetch(queries.ALIASES, model.model_id)]}
+    return {"items": [dict(row) for row in await call.app.list_rows(queries.ALIASES, model.model_id)]}
 
 
 async def read_alias(call: Call) -> Reply:
@@ -58,12 +58,12 @@ async def remove_alias(call: Call) -> None:
 
 
 async def _answer(call: Call, model: ModelRef) -> Reply:
-    row = await call.app.pool.fetchrow(queries.ALIAS, model.model_id, call.path["alias"])
+    row = await parts(call).aliases.get((model.model_id, call.path["alias"]))
     if row is None:
         raise NotFound(
             "unknown_alias", f"The model has no alias {call.path['alias']!r:.80}: see its list of aliases."
         )
-    return Reply(dict(row), etag=row["revision"])
+    return Reply(row, etag=row["revision"])
 
 
 _ONE = "/v1/models/{model}/aliases/{alias}"

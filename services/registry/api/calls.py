@@ -7,7 +7,7 @@ from typing import Any
 
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.name import is_model_id
-from services.registry.look_ups import Intake, ModelRef, unknown_model
+from services.registry.look_ups import LookUps, ModelRef, unknown_model
 from services.registry.parts import Parts
 from services.registry.shapes.common import LARGEST
 from services.registry.trained_message import VersionMessage
@@ -24,9 +24,9 @@ def parts(call: Call) -> Parts:
     return call.app.parts_as(Parts)
 
 
-def intake(call: Call) -> Intake:
+def look_ups(call: Call) -> LookUps:
     """Return the look-ups of this process."""
-    return parts(call).intake
+    return parts(call).look_ups
 
 
 async def model_of(call: Call) -> ModelRef:
@@ -36,7 +36,7 @@ async def model_of(call: Call) -> ModelRef:
 
 async def readable(call: Call, reference: str) -> ModelRef:
     """Return the model of this name or id. Raise NotFound unless it exists and the caller may read it."""
-    model = await intake(call).models.get(reference)
+    model = await look_ups(call).models.get(reference)
     if not call.may_read(model.namespace):
         raise unknown_model(reference)
     return model

@@ -90,9 +90,9 @@ def problem(status: int, code: str, **facts: Any) -> Response:
     )
 
 
-def _app(place: list[Answers]) -> Starlette:
+def _app(current: list[Answers]) -> Starlette:
     async def any_(request: Request) -> Response:
-        answers = place[0]
+        answers = current[0]
         body = await request.body()
         path = request.url.path
         answers.seen.append(
@@ -152,14 +152,14 @@ def _contract(answers: Answers, method: str, path: str, request: Request, body: 
 
 @pytest.fixture(scope="session")
 def _server() -> Iterator[list[Answers]]:
-    """One server for all tests; each puts its answers there."""
-    place = [Answers()]
+    """Run one server for all tests; each test puts its answers into the list."""
+    current = [Answers()]
     listener = socket.create_server(("127.0.0.1", 0))
-    place[0].url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(_app(place), log_level="error", ws="none", lifespan="off"))
+    current[0].url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server = uvicorn.Server(uvicorn.Config(_app(current), log_level="error", ws="none", lifespan="off"))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
-    yield place
+    yield current
     server.should_exit = True
     thread.join()
     listener.close()

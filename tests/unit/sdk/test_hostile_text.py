@@ -1,4 +1,4 @@
-"""Nothing foreign controls the terminal: every command prints hostile answers, errors and file names harmlessly."""
+"""Nothing foreign controls the terminal: every command prints hostile answers and errors harmlessly."""
 
 from __future__ import annotations
 

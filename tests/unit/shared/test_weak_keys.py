@@ -1,4 +1,4 @@
-"""Public keys by which anybody could sign are refused where keys are issued and where signatures are verified."""
+"""Weak public keys are refused where keys are issued and where signatures are verified."""
 
 from __future__ import annotations
 

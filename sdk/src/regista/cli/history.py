@@ -76,7 +76,7 @@ def export(session: Session, folder: Path | None, wait: float, *, everything: bo
     """Export the sealed events, and wait for it."""
     with session.client() as client:
         requested = client.export_history(everything=everything)
-        with session.progress("exporting") as progress:
+        with session.progress("exporting", bytes_=False) as progress:
             state = _wait_until_exported(client, requested["planned"], wait, progress)
         copied = 0
         if folder is not None:

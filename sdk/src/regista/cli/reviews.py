@@ -51,7 +51,7 @@ def list_(session: Session, state: str, model: str | None) -> None:
 @command(group=reviews, examples="regista reviews show 0198…")
 @click.argument("review_id", metavar="REVIEW")
 def show(session: Session, review_id: str) -> None:
-    """Show one review: the request, its evidence, and what people said."""
+    """Show one review: the request, its evidence, and the comments of people."""
     with session.client() as client:
         found = client.review(review_id)
         if session.json:
@@ -78,7 +78,7 @@ def show_review(session: Session, client: Client, found: dict[str, Any]) -> None
         ("when", lambda e: to_the_second(e.get("at"))),
         ("who", lambda e: e.get("name") or shown(e.get("by"))),
         ("did", "kind"),
-        ("said", "text"),
+        ("comment", "text"),
     ]
     if session.for_people:
         session.items(entries, columns, "no comments or decisions yet")

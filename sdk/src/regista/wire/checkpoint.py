@@ -22,7 +22,7 @@ _SIGNATURE_LINE = re.compile(r"— (?P<name>[^\s+]+) (?P<signature>[A-Za-z0-9+/=
 
 
 class BadCheckpoint(ValueError):  # noqa: N818
-    """The text is no checkpoint signed by this key; the message says what is wrong.
+    """The text is no checkpoint signed by this key; the message states what is wrong.
 
     Trust nothing in the text.
     """

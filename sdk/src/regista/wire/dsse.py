@@ -51,7 +51,7 @@ _SPECVERSION = sha256(SPECVERSION.encode()).digest()
 
 
 class BadSignature(ValueError):  # noqa: N818 - names what the signature is
-    """The event is unsigned, altered, or signed by another key; `reason` says which."""
+    """The event is unsigned, altered, or signed by another key; `reason` states which."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -113,7 +113,10 @@ class Signs(Protocol):
 
 
 class Verifies(Protocol):
-    """The public half of an Ed25519 key: `verify` raises InvalidSignature or ValueError unless the key signed the data."""
+    """The public half of an Ed25519 key.
+
+    `verify` raises InvalidSignature or ValueError unless the key signed the data.
+    """
 
     def verify(self, signature: bytes, data: bytes, /) -> None: ...
 
@@ -181,7 +184,7 @@ def _read(event: CloudEvent) -> _Envelope:
 
 @lru_cache(maxsize=16)
 def _envelope(text: str) -> _Envelope:
-    """Cached: a reader asks for the id of the key first, then verifies the same event."""
+    """Return the decoded envelope; cached, as a reader reads the id of the key first, then verifies."""
     try:
         envelope = _envelopes.decode(_decode(text))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):

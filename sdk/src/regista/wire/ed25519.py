@@ -1,7 +1,7 @@
 """Check that 32 bytes are an Ed25519 public key by which only the holder of its secret can sign.
 
-A point of small order verifies signatures that anybody can make. OpenSSL accepts such keys, and other spellings
-of the same point; libsodium refuses both.
+A point of small order verifies signatures that every attacker can make. OpenSSL accepts such keys, and other
+spellings of the same point; libsodium refuses both.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def problem_of_public_key(raw: bytes) -> str:
     point = x, y
     for _ in range(3):
         point = _doubled(*point)
-    return "the point has small order: anybody could sign with it" if point == (0, 1) else ""
+    return "the point has small order: every attacker could sign with it" if point == (0, 1) else ""
 
 
 def _x_of(y: int) -> int | None:

@@ -28,7 +28,7 @@ def problem_of_name(path: str) -> str:
         if wrong := "".join(sorted(NOT_ON_WINDOWS.intersection(part))):
             return f"the path {path!r:.100} has {wrong}, which Windows does not allow in a name"
         if part.endswith((".", " ")):
-            return f"the part {part!r:.100} of the path {path!r:.100} ends with a dot or a blank, which Windows drops"
+            return f"{part!r:.100} in the path {path!r:.100} ends with a dot or a blank, which Windows drops"
         if part.partition(".")[0].rstrip(" ").casefold() in DEVICES:
             return f"the part {part!r:.100} of the path {path!r:.100} is the name of a device on Windows"
     return ""
@@ -64,5 +64,5 @@ def conflict(path: str, spelled: Mapping[str, str], files: Container[str]) -> st
         if first != name:
             return f"{first!r:.100} and {name!r:.100} are one name on Windows and macOS, which ignore case"
         if (name in files) if name != path else (form in spelled and path not in files):
-            return f"the path {name!r:.100} is a file and a folder at once"
+            return f"the path {name!r:.100} is both a file and a folder"
     return ""

@@ -18,7 +18,7 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 class BadKey(ValueError):  # noqa: N818 - names what the text is
-    """The text or file is not a key of Regista; the message says what one looks like."""
+    """The text or file is not a key of Regista; the message describes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def load_signing_key(path: Path | str) -> SigningKey:
 
 
 def strict_public_key(raw: bytes) -> Ed25519PublicKey:
-    """Return the key that verifies signatures. Raises BadKey for one by which anybody could sign."""
+    """Return the key that verifies signatures. Raises BadKey for one by which every attacker could sign."""
     if problem := problem_of_public_key(raw):
         raise BadKey(problem)
     return Ed25519PublicKey.from_public_bytes(raw)

@@ -8,7 +8,7 @@ from typing import Any
 from regista.cli.terminal.output import say
 
 HAVE_ADVICE = frozenset({404, 409, 412, 422})
-"""The statuses whose detail, written by the service, says what to do next."""
+"""The statuses whose detail, written by the service, states what to do next."""
 LISTED_BY = {
     "unknown_review": "regista reviews",
     "unknown_policy": "regista policy list",
@@ -36,7 +36,7 @@ def print_error(error: Any, *, as_json: bool) -> None:
 
 
 def _advice(error: Any) -> str:
-    """Return what to type next, or "" where the detail says it."""
+    """Return what to type next, or "" where the detail states it."""
     if error.code in LISTED_BY:
         return f"`{LISTED_BY[error.code]}` lists what there is."
     if "expected" in error.facts and "revision" in error.facts:

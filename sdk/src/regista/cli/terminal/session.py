@@ -103,22 +103,25 @@ class Session:
         say(as_yaml(value) if self.format == "yaml" else as_json(value))
 
     @contextmanager
-    def progress(self, title: str) -> Iterator[Progress | None]:
-        """Show progress bars on stderr where it is a terminal; return None elsewhere."""
+    def progress(self, title: str, *, bytes_: bool = True) -> Iterator[Progress | None]:
+        """Show progress bars of bytes, or of other things, on stderr if it is a terminal, else yield None."""
         if not sys.stderr.isatty():
             yield None
             return
+        from rich import progress as rich_progress  # noqa: PLC0415
         from rich.console import Console  # noqa: PLC0415
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn  # noqa: PLC0415
-        from rich.progress import Progress as Bars  # noqa: PLC0415
 
-        columns = (
-            TextColumn("{task.fields[title]} {task.description}", markup=False),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
+        amounts = (
+            (rich_progress.DownloadColumn(), rich_progress.TransferSpeedColumn())
+            if bytes_
+            else (rich_progress.MofNCompleteColumn(),)
         )
-        with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        columns = (
+            rich_progress.TextColumn("{task.fields[title]} {task.description}", markup=False),
+            rich_progress.BarColumn(),
+            *amounts,
+        )
+        with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
             tasks: dict[str, Any] = {}
 
             def report(name: str, done: int, total: int) -> None:
