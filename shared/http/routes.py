@@ -203,6 +203,10 @@ class Call(Generic[B, Q]):
         if not permits(self.access_state, role, namespace):
             check(self.access_state, Permission(role, namespace), datetime.now(UTC))
 
+    def may_read(self, namespace: str) -> bool:
+        """Return whether the caller has any role there. Without one, nothing there exists for them."""
+        return permits(self.access_state, ANY_ROLE, namespace)
+
     def require_any_role(self) -> None:
         """Raise Forbidden (403) unless the caller has a role in any namespace."""
         if self.readable() == []:

@@ -126,6 +126,10 @@ class Identities:
         found = self._owner.get(key_id)
         return self._states.get(found[1]) if found else None
 
+    def state_of(self, subject: str) -> AccessState:
+        """Return the identity of a subject, with its keys and roles; the initial state for an unknown one."""
+        return self._states.get(subject, ACCESS.initial)
+
     def by_api_key(self, text: str, now: datetime | None = None) -> Identified | None:
         """Return the caller of a live API key `rg_<key id>_<secret>`, or None.
 

@@ -74,6 +74,14 @@ def claimed_prefix(location: str, bucket: str) -> str:
     return key
 
 
+def claimed_folder(location: str, bucket: str) -> str:
+    """Return the folder below `quarantine/` that a claimed location is in. Raises BadLocation.
+
+    It is an upload id, or the subject whose folder it is.
+    """
+    return claimed_prefix(location, bucket).split("/")[1]
+
+
 def verified_prefix(hex_: str, generation: int) -> str:
     """Return the key prefix of one generation of an artifact.
 

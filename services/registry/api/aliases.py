@@ -9,7 +9,6 @@ from services.registry.api.calls import is_admin, model_of, parts, submit
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
 from services.registry.look_ups import ModelRef
 from services.registry.shapes.aliases import AliasAnswer, Aliases, NewAlias, Resolved
-from shared.deciding.access import ANY_ROLE
 from shared.deciding.decider import NotFound
 from shared.http.routes import Call, Reply, Route
 
@@ -17,13 +16,13 @@ from shared.http.routes import Call, Reply, Route
 async def resolve_alias(call: Call) -> Reply:
     key = (call.path["model"], call.path["alias"])
     found = await parts(call).resolver.get(key)
-    if found is None:
+    if found is None or not call.may_read(found[0]):
         raise NotFound(
             "unknown_alias",
-            f"{key[0]:.210}@{key[1]:.80} names no version: see the model's aliases and rollouts.",
+            f"{key[0]:.210}@{key[1]:.80} names no version that you may read: see the model's aliases and "
+            "rollouts.",
         )
-    namespace, body, revision = found
-    call.require(ANY_ROLE, namespace)
+    _, body, revision = found
     return Reply(body, etag=revision)
 
 

@@ -29,15 +29,20 @@ async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
         return _version(call, row, "registered" if row["semver"] else "draft")
     refused = await pool.fetchrow(queries.REFUSED, message)
     if refused is not None:
-        if refused["refused_of"] != call.actor.subject:
-            call.require(ANY_ROLE, namespace_of(refused["model"]))
+        if refused["refused_of"] != call.actor.subject and not call.may_read(namespace_of(refused["model"])):
+            raise _not_seen()
         return Reply({"state": "refused", "model": refused["model"], "problems": refused["problems"]})
     if handled and q.model:
         model = await look_ups(call).models.find(q.model)
         row = await pool.fetchrow(queries.SAME_BYTES, model.model_id, q.artifact_digest) if model else None
         if row is not None:
             return _version(call, row, "existing")
-    raise NotFound(
+    raise _not_seen()
+
+
+def _not_seen() -> NotFound:
+    """Return the answer for a message that was not read, or whose model the caller may not read."""
+    return NotFound(
         "not_seen",
         "The registry has not read a message with this id: wait, and if that does not help, look among the "
         "dead letters.",
@@ -45,7 +50,8 @@ async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
 
 
 def _version(call: Call, row: Any, state: str) -> Reply:
-    call.require(ANY_ROLE, row["namespace"])
+    if not call.may_read(row["namespace"]):
+        raise _not_seen()
     shown = {name: value for name, value in row.items() if name != "namespace"}
     return Reply({"state": state, **shown, "semver": row["semver"] or "", "problems": []})
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.registry import queries
-from services.registry.api.calls import look_ups, model_of, number_of, parts, submit
+from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, readable, submit
 from services.registry.api.refusals import raise_refusal
 from services.registry.domain.model.events import Evaluation
 from services.registry.domain.model.metadata import Metadata
@@ -53,6 +53,9 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
             f"The path names {name}, the body {message.model}: name the same model, or leave it out of the "
             "body.",
         )
+    if is_model_id(name):
+        await readable(call, name)
+    await check_parents(call, message)
     cause = call.cause()
 
     async def build() -> Submission:
@@ -101,6 +104,7 @@ async def complete_version(call: Call[VersionMessage]) -> Reply:
     """Add metadata to a draft. It gets its semantic version as soon as nothing is missing."""
     model = await model_of(call)
     number = await number_of(call, model)
+    await check_parents(call, call.body)
     cause = call.cause()
 
     async def build() -> Submission:

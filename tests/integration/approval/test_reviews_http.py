@@ -144,7 +144,7 @@ async def test_a_rejection_and_an_override_need_no_name(desk, people, request_pr
         ("ann", {}, 428, "if_match_required"),
         ("ann", {"if-match": "*"}, 428, "if_match_required"),
         ("eve", {"if-match": '"1"'}, 403, "role_missing"),
-        ("zoe", {"if-match": '"1"'}, 403, "role_missing"),
+        ("zoe", {"if-match": '"1"'}, 404, "unknown_review"),
     ],
 )
 async def test_an_approval_needs_the_role_and_the_revision_that_was_seen(
@@ -178,7 +178,7 @@ async def test_one_rejection_denies_with_its_reason(desk, people, request_promot
 async def test_the_inbox_shows_only_what_the_caller_may_read(desk, people, request_promotion):
     await request_promotion()
     assert (await call(desk, "zoe", "GET", "/reviews")).json()["items"] == []
-    assert (await call(desk, "zoe", "GET", "/reviews/p1")).status_code == 403
+    assert (await call(desk, "zoe", "GET", "/reviews/p1")).status_code == 404
     assert len((await call(desk, "root", "GET", "/reviews?model=team.churn")).json()["items"]) == 1
 
 

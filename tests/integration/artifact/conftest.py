@@ -38,6 +38,7 @@ from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission
 from shared.foundation.postgres import WakeUp, connect_pool
 from shared.http.app import App
+from shared.identity.access_view import AccessView
 from shared.log import projector
 from shared.log.due_runner import DueWorkRunner
 from shared.log.due_work import DueRow
@@ -157,15 +158,23 @@ class Replica:
         model: str = "m1",
         digest: str = "",
         revision: int = 0,
+        by: str = "anna",
+        contributors: tuple[str, ...] = (),
     ) -> list[str]:
-        """Receive the registration of a version with these files, whose bytes are at the location."""
+        """A version with these files is registered by a publisher, wherever its bytes lie."""
         artifact = {
             "digest": digest or digest_of(files),
             "files": [msgspec.to_builtins(f) for f in manifest(files)],
             "location": location,
         }
         return await self.receive(
-            "VersionRegistered", revision, model_id=model, number=number, artifact=artifact
+            "VersionRegistered",
+            revision,
+            model_id=model,
+            number=number,
+            artifact=artifact,
+            requester_subject=by,
+            contributors=contributors,
         )
 
     async def due(self, kind: str) -> list[DueRow]:
@@ -233,6 +242,7 @@ async def open_replica(database: Any) -> AsyncIterator[Callable[..., Any]]:
             app.pool = await connect_pool(configured.database_url, schemas=("artifact",))
             stack.push_async_callback(app.pool.close)
             await projector.ensure(SERVICE, app.pool)
+            app.access = AccessView(app.pool, "p", WakeUp(configured.database_url, "artifact"))
             app.transactor = Transactor(SERVICE, app.pool, WakeUp(configured.database_url, "artifact"))
             task = asyncio.create_task(app.transactor.run())
 
@@ -306,7 +316,8 @@ async def publish_as_registry(empty_kafka: Any, people: People) -> AsyncIterator
     await producer.start()
 
     async def publish(type_: str, model: str = "m1", **data: Any) -> CloudEvent:
-        body = msgspec.json.encode({"model_id": model, "model": f"team.{model}", **data})
+        by = {"requester_subject": "pat"} if type_ == "VersionRegistered" else {}
+        body = msgspec.json.encode({"model_id": model, "model": f"team.{model}", **by, **data})
         extensions = {
             "revision": str(next(revisions)),
             "leaf": "00" * 32,

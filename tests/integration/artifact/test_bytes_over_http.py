@@ -141,7 +141,7 @@ async def test_a_refused_upload_is_answered_with_the_reason(start, people):
         location = await upload(client, {"a": b"1"})
     assert await refused("", "a") == (401, "unauthenticated")
     assert await refused(reader, "a") == (403, "role_missing")
-    assert await refused(other, "a", location=location) == (403, "upload_of_another")
+    assert await refused(other, "a", location=location) == (404, "unknown_upload")
     assert await refused(publisher, "a", location=str(uuid.uuid4())) == (404, "unknown_upload")
     assert await refused(publisher, "a", location="../..") == (404, "unknown_upload")
     assert await refused(publisher, "../a") == (422, "unusable_name")

@@ -209,8 +209,8 @@ async def forwarder(port: int, target: str) -> AsyncIterator[None]:
 
 async def test_while_the_store_is_unreachable_work_waits_and_then_resumes_by_itself(open_replica, stack):
     real = S3Store(stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact"), "regista")
-    upload, content = str(uuid.uuid4()), {"model.onnx": uuid.uuid4().bytes * 1000}
-    await real.put(f"quarantine/{upload}/model.onnx", pieces(content["model.onnx"]), {})
+    content = {"model.onnx": uuid.uuid4().bytes * 1000}
+    upload = await (await open_replica(real)).upload(content)
     probe = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = probe.sockets[0].getsockname()[1]
     probe.close()
@@ -257,6 +257,7 @@ async def test_a_hundred_megabytes_are_verified_in_bounded_memory(replica):
         model_id="m1",
         number=1,
         artifact={"digest": digest, "files": [entry], "location": upload},
+        requester_subject="anna",
     )
     tracemalloc.start()
     try:

@@ -236,7 +236,21 @@ async def test_each_role_may_do_its_part_and_bad_requests_are_refused(
 
     assert (await cleanup.call("GET", "/v1/retention/fraud.churn", reader)).status_code == 200
     assert (await refused("PUT", "/v1/retention/fraud.churn", reader, json=QUICK, headers=WHATEVER))[0] == 403
-    assert (await refused("GET", "/v1/retention/fraud.churn", stranger))[0] == 403
+    assert (await refused("GET", "/v1/retention/fraud.churn", stranger)) == (404, "unknown_model")
+    for method, path, body in (
+        ("GET", "/v1/retention/{}", None),
+        ("PUT", "/v1/retention/{}", QUICK),
+        ("GET", "/v1/usage/{}", None),
+        ("POST", "/v1/sweeps", {"model": "{}"}),
+        ("POST", "/v1/sweeps", {"model": "{}", "dry_run": True}),
+    ):
+        answers = []
+        for model in ("fraud.churn", model_id, "fraud.none"):
+            named = body and {k: v.format(model) if isinstance(v, str) else v for k, v in body.items()}
+            answer = await cleanup.call(method, path.format(model), stranger, json=named, headers=WHATEVER)
+            answers.append((answer.status_code, answer.json()["detail"].replace(model, "")))
+        assert len(set(answers)) == 1, path
+        assert answers[0][0] == 404
     assert (await refused("POST", "/v1/sweeps", stranger, json={}))[0] == 403
     assert await refused("GET", "/v1/retention/nothing", engineer) == (404, "unknown_model")
     assert await refused("GET", "/v1/sweeps/nothing", engineer) == (404, "unknown_sweep")
@@ -393,12 +407,21 @@ async def test_a_sweep_of_all_models_needs_a_role_and_one_of_a_model_the_right_t
         (no_role, "", 403),
         (no_role, f"/{of_all}", 403),
         (no_role, "/nothing", 403),
-        (stranger, f"/{of_one}", 403),
+        (stranger, f"/{of_one}", 404),
         (stranger, f"/{of_all}", 200),
         (reader, f"/{of_one}", 200),
     ):
         assert (await cleanup.call("GET", f"/v1/sweeps{path}", key)).status_code == status, path
     assert (await cleanup.call("GET", "/v1/sweeps", no_role)).status_code == 403
+    page = await cleanup.get(f"/v1/sweeps/{of_all}?page_size=1", stranger)
+    assert (page["items"], page["next_page_token"]) == ([], ""), (
+        "the token would hold the id of a foreign model"
+    )
+    hidden = await cleanup.call("GET", f"/v1/sweeps/{of_one}", stranger)
+    assert (
+        hidden.json()["detail"]
+        == (await cleanup.call("GET", "/v1/sweeps/nothing", stranger)).json()["detail"]
+    )
 
 
 @pytest.mark.slow

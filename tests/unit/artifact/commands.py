@@ -24,6 +24,7 @@ from services.artifact.domain.artifact_commands import (
 from services.artifact.domain.artifact_state import ArtifactState, evolve
 from services.artifact.domain.manifest import Limits, claim
 from services.artifact.domain.noted import Message
+from services.artifact.domain.possession import Proof
 from shared.deciding.events import Source
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -33,6 +34,8 @@ FILES = (
     FileEntry("config/labels.json", 2, sha256(b"{}").hexdigest()),
 )
 DIGEST = manifest_digest(FILES)
+OWN = Proof(own=True, complete=True)
+"""The makers uploaded all the files themselves."""
 UPLOAD = "6f1f5a3e-0c67-4f0e-9a53-7a6f0c0f3b11"
 
 
@@ -50,12 +53,13 @@ def registered(
     files: Sequence[FileEntry] = FILES,
     digest: str = DIGEST,
     limits: Limits | None = None,
+    proof: Proof = OWN,
 ) -> NoteRegistered:
     data = noted.VersionRegistered(
         model, f"team.{model}", number, noted.ClaimedArtifact(digest, tuple(files), UPLOAD)
     )
     claimed = claim(model, f"team.{model}", number, digest, files, UPLOAD, limits or Limits())
-    return NoteRegistered(message(noted.REGISTERED, data, revision or 10 * number), claimed)
+    return NoteRegistered(message(noted.REGISTERED, data, revision or 10 * number), claimed, proof)
 
 
 def retired(number: int = 1, *, model: str = "m1", revision: int = 1000) -> NoteEnded:

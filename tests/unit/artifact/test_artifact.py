@@ -32,8 +32,9 @@ from services.artifact.domain.artifact_events import (
     ExpiryTagged,
     VersionRef,
 )
-from services.artifact.domain.artifact_state import phase
+from services.artifact.domain.artifact_state import evolve, phase
 from services.artifact.domain.manifest import Limits
+from services.artifact.domain.possession import UNPROVEN, Proof
 from shared.deciding.decider import RuleBroken
 from tests.unit.artifact.commands import (
     DAY,
@@ -57,7 +58,7 @@ def state_name(state):
 
 
 def mismatched(number=1, generation=1):
-    return RecordMismatched("m1", number, generation, DIGEST, "sha256:00", "model.onnx has other bytes")
+    return RecordMismatched("m1", number, generation, DIGEST, "model.onnx has other bytes")
 
 
 def test_a_registered_version_waits_for_its_bytes():
@@ -78,6 +79,45 @@ def test_a_new_reference_to_verified_bytes_is_released_immediately_from_any_loca
     events = decide(registered(2), state_after(registered(1), verified(1)))
     assert names(events) == ["Noted", "ArtifactReleased"]
     assert events[1].uri == "s3://regista/verified/x/g1"
+
+
+def test_verified_bytes_are_not_released_to_a_claim_without_proof():
+    events = decide(registered(2, proof=Proof()), state_after(registered(1), verified(1)))
+    assert names(events) == ["Noted", "ArtifactMismatched"]
+    assert (events[1].found, events[1].detail) == ("", UNPROVEN)
+    assert decide(registered(2, proof=Proof()), state_after())[1] == events[1]
+
+
+def test_a_claim_whose_own_location_is_not_read_yet_waits_for_it():
+    waits = registered(2, proof=Proof(own=True))
+    assert names(decide(waits, state_after(registered(1), verified(1)))) == ["Noted", "ArtifactReceived"]
+    assert names(decide(verified(1), state_after(registered(1), waits))) == [
+        "ArtifactVerified",
+        "ArtifactReleased",
+    ]
+    state = state_after(registered(1), waits, verified(1))
+    events = decide(verified(2, 2), state)
+    assert names(events) == ["CopyLeft", "ArtifactReleased"]
+    assert (events[1].number, events[1].generation) == (2, 1)
+
+
+def test_bytes_that_a_maker_may_read_need_no_location():
+    events = decide(registered(2, proof=Proof(reads=True)), state_after(registered(1), verified(1)))
+    assert names(events) == ["Noted", "ArtifactReleased"]
+
+
+def test_a_version_registered_before_proofs_were_stored_waits_for_its_own_bytes():
+    """The stored event of that time has no `proven`."""
+    _, received = decide(registered(1), state_after())
+    state = evolve(state_after(), replace(received, proven=False))
+    assert names(decide(verified(1), state)) == ["ArtifactVerified", "ArtifactReleased"]
+
+
+def test_a_recall_names_the_other_versions_of_the_bytes():
+    state = state_after(registered(1), registered(2), registered(3), retired(3), verified(1))
+    (_, recall) = decide(recalled(1), state)
+    assert recall.others == (VersionRef("m1", 2),)
+    assert decide(recalled(2), state_after(registered(1), registered(2), recalled(1)))[1].others == ()
 
 
 def test_a_forged_claim_ends_only_itself():

@@ -57,7 +57,7 @@ commands = st.one_of(
         lambda n, o, m, r: rollout(n, previous=[o], model=m, revision=r), numbers, numbers, models, revisions
     ),
     st.builds(lambda n, g, m: verified(n, g, model=m), numbers, generations, models),
-    st.builds(lambda n, g, m: RecordMismatched(m, n, g, DIGEST, "", "x"), numbers, generations, models),
+    st.builds(lambda n, g, m: RecordMismatched(m, n, g, DIGEST, "x"), numbers, generations, models),
     st.builds(lambda g: RecordIntact(g, DAY, NOW), generations),
     st.builds(lambda g: RecordDamaged(g, "x"), generations),
     st.builds(lambda g: RecordTagged(g, timedelta(), NOW), generations),
@@ -73,7 +73,7 @@ STEPS = (
     lambda n, _, at: recalled(n, revision=at),
     lambda n, g, _: verified(n, g),
     lambda n, g, _: verified(n, g),
-    lambda n, g, _: RecordMismatched("m1", n, g, DIGEST, "", "x"),
+    lambda n, g, _: RecordMismatched("m1", n, g, DIGEST, "x"),
     lambda _, g, __: RecordDamaged(g, "x"),
     lambda _, g, __: RecordDeleted(g),
     lambda _, g, __: RecordDiscarded(g),

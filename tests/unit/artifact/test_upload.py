@@ -23,7 +23,7 @@ from services.artifact.domain.upload import (
     evolve,
 )
 from services.artifact.stored_events import EVENTS
-from shared.deciding.decider import Forbidden, NotFound, RuleBroken, Unprocessable
+from shared.deciding.decider import NotFound, RuleBroken, Unprocessable
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -51,8 +51,13 @@ def test_an_upload_has_the_time_until_which_it_is_kept():
 
 def test_only_the_opener_of_an_upload_adds_files():
     assert decide(adding(), state_after(OPEN)) == []
-    with pytest.raises(Forbidden):
+    with pytest.raises(NotFound) as other:
         decide(adding(by="bert"), state_after(OPEN))
+    with pytest.raises(NotFound) as none:
+        decide(adding(by="bert"), state_after())
+    assert (other.value.code, other.value.detail) == (none.value.code, none.value.detail)
+    with pytest.raises(NotFound):
+        decide(OpenUpload("u", "bert", timedelta(days=1), NOW), state_after(OPEN))
     with pytest.raises(NotFound):
         decide(adding(), state_after())
 
@@ -118,3 +123,14 @@ def test_a_file_replaced_by_other_bytes_of_the_same_size_is_recorded_with_its_ha
 def test_a_stored_file_of_schema_1_is_read_without_hash_and_etag():
     data = b'{"upload_id": "u", "name": "a.bin", "size": 3}'
     assert EVENTS.decode("FileAdded", 1, data) == FileAdded("u", "a.bin", 3)
+
+
+@pytest.mark.parametrize(
+    ("first", "name"),
+    [("A", "a"), ("dir/x", "Dir/y"), ("a", "a/b"), ("a/b", "a"), ("x", "aux.txt"), ("x", "b.")],
+)
+def test_a_name_that_is_not_the_same_on_every_system_is_refused_before_it_comes(first, name):
+    state = state_after(OPEN, RecordFile("u", first, 1, "00", "e"))
+    with pytest.raises(Unprocessable, match="unusable_name"):
+        decide(adding(name), state)
+    assert decide(adding(first), state) == []

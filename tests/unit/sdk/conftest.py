@@ -55,6 +55,9 @@ class Answers:
     publications: dict[str, dict[str, Any]] = field(default_factory=dict)
     fixed: dict[tuple[str, str], Response] = field(default_factory=dict)
     given: dict[tuple[str, str], list[Response]] = field(default_factory=dict)
+    any: dict[str, Any] | None = None
+    """The answer to every request, and `refusal` the problem."""
+    refusal: dict[str, Any] | None = None
 
     def of(self, method: str, path: str) -> list[Seen]:
         return [s for s in self.seen if (s.method, s.path) == (method, path)]
@@ -95,6 +98,10 @@ def _app(current: list[Answers]) -> Starlette:
         answers.seen.append(
             Seen(request.method, path, dict(request.query_params), dict(request.headers), body)
         )
+        if path != "/.well-known/regista" and answers.refusal is not None:
+            return JSONResponse(answers.refusal, 409, media_type="application/problem+json")
+        if path != "/.well-known/regista" and answers.any is not None:
+            return JSONResponse(answers.any, headers={"ETag": '"7"'})
         if answers.next:
             return answers.next.pop(0)
         if given := answers.given.get((request.method, path)):

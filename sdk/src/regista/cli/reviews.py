@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regista.cli.terminal.output import to_the_second
+from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
-from regista.cli.terminal.session import Session, command, on_a_terminal
+from regista.cli.terminal.session import Session, command, confirm, on_a_terminal
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
@@ -59,7 +59,7 @@ def show(session: Session, review_id: str) -> None:
             return
         show_review(session, client, found)
     if found.get("state") == "open" and session.for_people:
-        click.echo(f"To decide on what is shown: regista approve {review_id} --revision {found['revision']}")
+        say(f"To decide on what is shown: regista approve {review_id} --revision {found['revision']}")
 
 
 def show_review(session: Session, client: Client, found: dict[str, Any]) -> None:
@@ -99,7 +99,7 @@ def revision_to_decide(
         )
     found = client.review(review_id)
     show_review(session, client, found)
-    click.confirm(f"{what} this?", abort=True)
+    confirm(f"{what} this?")
     return int(found["revision"])
 
 

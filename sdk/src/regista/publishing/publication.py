@@ -28,7 +28,7 @@ from regista.errors import (
     Unauthorized,
     Unavailable,
 )
-from regista.files import HashingStream, Progress, files_of, manifest
+from regista.files import HashingStream, Progress, checked_files_of, manifest
 from regista.publishing.json_values import check_exact, json_value
 from regista.publishing.tracking import Run
 from regista.wire.cloudevents import CloudEvent
@@ -154,7 +154,7 @@ async def upload(transport: Transport, path: Path, progress: Progress | None = N
     """
     entries: list[FileEntry] = []
     location = ""
-    for name, file in (await asyncio.to_thread(files_of, path)).items():
+    for name, file in (await asyncio.to_thread(checked_files_of, path)).items():
         stream = HashingStream(file, name, progress)
         query = {"name": name, "upload": location or None}
         answer = (await transport.upload("artifact", "/uploads", query, stream, stream.total)).body

@@ -17,10 +17,15 @@ from typing import Any, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from regista.wire.cloudevents import CORE, SPECVERSION, CloudEvent, NotACloudEvent, check, utc
-from regista.wire.keys import SigningKey, generate_signing_key, load_signing_key, read_signing_key
+from regista.wire.keys import (
+    SigningKey,
+    generate_signing_key,
+    load_signing_key,
+    read_signing_key,
+    strict_public_key,
+)
 
 __all__ = [
     "PAYLOAD_TYPE",
@@ -156,9 +161,7 @@ def verify(event: CloudEvent, public_key: bytes | Verifies) -> None:
     payload = _decode(envelope.payload)
     signature = _decode(envelope.signatures[0].sig)
     try:
-        key: Verifies = (
-            Ed25519PublicKey.from_public_bytes(public_key) if isinstance(public_key, bytes) else public_key
-        )
+        key: Verifies = strict_public_key(public_key) if isinstance(public_key, bytes) else public_key
         key.verify(signature, pae(PAYLOAD_TYPE, payload))
     except (InvalidSignature, ValueError):
         raise BadSignature("the signature does not verify with the key") from None
