@@ -28,7 +28,6 @@ PENDING = frozenset(
         "shared/deciding",
         "shared/http",
         "shared/log",
-        "shared/messaging",
         "shared/migrations",
         "tests",
         "tests/architecture",
