@@ -77,6 +77,8 @@ class Consumer:
         self._dead_letters = dead_letters
         self._readiness = readiness
         self.acknowledged: dict[TopicPartition, int] = {}
+        self.lag_shown: set[TopicPartition] = set()
+        """Partitions with a lag in the metrics, over all clients."""
         self._dead_lettered: set[tuple[int, int]] = set()
         self._paused: set[TopicPartition] = set()
         self._counters: dict[str, Counter] = {}
