@@ -19,7 +19,9 @@ from regista.wire.keys import SigningKey
 from services.audit import index_writer, log_reader
 from services.audit.sealing import PAGE, SealedPage, SealedTwice, Sealer
 from services.audit.tiles import NotTiled
+from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, leadership, wait_for_wake_up
+from shared.foundation.postgres_errors import raise_if_cancelled
 from shared.log import eventlog
 
 if TYPE_CHECKING:
@@ -62,8 +64,10 @@ async def follow_log(app: App, key: SigningKey) -> None:
                 LEADS.set(1)
                 await _lead(connection, key, app.readiness)
         except CONNECTION_ERRORS as error:
-            log.info("sealing waits: the database is unreachable (%s)", type(error).__name__)
+            raise_if_cancelled()
+            POSTGRES.report(error)
         except (SealedTwice, NotTiled, asyncpg.PostgresError) as fault:
+            raise_if_cancelled()
             log.warning("sealing starts over", exc_info=fault)
             app.readiness.wait("leader", f"starts over ({type(fault).__name__}: {fault})")
         finally:
@@ -115,6 +119,7 @@ class _Index:
         except index_writer.Overtaken:
             return 1
         except Exception as fault:  # whatever an event holds, it must not stop the seal
+            raise_if_cancelled()
             if connection.is_closed():
                 raise
             self._failed(fault)

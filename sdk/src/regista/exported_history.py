@@ -33,9 +33,9 @@ _TYPES = {"int64": "BIGINT", "text": "VARCHAR", "moment": "TIMESTAMP WITH TIME Z
 class Verified:
     """What a folder holds.
 
-    `faults` and `gaps` are empty when it is one unbroken log; leaves are counted from 0. `checkpoint`: leaves and
-    root of the newest verified checkpoint. `unsealed`: Parquet files without a manifest; nothing proves them, and
-    a query over the folder reads them, too.
+    `faults` and `gaps` are empty when it is one unbroken log; leaves are counted from 0. `checkpoint`: leaves
+    and root of the newest verified checkpoint. `unsealed`: Parquet files without a manifest; nothing proves
+    them, and a query over the folder reads them, too.
     """
 
     chunks: int = 0

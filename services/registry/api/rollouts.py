@@ -9,7 +9,7 @@ import msgspec
 
 from regista.wire.routing import pick
 from services.registry import queries
-from services.registry.api.calls import model_of, submit
+from services.registry.api.calls import model_of, parts, submit
 from services.registry.domain.serving.rollback import DryRun, RollBack
 from services.registry.domain.serving.rollout import ChangeRollout, Share
 from services.registry.domain.serving.stop import StopRollout
@@ -28,7 +28,7 @@ from shared.http.routes import Call, Reply, Route
 
 
 class ServingEntry(msgspec.Struct, frozen=True):
-    """An entry of a rollout. `recalled` says why its version must not be loaded, None for a good one."""
+    """An entry of a rollout. `recalled` states why its version must not be loaded, None for a good one."""
 
     number: int
     semver: str
@@ -39,7 +39,7 @@ class ServingEntry(msgspec.Struct, frozen=True):
 
 async def list_rollouts(call: Call) -> dict[str, Any]:
     model = await model_of(call)
-    rows = await call.app.pool.fetch(queries.ROLLOUTS, model.model_id)
+    rows = await call.app.list_rows(queries.ROLLOUTS, model.model_id)
     return {"items": [dict(row) for row in rows]}
 
 
@@ -119,8 +119,8 @@ def stopped(model: str, environment: str) -> RuleBroken:
     )
 
 
-async def _rollout(call: Call, model: ModelRef, environment: str) -> Any:
-    row = await call.app.pool.fetchrow(queries.ROLLOUT, model.model_id, environment)
+async def _rollout(call: Call, model: ModelRef, environment: str) -> dict[str, Any]:
+    row = await parts(call).rollouts.get((model.model_id, environment))
     if row is None:
         raise NotFound(
             "no_rollout", f"Nothing of this model serves in {environment!r:.60}: promote a version there."
@@ -130,7 +130,7 @@ async def _rollout(call: Call, model: ModelRef, environment: str) -> Any:
 
 async def _answer(call: Call, model: ModelRef) -> Reply:
     row = await _rollout(call, model, call.path["environment"])
-    return Reply(dict(row), etag=row["revision"])
+    return Reply(row, etag=row["revision"])
 
 
 async def _planned(call: Call, model: ModelRef, planned: DryRun) -> Reply:
@@ -146,7 +146,7 @@ async def _planned(call: Call, model: ModelRef, planned: DryRun) -> Reply:
         "revision": planned.revision,
         "dry_run": True,
     }
-    return Reply({**dict(row), **changes})
+    return Reply({**row, **changes})
 
 
 _ONE = "/v1/models/{model}/rollouts/{environment}"

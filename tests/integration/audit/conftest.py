@@ -262,13 +262,14 @@ async def indexed(service, auditor, log: Log) -> None:
     try:
         total = await connection.fetchval("SELECT count(*) FROM log.events")
 
-        async def asked():
+        async def answers():
             done = await connection.fetchval(
-                "SELECT count(*) FROM audit.event_index WHERE generation = (SELECT generation FROM audit.index_state)"
+                "SELECT count(*) FROM audit.event_index"
+                " WHERE generation = (SELECT generation FROM audit.index_state)"
             )
             signed = await connection.fetchval("SELECT max(size) FROM audit.checkpoints")
             return done == total == signed
 
-        await service.until(asked)
+        await service.until(answers)
     finally:
         await connection.close()

@@ -38,7 +38,7 @@ class Gate:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Nobody gets in, and who is in is thrown out."""
+        """Refuse new connections and end the open ones."""
         if self._server is not None:
             self._server.close()
         for pipe in self._pipes:
@@ -77,11 +77,11 @@ async def gate(database: Any) -> AsyncIterator[tuple[Gate, str]]:
 async def reasons(toy: Toy, part: str) -> dict[str, str]:
     """Waits until `part` is among the reasons for not being ready."""
 
-    async def asked(client: Any) -> Any:
-        said = (await client.get("/readyz")).json()["reasons"]
-        return said if part in said else None
+    async def answers(client: Any) -> Any:
+        reported = (await client.get("/readyz")).json()["reasons"]
+        return reported if part in reported else None
 
-    return await toy.asking(asked, 40)
+    return await toy.poll(answers, 40)
 
 
 async def test_a_process_waits_at_start_for_each_server_that_is_unavailable(
@@ -177,8 +177,8 @@ async def test_a_process_waits_for_a_killed_broker_and_then_drains_the_backlog(
     own_kafka.child.popen.wait()
     async with toy.client(key) as client:
         assert (await client.post("/v1/counters/b:count", json={"by": 1})).status_code == 200
-        said = await reasons(toy, f"kafka broker, {TOPIC}")
-        assert "does not answer" in said[f"kafka broker, {TOPIC}"]
+        reported = await reasons(toy, f"kafka broker, {TOPIC}")
+        assert "does not answer" in reported[f"kafka broker, {TOPIC}"]
         assert (await client.get("/healthz")).status_code == 200
     own_kafka.launch()
     own_kafka.await_ready()
@@ -189,7 +189,46 @@ async def test_a_process_waits_for_a_killed_broker_and_then_drains_the_backlog(
     async def published(client: Any) -> bool:
         return 'regista_relay_lag{service="registry"} 0.0' in (await client.get("/metrics")).text
 
-    await toy.asking(published)
+    await toy.poll(published)
+    assert await asyncio.to_thread(toy.end) == 0
+
+
+async def test_a_broker_that_hangs_is_not_ready_and_named_and_its_backlog_drains_afterwards(
+    start_toy: Callable[..., Toy], own_kafka: Kafka, people: People, publisher: SigningKey, database: Any
+) -> None:
+    operator = await people.person("otto", ("engineer", "*"))
+    settings = {
+        "REGISTA_KAFKA_BOOTSTRAP": own_kafka.bootstrap,
+        "REGISTA_KAFKA_PASSWORD": own_kafka.password("registry"),
+    }
+    toy = start_toy(await people.signer("service:registry", "service"), **settings)
+    await toy.ready()
+    await publish(own_kafka, publisher, 5)
+    await counted(toy, database, 5)
+    assert own_kafka.child
+    own_kafka.child.popen.send_signal(signal.SIGSTOP)
+    try:
+        said = await reasons(toy, f"kafka broker, {TOPIC}")
+        assert "does not answer" in said[f"kafka broker, {TOPIC}"]
+        async with toy.client(operator) as client:
+            lags = [
+                line
+                for line in (await client.get("/metrics")).text.splitlines()
+                if line.startswith("regista_consumer_lag{") and TOPIC in line
+            ]
+            assert lags
+            assert all(line.endswith(" NaN") for line in lags)
+            async with asyncio.timeout(20):
+                answer = await client.get("/v1/dlq")
+            assert (answer.status_code, answer.json()["code"]) == (503, "kafka_away")
+    finally:
+        own_kafka.child.popen.send_signal(signal.SIGCONT)
+    await publish(own_kafka, publisher, 5)
+    await counted(toy, database, 10)
+    await toy.ready()
+    assert toy.log
+    lines = toy.log.read_text().splitlines()
+    assert sum("Kafka is unavailable" in line for line in lines) <= 3
     assert await asyncio.to_thread(toy.end) == 0
 
 

@@ -29,7 +29,7 @@ async def test_the_log_and_each_service_have_a_version_table_of_their_own(databa
     assert versions == {schema: newest(folder) for schema, folder in folders.items()}
 
 
-async def test_what_a_service_migrates_belongs_to_its_role_and_to_nobody_else(database: Any) -> None:
+async def test_a_services_migrations_belong_to_its_role_only(database: Any) -> None:
     owner = await asyncpg.connect(database.owner_url)
     owners = await owner.fetch("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'audit'")
     await owner.close()

@@ -6,12 +6,17 @@ import asyncio
 import contextlib
 from typing import Any
 
+import asyncpg
 import pytest
 
 from regista.wire.keys import generate_signing_key
 from tests.integration.registry.conftest import stored, trained
 
 pytestmark = pytest.mark.servers
+
+WAITS_FOR_REFUSALS = """
+SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'registry.refusals'::regclass AND NOT granted)
+"""
 
 
 async def dead_letters(registry: Any, count: int) -> list[dict[str, Any]]:
@@ -167,6 +172,24 @@ async def test_a_repeated_version_is_found_by_the_message_of_the_publisher_who_s
         own = await client.get(f"/publications/{again}", params=named)
         others = await client.get(f"/publications/{again}", params={**named, "publisher": "ci"})
     assert (own.status_code, others.json()["state"]) == (404, "existing")
+
+
+async def test_a_new_version_is_not_called_existing_while_it_is_being_registered(registry, senders, database):
+    named = {"model": "team.churn", "artifact_digest": trained()["artifact"]["digest"]}
+    holder = await asyncpg.connect(database.owner_url)
+    try:
+        async with registry.client("ci") as client:
+            async with holder.transaction():
+                await holder.execute("LOCK registry.refusals IN ACCESS EXCLUSIVE MODE")
+                looked_up = asyncio.create_task(client.get("/publications/nightly", params=named))
+                await registry.until(lambda: holder.fetchval(WAITS_FOR_REFUSALS))
+                await senders.send_trained(trained(), message_id="nightly")
+                await registry.version("team.churn@1")
+            answer = await looked_up
+    finally:
+        await holder.close()
+    assert (answer.status_code, answer.json().get("state")) != (200, "existing")
+    assert (await publication(registry, "nightly", **named))["state"] == "registered"
 
 
 async def test_pipelines_that_race_on_a_new_model_make_one_model_and_no_number_twice(registry, senders):

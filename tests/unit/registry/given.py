@@ -32,7 +32,7 @@ from services.registry.domain.model.state import ModelState, VersionState
 from services.registry.domain.naming.name import NAME
 from services.registry.domain.promotion.promotion import GrantPromotion, RequestPromotion
 from services.registry.domain.registration.commands import RegisterVersion
-from services.registry.domain.validation.gates import NoteArtifact, NoteGates
+from services.registry.domain.validation.gate_verdicts import NoteArtifact, NoteGates
 from services.registry.domain.versioning.bump import Claim
 from shared.deciding.decider import Streams, category_of
 from shared.deciding.events import Noted, Source

@@ -48,7 +48,7 @@ class Histories(RuleBasedStateMachine):
 
     def when(self, act, *args, **kwargs) -> None:
         story = self.story
-        before, seen, ways_back = story.model, len(story.log[STREAM]), self.ways_back()
+        before, seen, rollback_targets = story.model, len(story.log[STREAM]), self.rollback_targets()
         with contextlib.suppress(RuleBroken):
             act(*args, **kwargs)
         for event in story.log[STREAM][seen:]:
@@ -64,21 +64,21 @@ class Histories(RuleBasedStateMachine):
                 }
                 protected |= {n for n, v in before.versions.items() if v.held or v.stage == "Production"}
                 protected |= {n for n, children in before.children.items() if children}
-                assert event.number not in protected | ways_back
+                assert event.number not in protected | rollback_targets
 
-    def ways_back(self) -> set[int]:
+    def rollback_targets(self) -> set[int]:
         """The nearest predecessor that no rollback left, of everything that gets requests."""
         found = set()
         for environment, rollout in self.story.model.rollouts.items():
-            before, given_up = self.history(environment)
+            before, given_up = self.champions_before(environment)
             for entry in rollout.entries:
-                way = chain(before, entry.number) if entry.percent else []
+                path = chain(before, entry.number) if entry.percent else []
                 found |= set(
-                    [n for n in way if n not in given_up and not unusable_because(self.story.version(n))][:1]
+                    [n for n in path if n not in given_up and not unusable_because(self.story.version(n))][:1]
                 )
         return found
 
-    def history(self, environment: str) -> tuple[dict[int, int], set[int]]:
+    def champions_before(self, environment: str) -> tuple[dict[int, int], set[int]]:
         """Which champion each version took its first requests from, and what was rolled back from since."""
         before: dict[int, int] = {}
         given_up: set[int] = set()
@@ -115,24 +115,24 @@ class Histories(RuleBasedStateMachine):
         )
 
     @rule(number=numbers, revision=st.integers(1, 9), good=st.booleans())
-    def hear_of_bytes(self, number, revision, good):
+    def note_artifact_verdict(self, number, revision, good):
         if number in self.story.model.versions:
             type_ = noted.ARTIFACT_RELEASED if good else noted.ARTIFACT_MISMATCHED
             self.when(self.story.note_artifact, number, type_, revision)
 
     @rule(number=numbers, revision=st.integers(1, 9))
-    def hear_of_quarantine(self, number, revision):
+    def note_quarantine(self, number, revision):
         if number in self.story.model.versions:
             self.when(self.story.quarantine, number, revision)
 
     @rule(number=numbers, passed=st.booleans(), stage=st.sampled_from(["Validated", "Production"]))
-    def hear_of_gates(self, number, passed, stage):
+    def note_gate_verdict(self, number, passed, stage):
         self.when(self.story.note_gates, number, passed=passed, stage=stage)
 
     @rule(number=numbers)
     def validate(self, number):
-        self.hear_of_bytes(number, 20, good=True)
-        self.hear_of_gates(number, passed=True, stage="Validated")
+        self.note_artifact_verdict(number, 20, good=True)
+        self.note_gate_verdict(number, passed=True, stage="Validated")
 
     @rule(number=numbers, environment=environments)
     def promote(self, number, environment):

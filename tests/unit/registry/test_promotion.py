@@ -58,7 +58,7 @@ def test_only_what_is_validated_on_good_bytes_is_promoted():
         story.request_promotion(2, "p")
 
 
-def test_the_first_promoted_version_becomes_the_champion_when_the_request_said_serve():
+def test_the_first_promoted_version_becomes_the_champion_when_the_request_has_serve():
     story = Story()
     story.validate()
     story.request_promotion(1, "p1")
@@ -127,7 +127,7 @@ def test_a_second_grant_of_the_same_request_changes_nothing():
     assert story.grant_promotion("p1", 1) == []
 
 
-def test_a_grant_nobody_asked_for_is_refused():
+def test_a_grant_without_a_request_is_refused():
     story = Story()
     story.validate()
     assert names(story.grant_promotion("never", 1)) == ["Noted", "PromotionRefused"]

@@ -159,7 +159,7 @@ def test_every_event_changes_a_row():
     assert {r.type for r in RECORDED} == {r.type for r in RECORDED if list(project(r))}
 
 
-def test_rows_tell_what_the_state_knows():
+def test_rows_have_the_same_facts_as_the_state():
     tables = rows(RECORDED)
     model = STORY.model
     versions = {number: row for (_, number), row in tables["versions"].items()}

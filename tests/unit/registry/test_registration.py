@@ -235,7 +235,7 @@ def test_a_draft_links_no_parent_yet():
     assert names(story.when(AddMetadata(MODEL_ID, 2, Metadata()))) == ["MetadataAdded", "ChildLinked"]
 
 
-def test_a_new_version_tells_what_the_champion_was():
+def test_a_new_version_names_the_champion_at_registration():
     story = Story()
     story.promote()
     (registered,) = story.when(registering(metadata(2)))
@@ -266,7 +266,7 @@ def test_a_refusal_names_what_is_missing_and_the_claim_that_is_too_small():
     assert refused.proof
 
 
-def test_a_signature_tells_what_it_gives_back():
+def test_a_signature_must_have_outputs():
     story = Story()
     (refused,) = story.when(
         registering(

@@ -17,7 +17,7 @@ from tests.unit.registry.serving import Share, change, retire
 OTHER_ID = "00000000-0000-5000-8000-000000000002"
 
 
-def test_what_nobody_needs_is_retired_and_leaves_a_tombstone():
+def test_an_unused_version_is_retired_and_leaves_a_tombstone():
     story = Story()
     story.register()
     _note, retired = story.when(retire(1))
@@ -110,7 +110,7 @@ PROTECTED = {
 
 
 @pytest.mark.parametrize("situation", PROTECTED, ids=lambda s: s.__name__)
-def test_what_somebody_needs_stays_with_the_reason(situation):
+def test_a_version_in_use_is_not_retired_and_the_refusal_has_the_reason(situation):
     story = Story()
     number = situation(story)
     _note, refused = story.when(retire(number))
@@ -119,7 +119,7 @@ def test_what_somebody_needs_stays_with_the_reason(situation):
     assert not story.version(number).retired
 
 
-def test_a_former_target_may_go_once_the_way_back_leads_elsewhere():
+def test_a_former_rollback_target_may_be_retired_once_another_version_is_the_target():
     story = Story()
     the_rollback_target(story)
     story.when(RollBack(MODEL_ID, "production"))

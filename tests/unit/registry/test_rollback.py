@@ -1,4 +1,4 @@
-"""Where a rollback goes, and who keeps that way open."""
+"""Which version a rollback selects, and which versions stay usable for it."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_without_a_target_the_refusal_offers_to_stop():
         story.when(roll_back())
 
 
-def test_the_first_champion_has_no_way_back():
+def test_the_first_champion_has_no_rollback_target():
     story = Story()
     story.promote()
     with pytest.raises(RuleBroken, match="no_rollback_target"):
@@ -192,7 +192,7 @@ def test_rolling_back_twice_walks_further_back():
     assert story.when(roll_back())[0].to_number == 1
 
 
-def test_a_move_forward_by_name_keeps_the_way_back():
+def test_a_move_forward_by_name_keeps_the_rollback_target():
     story = served_in_turn()
     story.when(roll_back())
     story.when(roll_back(to_number=2))
@@ -200,7 +200,7 @@ def test_a_move_forward_by_name_keeps_the_way_back():
     assert story.when(roll_back())[0].to_number == 1
 
 
-def test_it_tells_whom_it_skipped_and_why():
+def test_a_rollback_names_each_skipped_version_with_the_reason():
     story = served_in_turn(metadata(3), metadata(4))
     story.quarantine(2, revision=9)
     story.when(RecallVersion(MODEL_ID, 3))

@@ -288,7 +288,7 @@ def test_an_archived_version_is_promoted_elsewhere_and_tried_again_once_its_gate
     assert story.when(ReopenVersion(MODEL_ID, 1)) == []
 
 
-def test_a_promotion_switches_no_requests_unless_the_request_said_serve():
+def test_a_promotion_switches_no_requests_unless_the_request_has_serve():
     story = Story()
     story.validate()
     (requested,) = story.request_promotion(1, "p1")

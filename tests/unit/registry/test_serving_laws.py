@@ -145,7 +145,7 @@ class Serving(RuleBasedStateMachine):
         assert story.serves(environment) == number
 
     @rule(number=numbers, environment=environments)
-    def what_was_champion_can_be_gone_back_to_or_the_refusal_says_why_not(self, number, environment):
+    def what_was_champion_can_be_gone_back_to_or_the_refusal_states_why_not(self, number, environment):
         champion = self.story.serves(environment)
         if number in set(self.champions[environment]) - {champion}:
             code = ""

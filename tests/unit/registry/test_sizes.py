@@ -40,7 +40,7 @@ def test_thousands_of_changes_are_counted_and_the_most_important_kept():
     assert len(encode(registered)) < MOST_BYTES // 2
 
 
-def test_a_value_too_long_to_tell_is_told_by_its_digest():
+def test_a_long_value_is_published_as_its_digest():
     story = Story()
     story.register()
     (registered,) = story.when(
@@ -77,7 +77,7 @@ def test_a_version_that_no_event_can_carry_is_refused_with_the_part_that_is_too_
     assert len(encode(refused)) < 10_000
 
 
-def test_a_champion_is_told_with_its_newest_evaluations_and_its_primary_ones():
+def test_a_champion_is_published_with_its_newest_and_its_primary_evaluations():
     story = Story()
     story.promote(
         metadata(

@@ -9,7 +9,7 @@ from services.registry.domain.model.events import Evaluation
 from services.registry.domain.model.metadata import Parent
 from services.registry.domain.serving.alias import SetAlias
 from services.registry.domain.validation.evaluations import RecordEvaluation
-from services.registry.domain.validation.gates import NoteArtifact
+from services.registry.domain.validation.gate_verdicts import NoteArtifact
 from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
 from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
 from shared.deciding.decider import NotFound, RuleBroken, Stale

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def recall(session: Session, reference: str, reason: str) -> None:
     """Forbid loading a version.
 
-    Its traffic stays as it is: the output says how to take it out of service where it serves.
+    Its traffic stays as it is: the output names the command that takes the version out of service.
     """
     with session.client() as client:
         got = client.recall(reference, reason)

@@ -8,6 +8,7 @@ import click
 
 from regista.cli.rollout import show_rollout
 from regista.cli.terminal.options import ENVIRONMENT, FROM_NUMBER, IF_REVISION, REASON
+from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command
 
 
@@ -65,11 +66,11 @@ def _show(session: Session, plan: dict[str, Any], *, dry_run: bool) -> None:
         return
     now = ", ".join(f"{e['number']} ({e['role']}, {e['percent']:g} %)" for e in plan.get("previous") or ())
     will = "would get" if dry_run else "gets"
-    click.echo(f"now: {now or 'no version serves'}", err=True)
-    click.echo(f"the rollback: {plan.get('champion')} {will} all requests", err=True)
+    say(f"now: {now or 'no version serves'}", err=True)
+    say(f"the rollback: {plan.get('champion')} {will} all requests", err=True)
     for skipped in plan.get("skipped") or ():
-        click.echo(f"  not {skipped['number']}: {skipped['why']}", err=True)
+        say(f"  not {skipped['number']}: {skipped['why']}", err=True)
     if plan.get("warning"):
-        click.echo(f"  warning: {plan.get('champion')} {plan['warning']}", err=True)
+        say(f"  warning: {plan.get('champion')} {plan['warning']}", err=True)
     if dry_run:
         show_rollout(session, plan, "")

@@ -198,7 +198,8 @@ class AsyncClient(
             return AsyncPublication(self._transport, TrainedMessage("", model, digest, found))
         event = publication.event(publication.MODEL_TRAINED, model, data, key)
         await self._kafka.send(publication.TOPIC, event)
-        return AsyncPublication(self._transport, TrainedMessage(event.id, model, digest))
+        sent = TrainedMessage(event.id, model, digest, publisher=key.subject)
+        return AsyncPublication(self._transport, sent)
 
     async def load(
         self, reference: str, *, environment: str = "production", progress: Progress | None = None
@@ -312,7 +313,8 @@ def _check_loadable(reference: str, version: Mapping[str, Any]) -> None:
         raise RuleBroken(
             "version_recalled",
             f"{reference} was recalled: {version['recalled']}",
-            advice=f"{advice} Where it serves, roll back (`regista rollback`) or stop (`regista rollout stop`).",
+            advice=f"{advice} Where it serves, roll back (`regista rollback`) or stop "
+            "(`regista rollout stop`).",
         )
     if version.get("stage") == "Draft" and version.get("artifact"):
         detail = f"{reference} is a draft: its artifact is verified when its metadata is complete"

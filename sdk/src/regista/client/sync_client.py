@@ -141,6 +141,7 @@ class Client:
     events = _blocking(AsyncClient.events)
     checkpoints = _blocking(AsyncClient.checkpoints)
     invariants = _blocking(AsyncClient.invariants)
+    check_invariants = _blocking(AsyncClient.check_invariants)
     history = _blocking(AsyncClient.history)
     history_state = _blocking(AsyncClient.history_state)
     export_history = _blocking(AsyncClient.export_history)

@@ -330,8 +330,8 @@ class RolledBack:
     """`overruled` lists how the target's signature breaks callers, when the rollback accepted that.
 
     `skipped` lists what served later than the target, and why the rollback did not go there. A rollback that
-    ends a split has the champion as `from_number` and `to_number`. `warning` says what is doubtful about the
-    target.
+    ends a split has the champion as `from_number` and `to_number`. `warning` states what is doubtful about
+    the target.
     """
 
     SCHEMA: ClassVar[int] = 2

@@ -45,7 +45,6 @@ NAME: Fold[NameEvent, NameState] = Fold("name", NameState(), evolve)
 
 
 def stream_of(name: str) -> str:
-    """Return the stream of a name."""
     return f"name-{name}"
 
 
@@ -63,6 +62,6 @@ def check_name(name: str, *, renamed: bool = False) -> None:
     if not allowed or is_model_id(name):
         raise Unprocessable(
             "invalid_name",
-            f"{name!r:.80} cannot be a model's name: use at most {LONGEST_NAME} letters, digits, '_' and '-', "
-            "with dots between namespace and name, and a letter or digit first in each part.",
+            f"{name!r:.80} cannot be a model's name: use at most {LONGEST_NAME} letters, digits, '_' and '-',"
+            " with dots between namespace and name, and a letter or digit first in each part.",
         )

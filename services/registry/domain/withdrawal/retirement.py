@@ -35,7 +35,7 @@ from shared.deciding.events import Noted
 class RetireVersion:
     """cleanup proposed it. The streams of the version's parents are written, too.
 
-    `doubts` says which versions share data or parents with a recalled version: see RollBack.
+    `doubts` names the versions that share data or parents with a recalled version: see RollBack.
     """
 
     model_id: str

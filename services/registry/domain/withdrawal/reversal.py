@@ -40,7 +40,7 @@ def reopen(command: ReopenVersion, streams: Streams) -> Events:
 
 
 def reinstate(command: ReinstateVersion, streams: Streams) -> Events:
-    """Undo a recall; nothing when the version is not recalled. Whoever recalled it cannot reinstate it."""
+    """Undo a recall; nothing when the version is not recalled. The one who recalled it cannot undo that."""
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_version(state, command.number, command.expected)
     if version.retired:
