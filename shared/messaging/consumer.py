@@ -42,8 +42,8 @@ SyntaxOrAccess (class 42) means that the schema is not the one this code was wri
 ROUTES = 8
 """How often a message with the wrong streams is prepared again before its batch waits and starts over."""
 ATTEMPTS = 3
-"""How often a message that fails unexpectedly is tried alone. After that a publisher's message is dead-lettered,
-and the event of a service pauses its partition."""
+"""How often a message that fails unexpectedly is tried alone. Then a publisher's message is dead-lettered;
+an event of a service pauses its partition."""
 LONGEST_WAIT = 5.0
 TASKS = 8
 ENOUGH = 1_000
