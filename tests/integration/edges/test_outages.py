@@ -208,8 +208,8 @@ async def test_a_broker_that_hangs_is_not_ready_and_named_and_its_backlog_drains
     assert own_kafka.child
     own_kafka.child.popen.send_signal(signal.SIGSTOP)
     try:
-        said = await reasons(toy, f"kafka broker, {TOPIC}")
-        assert "does not answer" in said[f"kafka broker, {TOPIC}"]
+        reported = await reasons(toy, f"kafka broker, {TOPIC}")
+        assert "does not answer" in reported[f"kafka broker, {TOPIC}"]
         async with toy.client(operator) as client:
             lags = [
                 line

@@ -58,10 +58,9 @@ async def test_no_route_reveals_whether_a_foreign_model_exists(registry):
         assert made.status_code == 201
     assert len(MODEL_ROUTES) > 20
     async with registry.client("ci") as client:
+        names = ("elsewhere.secret", "elsewhere.nothing")
         for method, path in MODEL_ROUTES:
-            by_name = [
-                await ask_status(client, method, path, f"elsewhere.{n}") for n in ("secret", "nothing")
-            ]
+            by_name = [await ask_status(client, method, path, name) for name in names]
             by_id = [await ask_status(client, method, path, id_) for id_ in (model_id, str(uuid.uuid4()))]
             assert by_name[0] == by_name[1], f"{method} {path}"
             assert by_id[0] == by_id[1], f"{method} {path}"
