@@ -37,8 +37,8 @@ class RollBack:
     """End a split, or roll back to what served before, or to `to_number`, which was champion there before.
 
     `even_if_incompatible` accepts a target whose signature breaks today's callers. `expected` is the revision
-    of the rollout that the caller saw, `from_number` the champion. `doubts` names the versions that share data
-    or parents with a recalled version; they are the last to be chosen. `dry_run` raises DryRun.
+    of the rollout that the caller saw, `from_number` the champion. `doubts` names the versions that share
+    data or parents with a recalled version; they are the last to be chosen. `dry_run` raises DryRun.
     """
 
     model_id: str
