@@ -89,12 +89,15 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
             }
             yield Put(t.VERSIONS, {**row, "artifact_digest": event.artifact.digest if event.artifact else ""})
         case noted.VersionEvent(model_id=model_id, number=number):
-            recalled = {noted.VERSION_RECALLED: True, noted.VERSION_REINSTATED: False}
-            changed = {"recalled": recalled[type_]} if type_ in recalled else {}
+            recalled = {"recalled": True} if type_ == noted.VERSION_RECALLED else {}
             yield Patch(
                 t.VERSIONS,
                 {"model_id": model_id, "number": number},
-                {"stage": event.stage or noted.STAGE_AFTER[type_], **changed},
+                {"stage": noted.STAGE_AFTER[type_], **recalled},
+            )
+        case noted.VersionReinstated(model_id=model_id, number=number, stage=stage):
+            yield Patch(
+                t.VERSIONS, {"model_id": model_id, "number": number}, {"stage": stage, "recalled": False}
             )
         case noted.ArtifactEvent(digest=digest, model_id=model_id, number=number):
             state = noted.ARTIFACT_STATE_AFTER[type_]

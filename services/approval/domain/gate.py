@@ -266,7 +266,7 @@ def _evolve_noted(state: GateState, note: Noted, event: Any) -> GateState:
             )
         case noted.PromotionRefused(promotion_id=id_):
             return _closed(state, id_ or "", "refused")
-        case noted.VersionEvent(stage=stage) if state.version and stage:
+        case noted.VersionReinstated(stage=stage) if state.version:
             return replace(state, version=replace(state.version, stage=stage))
         case noted.VersionEvent() if state.version:
             version, verdicts = (

@@ -153,11 +153,19 @@ class EvaluationRecorded:
 
 @dataclass(frozen=True, slots=True)
 class VersionEvent:
-    """The version moved to another stage: `stage`, or without it the one in STAGE_AFTER."""
+    """The version moved to another stage, see STAGE_AFTER."""
 
     model_id: str
     number: int
-    stage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionReinstated:
+    """The recall of the version was undone; it is in `stage`."""
+
+    model_id: str
+    number: int
+    stage: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +207,6 @@ STAGE_AFTER: Mapping[str, str] = {
     VERSION_ARCHIVED: "Archived",
     VERSION_REOPENED: "Staging",
     VERSION_RECALLED: "Recalled",
-    VERSION_REINSTATED: "Staging",
     VERSION_RETIRED: "Retired",
 }
 ARTIFACT_STATE_AFTER: Mapping[str, str] = {
@@ -221,6 +228,7 @@ VERSION_EVENTS: Mapping[str, type] = {
     EVALUATION_RECORDED: EvaluationRecorded,
     PROMOTION_REQUESTED: PromotionRequested,
     PROMOTION_REFUSED: PromotionRefused,
+    VERSION_REINSTATED: VersionReinstated,
     **dict.fromkeys(STAGE_AFTER, VersionEvent),
 }
 ARTIFACT_EVENTS: Mapping[str, type] = dict.fromkeys(ARTIFACT_STATE_AFTER, ArtifactEvent)

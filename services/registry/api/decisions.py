@@ -29,10 +29,10 @@ async def recall_version(call: Call[RequiredReason]) -> Reply:
 
 async def reinstate_version(call: Call[RequiredReason]) -> Reply:
     """Undo a recall. Only a person who did not recall the version may."""
-    if call.access_state.kind != "person":
-        raise Forbidden("person_needed", "Only a person reinstates a version: sign in as one.")
 
     def command(model_id: str, number: int, expected: int | None) -> ReinstateVersion:
+        if call.access_state.kind != "person":
+            raise Forbidden("person_needed", "Only a person reinstates a version: sign in as one.")
         return ReinstateVersion(model_id, number, call.actor.subject, expected)
 
     return await _decide(call, command, "engineer")

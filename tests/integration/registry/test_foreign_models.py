@@ -17,18 +17,16 @@ MODEL_ROUTES = [(route.method, route.path.removeprefix("/v1")) for route in ROUT
 REASON = {"reason": "because"}
 BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/aliases/{alias}"): {"number": 1},
-    ("PUT", "/rollouts/{environment}"): {"entries": [{"number": 1, "percent": 100, "role": "champion"}]},
+    ("POST", "/rollouts/{environment}"): {"entries": [{"number": 1, "percent": 100, "role": "champion"}]},
     ("POST", "/rollouts/{environment}:rollback"): REASON,
     ("PATCH", ""): {"description": "x"},
     ("POST", "/versions"): {"draft": True},
     ("PATCH", "/versions/{version}"): {"draft": True},
     ("POST", "/versions/{version}/evaluations"): {
-        "metric": {
-            "name": "accuracy",
-            "value": 0.5,
-            "dataset_digest": "sha256:x",
-            "dataset_name": "holdout",
-        }
+        "name": "accuracy",
+        "value": 0.5,
+        "dataset_digest": "sha256:x",
+        "dataset_name": "holdout",
     },
 }
 

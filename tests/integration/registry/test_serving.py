@@ -64,6 +64,9 @@ async def test_a_split_is_ended_a_rollback_is_shown_first_and_a_rollout_is_stopp
         for path in ("/models/team.churn/route?key=u", "/resolve/team.churn@production"):
             answer = await client.get(path)
             assert (answer.status_code, answer.json()["code"]) == (409, "rollout_stopped")
+        async with registry.client("stranger") as stranger:
+            hidden = await stranger.get("/resolve/team.churn@production")
+            assert (hidden.status_code, hidden.json()["code"]) == (404, "unknown_alias")
         assert (await client.get("/models/team.churn/versions/@production")).status_code == 404
         own = await client.post("/models/team.churn/versions/1:reinstate", json={"reason": "mistake"})
         assert (own.status_code, own.json()["code"]) == (403, "own_recall")
