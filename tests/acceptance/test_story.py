@@ -25,7 +25,7 @@ HAPPENED = [
     r"dead letter for a forged signature: .*signature",
     r"dead letter for bytes that are no event: ",
     r"^3\. Verdicts",
-    r"\(#6, .*is Rejected: .*SHA-256",
+    r"\(#6, .*is Rejected: .*differs from what was claimed",
     r"^4\. Production",
     r"Ada approves her own version: refused",
     r"Grace approves",
