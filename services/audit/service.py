@@ -11,6 +11,7 @@ from services.audit.api import ROUTES
 from services.audit.export.process import Exports
 from services.audit.leader import follow_log
 from services.audit.parts import Parts
+from services.audit.published.guard import Published
 from services.audit.settings import AuditSettings
 from services.audit.verification.verifier import Verifier
 from shared.deciding.events import EventTypes
@@ -61,7 +62,7 @@ def process(app: App) -> Process:
         routes=ROUTES,
         start=partial(start, parts=parts),
         background=[
-            partial(follow_log, key=key),
+            partial(follow_log, key=key, published=Published(key, settings.copies())),
             parts.verifier.run,
             *([parts.exports.run] if parts.store else []),
         ],

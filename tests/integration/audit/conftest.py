@@ -102,7 +102,7 @@ class Audit:
         await self.sealer.sign(self.connection)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def audit_key() -> SigningKey:
     return generate_signing_key("service:audit")
 

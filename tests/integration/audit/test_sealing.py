@@ -25,7 +25,7 @@ from shared.foundation.postgres import connect_pool
 from shared.foundation.settings import Settings
 from shared.http.app import App
 from shared.log import eventlog
-from tests.integration.approval.conftest import holds
+from tests.integration.approval.conftest import until_true
 from tests.integration.audit.conftest import Audit, Log
 
 
@@ -227,7 +227,7 @@ async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(
     )
     try:
         await log.append("registry", "x-1", "Happened", {})
-        await holds(lambda: audit.connection.fetchval("SELECT max(size) = 1 FROM audit.checkpoints"))
+        await until_true(lambda: audit.connection.fetchval("SELECT max(size) = 1 FROM audit.checkpoints"))
         owner = await asyncpg.connect(database.owner_url)
         await owner.execute(
             "INSERT INTO log.events_registry (service, tx, stream, revision, event_id, type, schema, bytes)"
@@ -252,12 +252,12 @@ async def test_what_cannot_be_indexed_is_sealed_and_signed_all_the_same_and_inde
     async with tailing(database, audit_key) as readiness:
         for type_ in ("Happened", "Poison", "Happened"):
             await log.append("registry", "x-1", type_, {})
-        await holds(lambda: audit.connection.fetchval("SELECT max(size) = 3 FROM audit.checkpoints"))
-        await holds(lambda: told("CheckViolationError" in readiness.reasons.get("index", "")))
+        await until_true(lambda: audit.connection.fetchval("SELECT max(size) = 3 FROM audit.checkpoints"))
+        await until_true(lambda: told("CheckViolationError" in readiness.reasons.get("index", "")))
         assert "leader" not in readiness.reasons
         await audit.connection.execute("ALTER TABLE audit.event_index DROP CONSTRAINT broken")
-        await holds(lambda: audit.connection.fetchval("SELECT count(*) = 3 FROM audit.event_index"))
-        await holds(lambda: told(not readiness.reasons))
+        await until_true(lambda: audit.connection.fetchval("SELECT count(*) = 3 FROM audit.event_index"))
+        await until_true(lambda: told(not readiness.reasons))
 
 
 async def told(value):

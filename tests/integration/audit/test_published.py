@@ -1,0 +1,247 @@
+"""audit signs nothing that contradicts a log checkpoint it published, whatever the owner of the database does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from click.testing import CliRunner
+
+from regista.cli import root
+from regista.client.transport import Transport
+from regista.wire.checkpoint import opened
+from regista.wire.keys import generate_signing_key
+from services.audit.export.stores import DiskStore, HistoryStore
+from services.audit.published.copies import Copy, StoreCopy
+from services.audit.published.guard import Contradicted, Published
+from services.audit.published.kafka_copy import KafkaCopy
+from services.audit.sealing import Sealer
+from shared.foundation.settings import Settings
+from tests.integration.audit.conftest import Audit, Log, indexed
+from tests.integration.audit.test_history import s3_store
+from tests.processes import Running, running_here
+
+CHANGE = "UPDATE log.events SET bytes = '{\"forged\":true}' WHERE stream = 'x-1' AND revision = 2"
+EMPTY = (
+    "TRUNCATE audit.sealed, audit.checkpoints, audit.tiles;"
+    " UPDATE audit.tree SET size = 0, tiled = 0, edge = '', tx = 0, seq = 0"
+)
+OTHER_LOG = "UPDATE audit.tree SET origin = 'regista.log/other'"
+OLDER = (
+    "DELETE FROM log.events WHERE revision > 1; TRUNCATE audit.checkpoints, audit.tiles;"
+    " DELETE FROM audit.sealed WHERE leaf_index > 0; UPDATE audit.tree SET size = 1, tiled = 0,"
+    " edge = (SELECT leaf FROM audit.sealed), tx = (SELECT tx::text::bigint FROM log.events),"
+    " seq = (SELECT seq FROM audit.sealed)"
+)
+
+
+async def as_owner(database: Any, *statements: str) -> None:
+    """What the database owner's password allows: the triggers are off."""
+    owner = await asyncpg.connect(database.owner_url)
+    try:
+        for table in ("events", "events_registry"):
+            await owner.execute(f"ALTER TABLE log.{table} DISABLE TRIGGER ALL")
+        for table in ("sealed", "checkpoints"):
+            await owner.execute(f"ALTER TABLE audit.{table} DISABLE TRIGGER ALL")
+        for statement in statements:
+            await owner.execute(statement)
+    finally:
+        await owner.close()
+
+
+def disk(folder: Path) -> StoreCopy:
+    return StoreCopy(*(DiskStore(folder, f"checkpoints/v1/{name}") for name in ("newest", "kept")))
+
+
+async def three_events(log: Log) -> None:
+    for n in range(3):
+        await log.append("registry", "x-1", "Happened", {"n": n})
+
+
+async def signed_with(audit: Audit, key: Any, *copies: Copy) -> int:
+    """Seal and sign with a new process, and return how many events its log checkpoint covers."""
+    published = Published(key, copies)
+    sealer = Sealer(key, published)
+    try:
+        while (await sealer.step(audit.connection)).events:
+            pass
+        await sealer.sign(audit.connection)
+    finally:
+        await published.close()
+    return await audit.connection.fetchval("SELECT max(size) FROM audit.checkpoints")
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        (CHANGE, EMPTY),
+        (OLDER,),
+        (EMPTY, OTHER_LOG),
+        (CHANGE, EMPTY, OTHER_LOG),
+        (EMPTY, "TRUNCATE log.events_registry"),
+    ],
+    ids=["rewritten", "older", "another-log", "rewritten-as-another-log", "empty"],
+)
+@pytest.mark.parametrize("place", ["disk", "kafka"])
+async def test_a_rewritten_log_is_neither_sealed_nor_signed(
+    log: Log,
+    audit: Audit,
+    database: Any,
+    audit_key: Any,
+    tmp_path: Path,
+    stack: Any,
+    place: str,
+    statements: Any,
+) -> None:
+    settings = Settings.from_environment(stack.service_environment("audit", database.name))
+    copy: Copy = disk(tmp_path) if place == "disk" else KafkaCopy(settings)
+    await three_events(log)
+    assert await signed_with(audit, audit_key, copy) == 3
+    await as_owner(database, *statements)
+    sealed = await audit.connection.fetchval("SELECT count(*) FROM audit.sealed")
+    for _ in range(2):  # a second try, also by another process, changes nothing
+        with pytest.raises(Contradicted):
+            await signed_with(audit, audit_key, copy)
+    assert await audit.connection.fetchval("SELECT count(*) FROM audit.sealed") == sealed
+    assert await audit.connection.fetchval("SELECT max(size) FROM audit.checkpoints") in {None, 3}
+
+
+@pytest.mark.parametrize("statements", [(CHANGE, EMPTY), (OLDER,), (EMPTY, OTHER_LOG)])
+async def test_a_process_that_runs_on_compares_with_its_own_last_checkpoint(
+    log: Log, audit: Audit, database: Any, audit_key: Any, statements: Any
+) -> None:
+    await three_events(log)
+    published = Published(audit_key)
+    sealer = Sealer(audit_key, published)
+    await sealer.step(audit.connection)
+    assert await sealer.sign(audit.connection)
+    await as_owner(database, *statements)
+    with pytest.raises(Contradicted):
+        await Sealer(audit_key, published).step(audit.connection)
+
+
+async def test_a_log_that_goes_on_is_signed_by_the_next_process(
+    log: Log, audit: Audit, audit_key: Any, tmp_path: Path
+) -> None:
+    for size in (3, 6, 9):
+        await three_events(log)
+        assert await signed_with(audit, audit_key, disk(tmp_path)) == size
+
+
+async def test_a_crash_after_the_copies_took_a_checkpoint_leaves_a_log_that_can_be_signed(
+    log: Log, audit: Audit, database: Any, audit_key: Any, tmp_path: Path
+) -> None:
+    await three_events(log)
+    await signed_with(audit, audit_key, disk(tmp_path))
+    await as_owner(database, "TRUNCATE audit.checkpoints")
+    assert await signed_with(audit, audit_key, disk(tmp_path)) == 3
+
+
+async def test_two_logs_that_share_the_places_do_not_disturb_each_other(
+    log: Log, audit: Audit, database: Any, audit_key: Any, tmp_path: Path
+) -> None:
+    await three_events(log)
+    await signed_with(audit, generate_signing_key("service:audit"), disk(tmp_path))
+    await as_owner(database, EMPTY, OTHER_LOG)
+    assert await signed_with(audit, audit_key, disk(tmp_path)) == 3
+
+
+@pytest.mark.parametrize("kind", ["disk", "s3"])
+def test_a_name_that_is_written_once_keeps_its_first_content(kind: str, stack: Any, tmp_path: Path) -> None:
+    store: HistoryStore = (
+        DiskStore(tmp_path) if kind == "disk" else s3_store(stack, f"once-{uuid.uuid4().hex[:8]}")
+    )
+    assert store.put_new("a.note", b"first")
+    assert not store.put_new("a.note", b"second")
+    assert b"".join(store.read("a.note")) == b"first"
+
+
+async def test_the_running_service_says_that_the_log_contradicts_what_it_published(
+    log: Log, stack: Any, database: Any, tmp_path: Path, audit_key: Any
+) -> None:
+    await three_events(log)
+    connection = await asyncpg.connect(database.url("audit"))
+    async with running_here(stack, database, tmp_path, "audit", audit_key) as service:
+
+        async def signed() -> Any:
+            return await connection.fetchval("SELECT max(size) = 3 FROM audit.checkpoints")
+
+        await service.until(signed)
+        note = await connection.fetchval("SELECT note FROM audit.checkpoints")
+        assert opened(note, note.split("\n")[0], audit_key.public).size == 3
+        await as_owner(database, CHANGE, EMPTY)
+        await log.append("registry", "x-1", "Happened", {})
+
+        async def contradicted() -> Any:
+            async with service.client() as client:
+                answer = await client.get("/readyz")
+                metrics = (await client.get("/metrics")).text
+            return (
+                answer.status_code == 503
+                and "has a log checkpoint of 3" in answer.text
+                and "regista_audit_contradicted 1.0" in metrics
+            )
+
+        await service.until(contradicted)
+        assert await connection.fetchval("SELECT count(*) FROM audit.checkpoints") == 0
+    await connection.close()
+
+
+@pytest.fixture
+def regista(tmp_path: Path, service: Running, auditor: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The command line beside the service."""
+
+    async def url_of(_self: Any, _service: str) -> str:
+        return service.url
+
+    monkeypatch.setattr(Transport, "url_of", url_of)
+    settings = {
+        "REGISTA_URL": service.url,
+        "REGISTA_API_KEY": auditor,
+        "REGISTA_CONFIG": str(tmp_path / "none"),
+    }
+
+    async def call(*words: str, code: int = 0) -> Any:
+        told = await asyncio.to_thread(CliRunner().invoke, root, list(words), env=settings)
+        assert told.exit_code == code, told.output + told.stderr
+        return told
+
+    return call
+
+
+async def test_an_auditor_keeps_checks_proves_and_witnesses_from_the_command_line(
+    regista: Any, service: Running, auditor: str, log: Log, tmp_path: Path, database: Any, audit_key: Any
+) -> None:
+    await three_events(log)
+    await indexed(service, auditor, log)
+    kept, proof, own = str(tmp_path / "kept.note"), str(tmp_path / "event.json"), str(tmp_path / "own.json")
+    key = json.loads((await regista("audit", "checkpoints", "--save", kept, "--json")).stdout)["verifier_key"]
+    await regista("key", "generate", "witness.example/one", "--out", own)
+    witness = ("witness", "--log-key", key, "--key", own, "--keep", str(tmp_path / "kept"), "--once")
+    assert "cosigned: " in (await regista(*witness)).output
+    await three_events(log)
+    await indexed(service, auditor, log)
+    assert "none of them changed" in (await regista("audit", "check", kept, "--key", key)).output
+    await regista(*witness)
+    await regista("audit", "checkpoints", "--save", kept)
+    await regista("audit", "proof", "2", "--save", proof)
+    assert (
+        json.loads((await regista("audit", "verify-proof", proof, "--key", key, "--json")).stdout)[
+            "leaf_index"
+        ]
+        == 2
+    )
+    forged = json.loads(Path(proof).read_text()) | {"stored": "Zm9yZ2Vk"}
+    Path(proof).write_text(json.dumps(forged))
+    await regista("audit", "verify-proof", proof, "--key", key, code=1)
+    note = Path(kept).read_text()
+    size = opened(note, note.split("\n")[0], audit_key.public).size
+    await as_owner(database, f"DELETE FROM audit.checkpoints WHERE size >= {size}")
+    for command in (("audit", "check", kept), ("audit", "checkpoints", "--save", kept), witness):
+        assert "events are missing" in (await regista(*command, code=1)).stderr
+    assert Path(kept).read_text() == note
