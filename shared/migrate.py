@@ -1,7 +1,8 @@
 """Migrate a database to this release: `python -m shared.migrate --url postgresql://owner@…/regista`.
 
 The owner of the database runs it, never a service. It runs the migrations of the log
-(shared/migrations/versions), then those of each service (services/<service>/migrations). The password of a
+(shared/migrations/versions), then those of each service (services/<service>/migrations), and then, as the owner again, their as_owner.sql: what the service's role must not
+own. The password of a
 service's role comes from REGISTA_PASSWORD_<SERVICE>; without one the role cannot log in with a password. Read
 models need no migration: a service rebuilds its changed tables from the log at start.
 
@@ -23,10 +24,20 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.foundation.topics import PARTITIONS_OF
+from shared.migrations import run_sql
 
 DIRECTORY = {"registry": "SELECT, INSERT, UPDATE", "approval": "SELECT"}
 """Grants on the directory of names: one service writes it, one copies names into signed records. No other
 reads it."""
+
+LIMITS = {
+    "lock_timeout": ("60s", 0),
+    "idle_in_transaction_session_timeout": ("60s", 0),
+    "statement_timeout": ("15min", 0),
+    "transaction_timeout": ("15min", 170_000),
+}
+"""Time limits of every service's role, each with the version of PostgreSQL that has it. A session can set others:
+they stop a fault, not an attacker. The longest statements are those that verify and export the log (10 min)."""
 
 PARTITIONS = frozenset(partition for partitions in PARTITIONS_OF.values() for partition in partitions)
 MOST_PARTS = 64
@@ -44,12 +55,15 @@ def _upgrade(connection: Connection, passwords: Mapping[str, str], parts: Mappin
     _run_migrations(connection, "log", MIGRATIONS / "versions")
     for service in PARTITIONS_OF:
         _login_role(connection, role_of(service), passwords.get(service))
+        _limit(connection, role_of(service))
     for service, partitions in PARTITIONS_OF.items():
         _grant(connection, service, partitions)
     for service, folder in service_migrations().items():
         connection.exec_driver_sql(f"SET LOCAL ROLE {role_of(service)}")
         _run_migrations(connection, service, folder)
         connection.exec_driver_sql("RESET ROLE")
+        if (as_owner := folder / "as_owner.sql").is_file():
+            run_sql(connection, as_owner.read_text())
     for partition, number in parts.items():
         connection.execute(
             text("CALL log.split_partition(:partition, :number)"), {"partition": partition, "number": number}
@@ -80,6 +94,15 @@ def _login_role(connection: Connection, role: str, password: str | None) -> None
     if password is not None:
         quoted = password.replace("'", "''")
         connection.exec_driver_sql(f"ALTER ROLE {role} PASSWORD '{quoted}'".replace("%", "%%"))
+
+
+def _limit(connection: Connection, role: str) -> None:
+    """Set the role's time limits in this database, so that no fault keeps a lock or a transaction open."""
+    version: int = connection.execute(text("SELECT current_setting('server_version_num')::int")).scalar_one()
+    database = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one()
+    for setting, (limit, since) in LIMITS.items():
+        if version >= since:
+            connection.exec_driver_sql(f"ALTER ROLE {role} IN DATABASE {database} SET {setting} = '{limit}'")
 
 
 def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) -> None:

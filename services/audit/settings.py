@@ -17,7 +17,8 @@ from shared.foundation.settings import HostPort, Settings
 class AuditSettings(Settings):
     """A chunk ends at `history_chunk_leaves` or `history_chunk_bytes`.
 
-    `history_every`: seconds between two looks for a full chunk.
+    `history_every`: seconds between two looks for a full chunk. `verify_all_every`: seconds from the start of one
+    verification of the whole log to the next.
     """
 
     history_s3_endpoint: HostPort = ""
@@ -31,6 +32,7 @@ class AuditSettings(Settings):
     history_chunk_leaves: int = Field(default=50_000, gt=0, le=1_000_000)
     history_chunk_bytes: int = Field(default=64 * 1024**2, gt=0, le=1024**3)
     history_every: float = Field(default=60, gt=0)
+    verify_all_every: float = Field(default=24 * 3600, gt=0)
 
     @classmethod
     def extending(cls, settings: Settings) -> Self:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic import op
+from sqlalchemy import Connection
 
 
 def run_sql_beside(migration: str) -> None:
@@ -13,6 +14,10 @@ def run_sql_beside(migration: str) -> None:
 
     The file may hold several statements. A prepared statement holds one, so asyncpg runs the text directly.
     """
-    script = Path(migration).with_suffix(".sql").read_text()
-    connection: Any = op.get_bind().connection.dbapi_connection
+    run_sql(op.get_bind(), Path(migration).with_suffix(".sql").read_text())
+
+
+def run_sql(bind: Connection, script: str) -> None:
+    """Run a text of several statements in the transaction of the connection."""
+    connection: Any = bind.connection.dbapi_connection
     connection.run_async(lambda asyncpg: asyncpg.execute(script))

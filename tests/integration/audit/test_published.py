@@ -46,7 +46,7 @@ async def as_owner(database: Any, *statements: str) -> None:
     try:
         for table in ("events", "events_registry"):
             await owner.execute(f"ALTER TABLE log.{table} DISABLE TRIGGER ALL")
-        for table in ("sealed", "checkpoints"):
+        for table in ("sealed", "checkpoints", "tree"):
             await owner.execute(f"ALTER TABLE audit.{table} DISABLE TRIGGER ALL")
         for statement in statements:
             await owner.execute(statement)
@@ -192,6 +192,14 @@ async def test_the_running_service_says_that_the_log_contradicts_what_it_publish
     await connection.close()
 
 
+def read_text(file: str) -> str:
+    return Path(file).read_text("utf-8")
+
+
+def write_text(file: str, text: str) -> None:
+    Path(file).write_text(text, "utf-8")
+
+
 @pytest.fixture
 def regista(tmp_path: Path, service: Running, auditor: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The command line beside the service."""
@@ -236,12 +244,12 @@ async def test_an_auditor_keeps_checks_proves_and_witnesses_from_the_command_lin
         ]
         == 2
     )
-    forged = json.loads(Path(proof).read_text()) | {"stored": "Zm9yZ2Vk"}
-    Path(proof).write_text(json.dumps(forged))
+    forged = json.loads(read_text(proof)) | {"stored": "Zm9yZ2Vk"}
+    write_text(proof, json.dumps(forged))
     await regista("audit", "verify-proof", proof, "--key", key, code=1)
-    note = Path(kept).read_text()
+    note = read_text(kept)
     size = opened(note, note.split("\n")[0], audit_key.public).size
     await as_owner(database, f"DELETE FROM audit.checkpoints WHERE size >= {size}")
     for command in (("audit", "check", kept), ("audit", "checkpoints", "--save", kept), witness):
         assert "events are missing" in (await regista(*command, code=1)).stderr
-    assert Path(kept).read_text() == note
+    assert read_text(kept) == note
