@@ -115,10 +115,10 @@ def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) ->
         connection.exec_driver_sql(f"CALL log.add_partition('{partition}', '{role}')")
     for schema in {service, *partitions}:
         connection.exec_driver_sql(f"CALL log.add_schema('{schema}', '{role}')")
-    if partitions:
-        connection.exec_driver_sql(f"GRANT SELECT ON log.events_access TO {role}")
-    else:
-        connection.exec_driver_sql(f"GRANT SELECT ON log.events, log.events_access TO {role}")
+    connection.exec_driver_sql(f"GRANT SELECT ON log.events_access, log.stopped TO {role}")
+    if not partitions:  # it appends nothing: it reads all, and stops those that append
+        connection.exec_driver_sql(f"GRANT SELECT ON log.events TO {role}")
+        connection.exec_driver_sql(f"GRANT INSERT, UPDATE, DELETE ON log.stopped TO {role}")
     if service in DIRECTORY:
         connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA directory TO {role}")
         connection.exec_driver_sql(f"GRANT {DIRECTORY[service]} ON directory.names TO {role}")

@@ -220,6 +220,8 @@ class RunningProcess:
     async def _check_not_restored(self) -> None:
         async with self._app.pool.acquire() as connection:
             await eventlog.check_not_restored(connection)
+            if self._writes:
+                await eventlog.check_not_stopped(connection)
 
     async def _until(self, part: str, attempt: Callable[[], Awaitable[T]], *, any_error: bool = False) -> T:
         """Repeat `attempt` until it succeeds; readiness shows why it does not.
@@ -268,6 +270,8 @@ class RunningProcess:
                 try:
                     async with asyncio.timeout(CHECK_EVERY):
                         await check(app)
+                except eventlog.LogStopped:
+                    raise  # the process ends: nothing more is appended
                 except Exception as error:  # noqa: BLE001 - any error of a check is its reason
                     app.readiness.wait(part, f"does not answer ({error_summary(error)})")
                 else:
@@ -277,6 +281,8 @@ class RunningProcess:
     async def _check_database(self, app: App) -> None:
         async with app.pool.acquire() as connection:
             await connection.fetchval("SELECT 1")
+            if self._writes:
+                await eventlog.check_not_stopped(connection)
             for service in self._writes:
                 if service.name != PARTITION:
                     UNPUBLISHED.labels(service.name).set(await relay.lag(connection, service))

@@ -53,6 +53,12 @@ LOOK_AGAIN = 4.0
 PUBLISHED = "published"
 """The part of readiness that says whether the log continues every published log checkpoint."""
 
+STOP = """
+INSERT INTO log.stopped (reason) VALUES ($1)
+ON CONFLICT (only_row) DO UPDATE SET reason = excluded.reason WHERE log.stopped.reason <> excluded.reason
+"""
+GO_ON = "DELETE FROM log.stopped"
+
 LEADS = Gauge("regista_audit_leads", "1 while this process seals")
 NOT_INDEXED = Counter("regista_audit_index_failures", "Pages that could not be indexed; each is tried again")
 
@@ -76,7 +82,7 @@ async def _follow(app: App, key: SigningKey, published: Published) -> None:
         try:
             async with leadership(app.settings.database_url, "audit") as connection:
                 LEADS.set(1)
-                await _lead(connection, Sealer(key, published), app.readiness)
+                await _lead_or_stop(connection, Sealer(key, published), app.readiness)
         except Contradicted as contradicted:
             app.readiness.wait(PUBLISHED, str(contradicted))
             await asyncio.sleep(LOOK_AGAIN)
@@ -93,10 +99,21 @@ async def _follow(app: App, key: SigningKey, published: Published) -> None:
         await asyncio.sleep(1)
 
 
+async def _lead_or_stop(connection: asyncpg.Connection, sealer: Sealer, readiness: Readiness) -> None:
+    """Lead; when the log contradicts what was published, stop the services that append. Raises Contradicted."""
+    try:
+        await _lead(connection, sealer, readiness)
+    except Contradicted as contradicted:
+        await connection.execute(STOP, str(contradicted))
+        raise
+
+
 async def _lead(connection: asyncpg.Connection, sealer: Sealer, readiness: Readiness) -> None:
     """Seal first: an event that cannot be indexed is sealed and signed all the same."""
     await eventlog.check_not_restored(connection)  # after an outage it may be another server, which is behind
     await index_writer.reset_outdated_index(connection)
+    await sealer.start(connection)
+    await connection.execute(GO_ON)
     index, signer, wait = _Index(readiness), _Signer(sealer, readiness), FIRST_WAIT
     async with _subscribed(connection) as wake_up:
         while True:

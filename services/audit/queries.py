@@ -160,8 +160,7 @@ SELECT now() AS now, ARRAY(
 """
 
 UNLIMITED = 2**31 - 1
-LONGEST_CHAIN = 1_000
-"""Causes of causes that `causes` follows."""
+LONGEST_CHAIN = 1_000  # causes of causes that `causes` follows
 
 
 def with_object(row: asyncpg.Record) -> Event:

@@ -93,23 +93,24 @@ class Sealer:
         self._at: tuple[Head, Tiles] | None = None
         self._signed = -1
 
+    async def start(self, connection: asyncpg.Connection) -> tuple[Head, Tiles]:
+        """Read the stored tree and compare it with what was published. Raises Contradicted, CopyUnavailable."""
+        at = await head(connection)
+        last = await tiles.complete(connection, at.tree.size)
+        await self._published.check(connection, at.origin, at.tree)
+        self._at = (at, last)
+        return self._at
+
     async def step(self, connection: asyncpg.Connection) -> SealedPage:
         """Seal the next page. A crash leaves the whole page sealed or none of it.
 
-        The stored tree is compared with what was published whenever it is read. Raises Contradicted and
-        CopyUnavailable.
+        Raises Contradicted and CopyUnavailable, as `start` does: the tree may have to be read again.
         """
-        at, last = self._at or await self._start(connection)
+        at, last = self._at or await self.start(connection)
         events = await read(connection, at.cursor, PAGE)
         self._at = None  # read again if sealing fails
         self._at = await self._seal(connection, at, last, events) if events else (at, last)
         return SealedPage(at.cursor, self._at[0].cursor, events)
-
-    async def _start(self, connection: asyncpg.Connection) -> tuple[Head, Tiles]:
-        at = await head(connection)
-        last = await tiles.complete(connection, at.tree.size)
-        await self._published.check(connection, at.origin, at.tree)
-        return at, last
 
     @staticmethod
     async def _seal(

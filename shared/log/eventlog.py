@@ -88,6 +88,13 @@ class RestoredBehind(Exception):  # noqa: N818
     """
 
 
+STOPPED = "SELECT reason FROM log.stopped"
+
+
+class LogStopped(Exception):  # noqa: N818
+    """audit stopped this log: it contradicts a log checkpoint that was published. Nothing may be appended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One event ready to append."""
@@ -214,6 +221,12 @@ async def check_not_restored(connection: asyncpg.Connection) -> None:
     """Raise RestoredBehind when the server assigns transaction ids that are in the log already."""
     if await connection.fetchval(RESTORED_BEHIND):
         raise RestoredBehind(RestoredBehind.__doc__)
+
+
+async def check_not_stopped(connection: asyncpg.Connection) -> None:
+    """Raise LogStopped while audit finds that the log contradicts what was published of it."""
+    if reason := await connection.fetchval(STOPPED):
+        raise LogStopped(f"{reason} {LogStopped.__doc__}")
 
 
 def uuid7(now: datetime | None = None) -> UUID:

@@ -20,8 +20,8 @@ CONTRADICTED = Gauge(
 NEWEST = "SELECT note FROM audit.checkpoints ORDER BY size DESC LIMIT 1"
 
 ADVICE = (
-    "The database was restored to an older copy, replaced, or rewritten. Nothing is sealed or signed. Keep the"
-    " database as it is, stop the services, and restore the newest copy of the log; docs/operating.md says how"
+    "The database was restored to an older copy, replaced, or rewritten. Nothing is sealed or signed, and the"
+    " services that append have stopped. Keep the database as it is, and restore the newest copy of the log; docs/operating.md says how"
     " to begin a new log when none exists."
 )
 

@@ -17,11 +17,14 @@ from regista.client.transport import Transport
 from regista.wire.checkpoint import opened
 from regista.wire.keys import generate_signing_key
 from services.audit.export.stores import DiskStore, HistoryStore
+from services.audit.leader import follow_log
 from services.audit.published.copies import Copy, StoreCopy
 from services.audit.published.guard import Contradicted, Published
 from services.audit.published.kafka_copy import KafkaCopy
 from services.audit.sealing import Sealer
 from shared.foundation.settings import Settings
+from shared.http.app import App
+from tests.integration.approval.conftest import until_true
 from tests.integration.audit.conftest import Audit, Log, indexed
 from tests.integration.audit.test_history import s3_store
 from tests.processes import Running, running_here
@@ -188,6 +191,8 @@ async def test_the_running_service_says_that_the_log_contradicts_what_it_publish
             )
 
         await service.until(contradicted)
+        reason = await connection.fetchval("SELECT reason FROM log.stopped")
+        assert "has a log checkpoint of 3" in reason
         assert await connection.fetchval("SELECT count(*) FROM audit.checkpoints") == 0
     await connection.close()
 
@@ -253,3 +258,27 @@ async def test_an_auditor_keeps_checks_proves_and_witnesses_from_the_command_lin
     for command in (("audit", "check", kept), ("audit", "checkpoints", "--save", kept), witness):
         assert "events are missing" in (await regista(*command, code=1)).stderr
     assert read_text(kept) == note
+
+
+async def test_services_that_append_stop_while_the_log_is_stopped_and_start_when_it_is_whole_again(
+    stack: Any, database: Any, tmp_path: Path, start: Any, audit: Audit, audit_key: Any
+) -> None:
+    registry = start("registry", generate_signing_key("service:registry"))
+    await registry.ready()
+    await audit.connection.execute("INSERT INTO log.stopped (reason) VALUES ('3 events are missing.')")
+    assert await asyncio.to_thread(registry.child.wait, 30) == 1
+    assert "3 events are missing" in registry.said()
+    again = start("registry", generate_signing_key("service:registry"))
+    assert await asyncio.to_thread(again.child.wait, 30) == 1
+    other = await asyncpg.connect(database.url("registry"))
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await other.execute("DELETE FROM log.stopped")
+    await other.close()
+    app = App("audit", Settings(database_url=database.url("audit")))
+    task = asyncio.create_task(follow_log(app, audit_key))
+    try:
+        await until_true(lambda: audit.connection.fetchval("SELECT count(*) = 0 FROM log.stopped"))
+        await start("registry", generate_signing_key("service:registry")).ready()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
