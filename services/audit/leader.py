@@ -53,12 +53,6 @@ LOOK_AGAIN = 4.0
 PUBLISHED = "published"
 """The part of readiness that says whether the log continues every published log checkpoint."""
 
-STOP = """
-INSERT INTO log.stopped (reason) VALUES ($1)
-ON CONFLICT (only_row) DO UPDATE SET reason = excluded.reason WHERE log.stopped.reason <> excluded.reason
-"""
-GO_ON = "DELETE FROM log.stopped"
-
 LEADS = Gauge("regista_audit_leads", "1 while this process seals")
 NOT_INDEXED = Counter("regista_audit_index_failures", "Pages that could not be indexed; each is tried again")
 
@@ -104,7 +98,7 @@ async def _lead_or_stop(connection: asyncpg.Connection, sealer: Sealer, readines
     try:
         await _lead(connection, sealer, readiness)
     except Contradicted as contradicted:
-        await connection.execute(STOP, str(contradicted))
+        await eventlog.stop(connection, str(contradicted))
         raise
 
 
@@ -113,7 +107,7 @@ async def _lead(connection: asyncpg.Connection, sealer: Sealer, readiness: Readi
     await eventlog.check_not_restored(connection)  # after an outage it may be another server, which is behind
     await index_writer.reset_outdated_index(connection)
     await sealer.start(connection)
-    await connection.execute(GO_ON)
+    await eventlog.release(connection)
     index, signer, wait = _Index(readiness), _Signer(sealer, readiness), FIRST_WAIT
     async with _subscribed(connection) as wake_up:
         while True:

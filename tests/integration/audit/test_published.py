@@ -266,10 +266,10 @@ async def test_services_that_append_stop_while_the_log_is_stopped_and_start_when
     registry = start("registry", generate_signing_key("service:registry"))
     await registry.ready()
     await audit.connection.execute("INSERT INTO log.stopped (reason) VALUES ('3 events are missing.')")
-    assert await asyncio.to_thread(registry.child.wait, 30) == 1
+    assert await asyncio.to_thread(registry.child.wait, 60) == 1
     assert "3 events are missing" in registry.said()
     again = start("registry", generate_signing_key("service:registry"))
-    assert await asyncio.to_thread(again.child.wait, 30) == 1
+    assert await asyncio.to_thread(again.child.wait, 60) == 1
     other = await asyncpg.connect(database.url("registry"))
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await other.execute("DELETE FROM log.stopped")
