@@ -106,7 +106,7 @@ def verify(
 def _base(folder: Path) -> Path:
     """Return the one folder, `folder` or below it, that has manifests."""
     for base in (folder / FOLDER, folder):
-        if base.is_dir() and _manifests(base):
+        if base.is_dir() and _has_files(base):
             return base
     below = sorted({path.parent for path in folder.rglob("*.json") if leaves_of_name(path.name) is not None})
     if len(below) > 1:
@@ -124,8 +124,9 @@ def _base(folder: Path) -> Path:
     return below[0]
 
 
-def _manifests(base: Path) -> bool:
-    return any(leaves_of_name(path.name) is not None for path in base.glob("*.json"))
+def _has_files(base: Path) -> bool:
+    names = [path.name for path in base.iterdir()]
+    return any(leaves_of_name(name) is not None or name.casefold().endswith(".parquet") for name in names)
 
 
 def _kept(note: str, keys: Sequence[str]) -> Checkpoint:

@@ -133,6 +133,11 @@ def test_an_auditor_sees_checkpoints_events_and_whether_the_invariants_hold(
     answers.fixed["GET", "/v1/invariants"] = JSONResponse(
         {"holds": False, "at": "2026-01-01T00:00:00Z", "invariants": [broken]}
     )
+    fault = {"stream": "x-\x1b[1m1", "revision": 2, "type": "A", "fault": "its bytes are not what was sealed"}
+    answers.fixed["GET", "/v1/timeline/churn"] = JSONResponse({"items": [fault], "next_page_token": ""})
+    warning = run("timeline", "churn").stderr
+    assert "its bytes are not what was sealed" in warning
+    assert "\x1b[1m1" not in warning
     assert "vk" in run("audit", "checkpoints").output
     assert "ModelRegistered" in run("audit", "events", "--correlation", "c1").output
     assert answers.of("GET", "/v1/events")[0].query["correlation_id"] == "c1"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regista.cli.terminal.output import as_json, to_the_second
-from regista.cli.terminal.people import actors, naming, when, who
+from regista.cli.terminal.people import actors, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
@@ -195,3 +195,4 @@ def events(session: Session, stream: str | None, correlation: str | None, limit:
         ("leaf", "leaf_index"),
     ]
     session.items(found, columns, "there are no such events", limit)
+    warn_of_faults(found)
