@@ -22,7 +22,7 @@ from shared.foundation.settings import Settings
 from shared.http.app import App
 from tests.integration.approval.conftest import until_true
 from tests.integration.audit.conftest import Audit, Log
-from tests.integration.audit.test_published import disk, three_events
+from tests.integration.audit.test_published import disk, sealed_whole, three_events
 
 KEY = generate_signing_key("service:audit")
 
@@ -108,13 +108,13 @@ async def test_two_leaders_of_two_copies_of_one_database_cannot_both_go_on(
     """As after a failover to a replica that lacked events, while the former primary still runs."""
     await three_events(log)
     first = Sealer(audit_key, Published(audit_key, [disk(tmp_path)]))
-    await first.step(audit.connection)
+    await sealed_whole(audit, first)
     await first.sign(audit.connection)
     head = await audit.connection.fetchrow("SELECT origin, size FROM audit.tree")
     elsewhere = Checkpoint(head["origin"], 5, bytes(range(32)))
     await disk(tmp_path).add(elsewhere, signed(elsewhere, head["origin"], audit_key.private))
     for _ in range(3):
         await three_events(log)
-    await first.step(audit.connection)
+    await sealed_whole(audit, first)
     with pytest.raises(Contradicted):
         await first.sign(audit.connection)

@@ -16,17 +16,21 @@ from regista.cli import root
 from regista.client.transport import Transport
 from regista.wire.checkpoint import opened
 from regista.wire.keys import generate_signing_key
+from regista.wire.merkle import inclusion_ranges, leaf_hash, verify_inclusion
+from services.audit import index_writer, tiles
 from services.audit.export.stores import DiskStore, HistoryStore
 from services.audit.leader import follow_log
 from services.audit.published.copies import Copy, StoreCopy
 from services.audit.published.guard import Contradicted, Published
 from services.audit.published.kafka_copy import KafkaCopy
-from services.audit.sealing import Sealer
+from services.audit.sealing import SealedPage, Sealer
+from shared.deciding.events import START
 from shared.foundation.settings import Settings
 from shared.http.app import App
 from tests.integration.approval.conftest import until_true
 from tests.integration.audit.conftest import Audit, Log, indexed
 from tests.integration.audit.test_history import s3_store
+from tests.integration.audit.test_sealing import findings
 from tests.processes import Running, running_here
 
 CHANGE = "UPDATE log.events SET bytes = '{\"forged\":true}' WHERE stream = 'x-1' AND revision = 2"
@@ -66,13 +70,24 @@ async def three_events(log: Log) -> None:
         await log.append("registry", "x-1", "Happened", {"n": n})
 
 
+async def sealed_whole(audit: Audit, sealer: Sealer) -> None:
+    """Seal every event; a transaction of another test may hide the newest for a moment."""
+
+    async def whole() -> bool:
+        await sealer.step(audit.connection)
+        return await audit.connection.fetchval(
+            "SELECT (SELECT count(*) FROM log.events) = (SELECT size FROM audit.tree)"
+        )
+
+    await until_true(whole)
+
+
 async def signed_with(audit: Audit, key: Any, *copies: Copy) -> int:
     """Seal and sign with a new process, and return how many events its log checkpoint covers."""
     published = Published(key, copies)
     sealer = Sealer(key, published)
     try:
-        while (await sealer.step(audit.connection)).events:
-            pass
+        await sealed_whole(audit, sealer)
         await sealer.sign(audit.connection)
     finally:
         await published.close()
@@ -121,7 +136,7 @@ async def test_a_process_that_runs_on_compares_with_its_own_last_checkpoint(
     await three_events(log)
     published = Published(audit_key)
     sealer = Sealer(audit_key, published)
-    await sealer.step(audit.connection)
+    await sealed_whole(audit, sealer)
     assert await sealer.sign(audit.connection)
     await as_owner(database, *statements)
     with pytest.raises(Contradicted):
@@ -282,3 +297,41 @@ async def test_services_that_append_stop_while_the_log_is_stopped_and_start_when
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+KEEP_TREE = "UPDATE audit.sealed SET leaf = (SELECT e.leaf FROM log.events e WHERE e.seq = sealed.seq)"
+GROWN_EDGE = "UPDATE audit.tree SET edge = decode(repeat('ab', 64), 'hex')"
+
+
+@pytest.mark.parametrize("statements", [(GROWN_EDGE,), ("TRUNCATE audit.tiles", CHANGE, KEEP_TREE)])
+async def test_a_tree_that_was_changed_in_part_is_not_signed(
+    log: Log, audit: Audit, database: Any, audit_key: Any, tmp_path: Path, statements: Any
+) -> None:
+    """Only the edge; only leaves, with tiles that audit computes again from them."""
+    await three_events(log)
+    await signed_with(audit, audit_key, disk(tmp_path))
+    await as_owner(database, *statements)
+    await three_events(log)
+    with pytest.raises(Contradicted):
+        await signed_with(audit, audit_key, disk(tmp_path))
+    assert await audit.connection.fetchval("SELECT max(size) FROM audit.checkpoints") == 3
+
+
+async def test_a_forged_event_under_an_untouched_tree_is_never_proven(
+    log: Log, audit: Audit, database: Any, audit_key: Any, tmp_path: Path
+) -> None:
+    """audit goes on to sign the tree that it published; the forged bytes are not in it, and are found."""
+    await three_events(log)
+    await signed_with(audit, audit_key, disk(tmp_path))
+    await as_owner(database, CHANGE, KEEP_TREE)
+    await three_events(log)
+    assert await signed_with(audit, audit_key, disk(tmp_path)) == 6
+    forged = await audit.connection.fetchval(
+        "SELECT bytes FROM log.events WHERE stream = 'x-1' AND revision = 2"
+    )
+    row = await audit.connection.fetchrow("SELECT root, size FROM audit.checkpoints WHERE size = 6")
+    proof = await tiles.heads_over(audit.connection, inclusion_ranges(1, 6))
+    assert not verify_inclusion(leaf_hash(forged), 1, 6, proof, row["root"])
+    while await index_writer.step(audit.connection, SealedPage(START, START, ())):
+        pass
+    assert not (await findings(database, audit_key))["I2-sealed"].holds

@@ -52,9 +52,7 @@ async def test_what_a_service_migrates_belongs_to_its_role_and_the_seals_to_the_
     assert await owner.fetchval(schema) == me
     await owner.close()
     assert {name for name, _ in tables} > SEALS
-    assert dict(tables) == {
-        name: me if name in SEALS else "regista_audit" for name, _ in tables
-    }
+    assert dict(tables) == {name: me if name in SEALS else "regista_audit" for name, _ in tables}
     assert [row[0] for row in functions] == [me]
 
 
