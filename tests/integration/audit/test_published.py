@@ -24,7 +24,7 @@ from services.audit.published.copies import Copy, StoreCopy
 from services.audit.published.guard import Contradicted, Published
 from services.audit.published.kafka_copy import KafkaCopy
 from services.audit.sealing import SealedPage, Sealer
-from shared.deciding.events import START
+from shared.deciding.events import START, Cursor
 from shared.foundation.settings import Settings
 from shared.http.app import App
 from tests.integration.approval.conftest import until_true
@@ -332,6 +332,6 @@ async def test_a_forged_event_under_an_untouched_tree_is_never_proven(
     row = await audit.connection.fetchrow("SELECT root, size FROM audit.checkpoints WHERE size = 6")
     proof = await tiles.heads_over(audit.connection, inclusion_ranges(1, 6))
     assert not verify_inclusion(leaf_hash(forged), 1, 6, proof, row["root"])
-    while await index_writer.step(audit.connection, SealedPage(START, START, ())):
+    while await index_writer.step(audit.connection, SealedPage(Cursor(2**62, 0), START, ())):
         pass
     assert not (await findings(database, audit_key))["I2-sealed"].holds
