@@ -10,7 +10,7 @@ import time
 import uvloop
 
 from benchmarks.figures import Figure, write
-from benchmarks.ground import ground
+from benchmarks.servers import start_servers
 
 MEASURES = (
     "command_path",
@@ -18,6 +18,7 @@ MEASURES = (
     "long_model",
     "registration",
     "resolve",
+    "reads",
     "intake",
     "memory",
     "chain",
@@ -32,12 +33,12 @@ def main() -> None:
         sys.exit(f"no measure called {', '.join(sorted(unknown))}: there are {', '.join(MEASURES)}")
     figures: list[Figure] = []
     began = time.perf_counter()
-    with ground() as place:
+    with start_servers() as servers:
         for name in chosen:
             print(f"… {name}", flush=True)
             module = importlib.import_module(f"benchmarks.{name}")
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                found = runner.run(module.measure(place))
+                found = runner.run(module.measure(servers))
             for figure in found:
                 print(figure.row(), flush=True)
             figures += found

@@ -27,7 +27,7 @@ app = Starlette(routes=[Route("/", _empty, methods=["GET", "POST"])])
 
 @contextlib.contextmanager
 def server() -> Iterator[str]:
-    """Its URL, while it runs."""
+    """Start the server and yield its URL."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]

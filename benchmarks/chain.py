@@ -27,9 +27,9 @@ import httpx
 
 from benchmarks import load
 from benchmarks.figures import Figure
-from benchmarks.ground import Ground, ground
-from benchmarks.intake import message, publisher
-from benchmarks.trained import trained
+from benchmarks.intake import publisher
+from benchmarks.servers import Servers, start_servers
+from benchmarks.trained import message, trained
 from regista.wire.digests import FileEntry, manifest_digest
 from services.local.lag import consumer_lag
 from services.local.topics import TRAINING
@@ -113,9 +113,9 @@ class Cost:
 class Chain:
     """All services of an instance, and what is measured on them."""
 
-    def __init__(self, place: Ground, pids: dict[str, int], owner: asyncpg.Connection) -> None:
-        self._ground, self._pids, self._owner = place, pids, owner
-        self._artifact = _uploaded(place)
+    def __init__(self, servers: Servers, pids: dict[str, int], owner: asyncpg.Connection) -> None:
+        self._servers, self._pids, self._owner = servers, pids, owner
+        self._artifact = _uploaded(servers)
         self._made = 0
         self._key: Any = None
 
@@ -146,7 +146,7 @@ class Chain:
         self._made += versions
         if over == "http":
             return [self._request(n) for n in numbers]
-        self._key = self._key or publisher(self._ground)
+        self._key = self._key or publisher(self._servers)
         return [
             message(self._key, n, datetime.now(UTC), self._trained(f"bench.kafka-{n % MODELS}", n))
             for n in numbers
@@ -158,18 +158,18 @@ class Chain:
     def _request(self, number: int) -> bytes:
         model = f"bench.chain-{number % MODELS}"
         body = {k: v for k, v in self._trained(model, number).items() if k != "model"}
-        url = f"{self._ground.instance.urls['registry']}/v1/models/{model}/versions"
-        return load.request("POST", url, self._ground.admin_key, json.dumps(body).encode())
+        url = f"{self._servers.instance.urls['registry']}/v1/models/{model}/versions"
+        return load.request("POST", url, self._servers.admin_key, json.dumps(body).encode())
 
     async def _over_http(self, requests: list[bytes]) -> None:
-        statuses = await load.send(self._ground.instance.urls["registry"], requests, CONNECTIONS)
+        statuses = await load.send(self._servers.instance.urls["registry"], requests, CONNECTIONS)
         if set(statuses) - {201}:
             raise AssertionError(f"not everything was registered: {statuses}")
 
     async def _over_kafka(self, messages: list[Any]) -> None:
         from aiokafka import AIOKafkaProducer  # noqa: PLC0415
 
-        kafka = self._ground.stack.kafka
+        kafka = self._servers.stack.kafka
         producer = AIOKafkaProducer(
             bootstrap_servers=kafka.bootstrap,
             security_protocol="SASL_PLAINTEXT",
@@ -188,8 +188,8 @@ class Chain:
         await producer.stop()
 
     async def _drained(self, validated: int, sequence: int) -> tuple[float, dict[str, float]]:
-        """When everything was drained, and the processor time until then."""
-        admin = self._ground.stack.kafka.admin()
+        """Return when everything was drained, and the processor time until then."""
+        admin = self._servers.stack.kafka.admin()
         until = time.perf_counter() + PATIENCE
         while time.perf_counter() < until:
             await asyncio.sleep(0.1)
@@ -211,10 +211,10 @@ class Chain:
         return dict(zip(("records", "pages", "bytes"), await self._owner.fetchrow(WAL), strict=True))
 
     def _commits(self) -> dict[str, float]:
-        """Commits so far, by service."""
+        """Return the number of commits so far, by service."""
         found = {}
         for name in WRITERS:
-            lines = httpx.get(f"{self._ground.instance.urls[name]}/metrics", timeout=60).text.splitlines()
+            lines = httpx.get(f"{self._servers.instance.urls[name]}/metrics", timeout=60).text.splitlines()
             of = f'regista_batch_commands_count{{service="{name}"}} '
             found[name] = next((float(line.removeprefix(of)) for line in lines if line.startswith(of)), 0.0)
         return found
@@ -223,7 +223,7 @@ class Chain:
         """Return the processor seconds so far: services, servers, PostgreSQL by role, load."""
         parents = _parents()
         spent = {name: _tree(pid, parents) for name, pid in self._pids.items()}
-        for child in self._ground.stack.children:
+        for child in self._servers.stack.children:
             name, pid = child.identity.name, child.popen.pid
             if name == "postgres":
                 spent |= _backends(pid, parents)
@@ -233,14 +233,14 @@ class Chain:
         return spent
 
 
-def _uploaded(place: Ground) -> dict[str, Any]:
+def _uploaded(servers: Servers) -> dict[str, Any]:
     """Upload one small file. Every version refers to it, so bytes are copied only for the first version."""
     content = json.dumps({"weights": [0.5] * 20}).encode()
     answer = httpx.post(
-        place.instance.urls["artifact"] + "/v1/uploads?name=model.json",
+        servers.instance.urls["artifact"] + "/v1/uploads?name=model.json",
         content=content,
         headers={
-            "authorization": f"Bearer {place.admin_key}",
+            "authorization": f"Bearer {servers.admin_key}",
             "content-type": "application/octet-stream",
         },
         timeout=60,
@@ -267,7 +267,7 @@ def _own(pid: int, *, reaped: bool = False) -> float:
 
 
 def _parents() -> dict[int, list[int]]:
-    """The children of each process."""
+    """Return the children of each process."""
     found: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -282,7 +282,7 @@ def _tree(pid: int, children: dict[int, list[int]]) -> float:
 
 
 def _backends(postmaster: int, children: dict[int, list[int]]) -> dict[str, float]:
-    """PostgreSQL's processes by what they do: backends by their role, the others by their title."""
+    """Return PostgreSQL's processes by what they do: backends by their role, the others by their title."""
     spent: dict[str, float] = {"postgres (ended)": _own(postmaster, reaped=True)}
     for pid in children.get(postmaster, []):
         with contextlib.suppress(OSError):
@@ -293,18 +293,18 @@ def _backends(postmaster: int, children: dict[int, list[int]]) -> dict[str, floa
 
 
 @contextlib.asynccontextmanager
-async def started(place: Ground) -> Any:
-    """A chain that is warm: plans, caches and Java's compiler have seen versions."""
-    with place.running(*SERVICES) as pids:
+async def started(servers: Servers) -> Any:
+    """Start a chain and warm up its plans, its caches and Java's compiler."""
+    with servers.running(*SERVICES) as pids:
         # the superuser: pg_stat_wal and every schema
-        url = place.stack.postgres.superuser_url().rpartition("/")[0] + "/regista"
+        url = servers.stack.postgres.superuser_url().rpartition("/")[0] + "/regista"
         owner = await asyncpg.connect(url)
-        yield Chain(place, pids, owner)
+        yield Chain(servers, pids, owner)
         await owner.close()
 
 
-async def measure(place: Ground) -> Sequence[Figure]:
-    async with started(place) as chain:
+async def measure(servers: Servers) -> Sequence[Figure]:
+    async with started(servers) as chain:
         costs = []
         for over in ("http", "kafka"):
             await chain.cost(WARM_UP, over)
@@ -330,8 +330,8 @@ async def measure(place: Ground) -> Sequence[Figure]:
 
 
 async def _alone(versions: int, over: str, rounds: int) -> None:
-    with ground() as place:
-        async with started(place) as chain:
+    with start_servers() as servers:
+        async with started(servers) as chain:
             await chain.cost(min(WARM_UP, versions), over)
             for _ in range(rounds):
                 print((await chain.cost(versions, over)).table(), flush=True)

@@ -11,7 +11,7 @@ import asyncpg
 
 from benchmarks.accounts import SERVICE, deposit
 from benchmarks.figures import Figure
-from benchmarks.ground import Ground
+from benchmarks.servers import Servers
 from shared.foundation import garbage_collector
 from shared.foundation.postgres import WakeUp, connect_pool
 from shared.log import eventlog, projector
@@ -20,9 +20,9 @@ from shared.log.transact import Transactor
 CALLERS, SECONDS, ACCOUNTS, BATCH = 256, 8.0, 1_000, 256
 
 
-async def measure(ground: Ground) -> Sequence[Figure]:
-    async with ground.database() as database:
-        url = ground.stack.database_url("cleanup", database)
+async def measure(servers: Servers) -> Sequence[Figure]:
+    async with servers.database() as database:
+        url = servers.stack.database_url("cleanup", database)
         pool = await connect_pool(url, schemas=("cleanup",))
         await projector.ensure(SERVICE, pool)
         wake_up = WakeUp(url, "cleanup")

@@ -104,7 +104,7 @@ class CopiedLog:
                 yield self._copy(self._example("VersionRejected", verdict), name)
 
     def _example(self, type_: str, data: dict[str, Any]) -> Template:
-        """An event that the seed has not: its example in schemas/stored, with this data."""
+        """Return an event that the seed lacks: its example in schemas/stored, with this data."""
         registered = self.versions["registry"]
         data = json.loads((EXAMPLES / f"{type_}.v1.json").read_text("utf-8")) | {"model": self.seed_id} | data
         event = json.loads(registered.text) | {"type": type_, "schema": 1, "data": data}
@@ -134,7 +134,7 @@ def _template(stored: asyncpg.Record) -> Template:
 
 
 def _noted(row: Row | None) -> dict[str, str]:
-    """What a note contains of the event that it is of."""
+    """Return what a note contains of its event."""
     if row is None:
         return {}
     leaf = hashlib.sha256(b"\0" + row[6]).hexdigest()
@@ -149,7 +149,7 @@ _TEMPLATE = trained(SEED, SEEDS - 1)
 
 
 def _digests(name: str, number: int) -> dict[str, str]:
-    """What differs between two versions, as the template has it and as the copy has it."""
+    """Return what differs between two versions: in the template and in the copy."""
     return {
         '"@number"': str(number),
         f'"1.0.{SEEDS - 1}"': f'"1.0.{number - 1}"',

@@ -1,4 +1,4 @@
-"""`make demo`, second run."""
+"""Measure `make demo` at its second run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from benchmarks.ground import Ground
+from benchmarks.servers import Servers
 from services.local.folders import home
 
 
-async def measure(_ground: Ground) -> Sequence[Figure]:
+async def measure(_servers: Servers) -> Sequence[Figure]:
     with tempfile.TemporaryDirectory(dir=home()) as folder:
         Path(folder, "cache").symlink_to(home() / "cache")
         for _ in range(2):

@@ -61,7 +61,7 @@ What bounds the figures that are missed: [performance.md](performance.md).
 
 
 def write(figures: Sequence[Figure], took: float) -> None:
-    """Writes docs/benchmarks.md."""
+    """Write docs/benchmarks.md."""
     cores = len(os.sched_getaffinity(0))
     system = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     machine = f"{time.strftime('%Y-%m-%d')}, {cores} cores, {system}, {took:.0f} s in all."

@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.figures import Figure
-from benchmarks.ground import Ground
-from benchmarks.trained import trained
-from regista.wire.cloudevents import CloudEvent, to_kafka
-from regista.wire.dsse import sign
+from benchmarks.servers import Servers
+from benchmarks.trained import message, trained
 from regista.wire.keys import SigningKey, generate_signing_key
 from services.local.topics import TRAINING
 from shared.foundation.settings import Settings
@@ -33,18 +30,18 @@ APPENDED = "SELECT last_value FROM log.event_seq"
 """Polled instead of a count of the log, which would take processor time from what is measured."""
 
 
-def publisher(ground: Ground) -> SigningKey:
-    """An identity that may publish."""
+def publisher(servers: Servers) -> SigningKey:
+    """Create an identity that may publish, and return its key."""
     key = generate_signing_key("bench-publisher")
-    ground.call(
+    servers.call(
         "POST",
         "registry",
         "/v1/access/identities",
         {"subject": key.subject, "kind": "publisher", "name": "benchmark"},
     )
     body = {"key_id": key.key_id, "public_key": key.public.hex()}
-    ground.call("POST", "registry", f"/v1/access/identities/{key.subject}/keys", body)
-    ground.call(
+    servers.call("POST", "registry", f"/v1/access/identities/{key.subject}/keys", body)
+    servers.call(
         "PUT",
         "registry",
         f"/v1/access/identities/{key.subject}/roles",
@@ -53,24 +50,12 @@ def publisher(ground: Ground) -> SigningKey:
     return key
 
 
-def message(
-    key: SigningKey, number: int, now: datetime, data: Mapping[str, Any] | None = None
-) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
-    """A signed `ModelTrained`; its data is a trained model of a usual size where none is given."""
-    data = data or trained(f"bench.kafka-{number % MODELS}", number)
-    event = CloudEvent(
-        f"bench-{number}",
-        f"/publishers/{key.subject}",
-        "regista.ModelTrained.v1",
-        data["model"],
-        now.isoformat().replace("+00:00", "Z"),
-        json.dumps(data).encode(),
-    )
-    return to_kafka(sign(event, key))
+def _message(key: SigningKey, number: int) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
+    return message(key, number, datetime.now(UTC), trained(f"bench.kafka-{number % MODELS}", number))
 
 
-async def measure(ground: Ground) -> Sequence[Figure]:
-    stack = ground.stack
+async def measure(servers: Servers) -> Sequence[Figure]:
+    stack = servers.stack
     pipeline = Settings(
         kafka_bootstrap=stack.kafka.bootstrap,
         kafka_user="pipeline",
@@ -80,13 +65,13 @@ async def measure(ground: Ground) -> Sequence[Figure]:
     pool = await asyncpg.create_pool(stack.owner_url(), min_size=1, max_size=2)
     producer = await start_producer(pipeline)
     numbers = count()
-    with ground.running("registry"):
-        key = publisher(ground)
-        messages = [message(key, next(numbers), datetime.now(UTC)) for _ in range(MESSAGES)]
+    with servers.running("registry"):
+        key = publisher(servers)
+        messages = [_message(key, next(numbers)) for _ in range(MESSAGES)]
         rate = await _drained(producer, pool, messages)
         p50, p99 = await _paced(producer, pool, key, numbers)
-        messages = [message(key, next(numbers), datetime.now(UTC)) for _ in range(MESSAGES)]
-        with ground.replica("registry"):
+        messages = [_message(key, next(numbers)) for _ in range(MESSAGES)]
+        with servers.replica("registry"):
             two = await _drained(producer, pool, messages)
     await producer.stop()
     raw = await _raw(
@@ -142,7 +127,7 @@ async def _paced(
     began = time.perf_counter()
     for n in range(wanted):
         await asyncio.sleep(max(0.0, began + n / RATE - time.perf_counter()))
-        signed = message(key, next(numbers), datetime.now(UTC))
+        signed = _message(key, next(numbers))
         await producer.send(TRAINING, value=signed[1], key=signed[0], headers=signed[2])
     while await pool.fetchval(COUNT) < before + wanted:
         await asyncio.sleep(0.05)

@@ -6,13 +6,15 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import cycle
 from urllib.parse import urlsplit
 
 
 def request(method: str, url: str, key: str, body: bytes = b"", more: str = "") -> bytes:
-    """The bytes of one request."""
     parts = urlsplit(url)
-    head = f"{method} {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\nauthorization: Bearer {key}\r\n{more}"
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    head = f"{method} {target} HTTP/1.1\r\nhost: {parts.netloc}\r\nauthorization: Bearer {key}\r\n{more}"
     if body:
         head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body
@@ -40,6 +42,36 @@ async def run(
     began = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(connections)))
     return statuses.total() / (time.perf_counter() - began), statuses
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Answers a second, and the milliseconds of one answer."""
+
+    rate: float
+    p50: float
+    p99: float
+
+
+async def times(url: str, requests: Sequence[bytes], connections: int, seconds: float) -> Times:
+    """Send the requests in turn and time each answer. Raises AssertionError unless all are 200."""
+    host, port = urlsplit(url).hostname, urlsplit(url).port
+    taken: list[float] = []
+    turn = cycle(requests)
+    until = time.perf_counter() + seconds
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection(host, port)
+        while (began := time.perf_counter()) < until:
+            writer.write(next(turn))
+            if (status := await _answered(reader)) != 200:
+                raise AssertionError(f"a request was answered with {status}")
+            taken.append((time.perf_counter() - began) * 1000)
+        writer.close()
+
+    await asyncio.gather(*(client() for _ in range(connections)))
+    taken.sort()
+    return Times(len(taken) / seconds, taken[len(taken) // 2], taken[int(len(taken) * 0.99)])
 
 
 async def send(url: str, requests: Sequence[bytes], connections: int) -> Counter[int]:

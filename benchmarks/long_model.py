@@ -13,9 +13,9 @@ from typing import Any
 import asyncpg
 
 from benchmarks.figures import Figure
-from benchmarks.ground import Ground
+from benchmarks.servers import Servers
 from benchmarks.trained import trained
-from services.registry.look_ups import Intake
+from services.registry.look_ups import LookUps
 from services.registry.service import SERVICE
 from services.registry.trained_message import read
 from shared.deciding.events import Actor
@@ -36,14 +36,14 @@ class Registry:
         self.restart()
 
     def restart(self) -> None:
-        """As a new process: nothing cached."""
+        """Drop every cached state, as a new process does."""
         self.transactor = Transactor(SERVICE, self.pool, self._wake_up)
-        self._intake = Intake(self.pool)
+        self._look_ups = LookUps(self.pool)
 
     async def submission(self, model: str, number: int) -> Submission:
-        told = read(json.dumps(trained(model, number)).encode())
-        made = await self._intake.registration(
-            model, told, Cause("benchmark", f"{model}/{number}", b"x" * 32), Actor("user-ann")
+        message = read(json.dumps(trained(model, number)).encode())
+        made = await self._look_ups.registration(
+            model, message, Cause("benchmark", f"{model}/{number}", b"x" * 32), Actor("user-ann")
         )
         return replace(made, permission=None)
 
@@ -62,9 +62,9 @@ class Registry:
         return time.perf_counter() - began
 
 
-async def measure(ground: Ground) -> Sequence[Figure]:
-    async with ground.database() as database:
-        url = ground.stack.database_url("registry", database)
+async def measure(servers: Servers) -> Sequence[Figure]:
+    async with servers.database() as database:
+        url = servers.stack.database_url("registry", database)
         pool = await connect_pool(url, schemas=("registry", "access"))
         await projector.ensure(SERVICE, pool)
         registry = Registry(pool, url)
@@ -104,7 +104,7 @@ async def measure(ground: Ground) -> Sequence[Figure]:
 
 
 async def _hot(registry: Registry) -> float:
-    """Medians of turns about, so that both see the same machine."""
+    """Return medians of alternating runs, so that both have the same machine."""
     times: dict[str, list[float]] = {"bench.short": [], "bench.long": []}
     for n in range(HOT):
         for model, taken in times.items():

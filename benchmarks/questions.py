@@ -24,7 +24,7 @@ import asyncpg
 
 from benchmarks.copied_log import SEED, SEEDS, CopiedLog, model_id
 from benchmarks.figures import Figure
-from benchmarks.ground import Ground
+from benchmarks.servers import Servers
 from benchmarks.trained import trained
 from services.local.rebuild import services_of
 from shared.foundation.postgres import connect_pool
@@ -113,17 +113,17 @@ def questions(versions: int, events: int) -> Iterator[Question]:
     yield Question("invariants", "audit", lambda: "/v1/invariants", reads_all=True)
 
 
-async def measure(ground: Ground) -> Sequence[Figure]:
-    owner = await asyncpg.connect(ground.stack.owner_url())
+async def measure(servers: Servers) -> Sequence[Figure]:
+    owner = await asyncpg.connect(servers.stack.owner_url())
     log = CopiedLog(owner)
-    await log.read_seed(await _seed(ground, owner))
+    await log.read_seed(await _seed(servers, owner))
     found: dict[str, list[Times]] = {}
     for versions in SIZES:
-        await _fill(ground, log, versions)
-        with ground.running(*SERVICES):
-            events = await _sealed(ground, owner)
+        await _fill(servers, log, versions)
+        with servers.running(*SERVICES):
+            events = await _sealed(servers, owner)
             for question in questions(versions, events):
-                times = await _times(ground, question)
+                times = await _times(servers, question)
                 found.setdefault(question.name, []).append(times)
                 print(f"  {versions:>9,} versions: {question.name}: {times.p50:,.2f} ms", flush=True)
     await owner.close()
@@ -142,12 +142,12 @@ def _figure(question: Question, times: Sequence[Times]) -> Figure:
     return Figure(name, growth, "times", GROWTH, smaller_is_better=True, note=note)
 
 
-async def _seed(ground: Ground, owner: asyncpg.Connection) -> str:
+async def _seed(servers: Servers, owner: asyncpg.Connection) -> str:
     """Register the seed and wait until cleanup has noted it. Return its id."""
-    with ground.running("registry", "cleanup"):
+    with servers.running("registry", "cleanup"):
         for n in range(SEEDS):
             body = {k: v for k, v in trained(SEED, n).items() if k != "model"}
-            answer = ground.call("POST", "registry", f"/v1/models/{SEED}/versions", body)
+            answer = servers.call("POST", "registry", f"/v1/models/{SEED}/versions", body)
         until = time.monotonic() + PATIENCE
         while await owner.fetchval(NOTED) < SEEDS + 1:
             if time.monotonic() > until:
@@ -157,7 +157,7 @@ async def _seed(ground: Ground, owner: asyncpg.Connection) -> str:
     return seed_id
 
 
-async def _fill(ground: Ground, log: CopiedLog, versions: int) -> None:
+async def _fill(servers: Servers, log: CopiedLog, versions: int) -> None:
     """Bring the log to this number of versions, and rebuild the read models."""
     began = time.perf_counter()
     short = range(versions // 2 // OF_A_SHORT_MODEL)
@@ -170,7 +170,7 @@ async def _fill(ground: Ground, log: CopiedLog, versions: int) -> None:
     copied = time.perf_counter() - began
     for name in ("registry", "cleanup"):
         for service in services_of(name):
-            url = ground.stack.database_url(name)
+            url = servers.stack.database_url(name)
             async with await connect_pool(url, schemas=(projector.schema_of(service),)) as pool:
                 await projector.rebuild(service, pool)
     await log.owner.execute("VACUUM ANALYZE")
@@ -180,32 +180,33 @@ async def _fill(ground: Ground, log: CopiedLog, versions: int) -> None:
     )
 
 
-async def _sealed(ground: Ground, owner: asyncpg.Connection) -> int:
+async def _sealed(servers: Servers, owner: asyncpg.Connection) -> int:
     """Wait until audit has sealed and indexed the log. Return the number of events."""
     events: int = await owner.fetchval(EVENTS)
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        sizes = ground.call("GET", "audit", "/v1/checkpoints?page_size=1").json()["items"]
-        if sizes and sizes[0]["size"] >= events and await _indexed(ground):
+        sizes = servers.call("GET", "audit", "/v1/checkpoints?page_size=1").json()["items"]
+        if sizes and sizes[0]["size"] >= events and await _indexed(servers):
             return events
         await asyncio.sleep(0.2)
     raise TimeoutError(f"audit did not seal and index {events} events")
 
 
-async def _indexed(ground: Ground) -> bool:
+async def _indexed(servers: Servers) -> bool:
     question = Question("", "audit", lambda: f"/v1/as-of?{urlencode({'model': LONG})}")
-    answer = await _answers(ground, question, 1)
+    answer = await _answers(servers, question, 1)
     indexed_up_to = (
         datetime.fromisoformat(json.loads(answer[0][1])["indexed_up_to"]) if answer[0][0] == 200 else None
     )
     return indexed_up_to is not None and datetime.now(UTC) - indexed_up_to < timedelta(seconds=5)
 
 
-async def _times(ground: Ground, question: Question) -> Times:
-    await _answers(ground, question, FEWEST if not question.reads_all else 1)  # plans and caches
-    until, taken = time.perf_counter() + SECONDS, []
+async def _times(servers: Servers, question: Question) -> Times:
+    await _answers(servers, question, FEWEST if not question.reads_all else 1)  # plans and caches
+    until = time.perf_counter() + SECONDS
+    taken: list[float] = []
     while len(taken) < FEWEST or (len(taken) < MOST and time.perf_counter() < until):
-        [(status, body, seconds)] = await _answers(ground, question, 1)
+        [(status, body, seconds)] = await _answers(servers, question, 1)
         if status != 200 or b'"holds":false' in body:
             raise AssertionError(f"{question.name}: {status} {body[-2000:]!r}")
         taken.append(seconds * 1000)
@@ -213,15 +214,15 @@ async def _times(ground: Ground, question: Question) -> Times:
     return Times(taken[len(taken) // 2], taken[min(len(taken) - 1, int(len(taken) * 0.99))])
 
 
-async def _answers(ground: Ground, question: Question, count: int) -> list[tuple[int, bytes, float]]:
-    """(status, body, seconds) of the same question, one request after the other over one connection."""
-    url = urlsplit(ground.instance.urls[question.service])
+async def _answers(servers: Servers, question: Question, count: int) -> list[tuple[int, bytes, float]]:
+    """Return (status, body, seconds) of `count` requests, one after the other over one connection."""
+    url = urlsplit(servers.instance.urls[question.service])
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     body = json.dumps(question.body).encode() if question.body is not None else b""
     answers = []
     for _ in range(count):
         head = f"{'POST' if body else 'GET'} {question.make()} HTTP/1.1\r\nhost: {url.netloc}\r\n"
-        head += f"authorization: Bearer {ground.admin_key}\r\nidempotency-key: {random.random()}\r\n"
+        head += f"authorization: Bearer {servers.admin_key}\r\nidempotency-key: {random.random()}\r\n"
         head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         began = time.perf_counter()
         writer.write(head.encode() + body)

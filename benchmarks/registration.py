@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from benchmarks import bare, load
 from benchmarks.figures import Figure
-from benchmarks.ground import Ground
+from benchmarks.servers import Servers
 from benchmarks.trained import trained
 
 CONNECTIONS, SECONDS, MODELS = 32, 8.0, 100
 
 
-async def measure(ground: Ground) -> Sequence[Figure]:
-    url = ground.instance.urls["registry"]
+async def measure(servers: Servers) -> Sequence[Figure]:
+    url = servers.instance.urls["registry"]
     salt = iter(range(10**9))
 
     def make(n: int) -> bytes:
@@ -22,9 +22,9 @@ async def measure(ground: Ground) -> Sequence[Figure]:
         body = json.dumps(
             {k: v for k, v in trained(f"bench.http-{model}", number).items() if k != "model"}
         ).encode()
-        return load.request("POST", f"{url}/v1/models/bench.http-{model}/versions", ground.admin_key, body)
+        return load.request("POST", f"{url}/v1/models/bench.http-{model}/versions", servers.admin_key, body)
 
-    with ground.running("registry"):
+    with servers.running("registry"):
         await load.run(url, make, CONNECTIONS, 2.0)
         rate, statuses = await load.run(url, make, CONNECTIONS, SECONDS)
     if set(statuses) - {201}:

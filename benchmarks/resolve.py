@@ -7,31 +7,31 @@ from collections.abc import Sequence
 
 from benchmarks import bare, load
 from benchmarks.figures import Figure
-from benchmarks.ground import Ground
+from benchmarks.servers import Servers
 from benchmarks.trained import trained
 
 CONNECTIONS, SECONDS, MODELS = 32, 8.0, 20
 
 
-async def measure(ground: Ground) -> Sequence[Figure]:
-    url = ground.instance.urls["registry"]
-    with ground.running("registry"):
+async def measure(servers: Servers) -> Sequence[Figure]:
+    url = servers.instance.urls["registry"]
+    with servers.running("registry"):
         for n in range(MODELS):
             body = trained(f"bench.alias-{n}", 0)
-            ground.call(
+            servers.call(
                 "POST",
                 "registry",
                 f"/v1/models/bench.alias-{n}/versions",
                 {k: v for k, v in body.items() if k != "model"},
             )
-            ground.call(
+            servers.call(
                 "PUT",
                 "registry",
                 f"/v1/models/bench.alias-{n}/aliases/candidate",
                 json.loads('{"number": 1}'),
             )
         requests = [
-            load.request("GET", f"{url}/v1/resolve/bench.alias-{n}@candidate", ground.admin_key)
+            load.request("GET", f"{url}/v1/resolve/bench.alias-{n}@candidate", servers.admin_key)
             for n in range(MODELS)
         ]
         await load.run(url, lambda n: requests[n % MODELS], CONNECTIONS, 2.0)

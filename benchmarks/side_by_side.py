@@ -23,8 +23,9 @@ import httpx
 import uvloop
 
 from benchmarks import chain, load
-from benchmarks.ground import Ground, ground
-from services.local.instance import REPOSITORY
+from benchmarks.servers import Servers, start_servers
+from benchmarks.trained import trained as trained_model
+from services.local.folders import REPOSITORY
 
 CONNECTIONS, SECONDS, WARM_UP, VERSIONS = 32, 5.0, 300, 1_500
 MODELS = chain.MODELS
@@ -39,7 +40,7 @@ Request = Callable[[int], bytes]
 def main() -> None:
     if not MLFLOW.exists():
         raise SystemExit(f"{MLFLOW} does not exist: run `make bench-mlflow`, which installs it")
-    with ground() as servers, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with start_servers() as servers, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         regista = runner.run(_regista(servers))
         mlflow = runner.run(_mlflow(servers))
     print(f"\n{CONNECTIONS} connections, {MODELS} models, {VERSIONS:,} versions; answers a second\n")
@@ -48,7 +49,7 @@ def main() -> None:
         print(f"| {name} | {rate:,.0f} | {mlflow[name]:,.0f} | {rate / mlflow[name]:.1f} |")
 
 
-async def _regista(servers: Ground) -> Rates:
+async def _regista(servers: Servers) -> Rates:
     async with chain.started(servers) as running:
         await running.cost(WARM_UP, "http")
         cost = await running.cost(VERSIONS, "http")
@@ -78,7 +79,7 @@ async def _regista(servers: Ground) -> Rates:
         }
 
 
-async def _mlflow(servers: Ground) -> Rates:
+async def _mlflow(servers: Servers) -> Rates:
     owner = await asyncpg.connect(servers.stack.owner_url())
     await owner.execute("CREATE DATABASE mlflow")
     await owner.close()
@@ -130,13 +131,13 @@ async def _mlflow(servers: Ground) -> Rates:
 
 
 def _number() -> int:
-    """A version that every model has."""
+    """Return the number of a version that every model has."""
     return random.randint(1, (WARM_UP + VERSIONS) // MODELS)
 
 
 def _version(name: str, number: int) -> dict[str, object]:
     """A version for MLflow, with the metadata that a version of Regista carries as tags."""
-    trained = chain.trained(name, number)
+    trained = trained_model(name, number)
     tags = [
         {"key": key, "value": json.dumps(trained[part])[:5_000]}
         for key, part in (("training", "training"), ("signature", "signature"))
@@ -157,7 +158,7 @@ def _checked(statuses: dict[int, int]) -> None:
 
 
 def _request(url: str, method: str, path: str, key: str, body: object) -> bytes:
-    """The bytes of one request; `load.request` drops the query."""
+    """Return the bytes of one request; `load.request` drops the query."""
     content = b"" if body is None else json.dumps(body).encode()
     head = f"{method} {path} HTTP/1.1\r\nhost: {urlsplit(url).netloc}\r\n"
     head += f"authorization: Bearer {key}\r\n" if key else ""
@@ -167,7 +168,7 @@ def _request(url: str, method: str, path: str, key: str, body: object) -> bytes:
 
 @contextlib.contextmanager
 def _server(database: str, directory: Path) -> Iterator[str]:
-    """MLflow's server with its default number of workers, and its URL."""
+    """Start MLflow's server with its default number of workers and yield its URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

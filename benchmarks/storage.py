@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import asyncpg
 
 from benchmarks.figures import Figure
-from benchmarks.ground import Ground
 from benchmarks.long_model import Registry
+from benchmarks.servers import Servers
 from services.registry.service import SERVICE
 from shared.deciding.events import START
 from shared.foundation.postgres import connect_pool
@@ -22,11 +22,11 @@ OURS, DEFAULT = "cleanup", "artifact"
 """Two partitions; the second is given PostgreSQL's default back."""
 
 
-async def measure(ground: Ground) -> Sequence[Figure]:
-    async with ground.database() as database:
-        owner = await asyncpg.connect(ground.stack.owner_url(database))
+async def measure(servers: Servers) -> Sequence[Figure]:
+    async with servers.database() as database:
+        owner = await asyncpg.connect(servers.stack.owner_url(database))
         await owner.execute(f"ALTER TABLE log.events_{DEFAULT} RESET (toast_tuple_target)")
-        bytes_ = await _events(ground, database, owner)
+        bytes_ = await _events(servers, database, owner)
         appended: dict[str, list[float]] = {OURS: [], DEFAULT: []}
         read: dict[str, list[float]] = {OURS: [], DEFAULT: []}
         for turn in range(ROUNDS):
@@ -46,9 +46,9 @@ async def measure(ground: Ground) -> Sequence[Figure]:
     ]
 
 
-async def _events(ground: Ground, database: str, owner: asyncpg.Connection) -> list[bytes]:
+async def _events(servers: Servers, database: str, owner: asyncpg.Connection) -> list[bytes]:
     """Real ones: how well they compress decides where PostgreSQL's default puts them."""
-    url = ground.stack.database_url("registry", database)
+    url = servers.stack.database_url("registry", database)
     async with await connect_pool(url, schemas=("registry", "access")) as pool:
         await projector.ensure(SERVICE, pool)
         registry = Registry(pool, url)

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+
+from regista.wire.cloudevents import CloudEvent, to_kafka
+from regista.wire.dsse import sign
+from regista.wire.keys import SigningKey
 
 
 def digest(*words: object) -> str:
@@ -11,7 +18,7 @@ def digest(*words: object) -> str:
 
 
 def trained(model: str, number: int) -> dict[str, Any]:
-    """ModelTrained's data for the number-th training of a model: retrained on other data."""
+    """Return ModelTrained's data for the number-th training of a model: retrained on other data."""
     dataset = digest("data", model, number)
     return {
         "model": model,
@@ -44,3 +51,18 @@ def trained(model: str, number: int) -> dict[str, Any]:
             "outputs": [{"name": "score", "type": "float32"}],
         },
     }
+
+
+def message(
+    key: SigningKey, number: int, now: datetime, data: Mapping[str, Any]
+) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
+    """A signed `ModelTrained` with this data, as Kafka gets it."""
+    event = CloudEvent(
+        f"bench-{number}",
+        f"/publishers/{key.subject}",
+        "regista.ModelTrained.v1",
+        data["model"],
+        now.isoformat().replace("+00:00", "Z"),
+        json.dumps(data).encode(),
+    )
+    return to_kafka(sign(event, key))

@@ -1,10 +1,10 @@
 """Migrate a database to this release: `python -m shared.migrate --url postgresql://owner@…/regista`.
 
 The owner of the database runs it, never a service. It runs the migrations of the log
-(shared/migrations/versions), then those of each service (services/<service>/migrations), and then, as the owner again, their as_owner.sql: what the service's role must not
-own. The password of a
-service's role comes from REGISTA_PASSWORD_<SERVICE>; without one the role cannot log in with a password. Read
-models need no migration: a service rebuilds its changed tables from the log at start.
+(shared/migrations/versions), then those of each service (services/<service>/migrations), and then, as the
+owner again, their as_owner.sql: what the service's role must not own. The password of a service's role comes
+from REGISTA_PASSWORD_<SERVICE>; without one the role cannot log in with a password. Read models need no
+migration: a service rebuilds its changed tables from the log at start.
 
 `--split registry=8` distributes a partition of the log over eight tables (ADR 0062). Stop the services first.
 """
@@ -36,8 +36,9 @@ LIMITS = {
     "statement_timeout": ("15min", 0),
     "transaction_timeout": ("15min", 170_000),
 }
-"""Time limits of every service's role, each with the version of PostgreSQL that has it. A session can set others:
-they stop a fault, not an attacker. The longest statements are those that verify and export the log (10 min)."""
+"""Time limits of every service's role, each with the version of PostgreSQL that has it. A session can set
+others: they stop a fault, not an attacker. The longest statements are those that verify and export the log
+(10 min)."""
 
 PARTITIONS = frozenset(partition for partitions in PARTITIONS_OF.values() for partition in partitions)
 MOST_PARTS = 64

@@ -24,13 +24,16 @@ from shared.deciding.access import PARTITION
 from shared.deciding.service import Service
 from shared.foundation import garbage_collector
 from shared.foundation.event_loop import Loop
+from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, connect_pool
+from shared.foundation.postgres_errors import NOT_MIGRATED, raise_if_cancelled
+from shared.foundation.process_parts import ProcessParts
 from shared.foundation.readiness import error_summary
 from shared.foundation.settings import Settings, SettingsWrong
 from shared.foundation.telemetry import set_up_logs, tracer
 from shared.foundation.topics import topic_of
 from shared.http.app import App
-from shared.http.application import Application
+from shared.http.dispatch import Application
 from shared.http.operations import OPERATIONS, openapi_route
 from shared.http.routes import Route
 from shared.http.server import Server
@@ -38,6 +41,7 @@ from shared.identity.access_view import AccessView
 from shared.log import eventlog, projector
 from shared.log.due_runner import DueWorkRunner
 from shared.log.due_work import DueWork
+from shared.log.inbox import Once
 from shared.log.transact import Transactor
 from shared.messaging import relay
 from shared.messaging.broker import consume
@@ -49,6 +53,8 @@ log = logging.getLogger(__name__)
 
 UNPUBLISHED = Gauge("regista_relay_lag", "Events of the log not yet published", ["service"])
 CHECK_EVERY = 5.0
+IDENTITIES_LAG = 5.0
+"""Seconds after which identities that were not read again make the process not ready."""
 RETRY_EVERY = 1.0
 T = TypeVar("T")
 Work: TypeAlias = Coroutine[Any, Any, None]
@@ -90,6 +96,7 @@ class RunningProcess:
         self._edges: list[asyncio.Task[None]] = []
         self._writers: list[asyncio.Task[None]] = []
         self.stop = asyncio.Event()
+        self._parts = ProcessParts(app.readiness, self.stop)
 
     async def run(self) -> None:
         """Run until `stop` is set. Raises an exception group when a part ends with an error."""
@@ -102,14 +109,18 @@ class RunningProcess:
             Application(app, [*self._process.routes, *OPERATIONS, openapi_route(self._process.routes)]),
             app.settings,
         )
-        async with asyncio.TaskGroup() as group:
-            serving = group.create_task(server.run(), name="http")
-            starting = group.create_task(self._start(group), name="start")
-            await self.stop.wait()
-            log.info("stopping")
-            app.readiness.wait("process", "it is stopping")
-            starting.cancel()
-            await self._wind_down(server, serving)
+        try:
+            async with asyncio.TaskGroup() as group:
+                serving = self._parts.run(group, "http", server.run())
+                starting = group.create_task(self._start(group), name="start")
+                starting.add_done_callback(self._parts.started)
+                await self.stop.wait()
+                log.info("stopping")
+                app.readiness.wait("process", "it is stopping")
+                starting.cancel()
+                await self._wind_down(server, serving)
+        finally:
+            self._parts.close()
 
     async def _wind_down(self, server: Server, serving: asyncio.Task[None]) -> None:
         """Stop what brings work in first, so that requests in progress are still answered."""
@@ -138,23 +149,24 @@ class RunningProcess:
         await self._until("postgres", self._check_not_restored)
         for service in self._writes:
             await self._until("postgres", functools.partial(projector.ensure, service, app.pool))
+        app.dead_letters.once = Once(app.pool, projector.schema_of(process.service))
         self._writers += [
-            group.create_task(wake_up.run(), name="wake_up") for wake_up in self._wake_ups.values()
+            self._parts.run(group, f"wake_up {n}", wake_up.run()) for n, wake_up in self._wake_ups.items()
         ]
         app.transactors.update(
             {s.name: Transactor(s, app.pool, self._wake_ups[s.name]) for s in self._writes}
         )
         self._writers += [
-            group.create_task(t.run(), name=f"transactor {n}") for n, t in app.transactors.items()
+            self._parts.run(group, f"transactor {n}", t.run()) for n, t in app.transactors.items()
         ]
         if process.service.name in app.transactors:
             app.transactor = app.transactors[process.service.name]
         app.access = AccessView(app.pool, app.settings.pepper, self._wake_ups[PARTITION])
         await self._until("identities", app.access.catch_up)
-        self._writers.append(group.create_task(app.access.run(), name="access"))
+        self._writers.append(self._parts.run(group, "access", app.access.run()))
         if (start := process.start) is not None:
             app.parts = await self._until("start", functools.partial(start, app), any_error=True)
-        self._edges += [group.create_task(work, name=name) for name, work in self._edge_work()]
+        self._edges += [self._parts.run(group, name, work) for name, work in self._edge_work()]
         app.serving = True
         app.readiness.clear("process")
         garbage_collector.collect_rarely()
@@ -231,11 +243,8 @@ class RunningProcess:
         while True:
             try:
                 found = await attempt()
-            except (
-                asyncpg.UndefinedTableError,
-                asyncpg.InvalidSchemaNameError,
-                asyncpg.InsufficientPrivilegeError,
-            ) as missing:
+            except NOT_MIGRATED as missing:
+                raise_if_cancelled()
                 self._app.readiness.wait(
                     part,
                     "the schema does not exist or is not of this release"
@@ -243,13 +252,12 @@ class RunningProcess:
                 )
             except projector.Superseded as superseded:
                 self._app.readiness.wait(part, str(superseded))
-            except (
-                *CONNECTION_ERRORS,
-                asyncpg.InvalidPasswordError,
-                asyncpg.InvalidCatalogNameError,
-            ) as error:
-                self._app.readiness.wait(part, f"waits for it ({error_summary(error)})")
+            except CONNECTION_ERRORS as error:
+                raise_if_cancelled()
+                POSTGRES.report(error)
+                self._app.readiness.wait(part, f"waits for it ({error_summary(error)})", logged=False)
             except Exception as error:
+                raise_if_cancelled()
                 if not any_error:
                     raise
                 self._app.readiness.wait(part, f"waits and tries again ({error_summary(error)})")
@@ -263,6 +271,7 @@ class RunningProcess:
         app = self._app
         checks: dict[str, Callable[[App], Awaitable[None]]] = {
             "postgres": self._check_database,
+            "identities": self._check_identities,
             **self._process.checks,
         }
         while True:
@@ -273,10 +282,22 @@ class RunningProcess:
                 except eventlog.LogStopped:
                     raise  # the process ends: nothing more is appended
                 except Exception as error:  # noqa: BLE001 - any error of a check is its reason
-                    app.readiness.wait(part, f"does not answer ({error_summary(error)})")
+                    raise_if_cancelled()
+                    outage = isinstance(error, CONNECTION_ERRORS)
+                    if outage and part == "postgres":
+                        POSTGRES.report(error)
+                    app.readiness.wait(part, f"does not answer ({error_summary(error)})", logged=not outage)
                 else:
+                    if part == "postgres":
+                        POSTGRES.answered()
                     app.readiness.clear(part)
             await asyncio.sleep(CHECK_EVERY if not app.readiness.reasons else RETRY_EVERY)
+
+    async def _check_identities(self, app: App) -> None:
+        if (lag := app.access.lag()) > IDENTITIES_LAG:
+            raise TimeoutError(
+                f"identities were read {lag:.0f} s ago: a key revoked since is still valid here"
+            )
 
     async def _check_database(self, app: App) -> None:
         async with app.pool.acquire() as connection:

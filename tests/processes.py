@@ -22,7 +22,7 @@ from regista.wire.keys import SigningKey
 from services.local.folders import _free_ports
 from shared import run
 from shared.foundation.settings import Settings
-from shared.http.application import Table
+from shared.http.dispatch import Table
 from shared.http.routes import Route
 
 PEPPER = "pepper-of-the-tests"
@@ -31,7 +31,7 @@ ENDS_WITHIN = 20.0  # seconds; a process promises ten
 
 @dataclass
 class Running:
-    """`child` and `log` only of a service in a process of its own."""
+    """A running service. Only one in its own process has `child` and `log`."""
 
     url: str
     child: subprocess.Popen[bytes] | None = None
@@ -39,66 +39,64 @@ class Running:
     routes: Sequence[Route] = ()
 
     def client(self, key: str = "") -> httpx.AsyncClient:
-        """A client that sends the API key."""
+        """Return a client that sends the API key."""
         return httpx.AsyncClient(
             base_url=self.url, headers={"authorization": f"Bearer {key}"} if key else {}, timeout=60
         )
 
     async def call(self, method: str, path: str, key: str, **more: Any) -> httpx.Response:
-        """One request, with an API key."""
+        """Send one request with an API key. Check a successful answer against its documented shape."""
         async with self.client(key) as client:
             answer = await client.request(method, path, **more)
         if self.routes and answer.is_success and not path.startswith("/v1/dlq"):
             found, _ = Table(self.routes).find(method, path)
-            TypeAdapter(found.route.response).validate_json(
-                answer.content, extra="forbid"
-            )  # it is what the documentation says
+            TypeAdapter(found.route.response).validate_json(answer.content, extra="forbid")
         return answer
 
     async def get(self, path: str, key: str, **query: Any) -> Any:
-        """The body of a successful GET."""
+        """Return the body of a successful GET."""
         answer = await self.call("GET", path, key, params=query)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def until(self, ask: Callable[[], Awaitable[Any]], seconds: float = 40.0) -> Any:
-        """Asks until the answer is true, and answers it; no longer than the process lives."""
+    async def until(self, query: Callable[[], Awaitable[Any]], seconds: float = 40.0) -> Any:
+        """Repeat the query until its answer is true, and return it. Fail when the process ends."""
         deadline = time.monotonic() + seconds
         while True:
             with contextlib.suppress(httpx.TransportError):
-                if answer := await ask():
+                if answer := await query():
                     return answer
-            assert time.monotonic() < deadline, self.said()
-            assert self.child is None or self.child.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.output()
+            assert self.child is None or self.child.poll() is None, self.output()
             await asyncio.sleep(0.03)
 
-    async def asking(
-        self, ask: Callable[[httpx.AsyncClient], Awaitable[Any]], seconds: float = 40.0, key: str = ""
+    async def poll(
+        self, query: Callable[[httpx.AsyncClient], Awaitable[Any]], seconds: float = 40.0, key: str = ""
     ) -> Any:
-        """As `until`, with a client of that API key."""
+        """Repeat a query as `until` does, with a client that sends the API key."""
         async with self.client(key) as client:
-            return await self.until(lambda: ask(client), seconds)
+            return await self.until(lambda: query(client), seconds)
 
     async def ready(self) -> None:
         async with httpx.AsyncClient(base_url=self.url, timeout=60) as client:
 
-            async def asked() -> bool:
+            async def answers() -> bool:
                 return (await client.get("/readyz")).status_code == 200
 
-            await self.until(asked)
+            await self.until(answers)
 
-    def said(self) -> str:
-        """The end of its log."""
-        return self.log.read_text()[-6000:] if self.log else "nothing came of it"
+    def output(self) -> str:
+        """Return the end of the log."""
+        return self.log.read_text()[-6000:] if self.log else "there is no log"
 
     def end(self) -> int:
-        """Asks it to end; answers the exit code."""
+        """Terminate the process and return its exit code."""
         assert self.child is not None
         self.child.terminate()
         return self.child.wait(ENDS_WITHIN)
 
     def kill(self) -> None:
-        """As a power cut would."""
+        """Kill the process, as a power cut does."""
         assert self.child is not None
         self.child.kill()
         self.child.wait(ENDS_WITHIN)
@@ -109,7 +107,7 @@ R = TypeVar("R", bound=Running)
 
 @dataclass
 class Starter:
-    """Starts services on one database, each with a port, a key file and a log of its own."""
+    """Start services on one database, each with its own port, key file and log."""
 
     stack: Any
     database: Any
@@ -118,7 +116,7 @@ class Starter:
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def environment(self, service: str, key: SigningKey, **settings: str) -> dict[str, str]:
-        """The settings of one process; `settings` are whole variables and replace what else would be told."""
+        """Return the environment of one process; `settings` are whole variables and replace others."""
         port = _free_ports({"http": 0})["http"]
         key_file = self.folder / f"{service}-{next(self.numbers)}.json"
         key.save(key_file)
@@ -132,18 +130,18 @@ class Starter:
     def __call__(
         self, service: str, key: SigningKey, kind: type[R] = Running, module: str = "", **settings: str
     ) -> R:  # type: ignore[assignment]
-        """Starts `services.<service>` (or `module`, as that service) and does not wait."""
-        told = self.environment(service, key, **settings)
+        """Start `services.<service>` (or `module`, as that service) without waiting until it is ready."""
+        environment = self.environment(service, key, **settings)
         log = self.folder / f"{service}-{len(self.started)}.log"
         with log.open("wb") as output:
             child = subprocess.Popen(
                 [sys.executable, "-m", module or f"services.{service}"],
-                env=os.environ | told,
+                env=os.environ | environment,
                 stderr=output,
                 stdout=output,
             )
         self.started.append(child)
-        return kind(f"http://127.0.0.1:{told['REGISTA_HTTP_PORT']}", child, log)
+        return kind(f"http://127.0.0.1:{environment['REGISTA_HTTP_PORT']}", child, log)
 
 
 @contextlib.contextmanager
@@ -153,10 +151,10 @@ def starting(stack: Any, database: Any, folder: Path) -> Iterator[Starter]:
     try:
         yield starter
     finally:
-        deaf = _ended(starter.started)
+        stuck = _end_all(starter.started)
         if any(child.returncode < 0 for child in starter.started):
             _await_empty_groups(stack)
-    assert not deaf, f"{deaf} of {len(starter.started)} processes had to be killed"
+    assert not stuck, f"{stuck} of {len(starter.started)} processes had to be killed"
 
 
 @contextlib.asynccontextmanager
@@ -180,23 +178,23 @@ async def running_here(
         await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 15)
 
 
-def _ended(children: list[subprocess.Popen[bytes]]) -> int:
-    """Ends them; answers how many did not by themselves."""
-    deaf = 0
+def _end_all(children: list[subprocess.Popen[bytes]]) -> int:
+    """Terminate the processes. Return how many had to be killed."""
+    stuck = 0
     for child in children:
         child.terminate()
     for child in children:
         try:
             child.wait(ENDS_WITHIN)
         except subprocess.TimeoutExpired:
-            deaf += 1
+            stuck += 1
             child.kill()
             child.wait(ENDS_WITHIN)
-    return deaf
+    return stuck
 
 
 def _await_empty_groups(stack: Any) -> None:
-    """The next test wants the groups empty."""
+    """Wait until no consumer group has members: the next test expects empty groups."""
     admin, deadline = stack.kafka.admin(), time.monotonic() + 30
     groups = [group.group_id for group in admin.list_consumer_groups().result(10).valid]
     while (

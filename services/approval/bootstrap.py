@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.approval.domain import policy
-from services.approval.domain.builtin import BUILTIN
+from services.approval.domain.builtin_policies import BUILTIN
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission, request_digest
 from shared.http.app import App

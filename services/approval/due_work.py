@@ -15,7 +15,6 @@ from shared.log.due_work import DueRow, DueWork
 
 
 def due_work(app: App) -> list[DueWork]:
-    """Return the kinds of work."""
     return [
         DueWork(EXPIRY, partial(expire_review, app)),
         DueWork(POLICY_CHANGE, partial(apply_policy, app), concurrency=1),

@@ -174,7 +174,6 @@ async def gates_of(pool: asyncpg.Pool, model: Mapping[str, Any], number: int) ->
 
 
 async def promotion(pool: asyncpg.Pool, promotion_id: str) -> dict[str, Any] | None:
-    """Return a promotion."""
     row = await pool.fetchrow(PROMOTION, promotion_id)
     return dict(row) if row else None
 

@@ -65,7 +65,8 @@ async def note_registered(app: App, m: Received) -> list[Submission]:
         raise Malformed(str(e)) from e
     limits = app.parts_as(Parts).settings.limits
     claimed = claim(data.model_id, data.model, data.number, digest, files, location, limits)
-    return [_submission(m, stream, NoteRegistered(_message(m, data), claimed))]
+    proof = await look_ups.proof_of(app, data.makers, data.artifact)
+    return [_submission(m, stream, NoteRegistered(_message(m, data), claimed, proof))]
 
 
 async def note_ended(app: App, m: Received) -> list[Submission]:

@@ -70,8 +70,8 @@ async def verify_claim(app: App, row: DueRow) -> list[Submission]:
     parts, stream, digest = app.parts_as(Parts), stream_of_hex(claimed.hex), f"sha256:{claimed.hex}"
     target = verified_prefix(claimed.hex, generation)
     if wrong := await _verified(app, claimed, target):
-        detail = wrong.detail if wrong.found else f"{wrong.detail} {UPLOAD_AGAIN}"
-        mismatched = RecordMismatched(model_id, number, generation, digest, wrong.found, detail)
+        detail = f"{wrong.detail} {UPLOAD_AGAIN}" if wrong.missing else wrong.detail
+        mismatched = RecordMismatched(model_id, number, generation, digest, detail)
         return _then(row, stream, mismatched)
     uri, every = parts.store.uri(target), parts.settings.check_every
     return _then(row, stream, RecordVerified(model_id, number, generation, digest, uri, claimed.files, every))
@@ -82,7 +82,7 @@ async def _verified(app: App, claimed: Claimed, target: str) -> Wrong | None:
     try:
         source = claimed_prefix(claimed.location, store.bucket)
     except BadLocation as e:
-        return Wrong("", str(e))
+        return Wrong(str(e), missing=True)
     received: dict[str, StoredObject] = {}
     if is_upload_id(claimed.location):
         upload = await queries.upload(app.transactor, claimed.location)

@@ -1,9 +1,13 @@
-"""Look up the stream of a command before it is submitted."""
+"""Look up what a command needs before it is submitted: its stream, and what the makers of a claim have."""
 
 from __future__ import annotations
 
 from services.artifact import queries
-from services.artifact.domain.object_keys import BadLocation, hex_of
+from services.artifact.domain.noted import ClaimedArtifact
+from services.artifact.domain.object_keys import BadLocation, claimed_folder, hex_of, is_upload_id
+from services.artifact.domain.possession import Proof, has_all
+from services.artifact.parts import Parts
+from shared.deciding.access import ANY_ROLE, namespace_of, permits
 from shared.http.app import App
 from shared.messaging.kafka import Malformed
 
@@ -19,3 +23,36 @@ async def digest_of(app: App, model_id: str, number: int, claimed: str | None) -
         return f"sha256:{hex_of(claimed)}" if claimed else None
     except BadLocation as e:
         raise Malformed(str(e)) from e
+
+
+async def proof_of(app: App, makers: frozenset[str], artifact: ClaimedArtifact) -> Proof:
+    """Return what the makers of a version have shown about the bytes that it claims."""
+    if not makers:
+        return Proof()
+    own, complete = await _own_upload(app, makers, artifact)
+    reads = not complete and await _all_read(app, makers, hex_of(artifact.digest))
+    return Proof(own, complete, reads)
+
+
+async def _own_upload(app: App, makers: frozenset[str], artifact: ClaimedArtifact) -> tuple[bool, bool]:
+    """Return whether a maker owns the claimed location, and whether all files are there and were hashed."""
+    try:
+        folder = claimed_folder(artifact.location, app.parts_as(Parts).store.bucket)
+    except BadLocation:
+        return False, False
+    if not is_upload_id(folder):
+        return folder in makers, False
+    upload = await queries.upload(app.transactor, folder)
+    own = upload.subject in makers
+    return own, own and artifact.location == folder and has_all(upload, artifact.files)
+
+
+async def _all_read(app: App, makers: frozenset[str], hex_: str) -> bool:
+    """Return whether each maker may read a version that the bytes are released to."""
+    found = await queries.references(app.pool, hex_)
+    namespaces = {namespace_of(v.model) for v in found if v.status == "released" and v.served}
+    if not namespaces:
+        return False
+    await app.access.catch_up()
+    states = [app.access.identities.state_of(subject) for subject in makers]
+    return all(any(permits(state, ANY_ROLE, namespace) for namespace in namespaces) for state in states)

@@ -41,7 +41,7 @@ def _artifact(hex_: str, r: Recorded) -> Iterator[Change]:
             yield from _noted(hex_, r)
         case a.ArtifactReceived() as e:
             yield Patch(ARTIFACTS, artifact, {"generation": e.generation})
-            yield _reference(r, status="received", generation=e.generation)
+            yield _reference(r, status="received", generation=e.generation, proven=e.proven)
             yield _due(
                 VERIFY,
                 key_of(e.model_id, e.number),
@@ -60,7 +60,7 @@ def _artifact(hex_: str, r: Recorded) -> Iterator[Change]:
             yield Patch(ARTIFACTS, artifact, found | ({"files": e.files} if e.files else {}))
             yield _due(CHECK, hex_, e.check_again_at, r) if e.check_again_at else _drop(CHECK, hex_)
         case a.ArtifactReleased() as e:
-            yield _reference(r, status="released", generation=e.generation, detail=None)
+            yield _reference(r, status="released", generation=e.generation, detail=None, proven=True)
             yield _drop(VERIFY, key_of(e.model_id, e.number))
         case a.ArtifactMismatched() as e:
             yield _reference(r, status="mismatched", generation=0, detail=e.detail)
@@ -141,6 +141,7 @@ def _noted(hex_: str, r: Recorded) -> Iterator[Change]:
             "files": claimed["files"],
             "noted_at": r.recorded_at,
             "changed_at": r.recorded_at,
+            "proven": False,
         }
         yield Put(REFERENCES, row)
     elif source in {noted.RETIRED, noted.REJECTED}:

@@ -52,7 +52,7 @@ class ArtifactReleased:
 class ArtifactMismatched:
     """The claim of the version is wrong. Final for the version.
 
-    `found` is the digest of the bytes found, "" when a file is missing.
+    `found` is the digest of the files named, "" when they have none or the stored bytes differ.
     """
 
     digest: str
@@ -79,12 +79,16 @@ class ArtifactQuarantined:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactRecalled:
-    """The bytes are no longer served to the version."""
+    """The bytes are no longer served to the version.
+
+    `others` are the other versions of the same bytes: they are still served.
+    """
 
     digest: str
     model_id: str
     number: int
     reason: str
+    others: tuple[VersionRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,7 @@ def _public(event: stored.ArtifactEvent | UploadEvent) -> object | None:
         case stored.ArtifactQuarantined() as e:
             return ArtifactQuarantined(e.digest, e.model_id, e.number, e.generation, e.detail)
         case stored.ArtifactRecalled() as e:
-            return ArtifactRecalled(e.digest, e.model_id, e.number, e.reason)
+            return ArtifactRecalled(e.digest, e.model_id, e.number, e.reason, e.others)
         case stored.ArtifactExpired() as e:
             return ArtifactExpired(e.digest, e.generation, e.versions)
         case stored.ExpiryTagged() as e:

@@ -40,7 +40,8 @@ FROM artifacts WHERE hex = $1
 
 # The versions that refer or referred to an artifact, the oldest first.
 REFERENCES = """
-SELECT model_id, model, number, status, recalled, rejected, generation, detail, noted_at, changed_at
+SELECT model_id, model, number, status, recalled, rejected, generation, detail, noted_at,
+  changed_at, proven
 FROM artifact_references WHERE hex = $1 ORDER BY noted_at, model_id, number
 """
 
@@ -107,6 +108,12 @@ class Referring:
     detail: str | None
     noted_at: datetime
     changed_at: datetime
+    proven: bool
+
+    @property
+    def served(self) -> bool:
+        """Whether the bytes may be served to the version when they are released to it."""
+        return not self.recalled and not self.rejected
 
 
 async def hex_of(pool: asyncpg.Pool, model_id: str, number: int) -> str | None:
@@ -130,7 +137,6 @@ async def claim(pool: asyncpg.Pool, model_id: str, number: int) -> Claimed | Non
 
 
 async def artifact(pool: asyncpg.Pool, hex_: str) -> Artifact | None:
-    """Return the artifact, or None."""
     row = await pool.fetchrow(ARTIFACT, hex_)
     if row is None:
         return None

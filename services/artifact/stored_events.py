@@ -9,12 +9,18 @@ from services.artifact.domain.upload import UploadEvent
 from shared.deciding.events import EventTypes, Upcaster
 
 
-def _without_hash(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data unchanged. A file without hash and etag is read before it is copied."""
+def _unchanged(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data unchanged: the new field has its default.
+
+    A file without hash and etag is read before it is copied. A version that is not `proven` waits until its
+    own bytes are read. A recall without `others` names none.
+    """
     return data
 
 
-UPCASTERS: dict[tuple[str, int], Upcaster] = {("FileAdded", 1): _without_hash}
+UPCASTERS: dict[tuple[str, int], Upcaster] = dict.fromkeys(
+    (("FileAdded", 1), ("ArtifactReceived", 1), ("ArtifactRecalled", 1)), _unchanged
+)
 """(type, schema n) → the data of schema n + 1."""
 
 EVENTS = EventTypes((*get_args(OwnEvent), *get_args(UploadEvent)), UPCASTERS)

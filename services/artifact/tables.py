@@ -47,10 +47,14 @@ REFERENCES = Table(
     Column("files", JSONB, nullable=False),
     Column("noted_at", DateTime(timezone=True), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("proven", Boolean, nullable=False),
     Index("artifact_references_by_hex", "hex"),
     Index("artifact_references_by_location", "location", postgresql_ops={"location": "text_pattern_ops"}),
 )
-"""One row per version that ever referred to an artifact. `files` are those it claimed."""
+"""One row per version that ever referred to an artifact. `files` are those it claimed.
+
+`proven`: its makers have shown that they have the bytes or may read them.
+"""
 
 UPLOADS = Table(
     "uploads",

@@ -8,11 +8,11 @@ still holds exactly that content. Any other file is read and hashed before it is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from regista.wire.digests import FileEntry, manifest_digest
+from regista.wire.digests import FileEntry
 from services.artifact.stores import NoSuchObject, ObjectChanged, ObjectStore, StoredObject
 
 CONCURRENT_FILES = 4
@@ -36,11 +36,12 @@ class CopyDiffers(Exception):  # noqa: N818 - an answer of the store
 class Wrong:
     """The stored bytes are not what was claimed.
 
-    `found` is the digest of the stored bytes, "" when a file is missing.
+    The detail names files and says that they differ, never what is stored: whoever claims a wrong hash does
+    not receive the right one. `missing`: a file is not there.
     """
 
-    found: str
     detail: str
+    missing: bool = False
 
 
 async def verify(
@@ -54,15 +55,15 @@ async def verify(
 
     Return None, or what is wrong with the source.
 
-    `received` says by path what this service hashed while it stored the file. Files that are already right
-    at `target`, after a crash, are kept. Raises StoreUnavailable, ObjectChanged, CopyDiffers: try again
+    `received` maps each path to what this service hashed while it stored the file. Files that are already
+    right at `target`, after a crash, are kept. Raises StoreUnavailable, ObjectChanged, CopyDiffers: try again
     later.
     """
     missing = await _not_yet_copied(store, target, files)
     known = {f.path: r.etag for f in missing if _equal(r := received.get(f.path), f) and r and r.etag}
     unknown = [f for f in missing if f.path not in known]
     found = await _each(unknown, lambda f: _read(store, f"{source}/{f.path}"))
-    if wrong := _compared(unknown, found, [f for f in files if f not in unknown]):
+    if wrong := _compared(unknown, found):
         return wrong
     etags = known | {f.path: r.etag for f, r in zip(unknown, found, strict=True) if r}
     try:
@@ -84,7 +85,7 @@ async def verify(
 
 async def damage(store: ObjectStore, prefix: str, files: Sequence[FileEntry]) -> str:
     """Return which files below `prefix` are missing or hash to something else, or ""."""
-    wrong = _compared(files, await _each(files, lambda f: _read(store, f"{prefix}/{f.path}")), ())
+    wrong = _compared(files, await _each(files, lambda f: _read(store, f"{prefix}/{f.path}")))
     return wrong.detail if wrong else ""
 
 
@@ -96,25 +97,19 @@ async def _not_yet_copied(store: ObjectStore, target: str, files: Sequence[FileE
     return [f for f in files if f.path not in right]
 
 
-def _compared(
-    files: Sequence[FileEntry], found: Sequence[StoredObject | None], right: Iterable[FileEntry]
-) -> Wrong | None:
-    pairs = list(zip(files, found, strict=True))
+def _compared(files: Sequence[FileEntry], found: Sequence[StoredObject | None]) -> Wrong | None:
+    pairs = zip(files, found, strict=True)
     wrong = [_difference(f, stored) for f, stored in pairs if not _equal(stored, f)]
     if not wrong:
         return None
-    entries = [FileEntry(f.path, stored.size, stored.sha256) for f, stored in pairs if stored]
-    digest = "" if None in found else manifest_digest([*right, *entries])
     more = f" and {len(wrong) - NAMED_FILES} more" if len(wrong) > NAMED_FILES else ""
-    return Wrong(digest, "; ".join(wrong[:NAMED_FILES]) + more + ".")
+    return Wrong("; ".join(wrong[:NAMED_FILES]) + more + ".", missing=None in found)
 
 
 def _difference(claimed: FileEntry, found: StoredObject | None) -> str:
     if found is None:
         return f"{claimed.path} is not there"
-    if found.size != claimed.size:
-        return f"{claimed.path} has {found.size} bytes, not {claimed.size}"
-    return f"{claimed.path} has the SHA-256 {found.sha256}, not {claimed.sha256}"
+    return f"{claimed.path} differs from what was claimed"
 
 
 def _equal(found: StoredObject | None, claimed: FileEntry) -> bool:

@@ -21,7 +21,9 @@ from services.audit.published.copies import CopyUnavailable
 from services.audit.published.guard import Contradicted, Published
 from services.audit.sealing import PAGE, SealedPage, SealedTwice, Sealer
 from services.audit.tiles import NotTiled
+from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, leadership, wait_for_wake_up
+from shared.foundation.postgres_errors import raise_if_cancelled
 from shared.log import eventlog
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ LOOK_AGAIN = 4.0
 """Seconds until a log that contradicts what was published is compared again."""
 
 PUBLISHED = "published"
-"""The part of readiness that says whether the log continues every published log checkpoint."""
+"""The part of readiness that reports whether the log continues every published log checkpoint."""
 
 LEADS = Gauge("regista_audit_leads", "1 while this process seals")
 NOT_INDEXED = Counter("regista_audit_index_failures", "Pages that could not be indexed; each is tried again")
@@ -83,8 +85,10 @@ async def _follow(app: App, key: SigningKey, published: Published) -> None:
         except CopyUnavailable as unavailable:
             app.readiness.wait(PUBLISHED, f"sealing waits for the copies of log checkpoints ({unavailable})")
         except CONNECTION_ERRORS as error:
-            log.info("sealing waits: the database is unreachable (%s)", type(error).__name__)
+            raise_if_cancelled()
+            POSTGRES.report(error)
         except (SealedTwice, NotTiled, asyncpg.PostgresError) as fault:
+            raise_if_cancelled()
             log.warning("sealing starts over", exc_info=fault)
             app.readiness.wait("leader", f"starts over ({type(fault).__name__}: {fault})")
         finally:
@@ -94,7 +98,7 @@ async def _follow(app: App, key: SigningKey, published: Published) -> None:
 
 
 async def _lead_or_stop(connection: asyncpg.Connection, sealer: Sealer, readiness: Readiness) -> None:
-    """Lead; when the log contradicts what was published, stop the services that append. Raises Contradicted."""
+    """Lead; when the log contradicts what was published, stop services that append. Raises Contradicted."""
     try:
         await _lead(connection, sealer, readiness)
     except Contradicted as contradicted:
@@ -168,6 +172,7 @@ class _Index:
         except index_writer.Overtaken:
             return 1
         except Exception as fault:  # whatever an event holds, it must not stop the seal
+            raise_if_cancelled()
             if connection.is_closed():
                 raise
             self._failed(fault)

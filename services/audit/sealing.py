@@ -94,7 +94,7 @@ class Sealer:
         self._signed = -1
 
     async def start(self, connection: asyncpg.Connection) -> tuple[Head, Tiles]:
-        """Read the stored tree and compare it with what was published. Raises Contradicted, CopyUnavailable."""
+        """Read the stored tree, compare it with what was published. Raises Contradicted, CopyUnavailable."""
         at = await head(connection)
         last = await tiles.complete(connection, at.tree.size)
         await self._published.check(connection, at.origin, at.tree)

@@ -17,8 +17,8 @@ from shared.foundation.settings import HostPort, Settings
 class AuditSettings(Settings):
     """A chunk ends at `history_chunk_leaves` or `history_chunk_bytes`.
 
-    `history_every`: seconds between two looks for a full chunk. `verify_all_every`: seconds from the start of one
-    verification of the whole log to the next.
+    `history_every`: seconds between two looks for a full chunk. `verify_all_every`: seconds from the start of
+    one verification of the whole log to the next.
     """
 
     history_s3_endpoint: HostPort = ""

@@ -37,8 +37,8 @@ class Who(BaseModel):
 class Reference(BaseModel):
     """What finds an event again. `leaf_index` is null until the event is sealed.
 
-    `fault` is why the event cannot be believed; it is empty when its bytes are what was sealed, and the columns
-    of log and index say what its bytes say.
+    `fault` is why the event cannot be believed; it is empty when its bytes are what was sealed, and the
+    columns of log and index say what its bytes say.
     """
 
     event_id: str

@@ -78,7 +78,7 @@ async def fill(connection: asyncpg.Connection) -> int:
 
 
 async def complete(connection: asyncpg.Connection, size: int) -> Tiles:
-    """Return the tiles that the next leaf of a tree of `size` leaves changes; fill in tiles that are missing."""
+    """Return the tiles that the leaf after `size` leaves changes; fill in tiles that are missing."""
     await fill(connection)
     last = await read(connection, last_tiles(size))
     if any(

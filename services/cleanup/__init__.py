@@ -1,1 +1,1 @@
-"""Proposes which versions may be retired, and says why every other version stays. The registry decides."""
+"""Propose which versions may be retired, and state why every other version stays. The registry decides."""

@@ -74,10 +74,11 @@ ORDER BY s.at DESC, s.sweep_id DESC LIMIT $3
 # How many versions a sweep gave each kind of verdict.
 VERDICT_COUNTS = "SELECT verdict, count(*) AS versions FROM verdicts WHERE sweep_id = $1 GROUP BY verdict"
 
-# The verdicts of a sweep.
+# The verdicts of a sweep on the versions of models that the caller may read ($6 null: all).
 VERDICTS = """
 SELECT model_id, model, number, semver, verdict, rule, reasons, delete_after, at FROM verdicts
 WHERE sweep_id = $1 AND (model_id, number) > ($2, $3) AND ($4 = '' OR verdict = $4)
+  AND log.covers($6::text[], model)
 ORDER BY model_id, number LIMIT $5
 """
 
@@ -162,10 +163,19 @@ async def sweeps(
 
 
 async def verdicts(
-    pool: asyncpg.Pool, sweep_id: str, after: tuple[str, int], only: str, limit: int
+    pool: asyncpg.Pool,
+    sweep_id: str,
+    after: tuple[str, int],
+    only: str,
+    limit: int,
+    namespaces: list[str] | None,
 ) -> list[dict[str, Any]]:
-    """Return the verdicts of a sweep, as they are now. `only`: one kind of verdict, "" for all."""
-    return [_with_reasons(row) for row in await pool.fetch(VERDICTS, sweep_id, *after, only, limit)]
+    """Return the verdicts of a sweep on models in these namespaces (None: any), as they are now.
+
+    `only`: one kind of verdict, "" for all.
+    """
+    rows = await pool.fetch(VERDICTS, sweep_id, *after, only, limit, namespaces)
+    return [_with_reasons(row) for row in rows]
 
 
 async def standings(pool: asyncpg.Pool, model_id: str, after: int, limit: int) -> list[dict[str, Any]]:

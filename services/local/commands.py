@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,6 +11,8 @@ from typing import Any
 
 import click
 
+from regista.cli.terminal.output import as_json as dumped
+from regista.cli.terminal.output import say
 from services.local.folders import InstanceFolder, LocalError
 from services.local.topics import SERVICES, WRITERS
 
@@ -57,19 +58,19 @@ def up(
     try:
         with lifecycle.stopping_when_interrupted(folder):
             instance = lifecycle.start(
-                folder, patience, lifecycle.Progress(output=partial(click.echo, err=as_json)), without
+                folder, patience, lifecycle.Progress(output=partial(say, err=as_json)), without
             )
             for name in without:
                 file = instance.environment_file(name)
-                click.echo(f"Start {name} yourself: set -a; . {file}; python -m services.{name}", err=as_json)
+                say(f"Start {name} yourself: set -a; . {file}; python -m services.{name}", err=as_json)
             if foreground:
                 lifecycle.show_logs(folder, lambda: lifecycle.is_up(folder))
     except LocalError as problem:
         raise click.ClickException(str(problem)) from None
     if as_json:
-        click.echo(json.dumps({"config": str(instance.profile_file), "urls": instance.urls}, indent=2))
+        say(dumped({"config": str(instance.profile_file), "urls": instance.urls}))
     elif not foreground:
-        click.echo(
+        say(
             "Stop it with `regista down`. To use it: "
             f"export REGISTA_CONFIG={folder.directory / 'config.toml'}"
         )
@@ -84,9 +85,9 @@ def down(folder: InstanceFolder, as_json: bool) -> None:
 
     ended = lifecycle.stop(folder)
     if as_json:
-        click.echo(json.dumps({"stopped": ended}))
+        say(dumped({"stopped": ended}))
     else:
-        click.echo(f"Stopped: {', '.join(ended)}." if ended else "Nothing was running.")
+        say(f"Stopped: {', '.join(ended)}." if ended else "Nothing was running.")
 
 
 @click.command(epilog="Example: regista status --json | jq '.parts[] | select(.ready | not)'")
@@ -99,14 +100,14 @@ def status(folder: InstanceFolder, as_json: bool, config: bool) -> None:
     Exit code 1 when a process is not ready.
     """
     if config:
-        click.echo(str(folder.directory / "config.toml"))
+        say(str(folder.directory / "config.toml"))
         return
     from services.local.instance import Instance  # noqa: PLC0415
     from services.local.status import gather  # noqa: PLC0415
 
     found = gather(Instance.at(folder))
     if as_json:
-        click.echo(json.dumps(asdict(found) | {"ready": found.ready}, indent=2))
+        say(dumped(asdict(found) | {"ready": found.ready}))
     else:
         from services.local.status_table import show  # noqa: PLC0415
 
@@ -152,11 +153,11 @@ def rebuild(folder: InstanceFolder, services: tuple[str, ...], as_json: bool) ->
     except LocalError as problem:
         raise click.ClickException(str(problem)) from None
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        say(dumped(found))
     else:
         for one in found:
             verdict = "equal to before" if one["equal"] else "DIFFERENT from before"
-            click.echo(
+            say(
                 f"{one['service']:<10} {one['events']:>8} events → {one['rows']:>8} rows "
                 f"in {one['seconds']:.2f} s: {verdict}"
             )

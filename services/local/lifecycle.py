@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import click
-
+from regista.cli.terminal.output import say
 from services.local.folders import REPOSITORY, InstanceFolder, LocalError
 from services.local.instance import Instance, passed_on, python_command
 from services.local.logs import COLOURS, follow
@@ -34,7 +33,7 @@ _detached: list[subprocess.Popen[bytes]] = []
 class Progress:
     """Prints each step of a start once."""
 
-    output: Callable[[str], None] = click.echo
+    output: Callable[[str], None] = say
     began: float = field(default_factory=time.monotonic)
     _printed: set[str] = field(default_factory=set)
 
@@ -175,13 +174,13 @@ def rebuilt(folder: InstanceFolder, services: Sequence[str] = ()) -> list[dict[s
 
 @contextlib.contextmanager
 def stopping_when_interrupted(folder: InstanceFolder) -> Iterator[None]:
-    """On Ctrl-C or SIGTERM, stop the whole instance before the exception continues."""
+    """Stop the whole instance on Ctrl-C or SIGTERM, before the exception continues."""
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        click.echo("\nstopping …")
+        say("\nstopping …")
         stop(folder)
         raise
     finally:
@@ -196,7 +195,7 @@ def show_logs(
     width = max(map(len, chosen))
 
     def show(name: str, text: str) -> None:
-        label = click.style(f"{name:<{width}} │", fg=COLOURS[chosen.index(name) % len(COLOURS)])
-        click.echo(f"{label} {text}")
+        say(f"{name:<{width}} │ ", fg=COLOURS[chosen.index(name) % len(COLOURS)], nl=False)
+        say(text)
 
     follow(folder, chosen, show, lines=lines, on=on)

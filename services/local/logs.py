@@ -32,7 +32,7 @@ class Tail:
             return
         complete = found[: found.rfind(b"\n") + 1]
         self.at += len(complete)
-        yield from complete.decode(errors="replace").splitlines()
+        yield from (line.rstrip("\r") for line in complete.decode(errors="replace").split("\n")[:-1])
 
 
 def readable(line: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from regista.cli.terminal.output import one_line, printable
 from services.local.status import Part, Status
 from shared.foundation.topics import topic_of
 
@@ -13,7 +15,7 @@ def show(status: Status) -> None:
     """Print the tables."""
     console = Console(highlight=False)
     if status.problem:
-        console.print(status.problem, style="red", markup=False)
+        console.print(Text(printable(status.problem)), style="red")
     if not status.parts:
         console.print("Nothing runs. Start it with `regista up`.")
         return
@@ -37,7 +39,7 @@ def show(status: Status) -> None:
             )
         )
     for what, why in status.unknown.items():
-        console.print(f"how far {what} are behind is unknown: {why}", style="yellow", markup=False)
+        console.print(Text(printable(f"how far {what} are behind is unknown: {why}")), style="yellow")
 
 
 def _parts(parts: list[Part]) -> Table:
@@ -49,8 +51,8 @@ def _parts(parts: list[Part]) -> Table:
         table.add_row(
             sign,
             part.name,
-            part.where,
-            state,
+            Text(one_line(part.where)),
+            Text(one_line(state)),
             f"{part.up:.0f} s",
             f"{part.resident / 2**20:.0f} MiB",
             str(part.exits or ""),
@@ -62,5 +64,5 @@ def _lags(who: str, what: str, rows: list[tuple[str, str, int]]) -> Table:
     table = Table(who, what, "behind", box=None, header_style="dim")
     table.columns[2].justify = "right"
     for name, topic, lag in rows:
-        table.add_row(name, topic, f"[yellow]{lag}[/]" if lag else "0")
+        table.add_row(Text(one_line(name)), Text(one_line(topic)), f"[yellow]{lag}[/]" if lag else "0")
     return table

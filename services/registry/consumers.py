@@ -13,7 +13,7 @@ from services.registry.domain import noted
 from services.registry.domain.model.metadata import Metadata
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.promotion.promotion import DenyPromotion, GrantPromotion
-from services.registry.domain.validation.gates import NoteArtifact, NoteGates
+from services.registry.domain.validation.gate_verdicts import NoteArtifact, NoteGates
 from services.registry.domain.withdrawal.retirement import RetireVersion
 from services.registry.inbound import MODEL_TRAINED, TRAINING_TOPIC
 from services.registry.look_ups import written_streams
@@ -66,7 +66,7 @@ async def register_trained(app: App, m: Received) -> list[Submission]:
     """
     try:
         message = read(m.event.data)
-        return [await app.parts_as(Parts).intake.registration(message.model, message, m.cause(), m.actor)]
+        return [await app.parts_as(Parts).look_ups.registration(message.model, message, m.cause(), m.actor)]
     except ValidationError as wrong:
         raise Malformed.in_shape(wrong) from None
     except Unprocessable as wrong:

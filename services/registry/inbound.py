@@ -58,7 +58,7 @@ class File(Shape):
 
 
 class Artifact(Shape):
-    """`location`: the upload's id, or where the bytes are in the quarantine bucket."""
+    """`location`: the id of the publisher's upload, or `s3://<bucket>/quarantine/<their subject>/…`."""
 
     digest: Digest
     files: Annotated[list[File], Field(max_length=2_000)]

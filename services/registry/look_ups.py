@@ -33,6 +33,15 @@ class ModelRef:
     namespace: str
 
 
+def unknown_model(reference: str) -> NotFound:
+    """Return the same answer for a model that does not exist as for one that the caller may not read."""
+    return NotFound(
+        "unknown_model",
+        f"There is no model {reference!r:.210} that you may read: check the name, register a version of "
+        "it, or request a role in its namespace.",
+    )
+
+
 class Models:
     """Models by name or id.
 
@@ -62,10 +71,7 @@ class Models:
         """Return the model of this name or id. Raise NotFound when there is none."""
         found = await self.find(reference)
         if found is None:
-            raise NotFound(
-                "unknown_model",
-                f"There is no model {reference!r:.210}: check the name, or register a version of it.",
-            )
+            raise unknown_model(reference)
         return found
 
     async def _fetch(self, references: Sequence[str]) -> Mapping[str, ModelRef]:
@@ -73,7 +79,7 @@ class Models:
         return {row["reference"]: ModelRef(row["model_id"], row["namespace"]) for row in rows}
 
 
-class Intake:
+class LookUps:
     """Makes submissions from messages and looks up what they name."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:

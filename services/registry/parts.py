@@ -7,31 +7,36 @@ from dataclasses import dataclass
 import asyncpg
 
 from services.registry import queries
-from services.registry.look_ups import Intake
-from shared.http.batcher import Batcher
+from services.registry.look_ups import LookUps
+from shared.http.batcher import Batcher, RowBatcher
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`intake` turns names into ids. Each batcher answers concurrent reads by one query.
+    """`look_ups` turns names into ids. Each batcher answers concurrent reads by one query.
 
     `resolver` finds versions by (model, alias); `models` finds models by id; `versions` by (model id,
-    number); `numbers` finds version numbers by (model id, semantic version or @alias).
+    number); `numbers` finds version numbers by (model id, semantic version or @alias); `aliases` finds rows
+    by (model id, alias) and `rollouts` by (model id, environment).
     """
 
-    intake: Intake
+    look_ups: LookUps
     resolver: Batcher[tuple[str, str], queries.Resolved]
     models: Batcher[str, asyncpg.Record]
     versions: Batcher[tuple[str, int], asyncpg.Record]
     numbers: Batcher[tuple[str, str], int]
+    aliases: RowBatcher
+    rollouts: RowBatcher
 
 
 def make_parts(pool: asyncpg.Pool) -> Parts:
     """Return the parts of a process that reads from `pool`."""
     return Parts(
-        intake=Intake(pool),
+        look_ups=LookUps(pool),
         resolver=Batcher(lambda wanted: queries.resolve(pool, wanted)),
         models=Batcher(lambda wanted: queries.models(pool, wanted)),
         versions=Batcher(lambda wanted: queries.versions(pool, wanted)),
         numbers=Batcher(lambda wanted: queries.numbers(pool, wanted)),
+        aliases=RowBatcher(pool, queries.ALIAS, "text", "text"),
+        rollouts=RowBatcher(pool, queries.ROLLOUT, "text", "text"),
     )

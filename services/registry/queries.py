@@ -29,8 +29,8 @@ JOIN models m ON m.model_id = coalesce(n.model_id, wanted.reference)
 # The number of a semantic version.
 FIND_NUMBER = "SELECT number FROM versions WHERE model_id = $1 AND semver = $2"
 
-# The numbers of many references at once: a semantic version, or @ with an alias or an environment. An
-# environment wins over an alias; no alias may have an environment's name.
+# The numbers of many references in one statement: a semantic version, or @ with an alias or an environment.
+# An environment wins over an alias; no alias may have an environment's name.
 FIND_NUMBERS = """
 SELECT wanted.model_id, wanted.reference, coalesce(v.number, r.champion, a.number) AS number
 FROM unnest($1::text[], $2::text[]) AS wanted(model_id, reference)
@@ -42,7 +42,7 @@ LEFT JOIN aliases a ON a.model_id = wanted.model_id AND wanted.reference LIKE '@
     AND a.alias = substr(wanted.reference, 2)
 """
 
-# Many aliases at once: every load of a model resolves one.
+# Many aliases in one statement: every load of a model resolves one.
 RESOLVE = """
 SELECT wanted.model AS wanted_model, wanted.alias AS wanted_alias, m.namespace, m.model_id, m.name AS model,
     v.number, v.semver, v.stage,
@@ -249,17 +249,6 @@ def document_event(stored: bytes) -> DocumentEvent:
 def document(stored: bytes) -> Metadata:
     """Return the document in a stored event."""
     return document_event(stored).metadata
-
-
-async def list_versions(
-    pool: asyncpg.Pool, model_id: str, before: int, limit: int, filters: Mapping[str, str | None]
-) -> list[asyncpg.Record]:
-    """Return a page of a model's versions below the number `before`.
-
-    `filters` gives values by column; None is no filter.
-    """
-    statement, values = list_versions_sql(filters)
-    return cast("list[asyncpg.Record]", await pool.fetch(statement, model_id, before, limit, *values))
 
 
 def list_versions_sql(filters: Mapping[str, str | None]) -> tuple[str, list[str]]:

@@ -184,7 +184,6 @@ ACCESS: Fold[AccessEvent, AccessState] = Fold(PARTITION, AccessState(), evolve_a
 
 
 def stream_of(subject: str) -> str:
-    """Return the stream of an identity."""
     return f"{PARTITION}-{subject}"
 
 

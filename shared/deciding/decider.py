@@ -19,7 +19,7 @@ S = TypeVar("S")
 class RuleBroken(Exception):  # noqa: N818 - a broken rule is an answer, not a fault
     """A rule forbids the command. The command fails alone and leaves no event.
 
-    `code` is stable and machine-readable; `detail` says what is wrong and what to do next.
+    `code` is stable and machine-readable; `detail` states what is wrong and what to do next.
     """
 
     def __init__(self, code: str, detail: str, **facts: object) -> None:

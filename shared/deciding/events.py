@@ -247,7 +247,9 @@ class EventTypes:
         )
 
     def _in_one_pass(self, stored: bytes) -> Any | None:
-        """Return the envelope with the event as its data; None where that takes two passes (another schema, an unknown type).
+        """Return the envelope with the event as its data; None where that takes two passes.
+
+        Another schema and an unknown type take two.
 
         `type` is the last of the sorted keys, so the bytes end with its value.
         """

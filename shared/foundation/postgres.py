@@ -5,33 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import asyncpg
 import msgspec
 
-log = logging.getLogger(__name__)
+from shared.foundation.outages import POSTGRES
+from shared.foundation.postgres_errors import CONNECTION_ERRORS, raise_if_cancelled
 
-CONNECTION_ERRORS = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InvalidTransactionStateError,  # 25: read-only after a failover, ended while idle
-    asyncpg.TransactionRollbackError,  # 40
-    asyncpg.InsufficientResourcesError,  # 53: disk, memory, connections
-    asyncpg.ObjectNotInPrerequisiteStateError,  # 55
-    asyncpg.OperatorInterventionError,  # 57: shutdown, crash, canceled
-    asyncpg.PostgresSystemError,
-    asyncpg.InternalServerError,  # 58, XX: the server's own faults
-    asyncpg.InsufficientPrivilegeError,  # 42501: a grant was revoked or is missing
-    ConnectionError,
-    TimeoutError,
-    OSError,
-)
-"""Errors of asyncpg while the server is unavailable or cannot work, by classes of SQLSTATE.
-
-No command causes them, and nothing is committed: wait and repeat.
-"""
+__all__ = [
+    "CONNECTION_ERRORS",
+    "Unavailable",
+    "WakeUp",
+    "connect_pool",
+    "leadership",
+    "lock_key",
+    "wait_for_wake_up",
+]
 
 
 class Unavailable(Exception):  # noqa: N818 - a state of the world, not a fault of the caller
@@ -102,11 +92,14 @@ async def connect_pool(
 
 
 @contextlib.asynccontextmanager
-async def leadership(url: str, *words: str, retry: float = 1.0) -> AsyncIterator[asyncpg.Connection]:
+async def leadership(
+    url: str, *words: str, retry: float = 1.0, on_follow: Callable[[], None] = lambda: None
+) -> AsyncIterator[asyncpg.Connection]:
     """Wait until this process is the leader of `words`, then yield the connection that holds the lock.
 
     The lock ends with the connection. A leader must write with this connection, so that it cannot write after
-    it lost the lock.
+    it lost the lock. `on_follow` is called whenever another process is found to lead: what hindered this one
+    as a leader hinders it no more.
     """
     connection = await asyncpg.connect(
         url,
@@ -114,9 +107,8 @@ async def leadership(url: str, *words: str, retry: float = 1.0) -> AsyncIterator
         server_settings={"application_name": "leader " + "/".join(words), "jit": "off", **_ALIVE},
     )
     try:
-        while not await connection.fetchval(  # noqa: ASYNC110 - another process has the lock and sends no wake-up
-            "SELECT pg_try_advisory_lock($1)", lock_key("leader", *words)
-        ):
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock_key("leader", *words)):
+            on_follow()
             await asyncio.sleep(retry)
         yield connection
     finally:
@@ -168,9 +160,8 @@ class WakeUp:
                     with contextlib.suppress(*CONNECTION_ERRORS):
                         await connection.close(timeout=2)
             except CONNECTION_ERRORS as error:
-                log.info(
-                    "wake-up: the database is unavailable (%s); readers poll meanwhile", type(error).__name__
-                )
+                raise_if_cancelled()
+                POSTGRES.report(error)  # readers poll meanwhile
                 await asyncio.sleep(1)
 
     async def _send(self, connection: asyncpg.Connection) -> None:

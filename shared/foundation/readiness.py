@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from shared.foundation.telemetry import without_secrets
 
 log = logging.getLogger(__name__)
+
+REPEAT_AFTER = 60.0
+"""Seconds after which a part's changed reason is logged again."""
 
 
 def error_summary(error: BaseException) -> str:
@@ -18,20 +22,34 @@ def error_summary(error: BaseException) -> str:
 
 
 class Readiness:
-    """Each part sets its reason and clears it when it can work. Each change is logged once."""
+    """Each part sets its reason and clears it when it can work.
+
+    The log has one line when a part stops working, at most one a minute while its reason changes, and one
+    when it works again. `ended` is the first part that ended although the process runs.
+    """
 
     def __init__(self) -> None:
         self._reasons: dict[str, str] = {}
+        self._logged_at: dict[str, float] = {}
+        self._logged: set[str] = set()
+        self.ended = ""
 
-    def wait(self, part: str, reason: str) -> None:
-        """Record why the part cannot work."""
-        if self._reasons.get(part) != reason:
+    def wait(self, part: str, reason: str, *, logged: bool = True) -> None:
+        """Record why the part cannot work. Without `logged` another line reports the cause, an outage."""
+        if logged and self._reasons.get(part) != reason and self._is_due(part):
             log.warning("not ready: %s: %s", part, reason)
+            self._logged_at[part] = time.monotonic()
+            self._logged.add(part)
         self._reasons[part] = reason
+
+    def _is_due(self, part: str) -> bool:
+        return time.monotonic() - self._logged_at.get(part, -REPEAT_AFTER) >= REPEAT_AFTER
 
     def clear(self, part: str) -> None:
         """Record that the part can work."""
-        if self._reasons.pop(part, None) is not None:
+        self._reasons.pop(part, None)
+        if part in self._logged:
+            self._logged.remove(part)
             log.info("ready again: %s", part)
 
     @property

@@ -9,7 +9,8 @@ import random
 import re
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +31,7 @@ _SECRET = re.compile(
 _SENSITIVE = re.compile(_WORDS)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _encoder = msgspec.json.Encoder()
+MINUTE, MOST_MESSAGES = 60.0, 1_000
 
 
 def without_secrets(text: str) -> str:
@@ -73,12 +75,48 @@ class JsonFormatter(logging.Formatter):
         return _encoder.encode(_redacted(line)).decode()
 
 
+LIBRARIES = ("aiokafka", "asyncio", "asyncpg", "faststream", "urllib3", "uvicorn")
+
+
+class AtMostOnceAMinute(logging.Filter):
+    """Passes each message of the libraries once a minute, with the number that it left out.
+
+    A message is its logger and its text before the arguments: aiokafka logs hundreds of lines a second while
+    Kafka is unavailable. The traceback of a library is kept with the first message only.
+    """
+
+    def __init__(
+        self, libraries: tuple[str, ...] = LIBRARIES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self._libraries = libraries
+        self._clock = clock
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] not in self._libraries:
+            return True
+        key, now = (record.name, str(record.msg)[:200]), self._clock()
+        passed_at, left_out = self._seen.get(key, (now - MINUTE, 0))
+        if now - passed_at < MINUTE:
+            self._seen[key] = passed_at, left_out + 1
+            return False
+        if len(self._seen) >= MOST_MESSAGES:
+            self._seen.clear()
+        self._seen[key] = now, 0
+        if left_out:
+            record.msg = f"{record.getMessage()} ({left_out} more of these in the last minute)"
+            record.args, record.exc_info = (), None
+        return True
+
+
 def set_up_logs(service: str, level: str) -> None:
     """Write all logs of the process to standard error as lines of JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
+    handler.addFilter(AtMostOnceAMinute())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("aiokafka", "uvicorn", "faststream", "asyncio", "urllib3"):
+    for noisy in LIBRARIES:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
     # The pool warns at each attempt while the database is unavailable. Readiness logs it once.
     logging.getLogger("asyncpg").setLevel(logging.ERROR)

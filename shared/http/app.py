@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -14,6 +15,8 @@ from shared.log.transact import Transactor
 from shared.messaging.dead_letters import DeadLetters
 
 P = TypeVar("P")
+LISTS = 4
+"""Lists that are read at the same time: half of the pool stays free for commits and reads of single rows."""
 
 
 @dataclass(slots=True)
@@ -35,6 +38,13 @@ class App:
     transactor: Transactor = field(init=False)
     access: AccessView = field(init=False)
     dead_letters: DeadLetters = field(init=False)
+    _lists: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LISTS), init=False)
+
+    async def list_rows(self, statement: str, *values: Any) -> list[asyncpg.Record]:
+        """Return the rows of a list. At most LISTS lists are read at the same time; the others wait."""
+        async with self._lists:
+            rows: list[asyncpg.Record] = await self.pool.fetch(statement, *values)
+        return rows
 
     def parts_as(self, kind: type[P]) -> P:
         """Return the service's own parts.

@@ -86,7 +86,7 @@ class RowBatcher(Batcher[tuple[Any, ...], dict[str, Any]]):
 
 
 def batched(statement: str, types: Sequence[str]) -> str:
-    """Return `statement` for many keys: its parameters become arrays, `_nth` says which key a row belongs to.
+    """Return `statement` for many keys: its parameters become arrays, `_nth` is the position of a row's key.
 
     LATERAL runs the statement once for each key, with the plan of the single statement.
     """

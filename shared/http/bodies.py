@@ -42,7 +42,7 @@ def reader(route: Route) -> Read | None:
 
 
 def _loose(type_: msgspec.inspect.Type) -> Iterator[str]:
-    """The names of classes inside `type_` that accept unknown fields."""
+    """Yield the names of classes inside `type_` that accept unknown fields."""
     seen: set[type] = set()
     todo: list[Any] = [type_]
     while todo:

@@ -44,7 +44,7 @@ def document(service: str, routes: Sequence[Route]) -> dict[str, Any]:
 
 _PROBLEM: dict[str, Any] = {
     "type": "object",
-    "description": "RFC 9457. `code` is stable; `detail` says what is wrong and what to do next;"
+    "description": "RFC 9457. `code` is stable; `detail` states what is wrong and what to do next;"
     " further members depend on the code.",
     "required": ["type", "title", "status", "code", "detail"],
     "properties": {
@@ -103,7 +103,7 @@ def _schemas(routes: Sequence[Route]) -> _Schemas:
 
 
 def _body(route: Route) -> type[BaseModel | msgspec.Struct] | None:
-    """What documents the body: the contract where there is one."""
+    """Return the type that documents the body: the contract where there is one."""
     return route.contract or route.body
 
 

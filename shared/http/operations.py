@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from aiokafka.errors import TopicAuthorizationFailedError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
 from starlette.responses import Response
@@ -16,7 +16,8 @@ from shared.foundation.topics import source_of
 from shared.http.openapi import document
 from shared.http.problems import Problem
 from shared.http.routes import Body, Call, Reply, Route
-from shared.messaging.dead_letters import DeadLetter, DeadLetterDetail
+from shared.messaging.dead_letter_records import DeadLetter, DeadLetterDetail, DeadLetterGroup
+from shared.messaging.kafka_errors import KAFKA_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,12 +31,35 @@ class DeadLetterQuery(Body):
     topic: str = Field(default="", max_length=249)
     limit: int = Field(default=50, ge=1, le=500)
     replayed: bool = False
+    dismissed: bool = False
+
+
+class DeadLetterGroupQuery(Body):
+    topic: str = Field(default="", max_length=249)
+
+
+class Dismissal(Body):
+    """Why the dead letter needs no replay."""
+
+    reason: str = Field(min_length=1, max_length=1000)
 
 
 class DeadLetterList(msgspec.Struct):
     """Dead letters, the newest first."""
 
     items: list[DeadLetter]
+
+
+class DeadLetterGroups(msgspec.Struct):
+    """Open dead letters by topic, consumer group, code and signer, the largest group first."""
+
+    items: list[DeadLetterGroup]
+
+
+class Dismissed(msgspec.Struct):
+    """The dead letter that was dismissed."""
+
+    id: str
 
 
 class Replayed(msgspec.Struct):
@@ -46,8 +70,15 @@ class Replayed(msgspec.Struct):
 
 
 async def liveness(call: Call) -> Reply:
-    """Answer that the process runs. Readiness reports whether it can work."""
-    return Reply({"alive": True, "service": call.app.name})
+    """Answer that all parts of the process run, or 503 with the one that ended.
+
+    Readiness reports whether they can work.
+    """
+    ended = call.app.readiness.ended
+    return Reply(
+        {"alive": not ended, "service": call.app.name, **({"ended": ended} if ended else {})},
+        status=503 if ended else 200,
+    )
 
 
 async def readiness(call: Call) -> Reply:
@@ -88,18 +119,44 @@ async def list_dead_letters(call: Call) -> Reply:
     call.require(ANY_ROLE, EVERYWHERE)
     try:
         items = await call.app.dead_letters.newest(
-            call.query.limit, topic=call.query.topic, replayed=call.query.replayed
+            call.query.limit,
+            topic=call.query.topic,
+            replayed=call.query.replayed,
+            dismissed=call.query.dismissed,
         )
-    except (KafkaError, TimeoutError) as error:
+    except (*KAFKA_ERRORS, TimeoutError) as error:
         raise _kafka_unavailable() from error
     return Reply(DeadLetterList(items))
+
+
+async def list_dead_letter_groups(call: Call) -> Reply:
+    call.require(ANY_ROLE, EVERYWHERE)
+    try:
+        items = await call.app.dead_letters.groups(topic=call.query.topic)
+    except (*KAFKA_ERRORS, TimeoutError) as error:
+        raise _kafka_unavailable() from error
+    return Reply(DeadLetterGroups(items))
+
+
+async def dismiss_dead_letter(call: Call) -> Reply:
+    """Close the dead letter without a replay. It is listed again when its message is refused again."""
+    call.require("engineer", EVERYWHERE)
+    dead_letters = call.app.dead_letters
+    try:
+        record: ConsumerRecord | None = await dead_letters.find(call.path["id"])
+        if record is None:
+            raise _no_such_dead_letter(call)
+        await dead_letters.dismiss(record, call.actor.subject, call.body.reason)
+    except (*KAFKA_ERRORS, TimeoutError) as error:
+        raise _kafka_unavailable() from error
+    return Reply(Dismissed(call.path["id"]))
 
 
 async def get_dead_letter(call: Call) -> Reply:
     call.require(ANY_ROLE, EVERYWHERE)
     try:
         shown = await call.app.dead_letters.show(call.path["id"])
-    except (KafkaError, TimeoutError) as error:
+    except (*KAFKA_ERRORS, TimeoutError) as error:
         raise _kafka_unavailable() from error
     if shown is None:
         raise _no_such_dead_letter(call)
@@ -122,7 +179,7 @@ async def replay_dead_letter(call: Call) -> Reply:
             "not_ours_to_replay",
             f"{call.app.name} may not write to {topic}: replay it at the service that owns the topic.",
         ) from refused
-    except (KafkaError, TimeoutError) as error:
+    except (*KAFKA_ERRORS, TimeoutError) as error:
         raise _kafka_unavailable() from error
     return Reply(Replayed(call.path["id"], topic), status=202)
 
@@ -157,6 +214,24 @@ OPERATIONS = (
         "Dead letters, the newest first",
         query=DeadLetterQuery,
         response=DeadLetterList,
+        tags=TAGS,
+    ),
+    Route(
+        "GET",
+        "/v1/dlq/groups",
+        list_dead_letter_groups,
+        "Open dead letters by cause and signer",
+        query=DeadLetterGroupQuery,
+        response=DeadLetterGroups,
+        tags=TAGS,
+    ),
+    Route(
+        "POST",
+        "/v1/dlq/{id}:dismiss",
+        dismiss_dead_letter,
+        "Close a dead letter with a reason, without a replay",
+        body=Dismissal,
+        response=Dismissed,
         tags=TAGS,
     ),
     Route(

@@ -37,7 +37,7 @@ TITLES = {
 class Problem(Exception):  # noqa: N818 - it is the answer
     """The answer to the request, raised anywhere below an endpoint.
 
-    `detail` says what is wrong and what to do next.
+    `detail` states what is wrong and what to do next.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Declare the routes of a service in one table, and what an endpoint gets and returns.
 
-shared/http/application.py serves the table: authentication, bodies, ETags, idempotency and problems. The same
+shared/http/dispatch.py serves the table: authentication, bodies, ETags, idempotency and problems. The same
 table makes the OpenAPI document (shared/http/openapi.py). Measured: a request costs a third of what it costs
 in FastAPI.
 """
@@ -100,8 +100,9 @@ class Route:
     """One route of the table.
 
     `path` is written as in Starlette (`/v1/models/{model}/versions/{version}:promote`, `{path:path}`).
-    `body` is a pydantic model, or a msgspec struct, which is decoded several times faster. `contract` is then the
-    pydantic model of the same JSON: it documents the route and lists every error of a body that the struct refuses.
+    `body` is a pydantic model, or a msgspec struct, which is decoded several times faster. `contract` is then
+    the pydantic model of the same JSON: it documents the route and lists every error of a body that the
+    struct refuses.
     `response` is the type of the answer: a pydantic model, a dataclass or a msgspec struct.
     `needs_if_match`: a request without If-Match is refused with 428.
     `public`: the route needs no API key.
@@ -201,6 +202,10 @@ class Call(Generic[B, Q]):
         """Raise Forbidden (403) unless the caller has the role in the namespace."""
         if not permits(self.access_state, role, namespace):
             check(self.access_state, Permission(role, namespace), datetime.now(UTC))
+
+    def may_read(self, namespace: str) -> bool:
+        """Return whether the caller has any role there. Without one, nothing there exists for them."""
+        return permits(self.access_state, ANY_ROLE, namespace)
 
     def require_any_role(self) -> None:
         """Raise Forbidden (403) unless the caller has a role in any namespace."""

@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from shared.foundation.settings import Settings
+from shared.http.connection import GuardedProtocol
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Server:
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=GuardedProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

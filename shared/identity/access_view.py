@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
-import logging
+import math
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from prometheus_client import Gauge
 
 from regista.wire.keys import new_key_id, random_text
 from shared.deciding.access import (
@@ -22,14 +23,19 @@ from shared.deciding.access import (
     KeyRevoked,
     evolve_access,
 )
-from shared.deciding.events import START, Actor, Cursor
+from shared.deciding.events import START, Actor, Cursor, Recorded
+from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, wait_for_wake_up
+from shared.foundation.postgres_errors import raise_if_cancelled
 from shared.log import eventlog
 
 if TYPE_CHECKING:
     import asyncpg
 
-log = logging.getLogger(__name__)
+LAG = Gauge(
+    "regista_identities_lag_seconds",
+    "Time since identities were last read completely: keys revoked since are still valid in this process",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +90,45 @@ class Identities:
 
     def __init__(self, pepper: str) -> None:
         self.at: Cursor = START
-        """The position in the log up to which events are applied."""
+        """The position in the log before which no event can appear any more."""
         self._pepper = pepper.encode()
         self._states: dict[str, AccessState] = {}
-        self._owner: dict[str, str] = {}
-        self._revoked_at: dict[str, datetime] = {}
+        self._revisions: dict[str, int] = {}
+        self._owner: dict[str, tuple[Cursor, str]] = {}
+        self._revoked_at: dict[tuple[str, str], datetime] = {}
 
-    def apply(self, event: AccessEvent, at: datetime) -> None:
-        """Fold one event of the log, recorded at `at`.
+    def has(self, stream: str, revision: int) -> bool:
+        """Return whether this event of the log is applied already."""
+        return self._revisions.get(stream, 0) >= revision
 
-        A key id belongs to the first subject that was issued it: a stream contains its own keys only, so
-        nothing prevents another stream from issuing the same id.
+    def apply_recorded(self, recorded: Recorded, cursor: Cursor) -> None:
+        """Fold an event of the log, once. Events of one stream come in the order of their revisions."""
+        if not self.has(recorded.stream, recorded.revision):
+            self._revisions[recorded.stream] = recorded.revision
+            self.apply(recorded.event, recorded.recorded_at, cursor)
+
+    def apply(self, event: AccessEvent, at: datetime, cursor: Cursor = START) -> None:
+        """Fold one event, recorded at `at`, at this position in the log.
+
+        A key id belongs to the subject that was issued it first in the order of the log: a stream
+        contains its own keys only, so nothing prevents another stream from issuing the same id. Events of
+        two streams may come in another order than that of the log.
         """
         self._states[event.subject] = evolve_access(self._states.get(event.subject, ACCESS.initial), event)
         if isinstance(event, KeyIssued):
-            self._owner.setdefault(event.key_id, event.subject)
-        if isinstance(event, KeyRevoked) and self._owner.get(event.key_id) == event.subject:
-            self._revoked_at.setdefault(event.key_id, at)
+            first = self._owner.get(event.key_id)
+            if first is None or cursor < first[0]:
+                self._owner[event.key_id] = cursor, event.subject
+        if isinstance(event, KeyRevoked):
+            self._revoked_at.setdefault((event.subject, event.key_id), at)
+
+    def _owner_of(self, key_id: str) -> AccessState | None:
+        found = self._owner.get(key_id)
+        return self._states.get(found[1]) if found else None
+
+    def state_of(self, subject: str) -> AccessState:
+        """Return the identity of a subject, with its keys and roles; the initial state for an unknown one."""
+        return self._states.get(subject, ACCESS.initial)
 
     def by_api_key(self, text: str, now: datetime | None = None) -> Identified | None:
         """Return the caller of a live API key `rg_<key id>_<secret>`, or None.
@@ -108,7 +136,7 @@ class Identities:
         The comparison takes constant time, also for an unknown key.
         """
         key_id = text[3:].partition("_")[0] if text.startswith("rg_") else ""
-        state = self._states.get(self._owner.get(key_id, ""))
+        state = self._owner_of(key_id)
         key = state.keys.get(key_id) if state else None
         given = hmac.digest(self._pepper, text.encode("utf-8", "replace"), "sha256")
         known = bytes.fromhex(key.verifier) if key and key.algorithm == "hmac-sha256" else bytes(32)
@@ -123,11 +151,12 @@ class Identities:
 
     def signer(self, key_id: str) -> Signer | None:
         """Return the owner of an Ed25519 key, live or not, or None for an unknown key."""
-        state = self._states.get(self._owner.get(key_id, ""))
+        state = self._owner_of(key_id)
         key = state.keys.get(key_id) if state else None
         if state is None or key is None or key.algorithm != "ed25519":
             return None
-        ends = [moment for moment in (key.expires_at, self._revoked_at.get(key_id)) if moment is not None]
+        revoked_at = self._revoked_at.get((state.subject, key_id))
+        ends = [moment for moment in (key.expires_at, revoked_at) if moment is not None]
         return Signer(
             state.subject, state.kind, bytes.fromhex(key.verifier), min(ends, default=None), key.compromised
         )
@@ -136,7 +165,9 @@ class Identities:
 class AccessView:
     """The identities of this process.
 
-    It follows the partition `access` of the log by wake-ups and by polling.
+    It follows the partition `access` of the log by wake-ups and by polling. It applies every committed event,
+    also behind an open transaction: a revocation must not wait for a transaction that has nothing to do with
+    it. What was read behind one is read again until it is settled.
 
     Its content may be a moment old: commands check their permission again inside their transaction.
     """
@@ -152,6 +183,11 @@ class AccessView:
         self._pepper = pepper
         self._reading = asyncio.Lock()
         self._read_from = 0.0
+        LAG.set_function(self.lag)
+
+    def lag(self) -> float:
+        """Return the seconds since the beginning of the last complete read of the log."""
+        return time.monotonic() - self._read_from if self._read_from else math.inf
 
     async def run(self) -> None:
         """Follow the log for the life of the process. While the database is unavailable, nothing changes."""
@@ -163,10 +199,9 @@ class AccessView:
                     await (self._read_all_again() if after_outage else self.catch_up())
                     after_outage = False
                 except CONNECTION_ERRORS as error:
+                    raise_if_cancelled()
                     after_outage = True
-                    log.warning(
-                        "identities are not updated: the database is unavailable (%s)", type(error).__name__
-                    )
+                    POSTGRES.report(error)
                 await wait_for_wake_up(woken, self.POLL)
 
     async def catch_up(self) -> None:
@@ -182,9 +217,9 @@ class AccessView:
     async def _read_all_again(self) -> None:
         """Read the whole partition: after an outage another server may answer that lacks the last events."""
         async with self._reading:
-            fresh = Identities(self._pepper)
+            fresh, began = Identities(self._pepper), time.monotonic()
             await self._read(fresh)
-            self.identities = fresh
+            self.identities, self._read_from = fresh, began
 
     async def horizon(self) -> int:
         """Return the next transaction id of the server: every key that was issued before now is below it."""
@@ -200,21 +235,24 @@ class AccessView:
         return bool(oldest >= horizon)
 
     async def _read(self, identities: Identities) -> None:
+        after = identities.at
         while True:
             async with self._pool.acquire() as connection:
-                page = await eventlog.read(connection, PARTITION, identities.at, self.PAGE)
-            for cursor, stored in page:
-                recorded = ACCESS_EVENTS.recorded(PARTITION, stored)
-                identities.apply(recorded.event, recorded.recorded_at)
-                identities.at = cursor
+                page = await eventlog.read_visible(connection, PARTITION, after, self.PAGE)
+            for event in page:
+                if not identities.has(event.stream, event.revision):
+                    recorded = ACCESS_EVENTS.recorded(PARTITION, event.bytes)
+                    identities.apply_recorded(recorded, event.cursor)
+                if event.settled:
+                    identities.at = event.cursor
+                after = event.cursor
             if len(page) < self.PAGE:
                 return
 
     async def _look_again(self) -> None:
         """Catch up for an unknown key, which may be a moment old; at most once in PAUSE seconds."""
         await asyncio.sleep(max(0.0, self._read_from + self.PAUSE - time.monotonic()))
-        with contextlib.suppress(*CONNECTION_ERRORS):
-            await self.catch_up()
+        await self.catch_up()
 
     async def ended(self, key_id: str) -> str:
         """Return why a signature by this key is invalid now, or "" while it is valid."""
@@ -229,7 +267,10 @@ class AccessView:
         )
 
     async def identify(self, api_key: str) -> Identified | None:
-        """Return the caller of a live API key, or None. An unknown key makes it catch up first."""
+        """Return the caller of a live API key, or None. An unknown key makes it catch up first.
+
+        Raises one of CONNECTION_ERRORS while the database is unavailable: the key may have been issued since.
+        """
         found = self.identities.by_api_key(api_key)
         if found is None:
             await self._look_again()

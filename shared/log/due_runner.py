@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import math
 from datetime import timedelta
 
 import asyncpg
@@ -12,7 +12,9 @@ import msgspec
 from prometheus_client import Counter, Gauge
 
 from shared.deciding.decider import RuleBroken
-from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, wait_for_wake_up
+from shared.foundation.outages import POSTGRES
+from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable, WakeUp, wait_for_wake_up
+from shared.foundation.postgres_errors import raise_if_cancelled
 from shared.foundation.telemetry import tracer
 from shared.log.due_work import DueRow, DueWork
 from shared.log.transact import Transactor, WriterDied
@@ -30,8 +32,7 @@ MEASURE_EVERY = 5.0
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 300.0
 
 # Lease rows that are due and not leased. Leases are stored outside the read model, so a rebuild neither loses
-# nor
-# repeats one.
+# nor repeats one.
 LEASE = """
 WITH due_now AS (
     SELECT d.kind, d.key, d.due_at, d.data
@@ -124,7 +125,9 @@ class DueWorkRunner:
                     await self._pool.fetchval(self._oldest, self._due_work.kind)
                 )
             except Exception as error:  # noqa: BLE001 - measured again soon
-                log.info("overdue work was not measured (%s)", type(error).__name__)
+                raise_if_cancelled()
+                log.debug("overdue work was not measured (%s)", type(error).__name__)
+                OVERDUE.labels(self._service, self._due_work.kind).set(math.nan)
             await asyncio.sleep(MEASURE_EVERY)
 
     async def _fill(self) -> bool:
@@ -140,11 +143,12 @@ class DueWorkRunner:
             rows = await self._pool.fetch(
                 self._lease, self._due_work.kind, free, timedelta(seconds=self._due_work.lease)
             )
-        except CONNECTION_ERRORS as error:
-            log.info("due work waits: the database is unavailable (%s)", type(error).__name__)
-            return False
         except asyncpg.UndefinedTableError:
             return False  # a rebuild is swapping the tables
+        except CONNECTION_ERRORS as error:
+            raise_if_cancelled()
+            POSTGRES.report(error)
+            return False
         for row in rows:
             due = DueRow(
                 self._service,
@@ -172,10 +176,12 @@ class DueWorkRunner:
                 extra={"kind": row.kind, "key": row.key},
             )
         except Exception as error:
+            raise_if_cancelled()
             self._count("refused" if isinstance(error, RuleBroken) else "failed")
             log.warning(
-                "due work failed",
-                exc_info=error,
+                "due work failed (%s)",
+                type(error).__name__,
+                exc_info=None if isinstance(error, (Unavailable, *CONNECTION_ERRORS)) else error,
                 extra={"kind": row.kind, "key": row.key, "attempt": row.attempt},
             )
             await self._postpone_lease(row, f"{type(error).__name__}: {error}")
@@ -208,10 +214,14 @@ class DueWorkRunner:
     async def _renew_lease(self, row: DueRow) -> None:
         while True:
             await asyncio.sleep(self._due_work.lease / 3)
-            with contextlib.suppress(*CONNECTION_ERRORS):
+            try:
                 status = await self._pool.execute(
                     self._renew, row.kind, row.key, row.attempt, timedelta(seconds=self._due_work.lease)
                 )
+            except CONNECTION_ERRORS as error:
+                raise_if_cancelled()
+                POSTGRES.report(error)
+            else:
                 if status == "UPDATE 0":
                     raise LeaseLost
 
@@ -232,6 +242,9 @@ class DueWorkRunner:
             self._log_unreleased(row, error)
 
     def _log_unreleased(self, row: DueRow, error: Exception) -> None:
+        if isinstance(error, CONNECTION_ERRORS):
+            POSTGRES.report(error)
+            return
         log.warning(
             "a lease was not released; it runs out by itself",
             exc_info=error,

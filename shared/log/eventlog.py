@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -69,6 +68,15 @@ ORDER BY e.tx, e.seq LIMIT $3
 
 # As READ, but without the bytes of notes: a note holds another service's public event and is never published.
 READ_PUBLISHABLE = READ.replace("e.bytes", "CASE WHEN e.type <> 'Noted' THEN e.bytes END")
+
+# As READ, but without the fence: `settled` is whether no event can appear before this one any more.
+READ_VISIBLE = """
+SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes, e.stream, e.revision,
+    e.tx < pg_snapshot_xmin(pg_current_snapshot()) AS settled
+FROM log.events_{partition} e
+WHERE (e.tx, e.seq) > ($1::text::xid8, $2)
+ORDER BY e.tx, e.seq LIMIT $3
+"""
 
 # Only under the exclusive rebuild lock: no transaction is writing to this partition.
 READ_TAIL = """
@@ -186,13 +194,15 @@ async def append(tx: asyncpg.Connection, partition: str, rows: Sequence[Row]) ->
 
     Raises asyncpg.UniqueViolationError for a revision that exists: the batch is run again.
     """
-    columns: tuple[list[Any], ...] = ([], [], [], [], [], [])
-    for row in rows:
-        for column, value in zip(
-            columns, (row.stream, row.revision, row.event_id, row.type, row.schema, row.bytes), strict=True
-        ):
-            column.append(value)
-    await tx.execute(APPEND.format(partition=partition), *columns)
+    await tx.execute(
+        APPEND.format(partition=partition),
+        [row.stream for row in rows],
+        [row.revision for row in rows],
+        [row.event_id for row in rows],
+        [row.type for row in rows],
+        [row.schema for row in rows],
+        [row.bytes for row in rows],
+    )
 
 
 async def read(
@@ -204,6 +214,28 @@ async def read(
     """
     rows = await connection.fetch(READ.format(partition=partition), str(after.tx), after.seq, limit)
     return [(Cursor(row[0], row[1]), row[2]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """A committed event. While it is not `settled`, an open transaction may commit an event before it."""
+
+    cursor: Cursor
+    bytes: bytes
+    stream: str
+    revision: int
+    settled: bool
+
+
+async def read_visible(
+    connection: asyncpg.Connection, partition: str, after: Cursor, limit: int
+) -> list[Visible]:
+    """Return up to `limit` committed events after the cursor, whatever transactions are open.
+
+    The reader may move its stored position past settled events only, and must apply the others idempotently.
+    """
+    rows = await connection.fetch(READ_VISIBLE.format(partition=partition), str(after.tx), after.seq, limit)
+    return [Visible(Cursor(row[0], row[1]), row[2], row[3], row[4], row[5]) for row in rows]
 
 
 async def read_publishable(

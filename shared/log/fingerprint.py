@@ -13,6 +13,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import sys
+import threading
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -22,9 +23,11 @@ OWN = frozenset({"services", "shared", "regista"})
 
 REMEDY = "The code that folds events must be imported by import statements, from modules with a source file."
 _DYNAMIC = frozenset({"import_module", "__import__", "exec", "eval"})
+_PARSING = threading.Lock()
+"""Python 3.11 counts the depth of a parse per interpreter: two threads that parse can get a SystemError."""
 
 
-class NotCovered(Exception):  # noqa: N818 - says what the code is
+class NotCovered(Exception):  # noqa: N818 - names what the code is
     """The fold uses code that its fingerprint cannot cover: a snapshot could outlive a change."""
 
 
@@ -68,7 +71,7 @@ def _top(name: str) -> str:
 
 @functools.cache
 def _read(name: str) -> tuple[bytes, tuple[str, ...]]:
-    """The source of a module and the modules that it imports."""
+    """Return the source of a module and the modules that it imports."""
     source = _source(name)
     return source, tuple(_imports(name, source))
 
@@ -84,7 +87,7 @@ def _source(name: str) -> bytes:
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """How a module is loaded; None for what is no module."""
+    """Return how a module is loaded; None for what is no module."""
     module = sys.modules.get(name)
     if module is not None and module.__spec__ is not None:
         return module.__spec__
@@ -95,12 +98,14 @@ def _spec(name: str) -> ModuleSpec | None:
 
 
 def _imports(name: str, source: bytes) -> Iterator[str]:
-    """The modules that the source names in import statements, wherever they stand."""
+    """Yield the modules that the source names in import statements, also inside functions."""
     spec = _spec(name)
     package = (
         name if spec is not None and spec.submodule_search_locations is not None else name.rpartition(".")[0]
     )
-    for node in ast.walk(ast.parse(source)):
+    with _PARSING:
+        tree = ast.parse(source)
+    for node in ast.walk(tree):
         match node:
             case ast.Import(names):
                 yield from (alias.name for alias in names)
@@ -127,7 +132,7 @@ def _is_module(name: str) -> bool:
 
 
 def _release(library: str) -> str:
-    """The release of an imported library, by the distributions that bring it. Raises NotCovered."""
+    """Return the release of an imported library from its distributions. Raise NotCovered without one."""
     try:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:

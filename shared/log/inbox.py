@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import asyncpg
 import msgspec
@@ -30,6 +29,12 @@ LEFT JOIN (
 RECORD = """
 INSERT INTO {schema}.inbox (source, id, digest, outcome)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[])
+"""
+
+# Effects outside of PostgreSQL that happen once, for example a dead letter.
+HAS = "SELECT EXISTS (SELECT FROM {schema}.inbox WHERE source = $1 AND id = $2)"
+RECORD_ONE = """
+INSERT INTO {schema}.inbox (source, id, digest, outcome) VALUES ($1, $2, '', '[]') ON CONFLICT DO NOTHING
 """
 
 Key = tuple[str, str]
@@ -77,10 +82,30 @@ async def record(tx: asyncpg.Connection, schema: str, entries: dict[Key, Handled
     Raises asyncpg.UniqueViolationError for a cause that another batch recorded meanwhile: the batch is run
     again.
     """
-    columns: tuple[list[Any], ...] = ([], [], [], [])
-    for (source, id_), entry in sorted(entries.items()):
-        for column, value in zip(
-            columns, (source, id_, entry.digest, msgspec.json.encode(entry.wrote)), strict=True
-        ):
-            column.append(value)
-    await tx.execute(RECORD.format(schema=schema), *columns)
+    rows = sorted(entries.items())
+    await tx.execute(
+        RECORD.format(schema=schema),
+        [source for (source, _), _ in rows],
+        [id_ for (_, id_), _ in rows],
+        [entry.digest for _, entry in rows],
+        [msgspec.json.encode(entry.wrote) for _, entry in rows],
+    )
+
+
+class Once:
+    """Records effects outside of the log, so that a message that is read again has none a second time.
+
+    A process that dies between the effect and `record` repeats the effect.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, schema: str) -> None:
+        self._pool = pool
+        self._has, self._record = (sql.format(schema=schema) for sql in (HAS, RECORD_ONE))
+
+    async def has(self, source: str, id_: str) -> bool:
+        """Return whether the effect was recorded."""
+        return bool(await self._pool.fetchval(self._has, source, id_))
+
+    async def record(self, source: str, id_: str) -> None:
+        """Record an effect that happened."""
+        await self._pool.execute(self._record, source, id_)

@@ -113,9 +113,8 @@ async def rebuild(
         with _no_cycle_search():
             try:
                 return await _Rebuild(service, pool, shown["number"] if shown else 0, progress).run()
-            except (
-                ExceptionGroup
-            ) as several:  # of what runs at once: the first is the cause, and says whether to wait
+            except ExceptionGroup as several:
+                # Of parallel tasks the first failure is the cause; its type decides whether to wait.
                 raise several.exceptions[0] from several
 
 

@@ -52,7 +52,7 @@ class SnapshotCodec:
 
 
 def _entries(value: Any) -> Any:
-    """A map as a dict; any other value as it is."""
+    """Return a map as a dict; any other value as it is."""
     return (
         value.whole() if isinstance(value, LayeredMap) else dict(value) if isinstance(value, Map) else value
     )
@@ -63,7 +63,7 @@ def _persistent(entries: dict[Any, Any]) -> Any:
 
 
 def _fields(type_: Any) -> tuple[str, ...]:
-    """The names of the fields, in order; none for what is neither a dataclass nor a Struct."""
+    """Return the names of the fields, in order; none for what is neither a dataclass nor a Struct."""
     if dataclasses.is_dataclass(type_):
         return tuple(field.name for field in dataclasses.fields(type_))
     return type_.__struct_fields__ if issubclass(type_, msgspec.Struct) else ()
@@ -76,7 +76,7 @@ def _plain(hint: Any) -> Any:
 
 
 def _modules(fold: Fold[Any, Any], upcasters: Iterable[Upcaster]) -> set[str]:
-    """Where the fold, its state and the upcasters are written."""
+    """Return the modules of the fold, its state and the upcasters."""
     return {
         fold.evolve.__module__,
         type(fold.initial).__module__,

@@ -20,7 +20,9 @@ from shared.deciding.access import ACCESS
 from shared.deciding.decider import Misrouted, RuleBroken
 from shared.deciding.service import Service
 from shared.deciding.submission import Outcome, Submission
+from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable, WakeUp
+from shared.foundation.postgres_errors import raise_if_cancelled
 from shared.log import eventlog, read_models
 from shared.log.batch import Batch, EventTooLarge
 from shared.log.states import CachedState, States
@@ -40,9 +42,10 @@ CONFLICTS = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.UndefinedTableError,
+    asyncpg.InvalidCachedStatementError,
 )
-"""Errors that no command causes and after which the batch runs again. UndefinedTable: a rebuild is swapping a
-view."""
+"""Errors that no command causes and after which the batch runs again. UndefinedTable and
+InvalidCachedStatement: a rebuild is swapping a view."""
 RERUNS = 5
 MOST_WAITING = 10_000
 """Maximum length of the queue. When it is full, `submit` fails immediately."""
@@ -168,8 +171,9 @@ class Transactor:
         except (read_models.ShapeChanged, eventlog.RestoredBehind):
             raise
         except CONNECTION_ERRORS as error:
+            raise_if_cancelled()
             self._after_outage = True
-            log.warning("the database is unavailable: %s", error)
+            POSTGRES.report(error)
             _fail(
                 batch,
                 Unavailable(
@@ -178,6 +182,7 @@ class Transactor:
                 ),
             )
         except Exception as fault:
+            raise_if_cancelled()
             if len(batch) == 1:
                 if not isinstance(fault, EventTooLarge):
                     log.exception(
@@ -200,6 +205,7 @@ class Transactor:
                 batch = await self._run(pending)
                 break
             except (AnotherServer, *CONFLICTS) as conflict:
+                raise_if_cancelled()
                 self._after_outage |= isinstance(conflict, AnotherServer)
                 RERUNS_TOTAL.labels(self.service.name).inc()
                 log.info("batch rerun %s: %s", attempt + 1, conflict)
@@ -273,6 +279,7 @@ class Transactor:
                 if await connection.fetchval("SELECT pg_postmaster_start_time()") == self._server:
                     await self.states.keep(connection, stream, held)
         except Exception as error:  # noqa: BLE001 - a snapshot is disposable
+            raise_if_cancelled()
             log.warning(
                 "no snapshot of %s was written (%s); the next start folds more events",
                 stream,

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
 from prometheus_client import Gauge
 
+from shared.foundation.outages import KAFKA
+from shared.foundation.postgres_errors import raise_if_cancelled
 from shared.foundation.readiness import Readiness, error_summary
 from shared.foundation.settings import Settings
 from shared.messaging.consumer import Consumer
-from shared.messaging.faststream_seam import start_with_consumers
+from shared.messaging.faststream_seam import start_with_consumers, stop_tasks
 from shared.messaging.kafka import Record, connection, stop_client
+from shared.messaging.kafka_errors import KAFKA_ERRORS
 from shared.messaging.skipping_consumer import SkippingConsumer
 
 log = logging.getLogger(__name__)
@@ -39,8 +41,12 @@ Each batch costs a transaction and an acknowledgement.
 """
 WATCH = 5.0
 """Seconds between two checks of a subscription, and the time limit of one check."""
-STANDSTILL = 60.0
-"""Seconds without a batch, while messages wait and none is being handled, after which the client is replaced.
+UNREAD = 10.0
+"""Seconds in which a partition with waiting messages must be read, or the process is not ready."""
+STANDSTILL = 20.0
+"""Seconds in which a partition with waiting messages must be read, or the client is replaced.
+
+Time in which a batch is handled does not count, nor do partitions that are paused at an event that fails.
 """
 SILENCE = 30.0
 """Seconds without an answer to a check after which the client is replaced: it lost its broker or its group.
@@ -63,7 +69,8 @@ class WatchedSubscription:
         self.consumer = consumer
         self.about = f"kafka broker, {consumer.subscription.topic}"
         self.busy = False
-        self.moved_at = self.answered_at = time.monotonic()
+        self.answered_at = time.monotonic()
+        self._moved: dict[TopicPartition, tuple[int, float]] = {}
         self._failed = failed
         self._shown: set[TopicPartition] = set()
         self._client: Callable[[], AIOKafkaConsumer | None] = lambda: None
@@ -104,7 +111,7 @@ class WatchedSubscription:
             raise
         finally:
             self.busy = False
-            self.moved_at = time.monotonic()
+            self._moved.clear()
         if len(records) < SHORT:
             await asyncio.sleep(FILL)
 
@@ -116,14 +123,31 @@ class WatchedSubscription:
         self.consumer.resume_paused(client)
         try:
             await self._watch(client, readiness)
-        except (KafkaError, TimeoutError) as error:
-            readiness.wait(self.about, f"Kafka does not answer ({type(error).__name__})")
+        except (*KAFKA_ERRORS, TimeoutError) as error:
+            raise_if_cancelled()
+            KAFKA.report(error)
+            self._lag_unknown()
+            readiness.wait(self.about, f"Kafka does not answer ({type(error).__name__})", logged=False)
             if not self.busy and time.monotonic() - self.answered_at > SILENCE:
                 raise Stuck(
                     f"Kafka has not answered about {self.consumer.subscription.topic} for {SILENCE:.0f} s"
                 ) from error
         else:
             self.answered_at = time.monotonic()
+            KAFKA.answered()
+
+    def _lag_unknown(self) -> None:
+        """Show that the lag is not known: the last value may be 0 while messages wait."""
+        for partition in self._shown:
+            LAG.labels(partition.topic, self.consumer.subscription.group_id, partition.partition).set(
+                math.nan
+            )
+
+    def detach(self) -> None:
+        """Withdraw what this client reported: its successor may get other partitions, or none."""
+        self._client = lambda: None
+        self._lag_unknown()
+        self.consumer.detach()
 
     async def _watch(self, client: AIOKafkaConsumer, readiness: Readiness) -> None:
         subscription = self.consumer.subscription
@@ -136,22 +160,39 @@ class WatchedSubscription:
             )
             return
         async with asyncio.timeout(WATCH):
+            if not assigned:
+                await client.topics()  # a broker that hangs must not look ready without partitions
             ends = await client.end_offsets(assigned) if assigned else {}
             positions = {partition: await client.position(partition) for partition in ends}
-        waiting = 0
+        unread = ""
         for partition, end in ends.items():
             at = positions[partition]
             lag = max(0, end - (min(at, self.consumer.acknowledged.get(partition, at)) if self.busy else at))
             LAG.labels(partition.topic, subscription.group_id, partition.partition).set(lag)
-            waiting += lag
+            unread = unread or self._unread(partition, at, lag)
         for gone in self._shown - set(ends):
             LAG.remove(gone.topic, subscription.group_id, gone.partition)
         self._shown = set(ends)
-        if self.busy or not waiting:
-            self.moved_at = time.monotonic()
-        elif time.monotonic() - self.moved_at > STANDSTILL:
-            raise Stuck(f"{waiting} messages of {subscription.topic} wait, and Kafka delivers none")
-        readiness.clear(self.about)
+        if unread:
+            readiness.wait(self.about, unread)
+        else:
+            readiness.clear(self.about)
+
+    def _unread(self, partition: TopicPartition, at: int, lag: int) -> str:
+        """Return why an assigned partition counts as not read, or "". Raises Stuck after a standstill."""
+        now = time.monotonic()
+        offset, since = self._moved.get(partition, (at, now))
+        if offset != at or not lag or self.busy or self.consumer.is_paused(partition):
+            since = now
+        self._moved[partition] = at, since
+        still = now - since
+        reason = (
+            f"partition {partition.partition} is not read: {lag} messages wait after offset {at},"
+            f" and Kafka has delivered none for {still:.0f} s"
+        )
+        if still > STANDSTILL:
+            raise Stuck(f"{partition.topic}: {reason}")
+        return reason if still > UNREAD else ""
 
 
 async def _raw(message: Records) -> KafkaMessage:
@@ -194,8 +235,13 @@ async def consume(settings: Settings, consumers: Sequence[Consumer], readiness: 
     if not consumers:
         return
     unreadable = {consumer.subscription.group_id: consumer.add_unreadable for consumer in consumers}
-    make = partial(SkippingConsumer, unreadable, **connection(settings))
     while True:
+        clients: list[AIOKafkaConsumer] = []
+
+        def make(clients: list[AIOKafkaConsumer] = clients, **options: Any) -> AIOKafkaConsumer:
+            clients.append(SkippingConsumer(unreadable, **connection(settings), **options))
+            return clients[-1]
+
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         broker = _broker(settings)
         watched = [WatchedSubscription(consumer, failed) for consumer in consumers]
@@ -205,17 +251,24 @@ async def consume(settings: Settings, consumers: Sequence[Consumer], readiness: 
             async with asyncio.timeout(30):
                 await start_with_consumers(broker, make)
             readiness.clear("kafka")
+            KAFKA.answered()
             await _watch_all(watched, failed, readiness)
-        except (KafkaError, Stuck, TimeoutError, OSError) as error:
+        except (*KAFKA_ERRORS, Stuck, TimeoutError, OSError) as error:
+            raise_if_cancelled()
+            KAFKA.report(error)
             readiness.wait(
                 "kafka",
                 f"the broker at {settings.kafka_bootstrap} does not answer or delivers nothing"
                 f" ({error_summary(error)})",
+                logged=False,
             )
         finally:
             if failed.done():
                 failed.exception()
-            await stop_client(broker)
+            stop_tasks(broker)
+            for subscription in watched:
+                subscription.detach()
+            await stop_client(broker, parts=clients)
         await asyncio.sleep(1)
 
 

@@ -14,24 +14,27 @@ from typing import TypeAlias
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from prometheus_client import Counter
 
 from shared.deciding.decider import Misrouted, RuleBroken
 from shared.deciding.submission import Submission
+from shared.foundation.outages import KAFKA, POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
+from shared.foundation.postgres_errors import raise_if_cancelled
 from shared.foundation.readiness import Readiness, error_summary
 from shared.foundation.telemetry import tracer
 from shared.identity.access_view import AccessView
 from shared.log.transact import Transactor, WriterDied
+from shared.messaging.acknowledging import acknowledge, partition_of
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.kafka import Handler, Malformed, Prepare, Received, Record, Subscription
+from shared.messaging.kafka_errors import KAFKA_ERRORS
 from shared.messaging.verification import Ignored, Refused, verified
 
 log = logging.getLogger(__name__)
 
 MESSAGES = Counter("regista_messages", "Messages read, by what became of them", ["topic", "group", "result"])
-TRANSIENT = (Unavailable, KafkaError, *CONNECTION_ERRORS, asyncpg.SyntaxOrAccessError)
+TRANSIENT = (Unavailable, *KAFKA_ERRORS, *CONNECTION_ERRORS, asyncpg.SyntaxOrAccessError)
 """Errors that no message causes: the consumer waits and tries again.
 
 SyntaxOrAccess (class 42) means that the schema is not the one this code was written for.
@@ -76,6 +79,7 @@ class Consumer:
         self.acknowledged: dict[TopicPartition, int] = {}
         self._dead_lettered: set[tuple[int, int]] = set()
         self._paused: set[TopicPartition] = set()
+        self._counters: dict[str, Counter] = {}
 
     async def handle(self, records: Sequence[Record], consumer: AIOKafkaConsumer) -> None:
         """Settle and acknowledge the batch. A partition whose event fails is paused at that event.
@@ -83,7 +87,8 @@ class Consumer:
         Waits while the database or Kafka is unavailable. Raises WriterDied.
         """
         self._dead_lettered.clear()
-        attempt = ATTEMPTS if any(_partition_of(record) in self._paused for record in records) else 0
+        attempt = ATTEMPTS if any(partition_of(record) in self._paused for record in records) else 0
+        waits = 0
         faults: dict[TopicPartition, tuple[int, Exception]] = {}
         while True:
             try:
@@ -95,10 +100,16 @@ class Consumer:
             except WriterDied:
                 raise
             except (*TRANSIENT, StillMisrouted) as error:
-                self._readiness.wait(self.name, f"waits and tries again: {error_summary(error)}")
-                await asyncio.sleep(min(LONGEST_WAIT, 0.1 * 2 ** min(attempt, 6)))
+                raise_if_cancelled()
+                _report(error)
+                self._readiness.wait(
+                    self.name, f"waits and tries again: {error_summary(error)}", logged=False
+                )
+                await asyncio.sleep(min(LONGEST_WAIT, 0.1 * 2 ** min(max(attempt, waits), 6)))
+                waits += 1
                 attempt += isinstance(error, StillMisrouted)
             except Exception:
+                raise_if_cancelled()
                 attempt += 1
                 log.exception("a batch failed", extra={"topic": self.subscription.topic, "attempt": attempt})
                 await asyncio.sleep(min(LONGEST_WAIT, 0.1 * 2 ** min(attempt, 6)))
@@ -106,10 +117,10 @@ class Consumer:
         settled = [
             record
             for record in records
-            if _partition_of(record) not in faults or record.offset < faults[_partition_of(record)][0]
+            if partition_of(record) not in faults or record.offset < faults[partition_of(record)][0]
         ]
         self.acknowledged |= await acknowledge(consumer, settled)
-        for partition in {_partition_of(record) for record in settled} - set(faults):
+        for partition in {partition_of(record) for record in settled} - set(faults):
             self._clear_pause(partition)
         for partition, (offset, fault) in faults.items():
             self._pause(consumer, partition, offset, fault)
@@ -130,6 +141,16 @@ class Consumer:
                 f"paused at offset {offset} and tried again: {error_summary(fault)}",
             )
 
+    def is_paused(self, partition: TopicPartition) -> bool:
+        """Return whether the partition waits at an event that fails."""
+        return partition in self._paused
+
+    def detach(self) -> None:
+        """Withdraw all reasons: the client is gone, and another process may get the partitions."""
+        self._readiness.clear(self.name)
+        for partition in tuple(self._paused):
+            self._clear_pause(partition)
+
     def _clear_pause(self, partition: TopicPartition) -> None:
         self._paused.discard(partition)
         self._readiness.clear(f"{self.name}/{partition.partition}")
@@ -148,7 +169,7 @@ class Consumer:
         for record, verdict in zip(records, verdicts, strict=True):
             match verdict:
                 case Refused():
-                    await self._dead_letter(record, verdict.reason)
+                    await self._dead_letter(record, verdict.reason, "not_authentic")
                 case Ignored():
                     self._count("passed_over")
                 case _ if (record.partition, record.offset) not in self._dead_lettered:
@@ -168,8 +189,8 @@ class Consumer:
         """
         faults: dict[TopicPartition, tuple[int, Exception]] = {}
         for record in records:
-            if _partition_of(record) not in faults and (fault := await self._alone(record)) is not None:
-                faults[_partition_of(record)] = (record.offset, fault)
+            if partition_of(record) not in faults and (fault := await self._alone(record)) is not None:
+                faults[partition_of(record)] = (record.offset, fault)
         return faults
 
     async def _alone(self, record: Record) -> Exception | None:
@@ -184,6 +205,7 @@ class Consumer:
             except (*TRANSIENT, WriterDied):
                 raise
             except Exception as error:
+                raise_if_cancelled()
                 if attempt < ATTEMPTS - 1:
                     continue
                 verdict = (await verified([record], self.subscription, self._access))[0]
@@ -197,6 +219,7 @@ class Consumer:
                     record,
                     f"failed {ATTEMPTS} times: {type(error).__name__}; the service's log has the details:"
                     " replay it after the fix",
+                    "failed",
                 )
         return None
 
@@ -290,13 +313,14 @@ class Consumer:
                 },
             )
             return
-        await self._dead_letter(record, str(broken))
+        code = broken.code if isinstance(broken, RuleBroken) else "malformed"
+        await self._dead_letter(record, str(broken), code)
 
-    async def _dead_letter(self, record: Record, reason: str) -> None:
+    async def _dead_letter(self, record: Record, reason: str, code: str) -> None:
         if (position := (record.partition, record.offset)) not in self._dead_lettered:
-            await self._dead_letters.add(record, reason, self.subscription.group_id)
+            new = await self._dead_letters.add(record, reason, self.subscription.group_id, code)
             self._dead_lettered.add(position)
-            self._count("dead_letter")
+            self._count("dead_letter" if new else "dead_letter_again")
 
     async def add_unreadable(self, partition: TopicPartition, offset: int, error: Exception) -> None:
         """Dead-letter a record that aiokafka cannot parse: only its topic, partition and offset are known."""
@@ -306,41 +330,21 @@ class Consumer:
             f"the record cannot be parsed ({type(error).__name__}: {error});"
             " it is still at this offset of its topic",
             self.subscription.group_id,
+            "unreadable",
         )
         self._count("dead_letter")
 
     def _count(self, result: str, by: int = 1) -> None:
-        MESSAGES.labels(self.subscription.topic, self.subscription.group_id, result).inc(by)
+        if (counter := self._counters.get(result)) is None:
+            labels = self.subscription.topic, self.subscription.group_id, result
+            counter = self._counters[result] = MESSAGES.labels(*labels)
+        counter.inc(by)
 
 
-def _partition_of(record: Record) -> TopicPartition:
-    return TopicPartition(record.topic, record.partition)
-
-
-async def acknowledge(consumer: AIOKafkaConsumer, records: Sequence[Record]) -> dict[TopicPartition, int]:
-    """Commit the offset after the last record of each partition and return these offsets.
-
-    A partition that moved to another process is left out: its messages are delivered there again, and the
-    inbox recognises them.
-    """
-    offsets: dict[TopicPartition, int] = {}
-    for record in records:
-        partition = _partition_of(record)
-        offsets[partition] = max(offsets.get(partition, 0), record.offset + 1)
-    for attempt in range(5):
-        still_ours = {
-            partition: offset for partition, offset in offsets.items() if partition in consumer.assignment()
-        }
-        if not still_ours:
-            break
-        try:
-            async with asyncio.timeout(10):
-                await consumer.commit(still_ours)
-        except (CommitFailedError, IllegalStateError) as lost:
-            log.info("not acknowledged, Kafka will deliver it again: %s", type(lost).__name__)
-        except (KafkaError, TimeoutError) as error:
-            log.warning("acknowledging waits for Kafka: %s", type(error).__name__)
-            await asyncio.sleep(0.2 * 2**attempt)
-            continue
-        return still_ours
-    return {}
+def _report(error: Exception) -> None:
+    if isinstance(error, KAFKA_ERRORS):
+        KAFKA.report(error)
+    elif isinstance(error, (Unavailable, *CONNECTION_ERRORS)):
+        POSTGRES.report(error)
+    else:
+        log.warning("a batch waits: %s", error_summary(error))

@@ -1,8 +1,8 @@
-"""Keep, list, show and replay dead letters: messages that can never be accepted as they are.
+"""Keep, list, show, replay and dismiss dead letters: messages that can never be accepted as they are.
 
 They stand in `<topic>.dlq` with the reason, and nowhere else. Headers, key and value stay unchanged; the
-added headers start with `regista-`. A replay sends the original to its topic again and writes a marker beside
-the dead letter, so that the list shows which are open.
+added headers start with `regista-`. A replay sends the original to its topic again. It writes a marker beside
+the dead letter, as a dismissal does, so that the list shows which are open.
 """
 
 from __future__ import annotations
@@ -12,57 +12,45 @@ import base64
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaTimeoutError
 from prometheus_client import Counter
 
 from shared.foundation.settings import Settings
 from shared.foundation.topics import dlq_of, source_of
+from shared.log.inbox import Once
+from shared.messaging.dead_letter_records import (
+    DISMISSED,
+    OWN,
+    REPLAYED,
+    DeadLetter,
+    DeadLetterDetail,
+    DeadLetterGroup,
+    Headers,
+    cause_of,
+    dead_letter,
+    grouped,
+    id_of,
+    kept,
+    marker,
+    merged,
+    own,
+)
 from shared.messaging.kafka import Record, answer_in_time, connection, start_producer, stop_client
+from shared.messaging.kafka_errors import TOO_LARGE
 
 log = logging.getLogger(__name__)
 
 SENT = Counter("regista_dead_letters", "Messages written to a dead-letter topic", ["topic", "group"])
-OWN = "regista-"
 _POSITION = re.compile(r"\d{1,9}~\d{1,18}", re.ASCII)
-Headers = Sequence[tuple[str, bytes]]
 T = TypeVar("T")
+MOST_LISTED = 100_000
 MOST_OF_KEY, MOST_OF_HEADERS = 8 * 1024, 64 * 1024
 """Bytes of key and of headers that are kept of a message too large to be kept whole."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A dead letter as it is listed. `id` is `<dead-letter topic>~<partition>~<offset>`."""
-
-    id: str
-    topic: str
-    partition: int
-    offset: int
-    reason: str
-    group: str
-    at: datetime
-    size: int
-    key: str = ""
-    type: str = ""
-    subject: str = ""
-    replayed: bool = False
-    replayed_by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetterDetail:
-    """A dead letter with headers and value. `encoding` is `text`, or `base64` for other than UTF-8."""
-
-    letter: DeadLetter
-    headers: dict[str, str]
-    value: str
-    encoding: str
 
 
 class DeadLetters:
@@ -72,19 +60,30 @@ class DeadLetters:
     """
 
     PER_PARTITION = 1_000
+    ANSWERED_WITHIN = 10.0
+    """Time limit for reading dead letters, in seconds, over all topics."""
 
     def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
         self.topics = tuple(dict.fromkeys(topics))
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
+        self.once: Once | None = None
+        """What this service dead-lettered before; None for a process without a database."""
 
-    async def add(self, record: Record, reason: str, group: str) -> None:
+    async def add(self, record: Record, reason: str, group: str, code: str = "") -> bool:
         """Write the record to its dead-letter topic and return when Kafka has stored it.
 
-        Raises KafkaError while Kafka is unavailable: the caller must not acknowledge the message then.
+        Return False when it was written before: its consumer group was set back. Raises KafkaError while
+        Kafka is unavailable: the caller must not acknowledge the message then.
         """
+        cause = cause_of(record, group)
+        position = f"{record.topic}/{record.partition}/{record.offset}/{cause}"
+        if self.once is not None and await self.once.has(f"dead-letter/{group}", position):
+            return False
         about = {
+            "cause": cause,
+            "code": code,
             "reason": reason[:1000],
             "topic": record.topic,
             "partition": record.partition,
@@ -92,16 +91,19 @@ class DeadLetters:
             "group": group,
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
-        own = [(OWN + name, str(value).encode()) for name, value in about.items()]
+        added = own(**about)
         try:
-            await self._send(dlq_of(record.topic), record.key, record.value, [*_kept(record.headers), *own])
-        except MessageSizeTooLargeError:
+            await self._send(dlq_of(record.topic), record.key, record.value, [*kept(record.headers), *added])
+        except TOO_LARGE:
             key, headers = _shortened(record)
-            await self._send(dlq_of(record.topic), key, b"", [*headers, *own])
+            await self._send(dlq_of(record.topic), key, b"", [*headers, *added])
+        if self.once is not None:
+            await self.once.record(f"dead-letter/{group}", position)
         SENT.labels(record.topic, group).inc()
         log.warning(
             "dead letter", extra={**about, "key": (record.key or b"")[:100].decode("utf-8", "replace")}
         )
+        return True
 
     async def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         async with self._opening:
@@ -123,29 +125,42 @@ class DeadLetters:
         if self._producer is not None:
             await stop_client(self._producer)
 
-    async def newest(self, limit: int, *, topic: str = "", replayed: bool = False) -> list[DeadLetter]:
+    async def newest(
+        self, limit: int, *, topic: str = "", replayed: bool = False, dismissed: bool = False
+    ) -> list[DeadLetter]:
         """Return the newest dead letters of all topics (or one), the newest first.
 
-        Replayed ones only on request.
+        Replayed and dismissed ones only on request. Raises KafkaTimeoutError after ANSWERED_WITHIN.
         """
-        found: list[DeadLetter] = []
-        for name in (dlq_of(t) for t in self.topics if topic in {"", t, dlq_of(t)}):
-            found += [one for one in await self._listed(name) if replayed or not one.replayed]
+        names = [dlq_of(t) for t in self.topics if topic in {"", t, dlq_of(t)}]
+        found = [
+            one
+            for some in await self._in_time(asyncio.gather(*map(self._listed, names)))
+            for one in some
+            if (replayed or not one.replayed) and (dismissed or not one.dismissed)
+        ]
         found.sort(key=lambda one: (one.at, one.id), reverse=True)
         return found[:limit]
+
+    async def groups(self, *, topic: str = "") -> list[DeadLetterGroup]:
+        """Return the open dead letters by topic, consumer group, code and signer."""
+        return grouped(await self.newest(len(self.topics) * MOST_LISTED, topic=topic))
+
+    async def _in_time(self, reading: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self.ANSWERED_WITHIN):
+                return await reading
+        except TimeoutError as late:
+            raise KafkaTimeoutError(
+                f"Kafka did not answer within {self.ANSWERED_WITHIN:g} s about the dead letters"
+            ) from late
 
     async def _listed(self, topic: str) -> list[DeadLetter]:
         """Return the dead letters of a topic, with the replay markers applied.
 
         Values are not kept: a topic of large messages must fit into memory.
         """
-        read = await self._read(topic, lambda record: _marker(record) or _dead_letter(record))
-        markers = dict(one for one in read if isinstance(one, tuple))
-        dead_letters = (one for one in read if isinstance(one, DeadLetter))
-        return [
-            replace(one, replayed=one.id in markers, replayed_by=markers.get(one.id, ""))
-            for one in dead_letters
-        ]
+        return merged(await self._read(topic, lambda record: marker(record) or dead_letter(record)))
 
     async def find(self, dead_letter_id: str) -> Record | None:
         """Return the record of a dead letter, or None when there is no such dead letter (any more)."""
@@ -153,7 +168,7 @@ class DeadLetters:
         if topic not in {dlq_of(t) for t in self.topics}:
             return None
         records = await self._read(topic, lambda record: record, TopicPartition(topic, partition), offset, 1)
-        return next((r for r in records if r.offset == offset and not _marker(r)), None)
+        return next((r for r in records if r.offset == offset and not marker(r)), None)
 
     async def show(self, dead_letter_id: str) -> DeadLetterDetail | None:
         """Return a dead letter with headers and value, or None when there is no such dead letter."""
@@ -162,7 +177,7 @@ class DeadLetters:
             return None
         letter = next(
             (one for one in await self._listed(record.topic) if one.id == dead_letter_id),
-            _dead_letter(record),
+            dead_letter(record),
         )
         text, encoding = _as_text(record.value or b"")
         headers = {name: value.decode("utf-8", "backslashreplace") for name, value in record.headers}
@@ -174,16 +189,27 @@ class DeadLetters:
         Raises KafkaError, also when this service may not write to the topic.
         """
         topic = source_of(record.topic)
-        await self._send(topic, record.key, record.value, _kept(record.headers))
-        dead_letter_id = _id_of(record)
-        await self._send(
-            record.topic,
-            record.key,
-            b"",
-            [(OWN + "replayed", dead_letter_id.encode()), (OWN + "replayed-by", subject.encode())],
-        )
-        log.info("dead letter replayed", extra={"id": dead_letter_id, "topic": topic, "by": subject})
+        covers = await self._newest_of(record)
+        await self._send(topic, record.key, record.value, kept(record.headers))
+        await self._close(record, REPLAYED, subject, covers)
         return topic
+
+    async def dismiss(self, record: Record, subject: str, reason: str) -> None:
+        """Write a marker with who dismissed the dead letter, and why. Its message stays where it is."""
+        await self._close(record, DISMISSED, subject, await self._newest_of(record), reason)
+
+    async def _newest_of(self, record: Record) -> datetime:
+        """Return when the newest record with this cause was written: a later one stays open."""
+        of_record = dead_letter(record)
+        listed = await self._in_time(self._listed(record.topic))
+        return max([of_record.at, *(one.at for one in listed if one.cause == of_record.cause)])
+
+    async def _close(
+        self, record: Record, how: str, subject: str, covers: datetime, reason: str = ""
+    ) -> None:
+        about = {how: id_of(record), f"{how}-by": subject, "covers": covers.isoformat(), "why": reason}
+        await self._send(record.topic, record.key, b"", own(**about))
+        log.info("dead letter %s", how, extra={"id": id_of(record), "by": subject, "why": reason})
 
     async def _read(
         self,
@@ -219,10 +245,6 @@ class DeadLetters:
             await stop_client(consumer)
 
 
-def _id_of(record: Record) -> str:
-    return f"{record.topic}~{record.partition}~{record.offset}"
-
-
 async def _until(
     consumer: AIOKafkaConsumer,
     partition: TopicPartition,
@@ -242,7 +264,7 @@ def _shortened(record: Record) -> tuple[bytes | None, list[tuple[str, bytes]]]:
 
     What else is too long is left out; a digest replaces each part.
     """
-    key, headers = record.key, _kept(record.headers)
+    key, headers = record.key, kept(record.headers)
     left_out = {"value": record.value or b""}
     if len(key or b"") > MOST_OF_KEY:
         left_out["key"], key = key, None
@@ -252,42 +274,6 @@ def _shortened(record: Record) -> tuple[bytes | None, list[tuple[str, bytes]]]:
         (f"{OWN}{part}-left-out", f"sha256:{hashlib.sha256(raw).hexdigest()}".encode())
         for part, raw in left_out.items()
     ]
-
-
-def _kept(headers: Headers) -> list[tuple[str, bytes]]:
-    return [(name, value) for name, value in headers if not name.startswith(OWN)]
-
-
-def _about(record: Record) -> dict[str, str]:
-    return {
-        name[len(OWN) :]: value.decode("utf-8", "replace")
-        for name, value in record.headers
-        if name.startswith(OWN)
-    }
-
-
-def _marker(record: Record) -> tuple[str, str] | None:
-    """Return the id of the dead letter that was replayed and who replayed it, or None for a dead letter."""
-    about = _about(record)
-    return (about["replayed"], about.get("replayed-by", "")) if "replayed" in about else None
-
-
-def _dead_letter(record: Record) -> DeadLetter:
-    about = _about(record)
-    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-    return DeadLetter(
-        _id_of(record),
-        about.get("topic", ""),
-        int(about.get("partition", -1)),
-        int(about.get("offset", -1)),
-        about.get("reason", ""),
-        about.get("group", ""),
-        datetime.fromtimestamp(record.timestamp / 1000, UTC),
-        len(record.value or b""),
-        (record.key or b"").decode("utf-8", "replace"),
-        headers.get("ce_type", ""),
-        headers.get("ce_subject", ""),
-    )
 
 
 def _parsed(dead_letter_id: str) -> tuple[str, int, int]:

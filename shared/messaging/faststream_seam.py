@@ -19,6 +19,14 @@ class SeamChanged(RuntimeError):  # noqa: N818 - the message is for the develope
     """FastStream makes its consumers in another way: pin the former release or adapt this file."""
 
 
+def stop_tasks(broker: KafkaBroker) -> None:
+    """Cancel what the subscribers run, also those that a broken `stop` of the broker did not reach."""
+    for subscriber in broker.subscribers:
+        subscriber.running = False
+        for task in getattr(subscriber, "tasks", ()):
+            task.cancel()
+
+
 async def start_with_consumers(broker: KafkaBroker, make: Callable[..., AIOKafkaConsumer]) -> None:
     """Start the broker. `make` is called with the options of each subscriber and returns its consumer.
 

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +27,7 @@ from shared.deciding.events import Actor, Source, storable
 from shared.deciding.submission import Cause, Submission
 from shared.foundation.settings import Settings
 from shared.identity.access_view import Signer
+from shared.messaging.aiokafka_seam import abandon
 
 log = logging.getLogger(__name__)
 
@@ -243,14 +245,31 @@ async def answer_in_time() -> AsyncIterator[None]:
         raise KafkaTimeoutError(f"Kafka did not answer within {ANSWER_WITHIN:g} s") from late
 
 
-async def stop_client(client: Client, seconds: float = 5.0) -> None:
-    """Stop a producer, consumer or broker client, or give up after `seconds`.
+class ClientLeftBehind(BaseException):
+    """A Kafka client cannot be closed. The process ends: a second client beside it would read nothing."""
 
-    Without a broker their own `stop` hangs, even when it is cancelled.
+
+async def stop_client(client: Client, seconds: float = 3.0, parts: Sequence[object] = ()) -> None:
+    """Stop a producer, consumer or broker. It is gone afterwards: a successor may be opened.
+
+    `parts` are the consumers of a broker. Without a broker their own `stop` hangs, even when it is
+    cancelled: after `seconds` their tasks are cancelled and their connections closed. Raises
+    ClientLeftBehind when a task still runs after that.
     """
     stopping = asyncio.ensure_future(client.stop())
     stopping.add_done_callback(lambda done: done.cancelled() or done.exception())
-    await asyncio.wait({stopping}, timeout=seconds)
-    if not stopping.done():
+    try:
+        await asyncio.wait({stopping}, timeout=seconds)
+    finally:
         stopping.cancel()
-        log.info("a Kafka client did not stop within %s s", seconds)
+        left = _abandoned(client, parts)
+    deadline = time.monotonic() + seconds
+    while left := [task for task in (*left, stopping) if not task.done()]:
+        if time.monotonic() > deadline:
+            raise ClientLeftBehind(f"{len(left)} tasks of a Kafka client do not end: {left}")
+        await asyncio.wait(left, timeout=0.1)
+        left = _abandoned(client, parts)
+
+
+def _abandoned(client: Client, parts: Sequence[object]) -> list[asyncio.Task[Any]]:
+    return [task for part in parts or [client] for task in abandon(part)]

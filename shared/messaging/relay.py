@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from prometheus_client import Counter, Gauge
 
 from regista.wire.cloudevents import CloudEvent, legal, to_kafka
@@ -17,19 +16,25 @@ from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
 from shared.deciding.events import NOTHING_RECENT, START, Cursor, Recent, Recorded, encode
 from shared.deciding.service import Service
+from shared.foundation.outages import KAFKA, POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, leadership, wait_for_wake_up
+from shared.foundation.postgres_errors import raise_if_cancelled
 from shared.foundation.topics import topic_of
 from shared.identity.ed25519 import FastSigningKey
 from shared.log import eventlog
 from shared.log.projector import schema_of
 from shared.messaging.kafka import answer_in_time, stop_client
+from shared.messaging.kafka_errors import KAFKA_ERRORS, TOO_LARGE
 from shared.messaging.partition_batches import PartitionBatches, partitions_of
 
 log = logging.getLogger(__name__)
 
 PAGE = 500
 FILL = 0.03
-"""Seconds until the next page is read after a short one: each costs a query, a send and a stored position."""
+"""Seconds until the next page is read after a short one: each costs a query, a send and a stored position.
+
+An event after a pause is published immediately; only those that follow it wait.
+"""
 FIRST_WAIT, LONGEST_WAIT = 0.005, 1.0
 """Seconds between reads without a page.
 
@@ -133,6 +138,8 @@ class Relay:
         self._url, self._wake_up, self._connect, self._on_state = url, wake_up, connect, on_state
         self._key, self._recent, self._key_ended = FastSigningKey(key), recent, key_ended
         self._topic = topic_of(service.name)
+        self._published = PUBLISHED.labels(service.name)
+        self._behind = BEHIND.labels(service.name)
 
     async def run(self) -> None:
         """Publish for the life of the process; wait for the servers while they are unavailable.
@@ -141,13 +148,17 @@ class Relay:
         """
         while True:
             try:
-                async with leadership(self._url, "relay", self._service.name) as connection:
+                async with leadership(
+                    self._url, "relay", self._service.name, on_follow=lambda: self._on_state("")
+                ) as connection:
                     await self._lead(connection)
             except eventlog.RestoredBehind:
                 raise
             except CONNECTION_ERRORS as error:
+                raise_if_cancelled()
+                POSTGRES.report(error)
                 self._on_state(f"relay: the database is unavailable ({type(error).__name__})")
-            except MessageSizeTooLargeError as large:
+            except TOO_LARGE as large:
                 self._on_state(
                     "relay: an event is larger than Kafka accepts, and later events wait: "
                     f"raise the broker's message.max.bytes ({large})"
@@ -158,9 +169,12 @@ class Relay:
                     "name it in SIGNING_KEY_FILE and start again"
                 )
                 await asyncio.sleep(HELD)
-            except KafkaError as error:
+            except KAFKA_ERRORS as error:
+                raise_if_cancelled()
+                KAFKA.report(error)
                 self._on_state(f"relay: Kafka is unavailable ({type(error).__name__})")
             except Exception as fault:  # a restart would meet the same event again: the process keeps running
+                raise_if_cancelled()
                 self._on_state(
                     f"relay: held by an event that it cannot publish ({type(fault).__name__}): "
                     "the log has the details"
@@ -226,8 +240,8 @@ class Relay:
             newest = await asyncio.to_thread(self._fill, batches, stored)
         async with answer_in_time():
             await asyncio.gather(*await batches.send(producer, self._topic))
-        PUBLISHED.labels(self._service.name).inc(batches.count)
-        BEHIND.labels(self._service.name).set(max(0.0, (datetime.now(UTC) - newest).total_seconds()))
+        self._published.inc(batches.count)
+        self._behind.set(max(0.0, (datetime.now(UTC) - newest).total_seconds()))
 
     def _fill(self, batches: PartitionBatches, stored: Sequence[tuple[Cursor, bytes]]) -> datetime:
         """Sign the public form of each event and add it. Return when the newest event was recorded."""

@@ -115,7 +115,7 @@ async def _on_kafka(stack: Stack) -> tuple[int, set[str]]:
     return count, found
 
 
-async def test_no_name_stands_in_a_table_but_the_directory_and_the_records_of_who_signed(
+async def test_names_are_stored_only_in_the_directory_and_the_signature_records(
     servers: Stack,
 ) -> None:
     assert await _in_the_database(servers) == SIGNED

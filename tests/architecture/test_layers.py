@@ -33,7 +33,7 @@ IMPURE = {
 }
 UNPICKLERS = {"pickle", "cloudpickle", "joblib", "dill", "marshal", "shelve"}
 BUSINESS = ("champion", "artifact", "promotion", "rollout", "retention", "review")
-SAID_IN_THE_KERNEL = {
+NAMED_IN_THE_KERNEL = {
     "shared/foundation/topics.py": {"artifact"},  # roles and partitions are named after the services
     "shared/http/bodies.py": {
         " bytes. Artifacts are uploaded, not embedded."
@@ -77,12 +77,12 @@ def _imports(path: Path) -> set[str]:
 
 
 def _texts(path: Path) -> Iterator[str]:
-    """Every string of the code that is no docstring."""
-    said = {id(node.value) for node in ast.walk(_tree(path)) if isinstance(node, ast.Expr)}
+    """Return each string of the code that is not a docstring."""
+    documentation = {id(node.value) for node in ast.walk(_tree(path)) if isinstance(node, ast.Expr)}
     return (
         n.value
         for n in ast.walk(_tree(path))
-        if isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in said
+        if isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in documentation
     )
 
 
@@ -150,7 +150,7 @@ def test_the_kernel_names_no_business_word() -> None:
             text for text in (*_names(path), *_texts(path)) if any(word in text.lower() for word in BUSINESS)
         }
 
-    assert _breaking(_code("shared"), named) == SAID_IN_THE_KERNEL
+    assert _breaking(_code("shared"), named) == NAMED_IN_THE_KERNEL
 
 
 def test_no_module_unpickles() -> None:

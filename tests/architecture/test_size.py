@@ -18,7 +18,7 @@ LONGER_FILES = {
     "services/registry/publish.py": "the public events, one class after the other",
 }
 LONGER_FUNCTIONS: dict[str, str] = {
-    "sdk/src/regista/client/async_client.py::publish": "each argument stands twice: declared with its type, passed on by name",
+    "sdk/src/regista/client/async_client.py::publish": "declares each argument and passes it by name",
 }
 """`path::function` → why."""
 

@@ -15,46 +15,7 @@ OFFENDERS = words.by_folder(one for one in FOUND if not words.excepted(one))
 FOLDERS = sorted({words.folder_of(path) for path in words.files()})
 
 
-PENDING = frozenset(
-    {
-        "benchmarks",
-        "schemas",
-        "sdk",
-        "services/approval",
-        "services/artifact",
-        "services/audit",
-        "services/cleanup",
-        "services/registry",
-        "shared/deciding",
-        "shared/http",
-        "shared/log",
-        "shared/messaging",
-        "shared/migrations",
-        "tests",
-        "tests/architecture",
-        "tests/integration/approval",
-        "tests/integration/artifact",
-        "tests/integration/audit",
-        "tests/integration/cleanup",
-        "tests/integration/edges",
-        "tests/integration/kernel",
-        "tests/integration/registry",
-        "tests/integration/sdk",
-        "tests/unit/approval",
-        "tests/unit/artifact",
-        "tests/unit/audit",
-        "tests/unit/cleanup",
-        "tests/unit/registry",
-        "tests/unit/sdk",
-        "tests/unit/shared",
-    }
-)
-"""Folders whose prose is still being rewritten: a use is reported, and fails nothing."""
-
-
-@pytest.mark.parametrize(
-    "folder", [pytest.param(f, marks=pytest.mark.xfail) if f in PENDING else f for f in FOLDERS]
-)
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_a_folder_uses_no_word_that_the_list_rules_out(folder: str) -> None:
     assert [str(one) for one in OFFENDERS.get(folder, [])] == []
 

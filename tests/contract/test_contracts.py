@@ -109,7 +109,7 @@ def test_no_published_schema_disappears() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in STORED if path.parent.name in BY_NAME], ids=_id)
-def test_what_is_published_of_a_stored_event_is_of_a_declared_type(path: Path) -> None:
+def test_every_published_event_has_a_declared_type(path: Path) -> None:
     service = BY_NAME[path.parent.name]
     type_, _, schema = path.stem.rpartition(".v")
     category = service.folds[0].category

@@ -75,7 +75,7 @@ def test_a_message_once_signed_still_verifies_and_holds_its_example(path: Path) 
 
 
 @pytest.mark.parametrize("name", ["ModelTrained.v1.json", "ModelTrained.v1.draft.json"])
-def test_what_was_trained_is_read_in_the_registrys_words_with_nothing_lost(name: str) -> None:
+def test_a_trained_message_becomes_registrys_metadata_without_loss(name: str) -> None:
     event, _, _ = _message(INBOUND_FILES / "examples" / name)
     ModelTrained.model_validate_json(event.data)
     parsed = _json(read(event.data))
@@ -92,7 +92,7 @@ def _only(parsed: Any, sent: Any) -> Any:
     )
 
 
-def test_what_was_used_is_the_command_in_cleanups_words() -> None:
+def test_a_usage_message_becomes_cleanups_command() -> None:
     event, _, _ = _message(INBOUND_FILES / "examples" / "ModelUsed.v1.json")
     sent = ModelUsed.model_validate_json(event.data, strict=True)
     model_id = "0199a000-0000-7000-8000-000000000001"

@@ -36,10 +36,11 @@ _TYPES = {"int64": "BIGINT", "text": "VARCHAR", "moment": "TIMESTAMP WITH TIME Z
 class Verified:
     """What a folder holds.
 
-    `faults` and `gaps` are empty when it is one unbroken log; leaves are counted from 0. `checkpoint`: leaves and
-    root of the newest verified checkpoint. `unsealed`: Parquet files without a manifest; nothing proves them, and
-    a query over the folder reads them, too. `until`: when the last event was recorded (RFC 3339); what happened
-    later is not in the files. `kept`: the size of the log checkpoint with which they were compared.
+    `faults` and `gaps` are empty when it is one unbroken log; leaves are counted from 0. `checkpoint`: leaves
+    and root of the newest verified checkpoint. `unsealed`: Parquet files without a manifest; nothing proves
+    them, and a query over the folder reads them, too. `until`: when the last event was recorded (RFC 3339);
+    what happened later is not in the files. `kept`: the size of the log checkpoint with which they were
+    compared.
     """
 
     chunks: int = 0

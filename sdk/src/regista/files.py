@@ -12,10 +12,11 @@ from typing import Any, Self, TypeVar
 
 from regista.errors import Damaged, Invalid, NotConfigured
 from regista.wire.digests import FileEntry, Manifest, NoDigest
+from regista.wire.file_names import problem_of_names
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
 
-CHUNK = 4 << 20  # bytes read or written, and hashed, at once in a thread
-PIECE = 512 << 10  # bytes sent at once
+CHUNK = 4 << 20  # bytes read or written, and hashed, by one call in a thread
+PIECE = 512 << 10  # bytes of one write to the connection
 Progress = Callable[[str, int, int], None]
 """Called with the name of a file, the bytes done, and the bytes in all."""
 T = TypeVar("T")
@@ -68,6 +69,18 @@ def files_of(path: Path) -> dict[str, Path]:
             "artifact_empty",
             f"the folder {path} is empty",
             advice="Write the model there first, then publish.",
+        )
+    return found
+
+
+def checked_files_of(path: Path) -> dict[str, Path]:
+    """Return the files of a new artifact. Raises Invalid, also for names that some file system changes."""
+    found = files_of(path)
+    if problem := problem_of_names(found):
+        raise Invalid(
+            "artifact_odd",
+            problem,
+            advice="Rename the file: every system must be able to store the artifact.",
         )
     return found
 

@@ -68,7 +68,7 @@ def newest(client: LogClient, key: str = "") -> Signed:
         raise NotFound(
             "nothing_signed",
             "the log has no log checkpoint",
-            advice="Wait until audit has sealed the first events; /readyz of audit says what it waits for.",
+            advice="Wait until audit has sealed the first events; /readyz of audit names what it awaits.",
         )
     return read(answer["items"][0]["note"], key or answer["verifier_key"])
 

@@ -1,7 +1,7 @@
 """Keep, check and cosign the log checkpoints of a log on another machine, with a key of its own.
 
-A witness cosigns a log checkpoint only when it continues the newest that it cosigned before. The folder is its
-memory: one file for each log checkpoint, never overwritten.
+A witness cosigns a log checkpoint only when it continues the newest that it cosigned before. The folder is
+its memory: one file for each log checkpoint, never overwritten.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from typing import Any
 from services.approval import queries
 from services.approval.look_ups import assessment
 from services.approval.shapes import GatesAnswer
-from shared.deciding.access import ANY_ROLE
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.deciding.submission import Permission, Submission
 from shared.http.routes import Call, Route
@@ -34,12 +33,11 @@ async def assess_gates(call: Call) -> dict[str, Any]:
 
 async def _model(call: Call) -> dict[str, Any]:
     model = await queries.find_model(call.app.pool, call.path["model"])
-    if model is None:
+    if model is None or not call.may_read(queries.namespace(model)):
         raise NotFound(
             "unknown_model",
             f"approval has no model {call.path['model']} yet; check its id or full name, or repeat later",
         )
-    call.require(ANY_ROLE, queries.namespace(model))
     return model
 
 

@@ -44,13 +44,12 @@ async def list_reviews(call: Call[None, ReviewsQuery]) -> dict[str, Any]:
 
 async def get_review(call: Call[Any, Any]) -> Reply:
     row = await _review(call)
-    call.require(ANY_ROLE, queries.namespace(row))
     return Reply(row, etag=row["revision"])
 
 
 async def _review(call: Call[Any, Any]) -> dict[str, Any]:
     row = await queries.review(call.app.pool, call.path["review_id"])
-    if row is None:
+    if row is None or not call.may_read(queries.namespace(row)):
         raise NotFound(
             "unknown_review", "there is no such review; list the open ones with GET /v1/reviews?state=open"
         )

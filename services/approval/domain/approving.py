@@ -1,4 +1,4 @@
-"""How people decide in a review, and what happens when its time is up."""
+"""Decide on approvals and rejections in a review, and end it when its time is up."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`gate-<model_id>@<number>`: the facts of a version and its verdicts. `gate-<model_id>`: those of its model.
 
-Both kinds of stream fold into the same state. The state says what the gates still wait for (`waits_for`), so
-the verdict does not depend on the order in which topics arrive.
+Both kinds of stream fold into the same state. The state contains what the gates still wait for
+(`waits_for`), so the verdict does not depend on the order in which topics arrive.
 """
 
 from __future__ import annotations

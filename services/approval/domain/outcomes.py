@@ -1,4 +1,4 @@
-"""The events that open or end a promotion: the review's and the gate's together."""
+"""Make the events that open or end a promotion: in the stream of the review and in that of the gate."""
 
 from __future__ import annotations
 
@@ -68,7 +68,6 @@ def granted(
 
 
 def denied(s: Situation, promotion: Promotion, reasons: Iterable[str]) -> PromotionDenied:
-    """Return the denial."""
     v, m = s.gate.version, s.model.model or s.gate.model
     return PromotionDenied(
         promotion.id,

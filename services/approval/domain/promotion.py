@@ -1,4 +1,6 @@
-"""How an open promotion goes on. A decision reads gates, model facts, policies and the review.
+"""Grant or deny an open promotion by its gates, or open its review.
+
+A decision reads gates, model facts, policies and the review.
 
 - requested, and a gate fails: PromotionDenied
 - requested, the gates pass, and the policy has no manual gate: PromotionGranted

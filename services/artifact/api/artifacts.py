@@ -159,9 +159,7 @@ async def _readable(call: Call[None, None]) -> tuple[Artifact, list[Referring]]:
             "No version that you may read refers to this digest: "
             "check it, or request a role in the model's namespace.",
         )
-    if not any(
-        v.generation for v in versions
-    ):  # a forged claim does not show the artifact of another version
+    if not any(v.proven for v in versions):  # an unproven claim does not show the artifact of another version
         artifact = Artifact(artifact.hex, "Received", 0, None, None, (), artifact.first_at, None, None)
     return artifact, versions
 

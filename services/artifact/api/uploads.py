@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from uuid import UUID
 
-from regista.wire.digests import FileEntry, NoDigest, check_path
+from regista.wire.digests import FileEntry
+from regista.wire.file_names import problem_of_name
 from services.artifact import queries
 from services.artifact.api.problems import store_problem
 from services.artifact.domain.manifest import Limits, problem_of_form
@@ -23,7 +26,6 @@ from shared.deciding.submission import (
     IdempotencyMismatch,
     Permission,
     Submission,
-    new_id,
     request_digest,
 )
 from shared.http.problems import Problem
@@ -75,7 +77,7 @@ async def _open(call: Call[None, UploadQuery], cause: Cause, permission: Permiss
         command = AddFile(query.upload, subject, query.name, settings.limits, settings.upload_timeout)
     else:
         await _require_room(call, settings)
-        command = OpenUpload(str(new_id(cause, "upload")), subject, settings.keep_upload)
+        command = OpenUpload(_new_upload_id(cause, settings.pepper), subject, settings.keep_upload)
     try:
         upload_prefix(command.upload_id)
     except BadLocation as e:
@@ -84,6 +86,15 @@ async def _open(call: Call[None, UploadQuery], cause: Cause, permission: Permiss
         Submission(command, (stream_of(command.upload_id),), cause, call.actor, permission=permission)
     )
     return command.upload_id, outcome.replayed
+
+
+def _new_upload_id(cause: Cause, pepper: str) -> str:
+    """Return the id of a new upload: the same for a repeated request, and unguessable without the pepper.
+
+    An Idempotency-Key may be guessable, and so is the subject.
+    """
+    key = f"upload\n{cause.source}\n{cause.id}".encode()
+    return str(UUID(bytes=hmac.digest(pepper.encode(), key, "sha256")[:16], version=4))
 
 
 async def _require_room(call: Call[None, UploadQuery], settings: ArtifactSettings) -> None:
@@ -135,10 +146,8 @@ def _publisher_permission(state: AccessState) -> Permission:
 
 
 def _require_path(name: str) -> None:
-    try:
-        check_path(name)
-    except NoDigest as e:
-        raise Problem(422, "unusable_name", f"Choose another name: {e}.") from e
+    if problem := problem_of_name(name):
+        raise Problem(422, "unusable_name", f"Choose another name: {problem}.")
     if problem := problem_of_form([FileEntry(name, 0, "")], Limits()):
         raise Problem(422, "unusable_name", problem)
 

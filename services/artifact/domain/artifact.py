@@ -1,8 +1,8 @@
 """Decide who may use the bytes of an artifact, and when they are deleted.
 
 Each claim is judged for its own version, so a forged claim harms no other version of the same digest. A
-version that claims verified bytes is released at once. Bytes are deleted only when no version refers to
-them.
+version that claims verified bytes is released immediately when its makers have shown that they have the bytes or
+may read them. Bytes are deleted only when no version refers to them.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from services.artifact.domain.artifact_events import (
 )
 from services.artifact.domain.artifact_state import ArtifactState, evolve
 from services.artifact.domain.manifest import Claim
+from services.artifact.domain.possession import UNPROVEN, Proof
 from shared.deciding.decider import Decider, RuleBroken
 
 
@@ -98,12 +99,12 @@ def _registered(c: NoteRegistered, s: ArtifactState) -> list[ArtifactEvent]:
         reason = "It was recalled before its registration arrived here."
         return [
             c.message.as_noted(),
-            ArtifactRecalled(claim.digest, claim.model_id, claim.number, reason),
+            _recall_of(claim.digest, claim.model_id, claim.number, reason, s),
         ]
-    return [c.message.as_noted(), _judged(claim, s)]
+    return [c.message.as_noted(), _judged(claim, c.proof, s)]
 
 
-def _judged(claim: Claim, s: ArtifactState) -> ArtifactEvent:
+def _judged(claim: Claim, proof: Proof, s: ArtifactState) -> ArtifactEvent:
     digest, model_id, number = claim.digest, claim.model_id, claim.number
     if not claim.found:
         return ArtifactMismatched(digest, "", model_id, number, 0, claim.problem)
@@ -114,10 +115,13 @@ def _judged(claim: Claim, s: ArtifactState) -> ArtifactEvent:
         return ArtifactMismatched(digest, claim.found, model_id, number, 0, detail)
     if claim.problem:
         return ArtifactQuarantined(digest, model_id, number, 0, claim.problem)
-    if s.verified:
+    if s.verified and proof.proven:
         return ArtifactReleased(digest, model_id, number, s.uri, s.verified, s.size)
+    if not proof.own:
+        return ArtifactMismatched(digest, "", model_id, number, 0, UNPROVEN)
+    generation, size = s.generation + 1, claim.size
     return ArtifactReceived(
-        digest, s.generation + 1, model_id, claim.model, number, claim.location, claim.size
+        digest, generation, model_id, claim.model, number, claim.location, size, proof.proven
     )
 
 
@@ -136,7 +140,16 @@ def _recalled(c: NoteRecalled, s: ArtifactState) -> list[ArtifactEvent]:
     ref = s.reference(c.model_id, c.number)
     if ref and (ref.recalled or not ref.live or c.message.source.revision <= max(ref.revision, ref.recall)):
         return []
-    return [c.message.as_noted(), ArtifactRecalled(c.digest, c.model_id, c.number, c.reason)]
+    return [c.message.as_noted(), _recall_of(c.digest, c.model_id, c.number, c.reason, s)]
+
+
+def _recall_of(digest: str, model_id: str, number: int, reason: str, s: ArtifactState) -> ArtifactRecalled:
+    others = tuple(
+        VersionRef(r.model_id, r.number)
+        for r in s.live_references()
+        if (r.model_id, r.number) != (model_id, number) and not r.recalled
+    )
+    return ArtifactRecalled(digest, model_id, number, reason, others)
 
 
 def _check_result(c: CheckResult, s: ArtifactState) -> list[ArtifactEvent]:
@@ -148,7 +161,7 @@ def _check_result(c: CheckResult, s: ArtifactState) -> list[ArtifactEvent]:
             awaited = ref and ref.status == "received" and ref.generation == c.generation
             if not awaited or c.generation in {s.verified, s.quarantined}:
                 return []
-            return [ArtifactMismatched(c.digest, c.found, c.model_id, c.number, c.generation, c.detail)]
+            return [ArtifactMismatched(c.digest, "", c.model_id, c.number, c.generation, c.detail)]
         case RecordIntact():
             return _intact(c, s)
         case RecordDamaged():
@@ -163,12 +176,23 @@ def _check_result(c: CheckResult, s: ArtifactState) -> list[ArtifactEvent]:
 def _verified(c: RecordVerified, s: ArtifactState) -> list[ArtifactEvent]:
     if c.generation > s.generation or c.generation in {s.verified, s.quarantined}:
         return []
+    own = s.reference(c.model_id, c.number)
+    awaited = own is not None and own.status == "received" and own.generation == c.generation
     if s.verified or c.generation <= s.expired or c.generation in s.failed:
-        # The copy is no longer needed: its objects are deleted.
-        return [] if s.failed.get(c.generation) is False else [CopyLeft(c.digest, c.generation)]
+        # The copy is no longer needed: its objects are deleted. It proved that its version has the bytes.
+        left: list[ArtifactEvent] = (
+            [] if s.failed.get(c.generation) is False else [CopyLeft(c.digest, c.generation)]
+        )
+        if not (left and s.verified and own and awaited and own.live and not own.withheld):
+            return left
+        return [*left, ArtifactReleased(s.digest, own.model_id, own.number, s.uri, s.verified, s.size)]
     size = sum(f.size for f in c.files)
     check_again_at = _next_check(s, c.now, c.check_every)
-    waiting = [r for r in s.live_references() if r.status in {"received", "quarantined"} and not r.withheld]
+    waiting = [
+        r
+        for r in s.live_references()
+        if r.status in {"received", "quarantined"} and not r.withheld and (r.proven or (r is own and awaited))
+    ]
     return [
         ArtifactVerified(c.digest, c.generation, c.uri, size, c.files, check_again_at),
         *(ArtifactReleased(c.digest, r.model_id, r.number, c.uri, c.generation, size) for r in waiting),

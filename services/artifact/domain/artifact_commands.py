@@ -8,15 +8,17 @@ from datetime import datetime, timedelta
 from regista.wire.digests import FileEntry
 from services.artifact.domain.manifest import Claim
 from services.artifact.domain.noted import Message
+from services.artifact.domain.possession import Proof
 from shared.deciding.decider import NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
 class NoteRegistered:
-    """Note that a version refers to this artifact."""
+    """Note that a version refers to this artifact. `proof` says what its makers have shown."""
 
     message: Message
     claim: Claim
+    proof: Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,6 @@ class RecordMismatched:
     number: int
     generation: int
     digest: str
-    found: str
     detail: str
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
 from regista.wire.digests import FileEntry
 from shared.deciding.events import Noted
@@ -21,8 +22,12 @@ class VersionRef:
 class ArtifactReceived:
     """A version claims that its bytes are stored at `location`.
 
-    The verified bytes will be stored under `generation`. A generation is never used twice.
+    The verified bytes will be stored under `generation`. A generation is never used twice. `proven`: the
+    makers of the version have shown that they have the bytes or may read them, so the version is released
+    with whichever copy is verified first. Otherwise it waits until its own location is verified.
     """
+
+    SCHEMA: ClassVar[int] = 2
 
     digest: str
     generation: int
@@ -31,6 +36,7 @@ class ArtifactReceived:
     number: int
     location: str
     size: int
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,8 @@ class ArtifactVerified:
 class ArtifactMismatched:
     """The claim of a version is wrong.
 
-    The event ends the reference of this version only. `found` is the digest of the bytes found, "" when a
-    file is missing.
+    The event ends the reference of this version only. `found` is the digest of the files named, ""
+    when they have none or the stored bytes differ. (Older events name the digest of the stored bytes.)
     """
 
     digest: str
@@ -93,12 +99,18 @@ class ArtifactReleased:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactRecalled:
-    """The version must no longer be loaded. The bytes stay as evidence until the version is retired."""
+    """The version must no longer be loaded. The bytes stay as evidence until the version is retired.
+
+    `others` are the other versions of the same bytes that are neither recalled nor ended.
+    """
+
+    SCHEMA: ClassVar[int] = 2
 
     digest: str
     model_id: str
     number: int
     reason: str
+    others: tuple[VersionRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

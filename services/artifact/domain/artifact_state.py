@@ -19,7 +19,8 @@ Status = Literal["noted", "received", "released", "mismatched", "quarantined", "
 class Reference(msgspec.Struct, frozen=True):
     """A version that refers to the artifact.
 
-    `revision` is that of its registration or end, as noted. `serves`: it serves or served. `recalled` or
+    `revision` is that of its registration or end, as noted. `proven`: its makers have the bytes or may read
+    them. `serves`: it serves or served. `recalled` or
     `rejected`: the version must not be loaded; verified bytes stay. `recall` and `promotion` are the
     revisions of the newest recall and promotion request noted.
     """
@@ -34,6 +35,7 @@ class Reference(msgspec.Struct, frozen=True):
     rejected: bool = False
     recall: int = 0
     promotion: int = 0
+    proven: bool = False
 
     @property
     def withheld(self) -> bool:
@@ -110,9 +112,11 @@ def evolve(s: ArtifactState, event: ArtifactEvent) -> ArtifactState:
             return _noted(s, event)
         case e.ArtifactReceived():
             s = replace(s, digest=event.digest, generation=event.generation, attempts=s.attempts + 1)
-            return _with_status(s, event.model_id, event.number, "received", event.generation)
+            return _with_status(
+                s, event.model_id, event.number, "received", event.generation, proven=event.proven
+            )
         case e.ArtifactReleased():
-            return _with_status(s, event.model_id, event.number, "released", event.generation)
+            return _with_status(s, event.model_id, event.number, "released", event.generation, proven=True)
         case e.ArtifactRecalled():
             ref = s.reference(event.model_id, event.number) or Reference(event.model_id, event.number, 0)
             return _with_reference(replace(s, digest=event.digest), replace(ref, recalled=True))
@@ -180,10 +184,17 @@ def _with_reference(s: ArtifactState, ref: Reference) -> ArtifactState:
 
 
 def _with_status(
-    s: ArtifactState, model_id: str, number: int, status: Status, generation: int
+    s: ArtifactState,
+    model_id: str,
+    number: int,
+    status: Status,
+    generation: int,
+    *,
+    proven: bool | None = None,
 ) -> ArtifactState:
     ref = s.reference(model_id, number) or Reference(model_id, number, 0)
-    return _with_reference(s, replace(ref, status=status, generation=generation))
+    proven = ref.proven if proven is None else proven
+    return _with_reference(s, replace(ref, status=status, generation=generation, proven=proven))
 
 
 def _noted(s: ArtifactState, event: Noted) -> ArtifactState:
@@ -197,7 +208,9 @@ def _noted(s: ArtifactState, event: Noted) -> ArtifactState:
     ref = s.reference(model_id, number) or Reference(model_id, number, 0)
     match event.source.type:
         case noted.REGISTERED:
-            ref = replace(ref, revision=revision, status="noted", recalled=False, rejected=False)
+            ref = replace(
+                ref, revision=revision, status="noted", recalled=False, rejected=False, proven=False
+            )
         case noted.RETIRED:
             ref = replace(ref, revision=revision, status="ended")
         case noted.REJECTED:

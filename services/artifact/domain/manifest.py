@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from regista.wire.digests import FileEntry, NoDigest, manifest_digest
+from regista.wire.file_names import problem_of_names
 
 MAX_SEGMENT = 200  # bytes of one part of a path: below what common file systems allow (255)
 MAX_PATH = 600  # bytes of a path: an S3 key has at most 1,024 with our prefix
@@ -24,7 +24,7 @@ class Limits:
 class Claim:
     """A version's claim to an artifact.
 
-    `found` is the digest of the files named, "" when they have none. `problem` says what is wrong with the
+    `found` is the digest of the files named, "" when they have none. `problem` states what is wrong with the
     list.
     """
 
@@ -77,8 +77,6 @@ def problem_of_form(files: Sequence[FileEntry], limits: Limits) -> str:
             return (
                 f"The path {path!r:.100} is too long: {MAX_SEGMENT} bytes for each part, {MAX_PATH} in all."
             )
-    in_order = sorted(f.path.split("/") for f in files)
-    for one, other in pairwise(in_order):
-        if other[: len(one)] == one:
-            return f"The path {'/'.join(one)!r} is a file and a folder at once: rename one."
+    if problem := problem_of_names(f.path for f in files):
+        return f"The names are not the same on every system: {problem}. Rename the file."
     return ""

@@ -27,12 +27,22 @@ class ClaimedArtifact(msgspec.Struct, frozen=True):
 
 
 class VersionRegistered(msgspec.Struct, frozen=True):
-    """A version became complete. `artifact` is None for kinds that need no bytes."""
+    """A version became complete. `artifact` is None for kinds that need no bytes.
+
+    `requester_subject` made it complete. `contributors` sent any of its metadata.
+    """
 
     model_id: str
     model: str
     number: int
     artifact: ClaimedArtifact | None = None
+    requester_subject: str = ""
+    contributors: tuple[str, ...] = ()
+
+    @property
+    def makers(self) -> frozenset[str]:
+        """The subjects that claim the artifact."""
+        return frozenset((self.requester_subject, *self.contributors)) - {""}
 
 
 class VersionEnded(msgspec.Struct, frozen=True):

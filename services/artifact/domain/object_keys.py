@@ -16,7 +16,7 @@ _GENERATION = re.compile(r"g[0-9]{1,9}", re.ASCII)
 class BadLocation(ValueError):  # noqa: N818 - a wrong value from outside, not a fault
     """The text is no artifact digest, upload id or location of an upload.
 
-    The message says what is expected.
+    The message states what is expected.
     """
 
 
@@ -72,6 +72,14 @@ def claimed_prefix(location: str, bucket: str) -> str:
             f"use POST /v1/uploads, or a key below s3://{bucket}/{QUARANTINE}/."
         )
     return key
+
+
+def claimed_folder(location: str, bucket: str) -> str:
+    """Return the folder below `quarantine/` that a claimed location is in. Raises BadLocation.
+
+    It is an upload id, or the subject whose folder it is.
+    """
+    return claimed_prefix(location, bucket).split("/")[1]
 
 
 def verified_prefix(hex_: str, generation: int) -> str:

@@ -12,8 +12,9 @@ from typing import ClassVar, assert_never
 
 from immutables import Map
 
+from regista.wire.file_names import conflict, problem_of_name, spellings
 from services.artifact.domain.manifest import Limits
-from shared.deciding.decider import NO_TIME, Decider, Forbidden, NotFound, RuleBroken, Unprocessable
+from shared.deciding.decider import NO_TIME, Decider, NotFound, RuleBroken, Unprocessable
 
 UPLOAD_EXPIRED = "The upload expired before it was registered: upload the files again."
 
@@ -125,12 +126,16 @@ class UploadedFile:
 
 @dataclass(frozen=True, slots=True)
 class UploadState:
-    """An upload: its owner, its files by name, and whether it has expired."""
+    """An upload: its owner, its files by name, and whether it has expired.
+
+    `spelled` are the names of its files and folders, by the form in which they are compared.
+    """
 
     revision: int = 0
     subject: str = ""
     expires_at: datetime | None = None
     files: Map[str, UploadedFile] = field(default_factory=Map)
+    spelled: Map[str, str] = field(default_factory=Map)
     bytes: int = 0
     expired: bool = False
     deleted: bool = False
@@ -146,7 +151,8 @@ def evolve(s: UploadState, event: UploadEvent) -> UploadState:
             before = s.files.get(event.name)
             file = UploadedFile(event.size, event.sha256, event.etag)
             size = s.bytes + event.size - (before.size if before else 0)
-            return replace(s, files=s.files.set(event.name, file), bytes=size)
+            files = s.files.set(event.name, file)
+            return replace(s, files=files, spelled=s.spelled.update(spellings(event.name)), bytes=size)
         case UploadExpired():
             return replace(s, expired=True)
         case UploadDeleted():
@@ -159,6 +165,8 @@ def decide(c: UploadCommand, s: UploadState) -> Sequence[UploadEvent]:
     """Return the events of `upload-<uuid>` that follow from a command."""
     match c:
         case OpenUpload():
+            if s.subject not in {"", c.subject}:
+                raise _unknown(c.upload_id)
             return [] if s.subject else [UploadOpened(c.upload_id, c.subject, c.now + c.keep)]
         case AddFile():
             _check_may_add(c, s)
@@ -182,26 +190,21 @@ def _record(c: RecordFile, s: UploadState) -> list[UploadEvent]:
     return [FileAdded(c.upload_id, c.name, c.size, c.sha256, c.etag)]
 
 
+def _unknown(upload_id: str) -> NotFound:
+    """Return the same answer for an upload of another subject as for one that does not exist."""
+    return NotFound(
+        "unknown_upload", "You have no such upload: leave `upload` out to open one.", upload=upload_id
+    )
+
+
 def _check_may_add(c: AddFile, s: UploadState) -> None:
-    if not s.subject or s.expires_at is None:
-        raise NotFound(
-            "unknown_upload", "There is no such upload: leave `upload` out to open one.", upload=c.upload_id
-        )
-    if s.subject != c.subject:
-        raise Forbidden(
-            "upload_of_another",
-            "Another publisher opened this upload: leave `upload` out to open your own.",
-            upload=c.upload_id,
-        )
+    if s.subject != c.subject or s.expires_at is None:
+        raise _unknown(c.upload_id)
     if s.expired or c.now + c.within > s.expires_at:
         raise RuleBroken("upload_expired", UPLOAD_EXPIRED, upload=c.upload_id)
     _check_limits(c, s)
-    folders = {c.name[:at] for at, character in enumerate(c.name) if character == "/"}
-    if other := next((name for name in s.files if name in folders or name.startswith(f"{c.name}/")), None):
-        raise Unprocessable(
-            "unusable_name",
-            f"{c.name!r} and {other!r} would be a file and a folder of the same name: rename one.",
-        )
+    if problem := problem_of_name(c.name) or conflict(c.name, s.spelled, s.files):
+        raise Unprocessable("unusable_name", f"Choose another name: {problem}.")
 
 
 def _check_limits(c: AddFile, s: UploadState) -> None:
@@ -220,7 +223,6 @@ def _check_limits(c: AddFile, s: UploadState) -> None:
 
 
 def stream_of(upload_id: str) -> str:
-    """Return the stream of an upload."""
     return f"upload-{upload_id}"
 
 

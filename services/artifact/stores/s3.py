@@ -169,7 +169,6 @@ class S3Store:
             return
 
     async def tags(self, key: str) -> dict[str, str]:
-        """Return the tags of the object."""
         return dict(await self._call(lambda: self._client.get_object_tags(self.bucket, key)) or {})
 
     async def keys(self, prefix: str) -> list[str]:

@@ -24,16 +24,16 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 async def _model(call: Call[Any, Any], name_or_id: str) -> tuple[str, str]:
     """Return (id, name) of a model.
 
-    A caller without the role learns nothing, not even whether the model exists.
+    Raises NotFound for one in a namespace where the caller has no role, as if it did not exist.
     """
     found = await queries.model(call.app.pool, name_or_id)
-    call.require(AUDITOR, namespace_of(found[1] if found else name_or_id))
-    if found is None:
+    if found is None or not call.may_read(namespace_of(found[1])):
         raise NotFound(
             "unknown_model",
-            f"No event concerns a model {name_or_id!r}: check the name,"
+            f"No event that you may read concerns a model {name_or_id!r}: check the name,"
             " or wait a moment if it was just registered.",
         )
+    call.require(AUDITOR, namespace_of(found[1]))
     return found
 
 

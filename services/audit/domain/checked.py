@@ -46,16 +46,16 @@ def column_faults(row: Mapping[str, Any]) -> list[str]:
     except msgspec.MsgspecError:
         return []
     stored = (str(row["event_id"]), row["type"], row["schema"], row["stream"], row["revision"])
-    said = (claims.id, claims.type, claims.schema, claims.stream, claims.revision)
+    contained = (claims.id, claims.type, claims.schema, claims.stream, claims.revision)
     names = ("event_id", "type", "schema", "stream", "revision")
-    return [name for name, a, b in zip(names, stored, said, strict=True) if a != b]
+    return [name for name, a, b in zip(names, stored, contained, strict=True) if a != b]
 
 
 def shown_fault(row: Mapping[str, Any], entry: Entry) -> str:
     """Return why an event, or the way by which it was found, cannot be believed, or "" when nothing differs.
 
-    `sealed` is the leaf that was sealed, None until then; `same` is whether the index names the event's position
-    and id; `indexed_…` are the columns of the index, where it found the event.
+    `sealed` is the leaf that was sealed, None until then; `same` is whether the index names the event's
+    position and id; `indexed_…` are the columns of the index, where it found the event.
     """
     if row["sealed"] is not None and leaf_hash(row["bytes"]) != row["sealed"]:
         return "its bytes are not what was sealed"

@@ -16,7 +16,9 @@ from prometheus_client import Counter, Gauge
 
 from services.audit.export import chunks
 from services.audit.settings import AuditSettings
+from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS
+from shared.foundation.postgres_errors import raise_if_cancelled
 
 if TYPE_CHECKING:
     import asyncpg
@@ -60,9 +62,8 @@ class Exports:
             try:
                 await self.step(app.pool)
             except CONNECTION_ERRORS as error:
-                log.info(
-                    "the export waits: the database is unreachable (%s: %s)", type(error).__name__, error
-                )
+                raise_if_cancelled()
+                POSTGRES.report(error)
             await asyncio.sleep(LOOK_EVERY)
 
     async def step(self, pool: asyncpg.Pool) -> None:

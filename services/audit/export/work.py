@@ -1,6 +1,6 @@
 """Export what is planned: first the file, then its manifest, then the plan's row.
 
-The README says what a crash between them does.
+The README states what a crash between them does.
 
 It is a process of its own (`python -m services.audit export`): Arrow and the events of a chunk would stay in
 the memory of the service.
@@ -101,10 +101,11 @@ class _Reading:
 
 
 def _sealed(row: asyncpg.Record) -> Event:
-    place = LogRow(*tuple(row)[:7])
-    found = event(place, row["bytes"]) if row["bytes"] is not None else None
+    log_row = LogRow(*tuple(row)[:7])
+    found = event(log_row, row["bytes"]) if row["bytes"] is not None else None
     if found is None or found.leaf != row["leaf"]:
-        raise LogChanged(f"Leaf {place.leaf_index}, {place.stream} {place.revision}: {LogChanged.__doc__}")
+        where = f"Leaf {log_row.leaf_index}, {log_row.stream} {log_row.revision}"
+        raise LogChanged(f"{where}: {LogChanged.__doc__}")
     return found
 
 

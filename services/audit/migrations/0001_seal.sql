@@ -1,5 +1,5 @@
--- What audit keeps permanently: the order of leaves, the tree, the checkpoints. The objects may exist already: the
--- service once created them at start.
+-- What audit keeps permanently: the order of leaves, the tree, the checkpoints. The objects may exist
+-- already: the service once created them at start.
 
 -- Which event is which leaf. Truth: transaction ids do not survive a dump, this order does.
 CREATE TABLE IF NOT EXISTS audit.sealed (
@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS audit.sealed (
     UNIQUE (service, stream, revision)
 );
 
--- The tree's right edge and the cursor up to which it is sealed; the origin names this log for ever.
+-- The tree's right edge and the cursor up to which it is sealed; the origin names this log permanently.
 CREATE TABLE IF NOT EXISTS audit.tree (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     origin   text    NOT NULL,

@@ -1,4 +1,5 @@
--- Which leaves each exported file holds. A chunk is planned before its file is written: whoever goes on after a crash writes the same leaves again.
+-- Which leaves each exported file holds. A chunk is planned before its file is written: a replica that
+-- continues after a crash writes the same leaves again.
 CREATE TABLE IF NOT EXISTS audit.chunks (
     first       bigint      PRIMARY KEY CHECK (first >= 0),
     last        bigint      NOT NULL UNIQUE CHECK (last >= first),
@@ -10,7 +11,7 @@ CREATE TABLE IF NOT EXISTS audit.chunks (
 );
 CREATE INDEX IF NOT EXISTS chunks_waiting ON audit.chunks (first) WHERE manifest IS NULL;
 
--- A plan is filled in once. Files are never written anew under other leaves, so it is never taken back.
+-- A plan is filled in once. Files are never written again under other leaves, so it is never taken back.
 CREATE OR REPLACE FUNCTION audit.fill_once() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF OLD.manifest IS NOT NULL OR (OLD.first, OLD.last, OLD.checkpoint, OLD.planned_at) IS DISTINCT FROM (NEW.first, NEW.last, NEW.checkpoint, NEW.planned_at) THEN

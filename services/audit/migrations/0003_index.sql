@@ -1,6 +1,7 @@
--- The index for timelines is disposable: the service fills it from the log. A rebuild fills a new generation beside
--- the one that is shown. The service empties the index and reads the log again when `reading` is not READING of
--- log_reader.py. A later migration that changes the tables ends with: UPDATE audit.index_state SET reading = 0.
+-- The index for timelines is disposable: the service fills it from the log. A rebuild fills a new generation
+-- beside the one that is shown. The service empties the index and reads the log again when `reading` is not
+-- READING of index_writer.py. A later migration that changes the tables ends with: UPDATE audit.index_state SET
+-- reading = 0.
 DROP TABLE IF EXISTS audit.index_state, audit.history, audit.mentions, audit.names;
 
 CREATE TABLE audit.index_state (
@@ -43,7 +44,7 @@ CREATE INDEX history_type ON audit.history (generation, type, tx, seq);
 CREATE INDEX history_correlation ON audit.history (generation, correlation_id, tx, seq);
 CREATE INDEX history_promotion ON audit.history (generation, promotion_id, tx, seq) WHERE promotion_id IS NOT NULL;
 
--- Which event speaks of which model, and of which versions of it.
+-- Which event names which model, and of which versions of it.
 CREATE TABLE audit.mentions (
     generation integer NOT NULL,
     model_id   text    NOT NULL,

@@ -1,4 +1,5 @@
--- The index finds events; what is shown of an event is read from its stored bytes. Fewer columns and indexes: each costs every event.
+-- The index finds events; what is shown of an event is read from its stored bytes. Fewer columns and indexes:
+-- each costs every event.
 DROP TABLE IF EXISTS audit.history, audit.event_index, audit.mentions, audit.shared_streams, audit.names;
 
 CREATE TABLE audit.event_index (

@@ -29,7 +29,7 @@ class Copy(Protocol):
         ...
 
     async def newest(self, origin: str) -> Sequence[str]:
-        """Return the newest signed notes of the log `origin`, and notes of other logs that are in the place."""
+        """Return the newest signed notes of the log `origin`, and notes of other logs beside them."""
         ...
 
     async def add(self, checkpoint: Checkpoint, note: str) -> str:

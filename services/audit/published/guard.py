@@ -21,8 +21,8 @@ NEWEST = "SELECT note FROM audit.checkpoints ORDER BY size DESC LIMIT 1"
 
 ADVICE = (
     "The database was restored to an older copy, replaced, or rewritten. Nothing is sealed or signed, and the"
-    " services that append have stopped. Keep the database as it is, and restore the newest copy of the log; docs/operating.md describes how"
-    " to begin a new log when none exists."
+    " services that append have stopped. Keep the database as it is, and restore the newest copy of the log;"
+    " docs/operating.md describes how to begin a new log when none exists."
 )
 
 

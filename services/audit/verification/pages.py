@@ -28,8 +28,8 @@ INDEX = "I7-index"
 
 RULES = {
     STREAMS: "every stream runs 1..n without holes, in the order readers see",
-    SEALED: "every event up to the seal is one leaf, and every leaf is its event's bytes; columns say what the"
-    " bytes say",
+    SEALED: "every event up to the seal is one leaf, and every leaf is its event's bytes; columns say what"
+    " the bytes say",
     CHECKPOINTS: "every checkpoint is signed and is a prefix of the tree",
     INDEX: "timelines, as-of and events find every event by what its bytes say",
     PRODUCTION: "nothing reached Production, or serves as champion, without a decision over the same digest"
@@ -271,7 +271,7 @@ def _not_in_order_of_leaves(before: Cursor, rows: Sequence[asyncpg.Record]) -> I
 
 
 async def _index_faults(pool: asyncpg.Pool, rows: Sequence[asyncpg.Record]) -> list[dict[str, Any]]:
-    """Compare the index with the events: what it does not find, or finds by other values, would not be shown."""
+    """Compare the index with the events: what it lacks, or has with other values, would not be shown."""
     entries = [read(Stored(Cursor(row["tx"], row["seq"]), *tuple(row)[2:9])) for row in rows]
     columns = [[e.stored.cursor.tx for e in entries], [e.stored.cursor.seq for e in entries]]
     found = {(r["tx"], r["seq"]): tuple(r)[2:] for r in await pool.fetch(INDEXED_ROWS, *columns, timeout=600)}

@@ -18,7 +18,9 @@ from services.audit.tiles import NotTiled
 from services.audit.verification import runs
 from services.audit.verification.pages import PRODUCTION, RULES, LogState, check_page, log_state
 from services.audit.verification.runs import Part, Run
+from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, leadership
+from shared.foundation.postgres_errors import raise_if_cancelled
 
 if TYPE_CHECKING:
     from shared.http.app import App
@@ -108,8 +110,10 @@ class Verifier:
             except NotTiled as waiting:
                 log.info("verification waits: %s", waiting)
             except CONNECTION_ERRORS as error:
-                log.info("verification waits: the database is unreachable (%s)", type(error).__name__)
+                raise_if_cancelled()
+                POSTGRES.report(error)
             except Exception as fault:  # whatever verification meets, sealing and answering go on
+                raise_if_cancelled()
                 log.warning("verification starts over", exc_info=fault)
             await asyncio.sleep(LOOK_EVERY)
 

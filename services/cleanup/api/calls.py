@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from services.cleanup import queries
 from services.cleanup.queries import Model
-from shared.deciding.access import ANY_ROLE, namespace_of
+from shared.deciding.access import namespace_of
 from shared.deciding.decider import NotFound
 from shared.http.routes import Call
 
 
 async def model_of(call: Call, name_or_id: str) -> Model:
-    """Return the model of this name or id. Raises NotFound."""
+    """Return the model of this name or id. Raises NotFound unless it exists and the caller may read it."""
     found = await queries.model(call.app.pool, name_or_id)
-    if found is None:
+    if found is None or not call.may_read(namespace_of(found.name)):
         raise NotFound(
             "unknown_model",
-            f"There is no model {name_or_id!r} here: check the name, or wait if it was just registered.",
+            f"There is no model {name_or_id!r} here that you may read: check the name, or wait if it was "
+            "just registered.",
         )
     return found
-
-
-async def readable_model(call: Call) -> Model:
-    """Return the model of the path, which the caller may read. Raises NotFound, Forbidden."""
-    model = await model_of(call, call.path["model"])
-    call.require(ANY_ROLE, namespace_of(model.name))
-    return model

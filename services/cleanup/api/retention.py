@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import to_builtins
 
 from services.cleanup import queries
-from services.cleanup.api.calls import model_of, readable_model
+from services.cleanup.api.calls import model_of
 from services.cleanup.domain.policy import DEFAULT_POLICY
 from services.cleanup.domain.retention import stream_of
 from services.cleanup.domain.retention_commands import ChangeRetention
@@ -16,7 +16,7 @@ from shared.http.routes import Call, PageQuery, Reply, Route
 
 
 async def read_retention(call: Call[None, PageQuery]) -> Reply:
-    model = await readable_model(call)
+    model = await model_of(call, call.path["model"])
     own = await queries.policy(call.app.pool, model.model_id)
     policy, revision = own or (to_builtins(DEFAULT_POLICY), 0)
     (after,) = call.query.after(int) or (0,)

@@ -10,7 +10,7 @@ from services.cleanup.api.calls import model_of
 from services.cleanup.domain import sweep
 from services.cleanup.shapes import NewSweep, Simulation, SweepAccepted, Sweeps, SweepShown, VerdictQuery
 from services.cleanup.simulation import simulated
-from shared.deciding.access import ANY_ROLE, namespace_of, permits
+from shared.deciding.access import namespace_of
 from shared.deciding.decider import NotFound
 from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, PageQuery, Reply, Route
@@ -49,18 +49,27 @@ async def show_sweep(call: Call[None, VerdictQuery]) -> dict[str, Any]:
     """Show a sweep and its verdicts on the versions that the caller may read."""
     call.require_any_role()
     found = await queries.sweep(call.app.pool, call.path["sweep_id"])
-    if found is None:
+    if found is None or not await _may_read(call, found["model_id"]):
         raise NotFound("unknown_sweep", "There is no such sweep: GET /v1/sweeps lists them.")
-    if found["model_id"]:
-        model = await queries.model(call.app.pool, found["model_id"])
-        call.require(ANY_ROLE, namespace_of(model.name if model else ""))
     model_id, number = call.query.after(str, int) or ("", 0)
     items = await queries.verdicts(
-        call.app.pool, found["sweep_id"], (model_id, number), call.query.verdict, call.query.page_size
+        call.app.pool,
+        found["sweep_id"],
+        (model_id, number),
+        call.query.verdict,
+        call.query.page_size,
+        call.readable(),
     )
     more = call.query.next_token(items, "model_id", "number")
-    readable = [item for item in items if permits(call.access_state, ANY_ROLE, namespace_of(item["model"]))]
-    return found | {"items": readable, "next_page_token": more}
+    return found | {"items": items, "next_page_token": more}
+
+
+async def _may_read(call: Call[None, VerdictQuery], model_id: str) -> bool:
+    """Return whether the caller may read a sweep over this model, "" for all models."""
+    if not model_id:
+        return True
+    model = await queries.model(call.app.pool, model_id)
+    return call.may_read(namespace_of(model.name if model else ""))
 
 
 ROUTES = (

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.cleanup import queries
-from services.cleanup.api.calls import model_of, readable_model
+from services.cleanup.api.calls import model_of
 from services.cleanup.domain.retention import stream_of
 from services.cleanup.inbound import ModelUsed
 from services.cleanup.shapes import Usage, UsageTaken
@@ -18,7 +18,7 @@ MONTH = timedelta(days=31)
 
 
 async def read_usage(call: Call[None, PageQuery]) -> dict[str, Any]:
-    model = await readable_model(call)
+    model = await model_of(call, call.path["model"])
     (after,) = call.query.after(int) or (0,)
     versions = await queries.uses(call.app.pool, model.model_id, after, call.query.page_size)
     since = (datetime.now(UTC) - MONTH).date().isoformat()

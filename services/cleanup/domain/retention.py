@@ -232,5 +232,4 @@ RETENTION: Decider[RetentionCommand, RetentionEvent, State] = Decider(
 
 
 def stream_of(model_id: str) -> str:
-    """Return the stream of a model."""
     return f"retention-{model_id}"

@@ -162,7 +162,6 @@ SWEEP: Decider[SweepCommand, SweepEvent, SweepState] = Decider("sweep", SweepSta
 
 
 def stream_of(sweep_id: str) -> str:
-    """Return the stream of a sweep."""
     return f"sweep-{sweep_id}"
 
 

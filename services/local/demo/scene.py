@@ -74,7 +74,6 @@ class Scene:
     async def until_version(
         self, generation: str, good: Callable[[Json], bool], what: str, seconds: float = 30.0
     ) -> Json:
-        """Wait until the version is `good`, and return it."""
 
         async def look() -> Json | None:
             found = await self.ada.version(self.reference(generation))

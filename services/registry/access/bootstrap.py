@@ -1,4 +1,4 @@
-"""Writes the first identities into the log.
+"""Write the first identities into the log.
 
 It needs the database password and no API key; repeating it changes nothing.
 """

@@ -1,4 +1,4 @@
-"""Decides about identities: who exists, which keys prove it, which roles they have in which namespace.
+"""Decide about identities: who exists, with which keys, and with which roles in which namespace.
 
 One stream per subject.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, assert_never, get_args
 
+from regista.wire.ed25519 import problem_of_public_key
 from shared.deciding.access import (
     EVERYWHERE,
     PARTITION,
@@ -165,6 +166,11 @@ def _issue(command: IssueKey, state: AccessState) -> Sequence[AccessEvent]:
         raise Unprocessable(
             "invalid_key",
             "A key id is made of letters, digits and '-'; a verifier is 64 lower-case hex digits.",
+        )
+    problem = problem_of_public_key(bytes.fromhex(command.verifier)) if command.algorithm == "ed25519" else ""
+    if problem:
+        raise Unprocessable(
+            "invalid_key", f"This is no public key of Ed25519: {problem}. Generate another key."
         )
     if (
         state.kind == "service" and not command.bootstrap

@@ -1,4 +1,4 @@
-"""Stores names of people in the directory, after the log has committed the event about the name.
+"""Store names of people in the directory, after the log has committed the event about the name.
 
 When the process dies between the two, repeating the request stores what is missing. A start erases every name
 that the log has erased and the directory still has.

@@ -9,7 +9,6 @@ from services.registry.api.calls import is_admin, model_of, parts, submit
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
 from services.registry.look_ups import ModelRef
 from services.registry.shapes.aliases import AliasAnswer, Aliases, NewAlias, Resolved
-from shared.deciding.access import ANY_ROLE
 from shared.deciding.decider import NotFound
 from shared.http.routes import Call, Reply, Route
 
@@ -17,19 +16,19 @@ from shared.http.routes import Call, Reply, Route
 async def resolve_alias(call: Call) -> Reply:
     key = (call.path["model"], call.path["alias"])
     found = await parts(call).resolver.get(key)
-    if found is None:
+    if found is None or not call.may_read(found[0]):
         raise NotFound(
             "unknown_alias",
-            f"{key[0]:.210}@{key[1]:.80} names no version: see the model's aliases and rollouts.",
+            f"{key[0]:.210}@{key[1]:.80} names no version that you may read: see the model's aliases and "
+            "rollouts.",
         )
-    namespace, body, revision = found
-    call.require(ANY_ROLE, namespace)
+    _, body, revision = found
     return Reply(body, etag=revision)
 
 
 async def list_aliases(call: Call) -> dict[str, Any]:
     model = await model_of(call)
-    return {"items": [dict(row) for row in await call.app.pool.fetch(queries.ALIASES, model.model_id)]}
+    return {"items": [dict(row) for row in await call.app.list_rows(queries.ALIASES, model.model_id)]}
 
 
 async def read_alias(call: Call) -> Reply:
@@ -59,12 +58,12 @@ async def remove_alias(call: Call) -> None:
 
 
 async def _answer(call: Call, model: ModelRef) -> Reply:
-    row = await call.app.pool.fetchrow(queries.ALIAS, model.model_id, call.path["alias"])
+    row = await parts(call).aliases.get((model.model_id, call.path["alias"]))
     if row is None:
         raise NotFound(
             "unknown_alias", f"The model has no alias {call.path['alias']!r:.80}: see its list of aliases."
         )
-    return Reply(dict(row), etag=row["revision"])
+    return Reply(row, etag=row["revision"])
 
 
 _ONE = "/v1/models/{model}/aliases/{alias}"

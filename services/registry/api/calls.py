@@ -6,10 +6,12 @@ import re
 from typing import Any
 
 from services.registry.domain.model.state import stream_of
-from services.registry.look_ups import Intake, ModelRef
+from services.registry.domain.naming.name import is_model_id
+from services.registry.look_ups import LookUps, ModelRef, unknown_model
 from services.registry.parts import Parts
 from services.registry.shapes.common import LARGEST
-from shared.deciding.access import ANY_ROLE, permits
+from services.registry.trained_message import VersionMessage
+from shared.deciding.access import namespace_of, permits
 from shared.deciding.decider import NotFound
 from shared.deciding.submission import Outcome, Permission, Submission
 from shared.http.routes import Call
@@ -22,16 +24,31 @@ def parts(call: Call) -> Parts:
     return call.app.parts_as(Parts)
 
 
-def intake(call: Call) -> Intake:
+def look_ups(call: Call) -> LookUps:
     """Return the look-ups of this process."""
-    return parts(call).intake
+    return parts(call).look_ups
 
 
 async def model_of(call: Call) -> ModelRef:
-    """Return the model in the path. Raise Forbidden unless the caller has a role in its namespace."""
-    model = await intake(call).models.get(call.path["model"])
-    call.require(ANY_ROLE, model.namespace)
+    """Return the model in the path. Raise NotFound for one in a namespace where the caller has no role."""
+    return await readable(call, call.path["model"])
+
+
+async def readable(call: Call, reference: str) -> ModelRef:
+    """Return the model of this name or id. Raise NotFound unless it exists and the caller may read it."""
+    model = await look_ups(call).models.get(reference)
+    if not call.may_read(model.namespace):
+        raise unknown_model(reference)
     return model
+
+
+async def check_parents(call: Call, message: VersionMessage) -> None:
+    """Raise NotFound for a parent that the caller may not read, whether it exists or not."""
+    for name in {parent.model for parent in message.parents or ()}:
+        if is_model_id(name):
+            await readable(call, name)
+        elif not call.may_read(namespace_of(name)):
+            raise unknown_model(name)
 
 
 async def number_of(call: Call, model: ModelRef, reference: str = "") -> int:

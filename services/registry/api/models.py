@@ -21,7 +21,7 @@ from shared.http.routes import Call, Reply, Route
 async def list_models(call: Call[None, ModelQuery]) -> dict[str, Any]:
     q = call.query
     after = q.after(str)
-    rows = await call.app.pool.fetch(
+    rows = await call.app.list_rows(
         queries.LIST_MODELS,
         after[0] if after else "",
         call.readable(),

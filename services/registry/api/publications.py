@@ -1,4 +1,4 @@
-"""What became of a message; and the list of refusals."""
+"""The outcome of a message, and the list of refusals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.registry import queries
-from services.registry.api.calls import intake
+from services.registry.api.calls import look_ups
 from services.registry.shapes.publications import (
     PublicationAnswer,
     PublicationQuery,
@@ -20,23 +20,29 @@ from shared.http.routes import Call, Reply, Route
 
 async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
     """Return what became of a message. The answer is 404 until the registry has read the message."""
-    message, pool = call.path["message_id"], call.app.pool
+    message, pool, q = call.path["message_id"], call.app.pool, call.query
+    source = f"/publishers/{q.publisher or call.actor.subject}"
+    # Read first: a message that was handled by now has its version or refusal in the queries that follow.
+    handled = q.model and q.artifact_digest and await pool.fetchval(queries.KNOWN_CAUSE, source, message)
     row = await pool.fetchrow(queries.PUBLISHED, message)
     if row is not None:
         return _version(call, row, "registered" if row["semver"] else "draft")
     refused = await pool.fetchrow(queries.REFUSED, message)
     if refused is not None:
-        if refused["refused_of"] != call.actor.subject:
-            call.require(ANY_ROLE, namespace_of(refused["model"]))
+        if refused["refused_of"] != call.actor.subject and not call.may_read(namespace_of(refused["model"])):
+            raise _not_seen()
         return Reply({"state": "refused", "model": refused["model"], "problems": refused["problems"]})
-    q = call.query
-    source = f"/publishers/{q.publisher or call.actor.subject}"
-    if q.model and q.artifact_digest and await pool.fetchval(queries.KNOWN_CAUSE, source, message):
-        model = await intake(call).models.find(q.model)
+    if handled and q.model:
+        model = await look_ups(call).models.find(q.model)
         row = await pool.fetchrow(queries.SAME_BYTES, model.model_id, q.artifact_digest) if model else None
         if row is not None:
             return _version(call, row, "existing")
-    raise NotFound(
+    raise _not_seen()
+
+
+def _not_seen() -> NotFound:
+    """Return the answer for a message that was not read, or whose model the caller may not read."""
+    return NotFound(
         "not_seen",
         "The registry has not read a message with this id: wait, and if that does not help, look among the "
         "dead letters.",
@@ -44,7 +50,8 @@ async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
 
 
 def _version(call: Call, row: Any, state: str) -> Reply:
-    call.require(ANY_ROLE, row["namespace"])
+    if not call.may_read(row["namespace"]):
+        raise _not_seen()
     shown = {name: value for name, value in row.items() if name != "namespace"}
     return Reply({"state": state, **shown, "semver": row["semver"] or "", "problems": []})
 
@@ -55,7 +62,7 @@ async def list_refusals(call: Call[None, RefusalQuery]) -> dict[str, Any]:
     readable = call.readable()
     if q.model and readable is not None:
         call.require(ANY_ROLE, namespace_of(q.model))
-    rows = await call.app.pool.fetch(
+    rows = await call.app.list_rows(
         queries.REFUSALS, *after, readable, q.model, q.correlation_id, q.page_size
     )
     token = q.next_token(rows, "refused_at", "stream", "revision")

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from services.registry import queries
-from services.registry.api.calls import model_of, submit
+from services.registry.api.calls import model_of, parts, submit
 from services.registry.domain.model.events import Entry
 from services.registry.domain.serving.rollback import RollBack
 from services.registry.domain.serving.rollout import ChangeRollout, Share
@@ -28,7 +28,7 @@ from shared.http.routes import Call, Reply, Route
 
 async def list_rollouts(call: Call) -> dict[str, Any]:
     model = await model_of(call)
-    rows = await call.app.pool.fetch(queries.ROLLOUTS, model.model_id)
+    rows = await call.app.list_rows(queries.ROLLOUTS, model.model_id)
     return {"items": [dict(row) for row in rows]}
 
 
@@ -71,8 +71,8 @@ async def route_request(call: Call[None, RouteQuery]) -> dict[str, Any]:
     }
 
 
-async def _rollout(call: Call, model: ModelRef, environment: str) -> Any:
-    row = await call.app.pool.fetchrow(queries.ROLLOUT, model.model_id, environment)
+async def _rollout(call: Call, model: ModelRef, environment: str) -> dict[str, Any]:
+    row = await parts(call).rollouts.get((model.model_id, environment))
     if row is None:
         raise NotFound(
             "no_rollout", f"Nothing of this model serves in {environment!r:.60}: promote a version there."
@@ -82,7 +82,7 @@ async def _rollout(call: Call, model: ModelRef, environment: str) -> Any:
 
 async def _answer(call: Call, model: ModelRef) -> Reply:
     row = await _rollout(call, model, call.path["environment"])
-    return Reply(dict(row), etag=row["revision"])
+    return Reply(row, etag=row["revision"])
 
 
 _ONE = "/v1/models/{model}/rollouts/{environment}"

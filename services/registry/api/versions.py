@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.registry import queries
-from services.registry.api.calls import intake, model_of, number_of, parts, submit
+from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, readable, submit
 from services.registry.api.refusals import raise_refusal
 from services.registry.domain.model.events import Evaluation
 from services.registry.domain.model.metadata import Metadata
@@ -53,17 +53,20 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
             f"The path names {name}, the body {message.model}: name the same model, or leave it out of the "
             "body.",
         )
+    if is_model_id(name):
+        await readable(call, name)
+    await check_parents(call, message)
     cause = call.cause()
 
     async def build() -> Submission:
-        return await intake(call).registration(name, message, cause, call.actor, creator=call.actor.subject)
+        return await look_ups(call).registration(name, message, cause, call.actor, creator=call.actor.subject)
 
     outcome = await routed(call.app.transactor, build)
     raise_refusal(outcome)
     for recorded in outcome.events:
         if recorded.type == "VersionRegistered":
             return _registered(recorded)
-    model, identity = await intake(call).models.get(name), (await build()).command.identity
+    model, identity = await look_ups(call).models.get(name), (await build()).command.identity
     number = await call.app.pool.fetchval(queries.SAME_VERSION, model.model_id, identity)
     return await _answer(call, model, number)
 
@@ -77,7 +80,8 @@ async def list_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
         "correlation_id": q.correlation_id,
     }
     before = after[0] if after else LARGEST
-    rows = await queries.list_versions(call.app.pool, model.model_id, before, q.page_size, filters)
+    statement, values = queries.list_versions_sql(filters)
+    rows = await call.app.list_rows(statement, model.model_id, before, q.page_size, *values)
     token = q.next_token(rows, "number")
     return {"items": [dict(row) for row in rows], "next_page_token": token}
 
@@ -87,7 +91,7 @@ async def list_trained_on(call: Call[None, TrainedOnQuery]) -> dict[str, Any]:
     call.require_any_role()
     q = call.query
     after = q.after(str, int) or ("", 0)
-    rows = await call.app.pool.fetch(queries.TRAINED_ON, q.trained_on, *after, call.readable(), q.page_size)
+    rows = await call.app.list_rows(queries.TRAINED_ON, q.trained_on, *after, call.readable(), q.page_size)
     return {"items": [dict(row) for row in rows], "next_page_token": q.next_token(rows, "model_id", "number")}
 
 
@@ -100,12 +104,13 @@ async def complete_version(call: Call[VersionMessage]) -> Reply:
     """Add metadata to a draft. It gets its semantic version as soon as nothing is missing."""
     model = await model_of(call)
     number = await number_of(call, model)
+    await check_parents(call, call.body)
     cause = call.cause()
 
     async def build() -> Submission:
         row = await call.app.pool.fetchrow(queries.DOCUMENT, model.model_id, number)
         draft = queries.document(row["stored"]) if row else Metadata()
-        return await intake(call).completion(
+        return await look_ups(call).completion(
             model, number, call.body, draft, call.if_match, cause, call.actor
         )
 

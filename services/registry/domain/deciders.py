@@ -21,7 +21,7 @@ from services.registry.domain.naming.name import NAME
 from services.registry.domain.promotion import promotion
 from services.registry.domain.registration import registration
 from services.registry.domain.serving import alias, rollback, rollout
-from services.registry.domain.validation import evaluations, gates
+from services.registry.domain.validation import evaluations, gate_verdicts
 from services.registry.domain.withdrawal import legal_hold, rejection, retirement
 from shared.deciding.decider import Fold, Joint
 
@@ -30,7 +30,7 @@ FOLDS: tuple[Fold[Any, Any], ...] = (MODEL, NAME)
 DECIDERS: dict[type, Joint[Any]] = {
     **registration.DECIDERS,
     **description.DECIDERS,
-    **gates.DECIDERS,
+    **gate_verdicts.DECIDERS,
     **evaluations.DECIDERS,
     **promotion.DECIDERS,
     **rollout.DECIDERS,

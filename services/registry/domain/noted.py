@@ -129,7 +129,7 @@ def kept(type_: str, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read(note: Noted) -> Any:
-    """Return what the note says, as one of READERS; None for a type that the registry does not read.
+    """Return the content of the note, as one of READERS; None for a type that the registry does not read.
 
     Raise msgspec.ValidationError when a field is missing that a decision needs.
     """

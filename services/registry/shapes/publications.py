@@ -1,4 +1,4 @@
-"""Shapes of what became of messages, and of refusals."""
+"""Shapes of the outcomes of messages, and of refusals."""
 
 from __future__ import annotations
 

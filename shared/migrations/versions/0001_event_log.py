@@ -1,4 +1,4 @@
-"""Create the event log, one append-only table in partitions, and the procedures that add partitions and schemas."""
+"""Create the event log (one append-only table in partitions) and the procedures that add partitions."""
 
 from shared.migrations import run_sql_beside
 

@@ -6,8 +6,8 @@ revision = "0002"
 down_revision = "0001"
 
 DIRECTORY = """
--- `revision` is that of the event in the identity's stream that this row follows. `former` are names before corrections.
--- A name that is NULL was never given, or was erased.
+-- `revision` is that of the event in the identity's stream that this row follows. `former` are names before
+-- corrections. A name that is NULL was never given, or was erased.
 CREATE TABLE directory.names (
     subject  text   PRIMARY KEY,
     name     text,

@@ -1,4 +1,4 @@
-"""Create the procedure that distributes a partition of the log over several tables, by the hash of the stream."""
+"""Create the procedure that distributes a partition over several tables, by the hash of the stream."""
 
 from shared.migrations import run_sql_beside
 

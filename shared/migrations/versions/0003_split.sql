@@ -1,5 +1,6 @@
--- Spreads a partition of the log over `parts` tables by the hash of the stream (1: one table again). By hash, because the primary key stays the safety
--- net and must hold the column that divides. Copies every event with its tx, seq and bytes; all of it or nothing, and nobody reads or appends meanwhile.
+-- Spreads a partition of the log over `parts` tables by the hash of the stream (1: one table again). By hash,
+-- because the primary key stays the safety net and must hold the column that divides. Copies every event with
+-- its tx, seq and bytes; all of it or nothing, and no one reads or appends meanwhile.
 CREATE PROCEDURE log.split_partition(partition_name text, parts integer) LANGUAGE plpgsql AS $$
 DECLARE
     part   text := 'events_' || partition_name;
@@ -47,7 +48,8 @@ BEGIN
     FOR leaf IN SELECT relid::regclass FROM pg_partition_tree(format('log.%I', part)::regclass) WHERE isleaf AND kept IS NOT NULL LOOP
         EXECUTE format('ALTER TABLE %s SET (%s)', leaf, kept);
     END LOOP;
-    -- The tables themselves are granted to nobody: who may use the partition reaches them through it, and no other way.
+    -- No role gets a grant on the tables themselves: a role that may use the partition reaches them through
+    -- it.
     FOREACH giving IN ARRAY coalesce(given, '{}') LOOP
         EXECUTE giving;
     END LOOP;

@@ -1,4 +1,4 @@
-"""Create the function that decides which names a list of namespaces covers, for the queries of every service."""
+"""Create the function that decides which names a list of namespaces covers, for every service's queries."""
 
 from shared.migrations import run_sql_beside
 

@@ -33,7 +33,7 @@ from shared.deciding.submission import Cause, Outcome, Submission
 from shared.foundation.postgres import WakeUp, connect_pool
 from shared.foundation.settings import Settings
 from shared.http.app import App
-from shared.http.application import Application
+from shared.http.dispatch import Application
 from shared.identity import directory
 from shared.identity.access_view import AccessView, new_api_key
 from shared.log import projector
@@ -294,10 +294,12 @@ def version() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def ask_promotion(desk: Desk, version: Callable[..., dict[str, Any]]) -> Callable[..., Awaitable[list[Any]]]:
-    """A version from its registration to the request of its promotion."""
+def request_promotion(
+    desk: Desk, version: Callable[..., dict[str, Any]]
+) -> Callable[..., Awaitable[list[Any]]]:
+    """Register a version, release its bytes, validate it and request its promotion."""
 
-    async def asked(number: int = 1, promotion_id: str = "p1", **more: Any) -> list[Any]:
+    async def request(number: int = 1, promotion_id: str = "p1", **more: Any) -> list[Any]:
         facts = {"model_id": "m", "model": "team.churn", "number": number, "semver": f"1.{number}.0"}
         if number == 1:
             await desk.registry(
@@ -307,15 +309,15 @@ def ask_promotion(desk: Desk, version: Callable[..., dict[str, Any]]) -> Callabl
         await desk.registry("VersionRegistered", version(number, **more))
         await desk.artifact("ArtifactReleased", number)
         await desk.registry("VersionValidated", facts)
-        request = {
+        promotion = {
             "promotion_id": promotion_id,
             "environment": "production",
-            "digest": "sha256:asked",
+            "digest": "sha256:requested",
             "requester": "rosa",
             "creator": "carl",
         }
         return await desk.registry(
-            "PromotionRequested", {**facts, **request, "on_behalf_of": None, "evidence": {}}
+            "PromotionRequested", {**facts, **promotion, "on_behalf_of": None, "evidence": {}}
         )
 
-    return asked
+    return request

@@ -43,15 +43,15 @@ async def test_notes_and_evaluations_carry_the_event_that_caused_them(desk, vers
     stored = await desk.app.pool.fetch(
         "SELECT bytes FROM log.events_approval WHERE type IN ('Noted', 'GatesEvaluated') ORDER BY (tx, seq)"
     )
-    told = [SERVICE.events.recorded("approval", r["bytes"]) for r in stored]
-    assert [(r.type, r.causation_id, r.correlation_id) for r in told] == [
+    events = [SERVICE.events.recorded("approval", r["bytes"]) for r in stored]
+    assert [(r.type, r.causation_id, r.correlation_id) for r in events] == [
         ("Noted", "model-m/1", "story"),
         ("Noted", "artifact-m1/1", "story"),
         ("GatesEvaluated", "artifact-m1/1", "story"),
     ]
 
 
-async def test_a_message_that_comes_again_changes_nothing(desk, version):
+async def test_a_repeated_message_changes_nothing(desk, version):
     messages = [
         desk.message("registry", "VersionRegistered", "model-m", version()),
         desk.message(
@@ -112,8 +112,8 @@ async def test_a_message_without_what_approval_decides_on_is_malformed(desk):
         )
 
 
-async def test_a_new_champion_is_shown_in_the_open_review(desk, ask_promotion, version):
-    assert ReviewOpened in map(type, await ask_promotion())
+async def test_a_new_champion_is_shown_in_the_open_review(desk, request_promotion, version):
+    assert ReviewOpened in map(type, await request_promotion())
     champion = {"number": 9, "semver": "0.9.0", "evaluations": version(9, 0.8)["training"]["metrics"]}
     happened = await desk.registry(
         "RolloutChanged", {"model_id": "m", "environment": "production", "champion": champion}
@@ -125,8 +125,8 @@ async def test_a_new_champion_is_shown_in_the_open_review(desk, ask_promotion, v
     assert tuple(row) == ("open", 2, "0.9.0")
 
 
-async def test_new_evidence_lapses_the_review_and_denies_the_promotion(desk, ask_promotion):
-    await ask_promotion()
+async def test_new_evidence_lapses_the_review_and_denies_the_promotion(desk, request_promotion):
+    await request_promotion()
     evaluation = {
         "name": "accuracy",
         "value": 0.5,
@@ -144,8 +144,8 @@ async def test_new_evidence_lapses_the_review_and_denies_the_promotion(desk, ask
     assert await desk.app.pool.fetchval("SELECT count(*) FROM due WHERE kind = 'review-expiry'") == 0
 
 
-async def test_the_review_of_a_superseded_promotion_lapses(desk, ask_promotion):
-    await ask_promotion()
+async def test_the_review_of_a_superseded_promotion_lapses(desk, request_promotion):
+    await request_promotion()
     facts = {
         "model_id": "m",
         "model": "team.churn",
@@ -161,7 +161,7 @@ async def test_the_review_of_a_superseded_promotion_lapses(desk, ask_promotion):
     assert [tuple(r) for r in rows] == [("p1", "lapsed"), ("p2", "open")]
 
 
-async def test_an_evaluation_asks_other_versions_again_only_when_it_is_of_the_champion(desk, version):
+async def test_an_evaluation_reassesses_other_versions_only_if_it_is_of_the_champion(desk, version):
     for number in (1, 2, 3):
         await desk.registry("VersionRegistered", version(number))
         await desk.artifact("ArtifactReleased", number)
@@ -171,7 +171,7 @@ async def test_an_evaluation_asks_other_versions_again_only_when_it_is_of_the_ch
     )
     measured = desk.process.subscriptions[0].handlers["regista.registry.EvaluationRecorded.v1"]
 
-    async def asked(number):
+    async def assessed(number):
         message = desk.message(
             "registry",
             "EvaluationRecorded",
@@ -180,11 +180,11 @@ async def test_an_evaluation_asks_other_versions_again_only_when_it_is_of_the_ch
         )
         return {s.command.number for s in await measured.follow_up(message)}
 
-    assert await asked(1) == {1}
-    assert await asked(3) == {1, 2, 3}
+    assert await assessed(1) == {1}
+    assert await assessed(3) == {1, 2, 3}
 
 
-async def test_what_is_noted_keeps_its_full_public_type(desk, version):
+async def test_a_noted_event_keeps_its_full_public_type(desk, version):
     [note] = await desk.registry("VersionRegistered", version())
     assert note.source.type == "regista.registry.VersionRegistered.v1"
 
@@ -210,10 +210,10 @@ async def test_everything_in_one_batch_comes_out_the_same(desk, version):
     assert [type(e) for e in happened].count(ReviewOpened) == 1
 
 
-async def test_read_models_rebuilt_from_the_log_equal_the_live_ones(desk, ask_promotion):
-    await ask_promotion()
+async def test_read_models_rebuilt_from_the_log_equal_the_live_ones(desk, request_promotion):
+    await request_promotion()
     await desk.registry("VersionRejected", {"model_id": "m", "number": 1})
-    await ask_promotion(2, "p2", accuracy=0.7)
+    await request_promotion(2, "p2", accuracy=0.7)
     before = await desk.digest()
     rebuilt = await projector.rebuild(SERVICE, desk.app.pool)
     assert rebuilt.rows["reviews"] == 2
@@ -250,8 +250,8 @@ async def test_a_review_that_another_replica_opened_is_kept_up_to_date(open_desk
     one.revisions |= two.revisions
     await one.artifact("ArtifactReleased")
     await one.registry("VersionValidated", facts)
-    asked = {"promotion_id": "p1", "environment": "production", "digest": "d", "requester": "rosa"}
-    assert ReviewOpened in map(type, await one.registry("PromotionRequested", {**facts, **asked}))
+    request = {"promotion_id": "p1", "environment": "production", "digest": "d", "requester": "rosa"}
+    assert ReviewOpened in map(type, await one.registry("PromotionRequested", {**facts, **request}))
     recalled = two.message(
         "artifact", "ArtifactRecalled", "artifact-m1", {**facts, "digest": "sha256:artifact1"}, 2
     )

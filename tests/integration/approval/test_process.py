@@ -114,7 +114,7 @@ class World:
         except TimeoutError:
             raise AssertionError(
                 f"no {wanted} among {[e.type for e, _ in found]}\n"
-                + "\n".join(one.said() for one in self.replicas)
+                + "\n".join(one.output() for one in self.replicas)
             ) from None
         finally:
             await consumer.stop()
@@ -156,8 +156,8 @@ async def test_from_signed_messages_to_a_signed_grant_with_two_replicas_one_of_w
     )
     world.revisions["artifact-1"] = 0  # the forged one never counted
     await world.send("artifact", "ArtifactReleased", "artifact-1", {"digest": "sha256:artifact1", **facts})
-    event, told = (await world.published("GatesEvaluated"))[-1]
-    assert (told["passed"], told["stage"], event.subject) == (True, "Validated", "gate-m@1")
+    event, verdict = (await world.published("GatesEvaluated"))[-1]
+    assert (verdict["passed"], verdict["stage"], event.subject) == (True, "Validated", "gate-m@1")
     assert event.extensions["causationid"] in {"artifact-1/1", "model-m/2"}, "whichever topic came last"
 
     for replica in world.replicas:
@@ -167,7 +167,7 @@ async def test_from_signed_messages_to_a_signed_grant_with_two_replicas_one_of_w
     request = {
         "promotion_id": "p1",
         "environment": "production",
-        "digest": "sha256:asked",
+        "digest": "sha256:requested",
         "requester": "rosa",
         "creator": "carl",
         "evidence": {},
@@ -184,7 +184,7 @@ async def test_from_signed_messages_to_a_signed_grant_with_two_replicas_one_of_w
     happened = await world.published("PromotionGranted")
     event, granted = happened[-1]
     assert (granted["digest"], granted["approvers"], granted["override"]) == (
-        "sha256:asked",
+        "sha256:requested",
         ["ann", "bob"],
         False,
     )

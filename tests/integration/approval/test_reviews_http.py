@@ -8,7 +8,7 @@ from typing import get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
-from shared.http.application import Table
+from shared.http.dispatch import Table
 
 POLICY = {
     "stages": {
@@ -42,27 +42,27 @@ async def call(desk, subject, method, path, body=None, **headers):
             method, f"/v1{path}", json=body, headers={k.replace("_", "-"): v for k, v in headers.items()}
         )
     if answer.status_code == 200:
-        says_what_the_documentation_says(desk, method, path, answer.json())
+        check_documented_shape(desk, method, path, answer.json())
     return answer
 
 
-def says_what_the_documentation_says(desk, method, path, told):
+def check_documented_shape(desk, method, path, answer):
     found, _ = Table(desk.process.routes).find(method, "/v1" + path.partition("?")[0])
     model = found.route.response
-    model.model_validate(told)
-    assert set(told) == set(model.model_fields), model
+    model.model_validate(answer)
+    assert set(answer) == set(model.model_fields), model
     for name, field in model.model_fields.items():
         (item,) = get_args(field.annotation) if get_origin(field.annotation) is list else (None,)
         if isinstance(item, type) and issubclass(item, BaseModel):
-            assert all(set(one) == set(item.model_fields) for one in told[name]), (name, item)
+            assert all(set(one) == set(item.model_fields) for one in answer[name]), (name, item)
 
 
 async def approve(desk, subject, revision, review="p1", **body):
     return await call(desk, subject, "POST", f"/reviews/{review}:approve", body, if_match=f'"{revision}"')
 
 
-async def test_two_approvers_pass_what_its_creator_may_not(desk, people, ask_promotion):
-    await ask_promotion()
+async def test_two_approvers_pass_what_its_creator_may_not(desk, people, request_promotion):
+    await request_promotion()
     inbox = (await call(desk, "ann", "GET", "/reviews?state=open")).json()["items"]
     assert [(r["review_id"], r["needs"], r["excluded"]) for r in inbox] == [
         ("p1", 2, ["carl", "pipeline", "rosa"])
@@ -87,8 +87,8 @@ async def test_two_approvers_pass_what_its_creator_may_not(desk, people, ask_pro
     assert (await approve(desk, "ann", 3)).json()["code"] == "review_closed"
 
 
-async def test_a_signature_keeps_the_name_of_its_moment(desk, people, ask_promotion):
-    await ask_promotion()
+async def test_a_signature_keeps_the_name_of_its_moment(desk, people, request_promotion):
+    await request_promotion()
     await approve(desk, "ann", 1)
     await desk.identities.name("ann", "Ann Corrected", 2)
     await desk.identities.name("bob", "Robert", 2)
@@ -99,9 +99,9 @@ async def test_a_signature_keeps_the_name_of_its_moment(desk, people, ask_promot
     assert [(entry["by"], entry["name"]) for entry in entries] == [("ann", "Ann"), ("bob", "Robert")]
 
 
-async def test_nobody_signs_without_a_name(desk, people, ask_promotion):
-    """By the name it is also known that carl, who is called so in the metadata, made the version."""
-    await ask_promotion()
+async def test_a_signature_needs_a_name(desk, people, request_promotion):
+    """By a person's name approval also finds that carl, named in the metadata, made the version."""
+    await request_promotion()
     await desk.identities.name("ann", None, 2)
     refused = await approve(desk, "ann", 1)
     assert (refused.status_code, refused.json()["code"]) == (409, "no_printed_name")
@@ -109,20 +109,20 @@ async def test_nobody_signs_without_a_name(desk, people, ask_promotion):
     assert (await approve(desk, "ann", 1)).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "names", [["CARL"], ["Carl", "Somebody Else"]], ids=["called so", "called so before"]
-)
-async def test_who_made_the_version_by_printed_name_does_not_count(desk, people, ask_promotion, names):
+@pytest.mark.parametrize("names", [["CARL"], ["Carl", "Someone Else"]], ids=["called so", "called so before"])
+async def test_an_approver_with_the_printed_name_of_a_contributor_does_not_count(
+    desk, people, request_promotion, names
+):
     await desk.person("u-7", ("approver", "team"))
     for revision, name in enumerate(names, 2):
         await desk.identities.name("u-7", name, revision)
-    await ask_promotion()
+    await request_promotion()
     refused = await approve(desk, "u-7", 1)
     assert (refused.status_code, refused.json()["code"]) == (409, "own_work")
 
 
-async def test_rejecting_and_breaking_the_glass_need_no_name(desk, people, ask_promotion):
-    await ask_promotion()
+async def test_a_rejection_and_an_override_need_no_name(desk, people, request_promotion):
+    await request_promotion()
     for person in ("ann", "oscar"):
         await desk.identities.name(person, None, 2)
     rejected = await call(desk, "ann", "POST", "/reviews/p1:reject", {"reason": "no"})
@@ -144,19 +144,19 @@ async def test_rejecting_and_breaking_the_glass_need_no_name(desk, people, ask_p
         ("ann", {}, 428, "if_match_required"),
         ("ann", {"if-match": "*"}, 428, "if_match_required"),
         ("eve", {"if-match": '"1"'}, 403, "role_missing"),
-        ("zoe", {"if-match": '"1"'}, 403, "role_missing"),
+        ("zoe", {"if-match": '"1"'}, 404, "unknown_review"),
     ],
 )
 async def test_an_approval_needs_the_role_and_the_revision_that_was_seen(
-    desk, people, ask_promotion, subject, headers, status, code
+    desk, people, request_promotion, subject, headers, status, code
 ):
-    await ask_promotion()
+    await request_promotion()
     answer = await call(desk, subject, "POST", "/reviews/p1:approve", {}, **headers)
     assert (answer.status_code, answer.json()["code"].replace("-", "_")) == (status, code)
 
 
-async def test_the_same_request_again_is_answered_and_counted_once(desk, people, ask_promotion):
-    await ask_promotion()
+async def test_the_same_request_again_is_answered_and_counted_once(desk, people, request_promotion):
+    await request_promotion()
     for _ in range(2):
         answer = await call(
             desk, "ann", "POST", "/reviews/p1:approve", {}, if_match='"1"', idempotency_key="once"
@@ -164,8 +164,8 @@ async def test_the_same_request_again_is_answered_and_counted_once(desk, people,
         assert (answer.status_code, answer.json()["approvers"]) == (200, ["ann"])
 
 
-async def test_one_rejection_denies_and_says_why(desk, people, ask_promotion):
-    await ask_promotion()
+async def test_one_rejection_denies_with_its_reason(desk, people, request_promotion):
+    await request_promotion()
     assert (await call(desk, "bob", "POST", "/reviews/p1:reject", {"reason": ""})).status_code == 422
     assert (await call(desk, "bob", "POST", "/reviews/p1:reject", {"reason": "too risky"})).json()[
         "state"
@@ -175,16 +175,16 @@ async def test_one_rejection_denies_and_says_why(desk, people, ask_promotion):
     ]
 
 
-async def test_the_inbox_shows_only_what_the_caller_may_read(desk, people, ask_promotion):
-    await ask_promotion()
+async def test_the_inbox_shows_only_what_the_caller_may_read(desk, people, request_promotion):
+    await request_promotion()
     assert (await call(desk, "zoe", "GET", "/reviews")).json()["items"] == []
-    assert (await call(desk, "zoe", "GET", "/reviews/p1")).status_code == 403
+    assert (await call(desk, "zoe", "GET", "/reviews/p1")).status_code == 404
     assert len((await call(desk, "root", "GET", "/reviews?model=team.churn")).json()["items"]) == 1
 
 
-async def test_the_inbox_is_read_in_pages(desk, people, ask_promotion):
-    await ask_promotion(1, "p1")
-    await ask_promotion(2, "p2")
+async def test_the_inbox_is_read_in_pages(desk, people, request_promotion):
+    await request_promotion(1, "p1")
+    await request_promotion(2, "p2")
     seen, token = [], ""
     while token or not seen:
         page = (await call(desk, "ann", "GET", f"/reviews?page_size=1&page_token={token}")).json()
@@ -193,7 +193,9 @@ async def test_the_inbox_is_read_in_pages(desk, people, ask_promotion):
     assert seen == ["p1", "p2"]
 
 
-async def test_a_published_policy_rules_at_once_and_open_gates_are_asked_again(desk, people, version, until):
+async def test_a_published_policy_applies_immediately_and_open_gates_are_assessed_again(
+    desk, people, version, until
+):
     await desk.registry(
         "ModelRegistered",
         {"model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}},
@@ -243,7 +245,7 @@ async def test_policies_have_revisions_and_an_etag(desk, people):
     assert [p["name"] for p in listed] == ["default", "low-risk", "team"]
 
 
-async def test_a_policy_that_is_there_is_changed_by_whoever_has_read_it(desk, people):
+async def test_an_existing_policy_is_changed_only_by_a_caller_who_has_read_it(desk, people):
     other = {**POLICY, "description": "mine"}
     assert (await call(desk, "root", "PUT", "/policies/team", POLICY)).status_code == 200
     unseen = await call(desk, "root", "PUT", "/policies/team", other)
@@ -253,9 +255,9 @@ async def test_a_policy_that_is_there_is_changed_by_whoever_has_read_it(desk, pe
     ] == "mine"
 
 
-async def test_a_review_nobody_decides_expires_by_itself(desk, people, ask_promotion, until):
+async def test_a_review_without_a_decision_expires_by_itself(desk, people, request_promotion, until):
     await call(desk, "root", "PUT", "/policies/team", POLICY)
-    await ask_promotion()
+    await request_promotion()
 
     async def expired():
         return (await call(desk, "ann", "GET", "/reviews/p1")).json()["state"] == "expired"
@@ -265,8 +267,8 @@ async def test_a_review_nobody_decides_expires_by_itself(desk, people, ask_promo
     assert await desk.app.pool.fetchval("SELECT count(*) FROM due WHERE kind = 'review-expiry'") == 0
 
 
-async def test_break_glass_grants_and_owes_a_look_back(desk, people, ask_promotion):
-    await ask_promotion()
+async def test_an_override_grants_and_needs_an_after_review(desk, people, request_promotion):
+    await request_promotion()
     assert (
         await call(desk, "root", "POST", "/promotions/p1:override", {"reason": "down"})
     ).status_code == 403
@@ -282,10 +284,10 @@ async def test_break_glass_grants_and_owes_a_look_back(desk, people, ask_promoti
     assert [e["kind"] for e in done.json()["entries"]] == ["OverrideUsed", "OverrideReviewed"]
 
 
-async def test_a_look_back_that_finds_no_justification_ends_an_override_that_still_stands(
-    desk, people, ask_promotion
+async def test_an_after_review_without_justification_ends_an_override_that_still_stands(
+    desk, people, request_promotion
 ):
-    await ask_promotion()
+    await request_promotion()
     await call(desk, "bob", "POST", "/reviews/p1:reject", {"reason": "too risky"})
     used = (await call(desk, "oscar", "POST", "/promotions/p1:override", {"reason": "down"})).json()
     assert (used["state"], used["override"]) == ("denied", True)
@@ -294,7 +296,7 @@ async def test_a_look_back_that_finds_no_justification_ends_an_override_that_sti
     )
     assert (done.status_code, done.json()["state"]) == (200, "closed")
     assert (await call(desk, "ann", "GET", "/promotions/p1")).json()["override"] is False
-    asked = {
+    request = {
         "model_id": "m",
         "model": "team.churn",
         "number": 1,
@@ -303,17 +305,17 @@ async def test_a_look_back_that_finds_no_justification_ends_an_override_that_sti
         "environment": "production",
     }
     who = {
-        "digest": "sha256:asked",
+        "digest": "sha256:requested",
         "requester": "rosa",
         "creator": "carl",
         "on_behalf_of": None,
         "evidence": {},
     }
-    await desk.registry("PromotionRequested", asked | who)
+    await desk.registry("PromotionRequested", request | who)
     assert (await call(desk, "ann", "GET", "/promotions/p2")).json()["state"] == "open"
 
 
-async def test_gates_are_asked_again_on_demand_and_say_nothing_new(desk, people, version):
+async def test_gates_are_assessed_again_on_request_and_store_no_equal_verdict(desk, people, version):
     await desk.registry(
         "ModelRegistered",
         {"model_id": "m", "model": "team.churn", "kind": "model", "tier": "medium", "tags": {}},
@@ -323,16 +325,16 @@ async def test_gates_are_asked_again_on_demand_and_say_nothing_new(desk, people,
     assert (waiting["waits_for"], waiting["gates"]) == (["artifact"], [])
     await desk.artifact("ArtifactReleased")
     before = await desk.app.pool.fetchval("SELECT count(*) FROM log.events_approval")
-    asked = await call(desk, "eve", "POST", "/models/m/versions/1/gates:evaluate")
-    assert (asked.status_code, asked.json()["gates"][0]["passed"]) == (200, True)
+    answer = await call(desk, "eve", "POST", "/models/m/versions/1/gates:evaluate")
+    assert (answer.status_code, answer.json()["gates"][0]["passed"]) == (200, True)
     assert await desk.app.pool.fetchval("SELECT count(*) FROM log.events_approval") == before
 
 
 @pytest.mark.parametrize(("recalled", "stage"), [(False, "Production"), (True, "Recalled")])
 async def test_an_archived_version_that_a_rollback_brought_back_is_in_production_unless_it_was_recalled(
-    desk, people, ask_promotion, version, recalled, stage
+    desk, people, request_promotion, version, recalled, stage
 ):
-    await ask_promotion()
+    await request_promotion()
     facts = {"model_id": "m", "model": "team.churn", "number": 1}
     for event in ("VersionPromoted", *(["VersionRecalled"] if recalled else []), "VersionArchived"):
         await desk.registry(event, facts)
@@ -356,21 +358,21 @@ async def test_an_archived_version_that_a_rollback_brought_back_is_in_production
         ("/models/m/versions/x/gates", 422),
     ],
 )
-async def test_what_is_not_there_is_said_so(desk, people, ask_promotion, path, status):
-    await ask_promotion()
+async def test_an_unknown_path_is_answered_with_a_problem(desk, people, request_promotion, path, status):
+    await request_promotion()
     answer = await call(desk, "root", "GET", path)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_comment_is_kept_without_deciding(desk, people, ask_promotion):
-    await ask_promotion()
-    said = await call(desk, "eve", "POST", "/reviews/p1:comment", {"comment": "which holdout?"})
-    assert (said.json()["state"], said.json()["entries"][0]["text"]) == ("open", "which holdout?")
+async def test_a_comment_is_kept_without_deciding(desk, people, request_promotion):
+    await request_promotion()
+    answer = await call(desk, "eve", "POST", "/reviews/p1:comment", {"comment": "which holdout?"})
+    assert (answer.json()["state"], answer.json()["entries"][0]["text"]) == ("open", "which holdout?")
 
 
 async def approve_what_is_shown(desk, who):
-    """Reads the review and approves it, again when somebody was faster."""
+    """Read the review and approve it; repeat both when another approver was faster."""
     answer = None
     while answer is None or answer.status_code == 412:
         shown = await call(desk, who, "GET", "/reviews/p1")
@@ -379,9 +381,9 @@ async def approve_what_is_shown(desk, who):
 
 
 async def test_approvals_at_the_same_moment_on_two_replicas_are_each_counted_and_granted_once(
-    open_desk, desk, people, ask_promotion
+    open_desk, desk, people, request_promotion
 ):
-    await ask_promotion()
+    await request_promotion()
     other = await open_desk()
     other.keys = desk.keys
     await other.app.access.catch_up()

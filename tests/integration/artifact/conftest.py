@@ -38,6 +38,7 @@ from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission
 from shared.foundation.postgres import WakeUp, connect_pool
 from shared.http.app import App
+from shared.identity.access_view import AccessView
 from shared.log import projector
 from shared.log.due_runner import DueWorkRunner
 from shared.log.due_work import DueRow
@@ -64,7 +65,7 @@ async def store(request, tmp_path) -> ObjectStore:
 
 @pytest.fixture
 def folder() -> str:
-    """A place of this test alone, in a bucket that all share."""
+    """Return a folder of this test alone, in a bucket that all tests share."""
     return f"quarantine/{uuid.uuid4()}"
 
 
@@ -86,8 +87,8 @@ def without_etag(found: StoredObject) -> tuple[int, str]:
 
 
 @dataclass
-class Shop:
-    """One process' worth of the service on a test's database, with short words for what happens to it."""
+class Replica:
+    """A replica of the service on a test's database, without a process of its own."""
 
     app: App
     parts: Parts
@@ -98,7 +99,7 @@ class Shop:
         return self.parts.store
 
     async def upload(self, files: Mapping[str, bytes], *, subject: str = "anna") -> str:
-        """Puts files into a new upload, as the API does."""
+        """Put files into a new upload, as the API does."""
         upload_id = str(uuid.uuid4())
         await self.submit(
             OpenUpload(upload_id, subject, self.parts.settings.keep_upload), f"upload-{upload_id}"
@@ -120,7 +121,7 @@ class Shop:
             ).events
         ]
 
-    async def hear(self, type_: str, revision: int = 0, **data: Any) -> list[str]:
+    async def receive(self, type_: str, revision: int = 0, **data: Any) -> list[str]:
         """Send an event of the registry, at its next revision if none is given. Return the events' names."""
         revision = revision or next(self.numbers)
         extensions = {
@@ -128,14 +129,14 @@ class Shop:
             "leaf": "00" * 32,
             "correlationid": f"story-{data['model_id']}",
         }
-        told = {"model": f"team.{data['model_id']}", **data}
+        fields = {"model": f"team.{data['model_id']}", **data}
         event = CloudEvent(
             str(uuid.uuid4()),
             "/regista/registry",
             f"regista.registry.{type_}.v1",
             f"model-{data['model_id']}",
             datetime.now(UTC).isoformat(),
-            msgspec.json.encode(told),
+            msgspec.json.encode(fields),
             extensions=extensions,
         )
         message = Received(event, "service:registry", "service", "regista.registry.events.v1", 0, revision)
@@ -148,7 +149,7 @@ class Shop:
         answers = await self.app.transactor.submit_all(submissions)
         return [r.type for answer in answers for r in answer.events]
 
-    async def registered(
+    async def register(
         self,
         files: Mapping[str, bytes],
         location: str,
@@ -157,15 +158,23 @@ class Shop:
         model: str = "m1",
         digest: str = "",
         revision: int = 0,
+        by: str = "anna",
+        contributors: tuple[str, ...] = (),
     ) -> list[str]:
-        """A version with these files is registered, wherever its bytes lie."""
+        """A version with these files is registered by a publisher, wherever its bytes lie."""
         artifact = {
             "digest": digest or digest_of(files),
             "files": [msgspec.to_builtins(f) for f in manifest(files)],
             "location": location,
         }
-        return await self.hear(
-            "VersionRegistered", revision, model_id=model, number=number, artifact=artifact
+        return await self.receive(
+            "VersionRegistered",
+            revision,
+            model_id=model,
+            number=number,
+            artifact=artifact,
+            requester_subject=by,
+            contributors=contributors,
         )
 
     async def due(self, kind: str) -> list[DueRow]:
@@ -175,7 +184,7 @@ class Shop:
         return [DueRow("artifact", kind, r["key"], r["due_at"], msgspec.json.decode(r["data"])) for r in rows]
 
     async def work(self, kind: str, row: DueRow | None = None) -> list[str]:
-        """Does all due work of a kind once; answers the names of the events."""
+        """Do all due work of a kind once, and return the names of the events."""
         handle = {w.kind: w.handle for w in due_work(self.app)}[kind]
         names: list[str] = []
         for one in [row] if row else await self.due(kind):
@@ -202,7 +211,7 @@ class Shop:
         return {(v.model_id, v.number): v.status for v in found}
 
     async def runners(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """The workers as a process runs them."""
+        """Start the workers as a process does."""
         wake_up = WakeUp(self.parts.settings.database_url, "artifact")
         return [
             group.create_task(
@@ -221,19 +230,20 @@ def digest_of(files: Mapping[str, bytes]) -> str:
 
 
 @pytest.fixture
-async def open_shop(database: Any) -> AsyncIterator[Callable[..., Any]]:
-    """Opens shops on the test's database: each a process' worth."""
+async def open_replica(database: Any) -> AsyncIterator[Callable[..., Any]]:
+    """Open replicas on the test's database."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def opened(store: ObjectStore, **settings: Any) -> Shop:
-            told = ArtifactSettings(
+        async def opened(store: ObjectStore, **settings: Any) -> Replica:
+            configured = ArtifactSettings(
                 database_url=database.url("artifact"), pepper="p", artifact_dir="/nowhere", **settings
             )
-            app = App("artifact", told)
-            app.pool = await connect_pool(told.database_url, schemas=("artifact",))
+            app = App("artifact", configured)
+            app.pool = await connect_pool(configured.database_url, schemas=("artifact",))
             stack.push_async_callback(app.pool.close)
             await projector.ensure(SERVICE, app.pool)
-            app.transactor = Transactor(SERVICE, app.pool, WakeUp(told.database_url, "artifact"))
+            app.access = AccessView(app.pool, "p", WakeUp(configured.database_url, "artifact"))
+            app.transactor = Transactor(SERVICE, app.pool, WakeUp(configured.database_url, "artifact"))
             task = asyncio.create_task(app.transactor.run())
 
             async def end() -> None:
@@ -241,15 +251,15 @@ async def open_shop(database: Any) -> AsyncIterator[Callable[..., Any]]:
                 await asyncio.gather(task, return_exceptions=True)
 
             stack.push_async_callback(end)
-            app.parts = Parts(store, told)
-            return Shop(app, app.parts, itertools.count(1))
+            app.parts = Parts(store, configured)
+            return Replica(app, app.parts, itertools.count(1))
 
         yield opened
 
 
 @pytest.fixture
-async def shop(open_shop: Callable[..., Any], store: ObjectStore) -> Shop:
-    return await open_shop(store)
+async def replica(open_replica: Callable[..., Any], store: ObjectStore) -> Replica:
+    return await open_replica(store)
 
 
 @dataclass
@@ -257,14 +267,14 @@ class Service(Running):
     """One process of the artifact service."""
 
     async def is_in(self, state: str, digest: str, key: str) -> dict[str, Any]:
-        async def asked(client: httpx.AsyncClient) -> Any:
+        async def answers(client: httpx.AsyncClient) -> Any:
             answer = await client.get(f"/v1/artifacts/{digest}")
             return answer.json() if answer.status_code == 200 and answer.json()["state"] == state else None
 
-        return await self.asking(asked, key=key)
+        return await self.poll(answers, key=key)
 
     def memory(self) -> int:
-        """The most bytes it ever had resident."""
+        """Return the maximum of its resident memory, in bytes."""
         line = next(
             x
             for x in Path(f"/proc/{self.child.pid}/status").read_text().splitlines()
@@ -292,8 +302,8 @@ def start(
 
 
 @pytest.fixture
-async def registry_says(empty_kafka: Any, people: People) -> AsyncIterator[Callable[..., Any]]:
-    """Publishes events of the registry, signed and sent as the registry does."""
+async def publish_as_registry(empty_kafka: Any, people: People) -> AsyncIterator[Callable[..., Any]]:
+    """Publish events of registry, signed and sent as registry does."""
     key, revisions = await people.signer("service:registry", "service"), iter(range(1, 10_000))
     kafka = empty_kafka.kafka
     producer = AIOKafkaProducer(
@@ -305,8 +315,9 @@ async def registry_says(empty_kafka: Any, people: People) -> AsyncIterator[Calla
     )
     await producer.start()
 
-    async def said(type_: str, model: str = "m1", **data: Any) -> CloudEvent:
-        told = msgspec.json.encode({"model_id": model, "model": f"team.{model}", **data})
+    async def publish(type_: str, model: str = "m1", **data: Any) -> CloudEvent:
+        by = {"requester_subject": "pat"} if type_ == "VersionRegistered" else {}
+        body = msgspec.json.encode({"model_id": model, "model": f"team.{model}", **by, **data})
         extensions = {
             "revision": str(next(revisions)),
             "leaf": "00" * 32,
@@ -319,14 +330,14 @@ async def registry_says(empty_kafka: Any, people: People) -> AsyncIterator[Calla
             f"regista.registry.{type_}.v1",
             f"model-{model}",
             datetime.now(UTC).isoformat(),
-            told,
+            body,
             extensions=extensions,
         )
         name, value, headers = to_kafka(sign(event, key))
         await producer.send_and_wait("regista.registry.events.v1", value=value, key=name, headers=headers)
         return event
 
-    yield said
+    yield publish
     await asyncio.wait_for(producer.stop(), 5)
 
 

@@ -52,7 +52,7 @@ async def published(stack: Any, own: SigningKey, number: int) -> list[tuple[str,
 
 @pytest.mark.parametrize("kind", ["s3", "disk"])
 async def test_files_go_in_by_http_and_come_out_verified(
-    start, people, registry_says, stack, own_key, tmp_path, kind
+    start, people, publish_as_registry, stack, own_key, tmp_path, kind
 ):
     publisher, reader = (
         await people.person("pat", ("publisher", "team")),
@@ -70,7 +70,7 @@ async def test_files_go_in_by_http_and_come_out_verified(
     digest = digest_of(files)
     async with service.client(publisher) as client:
         location = await upload(client, files)
-    await registry_says("VersionRegistered", number=1, artifact=artifact(files, location))
+    await publish_as_registry("VersionRegistered", number=1, artifact=artifact(files, location))
     shown = await service.is_in("Verified", digest, reader)
     assert [(f["path"], f["size"]) for f in shown["files"]] == [
         ("model.onnx", 800_000),
@@ -103,9 +103,9 @@ async def test_files_go_in_by_http_and_come_out_verified(
     async with service.client(stranger) as client:
         assert (await client.get(f"/v1/artifacts/{digest}")).status_code == 404
         assert (await client.get(shown["files"][0]["href"])).status_code == 404
-    told = await published(stack, own_key, 3)
-    assert [name for name, _ in told] == ["ArtifactReceived", "ArtifactVerified", "ArtifactReleased"]
-    assert told[2][1] == {
+    events = await published(stack, own_key, 3)
+    assert [name for name, _ in events] == ["ArtifactReceived", "ArtifactVerified", "ArtifactReleased"]
+    assert events[2][1] == {
         "digest": digest,
         "model_id": "m1",
         "number": 1,
@@ -115,7 +115,7 @@ async def test_files_go_in_by_http_and_come_out_verified(
     }
 
 
-async def test_an_upload_that_is_refused_is_told_why(start, people):
+async def test_a_refused_upload_is_answered_with_the_reason(start, people):
     publisher, other = (
         await people.person("pat", ("publisher", "team")),
         await people.person("olga", ("publisher", "other")),
@@ -141,7 +141,7 @@ async def test_an_upload_that_is_refused_is_told_why(start, people):
         location = await upload(client, {"a": b"1"})
     assert await refused("", "a") == (401, "unauthenticated")
     assert await refused(reader, "a") == (403, "role_missing")
-    assert await refused(other, "a", location=location) == (403, "upload_of_another")
+    assert await refused(other, "a", location=location) == (404, "unknown_upload")
     assert await refused(publisher, "a", location=str(uuid.uuid4())) == (404, "unknown_upload")
     assert await refused(publisher, "a", location="../..") == (404, "unknown_upload")
     assert await refused(publisher, "../a") == (422, "unusable_name")
@@ -155,7 +155,7 @@ async def test_an_upload_that_is_refused_is_told_why(start, people):
     assert await refused(publisher, "a") == (429, "too_many_uploads")
 
 
-async def test_bytes_that_are_not_given_out_are_told_why(start, people, registry_says):
+async def test_bytes_that_are_not_served_are_answered_with_the_reason(start, people, publish_as_registry):
     publisher, reader = (
         await people.person("pat", ("publisher", "team")),
         await people.person("rita", ("approver", "team")),
@@ -166,26 +166,28 @@ async def test_bytes_that_are_not_given_out_are_told_why(start, people, registry
     digest = digest_of(files)
     async with service.client(publisher) as client:
         wrong, right = await upload(client, {"model.onnx": b"other"}), await upload(client, files)
-    await registry_says("VersionRegistered", number=1, artifact=artifact(files, wrong))
+    await publish_as_registry("VersionRegistered", number=1, artifact=artifact(files, wrong))
 
     async def ask_for(code: str) -> None:
-        async def asked(client: httpx.AsyncClient) -> bool:
+        async def answers(client: httpx.AsyncClient) -> bool:
             answer = await client.get(f"/v1/artifacts/{digest}/files/model.onnx")
             return answer.status_code == 409 and answer.json()["code"] == code
 
-        await service.asking(asked, key=reader)
+        await service.poll(answers, key=reader)
 
     await ask_for("artifact_not_verified")
-    await registry_says("VersionRegistered", number=2, artifact=artifact(files, right))
+    await publish_as_registry("VersionRegistered", number=2, artifact=artifact(files, right))
     await service.is_in("Verified", digest, reader)
-    await registry_says("VersionRecalled", number=2, reason="poisoned", artifact_digest=digest)
+    await publish_as_registry("VersionRecalled", number=2, reason="poisoned", artifact_digest=digest)
     await ask_for("artifact_recalled")
-    await registry_says("VersionRejected", number=1, reasons=["wrong bytes"])
-    await registry_says("VersionRetired", number=2, artifact_digest=digest, rule="unused")
+    await publish_as_registry("VersionRejected", number=1, reasons=["wrong bytes"])
+    await publish_as_registry("VersionRetired", number=2, artifact_digest=digest, rule="unused")
     await ask_for("artifact_deleted")
 
 
-async def test_a_repeated_upload_answers_as_before_and_takes_no_other_bytes(start, people, registry_says):
+async def test_a_repeated_upload_answers_as_before_and_takes_no_other_bytes(
+    start, people, publish_as_registry
+):
     publisher = await people.person("pat", ("publisher", "team"))
     service = start()
     await service.ready()
@@ -205,18 +207,22 @@ async def test_a_repeated_upload_answers_as_before_and_takes_no_other_bytes(star
         ]
         assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json())
         assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
-        await registry_says("VersionRegistered", number=1, artifact=artifact(files, first.json()["location"]))
+        await publish_as_registry(
+            "VersionRegistered", number=1, artifact=artifact(files, first.json()["location"])
+        )
     await service.is_in("Verified", digest_of(files), publisher)
 
 
-async def test_missing_bytes_are_told_and_checked_at_once(start, people, registry_says, tmp_path):
+async def test_missing_bytes_are_reported_and_checked_immediately(
+    start, people, publish_as_registry, tmp_path
+):
     publisher = await people.person("pat", ("publisher", "team"))
     service = start(REGISTA_S3_ENDPOINT="", REGISTA_ARTIFACT_DIR=str(tmp_path / "artifacts"))
     await service.ready()
     files = {"model.onnx": uuid.uuid4().bytes}
     digest = digest_of(files)
     async with service.client(publisher) as client:
-        await registry_says(
+        await publish_as_registry(
             "VersionRegistered", number=1, artifact=artifact(files, await upload(client, files))
         )
         await service.is_in("Verified", digest, publisher)
@@ -227,7 +233,7 @@ async def test_missing_bytes_are_told_and_checked_at_once(start, people, registr
 
 
 @pytest.mark.slow
-async def test_a_hundred_megabytes_go_in_and_out_in_bounded_memory(start, people, registry_says):
+async def test_a_hundred_megabytes_go_in_and_out_in_bounded_memory(start, people, publish_as_registry):
     publisher = await people.person("pat", ("publisher", "*"))
     service = start()
     await service.ready()
@@ -242,7 +248,7 @@ async def test_a_hundred_megabytes_go_in_and_out_in_bounded_memory(start, people
     async with service.client(publisher) as client:
         answer = await client.post("/v1/uploads", params={"name": "large.bin"}, content=chunks())
         assert answer.status_code == 201
-        await registry_says(
+        await publish_as_registry(
             "VersionRegistered", number=1, artifact=artifact(files, answer.json()["location"])
         )
         shown = await service.is_in("Verified", digest_of(files), publisher)

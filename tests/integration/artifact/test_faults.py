@@ -1,4 +1,4 @@
-"""What dies, goes away or happens twice at once, on real servers."""
+"""Processes that die, servers that stop, and work that two replicas do, on real servers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def settings_of(store, stack) -> dict[str, str]:
     }
 
 
-async def test_a_copy_killed_in_the_middle_is_resumed_and_not_begun_anew(store, stack):
+async def test_a_copy_killed_in_the_middle_is_resumed_and_not_begun_again(store, stack):
     content = {f"part-{n:03}": uuid.uuid4().bytes * 4096 for n in range(150)}
     source, target = f"quarantine/{uuid.uuid4()}", f"verified/{digest_of(content)[7:]}/g1"
     for name, data in content.items():
@@ -113,12 +113,12 @@ async def test_an_upload_exchanged_between_hashing_and_copying_is_not_copied(sto
     assert await store.keys(target) == []
 
 
-async def test_two_workers_on_the_same_row_at_once_verify_it_once(open_shop, store):
-    one, other = await open_shop(store), await open_shop(store)
+async def test_two_workers_that_handle_the_same_row_verify_it_once(open_replica, store):
+    one, other = await open_replica(store), await open_replica(store)
     content = {"model.onnx": uuid.uuid4().bytes * 100_000, "labels": b"x"}
-    await one.registered(content, await one.upload(content))
+    await one.register(content, await one.upload(content))
     (row,) = await one.due(VERIFY)
-    await asyncio.gather(*(shop.work(VERIFY, row) for shop in (one, other, one, other)))
+    await asyncio.gather(*(replica.work(VERIFY, row) for replica in (one, other, one, other)))
     assert (await one.events(digest_of(content))) == [
         "Noted",
         "ArtifactReceived",
@@ -127,22 +127,22 @@ async def test_two_workers_on_the_same_row_at_once_verify_it_once(open_shop, sto
     ]
 
 
-async def test_two_processes_share_the_work_and_lose_none(open_shop, store):
-    shops = [await open_shop(store), await open_shop(store)]
+async def test_two_processes_share_the_work_and_lose_none(open_replica, store):
+    replicas = [await open_replica(store), await open_replica(store)]
     contents = [{"model.onnx": uuid.uuid4().bytes * 1000} for _ in range(20)]
     async with asyncio.TaskGroup() as group:
-        tasks = [task for shop in shops for task in await shop.runners(group)]
+        tasks = [task for replica in replicas for task in await replica.runners(group)]
         for number, content in enumerate(contents, 1):
-            await shops[0].registered(content, await shops[0].upload(content), number)
+            await replicas[0].register(content, await replicas[0].upload(content), number)
 
         async def all_released() -> bool:
-            return await shops[0].app.pool.fetchval(
+            return await replicas[0].app.pool.fetchval(
                 "SELECT count(*) FROM artifact_references WHERE status = 'released'"
             ) == len(contents)
 
         await until(all_released)
         for number, content in enumerate(contents, 1):
-            await shops[0].hear(
+            await replicas[0].receive(
                 "VersionRetired",
                 model_id="m1",
                 number=number,
@@ -151,16 +151,18 @@ async def test_two_processes_share_the_work_and_lose_none(open_shop, store):
             )
 
         async def all_gone() -> bool:
-            return await shops[0].app.pool.fetchval("SELECT count(*) FROM due WHERE kind = $1", DELETE) == 0
+            return (
+                await replicas[0].app.pool.fetchval("SELECT count(*) FROM due WHERE kind = $1", DELETE) == 0
+            )
 
         await until(all_gone)
         for task in tasks:
             task.cancel()
     for content in contents:
-        assert await shops[0].state(digest_of(content)) == "Deleted"
+        assert await replicas[0].state(digest_of(content)) == "Deleted"
         assert await store.keys(f"verified/{digest_of(content)[7:]}") == []
-        told = await shops[0].events(digest_of(content))
-        assert told == [
+        events = await replicas[0].events(digest_of(content))
+        assert events == [
             "Noted",
             "ArtifactReceived",
             "ArtifactVerified",
@@ -205,33 +207,33 @@ async def forwarder(port: int, target: str) -> AsyncIterator[None]:
         await asyncio.gather(*under_way, return_exceptions=True)
 
 
-async def test_while_the_store_is_away_work_waits_and_then_resumes_by_itself(open_shop, stack):
+async def test_while_the_store_is_unreachable_work_waits_and_then_resumes_by_itself(open_replica, stack):
     real = S3Store(stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact"), "regista")
-    upload, content = str(uuid.uuid4()), {"model.onnx": uuid.uuid4().bytes * 1000}
-    await real.put(f"quarantine/{upload}/model.onnx", pieces(content["model.onnx"]), {})
+    content = {"model.onnx": uuid.uuid4().bytes * 1000}
+    upload = await (await open_replica(real)).upload(content)
     probe = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = probe.sockets[0].getsockname()[1]
     probe.close()
     await probe.wait_closed()
-    away = S3Store(f"127.0.0.1:{port}", "artifact", stack.folder.secret("s3-artifact"), "regista")
-    shop = await open_shop(away)
+    unreachable = S3Store(f"127.0.0.1:{port}", "artifact", stack.folder.secret("s3-artifact"), "regista")
+    replica = await open_replica(unreachable)
     with pytest.raises(StoreUnavailable):
-        await away.check()
+        await unreachable.check()
     async with asyncio.TaskGroup() as group:
-        tasks = await shop.runners(group)
-        await shop.registered(content, upload)
+        tasks = await replica.runners(group)
+        await replica.register(content, upload)
 
         async def failed() -> Any:
-            return await shop.app.pool.fetchval(
+            return await replica.app.pool.fetchval(
                 "SELECT last_error FROM due_leases WHERE last_error LIKE '%cannot be used%'"
             )
 
         await until(failed)
-        assert await shop.status(digest_of(content)) == {("m1", 1): "received"}
+        assert await replica.status(digest_of(content)) == {("m1", 1): "received"}
         async with forwarder(port, stack.s3.endpoint):
 
             async def released() -> bool:
-                return (await shop.status(digest_of(content)))["m1", 1] == "released"
+                return (await replica.status(digest_of(content)))["m1", 1] == "released"
 
             await until(released, 40)
             for task in tasks:
@@ -239,30 +241,34 @@ async def test_while_the_store_is_away_work_waits_and_then_resumes_by_itself(ope
 
 
 @pytest.mark.slow
-async def test_a_hundred_megabytes_are_verified_in_bounded_memory(shop):
+async def test_a_hundred_megabytes_are_verified_in_bounded_memory(replica):
     size, piece = 100 * MIB, uuid.uuid4().bytes * (MIB // 16)
 
     async def large() -> AsyncIterator[bytes]:
         for _ in range(size // MIB):
             yield piece
 
-    upload = await shop.upload({})
-    put = await shop.store.put(f"quarantine/{upload}/large.bin", large(), {})
+    upload = await replica.upload({})
+    put = await replica.store.put(f"quarantine/{upload}/large.bin", large(), {})
     entry = {"path": "large.bin", "size": put.size, "sha256": put.sha256}
     digest = manifest_digest([FileEntry(**entry)])
-    await shop.hear(
+    await replica.receive(
         "VersionRegistered",
         model_id="m1",
         number=1,
         artifact={"digest": digest, "files": [entry], "location": upload},
+        requester_subject="anna",
     )
     tracemalloc.start()
     try:
-        assert await shop.work(VERIFY) == ["ArtifactVerified", "ArtifactReleased"]
+        assert await replica.work(VERIFY) == ["ArtifactVerified", "ArtifactReleased"]
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < 32 * MIB
-    await shop.store.remove(
-        [*await shop.store.keys(f"quarantine/{upload}"), *await shop.store.keys(f"verified/{digest[7:]}")]
+    await replica.store.remove(
+        [
+            *await replica.store.keys(f"quarantine/{upload}"),
+            *await replica.store.keys(f"verified/{digest[7:]}"),
+        ]
     )

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.servers
 MIB = 1024 * 1024
 
 
-async def test_killed_in_the_middle_of_its_work_it_does_all_of_it_once(
-    start, people, registry_says, database
+async def test_a_process_killed_during_its_work_does_all_of_it_once(
+    start, people, publish_as_registry, database
 ):
     publisher = await people.person("pat", ("publisher", "*"))
     service = start()
@@ -26,7 +26,7 @@ async def test_killed_in_the_middle_of_its_work_it_does_all_of_it_once(
     contents = [{"model.onnx": uuid.uuid4().bytes * 20_000, "x": b"x"} for _ in range(12)]
     async with service.client(publisher) as client:
         for number, files in enumerate(contents, 1):
-            await registry_says(
+            await publish_as_registry(
                 "VersionRegistered", number=number, artifact=artifact(files, await upload(client, files))
             )
     service.kill()
@@ -51,20 +51,20 @@ async def test_killed_in_the_middle_of_its_work_it_does_all_of_it_once(
         assert one.end() == 0
 
 
-async def test_without_its_store_it_lives_and_says_that_it_is_not_ready(start):
+async def test_without_its_store_the_process_lives_and_reports_that_it_is_not_ready(start):
     service = start(REGISTA_S3_ENDPOINT="127.0.0.1:9")
 
-    async def asked(client: httpx.AsyncClient) -> Any:
+    async def answers(client: httpx.AsyncClient) -> Any:
         answer = await client.get("/readyz")
         return answer if answer.status_code == 503 and "object store" in answer.text else None
 
-    answer = await service.asking(asked)
+    answer = await service.poll(answers)
     assert "cannot be used" in answer.text
     async with service.client() as client:
         assert (await client.get("/healthz")).status_code == 200
 
 
-async def test_it_stops_in_time_while_somebody_uploads_slowly(start, people):
+async def test_the_process_stops_in_time_during_a_slow_upload(start, people):
     publisher = await people.person("pat", ("publisher", "*"))
     service = start()
     await service.ready()

@@ -100,12 +100,12 @@ async def test_each_byte_that_came_another_way_is_read_twice(store, source, targ
     assert counting.read_bytes == 2 * SIZE
 
 
-async def test_the_service_reads_each_uploaded_byte_once(open_shop, store):
+async def test_the_service_reads_each_uploaded_byte_once(open_replica, store):
     counting = Counting(store)
-    shop = await open_shop(counting)
-    upload = await shop.upload(CONTENT)
-    await shop.registered(CONTENT, upload)
-    assert await shop.work(VERIFY) == ["ArtifactVerified", "ArtifactReleased"]
+    replica = await open_replica(counting)
+    upload = await replica.upload(CONTENT)
+    await replica.register(CONTENT, upload)
+    assert await replica.work(VERIFY) == ["ArtifactVerified", "ArtifactReleased"]
     assert counting.read_bytes == SIZE
 
 
@@ -114,7 +114,9 @@ async def test_a_file_replaced_after_it_was_received_is_found_wrong(store, sourc
     await put(store, source, OTHER)
     wrong = await verify(store, source, target, manifest(CONTENT), received)
     assert isinstance(wrong, Wrong)
-    assert wrong.found == digest_of(OTHER)
+    assert "differs from what was claimed" in wrong.detail
+    assert not wrong.missing
+    assert not any(sum_of(data)[1] in wrong.detail for data in OTHER.values())
 
 
 async def test_a_file_replaced_by_the_same_bytes_is_read_and_accepted(store, source, target):
@@ -129,7 +131,7 @@ async def test_a_file_that_disappeared_after_it_was_received_is_found_missing(st
     received = await put(store, source, CONTENT)
     await store.remove([f"{source}/model.onnx"])
     wrong = await verify(store, source, target, manifest(CONTENT), received)
-    assert wrong == Wrong("", "model.onnx is not there.")
+    assert wrong == Wrong("model.onnx is not there.", missing=True)
 
 
 async def test_a_copy_of_other_bytes_is_noticed_and_made_again(store, source, target):
@@ -151,10 +153,12 @@ async def test_an_etag_that_proves_nothing_is_not_believed(store, source, target
     received = {n: StoredObject(*sum_of(data), there[n].etag) for n, data in CONTENT.items()}
     wrong = await verify(store, source, target, manifest(CONTENT), received)
     assert isinstance(wrong, Wrong)
-    assert wrong.found == digest_of(OTHER)
+    assert "differs from what was claimed" in wrong.detail
+    assert not wrong.missing
+    assert not any(sum_of(data)[1] in wrong.detail for data in OTHER.values())
 
 
-async def test_what_was_copied_before_a_crash_is_kept(store, source, target):
+async def test_copies_made_before_a_crash_are_kept(store, source, target):
     received = await put(store, source, CONTENT)
     with pytest.raises(ConnectionError):
         await verify(Failing(store), source, target, manifest(CONTENT), received)

@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 CONTENT = bytes(range(256)) * 9000  # 2.3 MB, more than one piece
 
 
-async def test_what_was_put_is_hashed_on_the_way_and_read_back_the_same(store, folder):
+async def test_written_bytes_are_hashed_and_read_back_unchanged(store, folder):
     put = await store.put(f"{folder}/deep/er/model.onnx", pieces(CONTENT[:7], b"", CONTENT[7:]), {})
     assert without_etag(put) == sum_of(CONTENT)
     assert await store.read_and_hash(f"{folder}/deep/er/model.onnx") == put
@@ -37,7 +37,7 @@ async def test_an_empty_file_is_a_file(store, folder):
 async def test_a_stream_that_breaks_leaves_what_was_there(store, folder):
     async def broken():
         yield CONTENT
-        raise ConnectionAbortedError("the sender went away")
+        raise ConnectionAbortedError("the sender closed the connection")
 
     await store.put(f"{folder}/a", pieces(b"before"), {})
     with pytest.raises((ConnectionAbortedError, StoreUnavailable)):
@@ -149,7 +149,7 @@ async def test_removing_twice_is_removing_once(store, folder):
     assert await store.keys(folder) == [f"{folder}/g2/a"]
 
 
-async def test_what_is_not_there_says_so(store, folder):
+async def test_a_missing_object_is_reported_as_absent(store, folder):
     for call in (
         lambda: store.read_and_hash(f"{folder}/x"),
         lambda: whole(store.read(f"{folder}/x")),
@@ -179,7 +179,7 @@ async def test_names_of_all_kinds_survive(store, folder):
     assert len(await store.keys(folder)) == 5
 
 
-async def test_writers_of_one_key_at_once_leave_one_of_their_contents(store, folder):
+async def test_concurrent_writers_of_one_key_leave_one_of_their_contents(store, folder):
     contents = [bytes([n]) * 3 * MIB for n in range(4)]
     await asyncio.gather(*(store.put(f"{folder}/a", pieces(c[:MIB], c[MIB:]), {}) for c in contents))
     assert await whole(store.read(f"{folder}/a")) in contents
@@ -241,7 +241,7 @@ async def test_a_symbolic_link_in_the_folder_leads_nowhere(tmp_path):
         await store.read_and_hash("quarantine/out/key")
 
 
-async def test_what_a_crash_left_half_written_is_swept_out(tmp_path):
+async def test_a_half_written_file_of_a_crash_is_deleted(tmp_path):
     store = DiskStore(tmp_path / "artifacts")
     await store.check()
     left = tmp_path / "artifacts" / ".new" / "left"
@@ -257,7 +257,7 @@ async def test_a_folder_that_cannot_be_used_is_an_absent_store(tmp_path):
         await DiskStore(tmp_path / "file").check()
 
 
-async def test_a_server_that_is_away_is_an_absent_store():
+async def test_an_unreachable_server_is_an_absent_store():
     store = S3Store("127.0.0.1:9", "a", "b", "regista")
     with pytest.raises(StoreUnavailable, match="cannot be used"):
         await store.check()

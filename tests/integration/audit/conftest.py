@@ -106,8 +106,8 @@ class Audit:
     async def catch_up(self, *, whole: bool = True) -> None:
         """Seal, index and sign.
 
-        `whole`: until every event is sealed; a transaction in another database of the server may hide the newest
-        for a moment.
+        `whole`: until every event is sealed; a transaction in another database of the server may hide the
+        newest for a moment.
         """
         deadline = time.monotonic() + 20
         while True:
@@ -281,13 +281,14 @@ async def indexed(service, auditor, log: Log) -> None:
     try:
         total = await connection.fetchval("SELECT count(*) FROM log.events")
 
-        async def asked():
+        async def answers():
             done = await connection.fetchval(
-                "SELECT count(*) FROM audit.event_index WHERE generation = (SELECT generation FROM audit.index_state)"
+                "SELECT count(*) FROM audit.event_index"
+                " WHERE generation = (SELECT generation FROM audit.index_state)"
             )
             signed = await connection.fetchval("SELECT max(size) FROM audit.checkpoints")
             return done == total == signed
 
-        await service.until(asked)
+        await service.until(answers)
     finally:
         await connection.close()

@@ -1,4 +1,4 @@
-"""The copies of log checkpoints outside the database: found again, and what happens while they are unavailable."""
+"""The copies of log checkpoints outside the database: found again, and events sealed without them."""
 
 from __future__ import annotations
 
@@ -76,21 +76,21 @@ async def test_another_service_cannot_write_the_topic(stack: Any) -> None:
 async def test_while_a_copy_is_unavailable_events_are_sealed_and_signed_afterwards(
     log: Log, audit: Audit, database: Any, audit_key: Any, tmp_path: Path
 ) -> None:
-    place = tmp_path / "copies"
+    copies = tmp_path / "copies"
     await three_events(log)
     app = App("audit", Settings(database_url=database.url("audit")))
-    task = asyncio.create_task(follow_log(app, audit_key, Published(audit_key, [disk(place)])))
+    task = asyncio.create_task(follow_log(app, audit_key, Published(audit_key, [disk(copies)])))
     try:
         await until_true(lambda: audit.connection.fetchval("SELECT max(size) = 3 FROM audit.checkpoints"))
         aside = tmp_path / "aside"
-        shutil.move(place, aside)
-        place.write_text("no folder")
+        shutil.move(copies, aside)
+        copies.write_text("no folder")
         await three_events(log)
         await until_true(lambda: audit.connection.fetchval("SELECT size = 6 FROM audit.tree"))
         await until_true(lambda: as_answer("sealing goes on" in app.readiness.reasons.get("published", "")))
         assert await audit.connection.fetchval("SELECT max(size) FROM audit.checkpoints") == 3
-        place.unlink()
-        shutil.move(aside, place)
+        copies.unlink()
+        shutil.move(aside, copies)
         await until_true(lambda: audit.connection.fetchval("SELECT max(size) = 6 FROM audit.checkpoints"))
         await until_true(lambda: as_answer(not app.readiness.reasons))
     finally:

@@ -41,7 +41,8 @@ pytestmark = pytest.mark.servers
 SMALL, LARGE = 500, 8_000
 
 READ_ROWS = """
-SELECT coalesce(sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)), 0)::bigint FROM pg_stat_xact_all_tables
+SELECT coalesce(sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)), 0)::bigint
+FROM pg_stat_xact_all_tables
 WHERE schemaname IN ('log', 'audit')
 """
 

@@ -1,4 +1,4 @@
-"""What is shown comes from sealed bytes: a column that says something else is a finding."""
+"""What is shown comes from sealed bytes: a column that differs from them is a finding."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from tests.integration.audit.test_published import as_owner
 from tests.integration.audit.test_sealing import findings
 from tests.processes import Running
 
+SECOND = "WHERE stream = 'x-1' AND revision = 2"
 OF_LOG = {
-    "UPDATE log.events SET type = 'Forged' WHERE stream = 'x-1' AND revision = 2": "columns differ from its bytes: type",
-    "UPDATE log.events SET schema = 9 WHERE stream = 'x-1' AND revision = 2": "columns differ from its bytes: schema",
-    "UPDATE log.events SET bytes = '{}' WHERE stream = 'x-1' AND revision = 2": "not what was sealed",
+    f"UPDATE log.events SET type = 'Forged' {SECOND}": "columns differ from its bytes: type",
+    f"UPDATE log.events SET schema = 9 {SECOND}": "columns differ from its bytes: schema",
+    f"UPDATE log.events SET bytes = '{{}}' {SECOND}": "not what was sealed",
 }
 OF_INDEX = {
     f"UPDATE audit.event_index SET {change} WHERE stream = 'x-1' AND revision = 2": column
@@ -93,7 +94,8 @@ async def test_events_of_two_streams_that_changed_places_are_found(
 ) -> None:
     await three(log, audit)
     swap = (
-        "UPDATE log.events e SET tx = o.tx, seq = o.seq FROM log.events o WHERE e.revision = 2 AND o.revision = 2"
+        "UPDATE log.events e SET tx = o.tx, seq = o.seq FROM log.events o"
+        " WHERE e.revision = 2 AND o.revision = 2"
         " AND (e.stream, o.stream) IN (('x-1', 'y-1'), ('y-1', 'x-1'))"
     )
     await as_owner(database, swap)

@@ -1,6 +1,4 @@
-"""Sealed history as files: proven offline, written once, whole or not at all, whatever happens to whoever
-writes them.
-"""
+"""The exported log as files: verified offline, written once, and each file whole or absent after a kill."""
 
 from __future__ import annotations
 
@@ -102,7 +100,9 @@ async def test_whole_chunks_are_exported_and_the_rest_when_asked_for(
     assert (found.holds, found.faults, found.events, found.leaves) == (True, [], 35, (0, 34))
 
 
-async def test_what_no_checkpoint_covers_is_not_exported(log: Log, audit: Audit, store: HistoryStore) -> None:
+async def test_leaves_after_the_newest_checkpoint_are_not_exported(
+    log: Log, audit: Audit, store: HistoryStore
+) -> None:
     await happened(log, 5)
     await audit.sealer.step(audit.connection)
     assert await planned(audit, 5, everything=True) == 0
@@ -133,7 +133,7 @@ async def test_an_export_under_several_checkpoints_is_proven_by_the_first_that_c
     assert found.checkpoint["size"] == 22
 
 
-async def test_the_files_say_what_the_log_says(
+async def test_the_files_have_the_same_events_as_the_log(
     log: Log, audit: Audit, store: HistoryStore, tmp_path: Path
 ) -> None:
     await happened(log, 20)
@@ -146,17 +146,20 @@ async def test_the_files_say_what_the_log_says(
     await planned(audit, 8, everything=True)
     await exported(audit, store)
     copied(store, tmp_path / "copy")
-    told = duckdb.sql(
-        f"SELECT leaf_index, service, stream, revision, event_id, type, schema, bytes, leaf FROM '{tmp_path}/copy/*.parquet' ORDER BY leaf_index"
+    exported_rows = duckdb.sql(
+        f"SELECT leaf_index, service, stream, revision, event_id, type, schema, bytes, leaf"
+        f" FROM '{tmp_path}/copy/*.parquet' ORDER BY leaf_index"
     ).fetchall()
     logged = await audit.connection.fetch("""
-        SELECT s.leaf_index, e.service, e.stream, e.revision, e.event_id::text, e.type, e.schema, e.bytes, e.leaf
+        SELECT s.leaf_index, e.service, e.stream, e.revision, e.event_id::text, e.type, e.schema, e.bytes,
+               e.leaf
         FROM audit.sealed s JOIN log.events e USING (service, stream, revision) ORDER BY 1""")
-    assert told == [tuple(row) for row in logged]
+    assert exported_rows == [tuple(row) for row in logged]
     shape = duckdb.sql(f"DESCRIBE SELECT * FROM '{tmp_path}/copy/*.parquet'").fetchall()
     assert {row[1] for row in shape} == {"BIGINT", "VARCHAR", "TIMESTAMP WITH TIME ZONE", "BLOB"}
     read = duckdb.sql(
-        f"SELECT epoch_us(recorded_at), actor_subject, data, reason FROM '{tmp_path}/copy/*.parquet' ORDER BY leaf_index"
+        f"SELECT epoch_us(recorded_at), actor_subject, data, reason FROM '{tmp_path}/copy/*.parquet'"
+        " ORDER BY leaf_index"
     ).fetchall()
     assert read[0] == (1772323260000000, "ann", '{"n":0,"text":"ö"}', "")
     assert read[20] == (None, None, None, None)
@@ -285,7 +288,7 @@ async def test_a_process_killed_again_and_again_ends_with_one_whole_history(
 
 
 @pytest.mark.parametrize(
-    ("words", "settings", "code", "told"),
+    ("words", "settings", "code", "message"),
     [
         (["--al"], {}, 1, "usage: python -m services.audit export"),
         ([], {"REGISTA_DATABASE_URL": ""}, 1, "REGISTA_DATABASE_URL"),
@@ -299,14 +302,14 @@ async def test_a_process_killed_again_and_again_ends_with_one_whole_history(
         ([], {}, 0, "Another process exports"),
     ],
 )
-async def test_what_an_export_by_hand_cannot_do_it_says(
+async def test_an_export_by_hand_prints_why_it_cannot_run(
     audit: Audit,
     database: Any,
     tmp_path: Path,
     words: list[str],
     settings: dict[str, str],
     code: int,
-    told: str,
+    message: str,
 ) -> None:
     await audit.connection.execute("SELECT pg_advisory_lock($1)", chunks.WRITING)
     environment = {
@@ -320,7 +323,7 @@ async def test_what_an_export_by_hand_cannot_do_it_says(
         subprocess.run, command, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == code, done.stderr
-    assert re.search(told, done.stderr + done.stdout)
+    assert re.search(message, done.stderr + done.stdout)
     assert "Traceback" not in done.stderr
 
 
@@ -352,7 +355,8 @@ async def test_a_leaf_that_was_changed_with_its_event_does_not_fit_the_checkpoin
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute("ALTER TABLE audit.sealed DISABLE TRIGGER append_only")
     await owner.execute(
-        "UPDATE audit.sealed s SET leaf = e.leaf FROM log.events e WHERE e.stream = 'registry-0' AND e.revision = 1 AND s.event_id = e.event_id"
+        "UPDATE audit.sealed s SET leaf = e.leaf FROM log.events e"
+        " WHERE e.stream = 'registry-0' AND e.revision = 1 AND s.event_id = e.event_id"
     )
     await owner.close()
     await planned(audit, 10)
@@ -385,7 +389,7 @@ async def test_nothing_is_written_over_history_of_another_log(
         "UPDATE audit.chunks SET last = 3",
     ],
 )
-async def test_what_is_exported_stays_as_it_is(log: Log, audit: Audit, tmp_path: Path, order: str) -> None:
+async def test_exported_files_are_never_changed(log: Log, audit: Audit, tmp_path: Path, order: str) -> None:
     await happened(log, 5)
     await audit.catch_up()
     await planned(audit, 5)
@@ -397,11 +401,14 @@ async def test_what_is_exported_stays_as_it_is(log: Log, audit: Audit, tmp_path:
 async def test_planning_and_exporting_leave_no_transaction_open(
     log: Log, audit: Audit, database: Any, tmp_path: Path
 ) -> None:
-    """One of its own id would hide every later event from every reader."""
+    """A transaction with an id would hide each later event from all readers."""
     await happened(log, 20)
     await audit.catch_up()
     pool = await connect_pool(database.url("audit"), schemas=("audit",))
-    running = "SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND datname = current_database() AND pid <> pg_backend_pid()"
+    running = (
+        "SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL"
+        " AND datname = current_database() AND pid <> pg_backend_pid()"
+    )
     seen = []
 
     class Watching(DiskStore):
@@ -437,19 +444,19 @@ async def exports(log: Log, audit: Audit, database: Any, tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("program", "told"),
+    ("program", "message"),
     [("/bin/false", "ended with code 1 and without a message"), ("/no/such/python", "could be started")],
 )
-async def test_a_process_that_ends_without_a_word_or_never_begins_is_told(
-    exports: tuple[Exports, asyncpg.Pool], monkeypatch: pytest.MonkeyPatch, program: str, told: str
+async def test_a_process_that_ends_without_a_message_or_never_starts_is_reported(
+    exports: tuple[Exports, asyncpg.Pool], monkeypatch: pytest.MonkeyPatch, program: str, message: str
 ) -> None:
     replica, pool = exports
     monkeypatch.setattr(sys, "executable", program)
     await replica.step(pool)
-    assert told in replica.failure
+    assert message in replica.failure
 
 
-async def test_a_failure_is_forgotten_when_another_replica_has_exported(
+async def test_a_failure_is_cleared_when_another_replica_has_exported(
     exports: tuple[Exports, asyncpg.Pool], audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replica, pool = exports
@@ -465,7 +472,7 @@ async def test_no_process_is_started_while_that_of_another_replica_works(
     exports: tuple[Exports, asyncpg.Pool], audit: Audit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replica, pool = exports
-    monkeypatch.setattr(sys, "executable", "/bin/false")  # would be told as a failure
+    monkeypatch.setattr(sys, "executable", "/bin/false")  # would be reported as a failure
     await audit.connection.execute("SELECT pg_advisory_lock($1)", chunks.WRITING)
     await replica.step(pool)
     assert replica.failure == ""
@@ -490,7 +497,7 @@ def test_audit_may_write_and_read_its_own_bucket_and_delete_nothing(stack: Any) 
     assert b"".join(store.read(name)) == b"kept"
 
 
-def test_what_a_kill_left_half_written_is_swept_out_after_a_day(tmp_path: Path) -> None:
+def test_a_half_written_file_of_a_killed_export_is_deleted_after_a_day(tmp_path: Path) -> None:
     aside = tmp_path / ".new"
     aside.mkdir()
     for name, age in (("old", 25 * 3600), ("fresh", 60)):
@@ -500,11 +507,11 @@ def test_what_a_kill_left_half_written_is_swept_out_after_a_day(tmp_path: Path) 
     assert [p.name for p in aside.iterdir()] == ["fresh"]
 
 
-def test_a_store_that_is_away_says_so(tmp_path: Path) -> None:
-    away: Iterator[HistoryStore] = iter(
+def test_an_unreachable_store_is_reported(tmp_path: Path) -> None:
+    unreachable: Iterator[HistoryStore] = iter(
         [S3Store("127.0.0.1:9", "audit", "secret", "bucket"), DiskStore(tmp_path / "file" / "x")]
     )
     (tmp_path / "file").write_text("no folder")
-    for store in away:
+    for store in unreachable:
         with pytest.raises(StoreUnavailable, match="cannot be used"):
             store.put("a", b"b")

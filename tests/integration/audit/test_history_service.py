@@ -61,14 +61,14 @@ async def served(
     kind: str = "RolloutChanged",
     environment: str = "production",
 ) -> str:
-    told = [
+    shares = [
         {"number": n, "semver": f"1.{n}.0", "percent": percent, "role": role} for n, percent, role in entries
     ]
     return await log.append(
         "registry",
         stream,
         kind,
-        {"model": model, "environment": environment, "entries": told, "previous": []},
+        {"model": model, "environment": environment, "entries": shares, "previous": []},
         by="ann",
     )
 
@@ -76,9 +76,9 @@ async def served(
 async def story(log: Log) -> None:
     """Eleven events of three services."""
     await served(log, CHURN, "fraud.churn", [(1, 100, "champion")])
-    asked = await log.append("registry", CHURN, "PromotionRequested", {"number": 2}, reason="better")
-    await log.append("approval", "gate-1", "GatesEvaluated", {"passed": True}, caused_by=asked)
-    await log.append("approval", "gate-1", "PromotionGranted", {}, caused_by=asked)
+    requested = await log.append("registry", CHURN, "PromotionRequested", {"number": 2}, reason="better")
+    await log.append("approval", "gate-1", "GatesEvaluated", {"passed": True}, caused_by=requested)
+    await log.append("approval", "gate-1", "PromotionGranted", {}, caused_by=requested)
     await served(log, CHURN, "fraud.churn", [(1, 90, "champion"), (2, 10, "challenger")])
     await served(log, SPAM, "mail.spam", [(7, 100, "champion")])
     await served(log, SPAM, "mail.spam", [(8, 100, "champion")], environment="staging")
@@ -92,11 +92,11 @@ async def story(log: Log) -> None:
 
 
 async def exported(service: Running, auditor: str, leaves: int) -> dict[str, Any]:
-    async def asked() -> Any:
+    async def answers() -> Any:
         found = await service.get("/v1/history", auditor)
         return found if found["exported"] >= leaves else None
 
-    found: dict[str, Any] = await service.until(asked)
+    found: dict[str, Any] = await service.until(answers)
     return found
 
 
@@ -105,14 +105,14 @@ async def total(audit: Audit) -> int:
 
 
 async def sealed(service: Running, auditor: str, leaves: int) -> None:
-    async def asked() -> bool:
+    async def answers() -> bool:
         found = await service.get("/v1/history", auditor)
         return bool(found["signed"] >= leaves)
 
-    await service.until(asked)
+    await service.until(answers)
 
 
-async def test_whole_files_are_exported_by_themselves_and_the_last_when_asked_for(
+async def test_whole_files_are_exported_by_themselves_and_the_last_on_request(
     service: Running, auditor: str, log: Log, kept: Path, audit: Audit
 ) -> None:
     others = await total(audit)  # events of identities
@@ -122,8 +122,8 @@ async def test_whole_files_are_exported_by_themselves_and_the_last_when_asked_fo
     assert (found["exported"], found["failure"], found["place"]) == (whole, "", (kept / FOLDER).as_uri())
     assert [(f["first"], f["last"]) for f in found["items"]] == [(n, n + 3) for n in range(0, whole, 4)]
     await sealed(service, auditor, others + 11)
-    asked = await service.call("POST", "/v1/history:export", auditor, json={"all": True})
-    assert (asked.status_code, asked.json()["planned"]) == (202, others + 11)
+    answer = await service.call("POST", "/v1/history:export", auditor, json={"all": True})
+    assert (answer.status_code, answer.json()["planned"]) == (202, others + 11)
     found = await exported(service, auditor, others + 11)
     key = (await service.get("/v1/checkpoints", auditor))["verifier_key"]
     assert verify(kept, [key]).events == others + 11
@@ -145,7 +145,7 @@ async def test_files_and_manifests_are_given_as_they_are(
             assert got.status_code == 404, name
 
 
-async def test_a_file_that_is_gone_is_not_said_to_come_soon(
+async def test_a_file_that_is_gone_is_answered_as_gone_and_not_as_pending(
     service: Running, auditor: str, log: Log, kept: Path
 ) -> None:
     await story(log)
@@ -175,7 +175,7 @@ async def test_history_is_for_auditors_of_everything(
     assert refused.status_code == 403
 
 
-async def test_without_a_store_it_says_what_to_set(
+async def test_without_a_store_audit_names_the_settings(
     stack: Any, database: Any, tmp_path: Path, audit_key: Any, people: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = await people.person("otto", ("auditor", "*"))
@@ -187,18 +187,18 @@ async def test_without_a_store_it_says_what_to_set(
     assert "the log is not exported: neither REGISTA_HISTORY_S3_ENDPOINT nor" in caplog.text
 
 
-def away(folder: Path, *, back: bool) -> None:
-    """A file where the folder should be."""
-    if back:
+def block(folder: Path, *, blocked: bool) -> None:
+    """Put a file where the store needs its folder, or remove it again."""
+    if not blocked:
         folder.unlink()
     else:
         folder.write_text("in the way")
 
 
-async def test_a_store_that_is_away_is_told_and_waited_for(
+async def test_an_unreachable_store_is_reported_and_waited_for(
     service: Running, auditor: str, log: Log, kept: Path
 ) -> None:
-    away(kept, back=False)
+    block(kept, blocked=True)
     await story(log)
 
     async def failing() -> Any:
@@ -208,13 +208,13 @@ async def test_a_store_that_is_away_is_told_and_waited_for(
     assert (await service.call("GET", "/v1/checkpoints", auditor)).status_code == 200
     got = await service.call("GET", f"/v1/history/{0:016d}-{3:016d}.json", auditor)
     assert (got.status_code, got.json()["code"]) == (503, "history_store_away")
-    away(kept, back=True)
+    block(kept, blocked=False)
     await exported(service, auditor, 8)
 
-    async def calm() -> bool:
+    async def recovered() -> bool:
         return not await failing()
 
-    await service.until(calm)
+    await service.until(recovered)
 
 
 async def test_a_replica_killed_while_it_exports_is_followed_by_another(
@@ -246,14 +246,14 @@ async def test_a_replica_killed_while_it_exports_is_followed_by_another(
     found = await exported(second, auditor, 88)
     assert found["place"] == store.uri
     key = (await second.get("/v1/checkpoints", auditor))["verifier_key"]
-    told = verify(copied(store, tmp_path / "copy"), [key])
-    assert (told.faults, told.gaps) == ([], [])
-    assert told.events >= 88
+    verified = verify(copied(store, tmp_path / "copy"), [key])
+    assert (verified.faults, verified.gaps) == ([], [])
+    assert verified.events >= 88
 
 
 @pytest.fixture
 def regista(service: Running, auditor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The command line beside the service."""
+    """Return a call of the command line against the service."""
 
     async def url_of(_self: Any, _service: str) -> str:
         return service.url
@@ -267,9 +267,9 @@ def regista(service: Running, auditor: str, tmp_path: Path, monkeypatch: pytest.
     }
 
     async def call(*words: str, code: int = 0) -> Any:
-        told = await asyncio.to_thread(CliRunner().invoke, root, list(words), env=settings)
-        assert told.exit_code == code, told.output + told.stderr
-        return told
+        result = await asyncio.to_thread(CliRunner().invoke, root, list(words), env=settings)
+        assert result.exit_code == code, result.output + result.stderr
+        return result
 
     return call
 
@@ -281,8 +281,8 @@ async def test_the_command_line_exports_copies_lists_and_verifies(
     await story(log)
     await sealed(service, auditor, others + 11)
     copy = tmp_path / "copy"
-    told = json.loads((await regista("history", "export", "--all", "--to", str(copy), "--json")).stdout)
-    assert (told["exported"], told["copied"]) == (others + 11, len(list(copy.glob("*.json"))))
+    report = json.loads((await regista("history", "export", "--all", "--to", str(copy), "--json")).stdout)
+    assert (report["exported"], report["copied"]) == (others + 11, len(list(copy.glob("*.json"))))
     again = json.loads((await regista("history", "export", "--to", str(copy), "--json")).stdout)
     assert again["copied"] == 0
     files = json.loads((await regista("history", "list", "--json")).stdout)
@@ -326,16 +326,20 @@ async def test_the_queries_of_the_documentation_answer_what_the_log_and_audit_sa
     ]
     assert {row[5] for row in serving} == {"ann"}
     stored = await audit.connection.fetch("""
-        SELECT convert_from(bytes, 'UTF8')::json #>> '{data,entries}' AS entries, convert_from(bytes, 'UTF8')::json ->> 'recorded_at' AS at
-        FROM log.events WHERE type IN ('RolloutChanged', 'RolledBack') AND convert_from(bytes, 'UTF8')::json #>> '{data,environment}' = 'production'
-            AND (convert_from(bytes, 'UTF8')::json ->> 'recorded_at')::timestamptz <= '2026-03-01 00:05:00+00' ORDER BY tx, seq DESC""")
+        SELECT content #>> '{data,entries}' AS entries, content ->> 'recorded_at' AS at
+        FROM log.events, LATERAL (SELECT convert_from(bytes, 'UTF8')::json AS content) AS parsed
+        WHERE type IN ('RolloutChanged', 'RolledBack')
+            AND content #>> '{data,environment}' = 'production'
+            AND (content ->> 'recorded_at')::timestamptz <= '2026-03-01 00:05:00+00'
+        ORDER BY tx, seq DESC""")
     newest = max(stored, key=lambda row: datetime.fromisoformat(row["at"]))
     assert [(e["number"], float(e["percent"]), e["role"]) for e in json.loads(newest["entries"])] == [
         row[1:4] for row in serving
     ]
 
     caused = await audit.connection.fetch("""
-        SELECT s.service, e.type, s.leaf_index FROM audit.sealed s JOIN log.events e USING (service, stream, revision)
+        SELECT s.service, e.type, s.leaf_index
+        FROM audit.sealed s JOIN log.events e USING (service, stream, revision)
         WHERE e.type IN ('GatesEvaluated', 'PromotionGranted') ORDER BY 3""")
     assert [row[2:] for row in led_to] == [tuple(row) for row in caused]
     assert {row[1] for row in led_to} == {"better"}

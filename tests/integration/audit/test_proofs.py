@@ -20,17 +20,15 @@ async def test_checkpoints_open_under_the_published_key_and_hold_the_root_of_the
 ):
     await registered(log, 1, "1.0.0")
     await indexed(service, auditor, log)
-    told = await service.get("/v1/checkpoints", auditor)
-    newest = opened(told["items"][0]["note"], told["origin"], audit_key.public)
+    listed = await service.get("/v1/checkpoints", auditor)
+    newest = opened(listed["items"][0]["note"], listed["origin"], audit_key.public)
     connection = await asyncpg.connect(log.database.url("audit"))
     rows = await connection.fetch("SELECT e.bytes FROM log.events e ORDER BY e.tx, e.seq")
     await connection.close()
     assert (newest.size, newest.root) == (len(rows), root_of([leaf_hash(r[0]) for r in rows]))
 
 
-async def test_an_event_and_the_growth_of_the_log_can_be_proven_to_who_has_only_checkpoints(
-    service, auditor, log: Log
-):
+async def test_checkpoints_alone_prove_an_event_and_the_growth_of_the_log(service, auditor, log: Log):
     for number in (1, 2, 3):
         await registered(log, number, f"1.0.{number}")
     await indexed(service, auditor, log)
@@ -39,11 +37,14 @@ async def test_an_event_and_the_growth_of_the_log_can_be_proven_to_who_has_only_
     await indexed(service, auditor, log)
     newer = (await service.get("/v1/checkpoints", auditor))["items"][0]
     item = (await service.get("/v1/timeline/fraud.churn", auditor))["items"][2]
-    told = await service.get(
+    answer = await service.get(
         "/v1/proofs/inclusion", auditor, leaf_index=item["leaf_index"], size=newer["size"]
     )
-    leaf, proof = leaf_hash(base64.b64decode(told["stored"])), [bytes.fromhex(node) for node in told["proof"]]
-    assert leaf.hex() == told["leaf"] == item["leaf"]
+    leaf, proof = (
+        leaf_hash(base64.b64decode(answer["stored"])),
+        [bytes.fromhex(node) for node in answer["proof"]],
+    )
+    assert leaf.hex() == answer["leaf"] == item["leaf"]
     assert verify_inclusion(leaf, item["leaf_index"], newer["size"], proof, bytes.fromhex(newer["root"]))
     grown = await service.get("/v1/proofs/consistency", auditor, first=older["size"], size=newer["size"])
     path = [bytes.fromhex(node) for node in grown["proof"]]
@@ -58,14 +59,14 @@ async def test_an_event_and_the_growth_of_the_log_can_be_proven_to_who_has_only_
         assert (await service.call("GET", f"/v1/proofs/{path_}", auditor, params=query)).status_code == status
 
 
-async def test_the_invariants_hold_for_an_honest_log_and_name_what_breaks_them(service, auditor, log: Log):
+async def test_the_invariants_hold_for_a_correct_log_and_name_what_breaks_them(service, auditor, log: Log):
     await published(log)
     await registered(log, 1, "1.0.0")
     await promoted(log, 1, "1.0.0")
     await indexed(service, auditor, log)
-    honest = await service.get("/v1/invariants", auditor)
-    assert honest["holds"], honest
-    assert {f["name"]: f["checked"] for f in honest["invariants"]}["I9-production"] == 2
+    correct = await service.get("/v1/invariants", auditor)
+    assert correct["holds"], correct
+    assert {f["name"]: f["checked"] for f in correct["invariants"]}["I9-production"] == 2
     await promoted(log, 2, "1.1.0", ("bea",))
     await promoted(log, 3, "1.2.0", ("bea", "dora"))
     await log.append(
@@ -139,7 +140,7 @@ async def test_only_auditors_of_everything_may_request_a_full_run(service, peopl
 
 
 @pytest.mark.slow
-async def test_killed_in_the_middle_it_goes_on_where_it_was_and_two_replicas_seal_once(
+async def test_a_killed_sealer_resumes_and_two_replicas_seal_each_event_once(
     start, audit_key, people, auditor, log: Log
 ):
     first, second = start("audit", audit_key), start("audit", audit_key)

@@ -1,4 +1,4 @@
-"""audit signs nothing that contradicts a log checkpoint it published, whatever the owner of the database does."""
+"""audit signs nothing that contradicts a log checkpoint it published, also for the owner of the database."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def signed_with(audit: Audit, key: Any, *copies: Copy) -> int:
     ],
     ids=["rewritten", "older", "another-log", "rewritten-as-another-log", "empty"],
 )
-@pytest.mark.parametrize("place", ["disk", "kafka"])
+@pytest.mark.parametrize("where", ["disk", "kafka"])
 async def test_a_rewritten_log_is_neither_sealed_nor_signed(
     log: Log,
     audit: Audit,
@@ -113,11 +113,11 @@ async def test_a_rewritten_log_is_neither_sealed_nor_signed(
     audit_key: Any,
     tmp_path: Path,
     stack: Any,
-    place: str,
+    where: str,
     statements: Any,
 ) -> None:
     settings = Settings.from_environment(stack.service_environment("audit", database.name))
-    copy: Copy = disk(tmp_path) if place == "disk" else KafkaCopy(settings)
+    copy: Copy = disk(tmp_path) if where == "disk" else KafkaCopy(settings)
     await three_events(log)
     assert await signed_with(audit, audit_key, copy) == 3
     await as_owner(database, *statements)
@@ -160,7 +160,7 @@ async def test_a_crash_after_the_copies_took_a_checkpoint_leaves_a_log_that_can_
     assert await signed_with(audit, audit_key, disk(tmp_path)) == 3
 
 
-async def test_two_logs_that_share_the_places_do_not_disturb_each_other(
+async def test_two_logs_that_share_the_copies_do_not_disturb_each_other(
     log: Log, audit: Audit, database: Any, audit_key: Any, tmp_path: Path
 ) -> None:
     await three_events(log)
@@ -179,7 +179,7 @@ def test_a_name_that_is_written_once_keeps_its_first_content(kind: str, stack: A
     assert b"".join(store.read("a.note")) == b"first"
 
 
-async def test_the_running_service_says_that_the_log_contradicts_what_it_published(
+async def test_the_running_service_reports_that_the_log_contradicts_what_it_published(
     log: Log, stack: Any, database: Any, tmp_path: Path, audit_key: Any
 ) -> None:
     await three_events(log)
@@ -235,9 +235,9 @@ def regista(tmp_path: Path, service: Running, auditor: str, monkeypatch: pytest.
     }
 
     async def call(*words: str, code: int = 0) -> Any:
-        told = await asyncio.to_thread(CliRunner().invoke, root, list(words), env=settings)
-        assert told.exit_code == code, told.output + told.stderr
-        return told
+        result = await asyncio.to_thread(CliRunner().invoke, root, list(words), env=settings)
+        assert result.exit_code == code, result.output + result.stderr
+        return result
 
     return call
 
@@ -282,7 +282,7 @@ async def test_services_that_append_stop_while_the_log_is_stopped_and_start_when
     await registry.ready()
     await audit.connection.execute("INSERT INTO log.stopped (reason) VALUES ('3 events are missing.')")
     assert await asyncio.to_thread(registry.child.wait, 60) == 1
-    assert "3 events are missing" in registry.said()
+    assert "3 events are missing" in registry.output()
     again = start("registry", generate_signing_key("service:registry"))
     assert await asyncio.to_thread(again.child.wait, 60) == 1
     other = await asyncpg.connect(database.url("registry"))

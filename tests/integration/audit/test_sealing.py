@@ -66,7 +66,7 @@ async def write_slowly(database, service, worker, streams, seed):
         await connection.close()
 
 
-async def test_every_event_is_sealed_exactly_once_though_writers_overlap_and_the_sealer_is_cut_off_again_and_again(
+async def test_every_event_is_sealed_exactly_once_while_writers_overlap_and_the_sealer_is_cut_off(
     database, audit: Audit, audit_key
 ):
     services = ["registry", "approval", "artifact", "cleanup"] * 2
@@ -220,9 +220,7 @@ async def rewrite(database, statement):
         ("UPDATE log.events SET tx = '3' WHERE stream = 'x-1' AND revision = 3", {"I2-streams", "I7-index"}),
     ],
 )
-async def test_history_that_somebody_rewrote_is_found_out(
-    log: Log, audit: Audit, database, audit_key, statement, broken
-):
+async def test_a_rewritten_log_is_found(log: Log, audit: Audit, database, audit_key, statement, broken):
     for n in range(3):
         await log.append("registry", "x-1", "Happened", {"n": n})
     await audit.catch_up()
@@ -273,7 +271,10 @@ async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(
             " VALUES ('registry', '999999999999', 'x-1', 2, gen_random_uuid(), 'Happened', 1, '{}')"
         )
         await owner.close()
-        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'leader audit' AND datname = current_database()"
+        ended = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'leader audit' AND datname = current_database()"
+        )
         assert await audit.connection.fetchval(ended)
         with pytest.raises(eventlog.RestoredBehind):
             await asyncio.wait_for(task, 30)
@@ -282,7 +283,7 @@ async def test_after_an_outage_a_server_restored_behind_the_log_is_refused(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_what_cannot_be_indexed_is_sealed_and_signed_all_the_same_and_indexed_as_soon_as_it_can_be(
+async def test_an_event_that_cannot_be_indexed_is_sealed_and_signed_and_indexed_later(
     log: Log, audit: Audit, database, audit_key
 ):
     await audit.connection.execute(
@@ -292,14 +293,14 @@ async def test_what_cannot_be_indexed_is_sealed_and_signed_all_the_same_and_inde
         for type_ in ("Happened", "Poison", "Happened"):
             await log.append("registry", "x-1", type_, {})
         await until_true(lambda: audit.connection.fetchval("SELECT max(size) = 3 FROM audit.checkpoints"))
-        await until_true(lambda: told("CheckViolationError" in readiness.reasons.get("index", "")))
+        await until_true(lambda: value_of("CheckViolationError" in readiness.reasons.get("index", "")))
         assert "leader" not in readiness.reasons
         await audit.connection.execute("ALTER TABLE audit.event_index DROP CONSTRAINT broken")
         await until_true(lambda: audit.connection.fetchval("SELECT count(*) = 3 FROM audit.event_index"))
-        await until_true(lambda: told(not readiness.reasons))
+        await until_true(lambda: value_of(not readiness.reasons))
 
 
-async def told(value):
+async def value_of(value):
     return value
 
 

@@ -30,11 +30,11 @@ WHATEVER = {"if-match": "*"}
 async def known(cleanup: Running, key: str, model_id: str, versions: int) -> None:
     """Until cleanup has noted so many versions."""
 
-    async def asked():
+    async def answers():
         answer = await cleanup.call("GET", f"/v1/retention/{model_id}", key)
         return answer.status_code == 200 and len(answer.json()["versions"]) == versions
 
-    await cleanup.until(asked)
+    await cleanup.until(answers)
 
 
 async def set_policy(cleanup: Running, key: str, model_id: str, **changes) -> dict:
@@ -65,7 +65,7 @@ def verdicts(sweep: dict) -> dict[int, tuple[str, set[str]]]:
     }
 
 
-async def test_a_sweep_says_why_each_version_stays_and_after_the_grace_period_proposes_the_rest(
+async def test_a_sweep_names_why_each_version_stays_and_proposes_the_rest_after_the_grace_period(
     world: World, cleanup: Running, engineer: str
 ):
     model_id = await world.model(5)
@@ -222,7 +222,7 @@ async def test_a_simulation_gives_the_plan_and_leaves_no_event(
     await connection.close()
 
 
-async def test_who_may_do_what_and_what_bad_requests_are_answered(
+async def test_each_role_may_do_its_part_and_bad_requests_are_refused(
     world: World, cleanup: Running, engineer: str
 ):
     model_id = await world.model(1)
@@ -236,7 +236,21 @@ async def test_who_may_do_what_and_what_bad_requests_are_answered(
 
     assert (await cleanup.call("GET", "/v1/retention/fraud.churn", reader)).status_code == 200
     assert (await refused("PUT", "/v1/retention/fraud.churn", reader, json=QUICK, headers=WHATEVER))[0] == 403
-    assert (await refused("GET", "/v1/retention/fraud.churn", stranger))[0] == 403
+    assert (await refused("GET", "/v1/retention/fraud.churn", stranger)) == (404, "unknown_model")
+    for method, path, body in (
+        ("GET", "/v1/retention/{}", None),
+        ("PUT", "/v1/retention/{}", QUICK),
+        ("GET", "/v1/usage/{}", None),
+        ("POST", "/v1/sweeps", {"model": "{}"}),
+        ("POST", "/v1/sweeps", {"model": "{}", "dry_run": True}),
+    ):
+        answers = []
+        for model in ("fraud.churn", model_id, "fraud.none"):
+            named = body and {k: v.format(model) if isinstance(v, str) else v for k, v in body.items()}
+            answer = await cleanup.call(method, path.format(model), stranger, json=named, headers=WHATEVER)
+            answers.append((answer.status_code, answer.json()["detail"].replace(model, "")))
+        assert len(set(answers)) == 1, path
+        assert answers[0][0] == 404
     assert (await refused("POST", "/v1/sweeps", stranger, json={}))[0] == 403
     assert await refused("GET", "/v1/retention/nothing", engineer) == (404, "unknown_model")
     assert await refused("GET", "/v1/sweeps/nothing", engineer) == (404, "unknown_sweep")
@@ -301,7 +315,7 @@ async def test_a_report_repeated_over_http_with_its_key_counts_once(
     ] == "2026-01-01T00:01:00Z"
 
 
-async def test_messages_that_say_nothing_usable_go_to_the_dead_letters_and_the_rest_goes_on(
+async def test_messages_without_usable_content_are_dead_lettered_and_the_rest_goes_on(
     world: World, cleanup: Running, engineer: str
 ):
     model_id = await world.model(1)
@@ -316,11 +330,11 @@ async def test_messages_that_say_nothing_usable_go_to_the_dead_letters_and_the_r
     assert (await cleanup.until(counted))[0]["total"] == 7
     admin = await world.people.person("otto", ("admin", "*"))
 
-    async def buried():
-        letters = (await cleanup.get("/v1/dlq", admin))["items"]
-        return letters if len(letters) == 2 else None
+    async def dead_lettered():
+        dead_letters = (await cleanup.get("/v1/dlq", admin))["items"]
+        return dead_letters if len(dead_letters) == 2 else None
 
-    reasons = " ".join(letter["reason"] for letter in await cleanup.until(buried))
+    reasons = " ".join(dead_letter["reason"] for dead_letter in await cleanup.until(dead_lettered))
     assert "padding" in reasons
     assert "count" in reasons
 
@@ -365,7 +379,7 @@ async def test_when_the_month_begins_its_sweep_judges_every_version(
     await connection.close()
 
 
-async def test_sweeps_are_shown_to_who_has_a_role_and_those_over_one_model_to_who_may_read_it(
+async def test_a_sweep_of_all_models_needs_a_role_and_one_of_a_model_the_right_to_read_it(
     world: World, cleanup: Running, engineer: str
 ):
     model_id = await world.model(1)
@@ -376,7 +390,7 @@ async def test_sweeps_are_shown_to_who_has_a_role_and_those_over_one_model_to_wh
     )
     reader = await world.people.person("rita", ("auditor", "fraud"))
     stranger = await world.people.person("sven", ("engineer", "other"))
-    nobody = await world.people.person("nora")
+    no_role = await world.people.person("nora")
 
     async def listed(key):
         return {item["sweep_id"] for item in (await cleanup.get("/v1/sweeps", key))["items"]} & {
@@ -390,15 +404,24 @@ async def test_sweeps_are_shown_to_who_has_a_role_and_those_over_one_model_to_wh
         {of_all},
     )
     for key, path, status in (
-        (nobody, "", 403),
-        (nobody, f"/{of_all}", 403),
-        (nobody, "/nothing", 403),
-        (stranger, f"/{of_one}", 403),
+        (no_role, "", 403),
+        (no_role, f"/{of_all}", 403),
+        (no_role, "/nothing", 403),
+        (stranger, f"/{of_one}", 404),
         (stranger, f"/{of_all}", 200),
         (reader, f"/{of_one}", 200),
     ):
         assert (await cleanup.call("GET", f"/v1/sweeps{path}", key)).status_code == status, path
-    assert (await cleanup.call("GET", "/v1/sweeps", nobody)).status_code == 403
+    assert (await cleanup.call("GET", "/v1/sweeps", no_role)).status_code == 403
+    page = await cleanup.get(f"/v1/sweeps/{of_all}?page_size=1", stranger)
+    assert (page["items"], page["next_page_token"]) == ([], ""), (
+        "the token would hold the id of a foreign model"
+    )
+    hidden = await cleanup.call("GET", f"/v1/sweeps/{of_one}", stranger)
+    assert (
+        hidden.json()["detail"]
+        == (await cleanup.call("GET", "/v1/sweeps/nothing", stranger)).json()["detail"]
+    )
 
 
 @pytest.mark.slow
@@ -439,10 +462,10 @@ async def test_a_sweep_over_many_models_goes_on_after_a_kill_and_judges_each_ver
 async def all_known(cleanup: Running, database, versions: int) -> None:
     connection = await asyncpg.connect(database.url("cleanup"))
 
-    async def asked():
+    async def answers():
         return await connection.fetchval("SELECT count(*) FROM cleanup.versions") == versions
 
-    await cleanup.until(asked, 120)
+    await cleanup.until(answers, 120)
     await connection.close()
 
 

@@ -37,23 +37,23 @@ async def connection(database: Any) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def waiting(cleanup: Running, connection: asyncpg.Connection, number: int) -> None:
-    async def asked() -> bool:
+    async def answers() -> bool:
         return await connection.fetchval("SELECT count(*) FROM cleanup.early") == number
 
-    await cleanup.until(asked)
+    await cleanup.until(answers)
 
 
 async def total(cleanup: Running, key: str, model: str, uses: int) -> None:
-    async def asked() -> bool:
+    async def answers() -> bool:
         answer = await cleanup.call("GET", f"/v1/usage/{model}", key)
         return (
             answer.status_code == 200
             and sum(version["total"] for version in answer.json()["versions"]) >= uses
         )
 
-    await cleanup.until(asked)
-    told = await cleanup.get(f"/v1/usage/{model}", key)
-    assert sum(version["total"] for version in told["versions"]) == uses
+    await cleanup.until(answers)
+    usage = await cleanup.get(f"/v1/usage/{model}", key)
+    assert sum(version["total"] for version in usage["versions"]) == uses
 
 
 @pytest.fixture
@@ -123,9 +123,9 @@ async def test_a_name_that_stays_unknown_goes_to_the_dead_letters_and_counts_whe
         assert "no model was named 'fraud.churn' for 1 day" in letters[0]["reason"]
         return letters
 
-    (letter,) = await given_up(1)
-    assert (letter["topic"], letter["group"]) == ("regista.usage.v1", "cleanup.regista.usage.v1")
-    assert (await cleanup.call("POST", f"/v1/dlq/{letter['id']}:replay", admin)).status_code == 202
+    (dead_letter,) = await given_up(1)
+    assert (dead_letter["topic"], dead_letter["group"]) == ("regista.usage.v1", "cleanup.regista.usage.v1")
+    assert (await cleanup.call("POST", f"/v1/dlq/{dead_letter['id']}:replay", admin)).status_code == 202
     second = next(one for one in await given_up(2) if not one["replayed"])
     await world.model(1)
     assert (await cleanup.call("POST", f"/v1/dlq/{second['id']}:replay", admin)).status_code == 202
@@ -135,7 +135,7 @@ async def test_a_name_that_stays_unknown_goes_to_the_dead_letters_and_counts_whe
 
 @pytest.fixture
 async def app(database: Any) -> AsyncIterator[App]:
-    """cleanup's log and read models without its consumers: the test says what happens when."""
+    """Run cleanup's log and read models without its consumers: the test decides what happens when."""
     url = database.url("cleanup")
     made = App("cleanup", Settings())
     made.pool = await connect_pool(url, schemas=("cleanup",))
@@ -198,7 +198,7 @@ async def test_a_report_delivered_again_after_its_process_died_in_the_wait_count
     assert (await uses(app), await app.pool.fetchval("SELECT count(*) FROM early")) == ([3], 0)
 
 
-async def test_a_report_too_large_to_wait_is_refused_at_once(world: World, app: App) -> None:
+async def test_a_report_too_large_to_wait_is_refused_immediately(world: World, app: App) -> None:
     event = world.usage("fraud.churn", 1, 3)
     report = Received(
         replace(event, data=event.data + b" " * LARGEST), "serving", "publisher", "regista.usage.v1", 0, 0

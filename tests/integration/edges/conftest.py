@@ -26,7 +26,7 @@ from shared.foundation.postgres import WakeUp, connect_pool
 from shared.identity.access_view import new_api_key
 from shared.log import projector
 from shared.log.transact import Transactor
-from tests.integration.edges.toy import ACCESS_SERVICE, TOPIC, Tell
+from tests.integration.edges.toy import ACCESS_SERVICE, TOPIC, AppendEvents
 from tests.processes import PEPPER, Running, starting
 
 Send = Callable[..., Any]
@@ -41,8 +41,8 @@ class People:
     keys: dict[str, SigningKey] = field(default_factory=dict)
     api_keys: dict[str, str] = field(default_factory=dict)
 
-    async def tell(self, subject: str, *events: Any) -> None:
-        """Appends events to an identity's stream."""
+    async def append(self, subject: str, *events: Any) -> None:
+        """Append events to an identity's stream."""
         pool = await connect_pool(self.url, schemas=("access",), size=2)
         try:
             await projector.ensure(ACCESS_SERVICE, pool)
@@ -52,7 +52,7 @@ class People:
             self._number += 1
             cause = Cause("tests", f"{time.time_ns()}-{self._number}", b"-")
             await transactor.submit(
-                Submission(Tell(events), (f"access-{subject}",), cause, Actor("system:bootstrap"))
+                Submission(AppendEvents(events), (f"access-{subject}",), cause, Actor("system:bootstrap"))
             )
             for task in tasks:
                 task.cancel()
@@ -61,10 +61,10 @@ class People:
             await pool.close()
 
     async def person(self, subject: str, *roles: tuple[str, str]) -> str:
-        """Registers a person with an API key and answers its text."""
+        """Register a person with an API key, and return the key."""
         key = new_api_key(PEPPER)
         self.api_keys[subject] = key.text
-        await self.tell(
+        await self.append(
             subject,
             IdentityCreated(subject, "person"),
             KeyIssued(subject, key.key_id, "hmac-sha256", key.verifier),
@@ -73,10 +73,10 @@ class People:
         return key.text
 
     async def signer(self, subject: str, kind: str, *roles: tuple[str, str]) -> SigningKey:
-        """Registers a publisher or service with its public key."""
+        """Register a publisher or service with its public key."""
         key = generate_signing_key(subject)
         self.keys[subject] = key
-        await self.tell(
+        await self.append(
             subject,
             IdentityCreated(subject, kind),
             KeyIssued(subject, key.key_id, "ed25519", key.public.hex()),
@@ -95,16 +95,16 @@ Toy = Running
 
 @pytest.fixture
 def start_toy(stack: Any, database: Any, tmp_path: Path) -> Iterator[Callable[..., Toy]]:
-    """Starts the toy: `start_toy(key, **settings)`; ends all of them."""
+    """Start the toy by `start_toy(key, **settings)`; end all of them after the test."""
     with starting(stack, database, tmp_path) as start:
 
         def start_one(signing: SigningKey | None = None, **settings: str) -> Toy:
-            told = {"REGISTA_PUBLIC_URLS": '{"registry": "http://here"}', **settings}
+            environment = {"REGISTA_PUBLIC_URLS": '{"registry": "http://here"}', **settings}
             return start(
                 "registry",
                 signing or generate_signing_key("service:registry"),
                 module="tests.integration.edges.toy",
-                **told,
+                **environment,
             )
 
         yield start_one
@@ -112,7 +112,7 @@ def start_toy(stack: Any, database: Any, tmp_path: Path) -> Iterator[Callable[..
 
 @pytest.fixture
 async def toy(start_toy: Callable[..., Toy]) -> Toy:
-    """The toy without Kafka, ready."""
+    """Start the toy without Kafka and wait until it is ready."""
     toy = start_toy(TOY_KAFKA="0")
     await toy.ready()
     return toy
@@ -145,7 +145,7 @@ async def publisher(people: People) -> SigningKey:
 
 @pytest.fixture
 async def producers(empty_kafka: Any) -> AsyncIterator[Callable[..., Any]]:
-    """Producers by Kafka user."""
+    """Return a producer by its Kafka user."""
     opened: dict[str, AIOKafkaProducer] = {}
 
     async def of(user: str) -> AIOKafkaProducer:
@@ -169,7 +169,7 @@ async def producers(empty_kafka: Any) -> AsyncIterator[Callable[..., Any]]:
 
 @pytest.fixture
 async def send(producers: Callable[..., Any]) -> Send:
-    """Sends a signed event, an event as it is, or (value, headers)."""
+    """Send a signed event, an unsigned event, or (value, headers)."""
 
     async def sent(
         what: Any,
@@ -206,20 +206,20 @@ async def total(database: Any, stream: str = "counter-a") -> int:
 
 
 async def counted(toy: Toy, database: Any, number: int, stream: str = "counter-a") -> None:
-    async def asked(_: Any) -> bool:
+    async def answers(_: Any) -> bool:
         return await total(database, stream) >= number
 
-    await toy.asking(asked)
+    await toy.poll(answers)
     assert await total(database, stream) == number
 
 
 async def dead_letters(toy: Toy, key: str, number: int) -> list[dict[str, Any]]:
-    async def asked(client: Any) -> Any:
+    async def answers(client: Any) -> Any:
         answer = await client.get("/v1/dlq", params={"replayed": True})
         assert answer.status_code == 200, answer.text
         return answer.json()["items"] if len(answer.json()["items"]) >= number else None
 
     await toy.ready()
-    found = await toy.asking(asked, key=key)
+    found = await toy.poll(answers, key=key)
     assert len(found) == number
     return found

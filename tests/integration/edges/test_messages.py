@@ -54,7 +54,7 @@ async def test_each_kind_of_bad_message_becomes_a_dead_letter_with_its_reason_an
     toy = start_toy()
     stranger = generate_signing_key("pipeline")
     gone = await people.signer("gone", "publisher", ("publisher", "toys"))
-    await people.tell("gone", KeyRevoked("gone", gone.key_id, "lost"))
+    await people.append("gone", KeyRevoked("gone", gone.key_id, "lost"))
     other = await people.signer("other", "publisher", ("publisher", "toys"))
     roleless = await people.signer("roleless", "publisher", ("publisher", "games"))
     _, value, headers = to_kafka(sign(event(), publisher))
@@ -125,7 +125,7 @@ async def test_a_dead_letter_is_shown_and_replayed_after_its_cause_is_fixed(
             "text",
             "/publishers/late",
         )
-        await people.tell("late", RoleGranted("late", "publisher", "toys"))
+        await people.append("late", RoleGranted("late", "publisher", "toys"))
         replayed = await client.post(f"/v1/dlq/{dead_letter['id']}:replay")
         assert (replayed.status_code, replayed.json()["topic"]) == (202, TOPIC)
         await counted(toy, database, 1)
@@ -169,8 +169,8 @@ async def test_two_replicas_share_the_work_and_one_killed_in_the_middle_loses_an
             for n in range(4)
         )
 
-    await second.asking(all_counted, 60)
-    await second.asking(took_over, 60)
+    await second.poll(all_counted, 60)
+    await second.poll(took_over, 60)
     assert [await total(database, f"counter-c{n}") for n in range(8)] == [50] * 8
 
 

@@ -38,7 +38,7 @@ class Gate:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Nobody gets in, and who is in is thrown out."""
+        """Refuse new connections and end the open ones."""
         if self._server is not None:
             self._server.close()
         for pipe in self._pipes:
@@ -77,11 +77,11 @@ async def gate(database: Any) -> AsyncIterator[tuple[Gate, str]]:
 async def reasons(toy: Toy, part: str) -> dict[str, str]:
     """Waits until `part` is among the reasons for not being ready."""
 
-    async def asked(client: Any) -> Any:
-        said = (await client.get("/readyz")).json()["reasons"]
-        return said if part in said else None
+    async def answers(client: Any) -> Any:
+        reported = (await client.get("/readyz")).json()["reasons"]
+        return reported if part in reported else None
 
-    return await toy.asking(asked, 40)
+    return await toy.poll(answers, 40)
 
 
 async def test_a_process_waits_at_start_for_each_server_that_is_unavailable(
@@ -177,8 +177,8 @@ async def test_a_process_waits_for_a_killed_broker_and_then_drains_the_backlog(
     own_kafka.child.popen.wait()
     async with toy.client(key) as client:
         assert (await client.post("/v1/counters/b:count", json={"by": 1})).status_code == 200
-        said = await reasons(toy, f"kafka broker, {TOPIC}")
-        assert "does not answer" in said[f"kafka broker, {TOPIC}"]
+        reported = await reasons(toy, f"kafka broker, {TOPIC}")
+        assert "does not answer" in reported[f"kafka broker, {TOPIC}"]
         assert (await client.get("/healthz")).status_code == 200
     own_kafka.launch()
     own_kafka.await_ready()
@@ -189,7 +189,7 @@ async def test_a_process_waits_for_a_killed_broker_and_then_drains_the_backlog(
     async def published(client: Any) -> bool:
         return 'regista_relay_lag{service="registry"} 0.0' in (await client.get("/metrics")).text
 
-    await toy.asking(published)
+    await toy.poll(published)
     assert await asyncio.to_thread(toy.end) == 0
 
 

@@ -25,7 +25,7 @@ async def test_a_services_events_stay_valid_after_its_key_was_rotated_unless_it_
     start_toy: Callable[..., Toy], send: Send, people: People, operator: str, database: Any
 ) -> None:
     old, stolen = await people.signer("service:artifact", "service"), generate_signing_key("service:artifact")
-    await people.tell(
+    await people.append(
         "service:artifact", KeyIssued("service:artifact", stolen.key_id, "ed25519", stolen.public.hex())
     )
     before = datetime.now(UTC) - timedelta(seconds=1)
@@ -33,7 +33,7 @@ async def test_a_services_events_stay_valid_after_its_key_was_rotated_unless_it_
     for key in (old, stolen):
         await send(recorded(before, by=1, on="s"), key, **sent)
     new = generate_signing_key("service:artifact")
-    await people.tell(
+    await people.append(
         "service:artifact",
         KeyIssued("service:artifact", new.key_id, "ed25519", new.public.hex()),
         KeyRevoked("service:artifact", old.key_id, "rotated"),
@@ -47,8 +47,8 @@ async def test_a_services_events_stay_valid_after_its_key_was_rotated_unless_it_
     await counted(toy, database, 3, "counter-s")
     found = sorted(await dead_letters(toy, operator, 2), key=lambda one: one["offset"])
     assert [
-        (dead_letter["offset"], said in dead_letter["reason"])
-        for dead_letter, said in zip(found, ("compromised", "before the event was recorded"), strict=True)
+        (dead_letter["offset"], reason in dead_letter["reason"])
+        for dead_letter, reason in zip(found, ("compromised", "before the event was recorded"), strict=True)
     ] == [
         (1, True),
         (4, True),
@@ -64,14 +64,14 @@ async def test_a_service_whose_own_key_is_invalid_publishes_nothing_and_reports_
     )
     toy = start_toy(key)
     await toy.ready()
-    await people.tell("service:registry", KeyRevoked("service:registry", key.key_id, "too early"))
+    await people.append("service:registry", KeyRevoked("service:registry", key.key_id, "too early"))
     async with toy.client(otto) as client:
         assert (
             await client.post("/v1/counters/a:count", json={"by": 1}, headers={"idempotency-key": "1"})
         ).status_code == 200
     assert "was revoked or has expired" in await reason(toy, "relay registry")
     new = generate_signing_key("service:registry")
-    await people.tell(
+    await people.append(
         "service:registry", KeyIssued("service:registry", new.key_id, "ed25519", new.public.hex())
     )
     assert await asyncio.to_thread(toy.end) == 0

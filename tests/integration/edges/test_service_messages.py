@@ -51,10 +51,10 @@ def seen(**data: Any) -> CloudEvent:
 async def reason(toy: Toy, part: str) -> str:
     """Waits until this part keeps the process from being ready, and answers why."""
 
-    async def asked(client: Any) -> Any:
+    async def answers(client: Any) -> Any:
         return (await client.get("/readyz")).json()["reasons"].get(part)
 
-    return str(await toy.asking(asked))
+    return str(await toy.poll(answers))
 
 
 async def test_a_service_event_that_fails_pauses_its_partition_and_no_other(

@@ -85,7 +85,7 @@ async def test_a_trace_goes_from_request_and_message_into_events_and_out_again(
             await traces(database, "counter-c")
         ) == 1
 
-    await toy.asking(all_there)
+    await toy.poll(all_there)
     assert collector.spans["consume toy.Counted.v1"] == PARENT[3:35]
     assert (await traces(database, "counter-c"))[0][3:35] == PARENT[3:35]
     assert (await traces(database, "counter-b"))[0][3:35] == collector.spans["POST /v1/counters/{name}:count"]

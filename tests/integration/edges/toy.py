@@ -1,4 +1,4 @@
-"""A small service to try the edges with: counters, in the partition of `registry`, whose role it uses.
+"""A small service that tests the edges: counters, in the partition of `registry`, whose role it uses.
 
 `python -m tests.integration.edges.toy` runs it.
 """
@@ -51,7 +51,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """What the alarm of a counter does."""
+    """Let the alarm of a counter ring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +135,18 @@ SERVICE = Service(
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
-    """Events of an identity, as they are."""
+class AppendEvents:
+    """Append events of an identity without a decision."""
 
     events: tuple[Any, ...]
 
 
-IDENTITY: Decider[Tell, Any, AccessState] = Decider(
+IDENTITY: Decider[AppendEvents, Any, AccessState] = Decider(
     "access", AccessState(), evolve_access, decide=lambda command, _: command.events
 )
-ACCESS_SERVICE = Service("access", [IDENTITY], {Tell: IDENTITY}, ACCESS_EVENTS, lambda _: [], lambda _: None)
+ACCESS_SERVICE = Service(
+    "access", [IDENTITY], {AppendEvents: IDENTITY}, ACCESS_EVENTS, lambda _: [], lambda _: None
+)
 
 
 class By(Body):
@@ -307,7 +309,7 @@ def process(app: App) -> Process:
         SERVICE,
         routes=ROUTES,
         subscriptions=subscriptions if os.environ.get("TOY_KAFKA", "1") == "1" else (),
-        due_work=[DueWork("alarm", alarm, lease=0.6, poll=0.1)],
+        due_work=[DueWork("alarm", alarm, lease=float(os.environ.get("TOY_LEASE", "0.6")), poll=0.1)],
         extra_services=(ACCESS_SERVICE,),
         start=prepare_parts,
     )

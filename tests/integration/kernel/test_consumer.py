@@ -29,7 +29,7 @@ class Many:
         return [self.bank.deposit("a", cause=f"{message.event.id}/{n}") for n in range(OF_ONE)]
 
 
-async def test_however_much_a_batch_of_messages_leads_to_only_a_part_of_it_waits_in_memory(
+async def test_the_commands_of_a_large_batch_wait_in_memory_only_in_part(
     bank: Bank,
 ) -> None:
     many, nothing = Many(bank), Any

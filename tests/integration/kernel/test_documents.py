@@ -13,7 +13,7 @@ pytestmark = pytest.mark.servers
 DOCUMENT = {"a": [1, None, "ä"], "b": {"c": True}}
 
 
-async def test_a_document_comes_as_its_bytes_however_it_went_in(database: Any) -> None:
+async def test_a_document_is_returned_as_its_stored_bytes(database: Any) -> None:
     stored = msgspec.json.encode(DOCUMENT)
     pool = await connect_pool(database.url("cleanup"), schemas=("cleanup",), size=1)
     try:

@@ -61,7 +61,7 @@ async def _waits_for_a_lock(bank: Any) -> None:
 
 async def test_a_role_revoked_while_the_command_waits_is_not_used_any_more(bank: Any, database: Any) -> None:
     people = People(database.url("registry"))
-    await people.tell(
+    await people.append(
         "user-1", IdentityCreated("user-1", "person"), RoleGranted("user-1", "engineer", "toys")
     )
     engineer = Permission("engineer", "toys")
@@ -75,7 +75,7 @@ async def test_a_role_revoked_while_the_command_waits_is_not_used_any_more(bank:
         await command
 
 
-async def test_a_stream_that_a_command_depends_on_is_read_after_whoever_writes_it(bank: Any) -> None:
+async def test_a_stream_that_a_command_depends_on_is_read_after_a_concurrent_write(bank: Any) -> None:
     await bank.transactor.submit_all([bank.deposit("a", 1), bank.copy("a", "b")])
     async with about_to_append(bank.url, "cleanup", "account-a", 2, Deposited(4, 5, "")):
         command = asyncio.create_task(bank.transactor.submit(bank.copy("a", "b")))

@@ -41,7 +41,9 @@ END $$
 """
 
 
-async def test_what_a_service_migrates_belongs_to_its_role_and_the_seals_to_the_owner(database: Any) -> None:
+async def test_a_services_migrations_belong_to_its_role_and_the_seals_to_the_owner(
+    database: Any,
+) -> None:
     owner = await asyncpg.connect(database.owner_url)
     tables = await owner.fetch("SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'audit'")
     me = await owner.fetchval("SELECT current_user")

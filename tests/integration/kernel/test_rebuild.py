@@ -107,7 +107,7 @@ async def test_a_release_that_was_superseded_a_moment_ago_does_not_take_the_read
     bank: Any,
 ) -> None:
     await projector.ensure(_wider(bank), bank.pool)
-    with pytest.raises(projector.Superseded, match="today's code"):
+    with pytest.raises(projector.Superseded, match="Start the newer release"):
         await projector.ensure(bank.service, bank.pool)
     await bank.pool.execute("UPDATE generation SET built_at = built_at - interval '11 minutes'")
     await projector.ensure(bank.service, bank.pool)

@@ -13,10 +13,12 @@ from typing import Any
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka.errors import KafkaConnectionError
 
 from regista.wire.cloudevents import CloudEvent, from_kafka
 from regista.wire.dsse import key_id_of, verify
 from regista.wire.keys import SigningKey, generate_signing_key
+from shared.foundation.postgres import leadership
 from shared.foundation.settings import Settings
 from shared.foundation.topics import topic_of
 from shared.log import eventlog
@@ -133,18 +135,18 @@ async def test_an_event_that_cannot_be_published_stops_the_relay_and_is_reported
         raise ZeroDivisionError
 
     await bank.transactor.submit(bank.deposit("a"))
-    said: asyncio.Queue[str] = asyncio.Queue()
+    reported: asyncio.Queue[str] = asyncio.Queue()
     relay = Relay(
         replace(bank.service, publish=broken),
         bank.url,
         bank.wake_up,
         lambda: start_producer(settings),
         KEY,
-        said.put_nowait,
+        reported.put_nowait,
     )
     task = asyncio.create_task(relay.run())
     async with asyncio.timeout(30):
-        while "ZeroDivisionError" not in await said.get():
+        while "ZeroDivisionError" not in await reported.get():
             assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -200,15 +202,15 @@ async def test_a_producer_that_is_never_answered_is_replaced(
     monkeypatch.setattr(kafka, "ANSWER_WITHIN", 0.5)
     await bank.transactor.submit(bank.deposit("a"))
     silent = iter([True, False])
-    said: list[str] = []
+    reported: list[str] = []
 
     async def connect() -> Any:
         return SilentOnce(await start_producer(settings), next(silent))
 
-    relay = Relay(bank.service, bank.url, bank.wake_up, connect, KEY, said.append)
+    relay = Relay(bank.service, bank.url, bank.wake_up, connect, KEY, reported.append)
     task = asyncio.create_task(relay.run())
     assert len(await published(settings, 1)) == 1
-    assert "relay: Kafka is unavailable (KafkaTimeoutError)" in said
+    assert "relay: Kafka is unavailable (KafkaTimeoutError)" in reported
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -288,3 +290,32 @@ async def test_the_partition_of_a_key_is_the_one_that_the_producer_chooses(setti
         assert set(chosen) == set(partitions)
     finally:
         await producer.stop()
+
+
+async def test_a_relay_that_does_not_lead_withdraws_what_hindered_it_as_a_leader(
+    bank: Any, settings: Settings
+) -> None:
+    states: list[str] = []
+    changed = asyncio.Event()
+
+    def on_state(reason: str) -> None:
+        states.append(reason)
+        changed.set()
+
+    async def until(reason: str) -> None:
+        async with asyncio.timeout(30):
+            while not states or reason not in states[-1] or (not reason and states[-1]):
+                changed.clear()
+                await changed.wait()
+
+    async def refused() -> AIOKafkaProducer:
+        raise KafkaConnectionError
+
+    relay = Relay(bank.service, bank.url, bank.wake_up, refused, KEY, on_state)
+    task = asyncio.create_task(relay.run())
+    await until("Kafka is unavailable")
+    async with leadership(bank.url, "relay", bank.service.name, retry=0.01):
+        await until("")
+        assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

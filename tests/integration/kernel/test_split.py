@@ -162,14 +162,14 @@ async def test_a_stream_is_looked_up_in_its_own_table_only(database: Any) -> Non
     await connection.execute(
         "PREPARE loading (text[], bigint[], text[], bigint[]) AS " + eventlog.load_sql("registry")
     )
-    told = await connection.fetch(
+    result = await connection.fetch(
         "EXPLAIN (ANALYZE, COSTS OFF) EXECUTE loading('{thing-registry-1}', '{0}', '{}', '{}')"
     )
     await connection.close()
-    assert len(re.findall(r" on events_registry_\d e_\d \(actual", "\n".join(row[0] for row in told))) == 1
+    assert len(re.findall(r" on events_registry_\d e_\d \(actual", "\n".join(row[0] for row in result))) == 1
 
 
-async def test_each_table_by_itself_refuses_every_service_also_the_one_it_belongs_to(database: Any) -> None:
+async def test_each_table_refuses_changes_by_every_service_including_its_own(database: Any) -> None:
     await filled(database, 30)
     await split(database, 2)
     orders = [
@@ -265,14 +265,14 @@ async def test_a_service_that_runs_on_while_its_partition_is_split_loses_nothing
 
 @pytest.mark.parametrize("wrong", ["registry", "registry=0", "registry=65", "registry=x", "shop=4"])
 def test_an_impossible_split_is_refused_before_any_change(wrong: str) -> None:
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "shared.migrate", "--url", "postgresql://nowhere", "--split", wrong],
         check=False,
         capture_output=True,
         text=True,
     )
-    assert told.returncode == 2
-    assert "--split" in told.stderr
+    assert result.returncode == 2
+    assert "--split" in result.stderr
 
 
 async def test_the_owner_splits_from_the_command_line(database: Any) -> None:

@@ -79,7 +79,7 @@ async def test_the_same_cause_twice_in_one_batch_has_its_effect_once(bank: Any) 
     assert {a.events[0].event_id for a in answers} == {answers[0].events[0].event_id}
 
 
-async def test_the_same_cause_in_two_processes_at_once_has_its_effect_once(
+async def test_the_same_cause_in_two_processes_has_its_effect_once(
     bank: Any, open_bank: Callable[..., Any]
 ) -> None:
     other = await open_bank()
@@ -148,9 +148,7 @@ async def test_neither_recorded_time_nor_a_decisions_now_runs_backwards_in_a_str
     assert (await bank.transactor.submit(bank.deposit("b"))).events[0].recorded_at < tomorrow
 
 
-async def test_what_another_process_wrote_is_seen_by_the_next_command(
-    bank: Any, open_bank: Callable[..., Any]
-) -> None:
+async def test_a_command_sees_the_events_of_other_processes(bank: Any, open_bank: Callable[..., Any]) -> None:
     other = await open_bank()
     for n in range(1, 6):
         outcome = await (bank if n % 2 else other).transactor.submit(bank.deposit("a"))

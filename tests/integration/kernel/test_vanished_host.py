@@ -48,11 +48,11 @@ def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.skipif(not _may_make_hosts(), reason="network namespaces may not be made here")
 def test_client_and_server_both_detect_that_the_other_host_vanished(own_folder: Path) -> None:
     argv = ["unshare", "-n", sys.executable, "-m", "tests.integration.kernel.vanishing", str(own_folder)]
-    told = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=200)
-    assert told.returncode == 0, told.stderr[-6000:]
-    assert json.loads(told.stdout) == {
+    result = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=200)
+    assert result.returncode == 0, result.stderr[-6000:]
+    assert json.loads(result.stdout) == {
         "connections": 4,
-        "asked": "ConnectionDoesNotExistError",
+        "queried": "ConnectionDoesNotExistError",
         "waited for": True,
         "ran into our own limit": False,
         "idle": "ended",
@@ -62,14 +62,14 @@ def test_client_and_server_both_detect_that_the_other_host_vanished(own_folder: 
 
 
 class Listening(Loop):
-    """Remembers what it opened."""
+    """A loop that keeps the transports that it opened."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sockets: list[tuple[int, dict[str, int]]] = []
 
-    async def create_connection(self, protocol_factory: Any, *place: Any, **options: Any) -> Any:
-        transport, protocol = await super().create_connection(protocol_factory, *place, **options)
+    async def create_connection(self, protocol_factory: Any, *address: Any, **options: Any) -> Any:
+        transport, protocol = await super().create_connection(protocol_factory, *address, **options)
         opened = transport.get_extra_info("socket")
         found = {
             name: opened.getsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_{name}"))

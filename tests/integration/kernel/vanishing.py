@@ -88,7 +88,7 @@ def _run(line: str) -> None:
 
 
 async def _watch(url: str, here: str, router: subprocess.Popen[str], client: subprocess.Popen[str]) -> None:
-    """The server's side: who holds the leader's lock, and when its backend ends although nobody closed it."""
+    """Watch the server: which backend has the leader's lock, and when it ends without a close."""
     assert client.stdin is not None
     assert client.stdout is not None
     client.stdin.write(url + "\n")
@@ -115,10 +115,10 @@ async def _client() -> None:
     wake_up = WakeUp(url, "vanishing")
     ringing = asyncio.create_task(wake_up.run())
     async with leadership(url, "vanishing") as leader, pool.acquire() as idle, pool.acquire() as busy:
-        while await idle.fetchval("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'") == 0:  # noqa: ASYNC110 - no event tells
+        while await idle.fetchval("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'") == 0:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.05)
         ends = {name: _ended(connection) for name, connection in (("idle", idle), ("leader", leader))}
-        _tell(
+        _report(
             {
                 "connections": await idle.fetchval(
                     "SELECT count(*) FROM pg_stat_activity WHERE client_addr = $1::inet", CLIENT
@@ -126,29 +126,29 @@ async def _client() -> None:
             }
         )
         await asyncio.to_thread(sys.stdin.readline)
-        asked = await asyncio.gather(busy.fetchval("SELECT 1"), return_exceptions=True)
+        answer = await asyncio.gather(busy.fetchval("SELECT 1"), return_exceptions=True)
         saw = {
-            "asked": type(asked[0]).__name__,
-            "waited for": isinstance(asked[0], CONNECTION_ERRORS),
-            "ran into our own limit": isinstance(asked[0], TimeoutError),
+            "queried": type(answer[0]).__name__,
+            "waited for": isinstance(answer[0], CONNECTION_ERRORS),
+            "ran into our own limit": isinstance(answer[0], TimeoutError),
         }
         for name, ended in ends.items():
             await ended.wait()
             saw[name] = "ended"
-        _tell(saw)
+        _report(saw)
         ringing.cancel()
         with suppress(BaseException):
             await asyncio.Event().wait()  # the server's host ends this process
 
 
 def _ended(connection: Any) -> asyncio.Event:
-    """Set when the connection breaks, without a word said on it."""
+    """Return an event that is set when the connection breaks without another message."""
     ended = asyncio.Event()
     connection.add_termination_listener(lambda _: ended.set())
     return ended
 
 
-def _tell(what: dict[str, Any]) -> None:
+def _report(what: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
 

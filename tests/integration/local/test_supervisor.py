@@ -58,7 +58,7 @@ def up(folder: InstanceFolder) -> SupervisorState:
     return started(folder)
 
 
-def everybody(state: SupervisorState) -> list[ProcessIdentity]:
+def every_process(state: SupervisorState) -> list[ProcessIdentity]:
     return [state.supervisor, *state.identities()]
 
 
@@ -95,7 +95,7 @@ def test_only_a_caller_with_a_key_gets_in(up: SupervisorState, folder: InstanceF
 
 
 @pytest.mark.parametrize("name", ["registry", "postgres", "kafka"])
-def test_what_is_killed_comes_back_and_everything_is_ready_again(
+def test_killed_processes_are_restarted_and_become_ready_again(
     up: SupervisorState, folder: InstanceFolder, name: str
 ) -> None:
     killed = up.processes[name].identity
@@ -159,7 +159,7 @@ def test_an_instance_that_runs_with_all_services_is_not_started_without_one(
 
 
 def test_down_leaves_no_process_behind(folder: InstanceFolder) -> None:
-    processes = everybody(started(folder))
+    processes = every_process(started(folder))
     ended = lifecycle.stop(folder)
     assert set(ended) == {"supervisor", *SERVERS, *SERVICES}
     assert not [one.name for one in processes if one.alive()]
@@ -170,25 +170,28 @@ def test_down_leaves_no_process_behind(folder: InstanceFolder) -> None:
 def test_nothing_outlives_a_supervisor_that_is_killed(folder: InstanceFolder) -> None:
     state = started(folder)
     state.supervisor.send(signal.SIGKILL)
-    until(lambda: not any(one.alive() for one in everybody(state)))
+    until(lambda: not any(one.alive() for one in every_process(state)))
     assert status(folder).phase == "stopped"
 
 
-def test_what_a_killed_supervisor_left_is_found_by_down(folder: InstanceFolder) -> None:
+def test_down_finds_the_processes_of_a_killed_supervisor(folder: InstanceFolder) -> None:
     state = started(folder)
     # as on a system without the kernel's signal
     os.kill(state.processes["s3"].identity.pid, signal.SIGSTOP)
     state.supervisor.send(signal.SIGKILL)
     until(lambda: not state.supervisor.alive())
     lifecycle.stop(folder)
-    assert not [one.name for one in everybody(state) if one.alive()]
+    assert not [one.name for one in every_process(state) if one.alive()]
 
 
 def test_ctrl_c_while_it_starts_leaves_no_process_behind(folder: InstanceFolder) -> None:
     command = [REGISTA, "up", "--instance", str(folder.directory)]
+    # A shell without job control starts its background jobs with SIGINT ignored, and children inherit that.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     up = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
+    signal.signal(signal.SIGINT, inherited)
     assert up.stdout
     assert "postgres" in up.stdout.readline()
     state = read_state(folder)
@@ -197,7 +200,7 @@ def test_ctrl_c_while_it_starts_leaves_no_process_behind(folder: InstanceFolder)
     up.send_signal(signal.SIGINT)
     up.communicate(timeout=60)
     last = read_state(folder) or state
-    assert not [one.name for one in (*everybody(state), *everybody(last)) if one.alive()]
+    assert not [one.name for one in (*every_process(state), *every_process(last)) if one.alive()]
 
 
 def test_a_failed_start_records_the_reason_and_leaves_no_process(
@@ -210,5 +213,5 @@ def test_a_failed_start_records_the_reason_and_leaves_no_process(
     state = read_state(broken)
     assert state
     assert state.phase == "failed"
-    assert not [one.name for one in everybody(state) if one.alive()]
+    assert not [one.name for one in every_process(state) if one.alive()]
     shutil.rmtree(broken.directory)

@@ -23,7 +23,7 @@ from regista.wire.dsse import sign, verify
 from regista.wire.keys import SigningKey, generate_signing_key
 from services.registry.access.bootstrap import IdentitySpec, KeySpec, RoleSpec, Spec, write
 from services.registry.api import ROUTES
-from shared.http.application import Table
+from shared.http.dispatch import Table
 from shared.identity.access_view import new_api_key
 from tests.processes import PEPPER, Running, starting
 
@@ -133,8 +133,8 @@ async def registry(empty_kafka: Any, start: Callable[..., Registry]) -> Registry
 
 
 @dataclass
-class Voices:
-    """Messages of publishers and services, signed and sent as they would."""
+class Senders:
+    """Sends messages of publishers and services, signed as they sign them."""
 
     kafka: Any
     world: World
@@ -158,7 +158,7 @@ class Voices:
         key, value, headers = to_kafka(event)
         await (await self._producer(user)).send_and_wait(topic, value=value, key=key, headers=headers)
 
-    async def trained(
+    async def send_trained(
         self,
         data: dict[str, Any],
         publisher: str = "ci",
@@ -166,9 +166,9 @@ class Voices:
         key: SigningKey | None = None,
         trail: str = "",
     ) -> str:
-        """Publishes ModelTrained; answers the message's id.
+        """Publish ModelTrained and return the message's id.
 
-        `trail`: a correlation id of the publisher's own.
+        `trail`: the publisher's own correlation id.
         """
         message_id, model = message_id or str(uuid.uuid4()), data["model"]
         now = datetime.now(UTC).isoformat()
@@ -186,7 +186,7 @@ class Voices:
         return message_id
 
     async def publish(self, service: str, type_: str, stream: str, **data: Any) -> None:
-        """Publishes an event of another service."""
+        """Publish an event of another service."""
         extensions = {
             "revision": str(next(self.revisions)),
             "leaf": "00" * 32,
@@ -207,8 +207,8 @@ class Voices:
             service, f"regista.{service}.events.v1", sign(event, self.world.keys[f"service:{service}"])
         )
 
-    async def passes(self, version: dict[str, Any]) -> None:
-        """artifact releases a version, and its gates pass."""
+    async def send_passing_verdicts(self, version: dict[str, Any]) -> None:
+        """Send that artifact released a version and that its gates passed."""
         about = {"model_id": version["model_id"], "number": version["number"]}
         digest = version["artifact"]["digest"]
         await self.publish(
@@ -231,8 +231,8 @@ class Voices:
             **about,
         )
 
-    async def grants(self, promotion: dict[str, Any]) -> None:
-        """approval grants an open promotion."""
+    async def send_grant(self, promotion: dict[str, Any]) -> None:
+        """Send that approval granted an open promotion."""
         about = {
             name: promotion[name] for name in ("promotion_id", "model_id", "number", "environment", "digest")
         }
@@ -246,7 +246,7 @@ class Voices:
         )
 
     async def received(self, number: int, seconds: float = 40) -> list[tuple[str, dict[str, Any]]]:
-        """The first events that the registry published: (type, data), each with a signature that holds."""
+        """Return the first events that registry published as (type, data); verify each signature."""
         consumer = AIOKafkaConsumer(
             "regista.registry.events.v1",
             bootstrap_servers=self.kafka.bootstrap,
@@ -276,15 +276,15 @@ class Voices:
 
 
 @pytest.fixture
-async def voices(empty_kafka: Any, world: World) -> AsyncIterator[Voices]:
-    voices = Voices(empty_kafka.kafka, world)
-    yield voices
-    for producer in voices.producers.values():
+async def senders(empty_kafka: Any, world: World) -> AsyncIterator[Senders]:
+    senders = Senders(empty_kafka.kafka, world)
+    yield senders
+    for producer in senders.producers.values():
         await asyncio.wait_for(producer.stop(), 5)
 
 
 def trained(model: str = "team.churn", artifact: int = 1, **training: Any) -> dict[str, Any]:
-    """The data of a complete ModelTrained."""
+    """Return the data of a complete ModelTrained."""
     return {
         "model": model,
         "artifact": {
@@ -319,7 +319,7 @@ def trained(model: str = "team.churn", artifact: int = 1, **training: Any) -> di
 
 
 async def stored(database: Any, stream: str = "") -> list[tuple[str, str, int]]:
-    """(type, stream, revision) of what the registry's log holds, in order."""
+    """Return (type, stream, revision) of each event in registry's log, in order."""
     connection = await asyncpg.connect(database.owner_url)
     try:
         rows = await connection.fetch(

@@ -20,7 +20,7 @@ from services.registry.domain.model.state import stream_of
 from services.registry.domain.serving.alias import SetAlias
 from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold
 from services.registry.domain.withdrawal.rejection import RejectVersion
-from services.registry.look_ups import Intake
+from services.registry.look_ups import LookUps
 from services.registry.service import SERVICE
 from services.registry.trained_message import read
 from shared.deciding.events import Actor, EventTypes
@@ -75,7 +75,7 @@ class Registry:
     def __init__(self, pool: asyncpg.Pool, url: str) -> None:
         self.pool = pool
         self.transactor = Transactor(SERVICE, pool, WakeUp(url, "registry"))
-        self._intake = Intake(pool)
+        self._look_ups = LookUps(pool)
         self._causes = 0
 
     def cause(self) -> Cause:
@@ -85,7 +85,8 @@ class Registry:
     async def registration(self, model: str, number: int) -> Submission:
         message = read(json.dumps(trained(model, number)).encode())
         return replace(
-            await self._intake.registration(model, message, self.cause(), Actor("user-ann")), permission=None
+            await self._look_ups.registration(model, message, self.cause(), Actor("user-ann")),
+            permission=None,
         )
 
     async def filled(self, model: str, count: int) -> str:

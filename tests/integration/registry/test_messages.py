@@ -6,12 +6,17 @@ import asyncio
 import contextlib
 from typing import Any
 
+import asyncpg
 import pytest
 
 from regista.wire.keys import generate_signing_key
 from tests.integration.registry.conftest import stored, trained
 
 pytestmark = pytest.mark.servers
+
+WAITS_FOR_REFUSALS = """
+SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'registry.refusals'::regclass AND NOT granted)
+"""
 
 
 async def dead_letters(registry: Any, count: int) -> list[dict[str, Any]]:
@@ -36,26 +41,26 @@ async def publication(registry: Any, message_id: str, **query: Any) -> dict[str,
         return await registry.until(answered)
 
 
-async def test_a_model_goes_from_kafka_to_production_and_back(registry, voices):
-    first = await voices.trained(trained())
+async def test_a_model_goes_from_kafka_to_production_and_back(registry, senders):
+    first = await senders.send_trained(trained())
     found = await publication(registry, first)
     assert (found["state"], found["semver"], found["number"]) == ("registered", "1.0.0", 1)
     version = await registry.version("team.churn@1")
-    await voices.passes(version)
+    await senders.send_passing_verdicts(version)
     await registry.version("team.churn@1", stage="Validated", artifact_state="released")
     async with registry.client() as client:
         promotion = (
             await client.post("/models/team.churn/versions/1.0.0:promote", json={"reason": "first"})
         ).json()
         assert (await client.post("/models/team.churn/versions/1:promote", json={})).json() == promotion
-        await voices.grants(promotion)
+        await senders.send_grant(promotion)
         await registry.version("team.churn@@production", number=1, stage="Production")
-        await voices.trained(trained(artifact=2, dataset={"name": "more", "digest": "sha256:d2"}))
+        await senders.send_trained(trained(artifact=2, dataset={"name": "more", "digest": "sha256:d2"}))
         second = await registry.version("team.churn@2", semver="1.0.1")
         assert second["bump"]["rule"] == "data.changed"
-        await voices.passes(second)
+        await senders.send_passing_verdicts(second)
         await registry.version("team.churn@2", stage="Validated")
-        await voices.grants((await client.post("/models/team.churn/versions/2:promote", json={})).json())
+        await senders.send_grant((await client.post("/models/team.churn/versions/2:promote", json={})).json())
         await registry.version("team.churn@2", stage="Production")
         rollout = await client.get("/models/team.churn/rollouts/production")
         split = {
@@ -92,7 +97,7 @@ async def test_a_model_goes_from_kafka_to_production_and_back(registry, voices):
             "1.0.0",
             "released",
         )
-    types = [type_ for type_, _ in await voices.received(13)]
+    types = [type_ for type_, _ in await senders.received(13)]
     assert types == [
         "ModelRegistered",
         "VersionRegistered",
@@ -110,10 +115,10 @@ async def test_a_model_goes_from_kafka_to_production_and_back(registry, voices):
     ]
 
 
-async def test_a_refusal_is_in_the_log_with_every_reason_and_a_correction_registers(registry, voices):
+async def test_a_refusal_is_in_the_log_with_every_reason_and_a_correction_registers(registry, senders):
     broken = trained()
     del broken["training"]["dataset"], broken["signature"]
-    found = await publication(registry, await voices.trained(broken))
+    found = await publication(registry, await senders.send_trained(broken))
     assert found["state"] == "refused"
     assert [p["field"] for p in found["problems"]] == ["training.dataset.digest", "signature"]
     async with registry.client("ann") as client:
@@ -122,25 +127,27 @@ async def test_a_refusal_is_in_the_log_with_every_reason_and_a_correction_regist
         assert (await client.get("/models/team.churn")).status_code == 404
     async with registry.client("eve") as client:
         assert (await client.get("/refusals")).json()["items"] == []
-    assert (await publication(registry, await voices.trained(trained())))["state"] == "registered"
+    assert (await publication(registry, await senders.send_trained(trained())))["state"] == "registered"
 
 
-async def test_a_message_is_found_by_its_own_id_whatever_its_correlation_id(registry, voices):
-    assert (await publication(registry, await voices.trained(trained(), trail="nightly")))[
+async def test_a_message_is_found_by_its_own_id_whatever_its_correlation_id(registry, senders):
+    assert (await publication(registry, await senders.send_trained(trained(), trail="nightly")))[
         "state"
     ] == "registered"
     broken = trained()
     del broken["signature"]
-    assert (await publication(registry, await voices.trained(broken, trail="nightly")))["state"] == "refused"
+    assert (await publication(registry, await senders.send_trained(broken, trail="nightly")))[
+        "state"
+    ] == "refused"
     async with registry.client("ci") as client:
         assert (await client.get("/publications/nightly")).status_code == 404
 
 
-async def test_the_same_message_twice_and_the_same_version_again_make_one(registry, voices, database):
-    message = await voices.trained(trained())
+async def test_the_same_message_twice_and_the_same_version_again_make_one(registry, senders, database):
+    message = await senders.send_trained(trained())
     await publication(registry, message)
-    await voices.trained(trained(), message_id=message)
-    again = await voices.trained(trained())
+    await senders.send_trained(trained(), message_id=message)
+    again = await senders.send_trained(trained())
     found = await publication(
         registry, again, model="team.churn", artifact_digest=trained()["artifact"]["digest"]
     )
@@ -152,9 +159,9 @@ async def test_the_same_message_twice_and_the_same_version_again_make_one(regist
     ]
 
 
-async def test_a_repeated_version_is_found_by_the_message_of_the_publisher_who_signed_it(registry, voices):
-    await publication(registry, await voices.trained(trained()))
-    again = await voices.trained(trained())
+async def test_a_repeated_version_is_found_by_the_message_of_the_publisher_who_signed_it(registry, senders):
+    await publication(registry, await senders.send_trained(trained()))
+    again = await senders.send_trained(trained())
     named = {"model": "team.churn", "artifact_digest": trained()["artifact"]["digest"]}
     assert (await publication(registry, again, **named))["state"] == "existing"
     async with registry.client("ann") as client:
@@ -163,8 +170,26 @@ async def test_a_repeated_version_is_found_by_the_message_of_the_publisher_who_s
     assert (own.status_code, others.json()["state"]) == (404, "existing")
 
 
-async def test_pipelines_that_race_on_a_new_model_make_one_model_and_no_number_twice(registry, voices):
-    await asyncio.gather(*[voices.trained(trained(artifact=n)) for n in range(1, 31)])
+async def test_a_new_version_is_not_called_existing_while_it_is_being_registered(registry, senders, database):
+    named = {"model": "team.churn", "artifact_digest": trained()["artifact"]["digest"]}
+    holder = await asyncpg.connect(database.owner_url)
+    try:
+        async with registry.client("ci") as client:
+            async with holder.transaction():
+                await holder.execute("LOCK registry.refusals IN ACCESS EXCLUSIVE MODE")
+                looked_up = asyncio.create_task(client.get("/publications/nightly", params=named))
+                await registry.until(lambda: holder.fetchval(WAITS_FOR_REFUSALS))
+                await senders.send_trained(trained(), message_id="nightly")
+                await registry.version("team.churn@1")
+            answer = await looked_up
+    finally:
+        await holder.close()
+    assert (answer.status_code, answer.json().get("state")) != (200, "existing")
+    assert (await publication(registry, "nightly", **named))["state"] == "registered"
+
+
+async def test_pipelines_that_race_on_a_new_model_make_one_model_and_no_number_twice(registry, senders):
+    await asyncio.gather(*[senders.send_trained(trained(artifact=n)) for n in range(1, 31)])
     version = await registry.version("team.churn@30")
     assert version["model"] == "team.churn"
     async with registry.client() as client:
@@ -176,27 +201,27 @@ async def test_pipelines_that_race_on_a_new_model_make_one_model_and_no_number_t
         assert len((await client.get("/models")).json()["items"]) == 1
 
 
-async def test_messages_that_are_not_allowed_become_dead_letters_and_the_rest_goes_on(registry, voices):
-    await voices.trained(trained(), key=generate_signing_key("ci"))
-    await voices.trained(trained(), publisher="stranger")
-    await voices.trained(trained() | {"surprise": 1})
-    await voices.trained(trained("a..b"))
-    good = await voices.trained(trained())
+async def test_messages_that_are_not_allowed_become_dead_letters_and_the_rest_goes_on(registry, senders):
+    await senders.send_trained(trained(), key=generate_signing_key("ci"))
+    await senders.send_trained(trained(), publisher="stranger")
+    await senders.send_trained(trained() | {"surprise": 1})
+    await senders.send_trained(trained("a..b"))
+    good = await senders.send_trained(trained())
     assert (await publication(registry, good))["number"] == 1
     assert len(await dead_letters(registry, 4)) == 4
 
 
-async def test_wrong_bytes_reject_and_a_parent_of_a_live_version_is_not_retired(registry, voices):
-    await publication(registry, await voices.trained(trained("team.base")))
+async def test_wrong_bytes_reject_and_a_parent_of_a_live_version_is_not_retired(registry, senders):
+    await publication(registry, await senders.send_trained(trained("team.base")))
     child = trained("team.tuned") | {
         "parents": [{"model": "team.base", "number": 1, "relation": "base_model"}]
     }
-    await publication(registry, await voices.trained(child))
+    await publication(registry, await senders.send_trained(child))
     base, tuned = await registry.version("team.base@1"), await registry.version("team.tuned@1")
 
     async def propose(version: dict[str, Any]) -> None:
         stream = f"retention-{version['model_id']}"
-        await voices.publish(
+        await senders.publish(
             "cleanup",
             "RetirementProposed",
             stream,
@@ -210,7 +235,7 @@ async def test_wrong_bytes_reject_and_a_parent_of_a_live_version_is_not_retired(
     await propose(base)
     digest = tuned["artifact"]["digest"]
     about = {"model_id": tuned["model_id"], "number": 1, "digest": digest}
-    await voices.publish(
+    await senders.publish(
         "artifact",
         "ArtifactMismatched",
         f"artifact-{digest[7:]}",
@@ -227,7 +252,7 @@ async def test_wrong_bytes_reject_and_a_parent_of_a_live_version_is_not_retired(
     await registry.version("team.base@1", stage="Archived")
 
 
-async def test_two_replicas_share_the_work_and_a_killed_one_loses_nothing(empty_kafka, start, voices):
+async def test_two_replicas_share_the_work_and_a_killed_one_loses_nothing(empty_kafka, start, senders):
     one, two = start(), start()
     await one.ready()
     await two.ready()
@@ -235,7 +260,7 @@ async def test_two_replicas_share_the_work_and_a_killed_one_loses_nothing(empty_
 
     async def publish() -> None:
         for artifact in range(1, 21):
-            await asyncio.gather(*[voices.trained(trained(model, artifact)) for model in models])
+            await asyncio.gather(*[senders.send_trained(trained(model, artifact)) for model in models])
 
     publishing = asyncio.create_task(publish())
     await two.version("team.m0@5")

@@ -60,7 +60,9 @@ async def name_of(client: Any, subject: str) -> str:
     return str((await client.get(f"{ALL}/{subject}")).json()["name"])
 
 
-async def test_a_subject_that_is_made_says_nothing_and_a_repeated_request_makes_no_second(registry, database):
+async def test_a_generated_subject_reveals_no_name_and_a_repeated_request_creates_no_second(
+    registry, database
+):
     async with registry.client("root") as client:
         first, other = await made(client, **{"idempotency-key": "k1"}), await made(client)
         assert await made(client, **{"idempotency-key": "k1"}) == first
@@ -76,7 +78,7 @@ async def test_a_name_is_corrected_and_erased_and_each_is_an_event_without_it(re
             "name"
         ] == CORRECTED
         assert (await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED})).status_code == 200
-        assert (await client.get("/access/names", params={"subjects": f"{subject},u-nobody"})).json()[
+        assert (await client.get("/access/names", params={"subjects": f"{subject},u-unknown"})).json()[
             "names"
         ] == {subject: CORRECTED}
         answer = (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED)).json()
@@ -97,7 +99,7 @@ async def test_a_name_is_corrected_and_erased_and_each_is_an_event_without_it(re
     assert b'"subject":"root"' in stored[-1]["bytes"]
 
 
-async def test_erasing_is_refused_for_nobody_and_twice_is_once(registry, database):
+async def test_erasing_an_unknown_name_is_refused_and_erasing_again_changes_nothing(registry, database):
     async with registry.client("root") as client:
         for subject in ("root", "ci"):
             first = (await client.post(f"{ALL}/{subject}:erase-name", json=ERASED)).json()
@@ -110,8 +112,8 @@ async def test_erasing_is_refused_for_nobody_and_twice_is_once(registry, databas
     [
         ("eva", ("POST", ALL + "/root:erase-name", ERASED), 403, "role_missing"),
         ("eva", ("PUT", ALL + "/eva/name", {"name": "Eva"}), 403, "role_missing"),
-        ("root", ("POST", ALL + "/nobody:erase-name", ERASED), 404, "unknown_identity"),
-        ("root", ("PUT", ALL + "/nobody/name", {"name": "N"}), 404, "unknown_identity"),
+        ("root", ("POST", ALL + "/unknown:erase-name", ERASED), 404, "unknown_identity"),
+        ("root", ("PUT", ALL + "/unknown/name", {"name": "N"}), 404, "unknown_identity"),
         ("root", ("POST", ALL + "/root:erase-name", {"reason": " "}), 422, "invalid_body"),
         ("root", ("PUT", ALL + "/root/name", {"name": " "}), 422, "invalid_body"),
         ("root", ("PUT", ALL + "/root/name", {"name": "Eva\u202eavE"}), 422, "invalid_body"),
@@ -121,13 +123,15 @@ async def test_erasing_is_refused_for_nobody_and_twice_is_once(registry, databas
         ("root", ("GET", "/access/names?subjects=" + ",".join("ab" * 51), None), 422, "invalid_query"),
         (
             "root",
-            ("POST", ALL, {"subject": "root", "kind": "person", "name": "Somebody Else"}),
+            ("POST", ALL, {"subject": "root", "kind": "person", "name": "Someone Else"}),
             409,
             "identity_exists",
         ),
     ],
 )
-async def test_who_may_not_and_what_cannot_be(registry, who, request_, status, code):
+async def test_requests_without_the_right_or_without_an_identity_are_refused(
+    registry, who, request_, status, code
+):
     method, path, body = request_
     async with registry.client(who) as client:
         answer = await client.request(method, path, json=body)
@@ -152,7 +156,7 @@ async def test_the_reason_of_an_erasure_does_not_say_the_name_nor_a_former_one(r
         ("Ren\u00e9 M\u00fcller", "Rene\u0301  MU\u0308LLER asked", 422),
         ("Ren\u00e9 M\u00fcller", "Ren\u00e9\nM\u00fcller asked", 422),
         ("A. (Bob) *", "ab", 200),
-        ("A. (Bob) *", "of A. (Bob) *, by letter", 422),
+        ("A. (Bob) *", "of A. (Bob) *, in writing", 422),
     ],
 )
 async def test_a_name_is_found_in_a_reason_as_words_however_they_are_written(registry, name, reason, status):
@@ -212,7 +216,7 @@ async def test_an_erasure_whose_answer_was_lost_is_answered_again(registry, data
     assert await events(database, subject) == ["IdentityCreated", "NameErased"]
 
 
-async def test_what_was_erased_comes_back_by_no_repeated_request(registry, database):
+async def test_a_repeated_request_does_not_restore_an_erased_name(registry, database):
     async with registry.client("root") as client:
         subject = await made(client, **{"idempotency-key": "k1"})
         await client.put(f"{ALL}/{subject}/name", json={"name": CORRECTED}, headers={"idempotency-key": "k2"})
@@ -255,7 +259,7 @@ async def test_a_repeated_request_goes_by_the_logs_last_word_where_the_directory
     assert await events(database, "u-1") == ["IdentityCreated", "NameSet", "NameErased", "NameSet"]
 
 
-async def test_what_the_log_says_was_erased_is_erased_at_the_next_start(
+async def test_a_name_that_the_log_lists_as_erased_is_erased_at_the_next_start(
     registry, database, start: Callable[..., Registry]
 ):
     async with registry.client("root") as client:
@@ -286,7 +290,7 @@ async def test_a_rebuild_leaves_the_directory_alone(registry, database):
         assert await name_of(client, named) == ADA
 
 
-async def test_the_remembered_request_tells_its_name_to_nobody_without_the_pepper(registry, database):
+async def test_the_name_in_a_stored_request_cannot_be_read_without_the_pepper(registry, database):
     """Without the key, trying names until the digest fits would find a name."""
     async with registry.client("root") as client:
         await made(client, **{"idempotency-key": "k1"})

@@ -93,9 +93,9 @@ def until(look: Callable[[], Any], seconds: float = 60.0) -> Any:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
-    folder = InstanceFolder.named(f"test-{os.getpid()}-sdk")
+    home = InstanceFolder.named(f"test-{os.getpid()}-sdk")
     try:
-        instance = lifecycle.start(folder, 180.0, lifecycle.Progress(output=lambda _: None))
+        instance = lifecycle.start(home, 180.0, lifecycle.Progress(output=lambda _: None))
         found = House(instance, folder)
         admin = Profile(
             url=instance.urls["registry"],
@@ -107,13 +107,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         _move_in(found, admin)
         yield found
     finally:
-        lifecycle.stop(folder)
-        shutil.rmtree(folder.directory, ignore_errors=True)
+        lifecycle.stop(home)
+        shutil.rmtree(home.directory, ignore_errors=True)
 
 
 def _move_in(house: House, admin: Profile) -> None:
     people = {
         "nightly": ("publisher", ["publisher"]),
+        "ci": ("publisher", ["publisher"]),
         "eng": ("person", ["engineer", "auditor"]),
         "bob": ("person", ["approver"]),
         "eve": ("person", ["approver"]),

@@ -75,7 +75,7 @@ async def test_usage_is_reported_on_its_topic(
 
 
 def _ends(publisher: Profile, **settings: str) -> str:
-    """Run a program that uses a model and ends at once; return what it printed."""
+    """Run a program that uses a model and ends immediately; return what it printed."""
     result = {
         "URL": publisher.url,
         "KEY_FILE": publisher.key_file,

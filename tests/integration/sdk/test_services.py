@@ -55,9 +55,20 @@ def test_the_same_publication_again_is_the_same_version(house: House, churn: dic
     assert [(version.number, version.semver, version.new) for version in again] == [(1, "1.0.0", False)] * 2
 
 
-def test_what_was_published_a_moment_ago_is_loaded_once_its_bytes_are_verified(
-    house: House, tmp_path: Path
+def test_the_same_publication_again_is_found_with_the_api_key_of_another_subject(
+    house: House, churn: dict[str, Any]
 ) -> None:
+    profile = replace(house.people["nightly"], api_key=house.people["ci"].api_key)
+    run = trained()
+    with Client(profile) as signed_by_nightly:
+        versions = [
+            signed_by_nightly.publish("crm.shared", churn["folder"], run, via="kafka").wait(60)
+            for _ in range(2)
+        ]
+    assert [(version.number, version.new) for version in versions] == [(1, True), (1, False)]
+
+
+def test_a_new_version_is_loaded_as_soon_as_its_bytes_are_verified(house: House, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"fresh")
     with house.client("nightly") as nightly:
         made = nightly.publish("crm.fresh", tmp_path / "model.onnx", trained(9)).wait(60)
@@ -282,7 +293,7 @@ def test_every_other_command_is_understood_by_its_service(house: House, churn: d
     assert "versions" in eng("eng", "cleanup", "usage", "crm.churn")
 
 
-def test_the_readmes_python_does_what_it_says(
+def test_the_readmes_python_has_the_documented_effect(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nightly = house.people["nightly"]
@@ -367,7 +378,7 @@ def test_keys_are_rotated_and_revoked(house: House) -> None:
     assert house.run("admin", "access", "identity", "show", "person:tmp")["roles"] == []
 
 
-def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_says_who_did_it(house: House) -> None:
+def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_names_the_actor(house: House) -> None:
     subject = house.run("admin", "access", "identity", "create", "--kind", "person", "--name", "Ada Byron")[
         "subject"
     ]
@@ -378,7 +389,7 @@ def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_says_who_did_i
     )
     until(lambda: house.run("ada", "access", "identity", "show", subject)["name"] == "Ada Lovelace")
     with house.client("eng") as client:
-        assert client.names([subject, "nobody"]) == {subject: "Ada Lovelace"}
+        assert client.names([subject, "unknown"]) == {subject: "Ada Lovelace"}
         result = house.run("admin", "access", "erase-name", subject, "--reason", "asked for it", "--yes")
         assert "signed" in result["kept"]
         assert client.names([subject]) == {subject: None}

@@ -1,4 +1,4 @@
-"""The people of the demo on real servers: the demo can run again, whatever a reader did after the last run."""
+"""The people of the demo on real servers: the demo runs again after any change by a reader."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 
-async def test_who_was_erased_after_a_story_has_a_name_in_the_next(house: House) -> None:
+async def test_a_person_erased_after_one_demo_has_a_name_in_the_next(house: House) -> None:
     async with AsyncExitStack() as closing:
         scene = Scene(
             house.instance,

@@ -85,6 +85,6 @@ def test_keys_beyond_ascii_are_sorted_as_the_canonical_form_sorts_them():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53])
-def test_what_has_no_canonical_form_has_no_digest(value):
+def test_a_value_without_a_canonical_form_has_no_digest(value):
     with pytest.raises(NoDigest):
         digest_of([Evaluation("accuracy", value)])

@@ -42,7 +42,7 @@ def test_the_artifact_may_come_before_the_version(world):
     assert evaluated.passed
 
 
-def test_a_mismatched_artifact_is_told_as_the_reason(world):
+def test_a_mismatched_artifact_is_named_as_the_reason(world):
     world.gates(GATES)
     world.registered()
     world.artifact("ArtifactMismatched")
@@ -51,7 +51,7 @@ def test_a_mismatched_artifact_is_told_as_the_reason(world):
     assert {r.gate: r.passed for r in evaluated.results}["artifact_verified"] is False
 
 
-def test_an_evaluation_again_without_anything_new_says_nothing(world):
+def test_a_second_assessment_of_the_same_facts_makes_no_event(world):
     world.gates(GATES)
     world.registered()
     world.artifact()
@@ -95,7 +95,7 @@ def test_a_worse_version_is_blocked_by_the_champion_with_the_figures(world, give
     assert "accuracy 0.9 on holdout is worse than 0.95 of the champion 7.0.0" in evaluated.results[2].detail
 
 
-def test_what_the_champion_gains_later_counts(world, given):
+def test_later_evaluations_of_the_champion_count(world, given):
     world.gates(GATES)
     world.note_model("RolloutChanged", {"environment": "production", "champion": given.champion(7, 0.85)})
     world.registered(0.9)
@@ -142,7 +142,7 @@ def test_an_older_revision_than_the_one_noted_changes_nothing(world, given):
     assert [e.value for e in world.version.evaluations] == [0.9]
 
 
-def test_missing_metadata_is_what_registry_says_is_missing(world):
+def test_missing_metadata_is_what_registry_lists_as_missing(world):
     world.gates([Gate("metadata_complete", {})])
     world.registered(missing=["signature", "training.config"])
     world.artifact()
@@ -222,7 +222,7 @@ def topics(given: Any) -> dict[str, list[Any]]:
 
 @settings(max_examples=100, deadline=None)
 @examples(data=st.data())
-def test_whatever_order_topics_arrive_in_the_verdict_is_the_same(new_world, given, data):
+def test_the_verdict_does_not_depend_on_the_order_of_the_topics(new_world, given, data):
     left = topics(given)
     world = new_world()
     while any(left.values()):
@@ -246,12 +246,12 @@ def test_whatever_order_topics_arrive_in_the_verdict_is_the_same(new_world, give
 
 @settings(max_examples=50, deadline=None)
 @examples(bytes_come=st.integers(0, 4), champion=st.sampled_from([None, 0.5, 0.99]))
-def test_whenever_the_bytes_are_verified_the_promotion_ends_the_same(new_world, given, bytes_come, champion):
-    told = given.champion(7, champion) if champion else None
+def test_the_promotion_does_not_depend_on_when_the_bytes_are_verified(new_world, given, bytes_come, champion):
+    published = given.champion(7, champion) if champion else None
     steps: list[Any] = [
         lambda w: w.registered(0.9),
         lambda w: w.note("VersionValidated"),
-        lambda w: w.note_model("RolloutChanged", {"environment": "production", "champion": told}),
+        lambda w: w.note_model("RolloutChanged", {"environment": "production", "champion": published}),
         lambda w: w.request(),
     ]
     steps.insert(bytes_come, lambda w: w.artifact())
@@ -275,9 +275,9 @@ def test_messages_that_come_twice_or_late_change_nothing(new_world, given, data)
         ("ArtifactRecalled", {"digest": "sha256:artifact1"}, "artifact-1", 2),
         ("VersionRejected", {}, "model-m", 3),
     ]
-    for n, (type_, told, stream, revision) in enumerate(steps):
-        once.note(type_, told, stream=stream, revision=revision)
-        often.note(type_, told, stream=stream, revision=revision)
-        type_, told, stream, revision = steps[data.draw(st.integers(0, n))]  # noqa: PLW2901
-        assert often.note(type_, told, stream=stream, revision=revision) == []
+    for n, (type_, fields, stream, revision) in enumerate(steps):
+        once.note(type_, fields, stream=stream, revision=revision)
+        often.note(type_, fields, stream=stream, revision=revision)
+        type_, fields, stream, revision = steps[data.draw(st.integers(0, n))]  # noqa: PLW2901
+        assert often.note(type_, fields, stream=stream, revision=revision) == []
     assert once.version == often.version

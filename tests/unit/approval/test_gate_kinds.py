@@ -1,4 +1,4 @@
-"""Each kind of gate on evidence: what passes, what denies, and what it tells people to do."""
+"""Each kind of gate on evidence: what passes, what denies, and which next step the verdict names."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_threshold_holds_or_denies(value, passed):
     assert passes(AT_LEAST, evidence(measured(value))) is passed
 
 
-def test_a_metric_that_was_not_measured_denies_and_says_what_to_do():
+def test_a_metric_that_was_not_measured_denies_and_names_the_next_step():
     result = check(AT_LEAST, evidence(measured(0.99, "f1")))
     assert not result.passed
     assert "record an evaluation" in result.detail
@@ -92,7 +92,7 @@ def test_of_several_independent_evaluations_the_newest_counts():
 
 
 @pytest.mark.parametrize("by", ["carl", "CARL", None])
-def test_what_a_maker_or_nobody_calls_independent_is_a_claim(by):
+def test_an_evaluation_by_a_contributor_or_by_no_one_is_a_claim(by):
     own, check = measured(0.99, independent=True, by=by), measured(0.7, independent=True, by="iris")
     assert not passes(AT_LEAST, evidence(check, own))
     assert passes(AT_LEAST, evidence(measured(0.7), own))
@@ -146,7 +146,7 @@ def test_without_a_champion_or_as_the_champion_itself_nothing_can_regress():
 @pytest.mark.parametrize(
     ("different", "passed"), [("pass", True), ("fail", False), ("require_independent", False)]
 )
-def test_other_data_or_another_definition_is_not_comparable_and_the_policy_says_what_that_means(
+def test_other_data_or_another_definition_is_not_comparable_and_the_policy_decides_the_verdict(
     other, different, passed
 ):
     gate = Gate("no_regression", {"metric": "accuracy", "different_data": different})
@@ -184,7 +184,7 @@ def test_a_schema_is_compatible_when_old_callers_notice_nothing():
     )
 
 
-def test_what_callers_of_the_champion_notice_is_told_and_allowed_to_a_major_only_where_the_policy_says_so():
+def test_a_breaking_change_is_named_and_passes_for_a_major_version_only_if_the_policy_allows_it():
     new = Signature((SignatureField("x", "int8"),), (SignatureField("label", "int64", labels=("b", "a")),))
     e = replace(EVIDENCE, signature=new, champion=Champion(1, "1.0.0", signature=OLD), bump="major")
     result = check(Gate("schema_compatible", {}), e)

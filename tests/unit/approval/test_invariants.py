@@ -61,9 +61,9 @@ class Promotions(RuleBasedStateMachine):
         """Most of what is interesting happens while a review is open."""
         self.publish_policy(approvers, 0.5)
         self.register(0.9)
-        self.tell_of_artifact("ArtifactReleased")
+        self.note_artifact("ArtifactReleased")
         self.evaluate()
-        self.tell_of_version("VersionValidated")
+        self.note_version("VersionValidated")
         self.request()
         self.evaluate()
 
@@ -80,11 +80,11 @@ class Promotions(RuleBasedStateMachine):
         self.world.registered(value)
 
     @rule(type_=st.sampled_from(["ArtifactReleased", "ArtifactReleased", "ArtifactRecalled"]))
-    def tell_of_artifact(self, type_):
+    def note_artifact(self, type_):
         self.world.artifact(type_)
 
     @rule(type_=st.sampled_from(["VersionValidated", "VersionValidated", "VersionRejected"]))
-    def tell_of_version(self, type_):
+    def note_version(self, type_):
         self.world.note(type_)
 
     @rule(value=st.sampled_from([0.1, 0.99, None]), independent=st.booleans())
@@ -107,9 +107,9 @@ class Promotions(RuleBasedStateMachine):
     @precondition(lambda self: self.world.version.open_promotions)
     @rule()
     def refuse(self):
-        """As registry does with a request that gives way to a newer one.
+        """Refuse the open requests, as registry does when a newer request replaces one.
 
-        The gates may be asked at once or later.
+        Approval may assess the gates immediately or later.
         """
         for promotion in self.world.version.open_promotions:
             self.refused[promotion.id] = len(self.world.events)
@@ -148,8 +148,8 @@ class Promotions(RuleBasedStateMachine):
     def have_a_review(self):
         """Back to an open review, so that examples do not end at the first denial."""
         self.register(0.95)
-        self.tell_of_artifact("ArtifactReleased")
-        self.tell_of_version("VersionValidated")
+        self.note_artifact("ArtifactReleased")
+        self.note_version("VersionValidated")
         if not self.world.version.open_promotions:
             self.request()
         self.evaluate()
@@ -194,7 +194,7 @@ class Promotions(RuleBasedStateMachine):
         assert all(self.world.review(p).status != "open" for p in closed)
 
     @invariant()
-    def nobody_decides_on_what_registry_refused(self):
+    def no_decision_follows_a_refusal_by_registry(self):
         for promotion_id, since in self.refused.items():
             later = [e for _, e in self.world.events[since + 1 :]]
             decided = [

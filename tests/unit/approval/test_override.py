@@ -1,4 +1,4 @@
-"""Break-glass: what it grants, what it never does, and the look back that is owed."""
+"""Break-glass overrides: what they grant, what they never do, and the after-review."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def kinds(events) -> list[type]:
     return [type(e) for e in events]
 
 
-def test_break_glass_grants_is_marked_and_owes_a_look_back(world):
+def test_an_override_grants_is_marked_and_needs_an_after_review(world):
     world.in_review()
     world.approve("ann")
     used, granted = world.override("oscar", "production is down")
@@ -70,7 +70,7 @@ def test_an_override_that_was_not_justified_grants_nothing_further(world, justif
     assert answer in kinds(world.assess())
 
 
-def test_a_look_back_ends_only_the_override_it_is_about(world):
+def test_an_after_review_ends_only_the_override_that_it_reviews(world):
     world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
     world.assess()
     world.override("oscar")
@@ -82,7 +82,7 @@ def test_a_look_back_ends_only_the_override_it_is_about(world):
     assert set(world.version.overrides) == {"staging"}
 
 
-def test_what_was_bypassed_is_told_also_when_it_was_a_persons_no(world):
+def test_an_override_names_what_it_bypassed_even_a_rejection_by_a_person(world):
     world.in_review()
     world.reject("ann")
     used, _ = world.override("oscar")
@@ -96,7 +96,7 @@ def test_break_glass_never_passes_bytes_that_are_not_verified(world):
         world.override("oscar")
 
 
-def test_break_glass_never_passes_a_recalled_version_even_when_it_is_archived(world):
+def test_an_override_never_passes_a_recalled_version_even_when_it_is_archived(world):
     world.in_review()
     world.note("VersionRecalled")
     world.note("VersionArchived")
@@ -121,7 +121,7 @@ def test_the_same_override_again_changes_nothing(world):
     assert world.override("oscar") == []
 
 
-def test_nobody_who_broke_the_glass_looks_back_at_it_however_many_broke_it(world, given):
+def test_no_one_who_used_an_override_does_its_after_review(world, given):
     world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
     world.assess()
     world.override("oscar")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.approval.domain.builtin import BUILTIN
+from services.approval.domain.builtin_policies import BUILTIN
 from services.approval.domain.gate_kinds import ROLES, Gate
 from services.approval.domain.policy import (
     ApplyPolicy,
@@ -41,7 +41,7 @@ def test_the_same_policy_again_changes_nothing(world):
     assert world.publish("strict", PLAIN) == []
 
 
-def test_an_author_who_saw_an_older_revision_is_told_to_read_again(world):
+def test_an_author_who_saw_an_older_revision_must_read_again(world):
     world.publish("strict", PLAIN)
     with pytest.raises(Stale, match="revision 1"):
         world.publish("strict", Policy({}), expected=7)
@@ -59,7 +59,7 @@ def test_the_builtin_policies_are_policies(world, name):
 
 
 @pytest.mark.parametrize(
-    ("stages", "said"),
+    ("stages", "reason"),
     [
         ({"Validated": (Gate("horoscope", {}),)}, "no gate of kind 'horoscope'"),
         ({"Draft": ()}, "no stage 'Draft'"),
@@ -82,8 +82,8 @@ def test_the_builtin_policies_are_policies(world, name):
         ),
     ],
 )
-def test_a_policy_that_could_never_be_evaluated_is_refused_with_the_reason(world, stages, said):
-    with pytest.raises(Unprocessable, match=said):
+def test_a_policy_that_could_never_be_evaluated_is_refused_with_the_reason(world, stages, reason):
+    with pytest.raises(Unprocessable, match=reason):
         world.publish("broken", Policy(stages))
 
 
@@ -151,7 +151,7 @@ TAGGED = {"eu": "yes", "pii": "no"}
     ],
 )
 @pytest.mark.parametrize("other_is_last_by_name", [False, True])
-def test_of_several_namespaces_the_widest_says_how_specific_a_policy_is(
+def test_the_widest_of_several_namespaces_decides_how_specific_a_policy_is(
     other, namespaces, other_is_last_by_name
 ):
     """A policy for `risk.cards` and `team` is as specific as one for `team` alone, whatever its name."""
@@ -199,7 +199,7 @@ def test_no_fitting_policy_is_none():
         assert select([published("p", Policy({"Validated": ()}, selector))], subject, "Validated") is None
 
 
-def test_the_manual_gate_is_told_from_the_automated_ones():
+def test_the_manual_gate_is_separate_from_the_automated_ones():
     gates = (Gate("artifact_verified", {}), Gate("manual", {"approvers": 3, "roles": ["approver", "admin"]}))
     assert [g.kind for g in automated(gates)] == ["artifact_verified"]
     found = manual(gates)

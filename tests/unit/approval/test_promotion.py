@@ -23,7 +23,7 @@ def kinds(events) -> list[type]:
     return [type(e) for e in events]
 
 
-def test_without_a_manual_gate_passing_gates_grant_at_once(world):
+def test_without_a_manual_gate_passing_gates_grant_immediately(world):
     world.validated([Gate("artifact_verified", {})]).request()
     evaluated, granted = world.assess()
     assert (evaluated.stage, evaluated.promotion_id) == ("Production", "p")
@@ -90,8 +90,8 @@ def test_two_others_approve_and_the_promotion_is_granted(world):
 
 
 @pytest.mark.parametrize("who", ["carl", "bea", "pipeline", "dora", "rosa", "cleo", "basil"])
-def test_who_made_it_or_asked_for_it_never_counts_by_subject_or_printed_name(world, who):
-    """rosa asks; by the request, which may name others than the registration does, cleo made it for basil."""
+def test_a_contributor_or_requester_never_counts_by_subject_or_printed_name(world, who):
+    """rosa requests it. The request, unlike the registration, names cleo as creator, on behalf of basil."""
     world.in_review(asked={"creator": "cleo", "on_behalf_of": "basil"}, contributors=["dora"])
     for face in (
         {"by": who},
@@ -124,7 +124,7 @@ def test_a_role_that_the_policy_does_not_ask_for_does_not_count(world):
         world.approve("ann", role="engineer")
 
 
-def test_an_approver_who_saw_another_revision_is_told_to_read_again(world):
+def test_an_approver_who_saw_another_revision_must_read_again(world):
     world.in_review()
     assert world.approve("ann", expected=1)
     with pytest.raises(Stale) as stale:
@@ -142,7 +142,7 @@ def test_one_rejection_denies(world):
         world.approve("cid")
 
 
-def test_a_rejection_says_why(world):
+def test_a_rejection_has_its_reason(world):
     world.in_review()
     with pytest.raises(Unprocessable, match="reason_missing"):
         world.reject("ann", " ")
@@ -154,7 +154,7 @@ def test_a_role_that_the_policy_does_not_ask_for_cannot_reject(world):
         world.reject("ann", role="engineer")
 
 
-def test_a_rejection_of_an_older_revision_is_told_to_read_again(world):
+def test_a_rejection_of_an_older_revision_is_refused_as_stale(world):
     world.in_review()
     world.approve("ann")
     with pytest.raises(Stale, match="revision 2"):
@@ -279,7 +279,7 @@ def test_a_promotion_that_registry_refused_is_not_open_any_more(world):
 
 
 def superseded(world):
-    """By a newer request over newer evidence, which nobody has looked at yet."""
+    """A newer request supersedes it, over newer evidence that no one has reviewed yet."""
     world.in_review(approvers=1)
     world.note("PromotionRefused", {"promotion_id": "p"})
     world.request("newer")
@@ -297,7 +297,7 @@ def test_the_review_of_a_superseded_promotion_lapses_and_the_newer_one_is_opened
     assert PromotionGranted in kinds(world.approve("ann", "newer"))
 
 
-def test_nobody_decides_on_a_superseded_promotion(world):
+def test_a_superseded_promotion_gets_no_decision(world):
     superseded(world)
     for decide in (world.approve, world.reject):
         with pytest.raises(RuleBroken, match="review_closed"):

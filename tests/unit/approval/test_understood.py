@@ -10,11 +10,11 @@ from services.registry import publish as registry
 from shared.deciding.events import encode
 from tools.contracts.example import example
 
-NOT_ALWAYS_SAID = {"model", "kind", "tier", "tags", "champion"}
+OPTIONAL = {"model", "kind", "tier", "tags", "champion"}
 
 
 @pytest.mark.parametrize("type_", [*MODEL_EVENTS, *VERSION_EVENTS])
 def test_every_field_that_is_read_is_published_or_may_be_absent(type_):
     published = msgspec.json.decode(encode(example(registry.PUBLIC[type_])))
-    told = read(type_, published)
-    assert {f for f in told.__dataclass_fields__ if f not in published} <= NOT_ALWAYS_SAID
+    event = read(type_, published)
+    assert {f for f in event.__dataclass_fields__ if f not in published} <= OPTIONAL

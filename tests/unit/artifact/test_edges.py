@@ -24,7 +24,7 @@ from shared.deciding.events import Actor, Recorded
 from shared.foundation.settings import Settings, SettingsWrong
 from shared.http.app import App
 from shared.messaging.kafka import Malformed, Received
-from tests.unit.artifact import words
+from tests.unit.artifact import commands
 
 SETTINGS = ArtifactSettings(artifact_dir="/nowhere")
 APP = App("artifact", SETTINGS, parts=Parts(SETTINGS.store(), SETTINGS))
@@ -46,9 +46,9 @@ def received(data, **extensions):
 
 def data(**changes):
     artifact = {
-        "digest": words.DIGEST,
-        "files": [msgspec.to_builtins(f) for f in words.FILES],
-        "location": words.UPLOAD,
+        "digest": commands.DIGEST,
+        "files": [msgspec.to_builtins(f) for f in commands.FILES],
+        "location": commands.UPLOAD,
     }
     return {
         "model_id": "m1",
@@ -61,11 +61,11 @@ def data(**changes):
 
 async def test_a_registration_becomes_a_command_on_the_stream_of_its_digest():
     (submission,) = await note_registered(APP, received(data()))
-    assert submission.streams == (f"artifact-{words.DIGEST[7:]}",)
+    assert submission.streams == (f"artifact-{commands.DIGEST[7:]}",)
     noted = submission.command.message.as_noted()
     assert (noted.source.revision, noted.source.stream, noted.leaf) == (7, "model-m1", "ab" * 32)
     assert "training" not in noted.data
-    assert submission.command.claim.found == words.DIGEST
+    assert submission.command.claim.found == commands.DIGEST
 
 
 async def test_a_version_without_bytes_is_passed_over():
@@ -80,24 +80,24 @@ async def test_a_version_without_bytes_is_passed_over():
         (received(data(artifact={"digest": "md5:1"})), "no artifact digest"),
     ],
 )
-async def test_what_cannot_be_read_is_malformed_with_its_reason(message, reason):
+async def test_an_unreadable_message_is_malformed_with_its_reason(message, reason):
     with pytest.raises(Malformed, match=reason):
         await note_registered(APP, message)
 
 
 def test_every_public_type_is_published_and_nothing_else():
-    state, told = words.given(), set()
+    state, published = commands.state_after(), set()
     script = [
-        words.registered(1),
-        words.verified(1),
-        words.registered(2, files=[]),
-        words.registered(3),
-        words.recalled(3),
-        words.retired(1),
-        words.retired(3, revision=1001),
+        commands.registered(1),
+        commands.verified(1),
+        commands.registered(2, files=[]),
+        commands.registered(3),
+        commands.recalled(3),
+        commands.retired(1),
+        commands.retired(3, revision=1001),
     ]
-    again = [words.registered(4, revision=2000), words.verified(4, 2), RecordDamaged(2, "x")]
-    for command in [*script, RecordTagged(1, timedelta(), words.NOW), RecordDeleted(1), *again]:
+    again = [commands.registered(4, revision=2000), commands.verified(4, 2), RecordDamaged(2, "x")]
+    for command in [*script, RecordTagged(1, timedelta(), commands.NOW), RecordDeleted(1), *again]:
         for event in decide(command, state):
             state = evolve(state, event)
             recorded = Recorded(
@@ -107,15 +107,15 @@ def test_every_public_type_is_published_and_nothing_else():
                 UUID(int=1),
                 type(event).__name__,
                 1,
-                words.NOW,
+                commands.NOW,
                 Actor("a"),
                 event,
                 b"",
             )
             if public := publish(recorded):
                 assert type(public.data) is PUBLIC[public.type]
-                told.add(public.type)
-    assert told == set(PUBLIC)
+                published.add(public.type)
+    assert published == set(PUBLIC)
 
 
 def test_every_stored_event_has_its_class_once():
@@ -127,9 +127,9 @@ def test_the_environment_chooses_the_store(monkeypatch):
     assert isinstance(SETTINGS.store(), DiskStore)
     for name, value in {"ENDPOINT": "127.0.0.1:1", "ACCESS_KEY": "a", "SECRET_KEY": "s3cret"}.items():
         monkeypatch.setenv(f"REGISTA_S3_{name}", value)
-    told = ArtifactSettings.extending(Settings(http_port=8003))
-    assert (type(told.store()), told.http_port) == (S3Store, 8003)
-    assert "s3cret" not in repr(told)
+    extended = ArtifactSettings.extending(Settings(http_port=8003))
+    assert (type(extended.store()), extended.http_port) == (S3Store, 8003)
+    assert "s3cret" not in repr(extended)
     with pytest.raises(SettingsWrong, match="REGISTA_S3_SECRET_KEY"):
         ArtifactSettings(s3_endpoint="127.0.0.1:1", s3_access_key="a").store()
     with pytest.raises(SettingsWrong, match=r"REGISTA_S3_ENDPOINT: .*without a scheme"):

@@ -37,17 +37,17 @@ def files(*paths, size=1):
     ],
 )
 def test_the_form_of_a_manifest_is_judged_by_its_list_of_files(found, problem):
-    told = problem_of_form(found, Limits(files=2, bytes=10))
-    assert (problem in told) if problem else told == ""
+    reason = problem_of_form(found, Limits(files=2, bytes=10))
+    assert (problem in reason) if problem else reason == ""
 
 
 @pytest.mark.parametrize(
     "path", ["../x", "/etc/passwd", "a//b", "a/./b", "a\\b", "c:/x", "a\x00b", "", "a/", "e\u0301"]
 )
 def test_a_path_that_leaves_the_artifact_has_no_digest(path):
-    told = claim("m", "m", 1, f"sha256:{HEX}", files(path), UPLOAD, Limits())
-    assert told.found == ""
-    assert told.problem
+    claimed = claim("m", "m", 1, f"sha256:{HEX}", files(path), UPLOAD, Limits())
+    assert claimed.found == ""
+    assert claimed.problem
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from services.artifact.domain.artifact_events import (
 )
 from services.artifact.domain.artifact_state import ArtifactState, evolve
 from shared.deciding.decider import RuleBroken
-from tests.unit.artifact.words import (
+from tests.unit.artifact.commands import (
     DAY,
     DIGEST,
     NOW,
@@ -57,7 +57,7 @@ commands = st.one_of(
         lambda n, o, m, r: rollout(n, previous=[o], model=m, revision=r), numbers, numbers, models, revisions
     ),
     st.builds(lambda n, g, m: verified(n, g, model=m), numbers, generations, models),
-    st.builds(lambda n, g, m: RecordMismatched(m, n, g, DIGEST, "", "x"), numbers, generations, models),
+    st.builds(lambda n, g, m: RecordMismatched(m, n, g, DIGEST, "x"), numbers, generations, models),
     st.builds(lambda g: RecordIntact(g, DAY, NOW), generations),
     st.builds(lambda g: RecordDamaged(g, "x"), generations),
     st.builds(lambda g: RecordTagged(g, timedelta(), NOW), generations),
@@ -73,7 +73,7 @@ STEPS = (
     lambda n, _, at: recalled(n, revision=at),
     lambda n, g, _: verified(n, g),
     lambda n, g, _: verified(n, g),
-    lambda n, g, _: RecordMismatched("m1", n, g, DIGEST, "", "x"),
+    lambda n, g, _: RecordMismatched("m1", n, g, DIGEST, "x"),
     lambda _, g, __: RecordDamaged(g, "x"),
     lambda _, g, __: RecordDeleted(g),
     lambda _, g, __: RecordDiscarded(g),
@@ -81,13 +81,13 @@ STEPS = (
 stories = st.lists(
     st.tuples(st.sampled_from(STEPS), st.integers(1, 2), st.integers(0, 5)), min_size=12, max_size=50
 ).map(lambda steps: [step(n, g, at) for at, (step, n, g) in enumerate(steps, 1)])
-"""What happens to two versions, in the order in which the registry said it; workers may come late."""
+"""Commands about two versions, in the order of registry's events; workers may be late."""
 
 
 class Bucket:
-    """Generations that hold bytes.
+    """The generations that have bytes.
 
-    Workers do what a due row asked for, also long after somebody else did the same row.
+    Workers handle a due row even long after another worker handled the same row.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Bucket:
         self.to_discard: set[int] = set()
 
     def do(self, command) -> None:
-        """A verdict or deletion is about one of the rows there ever were; its generation only says which."""
+        """Apply a command. The generation of a verdict or deletion selects one of all due rows."""
         match command:
             case RecordVerified() | RecordMismatched() if rows := sorted(self.to_verify):
                 model_id, number, generation = rows[command.generation % len(rows)]
@@ -151,7 +151,7 @@ def test_bytes_in_use_are_never_deleted_and_nothing_unverified_is_released(scrip
 
 @given(stories)
 @settings(max_examples=150, deadline=None)
-def test_when_everybody_left_work_is_due_for_all_bytes_that_are_left(script):
+def test_after_the_last_version_ended_work_is_due_for_all_remaining_bytes(script):
     bucket = Bucket()
     for command in (*script, *(retired(n, revision=10_000) for n in (1, 2))):
         bucket.do(command)
@@ -164,7 +164,7 @@ def test_when_everybody_left_work_is_due_for_all_bytes_that_are_left(script):
 
 @given(st.lists(commands, max_size=25), commands)
 @settings(max_examples=200, deadline=None)
-def test_a_command_whose_wish_is_true_leaves_no_event_the_second_time(script, last):
+def test_a_command_leaves_no_event_when_its_request_is_already_met(script, last):
     state = ArtifactState()
     for command in (*script, last):
         try:

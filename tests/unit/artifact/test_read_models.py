@@ -19,8 +19,8 @@ from shared.deciding.changes import Drop, Put
 from shared.deciding.decider import RuleBroken
 from shared.deciding.events import Actor, Recorded
 from shared.log.due_work import DUE
+from tests.unit.artifact.commands import DIGEST, NOW
 from tests.unit.artifact.test_never import commands
-from tests.unit.artifact.words import DIGEST, NOW
 
 HEX = DIGEST[7:]
 
@@ -65,7 +65,7 @@ def recorded(event: Any, revision: int) -> Recorded:
 
 @given(st.lists(commands, max_size=40))
 @settings(max_examples=300, deadline=None)
-def test_rows_say_what_the_stream_says_and_every_open_end_has_its_due_work(script):
+def test_rows_match_the_stream_and_unfinished_work_has_its_due_row(script):
     state, rows = ArtifactState(), Rows()
     for command in script:
         try:
@@ -104,8 +104,8 @@ def test_rows_say_what_the_stream_says_and_every_open_end_has_its_due_work(scrip
 
 
 def test_due_work_carries_the_chain_of_causes():
-    told = msgspec.structs.replace(
+    event = msgspec.structs.replace(
         recorded(ArtifactExpired(DIGEST, 1), 7), correlation_id="c", trace="00-t", event_id=(id_ := uuid4())
     )
-    (row,) = [c.row for c in project(told) if isinstance(c, Put)]
+    (row,) = [c.row for c in project(event) if isinstance(c, Put)]
     assert row["data"]["caused"] == {"correlation_id": "c", "causation_id": str(id_), "trace": "00-t"}

@@ -1,4 +1,4 @@
-"""Exported history, verified on a laptop that trusts nobody: whatever is changed in it is found."""
+"""The exported log, verified offline with public keys only: each change in it is found."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def changed_row(**changes: Any) -> Callable[[list[Event]], list[Event]]:
         (lambda rows: [rows[1], rows[0], *rows[2:]], "leaf 0"),
     ],
 )
-def test_a_row_that_says_something_else_than_what_was_sealed_is_found_though_its_manifest_fits_the_file(
+def test_a_row_that_differs_from_what_was_sealed_is_found_even_if_its_manifest_fits_the_file(
     history: Path, change: Callable[[list[Event]], list[Event]], named: str
 ) -> None:
     rows = events(23)
@@ -197,7 +197,7 @@ def test_a_file_that_is_not_the_one_of_its_manifest_is_found(history: Path) -> N
 
 
 @pytest.mark.parametrize("content", [b"", b"no parquet at all", b"PAR1" + bytes(40) + b"PAR1"])
-def test_what_is_no_parquet_is_told_not_raised(history: Path, content: bytes) -> None:
+def test_a_file_that_is_no_parquet_is_reported_and_raises_nothing(history: Path, content: bytes) -> None:
     rows = events(23)
     chunk(history, rows, 0, 9, size=len(content), sha256=hashlib.sha256(content).hexdigest())
     (history / file_name(0, 9)).write_bytes(content)
@@ -241,12 +241,12 @@ def test_a_manifest_that_was_changed_is_found(history: Path, changes: dict[str, 
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"\xff", b"[]"])
-def test_what_is_no_manifest_is_told(history: Path, text: bytes) -> None:
+def test_a_file_that_is_no_manifest_is_reported(history: Path, text: bytes) -> None:
     (history / manifest_name(0, 9)).write_bytes(text)
     assert "no manifest" in verify(history, [KEY]).faults[0]
 
 
-def test_a_file_that_is_missing_between_others_is_told(history: Path) -> None:
+def test_a_file_that_is_missing_between_others_is_reported(history: Path) -> None:
     (history / manifest_name(10, 19)).unlink()
     (history / file_name(10, 19)).unlink()
     found = verify(history, [KEY])
@@ -262,7 +262,7 @@ def test_a_file_without_manifest_is_not_taken_for_history(history: Path) -> None
 @pytest.mark.parametrize(
     "name", ["zzz.parquet", ".parquet", f"{5:016d}-{7:016d}.parquet.parquet", "more.PARQUET"]
 )
-def test_a_file_that_queries_would_read_and_no_manifest_could_name_is_told(history: Path, name: str) -> None:
+def test_a_file_that_queries_read_and_no_manifest_can_name_is_reported(history: Path, name: str) -> None:
     (history / name).write_bytes(parquet([events(3)], ORIGIN))
     found = verify(history, [KEY])
     assert (found.holds, found.unsealed, found.events) == (False, [name], 23)
@@ -273,14 +273,14 @@ def test_other_files_beside_history_are_nobodys_business(history: Path) -> None:
     assert verify(history, [KEY]).holds
 
 
-def test_a_manifest_without_its_file_is_told(history: Path) -> None:
+def test_a_manifest_without_its_file_is_reported(history: Path) -> None:
     (history / file_name(20, 22)).unlink()
     found = verify(history, [KEY])
     assert not found.holds
     assert found.faults[0].startswith(manifest_name(20, 22))
 
 
-def test_leaves_that_are_in_two_files_are_told(history: Path) -> None:
+def test_leaves_that_are_in_two_files_are_reported(history: Path) -> None:
     chunk(history, events(23), 15, 21)
     assert any("an earlier file holds" in fault for fault in verify(history, [KEY]).faults)
 
@@ -296,14 +296,19 @@ def test_events_that_are_no_envelope_have_a_row_all_the_same(tmp_path: Path) -> 
 
 
 def test_a_moment_before_1970_and_microseconds_are_kept(tmp_path: Path) -> None:
-    stored = b'{"id":"a","type":"T","schema":1,"stream":"s-1","revision":1,"recorded_at":"1969-12-31T23:59:59.000001Z","actor":{"subject":"x"},"data":null}'
+    stored = (
+        b'{"id":"a","type":"T","schema":1,"stream":"s-1","revision":1,'
+        b'"recorded_at":"1969-12-31T23:59:59.000001Z","actor":{"subject":"x"},"data":null}'
+    )
     row = event(LogRow(0, "registry", "s-1", 1, "a", "T", 1), stored)
     assert (row.recorded_at, row.data) == (-999_999, "null")
     chunk(tmp_path, [row], 0, 0)
     assert verify(tmp_path, [KEY]).holds
 
 
-def test_without_duckdb_it_says_what_to_install(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_duckdb_the_error_names_what_to_install(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(NotConfigured, match=r"regista\[history\]"):
         verify(history, [KEY])

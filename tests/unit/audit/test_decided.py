@@ -84,7 +84,7 @@ def stored(stream: str, event: object) -> dict:
         overridden_for_the_next_request,
     ],
 )
-def test_what_approval_decides_is_found_in_order(decided):
+def test_approvals_decisions_are_found_in_order(decided):
     world = World()
     decided(world)
     log = [stored(stream, event) for stream, event in world.events]

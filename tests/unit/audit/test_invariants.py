@@ -44,7 +44,7 @@ def gates(evidence_digest="e", *, passed=True, policy=RULES):
 
 
 def policy(*people):
-    """A policy that asks so many people, or nobody."""
+    """Return a published policy with a manual gate for each number of approvers; without one, none."""
     manual = [{"kind": "manual", "params": {"approvers": n}} for n in people]
     return event(
         "PolicyPublished",
@@ -54,10 +54,10 @@ def policy(*people):
     )
 
 
-ASKS_TWO, ASKS_NOBODY = policy(2), policy()
+TWO_APPROVERS, NO_APPROVERS = policy(2), policy()
 
 
-def production_faults(promoted, promotion, rules=ASKS_TWO):
+def production_faults(promoted, promotion, rules=TWO_APPROVERS):
     return production.production_faults(promoted, promotion, rules)
 
 
@@ -104,15 +104,15 @@ def overridden(**changes):
 OVERRIDE = granted(override=True, approvers=["olga"])
 
 
-HONEST = [ASKED, GATES, OPENED, approved("bea"), approved("carl"), granted()]
+COMPLETE = [ASKED, GATES, OPENED, approved("bea"), approved("carl"), granted()]
 
 
 def test_a_promotion_with_its_request_its_approvals_and_its_grant_is_in_order():
-    assert production_faults(PROMOTED, HONEST) == []
+    assert production_faults(PROMOTED, COMPLETE) == []
 
 
 def test_a_promotion_by_passing_gates_alone_needs_no_review():
-    assert production_faults(PROMOTED, [ASKED, GATES, granted(approvers=[])], ASKS_NOBODY) == []
+    assert production_faults(PROMOTED, [ASKED, GATES, granted(approvers=[])], NO_APPROVERS) == []
 
 
 def test_a_recorded_override_is_a_decision():
@@ -198,19 +198,19 @@ def test_a_recorded_override_is_a_decision():
         ),
     ],
 )
-def test_whatever_is_missing_or_does_not_fit_is_named(promotion, fault):
+def test_each_missing_or_wrong_part_is_named(promotion, fault):
     assert any(fault in found for found in production_faults(PROMOTED, promotion))
 
 
-def test_a_review_that_asks_nobody_is_no_decision():
+def test_a_review_without_approvers_is_no_decision():
     opened = event("ReviewOpened", needs=0, sealed_digest="seal")
-    assert production_faults(PROMOTED, [ASKED, GATES, opened, granted(approvers=[])], ASKS_NOBODY) == [
+    assert production_faults(PROMOTED, [ASKED, GATES, opened, granted(approvers=[])], NO_APPROVERS) == [
         "0 approvals of what was shown, 1 needed"
     ]
 
 
-def test_a_policy_that_was_never_published_is_no_ground_for_a_grant():
-    assert production_faults(PROMOTED, HONEST, None) == [
+def test_a_policy_that_was_never_published_does_not_justify_a_grant():
+    assert production_faults(PROMOTED, COMPLETE, None) == [
         "the policy that the grant names was never published"
     ]
 

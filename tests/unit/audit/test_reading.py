@@ -18,9 +18,9 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def stored(stream, data, **envelope):
-    told = {"recorded_at": AT, "actor": {"subject": "ann"}, "data": data, **envelope}
+    content = {"recorded_at": AT, "actor": {"subject": "ann"}, "data": data, **envelope}
     return Stored(
-        Cursor(5, 7), "some-service", stream, 3, UUID(int=1), "SomethingHappened", bytes(32), encode(told)
+        Cursor(5, 7), "some-service", stream, 3, UUID(int=1), "SomethingHappened", bytes(32), encode(content)
     )
 
 
@@ -37,11 +37,11 @@ def stored(stream, data, **envelope):
         ("model-notanid", None),
     ],
 )
-def test_the_stream_tells_the_model(stream, model):
+def test_the_model_is_read_from_the_stream(stream, model):
     assert model_of_stream(stream) == model
 
 
-def test_the_envelope_says_who_when_why_and_what_caused_it():
+def test_the_envelope_has_actor_time_reason_and_cause():
     entry = read(
         stored(
             "x-1",
@@ -80,7 +80,7 @@ def test_models_are_found_where_services_name_them_each_with_its_versions():
 
 
 def test_a_publishers_documents_neither_name_a_model_nor_mention_one():
-    """A name says whose auditors may ask about the model; a mention shows the event in its timeline."""
+    """A name decides which auditors may query the model; a mention puts the event into its timeline."""
     config = {
         "model_id": CHILD,
         "model": "my-own.namespace",
@@ -110,7 +110,7 @@ def test_an_event_belongs_to_the_model_of_its_stream_else_to_those_it_is_about_e
     assert owners(stream, data) == owned_by
 
 
-def test_an_artifacts_events_that_name_nobody_concern_whoever_was_named_before():
+def test_an_artifacts_event_without_a_version_concerns_the_versions_named_before():
     story = [
         {"data": {"model_id": MODEL, "number": 1}},
         {"uri": "x"},
@@ -143,8 +143,8 @@ def test_an_event_is_about_its_own_number_not_that_of_its_evidence():
 
 def test_an_event_about_several_versions_names_them_all_and_is_about_none_of_them():
     entries = [{"number": 2, "percent": 90}, {"number": 3, "percent": 10}]
-    told = {"entries": entries, "champion": {"number": 9}, "previous": [{"number": 1}]}
-    entry = read(stored(f"model-{MODEL}", told))
+    data = {"entries": entries, "champion": {"number": 9}, "previous": [{"number": 1}]}
+    entry = read(stored(f"model-{MODEL}", data))
     assert (entry.number, entry.models) == (None, {MODEL: {1, 2, 3}})
     assert models(f"model-{MODEL}", {"from_number": 4, "to_number": 2, "entries": entries}) == {
         MODEL: {2, 3, 4}
@@ -173,7 +173,7 @@ def test_bytes_that_are_no_envelope_are_still_indexed():
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
-def test_whatever_the_data_is_reading_never_fails(data):
+def test_reading_never_fails_for_any_data(data):
     read(stored("x-1", data))
 
 

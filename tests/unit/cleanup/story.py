@@ -40,22 +40,22 @@ def at(seconds: float) -> datetime:
 
 @dataclass
 class Story:
-    """A model's life as cleanup sees it."""
+    """A model's events, and the state that cleanup folds from them."""
 
     state: State = INITIAL
     revision: int = 0
     events: list[RetentionEvent] = field(default_factory=list)
 
     def when(self, command: RetentionCommand) -> list[RetentionEvent]:
-        """The events of one command; the state follows."""
+        """Return the events of a command, and apply them."""
         events = list(decide(command, self.state))
         for event in events:
             self.state = evolve(self.state, event)
         self.events += events
         return events
 
-    def registry(self, type_: str, seconds: float = 0, **data: Any) -> list[RetentionEvent]:
-        """registry's next event of this model arrives, recorded at `seconds`."""
+    def note(self, type_: str, seconds: float = 0, **data: Any) -> list[RetentionEvent]:
+        """Note registry's next event of this model, recorded at `seconds`."""
         self.revision += 1
         source = Source(
             "registry",
@@ -71,11 +71,11 @@ class Story:
         self.when(ChangeRetention(MODEL, replace(policy, **changes), now=at(0)))
         return self
 
-    def version(self, number: int, seconds: float = 0) -> Story:
-        self.registry("VersionRegistered", seconds, number=number, semver=f"1.0.{number}")
+    def register(self, number: int, seconds: float = 0) -> Story:
+        self.note("VersionRegistered", seconds, number=number, semver=f"1.0.{number}")
         return self
 
-    def used(
+    def use(
         self, number: int, seconds: float, count: int = 1, *, arriving: float | None = None
     ) -> list[RetentionEvent]:
         now = at(seconds if arriving is None else arriving)
@@ -83,17 +83,17 @@ class Story:
             RecordUsage(MODEL, number, count, at(seconds - 1), at(seconds), "production", now=now)
         )
 
-    def swept(
+    def sweep(
         self, seconds: float, sweep: str = "s1", first: int = 1, last: int = 1000
     ) -> list[RetentionEvent]:
         return self.when(SweepVersions(MODEL, sweep, first, last, at(seconds)))
 
-    def grace_over(self, number: int, seconds: float, sweep: str = "s1") -> list[RetentionEvent]:
+    def end_grace(self, number: int, seconds: float, sweep: str = "s1") -> list[RetentionEvent]:
         return self.when(ProposeRetirement(MODEL, number, sweep, at(seconds)))
 
 
 def codes(event: RetentionEvent) -> set[str]:
-    """The reason codes of a spared version."""
+    """Return the reason codes of a spared version."""
     assert isinstance(event, VersionSpared)
     return {reason.code for reason in event.reasons}
 
@@ -105,6 +105,6 @@ def kinds(events: list[RetentionEvent]) -> list[str]:
 def simulate(
     state: State, now: datetime, policy: RetentionPolicy | None = None
 ) -> list[VersionMarked | VersionSpared]:
-    """The plan for every version, in words."""
+    """Return the plan's verdict on each version."""
     made = plan(state, now, policy)
     return [made.verdict(number) for number in sorted([*made.marked, *made.spared])]

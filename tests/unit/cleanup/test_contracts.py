@@ -19,7 +19,7 @@ REPORT = {
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"window_end": "2025-01-01T00:00:00Z"}, "before window_start"),
         ({"window_start": "0001-01-01T00:00:00+05:00", "window_end": "0001-01-01T00:00:00+05:00"}, "in UTC"),
@@ -27,8 +27,8 @@ REPORT = {
         ({"count": 0}, "greater than or equal to 1"),
     ],
 )
-def test_a_report_that_says_nothing_usable_is_refused_with_the_reason(
-    changes: dict[str, Any], said: str
+def test_a_report_without_usable_content_is_refused_with_the_reason(
+    changes: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(ValidationError, match=message):
         ModelUsed.model_validate({**REPORT, "window_start": "2025-12-31T00:00:00Z", **changes})

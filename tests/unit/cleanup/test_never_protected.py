@@ -102,7 +102,7 @@ STAGES = {
 
 
 class Registry:
-    """What registry said, kept plainly: which versions it would refuse to retire. Not the code under test."""
+    """Which versions registry would refuse to retire, computed without the code under test."""
 
     def __init__(self) -> None:
         self.stages: dict[int, str] = {}
@@ -116,8 +116,8 @@ class Registry:
         self.promotions: dict[str, int] = {}
         self.children: dict[tuple[int, int], int] = {}
 
-    def said(self, name: str, data: dict) -> dict:
-        """The event as registry publishes it: a change of serving tells who served before."""
+    def published(self, name: str, data: dict) -> dict:
+        """Return the event as registry publishes it; a change of serving names what served before."""
         if name in SERVING:
             data = data | {"previous": self.entries.get(data["environment"], [])}
             self._serving(name, data)
@@ -189,26 +189,26 @@ class Registry:
 
 @settings(max_examples=300, deadline=None)
 @given(STEPS)
-def test_what_is_protected_is_never_marked_or_proposed_and_what_is_marked_has_no_reason_to_stay(steps):
+def test_a_protected_version_is_never_marked_or_proposed_and_a_marked_one_has_no_reason_to_stay(steps):
     story, registry, now, sweeps = Story().policy(unknown_seconds=100), Registry(), 0.0, 0
     for number in (1, 2, 3, 4):
-        story.version(number)
-    for what, told in steps:
+        story.register(number)
+    for what, data in steps:
         match what:
             case "registry":
-                events = story.registry(told[0], now, **registry.said(*told))
+                events = story.note(data[0], now, **registry.published(*data))
             case "used":
-                events = story.used(told, now)
+                events = story.use(data, now)
             case "sweep":
                 sweeps += 1
-                events = story.swept(now, f"s{sweeps}")
+                events = story.sweep(now, f"s{sweeps}")
             case "grace":
-                mark = story.state.marks.get(told)
+                mark = story.state.marks.get(data)
                 if mark and not mark.proposed and at(now) < mark.delete_after:
                     continue  # not due yet
-                events = story.grace_over(told, now, mark.sweep_id if mark else "none")
+                events = story.end_grace(data, now, mark.sweep_id if mark else "none")
             case _:
-                now += told
+                now += data
                 continue
         for event in events:
             if isinstance(event, VersionMarked | RetirementProposed):
@@ -259,9 +259,9 @@ LEAVING = st.tuples(
 def test_no_plan_at_any_time_holds_a_version_that_registry_would_refuse(facts):
     story, registry = Story().policy(unknown_seconds=0), Registry()
     for number in (1, 2, 3, 4):
-        story.version(number)
+        story.register(number)
     for name, data in facts:
-        story.registry(name, 1, **registry.said(name, data))
+        story.note(name, 1, **registry.published(name, data))
         assert (
             not {e.number for e in simulate(story.state, at(1e6)) if isinstance(e, VersionMarked)}
             & registry.refuses()
@@ -274,9 +274,9 @@ def test_usage_totals_do_not_depend_on_the_order_of_arrival(steps, random):
     uses = [(number, 10.0 * i) for i, (what, number) in enumerate(steps) if what == "used"]
     straight, shuffled = Story(), Story()
     for number, seconds in uses:
-        straight.used(number, seconds, 2, arriving=10_000)
+        straight.use(number, seconds, 2, arriving=10_000)
     random.shuffle(uses)
     for number, seconds in uses:
-        shuffled.used(number, seconds, 2, arriving=10_000)
+        shuffled.use(number, seconds, 2, arriving=10_000)
     assert dict(straight.state.uses) == dict(shuffled.state.uses)
     assert dict(straight.state.uses_by_day) == dict(shuffled.state.uses_by_day)

@@ -14,68 +14,68 @@ from .story import MODEL, QUICK, Story, at, codes, kinds, simulate
 
 
 def an_unused_version() -> Story:
-    story = Story().policy().version(1)
-    story.used(1, 10)
+    story = Story().policy().register(1)
+    story.use(1, 10)
     return story
 
 
 def test_a_version_unused_for_longer_than_allowed_is_marked_with_rule_and_end_of_grace_period():
     story = an_unused_version()
-    [marked] = story.swept(200)
+    [marked] = story.sweep(200)
     assert isinstance(marked, VersionMarked)
     assert (marked.number, marked.semver, marked.rule, marked.delete_after) == (1, "1.0.1", "unused", at(250))
 
 
 def test_after_the_grace_period_the_retirement_is_proposed_once():
     story = an_unused_version()
-    story.swept(200)
-    [proposed] = story.grace_over(1, 250)
+    story.sweep(200)
+    [proposed] = story.end_grace(1, 250)
     assert isinstance(proposed, RetirementProposed)
     assert (proposed.number, proposed.sweep_id, proposed.rule) == (1, "s1", "unused")
-    assert story.grace_over(1, 251) == []
+    assert story.end_grace(1, 251) == []
 
 
 def test_nothing_is_proposed_before_the_grace_period_is_over():
     story = an_unused_version()
-    story.swept(200)
+    story.sweep(200)
     with pytest.raises(
         RuleBroken, match="not_due"
     ):  # no outcome: the inbox would answer every later attempt with "nothing"
-        story.grace_over(1, 249)
+        story.end_grace(1, 249)
 
 
 def test_a_version_without_any_usage_signal_is_unknown_and_stays():
-    story = Story().policy().version(1)
-    [spared] = story.swept(10_000)
+    story = Story().policy().register(1)
+    [spared] = story.sweep(10_000)
     assert codes(spared) == {"usage_unknown"}
 
 
 def test_the_policy_decides_how_long_unknown_is_kept():
-    story = Story().policy(unknown_seconds=300).version(1)
-    assert codes(story.swept(299)[0]) == {"usage_unknown"}
-    assert story.swept(300, "s2")[0].rule == "unknown_usage"
+    story = Story().policy(unknown_seconds=300).register(1)
+    assert codes(story.sweep(299)[0]) == {"usage_unknown"}
+    assert story.sweep(300, "s2")[0].rule == "unknown_usage"
 
 
 def test_a_version_used_recently_stays():
     story = an_unused_version()
-    assert codes(story.swept(50)[0]) == {"used_recently"}
+    assert codes(story.sweep(50)[0]) == {"used_recently"}
 
 
 def test_use_during_the_grace_period_unmarks_the_version_and_nothing_is_proposed():
     story = an_unused_version()
-    story.swept(200)
-    events = story.used(1, 220)
+    story.sweep(200)
+    events = story.use(1, 220)
     assert kinds(events) == ["UsageRecorded", "VersionSpared"]
     assert events[1].unmarked
     assert codes(events[1]) == {"used_recently"}
-    assert story.grace_over(1, 250) == []
+    assert story.end_grace(1, 250) == []
 
 
 def test_use_so_long_ago_that_it_changes_nothing_leaves_the_mark():
     story = an_unused_version()
-    story.swept(200)
-    assert kinds(story.used(1, 50, arriving=210)) == ["UsageRecorded"]
-    assert kinds(story.grace_over(1, 250)) == ["RetirementProposed"]
+    story.sweep(200)
+    assert kinds(story.use(1, 50, arriving=210)) == ["UsageRecorded"]
+    assert kinds(story.end_grace(1, 250)) == ["RetirementProposed"]
 
 
 PROTECTIONS = [
@@ -100,18 +100,18 @@ PROTECTIONS = [
 def test_a_protected_version_is_spared_with_the_reason_named(code, protecting):
     story = an_unused_version()
     for type_, data in protecting:
-        story.registry(type_, 20, number=1, **data)
-    assert codes(story.swept(1000)[0]) == {code}
+        story.note(type_, 20, number=1, **data)
+    assert codes(story.sweep(1000)[0]) == {code}
 
 
 @pytest.mark.parametrize(("code", "protecting"), PROTECTIONS)
-def test_a_version_protected_during_grace_is_unmarked_at_once_and_not_proposed(code, protecting):
+def test_a_version_protected_during_grace_is_unmarked_immediately_and_not_proposed(code, protecting):
     story = an_unused_version()
-    story.swept(200)
-    events = [event for type_, data in protecting for event in story.registry(type_, 210, number=1, **data)]
+    story.sweep(200)
+    events = [event for type_, data in protecting for event in story.note(type_, 210, number=1, **data)]
     assert kinds(events) == ["Noted", "VersionSpared"]
     assert codes(events[-1]) == {code}
-    assert story.grace_over(1, 250) == []
+    assert story.end_grace(1, 250) == []
 
 
 @pytest.mark.parametrize(
@@ -124,26 +124,26 @@ def test_a_version_protected_during_grace_is_unmarked_at_once_and_not_proposed(c
 )
 def test_once_the_protection_ends_the_version_may_be_marked(placed, released):
     story = an_unused_version()
-    story.registry(placed[0], 20, number=1, **placed[1])
-    story.registry(released[0], 30, number=1, **released[1])
-    assert kinds(story.swept(1000)) == ["VersionMarked"]
+    story.note(placed[0], 20, number=1, **placed[1])
+    story.note(released[0], 30, number=1, **released[1])
+    assert kinds(story.sweep(1000)) == ["VersionMarked"]
 
 
 def test_an_alias_moved_to_another_version_no_longer_protects_the_first():
-    story = an_unused_version().version(2)
-    story.registry("AliasSet", 20, number=1, alias="candidate")
-    story.registry("AliasSet", 30, number=2, alias="candidate")
-    assert kinds(story.swept(1000, last=1)) == ["VersionMarked"]
+    story = an_unused_version().register(2)
+    story.note("AliasSet", 20, number=1, alias="candidate")
+    story.note("AliasSet", 30, number=2, alias="candidate")
+    assert kinds(story.sweep(1000, last=1)) == ["VersionMarked"]
 
 
 def test_a_parent_may_go_when_its_last_child_is_gone():
     story = an_unused_version()
     for child in (7, 8):
-        story.registry("ChildLinked", 20, number=1, child_model_id="other", child_number=child)
-    story.registry("ChildUnlinked", 30, number=1, child_model_id="other", child_number=7)
-    assert codes(story.swept(1000)[0]) == {"parent_of_live_version"}
-    story.registry("ChildUnlinked", 1010, number=1, child_model_id="other", child_number=8)
-    assert kinds(story.swept(1020, "s2")) == ["VersionMarked"]
+        story.note("ChildLinked", 20, number=1, child_model_id="other", child_number=child)
+    story.note("ChildUnlinked", 30, number=1, child_model_id="other", child_number=7)
+    assert codes(story.sweep(1000)[0]) == {"parent_of_live_version"}
+    story.note("ChildUnlinked", 1010, number=1, child_model_id="other", child_number=8)
+    assert kinds(story.sweep(1020, "s2")) == ["VersionMarked"]
 
 
 def serving(
@@ -155,25 +155,25 @@ def serving(
     ]
     champion = story.state.rollouts["production"].champion if "production" in story.state.rollouts else 0
     previous = [{"number": champion, "percent": 100, "role": "champion"}] if champion else []
-    story.registry(type_, seconds, environment="production", entries=entries, previous=previous, **data)
+    story.note(type_, seconds, environment="production", entries=entries, previous=previous, **data)
 
 
 def three_generations() -> Story:
     """1, 2 and 3 served in turn. 3 serves now; the others were last used at 10."""
-    story = Story().policy().version(1).version(2).version(3)
+    story = Story().policy().register(1).register(2).register(3)
     for number in (1, 2, 3):
-        story.used(number, 10)
-        story.registry(
+        story.use(number, 10)
+        story.note(
             "VersionPromoted", 20 + number, number=number, environment="production", promotion_id=f"p{number}"
         )
         serving(story, 20 + number, number)
         if number > 1:
-            story.registry("VersionArchived", 20 + number, number=number - 1)
+            story.note("VersionArchived", 20 + number, number=number - 1)
     return story
 
 
 def test_the_rollback_target_stays_and_the_one_before_it_may_go():
-    one, two, three = three_generations().swept(1000)
+    one, two, three = three_generations().sweep(1000)
     assert isinstance(one, VersionMarked)
     assert codes(two) == {"rollback_target"}
     assert codes(three) == {"in_production", "in_rollout"}
@@ -182,46 +182,46 @@ def test_the_rollback_target_stays_and_the_one_before_it_may_go():
 def test_after_a_rollback_the_predecessor_of_the_restored_version_is_the_target_and_the_left_one_too():
     story = three_generations()
     serving(story, 40, 2, type_="RolledBack", from_number=3, to_number=2, reason="errors")
-    story.registry("VersionArchived", 40, number=3)
+    story.note("VersionArchived", 40, number=3)
     assert story.state.versions[2].stage == "Production"
     assert story.state.versions[3].stage == "Archived"
-    one, two, three = story.swept(1000)
+    one, two, three = story.sweep(1000)
     assert codes(one) == {"rollback_target"}
     assert codes(two) == {"in_production", "in_rollout"}
-    assert codes(three) == {"rollback_target"}, "it served just before: kept until somebody else has"
+    assert codes(three) == {"rollback_target"}, "it served just before: kept until another version has"
 
 
 def test_a_recalled_version_is_no_rollback_target_but_the_one_before_it_is():
     story = three_generations()
-    story.registry("VersionRecalled", 40, number=2, reason="poisoned")
-    one, two, _three = story.swept(1000)
+    story.note("VersionRecalled", 40, number=2, reason="poisoned")
+    one, two, _three = story.sweep(1000)
     assert codes(one) == {"rollback_target"}
     assert codes(two) == {"rollback_target"}, "it served just before; registry decides"
 
 
 def test_a_version_that_left_production_recently_stays_although_it_is_unused():
-    story = Story().policy(left_production_seconds=500).version(1)
-    story.used(1, 10)
-    story.registry("VersionPromoted", 20, number=1, environment="production", promotion_id="p")
-    story.registry("VersionArchived", 30, number=1)
-    assert codes(story.swept(400)[0]) == {"left_production_recently"}
-    assert kinds(story.swept(530, "s2")) == ["VersionMarked"]
+    story = Story().policy(left_production_seconds=500).register(1)
+    story.use(1, 10)
+    story.note("VersionPromoted", 20, number=1, environment="production", promotion_id="p")
+    story.note("VersionArchived", 30, number=1)
+    assert codes(story.sweep(400)[0]) == {"left_production_recently"}
+    assert kinds(story.sweep(530, "s2")) == ["VersionMarked"]
 
 
 def test_every_reason_is_named_not_only_the_first():
     story = an_unused_version()
-    story.registry("AliasSet", 20, number=1, alias="a")
-    story.registry("LegalHoldPlaced", 20, number=1, reason="x")
-    assert codes(story.swept(50)[0]) == {"aliased", "legal_hold", "used_recently"}
+    story.note("AliasSet", 20, number=1, alias="a")
+    story.note("LegalHoldPlaced", 20, number=1, reason="x")
+    assert codes(story.sweep(50)[0]) == {"aliased", "legal_hold", "used_recently"}
 
 
 def test_the_newest_versions_stay_and_rejected_ones_do_not_count_among_them():
     story = Story().policy(keep_newest=2)
     for number in (1, 2, 3, 4):
-        story.version(number)
-        story.used(number, 1)
-    story.registry("VersionRejected", 2, number=4, reasons=["checksum"])
-    first, *others = story.swept(1000)
+        story.register(number)
+        story.use(number, 1)
+    story.note("VersionRejected", 2, number=4, reasons=["checksum"])
+    first, *others = story.sweep(1000)
     assert isinstance(first, VersionMarked)
     assert [codes(e) for e in others[:2]] == [{"among_newest"}, {"among_newest"}]
     assert others[2].rule == "rejected"
@@ -230,10 +230,10 @@ def test_the_newest_versions_stay_and_rejected_ones_do_not_count_among_them():
 def test_a_recalled_version_does_not_count_among_the_newest():
     story = Story().policy(keep_newest=1)
     for number in (1, 2):
-        story.version(number)
-        story.used(number, 1)
-    story.registry("VersionRecalled", 2, number=2, reason="poisoned")
-    one, two = story.swept(1000)
+        story.register(number)
+        story.use(number, 1)
+    story.note("VersionRecalled", 2, number=2, reason="poisoned")
+    one, two = story.sweep(1000)
     assert codes(one) == {"among_newest"}
     assert isinstance(two, VersionMarked)
 
@@ -241,84 +241,84 @@ def test_a_recalled_version_does_not_count_among_the_newest():
 @pytest.mark.parametrize(("type_", "rule"), [("DraftRegistered", "draft"), ("VersionRejected", "rejected")])
 def test_a_version_that_can_not_be_used_goes_by_its_age_alone(type_, rule):
     story = Story().policy()
-    story.registry(type_, number=1)
-    assert codes(story.swept(99)[0]) == {f"{rule}_recent"}
-    assert story.swept(100, "s2")[0].rule == rule
+    story.note(type_, number=1)
+    assert codes(story.sweep(99)[0]) == {f"{rule}_recent"}
+    assert story.sweep(100, "s2")[0].rule == rule
 
 
 def test_a_completed_draft_is_judged_as_any_other_version():
     story = Story().policy()
-    story.registry("DraftRegistered", number=1)
-    assert codes(story.version(1, 50).swept(1000)[0]) == {"usage_unknown"}
+    story.note("DraftRegistered", number=1)
+    assert codes(story.register(1, 50).sweep(1000)[0]) == {"usage_unknown"}
 
 
 def test_a_challenger_counts_as_having_served_after_the_champion_of_its_first_day():
-    story = Story().policy().version(1).version(2)
+    story = Story().policy().register(1).register(2)
     for number in (1, 2):
-        story.used(number, 10)
+        story.use(number, 10)
     serving(story, 20, 1)
     serving(story, 30, 1, 2)
     serving(story, 40, 2)
-    assert codes(story.swept(1000)[0]) == {"rollback_target"}
+    assert codes(story.sweep(1000)[0]) == {"rollback_target"}
 
 
 def test_a_retired_version_is_not_judged_again():
     story = an_unused_version()
-    story.swept(200)
-    story.grace_over(1, 250)
-    story.registry("VersionRetired", 260, number=1)
-    assert story.swept(1000, "s2") == []
+    story.sweep(200)
+    story.end_grace(1, 250)
+    story.note("VersionRetired", 260, number=1)
+    assert story.sweep(1000, "s2") == []
     assert 1 not in story.state.marks
 
 
-def test_a_refused_proposal_is_judged_anew_by_the_next_sweep():
+def test_a_refused_proposal_is_judged_again_by_the_next_sweep():
     story = an_unused_version()
-    story.swept(200)
-    story.grace_over(1, 250)
-    assert codes(story.swept(260, "s2")[0]) == {"already_proposed"}, "registry has not answered yet"
-    story.registry("RetireRefused", 270, number=1, reasons=["in_rollout"])
-    assert kinds(story.swept(300, "s3")) == ["VersionMarked"]
+    story.sweep(200)
+    story.end_grace(1, 250)
+    assert codes(story.sweep(260, "s2")[0]) == {"already_proposed"}, "registry has not answered yet"
+    story.note("RetireRefused", 270, number=1, reasons=["in_rollout"])
+    assert kinds(story.sweep(300, "s3")) == ["VersionMarked"]
 
 
-def test_a_version_marked_already_keeps_its_mark_and_the_next_sweep_says_so():
+def test_the_next_sweep_reports_a_marked_version_and_keeps_its_mark():
     story = an_unused_version()
-    story.swept(200)
-    [again] = story.swept(210, "s2")
+    story.sweep(200)
+    [again] = story.sweep(210, "s2")
     assert (codes(again), again.unmarked) == ({"already_marked"}, False)
-    assert kinds(story.grace_over(1, 250)) == ["RetirementProposed"]
+    assert kinds(story.end_grace(1, 250)) == ["RetirementProposed"]
 
 
 def test_an_older_revision_of_registry_changes_nothing():
     story = an_unused_version()
-    story.registry("AliasSet", 20, number=1, alias="a")
+    story.note("AliasSet", 20, number=1, alias="a")
     source = Source("registry", f"model-{MODEL}", 1, "regista.registry.AliasRemoved.v1", "late")
     assert story.when(NoteRegistryEvent(source, "00", {"model_id": MODEL, "alias": "a"}, at(30))) == []
 
 
 def test_counts_add_up_in_absolute_totals_and_the_last_use_never_runs_backwards():
-    story = Story().policy().version(1)
-    story.used(1, 100, 5)
-    [late] = story.used(1, 50, 2, arriving=101)
+    story = Story().policy().register(1)
+    story.use(1, 100, 5)
+    [late] = story.use(1, 50, 2, arriving=101)
     assert isinstance(late, UsageRecorded)
     assert (late.total, late.day_total, late.last_used_at) == (7, 7, at(100))
 
 
 def test_a_reporter_whose_clock_runs_ahead_can_not_protect_a_version_for_years():
-    story = Story().policy().version(1)
-    [event] = story.used(1, 10_000_000, arriving=10)
+    story = Story().policy().register(1)
+    [event] = story.use(1, 10_000_000, arriving=10)
     assert event.last_used_at == at(10)
 
 
 def test_use_that_arrives_before_the_version_was_noted_still_counts():
     story = Story().policy()
-    story.used(1, 10, 3)
-    story.version(1)
-    assert codes(story.swept(50)[0]) == {"used_recently"}
+    story.use(1, 10, 3)
+    story.register(1)
+    assert codes(story.sweep(50)[0]) == {"used_recently"}
 
 
 def test_a_new_policy_unmarks_what_it_would_keep():
     story = an_unused_version()
-    story.swept(200)
+    story.sweep(200)
     events = story.when(ChangeRetention(MODEL, RetentionPolicy(keep_newest=0), now=at(210)))
     assert kinds(events) == ["RetentionChanged", "VersionSpared"]
 
@@ -342,7 +342,7 @@ def test_a_negative_duration_is_refused():
 
 
 def test_a_simulation_gives_the_plan_of_a_sweep_and_changes_nothing():
-    story = an_unused_version().version(2)
+    story = an_unused_version().register(2)
     before = story.state
     plan = simulate(story.state, at(200))
     assert kinds(plan) == ["VersionMarked", "VersionSpared"]
@@ -353,13 +353,13 @@ def test_a_simulation_gives_the_plan_of_a_sweep_and_changes_nothing():
 def test_a_sweep_over_a_range_judges_only_its_versions():
     story = Story().policy()
     for number in range(1, 11):
-        story.version(number)
-    assert [e.number for e in story.swept(10, first=4, last=6)] == [4, 5, 6]
+        story.register(number)
+    assert [e.number for e in story.sweep(10, first=4, last=6)] == [4, 5, 6]
 
 
-def test_a_noted_event_keeps_what_registry_said():
+def test_a_noted_event_keeps_registrys_data():
     story = Story()
-    [noted] = story.registry("ModelRegistered", model="fraud.churn")
+    [noted] = story.note("ModelRegistered", model="fraud.churn")
     assert isinstance(noted, Noted)
     assert story.state.model == "fraud.churn"
 

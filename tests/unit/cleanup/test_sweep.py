@@ -39,7 +39,7 @@ def test_a_period_is_scheduled_once_by_however_many_replicas():
     assert decide(ScheduleSweep("2026-12", DUE), state) == []
 
 
-async def test_a_period_that_begins_schedules_the_one_after_it_whatever_this_clock_says():
+async def test_a_period_schedules_the_next_one_independently_of_the_local_clock():
     """Due in the future, as it looks from a clock that runs behind the database's."""
     due_at = datetime(2999, 12, 1, tzinfo=UTC)
     scheduled, planned = await begin_sweep(DueRow("cleanup", "sweep", "2999-12", due_at, {}))
@@ -82,12 +82,12 @@ def test_the_next_period_is_the_first_of_the_coming_month_also_over_new_year():
 )
 def test_chunk_after_chunk_every_version_is_judged_exactly_once_in_bounded_ranges(models, versions, size):
     all_models = [(f"m{i:02}", highest) for i, highest in enumerate(models)]
-    place: tuple[str, int] | None = ("", 0)
+    position: tuple[str, int] | None = ("", 0)
     judged: list[tuple[str, int]] = []
     rounds = 0
-    while place is not None:
-        ranges, place = chunk(
-            [m for m in all_models if m[0] >= place[0]], place, versions=versions, size=size
+    while position is not None:
+        ranges, position = chunk(
+            [m for m in all_models if m[0] >= position[0]], position, versions=versions, size=size
         )
         assert all(isinstance(r, Range) and 0 <= r.last - r.first < size for r in ranges)
         assert sum(r.last - r.first + 1 for r in ranges) < versions + size

@@ -31,7 +31,7 @@ def test_an_unknown_log_is_refused_with_the_names_of_the_logs(tmp_path: Path) ->
     assert "done" in CliRunner().invoke(COMMANDS["logs"], ["migrate", "--instance", str(tmp_path)]).stdout
 
 
-def test_what_has_no_read_models_is_not_rebuilt(tmp_path: Path) -> None:
+def test_a_service_without_read_models_is_not_rebuilt(tmp_path: Path) -> None:
     answer = CliRunner().invoke(COMMANDS["rebuild"], ["audit", "--instance", str(tmp_path)])
     assert answer.exit_code == 2
     assert "registry" in answer.stderr

@@ -96,7 +96,7 @@ def test_the_first_identities_show_public_halves_and_hashes_only(instance: Insta
     assert specification == instance.identities.specification()
 
 
-def test_profiles_name_everybody_whose_key_is_kept_here(instance: Instance) -> None:
+def test_profiles_name_every_person_whose_key_is_kept_here(instance: Instance) -> None:
     instance.identities.api_key_file("grace").write_text("rg_x_y")
     instance.write_profile()
     profiles = tomllib.loads(instance.profile_file.read_text())

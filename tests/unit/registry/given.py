@@ -31,7 +31,7 @@ from services.registry.domain.model.state import ModelState, VersionState
 from services.registry.domain.naming.name import NAME
 from services.registry.domain.promotion.promotion import GrantPromotion, RequestPromotion
 from services.registry.domain.registration.commands import RegisterVersion
-from services.registry.domain.validation.gates import NoteArtifact, NoteGates
+from services.registry.domain.validation.gate_verdicts import NoteArtifact, NoteGates
 from services.registry.domain.versioning.bump import Claim
 from shared.deciding.decider import Streams, category_of
 from shared.deciding.events import Noted, Source
@@ -84,19 +84,19 @@ class Story:
     def version(self, number: int) -> VersionState:
         return self.model.versions[number]
 
-    def happened(self, event: Any, stream: str = STREAM) -> None:
+    def append(self, event: Any, stream: str = STREAM) -> None:
         self.log[stream].append(event)
         self.states[stream] = FOLDS[category_of(stream)].evolve(self.state(stream), event)
 
     def when(self, command: Any, *streams: str) -> list[Any]:
         """The events that the command leads to, in the order they are appended; they have happened then."""
-        decided = self.decides(command, *streams)
+        decided = self.decide(command, *streams)
         for stream, events in decided.items():
             for event in events:
-                self.happened(msgspec.json.decode(msgspec.json.encode(event), type=type(event)), stream)
+                self.append(msgspec.json.decode(msgspec.json.encode(event), type=type(event)), stream)
         return [event for events in decided.values() for event in events]
 
-    def decides(self, command: Any, *streams: str) -> Mapping[str, Sequence[Any]]:
+    def decide(self, command: Any, *streams: str) -> Mapping[str, Sequence[Any]]:
         """The events that the command would lead to, by stream."""
         decider = DECIDERS[type(command)]
         names = {f"model-{command.model_id}", *streams}
@@ -111,7 +111,7 @@ class Story:
         assert decided.keys() <= names
         return decided
 
-    def registers(self, document: Metadata | None = None, **more: Any) -> int:
+    def register(self, document: Metadata | None = None, **more: Any) -> int:
         """A version of the model; its number."""
         known = self.model.revision > 0
         parents = [f"model-{p.model_id}" for p in (document or metadata()).parents if p.model_id]
@@ -121,15 +121,15 @@ class Story:
         )
         return self.model.newest
 
-    def artifact(
+    def note_artifact(
         self, number: int, type_: str = noted.ARTIFACT_RELEASED, revision: int = 1, **more: Any
     ) -> list[Any]:
         digest = self.digest_of(number)
         data = {"digest": digest, "model_id": MODEL_ID, "number": number, **more}
         return self.when(NoteArtifact(MODEL_ID, a_note("artifact", "artifact-x", revision, type_, data)))
 
-    def quarantines(self, number: int, revision: int, generation: int = 1) -> list[Any]:
-        return self.artifact(
+    def quarantine(self, number: int, revision: int, generation: int = 1) -> list[Any]:
+        return self.note_artifact(
             number, noted.ARTIFACT_QUARANTINED, revision, generation=generation, detail="damaged"
         )
 
@@ -137,7 +137,7 @@ class Story:
         digest: str = self.log[STREAM][self.version(number).document - 1].metadata.artifact.digest
         return digest
 
-    def gates(
+    def note_gates(
         self, number: int, passed: bool = True, revision: int = 0, stage: str = "Validated"
     ) -> list[Any]:
         self.gate_revision += 1
@@ -151,17 +151,17 @@ class Story:
             )
         )
 
-    def validates(self, document: Metadata | None = None, **more: Any) -> int:
+    def validate(self, document: Metadata | None = None, **more: Any) -> int:
         """A registered version with good bytes and passing gates."""
-        number = self.registers(document, **more)
-        self.artifact(number)
-        self.gates(number)
+        number = self.register(document, **more)
+        self.note_artifact(number)
+        self.note_gates(number)
         return number
 
-    def requests(self, number: int, promotion_id: str, environment: str = "production") -> list[Any]:
+    def request_promotion(self, number: int, promotion_id: str, environment: str = "production") -> list[Any]:
         return self.when(RequestPromotion(MODEL_ID, number, environment, promotion_id, "eva"))
 
-    def grants(
+    def grant_promotion(
         self, promotion_id: str, number: int, environment: str = "production", **more: Any
     ) -> list[Any]:
         promotion = self.model.promotions.get(promotion_id)
@@ -180,11 +180,11 @@ class Story:
             )
         )
 
-    def promotes(self, document: Metadata | None = None, environment: str = "production", **more: Any) -> int:
+    def promote(self, document: Metadata | None = None, environment: str = "production", **more: Any) -> int:
         """A version in Production; the first one is the champion."""
-        number = self.validates(document, **more)
-        self.requests(number, f"p{number}", environment)
-        self.grants(f"p{number}", number, environment)
+        number = self.validate(document, **more)
+        self.request_promotion(number, f"p{number}", environment)
+        self.grant_promotion(f"p{number}", number, environment)
         return number
 
 

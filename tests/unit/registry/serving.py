@@ -24,11 +24,11 @@ def change(*shares: Share, environment: str = "production", **more: Any) -> Chan
     return ChangeRollout(MODEL_ID, environment, shares, **more)
 
 
-def back(**more: Any) -> RollBack:
+def roll_back(**more: Any) -> RollBack:
     return RollBack(MODEL_ID, "production", **more)
 
 
-def retiring(number: int, model_id: str = MODEL_ID) -> RetireVersion:
+def retire(number: int, model_id: str = MODEL_ID) -> RetireVersion:
     data = {
         "model_id": model_id,
         "number": number,
@@ -43,35 +43,35 @@ def retiring(number: int, model_id: str = MODEL_ID) -> RetireVersion:
 
 def two_promoted() -> Story:
     story = Story()
-    story.promotes()
-    story.promotes(metadata(2))
+    story.promote()
+    story.promote(metadata(2))
     return story
 
 
-def switched(*others: Metadata) -> Story:
+def served_in_turn(*others: Metadata) -> Story:
     """Version 1 served, then 2, then each of `others`."""
     story = two_promoted()
     story.when(change(champion(2)))
     for document in others:
-        number = story.promotes(document)
+        number = story.promote(document)
         story.when(change(champion(number)))
     return story
 
 
-def also_in_lab(story: Story, number: int) -> None:
+def promote_in_lab(story: Story, number: int) -> None:
     """Promoted there, too; the first one is lab's champion."""
-    story.requests(number, f"lab{number}", "lab")
-    story.grants(f"lab{number}", number, "lab")
+    story.request_promotion(number, f"lab{number}", "lab")
+    story.grant_promotion(f"lab{number}", number, "lab")
 
 
 __all__ = [
     "Share",
-    "also_in_lab",
-    "back",
     "challenger",
     "champion",
     "change",
-    "retiring",
-    "switched",
+    "promote_in_lab",
+    "retire",
+    "roll_back",
+    "served_in_turn",
     "two_promoted",
 ]

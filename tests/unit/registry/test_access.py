@@ -67,7 +67,7 @@ def test_a_name_is_erased_once_and_may_be_given_again():
     ]
 
 
-def test_nobody_unknown_gets_a_name_a_key_or_a_role():
+def test_an_unknown_identity_gets_no_name_no_key_and_no_role():
     for command in (
         SetName("ann"),
         EraseName("ann"),
@@ -141,7 +141,7 @@ def test_what_can_never_be_true_is_unprocessable(command):
 
 
 @pytest.mark.parametrize("role", ["override", "engineer"])
-def test_nobody_grants_a_role_to_themselves(role):
+def test_a_caller_cannot_grant_a_role_to_themselves(role):
     state = after(ANN, GrantRole("ann", "admin", "team", "root"))
     with pytest.raises(RuleBroken, match="own_role"):
         ACCESS.decide(GrantRole("ann", role, "team", "ann"), state)

@@ -251,7 +251,7 @@ def test_one_more_change_never_lowers_the_bump(kind, some, one_more):
         "metric",
         "other metric",
     }:
-        return  # the second edit would take the first back, not add to it
+        return  # the second edit would take the first roll_back, not add to it
     fewer, more = (proven(kind, OLD, edited(names)).level for names in (some, [*some, one_more]))
     assert LEVELS.index(more) >= LEVELS.index(fewer)
 

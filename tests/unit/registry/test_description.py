@@ -14,7 +14,7 @@ from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, metadata, name
 
 def test_a_rename_claims_the_new_name_and_keeps_the_old_one():
     story = Story()
-    story.registers()
+    story.register()
     assert names(story.when(DescribeModel(MODEL_ID, model="team.leave"))) == ["NameClaimed", "ModelRenamed"]
     assert story.state("name-team.churn").model_id == story.state("name-team.leave").model_id == MODEL_ID
     assert names(story.when(DescribeModel(MODEL_ID, model="team.churn"))) == ["ModelRenamed"]
@@ -22,7 +22,7 @@ def test_a_rename_claims_the_new_name_and_keeps_the_old_one():
 
 def test_a_taken_name_and_another_namespace_are_refused():
     story = Story()
-    story.registers()
+    story.register()
     story.when(
         RegisterVersion("00000000-0000-5000-8000-000000000002", "team.other", metadata(), new_model=True)
     )
@@ -34,7 +34,7 @@ def test_a_taken_name_and_another_namespace_are_refused():
 
 def test_each_kind_of_description_is_an_event_and_the_same_again_none():
     story = Story()
-    story.registers()
+    story.register()
     command = DescribeModel(MODEL_ID, owner="risk", description="who leaves", tags={"a": "1"}, tier="high")
     assert names(story.when(command)) == ["OwnerChanged", "TagsChanged"]
     assert story.when(command) == []
@@ -42,7 +42,7 @@ def test_each_kind_of_description_is_an_event_and_the_same_again_none():
 
 def test_only_an_admin_lowers_the_tier():
     story = Story()
-    story.registers(tier="high")
+    story.register(tier="high")
     with pytest.raises(Forbidden):
         story.when(DescribeModel(MODEL_ID, tier="low"))
     assert names(story.when(DescribeModel(MODEL_ID, tier="low", as_admin=True))) == ["TagsChanged"]
@@ -50,7 +50,7 @@ def test_only_an_admin_lowers_the_tier():
 
 def test_a_stale_description_is_refused():
     story = Story()
-    story.registers()
+    story.register()
     seen = story.model.described
     story.when(DescribeModel(MODEL_ID, owner="risk", expected=seen))
     with pytest.raises(Stale):
@@ -59,8 +59,8 @@ def test_a_stale_description_is_refused():
 
 def test_an_alias_moves_and_goes():
     story = Story()
-    story.registers()
-    story.registers(metadata(2))
+    story.register()
+    story.register(metadata(2))
     story.when(SetAlias(MODEL_ID, "candidate", 1))
     (moved,) = story.when(SetAlias(MODEL_ID, "candidate", 2))
     assert (moved.number, moved.previous) == (2, 1)
@@ -72,11 +72,11 @@ def test_an_alias_moves_and_goes():
 
 def test_a_protected_alias_is_the_admins():
     story = Story()
-    story.registers()
+    story.register()
     with pytest.raises(Forbidden):
         story.when(SetAlias(MODEL_ID, "audited", 1, protected=True))
     story.when(SetAlias(MODEL_ID, "audited", 1, protected=True, as_admin=True))
-    story.registers(metadata(2))
+    story.register(metadata(2))
     for command in (
         SetAlias(MODEL_ID, "audited", 2),
         SetAlias(MODEL_ID, "audited", 1, protected=False),
@@ -88,7 +88,7 @@ def test_a_protected_alias_is_the_admins():
 
 def test_an_alias_is_no_environment_and_no_nonsense():
     story = Story()
-    story.promotes(environment="lab")
+    story.promote(environment="lab")
     for name in ("production", "lab"):
         with pytest.raises(RuleBroken, match="alias_is_environment"):
             story.when(SetAlias(MODEL_ID, name, 1))
@@ -96,12 +96,12 @@ def test_an_alias_is_no_environment_and_no_nonsense():
         story.when(SetAlias(MODEL_ID, "a b", 1))
     story.when(SetAlias(MODEL_ID, "canary", 1))
     with pytest.raises(RuleBroken, match="name_is_alias"):
-        story.requests(1, "p9", "canary")
+        story.request_promotion(1, "p9", "canary")
 
 
 def test_a_draft_takes_no_alias():
     story = Story()
-    story.registers(replace(metadata(), signature=None), draft=True)
+    story.register(replace(metadata(), signature=None), draft=True)
     with pytest.raises(RuleBroken, match="version_draft"):
         story.when(SetAlias(MODEL_ID, "candidate", 1))
     story.when(
@@ -114,8 +114,8 @@ def test_a_draft_takes_no_alias():
 
 def test_a_stale_alias_is_neither_moved_nor_removed():
     story = Story()
-    story.registers()
-    story.registers(metadata(2))
+    story.register()
+    story.register(metadata(2))
     story.when(SetAlias(MODEL_ID, "candidate", 1, expected=0))
     seen = story.model.aliases["candidate"].revision
     story.when(SetAlias(MODEL_ID, "candidate", 2, expected=seen))

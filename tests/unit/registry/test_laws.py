@@ -29,7 +29,7 @@ from services.registry.domain.withdrawal.retirement import RetireVersion
 from shared.deciding.decider import RuleBroken
 from shared.log.snapshots import SnapshotCodec
 from tests.unit.registry.given import MODEL_ID, STREAM, a_note, metadata
-from tests.unit.registry.serving import switched
+from tests.unit.registry.serving import served_in_turn
 
 numbers = st.integers(1, 6)
 CODEC = SnapshotCodec(MODEL)
@@ -41,14 +41,14 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.story = switched(metadata(3))
+        self.story = served_in_turn(metadata(3))
         self.promotion = 10
         self.ever_validated = {1, 2, 3}
-        self.story.registers(metadata(11))
+        self.story.register(metadata(11))
 
     def when(self, act, *args, **kwargs) -> None:
         story = self.story
-        before, seen, ways_back = story.model, len(story.log[STREAM]), self.ways_back()
+        before, seen, rollback_targets = story.model, len(story.log[STREAM]), self.rollback_targets()
         with contextlib.suppress(RuleBroken):
             act(*args, **kwargs)
         for event in story.log[STREAM][seen:]:
@@ -64,21 +64,21 @@ class Histories(RuleBasedStateMachine):
                 }
                 protected |= {n for n, v in before.versions.items() if v.held or v.stage == "Production"}
                 protected |= {n for n, children in before.children.items() if children}
-                assert event.number not in protected | ways_back
+                assert event.number not in protected | rollback_targets
 
-    def ways_back(self) -> set[int]:
+    def rollback_targets(self) -> set[int]:
         """The nearest predecessor that no rollback left, of everything that gets requests."""
         found = set()
         for environment, rollout in self.story.model.rollouts.items():
-            before, given_up = self.history(environment)
+            before, given_up = self.champions_before(environment)
             for entry in rollout.entries:
-                way = chain(before, entry.number) if entry.percent else []
+                path = chain(before, entry.number) if entry.percent else []
                 found |= set(
-                    [n for n in way if n not in given_up and not unusable_because(self.story.version(n))][:1]
+                    [n for n in path if n not in given_up and not unusable_because(self.story.version(n))][:1]
                 )
         return found
 
-    def history(self, environment: str) -> tuple[dict[int, int], set[int]]:
+    def champions_before(self, environment: str) -> tuple[dict[int, int], set[int]]:
         """Which champion each version took its first requests from, and what was rolled back from since."""
         before: dict[int, int] = {}
         given_up: set[int] = set()
@@ -109,33 +109,33 @@ class Histories(RuleBasedStateMachine):
         )
 
     @rule(number=numbers, revision=st.integers(1, 9), good=st.booleans())
-    def hear_of_bytes(self, number, revision, good):
+    def note_artifact_verdict(self, number, revision, good):
         if number in self.story.model.versions:
             type_ = noted.ARTIFACT_RELEASED if good else noted.ARTIFACT_MISMATCHED
-            self.when(self.story.artifact, number, type_, revision)
+            self.when(self.story.note_artifact, number, type_, revision)
 
     @rule(number=numbers, revision=st.integers(1, 9))
-    def hear_of_quarantine(self, number, revision):
+    def note_quarantine(self, number, revision):
         if number in self.story.model.versions:
-            self.when(self.story.quarantines, number, revision)
+            self.when(self.story.quarantine, number, revision)
 
     @rule(number=numbers, passed=st.booleans(), stage=st.sampled_from(["Validated", "Production"]))
-    def hear_of_gates(self, number, passed, stage):
-        self.when(self.story.gates, number, passed=passed, stage=stage)
+    def note_gate_verdict(self, number, passed, stage):
+        self.when(self.story.note_gates, number, passed=passed, stage=stage)
 
     @rule(number=numbers)
     def validate(self, number):
-        self.hear_of_bytes(number, 20, good=True)
-        self.hear_of_gates(number, passed=True, stage="Validated")
+        self.note_artifact_verdict(number, 20, good=True)
+        self.note_gate_verdict(number, passed=True, stage="Validated")
 
     @rule(number=numbers, environment=environments)
     def promote(self, number, environment):
         self.promotion += 1
-        self.when(self.story.requests, number, f"p{self.promotion}", environment)
+        self.when(self.story.request_promotion, number, f"p{self.promotion}", environment)
 
     @rule(number=numbers, environment=environments, back=st.integers(0, 3))
     def grant(self, number, environment, back):
-        self.when(self.story.grants, f"p{self.promotion - back}", number, environment)
+        self.when(self.story.grant_promotion, f"p{self.promotion - back}", number, environment)
 
     @rule(number=st.integers(1, 4), environment=environments, switch=st.booleans())
     def bring_to_production(self, number, environment, switch):
@@ -210,7 +210,7 @@ class Histories(RuleBasedStateMachine):
     def may_be_champion(self, number: int) -> bool:
         for environment in self.story.model.rollouts:
             with contextlib.suppress(RuleBroken):
-                self.story.decides(ChangeRollout(MODEL_ID, environment, (Share(number, 100, "champion"),)))
+                self.story.decide(ChangeRollout(MODEL_ID, environment, (Share(number, 100, "champion"),)))
                 return True
         return False
 

@@ -43,7 +43,7 @@ def test_who_made_a_draft_cannot_be_overwritten(name, given):
     )
 
 
-def test_everybody_who_told_anything_is_a_contributor():
+def test_every_sender_of_metadata_is_a_contributor():
     story = a_draft()
     (learnt,) = story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(seed=1)), by="helper"))
     assert learnt.contributors == ("maker", "helper")
@@ -52,7 +52,7 @@ def test_everybody_who_told_anything_is_a_contributor():
 
 
 @pytest.mark.parametrize("by", ["ci", "CI", "Boss", "maker", "Helper"])
-def test_nobody_who_had_a_hand_in_a_version_measures_it_independently(by):
+def test_a_contributor_cannot_measure_the_version_independently(by):
     story = a_draft()
     story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(seed=1)), by="helper"))
     story.when(AddMetadata(MODEL_ID, 1, metadata(on_behalf_of="boss"), by="maker"))

@@ -8,7 +8,7 @@ import pytest
 
 from services.registry.domain import noted
 from tests.unit.registry.given import Story, a_note, metadata, names
-from tests.unit.registry.serving import retiring
+from tests.unit.registry.serving import retire
 
 
 @pytest.mark.parametrize("type_", noted.READERS)
@@ -24,7 +24,7 @@ def test_a_report_of_a_type_that_the_registry_does_not_read_changes_nothing():
 
 def test_a_verdict_about_a_retired_version_leaves_no_note():
     story = Story()
-    story.registers(metadata(1))
-    story.artifact(1, noted.ARTIFACT_MISMATCHED)
-    assert names(story.when(retiring(1))) == ["Noted", "VersionRetired"]
-    assert story.gates(1) == []
+    story.register(metadata(1))
+    story.note_artifact(1, noted.ARTIFACT_MISMATCHED)
+    assert names(story.when(retire(1))) == ["Noted", "VersionRetired"]
+    assert story.note_gates(1) == []

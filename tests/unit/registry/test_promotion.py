@@ -18,19 +18,19 @@ EVALUATION = Evaluation("auc", 0.91, a_digest("test"), "test", independent=True,
 
 def test_a_request_names_its_evidence_by_digest_and_is_asked_once():
     story = Story()
-    story.validates()
-    (requested,) = story.requests(1, "p1")
+    story.validate()
+    (requested,) = story.request_promotion(1, "p1")
     assert (requested.creator, requested.requester, requested.evidence["champion"]) == ("ci", "eva", None)
     assert requested.evidence["evaluations"][0]["name"] == "auc"
-    assert story.requests(1, "p2") == []
+    assert story.request_promotion(1, "p2") == []
 
 
 def test_a_request_over_other_evidence_takes_the_place_of_the_open_one():
     story = Story()
-    story.validates()
-    story.requests(1, "p1")
+    story.validate()
+    story.request_promotion(1, "p1")
     story.when(RecordEvaluation(MODEL_ID, 1, EVALUATION))
-    refused, requested = story.requests(1, "p2")
+    refused, requested = story.request_promotion(1, "p2")
     assert (refused.promotion_id, refused.reasons, requested.promotion_id) == (
         "p1",
         ("superseded by p2",),
@@ -41,28 +41,28 @@ def test_a_request_over_other_evidence_takes_the_place_of_the_open_one():
 
 def test_an_open_request_stands_when_only_the_champion_is_another():
     story = Story()
-    story.validates()
-    story.requests(1, "p1")
-    story.promotes(metadata(2))
-    assert story.requests(1, "p3") == []
+    story.validate()
+    story.request_promotion(1, "p1")
+    story.promote(metadata(2))
+    assert story.request_promotion(1, "p3") == []
 
 
 def test_only_what_is_validated_on_good_bytes_is_promoted():
     story = Story()
-    story.registers()
+    story.register()
     with pytest.raises(RuleBroken, match="not_validated"):
-        story.requests(1, "p")
-    story.validates(metadata(2))
-    story.quarantines(2, revision=9)
+        story.request_promotion(1, "p")
+    story.validate(metadata(2))
+    story.quarantine(2, revision=9)
     with pytest.raises(RuleBroken, match="artifact_not_good"):
-        story.requests(2, "p")
+        story.request_promotion(2, "p")
 
 
 def test_the_first_promoted_version_becomes_the_champion():
     story = Story()
-    story.validates()
-    story.requests(1, "p1")
-    events = story.grants("p1", 1)
+    story.validate()
+    story.request_promotion(1, "p1")
+    events = story.grant_promotion("p1", 1)
     assert names(events) == ["Noted", "VersionPromoted", "RolloutChanged"]
     assert events[1].approvers == ("ann", "bob")
     assert [(e.number, e.percent, e.role) for e in events[2].entries] == [(1, 100, "champion")]
@@ -71,10 +71,10 @@ def test_the_first_promoted_version_becomes_the_champion():
 
 def test_a_later_one_stays_outside_the_rollout():
     story = Story()
-    story.promotes()
-    story.validates(metadata(2))
-    story.requests(2, "p2")
-    assert names(story.grants("p2", 2)) == ["Noted", "VersionPromoted"]
+    story.promote()
+    story.validate(metadata(2))
+    story.request_promotion(2, "p2")
+    assert names(story.grant_promotion("p2", 2)) == ["Noted", "VersionPromoted"]
 
 
 CHANGED = "metadata, evaluations, artifact, tier or tags have changed"
@@ -92,10 +92,10 @@ CHANGED = "metadata, evaluations, artifact, tier or tags have changed"
 )
 def test_a_grant_over_what_changed_is_refused(change, reason):
     story = Story()
-    story.validates()
-    story.requests(1, "p1")
+    story.validate()
+    story.request_promotion(1, "p1")
     story.when(change)
-    _note, refused = story.grants("p1", 1)
+    _note, refused = story.grant_promotion("p1", 1)
     assert type(refused).__name__ == "PromotionRefused"
     assert [why for why in refused.reasons if why.startswith(reason)] == list(refused.reasons)
     assert story.version(1).stage != "Production"
@@ -103,59 +103,59 @@ def test_a_grant_over_what_changed_is_refused(change, reason):
 
 def test_a_new_champion_alone_voids_no_request():
     story = Story()
-    story.validates()
-    story.requests(1, "p1")
-    story.promotes(metadata(2))
-    assert names(story.grants("p1", 1)) == ["Noted", "VersionPromoted"]
+    story.validate()
+    story.request_promotion(1, "p1")
+    story.promote(metadata(2))
+    assert names(story.grant_promotion("p1", 1)) == ["Noted", "VersionPromoted"]
 
 
 @pytest.mark.parametrize("wrong", [{"digest": "sha256:other"}, {"environment": "elsewhere"}, {"number": 2}])
 def test_a_grant_of_something_else_is_refused(wrong):
     story = Story()
-    story.validates()
-    story.validates(metadata(2))
-    story.requests(1, "p1")
-    assert names(story.grants("p1", **{"number": 1, **wrong})) == ["Noted", "PromotionRefused"]
+    story.validate()
+    story.validate(metadata(2))
+    story.request_promotion(1, "p1")
+    assert names(story.grant_promotion("p1", **{"number": 1, **wrong})) == ["Noted", "PromotionRefused"]
     assert "Production" not in {v.stage for v in story.model.versions.values()}
 
 
 def test_a_second_grant_of_the_same_request_changes_nothing():
     story = Story()
-    story.promotes()
-    assert story.grants("p1", 1) == []
+    story.promote()
+    assert story.grant_promotion("p1", 1) == []
 
 
-def test_a_grant_nobody_asked_for_is_refused():
+def test_a_grant_without_a_request_is_refused():
     story = Story()
-    story.validates()
-    assert names(story.grants("never", 1)) == ["Noted", "PromotionRefused"]
+    story.validate()
+    assert names(story.grant_promotion("never", 1)) == ["Noted", "PromotionRefused"]
 
 
 def test_a_denial_closes_the_request_with_its_reasons():
     story = Story()
-    story.validates()
-    story.requests(1, "p1")
+    story.validate()
+    story.request_promotion(1, "p1")
     data = {"promotion_id": "p1", "model_id": MODEL_ID, "number": 1, "reasons": ["no"]}
     deny = DenyPromotion(MODEL_ID, a_note("approval", "review-p1", 2, noted.PROMOTION_DENIED, data))
     events = story.when(deny)
     assert (names(events), events[1].reasons) == (["Noted", "PromotionRefused"], ("no",))
     assert story.when(deny) == []
-    assert names(story.requests(1, "p2")) == ["PromotionRequested"]
+    assert names(story.request_promotion(1, "p2")) == ["PromotionRequested"]
 
 
 def test_promotion_to_one_environment_is_none_to_another():
     story = Story()
-    story.promotes(environment="lab")
-    assert names(story.requests(1, "p9")) == ["PromotionRequested"]
-    assert story.requests(1, "p8", "lab") == []
+    story.promote(environment="lab")
+    assert names(story.request_promotion(1, "p9")) == ["PromotionRequested"]
+    assert story.request_promotion(1, "p8", "lab") == []
 
 
 def test_a_grant_over_bytes_that_are_no_longer_good_is_refused():
     story = Story()
-    story.validates()
-    story.requests(1, "p1")
-    story.quarantines(1, revision=9)
-    _note, refused = story.grants("p1", 1)
+    story.validate()
+    story.request_promotion(1, "p1")
+    story.quarantine(1, revision=9)
+    _note, refused = story.grant_promotion("p1", 1)
     assert [why.split(":")[0] for why in refused.reasons] == ["the artifact is not noted as good"]
     assert story.version(1).stage == "Validated"
 
@@ -174,13 +174,13 @@ def test_the_digest_covers_artifact_training_and_signature(document):
     digests = []
     for changed in (metadata(), document):
         story = Story()
-        story.validates(changed)
-        digests.append(story.requests(1, "p1")[0].digest)
+        story.validate(changed)
+        digests.append(story.request_promotion(1, "p1")[0].digest)
     assert digests[0] != digests[1]
 
 
 def test_a_request_about_a_version_that_changed_is_stale():
     story = Story()
-    story.validates()
+    story.validate()
     with pytest.raises(Stale):
         story.when(RequestPromotion(MODEL_ID, 1, "production", "p1", "eva", story.version(1).revision - 1))

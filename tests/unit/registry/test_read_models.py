@@ -33,16 +33,16 @@ from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadat
 def everything() -> Story:
     """A history with every kind of event."""
     story = Story()
-    story.promotes()
-    story.promotes(metadata(2))
+    story.promote()
+    story.promote(metadata(2))
     story.when(ChangeRollout(MODEL_ID, "production", (Share(1, 90, "champion"), Share(2, 10, "challenger"))))
     story.when(ChangeRollout(MODEL_ID, "production", (Share(2, 100, "champion"),)))
     story.when(RollBack(MODEL_ID, "production"))
-    story.registers(metadata(3, dataset=None), draft=True)
+    story.register(metadata(3, dataset=None), draft=True)
     story.when(AddMetadata(MODEL_ID, 3, Metadata(training=Training(seed=1))))
     story.when(AddMetadata(MODEL_ID, 3, Metadata(training=Training(dataset=Dataset("d", a_digest("d"))))))
     story.when(RegisterVersion(MODEL_ID, "", Metadata()))
-    story.registers(replace(metadata(4), parents=(Parent("team.churn", 3, "base_model", MODEL_ID),)))
+    story.register(replace(metadata(4), parents=(Parent("team.churn", 3, "base_model", MODEL_ID),)))
     story.when(RecordEvaluation(MODEL_ID, 3, Evaluation("f1", 0.5, a_digest("t"), by="lab")))
     story.when(SetAlias(MODEL_ID, "a", 3))
     story.when(SetAlias(MODEL_ID, "b", 3))
@@ -50,11 +50,11 @@ def everything() -> Story:
     story.when(PlaceLegalHold(MODEL_ID, 1))
     story.when(PlaceLegalHold(MODEL_ID, 3))
     story.when(ReleaseLegalHold(MODEL_ID, 3))
-    story.artifact(3)
-    story.gates(3)
-    story.requests(3, "p3")
+    story.note_artifact(3)
+    story.note_gates(3)
+    story.request_promotion(3, "p3")
     story.when(DescribeModel(MODEL_ID, model="team.leave", owner="o", tags={"a": "b"}, description="d"))
-    story.grants("p3", 3)
+    story.grant_promotion("p3", 3)
     proposal = {"model_id": MODEL_ID, "rule": "unused", "sweep_id": "s"}
     for number in (3, 4):
         story.when(
@@ -69,7 +69,7 @@ def everything() -> Story:
                 ),
             )
         )
-    story.registers(metadata(5))
+    story.register(metadata(5))
     story.when(RejectVersion(MODEL_ID, 5, "no"))
     story.when(RecallVersion(MODEL_ID, 2))
     return story
@@ -152,7 +152,7 @@ def test_only_what_is_known_to_have_no_row_has_none():
     }
 
 
-def test_rows_tell_what_the_state_knows():
+def test_rows_have_the_same_facts_as_the_state():
     tables = rows(RECORDED)
     model = STORY.model
     versions = {number: row for (_, number), row in tables["versions"].items()}

@@ -19,7 +19,7 @@ from services.registry.domain.registration.commands import AddMetadata, Register
 from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
 from shared.deciding.decider import Misrouted, RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, STREAM, Claim, Story, a_digest, metadata, names
-from tests.unit.registry.serving import retiring
+from tests.unit.registry.serving import retire
 
 OTHER_ID = "00000000-0000-5000-8000-000000000002"
 
@@ -43,7 +43,7 @@ def test_the_first_message_makes_the_model_its_name_and_version_1_0_0():
 
 def test_a_name_that_was_claimed_meanwhile_is_looked_up_again():
     story = Story()
-    story.registers()
+    story.register()
     with pytest.raises(Misrouted):
         story.when(RegisterVersion(OTHER_ID, "team.churn", metadata(2), new_model=True))
 
@@ -63,15 +63,15 @@ def test_a_refusal_names_every_missing_field_and_makes_no_model():
     ]
     assert story.model.revision == 0
     assert story.state("name-team.churn").model_id == ""
-    assert story.registers() == 1
+    assert story.register() == 1
 
 
 def test_a_refusal_of_a_known_model_stands_in_its_stream_and_takes_no_number():
     story = Story()
-    story.registers()
+    story.register()
     (refused,) = story.when(registering(replace(metadata(2), signature=None)))
     assert story.log[STREAM][-1] == refused
-    assert story.registers(metadata(3)) == 2
+    assert story.register(metadata(3)) == 2
 
 
 @pytest.mark.parametrize(
@@ -87,43 +87,43 @@ def test_a_refusal_of_a_known_model_stands_in_its_stream_and_takes_no_number():
 )
 def test_what_contradicts_itself_is_refused(document, field):
     story = Story()
-    story.registers()
+    story.register()
     (refused,) = story.when(registering(document), *[f"name-{p.model}" for p in document.parents])
     assert [p.field for p in refused.problems] == [field]
 
 
 def test_another_kind_than_the_models_is_refused():
     story = Story()
-    story.registers()
+    story.register()
     (refused,) = story.when(registering(metadata(2), kind="embedding"))
     assert refused.problems[0].field == "kind"
 
 
 def test_the_same_artifact_with_the_same_metadata_is_nothing_new():
     story = Story()
-    story.registers()
+    story.register()
     assert story.when(registering()) == []
 
 
 def test_the_same_artifact_with_other_metadata_is_a_patch():
     story = Story()
-    story.registers()
+    story.register()
     (registered,) = story.when(registering(metadata(creator="someone else")))
     assert (registered.semver, registered.bump.rule) == ("1.0.1", "metadata.changed")
 
 
 def test_after_wrong_bytes_the_same_metadata_registers_again():
     story = Story()
-    story.registers()
-    story.artifact(1, "regista.artifact.ArtifactMismatched.v1", detail="other bytes")
+    story.register()
+    story.note_artifact(1, "regista.artifact.ArtifactMismatched.v1", detail="other bytes")
     (registered,) = story.when(registering())
     assert (registered.number, registered.semver) == (2, "1.0.1")
 
 
 def test_the_base_is_the_newest_ever_validated_before_the_newest():
     story = Story()
-    story.validates()
-    story.registers(metadata(2, features=("age", "x")))
+    story.validate()
+    story.register(metadata(2, features=("age", "x")))
     (registered,) = story.when(registering(metadata(3, dataset=Dataset("p", a_digest("other")))))
     assert (registered.bump.base, registered.bump.base_semver, registered.semver) == (1, "1.0.0", "1.0.1")
 
@@ -131,22 +131,22 @@ def test_the_base_is_the_newest_ever_validated_before_the_newest():
 @pytest.mark.parametrize("base", [1, "1.0.0"])
 def test_a_declared_base_is_compared_with(base):
     story = Story()
-    story.registers()
-    story.registers(metadata(2, features=("age", "x")))
+    story.register()
+    story.register(metadata(2, features=("age", "x")))
     (registered,) = story.when(registering(metadata(3, seed=7), base=base))
     assert (registered.bump.base, registered.semver) == (1, "1.0.1")
 
 
 def test_an_unknown_base_is_refused():
     story = Story()
-    story.registers()
+    story.register()
     (refused,) = story.when(registering(metadata(2), base="9.9.9"))
     assert refused.problems[0].field == "base"
 
 
 def test_an_exact_claim_that_is_too_small_is_refused_with_the_proof():
     story = Story()
-    story.registers()
+    story.register()
     (refused,) = story.when(
         registering(metadata(2, features=("age", "x")), claim=Claim(level="patch", exact=True))
     )
@@ -157,7 +157,7 @@ def test_an_exact_claim_that_is_too_small_is_refused_with_the_proof():
 
 def test_a_draft_has_a_number_but_no_semantic_version_until_it_is_complete():
     story = Story()
-    story.registers()
+    story.register()
     (registered,) = story.when(registering(metadata(2, dataset=None), draft=True))
     assert (registered.number, registered.semver, registered.missing) == (2, "", ("training.dataset.digest",))
     assert story.version(2).stage == "Draft"
@@ -197,7 +197,7 @@ def test_a_draft_that_changed_meanwhile_is_stale():
 
 def test_a_complete_version_takes_no_more_metadata():
     story = Story()
-    story.registers()
+    story.register()
     with pytest.raises(RuleBroken, match="version_immutable"):
         story.when(AddMetadata(MODEL_ID, 1, metadata(2)))
 
@@ -213,7 +213,7 @@ def test_a_parent_learns_of_its_child_in_the_same_decision():
 
 def test_a_version_may_be_made_from_an_older_one_of_its_own_model():
     story = Story()
-    story.registers()
+    story.register()
     document = replace(metadata(2), parents=(Parent("team.churn", 1, "base_model", MODEL_ID),))
     assert names(story.when(registering(document))) == ["VersionRegistered", "ChildLinked"]
     assert story.model.children[1] == 1
@@ -221,7 +221,7 @@ def test_a_version_may_be_made_from_an_older_one_of_its_own_model():
 
 def test_a_parent_whose_stream_was_not_named_is_routed_again():
     story = Story()
-    story.registers()
+    story.register()
     document = replace(metadata(2), parents=(Parent("team.base", 1, "base_model", OTHER_ID),))
     with pytest.raises(Misrouted):
         story.when(registering(document))
@@ -229,15 +229,15 @@ def test_a_parent_whose_stream_was_not_named_is_routed_again():
 
 def test_a_draft_links_no_parent_yet():
     story = Story()
-    story.registers()
+    story.register()
     document = replace(metadata(2), parents=(Parent("team.churn", 1, "base_model", MODEL_ID),))
     assert names(story.when(registering(document, draft=True))) == ["VersionRegistered"]
     assert names(story.when(AddMetadata(MODEL_ID, 2, Metadata()))) == ["MetadataAdded", "ChildLinked"]
 
 
-def test_a_new_version_tells_what_the_champion_was():
+def test_a_new_version_names_the_champion_at_registration():
     story = Story()
-    story.promotes()
+    story.promote()
     (registered,) = story.when(registering(metadata(2)))
     assert (registered.champion.number, registered.champion.semver) == (1, "1.0.0")
     assert [e.name for e in registered.champion.evaluations] == ["auc"]
@@ -248,7 +248,7 @@ def test_a_model_without_versions_claims_its_name():
     assert names(story.when(RegisterModel(MODEL_ID, "team.churn"))) == ["NameClaimed", "ModelRegistered"]
     with pytest.raises(RuleBroken, match="name_taken"):
         story.when(RegisterModel(OTHER_ID, "team.churn"))
-    assert story.registers() == 1
+    assert story.register() == 1
 
 
 @pytest.mark.parametrize("name", ["", "a..b", "a b", "a@b", "ä", "x" * 201, MODEL_ID])
@@ -259,14 +259,14 @@ def test_what_is_no_name_is_unprocessable(name):
 
 def test_a_refusal_names_what_is_missing_and_the_claim_that_is_too_small():
     story = Story()
-    story.registers()
+    story.register()
     document = metadata(2, features=("age", "x"), trained_at=None)
     (refused,) = story.when(registering(document, claim=Claim(level="patch", exact=True)))
     assert [p.field for p in refused.problems] == ["training.trained_at", "version"]
     assert refused.proof
 
 
-def test_a_signature_tells_what_it_gives_back():
+def test_a_signature_must_have_outputs():
     story = Story()
     (refused,) = story.when(
         registering(
@@ -278,7 +278,7 @@ def test_a_signature_tells_what_it_gives_back():
 
 def test_the_differences_stand_in_the_event():
     story = Story()
-    story.registers()
+    story.register()
     (registered,) = story.when(registering(metadata(2, seed=7)))
     shown = [(c.part, c.before, c.after, c.level) for c in registered.bump.changes]
     assert shown == [("seed", None, 7, "patch"), ("artifact", a_digest(1), a_digest(2), "patch")]
@@ -287,8 +287,8 @@ def test_the_differences_stand_in_the_event():
 
 def test_a_draft_that_became_the_same_as_a_version_is_refused():
     story = Story()
-    story.registers()
-    story.registers(metadata(metrics=()), draft=True)
+    story.register()
+    story.register(metadata(metrics=()), draft=True)
     with pytest.raises(RuleBroken, match="same_version") as broken:
         story.when(AddMetadata(MODEL_ID, 2, Metadata(training=Training(metrics=metadata().training.metrics))))
     assert broken.value.facts["number"] == 1
@@ -296,7 +296,7 @@ def test_a_draft_that_became_the_same_as_a_version_is_refused():
 
 def test_the_same_draft_again_is_nothing_new():
     story = Story()
-    story.registers(metadata(metrics=()), draft=True)
+    story.register(metadata(metrics=()), draft=True)
     assert story.when(registering(metadata(metrics=()), draft=True)) == []
     story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(seed=1))))
     assert story.when(registering(metadata(metrics=()), draft=True))[0].number == 2
@@ -304,25 +304,25 @@ def test_the_same_draft_again_is_nothing_new():
 
 def test_a_draft_stands_for_no_version():
     story = Story()
-    story.registers(metadata(), draft=True)
+    story.register(metadata(), draft=True)
     assert names(story.when(registering(metadata()))) == ["VersionRegistered"]
     assert story.when(registering(metadata())) == []
 
 
 def test_damaged_bytes_are_healed_by_registering_the_same_again():
     story = Story()
-    story.registers()
-    story.artifact(1)
+    story.register()
+    story.note_artifact(1)
     assert story.when(registering()) == []
-    story.quarantines(1, revision=2)
+    story.quarantine(1, revision=2)
     assert story.when(registering())[0].number == 2
     assert story.when(registering()) == []
 
 
 def test_a_retired_draft_is_not_completed():
     story = Story()
-    story.registers(metadata(metrics=()), draft=True)
-    story.when(retiring(1))
+    story.register(metadata(metrics=()), draft=True)
+    story.when(retire(1))
     with pytest.raises(RuleBroken, match="version_immutable"):
         story.when(AddMetadata(MODEL_ID, 1, metadata()))
 
@@ -332,7 +332,7 @@ def recalled(story: Story) -> None:
 
 
 def retired(story: Story) -> None:
-    story.when(retiring(1))
+    story.when(retire(1))
 
 
 def rejected(story: Story) -> None:
@@ -342,7 +342,7 @@ def rejected(story: Story) -> None:
 @pytest.mark.parametrize("happened", [recalled, retired, rejected])
 def test_a_parent_that_is_gone_is_refused(happened):
     story = Story()
-    story.registers()
+    story.register()
     happened(story)
     (refused,) = story.when(
         registering(replace(metadata(2), parents=(Parent("team.churn", 1, "base_model", MODEL_ID),)))

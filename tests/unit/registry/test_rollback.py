@@ -1,4 +1,4 @@
-"""Where a rollback goes, and who keeps that way open."""
+"""Which version a rollback selects, and which versions stay usable for it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ from services.registry.domain.serving.rollback import RollBack
 from services.registry.domain.withdrawal.rejection import RecallVersion
 from shared.deciding.decider import NotFound, RuleBroken, Stale
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, metadata, names
-from tests.unit.registry.serving import back, challenger, champion, change, retiring, switched, two_promoted
+from tests.unit.registry.serving import (
+    challenger,
+    champion,
+    change,
+    retire,
+    roll_back,
+    served_in_turn,
+    two_promoted,
+)
 
 
 def test_a_rollback_goes_to_what_served_before():
-    story = switched()
-    rolled, archived = story.when(back())
+    story = served_in_turn()
+    rolled, archived = story.when(roll_back())
     assert (rolled.from_number, rolled.to_number, rolled.champion.number) == (2, 1, 1)
     assert [(e.number, e.percent, e.role) for e in rolled.entries] == [(1, 100, "champion")]
     assert archived.number == 2
@@ -26,62 +34,62 @@ def test_a_rollback_goes_to_what_served_before():
 def test_it_goes_to_what_served_before_the_left_version_first_started():
     story = two_promoted()
     story.when(change(champion(1, 90), challenger(2, 10)))
-    story.promotes(metadata(3))
+    story.promote(metadata(3))
     story.when(change(champion(3, 90), challenger(2, 10)))
     story.when(change(champion(2)))
-    (rolled, *_) = story.when(back())
+    (rolled, *_) = story.when(roll_back())
     assert rolled.to_number == 1
 
 
 def test_it_skips_what_was_recalled():
-    story = switched(metadata(3), metadata(4))
+    story = served_in_turn(metadata(3), metadata(4))
     story.when(RecallVersion(MODEL_ID, 3))
-    rolled = story.when(back())[0]
+    rolled = story.when(roll_back())[0]
     assert (rolled.to_number, [(s.number, s.why) for s in rolled.skipped]) == (2, [(3, "recalled")])
 
 
 def test_it_skips_what_was_itself_rolled_back_from():
-    story = switched(metadata(3), metadata(4))
-    assert [story.when(back())[0].to_number for _ in range(2)] == [3, 2]
-    story.when(back(to_number=4))
-    rolled = story.when(back())[0]
+    story = served_in_turn(metadata(3), metadata(4))
+    assert [story.when(roll_back())[0].to_number for _ in range(2)] == [3, 2]
+    story.when(roll_back(to_number=4))
+    rolled = story.when(roll_back())[0]
     assert rolled.to_number == 2
     assert [(s.number, s.why) for s in rolled.skipped] == [(3, "was itself rolled back from")]
 
 
 def test_a_version_that_serves_again_is_no_longer_skipped():
-    story = switched(metadata(3), metadata(4))
-    assert [story.when(back())[0].to_number for _ in range(2)] == [3, 2]
-    story.when(back(to_number=3))
-    story.when(back(to_number=4))
-    rolled = story.when(back())[0]
+    story = served_in_turn(metadata(3), metadata(4))
+    assert [story.when(roll_back())[0].to_number for _ in range(2)] == [3, 2]
+    story.when(roll_back(to_number=3))
+    story.when(roll_back(to_number=4))
+    rolled = story.when(roll_back())[0]
     assert (rolled.to_number, rolled.skipped) == (3, ())
 
 
 def test_it_skips_bytes_that_are_no_longer_good():
-    story = switched(metadata(3))
-    story.quarantines(2, revision=9)
-    assert story.when(back())[0].to_number == 1
+    story = served_in_turn(metadata(3))
+    story.quarantine(2, revision=9)
+    assert story.when(roll_back())[0].to_number == 1
 
 
 def test_it_skips_a_signature_that_does_not_serve_todays_callers():
     wider = replace(metadata(2), signature=replace(SIGNATURE, inputs=(*SIGNATURE.inputs, Input("x", "int"))))
     story = Story()
-    story.promotes()
-    story.promotes(wider)
+    story.promote()
+    story.promote(wider)
     story.when(change(champion(2)))
     with pytest.raises(RuleBroken, match="no_rollback_target") as broken:
-        story.when(back())
+        story.when(roll_back())
     assert "signature" in broken.value.facts["skipped"][0]
-    rolled = story.when(back(even_if_incompatible=True))[0]
+    rolled = story.when(roll_back(even_if_incompatible=True))[0]
     assert (rolled.to_number, [c.path for c in rolled.overruled]) == (1, ["inputs.x"])
 
 
-def test_the_first_champion_has_no_way_back():
+def test_the_first_champion_has_no_rollback_target():
     story = Story()
-    story.promotes()
+    story.promote()
     with pytest.raises(RuleBroken, match="no_rollback_target"):
-        story.when(back())
+        story.when(roll_back())
 
 
 def test_nothing_serves_in_an_unknown_environment():
@@ -90,49 +98,49 @@ def test_nothing_serves_in_an_unknown_environment():
 
 
 def test_a_named_target_must_have_served():
-    story = switched(metadata(3))
-    assert story.when(back(to_number=1))[0].to_number == 1
-    story.promotes(metadata(9))
+    story = served_in_turn(metadata(3))
+    assert story.when(roll_back(to_number=1))[0].to_number == 1
+    story.promote(metadata(9))
     with pytest.raises(RuleBroken, match="never_served"):
-        story.when(back(to_number=4))
+        story.when(roll_back(to_number=4))
     with pytest.raises(RuleBroken, match="already_serving"):
-        story.when(back(to_number=1))
+        story.when(roll_back(to_number=1))
 
 
 def test_rolling_back_twice_walks_further_back():
-    story = switched(metadata(3))
-    assert story.when(back())[0].to_number == 2
-    assert story.when(back())[0].to_number == 1
+    story = served_in_turn(metadata(3))
+    assert story.when(roll_back())[0].to_number == 2
+    assert story.when(roll_back())[0].to_number == 1
 
 
-def test_a_move_forward_by_name_keeps_the_way_back():
-    story = switched()
-    story.when(back())
-    story.when(back(to_number=2))
-    assert names(story.when(retiring(1))) == ["Noted", "RetireRefused"]
-    assert story.when(back())[0].to_number == 1
+def test_a_move_forward_by_name_keeps_the_rollback_target():
+    story = served_in_turn()
+    story.when(roll_back())
+    story.when(roll_back(to_number=2))
+    assert names(story.when(retire(1))) == ["Noted", "RetireRefused"]
+    assert story.when(roll_back())[0].to_number == 1
 
 
-def test_it_tells_whom_it_skipped_and_why():
-    story = switched(metadata(3), metadata(4))
-    story.quarantines(2, revision=9)
+def test_a_rollback_names_each_skipped_version_with_the_reason():
+    story = served_in_turn(metadata(3), metadata(4))
+    story.quarantine(2, revision=9)
     story.when(RecallVersion(MODEL_ID, 3))
-    assert [(s.number, s.why) for s in story.when(back())[0].skipped] == [
+    assert [(s.number, s.why) for s in story.when(roll_back())[0].skipped] == [
         (3, "recalled"),
         (2, "its artifact is not noted as good"),
     ]
 
 
 def test_a_stale_view_of_the_rollout_rolls_nothing_back():
-    story = switched(metadata(3))
+    story = served_in_turn(metadata(3))
     seen = story.model.rollouts["production"].revision
-    story.when(back(expected=seen))
+    story.when(roll_back(expected=seen))
     with pytest.raises(Stale):
-        story.when(back(expected=seen))
+        story.when(roll_back(expected=seen))
 
 
 def bad_bytes(story: Story) -> None:
-    story.quarantines(1, revision=9)
+    story.quarantine(1, revision=9)
 
 
 def recalled(story: Story) -> None:
@@ -140,10 +148,10 @@ def recalled(story: Story) -> None:
 
 
 def retired(story: Story) -> None:
-    story.when(back(to_number=1))
-    story.when(back(to_number=2))
+    story.when(roll_back(to_number=1))
+    story.when(roll_back(to_number=2))
     story.when(RecallVersion(MODEL_ID, 1))
-    assert names(story.when(retiring(1)))[-1] == "VersionRetired"
+    assert names(story.when(retire(1)))[-1] == "VersionRetired"
 
 
 @pytest.mark.parametrize(
@@ -151,37 +159,37 @@ def retired(story: Story) -> None:
     [(bad_bytes, "artifact_not_good"), (recalled, "version_recalled"), (retired, "version_retired")],
 )
 def test_a_named_target_must_be_fit(happened, code):
-    story = switched()
+    story = served_in_turn()
     happened(story)
     with pytest.raises(RuleBroken, match=code):
-        story.when(back(to_number=1))
+        story.when(roll_back(to_number=1))
 
 
 def test_a_named_target_was_promoted_there():
     story = Story()
-    story.promotes()
-    story.promotes(metadata(2), environment="lab")
+    story.promote()
+    story.promote(metadata(2), environment="lab")
     story.when(change(champion(1, 90), challenger(2, 10)))
     with pytest.raises(RuleBroken, match="never_served"):
-        story.when(back(to_number=2))
+        story.when(roll_back(to_number=2))
 
 
 def after_a_major(story: Story) -> None:
-    story.promotes(
+    story.promote(
         replace(metadata(2), signature=replace(SIGNATURE, inputs=(*SIGNATURE.inputs, Input("x", "int"))))
     )
 
 
 def with_damaged_bytes(story: Story) -> None:
-    story.promotes(metadata(2))
-    story.quarantines(1, revision=9)
+    story.promote(metadata(2))
+    story.quarantine(1, revision=9)
 
 
 @pytest.mark.parametrize("happened", [after_a_major, with_damaged_bytes])
 def test_the_nearest_predecessor_stays_even_while_it_is_no_target(happened):
     story = Story()
-    story.promotes()
+    story.promote()
     happened(story)
     story.when(change(champion(2)))
-    _note, refused = story.when(retiring(1))
+    _note, refused = story.when(retire(1))
     assert "rollback target" in refused.reasons[0]

@@ -12,13 +12,13 @@ from shared.deciding.decider import RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, Story, metadata, names
 from tests.unit.registry.serving import (
     Share,
-    also_in_lab,
-    back,
     challenger,
     champion,
     change,
-    retiring,
-    switched,
+    promote_in_lab,
+    retire,
+    roll_back,
+    served_in_turn,
     two_promoted,
 )
 
@@ -44,8 +44,8 @@ def test_a_standby_is_not_archived():
 
 def test_a_challenger_that_was_never_in_production_goes_back_to_validated():
     story = Story()
-    story.promotes()
-    story.validates(metadata(2))
+    story.promote()
+    story.validate(metadata(2))
     story.when(change(champion(1, 60), challenger(2, 40)))
     assert names(story.when(change(champion(1)))) == ["RolloutChanged"]
     assert story.version(2).stage == "Validated"
@@ -71,8 +71,8 @@ def test_a_challenger_that_was_never_in_production_goes_back_to_validated():
 )
 def test_a_rollout_that_breaks_a_rule_is_refused(shares, code):
     story = two_promoted()
-    story.registers(metadata(3))
-    story.validates(metadata(4))
+    story.register(metadata(3))
+    story.validate(metadata(4))
     with pytest.raises(RuleBroken) as broken:
         story.when(change(*shares))
     assert broken.value.code == code
@@ -85,15 +85,15 @@ def test_a_promoted_challenger_may_take_more_than_the_cap():
 
 def test_production_elsewhere_makes_no_champion_here():
     story = Story()
-    story.promotes()
-    story.promotes(metadata(2), environment="lab")
+    story.promote()
+    story.promote(metadata(2), environment="lab")
     with pytest.raises(RuleBroken, match="champion_not_promoted"):
         story.when(change(champion(2)))
 
 
 def test_bytes_that_are_no_longer_good_do_not_start_to_serve():
     story = two_promoted()
-    story.quarantines(2, revision=9)
+    story.quarantine(2, revision=9)
     with pytest.raises(RuleBroken, match="artifact_not_good"):
         story.when(change(champion(1, 90), challenger(2, 10)))
 
@@ -111,7 +111,7 @@ def test_bytes_that_are_no_longer_good_do_not_start_to_serve():
 def test_bytes_that_are_no_longer_good_get_no_more_than_they_have(before, more):
     story = two_promoted()
     story.when(change(*before))
-    story.quarantines(2, revision=9)
+    story.quarantine(2, revision=9)
     with pytest.raises(RuleBroken, match="artifact_not_good"):
         story.when(change(*more))
 
@@ -127,9 +127,9 @@ def test_bytes_that_are_no_longer_good_get_no_more_than_they_have(before, more):
 )
 def test_bytes_that_are_no_longer_good_may_keep_what_they_have_or_be_turned_down(less):
     story = two_promoted()
-    story.promotes(metadata(3))
+    story.promote(metadata(3))
     story.when(change(champion(1, 90), challenger(2, 10)))
-    story.quarantines(2, revision=9)
+    story.quarantine(2, revision=9)
     assert names(story.when(change(*less)))[0] == "RolloutChanged"
 
 
@@ -148,8 +148,8 @@ def test_what_names_no_environment_is_unprocessable():
 
 def test_challengers_that_are_not_promoted_share_one_cap():
     story = two_promoted()
-    story.validates(metadata(3))
-    story.validates(metadata(4))
+    story.validate(metadata(3))
+    story.validate(metadata(4))
     with pytest.raises(RuleBroken, match="challenger_cap"):
         story.when(change(champion(1, 1), challenger(3, 50), challenger(4, 49)))
     assert names(
@@ -159,9 +159,9 @@ def test_challengers_that_are_not_promoted_share_one_cap():
 
 def test_a_rollout_has_at_most_twenty_entries():
     story = Story()
-    story.promotes()
+    story.promote()
     for n in range(2, 22):
-        story.validates(metadata(n))
+        story.validate(metadata(n))
     shadows = [Share(n, 0, "shadow") for n in range(2, 22)]
     with pytest.raises(Unprocessable, match="at most 20 entries"):
         story.when(change(champion(1), *shadows))
@@ -173,9 +173,9 @@ def test_a_rollout_has_at_most_twenty_entries():
 
 def left_production_for_lab() -> Story:
     """Version 2 is lab's champion and was rolled back from in production."""
-    story = switched()
-    also_in_lab(story, 2)
-    story.when(back())
+    story = served_in_turn()
+    promote_in_lab(story, 2)
+    story.when(roll_back())
     assert story.version(2).stage == "Production"
     return story
 
@@ -188,31 +188,31 @@ def test_what_has_left_is_champion_again_by_a_rollback_only():
     story.when(change(champion(1, 90), challenger(2, 10)))
     with pytest.raises(RuleBroken, match="served_before"):
         story.when(change(champion(2)))
-    assert story.when(back(to_number=2))[0].to_number == 2
+    assert story.when(roll_back(to_number=2))[0].to_number == 2
 
 
 def test_what_has_left_needs_no_new_promotion_but_a_rollback():
     story = left_production_for_lab()
     with pytest.raises(RuleBroken, match="served_before"):
-        story.requests(2, "again")
-    assert story.requests(1, "again") == []
+        story.request_promotion(2, "again")
+    assert story.request_promotion(1, "again") == []
 
 
 def test_who_challenged_before_its_promotion_may_become_champion():
     story = Story()
-    story.promotes()
-    story.validates(metadata(2))
+    story.promote()
+    story.validate(metadata(2))
     story.when(change(champion(1, 90), challenger(2, 10)))
     story.when(change(champion(1)))
-    story.requests(2, "p2")
-    story.grants("p2", 2)
+    story.request_promotion(2, "p2")
+    story.grant_promotion("p2", 2)
     assert names(story.when(change(champion(2)))) == ["RolloutChanged", "VersionArchived"]
 
 
 def test_what_is_promoted_and_yet_to_serve_is_not_archived_for_leaving_elsewhere():
     story = two_promoted()
-    also_in_lab(story, 2)
-    story.promotes(metadata(3), environment="lab")
+    promote_in_lab(story, 2)
+    story.promote(metadata(3), environment="lab")
     assert names(story.when(change(champion(3), environment="lab"))) == ["RolloutChanged"]
     assert names(story.when(change(champion(2)))) == ["RolloutChanged", "VersionArchived"]
 
@@ -226,24 +226,24 @@ def test_a_promoted_standby_that_never_served_is_not_archived_for_leaving():
 
 def test_a_switch_archives_what_it_overtakes():
     story = two_promoted()
-    story.promotes(metadata(3))
+    story.promote(metadata(3))
     events = story.when(change(champion(3)))
     assert [(type(e).__name__, getattr(e, "number", 0)) for e in events[1:]] == [
         ("VersionArchived", 1),
         ("VersionArchived", 2),
     ]
-    assert names(story.when(retiring(2))) == ["Noted", "VersionRetired"]
+    assert names(story.when(retire(2))) == ["Noted", "VersionRetired"]
 
 
 def test_an_older_version_promoted_after_a_newer_champion_may_still_serve():
     story = Story()
-    story.promotes()
-    story.validates(metadata(2))
-    story.promotes(metadata(3))
+    story.promote()
+    story.validate(metadata(2))
+    story.promote(metadata(3))
     story.when(change(champion(3)))
-    story.requests(2, "late")
-    story.grants("late", 2)
-    story.validates(metadata(4))
+    story.request_promotion(2, "late")
+    story.grant_promotion("late", 2)
+    story.validate(metadata(4))
     assert names(story.when(change(champion(3), Share(4, 0, "shadow")))) == ["RolloutChanged"]
     assert names(story.when(change(champion(2)))) == ["RolloutChanged", "VersionArchived"]
 
@@ -251,7 +251,7 @@ def test_an_older_version_promoted_after_a_newer_champion_may_still_serve():
 def test_what_is_recalled_and_serves_nowhere_is_archived():
     story = two_promoted()
     assert names(story.when(RecallVersion(MODEL_ID, 2))) == ["VersionRecalled", "VersionArchived"]
-    assert names(story.when(retiring(2))) == ["Noted", "VersionRetired"]
+    assert names(story.when(retire(2))) == ["Noted", "VersionRetired"]
     assert names(story.when(RecallVersion(MODEL_ID, 1))) == ["VersionRecalled"]
 
 

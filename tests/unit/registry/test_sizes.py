@@ -29,7 +29,7 @@ def wide(artifact: int, features: int, inputs: int = 0):
 
 def test_thousands_of_changes_are_counted_and_the_most_important_kept():
     story = Story()
-    story.registers(wide(1, 8_000, 100))
+    story.register(wide(1, 8_000, 100))
     (registered,) = story.when(RegisterVersion(MODEL_ID, "team.churn", wide(2, 8_000, 100)))
     assert (registered.bump.level, len(registered.bump.changes), registered.bump.omitted) == (
         "major",
@@ -40,9 +40,9 @@ def test_thousands_of_changes_are_counted_and_the_most_important_kept():
     assert len(encode(registered)) < MOST_BYTES // 2
 
 
-def test_a_value_too_long_to_tell_is_told_by_its_digest():
+def test_a_long_value_is_published_as_its_digest():
     story = Story()
-    story.registers()
+    story.register()
     (registered,) = story.when(
         RegisterVersion(
             MODEL_ID, "team.churn", metadata(2, config={"depth": 3, "query": "x" * 10_000, "y" * 10_000: 1})
@@ -56,7 +56,7 @@ def test_a_value_too_long_to_tell_is_told_by_its_digest():
 
 def test_the_proof_against_a_claim_is_bounded_too():
     story = Story()
-    story.registers(wide(1, 8_000))
+    story.register(wide(1, 8_000))
     (refused,) = story.when(
         RegisterVersion(MODEL_ID, "team.churn", wide(2, 8_000), claim=Claim(level="patch", exact=True))
     )
@@ -70,16 +70,16 @@ def test_a_version_that_no_event_can_carry_is_refused_with_the_part_that_is_too_
     features, inputs, field
 ):
     story = Story()
-    story.registers()
+    story.register()
     (refused,) = story.when(RegisterVersion(MODEL_ID, "team.churn", wide(2, features, inputs)))
     assert [p.field for p in refused.problems] == [field]
     assert "1,048,576" in refused.problems[0].problem
     assert len(encode(refused)) < 10_000
 
 
-def test_a_champion_is_told_with_its_newest_evaluations_and_its_primary_ones():
+def test_a_champion_is_published_with_its_newest_and_its_primary_evaluations():
     story = Story()
-    story.promotes(
+    story.promote(
         metadata(
             1,
             metrics=(
@@ -95,7 +95,7 @@ def test_a_champion_is_told_with_its_newest_evaluations_and_its_primary_ones():
 
 def test_evidence_that_no_event_can_carry_is_not_sent():
     story = Story()
-    story.validates(wide(1, 40_000))
+    story.validate(wide(1, 40_000))
     for n in range(200):
         story.when(
             RecordEvaluation(
@@ -103,6 +103,6 @@ def test_evidence_that_no_event_can_carry_is_not_sent():
             )
         )
     with pytest.raises(RuleBroken, match="evidence_too_large"):
-        story.requests(1, "p1")
-    story.validates(metadata(2))
-    assert names(story.requests(2, "p2")) == ["PromotionRequested"]
+        story.request_promotion(1, "p1")
+    story.validate(metadata(2))
+    assert names(story.request_promotion(2, "p2")) == ["PromotionRequested"]

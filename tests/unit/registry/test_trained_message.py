@@ -143,13 +143,13 @@ def test_a_model_and_its_struct_have_the_same_fields_and_require_the_same(model:
     assert required == {name for name, f in model.model_fields.items() if f.is_required()}
 
 
-def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of every value inside."""
+def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of each value in the message."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [at, *(place for key, one in inner for place in places(one, (*at, key)))]
+    return [at, *(path for key, one in inner for path in paths(one, (*at, key)))]
 
 
-PLACES = [place for place in places(MESSAGE) if place]
+PATHS = [path for path in paths(MESSAGE) if path]
 VALUES = st.one_of(
     st.none(),
     st.booleans(),
@@ -170,17 +170,17 @@ VALUES = st.one_of(
 )
 
 
-def changed(place: tuple[Any, ...], value: Any, *, add: bool) -> bytes:
+def changed(path: tuple[Any, ...], value: Any, *, add: bool) -> bytes:
     message = copy.deepcopy(MESSAGE)
     inside: Any = message
-    for key in place[:-1]:
+    for key in path[:-1]:
         inside = inside[key]
     if add and isinstance(inside, dict):
         inside["surprise"] = value
     elif add:
         inside.extend([copy.deepcopy(inside[0])] * min(len(str(value)), 210))
     else:
-        inside[place[-1]] = value
+        inside[path[-1]] = value
     return json.dumps(message).encode()
 
 
@@ -192,23 +192,23 @@ def accepted(decode: Any, raw: bytes) -> bool:
     return True
 
 
-@given(st.sampled_from(PLACES), VALUES, st.booleans())
+@given(st.sampled_from(PATHS), VALUES, st.booleans())
 @example(("base",), "1.2.3", False)
 @example(("artifact", "size"), 2**53, True)
-def test_the_model_and_the_struct_accept_the_same_messages(place, value, add):
-    raw = changed(place, value, add=add)
+def test_the_model_and_the_struct_accept_the_same_messages(path, value, add):
+    raw = changed(path, value, add=add)
     assert accepted(ModelTrained.model_validate_json, raw) == accepted(
         msgspec.json.Decoder(TrainedMessage).decode, raw
     )
 
 
-@given(st.sampled_from(PLACES))
-def test_the_model_and_the_struct_require_the_same(place):
+@given(st.sampled_from(PATHS))
+def test_the_model_and_the_struct_require_the_same(path):
     message = copy.deepcopy(MESSAGE)
     inside: Any = message
-    for key in place[:-1]:
+    for key in path[:-1]:
         inside = inside[key]
-    del inside[place[-1]]
+    del inside[path[-1]]
     raw = json.dumps(message).encode()
     assert accepted(ModelTrained.model_validate_json, raw) == accepted(
         msgspec.json.Decoder(TrainedMessage).decode, raw

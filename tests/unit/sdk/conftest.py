@@ -55,6 +55,9 @@ class Answers:
     publications: dict[str, dict[str, Any]] = field(default_factory=dict)
     fixed: dict[tuple[str, str], Response] = field(default_factory=dict)
     given: dict[tuple[str, str], list[Response]] = field(default_factory=dict)
+    any: dict[str, Any] | None = None
+    """The answer to every request, and `refusal` the problem."""
+    refusal: dict[str, Any] | None = None
 
     def of(self, method: str, path: str) -> list[Seen]:
         return [s for s in self.seen if (s.method, s.path) == (method, path)]
@@ -87,14 +90,18 @@ def problem(status: int, code: str, **facts: Any) -> Response:
     )
 
 
-def _app(place: list[Answers]) -> Starlette:
+def _app(current: list[Answers]) -> Starlette:
     async def any_(request: Request) -> Response:
-        answers = place[0]
+        answers = current[0]
         body = await request.body()
         path = request.url.path
         answers.seen.append(
             Seen(request.method, path, dict(request.query_params), dict(request.headers), body)
         )
+        if path != "/.well-known/regista" and answers.refusal is not None:
+            return JSONResponse(answers.refusal, 409, media_type="application/problem+json")
+        if path != "/.well-known/regista" and answers.any is not None:
+            return JSONResponse(answers.any, headers={"ETag": '"7"'})
         if answers.next:
             return answers.next.pop(0)
         if given := answers.given.get((request.method, path)):
@@ -145,14 +152,14 @@ def _contract(answers: Answers, method: str, path: str, request: Request, body: 
 
 @pytest.fixture(scope="session")
 def _server() -> Iterator[list[Answers]]:
-    """One server for all tests; each puts its answers there."""
-    place = [Answers()]
+    """Run one server for all tests; each test puts its answers into the list."""
+    current = [Answers()]
     listener = socket.create_server(("127.0.0.1", 0))
-    place[0].url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(_app(place), log_level="error", ws="none", lifespan="off"))
+    current[0].url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server = uvicorn.Server(uvicorn.Config(_app(current), log_level="error", ws="none", lifespan="off"))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
-    yield place
+    yield current
     server.should_exit = True
     thread.join()
     listener.close()

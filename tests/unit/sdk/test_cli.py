@@ -78,7 +78,7 @@ def test_a_list_is_a_table_for_people_and_an_array_for_programs(run: Any, answer
 @pytest.mark.parametrize(
     ("status", "code"), [(404, 4), (403, 5), (401, 5), (409, 3), (412, 3), (422, 2), (500, 1)]
 )
-def test_the_exit_code_says_what_kind_of_answer_it_was(
+def test_the_exit_code_depends_on_the_kind_of_answer(
     run: Any, answers: Answers, status: int, code: int
 ) -> None:
     answers.fixed["GET", "/v1/models/churn"] = problem(status, "some_code")
@@ -167,7 +167,7 @@ def test_a_download_is_verified_and_copied(run: Any, answers: Answers, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("3=90", "4=20"), "sum to 110"),
         (("3=90", "4"), "NAME=VALUE"),
@@ -177,11 +177,11 @@ def test_a_download_is_verified_and_copied(run: Any, answers: Answers, tmp_path:
     ],
 )
 def test_a_split_that_cannot_be_is_refused_before_anything_is_sent(
-    run: Any, answers: Answers, words: tuple[str, ...], said: str
+    run: Any, answers: Answers, words: tuple[str, ...], message: str
 ) -> None:
     result = run("rollout", "split", "churn", *words)
     assert (result.exit_code, answers.seen) == (2, [])
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 def test_a_split_names_the_largest_share_champion(run: Any, answers: Answers) -> None:
@@ -260,7 +260,7 @@ def test_a_comment_on_a_review_decides_nothing(run: Any, answers: Answers) -> No
 
 
 @pytest.mark.parametrize(
-    ("environment", "words", "said"),
+    ("environment", "words", "message"),
     [
         ({"REGISTA_URL": "registry.example.com"}, ("models", "list"), "https://"),
         (
@@ -283,21 +283,21 @@ def test_a_comment_on_a_review_decides_nothing(run: Any, answers: Answers) -> No
     ],
 )
 def test_a_wrong_setting_or_file_is_named_with_the_next_step(
-    run: Any, tmp_path: Path, environment: dict[str, str], words: tuple[str, ...], said: str
+    run: Any, tmp_path: Path, environment: dict[str, str], words: tuple[str, ...], message: str
 ) -> None:
     generate_signing_key("publisher:x").save(tmp_path / "key.json")
     (tmp_path / "bad").write_text("{}")
-    places = {"key": str(tmp_path / "key.json"), "bad": str(tmp_path / "bad")}
+    paths = {"key": str(tmp_path / "key.json"), "bad": str(tmp_path / "bad")}
     result = run(
-        *(word.format(**places) for word in words),
-        environment={name: value.format(**places) for name, value in environment.items()},
+        *(word.format(**paths) for word in words),
+        environment={name: value.format(**paths) for name, value in environment.items()},
     )
     assert result.exit_code == 2, result.exception
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("content", "words", "said"),
+    ("content", "words", "message"),
     [
         (
             b'{"training": "abc"}',
@@ -323,12 +323,12 @@ def test_a_wrong_setting_or_file_is_named_with_the_next_step(
     ],
 )
 def test_invalid_input_is_refused_before_anything_is_sent(
-    run: Any, answers: Answers, tmp_path: Path, content: bytes, words: tuple[str, ...], said: str
+    run: Any, answers: Answers, tmp_path: Path, content: bytes, words: tuple[str, ...], message: str
 ) -> None:
     (tmp_path / "file").write_bytes(content)
     result = run(*(word.format(file=tmp_path / "file") for word in words))
     assert result.exit_code == 2, result.exception
-    assert said in " ".join(result.stderr.split())
+    assert message in " ".join(result.stderr.split())
     assert not [seen for seen in answers.seen if seen.method != "GET"]
 
 
@@ -336,9 +336,9 @@ def test_a_folder_that_is_not_writable_is_named(run: Any, answers: Answers) -> N
     answers.has("churn", "3", {"model.onnx": b"weights"})
     nowhere = run("versions", "download", "churn@3", environment={"REGISTA_CACHE_DIR": "/dev/null/cache"})
     to_nowhere = run("versions", "download", "churn@3", "--to", "/dev/null/model")
-    for result, place in ((nowhere, "/dev/null/cache"), (to_nowhere, "/dev/null/model")):
+    for result, path in ((nowhere, "/dev/null/cache"), (to_nowhere, "/dev/null/model")):
         assert result.exit_code == 1
-        assert f"{place}" in result.stderr, result.exception
+        assert f"{path}" in result.stderr, result.exception
         assert "→" in result.stderr
 
 
@@ -377,7 +377,7 @@ def test_a_plug_in_adds_commands_and_a_broken_one_removes_none(tmp_path: Path) -
         "[regista.commands]\nextra = extra_plugin:COMMANDS\nbroken = not_there:COMMANDS\n"
     )
     (tmp_path / "extra_plugin.py").write_text(
-        "import click\n@click.command()\ndef hello():\n    'Says hello.'\n    click.echo('hi')\n"
+        "import click\n@click.command()\ndef hello():\n    'Print hello.'\n    click.echo('hi')\n"
         "COMMANDS = [hello]\n"
     )
     call = [sys.executable, "-c", "from regista.cli import root; root()"]
@@ -387,7 +387,7 @@ def test_a_plug_in_adds_commands_and_a_broken_one_removes_none(tmp_path: Path) -
         == "hi\n"
     )
     result = subprocess.run([*call, "--help"], env=environment, capture_output=True, text=True, check=True)
-    assert "Says hello." in result.stdout
+    assert "Print hello." in result.stdout
     assert "not_there" in result.stderr
 
 

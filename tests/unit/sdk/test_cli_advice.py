@@ -1,4 +1,4 @@
-"""What the command line says to do next, besides what was asked."""
+"""The next steps that the command line names besides its result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 from .conftest import Answers, problem
 
 
-def test_a_recall_says_where_the_version_still_serves_and_how_to_end_it(run: Any, answers: Answers) -> None:
+def test_a_recall_names_where_the_version_still_serves_and_how_to_end_it(run: Any, answers: Answers) -> None:
     rollouts = [{"environment": "production", "percent": 90.0, "role": "champion"}]
     answers.fixed["POST", "/v1/models/churn/versions/3:recall"] = JSONResponse(
         {"model": "churn", "rollouts": rollouts}
@@ -40,9 +40,9 @@ def test_a_review_that_does_not_exist_is_answered_with_the_command_that_lists_th
 
 
 def test_what_became_of_a_version_stands_in_its_remarks(run: Any, answers: Answers) -> None:
-    gone = {"number": 3, "stage": "Archived", "held": "a lawyer asks", "retired": {"rule": "unused"}}
+    gone = {"number": 3, "stage": "Archived", "held": "a lawsuit", "retired": {"rule": "unused"}}
     answers.fixed["GET", "/v1/models/churn/versions"] = JSONResponse({"items": [gone], "next_page_token": ""})
-    assert "held: a lawyer asks; retired" in run("versions", "list", "churn").stdout
+    assert "held: a lawsuit; retired" in run("versions", "list", "churn").stdout
 
 
 def test_what_was_trained_on_a_data_set_is_listed_with_where_it_serves(run: Any, answers: Answers) -> None:
@@ -60,8 +60,8 @@ def test_what_was_trained_on_a_data_set_is_listed_with_where_it_serves(run: Any,
     result = run("versions", "trained-on", "bank-0312").stdout
     assert answers.of("GET", "/v1/versions")[0].query["trained_on"] == "bank-0312"
     assert all(
-        said in result
-        for said in ("churn", "1.2.0", "production (champion, 90 %)", "bank-0312", "recalled: poisoned")
+        text in result
+        for text in ("churn", "1.2.0", "production (champion, 90 %)", "bank-0312", "recalled: poisoned")
     )
 
 

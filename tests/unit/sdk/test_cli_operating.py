@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from starlette.responses import JSONResponse
 
 from .conftest import Answers, problem
@@ -26,11 +28,11 @@ def test_only_the_public_half_of_a_signing_key_leaves_the_machine(
 
 
 def test_dead_letters_are_replayed_at_the_service_that_owns_the_topic(run: Any, answers: Answers) -> None:
-    letter = "regista.training.v1.dlq~0~17"
-    answers.fixed["POST", f"/v1/dlq/{letter}:replay"] = JSONResponse(
-        {"id": letter, "topic": "regista.training.v1"}, 202
+    dead_letter = "regista.training.v1.dlq~0~17"
+    answers.fixed["POST", f"/v1/dlq/{dead_letter}:replay"] = JSONResponse(
+        {"id": dead_letter, "topic": "regista.training.v1"}, 202
     )
-    assert "regista.training.v1" in run("dlq", "replay", letter).output
+    assert "regista.training.v1" in run("dlq", "replay", dead_letter).output
     assert run("dlq", "replay", "nonsense").exit_code == 2
 
 
@@ -94,7 +96,9 @@ def test_only_replayed_dead_letters_are_listed_with_replayed(run: Any, answers: 
     answers.fixed["GET", "/v1/dlq"] = JSONResponse(
         {"items": [{"id": "a", "replayed": True}, {"id": "b", "replayed": False}]}
     )
-    assert [letter["id"] for letter in json.loads(run("dlq", "list", "--replayed", "--json").stdout)] == ["a"]
+    assert [
+        dead_letter["id"] for dead_letter in json.loads(run("dlq", "list", "--replayed", "--json").stdout)
+    ] == ["a"]
 
 
 def test_an_unreachable_service_is_named_and_the_dead_letters_of_others_are_listed(
@@ -130,9 +134,7 @@ def test_an_auditor_sees_checkpoints_events_and_whether_the_invariants_hold(
         "violations": [{"stream": "model-1"}],
         "took_ms": 1.0,
     }
-    answers.fixed["GET", "/v1/invariants"] = JSONResponse(
-        {"holds": False, "at": "2026-01-01T00:00:00Z", "invariants": [broken]}
-    )
+    answers.fixed["GET", "/v1/invariants"] = invariants(verified=6, sealed=7, found=[broken])
     fault = {"stream": "x-\x1b[1m1", "revision": 2, "type": "A", "fault": "its bytes are not what was sealed"}
     answers.fixed["GET", "/v1/timeline/churn"] = JSONResponse({"items": [fault], "next_page_token": ""})
     warning = run("timeline", "churn").stderr
@@ -143,6 +145,65 @@ def test_an_auditor_sees_checkpoints_events_and_whether_the_invariants_hold(
     assert answers.of("GET", "/v1/events")[0].query["correlation_id"] == "c1"
     result = run("audit", "invariants")
     assert (result.exit_code, "no holes" in result.output) == (1, True)
+    assert not answers.of("POST", "/v1/invariants:check")
+
+
+REQUESTED, FINISHED_BEFORE = "2026-01-02T00:00:00.5Z", "2026-01-01T00:00:00Z"
+
+
+def invariants(
+    verified: int,
+    sealed: int,
+    *,
+    read_since: str = FINISHED_BEFORE,
+    full_run: dict[str, Any] | None = None,
+    found: Sequence[dict[str, Any]] = (),
+) -> JSONResponse:
+    return JSONResponse(
+        {
+            "holds": not found,
+            "at": "2026-01-03T00:00:00Z",
+            "verified": verified,
+            "sealed": sealed,
+            "read_since": read_since,
+            "full_run": full_run,
+            "invariants": list(found),
+        }
+    )
+
+
+def test_how_much_of_the_log_is_verified_is_shown_above_the_invariants(run: Any, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/invariants"] = invariants(verified=6, sealed=7)
+    lines = [line.split() for line in run("audit", "invariants").output.splitlines()]
+    assert ["verified", "6"] in lines
+    assert ["sealed", "7"] in lines
+
+
+def test_a_full_run_is_requested_and_waited_for(
+    run: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regista.cli.audit.PAUSE", 0)
+    requested = {"requested_at": REQUESTED, "verified": 0, "leaves": 7}
+    answers.fixed["POST", "/v1/invariants:check"] = JSONResponse(requested, 202)
+    answers.given["GET", "/v1/invariants"] = [
+        invariants(7, 7, full_run=requested),
+        invariants(7, 8, full_run=requested | {"verified": 4}),
+        invariants(8, 8, read_since="2026-01-02T00:00:00.500000+00:00"),
+        invariants(9, 9),
+    ]
+    result = run("audit", "invariants", "--full", "--json")
+    assert result.exit_code == 0, result.output
+    assert (json.loads(result.stdout)["verified"], len(answers.given["GET", "/v1/invariants"])) == (8, 1)
+    assert len(answers.of("POST", "/v1/invariants:check")) == 1
+
+
+def test_a_full_run_that_does_not_end_in_time_states_how_far_it_is(run: Any, answers: Answers) -> None:
+    under_way = {"requested_at": REQUESTED, "verified": 4, "leaves": 7}
+    answers.fixed["POST", "/v1/invariants:check"] = JSONResponse(under_way, 202)
+    answers.fixed["GET", "/v1/invariants"] = invariants(7, 7, full_run=under_way)
+    result = run("audit", "invariants", "--full", "--wait", "0")
+    assert result.exit_code == 1
+    assert "4 of 7 leaves are verified again" in result.stderr
 
 
 def test_an_export_that_does_not_end_shows_the_failure(run: Any, answers: Answers) -> None:
@@ -152,7 +213,7 @@ def test_an_export_that_does_not_end_shows_the_failure(run: Any, answers: Answer
         "signed": 9,
         "planned": 9,
         "exported": 4,
-        "failure": "the store is away",
+        "failure": "the store is unreachable",
         "items": [],
         "next_page_token": "",
     }
@@ -160,7 +221,7 @@ def test_an_export_that_does_not_end_shows_the_failure(run: Any, answers: Answer
     answers.fixed["GET", "/v1/history"] = JSONResponse(state)
     result = run("history", "export", "--all", "--wait", "0")
     assert result.exit_code == 1
-    assert "4 of 9 events are exported: the store is away" in result.stderr
+    assert "4 of 9 events are exported: the store is unreachable" in result.stderr
     assert json.loads(answers.of("POST", "/v1/history:export")[0].body) == {"all": True}
 
 

@@ -90,7 +90,7 @@ def test_an_upload_that_is_retried_sends_the_whole_file_again(
     assert [len(s.body) for s in answers.of("POST", "/v1/uploads")] == [4000, 4000]
 
 
-def test_a_refusal_has_every_problem_and_says_what_to_do(client: Client, answers: Answers) -> None:
+def test_a_refusal_has_every_problem_with_its_next_step(client: Client, answers: Answers) -> None:
     problems = [
         {"field": "training.dataset.digest", "problem": "is missing"},
         {"field": "signature", "problem": "is missing"},
@@ -248,17 +248,28 @@ async def test_waiting_for_a_kafka_message_ends_with_the_version_the_refusal_or_
     await transport.close()
 
 
+@pytest.mark.parametrize(("signed_by", "query"), [("ci-signing", "ci-signing"), ("", None)])
+async def test_the_outcome_is_that_of_the_publisher_who_signed_the_message(
+    profile: Profile, answers: Answers, signed_by: str, query: str | None
+) -> None:
+    transport = Transport(profile, QUICK)
+    answers.publications = {"a": VERSION | {"state": "existing"}}
+    await outcome(transport, TrainedMessage("a", "churn", "sha256:1", publisher=signed_by), 5)
+    assert answers.of("GET", "/v1/publications/a")[0].query.get("publisher") == query
+    await transport.close()
+
+
 async def test_a_message_that_was_dead_lettered_is_found_there_with_its_reason(
     profile: Profile, answers: Answers
 ) -> None:
-    letters = [
+    dead_letters = [
         {"id": f"regista.training.v1.dlq~0~{n}", "subject": "churn", "reason": "the signature does not fit"}
         for n in (1, 2)
     ]
-    answers.fixed["GET", "/v1/dlq"] = JSONResponse({"items": letters})
-    for n, letter in enumerate(letters):
-        answers.fixed["GET", f"/v1/dlq/{letter['id']}"] = JSONResponse(
-            {"letter": letter, "headers": {"ce_id": f"m{n}"}, "value": ""}
+    answers.fixed["GET", "/v1/dlq"] = JSONResponse({"items": dead_letters})
+    for n, dead_letter in enumerate(dead_letters):
+        answers.fixed["GET", f"/v1/dlq/{dead_letter['id']}"] = JSONResponse(
+            {"letter": dead_letter, "headers": {"ce_id": f"m{n}"}, "value": ""}
         )
     transport = Transport(profile, QUICK)
     with pytest.raises(DeadLettered, match="does not fit"):
@@ -340,7 +351,7 @@ def test_a_decision_names_the_revision_that_was_seen(client: Client, answers: An
 
 
 @pytest.mark.parametrize("reference", ["churn", "@3", "churn@", ""])
-def test_a_reference_without_a_version_says_how_to_write_one(client: Client, reference: str) -> None:
+def test_a_reference_without_a_version_is_refused_with_an_example(client: Client, reference: str) -> None:
     with pytest.raises(Invalid, match="names no version"):
         client.load(reference)
 

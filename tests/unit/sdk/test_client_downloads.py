@@ -50,7 +50,7 @@ def test_an_alias_whose_artifact_is_here_costs_one_small_request(client: Client,
 def test_a_recalled_version_is_not_loaded_even_when_its_files_are_here(
     client: Client, answers: Answers, state: str
 ) -> None:
-    """Also in the moment, or the outage, before the artifact service hears of the recall."""
+    """Also while the artifact service has not received the recall, such as in an outage."""
     version = answers.has("churn", "@production", {"model.onnx": b"weights"})
     client.load("churn@production")
     version |= {"recalled": "the data set is poisoned", "artifact_state": state}

@@ -1,4 +1,4 @@
-"""Where settings come from, and what is said when one is wrong."""
+"""Where settings come from, and the message when one is wrong."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ def test_without_a_file_everything_is_empty_and_a_needed_setting_is_named() -> N
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         ({"REGISTA_PROFILE": "staging"}, r"\[profiles.staging\]; it has: prod, dev"),
         ({"REGISTA_API_KEY_FILE": "/nowhere"}, "REGISTA_API_KEY_FILE"),
         ({"REGISTA_USAGE_WINDOW": "soon"}, "REGISTA_USAGE_WINDOW"),
     ],
 )
-def test_a_wrong_setting_is_named(environment: dict[str, str], more: dict[str, str], said: str) -> None:
-    with pytest.raises(NotConfigured, match=said):
+def test_a_wrong_setting_is_named(environment: dict[str, str], more: dict[str, str], message: str) -> None:
+    with pytest.raises(NotConfigured, match=message):
         read_profile(environment=environment | more)
 
 

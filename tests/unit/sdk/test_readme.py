@@ -27,10 +27,10 @@ class Fitted:
 
 X = X_test = numpy.array([[0.5, 1.0], [-1.0, 2.0]])
 y = y_test = numpy.array([1, 0])
-said = {"X": X, "y": y, "X_test": X_test, "y_test": y_test, "auc": 0.94, "model": Fitted()}
+names = {"X": X, "y": y, "X_test": X_test, "y_test": y_test, "auc": 0.94, "model": Fitted()}
 for block in sys.argv[1:]:
     code = compile(pathlib.Path(block).read_text(), block, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    begun = eval(code, said)
+    begun = eval(code, names)
     if inspect.iscoroutine(begun):
         asyncio.run(begun)
 """
@@ -46,14 +46,14 @@ def doubler() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("document", "model", "file", "said"),
+    ("document", "model", "file", "output"),
     [
         ("README.md", "fraud.scoring", "model.onnx", ""),
         ("sdk/README.md", "crm.churn", "churn.onnx", "1.3.0 Staging\n"),
     ],
 )
 def test_what_a_readme_shows_runs_as_it_stands(
-    answers: Answers, tmp_path: Path, document: str, model: str, file: str, said: str
+    answers: Answers, tmp_path: Path, document: str, model: str, file: str, output: str
 ) -> None:
     answers.has(model, "@production", {file: doubler()})
     answers.has(model, "4", {file: doubler()}, number=4)
@@ -86,5 +86,5 @@ def test_what_a_readme_shows_runs_as_it_stands(
         capture_output=True,
         text=True,
     )
-    assert (result.returncode, result.stderr, result.stdout) == (0, "", said)
+    assert (result.returncode, result.stderr, result.stdout) == (0, "", output)
     assert answers.of("POST", f"/v1/models/{model}/versions")

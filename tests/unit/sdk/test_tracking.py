@@ -70,7 +70,7 @@ def test_dtype_shape_names_and_order_change_a_digest() -> None:
     assert len(set(digests)) == len(digests)
 
 
-def test_what_cannot_be_digested_says_what_can(tmp_path: Path) -> None:
+def test_the_refusal_of_a_value_names_what_can_be_digested(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="pass an array"):
         data_digest(object())
     (tmp_path / "d.csv").write_text("a,b\n")
@@ -144,9 +144,9 @@ def test_a_metric_of_nothing_is_refused() -> None:
 
 
 def test_code_of_the_same_name_in_two_folders_has_one_identity(tmp_path: Path) -> None:
-    for place in ("a", "b"):
-        (tmp_path / place / "src").mkdir(parents=True)
-        (tmp_path / place / "src" / "fit.py").write_text(f"fit({place})")
+    for folder in ("a", "b"):
+        (tmp_path / folder / "src").mkdir(parents=True)
+        (tmp_path / folder / "src" / "fit.py").write_text(f"fit({folder})")
     folders = [tmp_path / "a" / "src", tmp_path / "b" / "src"]
     both = code_identity(folders)
     assert both == code_identity([*folders, folders[0]]) != code_identity(folders[:1])
@@ -166,7 +166,7 @@ def test_code_identity_covers_the_declared_code_and_not_the_rest_of_the_reposito
     assert code_identity([tmp_path / "train"]) != before
 
 
-def test_the_git_revision_says_when_the_tree_was_changed_and_hides_credentials(tmp_path: Path) -> None:
+def test_the_git_revision_marks_a_changed_tree_and_hides_credentials(tmp_path: Path) -> None:
     def git(*words: str) -> None:
         subprocess.run(
             ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", *words],

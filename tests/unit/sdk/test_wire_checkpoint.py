@@ -47,7 +47,7 @@ def test_a_note_signed_by_another_key_does_not_open():
         opened(signed(HEAD, "regista.dev/log", Ed25519PrivateKey.generate()), "regista.dev/log", PUBLIC)
 
 
-def test_a_cosignature_of_somebody_else_does_no_harm():
+def test_a_cosignature_of_an_unknown_key_does_no_harm():
     note = (
         signed(HEAD, "regista.dev/log", KEY)
         + signed(HEAD, "witness", Ed25519PrivateKey.generate()).rpartition("\n\n")[2]

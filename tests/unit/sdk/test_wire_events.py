@@ -98,7 +98,7 @@ def test_headers_of_the_transport_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"ce_specversion": b"0.3"}, "0.3"),
         ({"ce_specversion": None}, "ce_specversion is missing"),
@@ -113,9 +113,9 @@ def test_headers_of_the_transport_are_left_out() -> None:
         ({f"ce_x{n}": b"1" for n in range(80)}, "more than 64"),
     ],
 )
-def test_a_refusal_says_what_is_wrong(change: dict[str, bytes | None], said: str) -> None:
+def test_a_refusal_names_what_is_wrong(change: dict[str, bytes | None], message: str) -> None:
     _, value, headers = to_kafka(EVENT)
-    with pytest.raises(NotACloudEvent, match=said):
+    with pytest.raises(NotACloudEvent, match=message):
         from_kafka(value, list((dict(headers) | change).items()))
 
 

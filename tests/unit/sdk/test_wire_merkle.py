@@ -77,8 +77,8 @@ def test_appending_in_pieces_gives_the_root_of_the_definition(first, second):
 
 
 @given(st.integers(1, 70).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1))))
-def test_every_leaf_proves_its_inclusion_and_no_other_leaf_or_place_passes(place):
-    size, index = place
+def test_every_leaf_proves_its_inclusion_and_no_other_leaf_or_index_passes(leaf):
+    size, index = leaf
     leaves = leaves_of(size)
     proof, root = inclusion_proof(leaves, index), root_of(leaves)
     assert verify_inclusion(leaves[index], index, size, proof, root)

@@ -92,10 +92,10 @@ def test_an_extension_added_after_signing_fails() -> None:
 
 @given(st.integers(min_value=0), st.integers(0, 7))
 def test_any_flipped_bit_of_the_signature_material_fails_or_leaves_the_proof_whole(
-    place: int, bit: int
+    index: int, bit: int
 ) -> None:
     raw = bytearray(base64.b64decode(SIGNED.extensions["dssematerial"]))
-    raw[place % len(raw)] ^= 1 << bit
+    raw[index % len(raw)] ^= 1 << bit
     damaged = replace(
         SIGNED, extensions={**SIGNED.extensions, "dssematerial": base64.b64encode(raw).decode()}
     )

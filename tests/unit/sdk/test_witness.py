@@ -1,4 +1,4 @@
-"""A witness cosigns only a log that continues what it cosigned; who keeps a log checkpoint can check the log."""
+"""A witness cosigns only a log that continues what it cosigned; a kept log checkpoint checks the log."""
 
 from __future__ import annotations
 
@@ -117,13 +117,13 @@ def test_what_is_kept_is_served(tmp_path: Path) -> None:
 
 @given(st.integers(0, 2**62), st.integers(0, 400), st.integers(0, 7))
 @settings(deadline=None)
-def test_a_changed_byte_of_a_cosigned_note_is_found(at: int, place: int, bit: int) -> None:
+def test_a_changed_byte_of_a_cosigned_note_is_found(at: int, position: int, bit: int) -> None:
     name, public = WITNESS.subject, WITNESS.public
     note = cosigned(log_of(3).note(), name, WITNESS.private, at + 1)
     assert cosigned_at(note, name, public) == at + 1
     text = note.rpartition("\n\n")[0].encode()
     changed = bytearray(text)
-    changed[place % len(text)] ^= 1 << bit
+    changed[position % len(text)] ^= 1 << bit
     try:
         forged = changed.decode() + note[len(text.decode()) :]
     except UnicodeDecodeError:

@@ -26,7 +26,7 @@ from shared.deciding.access import (
     readable_namespaces,
 )
 from shared.deciding.decider import Forbidden
-from shared.deciding.events import encode
+from shared.deciding.events import Cursor, encode
 from shared.deciding.submission import Permission
 from shared.identity.access_view import Identities, new_api_key, verifier_of
 
@@ -240,3 +240,18 @@ def test_revoking_never_gives_and_granting_never_takes(
 def test_names_are_compared_without_case_and_in_one_unicode_form() -> None:
     assert normalized_name("Zoë Straße") == normalized_name("ZOE\u0308 STRASSE")
     assert normalized_name("Zoë") != normalized_name("Zoe")
+
+
+def test_of_two_streams_that_issue_one_key_id_the_first_in_the_log_owns_it() -> None:
+    first, second = new_api_key(PEPPER, "k1"), new_api_key(PEPPER, "k1")
+    owner = KeyIssued("anna", "k1", "hmac-sha256", first.verifier)
+    thief = KeyIssued("eve", "k1", "hmac-sha256", second.verifier)
+    for order in (
+        [(owner, Cursor(1, 1)), (thief, Cursor(2, 1))],
+        [(thief, Cursor(2, 1)), (owner, Cursor(1, 1))],
+    ):
+        identities = Identities(PEPPER)
+        for event, cursor in order:
+            identities.apply(event, NOW, cursor)
+        assert identities.by_api_key(first.text)
+        assert identities.by_api_key(second.text) is None

@@ -31,7 +31,7 @@ async def test_keys_that_arrive_during_a_query_become_the_next_query() -> None:
 async def test_a_key_without_a_value_gives_none_and_a_failure_reaches_every_caller() -> None:
     async def fetch(keys: Sequence[str]) -> Mapping[str, int]:
         if "bad" in keys:
-            raise ConnectionError("away")
+            raise ConnectionError("unreachable")
         return {}
 
     batcher = Batcher(fetch)
@@ -58,7 +58,7 @@ async def test_a_caller_that_disconnected_does_not_disturb_the_others() -> None:
         await gone
 
 
-async def test_no_query_asks_for_more_keys_than_the_limit() -> None:
+async def test_no_query_has_more_keys_than_the_limit() -> None:
     sizes: list[int] = []
 
     async def fetch(keys: Sequence[int]) -> Mapping[int, int]:

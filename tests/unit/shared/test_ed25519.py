@@ -54,7 +54,7 @@ def test_a_public_key_has_32_bytes() -> None:
 
 @pytest.mark.parametrize("raw", SMALL_ORDER)
 def test_a_key_of_small_order_verifies_nothing(raw: str) -> None:
-    """The signature R = identity, s = 0 fits such a key and some message in libraries that do not refuse it."""
+    """In libraries that accept it, the signature R = identity, s = 0 fits such a key and some message."""
     key, identity = PublicKey(bytes.fromhex(raw)), bytes([1]) + bytes(63)
     for n in range(64):
         with pytest.raises(ValueError, match="does not fit"):

@@ -120,10 +120,10 @@ def test_json_that_cannot_be_stored_is_refused(raw: bytes) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class Unlisted:
     cents: int
 
 
 def test_an_event_that_could_not_be_read_back_is_never_stored() -> None:
     with pytest.raises(TypeError, match="add it to its EventTypes"):
-        TYPES.schema_of(Forgotten(1))
+        TYPES.schema_of(Unlisted(1))

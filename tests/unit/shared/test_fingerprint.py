@@ -1,10 +1,13 @@
-"""A snapshot is used only by the code that made it: the fingerprint changes with every dependency of the fold."""
+"""A snapshot is used only by the code that made it: the fingerprint covers each dependency of a fold."""
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,18 +55,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield root
     for name in [name for name in sys.modules if name.partition(".")[0] == "shop_of_test"]:
         del sys.modules[name]
-    _forget()
+    _drop_caches()
 
 
-def _forget() -> None:
-    """As a new process."""
+def _drop_caches() -> None:
+    """Drop all caches, as if the process were new."""
     fingerprint.cache_clear()
     module._read.cache_clear()
     importlib.invalidate_caches()
 
 
 def now(*modules: str) -> str:
-    _forget()
+    _drop_caches()
     return fingerprint(*modules)
 
 
@@ -73,6 +76,31 @@ def test_it_changes_with_every_module_that_the_fold_imports(folder: Path, name: 
     assert now("shop_of_test.fold") == before
     (folder / name).write_text(FILES[name] + "# changed\n")
     assert now("shop_of_test.fold") != before
+
+
+@pytest.fixture
+def threads_change_while_python_parses() -> Iterator[None]:
+    """Let garbage collection hand over to another thread, as Python code that it runs may."""
+    threshold = gc.get_threshold()
+
+    def hand_over(*_: object) -> None:
+        time.sleep(0)
+
+    gc.callbacks.append(hand_over)
+    gc.set_threshold(50)
+    yield
+    gc.callbacks.remove(hand_over)
+    gc.set_threshold(*threshold)
+
+
+@pytest.mark.usefixtures("threads_change_while_python_parses")
+def test_two_threads_read_the_code_at_the_same_time() -> None:
+    for _ in range(3):
+        _drop_caches()
+        with ThreadPoolExecutor(4) as threads:
+            found = list(threads.map(fingerprint, ["shared.log.transact", "shared.log.states"] * 2))
+        assert found[0] != found[1]
+        assert found[:2] == found[2:]
 
 
 def test_it_stays_when_other_code_changes(folder: Path) -> None:
@@ -90,7 +118,7 @@ def test_it_changes_with_the_release_of_a_library(folder: Path, monkeypatch: pyt
 
 def test_a_snapshots_fingerprint_covers_the_upcasters(folder: Path) -> None:
     def of_codec() -> str:
-        _forget()
+        _drop_caches()
         fold = importlib.import_module("shop_of_test.fold")
         upcast = importlib.import_module("shop_of_test.upcasters").upcast
         shop: Fold[object, object] = Fold("shop", fold.State(), fold.evolve)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from shared.messaging.kafka import Malformed
 
 
-class Told(BaseModel):
+class Report(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str
@@ -16,7 +16,7 @@ class Told(BaseModel):
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (
             '{"counts": [1, "x\\n"]}',
@@ -28,13 +28,15 @@ class Told(BaseModel):
         ("[]", "data: Input should be an object"),
     ],
 )
-def test_every_error_of_a_messages_shape_is_named_in_one_line_without_its_input(data: str, said: str) -> None:
+def test_every_error_of_a_messages_shape_is_named_in_one_line_without_its_input(
+    data: str, message: str
+) -> None:
     with pytest.raises(ValidationError) as wrong:
-        Told.model_validate_json(data)
-    assert str(Malformed.in_shape(wrong.value)) == said
+        Report.model_validate_json(data)
+    assert str(Malformed.in_shape(wrong.value)) == message
 
 
 def test_the_first_twenty_of_many_errors_are_named() -> None:
     with pytest.raises(ValidationError) as wrong:
-        Told.model_validate({"model": "m", "counts": ["x"] * 100})
+        Report.model_validate({"model": "m", "counts": ["x"] * 100})
     assert str(Malformed.in_shape(wrong.value)).count(";") == 19

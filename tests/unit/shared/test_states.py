@@ -107,7 +107,7 @@ def test_a_stream_is_behind_from_its_first_events_on_until_a_snapshot_was_kept_o
     assert states.behind() == ("shop-2",)
 
 
-def test_what_is_forgotten_is_forgotten_for_those_who_share_it_too() -> None:
+def test_clearing_the_states_also_clears_the_recent_events_that_share_them() -> None:
     states = States("s", [SHOP])
     shared = states.recent
     states.put("shop-1", CachedState(Shop(), revision=300))

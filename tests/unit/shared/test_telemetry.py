@@ -14,7 +14,7 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("text", "kept"),
     [
         ("key rg_abc123_TOPSECRET refused", "rg_abc123_***"),
         ("postgresql://regista:TOPSECRET@host/db", "postgresql://regista:***@host/db"),
@@ -32,18 +32,18 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         ("{'kafka_password': 'TOPSECRET'}", "'kafka_password': '***'"),
     ],
 )
-def test_no_secret_reaches_a_log(said: str, kept: str) -> None:
+def test_no_secret_reaches_a_log(text: str, kept: str) -> None:
     record = logging.makeLogRecord(
-        {"msg": "%s", "args": (said,), "told": said, "inner": [{"password": "TOPSECRET", "why": said}]}
+        {"msg": "%s", "args": (text,), "copy": text, "inner": [{"password": "TOPSECRET", "why": text}]}
     )
-    for text in (without_secrets(said), JsonFormatter("registry").format(record)):
-        assert "SECRET" not in text
-        assert kept in text.replace("\\", "")
+    for output in (without_secrets(text), JsonFormatter("registry").format(record)):
+        assert "SECRET" not in output
+        assert kept in output.replace("\\", "")
 
 
 def test_a_text_without_secrets_stays_as_it_is() -> None:
-    said = "The secret is out: see https://host/a?b=c, mail anna@example.org, page 2 of 3"
-    assert without_secrets(said) == said
+    text = "The secret is out: see https://host/a?b=c, mail anna@example.org, page 2 of 3"
+    assert without_secrets(text) == text
 
 
 def test_an_error_summary_holds_only_the_first_line() -> None:
@@ -61,7 +61,7 @@ def test_a_log_line_is_json_with_its_extras_its_error_and_its_trace() -> None:
             logging.WARNING,
             "f",
             1,
-            "said %s",
+            "done %s",
             ("this",),
             sys.exc_info(),
             extra={"stream": "model-1", "odd": {1}},
@@ -70,7 +70,7 @@ def test_a_log_line_is_json_with_its_extras_its_error_and_its_trace() -> None:
         line = JsonFormatter("registry").format(record)
     read = json.loads(line)
     assert (read["message"], read["level"], read["service"], read["stream"]) == (
-        "said this",
+        "done this",
         "warning",
         "registry",
         "model-1",
@@ -101,10 +101,10 @@ def test_an_invalid_traceparent_begins_a_new_trace(parent: str) -> None:
 
 def test_a_process_is_ready_when_no_part_waits() -> None:
     readiness = Readiness()
-    readiness.wait("kafka", "away")
-    readiness.wait("postgres", "away")
+    readiness.wait("kafka", "unreachable")
+    readiness.wait("postgres", "unreachable")
     readiness.clear("kafka")
-    readiness.clear("never said anything")
-    assert readiness.reasons == {"postgres": "away"}
+    readiness.clear("never waited")
+    assert readiness.reasons == {"postgres": "unreachable"}
     readiness.clear("postgres")
     assert readiness.reasons == {}

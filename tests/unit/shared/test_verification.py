@@ -139,11 +139,11 @@ def test_data_that_is_not_a_json_object_is_malformed_when_it_is_read(data: bytes
 
 
 def test_a_service_is_never_refused_for_the_size_of_its_events() -> None:
-    said = replace(EVENT, source="/regista/registry", data=b'{"a": "' + b"x" * FROM_PUBLISHERS + b'"}')
+    event = replace(EVENT, source="/regista/registry", data=b'{"a": "' + b"x" * FROM_PUBLISHERS + b'"}')
     owner = {KEY.key_id: Signer("service:registry", "service", KEY.public)}
-    _, value, headers = to_kafka(sign(said, KEY))
-    heard = Subscription("t", "g", {"Known.v1": Handler(nothing)}, by_service("registry"))
-    assert isinstance(judge(Record(value, headers), heard, owner.get), Received)  # type: ignore[arg-type]
+    _, value, headers = to_kafka(sign(event, KEY))
+    subscription = Subscription("t", "g", {"Known.v1": Handler(nothing)}, by_service("registry"))
+    assert isinstance(judge(Record(value, headers), subscription, owner.get), Received)  # type: ignore[arg-type]
 
 
 ENDED = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -167,11 +167,11 @@ ENDED = datetime(2026, 1, 1, 12, tzinfo=UTC)
 def test_a_services_event_is_valid_if_its_key_was_valid_when_it_was_recorded(
     recorded: str, key: dict[str, Any], reason: str
 ) -> None:
-    said = replace(
+    event = replace(
         EVENT, source="/regista/registry", extensions={"recordedtime": recorded} if recorded else {}
     )
     owner = {KEY.key_id: Signer("service:registry", "service", KEY.public, **key)}
-    _, value, headers = to_kafka(sign(said, KEY))
+    _, value, headers = to_kafka(sign(event, KEY))
     verdict = judge(
         Record(value, headers), Subscription("t", "g", STRICT.handlers, by_service("registry")), owner.get
     )  # type: ignore[arg-type]
@@ -190,8 +190,8 @@ def test_a_services_event_is_valid_if_its_key_was_valid_when_it_was_recorded(
 def test_a_publishers_key_must_be_valid_now_whatever_time_its_message_claims(
     until: datetime, accepted: bool
 ) -> None:
-    said = replace(EVENT, extensions={"recordedtime": "2026-01-01T00:00:00Z"})
-    _, value, headers = to_kafka(sign(said, KEY))
+    event = replace(EVENT, extensions={"recordedtime": "2026-01-01T00:00:00Z"})
+    _, value, headers = to_kafka(sign(event, KEY))
     verdict = judge(
         Record(value, headers), STRICT, {KEY.key_id: Signer("anna", "publisher", KEY.public, until)}.get
     )  # type: ignore[arg-type]
@@ -199,11 +199,11 @@ def test_a_publishers_key_must_be_valid_now_whatever_time_its_message_claims(
 
 
 def test_the_time_that_decides_is_signed() -> None:
-    said = sign(
+    event = sign(
         replace(EVENT, source="/regista/registry", extensions={"recordedtime": "2026-01-01T12:00:01Z"}), KEY
     )
     _, value, headers = to_kafka(
-        replace(said, extensions={**said.extensions, "recordedtime": "2026-01-01T11:00:00Z"})
+        replace(event, extensions={**event.extensions, "recordedtime": "2026-01-01T11:00:00Z"})
     )
     owner = {KEY.key_id: Signer("service:registry", "service", KEY.public, ENDED)}
     verdict = judge(
@@ -223,11 +223,11 @@ def test_a_message_of_a_type_without_a_handler_is_ignored_without_verification()
 
 def test_a_service_may_send_its_own_events_only() -> None:
     signer = Signer("service:artifact", "service", KEY.public)
-    said = replace(EVENT, source="/regista/artifact")
-    assert by_service("artifact")(signer, said)
-    assert not by_service("approval")(signer, said)
+    event = replace(EVENT, source="/regista/artifact")
+    assert by_service("artifact")(signer, event)
+    assert not by_service("approval")(signer, event)
     assert not by_service("artifact")(signer, EVENT)
-    assert not by_service("artifact")(replace(signer, kind="publisher"), said)
+    assert not by_service("artifact")(replace(signer, kind="publisher"), event)
     assert not by_publishers(signer, replace(EVENT, source="/publishers/service:artifact"))
 
 
@@ -250,10 +250,10 @@ def test_no_record_whatever_its_bytes_can_do_more_than_be_refused(
 @given(st.data())
 def test_a_signed_record_altered_anywhere_is_refused(data: st.DataObject) -> None:
     _, value, headers = to_kafka(sign(EVENT, KEY))
-    place = data.draw(st.integers(0, len(headers)))
-    if place == len(headers):
+    index = data.draw(st.integers(0, len(headers)))
+    if index == len(headers):
         value = value + b" "
     else:
-        name, kept = headers[place]
-        headers[place] = (name, kept + data.draw(st.binary(min_size=1, max_size=3)))
+        name, kept = headers[index]
+        headers[index] = (name, kept + data.draw(st.binary(min_size=1, max_size=3)))
     assert isinstance(judge(Record(value, headers), STRICT, OWNERS.get), Refused)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from shared.deciding.access import AccessState
 from shared.deciding.decider import Forbidden, Misrouted, NotFound, RuleBroken, Stale, Unprocessable
 from shared.deciding.events import Actor
 from shared.foundation.postgres import Unavailable
-from shared.http.application import Table, encoded
+from shared.http.dispatch import Table, encoded
 from shared.http.openapi import document
 from shared.http.operations import OPERATIONS
 from shared.http.problems import Problem, of_exception
@@ -151,8 +151,8 @@ def test_the_document_states_what_a_caller_must_send_and_may_get() -> None:
 
 
 @given(st.tuples(st.text(), st.integers(min_value=-(2**63), max_value=2**63 - 1)))
-def test_a_page_token_holds_its_sort_key(place: tuple[str, int]) -> None:
-    assert read_page_token(page_token(*place), str, int) == place
+def test_a_page_token_holds_its_sort_key(key: tuple[str, int]) -> None:
+    assert read_page_token(page_token(*key), str, int) == key
 
 
 def test_a_full_page_names_the_next_one_and_a_short_page_is_the_last() -> None:

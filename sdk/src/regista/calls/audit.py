@@ -45,8 +45,19 @@ class AuditCalls(Requests):
         return dict(await self._get("audit", "/proofs/inclusion", leaf_index=leaf_index, size=size))
 
     async def invariants(self) -> Json:
-        """Check the whole log now; return which invariants hold, and the violations."""
+        """Verify the leaves that are new; return which invariants hold for all verified ones, and violations.
+
+        Leaves 0 to `verified - 1` of the `sealed` ones were verified, each once since `read_since`.
+        `full_run` is the progress of a run that `check_invariants` requested, None when none is under way.
+        """
         return dict((await self._transport.call("GET", "audit", "/invariants", long=True)).body)
+
+    async def check_invariants(self) -> Json:
+        """Request that the service reads and verifies the whole log again; return the run that is under way.
+
+        The run is finished when `read_since` of `invariants` has reached `requested_at` of this answer.
+        """
+        return dict((await self._transport.call("POST", "audit", "/invariants:check", long=True)).body)
 
     async def history(self, limit: int | None = None) -> list[Json]:
         """Return the files of the exported log, in the order of the log."""

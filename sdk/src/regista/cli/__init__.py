@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from regista.cli.terminal.output import printable, say
 from regista.cli.terminal.session import Session
 
 SECTIONS: dict[str, dict[str, str]] = {
@@ -83,13 +84,15 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except click.UsageError as e:
             if not ctx.meta[ERRORS_AS_JSON]:
-                raise
+                raise click.UsageError(printable(e.format_message()), e.ctx) from None
             path = e.ctx.command_path if e.ctx else "regista"
             print_error(
                 Invalid("wrong_usage", e.format_message(), advice=f"`{path} --help` shows the usage."),
                 as_json=True,
             )
             ctx.exit(e.exit_code)
+        except click.ClickException as e:
+            raise click.ClickException(printable(e.format_message())) from None
         except OSError as e:
             if not e.filename:  # not about a file, for example a closed pipe
                 raise
@@ -150,7 +153,7 @@ def _plugins() -> dict[str, click.Command | str]:
         try:
             loaded: Any = point.load()
         except Exception as e:  # noqa: BLE001 - a broken plug-in must not disable the other commands
-            click.echo(f"the plug-in {point.value} could not be loaded: {e!r}", err=True)
+            say(f"the plug-in {point.value} could not be loaded: {e!r}", err=True)
             continue
         if isinstance(loaded, Mapping):
             found |= loaded

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regista.cli.key import OUT, new_signing_key
-from regista.cli.terminal.session import Session, command, on_a_terminal
+from regista.cli.terminal.output import say
+from regista.cli.terminal.session import Session, command, confirm, on_a_terminal
 
 if TYPE_CHECKING:
     from regista.wire.keys import SigningKey
@@ -116,7 +117,7 @@ def erase_name(session: Session, subject: str, reason: str, yes: bool) -> None:
     if not yes:
         if session.json or not on_a_terminal():
             raise click.UsageError(f"add --yes to erase the name of {subject} without a confirmation")
-        click.confirm(f"Erase the name of {subject} permanently?", abort=True)
+        confirm(f"Erase the name of {subject} permanently?")
     with session.client() as client:
         got = client.erase_name(subject, reason)
     session.one(got, f"the name of {subject} is erased. {got.get('kept', '')}")
@@ -150,7 +151,7 @@ def issue(session: Session, subject: str, signing: bool, file: Path | None, expi
         got = client.issue_key(subject, expires_at=expires)
     session.one(got, str(got["api_key"]))
     if not session.json:
-        click.echo("This is the only time the key is shown.", err=True)
+        say("This is the only time the key is shown.", err=True)
 
 
 @command(group=keys, examples="regista access key register publisher:nightly nightly.key.json")
@@ -181,7 +182,7 @@ def rotate(session: Session, subject: str, key_id: str, signing: bool, file: Pat
         )
     session.one(got, str(got.get("api_key") or got["key_id"]))
     if not got["old_revoked"]:
-        click.echo(
+        say(
             f"The new key is valid, but the outcome of revoking {key_id} is unknown: "
             f"`regista access key revoke {subject} {key_id}`.",
             err=True,

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from regista.cli.terminal.options import ENVIRONMENT
-from regista.cli.terminal.output import printable, to_the_second
+from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import Shown, actors, naming, who
 from regista.cli.terminal.session import Session, command
 
@@ -42,11 +42,9 @@ def as_of(session: Session, model: str, moment: str | None, environment: str) ->
     )
     if found.get("since") and session.for_people:
         changed = found.get("changed_by") or {}
-        click.echo(
-            printable(
-                f"since {to_the_second(found['since'])}, changed by {who(changed, shown)}: "
-                f"{changed.get('reason') or 'no reason given'}"
-            )
+        say(
+            f"since {to_the_second(found['since'])}, changed by {who(changed, shown)}: "
+            f"{changed.get('reason') or 'no reason given'}"
         )
 
 

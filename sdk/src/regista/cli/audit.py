@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from regista.client.sync_client import Client
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+PAUSE = 0.5
+"""Seconds between two looks at the progress of a full run."""
 
 
 @click.group()
@@ -151,15 +155,33 @@ def verify_proof(session: Session, file: Path, key: str) -> None:
 @command(
     group=audit,
     examples="regista audit invariants\n"
+    "regista audit invariants --full\n"
     "regista audit invariants --json | jq '.invariants[] | select(.holds | not)'",
 )
-def invariants(session: Session) -> None:
-    """Check the whole log now; exit code 1 when an invariant does not hold."""
-    with session.client() as client, session.waiting("checking the log"):
-        found = client.invariants()
+@click.option("--full", is_flag=True, help="Read and verify the whole log again, and wait for it.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    default=600.0,
+    show_default=True,
+    help="Seconds to wait for the full run.",
+)
+def invariants(session: Session, wait: float, *, full: bool) -> None:
+    """Show whether the log is as it must be; exit code 1 when an invariant does not hold.
+
+    The audit service verifies each sealed leaf once. This command verifies the leaves that are new, and shows
+    what was found in all verified ones. Only --full finds a leaf that was changed after it was verified.
+    """
+    with session.client() as client:
+        if full:
+            found = _full_run(session, client, wait)
+        else:
+            with session.waiting("verifying new leaves"):
+                found = client.invariants()
     if session.json:
         session.out(found)
     else:
+        session.heading({name: found[name] for name in ("verified", "sealed", "read_since")})
         columns = [
             ("invariant", "name"),
             ("holds", "holds"),
@@ -170,6 +192,29 @@ def invariants(session: Session) -> None:
         session.items(found["invariants"], columns, "nothing was checked")
     if not found["holds"]:
         click.get_current_context().exit(1)
+
+
+def _full_run(session: Session, client: Client, wait: float) -> dict[str, Any]:
+    """Request a full run, and return the answer of the service once the run is finished. Raises TimedOut."""
+    from regista.errors import TimedOut  # noqa: PLC0415 - imported when a command runs
+
+    deadline = time.monotonic() + wait
+    requested = datetime.fromisoformat(client.check_invariants()["requested_at"])
+    with session.progress("verifying", bytes_=False) as progress:
+        while True:
+            found = client.invariants()
+            if datetime.fromisoformat(found["read_since"]) >= requested:
+                return found
+            run = found["full_run"] or {"verified": 0, "leaves": 0}
+            if progress:
+                progress("leaves", run["verified"], run["leaves"])
+            if time.monotonic() > deadline:
+                raise TimedOut(
+                    "not_verified",
+                    f"{run['verified']} of {run['leaves']} leaves are verified again after {wait:.0f} s",
+                    advice="The run continues: look again later with `regista audit invariants`.",
+                )
+            time.sleep(PAUSE)
 
 
 @command(group=audit, examples="regista audit events model-0198…\nregista audit events --correlation 0198…")

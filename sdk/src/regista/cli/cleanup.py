@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 import click
 
 from regista.cli.terminal.options import IF_REVISION
-from regista.cli.terminal.output import to_the_second
+from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import read_json
@@ -153,7 +153,7 @@ def _show_sweep(session: Session, found: dict[str, Any]) -> None:
         or "no verdicts yet"
     )
     if session.for_people:
-        click.echo(f"{found.get('versions', 0)} versions of {found.get('models', 0)} models: {counts}")
+        say(f"{found.get('versions', 0)} versions of {found.get('models', 0)} models: {counts}")
     session.items(found.get("items", []), COLUMNS, "no version to show")
     if found.get("truncated"):
-        click.echo("Not all versions are shown; name a model to see all of its versions.", err=True)
+        say("Not all versions are shown; name a model to see all of its versions.", err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regista.cli.terminal.output import printable, to_the_second
+from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def export(session: Session, folder: Path | None, wait: float, *, everything: bo
     """Export the sealed events, and wait for it."""
     with session.client() as client:
         requested = client.export_history(everything=everything)
-        with session.progress("exporting") as progress:
+        with session.progress("exporting", bytes_=False) as progress:
             state = _wait_until_exported(client, requested["planned"], wait, progress)
         copied = 0
         if folder is not None:
@@ -97,7 +97,7 @@ def _wait_until_exported(client: Client, planned: int, wait: float, progress: An
     while True:
         state = client.history_state()
         if state["failure"] != failure and (failure := state["failure"]):
-            click.echo(printable(f"the service tries again after: {failure}"), err=True)
+            say(f"the service tries again after: {failure}", err=True)
         if progress:
             progress("events", state["exported"], planned)
         if state["exported"] >= planned:
@@ -127,8 +127,8 @@ def _wait_until_exported(client: Client, planned: int, wait: float, progress: An
     "--checkpoint",
     "kept",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A log checkpoint kept elsewhere (`regista audit checkpoints --save`): the files must reach it. Without"
-    " it, nothing shows that the newest events are missing.",
+    help="A log checkpoint kept elsewhere (`regista audit checkpoints --save`): the files must reach it."
+    " Without it, nothing shows that the newest events are missing.",
 )
 def verify(session: Session, folder: Path, keys: tuple[str, ...], kept: Path | None) -> None:
     """Verify files on this machine against signed log checkpoints, without any service.
@@ -147,23 +147,23 @@ def verify(session: Session, folder: Path, keys: tuple[str, ...], kept: Path | N
         )
     else:
         for fault in found.faults:
-            click.secho(printable(fault), fg="red", err=True)
+            say(fault, fg="red", err=True)
         for first, last in found.gaps:
-            click.secho(f"leaves {first} to {last} are missing", fg="red", err=True)
+            say(f"leaves {first} to {last} are missing", fg="red", err=True)
         for name in found.unsealed:
-            click.secho(printable(f"{name} has no manifest and is not proven"), fg="red", err=True)
+            say(f"{name} has no manifest and is not proven", fg="red", err=True)
         upto = (
             f", under a log checkpoint of {found.checkpoint['size']}: {found.checkpoint['root']}"
             if found.checkpoint
             else ""
         )
-        click.echo(f"{found.events} events in {found.chunks} files are proven{upto}")
+        say(f"{found.events} events in {found.chunks} files are proven{upto}")
         if found.until:
             compared = (
                 f"the log checkpoint of {found.kept} events that you kept is continued"
                 if kept and found.holds
                 else "compare with a log checkpoint kept elsewhere: --checkpoint FILE"
             )
-            click.echo(f"until {found.until}; later events are not in these files ({compared})")
+            say(f"until {found.until}; later events are not in these files ({compared})")
     if not found.holds:
         click.get_current_context().exit(1)

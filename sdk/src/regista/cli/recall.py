@@ -14,7 +14,7 @@ from regista.cli.terminal.session import Session, command
 def recall(session: Session, reference: str, reason: str) -> None:
     """Forbid loading a version.
 
-    Its traffic stays as it is: the output says how to roll back where the version serves.
+    Its traffic stays as it is: the output names the command that rolls back where the version serves.
     """
     with session.client() as client:
         got = client.recall(reference, reason)

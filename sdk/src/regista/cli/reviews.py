@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regista.cli.terminal.output import to_the_second
+from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
-from regista.cli.terminal.session import Session, command, on_a_terminal
+from regista.cli.terminal.session import Session, command, confirm, on_a_terminal
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
@@ -51,7 +51,7 @@ def list_(session: Session, state: str, model: str | None) -> None:
 @command(group=reviews, examples="regista reviews show 0198…")
 @click.argument("review_id", metavar="REVIEW")
 def show(session: Session, review_id: str) -> None:
-    """Show one review: the request, its evidence, and what people said."""
+    """Show one review: the request, its evidence, and the comments of people."""
     with session.client() as client:
         found = client.review(review_id)
         if session.json:
@@ -59,7 +59,7 @@ def show(session: Session, review_id: str) -> None:
             return
         show_review(session, client, found)
     if found.get("state") == "open" and session.for_people:
-        click.echo(f"To decide on what is shown: regista approve {review_id} --revision {found['revision']}")
+        say(f"To decide on what is shown: regista approve {review_id} --revision {found['revision']}")
 
 
 def show_review(session: Session, client: Client, found: dict[str, Any]) -> None:
@@ -78,7 +78,7 @@ def show_review(session: Session, client: Client, found: dict[str, Any]) -> None
         ("when", lambda e: to_the_second(e.get("at"))),
         ("who", lambda e: e.get("name") or shown(e.get("by"))),
         ("did", "kind"),
-        ("said", "text"),
+        ("comment", "text"),
     ]
     if session.for_people:
         session.items(entries, columns, "no comments or decisions yet")
@@ -99,7 +99,7 @@ def revision_to_decide(
         )
     found = client.review(review_id)
     show_review(session, client, found)
-    click.confirm(f"{what} this?", abort=True)
+    confirm(f"{what} this?")
     return int(found["revision"])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from regista.cli.terminal.options import ENVIRONMENT, IF_REVISION, OPTIONAL_REASON
+from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs
 
@@ -128,6 +129,4 @@ def show_rollout(session: Session, found: dict[str, Any], nothing: str) -> None:
     session.items(found.get("entries", []), COLUMNS, nothing)
     if found.get("revision") and session.for_people:
         revision = found["revision"]
-        click.echo(
-            f"revision {revision}: a change with --if-revision {revision} is of what is shown", err=True
-        )
+        say(f"revision {revision}: a change with --if-revision {revision} is of what is shown", err=True)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import click
 
 from regista.cli.terminal.options import IF_REVISION
-from regista.cli.terminal.output import to_the_second
+from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs, read_json
@@ -230,7 +230,7 @@ def gates(session: Session, reference: str, again: bool) -> None:
         session.out(found)
         return
     if found.get("waits_for") and session.for_people:
-        click.echo(f"waits for: {', '.join(found['waits_for'])}")
+        say(f"waits for: {', '.join(found['waits_for'])}")
     results = [
         {"stage": evaluated["stage"]} | result
         for evaluated in found.get("gates", ())

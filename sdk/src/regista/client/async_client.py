@@ -198,7 +198,8 @@ class AsyncClient(
             return AsyncPublication(self._transport, TrainedMessage("", model, digest, found))
         event = publication.event(publication.MODEL_TRAINED, model, data, key)
         await self._kafka.send(publication.TOPIC, event)
-        return AsyncPublication(self._transport, TrainedMessage(event.id, model, digest))
+        sent = TrainedMessage(event.id, model, digest, publisher=key.subject)
+        return AsyncPublication(self._transport, sent)
 
     async def load(
         self, reference: str, *, environment: str = "production", progress: Progress | None = None

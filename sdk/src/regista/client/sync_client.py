@@ -140,6 +140,7 @@ class Client:
     consistency = _blocking(AsyncClient.consistency)
     inclusion = _blocking(AsyncClient.inclusion)
     invariants = _blocking(AsyncClient.invariants)
+    check_invariants = _blocking(AsyncClient.check_invariants)
     history = _blocking(AsyncClient.history)
     history_state = _blocking(AsyncClient.history_state)
     export_history = _blocking(AsyncClient.export_history)

@@ -15,7 +15,7 @@ import msgspec
 
 from regista.files import hash_file, manifest_of
 
-CHUNK = 1 << 22  # bytes hashed at once
+CHUNK = 1 << 22  # bytes hashed by one call
 
 
 def data_digest(*parts: Any) -> str:

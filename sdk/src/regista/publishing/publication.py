@@ -28,7 +28,7 @@ from regista.errors import (
     Unauthorized,
     Unavailable,
 )
-from regista.files import HashingStream, Progress, files_of, manifest
+from regista.files import HashingStream, Progress, checked_files_of, manifest
 from regista.publishing.json_values import check_exact, json_value
 from regista.publishing.tracking import Run
 from regista.wire.cloudevents import CloudEvent
@@ -67,13 +67,15 @@ class Registered:
 class TrainedMessage:
     """A published ModelTrained: its id ("" over HTTP), its model, and the artifact's digest ("" without one).
 
-    `outcome` is set over HTTP, and None on Kafka.
+    `outcome` is set over HTTP, and None on Kafka. `publisher` is the subject of the key that signed the
+    message ("" over HTTP): it may be another one than the subject of the API key.
     """
 
     id: str
     model: str
     digest: str
     outcome: Registered | Refused | None = None
+    publisher: str = ""
 
 
 def document(
@@ -152,7 +154,7 @@ async def upload(transport: Transport, path: Path, progress: Progress | None = N
     """
     entries: list[FileEntry] = []
     location = ""
-    for name, file in (await asyncio.to_thread(files_of, path)).items():
+    for name, file in (await asyncio.to_thread(checked_files_of, path)).items():
         stream = HashingStream(file, name, progress)
         query = {"name": name, "upload": location or None}
         answer = (await transport.upload("artifact", "/uploads", query, stream, stream.total)).body
@@ -266,14 +268,14 @@ async def _check_dead_letters(transport: Transport, message: TrainedMessage) -> 
     """Raise DeadLettered when the message is a dead letter; do nothing where the caller may not read them."""
     query = {"topic": TOPIC, "limit": DEAD_LETTERS}
     try:
-        for letter in (await transport.call("GET", "registry", "/dlq", query=query)).body["items"]:
-            if letter.get("subject") == message.model:
-                shown = (await transport.call("GET", "registry", f"/dlq/{quote(letter['id'])}")).body
+        for refused in (await transport.call("GET", "registry", "/dlq", query=query)).body["items"]:
+            if refused.get("subject") == message.model:
+                shown = (await transport.call("GET", "registry", f"/dlq/{quote(refused['id'])}")).body
                 if shown["headers"].get("ce_id") == message.id:
                     raise DeadLettered(
                         "dead_lettered",
-                        f"message {message.id} for {message.model} was dead-lettered: {letter['reason']}",
-                        facts=letter,
+                        f"message {message.id} for {message.model} was dead-lettered: {refused['reason']}",
+                        facts=refused,
                     )
     except (Forbidden, NotFound, Unavailable, Unauthorized):
         return
@@ -281,7 +283,11 @@ async def _check_dead_letters(transport: Transport, message: TrainedMessage) -> 
 
 async def look_up(transport: Transport, message: TrainedMessage) -> Registered | Refused | None:
     """Return the outcome of a message, None while the registry has not processed it."""
-    query = {"model": message.model, "artifact_digest": message.digest or None}
+    query = {
+        "model": message.model,
+        "artifact_digest": message.digest or None,
+        "publisher": message.publisher or None,
+    }
     try:
         answer = await transport.call("GET", "registry", f"/publications/{quote(message.id)}", query=query)
     except NotFound:

@@ -12,14 +12,17 @@ import re
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from regista.wire.ed25519 import problem_of_public_key
+from regista.wire.keys import BadKey, strict_public_key
 
 _ED25519 = b"\x01"
 SIGNATURE_LINE = re.compile(r"— (?P<name>[^\s+]+) (?P<signature>[A-Za-z0-9+/=]+)")
 
 
 class BadCheckpoint(ValueError):  # noqa: N818
-    """The text is no checkpoint signed by this key; the message says what is wrong.
+    """The text is no checkpoint signed by this key; the message states what is wrong.
 
     Trust nothing in the text.
     """
@@ -61,6 +64,8 @@ def parsed_key(text: str) -> tuple[str, bytes]:
         raise BadCheckpoint(
             "the key does not read `<name>+<hash>+<base64>` of an Ed25519 key, or its hash is of another key"
         )
+    if problem := problem_of_public_key(raw[1:]):
+        raise BadCheckpoint(f"the key cannot be trusted: {problem}")
     return name, raw[1:]
 
 
@@ -103,8 +108,8 @@ def _verified(encoded: str, text: str, name: str, public_key: bytes) -> bool:
         raw = base64.b64decode(encoded, validate=True)
         if raw[:4] != key_hash(name, public_key):
             return False
-        Ed25519PublicKey.from_public_bytes(public_key).verify(raw[4:], text.encode())
-    except (binascii.Error, InvalidSignature):
+        strict_public_key(public_key).verify(raw[4:], text.encode())
+    except (binascii.Error, InvalidSignature, BadKey):
         return False
     return True
 

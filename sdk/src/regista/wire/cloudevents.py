@@ -20,7 +20,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|
 
 
 class NotACloudEvent(ValueError):  # noqa: N818 - what the message is, not a fault of ours
-    """The message is not a CloudEvent that Regista accepts; the message says what to send instead."""
+    """The message is not a CloudEvent that Regista accepts; the error states what to send instead."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -77,7 +77,8 @@ def check(event: CloudEvent) -> None:
     for name, value in event.extensions.items():
         if not _names_extension(name):
             raise NotACloudEvent(
-                f"{name!r:.80} is not a valid name of an extension attribute: use lower-case letters and digits"
+                f"{name!r:.80} is not a valid name of an extension attribute:"
+                " use lower-case letters and digits"
             )
         texts[name] = value
     if not _all_texts(texts.values()):

@@ -1,6 +1,6 @@
 """Cosign log checkpoints as a witness (c2sp.org/tlog-cosignature, `cosignature/v1`, Ed25519). Pure.
 
-A cosignature says: at this time the witness saw this tree, and it continued every tree that the witness had
+A cosignature states: at this time the witness saw this tree, and it continued every tree that the witness had
 cosigned of this log before.
 """
 
@@ -43,7 +43,7 @@ def parsed_witness_key(text: str) -> tuple[str, bytes]:
 
 
 def cosigned(note: str, name: str, private: Ed25519PrivateKey, at: int) -> str:
-    """Return the signed note with one more signature line. `at`: seconds since 1970. Verify the note first."""
+    """Return the signed note with one more signature. `at`: seconds since 1970. Verify the note first."""
     text, time = _text_of(note), at.to_bytes(_TIME, "big")
     signature = private.sign(_message(text, at))
     raw = _key_hash(name, private.public_key().public_bytes_raw()) + time + signature

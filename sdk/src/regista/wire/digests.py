@@ -16,7 +16,7 @@ _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class NoDigest(ValueError):  # noqa: N818 - names what the value lacks
-    """The value has no canonical form (NaN, integers beyond 2^53, an unsafe path): the message says which."""
+    """The value has no canonical form (NaN, an integer beyond 2^53, an unsafe path); the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class Manifest:
                 raise NoDigest(f"the path {entry.path!r} appears twice")
             if entry.size < 0 or not _HEX.fullmatch(entry.sha256):
                 raise NoDigest(
-                    f"size or SHA-256 of {entry.path!r} is malformed: expected bytes and 64 lower-case hex digits"
+                    f"size or SHA-256 of {entry.path!r} is malformed:"
+                    " expected bytes and 64 lower-case hex digits"
                 )
             seen.add(entry.path)
         if not self.files:

@@ -17,10 +17,15 @@ from typing import Any, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from regista.wire.cloudevents import CORE, SPECVERSION, CloudEvent, NotACloudEvent, check, utc
-from regista.wire.keys import SigningKey, generate_signing_key, load_signing_key, read_signing_key
+from regista.wire.keys import (
+    SigningKey,
+    generate_signing_key,
+    load_signing_key,
+    read_signing_key,
+    strict_public_key,
+)
 
 __all__ = [
     "PAYLOAD_TYPE",
@@ -46,7 +51,7 @@ _SPECVERSION = sha256(SPECVERSION.encode()).digest()
 
 
 class BadSignature(ValueError):  # noqa: N818 - names what the signature is
-    """The event is unsigned, altered, or signed by another key; `reason` says which."""
+    """The event is unsigned, altered, or signed by another key; `reason` states which."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -108,7 +113,10 @@ class Signs(Protocol):
 
 
 class Verifies(Protocol):
-    """The public half of an Ed25519 key: `verify` raises InvalidSignature or ValueError unless the key signed the data."""
+    """The public half of an Ed25519 key.
+
+    `verify` raises InvalidSignature or ValueError unless the key signed the data.
+    """
 
     def verify(self, signature: bytes, data: bytes, /) -> None: ...
 
@@ -153,9 +161,7 @@ def verify(event: CloudEvent, public_key: bytes | Verifies) -> None:
     payload = _decode(envelope.payload)
     signature = _decode(envelope.signatures[0].sig)
     try:
-        key: Verifies = (
-            Ed25519PublicKey.from_public_bytes(public_key) if isinstance(public_key, bytes) else public_key
-        )
+        key: Verifies = strict_public_key(public_key) if isinstance(public_key, bytes) else public_key
         key.verify(signature, pae(PAYLOAD_TYPE, payload))
     except (InvalidSignature, ValueError):
         raise BadSignature("the signature does not verify with the key") from None
@@ -178,7 +184,7 @@ def _read(event: CloudEvent) -> _Envelope:
 
 @lru_cache(maxsize=16)
 def _envelope(text: str) -> _Envelope:
-    """Cached: a reader asks for the id of the key first, then verifies the same event."""
+    """Return the decoded envelope; cached, as a reader reads the id of the key first, then verifies."""
     try:
         envelope = _envelopes.decode(_decode(text))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):

@@ -51,7 +51,7 @@ COLUMNS: tuple[tuple[str, str, bool], ...] = (
 
 
 class BadHistory(ValueError):  # noqa: N818
-    """No signed checkpoint covers the files as they are; the message says where. Trust nothing in them."""
+    """No signed checkpoint covers the files as they are; the message states where. Trust nothing in them."""
 
 
 Stored = bytes  # `bytes` is also the name of a column

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from regista.wire.ed25519 import problem_of_public_key
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 class BadKey(ValueError):  # noqa: N818 - names what the text is
-    """The text or file is not a key of Regista; the message says what one looks like."""
+    """The text or file is not a key of Regista; the message describes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,13 @@ def read_signing_key(text: str | bytes) -> SigningKey:
 def load_signing_key(path: Path | str) -> SigningKey:
     """Return the key in a file. Raises BadKey and OSError."""
     return read_signing_key(Path(path).read_bytes())
+
+
+def strict_public_key(raw: bytes) -> Ed25519PublicKey:
+    """Return the key that verifies signatures. Raises BadKey for one by which every attacker could sign."""
+    if problem := problem_of_public_key(raw):
+        raise BadKey(problem)
+    return Ed25519PublicKey.from_public_bytes(raw)
 
 
 def new_key_id() -> str:

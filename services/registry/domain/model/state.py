@@ -126,7 +126,6 @@ INITIAL = ModelState()
 
 
 def stream_of(model_id: str) -> str:
-    """Return the stream of a model."""
     return f"model-{model_id}"
 
 

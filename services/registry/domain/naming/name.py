@@ -48,7 +48,6 @@ NAME: Fold[NameEvent, NameState] = Fold("name", NameState(), evolve)
 
 
 def stream_of(name: str) -> str:
-    """Return the stream of a name."""
     return f"name-{name}"
 
 

@@ -1,4 +1,4 @@
-"""How a trained model becomes a version with the number that its changes prove, or is refused."""
+"""Make a version of a trained model, with the number that its changes prove, or refuse it."""
 
 from __future__ import annotations
 

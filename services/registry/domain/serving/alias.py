@@ -60,7 +60,6 @@ def set_alias(command: SetAlias, streams: Streams) -> Events:
 
 
 def remove_alias(command: RemoveAlias, streams: Streams) -> Events:
-    """Remove the alias."""
     state = require_model(streams.state(MODEL, stream_of(command.model_id)))
     before = state.aliases.get(command.alias)
     if before is None:

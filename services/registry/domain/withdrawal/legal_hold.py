@@ -26,7 +26,7 @@ class ReleaseLegalHold:
     expected: int | None = None
 
 
-def place(command: PlaceLegalHold, streams: Streams) -> Events:
+def place_hold(command: PlaceLegalHold, streams: Streams) -> Events:
     """Place the hold; nothing when it is placed already."""
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_version(state, command.number, command.expected)
@@ -40,7 +40,7 @@ def place(command: PlaceLegalHold, streams: Streams) -> Events:
     return {stream_of(command.model_id): [LegalHoldPlaced(state.model, command.number, version.semver)]}
 
 
-def release(command: ReleaseLegalHold, streams: Streams) -> Events:
+def release_hold(command: ReleaseLegalHold, streams: Streams) -> Events:
     """Release the hold; nothing when there is none."""
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_version(state, command.number, command.expected)
@@ -50,6 +50,6 @@ def release(command: ReleaseLegalHold, streams: Streams) -> Events:
 
 
 DECIDERS: Mapping[type, Joint[Any]] = {
-    PlaceLegalHold: Joint(place),
-    ReleaseLegalHold: Joint(release),
+    PlaceLegalHold: Joint(place_hold),
+    ReleaseLegalHold: Joint(release_hold),
 }

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import click
-
-from regista.cli.terminal.output import colors, printable
+from regista.cli.terminal.output import say
 
 HAVE_ADVICE = frozenset({404, 409, 412, 422})
-"""The statuses whose detail, written by the service, says what to do next."""
+"""The statuses whose detail, written by the service, states what to do next."""
 LISTED_BY = {
     "unknown_review": "regista reviews",
     "unknown_policy": "regista policy list",
@@ -24,21 +22,21 @@ def print_error(error: Any, *, as_json: bool) -> None:
     """Print a RegistaError on stderr, with its problems and its advice."""
     if as_json:
         problem = {"code": error.code, "detail": error.detail, "advice": error.advice, **error.facts}
-        click.echo(json.dumps(problem, default=str), err=True)
+        say(json.dumps(problem, default=str), err=True)
         return
-    click.secho(f"{printable(error.code)}: ", fg="red", bold=True, err=True, nl=False, color=colors())
-    click.echo(printable(error.detail), err=True)
+    say(f"{error.code}: ", fg="red", bold=True, err=True, nl=False)
+    say(error.detail, err=True)
     for problem in error.facts.get("problems", ()) or error.facts.get("errors", ()):
         shown = problem
         if isinstance(problem, dict):
             shown = f"{problem.get('field', '')}: {problem.get('problem', '')}"
-        click.echo(f"  - {printable(shown)}", err=True)
+        say(f"  - {shown}", err=True)
     if advice := _advice(error):
-        click.secho(f"  → {advice}", dim=True, err=True, color=colors())
+        say(f"  → {advice}", dim=True, err=True)
 
 
 def _advice(error: Any) -> str:
-    """Return what to type next, or "" where the detail says it."""
+    """Return what to type next, or "" where the detail states it."""
     if error.code in LISTED_BY:
         return f"`{LISTED_BY[error.code]}` lists what there is."
     if "expected" in error.facts and "revision" in error.facts:

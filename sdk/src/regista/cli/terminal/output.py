@@ -1,4 +1,7 @@
-"""How commands print values: tables, fields, CSV, YAML, times, and text without control characters."""
+"""How commands print values: tables, fields, CSV, YAML, times, and text without control characters.
+
+Everything that a command prints goes through `say` or a table: nothing foreign controls the terminal.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import csv
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -29,6 +33,11 @@ def printable(value: object) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in str(value))
 
 
+def say(value: object, *, err: bool = False, nl: bool = True, **style: Any) -> None:
+    """Print text without control characters, on stderr with `err`. `style` is that of `click.style`."""
+    click.secho(printable(value), err=err, nl=nl, color=colors(), **style)
+
+
 def colors() -> bool | None:
     """Return click's `color` argument: False when NO_COLOR is set, else None (colors on a terminal)."""
     return False if os.environ.get("NO_COLOR") else None
@@ -38,9 +47,9 @@ def print_table(items: Sequence[Mapping[str, Any]], columns: Sequence[Column], *
     """Print a table: aligned on a terminal, tab-separated elsewhere. `wide` does not fold long cells."""
     rows = [[_cell(item, key) for _, key in columns] for item in items]
     if not sys.stdout.isatty() and not wide:
-        click.echo("\t".join(title for title, _ in columns))
+        say("\t".join(title for title, _ in columns))
         for row in rows:
-            click.echo("\t".join(" ".join(cell.split()) for cell in row))
+            say("\t".join(" ".join(cell.split()) for cell in row))
         return
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -58,12 +67,14 @@ def print_table(items: Sequence[Mapping[str, Any]], columns: Sequence[Column], *
 def print_fields(item: Mapping[str, Any]) -> None:
     """Print the fields of an object without empty ones: aligned on a terminal, tab-separated elsewhere."""
     fields = {
-        name.replace("_", " "): text(value) for name, value in item.items() if value not in (None, "", [], {})
+        one_line(name.replace("_", " ")): text(value)
+        for name, value in item.items()
+        if value not in (None, "", [], {})
     }
     if not sys.stdout.isatty():
         for name, value in fields.items():
             first, *others = value.split("\n")
-            click.echo("\n".join([f"{name}\t{first}", *(f"\t{line}" for line in others)]))
+            say("\n".join([f"{name}\t{first}", *(f"\t{line}" for line in others)]))
         return
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -86,17 +97,39 @@ def _print(table: Any, *, wide: bool = False) -> None:
 
 
 def as_csv(items: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> str:
-    """Return a table as CSV with a line of titles."""
+    """Return a table as CSV with a line of titles. No cell is a formula for a spreadsheet."""
     written = io.StringIO()
     lines = csv.writer(written, lineterminator="\n")
-    lines.writerow([title for title, _ in columns])
-    lines.writerows([[_cell(item, key) for _, key in columns] for item in items])
+    lines.writerow([_no_formula(one_line(title)) for title, _ in columns])
+    lines.writerows([[_no_formula(_cell(item, key)) for _, key in columns] for item in items])
     return written.getvalue().rstrip("\n")
 
 
+def _no_formula(cell: str) -> str:
+    """Return a cell with an apostrophe before text that a spreadsheet would calculate."""
+    return f"'{cell}" if cell.startswith(tuple("=+-@\t\r")) and not _NUMBER.fullmatch(cell) else cell
+
+
+_NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?|[+-]?(inf|nan)|-", re.ASCII)
+
+
 def as_json(value: Any) -> str:
-    """Return a value as indented JSON."""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    """Return a value as indented JSON. Characters that control a terminal are escaped, also C1 and bidi."""
+    return _escaped(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def _escaped(dumped: str, *, wide: str = "") -> str:
+    """Return JSON with every character escaped that is not printable, except the newlines between values.
+
+    `wide` is the format of an escape above U+FFFF, "" for a pair of surrogates as in JSON.
+    """
+    return "".join(c if c.isprintable() or c == "\n" else _escape(ord(c), wide) for c in dumped)
+
+
+def _escape(code: int, wide: str) -> str:
+    if code <= 0xFFFF:
+        return f"\\u{code:04x}"
+    return wide.format(code) if wide else json.dumps(chr(code)).strip('"')
 
 
 def as_yaml(value: Any, indent: str = "") -> str:
@@ -131,7 +164,7 @@ def _scalar(value: Any) -> str:
         word = value.replace("_", "a").replace("-", "a")
         if word.isalpha() and value[0].isalpha() and value.lower() not in _YAML_WORDS:
             return value
-    return json.dumps(value, ensure_ascii=True)
+    return _escaped(json.dumps(value, ensure_ascii=False), wide="\\U{:08x}")
 
 
 _YAML_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}

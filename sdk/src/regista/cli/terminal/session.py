@@ -20,6 +20,7 @@ from regista.cli.terminal.output import (
     print_fields,
     print_table,
     printable,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -67,28 +68,28 @@ class Session:
         if self.json:
             self.out(items)
         elif self.format == "csv":
-            click.echo(as_csv(items, columns))
+            say(as_csv(items, columns))
         elif self.format == "name":
             for item in items:
                 key = columns[0][1]
-                click.echo(one_line(item.get(key) if isinstance(key, str) else key(item)))
+                say(one_line(item.get(key) if isinstance(key, str) else key(item)))
         elif not items:
-            click.echo(nothing, err=True)
+            say(nothing, err=True)
         else:
             print_table(items, columns, wide=self.format == "wide")
             if limit and len(items) >= limit:
-                click.echo(f"These are the first {limit}; there may be more: --limit {10 * limit}", err=True)
+                say(f"These are the first {limit}; there may be more: --limit {10 * limit}", err=True)
 
     def one(self, item: Mapping[str, Any], message: str = "") -> None:
         """Print an object: `message` or its fields for people, or the requested format."""
         if self.json:
             self.out(item)
         elif self.format == "csv":
-            click.echo(as_csv([item], [(name, name) for name in item]))
+            say(as_csv([item], [(name, name) for name in item]))
         elif self.format == "name":
-            click.echo(one_line(next((item[name] for name in NAMES if item.get(name)), "")))
+            say(one_line(next((item[name] for name in NAMES if item.get(name)), "")))
         elif message:
-            click.echo(printable(message))
+            say(message)
         else:
             print_fields(item)
 
@@ -99,30 +100,33 @@ class Session:
 
     def out(self, value: Any) -> None:
         """Print a value as JSON or YAML."""
-        click.echo(as_yaml(value) if self.format == "yaml" else as_json(value))
+        say(as_yaml(value) if self.format == "yaml" else as_json(value))
 
     @contextmanager
-    def progress(self, title: str) -> Iterator[Progress | None]:
-        """Show progress bars on stderr where it is a terminal; return None elsewhere."""
+    def progress(self, title: str, *, bytes_: bool = True) -> Iterator[Progress | None]:
+        """Show progress bars of bytes, or of other things, on stderr if it is a terminal, else yield None."""
         if not sys.stderr.isatty():
             yield None
             return
+        from rich import progress as rich_progress  # noqa: PLC0415
         from rich.console import Console  # noqa: PLC0415
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn  # noqa: PLC0415
-        from rich.progress import Progress as Bars  # noqa: PLC0415
 
-        columns = (
-            TextColumn(f"{title} {{task.description}}", markup=False),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
+        amounts = (
+            (rich_progress.DownloadColumn(), rich_progress.TransferSpeedColumn())
+            if bytes_
+            else (rich_progress.MofNCompleteColumn(),)
         )
-        with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        columns = (
+            rich_progress.TextColumn("{task.fields[title]} {task.description}", markup=False),
+            rich_progress.BarColumn(),
+            *amounts,
+        )
+        with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
             tasks: dict[str, Any] = {}
 
             def report(name: str, done: int, total: int) -> None:
                 if name not in tasks:
-                    tasks[name] = bars.add_task(name, total=total)
+                    tasks[name] = bars.add_task(one_line(name), total=total, title=one_line(title))
                 bars.update(tasks[name], completed=done)
                 if done >= total:  # a bar for each of many files would slow the transfer down
                     bars.remove_task(tasks.pop(name))
@@ -136,8 +140,9 @@ class Session:
             yield
             return
         from rich.console import Console  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
 
-        with Console(stderr=True).status(title):
+        with Console(stderr=True).status(Text(printable(title))):
             yield
 
 
@@ -173,6 +178,11 @@ _AS_JSON = click.option(
 _OUTPUT = click.option(
     "-o", "--output", type=click.Choice(FORMATS), help="The output format; wide does not fold long cells."
 )
+
+
+def confirm(question: str) -> None:
+    """Ask a person to confirm. Raises click.Abort unless they do."""
+    click.confirm(printable(question), abort=True)
 
 
 def on_a_terminal() -> bool:

@@ -1,4 +1,4 @@
-"""What the tests of artifacts say again and again."""
+"""Commands of artifact as the tests use them, and the states that they lead to."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from services.artifact.domain.artifact_commands import (
 from services.artifact.domain.artifact_state import ArtifactState, evolve
 from services.artifact.domain.manifest import Limits, claim
 from services.artifact.domain.noted import Message
+from services.artifact.domain.possession import Proof
 from shared.deciding.events import Source
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -33,12 +34,14 @@ FILES = (
     FileEntry("config/labels.json", 2, sha256(b"{}").hexdigest()),
 )
 DIGEST = manifest_digest(FILES)
+OWN = Proof(own=True, complete=True)
+"""The makers uploaded all the files themselves."""
 UPLOAD = "6f1f5a3e-0c67-4f0e-9a53-7a6f0c0f3b11"
 
 
-def message(type_: str, told: Any, revision: int) -> Message:
+def message(type_: str, data: Any, revision: int) -> Message:
     return Message(
-        Source("registry", f"model-{told.model_id}", revision, type_, f"event-{revision}"), "00" * 32, told
+        Source("registry", f"model-{data.model_id}", revision, type_, f"event-{revision}"), "00" * 32, data
     )
 
 
@@ -50,12 +53,13 @@ def registered(
     files: Sequence[FileEntry] = FILES,
     digest: str = DIGEST,
     limits: Limits | None = None,
+    proof: Proof = OWN,
 ) -> NoteRegistered:
-    told = noted.VersionRegistered(
+    data = noted.VersionRegistered(
         model, f"team.{model}", number, noted.ClaimedArtifact(digest, tuple(files), UPLOAD)
     )
     claimed = claim(model, f"team.{model}", number, digest, files, UPLOAD, limits or Limits())
-    return NoteRegistered(message(noted.REGISTERED, told, revision or 10 * number), claimed)
+    return NoteRegistered(message(noted.REGISTERED, data, revision or 10 * number), claimed, proof)
 
 
 def retired(number: int = 1, *, model: str = "m1", revision: int = 1000) -> NoteEnded:
@@ -79,21 +83,21 @@ def promotion(number: int = 1, *, model: str = "m1", revision: int = 250) -> Not
 
 
 def recalled(number: int = 1, *, model: str = "m1", revision: int = 500) -> NoteRecalled:
-    told = noted.VersionRecalled(model, f"team.{model}", number, "poisoned data", DIGEST)
-    return NoteRecalled(message(noted.RECALLED, told, revision), DIGEST, model, number, "poisoned data")
+    data = noted.VersionRecalled(model, f"team.{model}", number, "poisoned data", DIGEST)
+    return NoteRecalled(message(noted.RECALLED, data, revision), DIGEST, model, number, "poisoned data")
 
 
 def rollout(
     *entries: int, previous: Sequence[int] = (), model: str = "m1", revision: int = 300
 ) -> NoteServing:
-    told = noted.RolloutChanged(
+    data = noted.RolloutChanged(
         model,
         f"team.{model}",
         "production",
         tuple(map(noted.Entry, entries)),
         tuple(map(noted.Entry, previous)),
     )
-    return NoteServing(message(noted.ROLLOUT_CHANGED, told, revision), model, told.numbers)
+    return NoteServing(message(noted.ROLLOUT_CHANGED, data, revision), model, data.numbers)
 
 
 def verified(number: int = 1, generation: int = 1, *, model: str = "m1") -> RecordVerified:
@@ -102,7 +106,7 @@ def verified(number: int = 1, generation: int = 1, *, model: str = "m1") -> Reco
     )
 
 
-def given(*commands: Any) -> ArtifactState:
+def state_after(*commands: Any) -> ArtifactState:
     """The state after these commands were decided one after the other."""
     return reduce(
         lambda state, command: reduce(evolve, decide(command, state), state), commands, ArtifactState()

@@ -1,4 +1,4 @@
-"""Gate verdicts and artifact reports: both good, a version is Validated; bytes bad for good, Rejected."""
+"""Validate a version whose gates and artifact passed; reject it when its bytes can never be right."""
 
 from __future__ import annotations
 

@@ -23,6 +23,8 @@ from starlette.types import Receive, Scope, Send
 
 from shared.deciding.access import AccessState
 from shared.deciding.events import Actor
+from shared.foundation.outages import POSTGRES
+from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
 from shared.foundation.telemetry import tracer
 from shared.http import bodies
 from shared.http.app import App
@@ -37,7 +39,7 @@ SECONDS = Histogram(
     ["method", "route", "status"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
-NOBODY = Actor("", method="none")
+ANONYMOUS = Actor("", method="none")
 _ETAG = re.compile(r'"(\d{1,18})"')
 
 
@@ -66,14 +68,14 @@ class Compiled:
         self.read = None if route.streams else bodies.reader(route)
 
     def observe(self, status: int, seconds: float) -> None:
-        """Counts an answer; the labelled child is looked up once per status."""
+        """Count an answer; the labelled child is looked up once per status."""
         if (child := self._observers.get(status)) is None:
             child = self._observers[status] = SECONDS.labels(self.route.method, self.route.path, status)
         child.observe(seconds)
 
 
 def _bucket(path: str) -> tuple[str, ...]:
-    """The first two segments, as far as they are literal: routes are searched in their bucket only."""
+    """Return the first two segments, as far as they are literal; routes are searched in their bucket only."""
     return tuple(path.split("/", 3)[1:3])
 
 
@@ -84,10 +86,10 @@ class Table:
         self._buckets: dict[tuple[str, ...], list[Compiled]] = {}
         seen: set[tuple[str, str]] = set()
         for route in routes:
-            if (place := (route.method, re.sub(r"\{[^}:]*", "{", route.path))) in seen:
+            if (served := (route.method, re.sub(r"\{[^}:]*", "{", route.path))) in seen:
                 msg = f"two routes for {route.method} {route.path}"
                 raise ValueError(msg)
-            seen.add(place)
+            seen.add(served)
             first, *rest = _bucket(route.path)
             key = (first, *(part for part in rest if "{" not in part))
             self._buckets.setdefault(key, []).append(Compiled(route))
@@ -95,7 +97,7 @@ class Table:
             bucket.sort(key=lambda c: -c.literal)
 
     def find(self, method: str, path: str) -> tuple[Compiled, dict[str, str]]:
-        """The route and its path parameters. Raises Problem 404 or 405."""
+        """Return the route and its path parameters. Raise Problem 404 or 405."""
         allowed: list[str] = []
         key = _bucket(path)
         for known in (key, key[:1]) if len(key) > 1 else (key,):
@@ -155,7 +157,7 @@ class Application:
 
     async def _answer(self, compiled: Compiled, path: dict[str, str], request: Request) -> Response:
         route = compiled.route
-        actor, state = (NOBODY, AccessState()) if route.public else await self._identify(request)
+        actor, state = (ANONYMOUS, AccessState()) if route.public else await self._identify(request)
         call = Call(self._app, route, request, actor, state, path)
         call.if_match = _if_match(request, required=route.needs_if_match)
         if route.query is not None:
@@ -168,13 +170,7 @@ class Application:
                 answer = await route.endpoint(call)
         except TimeoutError:
             if limit.expired():
-                raise Problem(
-                    503,
-                    "timed_out",
-                    f"No answer within {route.timeout:g} s, and the outcome is not known: "
-                    "repeat with the same Idempotency-Key.",
-                    {"retry-after": "2"},
-                ) from None
+                raise _timed_out(route, self._app.readiness.reasons) from None
             raise
         return _response(answer, route, request)
 
@@ -199,6 +195,19 @@ class Application:
         return identified.actor, identified.state
 
 
+def _timed_out(route: Route, reasons: dict[str, str]) -> Problem:
+    """Return 503 with the parts of this process that do not work: one of them did not answer."""
+    parts = "".join(f" {part}: {reason}." for part, reason in reasons.items())
+    return Problem(
+        503,
+        "timed_out",
+        f"No answer within {route.timeout:g} s, and the outcome is not known: "
+        f"repeat with the same Idempotency-Key.{parts}",
+        {"retry-after": "2"},
+        reasons=reasons,
+    )
+
+
 def _refusal(error: Exception, scope: Scope) -> Response:
     problem = of_exception(error)
     if problem is None:
@@ -211,6 +220,8 @@ def _refusal(error: Exception, scope: Scope) -> Response:
             "The service failed at this request; its log has the reason. "
             "Repeating it is safe with the same Idempotency-Key.",
         )
+    elif isinstance(error, (Unavailable, *CONNECTION_ERRORS)):
+        POSTGRES.report(error)  # a line for each request would flood the log during an outage
     elif problem.status >= 500 or isinstance(error, asyncpg.PostgresError):
         log.warning(
             "a request was refused",

@@ -20,7 +20,7 @@ from shared.migrate import migrate
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Servers:
     """The servers, and an instance whose services can be started on them."""
 
     instance: Instance
@@ -31,7 +31,7 @@ class Ground:
 
     @contextlib.asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
-        """The name of a fresh database; it goes with the instance."""
+        """Create a fresh database and yield its name; it is removed with the instance."""
         name = f"bench_{uuid.uuid4().hex[:8]}"
         owner = await asyncpg.connect(self.stack.owner_url())
         await owner.execute(f"CREATE DATABASE {name}")
@@ -41,7 +41,7 @@ class Ground:
 
     @contextlib.contextmanager
     def running(self, *services: str) -> Iterator[dict[str, int]]:
-        """Starts services as processes and waits until they are ready; their pids by name."""
+        """Start services as processes, wait until they are ready, and yield their pids by name."""
         children = {name: self.instance.launch(name) for name in services}
         try:
             for name, child in children.items():
@@ -53,7 +53,7 @@ class Ground:
 
     @contextlib.contextmanager
     def replica(self, service: str) -> Iterator[None]:
-        """A second process of a service that runs already."""
+        """Start a second process of a service that runs already."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -69,7 +69,7 @@ class Ground:
         return self.instance.identities.admin_key_file.read_text().strip()
 
     def call(self, method: str, service: str, path: str, body: object = None) -> httpx.Response:
-        """One request as the administrator."""
+        """Send one request as the administrator."""
         headers = {"authorization": f"Bearer {self.admin_key}"}
         answer = httpx.request(
             method, self.instance.urls[service] + path, json=body, headers=headers, timeout=60
@@ -91,14 +91,14 @@ def _await_ready(url: str, check: object) -> None:
 
 
 @contextlib.contextmanager
-def ground() -> Iterator[Ground]:
-    """Starts the servers for one run and removes everything afterwards."""
+def start_servers() -> Iterator[Servers]:
+    """Start the servers for one run and remove everything afterwards."""
     instance = Instance.at(InstanceFolder.named("bench"))
     instance.choose_ports()
     try:
         instance.stack.start()
         instance.migrate()
-        yield Ground(instance)
+        yield Servers(instance)
     finally:
         instance.stack.stop()
         shutil.rmtree(instance.folder.directory, ignore_errors=True)

@@ -1,0 +1,28 @@
+"""Lists that are slow leave connections to commits and to reads of single rows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from shared.foundation.settings import Settings
+from shared.http.app import App
+
+MANY = 20
+SLOW = "SELECT pg_advisory_lock_shared(77), pg_advisory_unlock_shared(77)"
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND NOT granted"
+
+
+async def test_slow_lists_leave_connections_to_commits(bank: Any) -> None:
+    app = App("cleanup", Settings())
+    app.pool = bank.pool
+    async with bank.pool.acquire() as holder:
+        await holder.execute("SELECT pg_advisory_lock(77)")
+        lists = asyncio.gather(*(app.list_rows(SLOW) for _ in range(MANY)))
+        async with asyncio.timeout(10):
+            while not await bank.pool.fetchval(WAITING):
+                pass
+            await bank.transactor.submit(bank.deposit("a", 1))
+        assert not lists.done()
+        await holder.execute("SELECT pg_advisory_unlock(77)")
+        assert [len(rows) for rows in await lists] == [1] * MANY
