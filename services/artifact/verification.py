@@ -36,8 +36,8 @@ class CopyDiffers(Exception):  # noqa: N818 - an answer of the store
 class Wrong:
     """The stored bytes are not what was claimed.
 
-    The detail names files and says that they differ, never what is stored: whoever claims a wrong hash does
-    not receive the right one. `missing`: a file is not there.
+    The detail names the files that differ, never what is stored: a caller that claims a wrong hash does not
+    receive the right one. `missing`: a file is not there.
     """
 
     detail: str

@@ -72,7 +72,6 @@ class WatchedSubscription:
         self.answered_at = time.monotonic()
         self._moved: dict[TopicPartition, tuple[int, float]] = {}
         self._failed = failed
-        self._shown: set[TopicPartition] = set()
         self._client: Callable[[], AIOKafkaConsumer | None] = lambda: None
 
     def attach(self, broker: KafkaBroker) -> None:
@@ -138,15 +137,17 @@ class WatchedSubscription:
 
     def _lag_unknown(self) -> None:
         """Show that the lag is not known: the last value may be 0 while messages wait."""
-        for partition in self._shown:
+        client = self._client()
+        self.consumer.lag_shown |= client.assignment() if client is not None else set()
+        for partition in self.consumer.lag_shown:
             LAG.labels(partition.topic, self.consumer.subscription.group_id, partition.partition).set(
                 math.nan
             )
 
     def detach(self) -> None:
         """Withdraw what this client reported: its successor may get other partitions, or none."""
-        self._client = lambda: None
         self._lag_unknown()
+        self._client = lambda: None
         self.consumer.detach()
 
     async def _watch(self, client: AIOKafkaConsumer, readiness: Readiness) -> None:
@@ -170,9 +171,9 @@ class WatchedSubscription:
             lag = max(0, end - (min(at, self.consumer.acknowledged.get(partition, at)) if self.busy else at))
             LAG.labels(partition.topic, subscription.group_id, partition.partition).set(lag)
             unread = unread or self._unread(partition, at, lag)
-        for gone in self._shown - set(ends):
+        for gone in self.consumer.lag_shown - set(ends):
             LAG.remove(gone.topic, subscription.group_id, gone.partition)
-        self._shown = set(ends)
+        self.consumer.lag_shown = set(ends)
         if unread:
             readiness.wait(self.about, unread)
         else:

@@ -40,13 +40,10 @@ TRANSIENT = (Unavailable, *KAFKA_ERRORS, *CONNECTION_ERRORS, asyncpg.SyntaxOrAcc
 SyntaxOrAccess (class 42) means that the schema is not the one this code was written for.
 """
 ROUTES = 8
-"""How often a message is prepared again because its streams were the wrong ones, before its batch waits and
-starts over."""
+"""How often a message with the wrong streams is prepared again before its batch waits and starts over."""
 ATTEMPTS = 3
-"""How often a message that fails for an unforeseen reason is tried alone.
-
-Then the message of a publisher becomes a dead letter; the event of a service pauses its partition.
-"""
+"""How often a message that fails unexpectedly is tried alone. Then a publisher's message is dead-lettered;
+an event of a service pauses its partition."""
 LONGEST_WAIT = 5.0
 TASKS = 8
 ENOUGH = 1_000
@@ -77,6 +74,8 @@ class Consumer:
         self._dead_letters = dead_letters
         self._readiness = readiness
         self.acknowledged: dict[TopicPartition, int] = {}
+        self.lag_shown: set[TopicPartition] = set()
+        """Partitions with a lag in the metrics, over all clients."""
         self._dead_lettered: set[tuple[int, int]] = set()
         self._paused: set[TopicPartition] = set()
         self._counters: dict[str, Counter] = {}

@@ -1,8 +1,8 @@
 """Decide who may use the bytes of an artifact, and when they are deleted.
 
 Each claim is judged for its own version, so a forged claim harms no other version of the same digest. A
-version that claims verified bytes is released immediately when its makers have shown that they have the bytes or
-may read them. Bytes are deleted only when no version refers to them.
+version that claims verified bytes is released immediately when its makers have shown that they have the bytes
+or may read them. Bytes are deleted only when no version refers to them.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from shared.deciding.decider import NO_TIME
 
 @dataclass(frozen=True, slots=True)
 class NoteRegistered:
-    """Note that a version refers to this artifact. `proof` says what its makers have shown."""
+    """Note that a version refers to this artifact. `proof` is what its makers have shown."""
 
     message: Message
     claim: Claim

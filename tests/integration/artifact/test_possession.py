@@ -103,14 +103,14 @@ async def test_a_draft_that_another_publisher_completes_keeps_the_upload_of_its_
 
 
 async def test_a_draft_of_a_stranger_gets_no_bytes_by_a_reader_who_completes_it(replica, people, content):
-    """bert knows the digest, anna may read it: together they register a draft that bert opened."""
+    """bert has the digest, anna may read it: together they register a draft that bert opened."""
     await people.person("anna", ("publisher", "team"))
     await people.person("bert", ("publisher", "elsewhere"))
     assert await replica.register(content, "", model="x", contributors=("bert", "anna")) == REFUSED
 
 
 async def test_a_folder_of_the_bucket_belongs_to_the_subject_it_is_named_after(replica, content):
-    """Whoever has the store's own credentials puts files below quarantine/<subject>/."""
+    """A holder of the store's own credentials puts files below quarantine/<subject>/."""
     for name, data in content.items():
         await replica.store.put(f"quarantine/carl/run/{name}", pieces(data), {})
     location = f"s3://{replica.store.bucket}/quarantine/carl/run"

@@ -193,6 +193,45 @@ async def test_a_process_waits_for_a_killed_broker_and_then_drains_the_backlog(
     assert await asyncio.to_thread(toy.end) == 0
 
 
+async def test_a_broker_that_hangs_is_not_ready_and_named_and_its_backlog_drains_afterwards(
+    start_toy: Callable[..., Toy], own_kafka: Kafka, people: People, publisher: SigningKey, database: Any
+) -> None:
+    operator = await people.person("otto", ("engineer", "*"))
+    settings = {
+        "REGISTA_KAFKA_BOOTSTRAP": own_kafka.bootstrap,
+        "REGISTA_KAFKA_PASSWORD": own_kafka.password("registry"),
+    }
+    toy = start_toy(await people.signer("service:registry", "service"), **settings)
+    await toy.ready()
+    await publish(own_kafka, publisher, 5)
+    await counted(toy, database, 5)
+    assert own_kafka.child
+    own_kafka.child.popen.send_signal(signal.SIGSTOP)
+    try:
+        reported = await reasons(toy, f"kafka broker, {TOPIC}")
+        assert "does not answer" in reported[f"kafka broker, {TOPIC}"]
+        async with toy.client(operator) as client:
+            lags = [
+                line
+                for line in (await client.get("/metrics")).text.splitlines()
+                if line.startswith("regista_consumer_lag{") and TOPIC in line
+            ]
+            assert lags
+            assert all(line.endswith(" NaN") for line in lags)
+            async with asyncio.timeout(20):
+                answer = await client.get("/v1/dlq")
+            assert (answer.status_code, answer.json()["code"]) == (503, "kafka_away")
+    finally:
+        own_kafka.child.popen.send_signal(signal.SIGCONT)
+    await publish(own_kafka, publisher, 5)
+    await counted(toy, database, 10)
+    await toy.ready()
+    assert toy.log
+    lines = toy.log.read_text().splitlines()
+    assert sum("Kafka is unavailable" in line for line in lines) <= 3
+    assert await asyncio.to_thread(toy.end) == 0
+
+
 async def publish(kafka: Kafka, key: SigningKey, number: int) -> None:
     producer = AIOKafkaProducer(
         bootstrap_servers=kafka.bootstrap,

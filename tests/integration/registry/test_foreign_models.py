@@ -35,32 +35,33 @@ BODIES: dict[tuple[str, str], Any] = {
 QUERIES: dict[str, dict[str, str]] = {"diff": {"from": "1", "to": "1"}}
 
 
-async def asked(client: httpx.AsyncClient, method: str, path: str, model: str) -> tuple[int, str]:
+async def ask_status(client: httpx.AsyncClient, method: str, path: str, model: str) -> tuple[int, str]:
     """Status and body of the answer, without the reference that was named."""
     rest = path.split("{model}")[1]
-    places = {"version": "1", "alias": "live", "environment": "production"}
+    parameters = {"version": "1", "alias": "live", "environment": "production"}
     url = path.replace("{model}", model)
-    for name, value in places.items():
+    for name, value in parameters.items():
         url = url.replace(f"{{{name}}}", value)
     body = BODIES.get((method, rest), REASON if method == "POST" else None)
     query = QUERIES.get(rest.rpartition("/")[2], {})
     answer = await client.request(
         method, url, json=body, params=query, headers={"if-match": "*", "idempotency-key": str(uuid.uuid4())}
     )
-    told = answer.json()
-    return answer.status_code, f"{told.get('code')}: {told.get('detail')}".replace(model, "MODEL")
+    problem = answer.json()
+    return answer.status_code, f"{problem.get('code')}: {problem.get('detail')}".replace(model, "MODEL")
 
 
-async def test_no_route_tells_whether_a_foreign_model_exists(registry):
+async def test_no_route_reveals_whether_a_foreign_model_exists(registry):
     async with registry.client("stranger") as client:
         made = await client.post("/models/elsewhere.secret/versions", json=trained("elsewhere.secret"))
         model_id = (await client.get("/models/elsewhere.secret")).json()["model_id"]
         assert made.status_code == 201
     assert len(MODEL_ROUTES) > 20
     async with registry.client("ci") as client:
+        names = ("elsewhere.secret", "elsewhere.nothing")
         for method, path in MODEL_ROUTES:
-            by_name = [await asked(client, method, path, f"elsewhere.{n}") for n in ("secret", "nothing")]
-            by_id = [await asked(client, method, path, id_) for id_ in (model_id, str(uuid.uuid4()))]
+            by_name = [await ask_status(client, method, path, name) for name in names]
+            by_id = [await ask_status(client, method, path, id_) for id_ in (model_id, str(uuid.uuid4()))]
             assert by_name[0] == by_name[1], f"{method} {path}"
             assert by_id[0] == by_id[1], f"{method} {path}"
             assert by_id[0][0] == 404, f"{method} {path}: {by_id[0]}"

@@ -53,7 +53,7 @@ def test_real_keys_are_accepted_and_random_bytes_exactly_when_they_are_points():
             assert problem_of_public_key(raw) == ""
 
 
-def test_openssl_accepts_a_signature_that_anybody_made_and_the_verifiers_do_not():
+def test_openssl_accepts_a_forged_signature_and_the_verifiers_do_not():
     """With the neutral point as key and as R, S = 0 signs every message."""
     weak, forged = spelled(1), spelled(1) + bytes(32)
     Ed25519PublicKey.from_public_bytes(weak).verify(forged, b"any message")
