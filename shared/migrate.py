@@ -23,8 +23,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from shared.foundation.sql_scripts import run_sql
 from shared.foundation.topics import PARTITIONS_OF
-from shared.migrations import run_sql
 
 DIRECTORY = {"registry": "SELECT, INSERT, UPDATE", "approval": "SELECT"}
 """Grants on the directory of names: one service writes it, one copies names into signed records. No other
