@@ -83,6 +83,7 @@ async def _follow(app: App, key: SigningKey, published: Published) -> None:
             app.readiness.wait(PUBLISHED, str(contradicted))
             await asyncio.sleep(LOOK_AGAIN)
         except CopyUnavailable as unavailable:
+            raise_if_cancelled()
             app.readiness.wait(PUBLISHED, f"sealing waits for the copies of log checkpoints ({unavailable})")
         except CONNECTION_ERRORS as error:
             raise_if_cancelled()
@@ -142,6 +143,7 @@ class _Signer:
             if await self._sealer.sign(connection):
                 self._signed_at = time.monotonic()
         except CopyUnavailable as unavailable:
+            raise_if_cancelled()
             self._signed_at = time.monotonic()
             self._readiness.wait(
                 PUBLISHED, f"signing waits for the copies of log checkpoints ({unavailable}); sealing goes on"

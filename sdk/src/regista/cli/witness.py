@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regista.cli.terminal.output import printable
+from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _look(session: Session, client: Client, made: Witness, *, once: bool) -> Non
     except RegistaError as error:
         if once:
             raise
-        click.secho(printable(f"{error.code}: {error.detail}. {error.advice}"), fg="red", err=True)
+        say(f"{error.code}: {error.detail}. {error.advice}", fg="red", err=True)
     else:
         session.one(
             {"size": found.size, "root": found.root.hex(), "log": found.origin},

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from regista.cli.terminal.output import printable, to_the_second
+from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.session import Session
 
 if TYPE_CHECKING:
@@ -65,4 +63,4 @@ def warn_of_faults(events: Iterable[Mapping[str, Any]]) -> None:
     for event in events:
         if fault := event.get("fault"):
             text = f"do not believe {event.get('stream')} {event.get('revision')}: {fault}"
-            click.secho(printable(text), fg="red", err=True)
+            say(text, fg="red", err=True)
