@@ -88,11 +88,12 @@ class RunningProcess:
         self._process = process
         self._services = (process.service, *process.extra_services)
         self._writes = tuple(s for s in self._services if s.folds)
+        self._publishes = tuple(s for s in self._writes if s.name != PARTITION)
         self._wake_ups = {
             name: WakeUp(app.settings.database_url, name)
             for name in {PARTITION, *(s.name for s in self._services)}
         }
-        self._key = _signing_key(app.settings) if any(s.name != PARTITION for s in self._writes) else None
+        self._key = _signing_key(app.settings) if self._publishes else None
         self._edges: list[asyncio.Task[None]] = []
         self._writers: list[asyncio.Task[None]] = []
         self.stop = asyncio.Event()
@@ -101,7 +102,7 @@ class RunningProcess:
     async def run(self) -> None:
         """Run until `stop` is set. Raises an exception group when a part ends with an error."""
         app = self._app
-        own_topics = [topic_of(s.name) for s in self._writes if s.name != PARTITION]
+        own_topics = [topic_of(s.name) for s in self._publishes]
         app.dead_letters = DeadLetters(
             app.settings, [*(s.topic for s in self._process.subscriptions), *own_topics]
         )
@@ -183,9 +184,7 @@ class RunningProcess:
         app, process = self._app, self._process
         work: list[tuple[str, Work]] = [("checks", self._check())]
         if self._key is not None:
-            work += [
-                (f"relay {s.name}", self._relay(s, self._key)) for s in self._writes if s.name != PARTITION
-            ]
+            work += [(f"relay {s.name}", self._relay(s, self._key)) for s in self._publishes]
         if process.subscriptions:
             app.readiness.wait("kafka", "joins the consumer groups")
             consumers = [
@@ -304,9 +303,8 @@ class RunningProcess:
             await connection.fetchval("SELECT 1")
             if self._writes:
                 await eventlog.check_not_stopped(connection)
-            for service in self._writes:
-                if service.name != PARTITION:
-                    UNPUBLISHED.labels(service.name).set(await relay.lag(connection, service))
+            for service in self._publishes:
+                UNPUBLISHED.labels(service.name).set(await relay.lag(connection, service))
 
 
 def _signing_key(settings: Settings) -> SigningKey:
