@@ -133,6 +133,7 @@ def test_a_changed_byte_of_a_cosigned_note_is_found(at: int, position: int, bit:
 
 
 @given(st.integers(0, 20), st.integers(0, 20))
+@settings(deadline=None)
 def test_a_kept_checkpoint_is_continued_by_every_later_log_and_by_no_other(old: int, more: int) -> None:
     kept = read(log_of(old).note(), LOG_KEY)
     later = log_of(old + more)
@@ -147,6 +148,7 @@ def test_a_kept_checkpoint_is_continued_by_every_later_log_and_by_no_other(old: 
 
 
 @given(st.integers(1, 30), st.data())
+@settings(deadline=None)
 def test_the_proof_of_an_event_verifies_without_a_service_and_no_changed_one_does(
     size: int, data: Any
 ) -> None:
