@@ -1,9 +1,10 @@
 """Migrate a database to this release: `python -m shared.migrate --url postgresql://owner@…/regista`.
 
 The owner of the database runs it, never a service. It runs the migrations of the log
-(shared/migrations/versions), then those of each service (services/<service>/migrations). The password of a
-service's role comes from REGISTA_PASSWORD_<SERVICE>; without one the role cannot log in with a password. Read
-models need no migration: a service rebuilds its changed tables from the log at start.
+(shared/migrations/versions), then those of each service (services/<service>/migrations), and then, as the
+owner again, their as_owner.sql: what the service's role must not own. The password of a service's role comes
+from REGISTA_PASSWORD_<SERVICE>; without one the role cannot log in with a password. Read models need no
+migration: a service rebuilds its changed tables from the log at start.
 
 `--split registry=8` distributes a partition of the log over eight tables (ADR 0062). Stop the services first.
 """
@@ -22,11 +23,22 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from shared.foundation.sql_scripts import run_sql
 from shared.foundation.topics import PARTITIONS_OF
 
 DIRECTORY = {"registry": "SELECT, INSERT, UPDATE", "approval": "SELECT"}
 """Grants on the directory of names: one service writes it, one copies names into signed records. No other
 reads it."""
+
+LIMITS = {
+    "lock_timeout": ("60s", 0),
+    "idle_in_transaction_session_timeout": ("60s", 0),
+    "statement_timeout": ("15min", 0),
+    "transaction_timeout": ("15min", 170_000),
+}
+"""Time limits of every service's role, each with the version of PostgreSQL that has it. A session can set
+others: they stop a fault, not an attacker. The longest statements are those that verify and export the log
+(10 min)."""
 
 PARTITIONS = frozenset(partition for partitions in PARTITIONS_OF.values() for partition in partitions)
 MOST_PARTS = 64
@@ -44,12 +56,15 @@ def _upgrade(connection: Connection, passwords: Mapping[str, str], parts: Mappin
     _run_migrations(connection, "log", MIGRATIONS / "versions")
     for service in PARTITIONS_OF:
         _login_role(connection, role_of(service), passwords.get(service))
+        _limit(connection, role_of(service))
     for service, partitions in PARTITIONS_OF.items():
         _grant(connection, service, partitions)
     for service, folder in service_migrations().items():
         connection.exec_driver_sql(f"SET LOCAL ROLE {role_of(service)}")
         _run_migrations(connection, service, folder)
         connection.exec_driver_sql("RESET ROLE")
+        if (as_owner := folder / "as_owner.sql").is_file():
+            run_sql(connection, as_owner.read_text())
     for partition, number in parts.items():
         connection.execute(
             text("CALL log.split_partition(:partition, :number)"), {"partition": partition, "number": number}
@@ -82,6 +97,15 @@ def _login_role(connection: Connection, role: str, password: str | None) -> None
         connection.exec_driver_sql(f"ALTER ROLE {role} PASSWORD '{quoted}'".replace("%", "%%"))
 
 
+def _limit(connection: Connection, role: str) -> None:
+    """Set the role's time limits in this database, so that no fault keeps a lock or a transaction open."""
+    version: int = connection.execute(text("SELECT current_setting('server_version_num')::int")).scalar_one()
+    database = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one()
+    for setting, (limit, since) in LIMITS.items():
+        if version >= since:
+            connection.exec_driver_sql(f"ALTER ROLE {role} IN DATABASE {database} SET {setting} = '{limit}'")
+
+
 def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) -> None:
     role = role_of(service)
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA log TO {role}")
@@ -92,10 +116,10 @@ def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) ->
         connection.exec_driver_sql(f"CALL log.add_partition('{partition}', '{role}')")
     for schema in {service, *partitions}:
         connection.exec_driver_sql(f"CALL log.add_schema('{schema}', '{role}')")
-    if partitions:
-        connection.exec_driver_sql(f"GRANT SELECT ON log.events_access TO {role}")
-    else:
-        connection.exec_driver_sql(f"GRANT SELECT ON log.events, log.events_access TO {role}")
+    connection.exec_driver_sql(f"GRANT SELECT ON log.events_access, log.stopped TO {role}")
+    if not partitions:  # it appends nothing: it reads all, and stops those that append
+        connection.exec_driver_sql(f"GRANT SELECT ON log.events TO {role}")
+        connection.exec_driver_sql(f"GRANT INSERT, UPDATE, DELETE ON log.stopped TO {role}")
     if service in DIRECTORY:
         connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA directory TO {role}")
         connection.exec_driver_sql(f"GRANT {DIRECTORY[service]} ON directory.names TO {role}")

@@ -88,11 +88,12 @@ class RunningProcess:
         self._process = process
         self._services = (process.service, *process.extra_services)
         self._writes = tuple(s for s in self._services if s.folds)
+        self._publishes = tuple(s for s in self._writes if s.name != PARTITION)
         self._wake_ups = {
             name: WakeUp(app.settings.database_url, name)
             for name in {PARTITION, *(s.name for s in self._services)}
         }
-        self._key = _signing_key(app.settings) if any(s.name != PARTITION for s in self._writes) else None
+        self._key = _signing_key(app.settings) if self._publishes else None
         self._edges: list[asyncio.Task[None]] = []
         self._writers: list[asyncio.Task[None]] = []
         self.stop = asyncio.Event()
@@ -101,7 +102,7 @@ class RunningProcess:
     async def run(self) -> None:
         """Run until `stop` is set. Raises an exception group when a part ends with an error."""
         app = self._app
-        own_topics = [topic_of(s.name) for s in self._writes if s.name != PARTITION]
+        own_topics = [topic_of(s.name) for s in self._publishes]
         app.dead_letters = DeadLetters(
             app.settings, [*(s.topic for s in self._process.subscriptions), *own_topics]
         )
@@ -183,9 +184,7 @@ class RunningProcess:
         app, process = self._app, self._process
         work: list[tuple[str, Work]] = [("checks", self._check())]
         if self._key is not None:
-            work += [
-                (f"relay {s.name}", self._relay(s, self._key)) for s in self._writes if s.name != PARTITION
-            ]
+            work += [(f"relay {s.name}", self._relay(s, self._key)) for s in self._publishes]
         if process.subscriptions:
             app.readiness.wait("kafka", "joins the consumer groups")
             consumers = [
@@ -232,6 +231,8 @@ class RunningProcess:
     async def _check_not_restored(self) -> None:
         async with self._app.pool.acquire() as connection:
             await eventlog.check_not_restored(connection)
+            if self._writes:
+                await eventlog.check_not_stopped(connection)
 
     async def _until(self, part: str, attempt: Callable[[], Awaitable[T]], *, any_error: bool = False) -> T:
         """Repeat `attempt` until it succeeds; readiness shows why it does not.
@@ -277,6 +278,8 @@ class RunningProcess:
                 try:
                     async with asyncio.timeout(CHECK_EVERY):
                         await check(app)
+                except eventlog.LogStopped:
+                    raise  # the process ends: nothing more is appended
                 except Exception as error:  # noqa: BLE001 - any error of a check is its reason
                     raise_if_cancelled()
                     outage = isinstance(error, CONNECTION_ERRORS)
@@ -298,9 +301,10 @@ class RunningProcess:
     async def _check_database(self, app: App) -> None:
         async with app.pool.acquire() as connection:
             await connection.fetchval("SELECT 1")
-            for service in self._writes:
-                if service.name != PARTITION:
-                    UNPUBLISHED.labels(service.name).set(await relay.lag(connection, service))
+            if self._writes:
+                await eventlog.check_not_stopped(connection)
+            for service in self._publishes:
+                UNPUBLISHED.labels(service.name).set(await relay.lag(connection, service))
 
 
 def _signing_key(settings: Settings) -> SigningKey:

@@ -129,9 +129,14 @@ def migrated_template(stack: Stack) -> Iterator[str]:
 
 @pytest.fixture
 def database(stack: Stack, migrated_template: str) -> Iterator[Database]:
-    """A fresh migrated database (about 50 ms), dropped afterwards with all its connections."""
+    """A fresh migrated database (about 50 ms), dropped afterwards with all its connections.
+
+    Its log has an origin of its own: the template's would be that of every test's log.
+    """
     name = f"test_{uuid.uuid4().hex[:12]}"
     _aside(lambda: _execute(stack.owner_url(), f"CREATE DATABASE {name} TEMPLATE {migrated_template}"))
+    origin = f"UPDATE audit.tree SET origin = 'regista.log/{uuid.uuid4().hex}'"
+    _aside(lambda: _execute(stack.owner_url(name), origin))
     yield Database(stack, name)
     _aside(lambda: _drop(stack.owner_url(), name))
 

@@ -121,6 +121,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("letter", "sdk/src/regista/cli/access.py"): "a letter on paper, in an example",
     ("letter", "schemas/public/openapi/*"): "a field of an answer keeps its name",
     ("letter", "tests/unit/sdk/test_client.py"): "a field of an answer keeps its name",
+    ("for ever", "sdk/src/regista/witness.py"): "a method of the standard library",
     ("place (a class or variable)", "services/audit/shapes.py"): "a field of an answer keeps its name",
 }
 """(entry, file pattern) → why the word stays there."""

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from services.audit.domain.checked import INDEXED_COLUMNS, indexed_values
 from services.audit.domain.reading import (
-    KEY_BYTES,
-    TEXT_BYTES,
     Entry,
     Known,
     Stored,
@@ -39,21 +38,7 @@ START_OVER = "UPDATE audit.index_state SET reading = $1, tx = 0, seq = 0"
 
 STATE = "SELECT generation, tx, seq FROM audit.index_state"
 
-EVENT_COLUMNS = (
-    "generation",
-    "tx",
-    "seq",
-    "service",
-    "stream",
-    "revision",
-    "event_id",
-    "type",
-    "recorded_at",
-    "correlation_id",
-    "number",
-    "environment",
-    "promotion_id",
-)
+EVENT_COLUMNS = ("generation", "tx", "seq", *INDEXED_COLUMNS)
 
 MENTION_COLUMNS = ("generation", "model_id", "number", "tx", "seq")
 
@@ -258,26 +243,11 @@ async def _named_so_far(tx: asyncpg.Connection, generation: int, entries: Sequen
 
 
 def _event(generation: int, e: Entry) -> tuple[Any, ...]:
-    s = e.stored
-    return (
-        generation,
-        s.cursor.tx,
-        s.cursor.seq,
-        s.service,
-        s.stream,
-        s.revision,
-        s.event_id,
-        _key(s.type),
-        e.recorded_at,
-        _key(e.correlation_id),
-        e.number,
-        _key(e.environment, TEXT_BYTES),
-        _key(e.promotion_id),
-    )
+    return (generation, *e.stored.cursor, *indexed_values(e))
 
 
-def _key(value: str | None, longest: int = KEY_BYTES) -> Any:
-    return key_of(value, longest) if value else value
+def _key(value: str) -> str:
+    return key_of(value) if value else value
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

@@ -17,6 +17,8 @@ from prometheus_client import Counter, Gauge
 
 from regista.wire.keys import SigningKey
 from services.audit import index_writer, log_reader
+from services.audit.published.copies import CopyUnavailable
+from services.audit.published.guard import Contradicted, Published
 from services.audit.sealing import PAGE, SealedPage, SealedTwice, Sealer
 from services.audit.tiles import NotTiled
 from shared.foundation.outages import POSTGRES
@@ -47,22 +49,42 @@ the newest one.
 INDEX_AGAIN = 2.0
 """Seconds until a page that could not be indexed is tried again."""
 
+LOOK_AGAIN = 4.0
+"""Seconds until a log that contradicts what was published is compared again."""
+
+PUBLISHED = "published"
+"""The part of readiness that reports whether the log continues every published log checkpoint."""
+
 LEADS = Gauge("regista_audit_leads", "1 while this process seals")
 NOT_INDEXED = Counter("regista_audit_index_failures", "Pages that could not be indexed; each is tried again")
 
 
-async def follow_log(app: App, key: SigningKey) -> None:
+async def follow_log(app: App, key: SigningKey, published: Published | None = None) -> None:
     """Seal, sign and index for the life of the process, whenever this process leads.
 
-    Wait while the database is unreachable. Raises RestoredBehind when the server that answers was restored
-    behind the log.
+    Wait while the database is unreachable, and while the log contradicts what was `published`. Raises
+    RestoredBehind when the server that answers was restored behind the log.
     """
+    published = published or Published(key)
+    try:
+        await _follow(app, key, published)
+    finally:
+        await published.close()
+
+
+async def _follow(app: App, key: SigningKey, published: Published) -> None:
     while True:
         app.readiness.clear("leader")
         try:
             async with leadership(app.settings.database_url, "audit") as connection:
                 LEADS.set(1)
-                await _lead(connection, key, app.readiness)
+                await _lead_or_stop(connection, Sealer(key, published), app.readiness)
+        except Contradicted as contradicted:
+            app.readiness.wait(PUBLISHED, str(contradicted))
+            await asyncio.sleep(LOOK_AGAIN)
+        except CopyUnavailable as unavailable:
+            raise_if_cancelled()
+            app.readiness.wait(PUBLISHED, f"sealing waits for the copies of log checkpoints ({unavailable})")
         except CONNECTION_ERRORS as error:
             raise_if_cancelled()
             POSTGRES.report(error)
@@ -76,18 +98,28 @@ async def follow_log(app: App, key: SigningKey) -> None:
         await asyncio.sleep(1)
 
 
-async def _lead(connection: asyncpg.Connection, key: SigningKey, readiness: Readiness) -> None:
+async def _lead_or_stop(connection: asyncpg.Connection, sealer: Sealer, readiness: Readiness) -> None:
+    """Lead; when the log contradicts what was published, stop services that append. Raises Contradicted."""
+    try:
+        await _lead(connection, sealer, readiness)
+    except Contradicted as contradicted:
+        await eventlog.stop(connection, str(contradicted))
+        raise
+
+
+async def _lead(connection: asyncpg.Connection, sealer: Sealer, readiness: Readiness) -> None:
     """Seal first: an event that cannot be indexed is sealed and signed all the same."""
     await eventlog.check_not_restored(connection)  # after an outage it may be another server, which is behind
     await index_writer.reset_outdated_index(connection)
-    sealer, index, signed_at, wait = Sealer(key), _Index(readiness), 0.0, FIRST_WAIT
+    await sealer.start(connection)
+    await eventlog.release(connection)
+    index, signer, wait = _Index(readiness), _Signer(sealer, readiness), FIRST_WAIT
     async with _subscribed(connection) as wake_up:
         while True:
             woken = wake_up.is_set()
             wake_up.clear()
             page = await sealer.step(connection)
-            if time.monotonic() - signed_at >= SIGN_EVERY and await sealer.sign(connection):
-                signed_at = time.monotonic()
+            await signer.step(connection)
             done = max(len(page.events), await index.step(connection, page))
             if done:
                 wait = FIRST_WAIT
@@ -95,6 +127,29 @@ async def _lead(connection: asyncpg.Connection, key: SigningKey, readiness: Read
             else:
                 wait = FIRST_WAIT if woken else min(wait * 2, LONGEST_WAIT)
                 await wait_for_wake_up(wake_up, wait)
+
+
+class _Signer:
+    """Signs the tree now and then. While a copy outside the database is unavailable, sealing goes on."""
+
+    def __init__(self, sealer: Sealer, readiness: Readiness) -> None:
+        self._sealer, self._readiness = sealer, readiness
+        self._signed_at = float("-inf")
+
+    async def step(self, connection: asyncpg.Connection) -> None:
+        if time.monotonic() - self._signed_at < SIGN_EVERY:
+            return
+        try:
+            if await self._sealer.sign(connection):
+                self._signed_at = time.monotonic()
+        except CopyUnavailable as unavailable:
+            raise_if_cancelled()
+            self._signed_at = time.monotonic()
+            self._readiness.wait(
+                PUBLISHED, f"signing waits for the copies of log checkpoints ({unavailable}); sealing goes on"
+            )
+        else:
+            self._readiness.clear(PUBLISHED)
 
 
 class _Index:

@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from services.audit.domain.checked import INDEXED_COLUMNS, shown_fault
 from services.audit.domain.reading import (
     TEXT_BYTES,
     UNREADABLE,
@@ -42,15 +43,20 @@ WHERE n.generation = (SELECT generation FROM audit.index_state) AND n.model_id =
 ORDER BY n.model_id, n.tx DESC, n.seq DESC
 """
 
+_SELECTED = ", ".join(f"found.{name} AS indexed_{name}" for name in INDEXED_COLUMNS)
+
 # `found` in these statements are rows with tx, seq, service, stream and revision. LATERAL … LIMIT 1 is one
 # look-up an event; where the planner expects many, a plain join would read the whole log.
-_STORED = """
-SELECT found.tx, found.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf, e.bytes,
-    (SELECT s.leaf_index FROM audit.sealed s WHERE s.seq = found.seq) AS leaf_index
+_STORED = f"""
+SELECT found.tx, found.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf, e.bytes, e.schema,
+    s.leaf_index, s.leaf AS sealed, found.event_id = e.event_id AND found.seq = e.seq
+        AND found.tx = e.tx::text::bigint AS same, {_SELECTED}
 FROM found CROSS JOIN LATERAL (
     SELECT l.* FROM log.events l
     WHERE l.service = found.service AND l.stream = found.stream AND l.revision = found.revision LIMIT 1
-) AS e
+) AS e LEFT JOIN LATERAL (
+    SELECT s.leaf_index, s.leaf FROM audit.sealed s WHERE s.seq = found.seq LIMIT 1
+) AS s ON true
 """
 
 # Events that concern a model (number 0) or a version of it, in the log's order.
@@ -125,8 +131,11 @@ FROM unnest($1::text[], $2::text[], $3::bigint[]) AS wanted(stream, environment,
 # only then does the planner read it in the order of its primary key.
 OF_STREAMS = """
 SELECT e.tx::text::bigint AS tx, e.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf, e.bytes,
-    (SELECT s.leaf_index FROM audit.sealed s WHERE s.seq = e.seq) AS leaf_index
+    e.schema, s.leaf_index, s.leaf AS sealed, true AS same
 FROM unnest($1::text[]) AS wanted(stream) CROSS JOIN LATERAL ({partitions} ORDER BY revision LIMIT $3) AS e
+LEFT JOIN LATERAL (
+    SELECT s.leaf_index, s.leaf FROM audit.sealed s WHERE s.seq = e.seq LIMIT 1
+) AS s ON true
 ORDER BY e.stream, e.revision
 """
 
@@ -151,8 +160,7 @@ SELECT now() AS now, ARRAY(
 """
 
 UNLIMITED = 2**31 - 1
-LONGEST_CHAIN = 1_000
-"""Causes of causes that `causes` follows."""
+LONGEST_CHAIN = 1_000  # causes of causes that `causes` follows
 
 
 def with_object(row: asyncpg.Record) -> Event:
@@ -192,6 +200,7 @@ def as_json(row: asyncpg.Record) -> Event:
         "environment": entry.environment,
         "promotion_id": entry.promotion_id,
         "leaf": stored.leaf.hex(),
+        "fault": shown_fault(dict(row), entry),
         "data": _data(stored.bytes),
     }
 

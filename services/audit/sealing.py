@@ -19,6 +19,7 @@ from regista.wire.tiles import HASH, Tiles, grown, last_tiles
 from services.audit import tiles
 from services.audit.domain.reading import Stored
 from services.audit.log_reader import read
+from services.audit.published.guard import Published
 from shared.deciding.events import Cursor
 
 PAGE = 2_000
@@ -86,23 +87,30 @@ async def head(connection: asyncpg.Connection) -> Head:
 class Sealer:
     """Seals page after page and signs the tree. Only the leader uses one, on its own connection."""
 
-    def __init__(self, key: SigningKey) -> None:
+    def __init__(self, key: SigningKey, published: Published | None = None) -> None:
         self._key = key
+        self._published = published or Published(key)
         self._at: tuple[Head, Tiles] | None = None
         self._signed = -1
 
+    async def start(self, connection: asyncpg.Connection) -> tuple[Head, Tiles]:
+        """Read the stored tree, compare it with what was published. Raises Contradicted, CopyUnavailable."""
+        at = await head(connection)
+        last = await tiles.complete(connection, at.tree.size)
+        await self._published.check(connection, at.origin, at.tree)
+        self._at = (at, last)
+        return self._at
+
     async def step(self, connection: asyncpg.Connection) -> SealedPage:
-        """Seal the next page. A crash leaves the whole page sealed or none of it."""
-        at, last = self._at or await self._start(connection)
+        """Seal the next page. A crash leaves the whole page sealed or none of it.
+
+        Raises Contradicted and CopyUnavailable, as `start` does: the tree may have to be read again.
+        """
+        at, last = self._at or await self.start(connection)
         events = await read(connection, at.cursor, PAGE)
         self._at = None  # read again if sealing fails
         self._at = await self._seal(connection, at, last, events) if events else (at, last)
         return SealedPage(at.cursor, self._at[0].cursor, events)
-
-    @staticmethod
-    async def _start(connection: asyncpg.Connection) -> tuple[Head, Tiles]:
-        at = await head(connection)
-        return at, await tiles.complete(connection, at.tree.size)
 
     @staticmethod
     async def _seal(
@@ -131,13 +139,19 @@ class Sealer:
         return Head(at.origin, tree, up_to), {key: held[key] for key in last_tiles(tree.size)}
 
     async def sign(self, connection: asyncpg.Connection) -> bool:
-        """Store a checkpoint over the tree. Return False when there is one of this size already."""
+        """Publish a checkpoint over the tree, then store it. Return False when there is one of this size.
+
+        Raises Contradicted and CopyUnavailable.
+        """
         at = self._at[0] if self._at else await head(connection)
         if self._signed < 0:
             self._signed = await connection.fetchval(NEWEST)
         if at.tree.size <= self._signed:
             return False
-        note = signed(Checkpoint(at.origin, at.tree.size, at.tree.root), at.origin, self._key.private)
+        await self._published.check(connection, at.origin, at.tree)
+        checkpoint = Checkpoint(at.origin, at.tree.size, at.tree.root)
+        note = signed(checkpoint, at.origin, self._key.private)
+        await self._published.add(checkpoint, note)
         await connection.execute(SIGN, at.tree.size, at.tree.root, note)
         self._signed = at.tree.size
         return True

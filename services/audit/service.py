@@ -11,8 +11,9 @@ from services.audit.api import ROUTES
 from services.audit.export.process import Exports
 from services.audit.leader import follow_log
 from services.audit.parts import Parts
+from services.audit.published.guard import Published
 from services.audit.settings import AuditSettings
-from services.audit.verification.verifier import Verifier
+from services.audit.verification.verifier import Verifier, check_invariants
 from shared.deciding.events import EventTypes
 from shared.deciding.service import Service
 from shared.foundation.settings import Settings, SettingsWrong
@@ -43,6 +44,11 @@ async def check_sealing(app: App) -> None:
         await sealing.check_lag(connection)
 
 
+async def check_verified(app: App) -> None:
+    """Raise InvariantBroken while a violation of an invariant is stored."""
+    await check_invariants(app.pool)
+
+
 def signing_key(settings: Settings) -> SigningKey:
     """Return the key that signs checkpoints. Raises SettingsWrong."""
     settings.require("signing_key_file")
@@ -55,15 +61,15 @@ def signing_key(settings: Settings) -> SigningKey:
 def process(app: App) -> Process:
     """Return what this service runs."""
     key, settings = signing_key(app.settings), AuditSettings.extending(app.settings)
-    parts = Parts(key, Verifier(key), Exports(settings), settings.store())
+    parts = Parts(key, Verifier(key, settings.verify_all_every), Exports(settings), settings.store())
     return Process(
         SERVICE,
         routes=ROUTES,
         start=partial(start, parts=parts),
         background=[
-            partial(follow_log, key=key),
+            partial(follow_log, key=key, published=Published(key, settings.copies())),
             parts.verifier.run,
             *([parts.exports.run] if parts.store else []),
         ],
-        checks={"sealing": check_sealing},
+        checks={"sealing": check_sealing, "invariants": check_verified},
     )

@@ -7,14 +7,18 @@ from typing import Self
 
 from pydantic import Field
 
+from regista.wire.history import FOLDER
 from services.audit.export.stores import DiskStore, HistoryStore, S3Store
+from services.audit.published.copies import Copy, StoreCopy
+from services.audit.published.kafka_copy import KafkaCopy
 from shared.foundation.settings import HostPort, Settings
 
 
 class AuditSettings(Settings):
     """A chunk ends at `history_chunk_leaves` or `history_chunk_bytes`.
 
-    `history_every`: seconds between two looks for a full chunk.
+    `history_every`: seconds between two looks for a full chunk. `verify_all_every`: seconds from the start of
+    one verification of the whole log to the next.
     """
 
     history_s3_endpoint: HostPort = ""
@@ -28,6 +32,7 @@ class AuditSettings(Settings):
     history_chunk_leaves: int = Field(default=50_000, gt=0, le=1_000_000)
     history_chunk_bytes: int = Field(default=64 * 1024**2, gt=0, le=1024**3)
     history_every: float = Field(default=60, gt=0)
+    verify_all_every: float = Field(default=24 * 3600, gt=0)
 
     @classmethod
     def extending(cls, settings: Settings) -> Self:
@@ -39,10 +44,10 @@ class AuditSettings(Settings):
             cls.from_environment().model_dump() | settings.model_dump(exclude_unset=True)
         )
 
-    def store(self) -> HistoryStore | None:
+    def store(self, folder: str = FOLDER) -> HistoryStore | None:
         """Return S3 when an endpoint is set, else the folder; None when the log is not exported.
 
-        Raises SettingsWrong.
+        `folder` is where the files are below the bucket or the folder. Raises SettingsWrong.
         """
         if self.history_s3_endpoint:
             self.require("history_s3_access_key", "history_s3_secret_key", "history_s3_bucket")
@@ -52,7 +57,13 @@ class AuditSettings(Settings):
                 self.history_s3_secret_key,
                 self.history_s3_bucket,
                 self.history_s3_prefix,
+                folder=folder,
                 region=self.history_s3_region,
                 secure=self.history_s3_secure,
             )
-        return DiskStore(Path(self.history_dir)) if self.history_dir else None
+        return DiskStore(Path(self.history_dir), folder) if self.history_dir else None
+
+    def copies(self) -> list[Copy]:
+        """Return where log checkpoints are kept outside the database. Raises SettingsWrong."""
+        newest, kept = self.store("checkpoints/v1/newest"), self.store("checkpoints/v1/kept")
+        return [KafkaCopy(self), *([StoreCopy(newest, kept)] if newest and kept else [])]

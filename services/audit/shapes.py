@@ -35,7 +35,11 @@ class Who(BaseModel):
 
 
 class Reference(BaseModel):
-    """What finds an event again. `leaf_index` is null until the event is sealed."""
+    """What finds an event again. `leaf_index` is null until the event is sealed.
+
+    `fault` is why the event cannot be believed; it is empty when its bytes are what was sealed, and the
+    columns of log and index say what its bytes say.
+    """
 
     event_id: str
     service: str
@@ -44,6 +48,7 @@ class Reference(BaseModel):
     type: str
     recorded_at: datetime
     leaf_index: int | None
+    fault: str
 
 
 class Cause(Reference):

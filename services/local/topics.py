@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from shared.foundation.topics import PARTITIONS_OF, dlq_of, topic_of
+from shared.foundation.topics import CHECKPOINTS, PARTITIONS_OF, dlq_of, topic_of
 
 SERVICES = tuple(PARTITIONS_OF)
 PUBLISHERS = ("pipeline", "serving")  # one Kafka user per publisher; more are added when the stack starts
@@ -29,6 +29,7 @@ PARTITIONS = 4
 UNLIMITED: Mapping[str, str] = MappingProxyType({"retention.ms": "-1"})
 TOPICS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     dict.fromkeys(SOURCES, UNLIMITED)
+    | {CHECKPOINTS: UNLIMITED}
     | {dlq_of(topic): {**UNLIMITED, "max.message.bytes": str(2 * 1024 * 1024)} for topic in SOURCES}
 )
 
@@ -63,6 +64,8 @@ def _of_services() -> Iterator[Grant]:
             yield Grant(service, "TOPIC", dlq_of(topic), "WRITE")
     for topic, writer in {**WRITERS, **REPLAYED_BY}.items():
         yield Grant(writer, "TOPIC", topic, "WRITE")
+    yield Grant("audit", "TOPIC", CHECKPOINTS, "WRITE")
+    yield Grant("audit", "TOPIC", CHECKPOINTS, "READ")
 
 
 def _of_publishers(publishers: tuple[str, ...]) -> Iterator[Grant]:

@@ -13,6 +13,10 @@ PARTITIONS_OF = {
 name."""
 
 
+CHECKPOINTS = "regista.audit.checkpoints.v1"
+"""The topic of signed log checkpoints. Only audit may write it."""
+
+
 def topic_of(service: str) -> str:
     """Return the topic that the service publishes to. Only that service may write it."""
     return f"regista.{service}.events.v1"

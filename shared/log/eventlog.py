@@ -96,6 +96,18 @@ class RestoredBehind(Exception):  # noqa: N818
     """
 
 
+STOPPED = "SELECT reason FROM log.stopped"
+STOP = """
+INSERT INTO log.stopped (reason) VALUES ($1)
+ON CONFLICT (only_row) DO UPDATE SET reason = excluded.reason WHERE log.stopped.reason <> excluded.reason
+"""
+RELEASE = "DELETE FROM log.stopped"
+
+
+class LogStopped(Exception):  # noqa: N818
+    """audit stopped this log: it contradicts a log checkpoint that was published. Nothing may be appended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One event ready to append."""
@@ -246,6 +258,22 @@ async def check_not_restored(connection: asyncpg.Connection) -> None:
     """Raise RestoredBehind when the server assigns transaction ids that are in the log already."""
     if await connection.fetchval(RESTORED_BEHIND):
         raise RestoredBehind(RestoredBehind.__doc__)
+
+
+async def check_not_stopped(connection: asyncpg.Connection) -> None:
+    """Raise LogStopped while audit finds that the log contradicts what was published of it."""
+    if reason := await connection.fetchval(STOPPED):
+        raise LogStopped(f"{reason} {LogStopped.__doc__}")
+
+
+async def stop(connection: asyncpg.Connection, reason: str) -> None:
+    """Stop all services that append. Only audit's role may."""
+    await connection.execute(STOP, reason)
+
+
+async def release(connection: asyncpg.Connection) -> None:
+    """Let the services append again. Only audit's role may."""
+    await connection.execute(RELEASE)
 
 
 def uuid7(now: datetime | None = None) -> UUID:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from alembic import op
+
+from shared.foundation.sql_scripts import run_sql
 
 
 def run_sql_beside(migration: str) -> None:
     """Run the SQL file that has the name of this migration: call it with `__file__`.
 
-    The file may hold several statements. A prepared statement holds one, so asyncpg runs the text directly.
+    The file may hold several statements.
     """
-    script = Path(migration).with_suffix(".sql").read_text()
-    connection: Any = op.get_bind().connection.dbapi_connection
-    connection.run_async(lambda asyncpg: asyncpg.execute(script))
+    run_sql(op.get_bind(), Path(migration).with_suffix(".sql").read_text())

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from regista.errors import NotConfigured
+from regista.errors import Invalid, NotConfigured, NotFound
 from regista.files import hash_file
+from regista.kept_checkpoints import read
+from regista.wire.checkpoint import Checkpoint
 from regista.wire.history import (
     COLUMNS,
     FOLDER,
@@ -35,7 +38,9 @@ class Verified:
 
     `faults` and `gaps` are empty when it is one unbroken log; leaves are counted from 0. `checkpoint`: leaves
     and root of the newest verified checkpoint. `unsealed`: Parquet files without a manifest; nothing proves
-    them, and a query over the folder reads them, too.
+    them, and a query over the folder reads them, too. `until`: when the last event was recorded (RFC 3339);
+    what happened later is not in the files. `kept`: the size of the log checkpoint with which they were
+    compared.
     """
 
     chunks: int = 0
@@ -45,6 +50,8 @@ class Verified:
     gaps: list[tuple[int, int]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     unsealed: list[str] = field(default_factory=list)
+    until: str = ""
+    kept: int | None = None
 
     @property
     def holds(self) -> bool:
@@ -52,16 +59,24 @@ class Verified:
         return self.chunks > 0 and not (self.gaps or self.faults or self.unsealed)
 
 
-def verify(folder: Path, keys: Sequence[str], progress: Callable[[str], None] = lambda _: None) -> Verified:
-    """Verify every chunk below `folder`.
+def verify(
+    folder: Path,
+    keys: Sequence[str],
+    progress: Callable[[str], None] = lambda _: None,
+    kept: str = "",
+) -> Verified:
+    """Verify every chunk in the folder of files that is `folder` or below it.
 
     It compares file and manifest, rows and bytes, bytes and leaves, leaves and a signed checkpoint.
     `keys`: the verifier_key of `regista audit checkpoints`, kept where the log's operators cannot change it.
-    `progress` gets each file's name. Raises NotConfigured without DuckDB.
+    `progress` gets each file's name. `kept`: a log checkpoint kept elsewhere (a signed note); the files must
+    continue to it at least, with its root. Raises NotConfigured without DuckDB, NotFound when no folder has
+    manifests, Invalid when several have, or `kept` is not signed by one of `keys`.
     """
     duckdb = _duckdb()
-    found, end, edge = Verified(), None, Tree()
-    base = folder / FOLDER if (folder / FOLDER).is_dir() else folder
+    checkpoint = _kept(kept, keys) if kept else None
+    found, end, edge = Verified(kept=checkpoint.size if checkpoint else None), None, Tree()
+    base = _base(folder)
     names = {path.name for path in base.iterdir()}
     manifests = sorted(n for n in names if n.endswith(".json") and leaves_of_name(n) is not None)
     proving = {n.removesuffix("json") + "parquet" for n in manifests}
@@ -71,7 +86,7 @@ def verify(folder: Path, keys: Sequence[str], progress: Callable[[str], None] = 
         try:
             manifest = manifest_of((base / name).read_bytes())
             _follows(manifest, end, edge)
-            tree = _chunk(duckdb, base, manifest, keys, found)
+            tree = _chunk(duckdb, base, manifest, keys, found, checkpoint)
         except (BadHistory, OSError) as e:
             found.faults.append(
                 f"{name}: {e}" if isinstance(e, OSError) or name[:33] not in str(e) else str(e)
@@ -81,7 +96,48 @@ def verify(folder: Path, keys: Sequence[str], progress: Callable[[str], None] = 
             found.gaps.append((end or 0, manifest.first - 1))
         found.leaves = ((found.leaves or (manifest.first, 0))[0], manifest.last)
         end, edge = manifest.last + 1, tree
+    if checkpoint and checkpoint.size > (end or 0):
+        found.faults.append(
+            f"the files end with leaf {(end or 0) - 1}, and the log checkpoint kept covers {checkpoint.size}"
+            " events: the end is missing"
+        )
     return found
+
+
+def _base(folder: Path) -> Path:
+    """Return the one folder, `folder` or below it, that has manifests."""
+    for base in (folder / FOLDER, folder):
+        if base.is_dir() and _has_files(base):
+            return base
+    below = sorted({path.parent for path in folder.rglob("*.json") if leaves_of_name(path.name) is not None})
+    if len(below) > 1:
+        raise Invalid(
+            "several_histories",
+            f"several folders below {folder} have files of an exported log: {', '.join(map(str, below[:5]))}",
+            advice="Name one of them.",
+        )
+    if not below:
+        raise NotFound(
+            "no_history",
+            f"no folder below {folder} has files of an exported log (0000…-0000….json beside .parquet)",
+            advice="Name the folder of `regista history export --to FOLDER`, or a copy of the bucket.",
+        )
+    return below[0]
+
+
+def _has_files(base: Path) -> bool:
+    names = [path.name for path in base.iterdir()]
+    return any(leaves_of_name(name) is not None or name.casefold().endswith(".parquet") for name in names)
+
+
+def _kept(note: str, keys: Sequence[str]) -> Checkpoint:
+    faults = list[Invalid]()
+    for key in keys:
+        try:
+            return read(note, key).checkpoint
+        except Invalid as fault:
+            faults.append(fault)
+    raise faults[0]
 
 
 def _follows(manifest: Manifest, end: int | None, tree: Tree) -> None:
@@ -91,11 +147,27 @@ def _follows(manifest: Manifest, end: int | None, tree: Tree) -> None:
         raise BadHistory(f"{manifest.file}: it does not continue where the file before ends")
 
 
-def _chunk(duckdb: Any, base: Path, manifest: Manifest, keys: Sequence[str], found: Verified) -> Tree:
+def _chunk(
+    duckdb: Any,
+    base: Path,
+    manifest: Manifest,
+    keys: Sequence[str],
+    found: Verified,
+    kept: Checkpoint | None,
+) -> Tree:
     path = base / manifest.file
     if hash_file(path) != (manifest.sha256, manifest.size):
         raise BadHistory(f"{manifest.file}: it is not the file of its manifest")
-    tree, checkpoint = check_seal(manifest, check_events(manifest, _rows(duckdb, path)), keys)
+    leaves, last = list[bytes](), list[Event]()
+    for leaf in check_events(manifest, _last_of(_rows(duckdb, path), last)):
+        leaves.append(leaf)
+    tree, checkpoint = check_seal(manifest, leaves, keys)
+    if kept and manifest.first < kept.size <= manifest.last + 1:
+        before = Tree(manifest.first, tuple(bytes.fromhex(h) for h in manifest.edge))
+        at_kept = before.append(leaves[: kept.size - manifest.first])
+        if (manifest.origin, at_kept.root) != (kept.origin, kept.root):
+            raise BadHistory(f"{manifest.file}: the log checkpoint kept is of another log")
+    found.until = _moment(last[-1].recorded_at) or found.until
     found.chunks += 1
     found.events += manifest.rows
     if checkpoint.size >= found.checkpoint.get("size", 0):
@@ -105,6 +177,19 @@ def _chunk(duckdb: Any, base: Path, manifest: Manifest, keys: Sequence[str], fou
             "root": checkpoint.root.hex(),
         }
     return tree
+
+
+def _last_of(rows: Iterator[Event], last: list[Event]) -> Iterator[Event]:
+    """Yield the rows; `last` has the newest."""
+    for row in rows:
+        last[:] = [row]
+        yield row
+
+
+def _moment(microseconds: int | None) -> str:
+    if microseconds is None:
+        return ""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).isoformat()
 
 
 def _rows(duckdb: Any, path: Path) -> Iterator[Event]:

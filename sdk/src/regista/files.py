@@ -32,6 +32,16 @@ def hash_file(path: Path) -> tuple[str, int]:
     return h.hexdigest(), size
 
 
+def replace_file(path: Path, text: str) -> None:
+    """Write a file completely or not at all; one of this name is replaced."""
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.write_text(text, "utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def files_of(path: Path) -> dict[str, Path]:
     """Return the files of an artifact by their path in it: one file under its own name, or all of a folder.
 

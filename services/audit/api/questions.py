@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,8 @@ from services.audit import queries, shapes
 from services.audit.domain import as_of, reading
 from services.audit.domain.causal_tree import forest
 from services.audit.queries import Event
+from services.audit.verification import runs
+from services.audit.verification.pages import SEALED
 from shared.deciding.access import namespace_of, permits
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.http.problems import Problem
@@ -46,6 +48,7 @@ async def get_timeline(call: Call[None, shapes.TimelineQuery]) -> dict[str, Any]
     found = [queries.as_json(row) for row in rows]
     shown = {event["event_id"] for event in found}
     causing = await queries.causes(call.app.pool, {e["causation_id"] for e in found} - shown)
+    await _report(call, [*found, *causing])
     may_read = await _readable(call, [*found, *causing])
     events = [as_of.as_shown(event, hidden=not may_read(owners(event) or {model_id})) for event in found]
     causes = [
@@ -70,6 +73,14 @@ async def get_timeline(call: Call[None, shapes.TimelineQuery]) -> dict[str, Any]
 
 def owners(event: Event) -> frozenset[str]:
     return reading.owners(event["stream"], event["data"])
+
+
+async def _report(call: Call[Any, Any], events: Iterable[Event]) -> None:
+    """Store each fault of an event that is shown as a violation: readiness and metrics report it."""
+    for event in events:
+        if event["fault"]:
+            named = {name: event[name] for name in ("leaf_index", "service", "stream", "revision", "fault")}
+            await runs.report_shown(call.app.pool, SEALED, named)
 
 
 async def _readable(call: Call[Any, Any], events: Sequence[Event]) -> Callable[[Collection[str]], bool]:
@@ -112,6 +123,7 @@ async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
         entry["number"]: await _evidence(call, stream, entry["number"], environment, at)
         for entry in serving["data"].get("entries") or []
     }
+    await _report(call, (serving, *(event for one in evidence.values() for event in one.events)))
     return head | as_of.answer(serving, evidence)
 
 
@@ -141,7 +153,9 @@ async def get_events(call: Call[None, shapes.EventsQuery]) -> dict[str, Any]:
             pool, query.correlation_id, query.after(int, int) or (0, 0), query.page_size
         )
         more = query.next_token(rows, "tx", "seq")
-    return {"items": [queries.as_json(row) for row in rows], "next_page_token": more}
+    items = [queries.as_json(row) for row in rows]
+    await _report(call, items)
+    return {"items": items, "next_page_token": more}
 
 
 ROUTES = (

@@ -6,7 +6,7 @@ An event is a dict as the API shows it: `type`, `data`, `recorded_at`, `actor`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,13 +21,16 @@ class Evidence:
     promoted: Event | None = None
     promotion: Sequence[Event] = field(default_factory=tuple)
 
+    @property
+    def events(self) -> Iterator[Event]:
+        """All of them."""
+        return (event for event in (self.registered, self.promoted, *self.promotion) if event is not None)
+
 
 def reference(event: Event) -> dict[str, Any]:
     """Return what finds the event again and proves it."""
-    return {
-        name: event[name]
-        for name in ("event_id", "service", "stream", "revision", "type", "recorded_at", "leaf_index")
-    }
+    names = ("event_id", "service", "stream", "revision", "type", "recorded_at", "leaf_index", "fault")
+    return {name: event[name] for name in names}
 
 
 HIDDEN = {

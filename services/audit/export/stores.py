@@ -6,7 +6,8 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -44,6 +45,10 @@ class HistoryStore(Protocol):
         """Store a file in one step: a reader sees all of it or nothing."""
         ...
 
+    def put_new(self, name: str, content: bytes) -> bool:
+        """Store a file as `put` does, unless the name exists; return whether it was stored."""
+        ...
+
     def read(self, name: str) -> Iterator[bytes]:
         """Yield the file in pieces. Raises NoSuchFile at the first."""
         ...
@@ -56,8 +61,8 @@ class HistoryStore(Protocol):
 class DiskStore:
     """A folder that all replicas share."""
 
-    def __init__(self, root: Path) -> None:
-        self._folder = root.absolute() / FOLDER
+    def __init__(self, root: Path, folder: str = FOLDER) -> None:
+        self._folder = root.absolute() / folder
         self._new = root.absolute() / ".new"
 
     @property
@@ -66,6 +71,17 @@ class DiskStore:
 
     def put(self, name: str, content: bytes) -> None:
         """Write a temporary file, sync it, rename it, sync the folder."""
+        self._put(name, content, Path.replace)
+
+    def put_new(self, name: str, content: bytes) -> bool:
+        """As `put`, with a second name for the file instead of a new one: it fails where the name exists."""
+        try:
+            self._put(name, content, lambda aside, target: target.hardlink_to(aside))
+        except FileExistsError:
+            return False
+        return True
+
+    def _put(self, name: str, content: bytes, into_place: Callable[[Path, Path], object]) -> None:
         with _disk():
             for folder in (self._folder, self._new):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +93,7 @@ class DiskStore:
                     file.flush()
                     os.fsync(file.fileno())
                 Path(aside).chmod(0o444)
-                Path(aside).replace(self._folder / name)
+                into_place(Path(aside), self._folder / name)
             finally:
                 Path(aside).unlink(missing_ok=True)
             for folder in (self._folder, self._folder.parent, self._folder.parent.parent):
@@ -118,12 +134,13 @@ class S3Store:
         bucket: str,
         prefix: str = "",
         *,
+        folder: str = FOLDER,
         region: str = "us-east-1",
         secure: bool = False,
     ) -> None:
         self._settings = (endpoint, access_key, secret_key, region, secure)
         self._bucket = bucket
-        self._folder = f"{prefix.strip('/')}/{FOLDER}".lstrip("/")
+        self._folder = f"{prefix.strip('/')}/{folder}".lstrip("/")
         self._made: Minio | None = None
 
     @property
@@ -146,6 +163,30 @@ class S3Store:
                 self._bucket, f"{self._folder}/{name}", BytesIO(content), len(content), part_size=LARGEST
             )
 
+    def put_new(self, name: str, content: bytes) -> bool:
+        """Store the file unless the name exists, in one request where the store can (`If-None-Match`).
+
+        A store without conditional writes ignores the header: then the look before is all there is.
+        """
+        from urllib3 import PoolManager  # noqa: PLC0415
+
+        with _s3():
+            if self._exists(name):
+                return False
+            url = self._client.presigned_put_object(
+                self._bucket, f"{self._folder}/{name}", timedelta(minutes=1)
+            )
+            answer = PoolManager().request("PUT", url, body=content, headers={"If-None-Match": "*"})
+            if answer.status in {409, 412}:
+                return False
+            if answer.status != 200:
+                raise StoreUnavailable(f"the store of log checkpoints answered {answer.status}")
+            return True
+
+    def _exists(self, name: str) -> bool:
+        found = self._client.list_objects(self._bucket, f"{self._folder}/{name}")
+        return any(str(o.object_name) == f"{self._folder}/{name}" for o in found)
+
     def read(self, name: str) -> Iterator[bytes]:
         with _s3():
             response = self._client.get_object(self._bucket, f"{self._folder}/{name}")
@@ -167,6 +208,8 @@ class S3Store:
 def _disk() -> Iterator[None]:
     try:
         yield
+    except FileExistsError:
+        raise
     except FileNotFoundError as e:
         raise NoSuchFile(str(e.filename)) from e
     except OSError as e:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -16,16 +17,21 @@ from regista.wire.checkpoint import BadCheckpoint, opened
 from regista.wire.keys import SigningKey
 from regista.wire.merkle import Tree, leaf_hash
 from services.audit import queries, tiles
+from services.audit.domain.checked import INDEXED_COLUMNS, column_faults, index_fault
 from services.audit.domain.production import champion_of, production_faults, serving_faults
+from services.audit.domain.reading import Stored, read
 from services.audit.sealing import edge_of
 from shared.deciding.events import Cursor
 
 STREAMS, SEALED, CHECKPOINTS, PRODUCTION = "I2-streams", "I2-sealed", "I4-checkpoints", "I9-production"
+INDEX = "I7-index"
 
 RULES = {
     STREAMS: "every stream runs 1..n without holes, in the order readers see",
-    SEALED: "every event up to the seal is one leaf, and every leaf is its event's bytes",
+    SEALED: "every event up to the seal is one leaf, and every leaf is its event's bytes; columns say what"
+    " the bytes say",
     CHECKPOINTS: "every checkpoint is signed and is a prefix of the tree",
+    INDEX: "timelines, as-of and events find every event by what its bytes say",
     PRODUCTION: "nothing reached Production, or serves as champion, without a decision over the same digest"
     " or a recorded override",
 }
@@ -41,7 +47,7 @@ FROM audit.tree t CROSS JOIN audit.index_state i
 # Leaves in order with the events they stand for, as the log has them now: one look-up an event.
 LEAVES = """
 SELECT e.tx::text::bigint AS tx, e.seq, s.service, s.stream, s.revision, e.event_id, e.type, e.leaf, e.bytes,
-    s.leaf_index, s.leaf AS sealed, e.event_id = s.event_id AND e.seq = s.seq AS same
+    e.schema, s.leaf_index, s.leaf AS sealed, e.event_id = s.event_id AND e.seq = s.seq AS same
 FROM audit.sealed s
 LEFT JOIN LATERAL (
     SELECT l.* FROM log.events l
@@ -62,6 +68,24 @@ POSITIONS = """
 SELECT e.service, e.stream, e.revision, e.tx::text::bigint AS tx, e.seq
 FROM unnest($1::text[], $2::text[], $3::bigint[]) AS wanted(service, stream, revision)
 JOIN log.events e ON e.service = wanted.service AND e.stream = wanted.stream AND e.revision = wanted.revision
+"""
+
+INDEXED_ROWS = f"""
+SELECT i.tx, i.seq, {", ".join(f"i.{name}" for name in INDEXED_COLUMNS)}
+FROM unnest($1::bigint[], $2::bigint[]) AS wanted(tx, seq) CROSS JOIN LATERAL (
+    SELECT h.* FROM audit.event_index h WHERE h.generation = (SELECT generation FROM audit.index_state)
+        AND h.tx = wanted.tx AND h.seq = wanted.seq LIMIT 1
+) AS i
+"""
+
+NOT_MENTIONED = """
+SELECT wanted.* FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[])
+    AS wanted(model_id, number, tx, seq)
+WHERE NOT EXISTS (
+    SELECT FROM audit.mentions m WHERE m.generation = (SELECT generation FROM audit.index_state)
+        AND m.model_id = wanted.model_id AND m.number = wanted.number
+        AND m.tx = wanted.tx AND m.seq = wanted.seq
+)
 """
 
 SIGNED = "SELECT size, root, note FROM audit.checkpoints WHERE size > $1 AND size <= $2 ORDER BY size"
@@ -150,6 +174,10 @@ async def check_page(
     with findings.of(STREAMS) as faults:
         findings.tallies[STREAMS].checked += len(present)
         faults.extend(await _out_of_order(pool, present))
+        faults.extend(_not_in_order_of_leaves(at.cursor, present))
+    with findings.of(INDEX) as faults:
+        findings.tallies[INDEX].checked += len(present)
+        faults.extend(await _index_faults(pool, present))
     with findings.of(PRODUCTION) as faults:
         faults.extend(await _undecided(pool, present, findings.tallies[PRODUCTION]))
     return Position(stored, cursor), findings
@@ -170,6 +198,9 @@ def _changed(first: int, end: int, rows: Sequence[asyncpg.Record]) -> Iterator[d
             or not leaf_hash(row["bytes"]) == row["sealed"] == row["leaf"]
         ):
             yield _named(row, "leaf_index") | {"fault": "the log's event is not what was sealed"}
+        elif differing := column_faults(row):
+            columns = ", ".join(differing)
+            yield _named(row, "leaf_index") | {"fault": f"its columns differ from its bytes: {columns}"}
 
 
 def _named(row: asyncpg.Record, *more: str) -> dict[str, Any]:
@@ -227,6 +258,36 @@ async def _out_of_order(pool: asyncpg.Pool, rows: Sequence[asyncpg.Record]) -> l
             faults.append(_named(row) | {"fault": "the revision before it is missing"})
         elif position is not None and position > (row["tx"], row["seq"]):
             faults.append(_named(row) | {"fault": "out of order: it is before its predecessor in the log"})
+    return faults
+
+
+def _not_in_order_of_leaves(before: Cursor, rows: Sequence[asyncpg.Record]) -> Iterator[dict[str, Any]]:
+    """Yield the events whose position in the log is not behind that of the leaf before, in any stream."""
+    for row in rows:
+        position = Cursor(row["tx"], row["seq"])
+        if position <= before:
+            yield _named(row, "leaf_index") | {"fault": "its position is before that of an earlier leaf"}
+        before = position
+
+
+async def _index_faults(pool: asyncpg.Pool, rows: Sequence[asyncpg.Record]) -> list[dict[str, Any]]:
+    """Compare the index with the events: what it lacks, or has with other values, would not be shown."""
+    entries = [read(Stored(Cursor(row["tx"], row["seq"]), *tuple(row)[2:9])) for row in rows]
+    columns = [[e.stored.cursor.tx for e in entries], [e.stored.cursor.seq for e in entries]]
+    found = {(r["tx"], r["seq"]): tuple(r)[2:] for r in await pool.fetch(INDEXED_ROWS, *columns, timeout=600)}
+    faults = [
+        _named(row) | {"fault": fault}
+        for row, entry in zip(rows, entries, strict=True)
+        if (fault := index_fault(entry, found.get((row["tx"], row["seq"]), ())))
+    ]
+    mentions = [(UUID(m), n, e) for e in entries for m, ns in e.models.items() for n in (0, *ns) if n >= 0]
+    wanted = [[m for m, _, _ in mentions], [n for _, n, _ in mentions]]
+    at = [[e.stored.cursor.tx for _, _, e in mentions], [e.stored.cursor.seq for _, _, e in mentions]]
+    for missing in await pool.fetch(NOT_MENTIONED, *wanted, *at, timeout=600):
+        model, number = missing["model_id"], missing["number"]
+        position = (missing["tx"], missing["seq"])
+        row = next(row for row in rows if (row["tx"], row["seq"]) == position)
+        faults.append(_named(row) | {"fault": f"the timeline of model {model}, version {number}, lacks it"})
     return faults
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -62,6 +63,8 @@ WHERE NOT EXISTS (
 VIOLATIONS = """
 SELECT v.violation::text FROM audit.violations v WHERE v.run = $1 AND v.invariant = $2 ORDER BY v.id LIMIT $3
 """
+
+BROKEN = "SELECT DISTINCT v.invariant FROM audit.violations v ORDER BY 1"
 
 FINISHED = "UPDATE audit.verification_runs SET finished_at = now() WHERE run = $1 AND finished_at IS NULL"
 
@@ -205,6 +208,22 @@ async def finish(pool: asyncpg.Pool, run: Run) -> None:
         at = run.parts[-1].at if run.parts else Position(Tree(), START)
         await connection.execute(NEW_PART, run.run, at.tree.size, None, b"".join(at.tree.edge), *at.cursor)
         await connection.execute(DROP_BEFORE, run.run)
+
+
+async def report_shown(pool: asyncpg.Pool, invariant: str, violation: dict[str, Any]) -> None:
+    """Store a violation that a question met, with those of the run that is shown, once."""
+    shown, under_way = await runs(pool)
+    text = msgspec.json.encode(violation).decode().replace("\\u0000", "\\ufffd")
+    for run in (shown, under_way):
+        if run is None:
+            continue
+        with contextlib.suppress(asyncpg.ForeignKeyViolationError):  # a newer run has replaced it
+            await pool.execute(VIOLATION, run.run, invariant, text)
+
+
+async def broken(pool: asyncpg.Pool) -> list[str]:
+    """Return the invariants of which a violation is stored, of the run that is shown or one under way."""
+    return [row[0] for row in await pool.fetch(BROKEN)]
 
 
 async def violations(pool: asyncpg.Pool, run: Run, invariant: str) -> list[Any]:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -40,6 +41,20 @@ NOT_INDEXED = {"fault": "not indexed up to the seal: repeat the check when /read
 
 VERIFIED = Gauge("regista_audit_verified_leaves", "Leaves that are verified without a gap")
 VIOLATIONS = Gauge("regista_audit_violations", "Violations of invariants that verification found")
+BROKEN = Gauge("regista_audit_broken_invariants", "Invariants of which a violation is stored")
+ALL_READ = Gauge("regista_audit_verified_since_seconds", "When the newest run over the whole log began")
+
+
+class InvariantBroken(Exception):  # noqa: N818
+    """The log is not as it must be: `regista audit invariants` lists the violations."""
+
+
+async def check_invariants(pool: asyncpg.Pool) -> None:
+    """Raise InvariantBroken while a violation is stored; any replica sees it."""
+    broken = await runs.broken(pool)
+    BROKEN.set(len(broken))
+    if broken:
+        raise InvariantBroken(f"{', '.join(broken)}. {InvariantBroken.__doc__}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +90,13 @@ class Report:
 
 
 class Verifier:
-    """Verifies with the public half of the key that signs checkpoints."""
+    """Verifies with the public half of the key that signs checkpoints.
 
-    def __init__(self, key: SigningKey) -> None:
-        self._key = key
+    `all_every`: seconds from the start of one run over the whole log to the next.
+    """
+
+    def __init__(self, key: SigningKey, all_every: float = float("inf")) -> None:
+        self._key, self._all_every = key, all_every
 
     async def run(self, app: App) -> None:
         """Verify in the background for the life of the process; of all replicas one does."""
@@ -102,6 +120,9 @@ class Verifier:
     async def work(self, pool: asyncpg.Pool) -> None:
         """Finish the full run that was requested, if any, then verify the leaves that are new since."""
         shown, under_way = await runs.runs(pool)
+        if under_way is None and (datetime.now(UTC) - shown.requested_at).total_seconds() > self._all_every:
+            await self.request(pool)
+            shown, under_way = await runs.runs(pool)
         if under_way:
             await asyncio.gather(*(self._verify(pool, part) for part in under_way.bounded))
             _, under_way = await runs.runs(pool)
@@ -111,6 +132,7 @@ class Verifier:
         await self._verify(pool, shown.parts[-1])
         shown, _ = await runs.runs(pool)
         VERIFIED.set(shown.verified)
+        ALL_READ.set(shown.requested_at.timestamp())
         VIOLATIONS.set(sum(shown.tally(name).violations for name in RULES))
 
     async def report(self, pool: asyncpg.Pool) -> Report:
@@ -167,8 +189,10 @@ async def _indexed(pool: asyncpg.Pool, log_: LogState) -> bool:
 
 async def _finding(pool: asyncpg.Pool, run: Run, name: str) -> Finding:
     tally = run.tally(name)
-    found = await runs.violations(pool, run, name) if tally.violations else []
-    return Finding(name, RULES[name], not tally.violations, tally.checked, found, round(tally.took_ms, 1))
+    found = await runs.violations(pool, run, name)
+    return Finding(
+        name, RULES[name], not (tally.violations or found), tally.checked, found, round(tally.took_ms, 1)
+    )
 
 
 def _not_indexed(finding: Finding) -> Finding:

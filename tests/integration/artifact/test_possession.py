@@ -78,9 +78,9 @@ async def test_a_publisher_who_may_read_a_version_with_the_bytes_needs_no_upload
 ):
     await people.person("bert", ("engineer", namespace))
     assert await replica.register(content, "", model="m2", by="bert") == RELEASED
-    await people.tell("bert", RoleRevoked("bert", "engineer", namespace))
+    await people.append("bert", RoleRevoked("bert", "engineer", namespace))
     assert await replica.register(content, "", model="m3", by="bert") == REFUSED
-    await people.tell("bert", RoleGranted("bert", "publisher", "elsewhere"))
+    await people.append("bert", RoleGranted("bert", "publisher", "elsewhere"))
     assert await replica.register(content, "", 2, model="m3", by="bert") == REFUSED
 
 

@@ -352,11 +352,13 @@ async def test_a_leaf_that_was_changed_with_its_event_does_not_fit_the_checkpoin
     await happened(log, 10)
     await audit.catch_up()
     await _forge_first_event(database)
-    await audit.connection.execute("ALTER TABLE audit.sealed DISABLE TRIGGER append_only")
-    await audit.connection.execute(
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute("ALTER TABLE audit.sealed DISABLE TRIGGER append_only")
+    await owner.execute(
         "UPDATE audit.sealed s SET leaf = e.leaf FROM log.events e"
         " WHERE e.stream = 'registry-0' AND e.revision = 1 AND s.event_id = e.event_id"
     )
+    await owner.close()
     await planned(audit, 10)
     with pytest.raises(work.LogChanged, match="checkpoint 10"):
         await exported(audit, store)

@@ -25,6 +25,7 @@ from shared.foundation.postgres import connect_pool
 from shared.foundation.settings import Settings
 from shared.http.app import App
 from shared.log import eventlog
+from shared.migrate import migrate
 from tests.integration.approval.conftest import until_true
 from tests.integration.audit.conftest import Audit, Log
 
@@ -126,9 +127,44 @@ async def test_sealed_leaves_and_checkpoints_cannot_be_changed_even_by_audit_its
         "DELETE FROM audit.sealed",
         "TRUNCATE audit.checkpoints",
         "UPDATE audit.checkpoints SET note = ''",
+        "ALTER TABLE audit.sealed DISABLE TRIGGER append_only",
+        "ALTER TABLE audit.checkpoints DISABLE TRIGGER ALL",
+        "DROP TABLE audit.sealed",
+        "DROP SCHEMA audit CASCADE",
+        "ALTER SCHEMA audit RENAME TO other",
+        "CREATE OR REPLACE FUNCTION audit.refuse() RETURNS trigger LANGUAGE sql AS 'SELECT 1'",
+        "UPDATE audit.tree SET origin = 'another'",
+        "UPDATE audit.tree SET size = 0, tx = 0, seq = 0, edge = ''",
+        "UPDATE audit.tree SET edge = decode(repeat('00', 32), 'hex')",
+        "DELETE FROM audit.tree",
+        "TRUNCATE audit.tree",
+        "UPDATE audit.chunks SET first = 0",
+        "CREATE TRIGGER mine BEFORE INSERT ON audit.sealed EXECUTE FUNCTION audit.refuse()",
+        "CREATE RULE mine AS ON INSERT TO audit.sealed DO INSTEAD NOTHING",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await audit.connection.execute(statement)
+
+
+async def test_every_role_has_time_limits(audit: Audit, database):
+    async def limit(connection, name):
+        return await connection.fetchval("SELECT current_setting($1, true)", name)
+
+    for service in ("registry", "audit"):
+        connection = await asyncpg.connect(database.url(service))
+        try:
+            await migrate(database.owner_url)  # a copy of a template does not have the template's settings
+            version = connection.get_server_version().major
+        finally:
+            await connection.close()
+        connection = await asyncpg.connect(database.url(service))
+        try:
+            assert await limit(connection, "lock_timeout") == "1min"
+            assert await limit(connection, "statement_timeout") == "15min"
+            assert await limit(connection, "idle_in_transaction_session_timeout") == "1min"
+            assert await limit(connection, "transaction_timeout") == ("15min" if version >= 17 else None)
+        finally:
+            await connection.close()
 
 
 async def test_a_transaction_left_open_delays_the_seal_and_is_reported_and_nothing_is_lost(
@@ -148,7 +184,7 @@ async def test_a_transaction_left_open_delays_the_seal_and_is_reported_and_nothi
         await eventlog.append(
             writer, "approval", [eventlog.Row("y-1", 1, eventlog.uuid7(hour_ago), "Happened", 1, b"{}")]
         )
-        await audit.catch_up()
+        await audit.catch_up(whole=False)
         assert await audit.connection.fetchval("SELECT count(*) FROM audit.sealed") == 0
         with pytest.raises(SealingLags):
             await check_lag(audit.connection)
@@ -175,10 +211,13 @@ async def rewrite(database, statement):
 @pytest.mark.parametrize(
     ("statement", "broken"),
     [
-        ("UPDATE log.events SET bytes = '{}' WHERE stream = 'x-1' AND revision = 2", {"I2-sealed"}),
+        (
+            "UPDATE log.events SET bytes = '{}' WHERE stream = 'x-1' AND revision = 2",
+            {"I2-sealed", "I7-index"},
+        ),
         ("DELETE FROM log.events WHERE stream = 'x-1' AND revision = 2", {"I2-sealed", "I2-streams"}),
         ("DELETE FROM log.events WHERE stream = 'x-1' AND revision = 3", {"I2-sealed"}),
-        ("UPDATE log.events SET tx = '3' WHERE stream = 'x-1' AND revision = 3", {"I2-streams"}),
+        ("UPDATE log.events SET tx = '3' WHERE stream = 'x-1' AND revision = 3", {"I2-streams", "I7-index"}),
     ],
 )
 async def test_a_rewritten_log_is_found(log: Log, audit: Audit, database, audit_key, statement, broken):

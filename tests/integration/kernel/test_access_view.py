@@ -36,7 +36,7 @@ async def test_a_revocation_is_effective_while_any_transaction_is_open(
     await view.catch_up()
     assert view.by_api_key(key)
     settled = view.identities.at
-    await people.tell("anna", KeyRevoked("anna", key.split("_")[1], "lost"))
+    await people.append("anna", KeyRevoked("anna", key.split("_")[1], "lost"))
     await view.catch_up()
     assert view.by_api_key(key) is None
     assert view.identities.at == settled, "an event may still appear before the newest one"

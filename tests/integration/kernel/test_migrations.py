@@ -29,11 +29,33 @@ async def test_the_log_and_each_service_have_a_version_table_of_their_own(databa
     assert versions == {schema: newest(folder) for schema, folder in folders.items()}
 
 
-async def test_a_services_migrations_belong_to_its_role_only(database: Any) -> None:
+SEALS = {"sealed", "checkpoints", "tree", "chunks"}
+SEALS_OWNER = """
+DO $$ BEGIN
+    EXECUTE format('ALTER SCHEMA audit OWNER TO %1$I; ALTER TABLE audit.sealed OWNER TO %1$I;'
+        ' ALTER TABLE audit.checkpoints OWNER TO %1$I; ALTER TABLE audit.tree OWNER TO %1$I;'
+        ' ALTER TABLE audit.chunks OWNER TO %1$I; ALTER FUNCTION audit.refuse() OWNER TO %1$I;'
+        ' ALTER FUNCTION audit.fill_once() OWNER TO %1$I; ALTER FUNCTION audit.only_grows() OWNER TO %1$I',
+        'regista_audit');
+END $$
+"""
+
+
+async def test_a_services_migrations_belong_to_its_role_and_the_seals_to_the_owner(
+    database: Any,
+) -> None:
     owner = await asyncpg.connect(database.owner_url)
-    owners = await owner.fetch("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'audit'")
+    tables = await owner.fetch("SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'audit'")
+    me = await owner.fetchval("SELECT current_user")
+    functions = await owner.fetch(
+        "SELECT DISTINCT proowner::regrole::text FROM pg_proc WHERE pronamespace = 'audit'::regnamespace"
+    )
+    schema = "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'audit'"
+    assert await owner.fetchval(schema) == me
     await owner.close()
-    assert [row[0] for row in owners] == ["regista_audit"]
+    assert {name for name, _ in tables} > SEALS
+    assert dict(tables) == {name: me if name in SEALS else "regista_audit" for name, _ in tables}
+    assert [row[0] for row in functions] == [me]
 
 
 async def test_a_schema_that_the_service_once_created_at_start_keeps_what_is_sealed(
@@ -41,6 +63,7 @@ async def test_a_schema_that_the_service_once_created_at_start_keeps_what_is_sea
 ) -> None:
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute("DROP TABLE audit.migrations")
+    await owner.execute(SEALS_OWNER)  # as they were when the service created them
     origin = await owner.fetchval("SELECT origin FROM audit.tree")
     await owner.execute(
         "INSERT INTO audit.sealed VALUES (0, 1, 'registry', 's-1', 1, gen_random_uuid(), sha256('a'))"

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from regista.errors import NotConfigured
+from regista.errors import NotConfigured, NotFound
 from regista.exported_history import verify
 from regista.wire.checkpoint import Checkpoint, signed, verifier_key
 from regista.wire.history import (
@@ -136,7 +136,9 @@ def test_a_checkpoint_that_the_key_did_not_sign_proves_nothing(history: Path, ke
 
 
 def test_a_folder_without_history_proves_nothing(tmp_path: Path) -> None:
-    assert not verify(tmp_path, [KEY]).holds
+    with pytest.raises(NotFound, match=r"no folder below .* has files of an exported log") as missing:
+        verify(tmp_path, [KEY])
+    assert missing.value.code == "no_history"
 
 
 def changed_row(**changes: Any) -> Callable[[list[Event]], list[Event]]:

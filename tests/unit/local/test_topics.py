@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from services.local.topics import SERVICES, TOPICS, TRAINING, WRITERS, Grant, grants
-from shared.foundation.topics import dlq_of
+from shared.foundation.topics import CHECKPOINTS, dlq_of
 
 
 def test_only_a_service_itself_writes_its_events() -> None:
@@ -25,8 +25,16 @@ def test_publishers_write_what_comes_in_and_nothing_else() -> None:
 
 
 def test_every_topic_has_its_dead_letters_beside_it() -> None:
-    sources = {topic for topic in TOPICS if not topic.endswith(".dlq")}
-    assert set(TOPICS) == sources | {dlq_of(topic) for topic in sources}
+    sources = {topic for topic in TOPICS if not topic.endswith(".dlq")} - {CHECKPOINTS}
+    assert set(TOPICS) == {CHECKPOINTS} | sources | {dlq_of(topic) for topic in sources}
+
+
+def test_only_audit_reaches_the_topic_of_log_checkpoints() -> None:
+    assert {(grant.user, grant.operation) for grant in grants() if grant.name == CHECKPOINTS} == {
+        ("audit", "READ"),
+        ("audit", "WRITE"),
+    }
+    assert TOPICS[CHECKPOINTS]["retention.ms"] == "-1"
 
 
 def test_a_service_reads_in_groups_of_its_own_name() -> None:

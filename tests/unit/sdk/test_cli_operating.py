@@ -135,6 +135,11 @@ def test_an_auditor_sees_checkpoints_events_and_whether_the_invariants_hold(
         "took_ms": 1.0,
     }
     answers.fixed["GET", "/v1/invariants"] = invariants(verified=6, sealed=7, found=[broken])
+    fault = {"stream": "x-\x1b[1m1", "revision": 2, "type": "A", "fault": "its bytes are not what was sealed"}
+    answers.fixed["GET", "/v1/timeline/churn"] = JSONResponse({"items": [fault], "next_page_token": ""})
+    warning = run("timeline", "churn").stderr
+    assert "its bytes are not what was sealed" in warning
+    assert "\x1b[1m1" not in warning
     assert "vk" in run("audit", "checkpoints").output
     assert "ModelRegistered" in run("audit", "events", "--correlation", "c1").output
     assert answers.of("GET", "/v1/events")[0].query["correlation_id"] == "c1"

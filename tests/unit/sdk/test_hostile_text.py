@@ -167,7 +167,7 @@ LISTED = [
     ["cleanup", "usage", "churn"],
     ["audit", "checkpoints"],
     ["access", "identity", "list"],
-    ["dlq", "show", "registry", "1"],
+    ["dlq", "show", "regista.training.v1.dlq~0~17"],
 ]
 
 

@@ -36,6 +36,14 @@ class AuditCalls(Requests):
         """Return the newest log checkpoints (signed tree heads), and the key that verifies them."""
         return dict(await self._get("audit", "/checkpoints", page_size=limit))
 
+    async def consistency(self, first: int, size: int) -> Json:
+        """Return the proof that the tree of `first` leaves is a prefix of that of `size` leaves."""
+        return dict(await self._get("audit", "/proofs/consistency", first=first, size=size))
+
+    async def inclusion(self, leaf_index: int, size: int) -> Json:
+        """Return the proof that a leaf is in the tree of `size` leaves, and the event's stored bytes."""
+        return dict(await self._get("audit", "/proofs/inclusion", leaf_index=leaf_index, size=size))
+
     async def invariants(self) -> Json:
         """Verify the leaves that are new; return which invariants hold for all verified ones, and violations.
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from regista.cli.terminal.output import to_the_second
-from regista.cli.terminal.people import actors, naming, when, who
+from regista.cli.terminal.output import as_json, to_the_second
+from regista.cli.terminal.people import actors, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
 
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PAUSE = 0.5
 """Seconds between two looks at the progress of a full run."""
 
@@ -26,15 +28,25 @@ def audit() -> None:
 
 @command(
     group=audit,
-    examples="regista audit checkpoints\nregista audit checkpoints --limit 1 --json | jq -r '.items[0].note'",
+    examples="regista audit checkpoints\nregista audit checkpoints --save kept.note\n"
+    "regista audit checkpoints --limit 1 --json | jq -r '.items[0].note'",
 )
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
-def checkpoints(session: Session, limit: int) -> None:
+@click.option(
+    "--save",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the newest to this file. A file that exists is replaced if the log continues it.",
+)
+def checkpoints(session: Session, limit: int, file: Path | None) -> None:
     """List log checkpoints (signed tree heads), newest first.
 
     Keep copies elsewhere: only they can prove that the log was rewritten.
     """
     with session.client() as client:
+        if file is not None:
+            session.one(_save(client, file))
+            return
         found = client.checkpoints(limit)
     if session.json:
         session.out(found)
@@ -45,6 +57,99 @@ def checkpoints(session: Session, limit: int) -> None:
         [("size", "size"), ("signed", lambda c: to_the_second(c["signed_at"])), ("root", "root")],
         "nothing is sealed yet",
     )
+
+
+def _save(client: Client, file: Path) -> dict[str, Any]:
+    """Write the newest log checkpoint; compare it first with that of the file, if there is one."""
+    from regista.files import replace_file  # noqa: PLC0415
+    from regista.kept_checkpoints import check as compare  # noqa: PLC0415
+    from regista.kept_checkpoints import newest, read  # noqa: PLC0415
+
+    key = client.checkpoints(1)["verifier_key"]
+    now = newest(client, key)
+    if file.exists():
+        compare(client, read(file.read_text("utf-8", "replace"), key), now)
+    replace_file(file, now.note)
+    return {"file": str(file), "size": now.checkpoint.size, "verifier_key": key}
+
+
+@command(
+    group=audit,
+    examples="regista audit check kept.note\nregista audit check kept.note --key 'regista.log/…+…+…'",
+)
+@click.argument("file", metavar="CHECKPOINT", type=FILE)
+@click.option(
+    "--key",
+    metavar="VERIFIER_KEY",
+    default="",
+    help="The key that signed the log checkpoint, from where you keep it. Without it, the service names it.",
+)
+def check(session: Session, file: Path, key: str) -> None:
+    """Compare a log checkpoint that you kept with the log as it is now.
+
+    Exit code 1 when the log does not continue it: events are missing or were changed.
+    """
+    from regista.kept_checkpoints import check as compare  # noqa: PLC0415
+    from regista.kept_checkpoints import newest, read  # noqa: PLC0415
+
+    with session.client() as client:
+        key = key or client.checkpoints(1)["verifier_key"]
+        kept, now = read(file.read_text("utf-8", "replace"), key), newest(client, key)
+        compare(client, kept, now)
+    old, new = kept.checkpoint, now.checkpoint
+    session.one(
+        {"continues": True, "log": new.origin, "kept": old.size, "size": new.size, "root": new.root.hex()},
+        f"the log continues it: {old.size} events then, {new.size} now; none of them changed",
+    )
+
+
+@command(group=audit, examples="regista audit proof 4711 --save event.proof.json")
+@click.argument("leaf_index", type=click.IntRange(0))
+@click.option(
+    "--save", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write it to this file."
+)
+@click.option("--key", metavar="VERIFIER_KEY", default="", help="The key that signs the log checkpoints.")
+def proof(session: Session, leaf_index: int, file: Path | None, key: str) -> None:
+    """Prove that an event is in the log: its bytes, its place in the tree, and a log checkpoint.
+
+    LEAF_INDEX is the column `leaf` of `regista audit events`.
+    """
+    from regista.files import replace_file  # noqa: PLC0415
+    from regista.kept_checkpoints import proof_of  # noqa: PLC0415
+
+    with session.client() as client:
+        made = proof_of(client, leaf_index, key)
+    if file is None:
+        session.out(made)
+        return
+    replace_file(file, as_json(made) + "\n")
+    session.one({"file": str(file), "leaf_index": leaf_index, "checkpoint": made["size"]})
+
+
+@command(
+    "verify-proof",
+    group=audit,
+    examples="regista audit verify-proof event.proof.json --key 'regista.log/…+…+…'",
+)
+@click.argument("file", metavar="PROOF", type=FILE)
+@click.option(
+    "--key", metavar="VERIFIER_KEY", required=True, help="The key that `regista audit checkpoints` shows."
+)
+def verify_proof(session: Session, file: Path, key: str) -> None:
+    """Verify the proof of an event on this machine, without any service.
+
+    Exit code 1 when it proves nothing.
+    """
+    import msgspec  # noqa: PLC0415
+
+    from regista.errors import Invalid  # noqa: PLC0415
+    from regista.kept_checkpoints import verify_proof as verified  # noqa: PLC0415
+
+    try:
+        found = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except msgspec.MsgspecError as wrong:
+        raise Invalid("no_proof", f"{file} is no proof of an event: {wrong}") from wrong
+    session.one(verified(found, key))
 
 
 @command(
@@ -135,3 +240,4 @@ def events(session: Session, stream: str | None, correlation: str | None, limit:
         ("leaf", "leaf_index"),
     ]
     session.items(found, columns, "there are no such events", limit)
+    warn_of_faults(found)

@@ -123,15 +123,24 @@ def _wait_until_exported(client: Client, planned: int, wait: float, progress: An
     help="The key that `regista audit checkpoints` shows; keep a copy where the operators of the log cannot "
     "change it. After a rotation, give each key.",
 )
-def verify(session: Session, folder: Path, keys: tuple[str, ...]) -> None:
+@click.option(
+    "--checkpoint",
+    "kept",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A log checkpoint kept elsewhere (`regista audit checkpoints --save`): the files must reach it."
+    " Without it, nothing shows that the newest events are missing.",
+)
+def verify(session: Session, folder: Path, keys: tuple[str, ...], kept: Path | None) -> None:
     """Verify files on this machine against signed log checkpoints, without any service.
+
+    FOLDER has the files, or a folder below it has them.
 
     Exit code 1 when a file is wrong, or a part of the log is missing.
     """
     from regista.exported_history import verify as verified  # noqa: PLC0415
 
     with session.waiting("verifying"):
-        found = verified(folder, keys)
+        found = verified(folder, keys, kept=kept.read_text("utf-8", "replace") if kept else "")
     if session.json:
         session.out(
             {name: getattr(found, name) for name in found.__dataclass_fields__} | {"holds": found.holds}
@@ -149,5 +158,12 @@ def verify(session: Session, folder: Path, keys: tuple[str, ...]) -> None:
             else ""
         )
         say(f"{found.events} events in {found.chunks} files are proven{upto}")
+        if found.until:
+            compared = (
+                f"the log checkpoint of {found.kept} events that you kept is continued"
+                if kept and found.holds
+                else "compare with a log checkpoint kept elsewhere: --checkpoint FILE"
+            )
+            say(f"until {found.until}; later events are not in these files ({compared})")
     if not found.holds:
         click.get_current_context().exit(1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from regista.cli.terminal.people import actors, naming, when, who
+from regista.cli.terminal.people import actors, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
 
 
@@ -32,6 +32,7 @@ def timeline(session: Session, model: str, number: int | None, limit: int) -> No
         ("because of", _cause),
     ]
     session.items(found, columns, f"{model} has no events", limit)
+    warn_of_faults(found)
 
 
 def _cause(event: Mapping[str, Any]) -> str:

@@ -140,6 +140,8 @@ class Client:
     as_of = _blocking(AsyncClient.as_of)
     events = _blocking(AsyncClient.events)
     checkpoints = _blocking(AsyncClient.checkpoints)
+    consistency = _blocking(AsyncClient.consistency)
+    inclusion = _blocking(AsyncClient.inclusion)
     invariants = _blocking(AsyncClient.invariants)
     check_invariants = _blocking(AsyncClient.check_invariants)
     history = _blocking(AsyncClient.history)

@@ -18,7 +18,7 @@ from regista.wire.ed25519 import problem_of_public_key
 from regista.wire.keys import BadKey, strict_public_key
 
 _ED25519 = b"\x01"
-_SIGNATURE_LINE = re.compile(r"— (?P<name>[^\s+]+) (?P<signature>[A-Za-z0-9+/=]+)")
+SIGNATURE_LINE = re.compile(r"— (?P<name>[^\s+]+) (?P<signature>[A-Za-z0-9+/=]+)")
 
 
 class BadCheckpoint(ValueError):  # noqa: N818
@@ -83,7 +83,7 @@ def opened(note: str, name: str, public_key: bytes) -> Checkpoint:
     if not separator or not signatures.endswith("\n"):
         raise BadCheckpoint("it is no signed note: text, an empty line, then signature lines")
     text += "\n"
-    lines = [_SIGNATURE_LINE.fullmatch(line) for line in signatures.splitlines()]
+    lines = [SIGNATURE_LINE.fullmatch(line) for line in signatures.splitlines()]
     if any(line is None for line in lines):
         raise BadCheckpoint("a signature line does not read `— <name> <base64>`")
     if not any(
@@ -92,6 +92,15 @@ def opened(note: str, name: str, public_key: bytes) -> Checkpoint:
     ):
         raise BadCheckpoint(f"it has no valid signature of {name}")
     return _parsed(text)
+
+
+def unverified(note: str) -> Checkpoint | None:
+    """Return what a note claims, without verifying a signature; None when it is no checkpoint."""
+    text, separator, _ = note.rpartition("\n\n")
+    try:
+        return _parsed(text + "\n") if separator else None
+    except BadCheckpoint:
+        return None
 
 
 def _verified(encoded: str, text: str, name: str, public_key: bytes) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from regista.cli.terminal.output import to_the_second
+from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.session import Session
 
 if TYPE_CHECKING:
@@ -56,3 +56,11 @@ def who(event: Mapping[str, Any], shown: Shown) -> str:
     """Return the actor of an event, and the person the actor acted for."""
     subject, behalf = actors(event) if event.get("actor") else ("", "")
     return shown(subject) + (f" for {shown(behalf)}" if behalf else "")
+
+
+def warn_of_faults(events: Iterable[Mapping[str, Any]]) -> None:
+    """Print on stderr each event that cannot be believed, and why."""
+    for event in events:
+        if fault := event.get("fault"):
+            text = f"do not believe {event.get('stream')} {event.get('revision')}: {fault}"
+            say(text, fg="red", err=True)
