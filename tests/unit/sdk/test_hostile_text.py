@@ -43,6 +43,8 @@ NUMBERS = {
 OBJECTS = ("actor", "caused_by", "changed_by", "promotion", "old", "new", "by", "checkpoint", "recalled_from")
 LISTS = (
     "items",
+    "previous",
+    "skipped",
     "entries",
     "results",
     "versions",
