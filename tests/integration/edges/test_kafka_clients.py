@@ -63,6 +63,7 @@ async def test_a_consumer_of_a_broker_that_hangs_is_gone_after_its_stop(settings
 async def test_a_producer_of_a_broker_that_hangs_is_gone_after_its_stop(settings: Settings) -> None:
     before = aiokafka_tasks()
     producer = await start_producer(settings)
+    await producer.send_and_wait("regista.registry.events.v1", b"x")  # the topic is known from here on
     Hanging(producer)
     sending = await producer.send("regista.registry.events.v1", b"x")
     async with asyncio.timeout(10):
