@@ -113,7 +113,7 @@ async def test_a_server_killed_under_load_ends_no_process_and_writes_no_tracebac
     ending.set()
     assert set().union(*await asyncio.gather(*loads)) <= {200, 503}
     assert not [line for line in lines(toy) if "error" in line]
-    about_postgres = [line for line in lines(toy) if "PostgreSQL is about_postgres" in line["message"]]
+    about_postgres = [line for line in lines(toy) if "PostgreSQL is unavailable" in line["message"]]
     assert 1 <= len(about_postgres) <= 4
     assert await asyncio.to_thread(toy.end) == 0
 

@@ -81,6 +81,7 @@ async def test_the_migration_copies_names_of_old_events_into_the_directory(
     database: Any, stack: Any, pool: Any
 ) -> None:
     for sql in (
+        "DROP TABLE log.stopped",
         "DROP FUNCTION log.covers",
         "DROP PROCEDURE log.split_partition",
         "DROP SCHEMA directory CASCADE",
