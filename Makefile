@@ -47,7 +47,7 @@ types:
 	@$(bin)/mypy --strict
 imports:
 	@$(bin)/lint-imports --no-cache >$(home)/imports.log || { cat $(home)/imports.log; exit 1; }
-quick := -q -m "not servers"
+quick := -q -m "not servers and not slow"
 services := $(addprefix tests/unit/,registry approval artifact cleanup audit)
 unit: unit-services unit-rest
 unit-services:

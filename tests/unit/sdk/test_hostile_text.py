@@ -28,6 +28,8 @@ from services.local.status_table import show
 
 from .conftest import Answers
 
+pytestmark = pytest.mark.slow  # walks every command: over a minute in all
+
 HOSTILE = "\x1b]0;pwned\x07\x1b[2J\x9b31m\u202egnp\u2066\u200b\x7f\x85\u2028\rx"
 SOURCES = [*Path(regista.cli.__file__).parent.rglob("*.py")]
 NUMBERS = {
