@@ -192,8 +192,11 @@ WHERE m.model_id = coalesce(n.model_id, $1)
 """
 
 # The promoted versions of a model that share a data set with a recalled version, or were made from one, at
-# most ten generations back; and why.
-DOUBTS = """
+# most ten generations back; and why. The reason is stored and published, so it names only versions that every
+# reader of the model may see: those in its namespace.
+_SHOWN = """CASE WHEN log.covers(ARRAY[own.namespace], m.name) THEN m.name || ' ' || r.number
+        ELSE 'a version of another namespace' END"""
+DOUBTS = f"""
 WITH RECURSIVE ancestors(number, model_id, ancestor, depth) AS (
     SELECT c.child_number, c.model_id, c.number, 1 FROM children c
     JOIN versions v ON v.model_id = c.child_model_id AND v.number = c.child_number
@@ -202,18 +205,20 @@ WITH RECURSIVE ancestors(number, model_id, ancestor, depth) AS (
     SELECT a.number, c.model_id, c.number, a.depth + 1 FROM ancestors a
     JOIN children c ON c.child_model_id = a.model_id AND c.child_number = a.ancestor WHERE a.depth < 10
 )
-SELECT v.number,
-    'was trained on the same data as ' || m.name || ' ' || r.number || ', which is recalled' AS why
-FROM versions v JOIN versions r ON r.dataset_digest = v.dataset_digest AND r.recalled IS NOT NULL
-JOIN models m ON m.model_id = r.model_id
-WHERE v.model_id = $1 AND v.promoted IS NOT NULL AND v.dataset_digest <> ''
-  AND (r.model_id, r.number) <> (v.model_id, v.number)
-UNION ALL
-SELECT a.number, 'was made from ' || m.name || ' ' || r.number || ', which is recalled'
-FROM ancestors a
-JOIN versions r ON r.model_id = a.model_id AND r.number = a.ancestor AND r.recalled IS NOT NULL
-JOIN models m ON m.model_id = r.model_id
-ORDER BY number, why
+SELECT DISTINCT ON (number) number, why FROM (
+    SELECT v.number, 'was trained on the same data as ' || {_SHOWN} || ', which is recalled' AS why
+    FROM models own JOIN versions v USING (model_id)
+    JOIN versions r ON r.dataset_digest = v.dataset_digest AND r.recalled IS NOT NULL
+    JOIN models m ON m.model_id = r.model_id
+    WHERE own.model_id = $1 AND v.promoted IS NOT NULL AND v.dataset_digest <> ''
+      AND (r.model_id, r.number) <> (v.model_id, v.number)
+  UNION ALL
+    SELECT a.number, 'was made from ' || {_SHOWN} || ', which is recalled'
+    FROM models own, ancestors a
+    JOIN versions r ON r.model_id = a.model_id AND r.number = a.ancestor AND r.recalled IS NOT NULL
+    JOIN models m ON m.model_id = r.model_id
+    WHERE own.model_id = $1
+) AS doubt ORDER BY number, why
 """
 
 # A page of refusals, the newest first. A refused registration may have made no model, so the namespace is
@@ -294,7 +299,7 @@ def list_versions_sql(filters: Mapping[str, str | None]) -> tuple[str, list[str]
 async def doubts(pool: asyncpg.Pool, model_id: str) -> dict[int, str]:
     """Return why promoted versions are doubtful: they share data or parents with a recalled one."""
     rows = await pool.fetch(DOUBTS, model_id)
-    return {row["number"]: row["why"] for row in reversed(rows)}
+    return {row["number"]: row["why"] for row in rows}
 
 
 async def models(pool: asyncpg.Pool, wanted: Sequence[str]) -> Mapping[str, asyncpg.Record]:
