@@ -94,3 +94,20 @@ async def test_a_rollback_avoids_versions_that_share_data_or_parents_with_a_reca
         assert (rolled["champion"], rolled["warning"]) == (2, "")
         why = "was trained on the same data as team.churn 5, which is recalled"
         assert rolled["skipped"] == [{"number": 3, "why": why}]
+
+
+async def test_a_reason_does_not_name_a_version_of_another_namespace(registry, senders):
+    data = [{"dataset": {"name": f"d{n}", "digest": f"sha256:d{n}"}} for n in (1, 2, 3)]
+    async with registry.client("root") as client:
+        for number, training in enumerate(data, 1):
+            await promoted(registry, senders, client, number, **training)
+            if number > 1:
+                await client.post(ROLLOUT, json=switch(number), headers={"if-match": "*"})
+        same = trained("elsewhere.secret", artifact=9, **data[1])
+        made = await client.post("/models/elsewhere.secret/versions", json=same)
+        assert made.status_code == 201
+        await client.post("/models/elsewhere.secret/versions/1:recall", json={"reason": "d2 is poisoned"})
+        rolled = (await client.post(ROLLOUT + ":rollback", json={"reason": "x"})).json()
+        assert rolled["champion"] == 1
+        why = "was trained on the same data as a version of another namespace, which is recalled"
+        assert rolled["skipped"] == [{"number": 2, "why": why}]
