@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from regista.wire.limits import RECORD_BYTES
 from shared.foundation.topics import CHECKPOINTS, PARTITIONS_OF, dlq_of, topic_of
 
 SERVICES = tuple(PARTITIONS_OF)
@@ -26,11 +27,12 @@ WRITERS: Mapping[str, str] = MappingProxyType(
 )
 SOURCES = (*INBOUND, *WRITERS)
 PARTITIONS = 4
+OF_PUBLISHERS: Mapping[str, str] = MappingProxyType({"max.message.bytes": str(RECORD_BYTES)})
 UNLIMITED: Mapping[str, str] = MappingProxyType({"retention.ms": "-1"})
 TOPICS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     dict.fromkeys(SOURCES, UNLIMITED)
     | {CHECKPOINTS: UNLIMITED}
-    | {dlq_of(topic): {**UNLIMITED, "max.message.bytes": str(2 * 1024 * 1024)} for topic in SOURCES}
+    | {topic: {**UNLIMITED, **OF_PUBLISHERS} for topic in (*INBOUND, *map(dlq_of, SOURCES))}
 )
 
 Operation = Literal["READ", "WRITE", "DESCRIBE"]

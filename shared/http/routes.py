@@ -22,6 +22,7 @@ from starlette.requests import Request
 from typing_extensions import TypeVar
 
 from regista.wire.cloudevents import NotACloudEvent, check_text
+from regista.wire.limits import DATA_BYTES
 from shared.deciding.access import ANY_ROLE, AccessState, check, permits, readable_namespaces
 from shared.deciding.events import Actor, encode
 from shared.deciding.submission import Cause, Permission
@@ -32,7 +33,7 @@ from shared.http.problems import Problem
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 B = TypeVar("B", default=Any)
 Q = TypeVar("Q", default=Any)
-BODY_LIMIT = 1024 * 1024
+BODY_LIMIT = DATA_BYTES
 
 
 class Body(BaseModel):

@@ -40,6 +40,10 @@ INBOUND: Mapping[str, tuple[str, type[BaseModel]]] = {
 }
 
 
+OF_CLIENT = "../sdk/src/regista/publishing"
+"""Where the client's copy of the schema of `ModelTrained` is: it checks what it publishes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One file. `side` is whom a change can break; None for documents that only refer to others."""
@@ -59,9 +63,10 @@ def public() -> Iterator[Document]:
             yield Document(f"public/{service}/examples/{name}.json", _plain(example(class_)))
     for type_, (_, model) in INBOUND.items():
         name = type_.removeprefix("regista.")
-        yield Document(
-            f"public/inbound/{name}.json", _identified(model.model_json_schema(), type_), "writers"
-        )
+        schema = _identified(model.model_json_schema(), type_)
+        yield Document(f"public/inbound/{name}.json", schema, "writers")
+        if type_ == trained.MODEL_TRAINED:
+            yield Document(f"{OF_CLIENT}/{name}.json", schema)
     yield Document("public/asyncapi.json", asyncapi())
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from uuid import UUID
 
+from regista.wire import limits
 from regista.wire.digests import FileEntry
 from regista.wire.file_names import problem_of_name
 from services.artifact import queries
@@ -17,7 +18,7 @@ from services.artifact.domain.object_keys import BadLocation, upload_prefix
 from services.artifact.domain.upload import AddFile, OpenUpload, RecordFile, stream_of
 from services.artifact.parts import Parts
 from services.artifact.settings import ArtifactSettings
-from services.artifact.shapes import Uploaded, UploadQuery
+from services.artifact.shapes import Uploaded, UploadLimits, UploadQuery
 from services.artifact.stores import NoSuchObject, ObjectStore, StoredObject, StoreUnavailable
 from shared.deciding.access import EVERYWHERE, AccessState
 from shared.deciding.decider import Forbidden, NotFound, RuleBroken
@@ -178,7 +179,27 @@ async def _recorded_first(chunks: AsyncIterator[bytes], record: Record) -> Async
     await record(StoredObject(size, digest.hexdigest(), ""))
 
 
+async def show_limits(call: Call[None, None]) -> UploadLimits:
+    """Return what an upload may hold, so that a client checks it before it sends."""
+    settings = call.app.parts_as(Parts).settings
+    return UploadLimits(
+        files=settings.artifact_max_files,
+        file_bytes=settings.artifact_max_file_bytes,
+        artifact_bytes=settings.artifact_max_bytes,
+        path_bytes=limits.PATH_BYTES,
+        part_bytes=limits.PART_BYTES,
+    )
+
+
 ROUTES = (
+    Route(
+        "GET",
+        "/v1/uploads/limits",
+        show_limits,
+        "What an upload may hold",
+        response=UploadLimits,
+        tags=["artifacts"],
+    ),
     Route(
         "POST",
         "/v1/uploads",

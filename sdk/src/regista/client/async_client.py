@@ -32,9 +32,11 @@ from regista.loading.loaded import Loaded
 from regista.loading.usage import CLOSE_SECONDS, MODEL_USED, Usage, Used
 from regista.loading.usage import TOPIC as USAGE_TOPIC
 from regista.publishing import publication
+from regista.publishing.contract import check_message, check_publication
 from regista.publishing.kafka import KafkaSender
 from regista.publishing.publication import Registered, TrainedMessage
 from regista.publishing.tracking import Run
+from regista.publishing.upload_limits import planned
 from regista.wire.digests import FileEntry, Manifest
 from regista.wire.keys import SigningKey
 
@@ -174,13 +176,21 @@ class AsyncClient(
             base=base,
             parents=parents,
         )
-        if artifact is not None:
-            data["artifact"] = await publication.upload(self._transport, Path(artifact), progress)
+        plan = None if artifact is None else await planned(self._transport, Path(artifact))
+        whole = data if plan is None else data | {"artifact": plan.as_artifact()}
+        await asyncio.to_thread(check_publication, whole, creator_known=key is None)
+        if plan is not None:
+            data["artifact"] = await publication.upload(self._transport, plan.files, progress)
         return await self._send_trained(data, key)
 
     async def publish_document(self, data: Mapping[str, Any], *, via: str = "") -> AsyncPublication:
-        """Publish ModelTrained's data as they are; `upload` has uploaded the artifact before."""
-        return await self._send_trained(data, self._key_for(via))
+        """Publish ModelTrained's data as they are; `upload` has uploaded the artifact before.
+
+        Data that the registry could not even read raise Refused or TooLarge and are not sent.
+        """
+        key = self._key_for(via)
+        await asyncio.to_thread(check_message, data)
+        return await self._send_trained(data, key)
 
     def _key_for(self, via: str) -> SigningKey | None:
         """Return the signing key for Kafka, None for HTTP."""
@@ -189,7 +199,8 @@ class AsyncClient(
 
     async def upload(self, artifact: str | Path, progress: Progress | None = None) -> dict[str, Any]:
         """Upload an artifact (a file or folder), and return ModelTrained's `artifact`."""
-        return await publication.upload(self._transport, Path(artifact), progress)
+        plan = await planned(self._transport, Path(artifact))
+        return await publication.upload(self._transport, plan.files, progress)
 
     async def _send_trained(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:
         model, digest = str(data["model"]), str(data.get("artifact", {}).get("digest", ""))

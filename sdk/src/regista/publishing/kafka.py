@@ -11,6 +11,7 @@ from regista.client.profile import Profile
 from regista.client.transport import Patience
 from regista.errors import Forbidden, NotConfigured, TooLarge, Unavailable
 from regista.wire.cloudevents import CloudEvent, to_kafka
+from regista.wire.limits import RECORD_BYTES
 
 SEND_SECONDS = 30.0
 STOP_SECONDS = 5.0
@@ -97,7 +98,12 @@ async def _started_producer(settings: dict[str, Any]) -> Any:
     from aiokafka import AIOKafkaProducer  # noqa: PLC0415
 
     producer = AIOKafkaProducer(
-        **settings, acks="all", enable_idempotence=True, linger_ms=5, compression_type="zstd"
+        **settings,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=5,
+        compression_type="zstd",
+        max_request_size=RECORD_BYTES,
     )
     try:
         async with asyncio.timeout(SEND_SECONDS):

@@ -28,7 +28,7 @@ from regista.errors import (
     Unauthorized,
     Unavailable,
 )
-from regista.files import HashingStream, Progress, checked_files_of, manifest
+from regista.files import HashingStream, Progress, manifest
 from regista.publishing.json_values import check_exact, json_value
 from regista.publishing.tracking import Run
 from regista.wire.cloudevents import CloudEvent
@@ -147,14 +147,16 @@ def _objects(what: str, given: Any) -> list[dict[str, Any]]:
     return [dict(one) for one in given]
 
 
-async def upload(transport: Transport, path: Path, progress: Progress | None = None) -> dict[str, Any]:
-    """Upload the files of an artifact, and return ModelTrained's `artifact`.
+async def upload(
+    transport: Transport, files: Mapping[str, Path], progress: Progress | None = None
+) -> dict[str, Any]:
+    """Upload the files of an artifact by their path in it, and return ModelTrained's `artifact`.
 
     Each file is read once and hashed while it is sent. Raises Damaged when the service received other bytes.
     """
     entries: list[FileEntry] = []
     location = ""
-    for name, file in (await asyncio.to_thread(checked_files_of, path)).items():
+    for name, file in files.items():
         stream = HashingStream(file, name, progress)
         query = {"name": name, "upload": location or None}
         answer = (await transport.upload("artifact", "/uploads", query, stream, stream.total)).body
