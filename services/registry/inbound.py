@@ -183,6 +183,10 @@ class ModelFacts(Shape):
     tags: Tags | None = None
 
 
+def _with_conditions(schema: dict[str, Any]) -> None:
+    schema["allOf"] = conditions()
+
+
 class ModelTrained(VersionFacts, ModelFacts):
     """A model was trained. This is the data of a message, and the body of a registration over HTTP.
 
@@ -190,6 +194,6 @@ class ModelTrained(VersionFacts, ModelFacts):
     Over HTTP the caller is the creator when the body names none.
     """
 
-    model_config = ConfigDict(json_schema_extra={"allOf": conditions()})
+    model_config = ConfigDict(json_schema_extra=_with_conditions)
 
     model: ModelName

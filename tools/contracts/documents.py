@@ -24,6 +24,7 @@ from services.registry.service import SERVICE as REGISTRY
 from shared.deciding.events import Noted, encode
 from shared.deciding.service import Service
 from shared.foundation.topics import topic_of
+from tools.contracts import vectors
 from tools.contracts.compare import Side
 from tools.contracts.example import example
 
@@ -162,3 +163,5 @@ def everything() -> Iterator[Document]:
     yield from public()
     yield from stored()
     yield from openapi()
+    for path, content in vectors.everything():
+        yield Document(path, content)

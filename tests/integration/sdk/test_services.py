@@ -150,7 +150,7 @@ def _dead_letter(house: House, model: str) -> tuple[str, str]:
         published = client.publish(model, draft=True)
         with pytest.raises(DeadLettered) as result:
             published.wait(20)
-    return str(result.value.facts["id"]), published.id
+    return str(result.value.facts["dead_letter"]), published.id
 
 
 async def _records(house: House, message_id: str, count: int) -> list[Any]:

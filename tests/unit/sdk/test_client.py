@@ -259,23 +259,20 @@ async def test_the_outcome_is_that_of_the_publisher_who_signed_the_message(
     await transport.close()
 
 
-async def test_a_message_that_was_dead_lettered_is_found_there_with_its_reason(
+async def test_a_message_that_was_dead_lettered_raises_its_reason_with_the_first_answer(
     profile: Profile, answers: Answers
 ) -> None:
-    dead_letters = [
-        {"id": f"regista.training.v1.dlq~0~{n}", "subject": "churn", "reason": "the signature does not fit"}
-        for n in (1, 2)
-    ]
-    answers.fixed["GET", "/v1/dlq"] = JSONResponse({"items": dead_letters})
-    for n, dead_letter in enumerate(dead_letters):
-        answers.fixed["GET", f"/v1/dlq/{dead_letter['id']}"] = JSONResponse(
-            {"letter": dead_letter, "headers": {"ce_id": f"m{n}"}, "value": ""}
-        )
+    answers.publications["m1"] = {
+        "state": "dead_lettered",
+        "model": "churn",
+        "code": "role_missing",
+        "problems": [{"field": "", "problem": "publisher:nightly needs the role 'publisher'"}],
+    }
     transport = Transport(profile, QUICK)
-    with pytest.raises(DeadLettered, match="does not fit"):
-        await outcome(transport, TrainedMessage("m1", "churn", ""), 0.06)
-    with pytest.raises(TimedOut):
-        await outcome(transport, TrainedMessage("m7", "churn", ""), 0.06)
+    with pytest.raises(DeadLettered, match=r"\(role_missing\): publisher:nightly needs the role") as raised:
+        await outcome(transport, TrainedMessage("m1", "churn", ""), 60)
+    assert raised.value.facts["code"] == "role_missing"
+    assert len(answers.of("GET", "/v1/publications/m1")) == 1
     await transport.close()
 
 

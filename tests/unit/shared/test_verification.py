@@ -32,6 +32,7 @@ class Record:
     topic: str = "t"
     partition: int = 1
     offset: int = 7
+    key: bytes | None = None
 
 
 async def nothing(_: Received) -> list[Any]:
