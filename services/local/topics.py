@@ -42,11 +42,11 @@ Operation = Literal["READ", "WRITE", "DESCRIBE"]
 class Grant:
     """One permission of a Kafka user.
 
-    On a topic by its full name, or on the consumer groups that start with `name`.
+    On a topic by its full name, or on the consumer groups or transactional ids that start with `name`.
     """
 
     user: str
-    kind: Literal["TOPIC", "GROUP"]
+    kind: Literal["TOPIC", "GROUP", "TRANSACTIONAL_ID"]
     name: str
     operation: Operation
 
@@ -74,3 +74,14 @@ def _of_publishers(publishers: tuple[str, ...]) -> Iterator[Grant]:
     for publisher in publishers:
         for topic in INBOUND:
             yield Grant(publisher, "TOPIC", topic, "WRITE")
+        yield Grant(publisher, "TRANSACTIONAL_ID", transactional_ids_of(publisher), "WRITE")
+        yield Grant(publisher, "TRANSACTIONAL_ID", transactional_ids_of(publisher), "DESCRIBE")
+
+
+def transactional_ids_of(publisher: str) -> str:
+    """Return how each transactional id of a publisher starts.
+
+    A producer ends another one with the same id, so no publisher may use ids of another one. The slash keeps
+    `team` from the ids of `team-a`.
+    """
+    return f"{publisher}/"
