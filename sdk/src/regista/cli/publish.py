@@ -76,6 +76,7 @@ def publish(
         with session.progress("uploading") as progress:
             published = client.publish(model, artifact, progress=progress, **facts)
         if not wait:
+            published.detach()
             session.one(
                 {"id": published.id, "model": model, "digest": published.digest},
                 f"published {published.id or model}",

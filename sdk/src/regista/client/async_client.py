@@ -25,7 +25,7 @@ from regista.calls.rollouts import RolloutCalls
 from regista.calls.versions import VersionCalls
 from regista.client.profile import Profile, read_profile
 from regista.client.transport import Patience, Transport
-from regista.errors import Failed, RegistaError, RuleBroken, TimedOut
+from regista.errors import DeadLettered, Failed, Refused, RegistaError, RuleBroken, TimedOut
 from regista.files import Progress, manifest, signing_key
 from regista.loading.cache import Cache
 from regista.loading.loaded import Loaded
@@ -36,6 +36,7 @@ from regista.publishing.contract import check_message, check_publication
 from regista.publishing.kafka import KafkaSender
 from regista.publishing.publication import Registered, TrainedMessage
 from regista.publishing.tracking import Run
+from regista.publishing.unawaited import UNAWAITED
 from regista.publishing.upload_limits import planned
 from regista.wire.digests import FileEntry, Manifest
 from regista.wire.keys import SigningKey
@@ -56,7 +57,17 @@ class AsyncPublication:
 
     async def wait(self, seconds: float = 60.0) -> Registered:
         """Wait for the registered version. Raises Refused with every problem, DeadLettered, and TimedOut."""
-        return await publication.outcome(self._transport, self._message, seconds)
+        try:
+            found = await publication.outcome(self._transport, self._message, seconds)
+        except (Refused, DeadLettered):
+            self.detach()
+            raise
+        self.detach()
+        return found
+
+    def detach(self) -> None:
+        """Do not report at the end of the program what became of the message."""
+        UNAWAITED.remove(self._message)
 
 
 class AsyncClient(
@@ -151,7 +162,11 @@ class AsyncClient(
         "http") selects one. `run` comes from `regista.track`; `training` and `signature` add to it or replace
         it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
         claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
-        made from. `description`, `owner`, `tier` and `tags` describe a new model. Raises RegistaError.
+        made from. `description`, `owner`, `tier` and `tags` describe a new model.
+
+        Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
+        refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
+        it, and a warning at the end of the program reports what was not waited for.
         """
         key = self._key_for(via)
         if creator is None:
@@ -206,10 +221,13 @@ class AsyncClient(
         model, digest = str(data["model"]), str(data.get("artifact", {}).get("digest", ""))
         if key is None:
             found = await publication.register(self._transport, data)
+            if isinstance(found, Refused):
+                raise found
             return AsyncPublication(self._transport, TrainedMessage("", model, digest, found))
         event = publication.event(publication.MODEL_TRAINED, model, data, key)
         await self._kafka.send(publication.TOPIC, event)
         sent = TrainedMessage(event.id, model, digest, publisher=key.subject)
+        UNAWAITED.add(self.profile, sent)
         return AsyncPublication(self._transport, sent)
 
     async def load(
