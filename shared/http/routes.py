@@ -106,6 +106,7 @@ class Route:
     struct refuses.
     `response` is the type of the answer: a pydantic model, a dataclass or a msgspec struct.
     `needs_if_match`: a request without If-Match is refused with 428.
+    `content_etag`: the ETag is that of stored bytes, and the endpoint itself compares If-Match with it.
     `public`: the route needs no API key.
     `streams`: the endpoint reads the body itself with `call.stream()` and sets its own limit.
     `limit` is the maximum size of a body in bytes, `timeout` the time limit in seconds.
@@ -122,6 +123,7 @@ class Route:
     status: int = field(default=200, kw_only=True)
     tags: Sequence[str] = field(default=(), kw_only=True)
     needs_if_match: bool = field(default=False, kw_only=True)
+    content_etag: bool = field(default=False, kw_only=True)
     public: bool = field(default=False, kw_only=True)
     streams: bool = field(default=False, kw_only=True)
     limit: int = field(default=BODY_LIMIT, kw_only=True)

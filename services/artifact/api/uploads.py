@@ -32,6 +32,10 @@ from shared.deciding.submission import (
 from shared.http.problems import Problem
 from shared.http.routes import Call, Reply, Route
 
+AS_BODY = (
+    "Send the bytes of the file as the body: curl -X POST --data-binary @FILE -H 'Content-Type: "
+    "application/octet-stream' -H 'Authorization: Bearer …' '…/v1/uploads?name=FILE'."
+)
 QUARANTINE_TAGS = {"regista-state": "quarantine"}
 Record = Callable[[StoredObject], Awaitable[None]]
 
@@ -41,6 +45,7 @@ async def upload_file(call: Call[None, UploadQuery]) -> Reply:
     parts, name = call.app.parts_as(Parts), call.query.name
     permission = _publisher_permission(call.access_state)
     _require_path(name)
+    _require_plain_bytes(call)
     limit = parts.settings.artifact_max_file_bytes
     declared = call.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
@@ -151,6 +156,16 @@ def _require_path(name: str) -> None:
         raise Problem(422, "unusable_name", f"Choose another name: {problem}.")
     if problem := problem_of_form([FileEntry(name, 0, "")], Limits()):
         raise Problem(422, "unusable_name", problem)
+
+
+def _require_plain_bytes(call: Call[None, UploadQuery]) -> None:
+    """Raise 415 for a body that is not the file itself: it would be stored as it is."""
+    kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    coding = call.headers.get("content-encoding", "").strip().lower()
+    if kind.startswith("multipart/"):
+        raise Problem(415, "not_the_file", f"The body is {kind}, with other bytes around the file. {AS_BODY}")
+    if coding not in {"", "identity"}:
+        raise Problem(415, "not_the_file", f"The body is compressed ({coding:.40}). {AS_BODY}")
 
 
 def _too_large(limit: int) -> Problem:

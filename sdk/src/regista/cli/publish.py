@@ -72,7 +72,7 @@ def publish(
             f"--metadata has only training, signature and parents, not {', '.join(sorted(given))}: "
             "use the options for these"
         )
-    with session.client() as client:
+    with session.client(lasting=True) as client:
         with session.progress("uploading") as progress:
             published = client.publish(model, artifact, progress=progress, **facts)
         if not wait:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import ssl
 from typing import Any
 
@@ -82,11 +83,13 @@ class KafkaSender:
         settings, last = connection(self._profile), Exception("no answer")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._patience.total):
-                for attempt in range(self._patience.attempts):
+                for attempt in itertools.count():
                     try:
                         return await _started_producer(settings)
                     except (KafkaError, TimeoutError) as e:
                         last = e
+                    if attempt + 1 == self._patience.attempts:
+                        break
                     await asyncio.sleep(self._patience.pause(attempt, None))
         raise Unavailable(
             "kafka_unavailable",
