@@ -219,7 +219,7 @@ async def start_producer(settings: Settings) -> AIOKafkaProducer:
         linger_ms=5,
         max_batch_size=256 * 1024,
         max_request_size=LARGEST,
-        compression_type="zstd",
+        compression_type=None if settings.kafka_compression == "none" else settings.kafka_compression,
         request_timeout_ms=15_000,
     )
     try:
