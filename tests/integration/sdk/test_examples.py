@@ -74,3 +74,26 @@ def test_node_publishes_to_kafka(house: House, tmp_path: Path) -> None:
     program = Path(shutil.copy(EXAMPLES / "node" / "publish.mjs", tmp_path))
     answer = _published(house.people["nightly"], tmp_path, "crm.kafkajs", "node", program)
     assert (answer["state"], answer["semver"]) == ("registered", "1.0.0")
+    assert "regista.registry.ModelRegistered.v1" in _read_with_kafkajs(house, tmp_path)
+
+
+READER = """
+import { Kafka } from "kafkajs";
+const [, , broker, password] = process.argv;
+const sasl = { mechanism: "scram-sha-512", username: "approval", password };
+const consumer = new Kafka({ brokers: [broker], sasl, logLevel: 1 }).consumer({ groupId: "approval.reader" });
+await consumer.connect();
+await consumer.subscribe({ topic: "regista.registry.events.v1", fromBeginning: true });
+await consumer.run({ eachMessage: async ({ message }) => {
+  console.log(message.headers.ce_type.toString(), JSON.parse(message.value.toString()).model_id);
+  if (message.headers.ce_subject.toString().startsWith("model-")) process.exit(0);
+} });
+"""
+
+
+def _read_with_kafkajs(house: House, folder: Path) -> str:
+    """Read events of the registry with kafkajs as it comes, which has no codec but gzip."""
+    (folder / "reader.mjs").write_text(READER)
+    kafka = house.instance.stack.kafka
+    words = ["node", str(folder / "reader.mjs"), kafka.bootstrap, kafka.password("approval")]
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=120).stdout
