@@ -27,6 +27,7 @@ from shared.log.inbox import Once
 from shared.log.refused_messages import RefusedMessage, RefusedMessages
 from shared.messaging.dead_letter_records import (
     DISMISSED,
+    NOT_AUTHENTIC,
     OWN,
     REPLAYED,
     DeadLetter,
@@ -43,6 +44,7 @@ from shared.messaging.dead_letter_records import (
     merged,
     own,
 )
+from shared.messaging.dead_letter_records import TOO_LARGE as OVERSIZED
 from shared.messaging.kafka import Record, answer_in_time, connection, start_producer, stop_client
 from shared.messaging.kafka_errors import TOO_LARGE
 
@@ -52,8 +54,6 @@ SENT = Counter("regista_dead_letters", "Messages written to a dead-letter topic"
 _POSITION = re.compile(r"\d{1,9}~\d{1,18}", re.ASCII)
 T = TypeVar("T")
 MOST_LISTED = 100_000
-NOT_AUTHENTIC = "not_authentic"
-"""The code of a dead letter whose signer is not verified."""
 MOST_OF_KEY, MOST_OF_HEADERS = 8 * 1024, 64 * 1024
 """Bytes of key and of headers that are kept of a message too large to be kept whole."""
 
@@ -122,7 +122,7 @@ class DeadLetters:
         """Keep the reason under the source and the id of the message, for its signer."""
         if self.refused is not None:
             source, id_, subject = (header_of(record, name) for name in ("ce_source", "ce_id", "ce_subject"))
-            authentic = code != NOT_AUTHENTIC
+            authentic = code not in {NOT_AUTHENTIC, OVERSIZED}
             refused = RefusedMessage(subject, code, reason[:1000], authentic, dead_letter_id)
             await self.refused.record(source, id_, refused)
 
