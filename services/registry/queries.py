@@ -142,7 +142,7 @@ SELECT v.*, m.name AS model, m.kind, event.stored, {_ROLLOUTS_OF_VERSION},
        coalesce((SELECT jsonb_agg(jsonb_build_object('promotion_id', p.promotion_id, 'environment',
            p.environment, 'state', p.state,
                  'requester', p.requester, 'requested_at', p.requested_at, 'reason', p.reason, 'reasons',
-                     p.reasons, 'approvers', p.approvers, 'serve', p.serve,
+                     p.reasons, 'approvers', p.approvers, 'serve', p.serve, 'production', p.production,
                  'closed_at', p.closed_at) ORDER BY p.requested_at)
                  FROM promotions p WHERE p.model_id = v.model_id AND p.number = v.number), '[]') AS promotions
 FROM unnest($1::text[], $2::int[]) AS wanted(model_id, number)
@@ -171,26 +171,6 @@ SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases W
 """
 ALIAS = ALIASES + " AND alias = $2"
 ALIASES += " ORDER BY alias"
-# Who serves. `recalled` of each entry states why its version must not be loaded.
-_ROLLOUT = """
-SELECT r.model_id, m.name AS model, r.environment, r.champion, r.previous, r.rolled_back_from, r.skipped,
-    r.warning, r.changed_at, r.changed_by, r.reason, r.revision, false AS dry_run,
-    coalesce((SELECT jsonb_agg(x.entry || jsonb_build_object('recalled', v.recalled) ORDER BY x.place)
-        FROM jsonb_array_elements(r.entries) WITH ORDINALITY AS x(entry, place) LEFT JOIN versions v
-        ON v.model_id = r.model_id AND v.number = (x.entry->>'number')::int), '[]') AS entries
-FROM rollouts r JOIN models m USING (model_id) WHERE r.model_id = $1
-"""
-ROLLOUT = _ROLLOUT + " AND r.environment = $2"
-ROLLOUTS = _ROLLOUT + " ORDER BY r.environment"
-
-# A rollout that an alias of a model names and that is stopped, with the model's namespace.
-STOPPED = """
-SELECT m.namespace, m.name AS model FROM models m
-LEFT JOIN names n ON n.name = $1
-JOIN rollouts r ON r.model_id = m.model_id AND r.environment = $2 AND r.champion = 0
-WHERE m.model_id = coalesce(n.model_id, $1)
-"""
-
 # The promoted versions of a model that share a data set with a recalled version, or were made from one, at
 # most ten generations back; and why. The reason is stored and published, so it names only versions that every
 # reader of the model may see: those in its namespace.

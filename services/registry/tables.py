@@ -140,11 +140,27 @@ ALIASES = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
+ENVIRONMENTS = Table(
+    "environments",
+    _registry,
+    Column("namespace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("production", Boolean, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("retired", Boolean, nullable=False),
+    Column("changed_at", TIME, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+"""`namespace` is empty for a global environment. `place` is its order in lists."""
+
 ROLLOUTS = Table(
     "rollouts",
     _registry,
     Column("model_id", Text, primary_key=True),
     Column("environment", Text, primary_key=True),
+    Column("production", Boolean, nullable=False),
     Column("champion", Integer, nullable=False),
     Column("entries", JSONB, nullable=False),
     Column("previous", JSONB, nullable=False),
@@ -171,6 +187,7 @@ PROMOTIONS = Table(
     Column("requested_at", TIME, nullable=False),
     Column("reason", Text, nullable=False),
     Column("serve", Boolean, nullable=False),
+    Column("production", Boolean, nullable=False),
     Column("reasons", JSONB),
     Column("approvers", JSONB),
     Column("closed_at", TIME),
@@ -199,4 +216,15 @@ REFUSALS = Table(
 )
 """`refused_of` is the subject whose registration was refused."""
 
-TABLES = (NAMES, MODELS, VERSIONS, CHILDREN, EVALUATIONS, ALIASES, ROLLOUTS, PROMOTIONS, REFUSALS)
+TABLES = (
+    NAMES,
+    MODELS,
+    VERSIONS,
+    CHILDREN,
+    EVALUATIONS,
+    ALIASES,
+    ENVIRONMENTS,
+    ROLLOUTS,
+    PROMOTIONS,
+    REFUSALS,
+)

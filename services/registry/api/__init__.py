@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.registry.access import api as access
-from services.registry.api import aliases, decisions, models, publications, rollouts, versions
+from services.registry.api import aliases, decisions, environments, models, publications, rollouts, versions
 
 ROUTES = (
     *models.ROUTES,
@@ -11,6 +11,7 @@ ROUTES = (
     *decisions.ROUTES,
     *rollouts.ROUTES,
     *aliases.ROUTES,
+    *environments.ROUTES,
     *publications.ROUTES,
     *access.ROUTES,
 )

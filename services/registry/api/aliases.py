@@ -8,7 +8,9 @@ from services.registry import queries
 from services.registry.api.calls import is_admin, model_of, parts, submit
 from services.registry.api.rollouts import stopped
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
+from services.registry.domain.serving.environment import ENVIRONMENTS
 from services.registry.look_ups import ModelRef
+from services.registry.serving import queries as serving_queries
 from services.registry.shapes.aliases import AliasAnswer, Aliases, NewAlias, Resolved
 from shared.deciding.decider import NotFound
 from shared.http.routes import Call, Reply, Route
@@ -18,7 +20,7 @@ async def resolve_alias(call: Call) -> Reply:
     key = (call.path["model"], call.path["alias"])
     found = await parts(call).resolver.get(key)
     if found is None:
-        row = await call.app.pool.fetchrow(queries.STOPPED, *key)
+        row = await call.app.pool.fetchrow(serving_queries.STOPPED, *key)
         if row is not None and call.may_read(row["namespace"]):
             raise stopped(row["model"], key[1])
     if found is None or not call.may_read(found[0]):
@@ -51,7 +53,7 @@ async def set_alias(call: Call[NewAlias]) -> Reply:
         as_admin=admin,
         expected=call.if_match,
     )
-    await submit(call, model, command, role="admin" if admin else "engineer")
+    await submit(call, model, command, role="admin" if admin else "engineer", depends_on=(ENVIRONMENTS,))
     return await _answer(call, model)
 
 

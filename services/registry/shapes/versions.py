@@ -153,6 +153,7 @@ class VersionPromotionAnswer(Shape):
     reasons: list[str] | None
     approvers: list[str] | None
     serve: bool
+    production: bool
     closed_at: str | None
 
 

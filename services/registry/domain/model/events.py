@@ -257,10 +257,11 @@ class LegalHoldReleased:
 class PromotionRequested:
     """`digest` is the RFC 8785 digest of `evidence`. A grant repeats it.
 
-    `serve`: the grant gives the version all requests, where no version serves.
+    `serve`: the grant gives the version all requests, where no version serves. `production`: whether the
+    environment is one.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     model: str
     number: int
@@ -273,6 +274,7 @@ class PromotionRequested:
     on_behalf_of: str | None
     evidence: dict[str, Any]
     serve: bool = False
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +304,12 @@ class PromotionRefused:
 
 @dataclass(frozen=True, slots=True)
 class VersionPromoted:
-    """`approvers` and `override` are those of the grant, which is noted just before."""
+    """`approvers` and `override` are those of the grant, which is noted just before.
+
+    Only a `production` environment gives the version the stage Production.
+    """
+
+    SCHEMA: ClassVar[int] = 2
 
     model: str
     number: int
@@ -312,17 +319,21 @@ class VersionPromoted:
     digest: str
     approvers: tuple[str, ...] = ()
     override: bool = False
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutChanged:
     """Without `entries` the rollout is stopped: no version serves in the environment."""
 
+    SCHEMA: ClassVar[int] = 2
+
     model: str
     environment: str
     entries: tuple[Entry, ...]
     previous: tuple[Entry, ...]
     champion: Champion | None
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +345,7 @@ class RolledBack:
     the target.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     model: str
     environment: str
@@ -346,6 +357,7 @@ class RolledBack:
     overruled: tuple[Change, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     warning: str = ""
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)

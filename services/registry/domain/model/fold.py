@@ -140,7 +140,7 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
     match event:
         case e.PromotionRequested():
             promotion = OpenPromotion(
-                event.number, event.environment, event.digest, state.revision, event.serve
+                event.number, event.environment, event.digest, state.revision, event.serve, event.production
             )
             return with_version(
                 replace(state, promotions=state.promotions.set(event.promotion_id, promotion)), event.number
@@ -152,7 +152,8 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
                 replace(state, promotions=_without(state.promotions, event.promotion_id)), event.number
             )
         case e.VersionPromoted():
-            return with_version(_promoted(state, event), event.number, stage="Production")
+            stage = {"stage": "Production"} if event.production else {}
+            return with_version(_promoted(state, event), event.number, **stage)
         case e.RolloutChanged():
             return _rolled_out(state, event)
         case e.RolledBack():
@@ -168,7 +169,8 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
                 replace(state, rolled_back=_without(marks, serving_key(event.environment, event.to_number))),
                 event,
             )
-            return with_version(state, event.to_number, stage="Production")
+            stage = {"stage": "Production"} if event.production else {}
+            return with_version(state, event.to_number, **stage)
         case _:
             assert_never(event)
 
@@ -178,8 +180,10 @@ def _promoted(state: ModelState, event: e.VersionPromoted) -> ModelState:
     here = serving_key(event.environment, event.number)
     rollout = state.rollouts.get(event.environment)
     serving = rollout is not None and any(x.number == event.number and x.percent for x in rollout.entries)
+    other = state.not_production
     return replace(
         state,
+        not_production=other if event.production else other.set(event.environment, True),
         promoted=state.promoted.set(here, event.promotion_id),
         promotions=_without(state.promotions, event.promotion_id),
         waiting=state.waiting if serving else state.waiting.set(here, event.number),

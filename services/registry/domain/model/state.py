@@ -79,13 +79,17 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class OpenPromotion:
-    """`revision` is that of the PromotionRequested event, which holds the evidence."""
+    """`revision` is that of the PromotionRequested event, which holds the evidence.
+
+    `production`: whether the environment is one.
+    """
 
     number: int
     environment: str
     digest: str
     revision: int
     serve: bool = False
+    production: bool = True
 
 
 class ModelState(msgspec.Struct, frozen=True, gc=False):
@@ -97,7 +101,8 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     not served by that promotion, and no newer version became champion since. `champions`: was champion there;
     the revision at which it first was. `spent`: the promotion that ended before the version was champion
     there. `left`: was champion there and left; only a rollback makes it champion again. `rolled_back`: a
-    rollback left it. `recalls`: who recalled a version, by number.
+    rollback left it. `recalls`: who recalled a version, by number. `not_production`: the environments in
+    which a promotion leaves the stage as it is.
     """
 
     model: str = ""
@@ -129,6 +134,7 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     champions: Map[str, int] = msgspec.field(default_factory=Map)
     spent: Map[str, str] = msgspec.field(default_factory=Map)
     recalls: Map[int, str] = msgspec.field(default_factory=Map)
+    not_production: Map[str, bool] = msgspec.field(default_factory=Map)
 
     @property
     def taken(self) -> Taken:
@@ -226,9 +232,22 @@ def predecessors(state: ModelState, environment: str, number: int) -> list[int]:
     return found
 
 
+def is_production(state: ModelState, environment: str) -> bool:
+    """Return whether an environment, in which a version of the model was promoted, is a production one."""
+    return environment not in state.not_production
+
+
 def was_champion(state: ModelState, number: int) -> bool:
-    """Return whether the version was champion in any environment."""
-    return any(serving_key(environment, number) in state.champions for environment in state.rollouts)
+    """Return whether the version was champion in any production environment."""
+    return any(
+        serving_key(environment, number) in state.champions and is_production(state, environment)
+        for environment in state.rollouts
+    )
+
+
+def waits_in(state: ModelState, number: int) -> list[str]:
+    """Return the environments to which the version is promoted and in which it has not served since."""
+    return sorted(key.rpartition("/")[0] for key, waits in state.waiting.items() if waits == number)
 
 
 def environments_of(state: ModelState) -> set[str]:
