@@ -31,6 +31,7 @@ from benchmarks.intake import publisher
 from benchmarks.servers import Servers, start_servers
 from benchmarks.trained import message, trained
 from regista.wire.digests import FileEntry, manifest_digest
+from regista.wire.keys import SigningKey
 from services.local.lag import consumer_lag
 from services.local.topics import TRAINING
 
@@ -115,9 +116,9 @@ class Chain:
 
     def __init__(self, servers: Servers, pids: dict[str, int], owner: asyncpg.Connection) -> None:
         self._servers, self._pids, self._owner = servers, pids, owner
-        self._artifact = _uploaded(servers)
+        self._artifacts: dict[str, dict[str, Any]] = {}
         self._made = 0
-        self._key: Any = None
+        self._publisher: tuple[SigningKey, str] | None = None
 
     async def cost(self, versions: int, over: str) -> Cost:
         """Send `versions` registrations and measure until everything is drained."""
@@ -146,18 +147,24 @@ class Chain:
         self._made += versions
         if over == "http":
             return [self._request(n) for n in numbers]
-        self._key = self._key or publisher(self._servers)
+        self._publisher = self._publisher or _publisher(self._servers)
+        key, api_key = self._publisher
         return [
-            message(self._key, n, datetime.now(UTC), self._trained(f"bench.kafka-{n % MODELS}", n))
+            message(key, n, datetime.now(UTC), self._trained(f"bench.kafka-{n % MODELS}", n, api_key))
             for n in numbers
         ]
 
-    def _trained(self, model: str, number: int) -> dict[str, Any]:
-        return trained(model, number) | {"artifact": self._artifact}
+    def _trained(self, model: str, number: int, api_key: str) -> dict[str, Any]:
+        """All versions of a model have the same bytes, so they are uploaded and copied once."""
+        if model not in self._artifacts:
+            self._artifacts[model] = _uploaded(self._servers, api_key, model)
+        return trained(model, number) | {"artifact": self._artifacts[model]}
 
     def _request(self, number: int) -> bytes:
         model = f"bench.chain-{number % MODELS}"
-        body = {k: v for k, v in self._trained(model, number).items() if k != "model"}
+        body = {
+            k: v for k, v in self._trained(model, number, self._servers.admin_key).items() if k != "model"
+        }
         url = f"{self._servers.instance.urls['registry']}/v1/models/{model}/versions"
         return load.request("POST", url, self._servers.admin_key, json.dumps(body).encode())
 
@@ -233,14 +240,21 @@ class Chain:
         return spent
 
 
-def _uploaded(servers: Servers) -> dict[str, Any]:
-    """Upload one small file. Every version refers to it, so bytes are copied only for the first version."""
-    content = json.dumps({"weights": [0.5] * 20}).encode()
+def _publisher(servers: Servers) -> tuple[SigningKey, str]:
+    """Create an identity that signs and uploads; return its signing key and its API key."""
+    key = publisher(servers)
+    issued = servers.call("POST", "registry", f"/v1/access/identities/{key.subject}/keys", {})
+    return key, issued.json()["api_key"]
+
+
+def _uploaded(servers: Servers, api_key: str, model: str) -> dict[str, Any]:
+    """Upload one small file, which only versions of this model have."""
+    content = json.dumps({"model": model, "weights": [0.5] * 20}).encode()
     answer = httpx.post(
         servers.instance.urls["artifact"] + "/v1/uploads?name=model.json",
         content=content,
         headers={
-            "authorization": f"Bearer {servers.admin_key}",
+            "authorization": f"Bearer {api_key}",
             "content-type": "application/octet-stream",
         },
         timeout=60,
