@@ -88,6 +88,8 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
                 "recalled": False,
             }
             yield Put(t.VERSIONS, {**row, "artifact_digest": event.artifact.digest if event.artifact else ""})
+        case noted.VersionPromoted(production=False):
+            return
         case noted.VersionEvent(model_id=model_id, number=number):
             recalled = {"recalled": True} if type_ == noted.VERSION_RECALLED else {}
             yield Patch(
@@ -233,6 +235,8 @@ def _opened(r: Recorded, e: ReviewOpened) -> Change:
         "number": e.about.number,
         "semver": e.semver,
         "environment": e.environment,
+        "production": e.production,
+        "serve": e.serve,
         "needs": e.needs,
         "approvers": [],
         "roles": list(e.roles),
@@ -258,6 +262,8 @@ def _overridden(r: Recorded, e: OverrideUsed) -> Change:
         "number": e.about.number,
         "semver": "",
         "environment": e.environment,
+        "production": e.production,
+        "serve": e.serve,
         "needs": 0,
         "approvers": [],
         "roles": ["approver"],

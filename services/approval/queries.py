@@ -89,7 +89,8 @@ ORDER BY model_id, number
 # A page of reviews, oldest first, of the namespaces that the caller may read ($3 null: all). The evidence is
 # large, so only a single review has it.
 REVIEWS_PAGE = """
-SELECT review_id, revision, state, model_id, model, number, semver, environment, needs, approvers, roles,
+SELECT review_id, revision, state, model_id, model, number, semver, environment, production, serve,
+  needs, approvers, roles,
   excluded, seal, sealed_digest, policy, evidence_digest, results, opened_at, expires_at
 FROM reviews WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR model_id = $2 OR model = $2)
   AND log.covers($3::text[], model)

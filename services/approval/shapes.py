@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from services.approval.domain.gate_kinds import KINDS, Kind
 from shared.http.routes import Body, PageQuery
 
-Stage = Literal["Validated", "Production"]
+Stage = Literal["Validated", "Production", "NonProduction"]
 Short = Field(default="", max_length=200)
 Long = Field(default="", max_length=10_000)
 
@@ -36,25 +36,33 @@ class GateBody(Body):
 
 
 class SelectorBody(Body):
-    """The models that a policy is for.
+    """The models and the environments that a policy is for.
 
-    An empty field selects any; a namespace selects those below it, too.
+    An empty field selects any; a namespace selects those below it, too. A policy with `environments` is only
+    for promotions there.
     """
 
     namespaces: tuple[str, ...] = Field(default=(), max_length=100)
     kinds: tuple[str, ...] = Field(default=(), max_length=20)
     tiers: tuple[Literal["low", "medium", "high"], ...] = ()
     tags: dict[str, str] = Field(default_factory=dict)
+    environments: tuple[str, ...] = Field(default=(), max_length=100)
 
 
 class PolicyBody(Body):
-    """Gates by stage, and the models that they are for."""
+    """Gates by stage, and the models that they are for.
+
+    `Validated`: gates of that stage; `Production` and `NonProduction`: gates of a promotion to an environment
+    that is production or not. `challenger_cap`: the percent of the requests in a production environment that
+    versions which the policy validated may take without a promotion; without it the model's tier decides.
+    """
 
     stages: dict[Stage, tuple[GateBody, ...]]
     applies_to: SelectorBody = SelectorBody()
     description: str = Long
     priority: int = Field(default=0, ge=-1000, le=1000)
     active: bool = True
+    challenger_cap: int | None = Field(default=None, ge=0, le=100)
 
 
 class PolicyQuery(Body):
@@ -172,6 +180,11 @@ class Entry(BaseModel):
 
 
 class ReviewListed(BaseModel):
+    """`serve`: the last approval gives the version all requests where no version serves.
+
+    `production`: whether the environment is one.
+    """
+
     review_id: str
     revision: int
     state: str
@@ -180,6 +193,8 @@ class ReviewListed(BaseModel):
     number: int
     semver: str
     environment: str
+    production: bool
+    serve: bool
     needs: int
     approvers: list[str]
     roles: list[str]

@@ -44,7 +44,8 @@ class VersionFacts:
 class Promotion:
     """One request to promote a version.
 
-    The grant repeats `digest`, which registry computed over the request.
+    The grant repeats `digest`, which registry computed over the request. `serve`: the grant gives the version
+    all requests where no version serves. `production`: whether the environment is one.
     """
 
     id: str
@@ -52,6 +53,8 @@ class Promotion:
     digest: str
     people: tuple[str, ...]
     status: PromotionStatus = "open"
+    serve: bool = False
+    production: bool = True
 
 
 def model_facts(facts: ModelFacts, event: noted.ModelEvent | noted.VersionRegistered) -> ModelFacts:
@@ -104,7 +107,14 @@ def claimed(event: noted.VersionRegistered) -> tuple[Evaluation, ...]:
 
 def promotion_of(event: noted.PromotionRequested) -> Promotion:
     people = dict.fromkeys(p for p in (event.requester, event.creator, event.on_behalf_of) if p)
-    return Promotion(event.promotion_id, event.environment, event.digest, tuple(people))
+    return Promotion(
+        event.promotion_id,
+        event.environment,
+        event.digest,
+        tuple(people),
+        serve=event.serve,
+        production=event.production,
+    )
 
 
 def without_replaced(champion: Champion) -> Champion:

@@ -160,6 +160,13 @@ class VersionEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionPromoted(VersionEvent):
+    """A promotion to an environment that is no `production` leaves the stage as it is."""
+
+    production: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class VersionReinstated:
     """The recall of the version was undone; it is in `stage`."""
 
@@ -178,6 +185,8 @@ class PromotionRequested:
     requester: str | None = None
     creator: str | None = None
     on_behalf_of: str | None = None
+    serve: bool = False
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +239,7 @@ VERSION_EVENTS: Mapping[str, type] = {
     PROMOTION_REFUSED: PromotionRefused,
     VERSION_REINSTATED: VersionReinstated,
     **dict.fromkeys(STAGE_AFTER, VersionEvent),
+    VERSION_PROMOTED: VersionPromoted,
 }
 ARTIFACT_EVENTS: Mapping[str, type] = dict.fromkeys(ARTIFACT_STATE_AFTER, ArtifactEvent)
 _READERS = {**MODEL_EVENTS, **VERSION_EVENTS, **ARTIFACT_EVENTS}

@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.approval.domain import gate, outcomes, review
-from services.approval.domain.assessment import Assessment, Situation, assess, new_verdict, situation
+from services.approval.domain.assessment import (
+    Assessment,
+    Situation,
+    assess_promotion,
+    new_verdict,
+    situation,
+)
 from services.approval.domain.evidence import digest_of
 from services.approval.domain.facts import TERMINAL, Promotion
 from services.approval.domain.gate import OverrideStands, OverrideWithdrawn
-from services.approval.domain.policy import PRODUCTION
 from services.approval.domain.promotion import review_of
 from services.approval.domain.review import OverrideUsed, ReviewOverride, ReviewState
 from shared.deciding.decider import Joint, NotFound, RuleBroken, Streams, Unprocessable
@@ -45,7 +50,7 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
     if command.by in state.overridden_by:
         return {}
     _check_overridable(s, promotion)
-    a = assess(s, PRODUCTION, promotion.environment)
+    a = assess_promotion(s, promotion)
     if promotion.status == "open":
         grant = outcomes.granted(promotion, a, (command.by,), promotion.id, override=True)
         decided = [*new_verdict(s, a, promotion), grant]
@@ -89,6 +94,8 @@ def _used(
         excluded=tuple(dict.fromkeys((*makers, *promotion.people))),
         seal=a.seal,
         evidence_digest=a.evidence_digest,
+        serve=promotion.serve,
+        production=promotion.production,
     )
 
 

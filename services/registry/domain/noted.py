@@ -37,7 +37,7 @@ ARTIFACT_STATES = {
 
 @dataclass(frozen=True, slots=True)
 class GatesEvaluated:
-    """The verdict of the automated gates. `results` and `policy` are shown, not decided on."""
+    """The verdict of the automated gates. Only the cap of `policy` is decided on; `results` are shown."""
 
     model_id: str
     number: int
@@ -45,6 +45,12 @@ class GatesEvaluated:
     passed: bool
     results: Any = ()
     policy: Any = None
+
+    @property
+    def challenger_cap(self) -> int:
+        """The policy's cap for versions that are not promoted, -1 when it has none."""
+        cap = self.policy.get("challenger_cap") if isinstance(self.policy, dict) else None
+        return cap if isinstance(cap, int) and 0 <= cap <= 100 else -1
 
 
 @dataclass(frozen=True, slots=True)

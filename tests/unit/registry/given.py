@@ -162,10 +162,17 @@ class Story:
         return digest
 
     def note_gates(
-        self, number: int, passed: bool = True, revision: int = 0, stage: str = "Validated"
+        self, number: int, passed: bool = True, revision: int = 0, stage: str = "Validated", **more: Any
     ) -> list[Any]:
         self.gate_revision += 1
-        data = {"model_id": MODEL_ID, "number": number, "stage": stage, "passed": passed, "results": []}
+        data = {
+            "model_id": MODEL_ID,
+            "number": number,
+            "stage": stage,
+            "passed": passed,
+            "results": [],
+            **more,
+        }
         return self.when(
             NoteGates(
                 MODEL_ID,

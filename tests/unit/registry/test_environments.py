@@ -187,6 +187,30 @@ def test_no_cap_holds_for_challengers_outside_production():
         story.when(change(champion(3, 50), challenger(2, 50)))
 
 
+@pytest.mark.parametrize("cap", [0, 30])
+def test_the_policy_that_validated_a_version_may_set_its_cap(cap):
+    story = Story()
+    story.promote()
+    story.register(metadata(2))
+    story.note_artifact(2)
+    story.note_gates(2, policy={"name": "ours", "revision": 1, "digest": "d", "challenger_cap": cap})
+    with pytest.raises(RuleBroken, match=f"at most {cap} percent.*policy sets that"):
+        story.when(change(champion(1, 99 - cap), challenger(2, cap + 1)))
+    assert story.when(change(champion(1, 100 - cap), challenger(2, cap)))
+
+
+def test_of_several_caps_the_lowest_holds_for_all():
+    story = Story()
+    story.promote()
+    story.register(metadata(2))
+    story.note_artifact(2)
+    story.note_gates(2, policy={"challenger_cap": 30})
+    story.validate(metadata(3))
+    with pytest.raises(RuleBroken, match="at most 10 percent"):
+        story.when(change(champion(1, 89), challenger(2, 10), challenger(3, 1)))
+    assert story.when(change(champion(1, 80), challenger(2, 20), Share(3, 0, "shadow")))
+
+
 def test_a_champion_that_leaves_production_and_serves_in_staging_is_validated():
     story = two_promoted()
     in_staging(story, 1)

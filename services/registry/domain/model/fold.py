@@ -300,8 +300,10 @@ def _note(state: ModelState, note: Noted) -> ModelState:
     type_, revision = note.source.type, note.source.revision
     if type_ == noted.GATES_EVALUATED:
         verdict: noted.GatesEvaluated = noted.read(note)
-        passed = {"gates_passed": verdict.passed} if verdict.stage == "Validated" else {}
-        return with_version(state, verdict.number, gates=revision, **passed)
+        if verdict.stage != "Validated":
+            return with_version(state, verdict.number, gates=revision)
+        cap = verdict.challenger_cap
+        return with_version(state, verdict.number, gates=revision, gates_passed=verdict.passed, cap=cap)
     if noted.READERS.get(type_) is noted.ArtifactReport:
         report: noted.ArtifactReport = noted.read(note)
         released = type_ == noted.ARTIFACT_RELEASED

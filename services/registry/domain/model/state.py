@@ -28,7 +28,9 @@ class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `document` is the revision of the event that holds the metadata; `revision` is that of the last event
     about this version (its ETag). `artifact` and `gates` are the revisions of artifact's and approval's
-    streams at the newest note (0: none yet). The bytes are good while `released`.
+    streams at the newest note (0: none yet). The bytes are good while `released`. `cap` is the percent of a
+    production environment's requests that the policy which validated it allows without a promotion; -1 when
+    the tier decides.
     """
 
     semver: str
@@ -42,6 +44,7 @@ class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     held: bool = False
     recalled: bool = False
     retired: bool = False
+    cap: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ from shared.deciding.decider import Joint, RuleBroken, Stale, Streams, Unprocess
 
 MOST_ENTRIES = 20
 CHALLENGER_CAPS: Mapping[str, int] = {"low": 10, "medium": 5, "high": 0}
-"""The percent of the requests that all versions without a promotion may get together, by the model's tier."""
+"""The percent of the requests in a production environment that all versions without a promotion may get
+together, by the model's tier; a version's policy may set another one."""
 ROLES_RISING: tuple[Role, ...] = ("standby", "shadow", "challenger", "champion")
 
 
@@ -225,15 +226,17 @@ def _check_cap(command: ChangeRollout, state: ModelState) -> None:
         for s in command.shares
         if s.role == "challenger" and not granted(state, command.environment, s.number)
     ]
-    cap = CHALLENGER_CAPS.get(state.tier, 0)
+    by_tier = CHALLENGER_CAPS.get(state.tier, 0)
+    caps = [cap if (cap := state.versions[s.number].cap) >= 0 else by_tier for s in not_granted if s.percent]
+    cap = min(caps, default=0)
     if sum(s.percent for s in not_granted) > cap:
         named = ", ".join(str(s.number) for s in not_granted)
         less = f"lower their shares to {cap} percent" if cap else "make them shadows with 0 percent"
+        why = "their policy sets that" if cap != by_tier else f"the tier of {state.model} is {state.tier}"
         raise RuleBroken(
             "challenger_cap",
             f"Versions that are not promoted to {command.environment} ({named}) may take at most "
-            f"{cap} percent of the requests together, because the tier of {state.model} is {state.tier}: "
-            f"{less}.",
+            f"{cap} percent of the requests together, because {why}: {less}.",
             cap=cap,
             tier=state.tier,
         )
