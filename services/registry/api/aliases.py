@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.registry import queries
-from services.registry.api.calls import is_admin, model_of, parts, submit
+from services.registry.api.calls import is_admin, look_ups, model_of, nearest, parts, submit
 from services.registry.api.rollouts import stopped
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
 from services.registry.domain.serving.environment import ENVIRONMENTS
@@ -24,10 +24,12 @@ async def resolve_alias(call: Call) -> Reply:
         if row is not None and call.may_read(row["namespace"]):
             raise stopped(row["model"], key[1])
     if found is None or not call.may_read(found[0]):
+        model = await look_ups(call).models.find(key[0])
+        near = await nearest(call, model, key[1]) if model and call.may_read(model.namespace) else ""
         raise NotFound(
             "unknown_alias",
             f"{key[0]:.210}@{key[1]:.80} names no version that you may read: see the model's aliases and "
-            "rollouts.",
+            f"rollouts.{near}",
         )
     _, body, revision = found
     return Reply(body, etag=revision)

@@ -62,6 +62,9 @@ SELECT name FROM environments
 WHERE NOT retired AND (namespace = '' OR namespace = $1 OR starts_with($1, namespace || '.'))
 """
 
+# The names that may follow a model's @: its environments and its aliases.
+NAMES_OF_MODEL = NAMES_FOR + "UNION SELECT alias FROM aliases WHERE model_id = $2"
+
 # The models that use an environment: versions serve there, or are to be promoted there. At most twenty.
 USED_BY = """
 SELECT m.name FROM models m

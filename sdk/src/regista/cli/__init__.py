@@ -31,6 +31,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "reject": "Reject a review or a version",
         "override": "Grant a promotion past its gates (break-glass override)",
         "policy": "List, show and publish gate policies",
+        "environment": "Declare, list, edit and retire environments",
+        "serving": "What serves where, over all models and environments",
         "rollout": "Show, split, switch and stop the traffic of versions",
         "rollback": "End a split, or roll back to the version that served before",
         "recall": "Forbid loading a version",

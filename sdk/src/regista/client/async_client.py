@@ -18,6 +18,7 @@ from regista.calls.access import AccessCalls
 from regista.calls.audit import AuditCalls
 from regista.calls.cleanup import CleanupCalls
 from regista.calls.dead_letters import DeadLetterCalls
+from regista.calls.environments import EnvironmentCalls
 from regista.calls.models import ModelCalls
 from regista.calls.promotion import PromotionCalls
 from regista.calls.requests import model_and_version
@@ -62,6 +63,7 @@ class AsyncClient(
     VersionCalls,
     PromotionCalls,
     RolloutCalls,
+    EnvironmentCalls,
     AuditCalls,
     CleanupCalls,
     DeadLetterCalls,

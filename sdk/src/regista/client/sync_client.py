@@ -136,6 +136,13 @@ class Client:
     resolve = _blocking(AsyncClient.resolve)
     route = _blocking(AsyncClient.route)
 
+    environments = _blocking(AsyncClient.environments)
+    environment = _blocking(AsyncClient.environment)
+    create_environment = _blocking(AsyncClient.create_environment)
+    edit_environment = _blocking(AsyncClient.edit_environment)
+    retire_environment = _blocking(AsyncClient.retire_environment)
+    serving = _blocking(AsyncClient.serving)
+
     timeline = _blocking(AsyncClient.timeline)
     as_of = _blocking(AsyncClient.as_of)
     events = _blocking(AsyncClient.events)

@@ -210,15 +210,19 @@ def grant(command: GrantPromotion, streams: Streams) -> Events:
     )
     if version.stage == "Archived" and not open_request.production:
         events.append(VersionValidated(state.model, decided.number, version.semver))
-    if open_request.serve and not past.champion_number(state, decided.environment):
-        champion = past.champion(command.model_id, state, decided.number, streams)
-        entries = (Entry(decided.number, version.semver, 100, "champion"),)
-        changed = RolloutChanged(
-            state.model, decided.environment, entries, (), champion, open_request.production
-        )
-        after = reduce(evolve, events[1:], state)
-        events += [changed, *departures(after, changed)]
+    after = reduce(evolve, events[1:], state)
+    events += _served(command.model_id, open_request, after, streams)
     return {stream_of(command.model_id): events}
+
+
+def _served(model_id: str, request: OpenPromotion, state: ModelState, streams: Streams) -> list[Any]:
+    """Return the switch to a version that was promoted to serve, where no version serves; else nothing."""
+    if not request.serve or past.champion_number(state, request.environment):
+        return []
+    champion = past.champion(model_id, state, request.number, streams)
+    entries = (Entry(request.number, state.versions[request.number].semver, 100, "champion"),)
+    changed = RolloutChanged(state.model, request.environment, entries, (), champion, request.production)
+    return [changed, *departures(state, changed)]
 
 
 def _objections(
