@@ -88,8 +88,13 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
                 "recalled": False,
             }
             yield Put(t.VERSIONS, {**row, "artifact_digest": event.artifact.digest if event.artifact else ""})
-        case noted.VersionPromoted(production=False):
-            return
+        case noted.VersionPromoted(model_id=model_id, number=number, promotion_id=id_, production=production):
+            if id_:
+                yield Patch(t.PROMOTIONS, {"promotion_id": id_}, {"state": "promoted"})
+            if production:
+                yield Patch(t.VERSIONS, {"model_id": model_id, "number": number}, {"stage": "Production"})
+        case noted.PromotionSpent(promotion_id=str(id_)):
+            yield Patch(t.PROMOTIONS, {"promotion_id": id_}, {"state": "spent"})
         case noted.VersionEvent(model_id=model_id, number=number):
             recalled = {"recalled": True} if type_ == noted.VERSION_RECALLED else {}
             yield Patch(
@@ -144,7 +149,7 @@ def _verdict(r: Recorded, e: GatesEvaluated) -> Change:
 
 def _decided(r: Recorded, e: PromotionGranted | PromotionDenied) -> Change:
     granted = isinstance(e, PromotionGranted)
-    columns: dict[str, Any] = {"state": "granted" if granted else "denied", "decided_at": r.recorded_at}
+    columns: dict[str, Any] = {"state": "granted" if granted else "refused", "decided_at": r.recorded_at}
     if isinstance(e, PromotionGranted):
         columns |= {"approvers": list(e.approvers), "override": e.override}
     else:

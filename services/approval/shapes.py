@@ -134,12 +134,17 @@ class Verdict(BaseModel):
 
 
 class PromotionListed(BaseModel):
-    """`override` with state `denied`: an override stands; it grants the next request over the same facts."""
+    """A promotion.
+
+    `granted`: the registry has not carried the grant out yet; `promoted`: it has. `spent`: the grant ended
+    before the version was champion. `refused`: by approval or by the registry, `reasons` state why. With
+    `override`, an override stands that grants the next request over the same facts.
+    """
 
     promotion_id: str
     environment: str
     requester: str
-    state: Literal["open", "granted", "denied", "refused"]
+    state: Literal["open", "granted", "promoted", "spent", "refused"]
     reasons: list[str]
     approvers: list[str]
     override: bool

@@ -9,7 +9,7 @@ from typing import Any
 
 from services.approval.domain import outcomes, review
 from services.approval.domain.assessment import Situation, assess_promotion, situation
-from services.approval.domain.facts import Promotion
+from services.approval.domain.facts import Promotion, shown
 from services.approval.domain.promotion import left_behind, review_of, settle
 from services.approval.domain.review import About, ReviewApproved, ReviewRejected, ReviewState
 from shared.deciding.decider import NO_TIME, Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
@@ -140,7 +140,7 @@ def _open_review(promotion_id: str, s: Situation, streams: Streams) -> tuple[Rev
         found = (
             f"the review is {state.status}"
             if state.status != "open"
-            else f"the promotion was {promotion.status}"
+            else f"the promotion is {shown(promotion.status)}"
         )
         raise RuleBroken(
             "review_closed",

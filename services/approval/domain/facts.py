@@ -9,7 +9,9 @@ from services.approval.domain import noted
 from services.approval.domain.evidence import newest
 from services.approval.domain.noted import Champion, Evaluation, Signature
 
-PromotionStatus = Literal["open", "granted", "denied", "refused"]
+PromotionStatus = Literal["open", "granted", "promoted", "spent", "denied", "refused"]
+"""`denied` by approval, `refused` by the registry; people see both as refused. `promoted`: the registry
+carried the grant out. `spent`: it ended before the version was champion."""
 TERMINAL = frozenset({"Rejected", "Recalled", "Retired"})
 
 
@@ -115,6 +117,11 @@ def promotion_of(event: noted.PromotionRequested) -> Promotion:
         serve=event.serve,
         production=event.production,
     )
+
+
+def shown(status: PromotionStatus) -> str:
+    """Return the state of a promotion as people see it."""
+    return "refused" if status == "denied" else status
 
 
 def without_replaced(champion: Champion) -> Champion:

@@ -20,6 +20,7 @@ VERSION_REGISTERED = "regista.registry.VersionRegistered.v1"
 EVALUATION_RECORDED = "regista.registry.EvaluationRecorded.v1"
 PROMOTION_REQUESTED = "regista.registry.PromotionRequested.v1"
 PROMOTION_REFUSED = "regista.registry.PromotionRefused.v1"
+PROMOTION_SPENT = "regista.registry.PromotionSpent.v1"
 VERSION_VALIDATED = "regista.registry.VersionValidated.v1"
 VERSION_REJECTED = "regista.registry.VersionRejected.v1"
 VERSION_PROMOTED = "regista.registry.VersionPromoted.v1"
@@ -161,8 +162,12 @@ class VersionEvent:
 
 @dataclass(frozen=True, slots=True)
 class VersionPromoted(VersionEvent):
-    """A promotion to an environment that is no `production` leaves the stage as it is."""
+    """The registry carried a grant out.
 
+    A promotion to an environment that is no `production` leaves the stage as it is.
+    """
+
+    promotion_id: str | None = None
     production: bool = True
 
 
@@ -191,6 +196,15 @@ class PromotionRequested:
 
 @dataclass(frozen=True, slots=True)
 class PromotionRefused:
+    model_id: str
+    number: int
+    promotion_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionSpent:
+    """The grant ended before the version was champion."""
+
     model_id: str
     number: int
     promotion_id: str | None = None
@@ -237,6 +251,7 @@ VERSION_EVENTS: Mapping[str, type] = {
     EVALUATION_RECORDED: EvaluationRecorded,
     PROMOTION_REQUESTED: PromotionRequested,
     PROMOTION_REFUSED: PromotionRefused,
+    PROMOTION_SPENT: PromotionSpent,
     VERSION_REINSTATED: VersionReinstated,
     **dict.fromkeys(STAGE_AFTER, VersionEvent),
     VERSION_PROMOTED: VersionPromoted,

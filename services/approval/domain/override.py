@@ -71,7 +71,7 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
 def _check_overridable(s: Situation, promotion: Promotion) -> None:
     """Raise RuleBroken for a promotion or a version that no override passes."""
     if promotion.status not in {"open", "denied"}:
-        raise RuleBroken("promotion_closed", f"the promotion was {promotion.status}; request a new one")
+        raise RuleBroken("promotion_closed", f"the promotion is {promotion.status}; request a new one")
     stage = s.gate.version.stage if s.gate.version else "Staging"
     if s.gate.artifact != "released" or stage in {*TERMINAL, "Staging"}:
         raise RuleBroken(

@@ -29,7 +29,7 @@ from services.approval.domain.assessment import (
     situation,
 )
 from services.approval.domain.evidence import digest_of
-from services.approval.domain.facts import TERMINAL, Promotion
+from services.approval.domain.facts import TERMINAL, Promotion, shown
 from services.approval.domain.gate import OverrideStands
 from services.approval.domain.outcomes import Decided
 from services.approval.domain.review import REVIEW, ReviewRefreshed, ReviewState, Seal
@@ -87,7 +87,7 @@ def left_behind(s: Situation, streams: Streams) -> Decided:
         (stream, p, streams.state(REVIEW, stream)) for stream, p in over.items() if stream in streams.states
     ]
     return {
-        stream: outcomes.lapsed(state, [f"the promotion was {p.status}"])
+        stream: outcomes.lapsed(state, [f"the promotion is {shown(p.status)}"])
         for stream, p, state in named
         if state.status == "open"
     }

@@ -263,7 +263,7 @@ async def test_a_review_without_a_decision_expires_by_itself(desk, people, reque
         return (await call(desk, "ann", "GET", "/reviews/p1")).json()["state"] == "expired"
 
     await until(expired)
-    assert (await call(desk, "ann", "GET", "/promotions/p1")).json()["state"] == "denied"
+    assert (await call(desk, "ann", "GET", "/promotions/p1")).json()["state"] == "refused"
     assert await desk.app.pool.fetchval("SELECT count(*) FROM due WHERE kind = 'review-expiry'") == 0
 
 
@@ -290,7 +290,7 @@ async def test_an_after_review_without_justification_ends_an_override_that_still
     await request_promotion()
     await call(desk, "bob", "POST", "/reviews/p1:reject", {"reason": "too risky"})
     used = (await call(desk, "oscar", "POST", "/promotions/p1:override", {"reason": "down"})).json()
-    assert (used["state"], used["override"]) == ("denied", True)
+    assert (used["state"], used["override"]) == ("refused", True)
     done = await call(
         desk, "ann", "POST", "/reviews/p1:review-override", {"justified": False, "comment": "it was not"}
     )

@@ -75,6 +75,17 @@ def test_a_promotion_outside_production_leaves_the_stage(world):
     assert world.version.version.stage == "Production"
 
 
+def test_a_promotion_is_granted_until_the_registry_carried_it_out(world):
+    under_the_builtin_policies(world).request(**STAGING)
+    world.assess()
+    assert world.version.promotions["p"].status == "granted"
+    world.note("VersionPromoted", {"promotion_id": "p", **STAGING})
+    assert world.version.promotions["p"].status == "promoted"
+    world.note("PromotionSpent", {"promotion_id": "p", "environment": "staging", "champion": 2})
+    assert world.version.promotions["p"].status == "spent"
+    assert world.assess() == []
+
+
 def test_the_review_shows_that_the_last_approval_switches_the_requests(world):
     world.in_review(asked={"serve": True})
     (opened,) = world.of(ReviewOpened)

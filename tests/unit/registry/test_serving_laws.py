@@ -77,7 +77,7 @@ class Serving(RuleBasedStateMachine):
         self.stages_follow_production()
 
     def stages_follow_production(self) -> None:
-        """A champion of a production environment is Production, and nothing else than production makes it so."""
+        """A champion of a production environment is Production, and nothing else makes a version so."""
         model, log = self.story.model, self.story.log[STREAM]
         live = [name for name in model.rollouts if name != "staging"]
         serve = {x.number for name in live for x in model.rollouts[name].entries}

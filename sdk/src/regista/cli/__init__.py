@@ -58,7 +58,7 @@ ERRORS_AS_JSON = "regista.errors_as_json"
 """Where the click context has whether errors are printed as JSON."""
 EXIT_CODES = (
     "Exit codes: 0 done, 1 error, 2 wrong usage or configuration, 3 refused (a rule), 4 not found, "
-    "5 not allowed."
+    "5 not allowed, 6 a wait timed out."
 )
 
 

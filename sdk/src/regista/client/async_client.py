@@ -24,6 +24,7 @@ from regista.calls.promotion import PromotionCalls
 from regista.calls.requests import model_and_version
 from regista.calls.rollouts import RolloutCalls
 from regista.calls.versions import VersionCalls
+from regista.calls.waiting import WaitingCalls
 from regista.client.profile import Profile, read_profile
 from regista.client.transport import Patience, Transport
 from regista.errors import Failed, RegistaError, RuleBroken, TimedOut
@@ -60,6 +61,7 @@ class AsyncPublication:
 
 class AsyncClient(
     ModelCalls,
+    WaitingCalls,
     VersionCalls,
     PromotionCalls,
     RolloutCalls,

@@ -114,6 +114,8 @@ class Client:
     hold = _blocking(AsyncClient.hold)
     release_hold = _blocking(AsyncClient.release_hold)
 
+    wait_for = _blocking(AsyncClient.wait_for)
+    wait_for_promotion = _blocking(AsyncClient.wait_for_promotion)
     promote = _blocking(AsyncClient.promote)
     promotion = _blocking(AsyncClient.promotion)
     override = _blocking(AsyncClient.override)

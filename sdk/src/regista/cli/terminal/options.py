@@ -6,6 +6,10 @@ import click
 
 KINDS = click.Choice(["model", "adapter", "embedding", "preprocessing", "prompt"])
 TIERS = click.Choice(["low", "medium", "high"])
+GOALS = click.Choice(["validated", "production"])
+TIMEOUT = click.option(
+    "--timeout", type=click.FloatRange(0), default=60.0, show_default=True, help="Seconds to wait."
+)
 ENVIRONMENT = click.option("--environment", "-e", default="production", show_default=True)
 
 
