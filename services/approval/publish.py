@@ -30,13 +30,15 @@ class AppliedPolicy:
     """The policy that decided.
 
     `challenger_cap`: the percent of the requests in a production environment that the version may take
-    without a promotion; None when the model's tier decides.
+    without a promotion; None when the model's tier decides. `two_to_recall`: the recall of the version needs
+    a second person.
     """
 
     name: str
     revision: int
     digest: str
     challenger_cap: int | None = None
+    two_to_recall: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +264,9 @@ def _gates_evaluated(e: gate.GatesEvaluated) -> GatesEvaluated:
         stage=e.stage,
         passed=e.passed,
         results=e.results,
-        policy=AppliedPolicy(e.policy.name, e.policy.revision, e.policy.digest, e.challenger_cap),
+        policy=AppliedPolicy(
+            e.policy.name, e.policy.revision, e.policy.digest, e.challenger_cap, e.two_to_recall
+        ),
         evidence_digest=e.evidence_digest,
         promotion_id=e.promotion_id,
     )

@@ -55,6 +55,7 @@ class PolicyBody(Body):
     `Validated`: gates of that stage; `Production` and `NonProduction`: gates of a promotion to an environment
     that is production or not. `challenger_cap`: the percent of the requests in a production environment that
     versions which the policy validated may take without a promotion; without it the model's tier decides.
+    `two_to_recall`: the recall of such a version needs a second person.
     """
 
     stages: dict[Stage, tuple[GateBody, ...]]
@@ -63,6 +64,7 @@ class PolicyBody(Body):
     priority: int = Field(default=0, ge=-1000, le=1000)
     active: bool = True
     challenger_cap: int | None = Field(default=None, ge=0, le=100)
+    two_to_recall: bool = False
 
 
 class PolicyQuery(Body):

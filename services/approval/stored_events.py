@@ -20,13 +20,13 @@ def _with(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 def _policy(data: dict[str, Any]) -> dict[str, Any]:
     """Return a policy of the first schema, which selected no environments and had no cap."""
-    policy = {"challenger_cap": None, **data["policy"]}
+    policy = {"challenger_cap": None, "two_to_recall": False, **data["policy"]}
     return data | {"policy": policy | {"applies_to": {**policy["applies_to"], "environments": []}}}
 
 
 UPCASTERS = {
     ("PolicyPublished", 1): _policy,
-    ("GatesEvaluated", 1): _with(challenger_cap=None),
+    ("GatesEvaluated", 1): _with(challenger_cap=None, two_to_recall=False),
     ("ReviewOpened", 1): _with(serve=False, production=True),
     ("OverrideUsed", 1): _with(serve=False, production=True),
 }

@@ -98,6 +98,7 @@ _OfVersion = (
     | e.VersionValidated
     | e.VersionRejected
     | e.VersionReopened
+    | e.RecallProposed
     | e.VersionRecalled
     | e.VersionReinstated
     | e.VersionArchived
@@ -119,10 +120,15 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
             return (patch_version(r, event.number, stage="Rejected", reasons=event.reasons),)
         case e.VersionReopened():
             return (patch_version(r, event.number, stage="Staging", gates=None),)
+        case e.RecallProposed():
+            proposed = {"by": event.by, "reason": r.reason, "at": r.recorded_at}
+            return (patch_version(r, event.number, recall_proposed=proposed),)
         case e.VersionRecalled():
-            return (patch_version(r, event.number, recalled=r.reason or "recalled"),)
+            recalled = {"recalled": r.reason or "recalled", "withdrawal_id": event.withdrawal_id or None}
+            return (patch_version(r, event.number, recall_proposed=None, **recalled),)
         case e.VersionReinstated():
-            return (patch_version(r, event.number, stage=event.stage, recalled=None),)
+            again = {"stage": event.stage, "recalled": None, "withdrawal_id": None}
+            return (patch_version(r, event.number, **again),)
         case e.VersionArchived():
             return (patch_version(r, event.number, stage="Archived"),)
         case e.LegalHoldPlaced():

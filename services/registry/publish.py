@@ -148,14 +148,30 @@ class VersionRejected:
 
 
 @dataclass(frozen=True, slots=True)
+class RecallProposed:
+    """A recall that the policy wants a second person for. Until that person confirms it, nothing changes."""
+
+    model_id: str
+    model: str
+    number: int
+    reason: str
+    by: str
+    withdrawal_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class VersionRecalled:
-    """The version must not be used any more, wherever it is."""
+    """The version must not be used any more, wherever it is.
+
+    `withdrawal_id`: the step that recalled several versions, empty for a single recall.
+    """
 
     model_id: str
     model: str
     number: int
     reason: str
     artifact_digest: str
+    withdrawal_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +387,7 @@ _CLASSES: tuple[type, ...] = (
     VersionValidated,
     VersionRejected,
     VersionReopened,
+    RecallProposed,
     VersionRecalled,
     VersionReinstated,
     VersionArchived,

@@ -86,7 +86,7 @@ _LIST_VERSIONS = """
 SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.artifact_digest, v.artifact_state,
     v.creator, v.registered_at, v.registered_by,
        v.correlation_id, v.gates->'passed' AS gates_passed, v.missing, v.reasons, v.bump_level, v.bump_rule,
-       v.held, v.recalled, v.retired, v.revision
+       v.held, v.recalled, v.recall_proposed, v.retired, v.revision
 FROM versions v JOIN models m USING (model_id)
 WHERE v.model_id = $1 AND v.number < $2 {filters}
 ORDER BY v.number DESC LIMIT $3
@@ -117,6 +117,18 @@ FROM (
 ) AS found JOIN versions v USING (model_id, number) JOIN models m USING (model_id)
 ORDER BY v.model_id, v.number
 """
+
+# The versions of one step of withdrawal, and where they serve: those that were trained on a data set …
+_WITHDRAWN = f"""
+SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.recalled,
+    v.retired IS NOT NULL AS retired, v.recall_proposed->>'by' AS proposed_by,
+    coalesce((v.gates->'policy'->>'two_to_recall')::bool, false) AS two_to_recall, {_ROLLOUTS_OF_VERSION}
+FROM versions v JOIN models m USING (model_id)
+WHERE log.covers($2::text[], m.name) AND """
+_IN_ORDER = " ORDER BY m.name, v.number LIMIT $3"
+TO_RECALL = _WITHDRAWN + "(v.dataset_name = $1 OR v.dataset_digest = $1)" + _IN_ORDER
+# … or that are recalled by the step.
+TO_REINSTATE = _WITHDRAWN + "v.withdrawal_id = $1 AND v.recalled IS NOT NULL" + _IN_ORDER
 
 # The event that holds a version's document.
 _DOCUMENT_EVENT = """

@@ -24,6 +24,7 @@ UPCASTERS = {
     ("RolledBack", 1): _with(warning=""),
     ("RolledBack", 2): _with(production=True),
     ("VersionRecalled", 1): _with(by=""),
+    ("VersionRecalled", 2): _with(withdrawal_id=""),
     ("VersionRetired", 1): _with(stage="Archived"),
 }
 

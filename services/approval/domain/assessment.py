@@ -48,6 +48,7 @@ class Assessment:
     gates: tuple[Gate, ...] | None
     """None when no policy has gates for the stage."""
     challenger_cap: int | None = None
+    two_to_recall: bool = False
 
     @cached_property
     def results(self) -> tuple[Result, ...]:
@@ -112,8 +113,16 @@ def _assess(s: Situation, stage: str, compared_in: str, environment: str = "") -
     applied = policy.select(s.policies, subject, stage)
     if applied is None or applied.policy is None:
         return Assessment(stage, e, evidence_digest(e), PolicyRef(), None)
-    gates, cap = applied.policy.stages[stage], applied.policy.challenger_cap
-    return Assessment(stage, e, evidence_digest(e), applied.ref, gates, cap)
+    used = applied.policy
+    return Assessment(
+        stage,
+        e,
+        evidence_digest(e),
+        applied.ref,
+        used.stages[stage],
+        used.challenger_cap,
+        used.two_to_recall,
+    )
 
 
 def new_verdict(s: Situation, a: Assessment, promotion: Promotion | None = None) -> list[GatesEvaluated]:
@@ -136,5 +145,6 @@ def new_verdict(s: Situation, a: Assessment, promotion: Promotion | None = None)
             evidence=e,
             promotion_id=promotion_id,
             challenger_cap=a.challenger_cap,
+            two_to_recall=a.two_to_recall,
         )
     ]

@@ -48,7 +48,8 @@ class NoteVersion:
 class GatesEvaluated:
     """The verdict of a stage: every automated gate's result, with the evidence and the policy.
 
-    The event holds all that is needed to check the gates again. `challenger_cap` is the policy's.
+    The event holds all that is needed to check the gates again. `challenger_cap` and `two_to_recall` are
+    the policy's.
     """
 
     SCHEMA: ClassVar[int] = 2
@@ -64,6 +65,7 @@ class GatesEvaluated:
     evidence: Evidence
     promotion_id: str | None = None
     challenger_cap: int | None = None
+    two_to_recall: bool = False
 
 
 @dataclass(frozen=True, slots=True)

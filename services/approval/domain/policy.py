@@ -57,7 +57,8 @@ class Policy:
     Of the active policies that select a model and have gates for a stage, one applies: the one with the
     highest priority, then the most specific one, then the last one by name. `challenger_cap` is the percent
     of the requests in a production environment that versions which it validated, and which are not promoted
-    there, may take; None: as the model's tier has it.
+    there, may take; None: as the model's tier has it. `two_to_recall`: the recall of a version that it
+    validated needs a second person.
     """
 
     stages: dict[str, tuple[Gate, ...]]
@@ -66,6 +67,7 @@ class Policy:
     priority: int = 0
     active: bool = True
     challenger_cap: int | None = None
+    two_to_recall: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +258,10 @@ def _check_validated(policy: Policy) -> None:
     if policy.challenger_cap is not None and VALIDATED not in policy.stages:
         raise ValueError(
             "challenger_cap is for versions that the policy validates; add gates for Validated to it"
+        )
+    if policy.two_to_recall and VALIDATED not in policy.stages:
+        raise ValueError(
+            "two_to_recall is for versions that the policy validates; add gates for Validated to it"
         )
 
 

@@ -157,6 +157,14 @@ class VersionPromotionAnswer(Shape):
     closed_at: str | None
 
 
+class RecallProposal(Shape):
+    """A recall that waits for a second person."""
+
+    by: str
+    reason: str
+    at: str
+
+
 class VersionAnswer(Shape):
     """One version.
 
@@ -189,6 +197,8 @@ class VersionAnswer(Shape):
     promoted: dict[str, Any] | None
     held: str | None
     recalled: str | None
+    recall_proposed: RecallProposal | None
+    withdrawal_id: str | None
     retired: dict[str, Any] | None
     evaluations: list[EvaluationAnswer]
     aliases: list[str]
@@ -218,6 +228,7 @@ class VersionLine(Shape):
     bump_rule: str | None
     held: str | None
     recalled: str | None
+    recall_proposed: RecallProposal | None
     retired: dict[str, Any] | None
     revision: int
 

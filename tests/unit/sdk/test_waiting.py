@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -37,10 +36,9 @@ REQUESTED = {"promotion_id": "p1", "number": 3, "environment": "production"}
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "FIRST", 0.001)
     monkeypatch.setattr(waiting, "SETTLED", 0.0)
-    yield
 
 
 def version(answers: Answers, *states: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "serving": "What serves where, over all models and environments",
         "rollout": "Show, split, switch and stop the traffic of versions",
         "rollback": "End a split, or roll back to the version that served before",
-        "recall": "Forbid loading a version",
+        "recall": "Forbid loading a version, or all that were trained on a data set",
         "reinstate": "Undo a recall that was a mistake",
         "reopen": "Let an archived version be used again",
     },

@@ -73,6 +73,7 @@ def _remarks(version: Mapping[str, Any]) -> str:
         for field, what in (("held", "held"), ("recalled", "recalled"))
         if version.get(field)
     ]
+    remarks += ["a recall is proposed"] if version.get("recall_proposed") else []
     remarks += ["retired"] if version.get("retired") else []
     return "; ".join(remarks)
 

@@ -109,6 +109,8 @@ class Client:
     refusals = _blocking(AsyncClient.refusals)
     reject_version = _blocking(AsyncClient.reject_version)
     recall = _blocking(AsyncClient.recall)
+    recall_trained = _blocking(AsyncClient.recall_trained)
+    reinstate_withdrawal = _blocking(AsyncClient.reinstate_withdrawal)
     reinstate = _blocking(AsyncClient.reinstate)
     reopen = _blocking(AsyncClient.reopen)
     hold = _blocking(AsyncClient.hold)

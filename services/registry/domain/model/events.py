@@ -208,16 +208,31 @@ class VersionReopened:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionRecalled:
-    """`by` is the subject who recalled it; empty in events of the first schema."""
+class RecallProposed:
+    """The policy wants a second person for the recall: one has to confirm what `by` proposed."""
 
-    SCHEMA: ClassVar[int] = 2
+    model: str
+    number: int
+    semver: str
+    by: str
+    withdrawal_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecalled:
+    """`by` is the subject who recalled it; empty in events of the first schema.
+
+    `withdrawal_id` is the step that recalled several versions, empty for a single recall.
+    """
+
+    SCHEMA: ClassVar[int] = 3
 
     model: str
     number: int
     semver: str
     artifact_digest: str
     by: str = ""
+    withdrawal_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,6 +431,7 @@ ModelEvent = (
     | VersionValidated
     | VersionRejected
     | VersionReopened
+    | RecallProposed
     | VersionRecalled
     | VersionReinstated
     | VersionArchived

@@ -65,15 +65,19 @@ def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
             return with_version(state, event.number, stage="Rejected")
         case e.VersionReopened():
             return with_version(state, event.number, stage="Staging", gates_passed=False)
+        case e.RecallProposed():
+            proposals = state.recall_proposals.set(event.number, event.by)
+            return with_version(replace(state, recall_proposals=proposals), event.number)
         case e.VersionRecalled():
             recalls = state.recalls.set(event.number, event.by)
             return with_version(replace(state, recalls=recalls), event.number, recalled=True)
         case e.VersionReinstated():
             recalls = state.recalls
             recalls = recalls.delete(event.number) if event.number in recalls else recalls
-            return with_version(
-                replace(state, recalls=recalls), event.number, recalled=False, stage=event.stage
-            )
+            proposals = state.recall_proposals
+            proposals = proposals.delete(event.number) if event.number in proposals else proposals
+            state = replace(state, recalls=recalls, recall_proposals=proposals)
+            return with_version(state, event.number, recalled=False, stage=event.stage)
         case e.VersionArchived():
             return with_version(_not_waiting(state, event.number), event.number, stage="Archived")
         case e.VersionRetired():
@@ -302,8 +306,8 @@ def _note(state: ModelState, note: Noted) -> ModelState:
         verdict: noted.GatesEvaluated = noted.read(note)
         if verdict.stage != "Validated":
             return with_version(state, verdict.number, gates=revision)
-        cap = verdict.challenger_cap
-        return with_version(state, verdict.number, gates=revision, gates_passed=verdict.passed, cap=cap)
+        policy = {"cap": verdict.challenger_cap, "two_to_recall": verdict.two_to_recall}
+        return with_version(state, verdict.number, gates=revision, gates_passed=verdict.passed, **policy)
     if noted.READERS.get(type_) is noted.ArtifactReport:
         report: noted.ArtifactReport = noted.read(note)
         released = type_ == noted.ARTIFACT_RELEASED

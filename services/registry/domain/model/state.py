@@ -30,7 +30,7 @@ class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     about this version (its ETag). `artifact` and `gates` are the revisions of artifact's and approval's
     streams at the newest note (0: none yet). The bytes are good while `released`. `cap` is the percent of a
     production environment's requests that the policy which validated it allows without a promotion; -1 when
-    the tier decides.
+    the tier decides. `two_to_recall`: that policy wants a second person for a recall.
     """
 
     semver: str
@@ -45,6 +45,7 @@ class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     recalled: bool = False
     retired: bool = False
     cap: int = -1
+    two_to_recall: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     not served by that promotion, and no newer version became champion since. `champions`: was champion there;
     the revision at which it first was. `spent`: the promotion that ended before the version was champion
     there. `left`: was champion there and left; only a rollback makes it champion again. `rolled_back`: a
-    rollback left it. `recalls`: who recalled a version, by number. `not_production`: the environments in
+    rollback left it. `recalls`: who recalled a version, by number; `recall_proposals`: who proposed
+    that. `not_production`: the environments in
     which a promotion leaves the stage as it is.
     """
 
@@ -137,6 +139,7 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     champions: Map[str, int] = msgspec.field(default_factory=Map)
     spent: Map[str, str] = msgspec.field(default_factory=Map)
     recalls: Map[int, str] = msgspec.field(default_factory=Map)
+    recall_proposals: Map[int, str] = msgspec.field(default_factory=Map)
     not_production: Map[str, bool] = msgspec.field(default_factory=Map)
 
     @property
