@@ -72,6 +72,8 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
     event, type_ = noted.read_note(note), note.source.type
     match event:
         case noted.ModelEvent(model_id=model_id):
+            if event.model:
+                yield Put(t.NAMES, {"name": event.model, "model_id": model_id})
             if type_ == noted.MODEL_REGISTERED:
                 yield Put(t.MODELS, {"model_id": model_id, "model": event.model or ""})
             elif event.model:

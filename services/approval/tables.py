@@ -39,6 +39,14 @@ MODELS = Table(
     Index("models_by_name", "model"),
 )
 
+# Every name that a model ever had: old ones name it, too.
+NAMES = Table(
+    "names",
+    _metadata,
+    Column("name", Text, primary_key=True),
+    Column("model_id", Text, nullable=False),
+)
+
 # The champion of each environment, which other versions are compared with.
 CHAMPIONS = Table(
     "champions",
@@ -150,6 +158,7 @@ TABLES = (
     POLICIES,
     POLICY_REVISIONS,
     MODELS,
+    NAMES,
     CHAMPIONS,
     VERSIONS,
     ARTIFACTS,

@@ -67,7 +67,7 @@ LEFT JOIN rollouts r ON r.model_id = m.model_id AND r.environment = 'production'
 # Many models by id.
 MODELS = _MODEL.format(models="unnest($1::text[]) AS wanted(model_id) JOIN models m USING (model_id)")
 
-# A page of models, by name.
+# A page of models, by name. A search finds old names, too.
 LIST_MODELS = (
     _MODEL.format(models="models m")
     + """
@@ -75,7 +75,8 @@ WHERE m.name > $1
   AND log.covers($2::text[], m.name)
   AND ($3::text IS NULL OR m.kind = $3) AND ($4::text IS NULL OR m.owner = $4)
       AND ($5::text IS NULL OR m.tier = $5)
-  AND ($6::text IS NULL OR position(lower($6) in lower(m.name)) > 0)
+  AND ($6::text IS NULL OR position(lower($6) in lower(m.name)) > 0 OR EXISTS (
+    SELECT FROM names n WHERE n.model_id = m.model_id AND position(lower($6) in lower(n.name)) > 0))
 ORDER BY m.name LIMIT $7
 """
 )
@@ -214,14 +215,16 @@ SELECT DISTINCT ON (number) number, why FROM (
 """
 
 # A page of refusals, the newest first. A refused registration may have made no model, so the namespace is
-# taken from the name.
+# taken from the name. $5 is the id of a model, or any name it ever had.
 REFUSALS = """
 SELECT stream, revision, model, number, problems, proof, artifact_digest, creator, refused_at, refused_of,
     correlation_id
 FROM refusals
 WHERE (refused_at, stream, revision) < ($1, $2, $3)
   AND log.covers($4::text[], model)
-  AND ($5::text IS NULL OR model = $5) AND ($6::text IS NULL OR correlation_id = $6)
+  AND ($5::text IS NULL OR model = $5
+    OR stream = 'model-' || coalesce((SELECT n.model_id FROM names n WHERE n.name = $5), $5))
+  AND ($6::text IS NULL OR correlation_id = $6)
 ORDER BY refused_at DESC, stream DESC, revision DESC LIMIT $7
 """
 

@@ -28,6 +28,7 @@ NAMES = Table(
     _registry,
     Column("name", Text, primary_key=True),
     Column("model_id", Text, nullable=False),
+    Index("names_by_model", "model_id"),
 )
 """Every name that was ever claimed. Old names stay redirects to their model."""
 

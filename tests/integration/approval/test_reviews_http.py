@@ -400,3 +400,31 @@ async def test_approvals_at_the_same_moment_on_two_replicas_are_each_counted_and
     assert sorted(r["type"] for r in stored) == ["PromotionGranted", "ReviewApproved", "ReviewApproved"]
     review = (await call(other, "ann", "GET", "/reviews/p1")).json()
     assert (review["state"], sorted(review["approvers"])) == ("approved", ["ann", "bob"])
+
+
+async def test_reviews_and_gates_answer_under_every_name_of_a_renamed_model(desk, people, request_promotion):
+    await request_promotion()
+    await desk.registry("ModelRenamed", {"model_id": "m", "model": "team.leave", "previous": "team.churn"})
+    for name in ("team.churn", "team.leave", "m"):
+        found = (await call(desk, "ann", "GET", f"/reviews?state=open&model={name}")).json()["items"]
+        assert [(r["review_id"], r["model"]) for r in found] == [("p1", "team.leave")]
+        gates = await call(desk, "ann", "GET", f"/models/{name}/versions/1/gates")
+        assert (gates.status_code, gates.json()["model"]) == (200, "team.leave")
+    assert (await call(desk, "ann", "GET", "/reviews/p1")).json()["model"] == "team.leave"
+    assert (await call(desk, "ann", "GET", "/reviews?model=team.other")).json()["items"] == []
+
+
+async def test_a_grant_is_pending_until_the_registry_carried_it_out(desk, people, request_promotion):
+    await request_promotion()
+    await approve(desk, "ann", 1)
+    await approve(desk, "bob", 2)
+
+    async def state() -> str:
+        return (await call(desk, "eve", "GET", "/promotions/p1")).json()["state"]
+
+    assert await state() == "granted"
+    about = {"model_id": "m", "number": 1, "promotion_id": "p1", "environment": "production"}
+    await desk.registry("VersionPromoted", about)
+    assert await state() == "promoted"
+    await desk.registry("PromotionSpent", about | {"champion": 2})
+    assert await state() == "spent"

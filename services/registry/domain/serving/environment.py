@@ -13,10 +13,10 @@ from typing import assert_never
 
 from immutables import Map
 
+from regista.wire.names import may_exist
 from services.registry.domain.model.past import PRODUCTION
 from shared.deciding.access import covers
 from shared.deciding.decider import Decider, NotFound, RuleBroken, Stale, Unprocessable
-from shared.deciding.names import may_exist
 
 ENVIRONMENTS = "environments-all"
 LAST, MOST = 1000, 500
