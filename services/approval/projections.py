@@ -80,7 +80,8 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
                 yield Patch(t.MODELS, {"model_id": model_id}, {"model": event.model})
         case noted.RolloutEvent(model_id=model_id, environment=environment, champion=champion):
             key = {"model_id": model_id, "environment": environment}
-            yield Put(t.CHAMPIONS, {**key, "number": champion.number}) if champion else Drop(t.CHAMPIONS, key)
+            row = {"number": champion.number, "production": event.production} if champion else {}
+            yield Put(t.CHAMPIONS, {**key, **row}) if row else Drop(t.CHAMPIONS, key)
         case noted.VersionRegistered(model_id=model_id, number=number):
             row = {
                 "model_id": model_id,
@@ -88,6 +89,7 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
                 "semver": event.semver or "",
                 "stage": "Staging",
                 "recalled": False,
+                "retired": False,
             }
             yield Put(t.VERSIONS, {**row, "artifact_digest": event.artifact.digest if event.artifact else ""})
         case noted.VersionPromoted(model_id=model_id, number=number, promotion_id=id_, production=production):
@@ -98,12 +100,9 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
         case noted.PromotionSpent(promotion_id=str(id_)):
             yield Patch(t.PROMOTIONS, {"promotion_id": id_}, {"state": "spent"})
         case noted.VersionEvent(model_id=model_id, number=number):
-            recalled = {"recalled": True} if type_ == noted.VERSION_RECALLED else {}
-            yield Patch(
-                t.VERSIONS,
-                {"model_id": model_id, "number": number},
-                {"stage": noted.STAGE_AFTER[type_], **recalled},
-            )
+            withdrawn = {noted.VERSION_RECALLED: "recalled", noted.VERSION_RETIRED: "retired"}.get(type_)
+            change = {withdrawn: True} if withdrawn else {"stage": noted.STAGE_AFTER[type_]}
+            yield Patch(t.VERSIONS, {"model_id": model_id, "number": number}, change)
         case noted.VersionReinstated(model_id=model_id, number=number, stage=stage):
             yield Patch(
                 t.VERSIONS, {"model_id": model_id, "number": number}, {"stage": stage, "recalled": False}

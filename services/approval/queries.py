@@ -40,14 +40,15 @@ SELECT m.model_id, m.model FROM models m
 WHERE m.model_id = coalesce((SELECT n.model_id FROM names n WHERE n.name = $1), $1)
 """
 
-# A version with the state of its bytes. After a rollback an archived version is in Production again; no event
-# of the version reports that, so the champions are read.
+# A version with the state of its bytes, in the registry's stage. After a rollback an archived version is in
+# Production again; no event of the version reports that, so the champions are read.
 VERSION = """
-SELECT v.model_id, v.number, v.semver, v.artifact_digest, coalesce(a.state, '') AS artifact, CASE
-  WHEN v.stage <> 'Archived' THEN v.stage WHEN v.recalled THEN 'Recalled'
-  WHEN EXISTS (SELECT FROM champions c WHERE c.model_id = v.model_id AND c.number = v.number)
-  THEN 'Production'
-  ELSE 'Archived' END AS stage
+SELECT v.model_id, v.number, v.semver, v.artifact_digest, coalesce(a.state, '') AS artifact, v.recalled,
+  v.retired, CASE
+  WHEN v.retired AND v.stage <> 'Rejected' THEN 'Archived'
+  WHEN v.stage = 'Archived' AND NOT v.recalled AND EXISTS (SELECT FROM champions c
+    WHERE c.model_id = v.model_id AND c.number = v.number AND c.production) THEN 'Production'
+  ELSE v.stage END AS stage
 FROM versions v
 LEFT JOIN artifacts a ON a.model_id = v.model_id AND a.number = v.number AND a.digest = v.artifact_digest
 WHERE v.model_id = $1 AND v.number = $2
@@ -82,7 +83,8 @@ WHERE p.state = 'open' OR r.state = 'open'
 
 # The versions whose gates are open: of one model, or of all.
 OPEN_VERSIONS = """
-SELECT model_id, number FROM versions WHERE stage = 'Staging' AND ($1::text IS NULL OR model_id = $1)
+SELECT model_id, number FROM versions
+WHERE stage = 'Staging' AND NOT recalled AND NOT retired AND ($1::text IS NULL OR model_id = $1)
 UNION SELECT model_id, number FROM promotions WHERE state = 'open' AND ($1::text IS NULL OR model_id = $1)
 ORDER BY model_id, number
 """

@@ -54,6 +54,7 @@ CHAMPIONS = Table(
     Column("model_id", Text, primary_key=True),
     Column("environment", Text, primary_key=True),
     Column("number", Integer, nullable=False),
+    Column("production", Boolean, nullable=False),
 )
 
 VERSIONS = Table(
@@ -65,6 +66,7 @@ VERSIONS = Table(
     Column("artifact_digest", Text, nullable=False),
     Column("stage", Text, nullable=False),
     Column("recalled", Boolean, nullable=False),
+    Column("retired", Boolean, nullable=False),
     Index("versions_in_staging", "model_id", postgresql_where=text("stage = 'Staging'")),
 )
 

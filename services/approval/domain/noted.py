@@ -118,6 +118,7 @@ class RolloutEvent:
     model_id: str
     environment: str
     champion: Champion | None = None
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
