@@ -19,13 +19,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx
 
-from benchmarks import load
+from benchmarks import load, processor
 from benchmarks.figures import Figure
 from benchmarks.intake import publisher
 from benchmarks.servers import Servers, start_servers
@@ -40,7 +39,6 @@ WRITERS = ("registry", "approval", "artifact", "cleanup")
 CONNECTIONS, MODELS, WARM_UP, VERSIONS = 32, 100, 300, 1_500
 PATIENCE = 300.0
 """Seconds until a chain that does not drain fails."""
-TICKS = os.sysconf("SC_CLK_TCK")
 
 EVENTS = "SELECT service, type, count(*) FROM log.events GROUP BY 1, 2"
 # One row: versions validated, stored events, and whether every reader of the log has read all of it.
@@ -228,15 +226,15 @@ class Chain:
 
     def _processor(self) -> dict[str, float]:
         """Return the processor seconds so far: services, servers, PostgreSQL by role, load."""
-        parents = _parents()
-        spent = {name: _tree(pid, parents) for name, pid in self._pids.items()}
+        parents = processor.children_by_parent()
+        spent = {name: processor.tree(pid, parents) for name, pid in self._pids.items()}
         for child in self._servers.stack.children:
             name, pid = child.identity.name, child.popen.pid
             if name == "postgres":
-                spent |= _backends(pid, parents)
+                spent |= processor.backends(pid, parents)
             else:
-                spent[name] = _tree(pid, parents)
-        spent["load"] = _own(os.getpid())
+                spent[name] = processor.tree(pid, parents)
+        spent["load"] = processor.own(os.getpid())
         return spent
 
 
@@ -266,44 +264,6 @@ def _uploaded(servers: Servers, api_key: str, model: str) -> dict[str, Any]:
         "location": answer.json()["location"],
         "files": [{"path": file.path, "size": file.size, "sha256": file.sha256}],
     }
-
-
-def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat after the command; utime and stime are the 12th and 13th."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def _own(pid: int, *, reaped: bool = False) -> float:
-    with contextlib.suppress(OSError):
-        fields = _stat(pid)
-        return sum(map(int, fields[11 : 15 if reaped else 13])) / TICKS
-    return 0.0
-
-
-def _parents() -> dict[int, list[int]]:
-    """Return the children of each process."""
-    found: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            with contextlib.suppress(OSError):
-                found.setdefault(int(_stat(int(entry.name))[1]), []).append(int(entry.name))
-    return found
-
-
-def _tree(pid: int, children: dict[int, list[int]]) -> float:
-    """Processor seconds of a process and of its children, those that ended included."""
-    return _own(pid, reaped=True) + sum(_tree(child, children) for child in children.get(pid, []))
-
-
-def _backends(postmaster: int, children: dict[int, list[int]]) -> dict[str, float]:
-    """Return PostgreSQL's processes by what they do: backends by their role, the others by their title."""
-    spent: dict[str, float] = {"postgres (ended)": _own(postmaster, reaped=True)}
-    for pid in children.get(postmaster, []):
-        with contextlib.suppress(OSError):
-            title = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ").decode().partition(": ")[2]
-            name = "postgres " + (title.split(" ")[0] if "127.0.0.1" in title else title)
-            spent[name] = spent.get(name, 0) + _own(pid)
-    return spent
 
 
 @contextlib.asynccontextmanager

@@ -21,6 +21,7 @@ from regista.calls.dead_letters import DeadLetterCalls
 from regista.calls.environments import EnvironmentCalls
 from regista.calls.models import ModelCalls
 from regista.calls.promotion import PromotionCalls
+from regista.calls.reports import ReportCalls
 from regista.calls.requests import model_and_version
 from regista.calls.rollouts import RolloutCalls
 from regista.calls.versions import VersionCalls
@@ -67,6 +68,7 @@ class AsyncClient(
     RolloutCalls,
     EnvironmentCalls,
     AuditCalls,
+    ReportCalls,
     CleanupCalls,
     DeadLetterCalls,
     AccessCalls,
