@@ -80,8 +80,11 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
                 yield Patch(t.MODELS, {"model_id": model_id}, {"model": event.model})
         case noted.RolloutEvent(model_id=model_id, environment=environment, champion=champion):
             key = {"model_id": model_id, "environment": environment}
-            row = {"number": champion.number, "production": event.production} if champion else {}
-            yield Put(t.CHAMPIONS, {**key, **row}) if row else Drop(t.CHAMPIONS, key)
+            if champion is None:
+                yield Drop(t.CHAMPIONS, key)
+            else:
+                served = {"number": champion.number, "production": event.production}
+                yield Put(t.CHAMPIONS, {**key, **served})
         case noted.VersionRegistered(model_id=model_id, number=number):
             row = {
                 "model_id": model_id,
