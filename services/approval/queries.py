@@ -193,8 +193,8 @@ async def review(pool: asyncpg.Pool, review_id: str) -> dict[str, Any] | None:
     if row is None:
         return None
     found = dict(row)
-    entries = [dict(e) for e in await pool.fetch(ENTRIES, review_id)]
-    return {**found, "model": found.pop("current"), "entries": entries}
+    found["model"] = found.pop("current")
+    return {**found, "entries": [dict(e) for e in await pool.fetch(ENTRIES, review_id)]}
 
 
 async def reviews(
