@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, assert_never, get_args
 
 from regista.wire.ed25519 import problem_of_public_key
+from regista.wire.names import may_exist
 from shared.deciding.access import (
     EVERYWHERE,
     PARTITION,
@@ -29,7 +30,6 @@ from shared.deciding.access import (
     evolve_access,
 )
 from shared.deciding.decider import NO_TIME, Decider, Fold, NotFound, RuleBroken, Unprocessable
-from shared.deciding.names import may_exist
 
 Role = Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
 ROLES: tuple[str, ...] = get_args(Role)
