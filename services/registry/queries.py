@@ -246,7 +246,9 @@ SELECT model, problems, refused_of FROM refusals
 WHERE message_id = $1 AND message_id <> '' AND refused_of = $2 ORDER BY refused_at DESC LIMIT 1
 """
 # … or no event, when its cause is stored: then the version with the same bytes existed already.
-KNOWN_CAUSE = "SELECT EXISTS (SELECT FROM registry.inbox WHERE source = '/publishers/' || $1 AND id = $2)"
+KNOWN_CAUSE = (
+    "SELECT EXISTS (SELECT FROM registry.inbox WHERE source = '/publishers/' || $1::text AND id = $2)"
+)
 SAME_BYTES = """
 SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage
 FROM versions v JOIN models m USING (model_id)

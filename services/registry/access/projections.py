@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
-from services.registry.access.tables import IDENTITIES, KEYS, ROLES
+from services.registry.access.tables import IDENTITIES, KEYS, MEMBERS, ROLES
 from shared.deciding.access import (
     AccessEvent,
     IdentityCreated,
+    IdentityDisabled,
+    IdentityEnabled,
     KeyIssued,
     KeyRevoked,
+    MemberAdded,
+    MemberRemoved,
     NameErased,
     NameSet,
     RoleGranted,
@@ -32,6 +36,14 @@ def project(r: Recorded) -> Iterable[Change]:
                 "created_by": r.actor.subject,
             }
             return (Put(IDENTITIES, row | {"name_revision": r.revision}),)
+        case IdentityDisabled() as x:
+            return (Patch(IDENTITIES, {"subject": x.subject}, {"disabled_at": r.recorded_at}),)
+        case IdentityEnabled() as x:
+            return (Patch(IDENTITIES, {"subject": x.subject}, {"disabled_at": None}),)
+        case MemberAdded() as x:
+            return (Put(MEMBERS, {"subject": x.subject, "member": x.member}),)
+        case MemberRemoved() as x:
+            return (Drop(MEMBERS, {"subject": x.subject, "member": x.member}),)
         case NameSet() as x:
             return (
                 Patch(
@@ -52,6 +64,7 @@ def project(r: Recorded) -> Iterable[Change]:
                 "key_id": x.key_id,
                 "algorithm": x.algorithm,
                 "issued_at": r.recorded_at,
+                "issued_by": r.actor.subject,
                 "expires_at": x.expires_at,
             }
             return (Put(KEYS, row),)
@@ -64,8 +77,17 @@ def project(r: Recorded) -> Iterable[Change]:
                 ),
             )
         case RoleGranted() as x:
-            return (Put(ROLES, {"subject": x.subject, "role": x.role, "namespace": x.namespace}),)
+            return (Put(ROLES, _role(x)),)
         case RoleRevoked() as x:
-            return (Drop(ROLES, {"subject": x.subject, "role": x.role, "namespace": x.namespace}),)
+            return (Drop(ROLES, _role(x)),)
         case _:
             assert_never(event)
+
+
+def _role(event: RoleGranted | RoleRevoked) -> dict[str, str]:
+    return {
+        "subject": event.subject,
+        "role": event.role,
+        "namespace": event.namespace,
+        "through": event.group,
+    }
