@@ -243,8 +243,7 @@ async def causes(pool: asyncpg.Pool, event_ids: Iterable[str]) -> list[Event]:
         events.update(shown)
         found.update({str(row["event_id"]): row for row in rows})
         wanted = {cause for e in shown.values() if is_uuid(cause := cause_in_log(e))} - events.keys()
-    order = sorted(found, key=lambda event_id: (found[event_id]["tx"], found[event_id]["seq"]))
-    return [events[event_id] for event_id in order]
+    return [events[id_] for id_ in sorted(found, key=lambda id_: (found[id_]["tx"], found[id_]["seq"]))]
 
 
 async def of_correlation(

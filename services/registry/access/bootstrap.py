@@ -1,6 +1,6 @@
 """Write the first identities into the log.
 
-It needs the database password and no API key; repeating it changes nothing. What was taken away since, a role
+It needs the database password and no API key; repeating it changes nothing. What was revoked since, a role
 or a key, stays so: a file with a new subject lets an operator in again.
 """
 

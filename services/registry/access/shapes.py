@@ -54,7 +54,7 @@ class NewKey(Body):
     """With `public_key` the service registers that signing key.
 
     Without it the service makes an API key and shows it once. Without `expires_at` the key is valid for
-    REGISTA_KEY_DAYS days, unless an admin says `never_expires`.
+    REGISTA_KEY_DAYS days, unless an admin sends `never_expires`.
     """
 
     public_key: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")

@@ -25,7 +25,7 @@ from tests.unit.registry.people import decide, house
 A, B = "a" * 64, "b" * 64
 
 
-NOBODY = AccessState()
+UNKNOWN = AccessState()
 
 
 def after(*commands) -> AccessState:
@@ -52,7 +52,7 @@ def test_a_key_issued_before_it_expired_is_answered_alike_when_repeated():
 
 
 def test_an_identity_is_created_once():
-    assert names(decide(ANN, NOBODY)) == ["IdentityCreated"]
+    assert names(decide(ANN, UNKNOWN)) == ["IdentityCreated"]
     assert decide(ANN, after(ANN)) == []
     with pytest.raises(RuleBroken, match="identity_exists"):
         decide(CreateIdentity("ann", "service"), after(ANN))
@@ -75,7 +75,7 @@ def test_an_unknown_identity_gets_no_name_no_key_and_no_role():
         RevokeRole("ann", "admin", "*", "root"),
     ):
         with pytest.raises(NotFound):
-            decide(command, NOBODY)
+            decide(command, UNKNOWN)
 
 
 def test_a_key_is_issued_once_and_its_id_never_again():
@@ -135,7 +135,7 @@ def test_a_revoked_key_may_still_be_found_compromised_and_stays_so():
 )
 def test_what_can_never_be_true_is_unprocessable(command):
     with pytest.raises(Unprocessable):
-        decide(command, NOBODY if isinstance(command, CreateIdentity) else after(ANN))
+        decide(command, UNKNOWN if isinstance(command, CreateIdentity) else after(ANN))
 
 
 @pytest.mark.parametrize("role", ["override", "engineer"])
@@ -170,9 +170,9 @@ def test_what_was_granted_last_counts(steps):
 )
 def test_an_address_is_no_subject(subject):
     with pytest.raises(Unprocessable, match="address_as_subject"):
-        decide(CreateIdentity(subject, "person"), NOBODY)
+        decide(CreateIdentity(subject, "person"), UNKNOWN)
 
 
 @pytest.mark.parametrize("subject", ["u-7k2m", "person:7k2m", "ci@build", "publisher:a.b.c", "a@b:c.d"])
 def test_other_subjects_may_have_dots_and_signs(subject):
-    assert names(decide(CreateIdentity(subject, "person"), NOBODY)) == ["IdentityCreated"]
+    assert names(decide(CreateIdentity(subject, "person"), UNKNOWN)) == ["IdentityCreated"]

@@ -1,4 +1,4 @@
-"""An admin is always left, and what was taken away comes back only by a decision."""
+"""An admin is always left, and what was revoked comes back only by a decision."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def refused(command, states) -> str:
     return broken.value.code
 
 
-def test_an_admin_cannot_give_up_the_role_everywhere_whoever_else_has_it():
+def test_an_admin_cannot_give_up_the_role_everywhere_even_if_others_have_it():
     states = house(*TWO)
     assert refused(RevokeRole("ann", "admin", "*", "ann"), states) == "own_admin_role"
     assert decide_all(RevokeRole("bob", "admin", "*", "ann"), states)["bob"]
@@ -95,7 +95,7 @@ def test_an_expired_key_is_no_other_key():
     assert refused(RevokeKey("ann", "k1", by="ann", now=NOW + timedelta(days=1)), states) == "last_key"
 
 
-def test_nobody_disables_themselves():
+def test_an_identity_does_not_disable_itself():
     states = house(*TWO)
     assert refused(DisableIdentity("ann", "ann"), states) == "own_identity"
     assert decide_all(DisableIdentity("bob", "ann"), states)["bob"]
@@ -162,7 +162,7 @@ def test_bootstrap_repeated_changes_nothing_and_a_role_granted_again_stays():
     assert permits(again["ann"], "admin", "*")
 
 
-def test_bootstrap_enables_nobody_and_revives_no_key():
+def test_bootstrap_enables_no_identity_and_revives_no_key():
     first = [*commands(SPEC)]
     states = house(*first, RevokeKey("ann", "k1"), DisableIdentity("ann", "bob"), *first)
     assert (states["ann"].disabled, states["ann"].keys["k1"].revoked) == (True, True)

@@ -91,7 +91,7 @@ def test_a_role_held_through_a_group_is_not_revoked_from_the_member_alone():
     assert refused(RevokeRole("ann", "approver", "fraud", "root"), states) == "role_of_group"
 
 
-def test_nobody_gets_a_role_by_their_own_hand_through_a_group():
+def test_no_caller_gets_a_role_by_their_own_hand_through_a_group():
     states = house(*GROUP, AddMember("board", "bob", "root"))
     assert refused(AddMember("board", "ann", "ann"), states) == "own_role"
     assert (

@@ -89,7 +89,7 @@ class AccessCalls(Requests):
 
         The answer has the API key; no later answer shows it. With `public_key` (hex) and `key_id` the call
         registers a signing key made elsewhere. `expires_at`: RFC 3339; without it the registry's default
-        (a year) counts, unless an admin says `never_expires`. Each identity may issue itself a key, so that
+        (a year) counts, unless an admin sends `never_expires`. Each identity may issue itself a key, so that
         it can rotate its own. Raises RegistaError with the code
         `key_not_shown` when the answer with the API key was lost.
         """

@@ -29,16 +29,16 @@ def whoami(session: Session) -> None:
     )
 
 
-def _roles(held: list[dict[str, Any]]) -> str:
+def _roles(roles: list[dict[str, Any]]) -> str:
     """Return the roles by namespace."""
-    if not held:
+    if not roles:
         return "none: ask an admin for one"
     by_namespace: dict[str, list[str]] = {}
-    for role in held:
+    for role in roles:
         through = f" (as a member of {role['group']})" if role.get("group") else ""
         by_namespace.setdefault(str(role["namespace"]), []).append(f"{role['role']}{through}")
-    places = [
-        f"{', '.join(roles)} {'everywhere' if namespace == '*' else f'in {namespace}'}"
-        for namespace, roles in sorted(by_namespace.items())
+    held = [
+        f"{', '.join(names)} {'everywhere' if namespace == '*' else f'in {namespace}'}"
+        for namespace, names in sorted(by_namespace.items())
     ]
-    return "; ".join(places)
+    return "; ".join(held)

@@ -102,7 +102,7 @@ async def _issue_api_key(call: Call, body: NewKey) -> Reply:
 async def read_service_keys(call: Call) -> Reply:
     """Return the public keys with which services sign events, also those that are not valid any more.
 
-    Public: whoever reads events needs them, and they are no secret.
+    Public: every reader of events needs them, and they are no secret.
     """
     if not call.app.serving:
         raise Problem(
