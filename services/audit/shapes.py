@@ -21,6 +21,15 @@ class AsOfQuery(Body):
     at: AwareDatetime | None = Field(None, description="RFC 3339; now if left out")
 
 
+class DeniedQuery(PageQuery):
+    """Attempts of one subject, about one model, or recorded in a period; of all without a filter."""
+
+    subject: str = Field("", max_length=100)
+    model: str = Field("", max_length=200, description="name or id")
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+
 class EventsQuery(PageQuery):
     stream: str = Field("", max_length=300)
     correlation_id: str = Field("", max_length=300)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.audit import queries, shapes
+from services.audit.denied_attempts import NEWEST, denied
 from services.audit.domain import as_of, reading
 from services.audit.domain.causal_tree import cause_in_log, forest
 from services.audit.queries import Event
@@ -15,7 +16,7 @@ from services.audit.verification.pages import SEALED
 from shared.deciding.access import namespace_of, permits
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.http.problems import Problem
-from shared.http.routes import Call, Route
+from shared.http.routes import Call, Route, page_token
 
 AUDITOR = "auditor"
 CLOCKS_DIFFER = timedelta(minutes=1)
@@ -158,7 +159,29 @@ async def get_events(call: Call[None, shapes.EventsQuery]) -> dict[str, Any]:
     return {"items": items, "next_page_token": more}
 
 
+async def get_denied(call: Call[None, shapes.DeniedQuery]) -> dict[str, Any]:
+    """Return who tried what a rule denied, the newest first; of one subject or about one model, if named."""
+    q, model_id = call.query, ""
+    if q.model:
+        model_id, _ = await _model(call, q.model)
+    else:
+        call.require(AUDITOR, "")
+    before = q.after(int, int) or NEWEST
+    items, more = await denied(call.app.pool, q.subject, model_id, q.since, q.until, before, q.page_size)
+    await _report(call, items)
+    return {"items": items, "next_page_token": page_token(*more) if more else ""}
+
+
 ROUTES = (
+    Route(
+        "GET",
+        "/v1/denied",
+        get_denied,
+        "Who tried what a rule denied",
+        query=shapes.DeniedQuery,
+        response=shapes.Events,
+        tags=["audit"],
+    ),
     Route(
         "GET",
         "/v1/timeline/{model}",

@@ -270,6 +270,7 @@ ROUTES = (
         body=PromotionRequest,
         response=PromotionAnswer,
         status=202,
+        also=(200,),
         tags=["versions"],
     ),
 )
