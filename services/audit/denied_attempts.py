@@ -1,4 +1,4 @@
-"""Find the denied attempts: who tried what, of whom a rule said no."""
+"""Find the denied attempts: who tried what, and which rule denied it."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from io import BytesIO
 
@@ -10,12 +12,13 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from minio.error import S3Error
 
+from services.local import kafka_access
 from services.local.folders import InstanceFolder, LocalError
 from services.local.kafka import SECURITY
 from services.local.s3 import BUCKET
 from services.local.stack import Stack
-from services.local.topics import SERVICES, TRAINING, USAGE, WRITERS
-from shared.foundation.topics import dlq_of, topic_of
+from services.local.topics import SERVICES, TOPICS, TRAINING, USAGE, WRITERS, grants, topics
+from shared.foundation.topics import bound_topic, dlq_of, topic_of
 
 
 def login(stack: Stack, user: str) -> dict[str, object]:
@@ -153,3 +156,58 @@ def test_secrets_are_for_their_owner_only(stack: Stack) -> None:
 def test_the_error_of_attaching_to_nothing_names_the_command(tmp_path: object) -> None:
     with pytest.raises(LocalError, match=r"python -m services\.local\.stack --keep"):
         Stack.attach(InstanceFolder(tmp_path).directory)  # type: ignore[arg-type]
+
+
+def test_a_reader_reads_public_events_in_its_own_groups_and_nothing_else(stack: Stack) -> None:
+    topic = topic_of("registry")
+    assert write(stack, "registry", topic) is None
+    assert read(stack, "reader", "reader.warehouse", topic) == "x"
+    assert read(stack, "reader", "warehouse", topic) == "GROUP_AUTHORIZATION_FAILED"
+    for hidden in (TRAINING, USAGE, dlq_of(topic)):
+        assert read(stack, "reader", "reader.warehouse", hidden) == "TOPIC_AUTHORIZATION_FAILED"
+    refusal = write(stack, "reader", topic)
+    assert refusal is not None
+    assert refusal.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+def test_a_publisher_of_a_namespace_writes_its_topics_only(stack: Stack) -> None:
+    admin, bound = stack.kafka.admin(), {"fraud-ci": "fraud"}
+    kafka_access.make_topics(admin, topics(bound))
+    try:
+        stack.kafka.add_users(admin, bound)
+        kafka_access.allow(admin, grants((), (), bound))
+        assert write(stack, "fraud-ci", bound_topic(TRAINING, "fraud")) is None
+        for user, topic in (("fraud-ci", TRAINING), ("pipeline", bound_topic(TRAINING, "fraud"))):
+            refusal = write(stack, user, topic)
+            assert refusal is not None
+            assert refusal.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    finally:
+        kafka_access.delete_topics(admin, set(topics(bound)) - set(TOPICS))
+
+
+def test_the_broker_keeps_the_quotas_of_publishers_and_readers(stack: Stack) -> None:
+    """Ask the broker through its own protocol, as nothing else can: a publisher that sends fast is slowed."""
+    answers: list[float] = []
+    producer = Producer(
+        {
+            **login(stack, "serving"),
+            "linger.ms": 0,
+            "statistics.interval.ms": 100,
+            "stats_cb": lambda text: answers.extend(_throttled(text)),
+        }
+    )
+    for _ in range(24):
+        while True:
+            try:
+                producer.produce(USAGE, os.urandom(900_000))
+                break
+            except BufferError:
+                producer.poll(0.1)
+        producer.poll(0)
+    producer.flush(60)
+    producer.poll(0.3)
+    assert max(answers, default=0) > 0
+
+
+def _throttled(text: str) -> list[float]:
+    return [broker["throttle"]["max"] for broker in json.loads(text)["brokers"].values()]

@@ -72,8 +72,8 @@ class Fuzz:
             found = failures.exceptions if isinstance(failures, FailureGroup) else [failures]
             about = "; ".join(f"{one.title}: {one.message}"[:600] for one in found)
             request = f"{answer.request.method} {answer.request.url} {str(answer.request.body)[:400]}"
-            said = f"{answer.status_code} {answer.content[:400]!r}"
-            self.wrong.setdefault(case.operation.label, f"{request}\n    {said}\n    {about}")
+            answered = f"{answer.status_code} {answer.content[:400]!r}"
+            self.wrong.setdefault(case.operation.label, f"{request}\n    {answered}\n    {about}")
 
 
 def fuzz_operation(fuzz: Fuzz, operation: Any) -> None:
