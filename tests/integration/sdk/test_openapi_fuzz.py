@@ -59,7 +59,7 @@ class Fuzz:
     wrong: dict[str, str] = field(default_factory=dict)
 
     def send(self, case: Any, key: str, existing: set[str]) -> None:
-        """Send one request, with values that exist in the path and the query where `existing` says so."""
+        """Send one request, with values that exist in the path and the query where `existing` names them."""
         for values in (case.path_parameters, case.query):
             for name in existing & set(values or {}):
                 values[name] = EXISTING[name]
