@@ -17,21 +17,20 @@ DENIED = FOUND.format(
         AND ($3::text[] IS NULL OR h.stream = ANY($3))
         AND ($4::uuid IS NULL OR EXISTS (
             SELECT FROM audit.mentions m WHERE m.generation = h.generation AND m.model_id = $4
-                AND m.number = 0 AND m.tx = h.tx AND m.seq = h.seq))
-        AND ($5::timestamptz IS NULL OR h.recorded_at >= $5)
-        AND ($6::timestamptz IS NULL OR h.recorded_at < $6)""",
+                AND m.number = 0 AND NOT m.note AND m.tx = h.tx AND m.seq = h.seq))
+        AND h.recorded_at BETWEEN $5 AND $6""",
     order="h.tx DESC, h.seq DESC",
     limit="$7",
 )
 NEWEST = (2**62, 2**62)
 
 
-async def denied(
+async def denied_attempts(
     pool: asyncpg.Pool,
     subject: str,
     model_id: str,
-    since: datetime | None,
-    until: datetime | None,
+    since: datetime,
+    until: datetime,
     before: tuple[int, int],
     limit: int,
 ) -> tuple[list[Event], tuple[int, int] | None]:

@@ -32,7 +32,7 @@ class AuditCalls(Requests):
         """Return the stored events of a stream, or of one correlation id."""
         return await self._all("audit", "/events", limit, stream=stream, correlation_id=correlation_id)
 
-    async def denied(
+    async def attempts(
         self,
         limit: int | None = None,
         *,
@@ -41,12 +41,12 @@ class AuditCalls(Requests):
         since: str | None = None,
         until: str | None = None,
     ) -> list[Json]:
-        """Return who tried what a rule denied, the newest first. `since`, `until`: RFC 3339.
+        """Return who tried what a rule denied, the newest first. `since`, `until`: RFC 3339, or a day (UTC).
 
         Each event counts the attempts of one subject against one rule in an hour.
         """
         return await self._all(
-            "audit", "/denied", limit, subject=subject, model=model, since=since, until=until
+            "audit", "/reports/attempts", limit, subject=subject, model=model, since=since, until=until
         )
 
     async def checkpoints(self, limit: int = 20) -> Json:

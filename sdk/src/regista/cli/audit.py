@@ -62,20 +62,20 @@ def checkpoints(session: Session, limit: int, file: Path | None) -> None:
 
 @command(
     group=audit,
-    examples="regista audit denied --limit 20\nregista audit denied --model churn\n"
-    "regista audit denied --subject u-7k2m --since 2026-11-01T00:00:00Z",
+    examples="regista audit attempts --limit 20\nregista audit attempts --model churn\n"
+    "regista audit attempts --subject u-7k2m --since 2026-11-01",
 )
 @click.option("--subject", help="Only attempts of this subject.")
 @click.option("--model", help="Only attempts on this model.")
-@click.option("--since", metavar="TIME", help="RFC 3339.")
-@click.option("--until", metavar="TIME", help="RFC 3339.")
+@click.option("--since", metavar="TIME", help="RFC 3339, or a day in UTC.")
+@click.option("--until", metavar="TIME", help="RFC 3339, or a day in UTC.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-def denied(
+def attempts(
     session: Session, subject: str | None, model: str | None, since: str | None, until: str | None, limit: int
 ) -> None:
     """List who tried what a rule denied, newest first, counted for each rule and hour."""
     with session.client() as client:
-        found = client.denied(limit, subject=subject, model=model, since=since, until=until)
+        found = client.attempts(limit, subject=subject, model=model, since=since, until=until)
         shown = naming(session, client, (subject for event in found for subject in actors(event)))
     rows = [
         {**event, **{name: (event.get("data") or {}).get(name, "") for name in ATTEMPT}} for event in found

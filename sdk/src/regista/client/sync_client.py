@@ -139,7 +139,7 @@ class Client:
     timeline = _blocking(AsyncClient.timeline)
     as_of = _blocking(AsyncClient.as_of)
     events = _blocking(AsyncClient.events)
-    denied = _blocking(AsyncClient.denied)
+    attempts = _blocking(AsyncClient.attempts)
     checkpoints = _blocking(AsyncClient.checkpoints)
     consistency = _blocking(AsyncClient.consistency)
     inclusion = _blocking(AsyncClient.inclusion)

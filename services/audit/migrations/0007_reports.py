@@ -1,4 +1,4 @@
-"""Index denied attempts: who tried what."""
+"""Index decisions by period and model, and acts by subject."""
 
 from shared.migrations import run_sql_beside
 
@@ -8,7 +8,3 @@ down_revision = "0006"
 
 def upgrade() -> None:
     run_sql_beside(__file__)
-
-
-def downgrade() -> None:
-    raise NotImplementedError("The index is small.")
