@@ -207,7 +207,7 @@ def _refusals(route: Route) -> list[int]:
         statuses.add(400)  # the character NUL
     if "{" in route.path or route.query is not None or route.body is not None or route.streams:
         statuses.add(404)  # what the path, the query or the body names
-    if route.body is not None or route.query is not None:
+    if route.body is not None or route.query is not None or "{" in route.path:
         statuses.add(422)
     if route.body is not None or route.streams:
         statuses |= {413, 415}
