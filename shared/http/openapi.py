@@ -50,6 +50,12 @@ def _with_problem(definitions: dict[str, Any]) -> dict[str, Any]:
     return {**definitions, PROBLEM: _PROBLEM}
 
 
+_HEAD_TOO_LARGE = {
+    "description": "The request line and headers are too large",
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+}
+"""The answer of the guard before the routes (shared/http/connection.py)."""
+
 PROBLEM = "ProblemDetails"
 """The name of the schema of refusals."""
 
@@ -192,6 +198,8 @@ def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
     for status in _refusals(route):
         content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{PROBLEM}"}}}
         found[str(status)] = {"description": TITLES[status], "content": content}
+    if "{" in route.path or route.query is not None:
+        found["431"] = _HEAD_TOO_LARGE
     return found
 
 
