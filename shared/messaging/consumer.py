@@ -26,6 +26,7 @@ from shared.foundation.telemetry import tracer
 from shared.identity.access_view import AccessView
 from shared.log.transact import Transactor, WriterDied
 from shared.messaging.acknowledging import acknowledge, partition_of
+from shared.messaging.answers import answer_signer
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.kafka import Handler, Malformed, Prepare, Received, Record, Subscription
 from shared.messaging.kafka_errors import KAFKA_ERRORS
@@ -281,7 +282,7 @@ class Consumer:
         )
         try:
             with tracer.span(f"consume {message.event.type}", message.trace) as trace:
-                return list(
+                return self.subscription.within(
                     await prepare(message if trace == message.trace else replace(message, trace=trace))
                 )
         except Malformed as malformed:
@@ -317,8 +318,7 @@ class Consumer:
     async def _dead_letter(self, record: Record, reason: str, code: str) -> None:
         if (position := (record.partition, record.offset)) not in self._dead_lettered:
             new = await self._dead_letters.add(record, reason, self.subscription.group_id, code)
-            if self.subscription.from_publishers:
-                await self._dead_letters.answer_signer(record, new, reason, code)
+            await answer_signer(self._dead_letters.refused, record, new, reason, code)
             self._dead_lettered.add(position)
             self._count("dead_letter" if new else "dead_letter_again")
 
