@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from services.approval.domain import policy
-from services.approval.domain.gate import GatesEvaluated, PromotionDenied
+from services.approval.domain.gate_events import GatesEvaluated, PromotionDenied
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, PublishPolicy
 from services.approval.domain.review import ReviewLapsed, ReviewOpened, ReviewRefreshed
