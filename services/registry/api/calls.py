@@ -39,7 +39,7 @@ async def model_of(call: Call) -> ModelRef:
 async def readable(call: Call, reference: str) -> ModelRef:
     """Return the model of this name or id. Raise NotFound unless it exists and the caller may read it."""
     model = await look_ups(call).models.get(reference)
-    if not call.may_read(model.namespace):
+    if not call.may_read_model(model.model_id, model.namespace):
         raise unknown_model(reference)
     return model
 
@@ -53,13 +53,14 @@ async def check_parents(call: Call, message: VersionMessage) -> None:
             raise unknown_model(name)
 
 
-async def number_of(call: Call, model: ModelRef, reference: str = "") -> int:
+async def number_of(call: Call, model: ModelRef, reference: str | None = None) -> int:
     """Return the number of the version that `reference` (or the path) names.
 
     A reference is a number, a semantic version, or `@` with an alias or an environment. Raise NotFound for
     others.
     """
-    reference = reference or call.path["version"]
+    if reference is None:
+        reference = call.path["version"]
     number: int | None = None
     if reference.isascii() and reference.isdecimal():
         number = int(reference) if int(reference) <= LARGEST else None

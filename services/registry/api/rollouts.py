@@ -198,6 +198,7 @@ ROUTES = (
         "Which version serves this request",
         query=RouteQuery,
         response=RouteAnswer,
+        also=(409,),
         tags=["rollouts"],
     ),
 )

@@ -273,6 +273,7 @@ ROUTES = (
         body=PromotionRequest,
         response=PromotionAnswer,
         status=202,
+        also=(200,),
         tags=["versions"],
     ),
 )
