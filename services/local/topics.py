@@ -50,7 +50,10 @@ QUOTAS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         "reader": {"consumer_byte_rate": 32.0 * MIB},
     }
 )
-"""Limits of one Kafka user, in bytes a second. Beyond them the broker slows the user down. Services have none."""
+"""Limits of one Kafka user, in bytes a second. Beyond them the broker slows the user down.
+
+Services have none.
+"""
 
 NOT_BOUND: Mapping[str, str] = MappingProxyType({})
 
