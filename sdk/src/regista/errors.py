@@ -25,6 +25,7 @@ class RegistaError(Exception):
         self.code = code
         self.detail = detail
         self.advice = advice or type(self).advice
+        self.add_note(self.advice)  # tracebacks show it
         self.facts = dict(facts or {})
         self.status = 0  # the HTTP status; 0 for an error of the client itself
 

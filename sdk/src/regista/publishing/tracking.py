@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from regista.files import hash_file
-from regista.publishing.data_digest import data_digest, schema_of
+from regista.publishing.data_digest import columns_of, dataset_digest
+from regista.publishing.schema import schema_of
 from regista.wire.digests import FileEntry, digest, manifest_digest
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "xgboost", "lightgbm", "catboost", "sklearn")
@@ -65,18 +66,23 @@ class Run:
     ) -> Self:
         """Record the data set trained on: its name, and the data themselves or a digest computed elsewhere.
 
-        The data are hashed here and never sent. `features` defaults to the column names of the first part.
+        The data are hashed here and never sent. With data and `digest`, the digest is checked against the
+        data and recorded as it is: pass the one of an earlier version to stay comparable with it. `features`
+        defaults to the column names of the first part. Raises Invalid.
         """
-        self.dataset = {"name": name, "digest": digest or data_digest(*parts)}
+        self.dataset = {"name": name, "digest": dataset_digest(parts, digest)}
         if features is not None:
             self.features = [str(f) for f in features]
-        elif parts and hasattr(parts[0], "columns"):
-            self.features = [str(c) for c in parts[0].columns]
+        elif parts and (names := columns_of(parts[0])):
+            self.features = names
         return self
 
     def test_data(self, name: str, *parts: Any, digest: str = "") -> Self:
-        """Record the data set that the next metrics are measured on: its name, and the data or a digest."""
-        self._test = {"dataset_name": name, "dataset_digest": digest or data_digest(*parts)}
+        """Record the data set that the next metrics are measured on: its name, and the data or a digest.
+
+        With data and `digest`, the digest is checked, as in `train_data`. Raises Invalid.
+        """
+        self._test = {"dataset_name": name, "dataset_digest": dataset_digest(parts, digest)}
         return self
 
     def metric(
