@@ -212,9 +212,3 @@ def test_a_configuration_of_foreign_objects_becomes_plain_json_without_addresses
     }
     assert "Opaque" in opaque
     assert "0x" not in opaque
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**60])
-def test_a_value_that_json_cannot_represent_is_refused_before_it_is_sent(value: float) -> None:
-    with pytest.raises(Invalid, match="JSON cannot represent"):
-        document("churn", training={"config": {"x": value}})

@@ -101,7 +101,8 @@ def document(
     """Return ModelTrained's data, without the artifact. The arguments are those of `AsyncClient.publish`.
 
     Unknown values are left out; the registry names what is missing. Raises Invalid for values that JSON
-    cannot represent (NaN, integers beyond 2^53), and for another type where an object belongs.
+    cannot represent (integers beyond 2^53, NaN outside the configuration) and for another type where an
+    object belongs, naming the path.
     """
     if exact and not version:
         detail = "`exact` needs a claimed version or bump"

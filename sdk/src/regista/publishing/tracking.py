@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from regista.files import hash_file
 from regista.publishing.data_digest import columns_of, dataset_digest
+from regista.publishing.json_values import metric_value, object_of
 from regista.publishing.schema import schema_of
 from regista.wire.digests import FileEntry, digest, manifest_digest
 
@@ -34,14 +35,14 @@ class Run:
 
     def __init__(
         self,
-        config: Mapping[str, Any],
+        config: Any,
         code: Sequence[Path],
         *,
         seed: int | None = None,
         framework: str = "",
         sources: str = "",
     ) -> None:
-        self.config = dict(config)
+        self.config = object_of("config", config)
         self.seed = seed
         self.trained_at: datetime | None = None
         self.code = code_identity(code, sources)
@@ -97,14 +98,15 @@ class Run:
         """Record a metric, measured on the data of the last `test_data`. A second call replaces the value.
 
         `primary`: the metric decides about the size of a version bump. `definition`: only metrics with equal
-        definitions are compared. Raises ValueError without `test_data`.
+        definitions are compared. Raises Invalid for a value that is no finite number, and ValueError
+        without `test_data`.
         """
         if self._test is None:
             msg = "name the data it was measured on first: run.test_data('holdout', X_test, y_test)"
             raise ValueError(msg)
         metric: dict[str, Any] = {
             "name": name,
-            "value": float(value),
+            "value": metric_value(name, value),
             **self._test,
             "higher_is_better": higher_is_better,
             "primary": primary,
@@ -159,7 +161,7 @@ class Run:
 
 
 def track(
-    config: Mapping[str, Any] | None = None,
+    config: Any = None,
     *,
     code: str | Path | Sequence[str | Path] | None = None,
     seed: int | None = None,
@@ -167,17 +169,19 @@ def track(
 ) -> Run:
     """Start to capture a training run: `with regista.track(config={"C": 1.0}) as run: …`.
 
+    `config` is a dict, a namespace of argparse, a dataclass, or an estimator, which is recorded by its class
+    and parameters.
     `code` are files or folders of Python code. Code identity is their digest and the git revision, if there
     is one; the default is the calling script, or the cells run so far in a notebook. `framework` defaults to
     the first known one that is imported. Raises FileNotFoundError for missing code.
     """
     given = [code] if isinstance(code, str | Path) else code
     if given is not None:
-        return Run(config or {}, [Path(p) for p in given], seed=seed, framework=framework)
+        return Run({} if config is None else config, [Path(p) for p in given], seed=seed, framework=framework)
     cells = _notebook_cells()
     caller = inspect.stack()[1].filename
     return Run(
-        config or {},
+        {} if config is None else config,
         [] if cells or not Path(caller).is_file() else [Path(caller)],
         seed=seed,
         framework=framework,
