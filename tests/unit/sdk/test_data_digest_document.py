@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regista.publishing.data.column_hash import column
@@ -114,6 +114,7 @@ def tables(draw: Callable[..., Any]) -> dict[str, tuple[str, list[Any]]]:
     }
 
 
+@settings(deadline=None)
 @given(tables())
 def test_the_implementation_in_the_document_gives_the_digests_of_the_sdk(table: dict[str, Any]) -> None:
     held = pa.table({name: pa.array(values, TYPES[type_]) for name, (type_, values) in table.items()})

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -34,6 +34,7 @@ class Frame:
         return self._columns[name]
 
 
+@settings(deadline=None)  # the first example imports the readers
 @given(MATRIX)
 def test_memory_layout_and_byte_order_do_not_change_a_digest(data: np.ndarray) -> None:
     assert (
@@ -44,6 +45,7 @@ def test_memory_layout_and_byte_order_do_not_change_a_digest(data: np.ndarray) -
     )
 
 
+@settings(deadline=None)
 @given(MATRIX, st.integers(0, 11))
 def test_one_other_value_changes_a_digest(data: np.ndarray, at: int) -> None:
     other = data.copy()

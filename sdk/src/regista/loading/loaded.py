@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from regista.errors import Invalid, NotConfigured
+from regista.own_imports import own
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class Loaded:
         `options` go to InferenceSession. Raises NotConfigured when onnxruntime is not installed.
         """
         try:
-            import onnxruntime  # noqa: PLC0415 - an extra, loaded when used
+            with own():
+                import onnxruntime  # noqa: PLC0415 - an extra, loaded when used
         except ImportError:
             raise NotConfigured(
                 "onnx_missing",

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from regista.errors import Invalid, NotConfigured
 from regista.files import hash_file, manifest_of
+from regista.own_imports import own
 from regista.publishing.data.encoding import combined, content
 
 T = TypeVar("T")
@@ -55,7 +56,8 @@ def columns_of(data: Any) -> list[str] | None:
         return None
 
     def names() -> list[str] | None:
-        from regista.publishing.data.frames import names_of  # noqa: PLC0415 - imports NumPy
+        with own():
+            from regista.publishing.data.frames import names_of  # noqa: PLC0415 - imports NumPy
 
         return names_of(data)
 
@@ -113,8 +115,9 @@ def _existing(given: str | Path) -> Path:
 
 
 def _in_memory(part: Any) -> bytes:
-    from regista.publishing.data.parts import digest_part  # noqa: PLC0415 - imports NumPy
-    from regista.publishing.data.vectors import NoForm  # noqa: PLC0415
+    with own():
+        from regista.publishing.data.parts import digest_part  # noqa: PLC0415 - imports NumPy
+        from regista.publishing.data.vectors import NoForm  # noqa: PLC0415
 
     try:
         return digest_part(part)

@@ -17,8 +17,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from regista.files import hash_file
+from regista.own_imports import canonical, modules_of_training, own_distributions
 from regista.publishing.data_digest import columns_of, dataset_digest
 from regista.publishing.json_values import metric_value, object_of
+from regista.publishing.notebook import cells_run, code_of_present_cell
 from regista.publishing.schema import schema_of
 from regista.wire.digests import FileEntry, digest, manifest_digest
 
@@ -40,12 +42,14 @@ class Run:
         *,
         seed: int | None = None,
         framework: str = "",
-        sources: str = "",
+        notebook: bool = False,
     ) -> None:
         self.config = object_of("config", config)
         self.seed = seed
         self.trained_at: datetime | None = None
-        self.code = code_identity(code, sources)
+        self._notebook = notebook
+        self.code = code_identity(code, code_of_present_cell(cells_run()) if notebook else ())
+        self._captured = self.code
         self.dataset: dict[str, str] | None = None
         self.features: list[str] | None = None
         self.metrics: list[dict[str, Any]] = []
@@ -145,6 +149,9 @@ class Run:
         The result is the same at each call: publishing a run again registers no second version.
         """
         self.trained_at = self.trained_at or datetime.now(UTC)
+        if self._notebook and self.code is self._captured:  # now the cell that publishes is known
+            self.code = code_identity((), code_of_present_cell(cells_run()))
+            self._notebook = False
         self._environment = self._environment or environment()
         known: dict[str, Any] = {
             "config": self.config,
@@ -172,35 +179,29 @@ def track(
     `config` is a dict, a namespace of argparse, a dataclass, or an estimator, which is recorded by its class
     and parameters.
     `code` are files or folders of Python code. Code identity is their digest and the git revision, if there
-    is one; the default is the calling script, or the cells run so far in a notebook. `framework` defaults to
+    is one; the default is the calling script. In a notebook it is the cells that define what the publishing
+    cell uses (`regista.publishing.notebook`). `framework` defaults to
     the first known one that is imported. Raises FileNotFoundError for missing code.
     """
     given = [code] if isinstance(code, str | Path) else code
     if given is not None:
         return Run({} if config is None else config, [Path(p) for p in given], seed=seed, framework=framework)
-    cells = _notebook_cells()
+    notebook = bool(cells_run())
     caller = inspect.stack()[1].filename
     return Run(
         {} if config is None else config,
-        [] if cells or not Path(caller).is_file() else [Path(caller)],
+        [] if notebook or not Path(caller).is_file() else [Path(caller)],
         seed=seed,
         framework=framework,
-        sources=cells,
+        notebook=notebook,
     )
 
 
-def _notebook_cells() -> str:
-    main = sys.modules.get("__main__")
-    cells = getattr(main, "In", None)
-    return (
-        "\n\n".join(str(c) for c in cells) if isinstance(cells, list) and hasattr(main, "get_ipython") else ""
-    )
-
-
-def code_identity(paths: Sequence[Path], sources: str = "") -> dict[str, str] | None:
+def code_identity(paths: Sequence[Path], cells: Sequence[str] = ()) -> dict[str, str] | None:
     """Return `{digest, revision, repository}` as far as known.
 
-    The digest covers the declared files only: the revision of a monorepo changes every night.
+    The digest covers the declared files, or the cells of a notebook, only: the revision of a monorepo changes
+    every night.
     """
     files: list[FileEntry] = []
     for path, name in _named(paths).items():
@@ -217,8 +218,8 @@ def code_identity(paths: Sequence[Path], sources: str = "") -> dict[str, str] | 
     identity: dict[str, str] = {}
     if files:
         identity["digest"] = manifest_digest(files)
-    elif sources:
-        identity["digest"] = digest({"cells": sources})
+    elif cells:
+        identity["digest"] = digest({"cells": list(cells)})
     return (identity | _git(paths[0].parent if paths else Path())) or None
 
 
@@ -277,10 +278,13 @@ def _owners() -> Mapping[str, list[str]]:
 
 
 def environment() -> dict[str, Any]:
-    """Return the versions of Python, platform, and every imported distribution."""
-    owners = _owners()
+    """Return the versions of Python, the platform, and the imported distributions.
+
+    Those that the SDK or the notebook imported for itself are left out.
+    """
+    owners, own = _owners(), own_distributions()
     imported = {
-        d for module in {name.partition(".")[0] for name in list(sys.modules)} for d in owners.get(module, ())
+        d for module in modules_of_training() for d in owners.get(module, ()) if canonical(d) not in own
     }
     return {
         "python": platform.python_version(),
