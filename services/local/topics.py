@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from regista.wire.limits import RECORD_BYTES
 from shared.foundation.topics import CHECKPOINTS, PARTITIONS_OF, dlq_of, topic_of
 
 SERVICES = tuple(PARTITIONS_OF)
@@ -26,11 +27,12 @@ WRITERS: Mapping[str, str] = MappingProxyType(
 )
 SOURCES = (*INBOUND, *WRITERS)
 PARTITIONS = 4
+OF_PUBLISHERS: Mapping[str, str] = MappingProxyType({"max.message.bytes": str(RECORD_BYTES)})
 UNLIMITED: Mapping[str, str] = MappingProxyType({"retention.ms": "-1"})
 TOPICS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     dict.fromkeys(SOURCES, UNLIMITED)
     | {CHECKPOINTS: UNLIMITED}
-    | {dlq_of(topic): {**UNLIMITED, "max.message.bytes": str(2 * 1024 * 1024)} for topic in SOURCES}
+    | {topic: {**UNLIMITED, **OF_PUBLISHERS} for topic in (*INBOUND, *map(dlq_of, SOURCES))}
 )
 
 Operation = Literal["READ", "WRITE", "DESCRIBE"]
@@ -40,11 +42,11 @@ Operation = Literal["READ", "WRITE", "DESCRIBE"]
 class Grant:
     """One permission of a Kafka user.
 
-    On a topic by its full name, or on the consumer groups that start with `name`.
+    On a topic by its full name, or on the consumer groups or transactional ids that start with `name`.
     """
 
     user: str
-    kind: Literal["TOPIC", "GROUP"]
+    kind: Literal["TOPIC", "GROUP", "TRANSACTIONAL_ID"]
     name: str
     operation: Operation
 
@@ -72,3 +74,14 @@ def _of_publishers(publishers: tuple[str, ...]) -> Iterator[Grant]:
     for publisher in publishers:
         for topic in INBOUND:
             yield Grant(publisher, "TOPIC", topic, "WRITE")
+        yield Grant(publisher, "TRANSACTIONAL_ID", transactional_ids_of(publisher), "WRITE")
+        yield Grant(publisher, "TRANSACTIONAL_ID", transactional_ids_of(publisher), "DESCRIBE")
+
+
+def transactional_ids_of(publisher: str) -> str:
+    """Return how each transactional id of a publisher starts.
+
+    A producer ends another one with the same id, so no publisher may use ids of another one. The slash keeps
+    `team` from the ids of `team-a`.
+    """
+    return f"{publisher}/"

@@ -159,7 +159,8 @@ class Application:
         route = compiled.route
         actor, state = (ANONYMOUS, AccessState()) if route.public else await self._identify(request)
         call = Call(self._app, route, request, actor, state, path)
-        call.if_match = _if_match(request, required=route.needs_if_match)
+        if not route.content_etag:
+            call.if_match = _if_match(request, required=route.needs_if_match)
         if route.query is not None:
             call.query = _parsed_query(route.query, request)
         try:

@@ -109,6 +109,16 @@ def kept(headers: Headers) -> list[tuple[str, bytes]]:
     return [(name, value) for name, value in headers if not name.startswith(OWN)]
 
 
+def header_of(record: Record, name: str) -> str:
+    """Return a header as text that PostgreSQL can store; "" without one, or for one that is not UTF-8."""
+    raw = next((value for header, value in record.headers if header == name), None)
+    try:
+        text = (raw or b"").decode()
+    except UnicodeDecodeError:
+        return ""
+    return "" if "\0" in text else text
+
+
 def cause_of(record: Record, group: str) -> str:
     """Return the identity of a message that `group` refused.
 

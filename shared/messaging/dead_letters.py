@@ -14,7 +14,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
@@ -23,6 +23,7 @@ from prometheus_client import Counter
 from shared.foundation.settings import Settings
 from shared.foundation.topics import dlq_of, source_of
 from shared.log.inbox import Once
+from shared.log.refused_messages import RefusedMessage, RefusedMessages
 from shared.messaging.dead_letter_records import (
     DISMISSED,
     OWN,
@@ -34,6 +35,7 @@ from shared.messaging.dead_letter_records import (
     cause_of,
     dead_letter,
     grouped,
+    header_of,
     id_of,
     kept,
     marker,
@@ -49,6 +51,8 @@ SENT = Counter("regista_dead_letters", "Messages written to a dead-letter topic"
 _POSITION = re.compile(r"\d{1,9}~\d{1,18}", re.ASCII)
 T = TypeVar("T")
 MOST_LISTED = 100_000
+NOT_AUTHENTIC = "not_authentic"
+"""The code of a dead letter whose signer is not verified."""
 MOST_OF_KEY, MOST_OF_HEADERS = 8 * 1024, 64 * 1024
 """Bytes of key and of headers that are kept of a message too large to be kept whole."""
 
@@ -70,17 +74,19 @@ class DeadLetters:
         self._opening = asyncio.Lock()
         self.once: Once | None = None
         """What this service dead-lettered before; None for a process without a database."""
+        self.refused: RefusedMessages | None = None
+        """Why it dead-lettered the messages of publishers; None for a process without a database."""
 
-    async def add(self, record: Record, reason: str, group: str, code: str = "") -> bool:
-        """Write the record to its dead-letter topic and return when Kafka has stored it.
+    async def add(self, record: Record, reason: str, group: str, code: str = "") -> str:
+        """Write the record to its dead-letter topic and return the id when Kafka has stored it.
 
-        Return False when it was written before: its consumer group was set back. Raises KafkaError while
+        Return "" when it was written before: its consumer group was set back. Raises KafkaError while
         Kafka is unavailable: the caller must not acknowledge the message then.
         """
         cause = cause_of(record, group)
         position = f"{record.topic}/{record.partition}/{record.offset}/{cause}"
         if self.once is not None and await self.once.has(f"dead-letter/{group}", position):
-            return False
+            return ""
         about = {
             "cause": cause,
             "code": code,
@@ -93,19 +99,29 @@ class DeadLetters:
         }
         added = own(**about)
         try:
-            await self._send(dlq_of(record.topic), record.key, record.value, [*kept(record.headers), *added])
+            sent = await self._send(
+                dlq_of(record.topic), record.key, record.value, [*kept(record.headers), *added]
+            )
         except TOO_LARGE:
             key, headers = _shortened(record)
-            await self._send(dlq_of(record.topic), key, b"", [*headers, *added])
+            sent = await self._send(dlq_of(record.topic), key, b"", [*headers, *added])
         if self.once is not None:
             await self.once.record(f"dead-letter/{group}", position)
         SENT.labels(record.topic, group).inc()
         log.warning(
             "dead letter", extra={**about, "key": (record.key or b"")[:100].decode("utf-8", "replace")}
         )
-        return True
+        return f"{sent.topic}~{sent.partition}~{sent.offset}"
 
-    async def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+    async def answer_signer(self, record: Record, dead_letter_id: str, reason: str, code: str) -> None:
+        """Keep the reason under the source and the id of the message, for its signer."""
+        if self.refused is not None:
+            source, id_, subject = (header_of(record, name) for name in ("ce_source", "ce_id", "ce_subject"))
+            authentic = code != NOT_AUTHENTIC
+            refused = RefusedMessage(subject, code, reason[:1000], authentic, dead_letter_id)
+            await self.refused.record(source, id_, refused)
+
+    async def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> Any:
         async with self._opening:
             if self._producer is None:
                 self._producer = await start_producer(self._settings)
@@ -113,7 +129,7 @@ class DeadLetters:
         try:
             # A null value would be a tombstone: a message without a value is kept with an empty one.
             async with answer_in_time():
-                await producer.send_and_wait(topic, value=value or b"", key=key, headers=list(headers))
+                return await producer.send_and_wait(topic, value=value or b"", key=key, headers=list(headers))
         except KafkaTimeoutError:
             if self._producer is producer:
                 self._producer = None

@@ -139,8 +139,8 @@ def _judge(
 ) -> Verdict:
     size = len(record.value or b"")
     if size > subscription.max_bytes:
-        return Refused(f"{size} bytes of data; at most {subscription.max_bytes} are accepted")
-    event = from_kafka(record.value, record.headers)
+        return Refused(f"{size:,} bytes of data; at most {subscription.max_bytes:,} are accepted")
+    event = from_kafka(record.value, record.headers, record.key)
     if b"\\u0000" in event.data:
         return Refused("a text holds the character NUL, which cannot be kept")
     if event.type not in subscription.handlers and not subscription.strict:

@@ -24,6 +24,7 @@ from services.registry.service import SERVICE as REGISTRY
 from shared.deciding.events import Noted, encode
 from shared.deciding.service import Service
 from shared.foundation.topics import topic_of
+from tools.contracts import vectors
 from tools.contracts.compare import Side
 from tools.contracts.example import example
 
@@ -38,6 +39,10 @@ INBOUND: Mapping[str, tuple[str, type[BaseModel]]] = {
     trained.MODEL_TRAINED: (TRAINING, trained.ModelTrained),
     used.MODEL_USED: (USAGE, used.ModelUsed),
 }
+
+
+OF_CLIENT = "../sdk/src/regista/publishing"
+"""Where the client's copy of the schema of `ModelTrained` is: it checks what it publishes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +64,10 @@ def public() -> Iterator[Document]:
             yield Document(f"public/{service}/examples/{name}.json", _plain(example(class_)))
     for type_, (_, model) in INBOUND.items():
         name = type_.removeprefix("regista.")
-        yield Document(
-            f"public/inbound/{name}.json", _identified(model.model_json_schema(), type_), "writers"
-        )
+        schema = _identified(model.model_json_schema(), type_)
+        yield Document(f"public/inbound/{name}.json", schema, "writers")
+        if type_ == trained.MODEL_TRAINED:
+            yield Document(f"{OF_CLIENT}/{name}.json", schema)
     yield Document("public/asyncapi.json", asyncapi())
 
 
@@ -157,3 +163,5 @@ def everything() -> Iterator[Document]:
     yield from public()
     yield from stored()
     yield from openapi()
+    for path, content in vectors.everything():
+        yield Document(path, content)

@@ -64,6 +64,10 @@ class Publication:
         """Wait for the registered version. Raises Refused with every problem, DeadLettered, and TimedOut."""
         return LOOP.run(self._inner.wait(seconds))
 
+    def detach(self) -> None:
+        """Do not report at the end of the program what became of the message."""
+        self._inner.detach()
+
 
 class Client:
     """All calls to Regista for synchronous code, notebooks included.
