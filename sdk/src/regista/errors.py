@@ -95,6 +95,10 @@ class Invalid(RegistaError):
     advice = "Correct what the detail names, then repeat."
 
 
+class WrongArgument(Invalid, TypeError):
+    """A method of the client was called with an argument that it does not have, or without one it needs."""
+
+
 class TooLarge(RegistaError):
     """413: the request is larger than the service accepts."""
 

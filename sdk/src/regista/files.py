@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import uuid
 from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
 from io import RawIOBase
@@ -11,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from regista.errors import Damaged, Invalid, NotConfigured
+from regista.local_errors import reading, shown, writing
 from regista.wire.digests import FileEntry, Manifest, NoDigest
 from regista.wire.file_names import problem_of_names
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
@@ -23,9 +26,9 @@ T = TypeVar("T")
 
 
 def hash_file(path: Path) -> tuple[str, int]:
-    """Return the SHA-256 in hex, and the size in bytes."""
+    """Return the SHA-256 in hex, and the size in bytes. Raises Invalid."""
     h, size = sha256(), 0
-    with path.open("rb") as file:
+    with reading(str(path)), path.open("rb") as file:
         while chunk := file.read(CHUNK):
             h.update(chunk)
             size += len(chunk)
@@ -33,8 +36,8 @@ def hash_file(path: Path) -> tuple[str, int]:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file completely or not at all; one of this name is replaced."""
-    partial = path.with_name(f".{path.name}.part")
+    """Write a file completely or not at all; one of this name is replaced. Raises OSError."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
     try:
         partial.write_text(text, "utf-8")
         partial.replace(path)
@@ -42,17 +45,36 @@ def replace_file(path: Path, text: str) -> None:
         partial.unlink(missing_ok=True)
 
 
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder to a new one, completely or not at all. Raises RegistaError."""
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.part")
+    with writing(target):
+        try:
+            partial.mkdir(parents=True)
+            for file in sorted(source.rglob("*")):  # folders come before their files
+                copy = partial / file.relative_to(source)
+                if file.is_dir():
+                    copy.mkdir()
+                else:
+                    shutil.copyfile(file, copy)
+            partial.rename(target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
 def files_of(path: Path) -> dict[str, Path]:
     """Return the files of an artifact by their path in it: one file under its own name, or all of a folder.
 
     Raises Invalid.
     """
-    if path.is_file():
+    with reading(str(path)):
+        is_file, is_folder = path.is_file(), path.is_dir()
+    if is_file:
         return {path.name: path}
-    if not path.is_dir():
+    if not is_folder:
         raise Invalid(
             "artifact_missing",
-            f"there is no file or folder {path}",
+            f"there is no file or folder {shown(str(path))}",
             advice="Write the model there first, then publish.",
         )
     found = {
@@ -124,28 +146,46 @@ class HashingStream:
     def __init__(self, path: Path, name: str, progress: Progress | None) -> None:
         self.path = path
         self.name = name
-        self.total = path.stat().st_size
+        with reading(name):
+            self.total = path.stat().st_size
         self.sha256 = ""
         self.size = 0
         self._progress = progress
 
     async def __call__(self) -> AsyncIterator[bytes]:
+        """Return the pieces.
+
+        Raises Invalid when the file cannot be read, or has more or fewer bytes than announced.
+        """
         digest, self.size = sha256(), 0
-        file = await asyncio.to_thread(self.path.open, "rb", buffering=0)
-        ahead = _in_thread(_read, file, digest)
-        try:
-            while chunk := await ahead:
-                ahead = _in_thread(_read, file, digest)
-                for first in range(0, len(chunk), PIECE):
-                    piece = chunk[first : first + PIECE]
-                    self.size += len(piece)
-                    if self._progress:
-                        self._progress(self.name, self.size, self.total)
-                    yield piece
-        finally:
-            await asyncio.wait([ahead])
-            file.close()
+        with reading(self.name):
+            file = await asyncio.to_thread(self.path.open, "rb", buffering=0)
+            ahead = _in_thread(_read, file, digest)
+            try:
+                while chunk := await ahead:
+                    self._check(len(chunk))
+                    ahead = _in_thread(_read, file, digest)
+                    for first in range(0, len(chunk), PIECE):
+                        piece = chunk[first : first + PIECE]
+                        self.size += len(piece)
+                        if self._progress:
+                            self._progress(self.name, self.size, self.total)
+                        yield piece
+            finally:
+                await asyncio.wait([ahead])
+                file.close()
+        self._check(0)
         self.sha256 = digest.hexdigest()
+
+    def _check(self, more: int) -> None:
+        """Raise Invalid when the file grew, or ended before its size: the request has announced it."""
+        if self.size + more > self.total or (not more and self.size < self.total):
+            changed = "grew" if more else f"shrank to {self.size:,} bytes"
+            raise Invalid(
+                "file_changed",
+                f"{shown(self.name)} {changed} while it was sent; it had {self.total:,} bytes before",
+                advice="Publish again when no program writes to the file.",
+            )
 
 
 class FileWriter:

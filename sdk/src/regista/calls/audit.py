@@ -12,6 +12,7 @@ import httpx
 from regista.calls.requests import Json, Requests
 from regista.errors import Unavailable
 from regista.files import FileWriter, Progress
+from regista.local_errors import writing
 from regista.wire.history import file_name, manifest_name
 
 
@@ -94,15 +95,16 @@ class AuditCalls(Requests):
     async def _fetch_history(self, name: str, target: Path, size: int, progress: Progress | None) -> None:
         partial = target.with_name(f".{name}.part")
         try:
-            async with (
-                self._transport.download("audit", f"/history/{quote(name)}") as got,
-                FileWriter(partial) as file,
-            ):
-                async for piece in got.aiter_bytes():
-                    await file.write(piece)
-                    if progress and size:
-                        progress(name, file.size, size)
-            await asyncio.to_thread(partial.replace, target)
+            with writing(target):
+                async with (
+                    self._transport.download("audit", f"/history/{quote(name)}") as got,
+                    FileWriter(partial) as file,
+                ):
+                    async for piece in got.aiter_bytes():
+                        await file.write(piece)
+                        if progress and size:
+                            progress(name, file.size, size)
+                await asyncio.to_thread(partial.replace, target)
         except httpx.TransportError as e:
             raise Unavailable("broken_off", f"the download of {name} broke off ({type(e).__name__})") from e
         finally:
@@ -111,7 +113,8 @@ class AuditCalls(Requests):
 
 def _lacking(folder: Path, files: Iterable[Json]) -> list[Json]:
     """Create the folder, and return the exported files whose manifest it lacks."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return [
         f for f in files if f["exported_at"] and not (folder / manifest_name(f["first"], f["last"])).exists()
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +13,7 @@ from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs, read_json
+from regista.files import copy_folder
 
 
 @click.group()
@@ -129,7 +129,7 @@ def download(session: Session, reference: str, target: Path | None) -> None:
     with session.client(lasting=True) as client, session.progress("downloading") as progress:
         loaded = client.load(reference, progress=progress)
     if target is not None:
-        shutil.copytree(loaded.path, target)
+        copy_folder(loaded.path, target)
     where = str(target or loaded.path)
     output = {
         "model": loaded.model,

@@ -191,7 +191,7 @@ class AsyncClient(
             base=base,
             parents=parents,
         )
-        plan = None if artifact is None else await planned(self._transport, Path(artifact))
+        plan = None if artifact is None else await planned(self._transport, artifact)
         whole = data if plan is None else data | {"artifact": plan.as_artifact()}
         await asyncio.to_thread(check_publication, whole, creator_known=key is None)
         if plan is not None:
@@ -214,7 +214,7 @@ class AsyncClient(
 
     async def upload(self, artifact: str | Path, progress: Progress | None = None) -> dict[str, Any]:
         """Upload an artifact (a file or folder), and return ModelTrained's `artifact`."""
-        plan = await planned(self._transport, Path(artifact))
+        plan = await planned(self._transport, artifact)
         return await publication.upload(self._transport, plan.files, progress)
 
     async def _send_trained(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:

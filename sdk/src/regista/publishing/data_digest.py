@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -105,8 +106,9 @@ def _part(part: Any) -> bytes:
 def _existing(given: str | Path) -> Path:
     """Return the path of a file or folder of data. Raises Invalid."""
     path = Path(given)
-    if path.is_file() or path.is_dir():
-        return path
+    with contextlib.suppress(OSError, ValueError):  # too long for a path, or with a NUL
+        if path.is_file() or path.is_dir():
+            return path
     raise Invalid(
         "data_missing",
         f"there is no file or folder {str(given)!r:.200}",

@@ -101,6 +101,9 @@ def document(
     if exact and not version:
         detail = "`exact` needs a claimed version or bump"
         raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
+    if run is not None and not isinstance(run, Run):
+        detail = f"`run` must be what regista.track() returns, not {type(run).__name__}"
+        raise Invalid("no_run", detail, advice="Pass a dict as `training`.")
     facts = (run.training() if run else {}) | _object("training", training)
     if facts and creator:
         facts.setdefault("creator", creator)
@@ -112,7 +115,7 @@ def document(
         description=description,
         owner=owner,
         tier=tier,
-        tags=dict(tags) if tags else None,
+        tags=_object("tags", tags) or None,
         version={"claim": version, "exact": exact} if version else None,
         base=base,
         training=_known(**facts) or None,

@@ -16,13 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from regista.files import hash_file
+from regista.files import hash_file, manifest
 from regista.own_imports import canonical, modules_of_training, own_distributions
 from regista.publishing.data_digest import columns_of, dataset_digest
 from regista.publishing.json_values import metric_value, object_of
 from regista.publishing.notebook import cells_run, code_of_present_cell
 from regista.publishing.schema import schema_of
-from regista.wire.digests import FileEntry, digest, manifest_digest
+from regista.wire.digests import FileEntry, digest
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "xgboost", "lightgbm", "catboost", "sklearn")
 _MODULE_NAMES = {"sklearn": "scikit-learn"}
@@ -181,7 +181,7 @@ def track(
     `code` are files or folders of Python code. Code identity is their digest and the git revision, if there
     is one; the default is the calling script. In a notebook it is the cells that define what the publishing
     cell uses (`regista.publishing.notebook`). `framework` defaults to
-    the first known one that is imported. Raises FileNotFoundError for missing code.
+    the first known one that is imported. Raises Invalid for missing code.
     """
     given = [code] if isinstance(code, str | Path) else code
     if given is not None:
@@ -217,7 +217,7 @@ def code_identity(paths: Sequence[Path], cells: Sequence[str] = ()) -> dict[str,
             )
     identity: dict[str, str] = {}
     if files:
-        identity["digest"] = manifest_digest(files)
+        identity["digest"] = manifest(files).digest
     elif cells:
         identity["digest"] = digest({"cells": list(cells)})
     return (identity | _git(paths[0].parent if paths else Path())) or None
