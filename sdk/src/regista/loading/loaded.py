@@ -84,7 +84,7 @@ class Loaded:
             return Invalid(
                 "onnx_incomplete", detail, advice="Publish the folder with all files of the model."
             )
-        advice = "Check the options, and that this release of onnxruntime knows the model's operators."
+        advice = "Check the options, and that this release of onnxruntime has the model's operators."
         return Invalid("onnx_unusable", f"onnxruntime cannot run {what}: {error}", advice=advice)
 
     def _names(self) -> list[str]:
