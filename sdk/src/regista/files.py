@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from io import RawIOBase
 from pathlib import Path
@@ -21,7 +21,10 @@ from regista.wire.keys import BadKey, SigningKey, load_signing_key
 CHUNK = 4 << 20  # bytes read or written, and hashed, by one call in a thread
 PIECE = 512 << 10  # bytes of one write to the connection
 Progress = Callable[[str, int, int], None]
-"""Called with the name of a file, the bytes done, and the bytes in all."""
+"""Called with the name of a file, the bytes done, and the bytes in all.
+
+If it has a method `begin`, that is called before, with the number of files and their bytes.
+"""
 T = TypeVar("T")
 
 
@@ -62,10 +65,16 @@ def copy_folder(source: Path, target: Path) -> None:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def files_of(path: Path) -> dict[str, Path]:
+def begin(progress: Progress | None, sizes: Collection[int]) -> None:
+    """Pass the size of a transfer to a callback that has a method for it."""
+    if progress is not None and (begin := getattr(progress, "begin", None)) is not None:
+        begin(len(sizes), sum(sizes))
+
+
+def files_of(path: Path, *, follow_links: bool = False) -> dict[str, Path]:
     """Return the files of an artifact by their path in it: one file under its own name, or all of a folder.
 
-    Raises Invalid.
+    With `follow_links`, a link to a regular file counts as that file. Raises Invalid.
     """
     with reading(str(path)):
         is_file, is_folder = path.is_file(), path.is_dir()
@@ -80,12 +89,7 @@ def files_of(path: Path) -> dict[str, Path]:
     found = {
         p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*")) if p.is_symlink() or not p.is_dir()
     }
-    if odd := [name for name, p in found.items() if p.is_symlink() or not p.is_file()]:
-        raise Invalid(
-            "artifact_odd",
-            f"an artifact holds regular files only, not links or devices: {', '.join(odd[:5])}",
-            advice="Replace the link by a copy of the file.",
-        )
+    _check_regular(found, follow_links=follow_links)
     if not found:
         raise Invalid(
             "artifact_empty",
@@ -95,9 +99,43 @@ def files_of(path: Path) -> dict[str, Path]:
     return found
 
 
-def checked_files_of(path: Path) -> dict[str, Path]:
+def _check_regular(found: Mapping[str, Path], *, follow_links: bool) -> None:
+    """Raise Invalid for devices, and for links that are not followed or lead to no regular file."""
+    links = {name: p for name, p in found.items() if p.is_symlink()}
+    if odd := [name for name, p in found.items() if name not in links and not p.is_file()]:
+        detail = f"an artifact holds regular files only, not devices or sockets: {_list(odd)}"
+        raise Invalid("artifact_odd", detail, advice="Leave them out.")
+    if odd := [name for name, p in links.items() if not p.is_file()]:
+        detail = f"the link leads to no regular file: {_list(odd)}"
+        raise Invalid("artifact_odd", detail, advice="Replace it by what it should contain, or leave it out.")
+    if links and not follow_links:
+        detail = f"an artifact holds regular files, and these are links: {_list(list(links))}"
+        advice = (
+            "Read links to files as files: `--follow-links` (follow_links=True). Or replace them by copies."
+        )
+        raise Invalid("artifact_odd", detail, advice=advice)
+
+
+def empty_folders(path: Path) -> list[str]:
+    """Return the folders below `path` without a file in them or below: an artifact has no folders."""
+    full: set[Path] = set()
+    folders = []
+    for one in path.rglob("*") if path.is_dir() else ():
+        if one.is_symlink() or not one.is_dir():
+            full.update(one.parents)
+        else:
+            folders.append(one)
+    return sorted(one.relative_to(path).as_posix() for one in folders if one not in full)
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(shown(name) for name in names[:5]) + more
+
+
+def checked_files_of(path: Path, *, follow_links: bool = False) -> dict[str, Path]:
     """Return the files of a new artifact. Raises Invalid, also for names that some file system changes."""
-    found = files_of(path)
+    found = files_of(path, follow_links=follow_links)
     if problem := problem_of_names(found):
         raise Invalid(
             "artifact_odd",
@@ -107,10 +145,10 @@ def checked_files_of(path: Path) -> dict[str, Path]:
     return found
 
 
-def manifest_of(path: Path) -> Manifest:
+def manifest_of(path: Path, *, follow_links: bool = False) -> Manifest:
     """Return the manifest of an artifact on disk. Raises Invalid."""
     entries = []
-    for name, file in files_of(path).items():
+    for name, file in files_of(path, follow_links=follow_links).items():
         digest, size = hash_file(file)
         entries.append(FileEntry(name, size, digest))
     return manifest(entries)

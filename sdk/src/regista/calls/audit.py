@@ -11,7 +11,7 @@ import httpx
 
 from regista.calls.requests import Json, Requests
 from regista.errors import Unavailable
-from regista.files import FileWriter, Progress
+from regista.files import FileWriter, Progress, begin
 from regista.local_errors import writing
 from regista.wire.history import file_name, manifest_name
 
@@ -86,6 +86,7 @@ class AuditCalls(Requests):
         them.
         """
         wanted = await asyncio.to_thread(_lacking, folder, await self.history())
+        begin(progress, [file["size"] for file in wanted])
         for file in wanted:
             first, last = file["first"], file["last"]
             for name, size in ((file_name(first, last), file["size"]), (manifest_name(first, last), 0)):

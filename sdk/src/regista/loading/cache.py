@@ -13,7 +13,7 @@ import msgspec
 
 from regista.client.transport import Transport
 from regista.errors import Damaged
-from regista.files import Progress, replace_file, verify_folder
+from regista.files import Progress, begin, replace_file, verify_folder
 from regista.loading.download import download
 from regista.local_errors import writing
 from regista.wire.digests import FileEntry, Manifest, NoDigest
@@ -94,6 +94,7 @@ class Cache:
     async def _download_all(
         self, digest: str, expected: Manifest, folder: Path, progress: Progress | None
     ) -> None:
+        begin(progress, [entry.size for entry in expected.files])
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def one(entry: FileEntry) -> None:

@@ -96,7 +96,7 @@ def _part(part: Any) -> bytes:
     if isinstance(part, str | Path):
         path = _existing(part)
         if path.is_dir():
-            return content("folder", manifest_of(path).digest.removeprefix("sha256:"))
+            return content("folder", manifest_of(path, follow_links=True).digest.removeprefix("sha256:"))
         return content("file", hash_file(path)[0])
     if isinstance(part, bytes | bytearray | memoryview):
         return content("bytes", sha256(part).hexdigest())

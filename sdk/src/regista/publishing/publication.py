@@ -26,7 +26,8 @@ from regista.errors import (
     TimedOut,
     Unavailable,
 )
-from regista.files import HashingStream, Progress, manifest
+from regista.files import HashingStream, Progress, begin, manifest
+from regista.local_errors import reading
 from regista.publishing.json_values import check_exact, json_value
 from regista.publishing.tracking import Run
 from regista.wire.cloudevents import CloudEvent
@@ -101,10 +102,7 @@ def document(
     if exact and not version:
         detail = "`exact` needs a claimed version or bump"
         raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
-    if run is not None and not isinstance(run, Run):
-        detail = f"`run` must be what regista.track() returns, not {type(run).__name__}"
-        raise Invalid("no_run", detail, advice="Pass a dict as `training`.")
-    facts = (run.training() if run else {}) | _object("training", training)
+    facts = _training_of(run) | _object("training", training)
     if facts and creator:
         facts.setdefault("creator", creator)
     facts |= _known(on_behalf_of=on_behalf_of or None, run_url=run_url or None)
@@ -125,6 +123,13 @@ def document(
     data: dict[str, Any] = json_value(known)
     check_exact(data)
     return data
+
+
+def _training_of(run: Run | None) -> dict[str, Any]:
+    if run is not None and not isinstance(run, Run):
+        detail = f"`run` must be what regista.track() returns, not {type(run).__name__}"
+        raise Invalid("no_run", detail, advice="Pass a dict as `training`.")
+    return run.training() if run else {}
 
 
 def _known(**values: Any) -> dict[str, Any]:
@@ -154,6 +159,8 @@ async def upload(
     """
     entries: list[FileEntry] = []
     location = ""
+    with reading("the artifact"):
+        begin(progress, [file.stat().st_size for file in files.values()])
     for name, file in files.items():
         stream = HashingStream(file, name, progress)
         query = {"name": name, "upload": location or None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from typing import Any
 
 from regista.client.transport import Transport
 from regista.errors import Forbidden, Invalid, NotFound, TooLarge
-from regista.files import checked_files_of
+from regista.files import checked_files_of, empty_folders
 from regista.local_errors import reading
 from regista.onnx_files import check_weights
 from regista.wire import limits
 
+log = logging.getLogger("regista")
 ADVICE = "Pack small files together, leave out what loading does not need, or split the artifact."
 LOCATION = "0" * 36
 
@@ -34,12 +36,12 @@ class Planned:
         return {"digest": "sha256:" + "0" * 64, "files": files, "location": LOCATION}
 
 
-async def planned(transport: Transport, path: str | Path) -> Planned:
+async def planned(transport: Transport, path: str | Path, *, follow_links: bool = False) -> Planned:
     """Return the files below `path`. Raises Invalid, and TooLarge with the file and the limit.
 
     The limits are those of the contract, and those that the installation lowered.
     """
-    files, sizes = await asyncio.to_thread(_measured, path_of(path))
+    files, sizes = await asyncio.to_thread(_measured, path_of(path), follow_links)
     allowed = {
         "files": limits.FILES,
         "file_bytes": limits.FILE_BYTES,
@@ -61,9 +63,11 @@ def path_of(artifact: Any) -> Path:
     return Path(artifact)
 
 
-def _measured(path: Path) -> tuple[dict[str, Path], dict[str, int]]:
+def _measured(path: Path, follow_links: bool) -> tuple[dict[str, Path], dict[str, int]]:
     """Return the files below `path` and their sizes. Raises Invalid, also for ONNX without its weights."""
-    files = checked_files_of(path)
+    files = checked_files_of(path, follow_links=follow_links)
+    if empty := empty_folders(path):
+        log.warning("%d empty folders are not part of the artifact: %r", len(empty), empty[:5])
     sizes = {}
     for name, file in files.items():
         with reading(name):
