@@ -22,11 +22,10 @@ from typing import Any
 
 from regista.errors import Invalid, RegistaError
 from regista.wire.digests import NoDigest, canonical
+from regista.wire.limits import DEPTH, EXACT
 
-EXACT = 2**53 - 1
-"""The largest whole number that every reader of JSON represents exactly."""
-DEEPEST = 50
-"""Levels of lists and objects."""
+DEEPEST = DEPTH + 3
+"""Levels of a whole publication: a document such as `training.config` has at most DEPTH of them."""
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _FREE = ("training.config", "training.environment")
 """Documents of free form: NaN and infinity are written as text there."""
@@ -35,7 +34,7 @@ _FREE = ("training.config", "training.environment")
 def json_value(value: Any, path: str = "", depth: int = 0) -> Any:
     """Return the JSON form of a value; `path` names it in refusals. Raises Invalid."""
     if depth > DEEPEST:
-        raise _refused(path, f"has more than {DEEPEST} levels, or contains itself", "Leave it out.")
+        raise _refused(path, f"is nested deeper than {DEPTH} levels, or contains itself", "Leave it out.")
     if value is None or isinstance(value, bool | str):
         return str(value) if isinstance(value, str) else value
     if isinstance(value, Enum):
