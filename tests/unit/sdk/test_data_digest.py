@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 import zoneinfo
 from collections.abc import Callable
@@ -16,11 +17,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from scipy import sparse
+from starlette.responses import JSONResponse
 
 import regista
 from regista.errors import Invalid
 from regista.publishing.data import form_1
 from regista.publishing.data_digest import data_digest, same_data
+from tests.unit.sdk.conftest import Answers
 
 Make = Callable[[], Any]
 DAY = datetime(2026, 1, 1)  # noqa: DTZ001 - a timestamp without a zone
@@ -367,3 +370,26 @@ def test_the_memory_of_a_library_is_kept_as_long_as_it_is_read() -> None:
         {"x": pd.Categorical(pd.Series([f"category {i}" for i in range(5000)], dtype="str"))}
     )
     assert data_digest(categories) == data_digest(pd.DataFrame({"x": categories["x"].astype(str)}))
+
+
+@pytest.mark.parametrize("words", [["auc=nan"], ["auc=inf"]])
+def test_an_evaluation_that_is_no_number_is_refused_by_name(run: Any, words: list[str]) -> None:
+    result = run("versions", "evaluate", "churn@3", *words, "--on", "march", "--digest", "dvc:1")
+    assert result.exit_code == 2
+    assert "the metric 'auc'" in result.stderr
+
+
+def test_an_evaluation_keeps_the_digest_that_is_given_with_its_data(
+    run: Any, answers: Answers, tmp_path: Path
+) -> None:
+    data = tmp_path / "march.csv"
+    data.write_text("a\n1\n")
+    old = form_1.data_digest(data)
+    answers.fixed["POST", "/v1/models/churn/versions/3/evaluations"] = JSONResponse({}, 201)
+    to = ["versions", "evaluate", "churn@3", "auc=0.9", "--on", "march", "--data", str(data), "--digest"]
+    assert run(*to, old).exit_code == 0
+    (sent,) = answers.of("POST", "/v1/models/churn/versions/3/evaluations")
+    assert json.loads(sent.body)["dataset_digest"] == old
+    refused = run(*to, "sha256:" + "0" * 64)
+    assert refused.exit_code == 2
+    assert "not the one of these data" in refused.stderr
