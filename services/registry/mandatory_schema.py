@@ -48,7 +48,7 @@ PARTS: Mapping[str, Schema] = MappingProxyType(
 
 
 def conditions() -> list[Schema]:
-    """Return a condition for each kind: what is mandatory unless the message says `draft`.
+    """Return a condition for each kind: what is mandatory unless `draft` is true.
 
     A message without a kind may be about a model of any kind, so only the fields of all kinds are mandatory.
     """

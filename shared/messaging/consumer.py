@@ -44,8 +44,7 @@ ROUTES = 8
 ATTEMPTS = 3
 """How often a message that fails unexpectedly is tried alone. Then a publisher's message is dead-lettered;
 an event of a service pauses its partition."""
-LONGEST_WAIT = 5.0
-TASKS = 8
+LONGEST_WAIT, TASKS = 5.0, 8
 ENOUGH = 1_000
 """Commands prepared before they run: one message may concern every open version of a model."""
 

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 from prometheus_client import Counter
@@ -76,6 +77,10 @@ class DeadLetters:
         """What this service dead-lettered before; None for a process without a database."""
         self.refused: RefusedMessages | None = None
         """Why it dead-lettered the messages of publishers; None for a process without a database."""
+
+    def attach(self, pool: asyncpg.Pool, schema: str) -> None:
+        """Record in this schema what is dead-lettered from now on."""
+        self.once, self.refused = Once(pool, schema), RefusedMessages(pool, schema)
 
     async def add(self, record: Record, reason: str, group: str, code: str = "") -> str:
         """Write the record to its dead-letter topic and return the id when Kafka has stored it.

@@ -143,7 +143,7 @@ def _valid() -> Iterator[dict[str, Any]]:
         "microseconds and +00:00 (Python's isoformat)": "2026-01-31T12:00:00.250000+00:00",
         "nanoseconds": "2026-01-31T12:00:00.123456789Z",
         "another zone": "2026-01-31T13:00:00.250+01:00",
-        "lower-case letters": "2026-01-31t12:00:00z",
+        "t and z in lower case": "2026-01-31t12:00:00z",
     }.items():
         yield _case(f"time as sent: {name}", _headers(ce_time=time))
     yield _case(

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from regista.client.async_client import AsyncPublication
+from regista.client.async_publication import AsyncPublication
 from regista.errors import Refused
 from regista.publishing import publication
 from regista.publishing.kafka import connection

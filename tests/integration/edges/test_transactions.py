@@ -72,7 +72,7 @@ async def test_transactions_are_read_once_committed_and_leave_no_lag(
 
     await toy.poll(nothing_waits)
     await asyncio.to_thread(of_pipeline.begin, 0)
-    assert await nothing_waits(None), "nobody may read an open transaction, so nothing waits"
+    assert await nothing_waits(None), "no one may read an open transaction, so nothing waits"
     await asyncio.to_thread(of_pipeline.commit)
     await counted(toy, database, 9)
     await toy.poll(nothing_waits)

@@ -43,6 +43,7 @@ async def test_a_published_model_arrives_signed_by_its_publisher_under_the_model
 ) -> None:
     async with AsyncClient(publisher) as client:
         result = await client.publish("fraud.cards", training={"config": {"C": 1.0}}, draft=True)
+    result.detach()
     record = await _first(empty_kafka, "regista.training.v1")
     event = from_kafka(record.value, record.headers)
     verify(event, signing_key.public)

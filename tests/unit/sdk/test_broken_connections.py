@@ -137,7 +137,7 @@ async def test_a_download_that_makes_no_progress_ends(profile: Profile, answers:
     assert len(store.requests) == QUICK.attempts
 
 
-def test_a_service_that_is_away_for_many_attempts_is_waited_for(
+def test_a_service_that_is_busy_for_many_attempts_is_waited_for(
     profile: Profile, answers: Answers, tmp_path: Path
 ) -> None:
     (tmp_path / "model.onnx").write_bytes(b"onnx")

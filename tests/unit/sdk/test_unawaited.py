@@ -29,7 +29,7 @@ REGISTERED = {"state": "registered", "model": "churn", "number": 1, "semver": "1
 PROGRAM = """
 import asyncio, logging
 from regista.client.profile import Profile
-from regista.client.async_client import AsyncClient, AsyncPublication
+from regista.client.async_publication import AsyncPublication
 from regista.client.transport import Transport
 from regista.publishing import unawaited
 from regista.publishing.publication import TrainedMessage
@@ -62,7 +62,7 @@ def test_a_refusal_over_http_is_raised_by_publish_itself(client: Client, answers
         client.publish("churn", draft=True)
 
 
-def test_a_program_that_waits_for_nothing_is_told_of_each_refusal_at_its_end(answers: Answers) -> None:
+def test_a_program_that_waits_for_nothing_reports_each_refusal_at_its_end(answers: Answers) -> None:
     answers.publications = {"a": REFUSED, "b": DEAD, "c": REGISTERED}
     printed = _ended(answers.url, "a", "b", "c", "d").splitlines()
     assert len(printed) == 3, printed

@@ -24,9 +24,10 @@ from regista.calls.reports import ReportCalls
 from regista.calls.requests import model_and_version
 from regista.calls.rollouts import RolloutCalls
 from regista.calls.versions import VersionCalls
+from regista.client.async_publication import AsyncPublication
 from regista.client.profile import Profile, read_profile
 from regista.client.transport import Patience, Transport
-from regista.errors import DeadLettered, Failed, Refused, RegistaError, RuleBroken, TimedOut
+from regista.errors import Failed, Refused, RegistaError, RuleBroken, TimedOut
 from regista.files import Progress, manifest, signing_key
 from regista.loading.cache import Cache
 from regista.loading.loaded import Loaded
@@ -35,7 +36,7 @@ from regista.loading.usage import TOPIC as USAGE_TOPIC
 from regista.publishing import publication
 from regista.publishing.contract import check_message, check_publication
 from regista.publishing.kafka import KafkaSender
-from regista.publishing.publication import Registered, TrainedMessage
+from regista.publishing.publication import TrainedMessage
 from regista.publishing.tracking import Run
 from regista.publishing.unawaited import UNAWAITED
 from regista.publishing.upload_limits import planned
@@ -44,31 +45,6 @@ from regista.wire.keys import SigningKey
 
 _of_parent: list[object] = []
 """Connections of the parent process, kept in a forked child: deleting them would close them in the parent."""
-
-
-class AsyncPublication:
-    """A published version whose registration may be pending. `wait` may be called again after TimedOut."""
-
-    def __init__(self, transport: Transport, message: TrainedMessage) -> None:
-        self._transport = transport
-        self._message = message
-        self.id = message.id
-        self.model = message.model
-        self.digest = message.digest
-
-    async def wait(self, seconds: float = 60.0) -> Registered:
-        """Wait for the registered version. Raises Refused with every problem, DeadLettered, and TimedOut."""
-        try:
-            found = await publication.outcome(self._transport, self._message, seconds)
-        except (Refused, DeadLettered):
-            self.detach()
-            raise
-        self.detach()
-        return found
-
-    def detach(self) -> None:
-        """Do not report at the end of the program what became of the message."""
-        UNAWAITED.remove(self._message)
 
 
 class AsyncClient(

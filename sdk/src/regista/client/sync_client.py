@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from weakref import WeakSet
 
-from regista.client.async_client import AsyncClient, AsyncPublication
+from regista.client.async_client import AsyncClient
+from regista.client.async_publication import AsyncPublication
 from regista.client.loop_thread import LOOP
 from regista.client.profile import Profile
 from regista.client.transport import Patience

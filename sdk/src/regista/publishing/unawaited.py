@@ -49,7 +49,7 @@ class Unawaited:
                 self._kept.remove(one)
 
     def clear(self) -> None:
-        """Forget all messages: a forked child did not send them."""
+        """Drop all messages: a forked child did not send them."""
         self._kept.clear()
         self._dropped = 0
 
