@@ -29,9 +29,9 @@ T = TypeVar("T")
 
 
 def hash_file(path: Path) -> tuple[str, int]:
-    """Return the SHA-256 in hex, and the size in bytes. Raises Invalid."""
+    """Return the SHA-256 in hex, and the size in bytes. Raises OSError."""
     h, size = sha256(), 0
-    with reading(str(path)), path.open("rb") as file:
+    with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             h.update(chunk)
             size += len(chunk)
@@ -149,7 +149,8 @@ def manifest_of(path: Path, *, follow_links: bool = False) -> Manifest:
     """Return the manifest of an artifact on disk. Raises Invalid."""
     entries = []
     for name, file in files_of(path, follow_links=follow_links).items():
-        digest, size = hash_file(file)
+        with reading(name):
+            digest, size = hash_file(file)
         entries.append(FileEntry(name, size, digest))
     return manifest(entries)
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from regista.errors import Invalid, NotConfigured
 from regista.files import hash_file, manifest_of
+from regista.local_errors import reading
 from regista.own_imports import own
 from regista.publishing.data.encoding import combined, content
 
@@ -97,7 +98,8 @@ def _part(part: Any) -> bytes:
         path = _existing(part)
         if path.is_dir():
             return content("folder", manifest_of(path, follow_links=True).digest.removeprefix("sha256:"))
-        return content("file", hash_file(path)[0])
+        with reading(str(path)):
+            return content("file", hash_file(path)[0])
     if isinstance(part, bytes | bytearray | memoryview):
         return content("bytes", sha256(part).hexdigest())
     return _with_numpy(lambda: _in_memory(part))

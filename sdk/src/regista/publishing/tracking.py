@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from regista.files import hash_file, manifest
+from regista.local_errors import reading
 from regista.own_imports import canonical, modules_of_training, own_distributions
 from regista.publishing.data_digest import columns_of, dataset_digest
 from regista.publishing.json_values import metric_value, object_of
@@ -207,7 +208,8 @@ def code_identity(paths: Sequence[Path], cells: Sequence[str] = ()) -> dict[str,
     for path, name in _named(paths).items():
         found = sorted(path.rglob("*.py")) if path.is_dir() else [path]
         for file in found:
-            checksum, size = hash_file(file)
+            with reading(str(file)):
+                checksum, size = hash_file(file)
             files.append(
                 FileEntry(
                     (name / file.relative_to(path)).as_posix() if path.is_dir() else name.as_posix(),
