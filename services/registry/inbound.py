@@ -11,9 +11,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from regista.wire import limits
+from regista.wire.names import STORED_PART
 from services.registry.domain.model.metadata import Kind, Relation, Tier
 from services.registry.mandatory_schema import conditions
-from shared.deciding.names import STORED_PART
 
 MODEL_TRAINED = "regista.ModelTrained.v1"
 TRAINING_TOPIC = "regista.training.v1"

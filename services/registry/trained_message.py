@@ -14,12 +14,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from regista.wire import limits
+from regista.wire.names import STORED_PART
 from services.registry.domain.model import metadata as domain
 from services.registry.domain.model.metadata import Kind, Metadata, Relation, Tier
 from services.registry.domain.versioning.bump import LEVELS, Claim
 from services.registry.inbound import EXACT, ModelTrained, exact
 from shared.deciding.decider import Unprocessable
-from shared.deciding.names import STORED_PART
 
 Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME)]
 ModelName = Annotated[

@@ -26,7 +26,8 @@ from shared.foundation.telemetry import tracer
 from shared.identity.access_view import AccessView
 from shared.log.transact import Transactor, WriterDied
 from shared.messaging.acknowledging import acknowledge, partition_of
-from shared.messaging.dead_letters import NOT_AUTHENTIC, DeadLetters
+from shared.messaging.answers import answer_signer
+from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.kafka import Handler, Malformed, Prepare, Received, Record, Subscription
 from shared.messaging.kafka_errors import KAFKA_ERRORS
 from shared.messaging.verification import Ignored, Refused, verified
@@ -167,7 +168,7 @@ class Consumer:
         for record, verdict in zip(records, verdicts, strict=True):
             match verdict:
                 case Refused():
-                    await self._dead_letter(record, verdict.reason, NOT_AUTHENTIC)
+                    await self._dead_letter(record, verdict.reason, verdict.code)
                 case Ignored():
                     self._count("passed_over")
                 case _ if (record.partition, record.offset) not in self._dead_lettered:
@@ -281,7 +282,7 @@ class Consumer:
         )
         try:
             with tracer.span(f"consume {message.event.type}", message.trace) as trace:
-                return list(
+                return self.subscription.within(
                     await prepare(message if trace == message.trace else replace(message, trace=trace))
                 )
         except Malformed as malformed:
@@ -317,8 +318,7 @@ class Consumer:
     async def _dead_letter(self, record: Record, reason: str, code: str) -> None:
         if (position := (record.partition, record.offset)) not in self._dead_lettered:
             new = await self._dead_letters.add(record, reason, self.subscription.group_id, code)
-            if self.subscription.from_publishers:
-                await self._dead_letters.answer_signer(record, new, reason, code)
+            await answer_signer(self._dead_letters.refused, record, new, reason, code)
             self._dead_lettered.add(position)
             self._count("dead_letter" if new else "dead_letter_again")
 

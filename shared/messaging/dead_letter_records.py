@@ -17,6 +17,8 @@ from shared.messaging.kafka import Record
 
 OWN = "regista-"
 REPLAYED, DISMISSED = "replayed", "dismissed"
+NOT_AUTHENTIC, TOO_LARGE = "not_authentic", "too_large"
+"""The codes of dead letters whose signer is not verified."""
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -109,16 +111,6 @@ def kept(headers: Headers) -> list[tuple[str, bytes]]:
     return [(name, value) for name, value in headers if not name.startswith(OWN)]
 
 
-def header_of(record: Record, name: str) -> str:
-    """Return a header as text that PostgreSQL can store; "" without one, or for one that is not UTF-8."""
-    raw = next((value for header, value in record.headers if header == name), None)
-    try:
-        text = (raw or b"").decode()
-    except UnicodeDecodeError:
-        return ""
-    return "" if "\0" in text else text
-
-
 def cause_of(record: Record, group: str) -> str:
     """Return the identity of a message that `group` refused.
 
@@ -176,7 +168,7 @@ def dead_letter(record: Record) -> DeadLetter:
         about.get("reason", ""),
         about.get("group", ""),
         at,
-        len(record.value or b""),
+        int(about.get("value-size", len(record.value or b""))),
         (record.key or b"").decode("utf-8", "replace"),
         headers.get("ce_type", ""),
         headers.get("ce_subject", ""),

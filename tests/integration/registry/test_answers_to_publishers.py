@@ -47,6 +47,7 @@ async def test_each_reason_for_a_dead_letter_is_answered_to_its_signer_only(regi
     assert "surprise" in reasons["malformed"][2]
     assert reasons["role_missing"][:2] == ("dead_lettered", "role_missing")
     assert reasons["not_authentic"][:2] == ("dead_lettered", "not_authentic")
+    assert reasons["too large"][1] == "too_large"
     assert "at most 1,048,576" in reasons["too large"][2]
     async with registry.client("stranger") as client:
         for message_id in (*sent.values(), str(uuid.uuid4())):

@@ -34,6 +34,7 @@ from regista.wire.cloudevents import CloudEvent
 from regista.wire.digests import FileEntry
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
+from regista.wire.names import LONGEST_NAME, may_exist
 
 MODEL_TRAINED = "regista.ModelTrained.v1"
 TOPIC = "regista.training.v1"
@@ -63,7 +64,7 @@ class TrainedMessage:
     """A published ModelTrained: its id ("" over HTTP), its model, and the artifact's digest ("" without one).
 
     `outcome` is set over HTTP, and None on Kafka. `publisher` is the subject of the key that signed the
-    message ("" over HTTP): it may be another one than the subject of the API key.
+    message ("" over HTTP): it may be another one than the subject of the API key. `topic` is where it went.
     """
 
     id: str
@@ -71,6 +72,7 @@ class TrainedMessage:
     digest: str
     outcome: Registered | Refused | None = None
     publisher: str = ""
+    topic: str = TOPIC
 
 
 def document(
@@ -99,6 +101,13 @@ def document(
     cannot represent (integers beyond 2^53, NaN outside the configuration) and for another type where an
     object belongs, naming the path.
     """
+    if not may_exist(model):
+        raise Invalid(
+            "invalid_name",
+            f"{model!r:.80} cannot be a model's name",
+            advice=f"Use at most {LONGEST_NAME} letters, digits, '_' and '-', with dots between namespace "
+            "and name, and a letter or digit first in each part.",
+        )
     if exact and not version:
         detail = "`exact` needs a claimed version or bump"
         raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
