@@ -75,6 +75,17 @@ class TrainedMessage:
     topic: str = TOPIC
 
 
+def _check_name(model: str) -> None:
+    """Raise Invalid for what no model can be named."""
+    if not may_exist(model):
+        raise Invalid(
+            "invalid_name",
+            f"{model!r:.80} cannot be a model's name",
+            advice=f"Use at most {LONGEST_NAME} letters, digits, '_' and '-', with dots between namespace "
+            "and name, and a letter or digit first in each part.",
+        )
+
+
 def document(
     model: str,
     run: Run | None = None,
@@ -101,13 +112,7 @@ def document(
     cannot represent (integers beyond 2^53, NaN outside the configuration) and for another type where an
     object belongs, naming the path.
     """
-    if not may_exist(model):
-        raise Invalid(
-            "invalid_name",
-            f"{model!r:.80} cannot be a model's name",
-            advice=f"Use at most {LONGEST_NAME} letters, digits, '_' and '-', with dots between namespace "
-            "and name, and a letter or digit first in each part.",
-        )
+    _check_name(model)
     if exact and not version:
         detail = "`exact` needs a claimed version or bump"
         raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
