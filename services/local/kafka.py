@@ -127,6 +127,10 @@ class Kafka:
         kafka_access.make_topics(admin, TOPICS)
         self.add_users(admin, (*SERVICES, *self.publishers))
         kafka_access.allow(admin, grants(self.publishers))
+        # The broker learns of new users a moment after the controller has stored them.
+        newest = SERVICES[-1]
+        user = kafka_access.admin_client(self.bootstrap, newest, self.password(newest), "SCRAM-SHA-512")
+        kafka_access.await_broker(user, PATIENCE, self.child.check if self.child else lambda: None)
 
     def add_users(self, admin: AdminClient, users: Iterable[str]) -> None:
         """Create SCRAM users with the passwords that this instance stores for them."""
