@@ -6,7 +6,7 @@ bin  := $(venv)/bin
 lock := deploy/requirements/dev.txt
 stamp := $(venv)/.installed
 
-.PHONY: help venv demo up down status check lint types imports unit unit-services unit-rest test chaos bench bench-mlflow lock schemas clean
+.PHONY: help venv demo up down status check lint types imports unit unit-services unit-rest test chaos mutants bench bench-mlflow lock schemas clean
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE  # with it, every process of every start compiles all sources again
 
@@ -60,6 +60,11 @@ test: $(stamp)  ## all tests, on real servers; one: make test ARGS=tests/unit/lo
 
 chaos: $(stamp)  ## ten minutes of faults under load; CHAOS_SECONDS=… CHAOS_SEED=…
 	@REGISTA_CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) REGISTA_CHAOS_SEED=$(CHAOS_SEED) $(bin)/pytest -q tests/chaos/test_faults.py $(ARGS)
+
+mutants: $(stamp)  ## change the deciding code piece by piece and list changes that no test notices; some: make mutants ARGS='services.cleanup.*'
+	@test -x $(bin)/mutmut || $(bin)/uv pip install --quiet --python $(bin)/python mutmut==3.8.1
+	@PATH="$(CURDIR)/$(bin):$$PATH" mutmut run $(ARGS)
+	@PATH="$(CURDIR)/$(bin):$$PATH" mutmut results
 
 bench: $(stamp)  ## measure; writes docs/benchmarks.md
 	@$(bin)/python -m benchmarks $(ARGS)
