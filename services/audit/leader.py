@@ -156,9 +156,7 @@ class _Signer:
         except CopyUnavailable as unavailable:
             raise_if_cancelled()
             self._signed_at = time.monotonic()
-            self._readiness.wait(
-                PUBLISHED, f"signing {COPIES} ({unavailable}); sealing goes on"
-            )
+            self._readiness.wait(PUBLISHED, f"signing {COPIES} ({unavailable}); sealing goes on")
         else:
             self._readiness.clear(PUBLISHED)
 
