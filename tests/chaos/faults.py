@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import json
 import random
+import shutil
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 
@@ -20,6 +22,16 @@ BACKENDS = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = 'regista' AND pid <> pg_backend_pid() AND ($1 OR random() < 0.3)
 """
+
+
+SMALL = 8 * 1024**3
+"""Bytes of a disk that a run may fill: REGISTA_HOME is a mount of its own."""
+
+
+def _fill(file: Path) -> None:
+    with file.open("wb", buffering=0) as open_file, contextlib.suppress(OSError):
+        while open_file.write(bytes(1024 * 1024)):
+            pass
 
 
 @dataclass(slots=True)
@@ -48,6 +60,8 @@ class Faults:
             self.kill_rebuild,
             *[self.kill_service] * 5,
         ]
+        if shutil.disk_usage(self.fleet.instance.folder.directory).total < SMALL:
+            once += [self.fill_disk] * 2
         once = [fault for fault in once if not self.only or fault.__name__ in self.only]
         self.random.shuffle(once)
         return once
@@ -98,6 +112,17 @@ class Faults:
     async def kill_store(self) -> str:
         self.fleet.kill("s3")
         return "killed the object store"
+
+    async def fill_disk(self) -> str:
+        """Leave no room for some seconds: all servers are on this disk. Only on a small one of its own."""
+        file = self.fleet.instance.folder.directory / "filled"
+        seconds = self.random.choice([5.0, 15.0])
+        try:
+            await asyncio.to_thread(_fill, file)
+            await asyncio.sleep(seconds)
+        finally:
+            file.unlink(missing_ok=True)
+        return f"the disk was full for {seconds:g} s"
 
     async def wrong_password(self) -> str:
         """Change the password of a service's role for some seconds, and end its connections."""

@@ -17,6 +17,7 @@ import httpx
 from regista.client.async_client import AsyncClient
 from regista.client.profile import Profile
 from services.local.folders import InstanceFolder, _free_ports
+from services.local.full_disk import DiskWatch
 from services.local.instance import Instance
 from services.local.lag import consumer_lag, relay_lag
 from services.local.processes import Child, ProcessIdentity
@@ -95,7 +96,10 @@ class Fleet:
         self.members[name] = Member(name, launch, launch(), url)
 
     def _keep(self) -> None:
+        disk = DiskWatch(self.instance.folder.directory)
         while not self._stop.wait(0.1):
+            if disk.has_room_again():
+                self.members["s3"].child.kill()
             for member in list(self.members.values()):
                 with self._lock:
                     if member.down or member.child.running():
