@@ -22,6 +22,7 @@ from starlette.requests import Request
 from typing_extensions import TypeVar
 
 from regista.wire.cloudevents import NotACloudEvent, check_text
+from regista.wire.limits import DATA_BYTES
 from shared.deciding.access import ANY_ROLE, AccessState, check, permits, readable_namespaces
 from shared.deciding.events import Actor, encode
 from shared.deciding.submission import Cause, Permission
@@ -32,7 +33,7 @@ from shared.http.problems import Problem
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 B = TypeVar("B", default=Any)
 Q = TypeVar("Q", default=Any)
-BODY_LIMIT = 1024 * 1024
+BODY_LIMIT = DATA_BYTES
 
 
 class Body(BaseModel):
@@ -105,9 +106,11 @@ class Route:
     struct refuses.
     `response` is the type of the answer: a pydantic model, a dataclass or a msgspec struct.
     `needs_if_match`: a request without If-Match is refused with 428.
+    `content_etag`: the ETag is that of stored bytes, and the endpoint itself compares If-Match with it.
     `public`: the route needs no API key.
     `streams`: the endpoint reads the body itself with `call.stream()` and sets its own limit.
     `limit` is the maximum size of a body in bytes, `timeout` the time limit in seconds.
+    `also` are statuses that it answers beside `status` and those that every such route has.
     """
 
     method: Method
@@ -121,10 +124,12 @@ class Route:
     status: int = field(default=200, kw_only=True)
     tags: Sequence[str] = field(default=(), kw_only=True)
     needs_if_match: bool = field(default=False, kw_only=True)
+    content_etag: bool = field(default=False, kw_only=True)
     public: bool = field(default=False, kw_only=True)
     streams: bool = field(default=False, kw_only=True)
     limit: int = field(default=BODY_LIMIT, kw_only=True)
     timeout: float = field(default=30.0, kw_only=True)
+    also: Sequence[int] = field(default=(), kw_only=True)
 
 
 @dataclass(slots=True)
@@ -132,7 +137,8 @@ class Call(Generic[B, Q]):
     """A request, as an endpoint gets it.
 
     `Call[Body, Query]` types `body` and `query`, which are of the route's models. `if_match` is None when the
-    header is absent or `*`.
+    header is absent or `*`. Denied attempts are recorded with the `model_id` that the endpoint has set;
+    `concealed`: the answer 404 stands for a role that the caller lacks.
     """
 
     app: App
@@ -145,6 +151,8 @@ class Call(Generic[B, Q]):
     body: B = None  # type: ignore[assignment]
     raw: bytes = b""
     if_match: int | None = None
+    concealed: bool = False
+    model_id: str = ""
     _cause: Cause | None = field(default=None, init=False, repr=False)
 
     @property
@@ -205,7 +213,15 @@ class Call(Generic[B, Q]):
 
     def may_read(self, namespace: str) -> bool:
         """Return whether the caller has any role there. Without one, nothing there exists for them."""
-        return permits(self.access_state, ANY_ROLE, namespace)
+        if permits(self.access_state, ANY_ROLE, namespace):
+            return True
+        self.concealed = True
+        return False
+
+    def may_read_model(self, model_id: str, namespace: str) -> bool:
+        """Return `may_read(namespace)`. A denied attempt is recorded as one on this model."""
+        self.model_id = model_id
+        return self.may_read(namespace)
 
     def require_any_role(self) -> None:
         """Raise Forbidden (403) unless the caller has a role in any namespace."""

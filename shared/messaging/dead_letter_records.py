@@ -17,6 +17,8 @@ from shared.messaging.kafka import Record
 
 OWN = "regista-"
 REPLAYED, DISMISSED = "replayed", "dismissed"
+NOT_AUTHENTIC, TOO_LARGE = "not_authentic", "too_large"
+"""The codes of dead letters whose signer is not verified."""
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -166,7 +168,7 @@ def dead_letter(record: Record) -> DeadLetter:
         about.get("reason", ""),
         about.get("group", ""),
         at,
-        len(record.value or b""),
+        int(about.get("value-size", len(record.value or b""))),
         (record.key or b"").decode("utf-8", "replace"),
         headers.get("ce_type", ""),
         headers.get("ce_subject", ""),

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -23,6 +23,8 @@ from aiokafka.errors import KafkaTimeoutError
 from pydantic import ValidationError
 
 from regista.wire.cloudevents import CloudEvent, utc
+from regista.wire.limits import DATA_BYTES
+from shared.deciding.access import covers
 from shared.deciding.events import Actor, Source, storable
 from shared.deciding.submission import Cause, Submission
 from shared.foundation.settings import Settings
@@ -32,8 +34,6 @@ from shared.messaging.aiokafka_seam import abandon
 log = logging.getLogger(__name__)
 
 
-FROM_PUBLISHERS = 512 * 1024
-"""Maximum size of the data of a publisher's message, in bytes."""
 ANSWER_WITHIN = 60.0
 """Time limit for Kafka's answer to a producer, in seconds: aiokafka itself has none."""
 LARGEST = 3 * 1024 * 1024
@@ -169,6 +169,7 @@ class Subscription:
     `may_send(signer, event)` returns whether the signer may send the event.
 
     A message without a handler for its type is ignored. On a `strict` topic it becomes a dead letter.
+    On a topic bound to a `namespace`, so does a message that concerns another one.
     """
 
     topic: str
@@ -176,11 +177,24 @@ class Subscription:
     handlers: Mapping[str, Handler]
     may_send: MaySend
     strict: bool = field(default=False, kw_only=True)
+    namespace: str = field(default="", kw_only=True)
+
+    def within(self, submissions: Iterable[Submission]) -> list[Submission]:
+        """Return the commands of a message. Raises Malformed when one leaves the namespace of the topic."""
+        found = list(submissions)
+        if self.namespace and not all(
+            s.permission is not None and covers(self.namespace, s.permission.namespace) for s in found
+        ):
+            raise Malformed(
+                f"{self.topic} takes messages about the namespace {self.namespace} only: send this one to "
+                "the topic of its own namespace"
+            )
+        return found
 
     @property
     def max_bytes(self) -> int:
         """Maximum size of a message's data. Every event that a service could publish is below it."""
-        return FROM_PUBLISHERS if self.from_publishers else LARGEST
+        return DATA_BYTES if self.from_publishers else LARGEST
 
     @property
     def from_publishers(self) -> bool:
@@ -222,7 +236,7 @@ async def start_producer(settings: Settings) -> AIOKafkaProducer:
         linger_ms=5,
         max_batch_size=256 * 1024,
         max_request_size=LARGEST,
-        compression_type="zstd",
+        compression_type=None if settings.kafka_compression == "none" else settings.kafka_compression,
         request_timeout_ms=15_000,
     )
     try:

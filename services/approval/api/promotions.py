@@ -45,7 +45,7 @@ async def _promotion(call: Call[Any, Any], patience: float = 0.0) -> dict[str, A
         if time.monotonic() >= deadline:
             break
         await asyncio.sleep(0.2)
-    if row is None or not call.may_read(queries.namespace(row)):
+    if row is None or not call.may_read_model(row["model_id"], queries.namespace(row)):
         raise NotFound(
             "unknown_promotion",
             "there is no such promotion yet; check the id that registry returned, or repeat later",

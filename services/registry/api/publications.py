@@ -21,13 +21,13 @@ from shared.http.routes import Call, Reply, Route
 async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
     """Return what became of a message. The answer is 404 until the registry has read the message."""
     message, pool, q = call.path["message_id"], call.app.pool, call.query
-    source = f"/publishers/{q.publisher or call.actor.subject}"
+    publisher = q.publisher or call.actor.subject
     # Read first: a message that was handled by now has its version or refusal in the queries that follow.
-    handled = q.model and q.artifact_digest and await pool.fetchval(queries.KNOWN_CAUSE, source, message)
-    row = await pool.fetchrow(queries.PUBLISHED, message)
+    handled = q.model and q.artifact_digest and await pool.fetchval(queries.KNOWN_CAUSE, publisher, message)
+    row = await pool.fetchrow(queries.PUBLISHED, message, publisher)
     if row is not None:
         return _version(call, row, "registered" if row["semver"] else "draft")
-    refused = await pool.fetchrow(queries.REFUSED, message)
+    refused = await pool.fetchrow(queries.REFUSED, message, publisher)
     if refused is not None:
         if refused["refused_of"] != call.actor.subject and not call.may_read(namespace_of(refused["model"])):
             raise _not_seen()
@@ -37,15 +37,26 @@ async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
         row = await pool.fetchrow(queries.SAME_BYTES, model.model_id, q.artifact_digest) if model else None
         if row is not None:
             return _version(call, row, "existing")
-    raise _not_seen()
+    return await _dead_lettered(call, publisher, message)
+
+
+async def _dead_lettered(call: Call[None, PublicationQuery], publisher: str, message: str) -> Reply:
+    """Return why the message was dead-lettered, to its signer and to those who may read its model."""
+    kept = call.app.dead_letters.refused
+    found = await kept.find(f"/publishers/{publisher}", message) if kept is not None else None
+    if found is None:
+        raise _not_seen()
+    if publisher != call.actor.subject and not call.may_read(namespace_of(found.subject)):
+        raise _not_seen()
+    facts = {"model": found.subject, "code": found.code, "dead_letter": found.dead_letter}
+    return Reply({"state": "dead_lettered", **facts, "problems": [{"field": "", "problem": found.reason}]})
 
 
 def _not_seen() -> NotFound:
     """Return the answer for a message that was not read, or whose model the caller may not read."""
     return NotFound(
         "not_seen",
-        "The registry has not read a message with this id: wait, and if that does not help, look among the "
-        "dead letters.",
+        "The registry has not read a message with this id from this publisher: wait, or check both.",
     )
 
 
@@ -61,7 +72,8 @@ async def list_refusals(call: Call[None, RefusalQuery]) -> dict[str, Any]:
     after = q.after(datetime, str, int) or (datetime.max.replace(tzinfo=UTC), "", 0)
     readable = call.readable()
     if q.model and readable is not None:
-        call.require(ANY_ROLE, namespace_of(q.model))
+        model = await look_ups(call).models.find(q.model)
+        call.require(ANY_ROLE, model.namespace if model else namespace_of(q.model))
     rows = await call.app.list_rows(
         queries.REFUSALS, *after, readable, q.model, q.correlation_id, q.page_size
     )

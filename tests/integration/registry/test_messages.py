@@ -101,7 +101,7 @@ async def test_a_model_goes_from_kafka_to_production_and_back(registry, senders)
             "1.0.0",
             "released",
         )
-    types = [type_ for type_, _ in await senders.received(13)]
+    types = [type_ for type_, _ in await senders.received(14) if type_ != "EnvironmentCreated"]
     assert types == [
         "ModelRegistered",
         "VersionRegistered",
@@ -157,6 +157,7 @@ async def test_the_same_message_twice_and_the_same_version_again_make_one(regist
     )
     assert (found["state"], found["number"], found["semver"]) == ("existing", 1, "1.0.0")
     assert [type_ for type_, _, _ in await stored(database)] == [
+        "EnvironmentCreated",
         "NameClaimed",
         "ModelRegistered",
         "VersionRegistered",
@@ -172,6 +173,24 @@ async def test_a_repeated_version_is_found_by_the_message_of_the_publisher_who_s
         own = await client.get(f"/publications/{again}", params=named)
         others = await client.get(f"/publications/{again}", params={**named, "publisher": "ci"})
     assert (own.status_code, others.json()["state"]) == (404, "existing")
+
+
+async def test_a_message_id_belongs_to_its_publisher(registry, senders):
+    """Two publishers chose the same id: each finds its own message, and no one finds the other's."""
+    await senders.send_trained(trained(), message_id="run-1")
+    broken = trained("elsewhere.churn")
+    del broken["signature"]
+    await senders.send_trained(broken, publisher="stranger", message_id="run-1")
+    assert (await publication(registry, "run-1"))["state"] == "registered"
+    async with registry.client("root") as client:
+
+        async def of_the_stranger():
+            answer = await client.get("/publications/run-1", params={"publisher": "stranger"})
+            return answer.json() if answer.status_code == 200 else None
+
+        found = await registry.until(of_the_stranger)
+        of_neither = await client.get("/publications/run-1")
+    assert (found["state"], found["model"], of_neither.status_code) == ("refused", "elsewhere.churn", 404)
 
 
 async def test_a_new_version_is_not_called_existing_while_it_is_being_registered(registry, senders, database):

@@ -80,10 +80,11 @@ def test_a_new_version_is_loaded_as_soon_as_its_bytes_are_verified(house: House,
 
 
 def test_a_refusal_names_everything_that_is_missing_on_kafka_and_over_http(house: House) -> None:
+    incomplete = {"model": "crm.refused", "training": {"config": {}}}
     with house.client("nightly") as nightly:
         for via in ("kafka", "http"):
             with pytest.raises(regista.Refused) as refused:
-                nightly.publish("crm.refused", training={"config": {}}, via=via).wait(60)
+                nightly.publish_document(incomplete, via=via).wait(60)
             named = {p.field for p in refused.value.problems}
             assert {
                 "training.dataset.digest",
@@ -150,7 +151,7 @@ def _dead_letter(house: House, model: str) -> tuple[str, str]:
         published = client.publish(model, draft=True)
         with pytest.raises(DeadLettered) as result:
             published.wait(20)
-    return str(result.value.facts["id"]), published.id
+    return str(result.value.facts["dead_letter"]), published.id
 
 
 async def _records(house: House, message_id: str, count: int) -> list[Any]:
@@ -389,7 +390,7 @@ def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_names_the_acto
         "subject"
     ]
     house.run("admin", "access", "set-name", subject, "Ada Lovelace")
-    house.run("admin", "access", "grant", subject, "auditor")
+    house.run("admin", "access", "grant", subject, "auditor", "--everywhere")
     house.people["ada"] = replace(
         house.people["admin"], api_key=house.run("admin", "access", "key", "issue", subject)["api_key"]
     )
@@ -430,3 +431,25 @@ def test_each_refusal_is_a_typed_error_with_advice(
         call(client)
     assert raised.value.code
     assert raised.value.advice
+
+
+def test_a_version_is_waited_for_through_staging_and_production_and_found_by_its_old_name(
+    house: House, churn: dict[str, Any]
+) -> None:
+    house.run("admin", "environment", "create", "staging", "--no-production", "--order", "20")
+    with house.client("nightly") as nightly:
+        made = nightly.publish("crm.waited", churn["folder"], trained(31), tier="medium").wait(60)
+        assert nightly.wait_for(f"crm.waited@{made.number}", "validated", 120)["stage"] == "Validated"
+    promote = ("promote", "crm.waited@1", "--wait", "--timeout", "120")
+    assert house.run("eng", *promote, "-e", "staging", "--serve")["state"] == "promoted"
+    version = house.run("eng", "versions", "show", "crm.waited@staging")
+    assert (version["stage"], version["number"]) == ("Validated", 1)
+    house.run("eng", "models", "edit", "crm.waited", "--rename", "crm.awaited")
+    (line,) = house.run("eng", "serving", "--model", "crm.waited")
+    assert (line["model"], line["environment"], line["champion"]) == ("crm.awaited", "staging", 1)
+    _promote(house, "crm.waited@1", "bob", "eve")
+    assert (
+        house.run("eng", "versions", "wait", "crm.waited@1", "--for", "production")["stage"] == "Production"
+    )
+    reviews = house.run("bob", "reviews", "list", "--state", "all", "--model", "crm.waited")
+    assert {review["model"] for review in reviews} == {"crm.awaited"}

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse
 from regista.cli import COMMANDS, LazyGroup, root
 from regista.wire.keys import generate_signing_key
 
-from .conftest import Answers, problem
+from .conftest import COMPLETE, Answers, problem
 
 VERSION = {"model": "churn", "model_id": "m1", "number": 1, "semver": "1.0.0", "stage": "Staging"}
 
@@ -36,14 +36,6 @@ def test_a_review_that_is_decided_is_shown_without_a_command_to_decide(run: Any,
         {"review_id": "r1", "revision": 4, "state": "approved", "results": [], "entries": []}
     )
     assert "To decide" not in run("reviews", "show", "r1").output
-
-
-def test_retention_is_shown_in_whole_seconds_or_as_permanent(run: Any, answers: Answers) -> None:
-    policy = {"unused_seconds": 15552000.0, "unknown_seconds": None}
-    answers.fixed["GET", "/v1/retention/churn"] = JSONResponse({"policy": policy, "versions": []})
-    shown = " ".join(run("cleanup", "retention", "churn").output.split())
-    assert "unused seconds 15552000" in shown
-    assert "unknown seconds permanently" in shown
 
 
 @pytest.mark.parametrize("words", _commands(root), ids=" ".join)
@@ -124,7 +116,7 @@ def test_without_an_address_the_variable_is_named() -> None:
 def test_publishing_shows_the_version(run: Any, answers: Answers, tmp_path: Path) -> None:
     answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(VERSION, 201)
     (tmp_path / "m.onnx").write_bytes(b"onnx")
-    (tmp_path / "run.json").write_text('{"training": {"config": {"C": 1}}}')
+    (tmp_path / "run.json").write_text(json.dumps(COMPLETE))
     result = run(
         "publish",
         "churn",
@@ -153,7 +145,7 @@ def test_a_refused_registration_ends_with_3_and_every_problem(run: Any, answers:
     answers.fixed["POST", "/v1/models/churn/versions"] = problem(
         422, "registration_refused", problems=problems
     )
-    result = run("publish", "churn")
+    result = run("publish", "churn", "--draft")
     assert result.exit_code == 3
     assert "  - training.code: is missing\n  - signature: is missing" in result.stderr
 
@@ -199,12 +191,12 @@ def test_a_split_names_the_largest_share_champion(run: Any, answers: Answers) ->
     ]
 
 
-def test_a_denied_promotion_that_was_waited_for_ends_with_3_and_the_reasons(
+def test_a_refused_promotion_that_was_waited_for_ends_with_3_and_the_reasons(
     run: Any, answers: Answers
 ) -> None:
     answers.fixed["POST", "/v1/models/churn/versions/3:promote"] = JSONResponse({"promotion_id": "p1"}, 202)
     answers.fixed["GET", "/v1/promotions/p1"] = JSONResponse(
-        {"promotion_id": "p1", "state": "denied", "reasons": ["auc is worse"]}
+        {"promotion_id": "p1", "state": "refused", "reasons": ["auc is worse"]}
     )
     result = run("promote", "churn@3", "--wait")
     assert result.exit_code == 3
@@ -275,7 +267,7 @@ def test_a_comment_on_a_review_decides_nothing(run: Any, answers: Answers) -> No
                 "REGISTA_KAFKA_SECURITY": "SSL",
                 "REGISTA_KAFKA_CA_FILE": "/nowhere/ca.pem",
             },
-            ("publish", "churn"),
+            ("publish", "churn", "--draft"),
             "/nowhere/ca.pem",
         ),
         ({}, ("access", "key", "register", "publisher:x", "{bad}"), "regista key generate"),
@@ -342,9 +334,8 @@ def test_a_folder_that_is_not_writable_is_named(run: Any, answers: Answers) -> N
         assert "→" in result.stderr
 
 
-def test_a_version_to_start_from_may_be_any_text(run: Any, answers: Answers) -> None:
-    answers.fixed["POST", "/v1/models/churn/versions"] = problem(422, "invalid_body")
-    assert "invalid_body" in run("publish", "churn", "--draft", "--base", "²").stderr
+def test_a_version_to_start_from_that_has_no_form_of_one_is_named(run: Any) -> None:
+    assert "base: '²' does not have the form" in run("publish", "churn", "--draft", "--base", "²").stderr
 
 
 @pytest.mark.parametrize("words", [("models", "show"), ("models", "lst"), ("nothing",)])

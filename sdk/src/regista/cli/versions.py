@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from regista.cli.terminal.options import IF_REVISION
+from regista.cli.terminal.options import GOALS, IF_REVISION, TIMEOUT
 from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
@@ -73,6 +73,7 @@ def _remarks(version: Mapping[str, Any]) -> str:
         for field, what in (("held", "held"), ("recalled", "recalled"))
         if version.get(field)
     ]
+    remarks += ["a recall is proposed"] if version.get("recall_proposed") else []
     remarks += ["retired"] if version.get("retired") else []
     return "; ".join(remarks)
 
@@ -114,6 +115,24 @@ def show(session: Session, reference: str) -> None:
         session.one(client.version(reference))
 
 
+@command(
+    group=versions,
+    examples="regista versions wait churn@3 --for validated\n"
+    "regista versions wait churn@3 --for production --timeout 3600",
+)
+@click.argument("reference", metavar="MODEL@VERSION")
+@click.option("--for", "until", type=GOALS, default="validated", show_default=True)
+@TIMEOUT
+def wait(session: Session, reference: str, until: Any, timeout: float) -> None:
+    """Wait until a version is Validated, or in Production (exit code 0).
+
+    It ends with exit code 3 when a gate blocks the version or it is rejected, and with 6 at the time limit.
+    """
+    with session.client() as client, session.waiting(f"waiting for {reference} to be {until}"):
+        got = client.wait_for(reference, until, timeout)
+    session.one(got, f"{got['model']}@{got['number']} is {got['stage']}")
+
+
 @command(group=versions, examples="regista versions download churn@production --to ./model")
 @click.argument("reference", metavar="MODEL@VERSION")
 @click.option(
@@ -126,7 +145,7 @@ def download(session: Session, reference: str, target: Path | None) -> None:
     """Download the files of a version, and verify every one against what was registered."""
     if target is not None and target.exists():
         raise click.UsageError(f"{target} exists: name a new folder")
-    with session.client() as client, session.progress("downloading") as progress:
+    with session.client(lasting=True) as client, session.progress("downloading") as progress:
         loaded = client.load(reference, progress=progress)
     if target is not None:
         shutil.copytree(loaded.path, target)

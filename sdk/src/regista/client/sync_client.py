@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from weakref import WeakSet
 
-from regista.client.async_client import AsyncClient, AsyncPublication
+from regista.client.async_client import AsyncClient
+from regista.client.async_publication import AsyncPublication
 from regista.client.loop_thread import LOOP
 from regista.client.profile import Profile
 from regista.client.transport import Patience
@@ -64,6 +65,10 @@ class Publication:
         """Wait for the registered version. Raises Refused with every problem, DeadLettered, and TimedOut."""
         return LOOP.run(self._inner.wait(seconds))
 
+    def detach(self) -> None:
+        """Do not report at the end of the program what became of the message."""
+        self._inner.detach()
+
 
 class Client:
     """All calls to Regista for synchronous code, notebooks included.
@@ -109,11 +114,15 @@ class Client:
     refusals = _blocking(AsyncClient.refusals)
     reject_version = _blocking(AsyncClient.reject_version)
     recall = _blocking(AsyncClient.recall)
+    recall_trained = _blocking(AsyncClient.recall_trained)
+    reinstate_withdrawal = _blocking(AsyncClient.reinstate_withdrawal)
     reinstate = _blocking(AsyncClient.reinstate)
     reopen = _blocking(AsyncClient.reopen)
     hold = _blocking(AsyncClient.hold)
     release_hold = _blocking(AsyncClient.release_hold)
 
+    wait_for = _blocking(AsyncClient.wait_for)
+    wait_for_promotion = _blocking(AsyncClient.wait_for_promotion)
     promote = _blocking(AsyncClient.promote)
     promotion = _blocking(AsyncClient.promotion)
     override = _blocking(AsyncClient.override)
@@ -136,9 +145,17 @@ class Client:
     resolve = _blocking(AsyncClient.resolve)
     route = _blocking(AsyncClient.route)
 
+    environments = _blocking(AsyncClient.environments)
+    environment = _blocking(AsyncClient.environment)
+    create_environment = _blocking(AsyncClient.create_environment)
+    edit_environment = _blocking(AsyncClient.edit_environment)
+    retire_environment = _blocking(AsyncClient.retire_environment)
+    serving = _blocking(AsyncClient.serving)
+
     timeline = _blocking(AsyncClient.timeline)
     as_of = _blocking(AsyncClient.as_of)
     events = _blocking(AsyncClient.events)
+    attempts = _blocking(AsyncClient.attempts)
     promotions = _blocking(AsyncClient.promotions)
     denials = _blocking(AsyncClient.denials)
     overrides = _blocking(AsyncClient.overrides)
@@ -161,6 +178,9 @@ class Client:
     sweep_plan = _blocking(AsyncClient.sweep_plan)
     retention = _blocking(AsyncClient.retention)
     set_retention = _blocking(AsyncClient.set_retention)
+    remove_retention = _blocking(AsyncClient.remove_retention)
+    retention_defaults = _blocking(AsyncClient.retention_defaults)
+    set_default_retention = _blocking(AsyncClient.set_default_retention)
     usage = _blocking(AsyncClient.usage)
 
     dead_letters = _blocking(AsyncClient.dead_letters)
@@ -168,7 +188,13 @@ class Client:
     replay = _blocking(AsyncClient.replay)
 
     identities = _blocking(AsyncClient.identities)
+    whoami = _blocking(AsyncClient.whoami)
     identity = _blocking(AsyncClient.identity)
+    disable_identity = _blocking(AsyncClient.disable_identity)
+    enable_identity = _blocking(AsyncClient.enable_identity)
+    add_member = _blocking(AsyncClient.add_member)
+    remove_member = _blocking(AsyncClient.remove_member)
+    service_keys = _blocking(AsyncClient.service_keys)
     create_identity = _blocking(AsyncClient.create_identity)
     set_name = _blocking(AsyncClient.set_name)
     erase_name = _blocking(AsyncClient.erase_name)
