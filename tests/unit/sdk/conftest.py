@@ -58,6 +58,8 @@ class Answers:
     any: dict[str, Any] | None = None
     """The answer to every request, and `refusal` the problem."""
     refusal: dict[str, Any] | None = None
+    silent: bool = False
+    """Whether requests get no answer while the client waits."""
 
     def of(self, method: str, path: str) -> list[Seen]:
         return [s for s in self.seen if (s.method, s.path) == (method, path)]
@@ -95,6 +97,8 @@ def _app(current: list[Answers]) -> Starlette:
         answers = current[0]
         body = await request.body()
         path = request.url.path
+        while answers.silent and (await request.receive())["type"] != "http.disconnect":
+            pass
         answers.seen.append(
             Seen(request.method, path, dict(request.query_params), dict(request.headers), body)
         )

@@ -37,7 +37,7 @@ def silent(profile: Profile) -> Iterator[Profile]:
 async def test_a_server_that_never_answers_is_given_up_within_the_patience(silent: Profile) -> None:
     began = time.monotonic()
     async with AsyncClient(silent, patience=Patience(total=0.2)) as client:
-        with pytest.raises(Unavailable, match=r"127\.0\.0\.1:\d+/\S+ gave no answer"):
+        with pytest.raises(Unavailable, match=r"the registry at http://\S+ did not answer within 0.2 s"):
             await client.models()
     assert time.monotonic() - began < 5
 

@@ -45,7 +45,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "audit": "Log checkpoints, invariants, proofs and stored events",
         "witness": "Keep and cosign log checkpoints on another machine",
         "history": "The exported log as Parquet files: list, export, verify",
-        "dlq": "Dead letters: list, show, replay",
+        "dlq": "Dead letters: list, group, show, replay, dismiss",
         "access": "Identities, keys and roles",
         "key": "Make a signing key on this machine",
         "completion": "Shell completion for bash, zsh or fish",

@@ -158,7 +158,11 @@ class Client:
 
     dead_letters = _blocking(AsyncClient.dead_letters)
     dead_letter = _blocking(AsyncClient.dead_letter)
+    all_dead_letters = _blocking(AsyncClient.all_dead_letters)
+    dead_letter_groups = _blocking(AsyncClient.dead_letter_groups)
+    all_dead_letter_groups = _blocking(AsyncClient.all_dead_letter_groups)
     replay = _blocking(AsyncClient.replay)
+    dismiss = _blocking(AsyncClient.dismiss)
 
     identities = _blocking(AsyncClient.identities)
     identity = _blocking(AsyncClient.identity)

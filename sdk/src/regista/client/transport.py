@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
-import ssl
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ import httpx
 import msgspec
 
 from regista.client.profile import Profile
+from regista.client.trust import certificate_error, not_trusted, trusted
 from regista.errors import NotConfigured, RegistaError, Unavailable, from_problem
 
 BUSY = frozenset({408, 429, 502, 503, 504})
@@ -53,6 +54,25 @@ class Patience:
         )
 
 
+OPERATORS = Patience(attempts=1, total=12.0)
+"""For commands of operators: a service that does not answer is named soon, and not tried again.
+
+A service itself gives Kafka 5 seconds, and then names it.
+"""
+
+_patience: ContextVar[Patience | None] = ContextVar("regista_patience", default=None)
+
+
+@contextmanager
+def patience(of_calls: Patience) -> Iterator[None]:
+    """Give the calls inside this patience instead of the client's."""
+    token = _patience.set(of_calls)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A successful answer: its JSON, its ETag ("" without one), its headers."""
@@ -86,7 +106,7 @@ class Transport:
             self._http = httpx.AsyncClient(
                 headers=self._agent(),
                 timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-                verify=_trust(),
+                verify=trusted(self._profile.ca_file),
             )
         return self._http
 
@@ -103,9 +123,8 @@ class Transport:
         if service == "registry":
             return registry
         if not self._urls:
-            self._urls = _services(
-                await self._with_retries(registry, lambda: self._client().get(registry + WELL_KNOWN))
-            )
+            send = lambda: self._client().get(registry + WELL_KNOWN)  # noqa: E731
+            self._urls = _services(await self._with_retries("registry", registry, send))
         return self._discovered(service)
 
     def _registry(self) -> str:
@@ -164,7 +183,7 @@ class Transport:
             headers=headers,
             timeout=timeout,
         )
-        got = await self._with_retries(url, send, LONG_SECONDS if long else 0.0)
+        got = await self._with_retries(service, url, send, LONG_SECONDS if long else 0.0)
         return Answer(got.status_code, _json(got), got.headers.get("etag", ""), got.headers)
 
     async def upload(
@@ -184,6 +203,7 @@ class Transport:
         timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, read=STORE_SECONDS)
         limit = STORE_SECONDS + size / SLOWEST
         got = await self._with_retries(
+            service,
             url,
             lambda: self._client().post(
                 url, params=params, content=content(), headers=headers, timeout=timeout
@@ -200,53 +220,63 @@ class Transport:
         """
         url = f"{await self.url_of(service)}/v1{path}"
         request = self._client().build_request("GET", url)
-        got = await self._with_retries(url, lambda: self._client().send(request, stream=True))
+        got = await self._with_retries(service, url, lambda: self._client().send(request, stream=True))
         try:
             yield got
         finally:
             await got.aclose()
 
     async def _with_retries(
-        self, url: str, send: Callable[[], Awaitable[httpx.Response]], seconds: float = 0.0
+        self, service: str, url: str, send: Callable[[], Awaitable[httpx.Response]], seconds: float = 0.0
     ) -> httpx.Response:
-        """Repeat a request that may succeed later, for `seconds` at most (0: the total of the patience)."""
-        seconds = seconds or self._patience.total
+        """Repeat a request that may succeed later, for `seconds` at most (0: the total of the patience).
+
+        The error names the service, its address, and the last thing that it answered, if anything.
+        """
+        chosen = _patience.get() or self._patience
+        seconds = seconds or chosen.total
+        where = f"the {'registry' if service == 'registry' else f'service {service}'} at {_address(url)}"
+        refusals: list[RegistaError] = []
         try:
             async with asyncio.timeout(seconds):
-                return await self._repeated(send)
+                return await _repeated(where, send, chosen, refusals)
         except TimeoutError:
-            raise Unavailable("unreachable", f"{url} gave no answer in {seconds:.0f} s") from None
-
-    async def _repeated(self, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-        for attempt in range(self._patience.attempts):
-            last = attempt == self._patience.attempts - 1
-            retry_after = None
-            try:
-                got = await send()
-            except httpx.TransportError as e:
-                if last:
-                    raise Unavailable(
-                        "unreachable",
-                        f"{_where(e)} did not answer ({type(e).__name__}) in {attempt + 1} attempts",
-                    ) from e
-            else:
-                if got.is_success:
-                    return got
-                await got.aread()
-                if got.status_code not in BUSY or last:
-                    raise _error(got)
-                retry_after = got.headers.get("retry-after")
-            await asyncio.sleep(self._patience.pause(attempt, retry_after))
-        raise AssertionError
+            if refusals:
+                raise refusals[-1] from None
+            raise Unavailable("unreachable", f"{where} did not answer within {seconds:g} s") from None
 
 
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    """Return the certificate authorities of this machine (or `SSL_CERT_FILE`).
-
-    They are read once: each client of httpx would need 80 ms for it.
-    """
-    return ssl.create_default_context()
+async def _repeated(
+    where: str,
+    send: Callable[[], Awaitable[httpx.Response]],
+    patience_: Patience,
+    refusals: list[RegistaError],
+) -> httpx.Response:
+    """Return the first successful answer; each failure that may pass goes to `refusals`, too."""
+    for attempt in range(patience_.attempts):
+        last = attempt == patience_.attempts - 1
+        retry_after = None
+        try:
+            got = await send()
+        except httpx.TransportError as e:
+            if untrusted := certificate_error(e):
+                raise not_trusted(where, untrusted) from e
+            attempts = f"{attempt + 1} attempts" if attempt else "1 attempt"
+            refusals.append(
+                Unavailable("unreachable", f"{where} did not answer ({type(e).__name__}) in {attempts}")
+            )
+            if last:
+                raise refusals[-1] from e
+        else:
+            if got.is_success:
+                return got
+            await got.aread()
+            refusals.append(_error(got))
+            if got.status_code not in BUSY or last:
+                raise refusals[-1]
+            retry_after = got.headers.get("retry-after")
+        await asyncio.sleep(patience_.pause(attempt, retry_after))
+    raise AssertionError
 
 
 def _services(answer: httpx.Response) -> dict[str, str]:
@@ -255,11 +285,9 @@ def _services(answer: httpx.Response) -> dict[str, str]:
     return {name: str(url).rstrip("/") for name, url in services.items()}
 
 
-def _where(error: httpx.HTTPError) -> str:
-    try:
-        return f"{error.request.url.scheme}://{error.request.url.netloc.decode()}"
-    except RuntimeError:
-        return "the service"
+def _address(url: str) -> str:
+    parsed = httpx.URL(url)
+    return f"{parsed.scheme}://{parsed.netloc.decode()}"
 
 
 def _error(got: httpx.Response) -> RegistaError:

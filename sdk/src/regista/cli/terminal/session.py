@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -54,7 +55,7 @@ class Session:
         from regista.client.profile import read_profile  # noqa: PLC0415 - imported when a command runs
         from regista.client.sync_client import Client  # noqa: PLC0415
 
-        with Client(read_profile(self._profile)) as client:
+        with _warnings_shown(), Client(read_profile(self._profile)) as client:
             yield client
 
     def items(
@@ -144,6 +145,23 @@ class Session:
 
         with Console(stderr=True).status(Text(printable(title))):
             yield
+
+
+class _Warnings(logging.Handler):
+    """Prints the client's warnings on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage(), err=True, fg="yellow")
+
+
+@contextmanager
+def _warnings_shown() -> Iterator[None]:
+    handler, logger = _Warnings(logging.WARNING), logging.getLogger("regista")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def command(
