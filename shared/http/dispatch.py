@@ -28,8 +28,9 @@ from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
 from shared.foundation.telemetry import tracer
 from shared.http import bodies
 from shared.http.app import App
-from shared.http.problems import Problem, of_exception, of_shape, unauthenticated
+from shared.http.problems import Problem, log_stopped, of_exception, of_shape, unauthenticated
 from shared.http.routes import Call, Reply, Route
+from shared.log.eventlog import LogStopped
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,8 @@ class Table:
 class Application:
     """The application that uvicorn serves.
 
-    Until the service has started (`app.serving` is false), all but public routes are answered with 503.
+    All but public routes are answered with 503 until the service has started (`app.serving` is false), and
+    while the log is stopped: a log that lost events may have lost a revocation.
     """
 
     def __init__(self, app: App, routes: Sequence[Route]) -> None:
@@ -175,6 +177,8 @@ class Application:
         return _response(answer, route, request)
 
     async def _identify(self, request: Request) -> tuple[Actor, AccessState]:
+        if reason := self._app.standing.reason:
+            raise log_stopped(reason)
         if not self._app.serving:
             reasons = self._app.readiness.reasons
             raise Problem(
@@ -220,7 +224,7 @@ def _refusal(error: Exception, scope: Scope) -> Response:
             "The service failed at this request; its log has the reason. "
             "Repeating it is safe with the same Idempotency-Key.",
         )
-    elif isinstance(error, (Unavailable, *CONNECTION_ERRORS)):
+    elif isinstance(error, (Unavailable, *CONNECTION_ERRORS)) and not isinstance(error, LogStopped):
         POSTGRES.report(error)  # a line for each request would flood the log during an outage
     elif problem.status >= 500 or isinstance(error, asyncpg.PostgresError):
         log.warning(
