@@ -63,8 +63,8 @@ class Instance:
 
     # -- before the services
 
-    def migrate(self) -> bool:
-        """Migrate the database and create the first identities.
+    def migrate(self, *, bootstrap: bool = True) -> bool:
+        """Migrate the database and, with `bootstrap`, create the first identities.
 
         Returns False when the same code has already done both.
         """
@@ -81,8 +81,10 @@ class Instance:
             python_command("shared.migrate"),
             {"REGISTA_OWNER_URL": self.stack.owner_url(), **passwords},
         )
-        bootstrap = python_command("services.registry", "bootstrap", "--spec", str(specification))
-        self._run("bootstrap", bootstrap, self.environment("registry"))
+        if not bootstrap:
+            return True
+        command = python_command("services.registry", "bootstrap", "--spec", str(specification))
+        self._run("bootstrap", command, self.environment("registry"))
         self.folder.write("migrated.json", {"digest": wanted})
         return True
 

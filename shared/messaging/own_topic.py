@@ -35,8 +35,7 @@ ANSWER_WITHIN = 5.0
 STORED = """
 SELECT e.stream, e.revision, encode(e.leaf, 'hex')
 FROM unnest($1::text[], $2::bigint[]) AS wanted(stream, revision)
-JOIN log.events_{partition} e
-    ON e.service = '{partition}' AND e.stream = wanted.stream AND e.revision = wanted.revision
+JOIN {table} e ON e.service = '{partition}' AND e.stream = wanted.stream AND e.revision = wanted.revision
 """
 
 # Messages before these offsets were given up when a restore was accepted.
@@ -62,8 +61,7 @@ class OwnTopic:
 
         Raises KafkaError, TimeoutError and database errors when the comparison is not possible.
         """
-        accepted = await database.fetchval(ACCEPTED)
-        offsets = json.loads(accepted or "{}").get(topic_of(self.service), {})
+        offsets = accepted_offsets(await database.fetchval(ACCEPTED), topic_of(self.service))
         async with asyncio.timeout(ANSWER_WITHIN):
             records = await _last_records(self.settings, topic_of(self.service), offsets)
         newest = [event for some in records if (event := self._newest(some)) is not None]
@@ -90,15 +88,24 @@ class OwnTopic:
         return event if event.source == f"/regista/{self.service}" else None
 
 
+def accepted_offsets(accepted: str | None, topic: str) -> dict[str, int]:
+    """Return the offset of each partition before which messages were given up; none for the others."""
+    offsets: dict[str, int] = json.loads(accepted or "{}").get(topic, {})
+    return offsets
+
+
 async def missing(
-    database: asyncpg.Connection, service: str, events: Iterable[CloudEvent]
+    database: asyncpg.Connection, service: str, events: Iterable[CloudEvent], table: str = ""
 ) -> list[CloudEvent]:
-    """Return the events of messages that the log of the service does not have as they were published."""
+    """Return the events of messages that the log of the service does not have as they were published.
+
+    `table` is the service's own partition, or the whole log for those who may read it.
+    """
     wanted = [event for event in events if _is_named(event)]
     if not wanted:
         return []
     rows = await database.fetch(
-        STORED.format(partition=service),
+        STORED.format(partition=service, table=table or f"log.events_{service}"),
         [event.subject for event in wanted],
         [int(event.extensions["revision"]) for event in wanted],
     )
@@ -141,13 +148,16 @@ async def _last_records(settings: Settings, topic: str, accepted: dict[str, int]
             end = ends[partition]
             first = max(starts[partition], end - LOOK_BACK, accepted.get(str(partition.partition), 0))
             if first < end:
-                found.append(await _records(consumer, partition, first, end))
+                found.append(await records_between(consumer, partition, first, end))
         return found
     finally:
         await stop_client(consumer)
 
 
-async def _records(consumer: AIOKafkaConsumer, at: TopicPartition, first: int, end: int) -> list[Record]:
+async def records_between(
+    consumer: AIOKafkaConsumer, at: TopicPartition, first: int, end: int
+) -> list[Record]:
+    """Return the records of a partition from the offset `first` to `end - 1`."""
     consumer.seek(at, first)
     records: list[Record] = []
     while await consumer.position(at) < end:

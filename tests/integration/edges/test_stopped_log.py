@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
 from regista.wire.keys import SigningKey, generate_signing_key
+from services.audit import doctor
+from services.audit.settings import AuditSettings
+from services.local import restore
+from services.local.folders import LocalError
 from shared.log import eventlog
 from tests.integration.edges.conftest import People
 from tests.processes import Running
@@ -230,3 +236,72 @@ async def test_a_log_whose_loss_was_accepted_goes_on(
     toy = start_toy(key, TOY_KAFKA="0")
     await toy.ready()
     await count(toy, engineer)
+
+
+async def examined(stack: Any, database: Any, tmp_path: Path) -> doctor.Findings:
+    """What `python -m services.audit doctor` finds."""
+    settings = AuditSettings.from_environment(
+        {**stack.service_environment("audit", database.name), "REGISTA_HISTORY_DIR": str(tmp_path)}
+    )
+    lines = list[str]()
+    found = await doctor.examine(settings, generate_signing_key("service:audit"), lines.append)
+    assert any("messages compared" in line for line in lines)
+    return found
+
+
+@pytest.mark.usefixtures("empty_kafka")
+async def test_the_doctor_names_what_is_lost_and_accepting_it_lets_the_log_go_on(
+    start_toy: Callable[..., Running],
+    stack: Any,
+    database: Any,
+    copies: Copies,
+    engineer: str,
+    key: SigningKey,
+    tmp_path: Path,
+) -> None:
+    toy = start_toy(key, TOY_KAFKA="0")
+    await toy.ready()
+    await count(toy, engineer, 2)
+    await all_published(toy, database)
+    toy.end()
+    older = await copies.take()
+    whole = await examined(stack, database, tmp_path)
+    assert (whole.lost, [topic.lost for topic in whole.topics]) == (False, [0, 0, 0, 0])
+    toy = start_toy(key, TOY_KAFKA="0")
+    await toy.ready()
+    await count(toy, engineer, 3)
+    await all_published(toy, database)
+    toy.end()
+    await copies.restore(older)
+
+    found = await examined(stack, database, tmp_path)
+    (topic,) = [topic for topic in found.topics if topic.lost]
+    assert (topic.topic, topic.lost) == ("regista.registry.events.v1", 3)
+    assert topic.types == {"regista.registry.Counted.v1": 3}
+    assert [(one["stream"], one["revision"]) for one in topic.named] == [
+        ("counter-a", 5),
+        ("counter-a", 4),
+        ("counter-a", 3),
+    ]
+
+    toy = start_toy(key, TOY_KAFKA="0")
+    await is_stopped(toy, engineer)
+    with pytest.raises(LocalError, match="regista_registry"):
+        await restore.accept(database.owner_url, "no newer copy", asdict(found), lost=True)
+    toy.end()
+    done = await restore.accept(database.owner_url, "no newer copy", asdict(found), lost=True)
+    assert done.epoch == 1
+    toy = start_toy(key, TOY_KAFKA="0")
+    await toy.ready()
+    await count(toy, engineer)
+    assert await written(database) == 3
+    await all_published(toy, database)
+    assert not (await examined(stack, database, tmp_path)).lost
+
+
+async def test_nothing_is_accepted_where_nothing_was_restored(database: Any) -> None:
+    done = await restore.accept(database.owner_url, "by mistake", {}, lost=False)
+    assert done.epoch == 0
+    owner = await asyncpg.connect(database.owner_url)
+    assert await owner.fetchval("SELECT count(*) FROM log.epochs") == 0
+    await owner.close()
