@@ -83,7 +83,7 @@ def test_a_registry_that_hangs_is_named_when_the_version_is_not_in_the_cache(
     assert raised.value.code == "unreachable"
 
 
-def test_offline_asks_nobody(profile: Profile, answers: Answers) -> None:
+def test_offline_sends_no_request(profile: Profile, answers: Answers) -> None:
     loaded_once(profile, answers)
     answers.seen.clear()
     with Client(profile, patience=QUICK) as client:
@@ -124,7 +124,7 @@ def test_a_recall_that_this_machine_learned_of_holds_offline_for_every_spelling(
             client.load("churn@production")
 
 
-def test_a_recall_that_was_undone_is_forgotten(profile: Profile, answers: Answers) -> None:
+def test_a_recall_that_was_undone_holds_no_longer(profile: Profile, answers: Answers) -> None:
     version = loaded_once(profile, answers)
     version["recalled"] = "a mistake"
     with Client(profile, patience=QUICK) as client:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import ssl
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from regista.client.profile import Profile, read_profile
 from regista.client.sync_client import Client
@@ -56,38 +60,33 @@ def _certificate(folder: Path, *, ends: dt.timedelta) -> tuple[Path, Path]:
     return certificate, key_file
 
 
-class _Answers(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = b'{"model":"churn","number":3}'
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
-        """Print nothing."""
+async def _answer(_request: Request) -> JSONResponse:
+    return JSONResponse({"model": "churn", "number": 3})
 
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Any]:
+    """Start a registry on HTTPS; return its URL and its certificate."""
     servers = []
 
     def started(ends: dt.timedelta = dt.timedelta(days=1)) -> tuple[str, Path]:
         certificate, key = _certificate(tmp_path, ends=ends)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        server = HTTPServer(("127.0.0.1", 0), _Answers)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = Thread(target=server.serve_forever, daemon=True)
+        listener = socket.create_server(("127.0.0.1", 0))
+        app = Starlette(routes=[Route("/{path:path}", _answer)])
+        config = uvicorn.Config(
+            app, log_level="critical", ws="none", lifespan="off", ssl_certfile=certificate, ssl_keyfile=key
+        )
+        server = uvicorn.Server(config)
+        thread = Thread(target=server.run, args=([listener],))
         thread.start()
-        servers.append((server, thread))
-        return f"https://127.0.0.1:{server.server_port}", certificate
+        servers.append((server, thread, listener))
+        return f"https://127.0.0.1:{listener.getsockname()[1]}", certificate
 
     yield started
-    for server, thread in servers:
-        server.shutdown()
+    for server, thread, listener in servers:
+        server.should_exit = True
         thread.join()
-        server.server_close()
+        listener.close()
 
 
 def _version(profile: Profile) -> Any:
@@ -144,7 +143,7 @@ def test_the_authority_comes_from_the_environment_or_the_profile(tmp_path: Path)
 def test_a_copy_in_the_cache_is_not_used_beside_a_certificate_that_is_refused(
     profile: Profile, serve: Any
 ) -> None:
-    """Whoever can answer in the registry's place must not decide that an old copy is loaded."""
+    """Who can answer in the registry's place must not decide that an old copy is loaded."""
     url, _ = serve()
     with Client(replace(profile, url=url), patience=QUICK) as client:
         client.asynchronous._finder._confirmed.record(
