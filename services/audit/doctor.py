@@ -142,7 +142,7 @@ async def _topic(
             found.ends[str(partition.partition)] = end
             first = max(starts[partition], accepted.get(str(partition.partition), 0))
             lost += await _back(database, consumer, service, (partition, first, end), found)
-            progress(f"{found.topic}: partition {partition.partition} of {len(partitions)}")
+            progress(f"{found.topic}: {len(found.ends)} of {len(partitions)} partitions")
     finally:
         await stop_client(consumer)
     _name(found, lost)

@@ -31,11 +31,15 @@ CREATE PROCEDURE log.begin_epoch(reason text, accepted jsonb) LANGUAGE plpgsql A
 DECLARE
     highest xid8;
     next    integer;
+    former  jsonb;
 BEGIN
     LOCK TABLE log.events IN ACCESS EXCLUSIVE MODE;
     highest := log.highest_tx();
     SELECT 1 + greatest(coalesce(max(e.epoch), 0), coalesce(highest::text::bigint, 0) >> 48) INTO next FROM log.epochs e;
-    INSERT INTO log.epochs (epoch, reason, highest_tx, accepted) VALUES (next, begin_epoch.reason, highest, begin_epoch.accepted);
+    -- What was given up before stays given up.
+    SELECT e.accepted INTO former FROM log.epochs e ORDER BY e.epoch DESC LIMIT 1;
+    INSERT INTO log.epochs (epoch, reason, highest_tx, accepted)
+    VALUES (next, begin_epoch.reason, highest, coalesce(former, '{}') || begin_epoch.accepted);
     EXECUTE format(
         'CREATE OR REPLACE FUNCTION log.placed(id xid8) RETURNS xid8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
         ''SELECT (id::text::bigint + %s)::text::xid8''', next::bigint << 48);

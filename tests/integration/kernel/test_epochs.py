@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from services.local import postgres
 from services.local.topics import SERVICES
 from shared.deciding.events import START, Cursor
 from shared.log import eventlog
+from shared.messaging.own_topic import ACCEPTED
 from shared.migrate import migrate
 
 pytestmark = pytest.mark.servers
@@ -226,3 +228,10 @@ async def test_a_dump_is_restored_and_accepted_by_an_owner_that_is_no_superuser(
         await again.close()
     finally:
         await owner.execute(f"DROP DATABASE {restored} WITH (FORCE)")
+
+
+async def test_a_later_epoch_keeps_what_was_given_up_before(owner: asyncpg.Connection) -> None:
+    for accepted in ({"a": {"0": 5}, "b": {"0": 7}}, {}, {"b": {"0": 9}}):
+        await owner.execute("CALL log.begin_epoch('a restore', $1)", json.dumps(accepted))
+    found = json.loads(await owner.fetchval(ACCEPTED))
+    assert found == {"a": {"0": 5}, "b": {"0": 9}}

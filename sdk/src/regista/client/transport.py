@@ -20,6 +20,8 @@ from regista.client.trust import certificate_error, not_trusted, trusted
 from regista.errors import NotConfigured, RegistaError, Unavailable, from_problem
 
 BUSY = frozenset({408, 429, 502, 503, 504})
+LASTING = frozenset({"log_stopped"})
+"""Codes among them that do not pass by themselves: an operator has to act."""
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 40.0  # one attempt; a service ends its own work earlier
 LONG_SECONDS = 600.0  # a request that reads the whole log or all models
@@ -272,7 +274,7 @@ async def _repeated(
                 return got
             await got.aread()
             refusals.append(_error(got))
-            if got.status_code not in BUSY or last:
+            if got.status_code not in BUSY or last or refusals[-1].code in LASTING:
                 raise refusals[-1]
             retry_after = got.headers.get("retry-after")
         await asyncio.sleep(patience_.pause(attempt, retry_after))
