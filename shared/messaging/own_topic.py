@@ -31,11 +31,13 @@ Messages of other logs, with other keys, may stand between them on a broker that
 ANSWER_WITHIN = 5.0
 """Seconds for Kafka's answer."""
 
-# What the log has at the positions that the messages name.
+# What the log has at the positions that the messages name: each one look-up in the primary key.
 STORED = """
-SELECT e.stream, e.revision, encode(e.leaf, 'hex')
+SELECT wanted.stream, wanted.revision, (
+    SELECT encode(e.leaf, 'hex') FROM {table} e
+    WHERE e.service = '{partition}' AND e.stream = wanted.stream AND e.revision = wanted.revision
+) AS leaf
 FROM unnest($1::text[], $2::bigint[]) AS wanted(stream, revision)
-JOIN {table} e ON e.service = '{partition}' AND e.stream = wanted.stream AND e.revision = wanted.revision
 """
 
 # Messages before these offsets were given up when a restore was accepted.

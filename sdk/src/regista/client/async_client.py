@@ -20,6 +20,7 @@ from regista.calls.cleanup import CleanupCalls
 from regista.calls.dead_letters import DeadLetterCalls
 from regista.calls.models import ModelCalls
 from regista.calls.promotion import PromotionCalls
+from regista.calls.reports import ReportCalls
 from regista.calls.rollouts import RolloutCalls
 from regista.calls.versions import VersionCalls
 from regista.client.profile import Profile, read_profile
@@ -63,6 +64,7 @@ class AsyncClient(
     PromotionCalls,
     RolloutCalls,
     AuditCalls,
+    ReportCalls,
     CleanupCalls,
     DeadLetterCalls,
     AccessCalls,
