@@ -80,7 +80,7 @@ def _show(diagnosis: Diagnosis) -> None:
         say(f"  → {step}")
 
 
-@click.group()
+@click.group(epilog="Example: regista restore accept --reason 'moved to another server, ticket 4711'")
 def restore() -> None:
     """Go on with a restored database."""
 
