@@ -30,7 +30,7 @@ from shared.foundation.topics import PARTITIONS_OF
 
 DIRECTORY = {"registry": "SELECT, INSERT, UPDATE", "approval": "SELECT"}
 """Grants on the directory of names: one service writes it, one copies names into signed records. No other
-reads it."""
+reads it. Every service writes the days on which it saw keys in use."""
 
 LIMITS = {
     "lock_timeout": ("60s", 0),
@@ -146,8 +146,11 @@ def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) ->
     )  # of its own row
     if not partitions:  # it appends nothing, and reads all
         connection.exec_driver_sql(f"GRANT SELECT ON log.events TO {role}")
+    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA directory TO {role}")
+    connection.exec_driver_sql(
+        f"GRANT SELECT, INSERT (key_id, day), UPDATE (day) ON directory.key_use TO {role}"
+    )
     if service in DIRECTORY:
-        connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA directory TO {role}")
         connection.exec_driver_sql(f"GRANT {DIRECTORY[service]} ON directory.names TO {role}")
 
 

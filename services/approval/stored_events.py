@@ -1,8 +1,9 @@
-"""The stored events of approval. No event has an older form yet."""
+"""The stored events of approval by their names, and how older forms become today's."""
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Callable
+from typing import Any, get_args
 
 from services.approval.domain.gate import GateEvent
 from services.approval.domain.policy import PolicyEvent, PolicyListed
@@ -11,4 +12,23 @@ from shared.deciding.events import EventTypes, Noted
 
 ApprovalEvent = PolicyEvent | PolicyListed | GateEvent | ReviewEvent | Noted
 
-EVENTS = EventTypes(tuple(event for event in get_args(ApprovalEvent) if event is not Noted))
+
+def _with(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return an upcaster that adds fields which the older form did not have."""
+    return lambda data: data | fields
+
+
+def _policy(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a policy of the first schema, which selected no environments and had no cap."""
+    policy = {"challenger_cap": None, "two_to_recall": False, **data["policy"]}
+    return data | {"policy": policy | {"applies_to": {**policy["applies_to"], "environments": []}}}
+
+
+UPCASTERS = {
+    ("PolicyPublished", 1): _policy,
+    ("GatesEvaluated", 1): _with(challenger_cap=None, two_to_recall=False),
+    ("ReviewOpened", 1): _with(serve=False, production=True),
+    ("OverrideUsed", 1): _with(serve=False, production=True),
+}
+
+EVENTS = EventTypes(tuple(event for event in get_args(ApprovalEvent) if event is not Noted), UPCASTERS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import assert_never
+from typing import ClassVar, assert_never
 
 from services.approval.domain.evidence import Evidence
 from services.approval.domain.gate_kinds import Result
@@ -64,7 +64,13 @@ class ReviewOverride:
 
 @dataclass(frozen=True, slots=True)
 class ReviewOpened:
-    """`needs` distinct people with one of `roles` must approve; people in `excluded` may not."""
+    """`needs` distinct people with one of `roles` must approve; people in `excluded` may not.
+
+    `serve`: the last approval gives the version all requests where no version serves. `production`: whether
+    the environment is one.
+    """
+
+    SCHEMA: ClassVar[int] = 2
 
     about: About
     semver: str
@@ -79,6 +85,8 @@ class ReviewOpened:
     evidence: Evidence
     results: tuple[Result, ...]
     expires_at: datetime
+    serve: bool = False
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +156,8 @@ class OverrideUsed:
     `bypassed`: the gates and approvals that were missing. An after-review is due.
     """
 
+    SCHEMA: ClassVar[int] = 2
+
     about: About
     environment: str
     by: str
@@ -157,6 +167,8 @@ class OverrideUsed:
     excluded: tuple[str, ...]
     seal: Seal
     evidence_digest: str
+    serve: bool = False
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
