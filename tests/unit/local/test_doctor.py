@@ -1,4 +1,4 @@
-"""`regista doctor`: what its findings mean, and what it tells to run next."""
+"""`regista doctor`: what its findings mean, and the next step that it shows."""
 
 from __future__ import annotations
 
