@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
-from regista.client.transport import Patience
+from regista.client.patience import Patience
 
 from .conftest import Answers, problem
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from regista.client.patience import Patience
 from regista.client.profile import Profile
 from regista.client.sync_client import Client
-from regista.client.transport import Patience
 from regista.errors import NotFound, RuleBroken, Unavailable
 
 from .conftest import QUICK, Answers, problem

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from regista.client.async_client import AsyncClient
+from regista.client.patience import Patience
 from regista.client.profile import Profile
-from regista.client.transport import Patience, Transport
+from regista.client.transport import Transport
 from regista.errors import TimedOut, Unavailable
 from regista.loading.usage import Usage, Used
 from regista.publishing.publication import TrainedMessage, outcome
@@ -43,9 +44,8 @@ async def test_a_server_that_never_answers_is_given_up_within_the_patience(silen
 
 
 async def test_waiting_ends_at_its_deadline_though_the_registry_never_answers(
-    silent: Profile, monkeypatch: pytest.MonkeyPatch
+    silent: Profile,
 ) -> None:
-    monkeypatch.setattr("regista.publishing.publication.LAST_LOOK", 0.1)
     transport, began = Transport(silent), time.monotonic()
     with pytest.raises(TimedOut):
         await outcome(transport, TrainedMessage("m1", "churn", ""), 0.2)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from regista.calls.requests import Json, Requests
-from regista.client.transport import OPERATORS, patience
+from regista.client.patience import OPERATORS, patience
 from regista.errors import Invalid, RegistaError, Unavailable
 
 CONSUMERS = ("registry", "approval", "artifact", "cleanup")

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import random
+import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import msgspec
 
+from regista.client.patience import Failures, Patience, chosen
 from regista.client.profile import Profile
 from regista.client.trust import certificate_error, not_trusted, trusted
 from regista.errors import NotConfigured, RegistaError, Unavailable, from_problem
 
 BUSY = frozenset({408, 429, 502, 503, 504})
-LASTING = frozenset({"log_stopped"})
-"""Codes among them that do not pass by themselves: an operator has to act."""
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 40.0  # one attempt; a service ends its own work earlier
 LONG_SECONDS = 600.0  # a request that reads the whole log or all models
@@ -29,50 +27,6 @@ STORE_SECONDS = 900.0  # from the last byte of an upload until the service has s
 SLOWEST = 100_000  # bytes per second; a slower upload fails
 WELL_KNOWN = "/.well-known/regista"
 Content = Callable[[], AsyncIterator[bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How often and how long to retry.
-
-    `attempts` in all, `total` seconds at most; the pauses double from `first` to `longest`, with full jitter.
-    """
-
-    attempts: int = 6
-    first: float = 0.2
-    longest: float = 5.0
-    total: float = 60.0
-
-    def pause(self, attempt: int, retry_after: str | None) -> float:
-        """Return the seconds to wait after attempt number `attempt` (from 0).
-
-        A service's Retry-After extends the pause, up to the longest one.
-        """
-        drawn = random.uniform(0, min(self.longest, self.first * 2**attempt))  # noqa: S311 - jitter, no secret
-        return (
-            max(drawn, min(self.longest, float(retry_after)))
-            if retry_after and retry_after.isdecimal()
-            else drawn
-        )
-
-
-OPERATORS = Patience(attempts=1, total=12.0)
-"""For commands of operators: a service that does not answer is named soon, and not tried again.
-
-A service itself gives Kafka 5 seconds, and then names it.
-"""
-
-_patience: ContextVar[Patience | None] = ContextVar("regista_patience", default=None)
-
-
-@contextmanager
-def patience(of_calls: Patience) -> Iterator[None]:
-    """Give the calls inside this patience instead of the client's."""
-    token = _patience.set(of_calls)
-    try:
-        yield
-    finally:
-        _patience.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +47,7 @@ class Transport:
 
     def __init__(self, profile: Profile, patience: Patience | None = None) -> None:
         self._profile = profile
-        self._patience = patience or Patience()
+        self.patience = patience or Patience()
         self._http: httpx.AsyncClient | None = None
         self._urls: dict[str, str] = {}
 
@@ -215,13 +169,16 @@ class Transport:
         return Answer(got.status_code, _json(got), got.headers.get("etag", ""), got.headers)
 
     @asynccontextmanager
-    async def download(self, service: str, path: str) -> AsyncIterator[httpx.Response]:
-        """Return a response whose body the caller streams.
+    async def download(
+        self, service: str, path: str, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        """Return a response whose body the caller streams, as the service sends it.
 
         Raises RegistaError; a stream that breaks off raises httpx.TransportError.
         """
         url = f"{await self.url_of(service)}/v1{path}"
-        request = self._client().build_request("GET", url)
+        sent = {"Accept-Encoding": "identity"} | dict(headers or {})
+        request = self._client().build_request("GET", url, headers=sent)
         got = await self._with_retries(service, url, lambda: self._client().send(request, stream=True))
         try:
             yield got
@@ -231,54 +188,38 @@ class Transport:
     async def _with_retries(
         self, service: str, url: str, send: Callable[[], Awaitable[httpx.Response]], seconds: float = 0.0
     ) -> httpx.Response:
-        """Repeat a request that may succeed later, for `seconds` at most (0: the total of the patience).
+        """Repeat a request that may succeed later.
 
-        The error names the service, its address, and the last thing that it answered, if anything.
+        `seconds` is the limit of all attempts (0: the total of the patience). With a longer limit the
+        patience begins at a failure, and again at a failure after an attempt that lasted longer than it. The
+        error names the service, its address, and the last thing that it answered, if anything.
         """
-        chosen = _patience.get() or self._patience
-        seconds = seconds or chosen.total
+        waits = chosen(self.patience)
+        failures = Failures(waits, from_start=not seconds)
+        limit = seconds or waits.total
         where = f"the {'registry' if service == 'registry' else f'service {service}'} at {_address(url)}"
-        refusals: list[RegistaError] = []
         try:
-            async with asyncio.timeout(seconds):
-                return await _repeated(where, send, chosen, refusals)
+            async with asyncio.timeout(limit):
+                while True:
+                    began = time.monotonic()
+                    try:
+                        got = await send()
+                    except httpx.TransportError as e:
+                        if untrusted := certificate_error(e):
+                            raise not_trusted(where, untrusted) from e
+                        detail = f"{where} did not answer ({type(e).__name__})"
+                        await failures.wait(Unavailable("unreachable", detail), began)
+                        continue
+                    if got.is_success:
+                        return got
+                    await got.aread()
+                    if got.status_code not in BUSY:
+                        raise _error(got)
+                    await failures.wait(_error(got), began, got.headers.get("retry-after"))
         except TimeoutError:
-            if refusals:
-                raise refusals[-1] from None
-            raise Unavailable("unreachable", f"{where} did not answer within {seconds:g} s") from None
-
-
-async def _repeated(
-    where: str,
-    send: Callable[[], Awaitable[httpx.Response]],
-    patience_: Patience,
-    refusals: list[RegistaError],
-) -> httpx.Response:
-    """Return the first successful answer; each failure that may pass goes to `refusals`, too."""
-    for attempt in range(patience_.attempts):
-        last = attempt == patience_.attempts - 1
-        retry_after = None
-        try:
-            got = await send()
-        except httpx.TransportError as e:
-            if untrusted := certificate_error(e):
-                raise not_trusted(where, untrusted) from e
-            attempts = f"{attempt + 1} attempts" if attempt else "1 attempt"
-            refusals.append(
-                Unavailable("unreachable", f"{where} did not answer ({type(e).__name__}) in {attempts}")
-            )
-            if last:
-                raise refusals[-1] from e
-        else:
-            if got.is_success:
-                return got
-            await got.aread()
-            refusals.append(_error(got))
-            if got.status_code not in BUSY or last or refusals[-1].code in LASTING:
-                raise refusals[-1]
-            retry_after = got.headers.get("retry-after")
-        await asyncio.sleep(patience_.pause(attempt, retry_after))
-    raise AssertionError
+            raise failures.last or Unavailable(
+                "unreachable", f"{where} did not answer within {limit:g} s"
+            ) from None
 
 
 def _services(answer: httpx.Response) -> dict[str, str]:

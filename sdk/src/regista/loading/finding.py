@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from regista.calls.requests import Json, model_and_version
-from regista.client.transport import Patience, patience
+from regista.client.patience import Patience, patience
 from regista.errors import Damaged, Failed, NotFound, RegistaError, RuleBroken, TimedOut, Unavailable
 from regista.files import manifest
 from regista.loading.cache import Cache

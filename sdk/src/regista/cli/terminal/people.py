@@ -24,7 +24,7 @@ def naming(session: Session, client: Client, subjects: Iterable[Any]) -> Shown:
 
     A subject without a name is shown as it is; so are all when the names cannot be read.
     """
-    from regista.client.transport import Patience, patience  # noqa: PLC0415
+    from regista.client.patience import Patience, patience  # noqa: PLC0415
     from regista.errors import RegistaError  # noqa: PLC0415
 
     names: dict[str, str | None] = {}
