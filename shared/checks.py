@@ -58,7 +58,7 @@ class Checks:
             outage = isinstance(error, CONNECTION_ERRORS)
             if outage and part == "postgres":
                 POSTGRES.report(error)
-            app.readiness.wait(part, f"does not answer ({error_summary(error)})", logged=not outage)
+            app.readiness.wait(part, f"cannot be used ({error_summary(error)})", logged=not outage)
         else:
             if part == "postgres":
                 POSTGRES.answered()

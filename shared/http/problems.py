@@ -32,6 +32,7 @@ TITLES = {
     428: "Precondition required",
     500: "Internal error",
     503: "Unavailable",
+    507: "Insufficient storage",
 }
 
 

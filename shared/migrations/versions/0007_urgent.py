@@ -1,4 +1,4 @@
-"""Let the order of the log survive a restored dump: an epoch before the transaction id."""
+"""Create the table of messages that must reach their readers while Kafka is unavailable."""
 
 from shared.migrations import run_sql_beside
 
@@ -11,4 +11,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("Events of a later epoch are ordered by it.")
+    raise NotImplementedError("Services read the table.")
