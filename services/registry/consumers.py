@@ -12,6 +12,7 @@ from services.registry import queries
 from services.registry.domain import noted
 from services.registry.domain.model.metadata import Metadata
 from services.registry.domain.model.state import stream_of
+from services.registry.domain.naming import selection
 from services.registry.domain.promotion.promotion import DenyPromotion, GrantPromotion
 from services.registry.domain.validation.gate_verdicts import NoteArtifact, NoteGates
 from services.registry.domain.withdrawal.retirement import RetireVersion
@@ -47,6 +48,7 @@ def subscriptions(app: App) -> list[Subscription]:
                 noted.GATES_EVALUATED: partial(note_decision, NoteGates),
                 noted.PROMOTION_GRANTED: partial(note_decision, GrantPromotion),
                 noted.PROMOTION_DENIED: partial(note_decision, DenyPromotion),
+                noted.POLICY_PUBLISHED: note_policy,
             },
         ),
         _of_service("artifact", dict.fromkeys(noted.ARTIFACT_STATES, note_artifact)),
@@ -91,6 +93,11 @@ async def note_decision(command: Callable[[str, Noted], object], m: Received) ->
     note = make_note(m)
     model_id = note.data["model_id"]
     return [Submission(command(model_id, note), (stream_of(model_id),), m.cause(), m.actor)]
+
+
+async def note_policy(m: Received) -> list[Submission]:
+    """Note a policy. The descriptions of models select by it."""
+    return [Submission(selection.NotePolicy(make_note(m)), (selection.STREAM,), m.cause(), m.actor)]
 
 
 async def note_artifact(m: Received) -> list[Submission]:

@@ -170,7 +170,10 @@ class VersionFacts(Shape):
 
 
 class ModelFacts(Shape):
-    """The description of a model. In a message it counts only when the model is new."""
+    """The description of a model.
+
+    In a message it counts only when the model is new; the tier of a model that exists may be raised.
+    """
 
     kind: Kind | None = None
     description: Text | None = None
@@ -180,6 +183,10 @@ class ModelFacts(Shape):
 
 
 class ModelTrained(VersionFacts, ModelFacts):
-    """A model was trained. This is the data of a message, and the body of a registration over HTTP."""
+    """A model was trained. This is the data of a message, and the body of a registration over HTTP.
+
+    `strict`: refuse the registration when a part of the model's description is not taken.
+    """
 
     model: Name
+    strict: bool = False

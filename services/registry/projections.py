@@ -86,6 +86,7 @@ def _registered(r: Recorded, event: e.VersionRegistered | BriefVersion) -> Itera
         "registered_by": r.actor.subject,
         "correlation_id": r.correlation_id,
         "message_id": r.causation_id,
+        "notes": event.notes or None,
         "revision": r.revision,
     }
     return (Put(VERSIONS, row),)

@@ -235,7 +235,7 @@ ORDER BY refused_at DESC, stream DESC, revision DESC LIMIT $7
 
 # What became of a message: the version or draft that it made …
 PUBLISHED = """
-SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage
+SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.notes
 FROM versions v JOIN models m USING (model_id)
 WHERE v.message_id = $1 AND v.message_id <> '' ORDER BY v.registered_at DESC LIMIT 1
 """

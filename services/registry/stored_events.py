@@ -16,9 +16,12 @@ def _with(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 UPCASTERS = {
+    ("ModelRegistered", 1): _with(selected_by=""),
     ("PromotionRequested", 1): _with(serve=False),
     ("RolledBack", 1): _with(warning=""),
+    ("TagsChanged", 1): _with(selected_by=""),
     ("VersionRecalled", 1): _with(by=""),
+    ("VersionRegistered", 1): _with(notes=[]),
     ("VersionRetired", 1): _with(stage="Archived"),
 }
 

@@ -61,6 +61,7 @@ VERSIONS = Table(
     Column("bump_level", Text),
     Column("bump_rule", Text),
     Column("missing", JSONB),
+    Column("notes", JSONB),
     Column("creator", Text),
     Column("dataset_name", Text),
     Column("dataset_digest", Text),

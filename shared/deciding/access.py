@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal
@@ -185,11 +184,6 @@ ACCESS: Fold[AccessEvent, AccessState] = Fold(PARTITION, AccessState(), evolve_a
 
 def stream_of(subject: str) -> str:
     return f"{PARTITION}-{subject}"
-
-
-def normalized_name(name: str) -> str:
-    """Return a name as two names are compared: without case, in one Unicode form (Unicode 16, D146)."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def namespace_of(name: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from shared.deciding.access import normalized_name
 from shared.deciding.events import Noted
+from shared.deciding.person import folded_name
 
 MODEL_REGISTERED = "regista.registry.ModelRegistered.v1"
 MODEL_RENAMED = "regista.registry.ModelRenamed.v1"
@@ -53,7 +53,7 @@ class Evaluation:
 
         A claim replaces any claim; an independent evaluation replaces only one by the same author.
         """
-        author = f"independent|{normalized_name(self.by or '')}" if self.independent else "claimed"
+        author = f"independent|{folded_name(self.by or '')}" if self.independent else "claimed"
         return "|".join((self.name, self.dataset_digest or "", self.definition or "", author))
 
 

@@ -10,8 +10,8 @@ from typing import assert_never
 from services.approval.domain.evidence import Evidence
 from services.approval.domain.gate_kinds import Result
 from services.approval.domain.policy import PolicyRef
-from shared.deciding.access import normalized_name
 from shared.deciding.decider import Decider, NotFound, RuleBroken
+from shared.deciding.person import folded_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ class ReviewState:
 
         Metadata may name a maker by subject or by printed name, in any case and Unicode form.
         """
-        return bool({normalized_name(p) for p in people if p} & {normalized_name(p) for p in self.excluded})
+        return bool({folded_name(p) for p in people if p} & {folded_name(p) for p in self.excluded})
 
 
 def stream_of(promotion_id: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from regista.wire.digests import NoDigest, digest
-from shared.deciding.access import normalized_name
+from shared.deciding.person import folded_name
 
 Event = dict[str, Any]
 
@@ -111,8 +111,8 @@ def _approval_faults(
             faults.append("the grant names approvers who did not approve what was shown")
     elif needed:
         faults.append(f"the policy requires {needed} approvals and there was no review")
-    made = {normalized_name(str(who)) for who in makers if who}
-    if own := [who for who in approvals if normalized_name(who) in made]:
+    made = {folded_name(str(who)) for who in makers if who}
+    if own := [who for who in approvals if folded_name(who) in made]:
         faults.append(f"approved by a person who made or requested it: {', '.join(own)}")
     return faults
 

@@ -26,7 +26,10 @@ class RefusalQuery(PageQuery):
 
 
 class PublicationAnswer(Body):
-    """`state`: registered, draft, existing (nothing new: the same version was there), or refused."""
+    """`state`: registered, draft, existing (nothing new: the same version was there), or refused.
+
+    `notes`: what the sender should know about the registration.
+    """
 
     state: str
     model: str
@@ -35,6 +38,7 @@ class PublicationAnswer(Body):
     semver: str | None = None
     stage: str | None = None
     problems: list[Problem] = Field(default=[])
+    notes: list[str] | None = None
 
 
 class RefusalAnswer(Body):

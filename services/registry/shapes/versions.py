@@ -159,8 +159,8 @@ class VersionPromotionAnswer(Shape):
 class VersionAnswer(Shape):
     """One version.
 
-    `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `revision` is its
-    ETag.
+    `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `notes`: what its
+    sender should know, such as a part of the model's description that was not taken. `revision` is its ETag.
     """
 
     model_id: str
@@ -175,6 +175,7 @@ class VersionAnswer(Shape):
     parents: list[ParentAnswer]
     bump: BumpAnswer | None
     missing: list[str] | None
+    notes: list[str] | None
     creator: str | None
     registered_at: str
     registered_by: str

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import click
 
 from regista.cli.terminal.options import KINDS, TIERS
+from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs, read_json
 
@@ -40,6 +41,9 @@ regista publish churn model.onnx --draft
 @click.option("--owner")
 @click.option("--tier", type=TIERS)
 @click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE")
+@click.option(
+    "--strict", is_flag=True, help="Refuse the version when its owner, tier or tags would not be taken."
+)
 @click.option(
     "--via", type=click.Choice(["kafka", "http"]), help="Default: Kafka where it is configured, else HTTP."
 )
@@ -88,6 +92,8 @@ def publish(
         return
     what = f"{model} {got.semver or '(no version yet)'}, number {got.number}, {got.stage}"
     session.one({}, f"registered {what}" if got.new else f"already registered: {what}")
+    for note in got.version.get("notes") or ():
+        say(f"note: {note}", err=True, fg="yellow")
 
 
 def _base(value: str | None) -> int | str | None:

@@ -142,6 +142,7 @@ class AsyncClient(
         exact: bool = False,
         base: int | str | None = None,
         parents: Sequence[Mapping[str, Any]] = (),
+        strict: bool = False,
     ) -> AsyncPublication:
         """Upload the artifact (a file or folder) and publish ModelTrained; `wait()` then gives the version.
 
@@ -149,7 +150,9 @@ class AsyncClient(
         "http") selects one. `run` comes from `regista.track`; `training` and `signature` add to it or replace
         it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
         claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
-        made from. `description`, `owner`, `tier` and `tags` describe a new model. Raises RegistaError.
+        made from. `description`, `owner`, `tier` and `tags` describe a new model; of a model that exists,
+        only the tier changes, and only upwards. `strict` refuses the version when one of them is not taken;
+        without it, the version's `notes` name what was not. Raises RegistaError.
         """
         key = self._key_for(via)
         if creator is None:
@@ -173,6 +176,7 @@ class AsyncClient(
             exact=exact,
             base=base,
             parents=parents,
+            strict=strict,
         )
         if artifact is not None:
             data["artifact"] = await publication.upload(self._transport, Path(artifact), progress)

@@ -110,6 +110,7 @@ def _evolve_model(state: ModelState, event: _Model) -> ModelState:
                 tier=event.tier,
                 tags=Map(event.tags),
                 described=state.revision,
+                selected_by=event.selected_by,
             )
         case e.ModelRenamed():
             return replace(state, model=event.model, described=state.revision)
@@ -122,6 +123,7 @@ def _evolve_model(state: ModelState, event: _Model) -> ModelState:
                 tier=event.tier,
                 description=event.description,
                 described=state.revision,
+                selected_by=event.selected_by,
             )
         case e.ChildLinked():
             return _children(state, event.number, 1)
@@ -142,9 +144,9 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
             promotion = OpenPromotion(
                 event.number, event.environment, event.digest, state.revision, event.serve
             )
-            return with_version(
-                replace(state, promotions=state.promotions.set(event.promotion_id, promotion)), event.number
-            )
+            makers = _with_makers(state.makers, event.requester, event.creator, event.on_behalf_of)
+            promotions = state.promotions.set(event.promotion_id, promotion)
+            return with_version(replace(state, promotions=promotions, makers=makers), event.number)
         case e.PromotionSpent():
             return with_version(state, event.number)  # the change of the rollout spent it
         case e.PromotionRefused():
@@ -190,13 +192,32 @@ def _registered(state: ModelState, event: e.VersionRegistered) -> ModelState:
     revision = state.revision + 1
     version = VersionState(event.semver, "Staging" if event.semver else "Draft", revision, revision)
     more = _numbered(state, event) if event.semver else _drafted(state, event)
+    makers = _makers(state, event)
     versions = state.versions.set(event.number, version)
     return replace(
-        state, revision=revision, newest=max(state.newest, event.number), versions=versions, **more
+        state,
+        revision=revision,
+        newest=max(state.newest, event.number),
+        versions=versions,
+        makers=makers,
+        **more,
     )
 
 
+def _makers(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -> Map[str, bool]:
+    training = event.metadata.training
+    return _with_makers(state.makers, training.creator, training.on_behalf_of, *event.contributors)
+
+
+def _with_makers(makers: Map[str, bool], *people: str | None) -> Map[str, bool]:
+    for person in people:
+        if person and person not in makers:
+            makers = makers.set(person, True)
+    return makers
+
+
 def _completed(state: ModelState, event: e.MetadataAdded) -> ModelState:
+    state = replace(state, makers=_makers(state, event))
     if not event.semver:
         return replace(with_version(state, event.number, document=state.revision), **_drafted(state, event))
     state = with_version(state, event.number, document=state.revision, semver=event.semver, stage="Staging")

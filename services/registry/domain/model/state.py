@@ -97,7 +97,9 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     not served by that promotion, and no newer version became champion since. `champions`: was champion there;
     the revision at which it first was. `spent`: the promotion that ended before the version was champion
     there. `left`: was champion there and left; only a rollback makes it champion again. `rolled_back`: a
-    rollback left it. `recalls`: who recalled a version, by number.
+    rollback left it. `recalls`: who recalled a version, by number. `selected_by`: who chose a
+    description that selects a weaker policy. `makers`: everyone who is named as a maker of a version, or who
+    requested a promotion.
     """
 
     model: str = ""
@@ -129,6 +131,8 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     champions: Map[str, int] = msgspec.field(default_factory=Map)
     spent: Map[str, str] = msgspec.field(default_factory=Map)
     recalls: Map[int, str] = msgspec.field(default_factory=Map)
+    selected_by: str = ""
+    makers: Map[str, bool] = msgspec.field(default_factory=Map)
 
     @property
     def taken(self) -> Taken:
