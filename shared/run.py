@@ -182,7 +182,7 @@ class RunningProcess:
     def _edge_work(self) -> list[tuple[str, Work]]:
         """Return what brings work in, by name: checks, relays, consumers, due work, background."""
         app, process = self._app, self._process
-        work: list[tuple[str, Work]] = [("checks", self._check())]
+        work: list[tuple[str, Work]] = [("checks", self._check()), ("key use", app.access.key_use.run())]
         if self._key is not None:
             work += [(f"relay {s.name}", self._relay(s, self._key)) for s in self._publishes]
         if process.subscriptions:

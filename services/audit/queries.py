@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from services.audit.domain.causal_tree import cause_in_log
 from services.audit.domain.checked import INDEXED_COLUMNS, shown_fault
 from services.audit.domain.reading import (
     TEXT_BYTES,
@@ -241,9 +242,8 @@ async def causes(pool: asyncpg.Pool, event_ids: Iterable[str]) -> list[Event]:
         shown = {str(row["event_id"]): as_json(row) for row in rows}
         events.update(shown)
         found.update({str(row["event_id"]): row for row in rows})
-        wanted = {e["causation_id"] for e in shown.values() if is_uuid(e["causation_id"])} - events.keys()
-    order = sorted(found, key=lambda event_id: (found[event_id]["tx"], found[event_id]["seq"]))
-    return [events[event_id] for event_id in order]
+        wanted = {cause for e in shown.values() if is_uuid(cause := cause_in_log(e))} - events.keys()
+    return [events[id_] for id_ in sorted(found, key=lambda id_: (found[id_]["tx"], found[id_]["seq"]))]
 
 
 async def of_correlation(

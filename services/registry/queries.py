@@ -233,19 +233,22 @@ WHERE (refused_at, stream, revision) < ($1, $2, $3)
 ORDER BY refused_at DESC, stream DESC, revision DESC LIMIT $7
 """
 
-# What became of a message: the version or draft that it made …
+# What became of a message of a publisher, $2: the version or draft that it made. Ids are unique for each
+# publisher only …
 PUBLISHED = """
 SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.notes
 FROM versions v JOIN models m USING (model_id)
-WHERE v.message_id = $1 AND v.message_id <> '' ORDER BY v.registered_at DESC LIMIT 1
+WHERE v.message_id = $1 AND v.message_id <> '' AND v.registered_by = $2 ORDER BY v.registered_at DESC LIMIT 1
 """
 # … its refusal …
 REFUSED = """
 SELECT model, problems, refused_of FROM refusals
-WHERE message_id = $1 AND message_id <> '' ORDER BY refused_at DESC LIMIT 1
+WHERE message_id = $1 AND message_id <> '' AND refused_of = $2 ORDER BY refused_at DESC LIMIT 1
 """
 # … or no event, when its cause is stored: then the version with the same bytes existed already.
-KNOWN_CAUSE = "SELECT EXISTS (SELECT FROM registry.inbox WHERE source = $1 AND id = $2)"
+KNOWN_CAUSE = (
+    "SELECT EXISTS (SELECT FROM registry.inbox WHERE source = '/publishers/' || $1::text AND id = $2)"
+)
 SAME_BYTES = """
 SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage
 FROM versions v JOIN models m USING (model_id)

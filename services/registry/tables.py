@@ -83,7 +83,7 @@ VERSIONS = Table(
     Index("versions_by_artifact", "artifact_digest"),
     Index("versions_by_identity", "model_id", "identity"),
     Index("versions_by_correlation", "correlation_id"),
-    Index("versions_by_message", "message_id", postgresql_where=text("message_id <> ''")),
+    Index("versions_by_message", "message_id", "registered_by", postgresql_where=text("message_id <> ''")),
     Index("versions_by_stage", "model_id", "stage", "number"),
     Index("versions_by_dataset_name", "dataset_name", "model_id", "number"),
     Index("versions_by_dataset_digest", "dataset_digest", "model_id", "number"),
@@ -196,7 +196,7 @@ REFUSALS = Table(
     Index("refusals_by_time", "refused_at", "stream", "revision"),
     Index("refusals_by_model", "model"),
     Index("refusals_by_correlation", "correlation_id"),
-    Index("refusals_by_message", "message_id", postgresql_where=text("message_id <> ''")),
+    Index("refusals_by_message", "message_id", "refused_of", postgresql_where=text("message_id <> ''")),
 )
 """`refused_of` is the subject whose registration was refused."""
 

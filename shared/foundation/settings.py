@@ -45,6 +45,7 @@ class Settings(BaseModel):
     kafka_ca_file: str = ""
     signing_key_file: str = ""
     pepper: str = Field(default="", repr=False)
+    key_days: int = Field(default=365, ge=0, le=3650)
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=0, ge=0, le=65535)
     public_urls: dict[str, str] = {}

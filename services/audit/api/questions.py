@@ -8,7 +8,7 @@ from typing import Any
 
 from services.audit import queries, shapes
 from services.audit.domain import as_of, reading
-from services.audit.domain.causal_tree import forest
+from services.audit.domain.causal_tree import cause_in_log, forest
 from services.audit.queries import Event
 from services.audit.verification import runs
 from services.audit.verification.pages import SEALED
@@ -47,7 +47,7 @@ async def get_timeline(call: Call[None, shapes.TimelineQuery]) -> dict[str, Any]
     rows = await queries.timeline(call.app.pool, model_id, call.query.number, after, call.query.page_size)
     found = [queries.as_json(row) for row in rows]
     shown = {event["event_id"] for event in found}
-    causing = await queries.causes(call.app.pool, {e["causation_id"] for e in found} - shown)
+    causing = await queries.causes(call.app.pool, {cause_in_log(e) for e in found} - shown)
     await _report(call, [*found, *causing])
     may_read = await _readable(call, [*found, *causing])
     events = [as_of.as_shown(event, hidden=not may_read(owners(event) or {model_id})) for event in found]
@@ -58,7 +58,7 @@ async def get_timeline(call: Call[None, shapes.TimelineQuery]) -> dict[str, Any]
     ]
     by_id = {event["event_id"]: event for event in (*causes, *events)}
     for event in events:
-        cause = by_id.get(event["causation_id"])
+        cause = by_id.get(cause_in_log(event))
         event["caused_by"] = cause and as_of.reference(cause) | {
             "actor": cause["actor"],
             "reason": cause["reason"],

@@ -51,13 +51,14 @@ async def check_parents(call: Call, message: VersionMessage) -> None:
             raise unknown_model(name)
 
 
-async def number_of(call: Call, model: ModelRef, reference: str = "") -> int:
+async def number_of(call: Call, model: ModelRef, reference: str | None = None) -> int:
     """Return the number of the version that `reference` (or the path) names.
 
     A reference is a number, a semantic version, or `@` with an alias or an environment. Raise NotFound for
     others.
     """
-    reference = reference or call.path["version"]
+    if reference is None:
+        reference = call.path["version"]
     number: int | None = None
     if reference.isascii() and reference.isdecimal():
         number = int(reference) if int(reference) <= LARGEST else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from services.registry.domain.model.events import Role
 from services.registry.domain.model.metadata import Kind, Relation
@@ -33,11 +33,15 @@ class TrainedOnQuery(PageQuery):
     trained_on: str = Field(min_length=1, max_length=500)
 
 
+VersionReference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+"""A number, a semantic version or @ with an alias or environment."""
+
+
 class DiffQuery(Body):
     """Two versions, each a number, a semantic version or @ with an alias or environment."""
 
-    from_: str = Field(alias="from", max_length=100)
-    to: str = Field(max_length=100)
+    from_: VersionReference = Field(alias="from")
+    to: VersionReference
 
 
 class NewEvaluation(Body):

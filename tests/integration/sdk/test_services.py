@@ -389,7 +389,7 @@ def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_names_the_acto
         "subject"
     ]
     house.run("admin", "access", "set-name", subject, "Ada Lovelace")
-    house.run("admin", "access", "grant", subject, "auditor")
+    house.run("admin", "access", "grant", subject, "auditor", "--everywhere")
     house.people["ada"] = replace(
         house.people["admin"], api_key=house.run("admin", "access", "key", "issue", subject)["api_key"]
     )

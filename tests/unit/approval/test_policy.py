@@ -20,7 +20,7 @@ from services.approval.domain.policy import (
     manual,
     select,
 )
-from services.registry.access.domain import ROLES as GRANTED
+from services.registry.access.domain.commands import ROLES as GRANTED
 from shared.deciding.access import OWN_ROLE_ONLY
 from shared.deciding.decider import Stale, Unprocessable
 

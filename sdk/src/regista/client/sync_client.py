@@ -161,7 +161,13 @@ class Client:
     replay = _blocking(AsyncClient.replay)
 
     identities = _blocking(AsyncClient.identities)
+    whoami = _blocking(AsyncClient.whoami)
     identity = _blocking(AsyncClient.identity)
+    disable_identity = _blocking(AsyncClient.disable_identity)
+    enable_identity = _blocking(AsyncClient.enable_identity)
+    add_member = _blocking(AsyncClient.add_member)
+    remove_member = _blocking(AsyncClient.remove_member)
+    service_keys = _blocking(AsyncClient.service_keys)
     create_identity = _blocking(AsyncClient.create_identity)
     set_name = _blocking(AsyncClient.set_name)
     erase_name = _blocking(AsyncClient.erase_name)
