@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, assert_never
 
 import msgspec
 
 from services.approval import tables as t
 from services.approval.domain import noted
-from services.approval.domain.gate import (
+from services.approval.domain.facts import makers_of
+from services.approval.domain.gate_events import (
+    AfterReviewDone,
+    AfterReviewOwed,
     GatesEvaluated,
     OverrideStands,
     OverrideWithdrawn,
     PromotionDenied,
     PromotionGranted,
 )
-from services.approval.domain.policy import PolicyApplied, PolicyListed, PolicyPublished
-from services.approval.domain.review import (
+from services.approval.domain.policy import (
+    PolicyApplied,
+    PolicyListed,
+    PolicyProposed,
+    PolicyPublished,
+    ProposalWithdrawn,
+)
+from services.approval.domain.review import AFTER
+from services.approval.domain.review_events import (
+    About,
+    AfterReviewOverdue,
     OverrideReviewed,
     OverrideUsed,
     ReviewApproved,
@@ -34,7 +47,7 @@ from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Noted, Recorded
 from shared.log.due_work import DUE
 
-EXPIRY, POLICY_CHANGE = "review-expiry", "policy-change"
+EXPIRY, POLICY_CHANGE, AFTER_REVIEW = "review-expiry", "policy-change", "after-review"
 """The kinds of due work."""
 
 plain = msgspec.to_builtins
@@ -62,7 +75,11 @@ def project(r: Recorded) -> Iterable[Change]:
             return _published(r, event)
         case PolicyApplied():
             return [Drop(DUE, {"kind": POLICY_CHANGE, "key": f"{event.name}@{event.revision}"})]
-        case PolicyListed():
+        case PolicyProposed():
+            return [_proposed(r, event)]
+        case ProposalWithdrawn(name=name):
+            return [Drop(t.PROPOSALS, {"name": name})]
+        case PolicyListed() | AfterReviewOwed() | AfterReviewDone():
             return []
         case _:
             return _review(r, event)
@@ -73,9 +90,16 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
     match event:
         case noted.ModelEvent(model_id=model_id):
             if type_ == noted.MODEL_REGISTERED:
-                yield Put(t.MODELS, {"model_id": model_id, "model": event.model or ""})
-            elif event.model:
-                yield Patch(t.MODELS, {"model_id": model_id}, {"model": event.model})
+                described = {
+                    "kind": event.kind or "model",
+                    "tier": event.tier or "medium",
+                    "tags": event.tags or {},
+                }
+                yield Put(t.MODELS, {"model_id": model_id, "model": event.model or "", **described})
+            else:
+                given = ((name, getattr(event, name)) for name in ("model", "tier", "tags"))
+                changed = {name: value for name, value in given if value is not None}
+                yield Patch(t.MODELS, {"model_id": model_id}, changed)
         case noted.RolloutEvent(model_id=model_id, environment=environment, champion=champion):
             key = {"model_id": model_id, "environment": environment}
             yield Put(t.CHAMPIONS, {**key, "number": champion.number}) if champion else Drop(t.CHAMPIONS, key)
@@ -84,6 +108,10 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
                 "model_id": model_id,
                 "number": number,
                 "semver": event.semver or "",
+                "bump": (event.bump and event.bump.level) or "",
+                "makers": list(makers_of(event)),
+                "training": _shown_training(note.data),
+                "signature": note.data.get("signature"),
                 "stage": "Staging",
                 "recalled": False,
             }
@@ -112,6 +140,13 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
             )
 
 
+def _shown_training(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a review compares with the champion. Measurements are in the evidence."""
+    training = data.get("training") or {}
+    shown = {name: value for name, value in training.items() if name not in {"metrics", "environment"}}
+    return shown | {"parents": data.get("parents") or []}
+
+
 def _requested(r: Recorded, event: noted.PromotionRequested) -> Change:
     row = {
         "promotion_id": event.promotion_id,
@@ -128,7 +163,8 @@ def _requested(r: Recorded, event: noted.PromotionRequested) -> Change:
         "requested_at": r.recorded_at,
         "decided_at": None,
     }
-    return Put(t.PROMOTIONS, {**row, "requester": event.requester or "", **blank})
+    why = {"requester": event.requester or "", "reason": event.reason, "conditions": []}
+    return Put(t.PROMOTIONS, {**row, **why, **blank})
 
 
 def _verdict(r: Recorded, e: GatesEvaluated) -> Change:
@@ -144,7 +180,11 @@ def _decided(r: Recorded, e: PromotionGranted | PromotionDenied) -> Change:
     granted = isinstance(e, PromotionGranted)
     columns: dict[str, Any] = {"state": "granted" if granted else "denied", "decided_at": r.recorded_at}
     if isinstance(e, PromotionGranted):
-        columns |= {"approvers": list(e.approvers), "override": e.override}
+        columns |= {
+            "approvers": list(e.approvers),
+            "override": e.override,
+            "conditions": list(e.conditions),
+        }
     else:
         columns |= {"reasons": list(e.reasons)}
     return Patch(t.PROMOTIONS, {"promotion_id": e.promotion_id}, columns)
@@ -162,10 +202,17 @@ def _published(r: Recorded, e: PolicyPublished) -> Iterator[Change]:
     }
     yield Put(t.POLICIES, row)
     yield Put(t.POLICY_REVISIONS, row)
+    yield Drop(t.PROPOSALS, {"name": e.name})
     data = {"name": e.name, "revision": r.revision}
     yield Put(
         DUE, {"kind": POLICY_CHANGE, "key": f"{e.name}@{r.revision}", "due_at": r.recorded_at, "data": data}
     )
+
+
+def _proposed(r: Recorded, e: PolicyProposed) -> Change:
+    row = {"name": e.name, "revision": r.revision, "digest": e.digest, "policy": plain(e.policy)}
+    who = {"weaker": list(e.weaker), "proposed_at": r.recorded_at, "proposed_by": e.by}
+    return Put(t.PROPOSALS, row | who)
 
 
 def _review(r: Recorded, e: ReviewEvent) -> Iterator[Change]:
@@ -189,10 +236,13 @@ def _review(r: Recorded, e: ReviewEvent) -> Iterator[Change]:
                 "evidence": plain(e.evidence),
                 "results": plain(e.results),
             }
-            yield Patch(t.REVIEWS, key, {"revision": r.revision, **shown})
-            return
+            policy = {"policy": plain(e.policy)} if e.policy else {}
+            yield Patch(t.REVIEWS, key, {"revision": r.revision, **shown, **policy})
+            if not e.policy:
+                return
         case OverrideUsed() if r.revision == 1:
             yield _overridden(r, e)
+            yield _due_again(e.about, e.due_at or r.recorded_at)
         case _:
             state = _state_after(e)
             yield Patch(t.REVIEWS, key, {"revision": r.revision} | ({"state": state} if state else {}))
@@ -200,7 +250,29 @@ def _review(r: Recorded, e: ReviewEvent) -> Iterator[Change]:
                 yield Patch(t.REVIEWS, key, {"approvers": list(e.approvers)})
             if state:
                 yield Drop(DUE, {"kind": EXPIRY, "key": e.about.promotion_id})
+            yield from _after_review(r, e)
     yield _entry(r, e)
+
+
+def _after_review(r: Recorded, e: ReviewEvent) -> Iterator[Change]:
+    """Yield what an override, a report that its after-review is overdue, or the after-review changes."""
+    key = {"review_id": e.about.promotion_id}
+    match e:
+        case OverrideUsed(due_at=due_at):
+            yield Patch(t.REVIEWS, key, {"due_at": due_at, "excluded": list(e.excluded)})
+            yield _due_again(e.about, due_at or r.recorded_at)
+        case AfterReviewOverdue(due_at=due_at, reminder=reminder):
+            yield Patch(t.REVIEWS, key, {"overdue_since": due_at})
+            yield _due_again(e.about, due_at + reminder * AFTER)
+        case OverrideReviewed():
+            yield Patch(t.REVIEWS, key, {"overdue_since": None})
+            yield Drop(DUE, {"kind": AFTER_REVIEW, "key": e.about.promotion_id})
+
+
+def _due_again(about: About, due_at: datetime) -> Change:
+    """Return the row by which the after-review is reported as overdue at that time."""
+    data = {"promotion_id": about.promotion_id}
+    return Put(DUE, {"kind": AFTER_REVIEW, "key": about.promotion_id, "due_at": due_at, "data": data})
 
 
 def _state_after(e: ReviewEvent) -> str:
@@ -217,7 +289,7 @@ def _state_after(e: ReviewEvent) -> str:
             return "overridden"
         case OverrideReviewed():
             return "closed"
-        case ReviewOpened() | ReviewRefreshed() | ReviewCommented():
+        case ReviewOpened() | ReviewRefreshed() | ReviewCommented() | AfterReviewOverdue():
             return ""
         case _:
             assert_never(e)
@@ -241,6 +313,11 @@ def _opened(r: Recorded, e: ReviewOpened) -> Change:
         "evidence_digest": e.evidence_digest,
         "opened_at": r.recorded_at,
         "expires_at": e.expires_at,
+        "requester": e.requester,
+        "machines": e.machines,
+        "dependent_because": e.dependent_because,
+        "due_at": None,
+        "overdue_since": None,
     }
     return Put(
         t.REVIEWS, row | {name: plain(getattr(e, name)) for name in ("seal", "policy", "evidence", "results")}
@@ -270,6 +347,11 @@ def _overridden(r: Recorded, e: OverrideUsed) -> Change:
         "results": [],
         "opened_at": r.recorded_at,
         "expires_at": None,
+        "requester": "",
+        "machines": {},
+        "dependent_because": "",
+        "due_at": e.due_at,
+        "overdue_since": None,
     }
     return Put(t.REVIEWS, row)
 
@@ -285,7 +367,11 @@ def _entry(r: Recorded, e: ReviewEvent) -> Change:
             text = e.comment
         case ReviewLapsed():
             text = "; ".join(e.reasons)
-        case ReviewOpened() | ReviewRefreshed() | ReviewExpired():
+        case ReviewRefreshed():
+            text = e.why
+        case AfterReviewOverdue(due_at=due_at):
+            text = f"the after-review was due at {due_at:%Y-%m-%d %H:%M} UTC"
+        case ReviewOpened() | ReviewExpired():
             pass
         case _:
             assert_never(e)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -47,14 +47,40 @@ class SelectorBody(Body):
     tags: dict[str, str] = Field(default_factory=dict)
 
 
+class BreakGlassBody(Body):
+    """What an override of the policy entails.
+
+    `by_maker`: who made the version may override. `after_review_in`: when the after-review is overdue (72h,
+    3d). `overdue`: `block` grants the model nothing meanwhile. `unjustified`: a version whose override was
+    not justified gets no further traffic; `roll_back` also takes the traffic that it has.
+    """
+
+    by_maker: bool = False
+    after_review_in: str = Field(default="3d", max_length=20)
+    overdue: Literal["remind", "block"] = "remind"
+    unjustified: Literal["stop", "roll_back"] = "stop"
+
+
 class PolicyBody(Body):
-    """Gates by stage, and the models that they are for."""
+    """Gates by stage, and the models that they are for.
+
+    Gates for Production need a manual one, or `unreviewed: true` with the `unreviewed_reason`.
+    """
 
     stages: dict[Stage, tuple[GateBody, ...]]
     applies_to: SelectorBody = SelectorBody()
     description: str = Long
     priority: int = Field(default=0, ge=-1000, le=1000)
     active: bool = True
+    unreviewed: bool = False
+    unreviewed_reason: str = Field(default="", max_length=2_000)
+    break_glass: BreakGlassBody = BreakGlassBody()
+
+
+class ConfirmBody(Body):
+    """`revision`: that of the proposal, as it was read."""
+
+    revision: int = Field(ge=1)
 
 
 class PolicyQuery(Body):
@@ -62,13 +88,22 @@ class PolicyQuery(Body):
 
 
 class ReviewsQuery(PageQuery):
-    state: Literal["open", "approved", "rejected", "lapsed", "expired", "overridden", "closed"] | None = None
+    """`pending`: open reviews, and overrides whose after-review is missing."""
+
+    state: (
+        Literal["pending", "open", "approved", "rejected", "lapsed", "expired", "overridden", "closed"] | None
+    ) = None
     model: str | None = Field(default=None, max_length=300)
 
 
 class ApproveBody(Body):
+    """`accepts`: the gates whose result is only good if each approver accepts it by name."""
+
     comment: str = Long
-    conditions: tuple[str, ...] = Field(default=(), max_length=50)
+    conditions: tuple[Annotated[str, Field(min_length=1, max_length=2_000)], ...] = Field(
+        default=(), max_length=50
+    )
+    accepts: tuple[Annotated[str, Field(max_length=200)], ...] = Field(default=(), max_length=50)
 
 
 class ReasonBody(Body):
@@ -86,14 +121,67 @@ class AfterReviewBody(Body):
     comment: str = Long
 
 
+class Proposal(BaseModel):
+    """A weaker revision that waits for a second admin. `weaker`: how it asks for less than before."""
+
+    revision: int
+    digest: str
+    policy: dict[str, Any]
+    weaker: list[str]
+    proposed_at: datetime
+    proposed_by: str
+
+
+class ModelChange(BaseModel):
+    """A model to which another policy, or the same with another quorum, applies for a stage.
+
+    `approvers`: None where no policy has gates for the stage, 0 where no person approves.
+    """
+
+    model: str
+    stage: str
+    policy_before: str
+    policy_after: str
+    approvers_before: int | None
+    approvers_after: int | None
+
+
+class ReviewChange(BaseModel):
+    """An open review that the policy concerns. `then`: `lapses`, or `goes on`."""
+
+    review_id: str
+    model: str
+    number: int
+    needs_before: int
+    needs_after: int | None
+    then: str
+
+
+class PolicyPreview(BaseModel):
+    """What publishing the policy would change. `second_admin`: it needs another admin's confirmation.
+
+    `models` are the first of `models_changed`, and `reviews` those of `reviews_changed`.
+    """
+
+    weaker: list[str]
+    second_admin: bool
+    models: list[ModelChange]
+    models_changed: int
+    reviews: list[ReviewChange]
+    reviews_changed: int
+
+
 class PolicyAnswer(BaseModel):
+    """A policy. `revision` 0: no revision is published yet, only proposed."""
+
     name: str
     revision: int
     digest: str
     policy: dict[str, Any]
     active: bool
-    published_at: datetime
+    published_at: datetime | None
     published_by: str
+    proposal: Proposal | None
 
 
 class PolicyPage(BaseModel):
@@ -106,6 +194,7 @@ class GateResult(BaseModel):
     passed: bool
     detail: str
     inputs_digest: str
+    tick: bool = False
 
 
 class PolicyReference(BaseModel):
@@ -131,8 +220,10 @@ class PromotionListed(BaseModel):
     promotion_id: str
     environment: str
     requester: str
+    reason: str
     state: Literal["open", "granted", "denied", "refused"]
     reasons: list[str]
+    conditions: list[str]
     approvers: list[str]
     override: bool
     requested_at: datetime
@@ -191,6 +282,9 @@ class ReviewListed(BaseModel):
     results: list[GateResult]
     opened_at: datetime
     expires_at: datetime | None
+    requester: str
+    due_at: datetime | None
+    overdue_since: datetime | None
 
 
 class ReviewPage(BaseModel):
@@ -198,8 +292,74 @@ class ReviewPage(BaseModel):
     next_page_token: str
 
 
+class Compared(BaseModel):
+    """One value beside the champion's. `note`: `same data`, `not comparable`, or empty."""
+
+    name: str
+    champion: Any
+    candidate: Any
+    note: str = ""
+
+
+class Decider(BaseModel):
+    """A person with a role that the review asks for. `why_not` is empty for one who may decide."""
+
+    subject: str
+    may_decide: bool
+    why_not: str
+
+
+class Requested(BaseModel):
+    by: str
+    reason: str
+    at: datetime | None
+    environment: str
+
+
+class ChampionLine(BaseModel):
+    number: int
+    semver: str
+
+
+class Callers(BaseModel):
+    """What callers of the champion will notice. `breaks`: each way in which their calls would fail."""
+
+    bump: str
+    breaks: list[str]
+    notice: str
+
+
+class PolicyLine(BaseModel):
+    name: str
+    revision: int
+    approvers: int
+    roles: list[str]
+    machines: dict[str, str]
+    dependent_because: str
+
+
+class Summary(BaseModel):
+    """The first screen of a review: who asks, why, what changed, who notices, who may decide.
+
+    `accept`: the gates that each approver must accept by name. `sealed`: the digests that approvals are bound
+    to.
+    """
+
+    requested: Requested
+    creator: str
+    run_url: str
+    champion: ChampionLine | None
+    changes: dict[str, list[Compared]]
+    callers: Callers
+    policy: PolicyLine
+    accept: list[str]
+    sealed: dict[str, str]
+    deciders: list[Decider]
+
+
 class ReviewAnswer(ReviewListed):
     """`evidence`: all that the gates were checked on; empty after an override without a review."""
 
+    summary: Summary
     evidence: dict[str, Any]
     entries: list[Entry]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import get_args
 
-from services.approval.domain.gate import GateEvent
+from services.approval.domain.gate_events import GateEvent
 from services.approval.domain.policy import PolicyEvent, PolicyListed
-from services.approval.domain.review import ReviewEvent
+from services.approval.domain.review_events import ReviewEvent
 from shared.deciding.events import EventTypes, Noted
 
 ApprovalEvent = PolicyEvent | PolicyListed | GateEvent | ReviewEvent | Noted

@@ -224,6 +224,7 @@ class PromotionRequested:
     on_behalf_of: str | None
     evidence: dict[str, Any]
     serve: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,3 +79,7 @@ class Person:
         others = {folded_name(name) for name in people if name}
         own = {folded_name(name) for name in (self.subject, *self.names) if name}
         return not own.isdisjoint(others) or any(e.is_of(name) for e in self.erased for name in others)
+
+    def is_same(self, other: Person) -> bool:
+        """Return whether both have a subject or a name in common, one of which may be erased."""
+        return self.is_among((other.subject, *other.names)) or other.is_among((self.subject, *self.names))

@@ -30,7 +30,8 @@ async def override_promotion(call: Call[ReasonBody]) -> dict[str, Any]:
         reason=call.body.reason,
         name=await shown_name(call),
     )
-    await decide(call, row, command, "override")
+    makers = await queries.makers(call.app.pool, row["promotion_id"])
+    await decide(call, row, command, "override", makers)
     return await _promotion(call)
 
 

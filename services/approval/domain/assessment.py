@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from regista.wire.policies import Subject
 from services.approval.domain import gate, policy
 from services.approval.domain.evidence import Evidence, digest_of, evidence_digest, sealed_evidence_digest
 from services.approval.domain.facts import Promotion
-from services.approval.domain.gate import GatesEvaluated, GateState
+from services.approval.domain.gate import GateState
 from services.approval.domain.gate_checks import Manual
+from services.approval.domain.gate_events import GatesEvaluated
 from services.approval.domain.gate_kinds import Gate, Result, check
-from services.approval.domain.policy import PolicyRef, PolicyState, Subject
-from services.approval.domain.review import Seal
+from services.approval.domain.policy import BreakGlass, PolicyRef, PolicyState
+from services.approval.domain.review_events import Seal
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import Streams
 
@@ -40,6 +42,7 @@ class Assessment:
     policy: PolicyRef
     gates: tuple[Gate, ...] | None
     """None when no policy has gates for the stage."""
+    break_glass: BreakGlass = field(default_factory=BreakGlass)
 
     @cached_property
     def results(self) -> tuple[Result, ...]:
@@ -92,7 +95,8 @@ def assess(s: Situation, stage: str, environment: str = gate.DEFAULT_ENVIRONMENT
     applied = policy.select(s.policies, Subject(namespace_of(e.model), e.kind, e.tier, e.tags), stage)
     if applied is None or applied.policy is None:
         return Assessment(stage, e, evidence_digest(e), PolicyRef(), None)
-    return Assessment(stage, e, evidence_digest(e), applied.ref, applied.policy.stages[stage])
+    document = applied.policy
+    return Assessment(stage, e, evidence_digest(e), applied.ref, document.stages[stage], document.break_glass)
 
 
 def new_verdict(s: Situation, a: Assessment, promotion: Promotion | None = None) -> list[GatesEvaluated]:

@@ -52,6 +52,7 @@ class Promotion:
     digest: str
     people: tuple[str, ...]
     status: PromotionStatus = "open"
+    requester: str = ""
 
 
 def model_facts(facts: ModelFacts, event: noted.ModelEvent | noted.VersionRegistered) -> ModelFacts:
@@ -64,8 +65,8 @@ def model_facts(facts: ModelFacts, event: noted.ModelEvent | noted.VersionRegist
     return replace(facts, **given)
 
 
-def version_facts(event: noted.VersionRegistered, leaf: str) -> VersionFacts:
-    """Return the facts of a registered version. `leaf` is the leaf of registry's event."""
+def makers_of(event: noted.VersionRegistered) -> tuple[str, ...]:
+    """Return the people who made a registered version, by the subjects and names that it has for them."""
     training = event.training
     named = (
         event.creator,
@@ -74,7 +75,11 @@ def version_facts(event: noted.VersionRegistered, leaf: str) -> VersionFacts:
         event.requester_subject,
         *event.contributors,
     )
-    makers = dict.fromkeys(person for person in named if person)
+    return tuple(dict.fromkeys(person for person in named if person))
+
+
+def version_facts(event: noted.VersionRegistered, leaf: str) -> VersionFacts:
+    """Return the facts of a registered version. `leaf` is the leaf of registry's event."""
     return VersionFacts(
         event.model_id,
         event.number,
@@ -83,7 +88,7 @@ def version_facts(event: noted.VersionRegistered, leaf: str) -> VersionFacts:
         event.artifact.digest if event.artifact else "",
         (event.bump.level if event.bump else None) or "",
         event.missing,
-        tuple(makers),
+        makers_of(event),
         event.signature,
         "Staging",
     )
@@ -104,7 +109,13 @@ def claimed(event: noted.VersionRegistered) -> tuple[Evaluation, ...]:
 
 def promotion_of(event: noted.PromotionRequested) -> Promotion:
     people = dict.fromkeys(p for p in (event.requester, event.creator, event.on_behalf_of) if p)
-    return Promotion(event.promotion_id, event.environment, event.digest, tuple(people))
+    return Promotion(
+        event.promotion_id,
+        event.environment,
+        event.digest,
+        tuple(people),
+        requester=event.requester or "",
+    )
 
 
 def without_replaced(champion: Champion) -> Champion:

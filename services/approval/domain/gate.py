@@ -15,16 +15,21 @@ from immutables import Map
 from services.approval.domain import facts, noted
 from services.approval.domain.evidence import Evidence, newest
 from services.approval.domain.facts import ModelFacts, Promotion, PromotionStatus, VersionFacts
-from services.approval.domain.gate_kinds import Result
+from services.approval.domain.gate_events import (
+    AfterReviewDone,
+    AfterReviewOwed,
+    GateEvent,
+    GatesEvaluated,
+    OverrideStands,
+    OverrideWithdrawn,
+    PromotionDenied,
+    PromotionGranted,
+)
 from services.approval.domain.noted import Champion, Evaluation
-from services.approval.domain.policy import PolicyRef
 from shared.deciding.decider import Decider
 from shared.deciding.events import Noted
 
 DEFAULT_ENVIRONMENT = "production"
-
-
-# commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,88 +44,6 @@ class NoteVersion:
     """Store a fact about the version."""
 
     note: Noted
-
-
-# events
-
-
-@dataclass(frozen=True, slots=True)
-class GatesEvaluated:
-    """The verdict of a stage: every automated gate's result, with the evidence and the policy.
-
-    The event holds all that is needed to check the gates again.
-    """
-
-    model_id: str
-    model: str
-    number: int
-    stage: str
-    passed: bool
-    results: tuple[Result, ...]
-    policy: PolicyRef
-    evidence_digest: str
-    evidence: Evidence
-    promotion_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionGranted:
-    """The version may serve in the environment.
-
-    `digest`: that of the promotion request. `override`: granted by a break-glass override, not by the policy.
-    `review_id`: the review with the approvals or the override; empty when the policy has no manual gate.
-    """
-
-    promotion_id: str
-    model_id: str
-    model: str
-    number: int
-    environment: str
-    digest: str
-    approvers: tuple[str, ...]
-    policy: PolicyRef
-    evidence_digest: str
-    review_id: str = ""
-    override: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OverrideStands:
-    """A break-glass override of a promotion that is over.
-
-    It grants the next request over the same sealed facts.
-    """
-
-    promotion_id: str
-    model_id: str
-    number: int
-    environment: str
-    by: str
-    sealed_digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class OverrideWithdrawn:
-    """The after-review found that the override was not justified. It grants no further request."""
-
-    promotion_id: str
-    model_id: str
-    number: int
-    environment: str
-    by: str
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionDenied:
-    promotion_id: str
-    model_id: str
-    model: str
-    number: int
-    environment: str
-    reasons: tuple[str, ...]
-
-
-# state
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +61,8 @@ class GateState:
 
     `noted`: the newest revision of each foreign stream. `evaluations`: oldest first; registry accepts at most
     200 for a version. `verdicts`: the last one, by "Validated" or by promotion id. `overrides`: by
-    environment, the override that the next request may use.
+    environment, the override that the next request may use. `owed`: of a model, the after-reviews that are
+    missing, by promotion id.
     """
 
     noted: Map[str, int] = field(default=Map())
@@ -150,6 +74,7 @@ class GateState:
     promotions: Map[str, Promotion] = field(default=Map())
     verdicts: Map[str, Verdict] = field(default=Map())
     overrides: Map[str, OverrideStands] = field(default=Map())
+    owed: Map[str, AfterReviewOwed] = field(default=Map())
 
     @property
     def artifact(self) -> str:
@@ -195,7 +120,6 @@ def decide(command: NoteModel | NoteVersion, state: GateState) -> Sequence[Noted
 
 
 GateCommand = NoteModel | NoteVersion
-GateEvent = GatesEvaluated | PromotionGranted | PromotionDenied | OverrideStands | OverrideWithdrawn
 
 
 def evolve(state: GateState, event: GateEvent | Noted) -> GateState:
@@ -227,6 +151,10 @@ def evolve(state: GateState, event: GateEvent | Noted) -> GateState:
             )
         case PromotionDenied(promotion_id=id_):
             return _closed(state, id_, "denied")
+        case AfterReviewOwed(promotion_id=id_):
+            return replace(state, owed=state.owed.set(id_, event))
+        case AfterReviewDone(promotion_id=id_):
+            return replace(state, owed=state.owed.delete(id_) if id_ in state.owed else state.owed)
         case _:
             assert_never(event)
 

@@ -178,6 +178,7 @@ class PromotionRequested:
     requester: str | None = None
     creator: str | None = None
     on_behalf_of: str | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,25 +5,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, assert_never
+from typing import Any, ClassVar, Literal, assert_never
 
 from immutables import Map
 
+from regista.wire import policies as policies_of
 from regista.wire.digests import NoDigest
+from regista.wire.policies import Subject
 from services.approval.domain.evidence import digest_of
-from services.approval.domain.gate_checks import Manual
+from services.approval.domain.gate_checks import Manual, duration
 from services.approval.domain.gate_kinds import Gate, is_manual, params_of
-from shared.deciding.access import covers
-from shared.deciding.decider import Decider, Fold, Joint, Misrouted, Stale, Streams, Unprocessable
+from shared.deciding.decider import Decider, Fold, Misrouted, Streams, Unprocessable
+from shared.deciding.person import Person
 
 ALL = "policies-all"
 VALIDATED, PRODUCTION = "Validated", "Production"
 STAGES = (VALIDATED, PRODUCTION)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)
 LONGEST_REVIEW = timedelta(days=366)
 """The longest `expires_in` of a manual gate; checked when a policy is published.
 
@@ -46,11 +46,27 @@ class Selector:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakGlass:
+    """What an override of this policy entails.
+
+    `by_maker`: who made the version may override. `after_review_in`: how long until the after-review is
+    overdue. `overdue`: what an overdue one does to the model's next promotions. `unjustified`: what happens
+    to the version when the override was not justified; it gets no further traffic in either case.
+    """
+
+    by_maker: bool = False
+    after_review_in: str = "3d"
+    overdue: Literal["remind", "block"] = "remind"
+    unjustified: Literal["stop", "roll_back"] = "stop"
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Gates by stage.
 
     Of the active policies that select a model and have gates for a stage, one applies: the one with the
-    highest priority, then the most specific one, then the last one by name.
+    highest priority, then the most specific one, then the last one by name. `unreviewed`: no person approves
+    Production, for `unreviewed_reason`.
     """
 
     stages: dict[str, tuple[Gate, ...]]
@@ -58,6 +74,9 @@ class Policy:
     description: str = ""
     priority: int = 0
     active: bool = True
+    unreviewed: bool = False
+    unreviewed_reason: str = ""
+    break_glass: BreakGlass = BreakGlass()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,31 +88,35 @@ class PolicyRef:
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The properties of a model that select its policy."""
-
-    namespace: str
-    kind: str
-    tier: str
-    tags: Mapping[str, str]
-
-
 # commands
 
 
 @dataclass(frozen=True, slots=True)
 class PublishPolicy:
-    """Publish the next revision of a policy.
+    """Publish the next revision of a policy, or propose it where it is weaker and there is a second admin.
 
     `expected`: the revision that its author read (0: the policy must be new; None: any). `builtin`: publish
-    only if there is no policy of that name.
+    only if there is no policy of that name. `other_admins`: the other people who are admin everywhere.
+    `subjects`: the descriptions that models have.
     """
 
     name: str
     policy: Policy
     expected: int | None = None
     builtin: bool = False
+    by: str = ""
+    other_admins: tuple[str, ...] = ()
+    subjects: tuple[Subject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmPolicy:
+    """Publish a proposed revision. `revision`: that of the proposal."""
+
+    name: str
+    revision: int
+    by: Person
+    proposer: Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +132,37 @@ class ApplyPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PolicyPublished:
-    """`digest` is the RFC 8785 digest of the policy. The policy's revision is the event's."""
+    """`digest` is the RFC 8785 digest of the policy. The policy's revision is the event's.
+
+    `weaker`: how the policies ask for less than before. `proposed_by`: the admin who proposed it, where a
+    second one confirmed it.
+    """
+
+    SCHEMA: ClassVar[int] = 2
 
     name: str
     policy: Policy
     digest: str
+    weaker: tuple[str, ...] = ()
+    proposed_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyProposed:
+    """A weaker revision that a second admin must confirm. It does not apply yet."""
+
+    name: str
+    policy: Policy
+    digest: str
+    weaker: tuple[str, ...]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalWithdrawn:
+    """The published revision was published again, so the proposal is no longer wanted."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +178,26 @@ class PolicyListed:
     name: str
 
 
-PolicyEvent = PolicyPublished | PolicyApplied
+PolicyEvent = PolicyPublished | PolicyProposed | ProposalWithdrawn | PolicyApplied
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """`revision` is that of the event in the policy's stream."""
+
+    revision: int
+    policy: Policy
+    digest: str
+    weaker: tuple[str, ...]
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyState:
     """`published`: the revision that applies.
 
-    `unapplied`: the revisions under which open gates are not assessed yet.
+    `unapplied`: the revisions under which open gates are not assessed yet. `proposal`: what a second
+    admin may confirm.
     """
 
     revision: int = 0
@@ -145,6 +206,7 @@ class PolicyState:
     policy: Policy | None = None
     digest: str = ""
     unapplied: tuple[int, ...] = ()
+    proposal: Proposal | None = None
 
     @property
     def ref(self) -> PolicyRef:
@@ -165,6 +227,15 @@ def evolve(state: PolicyState, event: PolicyEvent) -> PolicyState:
     match event:
         case PolicyPublished(name=name, policy=policy, digest=digest):
             return PolicyState(revision, name, revision, policy, digest, (*state.unapplied, revision))
+        case PolicyProposed(name=name, policy=policy, digest=digest, weaker=weaker, by=by):
+            return replace(
+                state,
+                revision=revision,
+                name=name,
+                proposal=Proposal(revision, policy, digest, weaker, by),
+            )
+        case ProposalWithdrawn():
+            return replace(state, revision=revision, proposal=None)
         case PolicyApplied(revision=applied):
             return replace(
                 state, revision=revision, unapplied=tuple(r for r in state.unapplied if r != applied)
@@ -181,41 +252,12 @@ def decide(command: ApplyPolicy, state: PolicyState) -> Sequence[PolicyApplied]:
     return [PolicyApplied(command.name, command.revision)] if command.revision in state.unapplied else []
 
 
-def decide_publish(command: PublishPolicy, streams: Streams) -> Mapping[str, Sequence[Any]]:
-    """Return the policy's next revision, and its name for the list where it is new.
-
-    Returns no events when the policy is the same as the published one.
-    """
-    stream = stream_of(command.name)
-    state = streams.state(POLICY, stream)
-    if command.builtin and state.revision:
-        return {}
-    if not _NAME.fullmatch(command.name):
-        raise Unprocessable(
-            "bad_name",
-            "a policy's name has up to 100 of a-z, A-Z, 0-9, - and _, the first no - or _; choose another",
-        )
-    digest = checked(command.policy)
-    if digest == state.digest:
-        return {}
-    if command.expected is not None and command.expected != state.published:
-        raise Stale(
-            "stale_policy",
-            f"policy {command.name} is at revision {state.published}; read it again, then repeat",
-            revision=state.published,
-        )
-    listed = command.name in streams.state(POLICIES, ALL).names
-    return {
-        stream: [PolicyPublished(command.name, command.policy, digest)],
-        ALL: [] if listed else [PolicyListed(command.name)],
-    }
-
-
 def checked(policy: Policy) -> str:
     """Return the policy's digest. Raises Unprocessable for a policy that could never be applied."""
     try:
         for stage, gates in policy.stages.items():
             _check_gates(stage, gates)
+        _check_people(policy)
         return digest_of(policy)
     except (ValueError, NoDigest) as e:
         raise Unprocessable("bad_policy", str(e)) from None
@@ -235,6 +277,24 @@ def _check_gates(stage: str, gates: Sequence[Gate]) -> None:
         raise ValueError(f"two gates of {stage} have the same name; name one of them")
 
 
+def _check_people(policy: Policy) -> None:
+    """Raise ValueError unless people approve Production, or the policy says that they do not, and why."""
+    if duration(policy.break_glass.after_review_in) > LONGEST_REVIEW:
+        raise ValueError(f"an after-review is due in {LONGEST_REVIEW.days}d at most; shorten it")
+    if PRODUCTION not in policy.stages:
+        if policy.unreviewed:
+            raise ValueError("unreviewed is about gates for Production, and there are none; leave it out")
+        return
+    people = manual(policy.stages[PRODUCTION])
+    if people and policy.unreviewed:
+        raise ValueError("unreviewed contradicts the manual gate of Production; leave one of them out")
+    if not people and not (policy.unreviewed and policy.unreviewed_reason.strip()):
+        raise ValueError(
+            "no person approves Production by these gates; add a manual gate, or state unreviewed: true with "
+            "an unreviewed_reason"
+        )
+
+
 def in_force(streams: Streams) -> tuple[PolicyState, ...]:
     """Return every policy. Raises Misrouted when one was added after the streams were looked up."""
     names = streams.state(POLICIES, ALL).names
@@ -247,35 +307,10 @@ def in_force(streams: Streams) -> tuple[PolicyState, ...]:
 
 def select(policies: Iterable[PolicyState], subject: Subject, stage: str) -> PolicyState | None:
     """Return the policy that applies to the stage of such a model, or None."""
-    fitting = [
-        s
-        for s in policies
-        if s.policy and s.policy.active and stage in s.policy.stages and selects(s.policy.applies_to, subject)
-    ]
-    return max(fitting, key=_rank, default=None)
-
-
-def selects(selector: Selector, subject: Subject) -> bool:
-    """Return whether every field of the selector that is given matches."""
-    return (
-        (not selector.namespaces or any(covers(n, subject.namespace) for n in selector.namespaces))
-        and (not selector.kinds or subject.kind in selector.kinds)
-        and (not selector.tiers or subject.tier in selector.tiers)
-        and all(subject.tags.get(key) == value for key, value in selector.tags.items())
-    )
-
-
-def _rank(state: PolicyState) -> tuple[int, int, int, str]:
-    """Priority, then how many kinds of restriction, then how deep the widest namespace is, then the name."""
-    policy = state.policy or Policy({})
-    s = policy.applies_to
-    depth = min((n.count(".") + 1 for n in s.namespaces), default=0)
-    return (
-        policy.priority,
-        len(s.tags) + bool(s.kinds) + bool(s.tiers) + bool(s.namespaces),
-        depth,
-        state.name,
-    )
+    by_name = {state.name: state for state in policies}
+    named = ((state.name, state.policy) for state in by_name.values() if state.policy)
+    found = policies_of.select(named, subject, stage)
+    return by_name[found[0]] if found else None
 
 
 def automated(gates: Iterable[Gate]) -> tuple[Gate, ...]:
@@ -292,7 +327,4 @@ POLICY: Decider[ApplyPolicy, PolicyEvent, PolicyState] = Decider(
 )
 POLICIES: Fold[PolicyListed, PoliciesState] = Fold("policies", PoliciesState(), evolve_all)
 
-DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
-    PublishPolicy: Joint(decide_publish),
-    ApplyPolicy: POLICY,
-}
+DECIDERS: dict[type, Decider[Any, Any, Any]] = {ApplyPolicy: POLICY}

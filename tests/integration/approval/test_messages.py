@@ -7,10 +7,10 @@ import itertools
 import pytest
 
 from services.approval.domain import policy
-from services.approval.domain.gate import GatesEvaluated, PromotionDenied
+from services.approval.domain.gate_events import GatesEvaluated, PromotionDenied
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, PublishPolicy
-from services.approval.domain.review import ReviewLapsed, ReviewOpened, ReviewRefreshed
+from services.approval.domain.review_events import ReviewLapsed, ReviewOpened, ReviewRefreshed
 from services.approval.service import SERVICE
 from shared.deciding.events import Actor, Noted
 from shared.deciding.submission import Cause, Submission

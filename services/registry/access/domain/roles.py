@@ -75,9 +75,9 @@ def _grant(command: GrantRole, states: States) -> Events:
     name = grant_key(command.role, command.namespace)
     if name in state.grants or (command.bootstrap and name in state.ended):
         return {}
-    own = {command.subject: [RoleGranted(command.subject, command.role, command.namespace)]}
+    own = {command.subject: [RoleGranted(command.subject, command.role, command.namespace, by=command.by)]}
     return own | {
-        member: [RoleGranted(member, command.role, command.namespace, command.subject)]
+        member: [RoleGranted(member, command.role, command.namespace, command.subject, command.by)]
         for member in command.members
     }
 
@@ -109,7 +109,7 @@ def _add(command: AddMember, states: States) -> Events:
             "group_full", f"{command.subject} has {MOST_MEMBERS} members: create a second group."
         )
     granted = [
-        RoleGranted(command.member, g.role, g.namespace, command.subject)
+        RoleGranted(command.member, g.role, g.namespace, command.subject, command.by)
         for _, g in sorted(group.grants.items())
     ]
     return {command.subject: [MemberAdded(command.subject, command.member)], command.member: granted}
@@ -160,7 +160,8 @@ def _check_not_through_group(command: RevokeRole, state: AccessState) -> None:
 def _check_admin_stays(by: str, states: States, events: Events) -> None:
     """Refuse a change by which its own actor is no longer admin everywhere.
 
-    Another admin may make it. So an admin who takes the role from another keeps it, and one admin is always left.
+    Another admin may make it. So an admin who takes the role from another keeps it, and one admin is always
+    left.
     """
     before = states.get(by)
     if before is None or not permits(before, "admin", EVERYWHERE):

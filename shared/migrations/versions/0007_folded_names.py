@@ -5,8 +5,8 @@ from alembic import op
 from shared.deciding.person import folded_name
 from shared.migrations import run_sql_beside
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
