@@ -10,7 +10,8 @@ from services.approval.domain.policy import ApplyPolicy, stream_of
 from services.approval.domain.review import RemindAfterReview
 from services.approval.domain.review import stream_of as review_stream
 from services.approval.look_ups import assessments
-from services.approval.projections import AFTER_REVIEW, EXPIRY, POLICY_CHANGE
+from services.approval.projections import POLICY_CHANGE
+from services.approval.projections.reviews import AFTER_REVIEW, EXPIRY
 from shared.deciding.submission import Submission
 from shared.http.app import App
 from shared.log.due_work import DueRow, DueWork

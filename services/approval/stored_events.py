@@ -1,8 +1,9 @@
-"""The stored events of approval. No event has an older form yet."""
+"""The stored events of approval by their names, and how older forms become today's."""
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Callable
+from typing import Any, get_args
 
 from services.approval.domain.gate_events import GateEvent
 from services.approval.domain.policy import PolicyEvent, PolicyListed
@@ -11,4 +12,22 @@ from shared.deciding.events import EventTypes, Noted
 
 ApprovalEvent = PolicyEvent | PolicyListed | GateEvent | ReviewEvent | Noted
 
-EVENTS = EventTypes(tuple(event for event in get_args(ApprovalEvent) if event is not Noted))
+
+def _with(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return an upcaster that adds fields which the older form did not have."""
+    return lambda data: data | fields
+
+
+UPCASTERS = {
+    ("GatesEvaluated", 1): _with(),  # a result had no `tick`, which is false by default
+    ("OverrideReviewed", 1): _with(environment="", consequence=""),
+    ("OverrideUsed", 1): _with(due_at=None, unjustified="stop", overdue="remind", by_maker=False),
+    ("PolicyPublished", 1): _with(weaker=[], proposed_by=""),
+    ("PromotionGranted", 1): _with(conditions=[]),
+    ("ReviewApproved", 1): _with(accepted=[], machine_because=""),
+    ("ReviewLapsed", 1): _with(requester=""),
+    ("ReviewOpened", 1): _with(machines={}, dependent_because="", requester=""),
+    ("ReviewRefreshed", 1): _with(policy=None, why=""),
+}
+
+EVENTS = EventTypes(tuple(event for event in get_args(ApprovalEvent) if event is not Noted), UPCASTERS)

@@ -76,7 +76,7 @@ WITH page AS (
 {_STORED} ORDER BY found.tx, found.seq
 """
 
-_FOUND = f"""
+FOUND = f"""
 WITH found AS (
     SELECT h.* FROM audit.event_index h
     WHERE h.generation = (SELECT generation FROM audit.index_state) AND {{condition}}
@@ -85,16 +85,16 @@ WITH found AS (
 {_STORED} ORDER BY found.tx, found.seq
 """
 
-OF_CORRELATION = _FOUND.format(
+OF_CORRELATION = FOUND.format(
     condition="h.correlation_id = $1 AND (h.tx, h.seq) > ($2, $3)", order="h.tx, h.seq", limit="$4"
 )
 
-OF_PROMOTIONS = _FOUND.format(condition="h.promotion_id = ANY($1::text[])", order="h.tx, h.seq", limit="NULL")
+OF_PROMOTIONS = FOUND.format(condition="h.promotion_id = ANY($1::text[])", order="h.tx, h.seq", limit="NULL")
 
-BY_IDS = _FOUND.format(condition="h.event_id = ANY($1::uuid[])", order="h.tx, h.seq", limit="NULL")
+BY_IDS = FOUND.format(condition="h.event_id = ANY($1::uuid[])", order="h.tx, h.seq", limit="NULL")
 
 # The newest event up to a moment that decides what serves in an environment.
-SERVING = _FOUND.format(
+SERVING = FOUND.format(
     condition="""h.type IN ('RolloutChanged', 'RolledBack') AND h.stream = $1 AND h.environment = $2
         AND h.recorded_at <= $3""",
     order="h.revision DESC",
@@ -105,12 +105,12 @@ _OF_VERSION = """h.type IN ('VersionRegistered', 'MetadataAdded', 'VersionPromot
         AND h.stream = $1 AND h.number = $2 AND h.recorded_at <= $3"""
 
 # The newest event up to a moment that holds a version's metadata.
-REGISTERED = _FOUND.format(
+REGISTERED = FOUND.format(
     condition=_OF_VERSION + " AND h.type <> 'VersionPromoted'", order="h.revision DESC", limit="1"
 )
 
 # The newest promotion of a version into an environment up to a moment.
-PROMOTED = _FOUND.format(
+PROMOTED = FOUND.format(
     condition=_OF_VERSION + " AND h.type = 'VersionPromoted' AND h.environment = $4",
     order="h.revision DESC",
     limit="1",

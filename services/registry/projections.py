@@ -43,7 +43,13 @@ def project(r: Recorded) -> Iterable[Change]:
             return _aliased(r, event)
         case e.RolloutChanged() | e.RolledBack():
             return _rolled_out(r, event)
-        case e.PromotionRequested() | e.PromotionSpent() | e.PromotionRefused() | e.VersionPromoted():
+        case (
+            e.PromotionRequested()
+            | e.PromotionSpent()
+            | e.PromotionRefused()
+            | e.VersionPromoted()
+            | e.GrantWithdrawn()
+        ):
             return _promotion(r, event)
         case e.ChildLinked() | e.ChildUnlinked():
             return (_child(r, event),)
@@ -242,7 +248,11 @@ def _rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable
 
 def _promotion(
     r: Recorded,
-    event: e.PromotionRequested | e.PromotionSpent | e.PromotionRefused | e.VersionPromoted,
+    event: e.PromotionRequested
+    | e.PromotionSpent
+    | e.PromotionRefused
+    | e.VersionPromoted
+    | e.GrantWithdrawn,
 ) -> Iterable[Change]:
     key = {"promotion_id": event.promotion_id}
     match event:
@@ -259,6 +269,8 @@ def _promotion(
                 "serve": event.serve,
             }
             return Put(PROMOTIONS, {**key, **row}), _patch(r, event.number)
+        case e.GrantWithdrawn():
+            return Patch(PROMOTIONS, key, {"state": "withdrawn"}), _patch(r, event.number)
         case e.PromotionSpent():
             return Patch(PROMOTIONS, key, {"state": "spent"}), _patch(r, event.number)
         case e.PromotionRefused():
@@ -272,8 +284,14 @@ def _promotion(
                 "at": r.recorded_at,
                 "approvers": event.approvers,
                 "override": event.override,
+                "conditions": event.conditions,
             }
-            closed = {"state": "promoted", "approvers": event.approvers, "closed_at": r.recorded_at}
+            closed = {
+                "state": "promoted",
+                "approvers": event.approvers,
+                "conditions": event.conditions or None,
+                "closed_at": r.recorded_at,
+            }
             return Patch(PROMOTIONS, key, closed), _patch(
                 r, event.number, stage="Production", promoted=promoted
             )

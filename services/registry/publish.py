@@ -259,6 +259,23 @@ class VersionPromoted:
     semver: str
     promotion_id: str
     environment: str
+    conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GrantWithdrawn:
+    """The override that granted the promotion was not justified: the version gets no further requests.
+
+    `not_rolled_back`: why it keeps those that it has although the policy wants a rollback.
+    """
+
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    promotion_id: str
+    environment: str
+    not_rolled_back: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +365,7 @@ _CLASSES: tuple[type, ...] = (
     PromotionSpent,
     PromotionRefused,
     VersionPromoted,
+    GrantWithdrawn,
     RolloutChanged,
     RolledBack,
     AliasSet,

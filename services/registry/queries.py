@@ -142,7 +142,7 @@ SELECT v.*, m.name AS model, m.kind, event.stored, {_ROLLOUTS_OF_VERSION},
        coalesce((SELECT jsonb_agg(jsonb_build_object('promotion_id', p.promotion_id, 'environment',
            p.environment, 'state', p.state,
                  'requester', p.requester, 'requested_at', p.requested_at, 'reason', p.reason, 'reasons',
-                     p.reasons, 'approvers', p.approvers, 'serve', p.serve,
+                     p.reasons, 'approvers', p.approvers, 'conditions', p.conditions, 'serve', p.serve,
                  'closed_at', p.closed_at) ORDER BY p.requested_at)
                  FROM promotions p WHERE p.model_id = v.model_id AND p.number = v.number), '[]') AS promotions
 FROM unnest($1::text[], $2::int[]) AS wanted(model_id, number)
@@ -175,7 +175,15 @@ ALIASES += " ORDER BY alias"
 _ROLLOUT = """
 SELECT r.model_id, m.name AS model, r.environment, r.champion, r.previous, r.rolled_back_from, r.skipped,
     r.warning, r.changed_at, r.changed_by, r.reason, r.revision, false AS dry_run,
-    coalesce((SELECT jsonb_agg(x.entry || jsonb_build_object('recalled', v.recalled) ORDER BY x.place)
+    coalesce((SELECT jsonb_agg(x.entry || jsonb_build_object('recalled', v.recalled,
+        'conditions', coalesce((SELECT p.conditions FROM promotions p WHERE p.model_id = r.model_id
+            AND p.number = (x.entry->>'number')::int AND p.environment = r.environment
+            AND p.state = 'promoted' ORDER BY p.closed_at DESC LIMIT 1), '[]'),
+        'withdrawn', EXISTS (SELECT FROM promotions p WHERE p.model_id = r.model_id
+            AND p.number = (x.entry->>'number')::int AND p.environment = r.environment
+            AND p.state = 'withdrawn') AND NOT EXISTS (SELECT FROM promotions p
+            WHERE p.model_id = r.model_id AND p.number = (x.entry->>'number')::int
+            AND p.environment = r.environment AND p.state = 'promoted')) ORDER BY x.place)
         FROM jsonb_array_elements(r.entries) WITH ORDINALITY AS x(entry, place) LEFT JOIN versions v
         ON v.model_id = r.model_id AND v.number = (x.entry->>'number')::int), '[]') AS entries
 FROM rollouts r JOIN models m USING (model_id) WHERE r.model_id = $1

@@ -20,6 +20,7 @@ UPCASTERS = {
     ("PromotionRequested", 1): _with(serve=False),
     ("RolledBack", 1): _with(warning=""),
     ("TagsChanged", 1): _with(selected_by=""),
+    ("VersionPromoted", 1): _with(conditions=[], review_id=""),
     ("VersionRecalled", 1): _with(by=""),
     ("VersionRegistered", 1): _with(notes=[]),
     ("VersionRetired", 1): _with(stage="Archived"),

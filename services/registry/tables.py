@@ -174,6 +174,7 @@ PROMOTIONS = Table(
     Column("serve", Boolean, nullable=False),
     Column("reasons", JSONB),
     Column("approvers", JSONB),
+    Column("conditions", JSONB),
     Column("closed_at", TIME),
     Index("promotions_by_version", "model_id", "number"),
 )

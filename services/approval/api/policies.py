@@ -7,13 +7,12 @@ from typing import Any
 import msgspec
 
 from regista.wire.policies import Subject
-
 from services.approval import queries
 from services.approval.api.preview import preview
 from services.approval.domain import policy
 from services.approval.domain.policy import ConfirmPolicy, PublishPolicy
 from services.approval.domain.publishing import check_name
-from services.approval.shapes import (
+from services.approval.shapes.policies import (
     ConfirmBody,
     PolicyAnswer,
     PolicyBody,

@@ -7,7 +7,7 @@ from typing import Any
 from services.approval import queries
 from services.approval.api.decisions import decide, shown_name
 from services.approval.domain.override import Override
-from services.approval.shapes import PromotionAnswer, ReasonBody
+from services.approval.shapes.promotions import PromotionAnswer, ReasonBody
 from shared.deciding.decider import NotFound
 from shared.http.routes import Call, Route
 

@@ -15,11 +15,11 @@ from services.approval.domain import review
 from services.approval.domain.approving import Approve, Reject
 from services.approval.domain.review import Comment, ReviewOverride
 from services.approval.domain.review_events import ReviewApproved, ReviewExpired, ReviewLapsed
-from services.approval.shapes import (
+from services.approval.shapes.promotions import ReasonBody
+from services.approval.shapes.reviews import (
     AfterReviewBody,
     ApproveBody,
     CommentBody,
-    ReasonBody,
     ReviewAnswer,
     ReviewPage,
     ReviewsQuery,

@@ -18,6 +18,8 @@ class GatesEvaluated:
     The event holds all that is needed to check the gates again.
     """
 
+    SCHEMA: ClassVar[int] = 2
+
     model_id: str
     model: str
     number: int

@@ -6,7 +6,7 @@ registration  a trained model becomes a version, or a draft, or a refusal
 versioning    the semantic version: what differs, which level that proves
 validation    gate verdicts and artifact reports; evaluations
 promotion     the request for Production, the grant, the evidence
-serving       who serves: rollouts, rollback, stop, aliases, routing of requests
+serving       who serves: rollouts, rollback, stop, aliases, after-reviews of overrides
 withdrawal    the end of a version: rejection, recall, reinstatement, legal hold, retirement
 noted         what the registry reads of other services' events
 """
@@ -21,7 +21,7 @@ from services.registry.domain.naming.name import NAME
 from services.registry.domain.naming.selection import SELECTION
 from services.registry.domain.promotion import promotion
 from services.registry.domain.registration import registration
-from services.registry.domain.serving import alias, rollback, rollout, stop
+from services.registry.domain.serving import after_review, alias, rollback, rollout, stop
 from services.registry.domain.validation import evaluations, gate_verdicts
 from services.registry.domain.withdrawal import legal_hold, rejection, retirement, reversal
 from shared.deciding.decider import Decider, Fold, Joint
@@ -38,6 +38,7 @@ DECIDERS: dict[type, Joint[Any] | Decider[Any, Any, Any]] = {
     **rollout.DECIDERS,
     **rollback.DECIDERS,
     **stop.DECIDERS,
+    **after_review.DECIDERS,
     **alias.DECIDERS,
     **rejection.DECIDERS,
     **reversal.DECIDERS,

@@ -17,6 +17,7 @@ GATES_EVALUATED = "regista.approval.GatesEvaluated.v1"
 PROMOTION_GRANTED = "regista.approval.PromotionGranted.v1"
 PROMOTION_DENIED = "regista.approval.PromotionDenied.v1"
 POLICY_PUBLISHED = "regista.approval.PolicyPublished.v1"
+OVERRIDE_REVIEWED = "regista.approval.OverrideReviewed.v1"
 ARTIFACT_RELEASED = "regista.artifact.ArtifactReleased.v1"
 ARTIFACT_MISMATCHED = "regista.artifact.ArtifactMismatched.v1"
 ARTIFACT_QUARANTINED = "regista.artifact.ArtifactQuarantined.v1"
@@ -57,6 +58,20 @@ class PromotionGranted:
     digest: str
     approvers: tuple[str, ...] = ()
     override: bool = False
+    review_id: str = ""
+    conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideReviewed:
+    """The after-review of a break-glass override. `consequence`: `stop` or `roll_back`, if not justified."""
+
+    review_id: str
+    model_id: str
+    number: int
+    justified: bool
+    environment: str = ""
+    consequence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +161,7 @@ READERS: dict[str, Any] = {
     PROMOTION_GRANTED: PromotionGranted,
     PROMOTION_DENIED: PromotionDenied,
     POLICY_PUBLISHED: PolicyPublished,
+    OVERRIDE_REVIEWED: OverrideReviewed,
     RETIREMENT_PROPOSED: RetirementProposed,
     **dict.fromkeys(
         (ARTIFACT_RELEASED, ARTIFACT_MISMATCHED, ARTIFACT_QUARANTINED, ARTIFACT_RECALLED), ArtifactReport

@@ -148,14 +148,17 @@ class VersionRolloutAnswer(Shape):
 
 
 class VersionPromotionAnswer(Shape):
+    """`withdrawn`: the override that granted it was not justified. `conditions`: those of all approvals."""
+
     promotion_id: str
     environment: str
-    state: Literal["open", "promoted", "spent", "refused"]
+    state: Literal["open", "promoted", "spent", "withdrawn", "refused"]
     requester: str
     requested_at: str
     reason: str
     reasons: list[str] | None
     approvers: list[str] | None
+    conditions: list[str] | None
     serve: bool
     closed_at: str | None
 

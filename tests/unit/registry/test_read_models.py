@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 
 from services.registry.brief import IN_BRIEF
+from services.registry.domain import noted
 from services.registry.domain.model.events import Evaluation
 from services.registry.domain.model.metadata import Dataset, Metadata, Parent, Training
 from services.registry.domain.naming.description import DescribeModel
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
+from services.registry.domain.serving.after_review import NoteAfterReview
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
 from services.registry.domain.serving.rollback import RollBack
 from services.registry.domain.serving.rollout import ChangeRollout, Share
@@ -82,6 +84,12 @@ def everything() -> Story:
     story.when(ReinstateVersion(MODEL_ID, 2, "ann"))
     story.when(RecallVersion(MODEL_ID, 2, by="eva"))
     story.when(StopRollout(MODEL_ID, "production"))
+    override = story.validate(metadata(20))
+    story.request_promotion(override, "p-override")
+    story.grant_promotion("p-override", override, override=True, review_id="r-override")
+    reviewed = {"review_id": "r-override", "model_id": MODEL_ID, "number": override, "justified": False}
+    data = reviewed | {"environment": "production", "consequence": "stop"}
+    story.when(NoteAfterReview(MODEL_ID, a_note("approval", "review-x", 2, noted.OVERRIDE_REVIEWED, data)))
     return story
 
 

@@ -318,7 +318,9 @@ class PromotionRefused:
 
 @dataclass(frozen=True, slots=True)
 class VersionPromoted:
-    """`approvers` and `override` are those of the grant, which is noted just before."""
+    """`approvers`, `override`, `conditions` and `review_id` are those of the grant, noted just before."""
+
+    SCHEMA: ClassVar[int] = 2
 
     model: str
     number: int
@@ -328,6 +330,24 @@ class VersionPromoted:
     digest: str
     approvers: tuple[str, ...] = ()
     override: bool = False
+    conditions: tuple[str, ...] = ()
+    review_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantWithdrawn:
+    """The override that granted the promotion was not justified: the version gets no further requests.
+
+    `not_rolled_back`: why it keeps the requests that it has although the policy wants a rollback.
+    """
+
+    model: str
+    number: int
+    semver: str
+    promotion_id: str
+    environment: str
+    review_id: str
+    not_rolled_back: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,6 +449,7 @@ ModelEvent = (
     | PromotionSpent
     | PromotionRefused
     | VersionPromoted
+    | GrantWithdrawn
     | RolloutChanged
     | RolledBack
     | AliasSet

@@ -30,6 +30,7 @@ _Serving = (
     | e.PromotionSpent
     | e.PromotionRefused
     | e.VersionPromoted
+    | e.GrantWithdrawn
     | e.RolloutChanged
     | e.RolledBack
 )
@@ -155,6 +156,8 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
             )
         case e.VersionPromoted():
             return with_version(_promoted(state, event), event.number, stage="Production")
+        case e.GrantWithdrawn():
+            return with_version(_withdrawn(state, event), event.number)
         case e.RolloutChanged():
             return _rolled_out(state, event)
         case e.RolledBack():
@@ -180,11 +183,26 @@ def _promoted(state: ModelState, event: e.VersionPromoted) -> ModelState:
     here = serving_key(event.environment, event.number)
     rollout = state.rollouts.get(event.environment)
     serving = rollout is not None and any(x.number == event.number and x.percent for x in rollout.entries)
+    if here in state.withdrawn:  # it was champion by a grant that did not count, so it has not left either
+        state = replace(state, left=_without(state.left, here), withdrawn=state.withdrawn.delete(here))
+    overridden = _without(state.overridden, here)
     return replace(
         state,
+        overridden=overridden.set(here, event.review_id) if event.override else overridden,
         promoted=state.promoted.set(here, event.promotion_id),
         promotions=_without(state.promotions, event.promotion_id),
         waiting=state.waiting if serving else state.waiting.set(here, event.number),
+    )
+
+
+def _withdrawn(state: ModelState, event: e.GrantWithdrawn) -> ModelState:
+    here = serving_key(event.environment, event.number)
+    return replace(
+        state,
+        promoted=_without(state.promoted, here),
+        spent=state.spent.set(here, event.promotion_id),
+        waiting=_without(state.waiting, here),
+        withdrawn=state.withdrawn.set(here, event.review_id),
     )
 
 

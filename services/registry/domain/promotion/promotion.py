@@ -220,6 +220,8 @@ def grant(command: GrantPromotion, streams: Streams) -> Events:
             decided.digest,
             decided.approvers,
             decided.override,
+            decided.conditions,
+            decided.review_id,
         )
     )
     open_request = state.promotions[decided.promotion_id]
