@@ -21,7 +21,7 @@ from shared.deciding.service import PublicEvent
 class PolicyPublished:
     """A revision of a policy was published. `digest` is the RFC 8785 digest of `policy`.
 
-    `weaker`: how the policies ask for less than before.
+    `weaker`: how the policies require less than before.
     """
 
     name: str

@@ -35,7 +35,7 @@ async def put_policy(call: Call[PolicyBody]) -> Reply:
     """Publish the next revision of a policy, or propose it.
 
     The caller needs the role admin everywhere, because a policy may select any model. To change a policy that
-    exists, the caller sends its ETag. A revision by which the policies ask for less is only proposed (202)
+    exists, the caller sends its ETag. A revision by which the policies require less is only proposed (202)
     where there is a second admin, who then confirms it.
     """
     call.require("admin", "")

@@ -1,4 +1,4 @@
-"""What publishing a policy would change: models, open reviews, and where it asks for less."""
+"""What publishing a policy would change: models, open reviews, and where it requires less."""
 
 from __future__ import annotations
 

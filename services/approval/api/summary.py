@@ -1,4 +1,4 @@
-"""The first screen of a review: who asks, why, what changed against the champion, and who may decide."""
+"""The first screen of a review: the request, what changed, and who may decide."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ async def _deciders(
     approvers: Sequence[str],
     machines: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Return who has a role that the review asks for, and why some of them may not decide."""
+    """Return who has a role that the review needs, and why some of them may not decide."""
     namespace = queries.namespace(row)
     asked = [
         state

@@ -117,10 +117,10 @@ def _accepted(command: Approve, current: Assessment) -> tuple[str, ...]:
     """Return the gates that the approver accepts. Raise RuleBroken when one is missing."""
     needed = {result.gate: result.detail for result in current.results if result.tick}
     if missing := [gate for gate in needed if gate not in command.accepts]:
-        told = "; ".join(f"{gate}: {needed[gate]}" for gate in missing)
+        reported = "; ".join(f"{gate}: {needed[gate]}" for gate in missing)
         raise RuleBroken(
             "not_accepted",
-            f"an approver must accept by name what the gates leave open ({told}); approve with "
+            f"an approver must accept by name what the gates leave open ({reported}); approve with "
             f"{' '.join(f'--accept {gate}' for gate in missing)}, or reject",
             gates=missing,
         )

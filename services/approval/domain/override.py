@@ -146,7 +146,7 @@ def _missing_approvals(state: ReviewState) -> tuple[str, ...]:
 def review_override(command: ReviewOverride, streams: Streams) -> Mapping[str, Sequence[Any]]:
     """Return the after-review. An override that was not justified grants nothing from then on.
 
-    registry then takes the grant from the version, and rolls back where the policy says so.
+    registry then takes the grant from the version, and rolls back where the policy requires it.
     """
     state = review_of(command.promotion_id, streams)
     about = existing(state)

@@ -134,7 +134,7 @@ class ApplyPolicy:
 class PolicyPublished:
     """`digest` is the RFC 8785 digest of the policy. The policy's revision is the event's.
 
-    `weaker`: how the policies ask for less than before. `proposed_by`: the admin who proposed it, where a
+    `weaker`: how the policies require less than before. `proposed_by`: the admin who proposed it, where a
     second one confirmed it.
     """
 
@@ -278,7 +278,7 @@ def _check_gates(stage: str, gates: Sequence[Gate]) -> None:
 
 
 def _check_people(policy: Policy) -> None:
-    """Raise ValueError unless people approve Production, or the policy says that they do not, and why."""
+    """Raise ValueError unless people approve Production, or the policy states that they do not, and why."""
     if duration(policy.break_glass.after_review_in) > LONGEST_REVIEW:
         raise ValueError(f"an after-review is due in {LONGEST_REVIEW.days}d at most; shorten it")
     if PRODUCTION not in policy.stages:

@@ -116,7 +116,7 @@ def _begin(s: Situation, promotion: Promotion, a: Assessment, now: datetime) -> 
     if overdue := [id_ for id_, o in sorted(s.model.owed.items()) if o.blocks and o.due_at <= now]:
         reason = (
             f"the after-review of the override {overdue[0]} is overdue, and the policy then grants nothing; "
-            "have another approver review it (`regista reviews look-back`), then request again"
+            "have another approver review it (`regista reviews`), then request again"
         )
         return {s.stream: [outcomes.denied(s, promotion, (reason,))]}
     if not a.passed:
@@ -141,7 +141,7 @@ def _standing_override(s: Situation, promotion: Promotion, a: Assessment) -> Ove
 def _keep_open(s: Situation, promotion: Promotion, state: ReviewState, a: Assessment) -> Decided:
     """Let an open review lapse when its facts or its quorum changed, or a gate no longer passes.
 
-    Show a new champion, and a new policy that asks the same people.
+    Show a new champion, and a new policy that needs the same people.
     """
     changed = [f"the {what} changed" for what in _changes(state.seal, a.seal) if what != "policy"]
     open_now = [r.gate for r in a.results if r.tick and state.approvals and r.gate not in state.ticks]
@@ -167,12 +167,12 @@ def _keep_open(s: Situation, promotion: Promotion, state: ReviewState, a: Assess
 def _other_quorum(state: ReviewState, a: Assessment) -> list[str]:
     """Return why the approvals given so far have another meaning under the policy that applies now."""
     if a.manual is None:
-        return [f"policy {a.policy.name or 'none'} asks no person now"]
+        return [f"policy {a.policy.name or 'none'} requires no person now"]
     now = quorum_of(a.manual)
     if now == state.quorum:
         return []
     named = f"policy {a.policy.name} revision {a.policy.revision}"
-    return [f"{named} asks {_asked(now)}, before {_asked(state.quorum)}"]
+    return [f"{named} requires {_asked(now)}, before {_asked(state.quorum)}"]
 
 
 def _asked(quorum: Quorum) -> str:

@@ -95,13 +95,13 @@ def _listed(name: str, streams: Streams) -> list[PolicyListed]:
 
 
 def weakened(command: PublishPolicy, streams: Streams) -> tuple[str, ...]:
-    """Return how the policies would ask for less than before, for models that exist or may exist."""
+    """Return how the policies would require less than before, for models that exist or may exist."""
     before = {state.name: state.policy for state in in_force(streams) if state.policy}
     return weaker_for(command.name, before, command.policy, command.subjects)
 
 
 def weaker_for(name: str, before: Policies, policy: Policy, subjects: Iterable[Subject]) -> tuple[str, ...]:
-    """Return how publishing `policy` under this name makes the policies ask for less."""
+    """Return how publishing `policy` under this name makes the policies require less."""
     after = {**before, name: policy}
     described = {_key(s): s for s in (*subjects, *_examples(name, before, after))}
     found = [sentence for s in described.values() for sentence in changes(before, after, s)]

@@ -28,7 +28,7 @@ from shared.deciding.person import Person
 
 @dataclass(frozen=True, slots=True)
 class Quorum:
-    """Whose decision a review asks for. `dependent`: also people whom the makers appointed."""
+    """Whose decision a review needs. `dependent`: also people whom the makers appointed."""
 
     approvers: int
     roles: tuple[str, ...]
@@ -103,7 +103,7 @@ class ReviewState:
 
     @property
     def quorum(self) -> Quorum:
-        """Whose decision the review asks for."""
+        """Whose decision the review needs."""
         return Quorum(
             self.needs, tuple(sorted(self.roles)), tuple(sorted(self.machines)), bool(self.dependent_because)
         )

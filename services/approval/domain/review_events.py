@@ -139,7 +139,7 @@ class OverrideUsed:
     """A break-glass override.
 
     `bypassed`: the gates and approvals that were missing. An after-review is due at `due_at`. `unjustified`
-    and `overdue`: what the policy says then. `by_maker`: its user made the version, and the policy allows
+    and `overdue`: what the policy states then. `by_maker`: its user made the version, and the policy allows
     that.
     """
 

@@ -88,7 +88,7 @@ class PolicyQuery(Body):
 
 
 class Proposal(BaseModel):
-    """A weaker revision that waits for a second admin. `weaker`: how it asks for less than before."""
+    """A weaker revision that waits for a second admin. `weaker`: how it requires less than before."""
 
     revision: int
     digest: str

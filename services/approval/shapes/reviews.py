@@ -93,7 +93,7 @@ class Compared(BaseModel):
 
 
 class Decider(BaseModel):
-    """A person with a role that the review asks for. `why_not` is empty for one who may decide."""
+    """A person with a role that the review needs. `why_not` is empty for one who may decide."""
 
     subject: str
     may_decide: bool
@@ -130,7 +130,7 @@ class PolicyLine(BaseModel):
 
 
 class Summary(BaseModel):
-    """The first screen of a review: who asks, why, what changed, who notices, who may decide.
+    """The first screen of a review: who requests it, why, what changed, who notices, who may decide.
 
     `accept`: the gates that each approver must accept by name. `sealed`: the digests that approvals are bound
     to.

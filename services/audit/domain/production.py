@@ -126,7 +126,7 @@ def _approval_faults(
 
 
 def needed_by(policy: Event) -> int:
-    """Return how many approvers a policy requires for Production."""
+    """Return how many approvers a policy needs Production."""
     gates = ((policy["data"].get("policy") or {}).get("stages") or {}).get("Production") or ()
     return next(
         (int((g.get("params") or {}).get("approvers", 1)) for g in gates if g.get("kind") == "manual"), 0

@@ -34,7 +34,7 @@ RULES = {
     CHECKPOINTS: "every checkpoint is signed and is a prefix of the tree",
     INDEX: "timelines, as-of and events find every event by what its bytes say",
     PRODUCTION: "nothing reached Production, or serves as champion, without a decision over the same digest"
-    " by independent people, or a policy or an override that says otherwise",
+    " by independent people, or a policy or an override that states otherwise",
 }
 
 # How far the log is sealed, and how many leaves are indexed and in tiles, at one moment.

@@ -1,6 +1,6 @@
 -- `folded` is the name as names are compared, so that people are found by it. `salt` and `erased` keep the
--- digests of names that were erased (shared/identity/directory.py): whoever made a version is still
--- recognised, and the name is not stored.
+-- digests of names that were erased (shared/identity/directory.py): the makers of a version are
+-- still recognised, and the names are not stored.
 ALTER TABLE directory.names
     ADD COLUMN folded text,
     ADD COLUMN salt   bytea NOT NULL DEFAULT decode(replace(gen_random_uuid()::text, '-', ''), 'hex'),

@@ -140,11 +140,11 @@ class World:
         name: str = "default",
         **more: Any,
     ) -> list[Any]:
-        """Without a manual gate the policy says that no person approves."""
+        """Without a manual gate the policy states that no person approves."""
         people = any(g.kind == "manual" for g in production)
-        said = {} if people else {"unreviewed": True, "unreviewed_reason": "tests"}
+        stated = {} if people else {"unreviewed": True, "unreviewed_reason": "tests"}
         stages = {"Validated": tuple(validated), "Production": tuple(production)}
-        return self.publish(name, Policy(stages, **{**said, **more}))
+        return self.publish(name, Policy(stages, **{**stated, **more}))
 
     def identity(self, subject: str, *events: Any, kind: str = "person") -> None:
         """An identity, and what others did for it."""

@@ -38,7 +38,7 @@ def remind(world):
 
 
 @pytest.mark.parametrize("maker", ["carl", "bea", "pipeline"])
-def test_a_maker_overrides_only_where_the_policy_says_so(world, maker):
+def test_a_maker_overrides_only_where_the_policy_states_so(world, maker):
     world.in_review()
     with pytest.raises(RuleBroken, match="own_work"):
         world.override(maker)
@@ -52,7 +52,7 @@ def test_a_maker_overrides_under_a_printed_name_as_little(world):
         world.override("u-1")
 
 
-def test_where_the_policy_lets_makers_override_the_event_says_so(world):
+def test_where_the_policy_lets_makers_override_the_event_states_so(world):
     world.validated([Gate("manual", {})])
     world.gates([], [Gate("manual", {})], break_glass=BreakGlass(by_maker=True))
     world.request()
@@ -66,7 +66,7 @@ def test_who_requested_may_override_in_an_emergency(world):
     assert world.override("rosa")
 
 
-def test_an_after_review_is_due_when_the_policy_says_and_overdue_each_day(world):
+def test_an_after_review_is_due_when_the_policy_states_and_overdue_each_day(world):
     overridden(world, after_review_in="2d")
     with pytest.raises(RuleBroken, match="not_due"):
         remind(world)
@@ -88,7 +88,7 @@ def test_a_made_after_review_is_no_longer_reported(world):
     assert remind(world) == []
 
 
-def test_an_overdue_after_review_blocks_where_the_policy_says_so(world):
+def test_an_overdue_after_review_blocks_where_the_policy_states_so(world):
     overridden(world, overdue="block")
     world.note("VersionPromoted")
     world.request("q")

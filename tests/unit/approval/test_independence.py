@@ -144,13 +144,13 @@ def test_who_issued_the_key_of_an_approver_and_that_approver_count_as_one(world,
     refused(world, "not_independent", second)
 
 
-def test_a_key_that_an_approver_issued_to_herself_appoints_nobody(world):
+def test_a_key_that_an_approver_issued_to_herself_appoints_no_one(world):
     world.in_review()
     world.identity("ann", keyed("ann", "ann"))
     assert world.approve("ann")
 
 
-def test_a_policy_may_accept_appointed_approvers_and_says_why(world):
+def test_a_policy_may_accept_appointed_approvers_and_states_why(world):
     manual = {"approvers": 2, "dependent_because": "a team of three, one of whom is admin"}
     world.validated([Gate("manual", manual)]).request()
     world.assess()

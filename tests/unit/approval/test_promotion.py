@@ -186,7 +186,7 @@ def test_an_unknown_review_is_not_found(world):
         (lambda w, g: w.note("VersionRegistered", g.version(1, 0.9, semver="2.0.0")), "version changed"),
         (
             lambda w, _: w.gates([], [Gate("manual", {"approvers": 1})]),
-            "asks 1 of approver, before 2 of approver",
+            "requires 1 of approver, before 2 of approver",
         ),
         (
             lambda w, g: w.note_model(

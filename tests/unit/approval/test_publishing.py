@@ -1,4 +1,4 @@
-"""Publishing policies: what opens Production says so, and what weakens them needs a second admin."""
+"""Publishing policies: what opens Production states so, and what weakens them needs a second admin."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def test_gates_for_production_without_people_say_so_and_why(world, policy):
         world.publish("open", policy)
 
 
-def test_who_says_unreviewed_has_gates_for_production_and_no_manual_one(world):
+def test_who_states_unreviewed_has_gates_for_production_and_no_manual_one(world):
     with pytest.raises(Unprocessable, match="contradicts the manual gate"):
         world.publish("p", production(1, unreviewed=True, unreviewed_reason="toys"))
     with pytest.raises(Unprocessable, match="there are none"):
         world.publish("p", Policy({"Validated": ()}, unreviewed=True, unreviewed_reason="toys"))
 
 
-def test_one_admin_alone_publishes_a_weaker_policy_and_the_event_says_how(world):
+def test_one_admin_alone_publishes_a_weaker_policy_and_the_event_states_how(world):
     world.publish("default", production(2))
     published, _ = world.publish("open", OPEN, other_admins=())
     assert published.weaker[0] == (
@@ -128,7 +128,7 @@ def test_as_strict_or_stricter_applies_immediately(guarded, policy):
         (Gate("independent_evaluation", {}), {"metric": "f1"}, False),
     ],
 )
-def test_an_automated_gate_that_asks_for_less_is_weaker(guarded, before, after, weaker):
+def test_an_automated_gate_that_requires_less_is_weaker(guarded, before, after, weaker):
     guarded.guarded(production(2, before))
     changed = Gate(before.kind, {**before.params, **after})
     assert kinds(guarded.guarded(production(2, changed))) == [PolicyProposed if weaker else PolicyPublished]
@@ -137,7 +137,7 @@ def test_an_automated_gate_that_asks_for_less_is_weaker(guarded, before, after, 
 def test_an_automated_gate_that_goes_is_weaker(guarded):
     guarded.guarded(production(2, Gate("independent_evaluation", {})))
     (proposed,) = guarded.guarded(production(2))
-    assert "independent_evaluation is not required or asks for less" in proposed.weaker[0]
+    assert "independent_evaluation is not required or requires less" in proposed.weaker[0]
 
 
 def test_a_policy_that_goes_lets_a_weaker_one_apply(guarded):

@@ -27,7 +27,9 @@ def kinds(events) -> list[type]:
         ([NO_REGRESSION, Gate("manual", {"approvers": 2, "roles": ["approver"]})], {}),
     ],
 )
-def test_a_policy_that_asks_the_same_people_and_passes_keeps_the_review_and_its_approvals(world, gates, more):
+def test_a_policy_that_requires_the_same_people_and_passes_keeps_the_review_and_its_approvals(
+    world, gates, more
+):
     world.in_review()
     world.approve("ann")
     world.gates([Gate("artifact_verified", {})], gates, **more)
@@ -51,12 +53,12 @@ def test_another_policy_with_the_same_quorum_keeps_the_review(world):
     ("gates", "reason"),
     [
         ([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99}), MANUAL], "must be at least 0.99"),
-        ([Gate("manual", {"approvers": 1})], "asks 1 of approver, before 2 of approver"),
-        ([Gate("manual", {"approvers": 3})], "asks 3 of approver, before 2 of approver"),
-        ([Gate("manual", {"approvers": 2, "roles": ["admin"]})], "asks 2 of admin, before 2 of approver"),
+        ([Gate("manual", {"approvers": 1})], "requires 1 of approver, before 2 of approver"),
+        ([Gate("manual", {"approvers": 3})], "requires 3 of approver, before 2 of approver"),
+        ([Gate("manual", {"approvers": 2, "roles": ["admin"]})], "requires 2 of admin, before 2 of approver"),
         ([Gate("manual", {"approvers": 2, "machines": {"robot": "t"}})], "and the machines robot"),
         ([Gate("manual", {"approvers": 2, "dependent_because": "few"})], "who may depend on the makers"),
-        ([NO_REGRESSION], "asks no person now"),
+        ([NO_REGRESSION], "requires no person now"),
     ],
 )
 def test_a_policy_with_another_outcome_or_quorum_lapses_the_review_and_names_the_requester(
@@ -106,7 +108,7 @@ def test_each_approver_accepts_by_name_what_was_measured_on_other_data(world, gi
     assert world.approve("ann", accepts=("no_regression",))
 
 
-def test_an_acceptance_that_nothing_asks_for_is_not_recorded(world):
+def test_an_acceptance_that_nothing_needs_is_not_recorded(world):
     world.in_review()
     assert world.approve("ann", accepts=("schema_compatible",))[0].accepted == ()
 

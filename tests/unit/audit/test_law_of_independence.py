@@ -1,4 +1,4 @@
-"""Production is reached only by independent people, or by a policy or an override that says otherwise.
+"""Production is reached only by independent people, or by a policy or an override that states otherwise.
 
 Random organizations decide in random orders. Two that share no code must agree on every approval: approval,
 which decides, and the auditor's checker, which reads the raw log afterwards.

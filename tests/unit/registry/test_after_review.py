@@ -97,7 +97,7 @@ def test_a_version_that_did_not_serve_yet_is_validated_again_and_never_serves_by
         story.when(change(champion(2)))
 
 
-def test_where_the_policy_says_so_it_is_rolled_back_in_the_same_step(story):
+def test_where_the_policy_states_so_it_is_rolled_back_in_the_same_step(story):
     *_, withdrawn, back = [
         e
         for e in after_review(story, 2, consequence="roll_back")
@@ -120,7 +120,7 @@ def test_a_champion_of_a_split_gives_all_to_what_served_before(split):
     assert [(e.number, e.percent) for e in story.model.rollouts["production"].entries] == [(1, 100)]
 
 
-def test_without_a_target_it_says_why_it_was_not_rolled_back():
+def test_without_a_target_it_states_why_it_was_not_rolled_back():
     story = Story()
     overridden(story)
     _, withdrawn = after_review(story, 1, consequence="roll_back")

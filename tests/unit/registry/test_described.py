@@ -1,4 +1,4 @@
-"""What a registration states about its model: what is taken, and what is told instead."""
+"""What a registration states about its model: what is taken, and what is reported instead."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_model_registered_by_hand_has_the_tier_medium():
     assert story.model.tier == "medium"
 
 
-def test_a_lower_tier_of_a_new_model_is_told():
+def test_a_lower_tier_of_a_new_model_is_reported():
     *_, registered = publish(Story(), tier="low")
     (note,) = registered.notes
     assert note.startswith("tier: low was not taken, the tier is medium")
@@ -47,7 +47,7 @@ def test_a_publisher_raises_the_tier_of_a_new_model_and_of_one_that_exists():
     assert registered.notes == ()
 
 
-def test_a_publisher_never_lowers_the_tier_and_is_told():
+def test_a_publisher_never_lowers_the_tier_and_is_reported():
     story = Story()
     publish(story, tier="high")
     (registered,) = publish(story, 2, tier="medium")
@@ -55,7 +55,7 @@ def test_a_publisher_never_lowers_the_tier_and_is_told():
     assert registered.notes[0].startswith("tier: medium was not taken, the model's tier is high")
 
 
-def test_what_is_stated_about_a_model_that_exists_is_told_and_not_taken():
+def test_what_is_stated_about_a_model_that_exists_is_reported_and_not_taken():
     story = Story()
     publish(story, owner="olga", description="d", tags={"a": "1"})
     (registered,) = publish(story, 2, owner="eve", description="e", tags={"a": "2"}, stated=STATED)
@@ -63,7 +63,7 @@ def test_what_is_stated_about_a_model_that_exists_is_told_and_not_taken():
     assert (story.model.owner, dict(story.model.tags)) == ("olga", {"a": "1"})
 
 
-def test_what_is_stated_as_it_is_and_what_is_not_stated_is_not_told():
+def test_what_is_stated_as_it_is_and_what_is_not_stated_is_not_reported():
     story = Story()
     publish(story, owner="olga", description="d", tags={"a": "1"})
     (same,) = publish(story, 2, owner="olga", description="d", tags={"a": "1"}, stated=STATED)
@@ -88,7 +88,7 @@ def test_strict_registers_what_is_taken():
     assert names(publish(story, 2, strict=True, tier="high")) == ["TagsChanged", "VersionRegistered"]
 
 
-def test_a_creator_that_nobody_is_called_is_told():
+def test_a_creator_that_no_one_is_called_is_reported():
     *_, registered = publish(Story(), unknown_creator=True)
     assert "no identity is called 'ci'" in registered.notes[0]
 

@@ -27,7 +27,7 @@ def story() -> Story:
 
 
 def describe(story: Story, by: str = "ann", **more):
-    """ann may approve, unless the test says otherwise."""
+    """ann may approve, unless the test states otherwise."""
     return story.when(DescribeModel(MODEL_ID, by=by, **{"may_approve": True, **more}))
 
 
@@ -108,7 +108,7 @@ def test_neither_an_engineer_nor_a_maker_takes_the_choice_over(story):
     assert story.model.selected_by == "eva"
 
 
-def test_nobody_answers_for_a_description_that_selects_no_weaker_policy_any_more(story):
+def test_no_one_answers_for_a_description_that_selects_no_weaker_policy_any_more(story):
     story.validate()
     describe(story, by="eva", tier="low")
     describe(story, by="dan", tier="medium", may_approve=False)

@@ -109,7 +109,7 @@ class PromotionCalls(Requests):
     ) -> Json:
         """Publish a revision of a policy, and return the policy.
 
-        A revision by which the policies ask for less is only proposed where there is a second admin: the
+        A revision by which the policies require less is only proposed where there is a second admin: the
         answer then has a `proposal`, which `confirm_policy` publishes.
 
         `expected` is the `revision` of the policy that you read, 0 for a new policy: the call raises Stale if
@@ -121,7 +121,7 @@ class PromotionCalls(Requests):
         )
 
     async def preview_policy(self, name: str, policy: Mapping[str, Any]) -> Json:
-        """Return what publishing the policy would change: models, open reviews, and how it asks for less."""
+        """Return what publishing the policy would change: models, open reviews, and how it requires less."""
         return await self._send("POST", "approval", f"/policies/{quote(name)}:preview", dict(policy))
 
     async def confirm_policy(self, name: str, revision: int) -> Json:

@@ -206,7 +206,7 @@ def _show_exceptions(session: Session, found: dict[str, Any]) -> None:
         columns = [model, ("in", "environment"), ("why", "why"), ("at", lambda e: to_the_second(e.get("at")))]
         session.items(passed, columns, "")
     if owed:
-        say("overrides whose after-review is missing (regista reviews look-back):")
+        say("overrides whose after-review is missing (`regista reviews`):")
         columns = [
             model,
             ("review", "promotion_id"),

@@ -60,7 +60,7 @@ def publish(
 ) -> None:
     """Publish a new revision of a policy (JSON, or YAML with PyYAML installed).
 
-    It shows what changes: models, open reviews, the number of approvers. A revision that asks for less than
+    It shows what changes: models, open reviews, the number of approvers. A revision that requires less than
     before waits for a second admin, where there is one: `regista policy confirm`.
     """
     content = read_policy(file)
@@ -112,7 +112,7 @@ def _ask(session: Session, question: str) -> None:
 
 
 def show_change(session: Session, change: dict[str, Any]) -> None:
-    """Print what a policy changes: how it asks for less, and models and reviews before → after."""
+    """Print what a policy changes: how it requires less, and models and reviews before → after."""
     for sentence in change["weaker"]:
         say(f"weaker: {sentence}", fg="yellow")
     if change["second_admin"]:

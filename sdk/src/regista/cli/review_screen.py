@@ -1,4 +1,4 @@
-"""The first screen of a review: who asks, why, what changed against the champion, and who may decide."""
+"""The first screen of a review: the request, what changed, and who may decide."""
 
 from __future__ import annotations
 

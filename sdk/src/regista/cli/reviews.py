@@ -63,7 +63,7 @@ def _until(review: dict[str, Any]) -> str:
 @click.argument("review_id", metavar="REVIEW")
 @click.option("--full", is_flag=True, help="Show all evidence, too.")
 def show(session: Session, review_id: str, *, full: bool) -> None:
-    """Show one review: who asks, why, what changed against the champion, and who may decide."""
+    """Show one review: who requests it, why, what changed against the champion, and who may decide."""
     with session.client() as client:
         found = client.review(review_id)
         if session.format:

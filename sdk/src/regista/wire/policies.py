@@ -110,7 +110,7 @@ def _rank(name: str, policy: Policy) -> tuple[int, int, int, str]:
 
 
 def weaker(before: Sequence[Gate] | None, after: Sequence[Gate] | None) -> tuple[str, ...]:
-    """Return how `after` asks for less than `before`, as sentences; nothing when it asks for as much.
+    """Return how `after` requires less than `before`, as sentences; nothing when it requires as much.
 
     None: no policy has gates for the stage, so nothing passes it.
     """
@@ -119,7 +119,7 @@ def weaker(before: Sequence[Gate] | None, after: Sequence[Gate] | None) -> tuple
     if before is None:
         return ("no policy let any version pass before",)
     gone = [
-        f"{_title(gate)} is not required or asks for less"
+        f"{_title(gate)} is not required or requires less"
         for gate in before
         if gate.kind != "manual" and not any(_as_strict(gate, other) for other in after)
     ]

@@ -39,7 +39,7 @@ class NoteAfterReview:
 
 
 def note_after_review(command: NoteAfterReview, streams: Streams) -> Events:
-    """Withdraw the grant of an unjustified override, and roll back where its policy says so.
+    """Withdraw the grant of an unjustified override, and roll back where its policy requires it.
 
     Nothing happens when the override was justified, or the version is promoted by people since.
     """
