@@ -177,6 +177,18 @@ class Identities:
             return None
         return Identified(Actor(state.subject, method=f"api-key:{key.key_id}"), state)
 
+    def by_former_key(self, text: str) -> Actor | None:
+        """Return whose API key this was, when it is revoked or expired, or its owner is disabled."""
+        key_id = text[3:].partition("_")[0] if text.startswith("rg_") else ""
+        state = self._owner_of(key_id)
+        key = state.keys.get(key_id) if state else None
+        if state is None or key is None or key.algorithm != "hmac-sha256":
+            return None
+        given = hmac.digest(self._pepper, text.encode("utf-8", "replace"), "sha256")
+        if not hmac.compare_digest(given, bytes.fromhex(key.verifier)):
+            return None
+        return Actor(state.subject, method=f"api-key:{key.key_id}")
+
     def signer(self, key_id: str) -> Signer | None:
         """Return the owner of an Ed25519 key, live or not, or None for an unknown key."""
         state = self._owner_of(key_id)

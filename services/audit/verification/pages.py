@@ -21,6 +21,7 @@ from services.audit.domain.checked import INDEXED_COLUMNS, column_faults, index_
 from services.audit.domain.production import champion_of, production_faults, serving_faults
 from services.audit.domain.reading import Stored, read
 from services.audit.sealing import edge_of
+from services.audit.verification import decided
 from services.audit.verification.people import deciders, identities
 from shared.deciding.events import Cursor
 
@@ -84,7 +85,7 @@ SELECT wanted.* FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]
     AS wanted(model_id, number, tx, seq)
 WHERE NOT EXISTS (
     SELECT FROM audit.mentions m WHERE m.generation = (SELECT generation FROM audit.index_state)
-        AND m.model_id = wanted.model_id AND m.number = wanted.number
+        AND m.model_id = wanted.model_id AND m.number = wanted.number AND m.note IN (true, false)
         AND m.tx = wanted.tx AND m.seq = wanted.seq
 )
 """
@@ -302,7 +303,7 @@ async def _undecided(
     faults = list[dict[str, Any]]()
     if promoted:
         promotions = await queries.promotions(pool, {_promotion_id(e) for e in promoted})
-        policies = await queries.policies(pool, {_policy(events)[0] for events in promotions.values()})
+        policies = await decided.policies(pool, {_policy(events)[0] for events in promotions.values()})
         people = await identities(pool, {who for events in promotions.values() for who in deciders(events)})
         for event in promoted:
             events = promotions.get(_promotion_id(event), [])
@@ -316,7 +317,7 @@ async def _undecided(
             for e in serving
             if isinstance(number := champion_of(e), int) and abs(number) < 2**63
         }
-        first_promoted = await queries.first_promoted(pool, champions)
+        first_promoted = await decided.first_promoted(pool, champions)
         for event in serving:
             faults += _faults(event, partial(serving_faults, promoted_at=first_promoted))
     return faults

@@ -11,6 +11,7 @@ from services.audit import queries
 from services.audit.domain.exceptions import after_reviews, without_people
 from services.audit.domain.independence import Identities
 from services.audit.domain.reading import key_of
+from services.audit.verification import decided
 
 NEWEST = 500
 """The number of newest events of each type that the exceptions are found in."""
@@ -41,7 +42,7 @@ async def exceptions(pool: asyncpg.Pool) -> dict[str, list[dict[str, Any]]]:
         for type_ in ("PromotionGranted", "OverrideUsed", "OverrideReviewed")
     ]
     names = {str((e["data"].get("policy") or {}).get("name")) for e in granted}
-    policies = await queries.policies(pool, names)
+    policies = await decided.policies(pool, names)
     return {
         "without_people": without_people(granted, policies),
         "owed_after_reviews": after_reviews(used, reviewed),

@@ -37,7 +37,7 @@ async def model_of(call: Call) -> ModelRef:
 async def readable(call: Call, reference: str) -> ModelRef:
     """Return the model of this name or id. Raise NotFound unless it exists and the caller may read it."""
     model = await look_ups(call).models.get(reference)
-    if not call.may_read(model.namespace):
+    if not call.may_read_model(model.model_id, model.namespace):
         raise unknown_model(reference)
     return model
 

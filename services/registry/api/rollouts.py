@@ -203,6 +203,7 @@ ROUTES = (
         "Which version serves this request",
         query=RouteQuery,
         response=RouteAnswer,
+        also=(409,),
         tags=["rollouts"],
     ),
 )

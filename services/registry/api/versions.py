@@ -293,6 +293,7 @@ ROUTES = (
         body=PromotionRequest,
         response=PromotionAnswer,
         status=202,
+        also=(200,),
         tags=["versions"],
     ),
 )

@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from shared.http.dispatch import Table
+from shared.log.denials import Denials
 
 POLICY = {
     "stages": {
@@ -71,6 +72,36 @@ async def test_two_approvers_pass_what_its_creator_may_not(desk, people, request
     promotion = (await call(desk, "eve", "GET", "/promotions/p1")).json()
     assert (promotion["state"], promotion["approvers"]) == ("granted", ["ann", "bob"])
     assert (await approve(desk, "ann", 3)).json()["code"] == "review_closed"
+
+
+RECORDED = """
+SELECT split_part(stream, '-', 3) AS who, data ->> 'code' AS code, data ->> 'model_id' AS model,
+    data ->> 'count' AS count
+FROM log.events_approval, LATERAL (SELECT convert_from(bytes, 'UTF8')::jsonb -> 'data' AS data) AS stored
+WHERE type = 'AttemptsDenied' ORDER BY who, code
+"""
+
+
+async def test_attempts_to_approve_against_the_rules_are_recorded_with_their_model(
+    desk, people, request_promotion
+):
+    denials = desk.app.denials = Denials(desk.app.transactor.submit, "approval")
+    await request_promotion()
+    assert (await approve(desk, "carl", 1)).json()["code"] == "own_work"
+    assert (await approve(desk, "carl", 1)).json()["code"] == "own_work"
+    assert (await approve(desk, "eve", 1)).json()["code"] == "role_missing"
+    assert (await approve(desk, "zoe", 1)).status_code == 404
+    assert (await approve(desk, "ann", 9)).status_code == 412
+    await denials.record(ending=True)
+    rows = [tuple(row) for row in await desk.app.pool.fetch(RECORDED)]
+    assert [(who, model, count) for who, code, model, count in rows] == [
+        ("ann", "m", "1"),
+        ("carl", "m", "1"),
+        ("carl", "m", "1"),
+        ("eve", "m", "1"),
+        ("zoe", "m", "1"),
+    ]
+    assert [code for _, code, _, _ in rows[1:]] == ["own_work", "own_work", "role_missing", "role_missing"]
 
 
 async def test_a_signature_keeps_the_name_of_its_moment(desk, people, request_promotion):

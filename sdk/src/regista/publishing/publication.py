@@ -68,7 +68,7 @@ class TrainedMessage:
     """A published ModelTrained: its id ("" over HTTP), its model, and the artifact's digest ("" without one).
 
     `outcome` is set over HTTP, and None on Kafka. `publisher` is the subject of the key that signed the
-    message ("" over HTTP): it may be another one than the subject of the API key.
+    message ("" over HTTP): it may be another one than the subject of the API key. `topic` is where it went.
     """
 
     id: str
@@ -76,6 +76,7 @@ class TrainedMessage:
     digest: str
     outcome: Registered | Refused | None = None
     publisher: str = ""
+    topic: str = TOPIC
 
 
 def document(
@@ -272,7 +273,7 @@ async def _poll(transport: Transport, message: TrainedMessage) -> Registered | R
 
 async def _check_dead_letters(transport: Transport, message: TrainedMessage) -> None:
     """Raise DeadLettered when the message is a dead letter; do nothing where the caller may not read them."""
-    query = {"topic": TOPIC, "limit": DEAD_LETTERS}
+    query = {"topic": message.topic, "limit": DEAD_LETTERS}
     try:
         for refused in (await transport.call("GET", "registry", "/dlq", query=query)).body["items"]:
             if refused.get("subject") == message.model:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from services.registry.access import queries
 from services.registry.access.domain.commands import AccessCommand
 from shared.deciding.access import EVERYWHERE, PARTITION, permits, stream_of
@@ -66,7 +68,7 @@ async def answer(call: Call, subject: str, status: int = 200) -> Reply:
 def _in_own_namespaces(call: Call, row: Mapping[str, Any]) -> dict[str, Any]:
     roles = [
         role
-        for role in row["roles"]
+        for role in msgspec.json.decode(row["roles"])
         if role["namespace"] != EVERYWHERE and permits(call.access_state, "admin", role["namespace"])
     ]
     return {**row, "roles": roles, "keys": None, "members": None}

@@ -160,8 +160,7 @@ def _check_not_through_group(command: RevokeRole, state: AccessState) -> None:
 def _check_admin_stays(by: str, states: States, events: Events) -> None:
     """Refuse a change by which its own actor is no longer admin everywhere.
 
-    Another admin may make it. So an admin who takes the role from another keeps it, and one admin is always
-    left.
+    Another admin may make it. An admin who takes the role from another keeps it: one admin is always left.
     """
     before = states.get(by)
     if before is None or not permits(before, "admin", EVERYWHERE):
