@@ -144,7 +144,7 @@ ROUTES = (
         "Publish the next revision of a policy",
         body=PolicyBody,
         response=PolicyAnswer,
-        also=(428,),
+        also=(202, 428),
         tags=["policies"],
     ),
     Route(

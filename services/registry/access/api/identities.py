@@ -32,7 +32,7 @@ from shared.identity import directory
 
 STILL_STORED = (
     "Reviews and overrides that were signed keep the name printed on them, as long as those records are "
-    "kept. "
+    "kept. A salted digest of the name stays, by which its owner is kept from approving own versions. "
     "Backups made before now hold the name until they are deleted."
 )
 
