@@ -10,7 +10,7 @@ import asyncpg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from services.local.topics import PARTITIONS, SERVICES, SOURCES, WRITERS
+from services.local.topics import INBOUND, PARTITIONS, SERVICES, SOURCES, WRITERS
 
 _WAIT = 5.0  # seconds
 Partition = tuple[str, int]
@@ -43,7 +43,8 @@ def consumer_lag(admin: AdminClient) -> dict[str, dict[str, int]]:
 def _topic_of(group: str) -> str:
     """Return the topic of a service's group `<service>.<topic>`, or an empty string for other groups."""
     service, _, topic = group.partition(".")
-    return topic if service in SERVICES and topic in SOURCES else ""
+    bound = any(topic.startswith(f"{inbound}.") for inbound in INBOUND)
+    return topic if service in SERVICES and (topic in SOURCES or bound) else ""
 
 
 def _committed(admin: AdminClient, group: str) -> dict[Partition, int]:

@@ -46,12 +46,14 @@ PUBLIC = (*WRITERS, CHECKPOINTS)
 MIB = 1024 * 1024
 QUOTAS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
-        "publisher": {"producer_byte_rate": 16.0 * MIB, "request_percentage": 50.0},
-        "reader": {"consumer_byte_rate": 32.0 * MIB, "request_percentage": 50.0},
+        "publisher": {"producer_byte_rate": 16.0 * MIB},
+        "reader": {"consumer_byte_rate": 32.0 * MIB},
     }
 )
-"""Limits of one Kafka user: bytes in a second, and the share of one thread of the broker. Beyond them the
-broker slows the user down. Services have none."""
+"""Limits of one Kafka user, in bytes a second. Beyond them the broker slows the user down.
+
+Services have none.
+"""
 
 NOT_BOUND: Mapping[str, str] = MappingProxyType({})
 

@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
 ]
 SEED = int(os.environ.get("REGISTA_FUZZ_SEED", "1"))
-EXAMPLES = int(os.environ.get("REGISTA_FUZZ_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("REGISTA_FUZZ_EXAMPLES", "8"))
 SERVICES = ("registry", "approval", "artifact", "cleanup", "audit")
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
