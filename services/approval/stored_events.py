@@ -18,15 +18,25 @@ def _with(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return lambda data: data | fields
 
 
+def _policy(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a policy of the first schema, which selected no environments and had no cap."""
+    policy = {"challenger_cap": None, "two_to_recall": False, **data["policy"]}
+    return data | {"policy": policy | {"applies_to": {**policy["applies_to"], "environments": []}}}
+
+
 UPCASTERS = {
-    ("GatesEvaluated", 1): _with(),  # a result had no `tick`, which is false by default
+    ("GatesEvaluated", 1): _with(challenger_cap=None, two_to_recall=False),
+    ("GatesEvaluated", 2): _with(),  # a result had no `tick`, which is false by default
     ("OverrideReviewed", 1): _with(environment="", consequence=""),
-    ("OverrideUsed", 1): _with(due_at=None, unjustified="stop", overdue="remind", by_maker=False),
-    ("PolicyPublished", 1): _with(weaker=[], proposed_by=""),
+    ("OverrideUsed", 1): _with(serve=False, production=True),
+    ("OverrideUsed", 2): _with(due_at=None, unjustified="stop", overdue="remind", by_maker=False),
+    ("PolicyPublished", 1): _policy,
+    ("PolicyPublished", 2): _with(weaker=[], proposed_by=""),
     ("PromotionGranted", 1): _with(conditions=[]),
     ("ReviewApproved", 1): _with(accepted=[], machine_because=""),
     ("ReviewLapsed", 1): _with(requester=""),
-    ("ReviewOpened", 1): _with(machines={}, dependent_because="", requester=""),
+    ("ReviewOpened", 1): _with(serve=False, production=True),
+    ("ReviewOpened", 2): _with(machines={}, dependent_because="", requester=""),
     ("ReviewRefreshed", 1): _with(policy=None, why=""),
 }
 

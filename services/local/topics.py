@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from shared.deciding.names import may_exist
+from regista.wire.names import may_exist
 from shared.foundation.topics import CHECKPOINTS, PARTITIONS_OF, bound_topic, dlq_of, topic_of
 
 SERVICES = tuple(PARTITIONS_OF)

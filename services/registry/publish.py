@@ -9,6 +9,7 @@ from typing import Any
 from services.registry.domain.model import events as e
 from services.registry.domain.model.events import Champion, Entry, Evaluation, Skipped
 from services.registry.domain.model.metadata import Artifact, Parent, Problem, Signature, Training
+from services.registry.domain.serving import environment
 from services.registry.domain.versioning.bump import Bump
 from shared.deciding.events import Recorded
 from shared.deciding.service import PublicEvent
@@ -147,14 +148,30 @@ class VersionRejected:
 
 
 @dataclass(frozen=True, slots=True)
+class RecallProposed:
+    """A recall that the policy wants a second person for. Until that person confirms it, nothing changes."""
+
+    model_id: str
+    model: str
+    number: int
+    reason: str
+    by: str
+    withdrawal_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class VersionRecalled:
-    """The version must not be used any more, wherever it is."""
+    """The version must not be used any more, wherever it is.
+
+    `withdrawal_id`: the step that recalled several versions, empty for a single recall.
+    """
 
     model_id: str
     model: str
     number: int
     reason: str
     artifact_digest: str
+    withdrawal_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +226,8 @@ class LegalHoldReleased:
 class PromotionRequested:
     """`digest` is the RFC 8785 digest of `evidence`. A grant repeats it with the promotion's id.
 
-    `serve`: the grant gives the version all requests, where no version serves.
+    `serve`: the grant gives the version all requests, where no version serves. `production`: whether the
+    environment is one.
     """
 
     model_id: str
@@ -224,6 +242,7 @@ class PromotionRequested:
     on_behalf_of: str | None
     evidence: dict[str, Any]
     serve: bool = False
+    production: bool = True
     reason: str = ""
 
 
@@ -253,12 +272,15 @@ class PromotionRefused:
 
 @dataclass(frozen=True, slots=True)
 class VersionPromoted:
+    """Only a `production` environment gives the version the stage Production."""
+
     model_id: str
     model: str
     number: int
     semver: str
     promotion_id: str
     environment: str
+    production: bool = True
     conditions: tuple[str, ...] = ()
 
 
@@ -288,6 +310,7 @@ class RolloutChanged:
     entries: tuple[Entry, ...]
     previous: tuple[Entry, ...]
     champion: Champion | None
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +328,32 @@ class RolledBack:
     reason: str
     skipped: tuple[Skipped, ...] = ()
     warning: str = ""
+    production: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentCreated:
+    """A target of serving was declared. Its models are those in the namespace; empty: all models."""
+
+    namespace: str
+    name: str
+    production: bool
+    order: int
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentEdited:
+    namespace: str
+    name: str
+    order: int
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentRetired:
+    namespace: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +405,7 @@ _CLASSES: tuple[type, ...] = (
     VersionValidated,
     VersionRejected,
     VersionReopened,
+    RecallProposed,
     VersionRecalled,
     VersionReinstated,
     VersionArchived,
@@ -368,6 +418,9 @@ _CLASSES: tuple[type, ...] = (
     GrantWithdrawn,
     RolloutChanged,
     RolledBack,
+    EnvironmentCreated,
+    EnvironmentEdited,
+    EnvironmentRetired,
     AliasSet,
     AliasRemoved,
     VersionRetired,
@@ -382,7 +435,9 @@ _FIELDS: dict[type, tuple[str, ...]] = {
 _SAME_NAME: dict[type, type] = {
     stored: public
     for public in _CLASSES
-    if (stored := getattr(e, public.__name__, None)) is not None and public is not VersionRegistered
+    if (stored := getattr(e, public.__name__, None) or getattr(environment, public.__name__, None))
+    is not None
+    and public is not VersionRegistered
 }
 
 

@@ -67,7 +67,7 @@ LEFT JOIN rollouts r ON r.model_id = m.model_id AND r.environment = 'production'
 # Many models by id.
 MODELS = _MODEL.format(models="unnest($1::text[]) AS wanted(model_id) JOIN models m USING (model_id)")
 
-# A page of models, by name.
+# A page of models, by name. A search finds old names, too.
 LIST_MODELS = (
     _MODEL.format(models="models m")
     + """
@@ -75,7 +75,8 @@ WHERE m.name > $1
   AND log.covers($2::text[], m.name)
   AND ($3::text IS NULL OR m.kind = $3) AND ($4::text IS NULL OR m.owner = $4)
       AND ($5::text IS NULL OR m.tier = $5)
-  AND ($6::text IS NULL OR position(lower($6) in lower(m.name)) > 0)
+  AND ($6::text IS NULL OR position(lower($6) in lower(m.name)) > 0 OR EXISTS (
+    SELECT FROM names n WHERE n.model_id = m.model_id AND position(lower($6) in lower(n.name)) > 0))
 ORDER BY m.name LIMIT $7
 """
 )
@@ -86,7 +87,7 @@ _LIST_VERSIONS = """
 SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.artifact_digest, v.artifact_state,
     v.creator, v.registered_at, v.registered_by,
        v.correlation_id, v.gates->'passed' AS gates_passed, v.missing, v.reasons, v.bump_level, v.bump_rule,
-       v.held, v.recalled, v.retired, v.revision
+       v.held, v.recalled, v.recall_proposed, v.retired, v.revision
 FROM versions v JOIN models m USING (model_id)
 WHERE v.model_id = $1 AND v.number < $2 {filters}
 ORDER BY v.number DESC LIMIT $3
@@ -118,6 +119,18 @@ FROM (
 ORDER BY v.model_id, v.number
 """
 
+# The versions of one step of withdrawal, and where they serve: those that were trained on a data set …
+_WITHDRAWN = f"""
+SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.recalled,
+    v.retired IS NOT NULL AS retired, v.recall_proposed->>'by' AS proposed_by,
+    coalesce((v.gates->'policy'->>'two_to_recall')::bool, false) AS two_to_recall, {_ROLLOUTS_OF_VERSION}
+FROM versions v JOIN models m USING (model_id)
+WHERE log.covers($2::text[], m.name) AND """
+_IN_ORDER = " ORDER BY m.name, v.number LIMIT $3"
+TO_RECALL = _WITHDRAWN + "(v.dataset_name = $1 OR v.dataset_digest = $1)" + _IN_ORDER
+# … or that are recalled by the step.
+TO_REINSTATE = _WITHDRAWN + "v.withdrawal_id = $1 AND v.recalled IS NOT NULL" + _IN_ORDER
+
 # The event that holds a version's document.
 _DOCUMENT_EVENT = """
 CROSS JOIN LATERAL (
@@ -143,6 +156,7 @@ SELECT v.*, m.name AS model, m.kind, event.stored, {_ROLLOUTS_OF_VERSION},
            p.environment, 'state', p.state,
                  'requester', p.requester, 'requested_at', p.requested_at, 'reason', p.reason, 'reasons',
                      p.reasons, 'approvers', p.approvers, 'conditions', p.conditions, 'serve', p.serve,
+                     'production', p.production,
                  'closed_at', p.closed_at) ORDER BY p.requested_at)
                  FROM promotions p WHERE p.model_id = v.model_id AND p.number = v.number), '[]') AS promotions
 FROM unnest($1::text[], $2::int[]) AS wanted(model_id, number)
@@ -171,34 +185,6 @@ SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases W
 """
 ALIAS = ALIASES + " AND alias = $2"
 ALIASES += " ORDER BY alias"
-# Who serves. `recalled` of each entry states why its version must not be loaded.
-_ROLLOUT = """
-SELECT r.model_id, m.name AS model, r.environment, r.champion, r.previous, r.rolled_back_from, r.skipped,
-    r.warning, r.changed_at, r.changed_by, r.reason, r.revision, false AS dry_run,
-    coalesce((SELECT jsonb_agg(x.entry || jsonb_build_object('recalled', v.recalled,
-        'conditions', coalesce((SELECT p.conditions FROM promotions p WHERE p.model_id = r.model_id
-            AND p.number = (x.entry->>'number')::int AND p.environment = r.environment
-            AND p.state = 'promoted' ORDER BY p.closed_at DESC LIMIT 1), '[]'),
-        'withdrawn', EXISTS (SELECT FROM promotions p WHERE p.model_id = r.model_id
-            AND p.number = (x.entry->>'number')::int AND p.environment = r.environment
-            AND p.state = 'withdrawn') AND NOT EXISTS (SELECT FROM promotions p
-            WHERE p.model_id = r.model_id AND p.number = (x.entry->>'number')::int
-            AND p.environment = r.environment AND p.state = 'promoted')) ORDER BY x.place)
-        FROM jsonb_array_elements(r.entries) WITH ORDINALITY AS x(entry, place) LEFT JOIN versions v
-        ON v.model_id = r.model_id AND v.number = (x.entry->>'number')::int), '[]') AS entries
-FROM rollouts r JOIN models m USING (model_id) WHERE r.model_id = $1
-"""
-ROLLOUT = _ROLLOUT + " AND r.environment = $2"
-ROLLOUTS = _ROLLOUT + " ORDER BY r.environment"
-
-# A rollout that an alias of a model names and that is stopped, with the model's namespace.
-STOPPED = """
-SELECT m.namespace, m.name AS model FROM models m
-LEFT JOIN names n ON n.name = $1
-JOIN rollouts r ON r.model_id = m.model_id AND r.environment = $2 AND r.champion = 0
-WHERE m.model_id = coalesce(n.model_id, $1)
-"""
-
 # The promoted versions of a model that share a data set with a recalled version, or were made from one, at
 # most ten generations back; and why. The reason is stored and published, so it names only versions that every
 # reader of the model may see: those in its namespace.
@@ -230,14 +216,16 @@ SELECT DISTINCT ON (number) number, why FROM (
 """
 
 # A page of refusals, the newest first. A refused registration may have made no model, so the namespace is
-# taken from the name.
+# taken from the name. $5 is the id of a model, or any name it ever had.
 REFUSALS = """
 SELECT stream, revision, model, number, problems, proof, artifact_digest, creator, refused_at, refused_of,
     correlation_id
 FROM refusals
 WHERE (refused_at, stream, revision) < ($1, $2, $3)
   AND log.covers($4::text[], model)
-  AND ($5::text IS NULL OR model = $5) AND ($6::text IS NULL OR correlation_id = $6)
+  AND ($5::text IS NULL OR model = $5
+    OR stream = 'model-' || coalesce((SELECT n.model_id FROM names n WHERE n.name = $5), $5))
+  AND ($6::text IS NULL OR correlation_id = $6)
 ORDER BY refused_at DESC, stream DESC, revision DESC LIMIT $7
 """
 

@@ -8,15 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from services.approval.domain import outcomes, review
-from services.approval.domain.assessment import Assessment, Situation, assess, situation
-from services.approval.domain.facts import Promotion
+from services.approval.domain.assessment import Assessment, Situation, assess_promotion, situation
+from services.approval.domain.facts import Promotion, shown
 from services.approval.domain.independence import (
     check_distinct,
     check_human,
     check_no_maker,
     check_not_appointed,
 )
-from services.approval.domain.policy import PRODUCTION
 from services.approval.domain.promotion import left_behind, review_of, settle
 from services.approval.domain.review import ReviewState
 from services.approval.domain.review_events import About, ReviewApproved, ReviewRejected
@@ -92,7 +91,7 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
     not_current = settle(s, promotion, state, command.now)
     if any(not_current.values()):
         return not_current
-    current, approvers = assess(s, PRODUCTION, promotion.environment), (*state.approvals, command.by)
+    current, approvers = assess_promotion(s, promotion), (*state.approvals, command.by)
     accepted = _accepted(command, current)
     complete = len(approvers) >= state.needs
     approved = ReviewApproved(
@@ -170,7 +169,7 @@ def _open_review(promotion_id: str, s: Situation, streams: Streams) -> tuple[Rev
         found = (
             f"the review is {state.status}"
             if state.status != "open"
-            else f"the promotion was {promotion.status}"
+            else f"the promotion is {shown(promotion.status)}"
         )
         raise RuleBroken(
             "review_closed",

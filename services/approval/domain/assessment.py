@@ -13,7 +13,14 @@ from services.approval.domain.gate import GateState
 from services.approval.domain.gate_checks import Manual
 from services.approval.domain.gate_events import GatesEvaluated
 from services.approval.domain.gate_kinds import Gate, Result, check
-from services.approval.domain.policy import BreakGlass, PolicyRef, PolicyState
+from services.approval.domain.policy import (
+    NON_PRODUCTION,
+    PRODUCTION,
+    VALIDATED,
+    BreakGlass,
+    PolicyRef,
+    PolicyState,
+)
 from services.approval.domain.review_events import Seal
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import Streams
@@ -42,6 +49,8 @@ class Assessment:
     policy: PolicyRef
     gates: tuple[Gate, ...] | None
     """None when no policy has gates for the stage."""
+    challenger_cap: int | None = None
+    two_to_recall: bool = False
     break_glass: BreakGlass = field(default_factory=BreakGlass)
 
     @cached_property
@@ -89,14 +98,35 @@ def situation(model_id: str, number: int, streams: Streams) -> Situation:
     )
 
 
-def assess(s: Situation, stage: str, environment: str = gate.DEFAULT_ENVIRONMENT) -> Assessment:
-    """Return the assessment of a stage of a version that has been noted."""
-    e = gate.evidence_of(s.gate, s.model, environment)
-    applied = policy.select(s.policies, Subject(namespace_of(e.model), e.kind, e.tier, e.tags), stage)
+def assess_promotion(s: Situation, promotion: Promotion) -> Assessment:
+    """Return the assessment of a promotion, by the policies for its environment."""
+    stage = PRODUCTION if promotion.production else NON_PRODUCTION
+    return _assess(s, stage, promotion.environment, promotion.environment)
+
+
+def assess_validated(s: Situation) -> Assessment:
+    """Return the assessment of the stage Validated of a version that has been noted."""
+    return _assess(s, VALIDATED, gate.DEFAULT_ENVIRONMENT)
+
+
+def _assess(s: Situation, stage: str, compared_in: str, environment: str = "") -> Assessment:
+    """Assess the gates of a stage. `compared_in`: the environment with whose champion they compare."""
+    e = gate.evidence_of(s.gate, s.model, compared_in)
+    subject = Subject(namespace_of(e.model), e.kind, e.tier, e.tags, environment)
+    applied = policy.select(s.policies, subject, stage)
     if applied is None or applied.policy is None:
         return Assessment(stage, e, evidence_digest(e), PolicyRef(), None)
-    document = applied.policy
-    return Assessment(stage, e, evidence_digest(e), applied.ref, document.stages[stage], document.break_glass)
+    used = applied.policy
+    return Assessment(
+        stage,
+        e,
+        evidence_digest(e),
+        applied.ref,
+        used.stages[stage],
+        used.challenger_cap,
+        used.two_to_recall,
+        used.break_glass,
+    )
 
 
 def new_verdict(s: Situation, a: Assessment, promotion: Promotion | None = None) -> list[GatesEvaluated]:
@@ -118,5 +148,7 @@ def new_verdict(s: Situation, a: Assessment, promotion: Promotion | None = None)
             evidence_digest=a.evidence_digest,
             evidence=e,
             promotion_id=promotion_id,
+            challenger_cap=a.challenger_cap,
+            two_to_recall=a.two_to_recall,
         )
     ]

@@ -9,7 +9,9 @@ from services.approval.domain import noted
 from services.approval.domain.evidence import newest
 from services.approval.domain.noted import Champion, Evaluation, Signature
 
-PromotionStatus = Literal["open", "granted", "denied", "refused"]
+PromotionStatus = Literal["open", "granted", "promoted", "spent", "denied", "refused"]
+"""`denied` by approval, `refused` by the registry; people see both as refused. `promoted`: the registry
+carried the grant out. `spent`: it ended before the version was champion."""
 TERMINAL = frozenset({"Rejected", "Recalled", "Retired"})
 
 
@@ -44,7 +46,8 @@ class VersionFacts:
 class Promotion:
     """One request to promote a version.
 
-    The grant repeats `digest`, which registry computed over the request.
+    The grant repeats `digest`, which registry computed over the request. `serve`: the grant gives the version
+    all requests where no version serves. `production`: whether the environment is one.
     """
 
     id: str
@@ -52,6 +55,8 @@ class Promotion:
     digest: str
     people: tuple[str, ...]
     status: PromotionStatus = "open"
+    serve: bool = False
+    production: bool = True
     requester: str = ""
 
 
@@ -115,7 +120,14 @@ def promotion_of(event: noted.PromotionRequested) -> Promotion:
         event.digest,
         tuple(people),
         requester=event.requester or "",
+        serve=event.serve,
+        production=event.production,
     )
+
+
+def shown(status: PromotionStatus) -> str:
+    """Return the state of a promotion as people see it."""
+    return "refused" if status == "denied" else status
 
 
 def without_replaced(champion: Champion) -> Champion:

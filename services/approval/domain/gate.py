@@ -196,6 +196,13 @@ def _evolve_noted(state: GateState, note: Noted, event: Any) -> GateState:
             return _closed(state, id_ or "", "refused")
         case noted.VersionReinstated(stage=stage) if state.version:
             return replace(state, version=replace(state.version, stage=stage))
+        case noted.VersionPromoted(promotion_id=id_, production=production):
+            state = _closed(state, id_ or "", "promoted")
+            if state.version is None or not production:
+                return state
+            return replace(state, version=facts.moved(state.version, "Production"))
+        case noted.PromotionSpent(promotion_id=id_):
+            return _closed(state, id_ or "", "spent")
         case noted.VersionEvent() if state.version:
             version, verdicts = (
                 facts.moved(state.version, noted.STAGE_AFTER[note.source.type]),

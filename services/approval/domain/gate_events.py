@@ -15,10 +15,11 @@ from services.approval.domain.policy import PolicyRef
 class GatesEvaluated:
     """The verdict of a stage: every automated gate's result, with the evidence and the policy.
 
-    The event holds all that is needed to check the gates again.
+    The event holds all that is needed to check the gates again. `challenger_cap` and `two_to_recall` are
+    the policy's.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     model_id: str
     model: str
@@ -30,6 +31,8 @@ class GatesEvaluated:
     evidence_digest: str
     evidence: Evidence
     promotion_id: str | None = None
+    challenger_cap: int | None = None
+    two_to_recall: bool = False
 
 
 @dataclass(frozen=True, slots=True)

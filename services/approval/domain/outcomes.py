@@ -40,6 +40,8 @@ def opened(promotion: Promotion, a: Assessment, manual: Manual, now: datetime) -
         a.evidence,
         a.results,
         now + manual.lifetime,
+        promotion.serve,
+        promotion.production,
         manual.machines,
         manual.dependent_because,
         promotion.requester,

@@ -11,7 +11,13 @@ from datetime import datetime
 from typing import Any
 
 from services.approval.domain import gate, outcomes, review
-from services.approval.domain.assessment import Assessment, Situation, assess, new_verdict, situation
+from services.approval.domain.assessment import (
+    Assessment,
+    Situation,
+    assess_promotion,
+    new_verdict,
+    situation,
+)
 from services.approval.domain.evidence import digest_of
 from services.approval.domain.facts import TERMINAL, Promotion
 from services.approval.domain.gate_checks import duration
@@ -22,7 +28,6 @@ from services.approval.domain.gate_events import (
     OverrideWithdrawn,
 )
 from services.approval.domain.independence import check_human, check_no_maker, check_not_appointed, person
-from services.approval.domain.policy import PRODUCTION
 from services.approval.domain.promotion import review_of
 from services.approval.domain.review import ReviewOverride, ReviewState, existing
 from services.approval.domain.review_events import OverrideReviewed, OverrideUsed
@@ -58,7 +63,7 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
         return {}
     check_human(command.by, streams, {}, "override")
     _check_overridable(s, promotion)
-    a = assess(s, PRODUCTION, promotion.environment)
+    a = assess_promotion(s, promotion)
     used = _used(command, s, promotion, state, a, by_maker=_is_maker(command, s, a))
     owed = AfterReviewOwed(
         promotion.id, command.number, command.by, used.due_at or command.now, used.overdue == "block"
@@ -87,7 +92,7 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
 def _check_overridable(s: Situation, promotion: Promotion) -> None:
     """Raise RuleBroken for a promotion or a version that no override passes."""
     if promotion.status not in {"open", "denied"}:
-        raise RuleBroken("promotion_closed", f"the promotion was {promotion.status}; request a new one")
+        raise RuleBroken("promotion_closed", f"the promotion is {promotion.status}; request a new one")
     stage = s.gate.version.stage if s.gate.version else "Staging"
     if s.gate.artifact != "released" or stage in {*TERMINAL, "Staging"}:
         raise RuleBroken(
@@ -130,6 +135,8 @@ def _used(
         excluded=tuple(dict.fromkeys((*makers, *promotion.people))),
         seal=a.seal,
         evidence_digest=a.evidence_digest,
+        serve=promotion.serve,
+        production=promotion.production,
         due_at=command.now + duration(a.break_glass.after_review_in),
         unjustified=a.break_glass.unjustified,
         overdue=a.break_glass.overdue,

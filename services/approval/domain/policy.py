@@ -22,8 +22,11 @@ from shared.deciding.decider import Decider, Fold, Misrouted, Streams, Unprocess
 from shared.deciding.person import Person
 
 ALL = "policies-all"
-VALIDATED, PRODUCTION = "Validated", "Production"
-STAGES = (VALIDATED, PRODUCTION)
+VALIDATED, PRODUCTION, NON_PRODUCTION = "Validated", "Production", "NonProduction"
+STAGES = (VALIDATED, PRODUCTION, NON_PRODUCTION)
+"""What a policy has gates for: the stage Validated, and a promotion to an environment that is production or
+not."""
+PROMOTIONS = (PRODUCTION, NON_PRODUCTION)
 LONGEST_REVIEW = timedelta(days=366)
 """The longest `expires_in` of a manual gate; checked when a policy is published.
 
@@ -34,15 +37,17 @@ would fail.
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """The models that a policy is for.
+    """The models and the environments that a policy is for.
 
-    An empty field selects any; a namespace selects those below it, too.
+    An empty field selects any; a namespace selects those below it, too. A policy with `environments` is only
+    for promotions there.
     """
 
     namespaces: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     tiers: tuple[str, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
+    environments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +70,10 @@ class Policy:
     """Gates by stage.
 
     Of the active policies that select a model and have gates for a stage, one applies: the one with the
-    highest priority, then the most specific one, then the last one by name. `unreviewed`: no person approves
-    Production, for `unreviewed_reason`.
+    highest priority, then the most specific one, then the last one by name. `challenger_cap` is the percent
+    of the requests in a production environment that versions which it validated, and which are not promoted
+    there, may take; None: as the model's tier has it. `two_to_recall`: the recall of a version that it
+    validated needs a second person. `unreviewed`: no person approves Production, for `unreviewed_reason`.
     """
 
     stages: dict[str, tuple[Gate, ...]]
@@ -74,6 +81,8 @@ class Policy:
     description: str = ""
     priority: int = 0
     active: bool = True
+    challenger_cap: int | None = None
+    two_to_recall: bool = False
     unreviewed: bool = False
     unreviewed_reason: str = ""
     break_glass: BreakGlass = BreakGlass()
@@ -138,7 +147,7 @@ class PolicyPublished:
     second one confirmed it.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     name: str
     policy: Policy
@@ -257,6 +266,7 @@ def checked(policy: Policy) -> str:
     try:
         for stage, gates in policy.stages.items():
             _check_gates(stage, gates)
+        _check_validated(policy)
         _check_people(policy)
         return digest_of(policy)
     except (ValueError, NoDigest) as e:
@@ -267,9 +277,9 @@ def _check_gates(stage: str, gates: Sequence[Gate]) -> None:
     if stage not in STAGES:
         raise ValueError(f"there is no stage {stage!r} with gates; use one of {', '.join(STAGES)}")
     people = [params for gate in gates if isinstance(params := params_of(gate), Manual)]
-    if people and (stage != PRODUCTION or len(people) > 1):
+    if people and (stage not in PROMOTIONS or len(people) > 1):
         raise ValueError(
-            "only Production may have a manual gate, and only one; raise its number of approvers instead"
+            "only promotions may have a manual gate, and only one; raise its number of approvers instead"
         )
     if any(params.lifetime > LONGEST_REVIEW for params in people):
         raise ValueError(f"a review stays open for {LONGEST_REVIEW.days}d at most; shorten expires_in")
@@ -292,6 +302,22 @@ def _check_people(policy: Policy) -> None:
         raise ValueError(
             "no person approves Production by these gates; add a manual gate, or state unreviewed: true with "
             "an unreviewed_reason"
+        )
+
+
+def _check_validated(policy: Policy) -> None:
+    """Raise ValueError for what contradicts the policy's gates for Validated, or their absence."""
+    if policy.applies_to.environments and VALIDATED in policy.stages:
+        raise ValueError(
+            "Validated has no environment; put its gates into a policy that selects no environments"
+        )
+    if policy.challenger_cap is not None and VALIDATED not in policy.stages:
+        raise ValueError(
+            "challenger_cap is for versions that the policy validates; add gates for Validated to it"
+        )
+    if policy.two_to_recall and VALIDATED not in policy.stages:
+        raise ValueError(
+            "two_to_recall is for versions that the policy validates; add gates for Validated to it"
         )
 
 

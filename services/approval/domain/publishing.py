@@ -128,11 +128,13 @@ def _people(policy: Policy, stage: str) -> str:
 def _described(subject: Subject) -> str:
     tags = "".join(f" {key}={value}" for key, value in sorted(subject.tags.items()))
     where = f" in {subject.namespace}" if subject.namespace else ""
-    return f"{subject.kind}s of tier {subject.tier}{where}{tags}"
+    to = f" for {subject.environment}" if subject.environment else ""
+    return f"{subject.kind}s of tier {subject.tier}{where}{tags}{to}"
 
 
 def _key(subject: Subject) -> tuple[Any, ...]:
-    return subject.namespace, subject.kind, subject.tier, tuple(sorted(subject.tags.items()))
+    tags = tuple(sorted(subject.tags.items()))
+    return subject.namespace, subject.kind, subject.tier, tags, subject.environment
 
 
 def _examples(name: str, before: Policies, after: Policies) -> Iterator[Subject]:
@@ -140,18 +142,23 @@ def _examples(name: str, before: Policies, after: Policies) -> Iterator[Subject]
     mine = [policies[name].applies_to for policies in (before, after) if name in policies]
     for own, other in product(mine, [Selector(), *(p.applies_to for n, p in before.items() if n != name)]):
         tags = {**own.tags, **other.tags}
-        for namespace, kind, tier in product(
+        for namespace, kind, tier, environment in product(
             sorted({*own.namespaces, *other.namespaces} or {""}),
             sorted({*own.kinds, *other.kinds} or {"model"}),
             sorted({*own.tiers, *other.tiers} or {"low", "medium", "high"}),
+            sorted({"", *own.environments, *other.environments}),
         ):
-            yield Subject(namespace, kind, tier, tags)
+            yield Subject(namespace, kind, tier, tags, environment)
 
 
 def _weaker_break_glass(before: Policy | None, after: Policy) -> Iterator[str]:
     old, new = (before or Policy({})).break_glass, after.break_glass
     if new.by_maker and not old.by_maker:
         yield "who made a version may override its gates"
+    if before and (after.challenger_cap or 0) > (before.challenger_cap or 0):
+        yield "versions without a promotion may take a larger share of the requests"
+    if before and before.two_to_recall and not after.two_to_recall:
+        yield "the recall of a version needs no second person"
     if before and (old.overdue, new.overdue) == ("block", "remind"):
         yield "an overdue after-review blocks no promotion"
     if before and (old.unjustified, new.unjustified) == ("roll_back", "stop"):

@@ -35,10 +35,12 @@ class Seal:
 class ReviewOpened:
     """`needs` distinct people with one of `roles` must approve; people in `excluded` may not.
 
-    `machines` and `dependent_because` are those of the policy. `requester`: who requested the promotion.
+    `serve`: the last approval gives the version all requests where no version serves. `production`: whether
+    the environment is one. `machines` and `dependent_because` are those of the policy. `requester`: who
+    requested the promotion.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     about: About
     semver: str
@@ -53,6 +55,8 @@ class ReviewOpened:
     evidence: Evidence
     results: tuple[Result, ...]
     expires_at: datetime
+    serve: bool = False
+    production: bool = True
     machines: dict[str, str] = field(default_factory=dict)
     dependent_because: str = ""
     requester: str = ""
@@ -143,7 +147,7 @@ class OverrideUsed:
     that.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     about: About
     environment: str
@@ -154,6 +158,8 @@ class OverrideUsed:
     excluded: tuple[str, ...]
     seal: Seal
     evidence_digest: str
+    serve: bool = False
+    production: bool = True
     due_at: datetime | None = None
     unjustified: str = "stop"
     overdue: str = "remind"

@@ -36,13 +36,15 @@ class Verdict(BaseModel):
 
 
 class GatesAnswer(BaseModel):
-    """`waits_for`: what must arrive before the gates can be checked."""
+    """`stage` is the registry's. `waits_for`: what must arrive before the gates can be checked."""
 
     model_id: str
     model: str
     number: int
     semver: str
     stage: str
+    recalled: bool
+    retired: bool
     artifact_digest: str
     artifact: str
     waits_for: list[str]

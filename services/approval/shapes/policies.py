@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from services.approval.domain.gate_kinds import KINDS, Kind
 from shared.http.routes import Body
 
-Stage = Literal["Validated", "Production"]
+Stage = Literal["Validated", "Production", "NonProduction"]
 Short = Field(default="", max_length=200)
 Long = Field(default="", max_length=10_000)
 
@@ -36,15 +36,17 @@ class GateBody(Body):
 
 
 class SelectorBody(Body):
-    """The models that a policy is for.
+    """The models and the environments that a policy is for.
 
-    An empty field selects any; a namespace selects those below it, too.
+    An empty field selects any; a namespace selects those below it, too. A policy with `environments` is only
+    for promotions there.
     """
 
     namespaces: tuple[str, ...] = Field(default=(), max_length=100)
     kinds: tuple[str, ...] = Field(default=(), max_length=20)
     tiers: tuple[Literal["low", "medium", "high"], ...] = ()
     tags: dict[str, str] = Field(default_factory=dict)
+    environments: tuple[str, ...] = Field(default=(), max_length=100)
 
 
 class BreakGlassBody(Body):
@@ -64,7 +66,11 @@ class BreakGlassBody(Body):
 class PolicyBody(Body):
     """Gates by stage, and the models that they are for.
 
-    Gates for Production need a manual one, or `unreviewed: true` with the `unreviewed_reason`.
+    `Validated`: gates of that stage; `Production` and `NonProduction`: gates of a promotion to an environment
+    that is production or not. `challenger_cap`: the percent of the requests in a production environment that
+    versions which the policy validated may take without a promotion; without it the model's tier decides.
+    `two_to_recall`: the recall of such a version needs a second person. Gates for Production need a manual
+    one, or `unreviewed: true` with the `unreviewed_reason`.
     """
 
     stages: dict[Stage, tuple[GateBody, ...]]
@@ -72,6 +78,8 @@ class PolicyBody(Body):
     description: str = Long
     priority: int = Field(default=0, ge=-1000, le=1000)
     active: bool = True
+    challenger_cap: int | None = Field(default=None, ge=0, le=100)
+    two_to_recall: bool = False
     unreviewed: bool = False
     unreviewed_reason: str = Field(default="", max_length=2_000)
     break_glass: BreakGlassBody = BreakGlassBody()

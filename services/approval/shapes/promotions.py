@@ -15,13 +15,18 @@ class ReasonBody(Body):
 
 
 class PromotionListed(BaseModel):
-    """`override` with state `denied`: an override stands; it grants the next request over the same facts."""
+    """A promotion.
+
+    `granted`: the registry has not carried the grant out yet; `promoted`: it has. `spent`: the grant ended
+    before the version was champion. `refused`: by approval or by the registry, `reasons` state why. With
+    `override`, an override stands that grants the next request over the same facts.
+    """
 
     promotion_id: str
     environment: str
     requester: str
     reason: str
-    state: Literal["open", "granted", "denied", "refused"]
+    state: Literal["open", "granted", "promoted", "spent", "refused"]
     reasons: list[str]
     conditions: list[str]
     approvers: list[str]

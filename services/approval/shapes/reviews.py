@@ -54,6 +54,11 @@ class Entry(BaseModel):
 
 
 class ReviewListed(BaseModel):
+    """`serve`: the last approval gives the version all requests where no version serves.
+
+    `production`: whether the environment is one.
+    """
+
     review_id: str
     revision: int
     state: str
@@ -62,6 +67,8 @@ class ReviewListed(BaseModel):
     number: int
     semver: str
     environment: str
+    production: bool
+    serve: bool
     needs: int
     approvers: list[str]
     roles: list[str]

@@ -18,9 +18,13 @@ APPOINTMENTS = {"IdentityCreated": "created", "KeyIssued": "keyed", "RoleGranted
 
 
 def independence_faults(
-    grant: Event, promotion: Sequence[Event], policy: Event | None, identities: Identities
+    grant: Event,
+    promotion: Sequence[Event],
+    policy: Event | None,
+    identities: Identities,
+    stage: str = "Production",
 ) -> list[str]:
-    """Return who counted and should not have, for one grant.
+    """Return who counted and should not have, for one grant of a promotion to `stage` (or `NonProduction`).
 
     `promotion`: the events of the promotion and of its review, in the log's order. `policy`: the
     PolicyPublished that the grant names.
@@ -31,7 +35,7 @@ def independence_faults(
     if grant["data"].get("override"):
         made = set(_makers(e for e in promotion if e["type"] == "GatesEvaluated"))
         return [*_machines(named, {}, identities, grant), *_maker_overrides(named, made, document)]
-    manual = _manual(document)
+    manual = _manual(document, stage)
     approvals = {str(e["data"].get("approver")): e for e in promotion if e["type"] == "ReviewApproved"}
     found = [*_machines(named, manual.get("machines") or {}, identities, grant)]
     found += _not_accepted(promotion, [approvals[who] for who in named if who in approvals])
@@ -66,8 +70,8 @@ def _makers(promotion: Iterable[Event]) -> Iterator[str]:
         yield from (folded_name(str(who)) for who in named if who)
 
 
-def _manual(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    gates = (document.get("stages") or {}).get("Production") or ()
+def _manual(document: Mapping[str, Any], stage: str) -> Mapping[str, Any]:
+    gates = (document.get("stages") or {}).get(stage) or ()
     return next((gate.get("params") or {} for gate in gates if gate.get("kind") == "manual"), {})
 
 

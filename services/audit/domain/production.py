@@ -29,7 +29,8 @@ def production_faults(
     if not granted:
         return ["there is no grant"]
     grant, request, data = granted[-1]["data"], requested[-1]["data"], promoted["data"]
-    faults = independence_faults(granted[-1], promotion, policy, identities)
+    stage = "NonProduction" if data.get("production") is False else "Production"
+    faults = independence_faults(granted[-1], promotion, policy, identities, stage)
     if not grant.get("digest") or {grant.get("digest"), data.get("digest")} != {request.get("digest")}:
         faults.append("request, grant and promotion are not about the same digest")
     if any(grant.get(name) != data.get(name) for name in ("number", "environment")):
@@ -54,7 +55,7 @@ def production_faults(
         request.get("on_behalf_of"),
         *((gates.get("evidence") or {}).get("makers") or ()),
     }
-    return faults + _approval_faults(grant, makers, promotion, policy)
+    return faults + _approval_faults(grant, makers, promotion, policy, stage)
 
 
 def _override_faults(
@@ -99,14 +100,14 @@ def _seal_of(gates: dict[str, Any]) -> dict[str, Any]:
 
 
 def _approval_faults(
-    grant: dict[str, Any], makers: set[Any], promotion: Sequence[Event], policy: Event | None
+    grant: dict[str, Any], makers: set[Any], promotion: Sequence[Event], policy: Event | None, stage: str
 ) -> list[str]:
     faults = [] if policy else ["the policy that the grant names was never published"]
     approvals = {
         str(e["data"].get("approver")): e["data"].get("sealed_digest")
         for e in _of(promotion, "ReviewApproved")
     }
-    reviews, needed = _of(promotion, "ReviewOpened"), needed_by(policy) if policy else 0
+    reviews, needed = _of(promotion, "ReviewOpened"), needed_by(policy, stage) if policy else 0
     if reviews:
         opened = reviews[-1]["data"]
         current = {who for who, sealed in approvals.items() if sealed == opened.get("sealed_digest")}
@@ -117,7 +118,7 @@ def _approval_faults(
             faults.append("the grant names approvers who did not approve what was shown")
     elif needed:
         faults.append(f"the policy requires {needed} approvals and there was no review")
-    elif policy and not (policy["data"].get("policy") or {}).get("unreviewed"):
+    elif stage == "Production" and policy and not (policy["data"].get("policy") or {}).get("unreviewed"):
         faults.append("no person approved it, and the policy does not say that it is unreviewed")
     made = {folded_name(str(who)) for who in makers if who}
     if own := [who for who in approvals if folded_name(who) in made]:
@@ -125,9 +126,9 @@ def _approval_faults(
     return faults
 
 
-def needed_by(policy: Event) -> int:
-    """Return how many approvers a policy needs Production."""
-    gates = ((policy["data"].get("policy") or {}).get("stages") or {}).get("Production") or ()
+def needed_by(policy: Event, stage: str) -> int:
+    """Return how many approvers a policy requires for a promotion: to Production, or to NonProduction."""
+    gates = ((policy["data"].get("policy") or {}).get("stages") or {}).get(stage) or ()
     return next(
         (int((g.get("params") or {}).get("approvers", 1)) for g in gates if g.get("kind") == "manual"), 0
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Any
 
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.name import is_model_id
 from services.registry.look_ups import LookUps, ModelRef, unknown_model
 from services.registry.parts import Parts
+from services.registry.serving import queries
 from services.registry.shapes.common import LARGEST
 from services.registry.trained_message import VersionMessage
 from shared.deciding.access import namespace_of, permits
@@ -65,12 +67,21 @@ async def number_of(call: Call, model: ModelRef, reference: str | None = None) -
     elif _SEMVER.fullmatch(reference) or reference.startswith("@"):
         number = await parts(call).numbers.get((model.model_id, reference))
     if number is None:
+        near = await nearest(call, model, reference[1:]) if reference.startswith("@") else ""
         raise NotFound(
             "unknown_version",
-            f"{reference!r:.80} names no version: use a number, a semantic version, or @ with an alias or "
-            "environment.",
+            f"{reference!r:.80} names no version: use a number, a semantic version, or @ with an alias or an "
+            f"environment where a version serves.{near}",
         )
     return number
+
+
+async def nearest(call: Call, model: ModelRef, name: str) -> str:
+    """Return a hint at the alias or environment of the model that is nearest to a mistyped name, or ""."""
+    rows = await call.app.pool.fetch(queries.NAMES_OF_MODEL, model.namespace, model.model_id)
+    names = sorted({row["name"] for row in rows} - {name})
+    near = get_close_matches(name.lower(), names, n=1)
+    return f" Did you mean @{near[0]}?" if near else ""
 
 
 def is_admin(call: Call, model: ModelRef) -> bool:
@@ -91,7 +102,7 @@ async def submit(
 ) -> Outcome:
     """Submit a command on the model's stream (and `streams`) in the caller's name.
 
-    The transaction checks the role, and the roles in `also`, again.
+    It reads the streams `depends_on`. The transaction checks the role, and the roles in `also`, again.
     """
     call.require(role, model.namespace)
     permission = Permission(role, model.namespace)

@@ -24,7 +24,9 @@ async def reject_version(call: Call[RequiredReason]) -> Reply:
 
 
 async def recall_version(call: Call[RequiredReason]) -> Reply:
-    return await _decide(call, partial(RecallVersion, by=call.actor.subject), "engineer")
+    """Recall the version; propose that where its policy wants a second person."""
+    person = call.access_state.kind == "person"
+    return await _decide(call, partial(RecallVersion, by=call.actor.subject, person=person), "engineer")
 
 
 async def reinstate_version(call: Call[RequiredReason]) -> Reply:

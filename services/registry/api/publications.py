@@ -61,7 +61,8 @@ async def list_refusals(call: Call[None, RefusalQuery]) -> dict[str, Any]:
     after = q.after(datetime, str, int) or (datetime.max.replace(tzinfo=UTC), "", 0)
     readable = call.readable()
     if q.model and readable is not None:
-        call.require(ANY_ROLE, namespace_of(q.model))
+        model = await look_ups(call).models.find(q.model)
+        call.require(ANY_ROLE, model.namespace if model else namespace_of(q.model))
     rows = await call.app.list_rows(
         queries.REFUSALS, *after, readable, q.model, q.correlation_id, q.page_size
     )

@@ -14,6 +14,7 @@ from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.name import is_model_id
 from services.registry.domain.promotion.promotion import RequestPromotion
 from services.registry.domain.registration.described import not_taken_of_existing
+from services.registry.domain.serving.environment import ENVIRONMENTS
 from services.registry.domain.validation.evaluations import RecordEvaluation
 from services.registry.domain.versioning.diff import differences
 from services.registry.inbound import VersionFacts
@@ -174,7 +175,9 @@ async def request_promotion(call: Call[PromotionRequest]) -> Reply:
         )
         permission = Permission("engineer", model.namespace)
         written = (stream_of(model.model_id),)
-        return Submission(command, written, cause, call.actor, permission=permission, reason=body.reason)
+        return Submission(
+            command, written, cause, call.actor, (ENVIRONMENTS,), permission, reason=body.reason
+        )
 
     outcome = await routed(call.app.transactor, build)
     answer = {"model_id": model.model_id, "number": number, "environment": body.environment}

@@ -6,7 +6,7 @@ registration  a trained model becomes a version, or a draft, or a refusal
 versioning    the semantic version: what differs, which level that proves
 validation    gate verdicts and artifact reports; evaluations
 promotion     the request for Production, the grant, the evidence
-serving       who serves: rollouts, rollback, stop, aliases, after-reviews of overrides
+serving       who serves where: environments, rollouts, rollback, stop, aliases, after-reviews
 withdrawal    the end of a version: rejection, recall, reinstatement, legal hold, retirement
 noted         what the registry reads of other services' events
 """
@@ -21,14 +21,15 @@ from services.registry.domain.naming.name import NAME
 from services.registry.domain.naming.selection import SELECTION
 from services.registry.domain.promotion import promotion
 from services.registry.domain.registration import registration
-from services.registry.domain.serving import after_review, alias, rollback, rollout, stop
+from services.registry.domain.serving import after_review, alias, environment, rollback, rollout, stop
+from services.registry.domain.serving.environment import ENVIRONMENT
 from services.registry.domain.validation import evaluations, gate_verdicts
 from services.registry.domain.withdrawal import legal_hold, rejection, retirement, reversal
 from shared.deciding.decider import Decider, Fold, Joint
 
-FOLDS: tuple[Fold[Any, Any], ...] = (MODEL, NAME, SELECTION)
+FOLDS: tuple[Fold[Any, Any], ...] = (MODEL, NAME, SELECTION, ENVIRONMENT)
 
-DECIDERS: dict[type, Joint[Any] | Decider[Any, Any, Any]] = {
+DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **registration.DECIDERS,
     **description.DECIDERS,
     **selection.DECIDERS,
@@ -40,6 +41,7 @@ DECIDERS: dict[type, Joint[Any] | Decider[Any, Any, Any]] = {
     **stop.DECIDERS,
     **after_review.DECIDERS,
     **alias.DECIDERS,
+    **environment.DECIDERS,
     **rejection.DECIDERS,
     **reversal.DECIDERS,
     **legal_hold.DECIDERS,

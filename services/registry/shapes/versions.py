@@ -160,7 +160,16 @@ class VersionPromotionAnswer(Shape):
     approvers: list[str] | None
     conditions: list[str] | None
     serve: bool
+    production: bool
     closed_at: str | None
+
+
+class RecallProposal(Shape):
+    """A recall that waits for a second person."""
+
+    by: str
+    reason: str
+    at: str
 
 
 class VersionAnswer(Shape):
@@ -196,6 +205,8 @@ class VersionAnswer(Shape):
     promoted: dict[str, Any] | None
     held: str | None
     recalled: str | None
+    recall_proposed: RecallProposal | None
+    withdrawal_id: str | None
     retired: dict[str, Any] | None
     evaluations: list[EvaluationAnswer]
     aliases: list[str]
@@ -225,6 +236,7 @@ class VersionLine(Shape):
     bump_rule: str | None
     held: str | None
     recalled: str | None
+    recall_proposed: RecallProposal | None
     retired: dict[str, Any] | None
     revision: int
 

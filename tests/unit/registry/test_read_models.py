@@ -17,6 +17,12 @@ from services.registry.domain.naming.description import DescribeModel
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
 from services.registry.domain.serving.after_review import NoteAfterReview
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
+from services.registry.domain.serving.environment import (
+    ENVIRONMENTS,
+    EnvironmentCreated,
+    EnvironmentEdited,
+    EnvironmentRetired,
+)
 from services.registry.domain.serving.rollback import RollBack
 from services.registry.domain.serving.rollout import ChangeRollout, Share
 from services.registry.domain.serving.stop import StopRollout
@@ -33,6 +39,16 @@ from shared.deciding.changes import Drop, Patch, Put
 from shared.deciding.events import Actor, Recorded, encode
 from shared.log.read_models import copy_row
 from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadata
+
+
+def overridden(story: Story) -> None:
+    """A version that an override promoted, and that was not justified."""
+    override = story.validate(metadata(20))
+    story.request_promotion(override, "p-override")
+    story.grant_promotion("p-override", override, override=True, review_id="r-override")
+    reviewed = {"review_id": "r-override", "model_id": MODEL_ID, "number": override, "justified": False}
+    data = reviewed | {"environment": "production", "consequence": "stop"}
+    story.when(NoteAfterReview(MODEL_ID, a_note("approval", "review-x", 2, noted.OVERRIDE_REVIEWED, data)))
 
 
 def everything() -> Story:
@@ -84,12 +100,17 @@ def everything() -> Story:
     story.when(ReinstateVersion(MODEL_ID, 2, "ann"))
     story.when(RecallVersion(MODEL_ID, 2, by="eva"))
     story.when(StopRollout(MODEL_ID, "production"))
-    override = story.validate(metadata(20))
-    story.request_promotion(override, "p-override")
-    story.grant_promotion("p-override", override, override=True, review_id="r-override")
-    reviewed = {"review_id": "r-override", "model_id": MODEL_ID, "number": override, "justified": False}
-    data = reviewed | {"environment": "production", "consequence": "stop"}
-    story.when(NoteAfterReview(MODEL_ID, a_note("approval", "review-x", 2, noted.OVERRIDE_REVIEWED, data)))
+    story.register(metadata(9))
+    story.note_gates(story.model.newest, policy={"two_to_recall": True})
+    story.when(RecallVersion(MODEL_ID, story.model.newest, by="eva", withdrawal_id="w1"))
+    story.promote(metadata(7), "staging")
+    number = story.promote(metadata(8), "staging")
+    story.when(ChangeRollout(MODEL_ID, "staging", (Share(number, 100, "champion"),)))
+    story.when(RollBack(MODEL_ID, "staging"))
+    story.append(EnvironmentCreated("team", "canary", False, 5, ""), ENVIRONMENTS)
+    story.append(EnvironmentEdited("team", "canary", 6, "one percent"), ENVIRONMENTS)
+    story.append(EnvironmentRetired("team", "canary"), ENVIRONMENTS)
+    overridden(story)
     return story
 
 

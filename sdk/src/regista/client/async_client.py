@@ -18,12 +18,14 @@ from regista.calls.access import AccessCalls
 from regista.calls.audit import AuditCalls
 from regista.calls.cleanup import CleanupCalls
 from regista.calls.dead_letters import DeadLetterCalls
+from regista.calls.environments import EnvironmentCalls
 from regista.calls.models import ModelCalls
 from regista.calls.promotion import PromotionCalls
 from regista.calls.reports import ReportCalls
 from regista.calls.requests import model_and_version
 from regista.calls.rollouts import RolloutCalls
 from regista.calls.versions import VersionCalls
+from regista.calls.waiting import WaitingCalls
 from regista.client.profile import Profile, read_profile
 from regista.client.transport import Patience, Transport
 from regista.errors import Failed, RegistaError, RuleBroken, TimedOut
@@ -60,9 +62,11 @@ class AsyncPublication:
 
 class AsyncClient(
     ModelCalls,
+    WaitingCalls,
     VersionCalls,
     PromotionCalls,
     RolloutCalls,
+    EnvironmentCalls,
     AuditCalls,
     ReportCalls,
     CleanupCalls,

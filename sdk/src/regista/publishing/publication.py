@@ -35,6 +35,7 @@ from regista.wire.cloudevents import CloudEvent
 from regista.wire.digests import FileEntry
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
+from regista.wire.names import LONGEST_NAME, may_exist
 
 MODEL_TRAINED = "regista.ModelTrained.v1"
 TOPIC = "regista.training.v1"
@@ -105,6 +106,13 @@ def document(
     Unknown values are left out; the registry names what is missing. Raises Invalid for values that JSON
     cannot represent (NaN, integers beyond 2^53), and for another type where an object belongs.
     """
+    if not may_exist(model):
+        raise Invalid(
+            "invalid_name",
+            f"{model!r:.80} cannot be a model's name",
+            advice=f"Use at most {LONGEST_NAME} letters, digits, '_' and '-', with dots between namespace "
+            "and name, and a letter or digit first in each part.",
+        )
     if exact and not version:
         detail = "`exact` needs a claimed version or bump"
         raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")

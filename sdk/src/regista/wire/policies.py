@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-STAGES = ("Validated", "Production")
+STAGES = ("Validated", "Production", "NonProduction")
 
 
 class Gate(Protocol):
@@ -43,6 +43,10 @@ class Selector(Protocol):
     def tags(self) -> Mapping[str, str]:
         """All of these tags with these values."""
 
+    @property
+    def environments(self) -> Collection[str]:
+        """Promotions to these environments."""
+
 
 class Policy(Protocol):
     """Gates by stage, and the models that they are for."""
@@ -69,12 +73,13 @@ AnyPolicy = TypeVar("AnyPolicy", bound=Policy)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The properties of a model that select its policy."""
+    """What selects a policy: a model's properties, and the environment of its promotion (else empty)."""
 
     namespace: str
     kind: str
     tier: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    environment: str = ""
 
 
 def select(
@@ -94,6 +99,7 @@ def selects(selector: Selector, subject: Subject) -> bool:
         and (not selector.kinds or subject.kind in selector.kinds)
         and (not selector.tiers or subject.tier in selector.tiers)
         and all(subject.tags.get(key) == value for key, value in selector.tags.items())
+        and (not selector.environments or subject.environment in selector.environments)
     )
 
 
@@ -105,7 +111,7 @@ def _rank(name: str, policy: Policy) -> tuple[int, int, int, str]:
     """Priority, then how many kinds of restriction, then how deep the widest namespace is, then the name."""
     s = policy.applies_to
     depth = min((n.count(".") + 1 for n in s.namespaces), default=0)
-    restrictions = len(s.tags) + bool(s.kinds) + bool(s.tiers) + bool(s.namespaces)
+    restrictions = len(s.tags) + sum(map(bool, (s.kinds, s.tiers, s.namespaces, s.environments)))
     return policy.priority, restrictions, depth, name
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
+from regista.wire.names import may_exist
 from services.registry.access.domain.commands import (
     ROLES,
     AddMember,
@@ -31,7 +32,6 @@ from shared.deciding.access import (
     stream_of,
 )
 from shared.deciding.decider import Misrouted, RuleBroken, Streams, Unprocessable
-from shared.deciding.names import may_exist
 
 MOST_MEMBERS = 200
 

@@ -224,16 +224,31 @@ class VersionReopened:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionRecalled:
-    """`by` is the subject who recalled it; empty in events of the first schema."""
+class RecallProposed:
+    """The policy wants a second person for the recall: one has to confirm what `by` proposed."""
 
-    SCHEMA: ClassVar[int] = 2
+    model: str
+    number: int
+    semver: str
+    by: str
+    withdrawal_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecalled:
+    """`by` is the subject who recalled it; empty in events of the first schema.
+
+    `withdrawal_id` is the step that recalled several versions, empty for a single recall.
+    """
+
+    SCHEMA: ClassVar[int] = 3
 
     model: str
     number: int
     semver: str
     artifact_digest: str
     by: str = ""
+    withdrawal_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +288,11 @@ class LegalHoldReleased:
 class PromotionRequested:
     """`digest` is the RFC 8785 digest of `evidence`. A grant repeats it.
 
-    `serve`: the grant gives the version all requests, where no version serves.
+    `serve`: the grant gives the version all requests, where no version serves. `production`: whether the
+    environment is one.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     model: str
     number: int
@@ -289,6 +305,7 @@ class PromotionRequested:
     on_behalf_of: str | None
     evidence: dict[str, Any]
     serve: bool = False
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,9 +335,12 @@ class PromotionRefused:
 
 @dataclass(frozen=True, slots=True)
 class VersionPromoted:
-    """`approvers`, `override`, `conditions` and `review_id` are those of the grant, noted just before."""
+    """`approvers`, `override`, `conditions` and `review_id` are those of the grant, noted just before.
 
-    SCHEMA: ClassVar[int] = 2
+    Only a `production` environment gives the version the stage Production.
+    """
+
+    SCHEMA: ClassVar[int] = 3
 
     model: str
     number: int
@@ -330,6 +350,7 @@ class VersionPromoted:
     digest: str
     approvers: tuple[str, ...] = ()
     override: bool = False
+    production: bool = True
     conditions: tuple[str, ...] = ()
     review_id: str = ""
 
@@ -354,11 +375,14 @@ class GrantWithdrawn:
 class RolloutChanged:
     """Without `entries` the rollout is stopped: no version serves in the environment."""
 
+    SCHEMA: ClassVar[int] = 2
+
     model: str
     environment: str
     entries: tuple[Entry, ...]
     previous: tuple[Entry, ...]
     champion: Champion | None
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +394,7 @@ class RolledBack:
     the target.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     model: str
     environment: str
@@ -382,6 +406,7 @@ class RolledBack:
     overruled: tuple[Change, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     warning: str = ""
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,6 +465,7 @@ ModelEvent = (
     | VersionValidated
     | VersionRejected
     | VersionReopened
+    | RecallProposed
     | VersionRecalled
     | VersionReinstated
     | VersionArchived

@@ -66,15 +66,19 @@ def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
             return with_version(state, event.number, stage="Rejected")
         case e.VersionReopened():
             return with_version(state, event.number, stage="Staging", gates_passed=False)
+        case e.RecallProposed():
+            proposals = state.recall_proposals.set(event.number, event.by)
+            return with_version(replace(state, recall_proposals=proposals), event.number)
         case e.VersionRecalled():
             recalls = state.recalls.set(event.number, event.by)
             return with_version(replace(state, recalls=recalls), event.number, recalled=True)
         case e.VersionReinstated():
             recalls = state.recalls
             recalls = recalls.delete(event.number) if event.number in recalls else recalls
-            return with_version(
-                replace(state, recalls=recalls), event.number, recalled=False, stage=event.stage
-            )
+            proposals = state.recall_proposals
+            proposals = proposals.delete(event.number) if event.number in proposals else proposals
+            state = replace(state, recalls=recalls, recall_proposals=proposals)
+            return with_version(state, event.number, recalled=False, stage=event.stage)
         case e.VersionArchived():
             return with_version(_not_waiting(state, event.number), event.number, stage="Archived")
         case e.VersionRetired():
@@ -143,7 +147,7 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
     match event:
         case e.PromotionRequested():
             promotion = OpenPromotion(
-                event.number, event.environment, event.digest, state.revision, event.serve
+                event.number, event.environment, event.digest, state.revision, event.serve, event.production
             )
             makers = _with_makers(state.makers, event.requester, event.creator, event.on_behalf_of)
             promotions = state.promotions.set(event.promotion_id, promotion)
@@ -155,7 +159,8 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
                 replace(state, promotions=_without(state.promotions, event.promotion_id)), event.number
             )
         case e.VersionPromoted():
-            return with_version(_promoted(state, event), event.number, stage="Production")
+            stage = {"stage": "Production"} if event.production else {}
+            return with_version(_promoted(state, event), event.number, **stage)
         case e.GrantWithdrawn():
             return with_version(_withdrawn(state, event), event.number)
         case e.RolloutChanged():
@@ -173,7 +178,8 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
                 replace(state, rolled_back=_without(marks, serving_key(event.environment, event.to_number))),
                 event,
             )
-            return with_version(state, event.to_number, stage="Production")
+            stage = {"stage": "Production"} if event.production else {}
+            return with_version(state, event.to_number, **stage)
         case _:
             assert_never(event)
 
@@ -185,10 +191,11 @@ def _promoted(state: ModelState, event: e.VersionPromoted) -> ModelState:
     serving = rollout is not None and any(x.number == event.number and x.percent for x in rollout.entries)
     if here in state.withdrawn:  # it was champion by a grant that did not count, so it has not left either
         state = replace(state, left=_without(state.left, here), withdrawn=state.withdrawn.delete(here))
-    overridden = _without(state.overridden, here)
+    overridden, other = _without(state.overridden, here), state.not_production
     return replace(
         state,
         overridden=overridden.set(here, event.review_id) if event.override else overridden,
+        not_production=other if event.production else other.set(event.environment, True),
         promoted=state.promoted.set(here, event.promotion_id),
         promotions=_without(state.promotions, event.promotion_id),
         waiting=state.waiting if serving else state.waiting.set(here, event.number),
@@ -335,8 +342,10 @@ def _note(state: ModelState, note: Noted) -> ModelState:
     type_, revision = note.source.type, note.source.revision
     if type_ == noted.GATES_EVALUATED:
         verdict: noted.GatesEvaluated = noted.read(note)
-        passed = {"gates_passed": verdict.passed} if verdict.stage == "Validated" else {}
-        return with_version(state, verdict.number, gates=revision, **passed)
+        if verdict.stage != "Validated":
+            return with_version(state, verdict.number, gates=revision)
+        policy = {"cap": verdict.challenger_cap, "two_to_recall": verdict.two_to_recall}
+        return with_version(state, verdict.number, gates=revision, gates_passed=verdict.passed, **policy)
     if noted.READERS.get(type_) is noted.ArtifactReport:
         report: noted.ArtifactReport = noted.read(note)
         released = type_ == noted.ARTIFACT_RELEASED

@@ -7,7 +7,8 @@ who neither made a version of the model nor requested its promotion.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 from immutables import Map
@@ -62,14 +63,19 @@ def plainest(namespace: str) -> Subject:
 def weakened(before: Subject, after: Subject, state: SelectionState) -> list[str]:
     """Return how `after` selects weaker policies than `before`, as sentences; nothing when it does not."""
     found = []
-    for stage in STAGES:
-        was, now = (select(sorted(state.policies.items()), subject, stage) for subject in (before, after))
+    policies = sorted(state.policies.items())
+    named = sorted({environment for _, p in policies for environment in p.applies_to.environments})
+    for stage, environment in product(STAGES, ("", *named)):
+        was, now = (
+            select(policies, replace(subject, environment=environment), stage) for subject in (before, after)
+        )
         if was is None or now is None or was[0] == now[0]:
             continue
         less = weaker(was[1].stages[stage], now[1].stages[stage])
         if less:
+            where = f" of {environment}" if environment else ""
             found.append(
-                f"{stage}: {_people_of(*was, stage)} → {_people_of(*now, stage)} ({'; '.join(less)})"
+                f"{stage}{where}: {_people_of(*was, stage)} → {_people_of(*now, stage)} ({'; '.join(less)})"
             )
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from services.registry.domain.model.events import (
     PromotionRequested,
     RolloutChanged,
     VersionPromoted,
+    VersionValidated,
 )
 from services.registry.domain.model.fold import MODEL, evolve
 from services.registry.domain.model.past import MOST_BYTES, Position
@@ -32,7 +34,7 @@ from services.registry.domain.model.state import (
 )
 from services.registry.domain.promotion.evidence import evidence, evidence_digest
 from services.registry.domain.serving.departure import departures
-from services.registry.domain.serving.rollout import check_environment, granted, way_to_champion
+from services.registry.domain.serving.rollout import declared_environment, granted, way_to_champion
 from shared.deciding.decider import Joint, Misrouted, RuleBroken, Streams
 from shared.deciding.events import Noted, encode
 from shared.deciding.person import folded_name
@@ -40,10 +42,11 @@ from shared.deciding.person import folded_name
 
 @dataclass(frozen=True, slots=True)
 class RequestPromotion:
-    """Request a promotion. `promotion_id` is made from the cause; `requester` is the actor's subject.
+    """Request a promotion. It reads ENVIRONMENTS.
 
-    With `serve` the grant gives the version all requests, where no version serves. `selected_by`: who chose a
-    description that selects weaker policies, as it was looked up, with all printed names of that person.
+    `promotion_id` is made from the cause; `requester` is the actor's subject. With `serve` the grant gives
+    the version all requests, where no version serves. `selected_by`: who chose a description that selects
+    weaker policies, as it was looked up, with all printed names of that person.
     """
 
     model_id: str
@@ -80,7 +83,7 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
     """
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_usable(state, command.number, command.expected)
-    check_environment(state, command.environment)
+    environment = declared_environment(state, command.environment, streams)
     _check_promotable(command, version, state)
     if granted(state, command.environment, command.number):
         return {}
@@ -113,6 +116,7 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
         training.on_behalf_of,
         shown,
         command.serve,
+        environment.production,
     )
     if len(encode(requested)) > MOST_BYTES:
         raise RuleBroken(
@@ -210,6 +214,7 @@ def grant(command: GrantPromotion, streams: Streams) -> Events:
             )
         )
         return {stream_of(command.model_id): events}
+    open_request = state.promotions[decided.promotion_id]
     events.append(
         VersionPromoted(
             state.model,
@@ -220,18 +225,26 @@ def grant(command: GrantPromotion, streams: Streams) -> Events:
             decided.digest,
             decided.approvers,
             decided.override,
+            open_request.production,
             decided.conditions,
             decided.review_id,
         )
     )
-    open_request = state.promotions[decided.promotion_id]
-    if open_request.serve and not past.champion_number(state, decided.environment):
-        champion = past.champion(command.model_id, state, decided.number, streams)
-        entries = (Entry(decided.number, version.semver, 100, "champion"),)
-        changed = RolloutChanged(state.model, decided.environment, entries, (), champion)
-        after = evolve(state, events[-1])
-        events += [changed, *departures(after, changed)]
+    if version.stage == "Archived" and not open_request.production:
+        events.append(VersionValidated(state.model, decided.number, version.semver))
+    after = reduce(evolve, events[1:], state)
+    events += _served(command.model_id, open_request, after, streams)
     return {stream_of(command.model_id): events}
+
+
+def _served(model_id: str, request: OpenPromotion, state: ModelState, streams: Streams) -> list[Any]:
+    """Return the switch to a version that was promoted to serve, where no version serves; else nothing."""
+    if not request.serve or past.champion_number(state, request.environment):
+        return []
+    champion = past.champion(model_id, state, request.number, streams)
+    entries = (Entry(request.number, state.versions[request.number].semver, 100, "champion"),)
+    changed = RolloutChanged(state.model, request.environment, entries, (), champion, request.production)
+    return [changed, *departures(state, changed)]
 
 
 def _objections(
