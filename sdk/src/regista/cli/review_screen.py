@@ -70,6 +70,8 @@ def _head(found: Mapping[str, Any], summary: Mapping[str, Any], shown: Shown) ->
     if summary.get("creator"):
         run = f", run {summary['run_url']}" if summary.get("run_url") else ""
         yield f"made by {shown(summary['creator'])}{run}"
+    if found.get("serve") and found.get("state") == "open":
+        yield "the last approval gives it all requests, where no version serves"
     if found.get("due_at") and found.get("state") == "overridden":
         late = " (overdue)" if found.get("overdue_since") else ""
         yield f"after-review due {to_the_second(found['due_at'])}{late}"
