@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from services.approval.domain import gate_events as gate
-from services.approval.domain import policy
+from services.approval.domain import gate_events, policy
 from services.approval.domain import review_events as review
 from services.approval.domain.gate_kinds import Result
 from services.approval.domain.policy import Policy, PolicyRef
@@ -287,18 +286,18 @@ def _public(recorded: Recorded) -> object | None:
             return PolicyPublished(e.name, recorded.revision, e.digest, e.policy, e.weaker)
         case policy.PolicyProposed() as e:
             return PolicyProposed(e.name, recorded.revision, e.digest, e.policy, e.weaker, e.by)
-        case gate.GatesEvaluated() as e:
+        case gate_events.GatesEvaluated() as e:
             return _gates_evaluated(e)
-        case gate.PromotionGranted() as e:
+        case gate_events.PromotionGranted() as e:
             return _promotion_granted(e)
-        case gate.PromotionDenied() as e:
+        case gate_events.PromotionDenied() as e:
             return PromotionDenied(e.promotion_id, e.model_id, e.model, e.number, e.environment, e.reasons)
         case (
             Noted()
-            | gate.OverrideStands()
-            | gate.OverrideWithdrawn()
-            | gate.AfterReviewOwed()
-            | gate.AfterReviewDone()
+            | gate_events.OverrideStands()
+            | gate_events.OverrideWithdrawn()
+            | gate_events.AfterReviewOwed()
+            | gate_events.AfterReviewDone()
             | policy.ProposalWithdrawn()
             | policy.PolicyApplied()
             | policy.PolicyListed()
@@ -308,7 +307,7 @@ def _public(recorded: Recorded) -> object | None:
             return _public_review(event)
 
 
-def _gates_evaluated(e: gate.GatesEvaluated) -> GatesEvaluated:
+def _gates_evaluated(e: gate_events.GatesEvaluated) -> GatesEvaluated:
     """Return the verdict without its evidence, which may be large."""
     return GatesEvaluated(
         model_id=e.model_id,
@@ -325,7 +324,7 @@ def _gates_evaluated(e: gate.GatesEvaluated) -> GatesEvaluated:
     )
 
 
-def _promotion_granted(e: gate.PromotionGranted) -> PromotionGranted:
+def _promotion_granted(e: gate_events.PromotionGranted) -> PromotionGranted:
     return PromotionGranted(
         promotion_id=e.promotion_id,
         model_id=e.model_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -29,6 +29,10 @@ DESCRIPTION = ("owner", "description", "tags")
 
 CACHED = 100_000
 """The number of references that the cache of models holds."""
+
+
+MayRead = Callable[[str], bool]
+"""Whether the caller has any role in a namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,20 @@ class LookUps:
         self._pool = pool
         self.models = Models(pool)
         self._people: Batcher[str, str] = Batcher(partial(directory.subjects_called, pool))
+
+    async def check_model(self, reference: str, may_read: MayRead) -> None:
+        """Raise NotFound for the id of a model that the caller may not read, whether it exists or not."""
+        if is_model_id(reference):
+            model = await self.models.find(reference)
+            if model is None or not may_read(model.namespace):
+                raise unknown_model(reference)
+
+    async def check_parents(self, message: VersionMessage, may_read: MayRead) -> None:
+        """Raise NotFound for a parent that the caller may not read, whether it exists or not."""
+        for name in sorted({parent.model for parent in message.parents or ()}):
+            await self.check_model(name, may_read)
+            if not is_model_id(name) and not may_read(namespace_of(name)):
+                raise unknown_model(name)
 
     async def registration(
         self, name: str, message: RegistrationMessage, cause: Cause, actor: Actor, creator: str = ""

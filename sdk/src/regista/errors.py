@@ -28,6 +28,11 @@ class RegistaError(Exception):
         self.facts = dict(facts or {})
         self.status = 0  # the HTTP status; 0 for an error of the client itself
 
+    def append(self, text: str) -> None:
+        """Add to the detail what is known later."""
+        self.detail += text
+        self.args = (f"{self.code}: {self.detail}",)
+
 
 class NotConfigured(RegistaError):
     """A setting is missing or wrong on this machine."""

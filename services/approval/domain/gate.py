@@ -188,21 +188,15 @@ def _evolve_noted(state: GateState, note: Noted, event: Any) -> GateState:
             return replace(
                 state, artifacts=state.artifacts.set(digest, noted.ARTIFACT_STATE_AFTER[note.source.type])
             )
-        case noted.PromotionRequested():
-            return replace(
-                state, promotions=state.promotions.set(event.promotion_id, facts.promotion_of(event))
-            )
-        case noted.PromotionRefused(promotion_id=id_):
-            return _closed(state, id_ or "", "refused")
+        case (
+            noted.PromotionRequested()
+            | noted.PromotionRefused()
+            | noted.VersionPromoted()
+            | noted.PromotionSpent()
+        ):
+            return _promotion(state, event)
         case noted.VersionReinstated(stage=stage) if state.version:
             return replace(state, version=replace(state.version, stage=stage))
-        case noted.VersionPromoted(promotion_id=id_, production=production):
-            state = _closed(state, id_ or "", "promoted")
-            if state.version is None or not production:
-                return state
-            return replace(state, version=facts.moved(state.version, "Production"))
-        case noted.PromotionSpent(promotion_id=id_):
-            return _closed(state, id_ or "", "spent")
         case noted.VersionEvent() if state.version:
             version, verdicts = (
                 facts.moved(state.version, noted.STAGE_AFTER[note.source.type]),
@@ -214,6 +208,28 @@ def _evolve_noted(state: GateState, note: Noted, event: Any) -> GateState:
             return replace(state, version=version, verdicts=verdicts)
         case _:
             return state
+
+
+def _promotion(
+    state: GateState,
+    event: noted.PromotionRequested | noted.PromotionRefused | noted.VersionPromoted | noted.PromotionSpent,
+) -> GateState:
+    id_ = event.promotion_id or ""
+    match event:
+        case noted.PromotionRequested():
+            return replace(state, promotions=state.promotions.set(id_, facts.promotion_of(event)))
+        case noted.PromotionRefused():
+            return _closed(state, id_, "refused")
+        case noted.PromotionSpent():
+            return _closed(state, id_, "spent")
+        case noted.VersionPromoted(production=production):
+            state = _closed(state, id_, "promoted")
+            moved = (
+                facts.moved(state.version, "Production") if state.version and production else state.version
+            )
+            return replace(state, version=moved)
+        case _:
+            assert_never(event)
 
 
 def _registered(state: GateState, note: Noted, event: noted.VersionRegistered) -> GateState:
@@ -234,7 +250,7 @@ def _closed(state: GateState, promotion_id: str, status: PromotionStatus) -> Gat
 
 
 def evidence_of(gate: GateState, model: GateState, environment: str = DEFAULT_ENVIRONMENT) -> Evidence:
-    """Return the evidence: the version's facts, its model's, and the champion of the environment.
+    """Return the facts of the version and its model, and the champion of the environment.
 
     Raises ValueError when the version has not been noted.
     """

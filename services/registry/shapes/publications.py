@@ -26,7 +26,11 @@ class RefusalQuery(PageQuery):
 
 
 class PublicationAnswer(Body):
-    """`state`: registered, draft, existing (nothing new: the same version was there), or refused.
+    """`state`: registered, draft, existing (nothing new: the same version was there), refused, dead_lettered.
+
+    A refused message was read and broke rules of registration. A dead-lettered one was not accepted at all:
+    `code` and `problems` give the reason, to its signer and to those who may read the model; an operator
+    finds it by the id `dead_letter`.
 
     `notes`: what the sender should know about the registration.
     """
@@ -37,6 +41,8 @@ class PublicationAnswer(Body):
     number: int | None = None
     semver: str | None = None
     stage: str | None = None
+    code: str | None = None
+    dead_letter: str | None = None
     problems: list[Problem] = Field(default=[])
     notes: list[str] | None = None
 

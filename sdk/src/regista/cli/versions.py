@@ -145,7 +145,7 @@ def download(session: Session, reference: str, target: Path | None) -> None:
     """Download the files of a version, and verify every one against what was registered."""
     if target is not None and target.exists():
         raise click.UsageError(f"{target} exists: name a new folder")
-    with session.client() as client, session.progress("downloading") as progress:
+    with session.client(lasting=True) as client, session.progress("downloading") as progress:
         loaded = client.load(reference, progress=progress)
     if target is not None:
         shutil.copytree(loaded.path, target)
