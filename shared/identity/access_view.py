@@ -150,7 +150,6 @@ class Identities:
         return self._states.get(found[1]) if found else None
 
     def all(self) -> list[AccessState]:
-        """Return every identity, by subject."""
         return [state for _, state in sorted(self._states.items())]
 
     def state_of(self, subject: str) -> AccessState:

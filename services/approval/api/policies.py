@@ -11,6 +11,7 @@ from services.approval import queries
 from services.approval.api.preview import preview
 from services.approval.domain import policy
 from services.approval.domain.policy import ConfirmPolicy, PublishPolicy
+from services.approval.domain.policy_checks import checked
 from services.approval.domain.publishing import check_name
 from services.approval.shapes.policies import (
     ConfirmBody,
@@ -76,7 +77,7 @@ async def preview_policy(call: Call[PolicyBody]) -> dict[str, Any]:
     call.require("admin", "")
     check_name(call.path["name"])
     document = _document(call.body)
-    policy.checked(document)
+    checked(document)
     return await preview(call, call.path["name"], document, second_admin=bool(await other_admins(call)))
 
 

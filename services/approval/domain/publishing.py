@@ -20,10 +20,10 @@ from services.approval.domain.policy import (
     ProposalWithdrawn,
     PublishPolicy,
     Selector,
-    checked,
     in_force,
     stream_of,
 )
+from services.approval.domain.policy_checks import checked
 from shared.deciding.decider import Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)

@@ -184,6 +184,18 @@ def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
             return replace(state, status="lapsed")
         case ReviewExpired():
             return replace(state, status="expired")
+        case OverrideUsed() | AfterReviewOverdue():
+            return _evolve_override(state, event)
+        case OverrideReviewed():
+            return replace(state, status="closed")
+        case ReviewCommented():
+            return state
+        case _:
+            assert_never(event)
+
+
+def _evolve_override(state: ReviewState, event: OverrideUsed | AfterReviewOverdue) -> ReviewState:
+    match event:
         case OverrideUsed(by=by, excluded=excluded):
             return replace(
                 state,
@@ -197,10 +209,6 @@ def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
             )
         case AfterReviewOverdue(reminder=reminder):
             return replace(state, reminders=reminder)
-        case OverrideReviewed():
-            return replace(state, status="closed")
-        case ReviewCommented():
-            return state
         case _:
             assert_never(event)
 

@@ -94,20 +94,8 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
             else:
                 served = {"number": champion.number, "production": event.production}
                 yield Put(t.CHAMPIONS, {**key, **served})
-        case noted.VersionRegistered(model_id=model_id, number=number):
-            row = {
-                "model_id": model_id,
-                "number": number,
-                "semver": event.semver or "",
-                "bump": (event.bump and event.bump.level) or "",
-                "makers": list(makers_of(event)),
-                "training": _shown_training(note.data),
-                "signature": note.data.get("signature"),
-                "stage": "Staging",
-                "recalled": False,
-                "retired": False,
-            }
-            yield Put(t.VERSIONS, {**row, "artifact_digest": event.artifact.digest if event.artifact else ""})
+        case noted.VersionRegistered():
+            yield _registered(note, event)
         case noted.VersionPromoted() | noted.PromotionSpent():
             yield from _carried_out(event)
         case noted.VersionEvent(model_id=model_id, number=number):
@@ -129,6 +117,22 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
                 {"promotion_id": promotion_id},
                 {"state": "refused", "decided_at": r.recorded_at},
             )
+
+
+def _registered(note: Noted, event: noted.VersionRegistered) -> Change:
+    row = {
+        "model_id": event.model_id,
+        "number": event.number,
+        "semver": event.semver or "",
+        "bump": (event.bump and event.bump.level) or "",
+        "makers": list(makers_of(event)),
+        "training": _shown_training(note.data),
+        "signature": note.data.get("signature"),
+        "stage": "Staging",
+        "recalled": False,
+        "retired": False,
+    }
+    return Put(t.VERSIONS, {**row, "artifact_digest": event.artifact.digest if event.artifact else ""})
 
 
 def _shown_training(data: Mapping[str, Any]) -> dict[str, Any]:

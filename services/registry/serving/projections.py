@@ -126,12 +126,8 @@ def promotion(
                 "override": event.override,
                 "conditions": event.conditions,
             }
-            closed = {
-                "state": "promoted",
-                "approvers": event.approvers,
-                "conditions": event.conditions or None,
-                "closed_at": r.recorded_at,
-            }
+            agreed = {"approvers": event.approvers, "conditions": event.conditions or None}
+            closed = {"state": "promoted", **agreed, "closed_at": r.recorded_at}
             stage = {"stage": "Production"} if event.production else {}
             return Patch(PROMOTIONS, key, closed), patch_version(r, event.number, promoted=promoted, **stage)
         case _:

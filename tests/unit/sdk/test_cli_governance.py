@@ -55,7 +55,7 @@ REVIEW = {
 }
 
 
-def test_the_first_screen_of_a_review_has_what_an_approver_asks(run: Any, answers: Answers) -> None:
+def test_the_first_screen_of_a_review_has_what_an_approver_needs(run: Any, answers: Answers) -> None:
     answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse(REVIEW)
     shown = run("reviews", "show", "r1").output
     for text in (
@@ -78,7 +78,7 @@ def test_the_first_screen_of_a_review_has_what_an_approver_asks(run: Any, answer
     assert "column100" not in shown
 
 
-def test_all_evidence_of_a_review_is_one_option_away(run: Any, answers: Answers) -> None:
+def test_one_option_shows_all_evidence_of_a_review(run: Any, answers: Answers) -> None:
     answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse(REVIEW)
     assert "column100" in run("reviews", "show", "r1", "--full").output
 

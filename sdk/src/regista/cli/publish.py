@@ -106,7 +106,12 @@ def publish(
     stage = version.get("stage") or got.stage
     what = f"{model} {got.semver or '(no version yet)'}, number {got.number}, {stage}"
     session.one({}, f"registered {what}" if got.new else f"already registered: {what}")
-    for note in got.version.get("notes") or ():
+    _say_notes(got.version)
+
+
+def _say_notes(version: dict[str, Any]) -> None:
+    """Print what the sender should know about the registration."""
+    for note in version.get("notes") or ():
         say(f"note: {note}", err=True, fg="yellow")
 
 

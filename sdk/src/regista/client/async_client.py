@@ -145,9 +145,8 @@ class AsyncClient(
         "http") selects one. `run` comes from `regista.track`; `training` and `signature` add to it or replace
         it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
         claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
-        made from. `description`, `owner`, `tier` and `tags` describe a new model; of a model that exists,
-        only the tier changes, and only upwards. `strict` refuses the version when one of them is not taken;
-        without it, the version's `notes` name what was not.
+        made from. `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises.
+        `strict` refuses the version when one is not taken; else its `notes` name it.
 
         Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
         refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
