@@ -114,9 +114,7 @@ def document(
     object belongs, naming the path.
     """
     _check_name(model)
-    if exact and not version:
-        detail = "`exact` needs a claimed version or bump"
-        raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
+    _check_claim(version, exact=exact)
     facts = _training_of(run) | _object("training", training)
     if facts and creator:
         facts.setdefault("creator", creator)
@@ -137,6 +135,12 @@ def document(
         strict=strict or None,
     )
     return _checked(known)
+
+
+def _check_claim(version: str, *, exact: bool) -> None:
+    if exact and not version:
+        detail = "`exact` needs a claimed version or bump"
+        raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
 
 
 def _checked(known: dict[str, Any]) -> dict[str, Any]:
