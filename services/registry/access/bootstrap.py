@@ -65,10 +65,16 @@ class Spec(msgspec.Struct, forbid_unknown_fields=True):
 def commands(spec: Spec) -> Iterator[AccessCommand]:
     """Yield the commands that make the file's identities, keys and roles, each after what it depends on."""
     for identity in spec.identities:
-        yield CreateIdentity(identity.subject, identity.kind)
+        yield CreateIdentity(identity.subject, identity.kind, BOOTSTRAP.subject)
         for key in identity.keys:
             yield IssueKey(
-                identity.subject, key.key_id, key.algorithm, key.verifier, key.expires_at, bootstrap=True
+                identity.subject,
+                key.key_id,
+                key.algorithm,
+                key.verifier,
+                key.expires_at,
+                bootstrap=True,
+                by=BOOTSTRAP.subject,
             )
         for role in identity.roles:
             yield GrantRole(identity.subject, role.role, role.namespace, BOOTSTRAP.subject, bootstrap=True)

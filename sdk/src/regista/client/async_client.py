@@ -142,6 +142,7 @@ class AsyncClient(
         exact: bool = False,
         base: int | str | None = None,
         parents: Sequence[Mapping[str, Any]] = (),
+        strict: bool = False,
     ) -> AsyncPublication:
         """Upload the artifact (a file or folder) and publish ModelTrained; `wait()` then gives the version.
 
@@ -149,8 +150,9 @@ class AsyncClient(
         "http") selects one. `run` comes from `regista.track`; `training` and `signature` add to it or replace
         it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
         claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
-        made from. `description`, `owner`, `tier` and `tags` describe a new model. `follow_links` reads links
-        to files as files, as in a snapshot of Hugging Face.
+        made from. `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises.
+        `strict` refuses the version when one is not taken; else its `notes` name it.
+        `follow_links` reads links to files as files, as in a snapshot of Hugging Face.
 
         Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
         refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
@@ -178,6 +180,7 @@ class AsyncClient(
             exact=exact,
             base=base,
             parents=parents,
+            strict=strict,
         )
         plan = (
             None if artifact is None else await planned(self._transport, artifact, follow_links=follow_links)

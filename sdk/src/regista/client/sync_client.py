@@ -163,6 +163,8 @@ class Client:
     policies = _blocking(AsyncClient.policies)
     policy = _blocking(AsyncClient.policy)
     publish_policy = _blocking(AsyncClient.publish_policy)
+    preview_policy = _blocking(AsyncClient.preview_policy)
+    confirm_policy = _blocking(AsyncClient.confirm_policy)
 
     rollout = _blocking(AsyncClient.rollout)
     change_rollout = _blocking(AsyncClient.change_rollout)
