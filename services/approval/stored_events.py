@@ -1,8 +1,8 @@
-"""The stored events of approval. No event has an older form yet."""
+"""The stored events of approval by their names, and how older forms become today's."""
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 from services.approval.domain.gate import GateEvent
 from services.approval.domain.policy import PolicyEvent, PolicyListed
@@ -11,4 +11,16 @@ from shared.deciding.events import EventTypes, Noted
 
 ApprovalEvent = PolicyEvent | PolicyListed | GateEvent | ReviewEvent | Noted
 
-EVENTS = EventTypes(tuple(event for event in get_args(ApprovalEvent) if event is not Noted))
+
+def _as_it_is(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data: the defaults of the new fields of its evidence mean what the older form meant."""
+    return data
+
+
+UPCASTERS = {
+    ("GatesEvaluated", 1): _as_it_is,
+    ("ReviewOpened", 1): _as_it_is,
+    ("ReviewRefreshed", 1): _as_it_is,
+}
+
+EVENTS = EventTypes(tuple(event for event in get_args(ApprovalEvent) if event is not Noted), UPCASTERS)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.registry.domain.model.metadata import Kind, Relation, Tier
+from services.registry.domain.model.metadata import By, Kind, Relation, Tier
 
 MODEL_TRAINED = "regista.ModelTrained.v1"
 TRAINING_TOPIC = "regista.training.v1"
@@ -42,6 +42,7 @@ Text = Annotated[str, Field(max_length=2_000)]
 Label = Annotated[str, Field(max_length=500)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Tags = Annotated[dict[Annotated[str, Field(min_length=1, max_length=100)], Label], Field(max_length=100)]
+Features = Annotated[list[Label], Field(max_length=20_000)]
 Document = Annotated[dict[str, Any], AfterValidator(exact)]
 
 
@@ -97,7 +98,7 @@ class Training(Shape):
     config: Document | None = None
     code: Code | None = None
     dataset: Dataset | None = None
-    features: Annotated[list[Label], Field(max_length=20_000)] | None = None
+    features: Features | None = None
     framework: Framework | None = None
     environment: Document | None = None
     metrics: Annotated[list[Metric], Field(max_length=200)] = []
@@ -123,16 +124,29 @@ class Output(Shape):
 
 
 class Signature(Shape):
+    """`inputs_by`, `outputs_by`: how callers address the inputs and the outputs; without it, either way.
+
+    `columns`: by the name of an input that is an array, the names along its last dimension.
+    """
+
     inputs: Annotated[list[Input], Field(max_length=20_000)] = []
     outputs: Annotated[list[Output], Field(max_length=1_000)] = []
+    inputs_by: By | None = None
+    outputs_by: By | None = None
+    columns: Annotated[dict[Name, Features], Field(max_length=1_000)] | None = None
 
 
 class Parent(Shape):
-    """A version that this one was made from, by its model's name and its number."""
+    """A version that this one was made from, by its model's name and its number.
 
-    model: Name
-    number: Annotated[int, Field(ge=1)]
+    For one that is not in this registry: its URL with the revision (`hf://bert-base@5c3fe2`), and the digest
+    of its bytes instead of a number.
+    """
+
+    model: Annotated[str, Field(min_length=1, max_length=500)]
     relation: Relation
+    number: Annotated[int, Field(ge=1)] | None = None
+    digest: Digest | None = None
 
 
 class Problem(Shape):
@@ -156,12 +170,18 @@ class VersionClaim(Shape):
 
 
 class VersionFacts(Shape):
-    """The metadata of a version. A draft may lack any of it."""
+    """The metadata of a version. A draft may lack any of it.
+
+    `base`: what the version is compared with: a number, a semantic version, an environment or an alias.
+    """
 
     draft: bool = False
     version: VersionClaim | None = None
     base: (
-        Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", max_length=30)] | None
+        Annotated[int, Field(ge=1)]
+        | Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", max_length=30)]
+        | Annotated[str, Field(pattern=r"^@?[A-Za-z][A-Za-z0-9_-]*$", max_length=61)]
+        | None
     ) = None
     artifact: Artifact | None = None
     training: Training | None = None

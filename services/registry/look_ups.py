@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 import asyncpg
 
 from services.registry import queries
-from services.registry.domain.model.metadata import Metadata, Training
+from services.registry.domain.model.metadata import Metadata, Training, is_outside
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.name import check_name, is_model_id
 from services.registry.domain.naming.name import stream_of as name_stream
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
+from services.registry.domain.versioning.bump import DEFAULT, BumpPolicy
 from services.registry.trained_message import RegistrationMessage, VersionMessage
 from shared.deciding.access import ANY_ROLE, namespace_of
 from shared.deciding.decider import NotFound
@@ -82,8 +83,9 @@ class Models:
 class LookUps:
     """Makes submissions from messages and looks up what they name."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, bump_policy: BumpPolicy = DEFAULT) -> None:
         self._pool = pool
+        self._bump_policy = bump_policy
         self.models = Models(pool)
 
     async def registration(
@@ -115,6 +117,7 @@ class LookUps:
             claim=message.claim,
             base=await self._base(model, message.base),
             by=actor.subject,
+            policy=self._bump_policy,
         )
         own = (stream_of(model_id),) if model else (stream_of(model_id), name_stream(name))
         namespace = model.namespace if model else namespace_of(name)
@@ -146,6 +149,7 @@ class LookUps:
             claim=message.claim,
             base=await self._base(model, message.base),
             by=actor.subject,
+            policy=self._bump_policy,
         )
         parents = metadata if metadata.parents else draft
         own = (stream_of(model.model_id),)
@@ -183,11 +187,12 @@ class LookUps:
         An unknown name gets no id, and is refused with all other problems.
         """
         names = {parent.model for parent in message.parents or ()}
-        found = {name: await self.models.find(name) for name in names}
+        found = {name: await self.models.find(name) for name in names if not is_outside(name)}
         return message.metadata({name: model.model_id for name, model in found.items() if model})
 
     async def _base(self, model: ModelRef | None, base: int | str | None) -> int | str | None:
-        if model is None or not isinstance(base, str):
+        """Return the number of a semantic version. The command finds an environment or alias in its state."""
+        if model is None or not isinstance(base, str) or not base[0].isdecimal():
             return base
         number: int | None = await self._pool.fetchval(queries.FIND_NUMBER, model.model_id, base)
         return number or base
@@ -209,4 +214,8 @@ def _names_of_unknown_parents(metadata: Metadata) -> tuple[str, ...]:
 
     The command waits for another that registers one now.
     """
-    return tuple(dict.fromkeys(name_stream(p.model) for p in metadata.parents if not p.model_id))
+    return tuple(
+        dict.fromkeys(
+            name_stream(p.model) for p in metadata.parents if not p.model_id and not is_outside(p.model)
+        )
+    )

@@ -11,6 +11,7 @@ from services.registry.domain.deciders import DECIDERS, FOLDS
 from services.registry.parts import Parts, make_parts
 from services.registry.projections import project
 from services.registry.publish import publish
+from services.registry.settings import RegistrySettings
 from services.registry.stored_events import EVENTS
 from services.registry.tables import TABLES
 from shared.deciding.service import Service
@@ -31,7 +32,7 @@ SERVICE = Service(
 
 async def _start(app: App) -> Parts:
     await names.finish_erasures(app.pool)
-    return make_parts(app.pool)
+    return make_parts(app.pool, RegistrySettings.extending(app.settings).bump_policy)
 
 
 def process(app: App) -> Process:

@@ -11,11 +11,18 @@ from shared.deciding.events import EventTypes
 
 
 def _with(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Return an upcaster that adds fields which the older form did not have."""
+    """Return an upcaster that adds fields which the older form did not have.
+
+    Without any, the new fields are of parts of the event, and their defaults mean what the older form meant.
+    """
     return lambda data: data | fields
 
 
 UPCASTERS = {
+    ("VersionRegistered", 1): _with(),
+    ("MetadataAdded", 1): _with(),
+    ("RolloutChanged", 1): _with(),
+    ("RolledBack", 2): _with(),
     ("PromotionRequested", 1): _with(serve=False),
     ("RolledBack", 1): _with(warning=""),
     ("VersionRecalled", 1): _with(by=""),

@@ -81,7 +81,7 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
     not_current = settle(s, promotion, state, command.now)
     if any(not_current.values()):
         return not_current
-    current, approvers = assess(s, PRODUCTION, promotion.environment), (*state.approvals, command.by)
+    current, approvers = assess(s, PRODUCTION, promotion), (*state.approvals, command.by)
     complete = len(approvers) >= state.needs
     approved = ReviewApproved(
         about=outcomes.about(promotion, current),

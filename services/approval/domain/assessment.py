@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from services.approval.domain import gate, policy
@@ -86,9 +86,12 @@ def situation(model_id: str, number: int, streams: Streams) -> Situation:
     )
 
 
-def assess(s: Situation, stage: str, environment: str = gate.DEFAULT_ENVIRONMENT) -> Assessment:
-    """Return the assessment of a stage of a version that has been noted."""
+def assess(s: Situation, stage: str, promotion: Promotion | None = None) -> Assessment:
+    """Return the assessment of a stage of a version that has been noted, for a promotion if one is given."""
+    environment = promotion.environment if promotion else gate.DEFAULT_ENVIRONMENT
     e = gate.evidence_of(s.gate, s.model, environment)
+    if promotion:
+        e = replace(e, recalled_ancestors=promotion.recalled_ancestors)
     applied = policy.select(s.policies, Subject(namespace_of(e.model), e.kind, e.tier, e.tags), stage)
     if applied is None or applied.policy is None:
         return Assessment(stage, e, evidence_digest(e), PolicyRef(), None)

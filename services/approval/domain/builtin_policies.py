@@ -14,6 +14,7 @@ _VALIDATED = (Gate("metadata_complete", {}), Gate("artifact_verified", {}), _NO_
 def _production(approvers: int) -> tuple[Gate, ...]:
     return (
         Gate("artifact_verified", {}),
+        Gate("lineage_sound", {}),
         _NO_WORSE,
         Gate("manual", {"approvers": approvers, "roles": ["approver"], "expires_in": "7d"}),
     )
@@ -22,7 +23,8 @@ def _production(approvers: int) -> tuple[Gate, ...]:
 BUILTIN: Mapping[str, Policy] = {
     "default": Policy(
         {VALIDATED: _VALIDATED, PRODUCTION: _production(2)},
-        description="Complete, verified, not worse than the champion on the same data; "
+        description="Complete, verified, made from nothing recalled, not worse than the champion on the same "
+        "data; "
         "two people agree before Production.",
         priority=-100,
     ),

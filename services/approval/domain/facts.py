@@ -44,7 +44,8 @@ class VersionFacts:
 class Promotion:
     """One request to promote a version.
 
-    The grant repeats `digest`, which registry computed over the request.
+    The grant repeats `digest`, which registry computed over the request. `recalled_ancestors` are those at
+    the request; registry refuses a grant when there are others by then.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Promotion:
     digest: str
     people: tuple[str, ...]
     status: PromotionStatus = "open"
+    recalled_ancestors: tuple[str, ...] = ()
 
 
 def model_facts(facts: ModelFacts, event: noted.ModelEvent | noted.VersionRegistered) -> ModelFacts:
@@ -104,7 +106,10 @@ def claimed(event: noted.VersionRegistered) -> tuple[Evaluation, ...]:
 
 def promotion_of(event: noted.PromotionRequested) -> Promotion:
     people = dict.fromkeys(p for p in (event.requester, event.creator, event.on_behalf_of) if p)
-    return Promotion(event.promotion_id, event.environment, event.digest, tuple(people))
+    recalled = event.evidence.recalled_ancestors
+    return Promotion(
+        event.promotion_id, event.environment, event.digest, tuple(people), recalled_ancestors=recalled
+    )
 
 
 def without_replaced(champion: Champion) -> Champion:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, assert_never
+from typing import Any, ClassVar, assert_never
 
 from immutables import Map
 
@@ -50,6 +50,8 @@ class GatesEvaluated:
 
     The event holds all that is needed to check the gates again.
     """
+
+    SCHEMA: ClassVar[int] = 2
 
     model_id: str
     model: str

@@ -70,6 +70,9 @@ class SignatureField:
 class Signature:
     inputs: tuple[SignatureField, ...] = ()
     outputs: tuple[SignatureField, ...] = ()
+    inputs_by: str | None = None
+    outputs_by: str | None = None
+    columns: dict[str, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,13 @@ class VersionReinstated:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestEvidence:
+    """`recalled_ancestors`: the recalled versions that the version was made from, in words."""
+
+    recalled_ancestors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PromotionRequested:
     model_id: str
     number: int
@@ -178,6 +188,7 @@ class PromotionRequested:
     requester: str | None = None
     creator: str | None = None
     on_behalf_of: str | None = None
+    evidence: RequestEvidence = RequestEvidence()
 
 
 @dataclass(frozen=True, slots=True)

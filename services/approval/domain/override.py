@@ -45,7 +45,7 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
     if command.by in state.overridden_by:
         return {}
     _check_overridable(s, promotion)
-    a = assess(s, PRODUCTION, promotion.environment)
+    a = assess(s, PRODUCTION, promotion)
     if promotion.status == "open":
         grant = outcomes.granted(promotion, a, (command.by,), promotion.id, override=True)
         decided = [*new_verdict(s, a, promotion), grant]

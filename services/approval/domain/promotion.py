@@ -95,7 +95,7 @@ def settle(s: Situation, promotion: Promotion, state: ReviewState, now: datetime
         return outcomes.lapse(s, promotion, state, [reason], "publish another version")
     if s.gate.waits_for:
         return {}
-    a = assess(s, PRODUCTION, promotion.environment)
+    a = assess(s, PRODUCTION, promotion)
     decided: Decided = {s.stream: [*new_verdict(s, a, promotion)]}
     more = _keep_open(s, promotion, state, a) if state.status == "open" else _begin(s, promotion, a, now)
     for stream, events in more.items():

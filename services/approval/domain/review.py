@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import assert_never
+from typing import ClassVar, assert_never
 
 from services.approval.domain.evidence import Evidence
 from services.approval.domain.gate_kinds import Result
@@ -66,6 +66,8 @@ class ReviewOverride:
 class ReviewOpened:
     """`needs` distinct people with one of `roles` must approve; people in `excluded` may not."""
 
+    SCHEMA: ClassVar[int] = 2
+
     about: About
     semver: str
     environment: str
@@ -87,6 +89,8 @@ class ReviewRefreshed:
 
     The review shows the new evidence and goes on.
     """
+
+    SCHEMA: ClassVar[int] = 2
 
     about: About
     evidence_digest: str

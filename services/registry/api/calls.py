@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from services.registry.domain.model.metadata import is_outside
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.name import is_model_id
 from services.registry.look_ups import LookUps, ModelRef, unknown_model
@@ -44,7 +45,7 @@ async def readable(call: Call, reference: str) -> ModelRef:
 
 async def check_parents(call: Call, message: VersionMessage) -> None:
     """Raise NotFound for a parent that the caller may not read, whether it exists or not."""
-    for name in {parent.model for parent in message.parents or ()}:
+    for name in {parent.model for parent in message.parents or () if not is_outside(parent.model)}:
         if is_model_id(name):
             await readable(call, name)
         elif not call.may_read(namespace_of(name)):

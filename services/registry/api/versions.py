@@ -117,12 +117,15 @@ async def complete_version(call: Call[VersionMessage]) -> Reply:
 
 
 async def diff_versions(call: Call[None, DiffQuery]) -> dict[str, Any]:
-    """Return what changed from one version to another. Metrics on other data are "not comparable"."""
+    """Return what changed from one version to another.
+
+    Metrics on other data are "not comparable"; configuration values that do not count are marked as noise.
+    """
     model = await model_of(call)
     (old, before), (new, after) = [
         await _document(call, model, reference) for reference in (call.query.from_, call.query.to)
     ]
-    changes = differences(before, after, noise=())
+    changes = differences(before, after, parts(call).bump_policy.noise)
     return {"model_id": model.model_id, "old": old, "new": new, "changes": changes}
 
 

@@ -78,10 +78,13 @@ class PromotionAnswer(Body):
 
 
 class ParentAnswer(Shape):
+    """A parent. One that is not in this registry has a URL as `model`, number 0, and a digest."""
+
     model: str
     model_id: str
     number: int
     relation: Relation
+    digest: str
 
 
 class ChangeAnswer(Shape):
@@ -100,8 +103,8 @@ class ChangeAnswer(Shape):
 class BumpAnswer(Shape):
     """Why the version has its number: `rule` applies to the differences from `base`; `note` explains a claim.
 
-    `changes` are the most important differences; `omitted` counts the others. The diff of both versions shows
-    all.
+    `changes` are the most important differences; `ignored` are the paths of configuration values that changed
+    and are noise; `omitted` counts the others. The diff of both versions shows all.
     """
 
     level: Level | None
@@ -113,6 +116,7 @@ class BumpAnswer(Shape):
     proven: Level | None
     changes: list[ChangeAnswer]
     omitted: int
+    ignored: list[str]
 
 
 class GatesAnswer(Shape):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -36,7 +37,10 @@ regista publish churn model.onnx --draft
     help="Claim a version or a bump; a claim smaller than the proven change is raised.",
 )
 @click.option("--exact", is_flag=True, help="Refuse the version instead of raising the claim.")
-@click.option("--base", help="The version it was made from (number or semantic version).")
+@click.option(
+    "--base",
+    help="The version to compare with: a number, a semantic version, an environment or an alias.",
+)
 @click.option("--owner")
 @click.option("--tier", type=TIERS)
 @click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE")
@@ -87,7 +91,16 @@ def publish(
         session.out(got.version | {"new": got.new})
         return
     what = f"{model} {got.semver or '(no version yet)'}, number {got.number}, {got.stage}"
-    session.one({}, f"registered {what}" if got.new else f"already registered: {what}")
+    session.one({}, f"registered {what}{_why(got.version)}" if got.new else f"already registered: {what}")
+
+
+def _why(version: Mapping[str, Any]) -> str:
+    """Return why the version has its number, and what did not count."""
+    bump = version.get("bump") or {}
+    lines = [f"{bump['level']} ({bump['rule']}) against {bump['base_semver']}"] if bump.get("level") else []
+    lines += [f"note: {bump['note']}"] if bump.get("note") else []
+    lines += [f"ignored as noise: {', '.join(bump['ignored'])}"] if bump.get("ignored") else []
+    return "".join(f"\n  {line}" for line in lines)
 
 
 def _base(value: str | None) -> int | str | None:

@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from regista.files import hash_file
-from regista.publishing.data_digest import data_digest, schema_of
+from regista.publishing.data_digest import data_digest
+from regista.publishing.schema import schema_of, addressed_by
 from regista.wire.digests import FileEntry, digest, manifest_digest
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "xgboost", "lightgbm", "catboost", "sklearn")
@@ -118,9 +119,11 @@ class Run:
         features: Sequence[str] | None = None,
         labels: Sequence[Any] | None = None,
     ) -> Self:
-        """Record the schema of inputs and outputs, from example data frames or arrays.
+        """Record the schema of inputs and outputs, from examples of what callers send and get.
 
-        `features` names the columns of an input array; `labels` are the classes of the first output.
+        Callers send a data frame or a dict of arrays by name, an array or a list of arrays by position; for
+        these a change of order is a MAJOR version. `features` names the columns of an input array; `labels`
+        are the classes of the first output.
         """
         given = schema_of(outputs, name="output")
         if labels is not None:
@@ -128,6 +131,8 @@ class Run:
         self.signature = {
             "inputs": schema_of(inputs, name="input", features=features or self.features),
             "outputs": given,
+            "inputs_by": addressed_by(inputs),
+            "outputs_by": addressed_by(outputs),
         }
         return self
 

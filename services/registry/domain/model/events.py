@@ -100,6 +100,8 @@ class VersionRegistered:
     `contributors` are the subjects that sent any of its metadata.
     """
 
+    SCHEMA: ClassVar[int] = 2
+
     model: str
     kind: Kind
     tier: Tier
@@ -121,6 +123,8 @@ class MetadataAdded:
 
     With `semver` it is complete from now on.
     """
+
+    SCHEMA: ClassVar[int] = 2
 
     model: str
     kind: Kind
@@ -318,6 +322,8 @@ class VersionPromoted:
 class RolloutChanged:
     """Without `entries` the rollout is stopped: no version serves in the environment."""
 
+    SCHEMA: ClassVar[int] = 2
+
     model: str
     environment: str
     entries: tuple[Entry, ...]
@@ -334,7 +340,7 @@ class RolledBack:
     the target.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     model: str
     environment: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from services.registry.domain.model.metadata import Kind, Metadata, Tier, identity
-from services.registry.domain.versioning.bump import Claim
+from services.registry.domain.versioning.bump import DEFAULT, BumpPolicy, Claim
 
 NO_CLAIM = Claim()
 
@@ -15,9 +15,10 @@ class RegisterVersion:
     """Register a version of a model, or of a new model.
 
     With `new_model` no model had the name when it was looked up; `model_id` is then made from the cause.
-    `kind`, `owner`, `tier`, `description` and `tags` count only for a new model. `base` is a number, or a
-    semantic version that the look-up did not find. `by` is the actor's subject. The streams of all parents
-    are written, too; for a parent whose model does not exist the command depends on `name-<name>`.
+    `kind`, `owner`, `tier`, `description` and `tags` count only for a new model. `base` is a number, an
+    environment, an alias, or a semantic version that the look-up did not find. `by` is the actor's subject.
+    `policy` states which changes count. The streams of all parents are written, too; for a parent whose model
+    does not exist the command depends on `name-<name>`.
     """
 
     model_id: str
@@ -33,6 +34,7 @@ class RegisterVersion:
     claim: Claim = NO_CLAIM
     base: int | str | None = None
     by: str = ""
+    policy: BumpPolicy = DEFAULT
     identity: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,6 +56,7 @@ class AddMetadata:
     claim: Claim = NO_CLAIM
     base: int | str | None = None
     by: str = ""
+    policy: BumpPolicy = DEFAULT
 
 
 Registering = RegisterVersion | AddMetadata

@@ -17,7 +17,16 @@ from services.registry.domain.model.events import (
     VersionRegistered,
 )
 from services.registry.domain.model.fold import MODEL
-from services.registry.domain.model.metadata import Kind, Metadata, Problem, Tier, identity, merged, short
+from services.registry.domain.model.metadata import (
+    Kind,
+    Metadata,
+    Problem,
+    Tier,
+    identity,
+    is_outside,
+    merged,
+    short,
+)
 from services.registry.domain.model.state import (
     Events,
     ModelState,
@@ -28,8 +37,8 @@ from services.registry.domain.model.state import (
 )
 from services.registry.domain.naming.name import NAME, NameClaimed, check_name
 from services.registry.domain.naming.name import stream_of as name_stream
+from services.registry.domain.registration.base import choose_base
 from services.registry.domain.registration.checks import (
-    base_number,
     name_claimed,
     other_makers,
     problems_of,
@@ -50,7 +59,7 @@ def _documents(command: Registering, streams: Streams) -> set[past.Position]:
         if isinstance(command, AddMetadata)
         else state.identities.get(short(command.identity), 0)
     )
-    wanted = [base_number(state, command.base) or 0, own]
+    wanted = [choose_base(state, command.base, command.claim).number, own]
     return past.documents_of(command.model_id, state, wanted) | past.champion_at(
         command.model_id, state, past.PRODUCTION
     )
@@ -198,12 +207,14 @@ def _number(
     state: ModelState,
     streams: Streams,
 ) -> tuple[Version, Bump] | ClaimRefused:
-    number = base_number(state, command.base)
+    chosen = choose_base(state, command.base, command.claim)
     base = None
-    if number:
-        semver = _parsed(state.versions[number].semver)
-        base = Base(number, semver, past.document(command.model_id, state, number, streams))
-    return decide_number(kind, base, metadata, command.claim, state.taken)
+    if chosen.number:
+        semver = _parsed(state.versions[chosen.number].semver)
+        base = Base(chosen.number, semver, past.document(command.model_id, state, chosen.number, streams))
+    return decide_number(
+        kind, base, metadata, command.claim, state.taken, command.policy, claim_is_free=chosen.is_free
+    )
 
 
 @lru_cache(maxsize=1_000)
@@ -230,6 +241,8 @@ def _linked(
 ) -> Events:
     """Link the parents to their child in the same commit, so that no parent is retired before its child."""
     for parent in child.metadata.parents:
+        if is_outside(parent.model):
+            continue
         name = streams.state(MODEL, stream_of(parent.model_id)).model or child.model
         link = ChildLinked(name, parent.number, model_id, child.model, child.number, parent.relation)
         events.setdefault(stream_of(parent.model_id), []).append(link)
