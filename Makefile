@@ -6,7 +6,7 @@ bin  := $(venv)/bin
 lock := deploy/requirements/dev.txt
 stamp := $(venv)/.installed
 
-.PHONY: help venv demo up down status check lint types imports unit unit-services unit-rest test bench bench-mlflow lock schemas clean
+.PHONY: help venv demo up down status check lint types imports unit unit-services unit-rest test mutants bench bench-mlflow lock schemas clean
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE  # with it, every process of every start compiles all sources again
 
@@ -57,6 +57,11 @@ unit-rest:
 
 test: $(stamp)  ## all tests, on real servers; one: make test ARGS=tests/unit/local
 	@$(bin)/pytest -q $(ARGS)
+
+mutants: $(stamp)  ## change the deciding code piece by piece and list changes that no test notices; some: make mutants ARGS='services.cleanup.*'
+	@test -x $(bin)/mutmut || $(bin)/uv pip install --quiet --python $(bin)/python mutmut==3.8.1
+	@PATH="$(CURDIR)/$(bin):$$PATH" mutmut run $(ARGS)
+	@PATH="$(CURDIR)/$(bin):$$PATH" mutmut results
 
 bench: $(stamp)  ## measure; writes docs/benchmarks.md
 	@$(bin)/python -m benchmarks $(ARGS)

@@ -19,18 +19,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx
 
-from benchmarks import load
+from benchmarks import load, processor
 from benchmarks.figures import Figure
 from benchmarks.intake import publisher
 from benchmarks.servers import Servers, start_servers
 from benchmarks.trained import message, trained
 from regista.wire.digests import FileEntry, manifest_digest
+from regista.wire.keys import SigningKey
 from services.local.lag import consumer_lag
 from services.local.topics import TRAINING
 
@@ -39,7 +39,6 @@ WRITERS = ("registry", "approval", "artifact", "cleanup")
 CONNECTIONS, MODELS, WARM_UP, VERSIONS = 32, 100, 300, 1_500
 PATIENCE = 300.0
 """Seconds until a chain that does not drain fails."""
-TICKS = os.sysconf("SC_CLK_TCK")
 
 EVENTS = "SELECT service, type, count(*) FROM log.events GROUP BY 1, 2"
 # One row: versions validated, stored events, and whether every reader of the log has read all of it.
@@ -115,9 +114,9 @@ class Chain:
 
     def __init__(self, servers: Servers, pids: dict[str, int], owner: asyncpg.Connection) -> None:
         self._servers, self._pids, self._owner = servers, pids, owner
-        self._artifact = _uploaded(servers)
+        self._artifacts: dict[str, dict[str, Any]] = {}
         self._made = 0
-        self._key: Any = None
+        self._publisher: tuple[SigningKey, str] | None = None
 
     async def cost(self, versions: int, over: str) -> Cost:
         """Send `versions` registrations and measure until everything is drained."""
@@ -146,18 +145,24 @@ class Chain:
         self._made += versions
         if over == "http":
             return [self._request(n) for n in numbers]
-        self._key = self._key or publisher(self._servers)
+        self._publisher = self._publisher or _publisher(self._servers)
+        key, api_key = self._publisher
         return [
-            message(self._key, n, datetime.now(UTC), self._trained(f"bench.kafka-{n % MODELS}", n))
+            message(key, n, datetime.now(UTC), self._trained(f"bench.kafka-{n % MODELS}", n, api_key))
             for n in numbers
         ]
 
-    def _trained(self, model: str, number: int) -> dict[str, Any]:
-        return trained(model, number) | {"artifact": self._artifact}
+    def _trained(self, model: str, number: int, api_key: str) -> dict[str, Any]:
+        """All versions of a model have the same bytes, so they are uploaded and copied once."""
+        if model not in self._artifacts:
+            self._artifacts[model] = _uploaded(self._servers, api_key, model)
+        return trained(model, number) | {"artifact": self._artifacts[model]}
 
     def _request(self, number: int) -> bytes:
         model = f"bench.chain-{number % MODELS}"
-        body = {k: v for k, v in self._trained(model, number).items() if k != "model"}
+        body = {
+            k: v for k, v in self._trained(model, number, self._servers.admin_key).items() if k != "model"
+        }
         url = f"{self._servers.instance.urls['registry']}/v1/models/{model}/versions"
         return load.request("POST", url, self._servers.admin_key, json.dumps(body).encode())
 
@@ -221,26 +226,33 @@ class Chain:
 
     def _processor(self) -> dict[str, float]:
         """Return the processor seconds so far: services, servers, PostgreSQL by role, load."""
-        parents = _parents()
-        spent = {name: _tree(pid, parents) for name, pid in self._pids.items()}
+        parents = processor.children_by_parent()
+        spent = {name: processor.tree(pid, parents) for name, pid in self._pids.items()}
         for child in self._servers.stack.children:
             name, pid = child.identity.name, child.popen.pid
             if name == "postgres":
-                spent |= _backends(pid, parents)
+                spent |= processor.backends(pid, parents)
             else:
-                spent[name] = _tree(pid, parents)
-        spent["load"] = _own(os.getpid())
+                spent[name] = processor.tree(pid, parents)
+        spent["load"] = processor.own(os.getpid())
         return spent
 
 
-def _uploaded(servers: Servers) -> dict[str, Any]:
-    """Upload one small file. Every version refers to it, so bytes are copied only for the first version."""
-    content = json.dumps({"weights": [0.5] * 20}).encode()
+def _publisher(servers: Servers) -> tuple[SigningKey, str]:
+    """Create an identity that signs and uploads; return its signing key and its API key."""
+    key = publisher(servers)
+    issued = servers.call("POST", "registry", f"/v1/access/identities/{key.subject}/keys", {})
+    return key, issued.json()["api_key"]
+
+
+def _uploaded(servers: Servers, api_key: str, model: str) -> dict[str, Any]:
+    """Upload one small file, which only versions of this model have."""
+    content = json.dumps({"model": model, "weights": [0.5] * 20}).encode()
     answer = httpx.post(
         servers.instance.urls["artifact"] + "/v1/uploads?name=model.json",
         content=content,
         headers={
-            "authorization": f"Bearer {servers.admin_key}",
+            "authorization": f"Bearer {api_key}",
             "content-type": "application/octet-stream",
         },
         timeout=60,
@@ -252,44 +264,6 @@ def _uploaded(servers: Servers) -> dict[str, Any]:
         "location": answer.json()["location"],
         "files": [{"path": file.path, "size": file.size, "sha256": file.sha256}],
     }
-
-
-def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat after the command; utime and stime are the 12th and 13th."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def _own(pid: int, *, reaped: bool = False) -> float:
-    with contextlib.suppress(OSError):
-        fields = _stat(pid)
-        return sum(map(int, fields[11 : 15 if reaped else 13])) / TICKS
-    return 0.0
-
-
-def _parents() -> dict[int, list[int]]:
-    """Return the children of each process."""
-    found: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            with contextlib.suppress(OSError):
-                found.setdefault(int(_stat(int(entry.name))[1]), []).append(int(entry.name))
-    return found
-
-
-def _tree(pid: int, children: dict[int, list[int]]) -> float:
-    """Processor seconds of a process and of its children, those that ended included."""
-    return _own(pid, reaped=True) + sum(_tree(child, children) for child in children.get(pid, []))
-
-
-def _backends(postmaster: int, children: dict[int, list[int]]) -> dict[str, float]:
-    """Return PostgreSQL's processes by what they do: backends by their role, the others by their title."""
-    spent: dict[str, float] = {"postgres (ended)": _own(postmaster, reaped=True)}
-    for pid in children.get(postmaster, []):
-        with contextlib.suppress(OSError):
-            title = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ").decode().partition(": ")[2]
-            name = "postgres " + (title.split(" ")[0] if "127.0.0.1" in title else title)
-            spent[name] = spent.get(name, 0) + _own(pid)
-    return spent
 
 
 @contextlib.asynccontextmanager

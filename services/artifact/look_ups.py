@@ -7,7 +7,7 @@ from services.artifact.domain.noted import ClaimedArtifact
 from services.artifact.domain.object_keys import BadLocation, claimed_folder, hex_of, is_upload_id
 from services.artifact.domain.possession import Proof, has_all
 from services.artifact.parts import Parts
-from shared.deciding.access import ANY_ROLE, namespace_of, permits
+from shared.deciding.access import readable_namespaces
 from shared.http.app import App
 from shared.messaging.kafka import Malformed
 
@@ -49,10 +49,9 @@ async def _own_upload(app: App, makers: frozenset[str], artifact: ClaimedArtifac
 
 async def _all_read(app: App, makers: frozenset[str], hex_: str) -> bool:
     """Return whether each maker may read a version that the bytes are released to."""
-    found = await queries.references(app.pool, hex_)
-    namespaces = {namespace_of(v.model) for v in found if v.status == "released" and v.served}
-    if not namespaces:
-        return False
     await app.access.catch_up()
-    states = [app.access.identities.state_of(subject) for subject in makers]
-    return all(any(permits(state, ANY_ROLE, namespace) for namespace in namespaces) for state in states)
+    for maker in sorted(makers):
+        namespaces = readable_namespaces(app.access.identities.state_of(maker))
+        if not await queries.released_in(app.pool, hex_, namespaces):
+            return False
+    return True

@@ -45,6 +45,12 @@ SELECT model_id, model, number, status, recalled, rejected, generation, detail, 
 FROM artifact_references WHERE hex = $1 ORDER BY noted_at, model_id, number
 """
 
+# Whether the bytes are released to a version in one of the namespaces (NULL: in any).
+RELEASED_IN = """
+SELECT EXISTS (SELECT FROM artifact_references
+  WHERE hex = $1 AND status = 'released' AND NOT (recalled OR rejected) AND log.covers($2::text[], model))
+"""
+
 # Whether a verification needs an upload. Its location is the upload's id, its URI, or a URI below that
 # (all keys from "/" up to "0", the byte after it).
 AWAITED = """
@@ -150,6 +156,11 @@ async def artifact(pool: asyncpg.Pool, hex_: str) -> Artifact | None:
 async def references(pool: asyncpg.Pool, hex_: str) -> list[Referring]:
     """Return every version that refers or referred to the artifact, the oldest first."""
     return [Referring(**row) for row in await pool.fetch(REFERENCES, hex_)]
+
+
+async def released_in(pool: asyncpg.Pool, hex_: str, namespaces: frozenset[str] | None) -> bool:
+    """Return whether the bytes may be served to a version in one of the namespaces; None means in any."""
+    return bool(await pool.fetchval(RELEASED_IN, hex_, None if namespaces is None else sorted(namespaces)))
 
 
 async def awaited(pool: asyncpg.Pool, upload_id: str, uri: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from services.audit.domain.checked import INDEXED_COLUMNS, indexed_values
+from services.audit.domain.decisions import kind_of, model_of, subjects_of
 from services.audit.domain.reading import (
     Entry,
     Known,
@@ -25,14 +26,17 @@ from shared.foundation.postgres import lock_key
 
 PAGE = 2_000
 
-READING = 5
+READING = 6
 """Raise it when the same bytes are read (domain/reading.py) or indexed differently: the next start reads the
 log again.
 """
 
 FILLED_BY = "SELECT reading FROM audit.index_state"
 
-EMPTY_INDEX = "TRUNCATE audit.event_index, audit.mentions, audit.shared_streams, audit.names"
+EMPTY_INDEX = (
+    "TRUNCATE audit.event_index, audit.mentions, audit.shared_streams, audit.names, "
+    "audit.decisions, audit.acts"
+)
 
 START_OVER = "UPDATE audit.index_state SET reading = $1, tx = 0, seq = 0"
 
@@ -41,6 +45,10 @@ STATE = "SELECT generation, tx, seq FROM audit.index_state"
 EVENT_COLUMNS = ("generation", "tx", "seq", *INDEXED_COLUMNS)
 
 MENTION_COLUMNS = ("generation", "model_id", "number", "tx", "seq")
+
+DECISION_COLUMNS = ("generation", "kind", "recorded_at", "tx", "seq", "model_id")
+
+ACT_COLUMNS = ("generation", "subject", "recorded_at", "tx", "seq")
 
 # What the events of some shared streams named so far.
 NAMED = """
@@ -71,6 +79,8 @@ KEYS = {
     "mentions": "model_id, number, tx, seq",
     "shared_streams": "stream, model_id, number",
     "names": "name, model_id",
+    "decisions": "kind, recorded_at, tx, seq",
+    "acts": "subject, recorded_at, tx, seq",
 }
 ROWS = """
 SELECT sha256(convert_to((to_jsonb(r) - 'generation')::text, 'UTF8')) FROM audit.{table} r
@@ -196,12 +206,7 @@ async def digest(connection: asyncpg.Connection) -> str:
 
 async def _write(tx: asyncpg.Connection, generation: int, page: Sequence[Stored]) -> None:
     entries = [read(stored) for stored in page]
-    await tx.copy_records_to_table(
-        "event_index",
-        schema_name="audit",
-        columns=EVENT_COLUMNS,
-        records=[_event(generation, entry) for entry in entries],
-    )
+    await _copy(tx, "event_index", EVENT_COLUMNS, [_event(generation, entry) for entry in entries])
     known = await _named_so_far(tx, generation, entries)
     mentions = [
         (generation, model_id, number, *entry.stored.cursor)
@@ -209,12 +214,29 @@ async def _write(tx: asyncpg.Connection, generation: int, page: Sequence[Stored]
         for model_id, numbers in models.items()
         for number in (0, *(number for number in numbers if number > 0))
     ]
-    await tx.copy_records_to_table("mentions", schema_name="audit", columns=MENTION_COLUMNS, records=mentions)
+    await _copy(tx, "mentions", MENTION_COLUMNS, mentions)
+    decisions = [
+        (generation, kind, e.recorded_at, *e.stored.cursor, model_of(e))
+        for e in entries
+        if (kind := kind_of(e))
+    ]
+    await _copy(tx, "decisions", DECISION_COLUMNS, decisions)
+    acts = [
+        (generation, subject, e.recorded_at, *e.stored.cursor) for e in entries for subject in subjects_of(e)
+    ]
+    await _copy(tx, "acts", ACT_COLUMNS, acts)
     names = {
         (_key(name), model): entry.stored.cursor for entry in entries for model, name in entry.names.items()
     }
     if names:
         await tx.execute(NAMES, generation, *_columns([(*key, *cursor) for key, cursor in names.items()]))
+
+
+async def _copy(
+    tx: asyncpg.Connection, table: str, columns: Sequence[str], records: Sequence[tuple[Any, ...]]
+) -> None:
+    if records:
+        await tx.copy_records_to_table(table, schema_name="audit", columns=columns, records=records)
 
 
 async def _named_so_far(tx: asyncpg.Connection, generation: int, entries: Sequence[Entry]) -> Known:

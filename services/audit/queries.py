@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -47,7 +48,7 @@ _SELECTED = ", ".join(f"found.{name} AS indexed_{name}" for name in INDEXED_COLU
 
 # `found` in these statements are rows with tx, seq, service, stream and revision. LATERAL … LIMIT 1 is one
 # look-up an event; where the planner expects many, a plain join would read the whole log.
-_STORED = f"""
+STORED = f"""
 SELECT found.tx, found.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf, e.bytes, e.schema,
     s.leaf_index, s.leaf AS sealed, found.event_id = e.event_id AND found.seq = e.seq
         AND found.tx = e.tx::text::bigint AS same, {_SELECTED}
@@ -59,21 +60,24 @@ FROM found CROSS JOIN LATERAL (
 ) AS s ON true
 """
 
-# Events that concern a model (number 0) or a version of it, in the log's order.
-TIMELINE = f"""
-WITH page AS (
-    SELECT m.generation, m.tx, m.seq FROM audit.mentions m
-    WHERE m.generation = (SELECT generation FROM audit.index_state) AND m.model_id = $1 AND m.number = $2
-        AND (m.tx, m.seq) > ($3, $4)
-    ORDER BY m.tx, m.seq LIMIT $5
-), found AS (
-    SELECT h.* FROM page CROSS JOIN LATERAL (
+# Events that concern a model (number 0) or a version of it, in the log's order or against it.
+_TIMELINE = f"""
+WITH found AS (
+    SELECT h.* FROM audit.mentions m CROSS JOIN LATERAL (
         SELECT i.* FROM audit.event_index i
-        WHERE i.generation = page.generation AND i.tx = page.tx AND i.seq = page.seq LIMIT 1
+        WHERE i.generation = m.generation AND i.tx = m.tx AND i.seq = m.seq LIMIT 1
     ) AS h
+    WHERE m.generation = (SELECT generation FROM audit.index_state) AND m.model_id = $1 AND m.number = $2
+        AND (m.tx, m.seq) {{after}} ($3, $4) AND ($6 OR h.type <> 'Noted')
+        AND h.recorded_at BETWEEN $7 AND $8
+    ORDER BY m.tx {{order}}, m.seq {{order}} LIMIT $5
 )
-{_STORED} ORDER BY found.tx, found.seq
+{STORED} ORDER BY found.tx {{order}}, found.seq {{order}}
 """
+
+TIMELINE = _TIMELINE.format(after=">", order="ASC")
+
+TIMELINE_NEWEST = _TIMELINE.format(after="<", order="DESC")
 
 _FOUND = f"""
 WITH found AS (
@@ -81,7 +85,7 @@ WITH found AS (
     WHERE h.generation = (SELECT generation FROM audit.index_state) AND {{condition}}
     ORDER BY {{order}} LIMIT {{limit}}
 )
-{_STORED} ORDER BY found.tx, found.seq
+{STORED} ORDER BY found.tx, found.seq
 """
 
 OF_CORRELATION = _FOUND.format(
@@ -114,18 +118,6 @@ PROMOTED = _FOUND.format(
     order="h.revision DESC",
     limit="1",
 )
-
-# The first promotion of each of some versions into an environment.
-FIRST_PROMOTED = """
-SELECT wanted.stream, wanted.environment, wanted.number, (
-    SELECT h.revision FROM audit.event_index h
-    WHERE h.type IN ('VersionRegistered', 'MetadataAdded', 'VersionPromoted') AND h.type = 'VersionPromoted'
-        AND h.stream = wanted.stream AND h.number = wanted.number AND h.environment = wanted.environment
-        AND h.generation = (SELECT generation FROM audit.index_state)
-    ORDER BY h.revision LIMIT 1
-) AS revision
-FROM unnest($1::text[], $2::text[], $3::bigint[]) AS wanted(stream, environment, number)
-"""
 
 # The events of some streams behind a revision, straight from the log. Each partition by its literal name:
 # only then does the planner read it in the order of its primary key.
@@ -223,11 +215,27 @@ async def names(pool: asyncpg.Pool, model_ids: Iterable[str]) -> dict[str, str]:
     return {row["model_id"]: row["name"] for row in await pool.fetch(NAMES, list(model_ids))}
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which part of a timeline a page shows: what comes after `after`, recorded from `since` to `until`.
+
+    `newest`: against the log's order. `notes`: also copies of other services' events.
+    """
+
+    after: tuple[int, int] = (0, 0)
+    newest: bool = False
+    notes: bool = True
+    since: datetime = datetime(1, 1, 1, tzinfo=UTC)
+    until: datetime = datetime(9999, 1, 1, tzinfo=UTC)
+
+
 async def timeline(
-    pool: asyncpg.Pool, model_id: str, number: int | None, after: tuple[int, int], limit: int
+    pool: asyncpg.Pool, model_id: str, number: int | None, span: Span, limit: int
 ) -> Sequence[asyncpg.Record]:
-    """Return events that concern a model (or one version of it), in the log's order."""
-    rows: Sequence[asyncpg.Record] = await pool.fetch(TIMELINE, UUID(model_id), number or 0, *after, limit)
+    """Return events that concern a model (or one version of it)."""
+    statement = TIMELINE_NEWEST if span.newest else TIMELINE
+    values = (*span.after, limit, span.notes, span.since, span.until)
+    rows: Sequence[asyncpg.Record] = await pool.fetch(statement, UUID(model_id), number or 0, *values)
     return rows
 
 
@@ -287,31 +295,6 @@ async def promotions(pool: asyncpg.Pool, promotion_ids: Iterable[str]) -> dict[s
     return {
         promotion_id: [with_object(row) for row in sorted(found, key=lambda row: (row["tx"], row["seq"]))]
         for promotion_id, found in rows.items()
-    }
-
-
-async def policies(pool: asyncpg.Pool, policy_names: Iterable[str]) -> dict[tuple[str, str], Event]:
-    """Return every event that published a policy of these names, by name and digest."""
-    rows = await of_streams(pool, sorted({key_of(f"policy-{name}") for name in policy_names}))
-    published = [event for event in map(with_object, rows) if event["type"] == "PolicyPublished"]
-    return {
-        (e["stream"].removeprefix("policy-"), str(e["data"].get("digest"))): e for e in reversed(published)
-    }
-
-
-async def first_promoted(
-    pool: asyncpg.Pool, versions: Iterable[tuple[str, str, int]]
-) -> dict[tuple[str, str, int], int]:
-    """Return the first revision that promoted each (stream, environment, number), if any."""
-    wanted = {
-        (stream, key_of(environment, TEXT_BYTES), n): (stream, environment, n)
-        for stream, environment, n in versions
-    }
-    rows = await pool.fetch(FIRST_PROMOTED, *([key[i] for key in wanted] for i in range(3)))
-    return {
-        wanted[row["stream"], row["environment"], row["number"]]: row["revision"]
-        for row in rows
-        if row["revision"] is not None
     }
 
 

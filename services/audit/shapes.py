@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, Field
 
 from shared.http.routes import Body, PageQuery
 
+Moment = AwareDatetime | date
+"""RFC 3339, or a day, which is that day in UTC."""
+SINCE = "RFC 3339, or a day: from its beginning in UTC"
+UNTIL = "RFC 3339, or a day: up to its end in UTC"
+
 
 class TimelineQuery(PageQuery):
     number: int | None = Field(None, ge=1, description="only events that name this version")
     tree: bool = Field(False, description="each event under the one that caused it")
+    newest: bool = Field(False, description="the newest events first")
+    notes: bool = Field(True, description="also the copies of other services' events (type Noted)")
+    since: Moment | None = Field(None, description=SINCE)
+    until: Moment | None = Field(None, description=UNTIL)
 
 
 class AsOfQuery(Body):
     model: str = Field(min_length=1, max_length=200, description="name or id")
     environment: str = Field("production", min_length=1, max_length=100)
-    at: AwareDatetime | None = Field(None, description="RFC 3339; now if left out")
+    at: Moment | None = Field(
+        None, description="RFC 3339, or a day: its end in UTC, now for today; now if left out"
+    )
 
 
 class EventsQuery(PageQuery):

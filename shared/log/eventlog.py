@@ -32,21 +32,25 @@ SELECT count(
 FROM unnest($1::bigint[], $2::boolean[]) AS wanted(key, exclusive)
 """
 
+# OFFSET 0 keeps the sub-select apart, so that each stream is one look-up in the primary key. A plan that is made
+# while the partition is empty would else join, and read the whole partition until the table is analyzed.
 _TAILS = """
 SELECT wanted.stream, tail.revision, tail.bytes
 FROM unnest(${streams}::text[], ${after}::bigint[]) AS wanted(stream, after)
 CROSS JOIN LATERAL (
     SELECT e.bytes, e.revision FROM log.events_{partition} e
     WHERE e.service = '{partition}' AND e.stream = wanted.stream AND e.revision > wanted.after
+    OFFSET 0
 ) AS tail
 """
 
-# Past events by name.
+# Past events by name, each one look-up as above.
 PAST = """
-SELECT e.stream, e.revision, e.bytes
+SELECT wanted.stream, wanted.revision, (
+    SELECT e.bytes FROM log.events_{partition} e
+    WHERE e.service = '{partition}' AND e.stream = wanted.stream AND e.revision = wanted.revision
+) AS bytes
 FROM unnest($1::text[], $2::bigint[]) AS wanted(stream, revision)
-JOIN log.events_{partition} e
-    ON e.service = '{partition}' AND e.stream = wanted.stream AND e.revision = wanted.revision
 """
 
 # One statement for the whole batch; seq is drawn in the batch's order.
@@ -151,8 +155,6 @@ def load_sql(service: str) -> str:
     """Return the statement that loads the tails of streams.
 
     Run it after the locks are granted: its snapshot must be newer.
-
-    A plain join instead of LATERAL costs 40 % of the throughput.
     """
     own, access = (
         _TAILS.format(streams=1, after=2, partition=service),
@@ -186,7 +188,7 @@ async def load_past(
         [stream for stream, _ in wanted],
         [revision for _, revision in wanted],
     )
-    return {(row[0], row[1]): row[2] for row in rows}
+    return {(row[0], row[1]): row[2] for row in rows if row[2] is not None}
 
 
 async def append(tx: asyncpg.Connection, partition: str, rows: Sequence[Row]) -> None:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from services.audit.api import exported_log, invariants, proofs, questions
+from services.audit.api import exported_log, invariants, proofs, questions, reports
 
-ROUTES = (*questions.ROUTES, *proofs.ROUTES, *invariants.ROUTES, *exported_log.ROUTES)
+ROUTES = (*questions.ROUTES, *reports.ROUTES, *proofs.ROUTES, *invariants.ROUTES, *exported_log.ROUTES)

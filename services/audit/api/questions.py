@@ -9,6 +9,7 @@ from typing import Any
 from services.audit import queries, shapes
 from services.audit.domain import as_of, reading
 from services.audit.domain.causal_tree import forest
+from services.audit.moments import beginning, end
 from services.audit.queries import Event
 from services.audit.verification import runs
 from services.audit.verification.pages import SEALED
@@ -21,7 +22,7 @@ AUDITOR = "auditor"
 CLOCKS_DIFFER = timedelta(minutes=1)
 
 
-async def _model(call: Call[Any, Any], name_or_id: str) -> tuple[str, str]:
+async def named_model(call: Call[Any, Any], name_or_id: str) -> tuple[str, str]:
     """Return (id, name) of a model.
 
     Raises NotFound for one in a namespace where the caller has no role, as if it did not exist.
@@ -42,14 +43,15 @@ async def get_timeline(call: Call[None, shapes.TimelineQuery]) -> dict[str, Any]
 
     Events about other models that the caller may not read are shown with their place only.
     """
-    model_id, name = await _model(call, call.path["model"])
-    after = call.query.after(int, int) or (0, 0)
-    rows = await queries.timeline(call.app.pool, model_id, call.query.number, after, call.query.page_size)
+    model_id, name = await named_model(call, call.path["model"])
+    rows = await queries.timeline(
+        call.app.pool, model_id, call.query.number, _span(call.query), call.query.page_size
+    )
     found = [queries.as_json(row) for row in rows]
     shown = {event["event_id"] for event in found}
     causing = await queries.causes(call.app.pool, {e["causation_id"] for e in found} - shown)
-    await _report(call, [*found, *causing])
-    may_read = await _readable(call, [*found, *causing])
+    await report_faults(call, [*found, *causing])
+    may_read = await readable(call, [*found, *causing])
     events = [as_of.as_shown(event, hidden=not may_read(owners(event) or {model_id})) for event in found]
     causes = [
         as_of.as_shown(cause, hidden=not may_read(owners(cause)))
@@ -71,11 +73,24 @@ async def get_timeline(call: Call[None, shapes.TimelineQuery]) -> dict[str, Any]
     }
 
 
+def _span(query: shapes.TimelineQuery) -> queries.Span:
+    """Return which part of a timeline a page shows."""
+    start = (2**63 - 1, 2**63 - 1) if query.newest else (0, 0)
+    until = end(query.until, datetime.now(UTC) + CLOCKS_DIFFER)
+    return queries.Span(
+        query.after(int, int) or start,
+        newest=query.newest,
+        notes=query.notes,
+        since=beginning(query.since),
+        until=until,
+    )
+
+
 def owners(event: Event) -> frozenset[str]:
     return reading.owners(event["stream"], event["data"])
 
 
-async def _report(call: Call[Any, Any], events: Iterable[Event]) -> None:
+async def report_faults(call: Call[Any, Any], events: Iterable[Event]) -> None:
     """Store each fault of an event that is shown as a violation: readiness and metrics report it."""
     for event in events:
         if event["fault"]:
@@ -83,7 +98,7 @@ async def _report(call: Call[Any, Any], events: Iterable[Event]) -> None:
             await runs.report_shown(call.app.pool, SEALED, named)
 
 
-async def _readable(call: Call[Any, Any], events: Sequence[Event]) -> Callable[[Collection[str]], bool]:
+async def readable(call: Call[Any, Any], events: Sequence[Event]) -> Callable[[Collection[str]], bool]:
     """Return whether the caller may read events of models; those of no model need the role everywhere."""
     names = await queries.names(call.app.pool, {model_id for event in events for model_id in owners(event)})
     return lambda models: all(
@@ -93,9 +108,9 @@ async def _readable(call: Call[Any, Any], events: Sequence[Event]) -> Callable[[
 
 async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
     """Return what served in an environment at a moment, who approved it, and on what evidence."""
-    model_id, name = await _model(call, call.query.model)
+    model_id, name = await named_model(call, call.query.model)
     indexed = await queries.indexed_up_to(call.app.pool)
-    at, environment = call.query.at or indexed, call.query.environment
+    at, environment = end(call.query.at, indexed), call.query.environment
     if at > datetime.now(UTC) + CLOCKS_DIFFER:
         raise Unprocessable(
             "moment_in_the_future",
@@ -123,7 +138,7 @@ async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
         entry["number"]: await _evidence(call, stream, entry["number"], environment, at)
         for entry in serving["data"].get("entries") or []
     }
-    await _report(call, (serving, *(event for one in evidence.values() for event in one.events)))
+    await report_faults(call, (serving, *(event for one in evidence.values() for event in one.events)))
     return head | as_of.answer(serving, evidence)
 
 
@@ -154,7 +169,7 @@ async def get_events(call: Call[None, shapes.EventsQuery]) -> dict[str, Any]:
         )
         more = query.next_token(rows, "tx", "seq")
     items = [queries.as_json(row) for row in rows]
-    await _report(call, items)
+    await report_faults(call, items)
     return {"items": items, "next_page_token": more}
 
 

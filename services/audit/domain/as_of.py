@@ -63,7 +63,7 @@ def answer(serving: Event, evidence: Mapping[int, Evidence]) -> dict[str, Any]:
 
 def _entry(entry: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
     shown = {name: entry.get(name) for name in ("number", "semver", "percent", "role")}
-    return shown | {"version": _version(evidence.registered), "promotion": _promotion(evidence)}
+    return shown | {"version": _version(evidence.registered), "promotion": promotion(evidence)}
 
 
 def _version(registered: Event | None) -> dict[str, Any] | None:
@@ -77,7 +77,7 @@ def _version(registered: Event | None) -> dict[str, Any] | None:
     }
 
 
-def _promotion(evidence: Evidence) -> dict[str, Any] | None:
+def promotion(evidence: Evidence) -> dict[str, Any] | None:
     """Return how a version reached Production; None when its role (shadow, challenger) needs no promotion."""
     promoted = evidence.promoted
     if promoted is None:

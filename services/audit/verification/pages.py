@@ -21,6 +21,7 @@ from services.audit.domain.checked import INDEXED_COLUMNS, column_faults, index_
 from services.audit.domain.production import champion_of, production_faults, serving_faults
 from services.audit.domain.reading import Stored, read
 from services.audit.sealing import edge_of
+from services.audit.verification import decided
 from shared.deciding.events import Cursor
 
 STREAMS, SEALED, CHECKPOINTS, PRODUCTION = "I2-streams", "I2-sealed", "I4-checkpoints", "I9-production"
@@ -301,7 +302,7 @@ async def _undecided(
     faults = list[dict[str, Any]]()
     if promoted:
         promotions = await queries.promotions(pool, {_promotion_id(e) for e in promoted})
-        policies = await queries.policies(pool, {_policy(events)[0] for events in promotions.values()})
+        policies = await decided.policies(pool, {_policy(events)[0] for events in promotions.values()})
         for event in promoted:
             events = promotions.get(_promotion_id(event), [])
             policy = policies.get(_policy(events))
@@ -312,7 +313,7 @@ async def _undecided(
             for e in serving
             if isinstance(number := champion_of(e), int) and abs(number) < 2**63
         }
-        first_promoted = await queries.first_promoted(pool, champions)
+        first_promoted = await decided.first_promoted(pool, champions)
         for event in serving:
             faults += _faults(event, partial(serving_faults, promoted_at=first_promoted))
     return faults

@@ -263,12 +263,36 @@ async def test_a_stream_of_an_unknown_category_fails_only_its_own_command(bank: 
     assert answers[0].events[0].revision == 1
 
 
-async def test_a_plan_made_while_the_inbox_is_empty_reads_it_by_its_key(bank: Any) -> None:
+BY_KEY = [
+    ("inbox", "(text[], text[])", inbox.LOOK_UP.format(schema="cleanup"), "'{a}', '{b}'", "inbox_pkey"),
+    (
+        "streams",
+        "(text[], bigint[], text[], bigint[])",
+        eventlog.load_sql("cleanup"),
+        "'{a}', '{0}', '{b}', '{0}'",
+        "events_cleanup_pkey",
+    ),
+    (
+        "past",
+        "(text[], bigint[])",
+        eventlog.PAST.format(partition="cleanup"),
+        "'{a}', '{1}'",
+        "events_cleanup_pkey",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("types", "statement", "values", "index"), [row[1:] for row in BY_KEY], ids=[row[0] for row in BY_KEY]
+)
+async def test_a_plan_made_while_a_table_is_empty_reads_it_by_its_key(
+    bank: Any, types: str, statement: str, values: str, index: str
+) -> None:
     async with bank.pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-        await connection.execute(
-            "PREPARE look_up(text[], text[]) AS " + inbox.LOOK_UP.format(schema="cleanup")
-        )
-        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN EXECUTE look_up('{a}', '{b}')"))
+        await connection.execute(f"PREPARE look_up {types} AS {statement}")
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE look_up({values})"))
         await connection.execute("DEALLOCATE look_up")
-    assert "Index Scan using inbox_pkey" in plan
+    assert f"Index Scan using {index}" in plan
+    assert "Hash" not in plan
+    assert "Seq Scan on events" not in plan

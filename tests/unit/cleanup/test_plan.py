@@ -7,6 +7,7 @@ from collections import Counter
 from types import FrameType
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from immutables import Map
@@ -80,6 +81,7 @@ def calls(versions: int) -> Counter[str]:
     return counted
 
 
+@pytest.mark.counts_calls
 def test_a_plan_writes_no_words_and_makes_few_calls_for_each_version():
     few, many = calls(1_000), calls(5_000)
     assert not {"_kept", "_rule", "_words", "_moment", "verdict"} & set(many)

@@ -1,0 +1,36 @@
+"""Classify events for reports: which decision an event is, and whose acts it is. Pure."""
+
+from __future__ import annotations
+
+from services.audit.domain.reading import KEY_BYTES, Entry, key_of
+
+PROMOTION, DENIAL, OVERRIDE = "promotion", "denial", "override"
+
+_KINDS = {
+    ("registry", "VersionPromoted"): PROMOTION,
+    ("registry", "PromotionRefused"): DENIAL,
+    ("approval", "PromotionDenied"): DENIAL,
+    ("approval", "OverrideUsed"): OVERRIDE,
+}
+_SERVICE = "service:"
+_NO_ONE = frozenset({"", "unreadable"})
+
+
+def kind_of(entry: Entry) -> str:
+    """Return which kind of decision the event is, or "" for none."""
+    return _KINDS.get((entry.stored.service, entry.stored.type), "")
+
+
+def model_of(entry: Entry) -> str:
+    """Return the id of the model that the decision is about, or ""."""
+    return next(iter(entry.models), "")
+
+
+def subjects_of(entry: Entry) -> frozenset[str]:
+    """Return the identities whose act the event is: its actor, and the one the actor acted for."""
+    named = {entry.actor.subject, entry.actor.on_behalf_of or ""}
+    return frozenset(
+        key_of(subject, KEY_BYTES)
+        for subject in named
+        if subject not in _NO_ONE and not subject.startswith(_SERVICE)
+    )

@@ -1,0 +1,24 @@
+-- What reports over all models look up. The service fills both tables with the rest of the index.
+-- Promotions, denials and overrides (`kind`), each with its model.
+CREATE TABLE audit.decisions (
+    generation  integer     NOT NULL,
+    kind        text        NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    tx          bigint      NOT NULL,
+    seq         bigint      NOT NULL,
+    model_id    text        NOT NULL,
+    PRIMARY KEY (generation, kind, recorded_at, tx, seq)
+);
+CREATE INDEX decisions_model ON audit.decisions (generation, kind, model_id, recorded_at, tx, seq);
+
+-- What an identity did itself, or another one did on its behalf. Services have no acts of their own.
+CREATE TABLE audit.acts (
+    generation  integer     NOT NULL,
+    subject     text        NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    tx          bigint      NOT NULL,
+    seq         bigint      NOT NULL,
+    PRIMARY KEY (generation, subject, recorded_at, tx, seq)
+);
+
+UPDATE audit.index_state SET reading = 0;

@@ -1,0 +1,157 @@
+"""The JSON shapes of reports over all models."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from services.audit.shapes import SINCE, UNTIL, ChangedBy, Event, Moment, Promotion, Reference, Served, Who
+from shared.http.routes import PageQuery, page_token
+
+AT = "RFC 3339, or a day: its end in UTC, now for today; now if left out"
+
+
+def token(last: tuple[str, ...] | None) -> str:
+    """Return the token of the page after `last`, or "" for the last page."""
+    return page_token(*last) if last else ""
+
+
+class Period(PageQuery):
+    """A report about a period, the newest first."""
+
+    since: Moment | None = Field(None, description=SINCE)
+    until: Moment | None = Field(None, description=UNTIL)
+
+
+class DecisionsQuery(Period):
+    model: str = Field("", max_length=200, description="name or id; all models if left out")
+
+
+class AtQuery(PageQuery):
+    at: Moment | None = Field(None, description=AT)
+
+
+class ServingQuery(AtQuery):
+    environment: str = Field("", max_length=100, description="all environments if left out")
+
+
+class RightsQuery(AtQuery):
+    role: str = Field("", max_length=50, description="only identities with this role")
+    namespace: str = Field("", max_length=200, description="only roles that apply in this namespace")
+
+
+class PoliciesQuery(AtQuery):
+    name: str = Field("", max_length=200, description="all policies if left out")
+    model: str = Field(
+        "", max_length=200, description="only the policy behind this model's newest promotion then"
+    )
+
+
+class Decision(BaseModel):
+    """`promotion` states who requested and who approved, on what evidence, under which policy.
+
+    `reasons` are those of a denial or an override; `bypassed` lists what an override left out.
+    """
+
+    model_id: str
+    model: str
+    number: int | None
+    environment: str | None
+    at: datetime
+    by: Who
+    reasons: list[str]
+    bypassed: list[str]
+    promotion: Promotion | None
+    event: Reference
+
+
+class Decisions(BaseModel):
+    items: list[Decision]
+    next_page_token: str
+
+
+class InService(BaseModel):
+    """What served in one environment of one model. `entries` is empty where the rollout was stopped."""
+
+    model_id: str
+    model: str
+    environment: str
+    since: datetime
+    changed_by: ChangedBy
+    entries: list[Served]
+
+
+class Serving(BaseModel):
+    """Every event up to `indexed_up_to` is indexed. A page has fewer items where rollouts began later."""
+
+    at: datetime
+    indexed_up_to: datetime
+    items: list[InService]
+    next_page_token: str
+
+
+class Act(Event):
+    """`hidden`: the event is about models that the caller may not read."""
+
+    hidden: bool
+    model_id: str | None
+    model: str
+
+
+class Acts(BaseModel):
+    items: list[Act]
+    next_page_token: str
+
+
+class Given(BaseModel):
+    by: Who
+    at: datetime
+    event: Reference
+
+
+class Role(BaseModel):
+    role: str | None
+    namespace: str | None
+    granted: Given
+
+
+class LiveKey(BaseModel):
+    key_id: str | None
+    algorithm: str | None
+    expires_at: Any
+    issued: Given
+
+
+class IdentityRights(BaseModel):
+    subject: str | None
+    kind: str | None
+    created: Given
+    roles: list[Role]
+    keys: list[LiveKey]
+
+
+class Rights(BaseModel):
+    at: datetime
+    items: list[IdentityRights]
+    next_page_token: str
+
+
+class PolicyInForce(BaseModel):
+    """The text of a policy that was in force. `revision` counts the publications of its name."""
+
+    name: str
+    revision: int
+    digest: str | None
+    published_at: datetime
+    published_by: Who
+    reason: str
+    policy: dict[str, Any] | None
+    event: Reference
+
+
+class Policies(BaseModel):
+    at: datetime
+    items: list[PolicyInForce]
+    next_page_token: str

@@ -1,0 +1,292 @@
+"""Reports over all models: decisions of a period, what served on a day, acts, rights and policies then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from regista.wire.keys import SigningKey
+from tests.integration.audit.conftest import (
+    MODEL,
+    OTHER,
+    RULES,
+    STREAM,
+    Audit,
+    Log,
+    at,
+    indexed,
+    promoted,
+    published,
+    registered,
+)
+
+pytestmark = pytest.mark.servers
+
+
+def moment(minutes: float) -> str:
+    return at(minutes).isoformat()
+
+
+async def denied(log: Log, number: int, environment: str = "production") -> None:
+    about = {"promotion_id": f"d{number}", "model_id": MODEL, "model": "fraud.churn", "number": number}
+    reasons = {"environment": environment, "reasons": ["eva rejected it: too many false alarms"]}
+    await log.append(
+        "approval", f"gate-{MODEL}@{number}", "PromotionDenied", about | reasons, by="service:approval"
+    )
+
+
+async def of_another_namespace(log: Log) -> None:
+    data = {"model": "sales.offers", "number": 1, "semver": "1.0.0", "promotion_id": "o1"}
+    await log.append("registry", f"model-{OTHER}", "VersionRegistered", data, by="publisher-2")
+    await log.append(
+        "registry", f"model-{OTHER}", "VersionPromoted", data | {"environment": "production"}, by="ann"
+    )
+    entries = [{"number": 1, "semver": "1.0.0", "percent": 100, "role": "champion"}]
+    rollout = {"model": "sales.offers", "environment": "lab", "entries": entries, "previous": []}
+    await log.append("registry", f"model-{OTHER}", "RolloutChanged", rollout, by="ann")
+
+
+async def until_known(service: Any, key: str) -> None:
+    async def known() -> bool:
+        return (await service.call("GET", "/v1/timeline/none", key)).status_code != 401
+
+    await service.until(known)
+
+
+async def test_promotions_of_all_models_come_newest_first_with_their_approvers(service, auditor, log: Log):
+    await promoted(log, 1, "1.0.0")
+    await of_another_namespace(log)
+    await promoted(log, 2, "1.1.0", ("bea", "erik"))
+    await indexed(service, auditor, log)
+    items = (await service.get("/v1/reports/promotions", auditor))["items"]
+    assert [(i["model"], i["number"]) for i in items] == [
+        ("fraud.churn", 2),
+        ("sales.offers", 1),
+        ("fraud.churn", 1),
+    ]
+    newest = items[0]
+    assert [a["subject"] for a in newest["promotion"]["approvers"]] == ["bea", "erik"]
+    assert newest["promotion"]["requested"]["by"]["subject"] == "ann"
+    assert newest["promotion"]["policy"] == RULES
+    assert (newest["environment"], newest["event"]["fault"]) == ("production", "")
+
+
+async def test_a_period_is_given_by_moments_or_by_days_in_utc(service, auditor, log: Log):
+    await promoted(log, 1, "1.0.0")
+    between = next(log.minutes)
+    await promoted(log, 2, "1.1.0")
+    await indexed(service, auditor, log)
+
+    async def numbers(**period: Any) -> list[int]:
+        return [
+            i["number"] for i in (await service.get("/v1/reports/promotions", auditor, **period))["items"]
+        ]
+
+    assert await numbers(until=moment(between)) == [1]
+    assert await numbers(since=moment(between)) == [2]
+    assert await numbers(since="2026-03-01", until="2026-03-01") == [2, 1]
+    assert await numbers(since="2026-03-02") == []
+    assert await numbers(until="2026-02-28") == []
+    assert (await service.call("GET", "/v1/reports/promotions?since=March", auditor)).status_code == 422
+
+
+async def test_a_report_is_read_page_by_page_and_of_one_model(service, auditor, log: Log):
+    for number in (1, 2, 3):
+        await promoted(log, number, f"1.{number}.0")
+    await of_another_namespace(log)
+    await indexed(service, auditor, log)
+    seen, token = [], ""
+    while True:
+        page = await service.get(
+            "/v1/reports/promotions", auditor, model="fraud.churn", page_size=2, page_token=token
+        )
+        seen += [item["number"] for item in page["items"]]
+        if not (token := page["next_page_token"]):
+            break
+    assert seen == [3, 2, 1]
+    unknown = await service.call("GET", "/v1/reports/promotions?model=none", auditor)
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_model")
+
+
+async def test_denials_name_their_reasons_and_overrides_what_they_bypassed(service, auditor, log: Log):
+    await denied(log, 4)
+    about = {"model_id": MODEL, "model": "fraud.churn", "number": 5, "promotion_id": "o5"}
+    used = {
+        "about": about,
+        "environment": "production",
+        "by": "olga",
+        "reason": "outage",
+        "bypassed": ["people"],
+    }
+    await log.append("approval", "review-o5", "OverrideUsed", used, by="olga", reason="outage")
+    await indexed(service, auditor, log)
+    [denial] = (await service.get("/v1/reports/denials", auditor))["items"]
+    [override] = (await service.get("/v1/reports/overrides", auditor))["items"]
+    assert (denial["model"], denial["number"]) == ("fraud.churn", 4)
+    assert denial["reasons"] == ["eva rejected it: too many false alarms"]
+    assert (override["by"]["subject"], override["reasons"], override["bypassed"]) == (
+        "olga",
+        ["outage"],
+        ["people"],
+    )
+    assert override["environment"] == "production"
+
+
+async def test_what_served_on_a_day_is_one_question_over_all_models(service, auditor, log: Log):
+    await promoted(log, 1, "1.0.0")
+    before = next(log.minutes)
+    await promoted(log, 2, "1.1.0")
+    await of_another_namespace(log)
+    await indexed(service, auditor, log)
+
+    async def served(**query: Any) -> list[tuple[Any, ...]]:
+        items = (await service.get("/v1/reports/serving", auditor, **query))["items"]
+        return [(i["model"], i["environment"], [e["number"] for e in i["entries"]]) for i in items]
+
+    assert await served() == [("fraud.churn", "production", [2]), ("sales.offers", "lab", [1])]
+    assert await served(at=moment(before)) == [("fraud.churn", "production", [1])]
+    assert await served(at="2026-03-01", environment="lab") == [("sales.offers", "lab", [1])]
+    assert await served(at="2026-02-28") == []
+    first = (await service.get("/v1/reports/serving", auditor))["items"][0]
+    assert [a["subject"] for a in first["entries"][0]["promotion"]["approvers"]] == ["bea", "carl"]
+    future = await service.call("GET", "/v1/reports/serving?at=2999-01-01", auditor)
+    assert (future.status_code, future.json()["code"]) == (422, "moment_in_the_future")
+
+
+async def test_pages_of_what_served_name_each_rollout_once(service, auditor, log: Log):
+    await promoted(log, 1, "1.0.0")
+    await of_another_namespace(log)
+    await indexed(service, auditor, log)
+    seen, token = [], ""
+    while True:
+        page = await service.get("/v1/reports/serving", auditor, page_size=1, page_token=token)
+        seen += [item["model"] for item in page["items"]]
+        if not (token := page["next_page_token"]):
+            break
+    assert seen == ["fraud.churn", "sales.offers"]
+
+
+async def test_everything_that_a_person_did_is_one_question(service, auditor, log: Log):
+    await registered(log, 1, "1.0.0")
+    await promoted(log, 1, "1.0.0")
+    data = {"model": "fraud.churn", "number": 1, "alias": "best"}
+    await log.append("registry", STREAM, "AliasSet", data, by="bea")
+    await indexed(service, auditor, log)
+    items = (await service.get("/v1/reports/acts/bea", auditor))["items"]
+    assert [i["type"] for i in items] == ["AliasSet", "ReviewApproved"]
+    assert {i["model"] for i in items} == {"fraud.churn"}
+    assert (await service.get("/v1/reports/acts/service:approval", auditor))["items"] == []
+    [publisher] = (await service.get("/v1/reports/acts/publisher-1", auditor))["items"]
+    assert publisher["type"] == "VersionRegistered"
+
+
+async def test_an_auditor_of_a_namespace_sees_nothing_of_others(service, auditor, log: Log, people):
+    await promoted(log, 1, "1.0.0")
+    await of_another_namespace(log)
+    await indexed(service, auditor, log)
+    local = await people.person("lisa", ("auditor", "sales"))
+    await until_known(service, local)
+    promotions = (await service.get("/v1/reports/promotions", local))["items"]
+    serving = (await service.get("/v1/reports/serving", local))["items"]
+    acts = (await service.get("/v1/reports/acts/ann", local))["items"]
+    assert {i["model"] for i in promotions + serving} == {"sales.offers"}
+    assert {i["model"] for i in acts if not i["hidden"]} == {"sales.offers"}
+    assert all(i["data"] is None and i["model_id"] is None for i in acts if i["hidden"])
+    for path in ("rights", "policies"):
+        assert (await service.call("GET", f"/v1/reports/{path}", local)).status_code == 403
+    stranger = await people.person("sven", ("viewer", "sales"))
+    await until_known(service, stranger)
+    assert (await service.call("GET", "/v1/reports/promotions", stranger)).status_code == 403
+
+
+async def test_who_held_which_role_and_key_on_a_day(service, auditor, log: Log):
+    await log.append("access", "access-x", "IdentityCreated", {"subject": "x", "kind": "person"}, by="root")
+    role = {"subject": "x", "role": "approver", "namespace": "fraud"}
+    await log.append("access", "access-x", "RoleGranted", role, by="root")
+    key = {"subject": "x", "key_id": "k1", "algorithm": "hmac-sha256", "expires_at": None}
+    await log.append("access", "access-x", "KeyIssued", key, by="root")
+    held = next(log.minutes)
+    await log.append("access", "access-x", "RoleRevoked", role, by="root")
+    await log.append("access", "access-x", "KeyRevoked", {"subject": "x", "key_id": "k1"}, by="root")
+    await indexed(service, auditor, log)
+
+    async def of_x(**query: Any) -> list[dict[str, Any]]:
+        items = (await service.get("/v1/reports/rights", auditor, **query))["items"]
+        return [i for i in items if i["subject"] == "x"]
+
+    [then] = await of_x(at=moment(held), role="approver", namespace="fraud.cards")
+    assert [(r["role"], r["namespace"], r["granted"]["by"]["subject"]) for r in then["roles"]] == [
+        ("approver", "fraud", "root")
+    ]
+    assert [k["key_id"] for k in then["keys"]] == ["k1"]
+    [now] = await of_x()
+    assert (now["roles"], now["keys"]) == ([], [])
+    assert await of_x(role="approver") == []
+    assert await of_x(at=moment(0)) == []
+
+
+async def test_which_policy_ruled_then_with_its_text(service, auditor, log: Log):
+    await log.append("approval", "policies-all", "PolicyListed", {"name": "default"})
+    await published(log)
+    await promoted(log, 1, "1.0.0")
+    then = next(log.minutes)
+    later = {"name": "default", "digest": "sha256:later", "policy": {"stages": {}}}
+    await log.append("approval", "policy-default", "PolicyPublished", later, by="root", reason="weaker")
+    await indexed(service, auditor, log)
+    [ruled] = (await service.get("/v1/reports/policies", auditor, at=moment(then)))["items"]
+    [now] = (await service.get("/v1/reports/policies", auditor))["items"]
+    [behind] = (await service.get("/v1/reports/policies", auditor, model="fraud.churn"))["items"]
+    assert (ruled["revision"], ruled["digest"]) == (1, RULES["digest"])
+    assert ruled["policy"]["stages"]["Production"][1]["params"] == {"approvers": 2}
+    assert (now["revision"], now["published_by"]["subject"], now["reason"]) == (2, "root", "weaker")
+    assert (behind["name"], behind["digest"]) == ("default", RULES["digest"])
+    unknown = await service.call("GET", "/v1/reports/policies?name=none", auditor)
+    assert unknown.status_code == 404
+
+
+async def test_a_timeline_can_be_read_from_its_newest_event_without_notes(service, auditor, log: Log):
+    await registered(log, 1, "1.0.0")
+    note = {"data": {"model_id": MODEL, "number": 1}}
+    await log.append("approval", f"gate-{MODEL}@1", "Noted", note, by="service:registry")
+    await registered(log, 2, "1.1.0")
+    await indexed(service, auditor, log)
+
+    async def types(**query: Any) -> list[str]:
+        items = (await service.get("/v1/timeline/fraud.churn", auditor, **query))["items"]
+        return [f"{i['type']} {i['number']}" for i in items]
+
+    assert await types(newest="true", notes="false") == ["VersionRegistered 2", "VersionRegistered 1"]
+    assert await types() == ["VersionRegistered 1", "Noted 1", "VersionRegistered 2"]
+    assert await types(until=moment(2)) == ["VersionRegistered 1", "Noted 1"]
+    assert await types(since=moment(3)) == ["VersionRegistered 2"]
+    page = await service.get("/v1/timeline/fraud.churn", auditor, newest="true", page_size=1)
+    rest = await service.get(
+        "/v1/timeline/fraud.churn", auditor, newest="true", page_token=page["next_page_token"]
+    )
+    assert [i["number"] for i in page["items"] + rest["items"]] == [2, 1, 1]
+
+
+async def test_a_day_is_a_moment_for_as_of_too(service, auditor, log: Log):
+    await registered(log, 1, "1.0.0")
+    await promoted(log, 1, "1.0.0")
+    await indexed(service, auditor, log)
+    on_that_day = await service.get("/v1/as-of", auditor, model="fraud.churn", at="2026-03-01")
+    before = await service.get("/v1/as-of", auditor, model="fraud.churn", at="2026-02-28")
+    assert [e["number"] for e in on_that_day["entries"]] == [1]
+    assert before["entries"] == []
+
+
+async def test_a_rebuilt_index_answers_the_same_reports(audit: Audit, audit_key: SigningKey, log: Log):
+    from services.audit import index_writer  # noqa: PLC0415
+
+    await promoted(log, 1, "1.0.0")
+    await denied(log, 2)
+    await audit.catch_up()
+    before = await index_writer.digest(audit.connection)
+    rows = await audit.connection.fetchval(
+        "SELECT (SELECT count(*) FROM audit.decisions) + (SELECT count(*) FROM audit.acts)"
+    )
+    await index_writer.rebuild(audit.connection)
+    assert await index_writer.digest(audit.connection) == before
+    assert rows > 4
