@@ -16,6 +16,7 @@ from services.registry.domain.promotion.promotion import DenyPromotion, GrantPro
 from services.registry.domain.validation.gate_verdicts import NoteArtifact, NoteGates
 from services.registry.domain.withdrawal.retirement import RetireVersion
 from services.registry.inbound import MODEL_TRAINED, TRAINING_TOPIC
+from services.registry.lineage import queries as lineage
 from services.registry.look_ups import written_streams
 from services.registry.parts import Parts
 from services.registry.trained_message import read
@@ -45,7 +46,7 @@ def subscriptions(app: App) -> list[Subscription]:
             "approval",
             {
                 noted.GATES_EVALUATED: partial(note_decision, NoteGates),
-                noted.PROMOTION_GRANTED: partial(note_decision, GrantPromotion),
+                noted.PROMOTION_GRANTED: partial(grant_promotion, app),
                 noted.PROMOTION_DENIED: partial(note_decision, DenyPromotion),
             },
         ),
@@ -93,6 +94,15 @@ async def note_decision(command: Callable[[str, Noted], object], m: Received) ->
     return [Submission(command(model_id, note), (stream_of(model_id),), m.cause(), m.actor)]
 
 
+async def grant_promotion(app: App, m: Received) -> list[Submission]:
+    """Grant a promotion, unless a version that it was made from was recalled since the request."""
+    note = make_note(m)
+    granted: noted.PromotionGranted = noted.read(note)
+    recalled = await lineage.recalled_ancestors(app.pool, granted.model_id, granted.number)
+    command = GrantPromotion(granted.model_id, note, recalled)
+    return [Submission(command, (stream_of(granted.model_id),), m.cause(), m.actor)]
+
+
 async def note_artifact(m: Received) -> list[Submission]:
     """Note a report on one version's bytes, or the end of bytes for each model that had them."""
     note = make_note(m)
@@ -116,7 +126,7 @@ async def retire_version(app: App, m: Received) -> list[Submission]:
     document = queries.document(row["stored"]) if row else Metadata()
     return [
         Submission(
-            RetireVersion(proposal.model_id, note, await queries.doubts(app.pool, proposal.model_id)),
+            RetireVersion(proposal.model_id, note, await lineage.doubts(app.pool, proposal.model_id)),
             written_streams((stream_of(proposal.model_id),), document),
             m.cause(),
             m.actor,

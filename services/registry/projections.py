@@ -9,9 +9,9 @@ from services.registry.brief import BriefVersion
 from services.registry.domain import noted
 from services.registry.domain.model import events as e
 from services.registry.domain.naming.name import NameClaimed
+from services.registry.lineage import projections as lineage
 from services.registry.tables import (
     ALIASES,
-    CHILDREN,
     EVALUATIONS,
     MODELS,
     NAMES,
@@ -45,8 +45,10 @@ def project(r: Recorded) -> Iterable[Change]:
             return _rolled_out(r, event)
         case e.PromotionRequested() | e.PromotionSpent() | e.PromotionRefused() | e.VersionPromoted():
             return _promotion(r, event)
-        case e.ChildLinked() | e.ChildUnlinked():
-            return (_child(r, event),)
+        case e.ChildLinked():
+            return (lineage.linked(_model_id(r), event),)
+        case e.ChildUnlinked():
+            return ()
         case _:
             return _version(r, event)
 
@@ -88,7 +90,7 @@ def _registered(r: Recorded, event: e.VersionRegistered | BriefVersion) -> Itera
         "message_id": r.causation_id,
         "revision": r.revision,
     }
-    return (Put(VERSIONS, row),)
+    return (Put(VERSIONS, row), *lineage.described(_model_id(r), event))
 
 
 _OfVersion = (
@@ -110,7 +112,8 @@ _OfVersion = (
 def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
     match event:
         case e.MetadataAdded():
-            return (_patch(r, event.number, **_described_by(r, event)),)
+            patch = _patch(r, event.number, **_described_by(r, event))
+            return (patch, *lineage.described(_model_id(r), event))
         case e.VersionValidated():
             return (_patch(r, event.number, stage="Validated"),)
         case e.VersionRejected():
@@ -133,19 +136,10 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
         case e.RetireRefused():
             return (_patch(r, event.number),)
         case e.EvaluationRecorded():
-            return (_evaluation(r, event), _patch(r, event.number))
+            data = lineage.evaluated(_model_id(r), event)
+            return (_evaluation(r, event), data, _patch(r, event.number))
         case _:
             assert_never(event)
-
-
-def _child(r: Recorded, event: e.ChildLinked | e.ChildUnlinked) -> Put | Drop:
-    key = {
-        "model_id": _model_id(r),
-        "number": event.number,
-        "child_model_id": event.child_model_id,
-        "child_number": event.child_number,
-    }
-    return Put(CHILDREN, key) if isinstance(event, e.ChildLinked) else Drop(CHILDREN, key)
 
 
 def _evaluation(r: Recorded, event: e.EvaluationRecorded) -> Put:
@@ -236,7 +230,8 @@ def _rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable
             "revision": r.revision,
         },
     )
-    return (row, _patch(r, back.to_number, stage="Production")) if back else (row,)
+    served = lineage.served(r, event)
+    return (row, *served, _patch(r, back.to_number, stage="Production")) if back else (row, *served)
 
 
 def _promotion(

@@ -29,6 +29,10 @@ class RegistaError(Exception):
         self.status = 0  # the HTTP status; 0 for an error of the client itself
 
 
+class RecalledAncestor(UserWarning):
+    """A loaded version was made from a recalled one, at any distance. It is loaded all the same."""
+
+
 class NotConfigured(RegistaError):
     """A setting is missing or wrong on this machine."""
 

@@ -13,6 +13,7 @@ from services.registry.api.calls import model_of, parts, submit
 from services.registry.domain.serving.rollback import DryRun, RollBack
 from services.registry.domain.serving.rollout import ChangeRollout, Share
 from services.registry.domain.serving.stop import StopRollout
+from services.registry.lineage import queries as lineage
 from services.registry.look_ups import ModelRef
 from services.registry.shapes.rollouts import (
     NewRollout,
@@ -65,7 +66,7 @@ async def roll_back(call: Call[Rollback]) -> Reply:
         body.even_if_incompatible,
         call.if_match,
         body.from_number,
-        doubts=await queries.doubts(call.app.pool, model.model_id),
+        doubts=await lineage.doubts(call.app.pool, model.model_id),
         dry_run=body.dry_run,
     )
     try:

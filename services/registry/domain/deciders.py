@@ -5,7 +5,7 @@ naming        names of models; owner, tags, risk tier, description
 registration  a trained model becomes a version, or a draft, or a refusal
 versioning    the semantic version: what differs, which level that proves
 validation    gate verdicts and artifact reports; evaluations
-promotion     the request for Production, the grant, the evidence
+promotion     the request for Production, the grant, the refusal, the evidence
 serving       who serves: rollouts, rollback, stop, aliases, routing of requests
 withdrawal    the end of a version: rejection, recall, reinstatement, legal hold, retirement
 noted         what the registry reads of other services' events
@@ -18,7 +18,7 @@ from typing import Any
 from services.registry.domain.model.fold import MODEL
 from services.registry.domain.naming import description
 from services.registry.domain.naming.name import NAME
-from services.registry.domain.promotion import promotion
+from services.registry.domain.promotion import promotion, refusal
 from services.registry.domain.registration import registration
 from services.registry.domain.serving import alias, rollback, rollout, stop
 from services.registry.domain.validation import evaluations, gate_verdicts
@@ -33,6 +33,7 @@ DECIDERS: dict[type, Joint[Any]] = {
     **gate_verdicts.DECIDERS,
     **evaluations.DECIDERS,
     **promotion.DECIDERS,
+    **refusal.DECIDERS,
     **rollout.DECIDERS,
     **rollback.DECIDERS,
     **stop.DECIDERS,

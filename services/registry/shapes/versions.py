@@ -27,12 +27,6 @@ class VersionQuery(PageQuery):
     correlation_id: str | None = Field(default=None, max_length=200)
 
 
-class TrainedOnQuery(PageQuery):
-    """`trained_on`: the name or the digest of a data set."""
-
-    trained_on: str = Field(min_length=1, max_length=500)
-
-
 class DiffQuery(Body):
     """Two versions, each a number, a semantic version or @ with an alias or environment."""
 
@@ -163,8 +157,9 @@ class VersionPromotionAnswer(Shape):
 class VersionAnswer(Shape):
     """One version.
 
-    `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `revision` is its
-    ETag.
+    `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected.
+    `recalled_ancestors`: the recalled versions that it was made from, at any distance, in words. `revision`
+    is its ETag.
     """
 
     model_id: str
@@ -192,6 +187,7 @@ class VersionAnswer(Shape):
     promoted: dict[str, Any] | None
     held: str | None
     recalled: str | None
+    recalled_ancestors: list[str]
     retired: dict[str, Any] | None
     evaluations: list[EvaluationAnswer]
     aliases: list[str]
@@ -227,27 +223,6 @@ class VersionLine(Shape):
 
 class Versions(Shape):
     items: list[VersionLine]
-    next_page_token: str
-
-
-class TrainedVersion(Shape):
-    """A version that was trained on the given data set, and where it serves now."""
-
-    model_id: str
-    model: str
-    number: int
-    semver: str | None
-    stage: Stage
-    dataset_name: str | None
-    dataset_digest: str | None
-    registered_at: str
-    recalled: str | None
-    retired: bool
-    rollouts: list[VersionRolloutAnswer]
-
-
-class TrainedVersions(Shape):
-    items: list[TrainedVersion]
     next_page_token: str
 
 

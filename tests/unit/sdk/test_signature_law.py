@@ -59,7 +59,7 @@ class Signature:
 class Data:
     """What is sent: values with the unit in which they were measured, by name or by position.
 
-    A sender by position knows the name of what it sends, as a person does who writes the call.
+    A sender by position has a name for what it sends, as a person has who writes the call.
     """
 
     by: str

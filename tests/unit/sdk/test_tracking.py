@@ -17,7 +17,7 @@ import regista
 from regista.errors import Invalid
 from regista.publishing.data_digest import data_digest
 from regista.publishing.publication import document
-from regista.publishing.schema import dtype_of, schema_of, addressed_by
+from regista.publishing.schema import addressed_by, dtype_of, schema_of
 from regista.publishing.tracking import code_identity
 
 MATRIX = arrays.arrays(np.float64, (3, 4), elements=st.floats(-1e6, 1e6))

@@ -1,7 +1,7 @@
 """Types of inputs and outputs: spellings that mean the same, and what accepts the values of what.
 
-The law is checked against values, by rules that do not use the code under test: `Meaning` says which values a
-type takes, and gives values at its limits.
+The law is checked against values, by rules that do not use the code under test: `Meaning` states which values
+a type takes, and gives values at its limits.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import uuid
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +26,7 @@ from regista.calls.rollouts import RolloutCalls
 from regista.calls.versions import VersionCalls
 from regista.client.profile import Profile, read_profile
 from regista.client.transport import Patience, Transport
-from regista.errors import Failed, RegistaError, RuleBroken, TimedOut
+from regista.errors import Failed, RecalledAncestor, RegistaError, RuleBroken, TimedOut
 from regista.files import Progress, manifest, signing_key
 from regista.loading.cache import Cache
 from regista.loading.loaded import Loaded
@@ -208,10 +209,13 @@ class AsyncClient(
 
         Files that are not in the cache are downloaded; every file is verified. For a version that was just
         published the call waits until the artifact service has verified its bytes. `environment` is where the
-        use is counted. Raises NotFound, RuleBroken (recalled, retired, a draft, not released), Damaged,
+        use is counted. A version that was made from a recalled one is loaded with the warning
+        RecalledAncestor. Raises NotFound, RuleBroken (recalled, retired, a draft, not released), Damaged,
         TimedOut and Unavailable.
         """
         version, expected = await self._find(reference)
+        for why in version.get("recalled_ancestors") or ():
+            warnings.warn(f"{reference} {why}", RecalledAncestor, stacklevel=2)
         path = await self._cache.fetch(expected, progress)
         used = Used(version["model"], version.get("model_id", ""), version["number"], environment)
         loaded = Loaded(

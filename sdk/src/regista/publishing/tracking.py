@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from regista.files import hash_file
 from regista.publishing.data_digest import data_digest
-from regista.publishing.schema import schema_of, addressed_by
+from regista.publishing.schema import addressed_by, schema_of
 from regista.wire.digests import FileEntry, digest, manifest_digest
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "xgboost", "lightgbm", "catboost", "sklearn")

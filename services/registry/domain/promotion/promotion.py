@@ -30,7 +30,7 @@ from services.registry.domain.model.state import (
     stream_of,
     unusable_because,
 )
-from services.registry.domain.promotion.evidence import evidence, evidence_digest
+from services.registry.domain.promotion.evidence import evidence, evidence_digest, is_current, request_of
 from services.registry.domain.serving.departure import departures
 from services.registry.domain.serving.rollout import check_environment, granted, way_to_champion
 from shared.deciding.decider import Joint, RuleBroken, Streams
@@ -41,7 +41,8 @@ from shared.deciding.events import Noted, encode
 class RequestPromotion:
     """Request a promotion. `promotion_id` is made from the cause; `requester` is the actor's subject.
 
-    With `serve` the grant gives the version all requests, where no version serves.
+    With `serve` the grant gives the version all requests, where no version serves. `recalled_ancestors` are
+    the recalled versions that it was made from, in words; they are part of the evidence.
     """
 
     model_id: str
@@ -51,14 +52,19 @@ class RequestPromotion:
     requester: str
     expected: int | None = None
     serve: bool = False
+    recalled_ancestors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class GrantPromotion:
-    """approval granted the promotion."""
+    """approval granted the promotion.
+
+    `recalled_ancestors` are those of now; None leaves out the comparison with those at the request.
+    """
 
     model_id: str
     note: Noted
+    recalled_ancestors: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,8 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
     _check_serve(command, state)
     before = _open_requests(state, command.number, command.environment)
     if any(
-        promotion.serve == command.serve and _is_current(command.model_id, promotion, state, streams)
+        promotion.serve == command.serve
+        and is_current(command.model_id, promotion, state, streams, command.recalled_ancestors)
         for promotion in before.values()
     ):
         return {}
@@ -92,11 +99,33 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
         PromotionRefused(state.model, command.number, version.semver, id_, command.environment, why)
         for id_ in before
     ]
+    requested = _requested(command, version, state, streams)
+    if len(encode(requested)) > MOST_BYTES:
+        raise RuleBroken(
+            "evidence_too_large",
+            f"The evidence (metadata, evaluations, champion) is larger than {MOST_BYTES:,} bytes: register "
+            "a version with less metadata.",
+        )
+    return {stream_of(command.model_id): [*superseded, requested]}
+
+
+def _requested(
+    command: RequestPromotion, version: VersionState, state: ModelState, streams: Streams
+) -> PromotionRequested:
+    """Return the request with its evidence."""
     now = past.champion_number(state, command.environment)
     champion = msgspec.to_builtins(past.champion(command.model_id, state, now, streams))
-    shown = evidence(command.model_id, state, command.number, command.environment, streams, champion)
+    shown = evidence(
+        command.model_id,
+        state,
+        command.number,
+        command.environment,
+        streams,
+        champion,
+        command.recalled_ancestors,
+    )
     training = past.document(command.model_id, state, command.number, streams).training
-    requested = PromotionRequested(
+    return PromotionRequested(
         state.model,
         command.number,
         version.semver,
@@ -109,13 +138,6 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
         shown,
         command.serve,
     )
-    if len(encode(requested)) > MOST_BYTES:
-        raise RuleBroken(
-            "evidence_too_large",
-            f"The evidence (metadata, evaluations, champion) is larger than {MOST_BYTES:,} bytes: register "
-            "a version with less metadata.",
-        )
-    return {stream_of(command.model_id): [*superseded, requested]}
 
 
 def _check_promotable(command: RequestPromotion, version: VersionState, state: ModelState) -> None:
@@ -230,19 +252,14 @@ def _objections(
         reasons.append(f"the version is {version.stage}, no longer Validated")
     if not version.released:
         reasons.append("the artifact is not noted as good: have it verified, then request again")
-    if not _is_current(command.model_id, promotion, state, streams):
+    if not is_current(command.model_id, promotion, state, streams):
         reasons.append(
             "metadata, evaluations, artifact, tier or tags have changed since the request: request it again"
         )
+    before = request_of(command.model_id, promotion, streams).evidence.get("recalled_ancestors", ())
+    if recalled := sorted(set(command.recalled_ancestors or ()) - set(before)):
+        reasons.append(f"since the request: the version {'; '.join(recalled)}: request it again")
     return reasons
-
-
-def _is_current(model_id: str, promotion: OpenPromotion, state: ModelState, streams: Streams) -> bool:
-    """Return whether the evidence is as it was at the request. A new champion alone does not change it."""
-    requested: PromotionRequested = streams.past[stream_of(model_id), promotion.revision]
-    champion = requested.evidence["champion"]
-    now = evidence(model_id, state, promotion.number, promotion.environment, streams, champion)
-    return evidence_digest(now) == promotion.digest
 
 
 def deny(command: DenyPromotion, streams: Streams) -> Events:
