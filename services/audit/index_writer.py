@@ -42,9 +42,12 @@ START_OVER = "UPDATE audit.index_state SET reading = $1, tx = 0, seq = 0"
 
 STATE = "SELECT generation, tx, seq FROM audit.index_state"
 
+NOTE = "Noted"
+"""The type of a copy of another service's event."""
+
 EVENT_COLUMNS = ("generation", "tx", "seq", *INDEXED_COLUMNS)
 
-MENTION_COLUMNS = ("generation", "model_id", "number", "tx", "seq")
+MENTION_COLUMNS = ("generation", "model_id", "number", "note", "tx", "seq")
 
 DECISION_COLUMNS = ("generation", "kind", "recorded_at", "tx", "seq", "model_id")
 
@@ -76,7 +79,7 @@ SWAP = "UPDATE audit.index_state SET generation = $1, tx = $2, seq = $3"
 # Every row of the generation, without the generation, in key order.
 KEYS = {
     "event_index": "tx, seq",
-    "mentions": "model_id, number, tx, seq",
+    "mentions": "model_id, number, note, tx, seq",
     "shared_streams": "stream, model_id, number",
     "names": "name, model_id",
     "decisions": "kind, recorded_at, tx, seq",
@@ -209,7 +212,7 @@ async def _write(tx: asyncpg.Connection, generation: int, page: Sequence[Stored]
     await _copy(tx, "event_index", EVENT_COLUMNS, [_event(generation, entry) for entry in entries])
     known = await _named_so_far(tx, generation, entries)
     mentions = [
-        (generation, model_id, number, *entry.stored.cursor)
+        (generation, model_id, number, entry.stored.type == NOTE, *entry.stored.cursor)
         for entry, models in concerned(entries, known)
         for model_id, numbers in models.items()
         for number in (0, *(number for number in numbers if number > 0))

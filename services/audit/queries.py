@@ -60,24 +60,35 @@ FROM found CROSS JOIN LATERAL (
 ) AS s ON true
 """
 
-# Events that concern a model (number 0) or a version of it, in the log's order or against it.
+_PART_OF_TIMELINE = """
+(SELECT h.* FROM audit.mentions m CROSS JOIN LATERAL (
+    SELECT i.* FROM audit.event_index i
+    WHERE i.generation = m.generation AND i.tx = m.tx AND i.seq = m.seq LIMIT 1
+) AS h
+WHERE m.generation = (SELECT generation FROM audit.index_state) AND m.model_id = $1 AND m.number = $2
+    AND m.note = {note} AND (m.tx, m.seq) {after} ($3, $4) AND h.recorded_at BETWEEN $6 AND $7
+ORDER BY m.tx {order}, m.seq {order} LIMIT $5)
+"""
+
+# Events that concern a model (number 0) or a version of it, in the log's order or against it; with copies of
+# other services' events or without.
 _TIMELINE = f"""
 WITH found AS (
-    SELECT h.* FROM audit.mentions m CROSS JOIN LATERAL (
-        SELECT i.* FROM audit.event_index i
-        WHERE i.generation = m.generation AND i.tx = m.tx AND i.seq = m.seq LIMIT 1
-    ) AS h
-    WHERE m.generation = (SELECT generation FROM audit.index_state) AND m.model_id = $1 AND m.number = $2
-        AND (m.tx, m.seq) {{after}} ($3, $4) AND ($6 OR h.type <> 'Noted')
-        AND h.recorded_at BETWEEN $7 AND $8
-    ORDER BY m.tx {{order}}, m.seq {{order}} LIMIT $5
+    SELECT * FROM ({{parts}}) AS h ORDER BY h.tx {{order}}, h.seq {{order}} LIMIT $5
 )
 {STORED} ORDER BY found.tx {{order}}, found.seq {{order}}
 """
 
-TIMELINE = _TIMELINE.format(after=">", order="ASC")
 
-TIMELINE_NEWEST = _TIMELINE.format(after="<", order="DESC")
+def timeline_sql(*, newest: bool, notes: bool) -> str:
+    """Return the statement for a page of a timeline."""
+    after, order = ("<", "DESC") if newest else (">", "ASC")
+    parts = [
+        _PART_OF_TIMELINE.format(note=note, after=after, order=order)
+        for note in (["false", "true"] if notes else ["false"])
+    ]
+    return _TIMELINE.format(parts="UNION ALL".join(parts), order=order)
+
 
 _FOUND = f"""
 WITH found AS (
@@ -233,8 +244,8 @@ async def timeline(
     pool: asyncpg.Pool, model_id: str, number: int | None, span: Span, limit: int
 ) -> Sequence[asyncpg.Record]:
     """Return events that concern a model (or one version of it)."""
-    statement = TIMELINE_NEWEST if span.newest else TIMELINE
-    values = (*span.after, limit, span.notes, span.since, span.until)
+    statement = timeline_sql(newest=span.newest, notes=span.notes)
+    values = (*span.after, limit, span.since, span.until)
     rows: Sequence[asyncpg.Record] = await pool.fetch(statement, UUID(model_id), number or 0, *values)
     return rows
 

@@ -32,8 +32,8 @@ SELECT count(
 FROM unnest($1::bigint[], $2::boolean[]) AS wanted(key, exclusive)
 """
 
-# OFFSET 0 keeps the sub-select apart, so that each stream is one look-up in the primary key. A plan that is made
-# while the partition is empty would else join, and read the whole partition until the table is analyzed.
+# OFFSET 0 keeps the sub-select apart, so that each stream is one look-up in the primary key. A plan that is
+# made while the partition is empty would else join, and read the whole partition until it is analyzed.
 _TAILS = """
 SELECT wanted.stream, tail.revision, tail.bytes
 FROM unnest(${streams}::text[], ${after}::bigint[]) AS wanted(stream, after)

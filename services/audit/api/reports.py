@@ -185,12 +185,12 @@ async def get_rights(call: Call[None, report_shapes.RightsQuery]) -> dict[str, A
     found = await report_queries.identities(call.app.pool, after, query.page_size)
     await report_faults(call, (event for events in found.values() for event in events))
     items = [one for events in found.values() if (one := rights(events, at)) and _asked_for(one, query)]
-    last = (max(found),) if len(found) == query.page_size else None
+    last = ([*found][-1],) if len(found) == query.page_size else None
     return {"at": at, "items": items, "next_page_token": report_shapes.token(last)}
 
 
 def _asked_for(identity: dict[str, Any], query: report_shapes.RightsQuery) -> bool:
-    """Return whether the identity has a role that the query asks for. Drops its other roles."""
+    """Return whether the identity has a role that matches the query. Drops its other roles."""
     identity["roles"] = [
         one
         for one in identity["roles"]

@@ -21,4 +21,16 @@ CREATE TABLE audit.acts (
     PRIMARY KEY (generation, subject, recorded_at, tx, seq)
 );
 
+-- `note`: the event is a copy of another service's event. Most timelines leave these out.
+DROP TABLE audit.mentions;
+CREATE TABLE audit.mentions (
+    generation integer NOT NULL,
+    model_id   uuid    NOT NULL,
+    number     bigint  NOT NULL,
+    note       boolean NOT NULL,
+    tx         bigint  NOT NULL,
+    seq        bigint  NOT NULL,
+    PRIMARY KEY (generation, model_id, number, note, tx, seq)
+);
+
 UPDATE audit.index_state SET reading = 0;

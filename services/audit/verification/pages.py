@@ -84,7 +84,7 @@ SELECT wanted.* FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]
     AS wanted(model_id, number, tx, seq)
 WHERE NOT EXISTS (
     SELECT FROM audit.mentions m WHERE m.generation = (SELECT generation FROM audit.index_state)
-        AND m.model_id = wanted.model_id AND m.number = wanted.number
+        AND m.model_id = wanted.model_id AND m.number = wanted.number AND m.note IN (true, false)
         AND m.tx = wanted.tx AND m.seq = wanted.seq
 )
 """

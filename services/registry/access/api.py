@@ -47,7 +47,8 @@ STILL_STORED = (
 
 
 async def list_identities(call: Call[None, PageQuery]) -> dict[str, Any]:
-    call.require("admin", "")
+    """Return all identities, for admins and auditors of everything."""
+    call.require("auditor", "")
     after = call.query.after(str)
     rows = await call.app.pool.fetch(queries.IDENTITIES, after[0] if after else "", call.query.page_size)
     token = call.query.next_token(rows, "subject")

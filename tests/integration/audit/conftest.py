@@ -59,9 +59,8 @@ class Log:
         reason: str = "",
     ) -> str:
         """The id of the event; each is recorded a minute after the one before."""
-        role = "registry" if service == "access" else service  # registry writes two partitions
         if service not in self.connections:
-            self.connections[service] = await asyncpg.connect(self.database.url(role))
+            self.connections[service] = await asyncpg.connect(self.database.url(service))
         self.revisions[stream] = revision = self.revisions.get(stream, 0) + 1
         event_id = uuid.uuid4()
         envelope = Envelope(

@@ -16,7 +16,7 @@ import pytest
 from regista.wire.keys import SigningKey
 from regista.wire.merkle import consistency_ranges, inclusion_ranges, root_of, verify_consistency
 from regista.wire.tiles import last_tiles
-from services.audit import queries, tiles
+from services.audit import queries, report_queries, tiles
 from services.audit.sealing import Sealer
 from services.audit.verification import runs
 from services.audit.verification.pages import RULES, SEALED, log_state
@@ -111,6 +111,18 @@ QUESTIONS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "a promotion": lambda c: queries.promotions(c, ["p1"]),
     "the timeline of a version": lambda c: queries.timeline(c, MODEL, 1, queries.Span(), 20),
     "the timeline of a model": lambda c: queries.timeline(c, MODEL, None, queries.Span(), 20),
+    "the newest events of a model": lambda c: queries.timeline(
+        c, MODEL, None, queries.Span((2**62, 0), newest=True, notes=False), 20
+    ),
+    "promotions of a period": lambda c: report_queries.decisions(
+        c, "promotion", None, at(0), (at(60), 2**62, 0), 20
+    ),
+    "promotions of a model": lambda c: report_queries.decisions(
+        c, "promotion", MODEL, at(0), (at(60), 2**62, 0), 20
+    ),
+    "acts of a person": lambda c: report_queries.acts(c, "bea", at(0), (at(60), 2**62, 0), 20),
+    "what served in all models": lambda c: report_queries.serving(c, at(60), ("", ""), 20),
+    "who approved what served": lambda c: report_queries.promoted(c, [(STREAM, 1, "production")], at(60)),
     "the first events of a stream": lambda c: queries.of_streams(c, [STREAM], 0, 20),
     "later events of a stream": lambda c: queries.of_streams(c, [STREAM], 300, 20),
     "events of a correlation": lambda c: queries.of_correlation(c, "promotion-1", (0, 0), 20),

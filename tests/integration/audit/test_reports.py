@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from regista.wire.keys import SigningKey
+from shared.deciding.access import IdentityCreated, KeyIssued, KeyRevoked, RoleGranted, RoleRevoked
 from tests.integration.audit.conftest import (
     MODEL,
     OTHER,
@@ -200,30 +202,32 @@ async def test_an_auditor_of_a_namespace_sees_nothing_of_others(service, auditor
     assert (await service.call("GET", "/v1/reports/promotions", stranger)).status_code == 403
 
 
-async def test_who_held_which_role_and_key_on_a_day(service, auditor, log: Log):
-    await log.append("access", "access-x", "IdentityCreated", {"subject": "x", "kind": "person"}, by="root")
-    role = {"subject": "x", "role": "approver", "namespace": "fraud"}
-    await log.append("access", "access-x", "RoleGranted", role, by="root")
-    key = {"subject": "x", "key_id": "k1", "algorithm": "hmac-sha256", "expires_at": None}
-    await log.append("access", "access-x", "KeyIssued", key, by="root")
-    held = next(log.minutes)
-    await log.append("access", "access-x", "RoleRevoked", role, by="root")
-    await log.append("access", "access-x", "KeyRevoked", {"subject": "x", "key_id": "k1"}, by="root")
+async def test_who_held_which_role_and_key_on_a_day(service, auditor, log: Log, people):
+    before = datetime.now(UTC).isoformat()
+    await people.append(
+        "x",
+        IdentityCreated("x", "person"),
+        RoleGranted("x", "approver", "fraud"),
+        KeyIssued("x", "k1", "hmac-sha256", "verifier"),
+    )
+    held = datetime.now(UTC).isoformat()
+    await people.append("x", RoleRevoked("x", "approver", "fraud"), KeyRevoked("x", "k1", "left"))
     await indexed(service, auditor, log)
 
     async def of_x(**query: Any) -> list[dict[str, Any]]:
         items = (await service.get("/v1/reports/rights", auditor, **query))["items"]
         return [i for i in items if i["subject"] == "x"]
 
-    [then] = await of_x(at=moment(held), role="approver", namespace="fraud.cards")
+    [then] = await of_x(at=held, role="approver", namespace="fraud.cards")
     assert [(r["role"], r["namespace"], r["granted"]["by"]["subject"]) for r in then["roles"]] == [
-        ("approver", "fraud", "root")
+        ("approver", "fraud", "system:bootstrap")
     ]
     assert [k["key_id"] for k in then["keys"]] == ["k1"]
     [now] = await of_x()
     assert (now["roles"], now["keys"]) == ([], [])
+    assert await of_x(at=held, role="approver", namespace="sales") == []
     assert await of_x(role="approver") == []
-    assert await of_x(at=moment(0)) == []
+    assert await of_x(at=before) == []
 
 
 async def test_which_policy_ruled_then_with_its_text(service, auditor, log: Log):

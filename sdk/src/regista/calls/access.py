@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from regista.calls.requests import Json, Requests, given
-from regista.errors import NotFound, RegistaError
+from regista.errors import Forbidden, Invalid, NotFound, RegistaError
 
 NAMES_AT_ONCE = 100
 
@@ -21,6 +21,23 @@ class AccessCalls(Requests):
     async def identity(self, subject: str) -> Json:
         """Return one identity with its roles and keys. Each caller may read their own."""
         return dict(await self._get("registry", _identity(subject)))
+
+    async def subject_of(self, person: str) -> str:
+        """Return the subject of the one identity with this subject or name.
+
+        Without a match, or when the caller may not list identities, it is `person` as given. Raises Invalid
+        when several identities have the name.
+        """
+        try:
+            found = await self.identities()
+        except Forbidden:
+            return person
+        if any(one["subject"] == person for one in found):
+            return person
+        named = [one["subject"] for one in found if (one.get("name") or "").casefold() == person.casefold()]
+        if len(named) > 1:
+            raise Invalid("ambiguous_name", f"{person} is the name of {', '.join(named)}: name the subject")
+        return named[0] if named else person
 
     async def create_identity(self, subject: str | None, kind: str, name: str = "") -> Json:
         """Create an identity. It can do nothing before it has a key and a role.

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from regista.calls.requests import Json, Requests
+from regista.calls.requests import Json, Requests, given
 from regista.errors import Unavailable
 from regista.files import FileWriter, Progress
 from regista.wire.history import file_name, manifest_name
@@ -18,12 +18,27 @@ from regista.wire.history import file_name, manifest_name
 class AuditCalls(Requests):
     """Read what happened, and what proves it."""
 
-    async def timeline(self, model: str, limit: int | None = None, number: int | None = None) -> list[Json]:
-        """Return the events of a model, or of one version: when, who, what, why, and their causes."""
-        return await self._all("audit", f"/timeline/{quote(model, safe='')}", limit, number=number)
+    async def timeline(
+        self,
+        model: str,
+        limit: int | None = None,
+        number: int | None = None,
+        *,
+        newest: bool = False,
+        notes: bool = True,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> list[Json]:
+        """Return the events of a model, or of one version: when, who, what, why, and their causes.
+
+        They come in the log's order, or the `newest` first. `notes`: with the copies of other services'
+        events (type Noted). `since`, `until`: RFC 3339, or days in UTC.
+        """
+        query = given(number=number, since=since, until=until) | {"newest": newest, "notes": notes}
+        return await self._all("audit", f"/timeline/{quote(model, safe='')}", limit, **query)
 
     async def as_of(self, model: str, at_time: str | None = None, environment: str = "production") -> Json:
-        """Return what was in production at a time (RFC 3339), or is now."""
+        """Return what was in production at a time (RFC 3339, or the end of a day in UTC), or is now."""
         return dict(await self._get("audit", "/as-of", model=model, environment=environment, at=at_time))
 
     async def events(

@@ -7,17 +7,18 @@ from typing import Any
 
 import click
 
+from regista.cli.terminal.moments import AT
 from regista.cli.terminal.options import ENVIRONMENT
 from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import Shown, actors, naming, who
 from regista.cli.terminal.session import Session, command
 
 
-@command("as-of", examples="regista as-of churn --at 2026-03-01T12:00:00Z\nregista as-of churn")
-@click.argument("model")
-@click.option(
-    "--at", "moment", metavar="TIME", help="RFC 3339, for example 2026-03-01T12:00:00Z. Default: now."
+@command(
+    "as-of", examples="regista as-of churn --at 2026-03-01T12:00:00Z\nregista as-of churn --at 2026-03-01"
 )
+@click.argument("model")
+@AT
 @ENVIRONMENT
 def as_of(session: Session, model: str, moment: str | None, environment: str) -> None:
     """Show what was in production at a time, who approved it and on what evidence."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from regista.cli import audit_reports
 from regista.cli.terminal.output import as_json, to_the_second
 from regista.cli.terminal.people import actors, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
@@ -23,7 +24,10 @@ PAUSE = 0.5
 
 @click.group()
 def audit() -> None:
-    """Show what proves the log: log checkpoints, invariants, stored events. For auditors."""
+    """Report who decided what, and show what proves the log. For auditors."""
+
+
+audit_reports.add_to(audit)
 
 
 @command(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from regista.cli.terminal.moments import SINCE, UNTIL
 from regista.cli.terminal.people import actors, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
 
@@ -17,11 +18,27 @@ from regista.cli.terminal.session import Session, command
 )
 @click.argument("model")
 @click.option("--number", type=int, help="Only this version.")
+@click.option("--oldest", is_flag=True, help="The oldest events first.")
+@click.option("--notes", is_flag=True, help="Also the copies of other services' events (type Noted).")
+@SINCE
+@UNTIL
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
-def timeline(session: Session, model: str, number: int | None, limit: int) -> None:
-    """List the events of a model: when, who, what, why."""
+def timeline(
+    session: Session,
+    model: str,
+    number: int | None,
+    since: str,
+    until: str,
+    limit: int,
+    *,
+    oldest: bool,
+    notes: bool,
+) -> None:
+    """List the events of a model, the newest first: when, who, what, why."""
     with session.client() as client:
-        found = client.timeline(model, limit, number)
+        found = client.timeline(
+            model, limit, number, newest=not oldest, notes=notes, since=since, until=until
+        )
         shown = naming(session, client, (subject for event in found for subject in actors(event)))
     columns = [
         ("when", when),
