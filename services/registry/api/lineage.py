@@ -17,7 +17,7 @@ from services.registry.shapes.lineage import LineageAnswer, LineageQuery, Traine
 from shared.deciding.submission import Submission
 from shared.http.routes import Call, Route
 
-_SHOWN_TO_NOBODY = ("visible",)
+_INTERNAL = ("visible",)
 
 
 async def list_trained_on(call: Call[None, TrainedOnQuery]) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _lineage(
 
 
 def _node(row: asyncpg.Record) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in _SHOWN_TO_NOBODY}
+    return {name: value for name, value in row.items() if name not in _INTERNAL}
 
 
 def _is_cut(rows: Sequence[asyncpg.Record]) -> bool:
