@@ -67,6 +67,17 @@ def test_an_exact_older_number_is_compared_with_the_highest_below_it():
     assert "against 1.0.1" in refused.problems[0].problem
 
 
+def test_a_declared_base_is_the_base_of_an_exact_number_too():
+    story = one_and_two()
+    (refused,) = story.when(_registering(changed(), claim=exactly("1.0.1"), base=2))
+    assert refused.problems[0].problem.endswith(
+        "against 2.0.0: claim at least that level, or leave the claim out"
+    )
+    story.register(retrained(), claim=exactly("1.0.5"))
+    number = story.register(retrained(), claim=exactly("1.0.3"), base=1)
+    assert (semver(story, number), bump_of(story, number).base) == ("1.0.3", 1)
+
+
 def test_a_history_may_be_imported_the_newest_first():
     story = Story()
     for version, document in (("2.0.0", changed()), ("1.1.0", retrained()), ("1.0.0", retrained())):

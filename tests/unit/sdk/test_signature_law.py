@@ -153,6 +153,8 @@ RADIUS, TEXTURE, AREA = port("radius"), port("texture"), port("area", required=F
     )
 )
 @example((Signature((RADIUS,), (), "position", "name"), Signature((RADIUS, AREA), (), "position", "name")))
+@example((Signature((AREA,), (), "name", "name"), Signature((port("area"),), (), "name", "name")))
+@example((Signature((port("area"),), (), "name", "name"), Signature((AREA,), (), "name", "name")))
 @example((Signature((), (port("a"), port("b")), "name", "position"),) * 2)
 @example(
     (
