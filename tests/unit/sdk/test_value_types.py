@@ -188,6 +188,23 @@ def test_all_spellings_of_a_type_are_one_type(spellings):
     assert len({parsed(spelling) for spelling in spellings}) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("FLOAT(?, 4)", "float32[?,4]"),
+        ("float32 (-1, 4)", "float32[?,4]"),
+        ("LongType()", "int64"),
+        ("DoubleType", "float64"),
+        ("StringType()", "string"),
+        ("ArrayType(DoubleType(), True)", "list<double>"),
+        ("varchar(20)", "string"),
+        ("timestamp[ns][pyarrow]", "timestamp[ns]"),
+    ],
+)
+def test_shapes_as_tuples_and_types_of_spark_are_read(text, same):
+    assert parsed(text) == parsed(same)
+
+
 def test_types_of_different_groups_are_different():
     assert len({parsed(spellings[0]) for spellings in SAME}) == len(SAME)
 

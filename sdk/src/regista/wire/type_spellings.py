@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
-from regista.wire.value_types import ANY, COLUMN, Dimension, ValueType
+from regista.wire.value_types import ANY, COLUMN, NUMBERS, Dimension, ValueType
 
 DEEPEST = 20
 """Levels of nesting. A type that is nested deeper equals only itself."""
@@ -52,6 +52,7 @@ _PREFIX = re.compile(
     r"^(?:(?:np|numpy|torch|tf|jnp|pl|polars|pa|pyarrow|onnx|TensorProto)\.|DT_|[<>=|](?=\w))"
 )
 """A library's name, or NumPy's byte order."""
+_SPARK = re.compile(r"^([A-Z][a-z]+)Type(?=\W|$)")
 _QUOTED = re.compile(r"(?:<class|<dtype:|dtype\()\s*['\"]([^'\"]+)['\"]\s*[>)]")
 _TENSOR_SPEC = re.compile(r"Tensor\(\s*['\"](.+?)['\"]\s*,\s*\((.*)\)\s*\)")
 _NULLABLE_ENDING = re.compile(r"\s*(?:\?|\|\s*(?:null|none))", re.IGNORECASE)
@@ -87,13 +88,15 @@ def _type(text: str, depth: int) -> ValueType:
     if (value := _without_ending(_NULLABLE_ENDING, text)) != text:
         return replace(_type(value, depth + 1), nullable=True)
     text = _PREFIX.sub("", text, count=1)
+    text = _SPARK.sub(r"\1", text)
     name, opening, inner, rest = _divided(text)
     found = _parameterized(name, opening, inner, depth) if opening else None
     if found is None:
         found, rest = _element(name), text[len(name) :].strip()
     if rest in {"", "()"}:
         return found
-    if not (rest.startswith("[") and rest.endswith("]")):
+    is_tuple = rest.startswith("(") and rest.endswith(")") and found.element in NUMBERS
+    if not is_tuple and not (rest.startswith("[") and rest.endswith("]")):
         return _unknown(text)
     fixed_list = name.lower() == "fixed_size_list" and found.shape == COLUMN
     return _shaped(found, f"?,{rest[1:-1]}" if fixed_list else rest[1:-1])
@@ -147,7 +150,9 @@ def _parameterized(name: str, opening: str, inner: str, depth: int) -> ValueType
 
 
 def _nested(name: str, pieces: list[str], depth: int) -> ValueType | None:
-    if name in _LISTS and len(pieces) == 1:
+    if name in _LISTS and (
+        len(pieces) == 1 or (len(pieces) == _KEY_AND_VALUE and pieces[1] in {"True", "False"})
+    ):
         part = _part(pieces[0], depth)
         return (
             ValueType("list", parts=(("", part),)) if name != "array" or part.element in _SPELLINGS else None
