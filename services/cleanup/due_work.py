@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from services.cleanup import queries
-from services.cleanup.domain import retention, sweep
+from services.cleanup.domain import defaults, retention, sweep
 from services.cleanup.domain.retention_commands import ProposeRetirement, SweepVersions
 from services.cleanup.domain.waiting_reports import LONGEST_WAIT
 from services.cleanup.look_ups import received
@@ -97,6 +97,7 @@ def _judge(row: DueRow, part: sweep.Range) -> Submission:
         (retention.stream_of(part.model_id),),
         _cause(row, f"{part.model_id}/{part.first}-{part.last}"),
         row.actor,
+        depends_on=(defaults.STREAM,),
         reason=f"sweep {row.key}",
     )
 
@@ -105,8 +106,16 @@ async def propose(row: DueRow) -> Sequence[Submission]:
     """Propose the retirement of a version whose grace period is over."""
     model_id, number = row.data["model_id"], row.data["number"]
     command = ProposeRetirement(model_id, number, row.data["sweep_id"])
-    stream = retention.stream_of(model_id)
-    return [Submission(command, (stream,), _cause(row), row.actor, reason="the grace period is over")]
+    return [
+        Submission(
+            command,
+            (retention.stream_of(model_id),),
+            _cause(row),
+            row.actor,
+            depends_on=(defaults.STREAM,),
+            reason="the grace period is over",
+        )
+    ]
 
 
 async def end_wait(app: App, row: DueRow) -> Sequence[Submission]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from services.cleanup.domain.defaults import DefaultRetentionChanged, DefaultRetentionRemoved
 from services.cleanup.domain.noted import (
     PUBLIC_TYPES,
     STAGES,
@@ -17,6 +18,8 @@ from services.cleanup.domain.noted import (
 )
 from services.cleanup.domain.retention_events import (
     RetentionChanged,
+    RetentionInherited,
+    RetentionRemoved,
     RetirementProposed,
     UsageRecorded,
     VersionMarked,
@@ -25,6 +28,7 @@ from services.cleanup.domain.retention_events import (
 from services.cleanup.domain.sweep import SweepAdvanced, SweepFinished, SweepPlanned, SweepScheduled
 from services.cleanup.domain.waiting_reports import LONGEST_WAIT, ReportGivenUp, ReportHeld, ReportPlaced
 from services.cleanup.tables import (
+    DEFAULTS,
     EARLY,
     MODELS,
     NAMES,
@@ -50,17 +54,14 @@ def project(recorded: Recorded) -> Iterable[Change]:
             return _noted(recorded.event)
         case UsageRecorded():
             return _used(recorded.event)
-        case RetentionChanged(model_id=model_id, policy=policy):
-            return [
-                Put(
-                    POLICIES,
-                    {
-                        "model_id": model_id,
-                        "policy": msgspec.to_builtins(policy),
-                        "revision": recorded.revision,
-                    },
-                )
-            ]
+        case (
+            RetentionChanged()
+            | RetentionRemoved()
+            | RetentionInherited()
+            | DefaultRetentionChanged()
+            | DefaultRetentionRemoved()
+        ):
+            return _policies(recorded)
         case VersionMarked() | VersionSpared() | RetirementProposed():
             return _judged(recorded)
         case ReportHeld() as held:
@@ -85,6 +86,30 @@ def project(recorded: Recorded) -> Iterable[Change]:
             return [Drop(EARLY, {"report_id": report_id}), Drop(DUE, {"kind": WAITED, "key": report_id})]
         case _:
             return _swept(recorded)
+
+
+def _policies(recorded: Recorded) -> list[Change]:
+    match recorded.event:
+        case RetentionChanged(model_id=model_id, policy=policy):
+            return [
+                Put(
+                    POLICIES,
+                    {
+                        "model_id": model_id,
+                        "policy": msgspec.to_builtins(policy),
+                        "revision": recorded.revision,
+                    },
+                )
+            ]
+        case RetentionRemoved(model_id=model_id):
+            return [Drop(POLICIES, {"model_id": model_id})]
+        case DefaultRetentionChanged(namespace=namespace, policy=policy):
+            row = {"policy": msgspec.to_builtins(policy), "revision": recorded.revision}
+            return [Put(DEFAULTS, {"namespace": namespace} | row)]
+        case DefaultRetentionRemoved(namespace=namespace):
+            return [Drop(DEFAULTS, {"namespace": namespace})]
+        case _:
+            return []
 
 
 def _noted(noted: Noted) -> list[Change]:

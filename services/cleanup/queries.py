@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from services.cleanup.domain.policy import RetentionPolicy
 from services.cleanup.domain.retention import evolve, stream_of
 from services.cleanup.domain.retention_state import State
 from services.cleanup.stored_events import EVENTS
@@ -36,14 +37,18 @@ SELECT m.model_id, m.model,
 FROM models m WHERE m.model_id >= $1 AND ($2 = '' OR m.model_id = $2) ORDER BY m.model_id LIMIT $3
 """
 
-# The ids of models after one, in order.
+# The ids of models after one, in order: of one model, of a namespace, or of all.
 MODEL_IDS_AFTER = """
 SELECT m.model_id FROM models m
-WHERE m.model_id > $1 AND ($2 = '' OR m.model_id = $2) ORDER BY m.model_id LIMIT $3
+WHERE m.model_id > $1 AND ($2 = '' OR m.model_id = $2) AND ($4 = '' OR log.covers(ARRAY[$4], m.model))
+ORDER BY m.model_id LIMIT $3
 """
 
 # The policy of a model.
 POLICY = "SELECT policy, revision FROM policies WHERE model_id = $1"
+
+# The retention defaults: of everything first, then by namespace.
+DEFAULTS = "SELECT namespace, policy, revision FROM defaults ORDER BY namespace <> '*', namespace"
 
 # The uses of each version ever used.
 USES = """
@@ -127,10 +132,18 @@ async def models_from(pool: asyncpg.Pool, first: str, scope: str, limit: int) ->
     return [(row["model_id"], row["highest"]) for row in await pool.fetch(MODELS_FROM, first, scope, limit)]
 
 
-async def policy(pool: asyncpg.Pool, model_id: str) -> tuple[dict[str, Any], int] | None:
-    """Return the policy of the model and its revision, or None where the default applies."""
+async def policy(pool: asyncpg.Pool, model_id: str) -> tuple[RetentionPolicy, int] | None:
+    """Return the model's own policy and its revision, or None where it inherits one."""
     row = await pool.fetchrow(POLICY, model_id)
-    return (msgspec.json.decode(row["policy"], type=dict[str, Any]), row["revision"]) if row else None
+    return (msgspec.json.decode(row["policy"], type=RetentionPolicy), row["revision"]) if row else None
+
+
+async def defaults(pool: asyncpg.Pool) -> dict[str, tuple[RetentionPolicy, int]]:
+    """Return the retention defaults with their revisions, by namespace; "*" is everything."""
+    return {
+        row["namespace"]: (msgspec.json.decode(row["policy"], type=RetentionPolicy), row["revision"])
+        for row in await pool.fetch(DEFAULTS)
+    }
 
 
 async def uses(pool: asyncpg.Pool, model_id: str, after: int, limit: int) -> list[dict[str, Any]]:
@@ -188,9 +201,13 @@ def _with_reasons(row: asyncpg.Record) -> dict[str, Any]:
     return found | {"reasons": found["reasons"] or []}
 
 
-async def model_ids(pool: asyncpg.Pool, after: str, scope: str, limit: int) -> list[str]:
-    """Return the ids of up to `limit` models after one. `scope`: the only model, "" for all."""
-    return [row["model_id"] for row in await pool.fetch(MODEL_IDS_AFTER, after, scope, limit)]
+async def model_ids(pool: asyncpg.Pool, after: str, scope: str, limit: int, namespace: str = "") -> list[str]:
+    """Return the ids of up to `limit` models after one.
+
+    `scope`: the only model, "" for all; `namespace`: only models below it, "" for all.
+    """
+    rows = await pool.fetch(MODEL_IDS_AFTER, after, scope, limit, namespace)
+    return [row["model_id"] for row in rows]
 
 
 async def states_of(transactor: Transactor, model_ids: Sequence[str]) -> list[State]:

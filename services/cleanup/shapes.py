@@ -3,54 +3,103 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
-from services.cleanup.domain.policy import DEFAULT_POLICY, RetentionPolicy
+from services.cleanup.domain.policy import OFF, RetentionPolicy
+from shared.deciding.durations import LONGEST, duration_text, parse_duration
 from shared.http.routes import Body, PageQuery
 
 Kind = Literal["marked", "spared", "proposed", "retired", "refused"]
 
 
+def _seconds(value: Any) -> Any:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[
+    float | None,
+    BeforeValidator(_seconds),
+    PlainSerializer(lambda seconds: None if seconds is None else duration_text(seconds)),
+    WithJsonSchema({"type": ["string", "null"], "examples": ["180d", "12h", "30m", "45s"]}),
+]
+"""A number and one of s, m, h, d; null keeps a version permanently."""
+
+
 class Policy(Body):
-    """A retention policy. A field that is left out takes the default.
+    """A retention policy. A duration that is left out keeps the versions that it is about permanently."""
 
-    Durations are seconds; null keeps a version permanently.
-    """
+    unused: Duration = Field(None, ge=0, le=LONGEST, description="since the last use")
+    left_production: Duration = Field(None, ge=0, le=LONGEST, description="since it left Production")
+    unknown: Duration = Field(
+        None, ge=0, le=LONGEST, description="since registration, if no use was ever reported"
+    )
+    draft: Duration = Field(None, ge=0, le=LONGEST, description="a draft, since registration")
+    rejected: Duration = Field(None, ge=0, le=LONGEST, description="a rejected one, since registration")
+    keep_newest: int = Field(OFF.keep_newest, ge=0, le=1_000_000, description="usable versions, always kept")
+    grace: Duration = Field(
+        OFF.grace_seconds, ge=0, le=LONGEST, description="between the mark and the proposal"
+    )
 
-    unused_seconds: float | None = Field(
-        DEFAULT_POLICY.unused_seconds, ge=0, le=1e10, description="since the last use"
-    )
-    left_production_seconds: float | None = Field(
-        DEFAULT_POLICY.left_production_seconds, ge=0, le=1e10, description="since it left Production"
-    )
-    unknown_seconds: float | None = Field(
-        DEFAULT_POLICY.unknown_seconds,
-        ge=0,
-        le=1e10,
-        description="since registration, if no use was ever reported",
-    )
-    draft_seconds: float | None = Field(DEFAULT_POLICY.draft_seconds, ge=0, le=1e10)
-    rejected_seconds: float | None = Field(DEFAULT_POLICY.rejected_seconds, ge=0, le=1e10)
-    keep_newest: int = Field(DEFAULT_POLICY.keep_newest, ge=0, le=1_000_000)
-    grace_seconds: float = Field(
-        DEFAULT_POLICY.grace_seconds, ge=0, le=1e10, description="between the mark and the proposal"
-    )
+    @field_validator("grace")
+    @classmethod
+    def _has_grace(cls, grace: float | None) -> float:
+        if grace is None:
+            raise ValueError("grace must be a duration, such as 14d")
+        return grace
 
     def to_domain(self) -> RetentionPolicy:
-        return RetentionPolicy(**self.model_dump())
+        return RetentionPolicy(
+            unused_seconds=self.unused,
+            left_production_seconds=self.left_production,
+            unknown_seconds=self.unknown,
+            draft_seconds=self.draft,
+            rejected_seconds=self.rejected,
+            keep_newest=self.keep_newest,
+            grace_seconds=self.grace if self.grace is not None else OFF.grace_seconds,
+        )
+
+
+def policy_shown(policy: RetentionPolicy) -> dict[str, Any]:
+    """Return a policy as the JSON of answers."""
+    durations = {
+        "unused": policy.unused_seconds,
+        "left_production": policy.left_production_seconds,
+        "unknown": policy.unknown_seconds,
+        "draft": policy.draft_seconds,
+        "rejected": policy.rejected_seconds,
+        "grace": policy.grace_seconds,
+    }
+    shown = {name: None if s is None else duration_text(s) for name, s in durations.items()}
+    return shown | {"keep_newest": policy.keep_newest}
 
 
 class NewSweep(Body):
     """A sweep over all models or one, beginning now.
 
     With `dry_run` the answer is the plan, under `policy` where one is given, and nothing is recorded.
+    `namespace` limits a plan to the models below it.
     """
 
     dry_run: bool = False
     model: str = Field("", max_length=200, description="name or id; empty for all models")
+    namespace: str = Field("", max_length=200, description="only with dry_run")
     policy: Policy | None = None
+
+    @model_validator(mode="after")
+    def _one_scope(self) -> NewSweep:
+        if self.namespace and (self.model or not self.dry_run):
+            raise ValueError("namespace limits a dry run over all models: leave out model, set dry_run")
+        return self
 
 
 class VerdictQuery(PageQuery):
@@ -149,21 +198,28 @@ class Standing(BaseModel):
 
 
 class Retention(BaseModel):
-    """`revision` is the ETag of the policy, 0 while the default applies."""
+    """`source` is where the policy comes from: `model`, a namespace, `*` for everything, or empty for none.
+
+    Without a policy nothing is retired. `revision` is the ETag of the model's own policy, 0 without one.
+    """
 
     model_id: str
     model: str
     policy: Policy
-    is_default: bool
+    source: str
     revision: int
     versions: list[Standing]
     next_page_token: str
 
 
 class RetentionChanged(BaseModel):
+    """`before` and `policy` are the policies in force, before the change and after it."""
+
     model_id: str
     model: str
+    before: Policy
     policy: Policy
+    source: str
     revision: int
     changed: bool
 
@@ -180,6 +236,28 @@ class UsesOfDay(BaseModel):
     day: str
     number: int
     total: int
+
+
+class Default(BaseModel):
+    """The retention default of a namespace; `*` is everything. `revision` is its ETag."""
+
+    namespace: str
+    policy: Policy
+    revision: int
+
+
+class Defaults(BaseModel):
+    items: list[Default]
+
+
+class DefaultChanged(BaseModel):
+    """`before` and `policy` are null where the namespace has no default."""
+
+    namespace: str
+    before: Policy | None
+    policy: Policy | None
+    revision: int
+    changed: bool
 
 
 class Usage(BaseModel):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import to_builtins
 
 from services.cleanup import queries
+from services.cleanup.domain.defaults import inherited
 from services.cleanup.domain.plan import Plan, plan
 from services.cleanup.domain.policy import RetentionPolicy
 from services.cleanup.domain.retention_events import VersionMarked, VersionSpared
@@ -22,19 +23,23 @@ SHOWN = 1_000
 MODELS_OF_A_PAGE = 500
 
 
-async def simulated(transactor: Transactor, scope: str, policy: RetentionPolicy | None) -> dict[str, Any]:
-    """Return the plan of a sweep over all models or one (`scope`), under `policy` where one is given.
+async def simulated(
+    transactor: Transactor, scope: str, policy: RetentionPolicy | None, namespace: str = ""
+) -> dict[str, Any]:
+    """Return the plan of a sweep over all models, those of a namespace, or one (`scope`).
 
-    The versions that would be marked come first, up to SHOWN versions in all.
+    Each model is judged by the policy in force for it, or by `policy` where one is given. The versions that
+    would be marked come first, up to SHOWN versions in all.
     """
     now = datetime.now(UTC)
-    shown = _Shown()
+    inheritable = {name: default for name, (default, _) in (await queries.defaults(transactor.pool)).items()}
+    shown = _Shown(policy, inheritable)
     models, after, page = 0, "", [""]
     while page:
-        page = await queries.model_ids(transactor.pool, after, scope, MODELS_OF_A_PAGE)
+        page = await queries.model_ids(transactor.pool, after, scope, MODELS_OF_A_PAGE, namespace)
         states = await queries.states_of(transactor, page)
         # A large model takes a while: the process answers other requests meanwhile.
-        await asyncio.to_thread(shown.add, states, now, policy)
+        await asyncio.to_thread(shown.add, states, now)
         models += len(page)
         if len(page) < MODELS_OF_A_PAGE:
             break
@@ -54,20 +59,24 @@ async def simulated(transactor: Transactor, scope: str, policy: RetentionPolicy 
 class _Shown:
     """The counts of the plans so far, and the first versions of each kind."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: RetentionPolicy | None, inheritable: Mapping[str, RetentionPolicy]) -> None:
+        self._policy, self._inheritable = policy, inheritable
         self.marked = 0
         self.spared = 0
         self._first_marked: list[tuple[Plan, int]] = []
         self._first_spared: list[tuple[Plan, int]] = []
 
-    def add(self, states: Sequence[State], now: datetime, policy: RetentionPolicy | None) -> None:
+    def add(self, states: Sequence[State], now: datetime) -> None:
         """Judge every version of these models."""
         for state in states:
-            made = plan(state, now, policy)
+            made = plan(state, now, self._policy or self._in_force(state))
             self.marked += len(made.marked)
             self.spared += len(made.spared)
             for first, numbers in ((self._first_marked, made.marked), (self._first_spared, made.spared)):
                 first += [(made, number) for number in numbers[: SHOWN - len(first)]]
+
+    def _in_force(self, state: State) -> RetentionPolicy:
+        return state.policy if state.policy_revision else inherited(self._inheritable, state.model).policy
 
     def verdicts(self) -> list[VersionMarked | VersionSpared]:
         """Return the verdicts in words, those of marked versions first."""

@@ -42,6 +42,15 @@ POLICIES = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
+# The policies that models without one of their own inherit. The namespace "*" is everything.
+DEFAULTS = Table(
+    "defaults",
+    _metadata,
+    Column("namespace", Text, primary_key=True),
+    Column("policy", JSONB, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
 USES = Table(
     "uses",
     _metadata,
@@ -102,4 +111,4 @@ EARLY = Table(
     Index("early_by_name", "name"),
 )
 
-TABLES = (MODELS, NAMES, VERSIONS, POLICIES, USES, USES_BY_DAY, VERDICTS, SWEEPS, EARLY, DUE)
+TABLES = (MODELS, NAMES, VERSIONS, POLICIES, DEFAULTS, USES, USES_BY_DAY, VERDICTS, SWEEPS, EARLY, DUE)

@@ -19,17 +19,18 @@ from shared.http.routes import Call, PageQuery, Reply, Route
 async def begin_sweep(call: Call[NewSweep, None]) -> Reply:
     """Begin or simulate a sweep. A sweep over all models needs the role engineer everywhere."""
     model = await model_of(call, call.body.model) if call.body.model else None
-    permission = Permission("engineer", namespace_of(model.name) if model else "")
+    permission = Permission("engineer", namespace_of(model.name) if model else call.body.namespace)
     call.require(permission.role, permission.namespace)
     scope = model.model_id if model else ""
     if call.body.dry_run:
         policy = call.body.policy.to_domain() if call.body.policy else None
-        return Reply(await simulated(call.app.transactor, scope, policy), status=200)
+        plan = await simulated(call.app.transactor, scope, policy, call.body.namespace)
+        return Reply(plan, status=200)
     cause = call.cause()
     sweep_id = str(new_id(cause, "sweep"))
-    plan = sweep.PlanSweep(sweep_id, "demand", scope)
+    command = sweep.PlanSweep(sweep_id, "demand", scope)
     await call.app.transactor.submit(
-        Submission(plan, (sweep.stream_of(sweep_id),), cause, call.actor, permission=permission)
+        Submission(command, (sweep.stream_of(sweep_id),), cause, call.actor, permission=permission)
     )
     body = {"sweep_id": sweep_id, "dry_run": False}
     return Reply(body, status=202, headers={"location": f"/v1/sweeps/{sweep_id}"})

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from services.cleanup.domain.retention import RETENTION
-from services.cleanup.domain.retention_commands import RetentionCommand
+from services.cleanup.domain import retention
+from services.cleanup.domain.defaults import DEFAULTS, ChangeDefault
 from services.cleanup.domain.sweep import SWEEP, SweepCommand
 from services.cleanup.domain.waiting_reports import WAITING_REPORTS, WaitCommand
-from shared.deciding.decider import Decider, Fold
+from shared.deciding.decider import Decider, Fold, Joint
 
-FOLDS: tuple[Fold[Any, Any], ...] = (RETENTION, SWEEP, WAITING_REPORTS)
+FOLDS: tuple[Fold[Any, Any], ...] = (retention.RETENTION, DEFAULTS, SWEEP, WAITING_REPORTS)
 
-DECIDERS: dict[type, Decider[Any, Any, Any]] = {
-    **dict.fromkeys(get_args(RetentionCommand), RETENTION),
+DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
+    **retention.DECIDERS,
+    ChangeDefault: DEFAULTS,
     **dict.fromkeys(get_args(SweepCommand), SWEEP),
     **dict.fromkeys(get_args(WaitCommand), WAITING_REPORTS),
 }

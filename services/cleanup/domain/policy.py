@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.deciding.durations import LONGEST
+
 DAY = 86_400.0
-LONGEST = 1e10
-"""Seconds of the longest duration, about 317 years."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """Durations are seconds. None keeps a version permanently.
+    """Durations are seconds. None keeps a version permanently, which is what every duration is unless set.
 
     A version may be retired when all durations that apply to it have passed: since its last use, since it
     left Production, and, when no use was ever reported, since its registration (`unknown_seconds`: no
@@ -19,13 +19,23 @@ class RetentionPolicy:
     registration applies. The newest `keep_newest` usable versions always stay.
     """
 
-    unused_seconds: float | None = 180 * DAY
-    left_production_seconds: float | None = 90 * DAY
+    unused_seconds: float | None = None
+    left_production_seconds: float | None = None
     unknown_seconds: float | None = None
-    draft_seconds: float | None = 90 * DAY
-    rejected_seconds: float | None = 90 * DAY
+    draft_seconds: float | None = None
+    rejected_seconds: float | None = None
     keep_newest: int = 3
     grace_seconds: float = 14 * DAY
+
+    @property
+    def is_off(self) -> bool:
+        """Whether no version may ever be retired by it."""
+        return (
+            self.unused_seconds is None
+            and self.unknown_seconds is None
+            and self.draft_seconds is None
+            and self.rejected_seconds is None
+        )
 
     @property
     def is_valid(self) -> bool:
@@ -41,7 +51,8 @@ class RetentionPolicy:
         return all(d is None or 0 <= d <= LONGEST for d in durations) and self.keep_newest >= 0
 
 
-DEFAULT_POLICY = RetentionPolicy()
+OFF = RetentionPolicy()
+"""The policy of a model that has none of its own, and inherits none: nothing is retired."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ that protects a version.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
 from msgspec.structs import replace
 
+from services.cleanup.domain import defaults
 from services.cleanup.domain.noted import fold_noted
 from services.cleanup.domain.policy import Reason
 from services.cleanup.domain.protection import RETIRED
@@ -20,12 +21,13 @@ from services.cleanup.domain.retention_commands import (
     NoteRegistryEvent,
     ProposeRetirement,
     RecordUsage,
-    RetentionCommand,
     SweepVersions,
 )
 from services.cleanup.domain.retention_events import (
     RetentionChanged,
     RetentionEvent,
+    RetentionInherited,
+    RetentionRemoved,
     RetirementProposed,
     UsageRecorded,
     VersionMarked,
@@ -33,25 +35,8 @@ from services.cleanup.domain.retention_events import (
 )
 from services.cleanup.domain.retention_state import INITIAL, Mark, State, Use
 from services.cleanup.domain.verdict import Judge, Verdict, still_marked
-from shared.deciding.decider import Decider, RuleBroken, Stale, Unprocessable
+from shared.deciding.decider import Fold, Joint, RuleBroken, Stale, Streams, Unprocessable, category_of
 from shared.deciding.events import Noted
-
-
-def decide(command: RetentionCommand, state: State) -> Sequence[RetentionEvent]:
-    """Return the events of `retention-<model_id>` that follow from a command."""
-    match command:
-        case NoteRegistryEvent():
-            return _note(command, state)
-        case RecordUsage():
-            return _record(command, state)
-        case ChangeRetention():
-            return _change(command, state)
-        case SweepVersions():
-            return _sweep(command, state)
-        case ProposeRetirement():
-            return _propose(command, state)
-        case _:
-            assert_never(command)
 
 
 def _note(command: NoteRegistryEvent, state: State) -> list[RetentionEvent]:
@@ -88,19 +73,36 @@ def _change(command: ChangeRetention, state: State) -> list[RetentionEvent]:
             "The retention policy changed since you read it: read it again and repeat.",
             current=state.policy_revision,
         )
+    if command.policy is None:
+        removed = RetentionRemoved(command.model_id)
+        return _and_unmark(state, removed, command.now) if state.policy_revision else []
     if not command.policy.is_valid:
         raise Unprocessable(
-            "bad_retention_policy",
-            "Give durations in seconds from 0 to 1e10, and a keep_newest of 0 or more.",
+            "bad_retention_policy", "Give durations of at most 1e10 seconds, and a keep_newest of 0 or more."
         )
     if command.policy == state.policy and state.policy_revision:
         return []
     return _and_unmark(state, RetentionChanged(command.model_id, command.policy), command.now)
 
 
+def _as_inherited(
+    state: State, policies: defaults.Defaults, now: datetime
+) -> tuple[State, list[RetentionEvent]]:
+    """Return the state under the policy that the model inherits now, and the events that lead there."""
+    found = defaults.inherited_now(policies, state.model)
+    if found.policy == state.inherited or state.policy_revision:
+        return state, []
+    events = _and_unmark(state, RetentionInherited(state.model_id, found.source, found.policy), now)
+    for event in events:
+        state = evolve(state, event)
+    return state, events
+
+
 def _sweep(command: SweepVersions, state: State) -> list[RetentionEvent]:
-    judge = Judge.at(command.now, state)
     events: list[RetentionEvent] = []
+    if state.policy.is_off:  # every version stays, and its mark has ended with the policy
+        return events
+    judge = Judge.at(command.now, state)
     for number in range(command.first, min(command.last, state.highest) + 1):
         version = state.versions.get(number)
         if version is None or version.stage == RETIRED:
@@ -211,6 +213,11 @@ def evolve(state: State, event: RetentionEvent) -> State:
             return replace(
                 state, model_id=event.model_id, policy=event.policy, policy_revision=state.revision
             )
+        case RetentionRemoved():
+            return replace(state, policy=state.inherited, policy_revision=0)
+        case RetentionInherited():
+            policy = state.policy if state.policy_revision else event.policy
+            return replace(state, inherited=event.policy, policy=policy)
         case VersionMarked():
             mark = Mark(event.sweep_id, event.delete_after)
             return replace(state, marks=state.marks.set(event.number, mark))
@@ -226,10 +233,39 @@ def evolve(state: State, event: RetentionEvent) -> State:
             assert_never(event)
 
 
-RETENTION: Decider[RetentionCommand, RetentionEvent, State] = Decider(
-    "retention", INITIAL, evolve, decide=decide
-)
+RETENTION: Fold[RetentionEvent, State] = Fold("retention", INITIAL, evolve)
 
 
 def stream_of(model_id: str) -> str:
     return f"retention-{model_id}"
+
+
+def _alone(decide: Callable[[Any, State], Sequence[RetentionEvent]]) -> Joint[Any]:
+    """Return the decision of a command that needs the model's own stream only."""
+
+    def decided(command: Any, streams: Streams) -> Mapping[str, Sequence[RetentionEvent]]:
+        (stream,) = [name for name in streams.states if category_of(name) == RETENTION.category]
+        return {stream: decide(command, streams.state(RETENTION, stream))}
+
+    return Joint(decided)
+
+
+def _under_defaults(decide: Callable[[Any, State], Sequence[RetentionEvent]]) -> Joint[Any]:
+    """Return the decision of a command that needs the defaults, too."""
+
+    def decided(command: Any, streams: Streams) -> Mapping[str, Sequence[RetentionEvent]]:
+        stream = stream_of(command.model_id)
+        policies = streams.state(defaults.DEFAULTS, defaults.STREAM)
+        state, events = _as_inherited(streams.state(RETENTION, stream), policies, command.now)
+        return {stream: [*events, *decide(command, state)]}
+
+    return Joint(decided)
+
+
+DECIDERS: Mapping[type, Joint[Any]] = {
+    NoteRegistryEvent: _alone(_note),
+    RecordUsage: _alone(_record),
+    ChangeRetention: _alone(_change),
+    SweepVersions: _under_defaults(_sweep),
+    ProposeRetirement: _under_defaults(_propose),
+}

@@ -37,13 +37,13 @@ class RecordUsage:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRetention:
-    """Change the policy.
+    """Change the model's own policy. None removes it, so that the model inherits one.
 
-    `expected` is the policy's revision that the caller read (If-Match), None for any.
+    `expected` is the policy's revision that the caller read (If-Match; 0: no own policy), None for any.
     """
 
     model_id: str
-    policy: RetentionPolicy
+    policy: RetentionPolicy | None
     expected: int | None = None
     now: datetime = NO_TIME
 

@@ -39,6 +39,25 @@ class RetentionChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionRemoved:
+    """The model has no policy of its own any more: it inherits one."""
+
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionInherited:
+    """A cleanup run found that the model inherits another policy than before.
+
+    `source` is a namespace, "*" for everything, or "" where no default applies.
+    """
+
+    model_id: str
+    source: str
+    policy: RetentionPolicy
+
+
+@dataclass(frozen=True, slots=True)
 class VersionMarked:
     """Retirement is proposed at `delete_after`, unless a reason to keep the version appears before."""
 
@@ -78,5 +97,13 @@ class RetirementProposed:
     reason: str
 
 
-OwnEvent = UsageRecorded | RetentionChanged | VersionMarked | VersionSpared | RetirementProposed
+OwnEvent = (
+    UsageRecorded
+    | RetentionChanged
+    | RetentionRemoved
+    | RetentionInherited
+    | VersionMarked
+    | VersionSpared
+    | RetirementProposed
+)
 RetentionEvent = Noted | OwnEvent

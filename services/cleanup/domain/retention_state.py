@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 from immutables import Map
 
-from services.cleanup.domain.policy import DEFAULT_POLICY, RetentionPolicy
+from services.cleanup.domain.policy import OFF, RetentionPolicy
 
 
 class Version(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -50,18 +50,21 @@ class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class State(msgspec.Struct, frozen=True):
     """Everything about one model that a verdict needs. A Struct, because each fold of an event copies it.
 
-    `noted` is the revision of the model's own stream up to which it was noted. `uses_by_day` is keyed
-    `<number>/<day>`. `promotions` holds the open ones by id. `children` is keyed `<number>/<child
-    model>@<child number>`. `served` and `rolled_back` are keyed `<environment>/<number>`: the champion
-    before this version first got requests (0: none), and the versions that were rolled back from.
+    `policy` is the one in force: the model's own (of `policy_revision`, 0 without one), else the one that it
+    inherits, as of the last cleanup run. `noted` is the revision of the model's own stream up to which it was
+    noted. `uses_by_day` is keyed `<number>/<day>`. `promotions` holds the open ones by id. `children` is
+    keyed `<number>/<child model>@<child number>`. `served` and `rolled_back` are keyed
+    `<environment>/<number>`: the champion before this version first got requests (0: none), and the versions
+    that were rolled back from.
     """
 
     model_id: str = ""
     model: str = ""
     noted: int = 0
     highest: int = 0
-    policy: RetentionPolicy = DEFAULT_POLICY
+    policy: RetentionPolicy = OFF
     policy_revision: int = 0
+    inherited: RetentionPolicy = OFF
     revision: int = 0
     versions: Map[int, Version] = msgspec.field(default_factory=Map)
     uses: Map[int, Use] = msgspec.field(default_factory=Map)

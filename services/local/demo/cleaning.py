@@ -8,13 +8,13 @@ from services.local.demo.narration import Timed, until
 from services.local.demo.scene import Json, Scene
 
 POLICY = {
-    "unused_seconds": 1.5,
-    "left_production_seconds": 1.5,
-    "unknown_seconds": None,
-    "draft_seconds": 60.0,
-    "rejected_seconds": None,
+    "unused": "1.5s",
+    "left_production": "1.5s",
+    "unknown": None,
+    "draft": "60s",
+    "rejected": None,
     "keep_newest": 0,
-    "grace_seconds": 1.0,
+    "grace": "1s",
 }
 
 

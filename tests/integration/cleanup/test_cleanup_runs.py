@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
+from typing import Any
 
 import asyncpg
 import pytest
@@ -18,11 +19,11 @@ from tests.processes import Running
 pytestmark = pytest.mark.servers
 
 QUICK = {
-    "unused_seconds": 1,
-    "left_production_seconds": 1,
-    "unknown_seconds": 1,
+    "unused": "1s",
+    "left_production": "1s",
+    "unknown": "1s",
     "keep_newest": 0,
-    "grace_seconds": 1,
+    "grace": "1s",
 }
 WHATEVER = {"if-match": "*"}
 
@@ -43,6 +44,17 @@ async def set_policy(cleanup: Running, key: str, model_id: str, **changes) -> di
     )
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+async def drafts_may_go(world: World, cleanup: Running) -> None:
+    """Give everything a default under which the versions of a test stay, each for a reason."""
+    admin = await world.people.person("ada", ("admin", "*"))
+
+    async def accepted() -> bool:
+        path, policy = "/v1/retention-defaults/*", {"draft": "90d"}
+        return (await cleanup.call("PUT", path, admin, json=policy, headers=WHATEVER)).status_code == 200
+
+    await cleanup.until(accepted)
 
 
 async def swept(cleanup: Running, key: str, **body) -> dict:
@@ -80,7 +92,7 @@ async def test_a_sweep_names_why_each_version_stays_and_proposes_the_rest_after_
     )
     await world.registry(model_id, "LegalHoldPlaced", number=3, reason="lawsuit")
     await known(cleanup, engineer, model_id, 5)
-    await set_policy(cleanup, engineer, model_id, unused_seconds=3600, unknown_seconds=0)
+    await set_policy(cleanup, engineer, model_id, unused="3600s", unknown="0s")
     await world.used(world.usage("fraud.churn", 2, 3))
 
     async def counted():
@@ -124,7 +136,7 @@ async def test_a_version_used_during_its_grace_period_is_spared_and_never_propos
 ):
     model_id = await world.model(2)
     await known(cleanup, engineer, model_id, 2)
-    await set_policy(cleanup, engineer, model_id, unused_seconds=3600, unknown_seconds=0, grace_seconds=3)
+    await set_policy(cleanup, engineer, model_id, unused="3600s", unknown="0s", grace="3s")
     sweep = await swept(cleanup, engineer, model="fraud.churn")
     assert {v[0] for v in verdicts(sweep).values()} == {"marked"}
     answer = await cleanup.call(
@@ -211,7 +223,7 @@ async def test_a_simulation_gives_the_plan_and_leaves_no_event(
     before = await connection.fetchval("SELECT count(*) FROM log.events_cleanup")
     as_is = (await cleanup.call("POST", "/v1/sweeps", engineer, json={"dry_run": True})).json()
     assert as_is["verdicts"] == {"marked": 0, "spared": 3}
-    body = {"dry_run": True, "model": model_id, "policy": {"unknown_seconds": 0, "keep_newest": 1}}
+    body = {"dry_run": True, "model": model_id, "policy": {"unknown": "0s", "keep_newest": 1}}
     other = (await cleanup.call("POST", "/v1/sweeps", engineer, json=body)).json()
     assert verdicts(other) == {
         1: ("marked", {"unknown_usage"}),
@@ -220,6 +232,44 @@ async def test_a_simulation_gives_the_plan_and_leaves_no_event(
     }
     assert await connection.fetchval("SELECT count(*) FROM log.events_cleanup") == before
     await connection.close()
+
+
+async def test_a_default_of_a_namespace_rules_until_the_model_has_its_own_policy(
+    world: World, cleanup: Running, engineer: str
+):
+    model_id = await world.model(2)
+    await known(cleanup, engineer, model_id, 2)
+    admin = await world.people.person("ada", ("admin", "fraud"))
+
+    async def default(method: str, namespace: str = "fraud", **more: Any) -> Any:
+        path = f"/v1/retention-defaults/{namespace}"
+        return await cleanup.call(method, path, admin, headers=WHATEVER, **more)
+
+    async def knows_ada() -> bool:
+        return (await default("PUT", json=QUICK)).status_code == 200
+
+    assert (await swept(cleanup, engineer, model=model_id))["items"] == []
+    assert (await cleanup.get(f"/v1/retention/{model_id}", engineer))["source"] == ""
+    await cleanup.until(knows_ada)
+    shown = await cleanup.get(f"/v1/retention/{model_id}", engineer)
+    assert (shown["source"], shown["policy"]["unknown"], shown["revision"]) == ("fraud", "1s", 0)
+    await asyncio.sleep(1.1)  # what the policy waits for
+    sweep = await swept(cleanup, engineer, model=model_id)
+    assert {verdict for verdict, _ in verdicts(sweep).values()} == {"marked"}
+
+    kept = await set_policy(cleanup, engineer, model_id, unknown=None)
+    assert (kept["source"], kept["before"]["unknown"], kept["policy"]["unknown"]) == ("model", "1s", None)
+    assert {verdict for verdict, _ in verdicts(await swept(cleanup, engineer, model=model_id)).values()} == {
+        "spared"
+    }
+    removed = await cleanup.call("DELETE", f"/v1/retention/{model_id}", engineer, headers=WHATEVER)
+    assert removed.json()["source"] == "fraud"
+    assert (await default("DELETE")).json()["before"]["unknown"] == "1s"
+    assert (await cleanup.get("/v1/retention-defaults", engineer))["items"] == []
+    for namespace, status in (("*", 403), ("sales", 403), ("no namespace", 422)):
+        assert (await default("PUT", namespace, json=QUICK)).status_code == status
+    bad = await default("PUT", json=QUICK | {"unused": "soon"})
+    assert (bad.status_code, "as in 90d" in bad.text) == (422, True)
 
 
 async def test_each_role_may_do_its_part_and_bad_requests_are_refused(
@@ -256,7 +306,7 @@ async def test_each_role_may_do_its_part_and_bad_requests_are_refused(
     assert await refused("GET", "/v1/sweeps/nothing", engineer) == (404, "unknown_sweep")
     assert (
         await refused(
-            "PUT", "/v1/retention/fraud.churn", engineer, json=QUICK | {"grace_seconds": -1}, headers=WHATEVER
+            "PUT", "/v1/retention/fraud.churn", engineer, json=QUICK | {"grace": "-1s"}, headers=WHATEVER
         )
     )[0] == 422
     assert (
@@ -356,6 +406,7 @@ async def test_the_coming_month_is_scheduled_once_a_model_is_known(
 async def test_when_the_month_begins_its_sweep_judges_every_version(
     world: World, cleanup: Running, engineer: str, database
 ):
+    await drafts_may_go(world, cleanup)
     model_id = await world.model(2)
     await known(cleanup, engineer, model_id, 2)
     connection = await asyncpg.connect(database.url("cleanup"))
@@ -382,6 +433,7 @@ async def test_when_the_month_begins_its_sweep_judges_every_version(
 async def test_a_sweep_of_all_models_needs_a_role_and_one_of_a_model_the_right_to_read_it(
     world: World, cleanup: Running, engineer: str
 ):
+    await drafts_may_go(world, cleanup)
     model_id = await world.model(1)
     await known(cleanup, engineer, model_id, 1)
     of_all, of_one = (
@@ -430,6 +482,7 @@ async def test_a_sweep_over_many_models_goes_on_after_a_kill_and_judges_each_ver
 ):
     cleanup = start("cleanup", world.people.keys["service:cleanup"])
     await cleanup.ready()
+    await drafts_may_go(world, cleanup)
     await asyncio.gather(
         world.model(1200, "fraud.large"), *[world.model(3, f"fraud.small{n}") for n in range(40)]
     )
@@ -475,7 +528,7 @@ async def test_read_models_rebuilt_beside_the_running_service_are_the_ones_that_
     model_id = await world.model(4)
     await world.registry(model_id, "AliasSet", number=1, alias="champion")
     await known(cleanup, engineer, model_id, 4)
-    await set_policy(cleanup, engineer, model_id, unknown_seconds=0, grace_seconds=0)
+    await set_policy(cleanup, engineer, model_id, unknown="0s", grace="0s")
     for number in (1, 2):
         await world.used(world.usage("fraud.churn", number, 3))
     await world.used(world.usage("fraud.unheard.of", 1, 3))

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from services.cleanup.domain import defaults
 from services.cleanup.domain.plan import plan
 from services.cleanup.domain.policy import RetentionPolicy
-from services.cleanup.domain.retention import decide, evolve
+from services.cleanup.domain.retention import DECIDERS, evolve, stream_of
 from services.cleanup.domain.retention_commands import (
     ChangeRetention,
     NoteRegistryEvent,
@@ -19,6 +20,7 @@ from services.cleanup.domain.retention_commands import (
 )
 from services.cleanup.domain.retention_events import RetentionEvent, VersionMarked, VersionSpared
 from services.cleanup.domain.retention_state import INITIAL, State
+from shared.deciding.decider import Streams
 from shared.deciding.events import Source
 
 MODEL = "0199a000-0000-7000-8000-000000000001"
@@ -44,11 +46,15 @@ class Story:
 
     state: State = INITIAL
     revision: int = 0
+    defaults: defaults.Defaults = field(default_factory=defaults.Defaults)
     events: list[RetentionEvent] = field(default_factory=list)
 
     def when(self, command: RetentionCommand) -> list[RetentionEvent]:
         """Return the events of a command, and apply them."""
-        events = list(decide(command, self.state))
+        states = {stream_of(MODEL): self.state, defaults.STREAM: self.defaults}
+        if not isinstance(command, SweepVersions | ProposeRetirement):
+            del states[defaults.STREAM]
+        events = list(DECIDERS[type(command)].decide(command, Streams(states))[stream_of(MODEL)])
         for event in events:
             self.state = evolve(self.state, event)
         self.events += events
@@ -69,6 +75,12 @@ class Story:
 
     def policy(self, policy: RetentionPolicy = QUICK, **changes: Any) -> Story:
         self.when(ChangeRetention(MODEL, replace(policy, **changes), now=at(0)))
+        return self
+
+    def default(self, namespace: str, policy: RetentionPolicy | None = QUICK) -> Story:
+        """Set, or with None remove, the default of a namespace."""
+        for event in defaults.decide(defaults.ChangeDefault(namespace, policy), self.defaults):
+            self.defaults = defaults.evolve(self.defaults, event)
         return self
 
     def register(self, number: int, seconds: float = 0) -> Story:

@@ -38,14 +38,6 @@ def test_a_review_that_is_decided_is_shown_without_a_command_to_decide(run: Any,
     assert "To decide" not in run("reviews", "show", "r1").output
 
 
-def test_retention_is_shown_in_whole_seconds_or_as_permanent(run: Any, answers: Answers) -> None:
-    policy = {"unused_seconds": 15552000.0, "unknown_seconds": None}
-    answers.fixed["GET", "/v1/retention/churn"] = JSONResponse({"policy": policy, "versions": []})
-    shown = " ".join(run("cleanup", "retention", "churn").output.split())
-    assert "unused seconds 15552000" in shown
-    assert "unknown seconds permanently" in shown
-
-
 @pytest.mark.parametrize("words", _commands(root), ids=" ".join)
 def test_each_commands_help_has_an_example(words: tuple[str, ...]) -> None:
     result = CliRunner().invoke(root, [*words, "--help"])

@@ -12,12 +12,21 @@ from regista.calls.requests import Json, Requests
 class CleanupCalls(Requests):
     """Plan and read cleanups, set how long versions are kept."""
 
-    async def sweep(self, model: str = "", *, dry_run: bool, policy: Mapping[str, Any] | None = None) -> Json:
+    async def sweep(
+        self,
+        model: str = "",
+        *,
+        dry_run: bool,
+        policy: Mapping[str, Any] | None = None,
+        namespace: str = "",
+    ) -> Json:
         """Plan a cleanup of all models or of one.
 
-        With `dry_run` the call returns the plan (under `policy`, if given) and marks no version.
+        With `dry_run` the call returns the plan (under `policy`, if given) and marks no version; `namespace`
+        limits the plan to the models below it.
         """
-        body = {"dry_run": dry_run, "model": model} | ({"policy": dict(policy)} if policy else {})
+        body = {"dry_run": dry_run, "model": model, "namespace": namespace}
+        body |= {} if policy is None else {"policy": dict(policy)}
         return dict((await self._transport.call("POST", "cleanup", "/sweeps", body=body, long=True)).body)
 
     async def sweeps(self, limit: int | None = None) -> list[Json]:
@@ -52,6 +61,41 @@ class CleanupCalls(Requests):
             expected,
             what=f"the retention policy of {model}",
             shown=_policy,
+        )
+
+    async def remove_retention(self, model: str, *, expected: int | None = None) -> Json:
+        """Remove the model's own retention policy, so that it inherits one. `expected` as above."""
+        return await self._change(
+            "DELETE",
+            "cleanup",
+            _retention(model),
+            None,
+            expected,
+            what=f"the retention policy of {model}",
+            shown=_policy,
+        )
+
+    async def retention_defaults(self) -> list[Json]:
+        """Return the policies that models without one of their own inherit, by namespace ("*": all)."""
+        return list((await self._get("cleanup", "/retention-defaults"))["items"])
+
+    async def set_default_retention(
+        self, namespace: str, policy: Mapping[str, Any] | None, *, expected: int | None = None
+    ) -> Json:
+        """Set the policy that the models of a namespace inherit ("*": all models); None removes it.
+
+        `expected` is the `revision` that you read (0 where there was none): the call raises Stale if the
+        default changed since. Without it the last writer wins.
+        """
+        return await self._change(
+            "DELETE" if policy is None else "PUT",
+            "cleanup",
+            f"/retention-defaults/{quote(namespace, safe='')}",
+            None if policy is None else dict(policy),
+            expected,
+            what=f"the retention default of {namespace}",
+            shown=_policy,
+            read="/retention-defaults",
         )
 
     async def usage(self, model: str) -> Json:

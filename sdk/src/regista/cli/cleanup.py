@@ -2,43 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
-from regista.cli.terminal.options import IF_REVISION
+from regista.cli import retention
+from regista.cli.retention import POLICY_OPTIONS, policy_of
 from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
-from regista.cli.terminal.values import read_json
 
 VERDICTS = ("marked", "spared", "proposed", "retired", "refused")
-COLUMNS = [
-    ("model", "model"),
-    ("number", "number"),
-    ("version", "semver"),
-    ("verdict", "verdict"),
-    ("why", lambda v: "; ".join(str(r.get("detail", r)) for r in v.get("reasons") or ())),
-    ("goes after", lambda v: to_the_second(v.get("delete_after"))),
-]
+COLUMNS = [("model", "model"), ("number", "number"), ("version", "semver"), *retention.VERDICT_COLUMNS]
 
 
 @click.group()
 def cleanup() -> None:
-    """Plan, run and explain cleanups; show and set the retention of a model."""
+    """Plan, run and explain cleanups; show and set how long versions are kept."""
 
 
-@command(group=cleanup, examples="regista cleanup plan\nregista cleanup plan churn --policy shorter.json")
+retention.add_to(cleanup)
+
+
+@command(group=cleanup, examples="regista cleanup plan\nregista cleanup plan churn")
 @click.argument("model", default="")
-@click.option("--policy", type=click.File("rb"), help="JSON: simulate another retention policy.")
-def plan(session: Session, model: str, policy: BinaryIO | None) -> None:
+def plan(session: Session, model: str) -> None:
     """Show what a cleanup would do now, and why; no version is marked.
 
     All models need a role everywhere; name one model otherwise.
     """
-    given = read_json(policy.read(), "--policy") if policy else None
     with session.client() as client:
-        _show_sweep(session, client.sweep(model, dry_run=True, policy=given))
+        show_sweep(session, client.sweep(model, dry_run=True))
+
+
+@command(
+    group=cleanup,
+    examples="regista cleanup simulate churn --unused 90d --keep-newest 5\n"
+    "regista cleanup simulate --namespace fraud --unused 180d --draft 30d",
+)
+@click.argument("model", default="")
+@click.option("--namespace", default="", metavar="NAME", help="Only models of this namespace.")
+@POLICY_OPTIONS
+def simulate(session: Session, model: str, namespace: str, **given: Any) -> None:
+    """Show what a cleanup would do under another retention policy; nothing is changed.
+
+    A duration that is left out keeps the versions that it is about.
+    """
+    if model and namespace:
+        raise click.UsageError("name a model or --namespace")
+    policy = policy_of(given, {})
+    with session.client() as client:
+        show_sweep(session, client.sweep(model, dry_run=True, policy=policy, namespace=namespace))
 
 
 @command(group=cleanup, examples="regista cleanup run\nregista cleanup run churn")
@@ -85,46 +99,7 @@ def show(session: Session, sweep_id: str, verdict: str | None) -> None:
         while token := found.get("next_page_token"):
             more = client.sweep_plan(sweep_id, verdict or "", token)
             found |= {"items": found["items"] + more["items"], "next_page_token": more.get("next_page_token")}
-    _show_sweep(session, found)
-
-
-@command(
-    group=cleanup,
-    examples="regista cleanup retention churn\n"
-    "regista cleanup retention churn --set retention.json --if-revision 3",
-)
-@click.argument("model")
-@click.option(
-    "--set",
-    "file",
-    type=click.File("rb"),
-    help="JSON with the new policy: unused_seconds, keep_newest, grace_seconds, …",
-)
-@IF_REVISION
-def retention(session: Session, model: str, file: BinaryIO | None, expected: int | None) -> None:
-    """Show how long the versions of a model are kept, and the standing of each; or set it with --set."""
-    if expected is not None and not file:
-        raise click.UsageError("--if-revision belongs to a change: add --set FILE")
-    with session.client() as client:
-        if file:
-            policy = read_json(file.read(), "--set")
-            session.one(client.set_retention(model, policy, expected=expected))
-            return
-        found = client.retention(model)
-    if session.json:
-        session.out(found)
-        return
-    policy = {name: "permanently" if value is None else value for name, value in found["policy"].items()}
-    session.heading({"revision": found.get("revision")} | policy)
-    columns = [
-        ("number", "number"),
-        ("version", "semver"),
-        ("stage", "stage"),
-        ("uses", "uses"),
-        ("last used", "last_used_at"),
-        *COLUMNS[3:],
-    ]
-    session.items(found["versions"], columns, f"{model} has no versions")
+    show_sweep(session, found)
 
 
 @command(group=cleanup, examples="regista cleanup usage churn")
@@ -144,7 +119,7 @@ def usage(session: Session, model: str) -> None:
     session.items(found["versions"], columns, f"no client reported a use of {model}")
 
 
-def _show_sweep(session: Session, found: dict[str, Any]) -> None:
+def show_sweep(session: Session, found: dict[str, Any]) -> None:
     if session.json:
         session.out(found)
         return

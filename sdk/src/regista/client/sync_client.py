@@ -162,6 +162,9 @@ class Client:
     sweep_plan = _blocking(AsyncClient.sweep_plan)
     retention = _blocking(AsyncClient.retention)
     set_retention = _blocking(AsyncClient.set_retention)
+    remove_retention = _blocking(AsyncClient.remove_retention)
+    retention_defaults = _blocking(AsyncClient.retention_defaults)
+    set_default_retention = _blocking(AsyncClient.set_default_retention)
     usage = _blocking(AsyncClient.usage)
 
     dead_letters = _blocking(AsyncClient.dead_letters)
