@@ -28,7 +28,7 @@ from shared.foundation.topics import PARTITIONS_OF
 
 DIRECTORY = {"registry": "SELECT, INSERT, UPDATE", "approval": "SELECT"}
 """Grants on the directory of names: one service writes it, one copies names into signed records. No other
-reads it."""
+reads it. Every service writes the days on which it saw keys in use."""
 
 LIMITS = {
     "lock_timeout": ("60s", 0),
@@ -120,8 +120,11 @@ def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) ->
     if not partitions:  # it appends nothing: it reads all, and stops those that append
         connection.exec_driver_sql(f"GRANT SELECT ON log.events TO {role}")
         connection.exec_driver_sql(f"GRANT INSERT, UPDATE, DELETE ON log.stopped TO {role}")
+    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA directory TO {role}")
+    connection.exec_driver_sql(
+        f"GRANT SELECT, INSERT (key_id, day), UPDATE (day) ON directory.key_use TO {role}"
+    )
     if service in DIRECTORY:
-        connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA directory TO {role}")
         connection.exec_driver_sql(f"GRANT {DIRECTORY[service]} ON directory.names TO {role}")
 
 

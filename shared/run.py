@@ -39,6 +39,7 @@ from shared.http.routes import Route
 from shared.http.server import Server
 from shared.identity.access_view import AccessView
 from shared.log import eventlog, projector
+from shared.log.denials import Denials
 from shared.log.due_runner import DueWorkRunner
 from shared.log.due_work import DueWork
 from shared.log.inbox import Once
@@ -137,10 +138,8 @@ class RunningProcess:
             self._app.pool.terminate()
         _, stuck = await asyncio.wait(tasks, timeout=2)
         if stuck:
-            log.critical(
-                "parts did not stop in time; the process ends anyway",
-                extra={"tasks": [task.get_name() for task in stuck]},
-            )
+            names = [task.get_name() for task in stuck]
+            log.critical("parts did not stop in time; the process ends anyway", extra={"tasks": names})
             os._exit(1)
 
     async def _start(self, group: asyncio.TaskGroup) -> None:
@@ -162,6 +161,8 @@ class RunningProcess:
         ]
         if process.service.name in app.transactors:
             app.transactor = app.transactors[process.service.name]
+            app.denials = Denials(app.transactor.submit, process.service.name)
+            app.dead_letters.denials = app.denials
         app.access = AccessView(app.pool, app.settings.pepper, self._wake_ups[PARTITION])
         await self._until("identities", app.access.catch_up)
         self._writers.append(self._parts.run(group, "access", app.access.run()))
@@ -182,7 +183,8 @@ class RunningProcess:
     def _edge_work(self) -> list[tuple[str, Work]]:
         """Return what brings work in, by name: checks, relays, consumers, due work, background."""
         app, process = self._app, self._process
-        work: list[tuple[str, Work]] = [("checks", self._check())]
+        work: list[tuple[str, Work]] = [("checks", self._check()), ("key use", app.access.key_use.run())]
+        work += [("denials", app.denials.run())] if app.denials is not None else []
         if self._key is not None:
             work += [(f"relay {s.name}", self._relay(s, self._key)) for s in self._publishes]
         if process.subscriptions:
@@ -208,18 +210,15 @@ class RunningProcess:
             else:
                 app.readiness.clear(part)
 
-        connect = lambda: start_producer(app.settings)  # noqa: E731
-        recent = app.transactors[service.name].states.recent
-        ended = functools.partial(app.access.ended, key.key_id)
         return relay.Relay(
             service,
             app.settings.database_url,
             self._wake_ups[service.name],
-            connect,
+            functools.partial(start_producer, app.settings),
             key,
             on_state,
-            recent,
-            ended,
+            app.transactors[service.name].states.recent,
+            functools.partial(app.access.ended, key.key_id),
         ).run()
 
     async def _connected(self) -> asyncpg.Pool:

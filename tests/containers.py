@@ -12,7 +12,7 @@ from services.local import kafka, postgres, s3
 from services.local.kafka import new_cluster_id
 from services.local.stack import STATE, Stack
 
-POSTGRES, KAFKA, SEAWEEDFS = "postgres:18", "apache/kafka:4.1.0", "chrislusf/seaweedfs:4.48"
+POSTGRES, KAFKA, SEAWEEDFS = "postgres:18", "apache/kafka:4.4.0", "chrislusf/seaweedfs:4.48"
 
 
 def docker_answers() -> bool:

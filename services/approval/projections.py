@@ -72,13 +72,19 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
     event, type_ = noted.read_note(note), note.source.type
     match event:
         case noted.ModelEvent(model_id=model_id):
+            if event.model:
+                yield Put(t.NAMES, {"name": event.model, "model_id": model_id})
             if type_ == noted.MODEL_REGISTERED:
                 yield Put(t.MODELS, {"model_id": model_id, "model": event.model or ""})
             elif event.model:
                 yield Patch(t.MODELS, {"model_id": model_id}, {"model": event.model})
         case noted.RolloutEvent(model_id=model_id, environment=environment, champion=champion):
             key = {"model_id": model_id, "environment": environment}
-            yield Put(t.CHAMPIONS, {**key, "number": champion.number}) if champion else Drop(t.CHAMPIONS, key)
+            if champion is None:
+                yield Drop(t.CHAMPIONS, key)
+            else:
+                served = {"number": champion.number, "production": event.production}
+                yield Put(t.CHAMPIONS, {**key, **served})
         case noted.VersionRegistered(model_id=model_id, number=number):
             row = {
                 "model_id": model_id,
@@ -86,15 +92,20 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
                 "semver": event.semver or "",
                 "stage": "Staging",
                 "recalled": False,
+                "retired": False,
             }
             yield Put(t.VERSIONS, {**row, "artifact_digest": event.artifact.digest if event.artifact else ""})
+        case noted.VersionPromoted(model_id=model_id, number=number, promotion_id=id_, production=production):
+            if id_:
+                yield Patch(t.PROMOTIONS, {"promotion_id": id_}, {"state": "promoted"})
+            if production:
+                yield Patch(t.VERSIONS, {"model_id": model_id, "number": number}, {"stage": "Production"})
+        case noted.PromotionSpent(promotion_id=str(id_)):
+            yield Patch(t.PROMOTIONS, {"promotion_id": id_}, {"state": "spent"})
         case noted.VersionEvent(model_id=model_id, number=number):
-            recalled = {"recalled": True} if type_ == noted.VERSION_RECALLED else {}
-            yield Patch(
-                t.VERSIONS,
-                {"model_id": model_id, "number": number},
-                {"stage": noted.STAGE_AFTER[type_], **recalled},
-            )
+            withdrawn = {noted.VERSION_RECALLED: "recalled", noted.VERSION_RETIRED: "retired"}.get(type_)
+            change = {withdrawn: True} if withdrawn else {"stage": noted.STAGE_AFTER[type_]}
+            yield Patch(t.VERSIONS, {"model_id": model_id, "number": number}, change)
         case noted.VersionReinstated(model_id=model_id, number=number, stage=stage):
             yield Patch(
                 t.VERSIONS, {"model_id": model_id, "number": number}, {"stage": stage, "recalled": False}
@@ -142,7 +153,7 @@ def _verdict(r: Recorded, e: GatesEvaluated) -> Change:
 
 def _decided(r: Recorded, e: PromotionGranted | PromotionDenied) -> Change:
     granted = isinstance(e, PromotionGranted)
-    columns: dict[str, Any] = {"state": "granted" if granted else "denied", "decided_at": r.recorded_at}
+    columns: dict[str, Any] = {"state": "granted" if granted else "refused", "decided_at": r.recorded_at}
     if isinstance(e, PromotionGranted):
         columns |= {"approvers": list(e.approvers), "override": e.override}
     else:
@@ -233,6 +244,8 @@ def _opened(r: Recorded, e: ReviewOpened) -> Change:
         "number": e.about.number,
         "semver": e.semver,
         "environment": e.environment,
+        "production": e.production,
+        "serve": e.serve,
         "needs": e.needs,
         "approvers": [],
         "roles": list(e.roles),
@@ -258,6 +271,8 @@ def _overridden(r: Recorded, e: OverrideUsed) -> Change:
         "number": e.about.number,
         "semver": "",
         "environment": e.environment,
+        "production": e.production,
+        "serve": e.serve,
         "needs": 0,
         "approvers": [],
         "roles": ["approver"],

@@ -26,8 +26,27 @@ class PolicyPublished:
 
 
 @dataclass(frozen=True, slots=True)
+class AppliedPolicy:
+    """The policy that decided.
+
+    `challenger_cap`: the percent of the requests in a production environment that the version may take
+    without a promotion; None when the model's tier decides. `two_to_recall`: the recall of the version needs
+    a second person.
+    """
+
+    name: str
+    revision: int
+    digest: str
+    challenger_cap: int | None = None
+    two_to_recall: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GatesEvaluated:
-    """The verdict of a stage (Validated or Production): the result of every automated gate."""
+    """The verdict of a stage (Validated), or of a promotion (Production, NonProduction).
+
+    It has the result of every automated gate.
+    """
 
     model_id: str
     model: str
@@ -35,7 +54,7 @@ class GatesEvaluated:
     stage: str
     passed: bool
     results: tuple[Result, ...]
-    policy: PolicyRef
+    policy: AppliedPolicy
     evidence_digest: str
     promotion_id: str | None
 
@@ -77,7 +96,8 @@ class PromotionDenied:
 class ReviewOpened:
     """`needs` distinct people with one of `roles` must approve.
 
-    `sealed_digest` covers what the review shows.
+    `sealed_digest` covers what the review shows. `serve`: the last approval gives the version all requests
+    where no version serves. `production`: whether the environment is one.
     """
 
     review_id: str
@@ -93,6 +113,8 @@ class ReviewOpened:
     evidence_digest: str
     policy: PolicyRef
     expires_at: datetime
+    serve: bool = False
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +264,9 @@ def _gates_evaluated(e: gate.GatesEvaluated) -> GatesEvaluated:
         stage=e.stage,
         passed=e.passed,
         results=e.results,
-        policy=e.policy,
+        policy=AppliedPolicy(
+            e.policy.name, e.policy.revision, e.policy.digest, e.challenger_cap, e.two_to_recall
+        ),
         evidence_digest=e.evidence_digest,
         promotion_id=e.promotion_id,
     )
@@ -277,6 +301,8 @@ def _public_review(event: review.ReviewEvent) -> object | None:
                 evidence_digest=e.evidence_digest,
                 policy=e.policy,
                 expires_at=e.expires_at,
+                serve=e.serve,
+                production=e.production,
             )
         case review.ReviewApproved() as e:
             return ReviewApproved(

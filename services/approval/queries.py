@@ -34,19 +34,21 @@ SELECT name, revision, digest, policy, active, published_at, published_by FROM p
 WHERE name = $1 AND revision = $2
 """
 
-# A model by its id or by its name.
-MODEL = (
-    "SELECT model_id, model FROM models WHERE model_id = $1 OR model = $1 ORDER BY model_id = $1 DESC LIMIT 1"
-)
+# A model by its id or by any name it ever had.
+MODEL = """
+SELECT m.model_id, m.model FROM models m
+WHERE m.model_id = coalesce((SELECT n.model_id FROM names n WHERE n.name = $1), $1)
+"""
 
-# A version with the state of its bytes. After a rollback an archived version is in Production again; no event
-# of the version reports that, so the champions are read.
+# A version with the state of its bytes, in the registry's stage. After a rollback an archived version is in
+# Production again; no event of the version reports that, so the champions are read.
 VERSION = """
-SELECT v.model_id, v.number, v.semver, v.artifact_digest, coalesce(a.state, '') AS artifact, CASE
-  WHEN v.stage <> 'Archived' THEN v.stage WHEN v.recalled THEN 'Recalled'
-  WHEN EXISTS (SELECT FROM champions c WHERE c.model_id = v.model_id AND c.number = v.number)
-  THEN 'Production'
-  ELSE 'Archived' END AS stage
+SELECT v.model_id, v.number, v.semver, v.artifact_digest, coalesce(a.state, '') AS artifact, v.recalled,
+  v.retired, CASE
+  WHEN v.retired AND v.stage <> 'Rejected' THEN 'Archived'
+  WHEN v.stage = 'Archived' AND NOT v.recalled AND EXISTS (SELECT FROM champions c
+    WHERE c.model_id = v.model_id AND c.number = v.number AND c.production) THEN 'Production'
+  ELSE v.stage END AS stage
 FROM versions v
 LEFT JOIN artifacts a ON a.model_id = v.model_id AND a.number = v.number AND a.digest = v.artifact_digest
 WHERE v.model_id = $1 AND v.number = $2
@@ -81,24 +83,31 @@ WHERE p.state = 'open' OR r.state = 'open'
 
 # The versions whose gates are open: of one model, or of all.
 OPEN_VERSIONS = """
-SELECT model_id, number FROM versions WHERE stage = 'Staging' AND ($1::text IS NULL OR model_id = $1)
+SELECT model_id, number FROM versions
+WHERE stage = 'Staging' AND NOT recalled AND NOT retired AND ($1::text IS NULL OR model_id = $1)
 UNION SELECT model_id, number FROM promotions WHERE state = 'open' AND ($1::text IS NULL OR model_id = $1)
 ORDER BY model_id, number
 """
 
-# A page of reviews, oldest first, of the namespaces that the caller may read ($3 null: all). The evidence is
-# large, so only a single review has it.
+# A page of reviews, oldest first, of the namespaces that the caller may read ($3 null: all). $2 is the id of
+# a model or any name it ever had. The evidence is large, so only a single review has it.
 REVIEWS_PAGE = """
-SELECT review_id, revision, state, model_id, model, number, semver, environment, needs, approvers, roles,
-  excluded, seal, sealed_digest, policy, evidence_digest, results, opened_at, expires_at
-FROM reviews WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR model_id = $2 OR model = $2)
-  AND log.covers($3::text[], model)
-  AND ($4::timestamptz IS NULL OR (opened_at, review_id) > ($4, $5))
-ORDER BY opened_at, review_id LIMIT $6
+SELECT r.review_id, r.revision, r.state, r.model_id, coalesce(m.model, r.model) AS model, r.number, r.semver,
+  r.environment, r.production, r.serve, r.needs, r.approvers, r.roles, r.excluded, r.seal, r.sealed_digest,
+  r.policy, r.evidence_digest, r.results, r.opened_at, r.expires_at
+FROM reviews r LEFT JOIN models m USING (model_id)
+WHERE ($1::text IS NULL OR r.state = $1)
+  AND ($2::text IS NULL OR r.model_id = coalesce((SELECT n.model_id FROM names n WHERE n.name = $2), $2))
+  AND log.covers($3::text[], r.model)
+  AND ($4::timestamptz IS NULL OR (r.opened_at, r.review_id) > ($4, $5))
+ORDER BY r.opened_at, r.review_id LIMIT $6
 """
 
-# One review with its evidence.
-REVIEW = "SELECT * FROM reviews WHERE review_id = $1"
+# One review with its evidence, under the model's name as it is now.
+REVIEW = """
+SELECT r.*, coalesce(m.model, r.model) AS current FROM reviews r LEFT JOIN models m USING (model_id)
+WHERE r.review_id = $1
+"""
 
 # What people wrote and did in a review, in order.
 ENTRIES = """
@@ -181,7 +190,11 @@ async def promotion(pool: asyncpg.Pool, promotion_id: str) -> dict[str, Any] | N
 async def review(pool: asyncpg.Pool, review_id: str) -> dict[str, Any] | None:
     """Return a review with its evidence and its entries."""
     row = await pool.fetchrow(REVIEW, review_id)
-    return {**dict(row), "entries": [dict(e) for e in await pool.fetch(ENTRIES, review_id)]} if row else None
+    if row is None:
+        return None
+    found = dict(row)
+    found["model"] = found.pop("current")
+    return {**found, "entries": [dict(e) for e in await pool.fetch(ENTRIES, review_id)]}
 
 
 async def reviews(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from services.approval.domain.gate_kinds import KINDS, Kind
 from shared.http.routes import Body, PageQuery
 
-Stage = Literal["Validated", "Production"]
+Stage = Literal["Validated", "Production", "NonProduction"]
 Short = Field(default="", max_length=200)
 Long = Field(default="", max_length=10_000)
 
@@ -36,25 +36,35 @@ class GateBody(Body):
 
 
 class SelectorBody(Body):
-    """The models that a policy is for.
+    """The models and the environments that a policy is for.
 
-    An empty field selects any; a namespace selects those below it, too.
+    An empty field selects any; a namespace selects those below it, too. A policy with `environments` is only
+    for promotions there.
     """
 
     namespaces: tuple[str, ...] = Field(default=(), max_length=100)
     kinds: tuple[str, ...] = Field(default=(), max_length=20)
     tiers: tuple[Literal["low", "medium", "high"], ...] = ()
     tags: dict[str, str] = Field(default_factory=dict)
+    environments: tuple[str, ...] = Field(default=(), max_length=100)
 
 
 class PolicyBody(Body):
-    """Gates by stage, and the models that they are for."""
+    """Gates by stage, and the models that they are for.
+
+    `Validated`: gates of that stage; `Production` and `NonProduction`: gates of a promotion to an environment
+    that is production or not. `challenger_cap`: the percent of the requests in a production environment that
+    versions which the policy validated may take without a promotion; without it the model's tier decides.
+    `two_to_recall`: the recall of such a version needs a second person.
+    """
 
     stages: dict[Stage, tuple[GateBody, ...]]
     applies_to: SelectorBody = SelectorBody()
     description: str = Long
     priority: int = Field(default=0, ge=-1000, le=1000)
     active: bool = True
+    challenger_cap: int | None = Field(default=None, ge=0, le=100)
+    two_to_recall: bool = False
 
 
 class PolicyQuery(Body):
@@ -126,12 +136,17 @@ class Verdict(BaseModel):
 
 
 class PromotionListed(BaseModel):
-    """`override` with state `denied`: an override stands; it grants the next request over the same facts."""
+    """A promotion.
+
+    `granted`: the registry has not carried the grant out yet; `promoted`: it has. `spent`: the grant ended
+    before the version was champion. `refused`: by approval or by the registry, `reasons` state why. With
+    `override`, an override stands that grants the next request over the same facts.
+    """
 
     promotion_id: str
     environment: str
     requester: str
-    state: Literal["open", "granted", "denied", "refused"]
+    state: Literal["open", "granted", "promoted", "spent", "refused"]
     reasons: list[str]
     approvers: list[str]
     override: bool
@@ -147,13 +162,15 @@ class PromotionAnswer(PromotionListed):
 
 
 class GatesAnswer(BaseModel):
-    """`waits_for`: what must arrive before the gates can be checked."""
+    """`stage` is the registry's. `waits_for`: what must arrive before the gates can be checked."""
 
     model_id: str
     model: str
     number: int
     semver: str
     stage: str
+    recalled: bool
+    retired: bool
     artifact_digest: str
     artifact: str
     waits_for: list[str]
@@ -172,6 +189,11 @@ class Entry(BaseModel):
 
 
 class ReviewListed(BaseModel):
+    """`serve`: the last approval gives the version all requests where no version serves.
+
+    `production`: whether the environment is one.
+    """
+
     review_id: str
     revision: int
     state: str
@@ -180,6 +202,8 @@ class ReviewListed(BaseModel):
     number: int
     semver: str
     environment: str
+    production: bool
+    serve: bool
     needs: int
     approvers: list[str]
     roles: list[str]

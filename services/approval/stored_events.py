@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, get_args
 
 from services.approval.domain.gate import GateEvent
@@ -12,15 +13,23 @@ from shared.deciding.events import EventTypes, Noted
 ApprovalEvent = PolicyEvent | PolicyListed | GateEvent | ReviewEvent | Noted
 
 
-def _as_it_is(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data: the defaults of the new fields of its evidence mean what the older form meant."""
-    return data
+def _with(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return an upcaster that adds fields which the older form did not have."""
+    return lambda data: data | fields
+
+
+def _policy(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a policy of the first schema, which selected no environments and had no cap."""
+    policy = {"challenger_cap": None, "two_to_recall": False, **data["policy"]}
+    return data | {"policy": policy | {"applies_to": {**policy["applies_to"], "environments": []}}}
 
 
 UPCASTERS = {
-    ("GatesEvaluated", 1): _as_it_is,
-    ("ReviewOpened", 1): _as_it_is,
-    ("ReviewRefreshed", 1): _as_it_is,
+    ("PolicyPublished", 1): _policy,
+    ("GatesEvaluated", 1): _with(challenger_cap=None, two_to_recall=False),
+    ("ReviewOpened", 1): _with(serve=False, production=True),
+    ("ReviewRefreshed", 1): _with(),
+    ("OverrideUsed", 1): _with(serve=False, production=True),
 }
 
 EVENTS = EventTypes(tuple(event for event in get_args(ApprovalEvent) if event is not Noted), UPCASTERS)

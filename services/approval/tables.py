@@ -39,6 +39,14 @@ MODELS = Table(
     Index("models_by_name", "model"),
 )
 
+# Every name that a model ever had: old ones name it, too.
+NAMES = Table(
+    "names",
+    _metadata,
+    Column("name", Text, primary_key=True),
+    Column("model_id", Text, nullable=False),
+)
+
 # The champion of each environment, which other versions are compared with.
 CHAMPIONS = Table(
     "champions",
@@ -46,6 +54,7 @@ CHAMPIONS = Table(
     Column("model_id", Text, primary_key=True),
     Column("environment", Text, primary_key=True),
     Column("number", Integer, nullable=False),
+    Column("production", Boolean, nullable=False),
 )
 
 VERSIONS = Table(
@@ -57,6 +66,7 @@ VERSIONS = Table(
     Column("artifact_digest", Text, nullable=False),
     Column("stage", Text, nullable=False),
     Column("recalled", Boolean, nullable=False),
+    Column("retired", Boolean, nullable=False),
     Index("versions_in_staging", "model_id", postgresql_where=text("stage = 'Staging'")),
 )
 
@@ -115,6 +125,8 @@ REVIEWS = Table(
     Column("number", Integer, nullable=False),
     Column("semver", Text, nullable=False),
     Column("environment", Text, nullable=False),
+    Column("production", Boolean, nullable=False),
+    Column("serve", Boolean, nullable=False),
     Column("needs", Integer, nullable=False),
     Column("approvers", JSONB, nullable=False),
     Column("roles", JSONB, nullable=False),
@@ -148,6 +160,7 @@ TABLES = (
     POLICIES,
     POLICY_REVISIONS,
     MODELS,
+    NAMES,
     CHAMPIONS,
     VERSIONS,
     ARTIFACTS,

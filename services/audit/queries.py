@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from services.audit.domain.causal_tree import cause_in_log
 from services.audit.domain.checked import INDEXED_COLUMNS, shown_fault
 from services.audit.domain.reading import (
     TEXT_BYTES,
@@ -90,7 +91,7 @@ def timeline_sql(*, newest: bool, notes: bool) -> str:
     return _TIMELINE.format(parts="UNION ALL".join(parts), order=order)
 
 
-_FOUND = f"""
+FOUND = f"""
 WITH found AS (
     SELECT h.* FROM audit.event_index h
     WHERE h.generation = (SELECT generation FROM audit.index_state) AND {{condition}}
@@ -99,16 +100,16 @@ WITH found AS (
 {STORED} ORDER BY found.tx, found.seq
 """
 
-OF_CORRELATION = _FOUND.format(
+OF_CORRELATION = FOUND.format(
     condition="h.correlation_id = $1 AND (h.tx, h.seq) > ($2, $3)", order="h.tx, h.seq", limit="$4"
 )
 
-OF_PROMOTIONS = _FOUND.format(condition="h.promotion_id = ANY($1::text[])", order="h.tx, h.seq", limit="NULL")
+OF_PROMOTIONS = FOUND.format(condition="h.promotion_id = ANY($1::text[])", order="h.tx, h.seq", limit="NULL")
 
-BY_IDS = _FOUND.format(condition="h.event_id = ANY($1::uuid[])", order="h.tx, h.seq", limit="NULL")
+BY_IDS = FOUND.format(condition="h.event_id = ANY($1::uuid[])", order="h.tx, h.seq", limit="NULL")
 
 # The newest event up to a moment that decides what serves in an environment.
-SERVING = _FOUND.format(
+SERVING = FOUND.format(
     condition="""h.type IN ('RolloutChanged', 'RolledBack') AND h.stream = $1 AND h.environment = $2
         AND h.recorded_at <= $3""",
     order="h.revision DESC",
@@ -119,12 +120,12 @@ _OF_VERSION = """h.type IN ('VersionRegistered', 'MetadataAdded', 'VersionPromot
         AND h.stream = $1 AND h.number = $2 AND h.recorded_at <= $3"""
 
 # The newest event up to a moment that holds a version's metadata.
-REGISTERED = _FOUND.format(
+REGISTERED = FOUND.format(
     condition=_OF_VERSION + " AND h.type <> 'VersionPromoted'", order="h.revision DESC", limit="1"
 )
 
 # The newest promotion of a version into an environment up to a moment.
-PROMOTED = _FOUND.format(
+PROMOTED = FOUND.format(
     condition=_OF_VERSION + " AND h.type = 'VersionPromoted' AND h.environment = $4",
     order="h.revision DESC",
     limit="1",
@@ -260,9 +261,8 @@ async def causes(pool: asyncpg.Pool, event_ids: Iterable[str]) -> list[Event]:
         shown = {str(row["event_id"]): as_json(row) for row in rows}
         events.update(shown)
         found.update({str(row["event_id"]): row for row in rows})
-        wanted = {e["causation_id"] for e in shown.values() if is_uuid(e["causation_id"])} - events.keys()
-    order = sorted(found, key=lambda event_id: (found[event_id]["tx"], found[event_id]["seq"]))
-    return [events[event_id] for event_id in order]
+        wanted = {cause for e in shown.values() if is_uuid(cause := cause_in_log(e))} - events.keys()
+    return [events[id_] for id_ in sorted(found, key=lambda id_: (found[id_]["tx"], found[id_]["seq"]))]
 
 
 async def of_correlation(

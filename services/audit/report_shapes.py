@@ -29,6 +29,10 @@ class DecisionsQuery(Period):
     model: str = Field("", max_length=200, description="name or id; all models if left out")
 
 
+class AttemptsQuery(DecisionsQuery):
+    subject: str = Field("", max_length=100, description="who tried; all if left out")
+
+
 class AtQuery(PageQuery):
     at: Moment | None = Field(None, description=AT)
 
@@ -112,8 +116,11 @@ class Given(BaseModel):
 
 
 class Role(BaseModel):
+    """`group` is the group through which the role was held, "" for a grant of its own."""
+
     role: str | None
     namespace: str | None
+    group: str
     granted: Given
 
 

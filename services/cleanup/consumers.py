@@ -16,7 +16,7 @@ from services.cleanup.due_work import schedule_next
 from services.cleanup.inbound import MODEL_USED, USAGE_TOPIC
 from services.cleanup.parts import Parts
 from shared.deciding.submission import Submission
-from shared.foundation.topics import topic_of
+from shared.foundation.topics import bound_topic, topic_of
 from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
 
 if TYPE_CHECKING:
@@ -31,10 +31,13 @@ def subscriptions(app: App) -> list[Subscription]:
         type_: Handler(note, partial(place_reports, app) if READERS[name] is ModelNamed else None)
         for type_, name in PUBLIC_TYPES.items()
     }
-    use = Handler(partial(record_use, app), partial(look_up_again, app))
+    use = {MODEL_USED: Handler(partial(record_use, app), partial(look_up_again, app))}
     return [
         Subscription(topic_of("registry"), "cleanup", notes, by_service("registry")),
-        Subscription(USAGE_TOPIC, "cleanup", {MODEL_USED: use}, by_publishers, strict=True),
+        *(
+            Subscription(bound_topic(USAGE_TOPIC, n), "cleanup", use, by_publishers, strict=True, namespace=n)
+            for n in ("", *app.settings.kafka_namespaces)
+        ),
     ]
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from regista.wire.names import may_exist
 from services.cleanup.domain.retention_commands import RecordUsage
-from shared.deciding.names import may_exist
 
 MODEL_USED = "regista.ModelUsed.v1"
 USAGE_TOPIC = "regista.usage.v1"

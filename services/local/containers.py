@@ -35,6 +35,7 @@ def stack() -> Stack:
     found = Stack(folder)
     found.kafka = Kafka(
         folder,
+        bound=found.kafka.bound,
         host="kafka",
         listen="0.0.0.0",  # noqa: S104
         ports={"kafka": 9092, "kafka.controller": 9093},

@@ -15,11 +15,11 @@ from string import Template
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from services.local import kafka_access
+from services.local import kafka_access, kafka_quotas
 from services.local.folders import LOOPBACK, PATIENCE, REPOSITORY, InstanceFolder, LocalError, write_private
 from services.local.kafka_jars import class_archive, class_path, java
 from services.local.processes import Child, run_to_end, spawn, tail
-from services.local.topics import PUBLISHERS, SERVICES, TOPICS, grants
+from services.local.topics import PUBLISHERS, READERS, SERVICES, grants, quotas, topics
 
 SUPER_USER = "admin"
 PORTS = ("kafka", "kafka.controller")
@@ -42,6 +42,7 @@ class Kafka:
 
     folder: InstanceFolder
     publishers: tuple[str, ...] = PUBLISHERS
+    bound: Mapping[str, str] = field(default_factory=dict)
     host: str = LOOPBACK
     listen: str = LOOPBACK
     ports: Mapping[str, int] = field(default_factory=dict)
@@ -124,9 +125,12 @@ class Kafka:
             raise LocalError(
                 f"Kafka does not answer ({error}); the end of its log:\n{tail(self.folder.log('kafka'))}"
             ) from error
-        kafka_access.make_topics(admin, TOPICS)
-        self.add_users(admin, (*SERVICES, *self.publishers))
-        kafka_access.allow(admin, grants(self.publishers))
+        kafka_access.make_topics(admin, topics(self.bound))
+        self.add_users(admin, (*SERVICES, *self.publishers, *self.bound, *READERS))
+        kafka_access.allow(admin, grants(self.publishers, bound=self.bound))
+        password = self.folder.secret(f"kafka-{SUPER_USER}")
+        limits = quotas((*self.publishers, *self.bound))
+        kafka_quotas.set_quotas(self.bootstrap, SUPER_USER, password, limits)
 
     def add_users(self, admin: AdminClient, users: Iterable[str]) -> None:
         """Create SCRAM users with the passwords that this instance stores for them."""

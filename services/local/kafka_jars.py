@@ -14,6 +14,7 @@ from services.local.folders import REPOSITORY, LocalError, home
 from services.local.processes import run_to_end
 
 POM = REPOSITORY / "deploy" / "kafka" / "pom.xml"
+CHECKSUMS = REPOSITORY / "deploy" / "kafka" / "jars.sha256"
 OLDEST_JAVA = 17
 
 
@@ -31,10 +32,25 @@ def class_path() -> str:
                 "set it to an unpacked release, or unset it"
             )
         return f"{libs}/*"
-    cached = home() / "cache" / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+    cached = home() / "cache" / f"kafka-{_digest()[:12]}"
     if not cached.exists():
         _download(cached)
     return f"{cached}/*"
+
+
+def _digest() -> str:
+    return hashlib.sha256(POM.read_bytes() + CHECKSUMS.read_bytes()).hexdigest()
+
+
+def verify(jars: Path) -> None:
+    """Raise LocalError unless the folder has exactly the jars of `jars.sha256`, each with its checksum."""
+    wanted = {name: digest for digest, name in map(str.split, CHECKSUMS.read_text().splitlines())}
+    found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in jars.iterdir()}
+    if wrong := sorted(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n)):
+        raise LocalError(
+            f"Kafka's jars are not those of {CHECKSUMS.relative_to(REPOSITORY)}: {', '.join(wrong)}. "
+            "They are not used: check the repository that Maven fetched them from."
+        )
 
 
 def _download(target: Path) -> None:
@@ -68,6 +84,7 @@ def _download(target: Path) -> None:
                 "Or set KAFKA_HOME to an unpacked Apache Kafka 4.x."
                 f"\n{failed}"
             ) from None
+        verify(jars)
         if not target.exists():
             jars.rename(target)
 

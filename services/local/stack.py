@@ -22,7 +22,7 @@ from services.local.kafka import SECURITY, Kafka
 from services.local.postgres import OWNER, Postgres
 from services.local.processes import Child, ProcessIdentity, end_all, interrupt_commands
 from services.local.s3 import BUCKET, HISTORY, S3
-from services.local.topics import PUBLISHERS, SERVICES
+from services.local.topics import PUBLISHERS, SERVICES, bound_publishers
 
 STATE = "stack.json"
 
@@ -52,8 +52,18 @@ class Stack:
 
     def __post_init__(self) -> None:
         self.postgres = Postgres(self.folder, given=os.environ.get("REGISTA_POSTGRES_URL", ""))
-        self.kafka = Kafka(self.folder, publishers=self.publishers)
+        self.kafka = Kafka(self.folder, publishers=self.publishers, bound=self._bound())
         self.s3 = S3(self.folder)
+
+    @staticmethod
+    def _bound() -> dict[str, str]:
+        try:
+            return bound_publishers(os.environ.get("REGISTA_KAFKA_PUBLISHERS", ""))
+        except ValueError as wrong:
+            raise LocalError(
+                f"REGISTA_KAFKA_PUBLISHERS has {wrong}: write USER=NAMESPACE, separated by commas; users "
+                "have small letters, digits and dashes"
+            ) from None
 
     def set_ports(self, ports: Mapping[str, int]) -> None:
         """Set the ports of the servers, by the names in each server's PORTS."""
@@ -162,6 +172,7 @@ class Stack:
             "KAFKA_USER": service,
             "KAFKA_PASSWORD": self.kafka.password(service),
             "KAFKA_SECURITY": SECURITY,
+            "KAFKA_NAMESPACES": ",".join(sorted(set(self.kafka.bound.values()))),
         }
         if service == "artifact":
             settings |= {

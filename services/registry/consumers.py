@@ -23,7 +23,7 @@ from services.registry.trained_message import read
 from shared.deciding.decider import Unprocessable
 from shared.deciding.events import Noted
 from shared.deciding.submission import Submission
-from shared.foundation.topics import topic_of
+from shared.foundation.topics import bound_topic, topic_of
 from shared.http.app import App
 from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
 
@@ -33,14 +33,14 @@ Prepare = Callable[[Received], Awaitable[Sequence[Submission]]]
 
 
 def subscriptions(app: App) -> list[Subscription]:
-    """Return the four topics that the registry subscribes to."""
+    """Return what the registry reads: messages of publishers, and the events of three services."""
+    trained = {MODEL_TRAINED: Handler(partial(register_trained, app))}
     return [
-        Subscription(
-            TRAINING_TOPIC,
-            GROUP,
-            {MODEL_TRAINED: Handler(partial(register_trained, app))},
-            by_publishers,
-            strict=True,
+        *(
+            Subscription(
+                bound_topic(TRAINING_TOPIC, n), GROUP, trained, by_publishers, strict=True, namespace=n
+            )
+            for n in ("", *app.settings.kafka_namespaces)
         ),
         _of_service(
             "approval",

@@ -9,6 +9,7 @@ import asyncpg
 from services.registry import queries
 from services.registry.domain.versioning.bump import DEFAULT, BumpPolicy
 from services.registry.look_ups import LookUps
+from services.registry.serving import queries as serving_queries
 from shared.http.batcher import Batcher, RowBatcher
 
 
@@ -42,5 +43,5 @@ def make_parts(pool: asyncpg.Pool, bump_policy: BumpPolicy = DEFAULT) -> Parts:
         versions=Batcher(lambda wanted: queries.versions(pool, wanted)),
         numbers=Batcher(lambda wanted: queries.numbers(pool, wanted)),
         aliases=RowBatcher(pool, queries.ALIAS, "text", "text"),
-        rollouts=RowBatcher(pool, queries.ROLLOUT, "text", "text"),
+        rollouts=RowBatcher(pool, serving_queries.ROLLOUT, "text", "text"),
     )

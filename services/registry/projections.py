@@ -9,25 +9,30 @@ from services.registry.brief import BriefVersion
 from services.registry.domain import noted
 from services.registry.domain.model import events as e
 from services.registry.domain.naming.name import NameClaimed
+from services.registry.domain.serving.environment import (
+    EnvironmentCreated,
+    EnvironmentEdited,
+    EnvironmentEvent,
+    EnvironmentRetired,
+)
 from services.registry.lineage import projections as lineage
+from services.registry.serving import projections as serving
+from services.registry.serving.projections import patch_version
 from services.registry.tables import (
-    ALIASES,
     EVALUATIONS,
     MODELS,
     NAMES,
-    PROMOTIONS,
     REFUSALS,
-    ROLLOUTS,
     VERSIONS,
 )
 from shared.deciding.access import namespace_of
-from shared.deciding.changes import Change, Drop, Patch, Put
+from shared.deciding.changes import Change, Patch, Put
 from shared.deciding.events import Noted, Recorded
 
 
 def project(r: Recorded) -> Iterable[Change]:
     """Return the row changes of one event of the registry."""
-    event: e.ModelEvent | BriefVersion | NameClaimed | Noted = r.event
+    event: e.ModelEvent | BriefVersion | NameClaimed | EnvironmentEvent | Noted = r.event
     match event:
         case e.VersionRegistered() | BriefVersion():
             return _registered(r, event)
@@ -35,16 +40,18 @@ def project(r: Recorded) -> Iterable[Change]:
             return _noted(r, event)
         case NameClaimed():
             return (Put(NAMES, {"name": event.name, "model_id": event.model_id}),)
+        case EnvironmentCreated() | EnvironmentEdited() | EnvironmentRetired():
+            return (serving.environment(r, event),)
         case e.RegistrationRefused():
             return _refused(r, event)
         case e.ModelRegistered() | e.ModelRenamed() | e.OwnerChanged() | e.TagsChanged():
             return _model(r, event)
         case e.AliasSet() | e.AliasRemoved():
-            return _aliased(r, event)
+            return serving.aliased(r, event)
         case e.RolloutChanged() | e.RolledBack():
-            return _rolled_out(r, event)
+            return serving.rolled_out(r, event)
         case e.PromotionRequested() | e.PromotionSpent() | e.PromotionRefused() | e.VersionPromoted():
-            return _promotion(r, event)
+            return serving.promotion(r, event)
         case e.ChildLinked():
             return (lineage.linked(_model_id(r), event),)
         case e.ChildUnlinked():
@@ -55,11 +62,6 @@ def project(r: Recorded) -> Iterable[Change]:
 
 def _model_id(r: Recorded) -> str:
     return r.stream.removeprefix("model-")
-
-
-def _patch(r: Recorded, number: int, **columns: Any) -> Patch:
-    """Change columns of a version, and its revision, which is its ETag."""
-    return Patch(VERSIONS, {"model_id": _model_id(r), "number": number}, {**columns, "revision": r.revision})
 
 
 def _described_by(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | BriefVersion) -> dict[str, Any]:
@@ -98,6 +100,7 @@ _OfVersion = (
     | e.VersionValidated
     | e.VersionRejected
     | e.VersionReopened
+    | e.RecallProposed
     | e.VersionRecalled
     | e.VersionReinstated
     | e.VersionArchived
@@ -112,32 +115,37 @@ _OfVersion = (
 def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
     match event:
         case e.MetadataAdded():
-            patch = _patch(r, event.number, **_described_by(r, event))
+            patch = patch_version(r, event.number, **_described_by(r, event))
             return (patch, *lineage.described(_model_id(r), event))
         case e.VersionValidated():
-            return (_patch(r, event.number, stage="Validated"),)
+            return (patch_version(r, event.number, stage="Validated"),)
         case e.VersionRejected():
-            return (_patch(r, event.number, stage="Rejected", reasons=event.reasons),)
+            return (patch_version(r, event.number, stage="Rejected", reasons=event.reasons),)
         case e.VersionReopened():
-            return (_patch(r, event.number, stage="Staging", gates=None),)
+            return (patch_version(r, event.number, stage="Staging", gates=None),)
+        case e.RecallProposed():
+            proposed = {"by": event.by, "reason": r.reason, "at": r.recorded_at}
+            return (patch_version(r, event.number, recall_proposed=proposed),)
         case e.VersionRecalled():
-            return (_patch(r, event.number, recalled=r.reason or "recalled"),)
+            recalled = {"recalled": r.reason or "recalled", "withdrawal_id": event.withdrawal_id or None}
+            return (patch_version(r, event.number, recall_proposed=None, **recalled),)
         case e.VersionReinstated():
-            return (_patch(r, event.number, stage=event.stage, recalled=None),)
+            again = {"stage": event.stage, "recalled": None, "withdrawal_id": None}
+            return (patch_version(r, event.number, **again),)
         case e.VersionArchived():
-            return (_patch(r, event.number, stage="Archived"),)
+            return (patch_version(r, event.number, stage="Archived"),)
         case e.LegalHoldPlaced():
-            return (_patch(r, event.number, held=r.reason or "held"),)
+            return (patch_version(r, event.number, held=r.reason or "held"),)
         case e.LegalHoldReleased():
-            return (_patch(r, event.number, held=None),)
+            return (patch_version(r, event.number, held=None),)
         case e.VersionRetired():
             tombstone = {"rule": event.rule, "sweep_id": event.sweep_id, "at": r.recorded_at}
-            return (_patch(r, event.number, stage=event.stage, retired=tombstone),)
+            return (patch_version(r, event.number, stage=event.stage, retired=tombstone),)
         case e.RetireRefused():
-            return (_patch(r, event.number),)
+            return (patch_version(r, event.number),)
         case e.EvaluationRecorded():
             data = lineage.evaluated(_model_id(r), event)
-            return (_evaluation(r, event), data, _patch(r, event.number))
+            return (_evaluation(r, event), data, patch_version(r, event.number))
         case _:
             assert_never(event)
 
@@ -194,87 +202,6 @@ def _model(
             assert_never(event)
 
 
-def _aliased(r: Recorded, event: e.AliasSet | e.AliasRemoved) -> Iterable[Change]:
-    key = {"model_id": _model_id(r), "alias": event.alias}
-    if isinstance(event, e.AliasRemoved):
-        return Drop(ALIASES, key), _patch(r, event.number)
-    row = {
-        "number": event.number,
-        "semver": event.semver,
-        "protected": event.protected,
-        "set_at": r.recorded_at,
-        "set_by": r.actor.subject,
-        "revision": r.revision,
-    }
-    return Put(ALIASES, {**key, **row}), _patch(r, event.number)
-
-
-def _rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable[Change]:
-    champion = next((entry.number for entry in event.entries if entry.role == "champion"), 0)
-    back = event if isinstance(event, e.RolledBack) else None
-    left = back.from_number if back and back.from_number != back.to_number else None
-    row = Put(
-        ROLLOUTS,
-        {
-            "model_id": _model_id(r),
-            "environment": event.environment,
-            "champion": champion,
-            "entries": event.entries,
-            "previous": event.previous,
-            "rolled_back_from": left,
-            "skipped": back.skipped if back else None,
-            "warning": back.warning if back else "",
-            "changed_at": r.recorded_at,
-            "changed_by": r.actor.subject,
-            "reason": r.reason,
-            "revision": r.revision,
-        },
-    )
-    served = lineage.served(r, event)
-    return (row, *served, _patch(r, back.to_number, stage="Production")) if back else (row, *served)
-
-
-def _promotion(
-    r: Recorded,
-    event: e.PromotionRequested | e.PromotionSpent | e.PromotionRefused | e.VersionPromoted,
-) -> Iterable[Change]:
-    key = {"promotion_id": event.promotion_id}
-    match event:
-        case e.PromotionRequested():
-            row = {
-                "model_id": _model_id(r),
-                "number": event.number,
-                "environment": event.environment,
-                "digest": event.digest,
-                "state": "open",
-                "requester": event.requester,
-                "requested_at": r.recorded_at,
-                "reason": r.reason,
-                "serve": event.serve,
-            }
-            return Put(PROMOTIONS, {**key, **row}), _patch(r, event.number)
-        case e.PromotionSpent():
-            return Patch(PROMOTIONS, key, {"state": "spent"}), _patch(r, event.number)
-        case e.PromotionRefused():
-            return Patch(
-                PROMOTIONS, key, {"state": "refused", "reasons": event.reasons, "closed_at": r.recorded_at}
-            ), _patch(r, event.number)
-        case e.VersionPromoted():
-            promoted = {
-                "promotion_id": event.promotion_id,
-                "environment": event.environment,
-                "at": r.recorded_at,
-                "approvers": event.approvers,
-                "override": event.override,
-            }
-            closed = {"state": "promoted", "approvers": event.approvers, "closed_at": r.recorded_at}
-            return Patch(PROMOTIONS, key, closed), _patch(
-                r, event.number, stage="Production", promoted=promoted
-            )
-        case _:
-            assert_never(event)
-
-
 def _refused(r: Recorded, event: e.RegistrationRefused) -> Iterable[Change]:
     return (
         Put(
@@ -307,13 +234,13 @@ def _noted(r: Recorded, note: Noted) -> Iterable[Change]:
                 "policy": content.policy,
                 "at": r.recorded_at,
             }
-            return (_patch(r, content.number, gates=gates),)
+            return (patch_version(r, content.number, gates=gates),)
         case noted.GatesEvaluated():  # notes of older releases
-            return (_patch(r, content.number),)
+            return (patch_version(r, content.number),)
         case noted.ArtifactReport():
             detail = content.detail or content.reason or None
             uri = {"artifact_uri": content.uri} if content.uri else {}
-            return (_patch(r, content.number, artifact_state=state, artifact_detail=detail, **uri),)
+            return (patch_version(r, content.number, artifact_state=state, artifact_detail=detail, **uri),)
         case noted.ArtifactEnded():
             own = [v.number for v in content.versions if v.model_id == _model_id(r)]
             return [

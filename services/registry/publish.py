@@ -16,6 +16,7 @@ from services.registry.domain.model.metadata import (
     Training,
     callers_signature,
 )
+from services.registry.domain.serving import environment
 from services.registry.domain.versioning.bump import Bump
 from shared.deciding.events import Recorded
 from shared.deciding.service import PublicEvent
@@ -154,14 +155,30 @@ class VersionRejected:
 
 
 @dataclass(frozen=True, slots=True)
+class RecallProposed:
+    """A recall that the policy wants a second person for. Until that person confirms it, nothing changes."""
+
+    model_id: str
+    model: str
+    number: int
+    reason: str
+    by: str
+    withdrawal_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class VersionRecalled:
-    """The version must not be used any more, wherever it is."""
+    """The version must not be used any more, wherever it is.
+
+    `withdrawal_id`: the step that recalled several versions, empty for a single recall.
+    """
 
     model_id: str
     model: str
     number: int
     reason: str
     artifact_digest: str
+    withdrawal_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +233,8 @@ class LegalHoldReleased:
 class PromotionRequested:
     """`digest` is the RFC 8785 digest of `evidence`. A grant repeats it with the promotion's id.
 
-    `serve`: the grant gives the version all requests, where no version serves.
+    `serve`: the grant gives the version all requests, where no version serves. `production`: whether the
+    environment is one.
     """
 
     model_id: str
@@ -231,6 +249,7 @@ class PromotionRequested:
     on_behalf_of: str | None
     evidence: dict[str, Any]
     serve: bool = False
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,12 +278,15 @@ class PromotionRefused:
 
 @dataclass(frozen=True, slots=True)
 class VersionPromoted:
+    """Only a `production` environment gives the version the stage Production."""
+
     model_id: str
     model: str
     number: int
     semver: str
     promotion_id: str
     environment: str
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +299,7 @@ class RolloutChanged:
     entries: tuple[Entry, ...]
     previous: tuple[Entry, ...]
     champion: Champion | None
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +317,32 @@ class RolledBack:
     reason: str
     skipped: tuple[Skipped, ...] = ()
     warning: str = ""
+    production: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentCreated:
+    """A target of serving was declared. Its models are those in the namespace; empty: all models."""
+
+    namespace: str
+    name: str
+    production: bool
+    order: int
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentEdited:
+    namespace: str
+    name: str
+    order: int
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentRetired:
+    namespace: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +394,7 @@ _CLASSES: tuple[type, ...] = (
     VersionValidated,
     VersionRejected,
     VersionReopened,
+    RecallProposed,
     VersionRecalled,
     VersionReinstated,
     VersionArchived,
@@ -356,6 +406,9 @@ _CLASSES: tuple[type, ...] = (
     VersionPromoted,
     RolloutChanged,
     RolledBack,
+    EnvironmentCreated,
+    EnvironmentEdited,
+    EnvironmentRetired,
     AliasSet,
     AliasRemoved,
     VersionRetired,
@@ -370,7 +423,9 @@ _FIELDS: dict[type, tuple[str, ...]] = {
 _SAME_NAME: dict[type, type] = {
     stored: public
     for public in _CLASSES
-    if (stored := getattr(e, public.__name__, None)) is not None and public is not VersionRegistered
+    if (stored := getattr(e, public.__name__, None) or getattr(environment, public.__name__, None))
+    is not None
+    and public is not VersionRegistered
 }
 
 

@@ -69,7 +69,7 @@ LEFT JOIN rollouts r ON r.model_id = m.model_id AND r.environment = 'production'
 # Many models by id.
 MODELS = _MODEL.format(models="unnest($1::text[]) AS wanted(model_id) JOIN models m USING (model_id)")
 
-# A page of models, by name.
+# A page of models, by name. A search finds old names, too.
 LIST_MODELS = (
     _MODEL.format(models="models m")
     + """
@@ -77,7 +77,8 @@ WHERE m.name > $1
   AND log.covers($2::text[], m.name)
   AND ($3::text IS NULL OR m.kind = $3) AND ($4::text IS NULL OR m.owner = $4)
       AND ($5::text IS NULL OR m.tier = $5)
-  AND ($6::text IS NULL OR position(lower($6) in lower(m.name)) > 0)
+  AND ($6::text IS NULL OR position(lower($6) in lower(m.name)) > 0 OR EXISTS (
+    SELECT FROM names n WHERE n.model_id = m.model_id AND position(lower($6) in lower(n.name)) > 0))
 ORDER BY m.name LIMIT $7
 """
 )
@@ -88,7 +89,7 @@ _LIST_VERSIONS = """
 SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.artifact_digest, v.artifact_state,
     v.creator, v.registered_at, v.registered_by,
        v.correlation_id, v.gates->'passed' AS gates_passed, v.missing, v.reasons, v.bump_level, v.bump_rule,
-       v.held, v.recalled, v.retired, v.revision
+       v.held, v.recalled, v.recall_proposed, v.retired, v.revision
 FROM versions v JOIN models m USING (model_id)
 WHERE v.model_id = $1 AND v.number < $2 {filters}
 ORDER BY v.number DESC LIMIT $3
@@ -99,6 +100,18 @@ _ROLLOUTS_OF_VERSION = """coalesce((
         x->'role') ORDER BY r.environment)
     FROM rollouts r CROSS JOIN LATERAL jsonb_array_elements(r.entries) AS x
     WHERE r.model_id = v.model_id AND (x->>'number')::int = v.number), '[]') AS rollouts"""
+
+# The versions of one step of withdrawal, and where they serve: those that were trained on a data set …
+_WITHDRAWN = f"""
+SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.recalled,
+    v.retired IS NOT NULL AS retired, v.recall_proposed->>'by' AS proposed_by,
+    coalesce((v.gates->'policy'->>'two_to_recall')::bool, false) AS two_to_recall, {_ROLLOUTS_OF_VERSION}
+FROM versions v JOIN models m USING (model_id)
+WHERE log.covers($2::text[], m.name) AND """
+_IN_ORDER = " ORDER BY m.name, v.number LIMIT $3"
+TO_RECALL = _WITHDRAWN + "(v.dataset_name = $1 OR v.dataset_digest = $1)" + _IN_ORDER
+# … or that are recalled by the step.
+TO_REINSTATE = _WITHDRAWN + "v.withdrawal_id = $1 AND v.recalled IS NOT NULL" + _IN_ORDER
 
 # The event that holds a version's document.
 _DOCUMENT_EVENT = """
@@ -124,7 +137,7 @@ SELECT v.*, m.name AS model, m.kind, event.stored, {_ROLLOUTS_OF_VERSION}, {RECA
        coalesce((SELECT jsonb_agg(jsonb_build_object('promotion_id', p.promotion_id, 'environment',
            p.environment, 'state', p.state,
                  'requester', p.requester, 'requested_at', p.requested_at, 'reason', p.reason, 'reasons',
-                     p.reasons, 'approvers', p.approvers, 'serve', p.serve,
+                     p.reasons, 'approvers', p.approvers, 'serve', p.serve, 'production', p.production,
                  'closed_at', p.closed_at) ORDER BY p.requested_at)
                  FROM promotions p WHERE p.model_id = v.model_id AND p.number = v.number), '[]') AS promotions
 FROM unnest($1::text[], $2::int[]) AS wanted(model_id, number)
@@ -153,51 +166,37 @@ SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases W
 """
 ALIAS = ALIASES + " AND alias = $2"
 ALIASES += " ORDER BY alias"
-# Who serves. `recalled` of each entry states why its version must not be loaded.
-_ROLLOUT = """
-SELECT r.model_id, m.name AS model, r.environment, r.champion, r.previous, r.rolled_back_from, r.skipped,
-    r.warning, r.changed_at, r.changed_by, r.reason, r.revision, false AS dry_run,
-    coalesce((SELECT jsonb_agg(x.entry || jsonb_build_object('recalled', v.recalled) ORDER BY x.place)
-        FROM jsonb_array_elements(r.entries) WITH ORDINALITY AS x(entry, place) LEFT JOIN versions v
-        ON v.model_id = r.model_id AND v.number = (x.entry->>'number')::int), '[]') AS entries
-FROM rollouts r JOIN models m USING (model_id) WHERE r.model_id = $1
-"""
-ROLLOUT = _ROLLOUT + " AND r.environment = $2"
-ROLLOUTS = _ROLLOUT + " ORDER BY r.environment"
-
-# A rollout that an alias of a model names and that is stopped, with the model's namespace.
-STOPPED = """
-SELECT m.namespace, m.name AS model FROM models m
-LEFT JOIN names n ON n.name = $1
-JOIN rollouts r ON r.model_id = m.model_id AND r.environment = $2 AND r.champion = 0
-WHERE m.model_id = coalesce(n.model_id, $1)
-"""
 
 # A page of refusals, the newest first. A refused registration may have made no model, so the namespace is
-# taken from the name.
+# taken from the name. $5 is the id of a model, or any name it ever had.
 REFUSALS = """
 SELECT stream, revision, model, number, problems, proof, artifact_digest, creator, refused_at, refused_of,
     correlation_id
 FROM refusals
 WHERE (refused_at, stream, revision) < ($1, $2, $3)
   AND log.covers($4::text[], model)
-  AND ($5::text IS NULL OR model = $5) AND ($6::text IS NULL OR correlation_id = $6)
+  AND ($5::text IS NULL OR model = $5
+    OR stream = 'model-' || coalesce((SELECT n.model_id FROM names n WHERE n.name = $5), $5))
+  AND ($6::text IS NULL OR correlation_id = $6)
 ORDER BY refused_at DESC, stream DESC, revision DESC LIMIT $7
 """
 
-# What became of a message: the version or draft that it made …
+# What became of a message of a publisher, $2: the version or draft that it made. Ids are unique for each
+# publisher only …
 PUBLISHED = """
 SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage
 FROM versions v JOIN models m USING (model_id)
-WHERE v.message_id = $1 AND v.message_id <> '' ORDER BY v.registered_at DESC LIMIT 1
+WHERE v.message_id = $1 AND v.message_id <> '' AND v.registered_by = $2 ORDER BY v.registered_at DESC LIMIT 1
 """
 # … its refusal …
 REFUSED = """
 SELECT model, problems, refused_of FROM refusals
-WHERE message_id = $1 AND message_id <> '' ORDER BY refused_at DESC LIMIT 1
+WHERE message_id = $1 AND message_id <> '' AND refused_of = $2 ORDER BY refused_at DESC LIMIT 1
 """
 # … or no event, when its cause is stored: then the version with the same bytes existed already.
-KNOWN_CAUSE = "SELECT EXISTS (SELECT FROM registry.inbox WHERE source = $1 AND id = $2)"
+KNOWN_CAUSE = (
+    "SELECT EXISTS (SELECT FROM registry.inbox WHERE source = '/publishers/' || $1::text AND id = $2)"
+)
 SAME_BYTES = """
 SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage
 FROM versions v JOIN models m USING (model_id)

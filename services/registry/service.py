@@ -7,6 +7,7 @@ from services.registry.access.service import ACCESS_SERVICE
 from services.registry.api import ROUTES
 from services.registry.brief import IN_BRIEF
 from services.registry.consumers import subscriptions
+from services.registry.declarations import declare_first
 from services.registry.domain.deciders import DECIDERS, FOLDS
 from services.registry.parts import Parts, make_parts
 from services.registry.projections import project
@@ -32,6 +33,7 @@ SERVICE = Service(
 
 async def _start(app: App) -> Parts:
     await names.finish_erasures(app.pool)
+    await declare_first(app)
     return make_parts(app.pool, RegistrySettings.extending(app.settings).bump_policy)
 
 

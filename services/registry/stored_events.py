@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from services.registry.domain.model.events import ModelEvent
 from services.registry.domain.naming.name import NameEvent
+from services.registry.domain.serving.environment import EnvironmentEvent
 from shared.deciding.events import EventTypes
 
 
@@ -21,12 +22,18 @@ def _with(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 UPCASTERS = {
     ("VersionRegistered", 1): _with(),
     ("MetadataAdded", 1): _with(),
-    ("RolloutChanged", 1): _with(),
-    ("RolledBack", 2): _with(),
     ("PromotionRequested", 1): _with(serve=False),
+    ("PromotionRequested", 2): _with(production=True),
+    ("VersionPromoted", 1): _with(production=True),
+    ("RolloutChanged", 1): _with(production=True),
     ("RolledBack", 1): _with(warning=""),
+    ("RolledBack", 2): _with(production=True),
     ("VersionRecalled", 1): _with(by=""),
+    ("VersionRecalled", 2): _with(withdrawal_id=""),
     ("VersionRetired", 1): _with(stage="Archived"),
 }
 
-EVENTS = EventTypes(tuple(dict.fromkeys((*get_args(NameEvent), *get_args(ModelEvent)))), UPCASTERS)
+EVENTS = EventTypes(
+    tuple(dict.fromkeys((*get_args(NameEvent), *get_args(ModelEvent), *get_args(EnvironmentEvent)))),
+    UPCASTERS,
+)

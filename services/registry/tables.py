@@ -28,6 +28,7 @@ NAMES = Table(
     _registry,
     Column("name", Text, primary_key=True),
     Column("model_id", Text, nullable=False),
+    Index("names_by_model", "model_id"),
 )
 """Every name that was ever claimed. Old names stay redirects to their model."""
 
@@ -76,16 +77,19 @@ VERSIONS = Table(
     Column("promoted", JSONB),
     Column("held", Text),
     Column("recalled", Text),
+    Column("recall_proposed", JSONB),
+    Column("withdrawal_id", Text),
     Column("retired", JSONB),
     Column("revision", BigInteger, nullable=False),
     Index("versions_by_semver", "model_id", "semver"),
     Index("versions_by_artifact", "artifact_digest"),
     Index("versions_by_identity", "model_id", "identity"),
     Index("versions_by_correlation", "correlation_id"),
-    Index("versions_by_message", "message_id", postgresql_where=text("message_id <> ''")),
+    Index("versions_by_message", "message_id", "registered_by", postgresql_where=text("message_id <> ''")),
     Index("versions_by_stage", "model_id", "stage", "number"),
     Index("versions_by_dataset_name", "dataset_name", "model_id", "number"),
     Index("versions_by_dataset_digest", "dataset_digest", "model_id", "number"),
+    Index("versions_by_withdrawal", "withdrawal_id", postgresql_where=text("withdrawal_id IS NOT NULL")),
     Index("versions_recalled", "dataset_digest", postgresql_where=text("recalled IS NOT NULL")),
 )
 """`document` is the revision of the event that holds the version's metadata and its bump.
@@ -93,6 +97,7 @@ VERSIONS = Table(
 Only the log stores those two.
 
 `gates` is the last automated verdict, `promoted` the last promotion; `held` and `recalled` are the reasons.
+`recall_proposed` waits for a second person; `withdrawal_id` is the step that recalled several versions.
 `message_id` is the message that registered the version; it is empty for a registration over HTTP.
 """
 
@@ -168,11 +173,27 @@ ALIASES = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
+ENVIRONMENTS = Table(
+    "environments",
+    _registry,
+    Column("namespace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("production", Boolean, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("retired", Boolean, nullable=False),
+    Column("changed_at", TIME, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+"""`namespace` is empty for a global environment. `place` is its order in lists."""
+
 ROLLOUTS = Table(
     "rollouts",
     _registry,
     Column("model_id", Text, primary_key=True),
     Column("environment", Text, primary_key=True),
+    Column("production", Boolean, nullable=False),
     Column("champion", Integer, nullable=False),
     Column("entries", JSONB, nullable=False),
     Column("previous", JSONB, nullable=False),
@@ -199,6 +220,7 @@ PROMOTIONS = Table(
     Column("requested_at", TIME, nullable=False),
     Column("reason", Text, nullable=False),
     Column("serve", Boolean, nullable=False),
+    Column("production", Boolean, nullable=False),
     Column("reasons", JSONB),
     Column("approvers", JSONB),
     Column("closed_at", TIME),
@@ -223,7 +245,7 @@ REFUSALS = Table(
     Index("refusals_by_time", "refused_at", "stream", "revision"),
     Index("refusals_by_model", "model"),
     Index("refusals_by_correlation", "correlation_id"),
-    Index("refusals_by_message", "message_id", postgresql_where=text("message_id <> ''")),
+    Index("refusals_by_message", "message_id", "refused_of", postgresql_where=text("message_id <> ''")),
 )
 """`refused_of` is the subject whose registration was refused."""
 
@@ -236,6 +258,7 @@ TABLES = (
     SERVED,
     EVALUATIONS,
     ALIASES,
+    ENVIRONMENTS,
     ROLLOUTS,
     PROMOTIONS,
     REFUSALS,

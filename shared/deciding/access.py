@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from immutables import Map
 
@@ -13,11 +13,13 @@ from shared.deciding.decider import Fold, Forbidden
 from shared.deciding.events import EventTypes
 from shared.deciding.submission import Permission
 
-Kind = Literal["person", "publisher", "service"]
+Kind = Literal["person", "publisher", "service", "group"]
 Algorithm = Literal["hmac-sha256", "ed25519"]
 
 PARTITION = "access"
 ANY_ROLE = "any"
+NO_ROLE = "none"
+"""The permission of a caller who acts on their own identity: it exists, is enabled, and the key is live."""
 EVERYWHERE = "*"
 OWN_ROLE_ONLY = frozenset({"override"})
 """Roles that `admin` does not imply: each needs a recorded grant of its own."""
@@ -55,6 +57,32 @@ class NameErased:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityDisabled:
+    """The identity may do nothing until it is enabled again. Its keys and roles stay."""
+
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityEnabled:
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberAdded:
+    """`subject` is the group. The member's own stream has a RoleGranted for each role of the group."""
+
+    subject: str
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRemoved:
+    subject: str
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeyIssued:
     """`verifier` is hex: the keyed hash of an API key, or a raw Ed25519 public key."""
 
@@ -82,19 +110,44 @@ class KeyRevoked:
 
 @dataclass(frozen=True, slots=True)
 class RoleGranted:
+    """`group` is the group through which the subject holds the role; "" for a grant of its own.
+
+    A stream thus holds every role of its subject.
+    """
+
+    SCHEMA: ClassVar[int] = 2
+
     subject: str
     role: str
     namespace: str
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RoleRevoked:
+    """Ends the grant with the same role, namespace and group."""
+
+    SCHEMA: ClassVar[int] = 2
+
     subject: str
     role: str
     namespace: str
+    group: str = ""
 
 
-AccessEvent = IdentityCreated | NameSet | NameErased | KeyIssued | KeyRevoked | RoleGranted | RoleRevoked
+AccessEvent = (
+    IdentityCreated
+    | IdentityDisabled
+    | IdentityEnabled
+    | NameSet
+    | NameErased
+    | KeyIssued
+    | KeyRevoked
+    | RoleGranted
+    | RoleRevoked
+    | MemberAdded
+    | MemberRemoved
+)
 
 
 def _nameless(data: dict[str, Any]) -> dict[str, Any]:
@@ -107,9 +160,19 @@ def _not_compromised(data: dict[str, Any]) -> dict[str, Any]:
     return data | {"compromised": False}
 
 
+def _own(data: dict[str, Any]) -> dict[str, Any]:
+    """Add `group`, which the first schema did not have: there were grants of an identity's own only."""
+    return data | {"group": ""}
+
+
 ACCESS_EVENTS = EventTypes(
-    (IdentityCreated, NameSet, NameErased, KeyIssued, KeyRevoked, RoleGranted, RoleRevoked),
-    upcasters={("IdentityCreated", 1): _nameless, ("KeyRevoked", 1): _not_compromised},
+    get_args(AccessEvent),
+    upcasters={
+        ("IdentityCreated", 1): _nameless,
+        ("KeyRevoked", 1): _not_compromised,
+        ("RoleGranted", 1): _own,
+        ("RoleRevoked", 1): _own,
+    },
 )
 
 
@@ -131,17 +194,30 @@ class Key:
 class Grant:
     role: str
     namespace: str
+    group: str = ""
+
+
+def grant_key(role: str, namespace: str, group: str = "") -> str:
+    """Return the key of a grant in AccessState."""
+    return f"{role}@{namespace}#{group}" if group else f"{role}@{namespace}"
 
 
 @dataclass(frozen=True, slots=True)
 class AccessState:
-    """One identity. `grants` is keyed `<role>@<namespace>`; `kind` is empty before IdentityCreated."""
+    """One identity. `kind` is empty before IdentityCreated.
+
+    `grants` is keyed by `grant_key`, and `ended` has the keys of grants of its own that were revoked.
+    `members` are those of a group.
+    """
 
     subject: str = ""
     kind: str = ""
     name_erased: bool = False
     keys: Map[str, Key] = field(default_factory=Map)
     grants: Map[str, Grant] = field(default_factory=Map)
+    disabled: bool = False
+    ended: frozenset[str] = frozenset()
+    members: Map[str, bool] = field(default_factory=Map)
     revision: int = 0
 
 
@@ -151,6 +227,15 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
     match event:
         case IdentityCreated():
             return replace(state, subject=event.subject, kind=event.kind)
+        case IdentityDisabled():
+            return replace(state, disabled=True)
+        case IdentityEnabled():
+            return replace(state, disabled=False)
+        case MemberAdded():
+            return replace(state, members=state.members.set(event.member, True))
+        case MemberRemoved():
+            left = state.members.delete(event.member) if event.member in state.members else state.members
+            return replace(state, members=left)
         case NameSet():
             return replace(state, name_erased=False)
         case NameErased():
@@ -168,15 +253,15 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
             ended = replace(key, revoked=True, compromised=key.compromised or event.compromised)
             return replace(state, keys=state.keys.set(event.key_id, ended))
         case RoleGranted():
-            return replace(
-                state,
-                grants=state.grants.set(
-                    f"{event.role}@{event.namespace}", Grant(event.role, event.namespace)
-                ),
-            )
+            name = grant_key(event.role, event.namespace, event.group)
+            grant = Grant(event.role, event.namespace, event.group)
+            return replace(state, grants=state.grants.set(name, grant), ended=state.ended - {name})
         case RoleRevoked():
-            name = f"{event.role}@{event.namespace}"
-            return replace(state, grants=state.grants.delete(name)) if name in state.grants else state
+            name = grant_key(event.role, event.namespace, event.group)
+            if name not in state.grants:
+                return state
+            gone = state.ended if event.group else state.ended | {name}
+            return replace(state, grants=state.grants.delete(name), ended=gone)
     return state
 
 
@@ -219,7 +304,7 @@ def permits(state: AccessState, role: str, namespace: str) -> bool:
 
 
 def check(state: AccessState, permission: Permission, now: datetime, method: str = "") -> None:
-    """Raise Forbidden unless the identity exists, has the role, and its key is neither revoked nor expired.
+    """Raise Forbidden unless the identity exists, is enabled, has the role, and its key is live.
 
     `method` names the key (`api-key:<key id>`). Without it, an identity that has keys needs one that is live.
     """
@@ -233,6 +318,12 @@ def check(state: AccessState, permission: Permission, now: datetime, method: str
         raise Forbidden(
             "unknown_identity", "The caller is not a registered identity: an admin must register it first."
         )
+    if state.disabled:
+        raise Forbidden(
+            "identity_disabled",
+            f"{state.subject} is disabled: an admin must enable it again.",
+            subject=state.subject,
+        )
     used = state.keys.get(method.partition(":")[2])
     if state.keys and not (used.live(now) if used else any(k.live(now) for k in state.keys.values())):
         raise Forbidden(
@@ -240,7 +331,7 @@ def check(state: AccessState, permission: Permission, now: datetime, method: str
             f"The key of {state.subject} is revoked or expired: an admin must issue a new one.",
             subject=state.subject,
         )
-    if not permits(state, permission.role, permission.namespace):
+    if permission.role != NO_ROLE and not permits(state, permission.role, permission.namespace):
         raise Forbidden(
             "role_missing",
             f"{state.subject} needs {wanted} {scope}: an admin must grant it.",

@@ -49,6 +49,30 @@ class Noted:
     data: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class AttemptsDenied:
+    """A subject tried what a rule forbids, `count` times in an hour since the last event about the same.
+
+    Written by the service that denied, in the stream `denied-<service>-<subject>`. `code` is the rule,
+    `action` the route or the type of the message. `target` has the path parameters of the first attempt.
+    """
+
+    subject: str
+    code: str
+    action: str
+    hour: datetime
+    count: int
+    first_at: datetime
+    last_at: datetime
+    detail: str
+    target: dict[str, str]
+    model_id: str = ""
+
+
+KERNEL_EVENTS = (Noted, AttemptsDenied)
+"""Events that every service may store. Its own classes do not list them."""
+
+
 class Cursor(NamedTuple):
     """A position in the log: transaction, then sequence.
 
@@ -179,7 +203,9 @@ class EventTypes:
     )
 
     def __post_init__(self) -> None:
-        self._decoders.update({c.__name__: (c, msgspec.json.Decoder(c)) for c in (*self.classes, Noted)})
+        self._decoders.update(
+            {c.__name__: (c, msgspec.json.Decoder(c)) for c in (*self.classes, *KERNEL_EVENTS)}
+        )
 
     def in_brief(self, parts: Mapping[type, type]) -> EventTypes:
         """Return the same types, some of which decode into classes with fewer fields, at lower cost."""

@@ -10,7 +10,8 @@ from sqlalchemy import Table
 
 from shared.deciding.changes import Change
 from shared.deciding.decider import Decider, Fold, Joint
-from shared.deciding.events import EventTypes, Recorded
+from shared.deciding.denials import DENIALS, RecordDenied
+from shared.deciding.events import AttemptsDenied, EventTypes, Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,15 @@ class Service:
     tables: Sequence[Table] = ()
     in_brief: Mapping[type, type] = field(default_factory=dict)
     schema: str = ""
+
+    def changes_of(self, recorded: Recorded) -> Iterable[Change]:
+        """Return the row changes of an event. Denied attempts have none: audit reads them in the log."""
+        return () if isinstance(recorded.event, AttemptsDenied) else self.project(recorded)
+
+    def message_of(self, recorded: Recorded) -> PublicEvent | None:
+        """Return the public form of an event. Denied attempts are not published."""
+        return None if isinstance(recorded.event, AttemptsDenied) else self.publish(recorded)
+
+    def decider_of(self, command: object) -> Decider[Any, Any, Any] | Joint[Any]:
+        """Return what decides the command."""
+        return DENIALS if isinstance(command, RecordDenied) else self.deciders[type(command)]

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 
 class SettingsWrong(Exception):  # noqa: N818 - the message is for the operator, not for a traceback
@@ -23,6 +31,10 @@ def _host_and_port(value: str) -> str:
         msg = "must be host:port, without a scheme and without a path; TLS is a setting of its own"
         raise ValueError(msg)
     return value
+
+
+def _listed(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 HostPort = Annotated[str, AfterValidator(_host_and_port)]
@@ -43,8 +55,10 @@ class Settings(BaseModel):
     kafka_password: str = Field(default="", repr=False)
     kafka_security: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_ca_file: str = ""
+    kafka_namespaces: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     signing_key_file: str = ""
     pepper: str = Field(default="", repr=False)
+    key_days: int = Field(default=365, ge=0, le=3650)
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=0, ge=0, le=65535)
     public_urls: dict[str, str] = {}

@@ -22,6 +22,11 @@ def topic_of(service: str) -> str:
     return f"regista.{service}.events.v1"
 
 
+def bound_topic(topic: str, namespace: str) -> str:
+    """Return the topic beside `topic` for messages about this namespace only; for "" `topic` itself."""
+    return f"{topic}.{namespace}" if namespace else topic
+
+
 def dlq_of(topic: str) -> str:
     """Return the dead-letter topic of `topic`."""
     return f"{topic}.dlq"

@@ -11,6 +11,7 @@ import asyncpg
 from shared.foundation.readiness import Readiness
 from shared.foundation.settings import Settings
 from shared.identity.access_view import AccessView
+from shared.log.denials import Denials
 from shared.log.transact import Transactor
 from shared.messaging.dead_letters import DeadLetters
 
@@ -24,7 +25,8 @@ class App:
     """What endpoints, consumers and due work of a running service get.
 
     `shared.run` sets `pool`, `transactor`, `transactors` (by service), `access` and `dead_letters` before the
-    service serves or consumes anything. `parts` is the service's own dataclass (caches, stores); its start
+    service serves or consumes anything. A service that appends nothing has no
+    `denials`. `parts` is the service's own dataclass (caches, stores); its start
     hook returns it.
     """
 
@@ -33,6 +35,7 @@ class App:
     readiness: Readiness = field(default_factory=Readiness)
     serving: bool = False
     parts: object = None
+    denials: Denials | None = None
     transactors: dict[str, Transactor] = field(default_factory=dict)
     pool: asyncpg.Pool = field(init=False)
     transactor: Transactor = field(init=False)

@@ -10,6 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -22,14 +23,17 @@ from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
 from shared.deciding.access import AccessState
+from shared.deciding.decider import Forbidden, Misrouted, NotFound, RuleBroken, Stale, Unprocessable
 from shared.deciding.events import Actor
 from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
 from shared.foundation.telemetry import tracer
-from shared.http import bodies
+from shared.http import access_log, bodies
+from shared.http.access_log import Served
 from shared.http.app import App
 from shared.http.problems import Problem, of_exception, of_shape, unauthenticated
 from shared.http.routes import Call, Reply, Route
+from shared.log.denials import NOT_IDENTIFIED
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +43,7 @@ SECONDS = Histogram(
     ["method", "route", "status"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 ANONYMOUS = Actor("", method="none")
 _ETAG = re.compile(r'"(\d{1,18})"')
 
@@ -117,6 +122,15 @@ class Table:
         )
 
 
+@dataclass(slots=True)
+class _Serving:
+    """A request on its way through the application."""
+
+    served: Served
+    compiled: Compiled | None = None
+    call: Call | None = None
+
+
 class Application:
     """The application that uvicorn serves.
 
@@ -131,34 +145,65 @@ class Application:
         if scope["type"] != "http":
             msg = f"only HTTP is served, not {scope['type']}"
             raise RuntimeError(msg)
-        began = time.perf_counter()
-        request = Request(scope, receive, send)
-        compiled: Compiled | None = None
+        began, status = time.perf_counter(), 0
+        serving = _Serving(Served(scope["method"] if scope["method"] in METHODS else "other"))
+        try:
+            response = await self._respond(serving, scope, Request(scope, receive, send))
+            status = response.status_code
+            await response(scope, receive, send)
+        except ClientDisconnect:
+            return
+        finally:
+            seconds = time.perf_counter() - began
+            if serving.compiled is not None and status:
+                serving.compiled.observe(status, seconds)
+            access_log.write(serving.served, status, seconds)
+
+    async def _respond(self, serving: _Serving, scope: Scope, request: Request) -> Response:
+        """Return the answer, also that of a refusal or a fault."""
         try:
             _refuse_nul(scope)
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
             compiled, path = self._table.find(method, scope["path"])
-            response = await self._traced(compiled, path, request)
+            serving.compiled, serving.served.route = compiled, compiled.route.path
+            parent = request.headers.get("traceparent", "")
+            with tracer.span(f"{compiled.route.method} {compiled.route.path}", parent) as trace:
+                serving.served.trace = trace
+                return await self._answer(serving, compiled, path, request)
         except ClientDisconnect:
-            return
+            raise
         except Exception as error:  # noqa: BLE001 - the one place where every error becomes an answer
-            response = _refusal(error, scope)
-        await response(scope, receive, send)
-        if compiled is not None:
-            compiled.observe(response.status_code, time.perf_counter() - began)
+            problem = _refusal(error, scope)
+            serving.served.code = problem.code
+            self._note_denied(error, problem, serving)
+            return problem.response()
 
-    async def _traced(self, compiled: Compiled, path: dict[str, str], request: Request) -> Response:
-        route = compiled.route
-        parent = request.headers.get("traceparent", "")
-        if route.method == "GET" and not parent and not tracer.sampled():
-            return await self._answer(compiled, path, request)
-        with tracer.span(f"{route.method} {route.path}", parent):
-            return await self._answer(compiled, path, request)
+    def _note_denied(self, error: Exception, problem: Problem, serving: _Serving) -> None:
+        """Record that a rule denied what an identified caller tried. Reading what does not exist is none."""
+        call, denials = serving.call, self._app.denials
+        if denials is None or call is None:
+            return
+        match error:
+            case NotFound() if call.concealed:
+                code = "role_missing"
+            case Forbidden() | Stale():
+                code = problem.code
+            case NotFound() | Unprocessable() | Misrouted():
+                return
+            case RuleBroken() if call.route.method != "GET":
+                code = problem.code
+            case _:
+                return
+        action = f"{call.route.method} {call.route.path}"
+        denials.note(call.actor, code, action, problem.detail, call.path, call.model_id)
 
-    async def _answer(self, compiled: Compiled, path: dict[str, str], request: Request) -> Response:
+    async def _answer(
+        self, serving: _Serving, compiled: Compiled, path: dict[str, str], request: Request
+    ) -> Response:
         route = compiled.route
         actor, state = (ANONYMOUS, AccessState()) if route.public else await self._identify(request)
-        call = Call(self._app, route, request, actor, state, path)
+        call = serving.call = Call(self._app, route, request, actor, state, path)
+        serving.served.actor = actor
         call.if_match = _if_match(request, required=route.needs_if_match)
         if route.query is not None:
             call.query = _parsed_query(route.query, request)
@@ -191,8 +236,17 @@ class Application:
             )
         identified = self._app.access.by_api_key(token) or await self._app.access.identify(token)
         if identified is None:
+            self._note_wrong_key(token)
             raise unauthenticated("The API key is not known, expired or revoked: ask an admin for a new one.")
         return identified.actor, identified.state
+
+    def _note_wrong_key(self, token: str) -> None:
+        if self._app.denials is not None:
+            former = self._app.access.identities.by_former_key(token)
+            code, detail = (
+                ("key_ended", "a key that is revoked or expired") if former else ("key_unknown", "")
+            )
+            self._app.denials.note(former or NOT_IDENTIFIED, code, "", detail)
 
 
 def _timed_out(route: Route, reasons: dict[str, str]) -> Problem:
@@ -208,7 +262,7 @@ def _timed_out(route: Route, reasons: dict[str, str]) -> Problem:
     )
 
 
-def _refusal(error: Exception, scope: Scope) -> Response:
+def _refusal(error: Exception, scope: Scope) -> Problem:
     problem = of_exception(error)
     if problem is None:
         log.error(
@@ -227,7 +281,7 @@ def _refusal(error: Exception, scope: Scope) -> Response:
             "a request was refused",
             extra={"path": scope["path"], "code": problem.code, "why": str(error.__cause__ or error)},
         )
-    return problem.response()
+    return problem
 
 
 def _refuse_nul(scope: Scope) -> None:

@@ -33,7 +33,7 @@ def document(service: str, routes: Sequence[Route]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {**schemas.definitions, "Problem": _PROBLEM},
+            "schemas": _with_problem(schemas.definitions),
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "bearerFormat": "rg_<key id>_<secret>"}
             },
@@ -41,6 +41,23 @@ def document(service: str, routes: Sequence[Route]) -> dict[str, Any]:
         "security": [{"key": []}],
     }
 
+
+def _with_problem(definitions: dict[str, Any]) -> dict[str, Any]:
+    if PROBLEM in definitions:
+        raise ValueError(
+            f"a body or answer is called {PROBLEM}, the name of the schema of refusals: rename it"
+        )
+    return {**definitions, PROBLEM: _PROBLEM}
+
+
+_HEAD_TOO_LARGE = {
+    "description": "The request line and headers are too large",
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+}
+"""The answer of the guard before the routes (shared/http/connection.py)."""
+
+PROBLEM = "ProblemDetails"
+"""The name of the schema of refusals."""
 
 _PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -177,23 +194,33 @@ def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": "Done"}
     if route.response is not None:
         answer["content"] = {"application/json": {"schema": schemas.of(route.response, "serialization")}}
-    found = {str(route.status): answer}
+    found = {str(status): answer for status in (_success(route), *(s for s in route.also if s < 400))}
     for status in _refusals(route):
-        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{PROBLEM}"}}}
         found[str(status)] = {"description": TITLES[status], "content": content}
+    if "{" in route.path or route.query is not None:
+        found["431"] = _HEAD_TOO_LARGE
     return found
+
+
+def _success(route: Route) -> int:
+    """Return the status of an answer. One without a body is 204."""
+    return 204 if route.response is None and route.status == 200 and not route.public else route.status
 
 
 def _refusals(route: Route) -> list[int]:
     statuses = {500, 503} if route.public else {401, 403, 500, 503}
-    if "{" in route.path:
-        statuses.add(404)
-    if route.body is not None or route.query is not None:
+    statuses |= {status for status in route.also if status >= 400}
+    if "{" in route.path or route.query is not None:
+        statuses.add(400)  # the character NUL
+    if "{" in route.path or route.query is not None or route.body is not None or route.streams:
+        statuses.add(404)  # what the path, the query or the body names
+    if route.body is not None or route.query is not None or "{" in route.path:
         statuses.add(422)
     if route.body is not None or route.streams:
         statuses |= {413, 415}
     if route.method != "GET":
-        statuses |= {409, 422}
+        statuses |= {409, 412, 422}
     if route.needs_if_match:
-        statuses |= {412, 428}
+        statuses.add(428)
     return sorted(statuses)

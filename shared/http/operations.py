@@ -17,6 +17,7 @@ from shared.http.openapi import document
 from shared.http.problems import Problem
 from shared.http.routes import Body, Call, Reply, Route
 from shared.messaging.dead_letter_records import DeadLetter, DeadLetterDetail, DeadLetterGroup
+from shared.messaging.dead_letters import OriginalGone
 from shared.messaging.kafka_errors import KAFKA_ERRORS
 
 if TYPE_CHECKING:
@@ -179,6 +180,13 @@ async def replay_dead_letter(call: Call) -> Reply:
             "not_ours_to_replay",
             f"{call.app.name} may not write to {topic}: replay it at the service that owns the topic.",
         ) from refused
+    except OriginalGone as gone:
+        raise Problem(
+            409,
+            "original_gone",
+            f"Only the head of this message was kept, and it is not at {gone} any more: its publisher has to "
+            "send it again. Dismiss the dead letter.",
+        ) from gone
     except (*KAFKA_ERRORS, TimeoutError) as error:
         raise _kafka_unavailable() from error
     return Reply(Replayed(call.path["id"], topic), status=202)

@@ -108,6 +108,7 @@ class Route:
     `public`: the route needs no API key.
     `streams`: the endpoint reads the body itself with `call.stream()` and sets its own limit.
     `limit` is the maximum size of a body in bytes, `timeout` the time limit in seconds.
+    `also` are statuses that it answers beside `status` and those that every such route has.
     """
 
     method: Method
@@ -125,6 +126,7 @@ class Route:
     streams: bool = field(default=False, kw_only=True)
     limit: int = field(default=BODY_LIMIT, kw_only=True)
     timeout: float = field(default=30.0, kw_only=True)
+    also: Sequence[int] = field(default=(), kw_only=True)
 
 
 @dataclass(slots=True)
@@ -132,7 +134,8 @@ class Call(Generic[B, Q]):
     """A request, as an endpoint gets it.
 
     `Call[Body, Query]` types `body` and `query`, which are of the route's models. `if_match` is None when the
-    header is absent or `*`.
+    header is absent or `*`. Denied attempts are recorded with the `model_id` that the endpoint has set;
+    `concealed`: the answer 404 stands for a role that the caller lacks.
     """
 
     app: App
@@ -145,6 +148,8 @@ class Call(Generic[B, Q]):
     body: B = None  # type: ignore[assignment]
     raw: bytes = b""
     if_match: int | None = None
+    concealed: bool = False
+    model_id: str = ""
     _cause: Cause | None = field(default=None, init=False, repr=False)
 
     @property
@@ -205,7 +210,15 @@ class Call(Generic[B, Q]):
 
     def may_read(self, namespace: str) -> bool:
         """Return whether the caller has any role there. Without one, nothing there exists for them."""
-        return permits(self.access_state, ANY_ROLE, namespace)
+        if permits(self.access_state, ANY_ROLE, namespace):
+            return True
+        self.concealed = True
+        return False
+
+    def may_read_model(self, model_id: str, namespace: str) -> bool:
+        """Return `may_read(namespace)`. A denied attempt is recorded as one on this model."""
+        self.model_id = model_id
+        return self.may_read(namespace)
 
     def require_any_role(self) -> None:
         """Raise Forbidden (403) unless the caller has a role in any namespace."""

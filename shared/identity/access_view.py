@@ -19,6 +19,7 @@ from shared.deciding.access import (
     PARTITION,
     AccessEvent,
     AccessState,
+    IdentityDisabled,
     KeyIssued,
     KeyRevoked,
     evolve_access,
@@ -27,6 +28,7 @@ from shared.deciding.events import START, Actor, Cursor, Recorded
 from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, wait_for_wake_up
 from shared.foundation.postgres_errors import raise_if_cancelled
+from shared.identity.key_use import KeyUse
 from shared.log import eventlog
 
 if TYPE_CHECKING:
@@ -66,6 +68,10 @@ class Identified:
     actor: Actor
     state: AccessState
 
+    @property
+    def key_id(self) -> str:
+        return self.actor.method.partition(":")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class Signer:
@@ -82,6 +88,18 @@ class Signer:
         return not self.compromised and (self.until is None or at < self.until)
 
 
+@dataclass(frozen=True, slots=True)
+class PublicKeyRecord:
+    """A public key with the time in which what it signed is valid: nothing, when it was compromised."""
+
+    subject: str
+    key_id: str
+    public_key: bytes
+    valid_from: datetime
+    valid_until: datetime | None
+    compromised: bool
+
+
 class Identities:
     """All identities in memory, by key and by subject.
 
@@ -95,7 +113,9 @@ class Identities:
         self._states: dict[str, AccessState] = {}
         self._revisions: dict[str, int] = {}
         self._owner: dict[str, tuple[Cursor, str]] = {}
+        self._issued_at: dict[tuple[str, str], datetime] = {}
         self._revoked_at: dict[tuple[str, str], datetime] = {}
+        self._disabled_at: dict[str, datetime] = {}
 
     def has(self, stream: str, revision: int) -> bool:
         """Return whether this event of the log is applied already."""
@@ -119,6 +139,9 @@ class Identities:
             first = self._owner.get(event.key_id)
             if first is None or cursor < first[0]:
                 self._owner[event.key_id] = cursor, event.subject
+            self._issued_at.setdefault((event.subject, event.key_id), at)
+        if isinstance(event, IdentityDisabled):
+            self._disabled_at[event.subject] = at
         if isinstance(event, KeyRevoked):
             self._revoked_at.setdefault((event.subject, event.key_id), at)
 
@@ -145,9 +168,22 @@ class Identities:
             or state is None
             or key is None
             or not key.live(now or datetime.now(UTC))
+            or state.disabled
         ):
             return None
         return Identified(Actor(state.subject, method=f"api-key:{key.key_id}"), state)
+
+    def by_former_key(self, text: str) -> Actor | None:
+        """Return whose API key this was, when it is revoked or expired, or its owner is disabled."""
+        key_id = text[3:].partition("_")[0] if text.startswith("rg_") else ""
+        state = self._owner_of(key_id)
+        key = state.keys.get(key_id) if state else None
+        if state is None or key is None or key.algorithm != "hmac-sha256":
+            return None
+        given = hmac.digest(self._pepper, text.encode("utf-8", "replace"), "sha256")
+        if not hmac.compare_digest(given, bytes.fromhex(key.verifier)):
+            return None
+        return Actor(state.subject, method=f"api-key:{key.key_id}")
 
     def signer(self, key_id: str) -> Signer | None:
         """Return the owner of an Ed25519 key, live or not, or None for an unknown key."""
@@ -156,10 +192,31 @@ class Identities:
         if state is None or key is None or key.algorithm != "ed25519":
             return None
         revoked_at = self._revoked_at.get((state.subject, key_id))
-        ends = [moment for moment in (key.expires_at, revoked_at) if moment is not None]
+        disabled_at = self._disabled_at.get(state.subject) if state.disabled else None
+        ends = [moment for moment in (key.expires_at, revoked_at, disabled_at) if moment is not None]
         return Signer(
             state.subject, state.kind, bytes.fromhex(key.verifier), min(ends, default=None), key.compromised
         )
+
+    def public_keys(self, kind: str) -> list[PublicKeyRecord]:
+        """Return the Ed25519 keys that identities of this kind have or had, by subject and time."""
+        found = []
+        for state in self._states.values():
+            for key in state.keys.values() if state.kind == kind else ():
+                if key.algorithm == "ed25519" and self._owner[key.key_id][1] == state.subject:
+                    of_key = state.subject, key.key_id
+                    ends = [t for t in (key.expires_at, self._revoked_at.get(of_key)) if t is not None]
+                    found.append(
+                        PublicKeyRecord(
+                            state.subject,
+                            key.key_id,
+                            bytes.fromhex(key.verifier),
+                            self._issued_at[of_key],
+                            min(ends, default=None),
+                            key.compromised,
+                        )
+                    )
+        return sorted(found, key=lambda k: (k.subject, k.valid_from, k.key_id))
 
 
 class AccessView:
@@ -182,6 +239,7 @@ class AccessView:
         self._wake_up = wake_up
         self._pepper = pepper
         self._reading = asyncio.Lock()
+        self.key_use = KeyUse(pool)
         self._read_from = 0.0
         LAG.set_function(self.lag)
 
@@ -271,15 +329,18 @@ class AccessView:
 
         Raises one of CONNECTION_ERRORS while the database is unavailable: the key may have been issued since.
         """
-        found = self.identities.by_api_key(api_key)
+        found = self.by_api_key(api_key)
         if found is None:
             await self._look_again()
-            found = self.identities.by_api_key(api_key)
+            found = self.by_api_key(api_key)
         return found
 
     def by_api_key(self, api_key: str) -> Identified | None:
         """Return what `identify` returns, without catching up."""
-        return self.identities.by_api_key(api_key)
+        found = self.identities.by_api_key(api_key)
+        if found is not None:
+            self.key_use.note(found.key_id)
+        return found
 
     def signer(self, key_id: str) -> Signer | None:
         """Return the owner of an Ed25519 key, live or not, without catching up."""

@@ -140,7 +140,7 @@ class Batch:
 
     async def _events(self, tx: asyncpg.Connection, submission: Submission) -> Mapping[str, Sequence[Any]]:
         command = submission.command
-        decider = self._service.deciders[type(command)]
+        decider = self._service.decider_of(command)
         if hasattr(command, "now"):
             command = dataclasses.replace(
                 command, now=max(self._now, *(self._running[s].recorded_at for s in submission.streams))
@@ -231,7 +231,7 @@ class Batch:
             await eventlog.append(tx, self._service.name, self.rows)
             merged = read_models.Merged()
             for recorded in self.recorded:
-                merged.add(self._service.project(recorded))
+                merged.add(self._service.changes_of(recorded))
             await read_models.apply(tx, self._schema, merged)
         if self._new:
             await inbox.record(tx, self._schema, self._new)

@@ -163,7 +163,7 @@ class _Rebuild:
         async with contextlib.aclosing(self._pages(PAGE)) as pages:
             async for page in pages:
                 for recorded in page:
-                    merged.add(self._service.project(recorded))
+                    merged.add(self._service.changes_of(recorded))
         rows = await self._copy(merged)
         await self._index()
         async with contextlib.aclosing(self._pages(CAUGHT_UP)) as pages:
@@ -251,7 +251,7 @@ class _Rebuild:
     async def _apply(self, tx: asyncpg.Connection, page: Sequence[Recorded]) -> None:
         merged = Merged()
         for recorded in page:
-            merged.add(self._service.project(recorded))
+            merged.add(self._service.changes_of(recorded))
         await read_models.apply(tx, self._schema, merged, self._suffix)
 
     async def _swap(self) -> None:

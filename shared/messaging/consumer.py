@@ -282,7 +282,7 @@ class Consumer:
         )
         try:
             with tracer.span(f"consume {message.event.type}", message.trace) as trace:
-                return list(
+                return self.subscription.within(
                     await prepare(message if trace == message.trace else replace(message, trace=trace))
                 )
         except Malformed as malformed:

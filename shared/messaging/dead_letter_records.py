@@ -166,7 +166,7 @@ def dead_letter(record: Record) -> DeadLetter:
         about.get("reason", ""),
         about.get("group", ""),
         at,
-        len(record.value or b""),
+        int(about.get("value-size", len(record.value or b""))),
         (record.key or b"").decode("utf-8", "replace"),
         headers.get("ce_type", ""),
         headers.get("ce_subject", ""),

@@ -12,7 +12,7 @@ import base64
 import hashlib
 import logging
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -20,8 +20,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 from prometheus_client import Counter
 
+from shared.deciding.events import Actor
 from shared.foundation.settings import Settings
 from shared.foundation.topics import dlq_of, source_of
+from shared.log.denials import NOT_IDENTIFIED, Denials
 from shared.log.inbox import Once
 from shared.messaging.dead_letter_records import (
     DISMISSED,
@@ -41,16 +43,25 @@ from shared.messaging.dead_letter_records import (
     own,
 )
 from shared.messaging.kafka import Record, answer_in_time, connection, start_producer, stop_client
-from shared.messaging.kafka_errors import TOO_LARGE
 
 log = logging.getLogger(__name__)
 
 SENT = Counter("regista_dead_letters", "Messages written to a dead-letter topic", ["topic", "group"])
 _POSITION = re.compile(r"\d{1,9}~\d{1,18}", re.ASCII)
+DENIED = frozenset({"role_missing", "no_live_key", "identity_disabled", "unknown_identity"})
+"""Codes of refusals that the signer's rights led to. Its signature was verified before."""
+PUBLISHERS = "/publishers/"
 T = TypeVar("T")
 MOST_LISTED = 100_000
+MOST_OF_VALUE, HEAD_OF_VALUE = 64 * 1024, 4 * 1024
+"""A larger value is not copied: its head, its digest and its size are. A replay takes it from its topic."""
 MOST_OF_KEY, MOST_OF_HEADERS = 8 * 1024, 64 * 1024
-"""Bytes of key and of headers that are kept of a message too large to be kept whole."""
+"""Larger keys and headers are replaced by a digest."""
+LEFT_OUT = "-left-out"
+
+
+class OriginalGone(Exception):  # noqa: N818 - it is an answer
+    """The dead letter was too large to be kept whole, and the message is not in its topic any more."""
 
 
 class DeadLetters:
@@ -68,6 +79,7 @@ class DeadLetters:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
+        self.denials: Denials | None = None
         self.once: Once | None = None
         """What this service dead-lettered before; None for a process without a database."""
 
@@ -92,18 +104,28 @@ class DeadLetters:
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         added = own(**about)
-        try:
-            await self._send(dlq_of(record.topic), record.key, record.value, [*kept(record.headers), *added])
-        except TOO_LARGE:
-            key, headers = _shortened(record)
-            await self._send(dlq_of(record.topic), key, b"", [*headers, *added])
+        key, value, headers = _shortened(record)
+        await self._send(dlq_of(record.topic), key, value, [*headers, *added])
         if self.once is not None:
             await self.once.record(f"dead-letter/{group}", position)
         SENT.labels(record.topic, group).inc()
+        self._note_denied(record, reason, code)
         log.warning(
             "dead letter", extra={**about, "key": (record.key or b"")[:100].decode("utf-8", "replace")}
         )
         return True
+
+    def _note_denied(self, record: Record, reason: str, code: str) -> None:
+        """Record that a publisher lacks a right, or that a message is not authentic: no one signed it."""
+        headers = {name: value.decode("utf-8", "replace") for name, value in record.headers if value}
+        type_, signer = headers.get("ce_type", ""), headers.get("ce_source", "").removeprefix(PUBLISHERS)
+        if self.denials is None:
+            return
+        if code == "not_authentic":
+            self.denials.note(NOT_IDENTIFIED, code, record.topic, reason)
+        elif code in DENIED:
+            actor = Actor(signer, method="signature")
+            self.denials.note(actor, code, type_, reason, {"id": headers.get("ce_id", "")})
 
     async def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         async with self._opening:
@@ -186,17 +208,34 @@ class DeadLetters:
     async def replay(self, record: Record, subject: str) -> str:
         """Send the original message to its topic again, write the marker and return that topic.
 
-        Raises KafkaError, also when this service may not write to the topic.
+        Raises KafkaError, also when this service may not write to the topic, and OriginalGone.
         """
         topic = source_of(record.topic)
         covers = await self._newest_of(record)
-        await self._send(topic, record.key, record.value, kept(record.headers))
+        original = await self._original(record)
+        await self._send(topic, original.key, original.value, kept(original.headers))
         await self._close(record, REPLAYED, subject, covers)
         return topic
 
     async def dismiss(self, record: Record, subject: str, reason: str) -> None:
         """Write a marker with who dismissed the dead letter, and why. Its message stays where it is."""
         await self._close(record, DISMISSED, subject, await self._newest_of(record), reason)
+
+    async def _original(self, record: Record) -> Record:
+        """Return the message as it was sent: of a shortened dead letter, from its own topic."""
+        about = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+        left_out = {
+            n.removeprefix(OWN).removesuffix(LEFT_OUT): v for n, v in about.items() if _is_left_out(n)
+        }
+        if not left_out:
+            return record
+        where = TopicPartition(source_of(record.topic), int(about[f"{OWN}partition"]))
+        offset = int(about[f"{OWN}offset"])
+        found = await self._read(where.topic, lambda one: one, where, offset, 1)
+        original = next((one for one in found if one.offset == offset), None)
+        if original is None or _digests(original, left_out) != left_out:
+            raise OriginalGone(f"{where.topic}/{where.partition}/{offset}")
+        return original
 
     async def _newest_of(self, record: Record) -> datetime:
         """Return when the newest record with this cause was written: a later one stays open."""
@@ -259,21 +298,38 @@ async def _until(
     return kept
 
 
-def _shortened(record: Record) -> tuple[bytes | None, list[tuple[str, bytes]]]:
-    """Return key and headers of a message whose value is too large.
+def _is_left_out(name: str) -> bool:
+    return name.startswith(OWN) and name.endswith(LEFT_OUT)
 
-    What else is too long is left out; a digest replaces each part.
+
+def _part(record: Record, name: str) -> bytes:
+    parts = {"value": record.value, "key": record.key, "headers": repr(kept(record.headers)).encode()}
+    return parts[name] or b""
+
+
+def _digests(record: Record, names: Iterable[str]) -> dict[str, str]:
+    return {name: f"sha256:{hashlib.sha256(_part(record, name)).hexdigest()}" for name in names}
+
+
+def _shortened(record: Record) -> tuple[bytes | None, bytes, list[tuple[str, bytes]]]:
+    """Return key, value and headers as a dead letter keeps them.
+
+    Of a value that is too long it keeps the head; a digest stands for each part that is too long.
     """
-    key, headers = record.key, kept(record.headers)
-    left_out = {"value": record.value or b""}
+    key, value, headers = record.key, record.value or b"", kept(record.headers)
+    left_out = []
+    if len(value) > MOST_OF_VALUE:
+        left_out.append("value")
+        headers = [*headers, *own(**{"value-size": len(value)})]
+        value = value[:HEAD_OF_VALUE]
     if len(key or b"") > MOST_OF_KEY:
-        left_out["key"], key = key, None
-    if sum(len(name) + len(value or b"") for name, value in headers) > MOST_OF_HEADERS:
-        left_out["headers"], headers = repr(headers).encode(), []
-    return key, headers + [
-        (f"{OWN}{part}-left-out", f"sha256:{hashlib.sha256(raw).hexdigest()}".encode())
-        for part, raw in left_out.items()
-    ]
+        left_out.append("key")
+        key = None
+    if sum(len(name) + len(content or b"") for name, content in kept(record.headers)) > MOST_OF_HEADERS:
+        left_out.append("headers")
+        headers = [header for header in headers if header[0].startswith(OWN)]
+    digests = _digests(record, left_out)
+    return key, value, headers + own(**{f"{name}{LEFT_OUT}": digest for name, digest in digests.items()})
 
 
 def _parsed(dead_letter_id: str) -> tuple[str, int, int]:

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaTimeoutError
 from pydantic import ValidationError
 
 from regista.wire.cloudevents import CloudEvent, utc
+from shared.deciding.access import covers
 from shared.deciding.events import Actor, Source, storable
 from shared.deciding.submission import Cause, Submission
 from shared.foundation.settings import Settings
@@ -167,6 +168,7 @@ class Subscription:
     `may_send(signer, event)` returns whether the signer may send the event.
 
     A message without a handler for its type is ignored. On a `strict` topic it becomes a dead letter.
+    On a topic bound to a `namespace`, so does a message that concerns another one.
     """
 
     topic: str
@@ -174,6 +176,19 @@ class Subscription:
     handlers: Mapping[str, Handler]
     may_send: MaySend
     strict: bool = field(default=False, kw_only=True)
+    namespace: str = field(default="", kw_only=True)
+
+    def within(self, submissions: Iterable[Submission]) -> list[Submission]:
+        """Return the commands of a message. Raises Malformed when one leaves the namespace of the topic."""
+        found = list(submissions)
+        if self.namespace and not all(
+            s.permission is not None and covers(self.namespace, s.permission.namespace) for s in found
+        ):
+            raise Malformed(
+                f"{self.topic} takes messages about the namespace {self.namespace} only: send this one to "
+                "the topic of its own namespace"
+            )
+        return found
 
     @property
     def max_bytes(self) -> int:

@@ -76,7 +76,7 @@ def to_cloudevent(service: Service, recorded: Recorded) -> CloudEvent | None:
 
     Every attribute is computed from the stored bytes, so a repeat is the same message.
     """
-    public = service.publish(recorded)
+    public = service.message_of(recorded)
     if public is None:
         return None
     recorded_at = _zulu(recorded.recorded_at)

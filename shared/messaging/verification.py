@@ -72,6 +72,16 @@ async def verified(
     Raises Unavailable while a service's key may be in the log and not yet readable: its event must not be
     refused for that.
     """
+    verdicts = await _verdicts(records, subscription, access)
+    for verdict in verdicts:
+        if isinstance(verdict, Received) and verdict.kind != "service":
+            access.key_use.note(verdict.key_id)
+    return verdicts
+
+
+async def _verdicts(
+    records: Sequence[ConsumerRecord[Any, Any]], subscription: Subscription, access: AccessView
+) -> list[Verdict]:
     verdicts = await _in_threads(records, subscription, access.signer)
     if not (again := _unknown(verdicts)):
         return verdicts

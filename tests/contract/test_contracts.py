@@ -76,7 +76,7 @@ def test_an_envelope_ever_stored_is_still_read_and_would_be_stored_byte_for_byte
         recorded.revision,
         recorded.recorded_at,
         recorded.actor,
-        msgspec.Raw(encode(recorded.event)),
+        msgspec.json.decode(stored, type=Envelope).data,
         recorded.occurred_at,
         recorded.reason,
         recorded.correlation_id,

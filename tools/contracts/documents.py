@@ -21,7 +21,7 @@ from services.registry import inbound as trained
 from services.registry import publish as registry
 from services.registry.access.service import ACCESS_SERVICE
 from services.registry.service import SERVICE as REGISTRY
-from shared.deciding.events import Noted, encode
+from shared.deciding.events import KERNEL_EVENTS, encode
 from shared.deciding.service import Service
 from shared.foundation.topics import topic_of
 from tools.contracts.compare import Side
@@ -79,7 +79,8 @@ def _plain(value: Any) -> Any:
 
 def stored() -> Iterator[Document]:
     """Yield an example of the current schema of every stored event; files of older ones stay."""
-    yield Document("stored/kernel/Noted.v1.json", _plain(example(Noted)))
+    for kernel_event in KERNEL_EVENTS:
+        yield Document(f"stored/kernel/{kernel_event.__name__}.v1.json", _plain(example(kernel_event)))
     for service in SERVICES:
         for class_ in service.events.classes:
             number = getattr(class_, "SCHEMA", 1)

@@ -119,6 +119,7 @@ class Damaged(RegistaError):
 class TimedOut(RegistaError):
     """The wait ended before the outcome was known. A published message is not lost."""
 
+    exit_code = 6
     advice = "Wait again: the publication stays valid. `regista timeline MODEL` shows what happened."
 
 

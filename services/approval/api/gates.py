@@ -33,7 +33,7 @@ async def assess_gates(call: Call) -> dict[str, Any]:
 
 async def _model(call: Call) -> dict[str, Any]:
     model = await queries.find_model(call.app.pool, call.path["model"])
-    if model is None or not call.may_read(queries.namespace(model)):
+    if model is None or not call.may_read_model(model["model_id"], queries.namespace(model)):
         raise NotFound(
             "unknown_model",
             f"approval has no model {call.path['model']} yet; check its id or full name, or repeat later",

@@ -71,6 +71,7 @@ ROUTES = (
         "Publish the next revision of a policy",
         body=PolicyBody,
         response=PolicyAnswer,
+        also=(428,),
         tags=["policies"],
     ),
     Route(

@@ -36,7 +36,7 @@ async def override_promotion(call: Call[ReasonBody]) -> dict[str, Any]:
 
 async def _promotion(call: Call[Any, Any]) -> dict[str, Any]:
     row = await queries.promotion(call.app.pool, call.path["promotion_id"])
-    if row is None or not call.may_read(queries.namespace(row)):
+    if row is None or not call.may_read_model(row["model_id"], queries.namespace(row)):
         raise NotFound(
             "unknown_promotion",
             "there is no such promotion yet; check the id that registry returned, or repeat later",

@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from services.approval.domain import outcomes, review
-from services.approval.domain.assessment import Situation, assess, situation
-from services.approval.domain.facts import Promotion
-from services.approval.domain.policy import PRODUCTION
+from services.approval.domain.assessment import Situation, assess_promotion, situation
+from services.approval.domain.facts import Promotion, shown
 from services.approval.domain.promotion import left_behind, review_of, settle
 from services.approval.domain.review import About, ReviewApproved, ReviewRejected, ReviewState
 from shared.deciding.decider import NO_TIME, Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
@@ -81,7 +80,7 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
     not_current = settle(s, promotion, state, command.now)
     if any(not_current.values()):
         return not_current
-    current, approvers = assess(s, PRODUCTION, promotion), (*state.approvals, command.by)
+    current, approvers = assess_promotion(s, promotion), (*state.approvals, command.by)
     complete = len(approvers) >= state.needs
     approved = ReviewApproved(
         about=outcomes.about(promotion, current),
@@ -141,7 +140,7 @@ def _open_review(promotion_id: str, s: Situation, streams: Streams) -> tuple[Rev
         found = (
             f"the review is {state.status}"
             if state.status != "open"
-            else f"the promotion was {promotion.status}"
+            else f"the promotion is {shown(promotion.status)}"
         )
         raise RuleBroken(
             "review_closed",

@@ -11,7 +11,14 @@ from services.approval.domain.facts import Promotion
 from services.approval.domain.gate import GatesEvaluated, GateState
 from services.approval.domain.gate_checks import Manual
 from services.approval.domain.gate_kinds import Gate, Result, check
-from services.approval.domain.policy import PolicyRef, PolicyState, Subject
+from services.approval.domain.policy import (
+    NON_PRODUCTION,
+    PRODUCTION,
+    VALIDATED,
+    PolicyRef,
+    PolicyState,
+    Subject,
+)
 from services.approval.domain.review import Seal
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import Streams
@@ -40,6 +47,8 @@ class Assessment:
     policy: PolicyRef
     gates: tuple[Gate, ...] | None
     """None when no policy has gates for the stage."""
+    challenger_cap: int | None = None
+    two_to_recall: bool = False
 
     @cached_property
     def results(self) -> tuple[Result, ...]:
@@ -86,16 +95,41 @@ def situation(model_id: str, number: int, streams: Streams) -> Situation:
     )
 
 
-def assess(s: Situation, stage: str, promotion: Promotion | None = None) -> Assessment:
-    """Return the assessment of a stage of a version that has been noted, for a promotion if one is given."""
-    environment = promotion.environment if promotion else gate.DEFAULT_ENVIRONMENT
-    e = gate.evidence_of(s.gate, s.model, environment)
-    if promotion:
-        e = replace(e, recalled_ancestors=promotion.recalled_ancestors)
-    applied = policy.select(s.policies, Subject(namespace_of(e.model), e.kind, e.tier, e.tags), stage)
+def assess_promotion(s: Situation, promotion: Promotion) -> Assessment:
+    """Return the assessment of a promotion, by the policies for its environment."""
+    stage = PRODUCTION if promotion.production else NON_PRODUCTION
+    here = promotion.environment
+    return _assess(s, stage, here, here, promotion.recalled_ancestors)
+
+
+def assess_validated(s: Situation) -> Assessment:
+    """Return the assessment of the stage Validated of a version that has been noted."""
+    return _assess(s, VALIDATED, gate.DEFAULT_ENVIRONMENT)
+
+
+def _assess(
+    s: Situation,
+    stage: str,
+    compared_in: str,
+    environment: str = "",
+    recalled_ancestors: tuple[str, ...] = (),
+) -> Assessment:
+    """Assess the gates of a stage. `compared_in`: the environment with whose champion they compare."""
+    e = replace(gate.evidence_of(s.gate, s.model, compared_in), recalled_ancestors=recalled_ancestors)
+    subject = Subject(namespace_of(e.model), e.kind, e.tier, e.tags, environment)
+    applied = policy.select(s.policies, subject, stage)
     if applied is None or applied.policy is None:
         return Assessment(stage, e, evidence_digest(e), PolicyRef(), None)
-    return Assessment(stage, e, evidence_digest(e), applied.ref, applied.policy.stages[stage])
+    used = applied.policy
+    return Assessment(
+        stage,
+        e,
+        evidence_digest(e),
+        applied.ref,
+        used.stages[stage],
+        used.challenger_cap,
+        used.two_to_recall,
+    )
 
 
 def new_verdict(s: Situation, a: Assessment, promotion: Promotion | None = None) -> list[GatesEvaluated]:
@@ -117,5 +151,7 @@ def new_verdict(s: Situation, a: Assessment, promotion: Promotion | None = None)
             evidence_digest=a.evidence_digest,
             evidence=e,
             promotion_id=promotion_id,
+            challenger_cap=a.challenger_cap,
+            two_to_recall=a.two_to_recall,
         )
     ]

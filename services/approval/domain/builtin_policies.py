@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.approval.domain.gate_kinds import Gate
-from services.approval.domain.policy import PRODUCTION, VALIDATED, Policy, Selector
+from services.approval.domain.policy import NON_PRODUCTION, PRODUCTION, VALIDATED, Policy, Selector
 
 _NO_WORSE = Gate("no_regression", {"tolerance": 0.0, "different_data": "pass"})
 _VALIDATED = (Gate("metadata_complete", {}), Gate("artifact_verified", {}), _NO_WORSE)
@@ -33,5 +33,10 @@ BUILTIN: Mapping[str, Policy] = {
         Selector(tiers=("low",)),
         description="One person is enough where the risk is low.",
         priority=-90,
+    ),
+    "non-production": Policy(
+        {NON_PRODUCTION: (Gate("artifact_verified", {}),)},
+        description="A Validated version with good bytes may serve outside production.",
+        priority=-100,
     ),
 }

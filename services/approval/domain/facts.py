@@ -9,7 +9,9 @@ from services.approval.domain import noted
 from services.approval.domain.evidence import newest
 from services.approval.domain.noted import Champion, Evaluation, Signature
 
-PromotionStatus = Literal["open", "granted", "denied", "refused"]
+PromotionStatus = Literal["open", "granted", "promoted", "spent", "denied", "refused"]
+"""`denied` by approval, `refused` by the registry; people see both as refused. `promoted`: the registry
+carried the grant out. `spent`: it ended before the version was champion."""
 TERMINAL = frozenset({"Rejected", "Recalled", "Retired"})
 
 
@@ -44,8 +46,9 @@ class VersionFacts:
 class Promotion:
     """One request to promote a version.
 
-    The grant repeats `digest`, which registry computed over the request. `recalled_ancestors` are those at
-    the request; registry refuses a grant when there are others by then.
+    The grant repeats `digest`, which registry computed over the request. `serve`: the grant gives the version
+    all requests where no version serves. `production`: whether the environment is one. `recalled_ancestors`
+    are those at the request; registry refuses a grant when there are others by then.
     """
 
     id: str
@@ -53,6 +56,8 @@ class Promotion:
     digest: str
     people: tuple[str, ...]
     status: PromotionStatus = "open"
+    serve: bool = False
+    production: bool = True
     recalled_ancestors: tuple[str, ...] = ()
 
 
@@ -106,10 +111,20 @@ def claimed(event: noted.VersionRegistered) -> tuple[Evaluation, ...]:
 
 def promotion_of(event: noted.PromotionRequested) -> Promotion:
     people = dict.fromkeys(p for p in (event.requester, event.creator, event.on_behalf_of) if p)
-    recalled = event.evidence.recalled_ancestors
     return Promotion(
-        event.promotion_id, event.environment, event.digest, tuple(people), recalled_ancestors=recalled
+        event.promotion_id,
+        event.environment,
+        event.digest,
+        tuple(people),
+        serve=event.serve,
+        production=event.production,
+        recalled_ancestors=event.evidence.recalled_ancestors,
     )
+
+
+def shown(status: PromotionStatus) -> str:
+    """Return the state of a promotion as people see it."""
+    return "refused" if status == "denied" else status
 
 
 def without_replaced(champion: Champion) -> Champion:

@@ -48,7 +48,8 @@ class NoteVersion:
 class GatesEvaluated:
     """The verdict of a stage: every automated gate's result, with the evidence and the policy.
 
-    The event holds all that is needed to check the gates again.
+    The event holds all that is needed to check the gates again. `challenger_cap` and `two_to_recall` are
+    the policy's.
     """
 
     SCHEMA: ClassVar[int] = 2
@@ -63,6 +64,8 @@ class GatesEvaluated:
     evidence_digest: str
     evidence: Evidence
     promotion_id: str | None = None
+    challenger_cap: int | None = None
+    two_to_recall: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +273,13 @@ def _evolve_noted(state: GateState, note: Noted, event: Any) -> GateState:
             return _closed(state, id_ or "", "refused")
         case noted.VersionReinstated(stage=stage) if state.version:
             return replace(state, version=replace(state.version, stage=stage))
+        case noted.VersionPromoted(promotion_id=id_, production=production):
+            state = _closed(state, id_ or "", "promoted")
+            if state.version is None or not production:
+                return state
+            return replace(state, version=facts.moved(state.version, "Production"))
+        case noted.PromotionSpent(promotion_id=id_):
+            return _closed(state, id_ or "", "spent")
         case noted.VersionEvent() if state.version:
             version, verdicts = (
                 facts.moved(state.version, noted.STAGE_AFTER[note.source.type]),

@@ -20,6 +20,7 @@ VERSION_REGISTERED = "regista.registry.VersionRegistered.v1"
 EVALUATION_RECORDED = "regista.registry.EvaluationRecorded.v1"
 PROMOTION_REQUESTED = "regista.registry.PromotionRequested.v1"
 PROMOTION_REFUSED = "regista.registry.PromotionRefused.v1"
+PROMOTION_SPENT = "regista.registry.PromotionSpent.v1"
 VERSION_VALIDATED = "regista.registry.VersionValidated.v1"
 VERSION_REJECTED = "regista.registry.VersionRejected.v1"
 VERSION_PROMOTED = "regista.registry.VersionPromoted.v1"
@@ -120,6 +121,7 @@ class RolloutEvent:
     model_id: str
     environment: str
     champion: Champion | None = None
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,17 @@ class VersionEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionPromoted(VersionEvent):
+    """The registry carried a grant out.
+
+    A promotion to an environment that is no `production` leaves the stage as it is.
+    """
+
+    promotion_id: str | None = None
+    production: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class VersionReinstated:
     """The recall of the version was undone; it is in `stage`."""
 
@@ -188,11 +201,22 @@ class PromotionRequested:
     requester: str | None = None
     creator: str | None = None
     on_behalf_of: str | None = None
+    serve: bool = False
+    production: bool = True
     evidence: RequestEvidence = RequestEvidence()
 
 
 @dataclass(frozen=True, slots=True)
 class PromotionRefused:
+    model_id: str
+    number: int
+    promotion_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionSpent:
+    """The grant ended before the version was champion."""
+
     model_id: str
     number: int
     promotion_id: str | None = None
@@ -239,8 +263,10 @@ VERSION_EVENTS: Mapping[str, type] = {
     EVALUATION_RECORDED: EvaluationRecorded,
     PROMOTION_REQUESTED: PromotionRequested,
     PROMOTION_REFUSED: PromotionRefused,
+    PROMOTION_SPENT: PromotionSpent,
     VERSION_REINSTATED: VersionReinstated,
     **dict.fromkeys(STAGE_AFTER, VersionEvent),
+    VERSION_PROMOTED: VersionPromoted,
 }
 ARTIFACT_EVENTS: Mapping[str, type] = dict.fromkeys(ARTIFACT_STATE_AFTER, ArtifactEvent)
 _READERS = {**MODEL_EVENTS, **VERSION_EVENTS, **ARTIFACT_EVENTS}

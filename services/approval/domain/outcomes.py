@@ -39,6 +39,8 @@ def opened(promotion: Promotion, a: Assessment, manual: Manual, now: datetime) -
         a.evidence,
         a.results,
         now + manual.lifetime,
+        promotion.serve,
+        promotion.production,
     )
 
 

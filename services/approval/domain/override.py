@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.approval.domain import gate, outcomes, review
-from services.approval.domain.assessment import Assessment, Situation, assess, new_verdict, situation
+from services.approval.domain.assessment import (
+    Assessment,
+    Situation,
+    assess_promotion,
+    new_verdict,
+    situation,
+)
 from services.approval.domain.evidence import digest_of
 from services.approval.domain.facts import TERMINAL, Promotion
 from services.approval.domain.gate import OverrideStands, OverrideWithdrawn
-from services.approval.domain.policy import PRODUCTION
 from services.approval.domain.promotion import review_of
 from services.approval.domain.review import OverrideUsed, ReviewOverride, ReviewState
 from shared.deciding.decider import Joint, NotFound, RuleBroken, Streams, Unprocessable
@@ -45,7 +50,7 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
     if command.by in state.overridden_by:
         return {}
     _check_overridable(s, promotion)
-    a = assess(s, PRODUCTION, promotion)
+    a = assess_promotion(s, promotion)
     if promotion.status == "open":
         grant = outcomes.granted(promotion, a, (command.by,), promotion.id, override=True)
         decided = [*new_verdict(s, a, promotion), grant]
@@ -66,7 +71,7 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
 def _check_overridable(s: Situation, promotion: Promotion) -> None:
     """Raise RuleBroken for a promotion or a version that no override passes."""
     if promotion.status not in {"open", "denied"}:
-        raise RuleBroken("promotion_closed", f"the promotion was {promotion.status}; request a new one")
+        raise RuleBroken("promotion_closed", f"the promotion is {promotion.status}; request a new one")
     stage = s.gate.version.stage if s.gate.version else "Staging"
     if s.gate.artifact != "released" or stage in {*TERMINAL, "Staging"}:
         raise RuleBroken(
@@ -89,6 +94,8 @@ def _used(
         excluded=tuple(dict.fromkeys((*makers, *promotion.people))),
         seal=a.seal,
         evidence_digest=a.evidence_digest,
+        serve=promotion.serve,
+        production=promotion.production,
     )
 
 

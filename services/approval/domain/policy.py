@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, assert_never
+from typing import Any, ClassVar, assert_never
 
 from immutables import Map
 
@@ -21,8 +21,11 @@ from shared.deciding.access import covers
 from shared.deciding.decider import Decider, Fold, Joint, Misrouted, Stale, Streams, Unprocessable
 
 ALL = "policies-all"
-VALIDATED, PRODUCTION = "Validated", "Production"
-STAGES = (VALIDATED, PRODUCTION)
+VALIDATED, PRODUCTION, NON_PRODUCTION = "Validated", "Production", "NonProduction"
+STAGES = (VALIDATED, PRODUCTION, NON_PRODUCTION)
+"""What a policy has gates for: the stage Validated, and a promotion to an environment that is production or
+not."""
+PROMOTIONS = (PRODUCTION, NON_PRODUCTION)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)
 LONGEST_REVIEW = timedelta(days=366)
 """The longest `expires_in` of a manual gate; checked when a policy is published.
@@ -34,15 +37,17 @@ would fail.
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """The models that a policy is for.
+    """The models and the environments that a policy is for.
 
-    An empty field selects any; a namespace selects those below it, too.
+    An empty field selects any; a namespace selects those below it, too. A policy with `environments` is only
+    for promotions there.
     """
 
     namespaces: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     tiers: tuple[str, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
+    environments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,10 @@ class Policy:
     """Gates by stage.
 
     Of the active policies that select a model and have gates for a stage, one applies: the one with the
-    highest priority, then the most specific one, then the last one by name.
+    highest priority, then the most specific one, then the last one by name. `challenger_cap` is the percent
+    of the requests in a production environment that versions which it validated, and which are not promoted
+    there, may take; None: as the model's tier has it. `two_to_recall`: the recall of a version that it
+    validated needs a second person.
     """
 
     stages: dict[str, tuple[Gate, ...]]
@@ -58,6 +66,8 @@ class Policy:
     description: str = ""
     priority: int = 0
     active: bool = True
+    challenger_cap: int | None = None
+    two_to_recall: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +81,13 @@ class PolicyRef:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The properties of a model that select its policy."""
+    """What selects a policy: a model's properties, and the environment of its promotion (else empty)."""
 
     namespace: str
     kind: str
     tier: str
     tags: Mapping[str, str]
+    environment: str = ""
 
 
 # commands
@@ -110,6 +121,8 @@ class ApplyPolicy:
 @dataclass(frozen=True, slots=True)
 class PolicyPublished:
     """`digest` is the RFC 8785 digest of the policy. The policy's revision is the event's."""
+
+    SCHEMA: ClassVar[int] = 2
 
     name: str
     policy: Policy
@@ -216,6 +229,7 @@ def checked(policy: Policy) -> str:
     try:
         for stage, gates in policy.stages.items():
             _check_gates(stage, gates)
+        _check_validated(policy)
         return digest_of(policy)
     except (ValueError, NoDigest) as e:
         raise Unprocessable("bad_policy", str(e)) from None
@@ -225,14 +239,30 @@ def _check_gates(stage: str, gates: Sequence[Gate]) -> None:
     if stage not in STAGES:
         raise ValueError(f"there is no stage {stage!r} with gates; use one of {', '.join(STAGES)}")
     people = [params for gate in gates if isinstance(params := params_of(gate), Manual)]
-    if people and (stage != PRODUCTION or len(people) > 1):
+    if people and (stage not in PROMOTIONS or len(people) > 1):
         raise ValueError(
-            "only Production may have a manual gate, and only one; raise its number of approvers instead"
+            "only promotions may have a manual gate, and only one; raise its number of approvers instead"
         )
     if any(params.lifetime > LONGEST_REVIEW for params in people):
         raise ValueError(f"a review stays open for {LONGEST_REVIEW.days}d at most; shorten expires_in")
     if len({gate.title for gate in gates}) < len(gates):
         raise ValueError(f"two gates of {stage} have the same name; name one of them")
+
+
+def _check_validated(policy: Policy) -> None:
+    """Raise ValueError for what contradicts the policy's gates for Validated, or their absence."""
+    if policy.applies_to.environments and VALIDATED in policy.stages:
+        raise ValueError(
+            "Validated has no environment; put its gates into a policy that selects no environments"
+        )
+    if policy.challenger_cap is not None and VALIDATED not in policy.stages:
+        raise ValueError(
+            "challenger_cap is for versions that the policy validates; add gates for Validated to it"
+        )
+    if policy.two_to_recall and VALIDATED not in policy.stages:
+        raise ValueError(
+            "two_to_recall is for versions that the policy validates; add gates for Validated to it"
+        )
 
 
 def in_force(streams: Streams) -> tuple[PolicyState, ...]:
@@ -262,6 +292,7 @@ def selects(selector: Selector, subject: Subject) -> bool:
         and (not selector.kinds or subject.kind in selector.kinds)
         and (not selector.tiers or subject.tier in selector.tiers)
         and all(subject.tags.get(key) == value for key, value in selector.tags.items())
+        and (not selector.environments or subject.environment in selector.environments)
     )
 
 
@@ -272,7 +303,7 @@ def _rank(state: PolicyState) -> tuple[int, int, int, str]:
     depth = min((n.count(".") + 1 for n in s.namespaces), default=0)
     return (
         policy.priority,
-        len(s.tags) + bool(s.kinds) + bool(s.tiers) + bool(s.namespaces),
+        len(s.tags) + sum(map(bool, (s.kinds, s.tiers, s.namespaces, s.environments))),
         depth,
         state.name,
     )

@@ -20,12 +20,18 @@ from datetime import datetime
 from typing import Any
 
 from services.approval.domain import gate, outcomes, policy, review
-from services.approval.domain.assessment import Assessment, Situation, assess, new_verdict, situation
+from services.approval.domain.assessment import (
+    Assessment,
+    Situation,
+    assess_promotion,
+    assess_validated,
+    new_verdict,
+    situation,
+)
 from services.approval.domain.evidence import digest_of
-from services.approval.domain.facts import TERMINAL, Promotion
+from services.approval.domain.facts import TERMINAL, Promotion, shown
 from services.approval.domain.gate import OverrideStands
 from services.approval.domain.outcomes import Decided
-from services.approval.domain.policy import PRODUCTION, VALIDATED
 from services.approval.domain.review import REVIEW, ReviewRefreshed, ReviewState, Seal
 from shared.deciding.decider import NO_TIME, Joint, Misrouted, Streams
 
@@ -67,7 +73,7 @@ def assess_gates(command: AssessGates, streams: Streams) -> Mapping[str, Sequenc
     s = situation(command.model_id, command.number, streams)
     decided: Decided = {s.stream: []}
     if gate.may_validate(s.gate):
-        decided[s.stream] += new_verdict(s, assess(s, VALIDATED))
+        decided[s.stream] += new_verdict(s, assess_validated(s))
     for promotion in s.gate.open_promotions:
         for stream, events in settle(s, promotion, review_of(promotion.id, streams), command.now).items():
             decided.setdefault(stream, []).extend(events)
@@ -81,7 +87,7 @@ def left_behind(s: Situation, streams: Streams) -> Decided:
         (stream, p, streams.state(REVIEW, stream)) for stream, p in over.items() if stream in streams.states
     ]
     return {
-        stream: outcomes.lapsed(state, [f"the promotion was {p.status}"])
+        stream: outcomes.lapsed(state, [f"the promotion is {shown(p.status)}"])
         for stream, p, state in named
         if state.status == "open"
     }
@@ -95,7 +101,7 @@ def settle(s: Situation, promotion: Promotion, state: ReviewState, now: datetime
         return outcomes.lapse(s, promotion, state, [reason], "publish another version")
     if s.gate.waits_for:
         return {}
-    a = assess(s, PRODUCTION, promotion)
+    a = assess_promotion(s, promotion)
     decided: Decided = {s.stream: [*new_verdict(s, a, promotion)]}
     more = _keep_open(s, promotion, state, a) if state.status == "open" else _begin(s, promotion, a, now)
     for stream, events in more.items():

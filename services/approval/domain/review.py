@@ -64,7 +64,11 @@ class ReviewOverride:
 
 @dataclass(frozen=True, slots=True)
 class ReviewOpened:
-    """`needs` distinct people with one of `roles` must approve; people in `excluded` may not."""
+    """`needs` distinct people with one of `roles` must approve; people in `excluded` may not.
+
+    `serve`: the last approval gives the version all requests where no version serves. `production`: whether
+    the environment is one.
+    """
 
     SCHEMA: ClassVar[int] = 2
 
@@ -81,6 +85,8 @@ class ReviewOpened:
     evidence: Evidence
     results: tuple[Result, ...]
     expires_at: datetime
+    serve: bool = False
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,8 @@ class OverrideUsed:
     `bypassed`: the gates and approvals that were missing. An after-review is due.
     """
 
+    SCHEMA: ClassVar[int] = 2
+
     about: About
     environment: str
     by: str
@@ -161,6 +169,8 @@ class OverrideUsed:
     excluded: tuple[str, ...]
     seal: Seal
     evidence_digest: str
+    serve: bool = False
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)

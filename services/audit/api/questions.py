@@ -8,7 +8,7 @@ from typing import Any
 
 from services.audit import queries, shapes
 from services.audit.domain import as_of, reading
-from services.audit.domain.causal_tree import forest
+from services.audit.domain.causal_tree import cause_in_log, forest
 from services.audit.moments import beginning, end
 from services.audit.queries import Event
 from services.audit.verification import runs
@@ -49,7 +49,7 @@ async def get_timeline(call: Call[None, shapes.TimelineQuery]) -> dict[str, Any]
     )
     found = [queries.as_json(row) for row in rows]
     shown = {event["event_id"] for event in found}
-    causing = await queries.causes(call.app.pool, {e["causation_id"] for e in found} - shown)
+    causing = await queries.causes(call.app.pool, {cause_in_log(e) for e in found} - shown)
     await report_faults(call, [*found, *causing])
     may_read = await readable(call, [*found, *causing])
     events = [as_of.as_shown(event, hidden=not may_read(owners(event) or {model_id})) for event in found]
@@ -60,7 +60,7 @@ async def get_timeline(call: Call[None, shapes.TimelineQuery]) -> dict[str, Any]
     ]
     by_id = {event["event_id"]: event for event in (*causes, *events)}
     for event in events:
-        cause = by_id.get(event["causation_id"])
+        cause = by_id.get(cause_in_log(event))
         event["caused_by"] = cause and as_of.reference(cause) | {
             "actor": cause["actor"],
             "reason": cause["reason"],

@@ -7,15 +7,17 @@ from typing import Any
 
 from services.audit import queries, report_queries, report_shapes
 from services.audit.api.questions import AUDITOR, CLOCKS_DIFFER, named_model, owners, readable, report_faults
+from services.audit.denied_attempts import NEWEST, denied_attempts
 from services.audit.domain import as_of, decisions
 from services.audit.domain.reading import model_of_stream
 from services.audit.domain.rights import rights
 from services.audit.moments import FIRST, beginning, end
 from services.audit.queries import Event
+from services.audit.shapes import Events
 from shared.deciding.access import covers, permits
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.http.problems import Problem
-from shared.http.routes import Call, Route
+from shared.http.routes import Call, Route, page_token
 
 LAST = 2**63 - 1
 
@@ -254,6 +256,22 @@ def _route(path: str, endpoint: Any, summary: str, query: Any, response: Any) ->
     )
 
 
+async def get_attempts(call: Call[None, report_shapes.AttemptsQuery]) -> dict[str, Any]:
+    """Return who tried what a rule denied in a period, the newest first."""
+    query, model_id = call.query, ""
+    if query.model:
+        model_id, _ = await named_model(call, query.model)
+    else:
+        call.require(AUDITOR, "")
+    until = end(query.until, datetime.now(UTC))
+    before = query.after(int, int) or NEWEST
+    items, more = await denied_attempts(
+        call.app.pool, query.subject, model_id, beginning(query.since), until, before, query.page_size
+    )
+    await report_faults(call, items)
+    return {"items": items, "next_page_token": page_token(*more) if more else ""}
+
+
 ROUTES = (
     _route(
         "promotions",
@@ -275,6 +293,13 @@ ROUTES = (
         "Break-glass overrides of a period",
         report_shapes.DecisionsQuery,
         report_shapes.Decisions,
+    ),
+    _route(
+        "attempts",
+        get_attempts,
+        "Who tried what a rule denied in a period",
+        report_shapes.AttemptsQuery,
+        Events,
     ),
     _route(
         "serving",

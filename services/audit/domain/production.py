@@ -48,7 +48,8 @@ def production_faults(promoted: Event, promotion: Sequence[Event], policy: Event
         request.get("on_behalf_of"),
         *((gates.get("evidence") or {}).get("makers") or ()),
     }
-    return faults + _approval_faults(grant, makers, promotion, policy)
+    stage = "NonProduction" if data.get("production") is False else "Production"
+    return faults + _approval_faults(grant, makers, promotion, policy, stage)
 
 
 def _override_faults(
@@ -93,14 +94,14 @@ def _seal_of(gates: dict[str, Any]) -> dict[str, Any]:
 
 
 def _approval_faults(
-    grant: dict[str, Any], makers: set[Any], promotion: Sequence[Event], policy: Event | None
+    grant: dict[str, Any], makers: set[Any], promotion: Sequence[Event], policy: Event | None, stage: str
 ) -> list[str]:
     faults = [] if policy else ["the policy that the grant names was never published"]
     approvals = {
         str(e["data"].get("approver")): e["data"].get("sealed_digest")
         for e in _of(promotion, "ReviewApproved")
     }
-    reviews, needed = _of(promotion, "ReviewOpened"), needed_by(policy) if policy else 0
+    reviews, needed = _of(promotion, "ReviewOpened"), needed_by(policy, stage) if policy else 0
     if reviews:
         opened = reviews[-1]["data"]
         current = {who for who, sealed in approvals.items() if sealed == opened.get("sealed_digest")}
@@ -117,9 +118,9 @@ def _approval_faults(
     return faults
 
 
-def needed_by(policy: Event) -> int:
-    """Return how many approvers a policy requires for Production."""
-    gates = ((policy["data"].get("policy") or {}).get("stages") or {}).get("Production") or ()
+def needed_by(policy: Event, stage: str) -> int:
+    """Return how many approvers a policy requires for a promotion: to Production, or to NonProduction."""
+    gates = ((policy["data"].get("policy") or {}).get("stages") or {}).get(stage) or ()
     return next(
         (int((g.get("params") or {}).get("approvers", 1)) for g in gates if g.get("kind") == "manual"), 0
     )

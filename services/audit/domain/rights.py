@@ -20,7 +20,7 @@ def rights(events: Iterable[Event], at: datetime) -> dict[str, Any] | None:
     `events` are those of its stream, in their order. Each role and each key names the event that gave it.
     """
     found: dict[str, Any] | None = None
-    roles: dict[tuple[Any, Any], dict[str, Any]] = {}
+    roles: dict[tuple[Any, Any, Any], dict[str, Any]] = {}
     keys: dict[Any, dict[str, Any]] = {}
     for event in events:
         if event["recorded_at"] > at:
@@ -30,7 +30,7 @@ def rights(events: Iterable[Event], at: datetime) -> dict[str, Any] | None:
             case "IdentityCreated":
                 found = {"subject": data.get("subject"), "kind": data.get("kind"), "created": given}
             case "RoleGranted":
-                role = {"role": data.get("role"), "namespace": data.get("namespace")}
+                role = {n: data.get(n) for n in ("role", "namespace")} | {"group": data.get("group") or ""}
                 roles.setdefault(_role(data), role | {"granted": given})
             case "RoleRevoked":
                 roles.pop(_role(data), None)
@@ -49,8 +49,8 @@ def rights(events: Iterable[Event], at: datetime) -> dict[str, Any] | None:
     return found | {"roles": list(roles.values()), "keys": live}
 
 
-def _role(data: dict[str, Any]) -> tuple[Any, Any]:
-    return data.get("role"), data.get("namespace")
+def _role(data: dict[str, Any]) -> tuple[Any, Any, Any]:
+    return data.get("role"), data.get("namespace"), data.get("group") or ""
 
 
 def _given(event: Event) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from regista.wire.names import may_exist
 from services.cleanup import queries
 from services.cleanup.api.calls import model_of
 from services.cleanup.domain import defaults
@@ -22,7 +23,6 @@ from services.cleanup.shapes import (
 )
 from shared.deciding.access import EVERYWHERE, namespace_of
 from shared.deciding.decider import Unprocessable
-from shared.deciding.names import may_exist
 from shared.deciding.submission import Permission, Submission
 from shared.http.routes import Call, PageQuery, Reply, Route
 

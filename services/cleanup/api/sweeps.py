@@ -82,6 +82,7 @@ ROUTES = (
         body=NewSweep,
         response=SweepAccepted | Simulation,
         status=202,
+        also=(200,),
         tags=["sweeps"],
         timeout=120,
     ),

@@ -37,10 +37,14 @@ class VersionAdded(_Data, frozen=True):
 
 
 class VersionChanged(_Data, frozen=True):
-    """A version moved to a stage, is held or released, or its promotion or retirement was decided."""
+    """A version moved to a stage, is held or released, or its promotion or retirement was decided.
+
+    A promotion to an environment that is no `production` leaves the stage as it is.
+    """
 
     number: int
     environment: str = ""
+    production: bool = True
     promotion_id: str = ""
     reason: str = ""
     reasons: tuple[str, ...] = ()
@@ -60,6 +64,7 @@ class Serving(_Data, frozen=True):
     """The versions that serve in an environment now (`entries`) and served before (`previous`)."""
 
     environment: str
+    production: bool = True
     entries: tuple[Entry, ...] = ()
     previous: tuple[Entry, ...] = ()
     from_number: int = 0
@@ -190,7 +195,7 @@ def _without(map_: Map[Any, Any], key: Any) -> Map[Any, Any]:
 
 
 def _changed(state: State, name: str, data: VersionChanged) -> State:
-    if name in STAGES:
+    if name in STAGES and data.production:
         state = _with_stage(state, data.number, STAGES[name], data.recordedtime)
     match name:
         case "VersionPromoted" | "PromotionRefused":
@@ -239,4 +244,4 @@ def _serving(state: State, name: str, data: Serving) -> State:
         return state
     left = state.rolled_back.set(f"{data.environment}/{data.from_number}", data.from_number)
     state = replace(state, rolled_back=_without(left, f"{data.environment}/{data.to_number}"))
-    return _with_stage(state, data.to_number, "Production", data.recordedtime)
+    return _with_stage(state, data.to_number, "Production", data.recordedtime) if data.production else state

@@ -52,8 +52,8 @@ async def promoted(scene: Scene, generation: str) -> None:
 async def _review(scene: Scene, promotion_id: str) -> Json:
     async def look() -> Json | None:
         found = await or_none(scene.ada.promotion(promotion_id))
-        if found and found["state"] == "denied":
-            raise DemoError(f"the promotion was denied: {'; '.join(map(str, found['reasons']))}")
+        if found and found["state"] == "refused":
+            raise DemoError(f"the promotion was refused: {'; '.join(map(str, found['reasons']))}")
         return next((one for one in await scene.ada.reviews() if one["review_id"] == promotion_id), None)
 
     return await until(look, "a review")

@@ -1,6 +1,7 @@
 """Write the first identities into the log.
 
-It needs the database password and no API key; repeating it changes nothing.
+It needs the database password and no API key; repeating it changes nothing. What was revoked since, a role
+or a key, stays so: a file with a new subject lets an operator in again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from services.registry.access import names
-from services.registry.access.domain import AccessCommand, CreateIdentity, GrantRole, IssueKey
+from services.registry.access.domain.commands import AccessCommand, CreateIdentity, GrantRole, IssueKey
 from services.registry.access.service import ACCESS_SERVICE
 from shared.deciding.access import Algorithm, Kind, stream_of
 from shared.deciding.decider import RuleBroken
@@ -70,7 +71,7 @@ def commands(spec: Spec) -> Iterator[AccessCommand]:
                 identity.subject, key.key_id, key.algorithm, key.verifier, key.expires_at, bootstrap=True
             )
         for role in identity.roles:
-            yield GrantRole(identity.subject, role.role, role.namespace, BOOTSTRAP.subject)
+            yield GrantRole(identity.subject, role.role, role.namespace, BOOTSTRAP.subject, bootstrap=True)
 
 
 async def write(url: str, spec: Spec) -> int:

@@ -13,7 +13,7 @@ from datetime import datetime
 import asyncpg
 
 from services.registry.access import queries
-from services.registry.access.domain import identity_exists
+from services.registry.access.domain.identities import identity_exists
 from shared.deciding.access import NameSet, normalized_name
 from shared.deciding.submission import Outcome
 from shared.identity import directory

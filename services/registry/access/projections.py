@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
-from services.registry.access.tables import IDENTITIES, KEYS, ROLES
+from services.registry.access.tables import IDENTITIES, KEYS, MEMBERS, ROLES
 from shared.deciding.access import (
     AccessEvent,
     IdentityCreated,
+    IdentityDisabled,
+    IdentityEnabled,
     KeyIssued,
     KeyRevoked,
+    MemberAdded,
+    MemberRemoved,
     NameErased,
     NameSet,
     RoleGranted,
@@ -24,48 +28,55 @@ def project(r: Recorded) -> Iterable[Change]:
     """Return the row changes of one event of an identity."""
     event: AccessEvent = r.event
     match event:
-        case IdentityCreated() as x:
-            row = {
-                "subject": x.subject,
-                "kind": x.kind,
-                "created_at": r.recorded_at,
-                "created_by": r.actor.subject,
-            }
-            return (Put(IDENTITIES, row | {"name_revision": r.revision}),)
-        case NameSet() as x:
-            return (
-                Patch(
-                    IDENTITIES, {"subject": x.subject}, {"name_revision": r.revision, "name_erased_at": None}
-                ),
-            )
-        case NameErased() as x:
-            return (
-                Patch(
-                    IDENTITIES,
-                    {"subject": x.subject},
-                    {"name_revision": r.revision, "name_erased_at": r.recorded_at},
-                ),
-            )
-        case KeyIssued() as x:
-            row = {
-                "subject": x.subject,
-                "key_id": x.key_id,
-                "algorithm": x.algorithm,
-                "issued_at": r.recorded_at,
-                "expires_at": x.expires_at,
-            }
-            return (Put(KEYS, row),)
-        case KeyRevoked() as x:
-            return (
-                Patch(
-                    KEYS,
-                    {"subject": x.subject, "key_id": x.key_id},
-                    {"compromised_at" if x.compromised else "revoked_at": r.recorded_at},
-                ),
-            )
+        case IdentityCreated() | IdentityDisabled() | IdentityEnabled() | NameSet() | NameErased():
+            return (_identity(r, event),)
+        case MemberAdded() as x:
+            return (Put(MEMBERS, {"subject": x.subject, "member": x.member}),)
+        case MemberRemoved() as x:
+            return (Drop(MEMBERS, {"subject": x.subject, "member": x.member}),)
+        case KeyIssued() | KeyRevoked():
+            return (_key(r, event),)
         case RoleGranted() as x:
-            return (Put(ROLES, {"subject": x.subject, "role": x.role, "namespace": x.namespace}),)
+            return (Put(ROLES, _role(x)),)
         case RoleRevoked() as x:
-            return (Drop(ROLES, {"subject": x.subject, "role": x.role, "namespace": x.namespace}),)
+            return (Drop(ROLES, _role(x)),)
         case _:
             assert_never(event)
+
+
+def _identity(
+    r: Recorded, event: IdentityCreated | IdentityDisabled | IdentityEnabled | NameSet | NameErased
+) -> Change:
+    columns: dict[str, object]
+    match event:
+        case IdentityCreated() as x:
+            created = {"kind": x.kind, "created_at": r.recorded_at, "created_by": r.actor.subject}
+            return Put(IDENTITIES, {"subject": x.subject, **created, "name_revision": r.revision})
+        case IdentityDisabled():
+            columns = {"disabled_at": r.recorded_at}
+        case IdentityEnabled():
+            columns = {"disabled_at": None}
+        case NameSet():
+            columns = {"name_revision": r.revision, "name_erased_at": None}
+        case NameErased():
+            columns = {"name_revision": r.revision, "name_erased_at": r.recorded_at}
+        case _:
+            assert_never(event)
+    return Patch(IDENTITIES, {"subject": event.subject}, columns)
+
+
+def _key(r: Recorded, event: KeyIssued | KeyRevoked) -> Change:
+    key = {"subject": event.subject, "key_id": event.key_id}
+    if isinstance(event, KeyRevoked):
+        return Patch(KEYS, key, {"compromised_at" if event.compromised else "revoked_at": r.recorded_at})
+    issued = {"issued_at": r.recorded_at, "issued_by": r.actor.subject, "expires_at": event.expires_at}
+    return Put(KEYS, {**key, "algorithm": event.algorithm, **issued})
+
+
+def _role(event: RoleGranted | RoleRevoked) -> dict[str, str]:
+    return {
+        "subject": event.subject,
+        "role": event.role,
+        "namespace": event.namespace,
+        "through": event.group,
+    }

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 _IDENTITY = """
 SELECT i.subject, i.kind, coalesce(n.name, '') AS name, i.name_erased_at, i.created_at, i.created_by,
-       coalesce((SELECT jsonb_agg(jsonb_build_object('key_id', k.key_id, 'algorithm', k.algorithm,
-           'issued_at', k.issued_at,
-                 'expires_at', k.expires_at, 'revoked_at', least(k.revoked_at, k.compromised_at),
-                     'compromised', k.compromised_at IS NOT NULL)
-                 ORDER BY k.issued_at, k.key_id)
-                 FROM identity_keys k WHERE k.subject = i.subject), '[]') AS keys,
-       coalesce((SELECT jsonb_agg(jsonb_build_object('role', r.role, 'namespace', r.namespace)
-           ORDER BY r.role, r.namespace)
-                 FROM identity_roles r WHERE r.subject = i.subject), '[]') AS roles
+    i.disabled_at,
+    coalesce((SELECT jsonb_agg(jsonb_build_object('key_id', k.key_id, 'algorithm', k.algorithm,
+            'issued_at', k.issued_at, 'issued_by', k.issued_by, 'expires_at', k.expires_at,
+            'revoked_at', least(k.revoked_at, k.compromised_at),
+            'compromised', k.compromised_at IS NOT NULL,
+            'last_used', (SELECT max(u.day) FROM directory.key_use u WHERE u.key_id = k.key_id))
+            ORDER BY k.issued_at, k.key_id)
+        FROM identity_keys k WHERE k.subject = i.subject), '[]') AS keys,
+    coalesce((SELECT jsonb_agg(jsonb_build_object('role', r.role, 'namespace', r.namespace,
+            'group', r.through) ORDER BY r.role, r.namespace, r.through)
+        FROM identity_roles r WHERE r.subject = i.subject), '[]') AS roles,
+    coalesce((SELECT jsonb_agg(m.member ORDER BY m.member)
+        FROM group_members m WHERE m.subject = i.subject), '[]') AS members
 FROM identities i LEFT JOIN directory.names n USING (subject)
 """
 IDENTITIES = _IDENTITY + "WHERE i.subject > $1 ORDER BY i.subject LIMIT $2"
 IDENTITY = _IDENTITY + "WHERE i.subject = $1"
+
+MEMBERS = "SELECT member FROM group_members WHERE subject = $1"
 
 # The revision of the last event about a name, and whether that event erased it.
 NAME_EVENT = "SELECT name_revision, name_erased_at FROM identities WHERE subject = $1"

@@ -5,7 +5,7 @@ It runs in the registry's process and has a partition of its own.
 
 from __future__ import annotations
 
-from services.registry.access.domain import DECIDERS, FOLDS
+from services.registry.access.domain.deciders import DECIDERS, FOLDS
 from services.registry.access.projections import project
 from services.registry.access.tables import TABLES
 from shared.deciding.access import ACCESS_EVENTS, PARTITION

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
-from services.registry.access.domain import Role
+from services.registry.access.domain.commands import Role
 from services.registry.shapes.common import RequiredText
-from shared.deciding.access import EVERYWHERE, Kind
+from shared.deciding.access import Kind
 from shared.http.routes import Body
 
 MOST_SUBJECTS = 100
@@ -53,17 +53,27 @@ class Erasure(Body):
 class NewKey(Body):
     """With `public_key` the service registers that signing key.
 
-    Without it the service makes an API key and shows it once.
+    Without it the service makes an API key and shows it once. Without `expires_at` the key is valid for
+    REGISTA_KEY_DAYS days, unless an admin sends `never_expires`.
     """
 
     public_key: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     key_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
     expires_at: AwareDatetime | None = None
+    never_expires: bool = False
 
 
 class Grant(Body):
+    """`namespace`: the role counts there and in all namespaces below it; `*` is everywhere."""
+
     role: Role
-    namespace: str = Field(default=EVERYWHERE, max_length=200)
+    namespace: str = Field(min_length=1, max_length=200)
+
+
+class Member(Body):
+    """The subject of a person or publisher that joins or leaves the group."""
+
+    member: str = Field(min_length=1, max_length=100)
 
 
 class RevokeQuery(Body):
@@ -101,8 +111,32 @@ class Names(Body):
     names: dict[str, str | None]
 
 
+class IdentityKey(Body):
+    """`issued_by` is the subject itself after a rotation of its own. `last_used` is a day (UTC)."""
+
+    key_id: str
+    algorithm: str
+    issued_at: str
+    issued_by: str
+    expires_at: str | None
+    revoked_at: str | None
+    compromised: bool
+    last_used: str | None
+
+
+class HeldRole(Body):
+    """`group` is the group through which the role is held, "" for a grant of its own."""
+
+    role: str
+    namespace: str
+    group: str
+
+
 class IdentityAnswer(Body):
-    """`name` is empty when none was given, or when it was erased."""
+    """`name` is empty when none was given, or when it was erased. `members` are those of a group.
+
+    An admin of a namespace sees the roles there only, and `keys` and `members` are null.
+    """
 
     subject: str
     kind: Kind
@@ -110,8 +144,50 @@ class IdentityAnswer(Body):
     name_erased_at: str | None
     created_at: str
     created_by: str
-    keys: list[dict[str, Any]]
-    roles: list[dict[str, str]]
+    disabled_at: str | None
+    keys: list[IdentityKey] | None
+    roles: list[HeldRole]
+    members: list[str] | None
+
+
+class UsedKey(Body):
+    """The key of a request."""
+
+    key_id: str
+    algorithm: str
+    expires_at: datetime | None
+
+
+class Caller(Body):
+    """Who sends the request, with which key, and the caller's roles."""
+
+    subject: str
+    kind: Kind
+    name: str
+    key: UsedKey
+    roles: list[HeldRole]
+
+
+class ServiceKey(Body):
+    """A public key as a JSON Web Key (RFC 8037), with its owner and the time in which it is valid.
+
+    An event is valid when its `recordedtime` is in that time. Nothing that a compromised key signed is.
+    """
+
+    kid: str
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: str
+    use: Literal["sig"]
+    subject: str
+    public_key: str
+    valid_from: datetime
+    valid_until: datetime | None
+    compromised: bool
+
+
+class ServiceKeys(Body):
+    keys: list[ServiceKey]
 
 
 class Identities(Body):

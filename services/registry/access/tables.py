@@ -19,6 +19,7 @@ IDENTITIES = Table(
     Column("created_by", Text, nullable=False),
     Column("name_revision", BigInteger, nullable=False),
     Column("name_erased_at", TIME),
+    Column("disabled_at", TIME),
 )
 """`name_revision` is the revision of the last event about the name.
 
@@ -32,6 +33,7 @@ KEYS = Table(
     Column("key_id", Text, primary_key=True),
     Column("algorithm", Text, nullable=False),
     Column("issued_at", TIME, nullable=False),
+    Column("issued_by", Text, nullable=False),
     Column("expires_at", TIME),
     Column("revoked_at", TIME),
     Column("compromised_at", TIME),
@@ -43,6 +45,16 @@ ROLES = Table(
     Column("subject", Text, primary_key=True),
     Column("role", Text, primary_key=True),
     Column("namespace", Text, primary_key=True),
+    Column("through", Text, primary_key=True),
 )
+"""`through` is the group through which the subject holds the role, "" for a grant of its own."""
 
-TABLES = (IDENTITIES, KEYS, ROLES)
+MEMBERS = Table(
+    "group_members",
+    _access,
+    Column("subject", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+)
+"""`subject` is the group."""
+
+TABLES = (IDENTITIES, KEYS, ROLES, MEMBERS)

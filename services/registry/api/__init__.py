@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from services.registry.access import api as access
-from services.registry.api import aliases, decisions, lineage, models, publications, rollouts, versions
+from services.registry.api import (
+    aliases,
+    decisions,
+    environments,
+    lineage,
+    models,
+    publications,
+    rollouts,
+    versions,
+    withdrawals,
+)
 
 ROUTES = (
     *models.ROUTES,
     *versions.ROUTES,
     *lineage.ROUTES,
     *decisions.ROUTES,
+    *withdrawals.ROUTES,
     *rollouts.ROUTES,
     *aliases.ROUTES,
+    *environments.ROUTES,
     *publications.ROUTES,
     *access.ROUTES,
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from services.registry import queries
-from services.registry.api.calls import is_admin, model_of, parts, submit
+from services.registry.api.calls import is_admin, look_ups, model_of, nearest, parts, submit
 from services.registry.api.rollouts import stopped
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
+from services.registry.domain.serving.environment import ENVIRONMENTS
 from services.registry.look_ups import ModelRef
+from services.registry.serving import queries as serving_queries
 from services.registry.shapes.aliases import AliasAnswer, Aliases, NewAlias, Resolved
 from shared.deciding.decider import NotFound
 from shared.http.routes import Call, Reply, Route
@@ -18,14 +20,16 @@ async def resolve_alias(call: Call) -> Reply:
     key = (call.path["model"], call.path["alias"])
     found = await parts(call).resolver.get(key)
     if found is None:
-        row = await call.app.pool.fetchrow(queries.STOPPED, *key)
+        row = await call.app.pool.fetchrow(serving_queries.STOPPED, *key)
         if row is not None and call.may_read(row["namespace"]):
             raise stopped(row["model"], key[1])
     if found is None or not call.may_read(found[0]):
+        model = await look_ups(call).models.find(key[0])
+        near = await nearest(call, model, key[1]) if model and call.may_read(model.namespace) else ""
         raise NotFound(
             "unknown_alias",
             f"{key[0]:.210}@{key[1]:.80} names no version that you may read: see the model's aliases and "
-            "rollouts.",
+            f"rollouts.{near}",
         )
     _, body, revision = found
     return Reply(body, etag=revision)
@@ -51,7 +55,7 @@ async def set_alias(call: Call[NewAlias]) -> Reply:
         as_admin=admin,
         expected=call.if_match,
     )
-    await submit(call, model, command, role="admin" if admin else "engineer")
+    await submit(call, model, command, role="admin" if admin else "engineer", depends_on=(ENVIRONMENTS,))
     return await _answer(call, model)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Any
 
 from services.registry.domain.model.metadata import is_outside
@@ -10,6 +11,7 @@ from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.name import is_model_id
 from services.registry.look_ups import LookUps, ModelRef, unknown_model
 from services.registry.parts import Parts
+from services.registry.serving import queries
 from services.registry.shapes.common import LARGEST
 from services.registry.trained_message import VersionMessage
 from shared.deciding.access import namespace_of, permits
@@ -38,7 +40,7 @@ async def model_of(call: Call) -> ModelRef:
 async def readable(call: Call, reference: str) -> ModelRef:
     """Return the model of this name or id. Raise NotFound unless it exists and the caller may read it."""
     model = await look_ups(call).models.get(reference)
-    if not call.may_read(model.namespace):
+    if not call.may_read_model(model.model_id, model.namespace):
         raise unknown_model(reference)
     return model
 
@@ -52,25 +54,35 @@ async def check_parents(call: Call, message: VersionMessage) -> None:
             raise unknown_model(name)
 
 
-async def number_of(call: Call, model: ModelRef, reference: str = "") -> int:
+async def number_of(call: Call, model: ModelRef, reference: str | None = None) -> int:
     """Return the number of the version that `reference` (or the path) names.
 
     A reference is a number, a semantic version, or `@` with an alias or an environment. Raise NotFound for
     others.
     """
-    reference = reference or call.path["version"]
+    if reference is None:
+        reference = call.path["version"]
     number: int | None = None
     if reference.isascii() and reference.isdecimal():
         number = int(reference) if int(reference) <= LARGEST else None
     elif _SEMVER.fullmatch(reference) or reference.startswith("@"):
         number = await parts(call).numbers.get((model.model_id, reference))
     if number is None:
+        near = await nearest(call, model, reference[1:]) if reference.startswith("@") else ""
         raise NotFound(
             "unknown_version",
-            f"{reference!r:.80} names no version: use a number, a semantic version, or @ with an alias or "
-            "environment.",
+            f"{reference!r:.80} names no version: use a number, a semantic version, or @ with an alias or an "
+            f"environment where a version serves.{near}",
         )
     return number
+
+
+async def nearest(call: Call, model: ModelRef, name: str) -> str:
+    """Return a hint at the alias or environment of the model that is nearest to a mistyped name, or ""."""
+    rows = await call.app.pool.fetch(queries.NAMES_OF_MODEL, model.namespace, model.model_id)
+    names = sorted({row["name"] for row in rows} - {name})
+    near = get_close_matches(name.lower(), names, n=1)
+    return f" Did you mean @{near[0]}?" if near else ""
 
 
 def is_admin(call: Call, model: ModelRef) -> bool:
@@ -79,15 +91,22 @@ def is_admin(call: Call, model: ModelRef) -> bool:
 
 
 async def submit(
-    call: Call, model: ModelRef, command: Any, *, role: str, streams: tuple[str, ...] = (), reason: str = ""
+    call: Call,
+    model: ModelRef,
+    command: Any,
+    *,
+    role: str,
+    streams: tuple[str, ...] = (),
+    depends_on: tuple[str, ...] = (),
+    reason: str = "",
 ) -> Outcome:
     """Submit a command on the model's stream (and `streams`) in the caller's name.
 
-    The transaction checks the role again.
+    It reads the streams `depends_on`. The transaction checks the role again.
     """
     call.require(role, model.namespace)
     permission = Permission(role, model.namespace)
     written = (stream_of(model.model_id), *streams)
     return await call.app.transactor.submit(
-        Submission(command, written, call.cause(), call.actor, permission=permission, reason=reason)
+        Submission(command, written, call.cause(), call.actor, depends_on, permission, reason=reason)
     )

@@ -25,10 +25,14 @@ async def reject_version(call: Call[RequiredReason]) -> Reply:
 
 
 async def recall_version(call: Call[RequiredReason]) -> Reply:
-    """Recall the version, and refuse the open promotions of what was made from it."""
-    reply = await _decide(call, partial(RecallVersion, by=call.actor.subject), "engineer")
+    """Recall the version; propose that where its policy wants a second person.
+
+    The open promotions of what was made from a recalled version are refused.
+    """
+    person = call.access_state.kind == "person"
+    reply = await _decide(call, partial(RecallVersion, by=call.actor.subject, person=person), "engineer")
     model = await model_of(call)
-    await refuse_promotions_below(call, model, await number_of(call, model))
+    await refuse_promotions_below(call, model.model_id, await number_of(call, model))
     return reply
 
 

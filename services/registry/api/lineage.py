@@ -12,7 +12,6 @@ from services.registry.api.calls import model_of, number_of
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.promotion.refusal import RefusePromotion
 from services.registry.lineage import queries
-from services.registry.look_ups import ModelRef
 from services.registry.shapes.lineage import LineageAnswer, LineageQuery, TrainedOnQuery, TrainedVersions
 from shared.deciding.submission import Submission
 from shared.http.routes import Call, Route
@@ -88,16 +87,21 @@ def _is_cut(rows: Sequence[asyncpg.Record]) -> bool:
     return len(rows) >= queries.MOST_SHOWN
 
 
-async def refuse_promotions_below(call: Call, model: ModelRef, number: int) -> None:
+async def refuse_promotions_below(call: Call[Any], model_id: str, number: int) -> None:
     """Refuse the open promotions of what was made from a recalled version, so that their reviews end.
 
-    A promotion that is requested or granted at the same time is refused by its own check.
+    Those without a recalled ancestor stay: the recall was only proposed. A promotion that is requested or
+    granted at the same time is refused by its own check.
     """
-    for model_id, child, promotion_id in await queries.open_below(call.app.pool, model.model_id, number):
-        reasons = await queries.recalled_ancestors(call.app.pool, model_id, child)
-        command = RefusePromotion(model_id, promotion_id, tuple(f"the version {why}" for why in reasons))
+    for child_model_id, child, promotion_id in await queries.open_below(call.app.pool, model_id, number):
+        recalled = await queries.recalled_ancestors(call.app.pool, child_model_id, child)
+        if not recalled:
+            continue
+        reasons = tuple(f"the version {why}" for why in recalled)
+        command = RefusePromotion(child_model_id, promotion_id, reasons)
         cause = replace(call.cause(), id=f"{call.cause().id}/refuse/{promotion_id}")
-        await call.app.transactor.submit(Submission(command, (stream_of(model_id),), cause, call.actor))
+        streams = (stream_of(child_model_id),)
+        await call.app.transactor.submit(Submission(command, streams, cause, call.actor))
 
 
 ROUTES = (

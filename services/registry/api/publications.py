@@ -21,13 +21,13 @@ from shared.http.routes import Call, Reply, Route
 async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
     """Return what became of a message. The answer is 404 until the registry has read the message."""
     message, pool, q = call.path["message_id"], call.app.pool, call.query
-    source = f"/publishers/{q.publisher or call.actor.subject}"
+    publisher = q.publisher or call.actor.subject
     # Read first: a message that was handled by now has its version or refusal in the queries that follow.
-    handled = q.model and q.artifact_digest and await pool.fetchval(queries.KNOWN_CAUSE, source, message)
-    row = await pool.fetchrow(queries.PUBLISHED, message)
+    handled = q.model and q.artifact_digest and await pool.fetchval(queries.KNOWN_CAUSE, publisher, message)
+    row = await pool.fetchrow(queries.PUBLISHED, message, publisher)
     if row is not None:
         return _version(call, row, "registered" if row["semver"] else "draft")
-    refused = await pool.fetchrow(queries.REFUSED, message)
+    refused = await pool.fetchrow(queries.REFUSED, message, publisher)
     if refused is not None:
         if refused["refused_of"] != call.actor.subject and not call.may_read(namespace_of(refused["model"])):
             raise _not_seen()
@@ -61,7 +61,8 @@ async def list_refusals(call: Call[None, RefusalQuery]) -> dict[str, Any]:
     after = q.after(datetime, str, int) or (datetime.max.replace(tzinfo=UTC), "", 0)
     readable = call.readable()
     if q.model and readable is not None:
-        call.require(ANY_ROLE, namespace_of(q.model))
+        model = await look_ups(call).models.find(q.model)
+        call.require(ANY_ROLE, model.namespace if model else namespace_of(q.model))
     rows = await call.app.list_rows(
         queries.REFUSALS, *after, readable, q.model, q.correlation_id, q.page_size
     )

@@ -8,13 +8,15 @@ from typing import Any
 import msgspec
 
 from regista.wire.routing import pick
-from services.registry import queries
 from services.registry.api.calls import model_of, parts, submit
+from services.registry.api.environments import not_serving
+from services.registry.domain.serving.environment import ENVIRONMENTS
 from services.registry.domain.serving.rollback import DryRun, RollBack
 from services.registry.domain.serving.rollout import ChangeRollout, Share
 from services.registry.domain.serving.stop import StopRollout
 from services.registry.lineage import queries as lineage
 from services.registry.look_ups import ModelRef
+from services.registry.serving import queries as serving_queries
 from services.registry.shapes.rollouts import (
     NewRollout,
     Rollback,
@@ -24,7 +26,7 @@ from services.registry.shapes.rollouts import (
     RouteQuery,
     Stop,
 )
-from shared.deciding.decider import NotFound, RuleBroken
+from shared.deciding.decider import RuleBroken
 from shared.http.routes import Call, Reply, Route
 
 
@@ -40,7 +42,7 @@ class ServingEntry(msgspec.Struct, frozen=True):
 
 async def list_rollouts(call: Call) -> dict[str, Any]:
     model = await model_of(call)
-    rows = await call.app.list_rows(queries.ROLLOUTS, model.model_id)
+    rows = await call.app.list_rows(serving_queries.ROLLOUTS, model.model_id)
     return {"items": [dict(row) for row in rows]}
 
 
@@ -52,7 +54,7 @@ async def change_rollout(call: Call[NewRollout]) -> Reply:
     model, body = await model_of(call), call.body
     shares = tuple(Share(e.number, e.percent, e.role) for e in body.entries)
     command = ChangeRollout(model.model_id, call.path["environment"], shares, call.if_match, body.from_number)
-    await submit(call, model, command, role="engineer", reason=body.reason)
+    await submit(call, model, command, role="engineer", reason=body.reason, depends_on=(ENVIRONMENTS,))
     return await _answer(call, model)
 
 
@@ -123,9 +125,7 @@ def stopped(model: str, environment: str) -> RuleBroken:
 async def _rollout(call: Call, model: ModelRef, environment: str) -> dict[str, Any]:
     row = await parts(call).rollouts.get((model.model_id, environment))
     if row is None:
-        raise NotFound(
-            "no_rollout", f"Nothing of this model serves in {environment!r:.60}: promote a version there."
-        )
+        raise await not_serving(call, model.namespace, environment)
     return row
 
 
@@ -198,6 +198,7 @@ ROUTES = (
         "Which version serves this request",
         query=RouteQuery,
         response=RouteAnswer,
+        also=(409,),
         tags=["rollouts"],
     ),
 )

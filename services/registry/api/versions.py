@@ -13,6 +13,7 @@ from services.registry.domain.model.events import Evaluation, PromotionRequested
 from services.registry.domain.model.metadata import Metadata
 from services.registry.domain.naming.name import is_model_id
 from services.registry.domain.promotion.promotion import RequestPromotion
+from services.registry.domain.serving.environment import ENVIRONMENTS
 from services.registry.domain.validation.evaluations import RecordEvaluation
 from services.registry.domain.versioning.diff import differences
 from services.registry.inbound import VersionFacts
@@ -157,7 +158,9 @@ async def request_promotion(call: Call[PromotionRequest]) -> Reply:
         serve=body.serve,
         recalled_ancestors=await lineage.recalled_ancestors(call.app.pool, model.model_id, number),
     )
-    outcome = await submit(call, model, command, role="engineer", reason=body.reason)
+    outcome = await submit(
+        call, model, command, role="engineer", reason=body.reason, depends_on=(ENVIRONMENTS,)
+    )
     answer = {"model_id": model.model_id, "number": number, "environment": body.environment}
     for recorded in outcome.events:
         if recorded.type == "PromotionRequested":  # refusals of superseded requests come before it
@@ -259,6 +262,7 @@ ROUTES = (
         body=PromotionRequest,
         response=PromotionAnswer,
         status=202,
+        also=(200,),
         tags=["versions"],
     ),
 )

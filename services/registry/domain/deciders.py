@@ -6,7 +6,7 @@ registration  a trained model becomes a version, or a draft, or a refusal
 versioning    the semantic version: what differs, which level that proves
 validation    gate verdicts and artifact reports; evaluations
 promotion     the request for Production, the grant, the refusal, the evidence
-serving       who serves: rollouts, rollback, stop, aliases, routing of requests
+serving       who serves where: environments, rollouts, rollback, stop, aliases
 withdrawal    the end of a version: rejection, recall, reinstatement, legal hold, retirement
 noted         what the registry reads of other services' events
 """
@@ -20,14 +20,15 @@ from services.registry.domain.naming import description
 from services.registry.domain.naming.name import NAME
 from services.registry.domain.promotion import promotion, refusal
 from services.registry.domain.registration import registration
-from services.registry.domain.serving import alias, rollback, rollout, stop
+from services.registry.domain.serving import alias, environment, rollback, rollout, stop
+from services.registry.domain.serving.environment import ENVIRONMENT
 from services.registry.domain.validation import evaluations, gate_verdicts
 from services.registry.domain.withdrawal import legal_hold, rejection, retirement, reversal
-from shared.deciding.decider import Fold, Joint
+from shared.deciding.decider import Decider, Fold, Joint
 
-FOLDS: tuple[Fold[Any, Any], ...] = (MODEL, NAME)
+FOLDS: tuple[Fold[Any, Any], ...] = (MODEL, NAME, ENVIRONMENT)
 
-DECIDERS: dict[type, Joint[Any]] = {
+DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **registration.DECIDERS,
     **description.DECIDERS,
     **gate_verdicts.DECIDERS,
@@ -38,6 +39,7 @@ DECIDERS: dict[type, Joint[Any]] = {
     **rollback.DECIDERS,
     **stop.DECIDERS,
     **alias.DECIDERS,
+    **environment.DECIDERS,
     **rejection.DECIDERS,
     **reversal.DECIDERS,
     **legal_hold.DECIDERS,

@@ -37,7 +37,7 @@ ARTIFACT_STATES = {
 
 @dataclass(frozen=True, slots=True)
 class GatesEvaluated:
-    """The verdict of the automated gates. `results` and `policy` are shown, not decided on."""
+    """The verdict of the automated gates. `results` are shown, not decided on."""
 
     model_id: str
     number: int
@@ -45,6 +45,17 @@ class GatesEvaluated:
     passed: bool
     results: Any = ()
     policy: Any = None
+
+    @property
+    def challenger_cap(self) -> int:
+        """The policy's cap for versions that are not promoted, -1 when it has none."""
+        cap = self.policy.get("challenger_cap") if isinstance(self.policy, dict) else None
+        return cap if isinstance(cap, int) and 0 <= cap <= 100 else -1
+
+    @property
+    def two_to_recall(self) -> bool:
+        """Whether the policy wants a second person for the recall of the version."""
+        return isinstance(self.policy, dict) and self.policy.get("two_to_recall") is True
 
 
 @dataclass(frozen=True, slots=True)

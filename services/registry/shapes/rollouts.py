@@ -73,6 +73,7 @@ class RolloutAnswer(Body):
     model_id: str
     model: str
     environment: str
+    production: bool
     champion: int
     entries: list[dict[str, Any]]
     previous: list[dict[str, Any]]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from services.registry.domain.model.events import Role
 from services.registry.domain.model.metadata import Kind, Relation
@@ -27,11 +27,15 @@ class VersionQuery(PageQuery):
     correlation_id: str | None = Field(default=None, max_length=200)
 
 
+VersionReference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+"""A number, a semantic version or @ with an alias or environment."""
+
+
 class DiffQuery(Body):
     """Two versions, each a number, a semantic version or @ with an alias or environment."""
 
-    from_: str = Field(alias="from", max_length=100)
-    to: str = Field(max_length=100)
+    from_: VersionReference = Field(alias="from")
+    to: VersionReference
 
 
 class NewEvaluation(Body):
@@ -151,7 +155,16 @@ class VersionPromotionAnswer(Shape):
     reasons: list[str] | None
     approvers: list[str] | None
     serve: bool
+    production: bool
     closed_at: str | None
+
+
+class RecallProposal(Shape):
+    """A recall that waits for a second person."""
+
+    by: str
+    reason: str
+    at: str
 
 
 class VersionAnswer(Shape):
@@ -188,6 +201,8 @@ class VersionAnswer(Shape):
     held: str | None
     recalled: str | None
     recalled_ancestors: list[str]
+    recall_proposed: RecallProposal | None
+    withdrawal_id: str | None
     retired: dict[str, Any] | None
     evaluations: list[EvaluationAnswer]
     aliases: list[str]
@@ -217,6 +232,7 @@ class VersionLine(Shape):
     bump_rule: str | None
     held: str | None
     recalled: str | None
+    recall_proposed: RecallProposal | None
     retired: dict[str, Any] | None
     revision: int
 

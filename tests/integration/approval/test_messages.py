@@ -139,7 +139,7 @@ async def test_new_evidence_lapses_the_review_and_denies_the_promotion(desk, req
     )
     assert {ReviewLapsed, PromotionDenied} <= set(map(type, happened))
     row = await desk.app.pool.fetchrow("SELECT state, reasons::text FROM promotions")
-    assert row["state"] == "denied"
+    assert row["state"] == "refused"
     assert "lapsed: the evidence changed" in row["reasons"]
     assert await desk.app.pool.fetchval("SELECT count(*) FROM due WHERE kind = 'review-expiry'") == 0
 

@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from shared.http.dispatch import Table
+from shared.log.denials import Denials
 
 POLICY = {
     "stages": {
@@ -85,6 +86,36 @@ async def test_two_approvers_pass_what_its_creator_may_not(desk, people, request
     promotion = (await call(desk, "eve", "GET", "/promotions/p1")).json()
     assert (promotion["state"], promotion["approvers"]) == ("granted", ["ann", "bob"])
     assert (await approve(desk, "ann", 3)).json()["code"] == "review_closed"
+
+
+RECORDED = """
+SELECT split_part(stream, '-', 3) AS who, data ->> 'code' AS code, data ->> 'model_id' AS model,
+    data ->> 'count' AS count
+FROM log.events_approval, LATERAL (SELECT convert_from(bytes, 'UTF8')::jsonb -> 'data' AS data) AS stored
+WHERE type = 'AttemptsDenied' ORDER BY who, code
+"""
+
+
+async def test_attempts_to_approve_against_the_rules_are_recorded_with_their_model(
+    desk, people, request_promotion
+):
+    denials = desk.app.denials = Denials(desk.app.transactor.submit, "approval")
+    await request_promotion()
+    assert (await approve(desk, "carl", 1)).json()["code"] == "own_work"
+    assert (await approve(desk, "carl", 1)).json()["code"] == "own_work"
+    assert (await approve(desk, "eve", 1)).json()["code"] == "role_missing"
+    assert (await approve(desk, "zoe", 1)).status_code == 404
+    assert (await approve(desk, "ann", 9)).status_code == 412
+    await denials.record(ending=True)
+    rows = [tuple(row) for row in await desk.app.pool.fetch(RECORDED)]
+    assert [(who, model, count) for who, code, model, count in rows] == [
+        ("ann", "m", "1"),
+        ("carl", "m", "1"),
+        ("carl", "m", "1"),
+        ("eve", "m", "1"),
+        ("zoe", "m", "1"),
+    ]
+    assert [code for _, code, _, _ in rows[1:]] == ["own_work", "own_work", "role_missing", "role_missing"]
 
 
 async def test_a_signature_keeps_the_name_of_its_moment(desk, people, request_promotion):
@@ -263,7 +294,7 @@ async def test_a_review_without_a_decision_expires_by_itself(desk, people, reque
         return (await call(desk, "ann", "GET", "/reviews/p1")).json()["state"] == "expired"
 
     await until(expired)
-    assert (await call(desk, "ann", "GET", "/promotions/p1")).json()["state"] == "denied"
+    assert (await call(desk, "ann", "GET", "/promotions/p1")).json()["state"] == "refused"
     assert await desk.app.pool.fetchval("SELECT count(*) FROM due WHERE kind = 'review-expiry'") == 0
 
 
@@ -290,7 +321,7 @@ async def test_an_after_review_without_justification_ends_an_override_that_still
     await request_promotion()
     await call(desk, "bob", "POST", "/reviews/p1:reject", {"reason": "too risky"})
     used = (await call(desk, "oscar", "POST", "/promotions/p1:override", {"reason": "down"})).json()
-    assert (used["state"], used["override"]) == ("denied", True)
+    assert (used["state"], used["override"]) == ("refused", True)
     done = await call(
         desk, "ann", "POST", "/reviews/p1:review-override", {"justified": False, "comment": "it was not"}
     )
@@ -330,7 +361,7 @@ async def test_gates_are_assessed_again_on_request_and_store_no_equal_verdict(de
     assert await desk.app.pool.fetchval("SELECT count(*) FROM log.events_approval") == before
 
 
-@pytest.mark.parametrize(("recalled", "stage"), [(False, "Production"), (True, "Recalled")])
+@pytest.mark.parametrize(("recalled", "stage"), [(False, "Production"), (True, "Archived")])
 async def test_an_archived_version_that_a_rollback_brought_back_is_in_production_unless_it_was_recalled(
     desk, people, request_promotion, version, recalled, stage
 ):
@@ -339,7 +370,8 @@ async def test_an_archived_version_that_a_rollback_brought_back_is_in_production
     for event in ("VersionPromoted", *(["VersionRecalled"] if recalled else []), "VersionArchived"):
         await desk.registry(event, facts)
     path = "/models/team.churn/versions/1/gates"
-    assert (await call(desk, "eve", "GET", path)).json()["stage"] == ("Recalled" if recalled else "Archived")
+    found = (await call(desk, "eve", "GET", path)).json()
+    assert (found["stage"], found["recalled"], found["retired"]) == ("Archived", recalled, False)
     back = {"number": 1, "semver": "1.1.0", "evaluations": version()["training"]["metrics"]}
     await desk.registry(
         "RolledBack",
@@ -400,3 +432,31 @@ async def test_approvals_at_the_same_moment_on_two_replicas_are_each_counted_and
     assert sorted(r["type"] for r in stored) == ["PromotionGranted", "ReviewApproved", "ReviewApproved"]
     review = (await call(other, "ann", "GET", "/reviews/p1")).json()
     assert (review["state"], sorted(review["approvers"])) == ("approved", ["ann", "bob"])
+
+
+async def test_reviews_and_gates_answer_under_every_name_of_a_renamed_model(desk, people, request_promotion):
+    await request_promotion()
+    await desk.registry("ModelRenamed", {"model_id": "m", "model": "team.leave", "previous": "team.churn"})
+    for name in ("team.churn", "team.leave", "m"):
+        found = (await call(desk, "ann", "GET", f"/reviews?state=open&model={name}")).json()["items"]
+        assert [(r["review_id"], r["model"]) for r in found] == [("p1", "team.leave")]
+        gates = await call(desk, "ann", "GET", f"/models/{name}/versions/1/gates")
+        assert (gates.status_code, gates.json()["model"]) == (200, "team.leave")
+    assert (await call(desk, "ann", "GET", "/reviews/p1")).json()["model"] == "team.leave"
+    assert (await call(desk, "ann", "GET", "/reviews?model=team.other")).json()["items"] == []
+
+
+async def test_a_grant_is_pending_until_the_registry_carried_it_out(desk, people, request_promotion):
+    await request_promotion()
+    await approve(desk, "ann", 1)
+    await approve(desk, "bob", 2)
+
+    async def state() -> str:
+        return (await call(desk, "eve", "GET", "/promotions/p1")).json()["state"]
+
+    assert await state() == "granted"
+    about = {"model_id": "m", "number": 1, "promotion_id": "p1", "environment": "production"}
+    await desk.registry("VersionPromoted", about)
+    assert await state() == "promoted"
+    await desk.registry("PromotionSpent", about | {"champion": 2})
+    assert await state() == "spent"

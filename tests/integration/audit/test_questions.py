@@ -256,11 +256,21 @@ async def test_events_about_other_namespaces_are_shown_only_by_their_position(
         "registry", f"model-{OTHER}", "ChildLinked", secret, by="olga", reason="a reason of theirs"
     )
     await log.append(
-        "registry", STREAM, "VersionRegistered", {"model": "fraud.churn", "number": 1}, caused_by=linked
+        "registry",
+        STREAM,
+        "VersionRegistered",
+        {"model": "fraud.churn", "number": 1},
+        by="service:registry",
+        caused_by=linked,
     )
     asked = await log.append("cleanup", "sweep-1", "SweepPlanned", {"model_id": ""}, by="olga", reason="all")
     await log.append(
-        "cleanup", f"retention-{MODEL}", "VersionSpared", {"model_id": MODEL, "number": 1}, caused_by=asked
+        "cleanup",
+        f"retention-{MODEL}",
+        "VersionSpared",
+        {"model_id": MODEL, "number": 1},
+        by="service:cleanup",
+        caused_by=asked,
     )
     await indexed(service, auditor, log)
     link, own, spared = (await service.get("/v1/timeline/fraud.churn", of_fraud))["items"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from io import BytesIO
 
@@ -10,12 +12,14 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from minio.error import S3Error
 
+from services.local import kafka_access
 from services.local.folders import InstanceFolder, LocalError
-from services.local.kafka import SECURITY
+from services.local.kafka import SECURITY, SUPER_USER
+from services.local.kafka_quotas import set_quotas
 from services.local.s3 import BUCKET
 from services.local.stack import Stack
-from services.local.topics import SERVICES, TRAINING, USAGE, WRITERS
-from shared.foundation.topics import dlq_of, topic_of
+from services.local.topics import SERVICES, TOPICS, TRAINING, USAGE, WRITERS, Grant, grants, topics
+from shared.foundation.topics import bound_topic, dlq_of, topic_of
 
 
 def login(stack: Stack, user: str) -> dict[str, object]:
@@ -153,3 +157,60 @@ def test_secrets_are_for_their_owner_only(stack: Stack) -> None:
 def test_the_error_of_attaching_to_nothing_names_the_command(tmp_path: object) -> None:
     with pytest.raises(LocalError, match=r"python -m services\.local\.stack --keep"):
         Stack.attach(InstanceFolder(tmp_path).directory)  # type: ignore[arg-type]
+
+
+def test_a_reader_reads_public_events_in_its_own_groups_and_nothing_else(stack: Stack) -> None:
+    topic = topic_of("registry")
+    assert write(stack, "registry", topic) is None
+    assert read(stack, "reader", "reader.warehouse", topic) == "x"
+    assert read(stack, "reader", "warehouse", topic) == "GROUP_AUTHORIZATION_FAILED"
+    for hidden in (TRAINING, USAGE, dlq_of(topic)):
+        assert read(stack, "reader", "reader.warehouse", hidden) == "TOPIC_AUTHORIZATION_FAILED"
+
+
+def test_a_publisher_of_a_namespace_writes_its_topics_only(stack: Stack) -> None:
+    admin, bound = stack.kafka.admin(), {"fraud-ci": "fraud"}
+    kafka_access.make_topics(admin, topics(bound))
+    try:
+        stack.kafka.add_users(admin, bound)
+        kafka_access.allow(admin, grants((), (), bound))
+        assert write(stack, "fraud-ci", bound_topic(TRAINING, "fraud")) is None
+        for user, topic in (("fraud-ci", TRAINING), ("pipeline", bound_topic(TRAINING, "fraud"))):
+            refusal = write(stack, user, topic)
+            assert refusal is not None
+            assert refusal.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    finally:
+        kafka_access.delete_topics(admin, set(topics(bound)) - set(TOPICS))
+
+
+def test_the_broker_slows_a_user_beyond_its_quota(stack: Stack) -> None:
+    kafka, throttled = stack.kafka, list[float]()
+    kafka.add_users(kafka.admin(), ["hasty"])
+    kafka_access.allow(kafka.admin(), [Grant("hasty", "TOPIC", USAGE, "WRITE")])
+    password = stack.folder.secret(f"kafka-{SUPER_USER}")
+    set_quotas(kafka.bootstrap, SUPER_USER, password, {"hasty": {"producer_byte_rate": 10_000.0}})
+    producer = Producer(
+        {
+            **login(stack, "hasty"),
+            "statistics.interval.ms": 50,
+            "stats_cb": lambda text: throttled.extend(_throttled(text)),
+        }
+    )
+    for _ in range(5):
+        producer.produce(USAGE, os.urandom(50_000))
+        producer.flush(30)
+    while not any(throttled):
+        assert producer.poll(5) >= 0
+        producer.produce(USAGE, os.urandom(50_000))
+        producer.flush(30)
+    assert max(throttled) > 0
+
+
+def _throttled(text: str) -> list[float]:
+    return [broker["throttle"]["max"] for broker in json.loads(text)["brokers"].values()]
+
+
+def test_a_quota_that_the_broker_does_not_know_is_refused(stack: Stack) -> None:
+    password = stack.folder.secret(f"kafka-{SUPER_USER}")
+    with pytest.raises(LocalError, match="refused the quotas"):
+        set_quotas(stack.kafka.bootstrap, SUPER_USER, password, {"hasty": {"no_such_quota": 1.0}})

@@ -350,7 +350,7 @@ async def test_live_read_models_equal_a_rebuild(registry, database):
             await client.post("/models/team.churn/versions", json=trained(artifact=n))
         await client.put("/models/team.churn/aliases/candidate", json={"number": 3})
         await client.post("/models/team.churn/versions/2:reject", json={"reason": "no"})
-    assert len(await stored(database)) == 9
+    assert len(await stored(database)) == 10
     pool = await connect_pool(database.url("registry"), schemas=("registry", "access"))
     try:
         for service in (SERVICE, ACCESS_SERVICE):

@@ -18,6 +18,7 @@ import pytest
 from benchmarks.trained import trained
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.serving.alias import SetAlias
+from services.registry.domain.serving.environment import ENVIRONMENTS
 from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold
 from services.registry.domain.withdrawal.rejection import RejectVersion
 from services.registry.look_ups import LookUps
@@ -112,7 +113,9 @@ class Registry:
             RejectVersion(model_id, number - 2, reason="no"),
         )
         on_version = {
-            type(c).__name__: Submission(c, (stream_of(model_id),), self.cause(), Actor("user-ann"))
+            type(c).__name__: Submission(
+                c, (stream_of(model_id),), self.cause(), Actor("user-ann"), (ENVIRONMENTS,)
+            )
             for c in commands
         }
         return {"RegisterVersion": await self.registration(model, number - 1), **on_version}

@@ -174,6 +174,24 @@ async def test_a_repeated_version_is_found_by_the_message_of_the_publisher_who_s
     assert (own.status_code, others.json()["state"]) == (404, "existing")
 
 
+async def test_a_message_id_belongs_to_its_publisher(registry, senders):
+    """Two publishers chose the same id: each finds its own message, and no one finds the other's."""
+    await senders.send_trained(trained(), message_id="run-1")
+    broken = trained("elsewhere.churn")
+    del broken["signature"]
+    await senders.send_trained(broken, publisher="stranger", message_id="run-1")
+    assert (await publication(registry, "run-1"))["state"] == "registered"
+    async with registry.client("root") as client:
+
+        async def of_the_stranger():
+            answer = await client.get("/publications/run-1", params={"publisher": "stranger"})
+            return answer.json() if answer.status_code == 200 else None
+
+        found = await registry.until(of_the_stranger)
+        of_neither = await client.get("/publications/run-1")
+    assert (found["state"], found["model"], of_neither.status_code) == ("refused", "elsewhere.churn", 404)
+
+
 async def test_a_new_version_is_not_called_existing_while_it_is_being_registered(registry, senders, database):
     named = {"model": "team.churn", "artifact_digest": trained()["artifact"]["digest"]}
     holder = await asyncpg.connect(database.owner_url)

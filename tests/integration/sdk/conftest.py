@@ -123,7 +123,7 @@ def _move_in(house: House, admin: Profile) -> None:
         subject = f"{kind}:{name}"
         house.run("admin", "access", "identity", "create", subject, "--kind", kind, "--name", name.title())
         for role in roles:
-            house.run("admin", "access", "grant", subject, role)
+            house.run("admin", "access", "grant", subject, role, "--everywhere")
         key = house.run("admin", "access", "key", "issue", subject)["api_key"]
         house.people[name] = replace(admin, api_key=key)
     file = house.folder / "nightly.key.json"

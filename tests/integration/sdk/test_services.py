@@ -389,7 +389,7 @@ def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_names_the_acto
         "subject"
     ]
     house.run("admin", "access", "set-name", subject, "Ada Lovelace")
-    house.run("admin", "access", "grant", subject, "auditor")
+    house.run("admin", "access", "grant", subject, "auditor", "--everywhere")
     house.people["ada"] = replace(
         house.people["admin"], api_key=house.run("admin", "access", "key", "issue", subject)["api_key"]
     )
@@ -430,3 +430,25 @@ def test_each_refusal_is_a_typed_error_with_advice(
         call(client)
     assert raised.value.code
     assert raised.value.advice
+
+
+def test_a_version_is_waited_for_through_staging_and_production_and_found_by_its_old_name(
+    house: House, churn: dict[str, Any]
+) -> None:
+    house.run("admin", "environment", "create", "staging", "--no-production", "--order", "20")
+    with house.client("nightly") as nightly:
+        made = nightly.publish("crm.waited", churn["folder"], trained(31), tier="medium").wait(60)
+        assert nightly.wait_for(f"crm.waited@{made.number}", "validated", 120)["stage"] == "Validated"
+    promote = ("promote", "crm.waited@1", "--wait", "--timeout", "120")
+    assert house.run("eng", *promote, "-e", "staging", "--serve")["state"] == "promoted"
+    version = house.run("eng", "versions", "show", "crm.waited@staging")
+    assert (version["stage"], version["number"]) == ("Validated", 1)
+    house.run("eng", "models", "edit", "crm.waited", "--rename", "crm.awaited")
+    (line,) = house.run("eng", "serving", "--model", "crm.waited")
+    assert (line["model"], line["environment"], line["champion"]) == ("crm.awaited", "staging", 1)
+    _promote(house, "crm.waited@1", "bob", "eve")
+    assert (
+        house.run("eng", "versions", "wait", "crm.waited@1", "--for", "production")["stage"] == "Production"
+    )
+    reviews = house.run("bob", "reviews", "list", "--state", "all", "--model", "crm.waited")
+    assert {review["model"] for review in reviews} == {"crm.awaited"}

@@ -20,7 +20,7 @@ from services.approval.domain.policy import (
     manual,
     select,
 )
-from services.registry.access.domain import ROLES as GRANTED
+from services.registry.access.domain.commands import ROLES as GRANTED
 from shared.deciding.access import OWN_ROLE_ONLY
 from shared.deciding.decider import Stale, Unprocessable
 
@@ -70,7 +70,7 @@ def test_the_builtin_policies_are_policies(world, name):
         ),
         ({"Validated": (Gate("metric_threshold", {"metric": 3, "min": 0.5}),)}, "Expected `str"),
         ({"Validated": (Gate("no_regression", {"different_data": "maybe"}),)}, "Invalid enum value"),
-        ({"Validated": (Gate("manual", {}),)}, "only Production may have a manual gate"),
+        ({"Validated": (Gate("manual", {}),)}, "only promotions may have a manual gate"),
         ({"Production": (Gate("manual", {}), Gate("manual", {}, "second"))}, "only one"),
         ({"Production": (Gate("manual", {"approvers": 0}),)}, "at least one approver"),
         ({"Production": (Gate("manual", {"expires_in": "soon"}),)}, "is no duration"),

@@ -107,6 +107,15 @@ OVERRIDE = granted(override=True, approvers=["olga"])
 COMPLETE = [ASKED, GATES, OPENED, approved("bea"), approved("carl"), granted()]
 
 
+def test_a_promotion_outside_production_needs_the_approvers_of_its_own_gates():
+    outside = PROMOTED | {"data": PROMOTED["data"] | {"production": False}}
+    unreviewed = [ASKED, GATES, granted(approvers=[])]
+    assert production_faults(outside, unreviewed) == []
+    assert production_faults(PROMOTED, unreviewed) == [
+        "the policy requires 2 approvals and there was no review"
+    ]
+
+
 def test_a_promotion_with_its_request_its_approvals_and_its_grant_is_in_order():
     assert production_faults(PROMOTED, COMPLETE) == []
 

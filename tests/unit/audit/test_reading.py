@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.audit.domain.causal_tree import forest
+from services.audit.domain.causal_tree import cause_in_log, forest
 from services.audit.domain.reading import Stored, concerned, model_of_stream, owners, read
 from shared.deciding.events import Cursor, encode
 
@@ -178,14 +178,22 @@ def test_reading_never_fails_for_any_data(data):
 
 
 def test_effects_stand_under_their_cause_and_order_is_kept():
+    caused_by = {"a": "message", "b": "a", "c": "b", "d": "a", "e": ""}
     events = [
-        {"event_id": "a", "causation_id": "message"},
-        {"event_id": "b", "causation_id": "a"},
-        {"event_id": "c", "causation_id": "b"},
-        {"event_id": "d", "causation_id": "a"},
-        {"event_id": "e", "causation_id": ""},
+        {"event_id": name, "causation_id": cause, "actor": {"subject": "service:approval"}}
+        for name, cause in caused_by.items()
     ]
     a, e = forest(events)
     assert (a["event_id"], e["event_id"]) == ("a", "e")
     assert [n["event_id"] for n in a["effects"]] == ["b", "d"]
     assert [n["event_id"] for n in a["effects"][0]["effects"]] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "cause"), [("service:registry", "a"), ("ci", ""), ("ci:service:registry", ""), ("u-7k2m", "")]
+)
+def test_only_a_service_names_an_event_of_the_log_as_a_cause(subject, cause):
+    event = {"event_id": "b", "causation_id": "a", "actor": {"subject": subject}}
+    assert cause_in_log(event) == cause
+    of_a = {"event_id": "a", "causation_id": "", "actor": {"subject": "service:registry"}}
+    assert len(forest([of_a, event])) == (1 if cause else 2)

@@ -96,6 +96,12 @@ PROTECTIONS = [
 ]
 
 
+def test_a_promotion_outside_production_does_not_protect_by_its_stage():
+    story = an_unused_version()
+    story.note("VersionPromoted", 20, number=1, environment="staging", promotion_id="p", production=False)
+    assert kinds(story.sweep(1000)) == ["VersionMarked"]
+
+
 @pytest.mark.parametrize(("code", "protecting"), PROTECTIONS)
 def test_a_protected_version_is_spared_with_the_reason_named(code, protecting):
     story = an_unused_version()

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from services.local import containers
+from services.local import containers, kafka_jars
 from services.local.folders import REPOSITORY
 from services.local.topics import SERVICES
+from tests import containers as containers_of_tests
 
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 DOCKERFILE = (REPOSITORY / "deploy" / "Dockerfile").read_text()
@@ -69,6 +70,54 @@ def test_services_wait_for_the_set_up_and_it_for_the_servers() -> None:
 def test_images_of_others_are_pinned() -> None:
     for name in ("postgres", "kafka", "s3"):
         assert re.search(r":\d", COMPOSE["services"][name]["image"]), name
+
+
+@pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
+def test_every_container_is_confined(name: str) -> None:
+    """No capability, no way to more rights, no root user, a read-only root, bounded memory and processes."""
+    container = COMPOSE["services"][name]
+    assert container["cap_drop"] == ["ALL"]
+    assert "cap_add" not in container
+    assert container["security_opt"] == ["no-new-privileges:true"]
+    assert container["user"] == "10001:10001"
+    assert container["read_only"] is True
+    assert container["tmpfs"][0] == "/tmp"  # noqa: S108 - in the container
+    assert 0 < container["pids_limit"] <= 1024
+    assert re.fullmatch(r"[12]g", container["mem_limit"])
+    assert not container.get("privileged")
+
+
+def test_the_user_of_the_containers_is_that_of_the_image() -> None:
+    assert "--uid 10001" in DOCKERFILE
+    assert "--gid 10001" in DOCKERFILE
+
+
+def test_data_volumes_are_first_mounted_by_the_set_up_whose_folders_belong_to_that_user() -> None:
+    for server in ("postgres", "kafka", "s3"):
+        assert f"{server}:/data/{server}" in COMPOSE["services"]["prepare"]["volumes"]
+        assert COMPOSE["services"][server]["depends_on"] == {
+            "prepare": {"condition": "service_completed_successfully"}
+        }
+    assert re.search(r"for part in postgres kafka s3; do install -d -o regista .*/data/", DOCKERFILE)
+
+
+def test_the_broker_is_one_release_everywhere_and_pinned_with_all_its_jars() -> None:
+    pom = (REPOSITORY / "deploy" / "kafka" / "pom.xml").read_text()
+    (release,) = re.findall(r"<artifactId>kafka_2.13</artifactId>\s*<version>([\d.]+)</version>", pom)
+    assert COMPOSE["services"]["kafka"]["image"] == f"apache/kafka:{release}" == containers_of_tests.KAFKA
+    versions = re.findall(r"<version>(.*?)</version>", pom)
+    assert all(re.fullmatch(r"[\d.]+", version) for version in versions)
+    jars = [line.split()[1] for line in kafka_jars.CHECKSUMS.read_text().splitlines()]
+    assert f"kafka_2.13-{release}.jar" in jars
+    assert jars == sorted(jars)
+
+
+@pytest.mark.parametrize(
+    ("library", "oldest"), [("lz4-java", (1, 10)), ("log4j-core", (2, 25)), ("jackson-databind", (2, 21))]
+)
+def test_the_broker_has_no_old_library(library: str, oldest: tuple[int, ...]) -> None:
+    found = re.findall(rf" {library}-(\d+)\.(\d+)[\d.]*\.jar", kafka_jars.CHECKSUMS.read_text())
+    assert [tuple(map(int, version)) >= oldest for version in found] == [True]
 
 
 def test_ports_are_published_on_loopback_only() -> None:

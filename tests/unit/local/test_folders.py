@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import stat
 from pathlib import Path
@@ -106,13 +107,40 @@ def test_jars_are_fetched_once_for_each_content_of_the_pom(
     maven = tmp_path / "mvn"
     maven.write_text(
         f"#!/bin/sh\necho run >> {tmp_path}/runs\n"
-        'for a in "$@"; do case $a in -DoutputDirectory=*) mkdir -p "${a#*=}";; esac; done\n'
+        'for a in "$@"; do case $a in -DoutputDirectory=*) mkdir -p "${a#*=}"; '
+        'printf jar > "${a#*=}/kafka.jar";; esac; done\n'
     )
     maven.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    checksums = tmp_path / "jars.sha256"
+    checksums.write_text(f"{hashlib.sha256(b'jar').hexdigest()}  kafka.jar\n")
+    monkeypatch.setattr(kafka_jars, "CHECKSUMS", checksums)
     assert class_path() == class_path()
     pom = tmp_path / "pom.xml"
-    pom.write_text(kafka_jars.POM.read_text().replace("4.1.0", "4.1.1"))
+    pom.write_text(kafka_jars.POM.read_text() + "<!-- another release -->")
     monkeypatch.setattr(kafka_jars, "POM", pom)
     class_path()
     assert (tmp_path / "runs").read_text().count("run") == 2
+
+
+@pytest.mark.parametrize(
+    ("jars", "named"),
+    [
+        ({"a.jar": b"a", "b.jar": b"another"}, "b.jar"),
+        ({"a.jar": b"a"}, "b.jar"),
+        ({"a.jar": b"a", "b.jar": b"b", "c.jar": b"c"}, "c.jar"),
+    ],
+)
+def test_jars_that_are_not_the_pinned_ones_are_not_used(
+    jars: dict[str, bytes], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned = "".join(f"{hashlib.sha256(name.encode()).hexdigest()}  {name}.jar\n" for name in "ab")
+    (tmp_path / "jars.sha256").write_text(pinned)
+    monkeypatch.setattr(kafka_jars, "CHECKSUMS", tmp_path / "jars.sha256")
+    monkeypatch.setattr(kafka_jars, "REPOSITORY", tmp_path)
+    folder = tmp_path / "jars"
+    folder.mkdir()
+    for name, content in jars.items():
+        (folder / name).write_bytes(content)
+    with pytest.raises(LocalError, match=f"jars.sha256: {named}"):
+        kafka_jars.verify(folder)

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
-from services.local.topics import SERVICES, TOPICS, TRAINING, WRITERS, Grant, grants
+import pytest
+
+from services.local.topics import (
+    INBOUND,
+    PUBLIC,
+    PUBLISHERS,
+    SERVICES,
+    TOPICS,
+    TRAINING,
+    WRITERS,
+    Grant,
+    bound_publishers,
+    grants,
+    quotas,
+    topics,
+)
 from shared.foundation.topics import CHECKPOINTS, dlq_of
 
 
@@ -29,12 +45,34 @@ def test_every_topic_has_its_dead_letters_beside_it() -> None:
     assert set(TOPICS) == {CHECKPOINTS} | sources | {dlq_of(topic) for topic in sources}
 
 
-def test_only_audit_reaches_the_topic_of_log_checkpoints() -> None:
+def test_only_audit_writes_the_topic_of_log_checkpoints() -> None:
     assert {(grant.user, grant.operation) for grant in grants() if grant.name == CHECKPOINTS} == {
         ("audit", "READ"),
         ("audit", "WRITE"),
+        ("reader", "READ"),
     }
     assert TOPICS[CHECKPOINTS]["retention.ms"] == "-1"
+
+
+def test_a_reader_reads_public_topics_in_groups_of_its_own_name_and_nothing_else() -> None:
+    of_reader = {(g.kind, g.name, g.operation) for g in grants() if g.user == "reader"}
+    assert of_reader == {("GROUP", "reader", "READ")} | {("TOPIC", topic, "READ") for topic in PUBLIC}
+    assert not set(PUBLIC) & set(INBOUND)
+    assert not [topic for topic in PUBLIC if topic.endswith(".dlq")]
+
+
+def test_publishers_and_readers_have_quotas_and_services_none() -> None:
+    limited = quotas()
+    assert set(limited) == {*PUBLISHERS, "reader"}
+    assert all(limited[publisher]["producer_byte_rate"] > 0 for publisher in PUBLISHERS)
+    assert limited["reader"]["consumer_byte_rate"] > 0
+
+
+def test_topics_that_publishers_can_fill_are_bounded() -> None:
+    for topic in INBOUND:
+        assert int(TOPICS[topic]["max.message.bytes"]) <= 1024 * 1024
+    for topic in (name for name in TOPICS if name.endswith(".dlq")):
+        assert int(TOPICS[topic]["retention.bytes"]) > 0
 
 
 def test_a_service_reads_in_groups_of_its_own_name() -> None:
@@ -54,3 +92,39 @@ def test_the_names_of_topics_cost_no_import_of_kafka_or_database() -> None:
     code = f"import sys, services.local.topics; print(sorted({heavy} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines() == ["[]"]
+
+
+BOUND = {"fraud-ci": "fraud", "crm-ci": "crm"}
+
+
+def test_a_publisher_of_a_namespace_writes_the_topics_of_that_namespace_and_no_others() -> None:
+    of_fraud = {(g.kind, g.name, g.operation) for g in grants(bound=BOUND) if g.user == "fraud-ci"}
+    assert of_fraud == {
+        ("TOPIC", "regista.training.v1.fraud", "WRITE"),
+        ("TOPIC", "regista.usage.v1.fraud", "WRITE"),
+    }
+    assert {g.user for g in grants(bound=BOUND) if g.name == "regista.training.v1.fraud"} == {
+        "fraud-ci",
+        "registry",
+    }
+
+
+def test_a_topic_of_a_namespace_has_its_dead_letters_beside_it_within_limits() -> None:
+    added = set(topics(BOUND)) - set(TOPICS)
+    assert len(added) == 8
+    for topic in (name for name in added if not name.endswith(".dlq")):
+        assert topics(BOUND)[topic] == TOPICS[TRAINING]
+        assert topics(BOUND)[dlq_of(topic)] == TOPICS[dlq_of(TRAINING)]
+
+
+def test_publishers_of_namespaces_are_read_from_a_setting() -> None:
+    assert bound_publishers(" fraud-ci=fraud, crm-ci=crm.sales ,") == {
+        "fraud-ci": "fraud",
+        "crm-ci": "crm.sales",
+    }
+
+
+@pytest.mark.parametrize("text", ["fraud-ci", "=fraud", "x=", "registry=fraud", "x=a b", "X!=fraud", "a=b=c"])
+def test_a_setting_that_names_no_user_or_namespace_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(text)):
+        bound_publishers(text)

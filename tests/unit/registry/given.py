@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import reduce
 from typing import Any
 
 import msgspec
@@ -32,6 +33,14 @@ from services.registry.domain.model.state import ModelState, VersionState
 from services.registry.domain.naming.name import NAME
 from services.registry.domain.promotion.promotion import GrantPromotion, RequestPromotion
 from services.registry.domain.registration.commands import RegisterVersion
+from services.registry.domain.serving.environment import (
+    ENVIRONMENT,
+    ENVIRONMENTS,
+    EnvironmentCreated,
+    EnvironmentRetired,
+    Environments,
+    evolve,
+)
 from services.registry.domain.validation.gate_verdicts import NoteArtifact, NoteGates
 from services.registry.domain.versioning.bump import Claim
 from shared.deciding.decider import Streams, category_of
@@ -39,7 +48,20 @@ from shared.deciding.events import Noted, Source
 
 MODEL_ID = "00000000-0000-5000-8000-000000000001"
 STREAM = f"model-{MODEL_ID}"
-FOLDS = {"model": MODEL, "name": NAME}
+FOLDS = {"model": MODEL, "name": NAME, "environments": ENVIRONMENT}
+DECLARED = reduce(
+    evolve,
+    [
+        EnvironmentCreated("", "production", True, 100, ""),
+        EnvironmentCreated("team", "lab", True, 50, "another production environment"),
+        EnvironmentCreated("", "staging", False, 20, ""),
+        EnvironmentCreated("", "old", True, 10, ""),
+        EnvironmentRetired("", "old"),
+        EnvironmentCreated("other", "elsewhere", True, 50, ""),
+    ],
+    Environments(),
+)
+"""The environments of every story. Only staging is no production environment."""
 
 SIGNATURE = Signature(
     inputs=(Input("age", "double"),), outputs=(Output("label", "string", labels=("no", "yes")),)
@@ -75,7 +97,8 @@ class Story:
     gate_revision: int = 0
 
     def state(self, stream: str = STREAM) -> Any:
-        return self.states.get(stream, FOLDS[category_of(stream)].initial)
+        initial: Any = DECLARED if stream == ENVIRONMENTS else FOLDS[category_of(stream)].initial
+        return self.states.get(stream, initial)
 
     @property
     def model(self) -> ModelState:
@@ -100,7 +123,7 @@ class Story:
     def decide(self, command: Any, *streams: str) -> Mapping[str, Sequence[Any]]:
         """The events that the command would lead to, by stream."""
         decider = DECIDERS[type(command)]
-        names = {f"model-{command.model_id}", *streams}
+        names = {f"model-{command.model_id}", ENVIRONMENTS, *streams}
         if getattr(command, "model", None) is not None:
             names.add(f"name-{command.model}")
         seen = Streams({name: self.state(name) for name in names})
@@ -139,10 +162,17 @@ class Story:
         return digest
 
     def note_gates(
-        self, number: int, passed: bool = True, revision: int = 0, stage: str = "Validated"
+        self, number: int, passed: bool = True, revision: int = 0, stage: str = "Validated", **more: Any
     ) -> list[Any]:
         self.gate_revision += 1
-        data = {"model_id": MODEL_ID, "number": number, "stage": stage, "passed": passed, "results": []}
+        data = {
+            "model_id": MODEL_ID,
+            "number": number,
+            "stage": stage,
+            "passed": passed,
+            "results": [],
+            **more,
+        }
         return self.when(
             NoteGates(
                 MODEL_ID,

@@ -8,6 +8,7 @@ from services.registry.domain.model.metadata import Input
 from services.registry.domain.naming.description import DescribeModel
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
+from services.registry.domain.serving.environment import ENVIRONMENTS, EnvironmentCreated
 from shared.deciding.decider import Forbidden, NotFound, RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, metadata, names
 
@@ -89,12 +90,13 @@ def test_a_protected_alias_is_the_admins():
 def test_an_alias_is_no_environment_and_no_nonsense():
     story = Story()
     story.promote(environment="lab")
-    for name in ("production", "lab"):
+    for name in ("production", "lab", "staging"):
         with pytest.raises(RuleBroken, match="alias_is_environment"):
             story.when(SetAlias(MODEL_ID, name, 1))
     with pytest.raises(Unprocessable):
         story.when(SetAlias(MODEL_ID, "a b", 1))
     story.when(SetAlias(MODEL_ID, "canary", 1))
+    story.append(EnvironmentCreated("", "canary", True, 5, ""), ENVIRONMENTS)
     with pytest.raises(RuleBroken, match="name_is_alias"):
         story.request_promotion(1, "p9", "canary")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from regista.wire.names import may_be_new, may_exist
 from services.cleanup.inbound import ModelUsed
 from services.registry.domain.naming.description import DescribeModel, RegisterModel
 from services.registry.domain.naming.name import NAME, NameClaimed, check_name
 from services.registry.domain.registration.commands import RegisterVersion
 from shared.deciding.decider import Unprocessable
-from shared.deciding.names import may_be_new, may_exist
 from tests.unit.registry.given import MODEL_ID, Story, metadata, names
 
 GOOD = ("churn", "crm.churn", "0.x", "a-b_c.d--", "team.9")

@@ -15,6 +15,12 @@ from services.registry.domain.model.metadata import Dataset, Metadata, Parent, T
 from services.registry.domain.naming.description import DescribeModel
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
+from services.registry.domain.serving.environment import (
+    ENVIRONMENTS,
+    EnvironmentCreated,
+    EnvironmentEdited,
+    EnvironmentRetired,
+)
 from services.registry.domain.serving.rollback import RollBack
 from services.registry.domain.serving.rollout import ChangeRollout, Share
 from services.registry.domain.serving.stop import StopRollout
@@ -82,6 +88,16 @@ def everything() -> Story:
     story.when(ReinstateVersion(MODEL_ID, 2, "ann"))
     story.when(RecallVersion(MODEL_ID, 2, by="eva"))
     story.when(StopRollout(MODEL_ID, "production"))
+    story.register(metadata(9))
+    story.note_gates(story.model.newest, policy={"two_to_recall": True})
+    story.when(RecallVersion(MODEL_ID, story.model.newest, by="eva", withdrawal_id="w1"))
+    story.promote(metadata(7), "staging")
+    number = story.promote(metadata(8), "staging")
+    story.when(ChangeRollout(MODEL_ID, "staging", (Share(number, 100, "champion"),)))
+    story.when(RollBack(MODEL_ID, "staging"))
+    story.append(EnvironmentCreated("team", "canary", False, 5, ""), ENVIRONMENTS)
+    story.append(EnvironmentEdited("team", "canary", 6, "one percent"), ENVIRONMENTS)
+    story.append(EnvironmentRetired("team", "canary"), ENVIRONMENTS)
     return story
 
 

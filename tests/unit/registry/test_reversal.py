@@ -66,3 +66,48 @@ def test_a_draft_or_rejected_version_keeps_its_stage_when_it_is_withdrawn(withdr
         story.when(RecallVersion(MODEL_ID, number) if withdrawn == "recalled" else retire(number))
         assert getattr(story.version(number), withdrawn)
     assert [story.version(n).stage for n in (1, 2)] == ["Draft", "Rejected"]
+
+
+# Where the policy that validated a version wants a second person for its recall
+
+
+def of_a_strict_policy() -> Story:
+    story = Story()
+    story.register()
+    story.note_artifact(1)
+    story.note_gates(1, policy={"two_to_recall": True})
+    return story
+
+
+def test_a_second_person_confirms_a_recall_where_the_policy_wants_it():
+    story = of_a_strict_policy()
+    (proposed,) = story.when(RecallVersion(MODEL_ID, 1, by="eva", withdrawal_id="w1"))
+    assert (type(proposed).__name__, proposed.by, proposed.withdrawal_id) == ("RecallProposed", "eva", "w1")
+    assert not story.version(1).recalled
+    assert story.when(RecallVersion(MODEL_ID, 1, by="eva")) == []
+    (recalled,) = story.when(RecallVersion(MODEL_ID, 1, by="ann", withdrawal_id="w2"))
+    assert (type(recalled).__name__, recalled.by, recalled.withdrawal_id) == ("VersionRecalled", "ann", "w2")
+
+
+def test_only_a_person_confirms_a_recall():
+    story = of_a_strict_policy()
+    story.when(RecallVersion(MODEL_ID, 1, by="eva"))
+    with pytest.raises(Forbidden, match="person_needed"):
+        story.when(RecallVersion(MODEL_ID, 1, by="ci", person=False))
+
+
+def test_a_machine_may_propose_a_recall():
+    story = of_a_strict_policy()
+    assert names(story.when(RecallVersion(MODEL_ID, 1, by="scanner", person=False))) == ["RecallProposed"]
+    assert names(story.when(RecallVersion(MODEL_ID, 1, by="eva"))) == ["VersionRecalled"]
+
+
+@pytest.mark.parametrize("party", ["eva", "ann"])
+def test_neither_who_proposed_nor_who_confirmed_undoes_a_recall(party):
+    story = of_a_strict_policy()
+    story.when(RecallVersion(MODEL_ID, 1, by="eva"))
+    story.when(RecallVersion(MODEL_ID, 1, by="ann"))
+    with pytest.raises(Forbidden, match="own_recall"):
+        story.when(ReinstateVersion(MODEL_ID, 1, party))
+    story.when(ReinstateVersion(MODEL_ID, 1, "bob"))
+    assert names(story.when(RecallVersion(MODEL_ID, 1, by="ann"))) == ["RecallProposed"]

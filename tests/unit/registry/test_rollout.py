@@ -144,9 +144,10 @@ def test_a_stale_rollout_is_refused():
         story.when(change(champion(2), expected=seen))
 
 
-def test_what_names_no_environment_is_unprocessable():
-    with pytest.raises(Unprocessable):
-        two_promoted().when(ChangeRollout(MODEL_ID, "Not one", (champion(1),)))
+def test_an_environment_that_is_not_declared_is_refused_with_the_nearest_name():
+    with pytest.raises(NotFound, match="did you mean production") as refused:
+        two_promoted().when(ChangeRollout(MODEL_ID, "prodction", (champion(1),)))
+    assert refused.value.facts["nearest"] == "production"
 
 
 def test_challengers_that_are_not_promoted_share_one_cap():

@@ -26,7 +26,8 @@ from tests.unit.registry.given import MODEL_ID, SIGNATURE, STREAM, Story, metada
 from tests.unit.registry.serving import served_in_turn
 
 numbers = st.integers(1, 6)
-environments = st.sampled_from(["production", "lab"])
+environments = st.sampled_from(["production", "lab", "staging"])
+"""Only staging is no production environment."""
 CANNOT_SERVE = {"version_recalled", "version_rejected", "version_retired", "artifact_not_good"}
 SEEN: set[str] = set()
 """Events, codes of refusals and situations that a history came to."""
@@ -73,6 +74,25 @@ class Serving(RuleBasedStateMachine):
                 marks.discard(now)
             if now and now not in started:
                 started.append(now)
+        self.stages_follow_production()
+
+    def stages_follow_production(self) -> None:
+        """A champion of a production environment is Production, and nothing else makes a version so."""
+        model, log = self.story.model, self.story.log[STREAM]
+        live = [name for name in model.rollouts if name != "staging"]
+        serve = {x.number for name in live for x in model.rollouts[name].entries}
+        waits = {n for key, n in model.waiting.items() if not key.startswith("staging/")}
+        granted = {x.number for x in log if isinstance(x, e.VersionPromoted) and x.production}
+        for number, version in model.versions.items():
+            if version.stage == "Production":
+                assert number in granted
+                assert number in serve | waits
+        for name in live:
+            if number := champion_in(model.rollouts[name].entries):
+                assert model.versions[number].stage == "Production"
+        if (staging := model.rollouts.get("staging")) and (number := champion_in(staging.entries)):
+            version = model.versions[number]
+            assert unusable_because(version) or version.stage in {"Validated", "Production"}
 
     def when(self, command: Any) -> None:
         seen = len(self.story.log[STREAM])
@@ -105,7 +125,9 @@ class Serving(RuleBasedStateMachine):
         trials = [s for s in command.shares if s.role == "challenger" and f"lab/{s.number}" not in promoted]
         lower = replace(trials[0], percent=cap) if cap else replace(trials[0], percent=0, role="shadow")
         rest = replace(command.shares[0], percent=100 - lower.percent)
-        assert copy_of(self.story).when(replace(command, shares=(rest, lower)))
+        story = copy_of(self.story)
+        story.when(replace(command, shares=(rest, lower)))
+        assert story.model.rollouts[command.environment].entries[1].percent == cap
 
     def takes(self, step: str, story: Story, environment: str, number: int) -> None:
         """One step towards champion; it must not be refused."""
@@ -293,5 +315,8 @@ def test_one_history_comes_to_every_outcome_of_the_list():
     machine.roll_back("production", force=False, doubtful=set())
     machine.stop("production")
     machine.roll_back("production", force=False, doubtful=set())
+    machine.promote(4, "staging", serve=True, granted=True)
+    machine.split("staging", 2, 60, "challenger")
+    machine.what_may_be_used_can_become_champion(2, "staging")
     missing = OUTCOMES - SEEN
     assert not missing

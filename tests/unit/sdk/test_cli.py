@@ -191,12 +191,12 @@ def test_a_split_names_the_largest_share_champion(run: Any, answers: Answers) ->
     ]
 
 
-def test_a_denied_promotion_that_was_waited_for_ends_with_3_and_the_reasons(
+def test_a_refused_promotion_that_was_waited_for_ends_with_3_and_the_reasons(
     run: Any, answers: Answers
 ) -> None:
     answers.fixed["POST", "/v1/models/churn/versions/3:promote"] = JSONResponse({"promotion_id": "p1"}, 202)
     answers.fixed["GET", "/v1/promotions/p1"] = JSONResponse(
-        {"promotion_id": "p1", "state": "denied", "reasons": ["auc is worse"]}
+        {"promotion_id": "p1", "state": "refused", "reasons": ["auc is worse"]}
     )
     result = run("promote", "churn@3", "--wait")
     assert result.exit_code == 3

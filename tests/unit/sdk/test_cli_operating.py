@@ -202,7 +202,7 @@ def test_a_full_run_that_does_not_end_in_time_states_how_far_it_is(run: Any, ans
     answers.fixed["POST", "/v1/invariants:check"] = JSONResponse(under_way, 202)
     answers.fixed["GET", "/v1/invariants"] = invariants(7, 7, full_run=under_way)
     result = run("audit", "invariants", "--full", "--wait", "0")
-    assert result.exit_code == 1
+    assert result.exit_code == 6
     assert "4 of 7 leaves are verified again" in result.stderr
 
 
@@ -220,7 +220,7 @@ def test_an_export_that_does_not_end_shows_the_failure(run: Any, answers: Answer
     answers.fixed["POST", "/v1/history:export"] = JSONResponse({"planned": 9, "exported": 4}, 202)
     answers.fixed["GET", "/v1/history"] = JSONResponse(state)
     result = run("history", "export", "--all", "--wait", "0")
-    assert result.exit_code == 1
+    assert result.exit_code == 6
     assert "4 of 9 events are exported: the store is unreachable" in result.stderr
     assert json.loads(answers.of("POST", "/v1/history:export")[0].body) == {"all": True}
 

@@ -13,6 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import regista
+from regista.errors import Invalid
 from regista.loading.usage import MODEL_USED, Used, _data
 from regista.publishing.publication import MODEL_TRAINED, document, event
 from regista.wire.dsse import verify
@@ -94,3 +95,14 @@ def test_the_event_is_signed_and_keyed_by_the_model() -> None:
     )
     assert made.extensions["correlationid"] == made.id
     assert event(MODEL_USED, "crm.churn", {}, key, "same").id == "same"
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a..b", "crm/churn", "x" * 201])
+def test_what_cannot_be_a_models_name_is_refused_before_anything_is_sent(name: str) -> None:
+    with pytest.raises(Invalid, match="invalid_name"):
+        document(name)
+
+
+@pytest.mark.parametrize("name", ["_churn", "crm.-x", "0198f0c2-0000-7000-8000-000000000001"])
+def test_a_name_that_a_model_may_have_from_before_is_sent(name: str) -> None:
+    assert document(name)["model"] == name

@@ -16,35 +16,45 @@ from shared.messaging import dead_letters, kafka
 
 def shortened(
     key: bytes, value: bytes, headers: list[tuple[str, bytes]]
-) -> tuple[bytes | None, dict[str, bytes]]:
+) -> tuple[bytes | None, bytes, dict[str, bytes]]:
     record = ConsumerRecord("t", 0, 7, 0, 0, key, value, None, len(key), len(value), headers)
-    kept, letter = dead_letters._shortened(record)
-    return kept, dict(letter)
+    kept, head, letter = dead_letters._shortened(record)
+    return kept, head, dict(letter)
 
 
-def test_a_value_that_is_too_large_leaves_its_digest_and_all_the_rest() -> None:
-    key, headers = shortened(b"k", b"v" * 10, [("ce_id", b"1"), ("regista-reason", b"forged")])
-    assert key == b"k"
+def test_a_message_of_usual_size_is_kept_whole_without_forged_headers() -> None:
+    value = b"v" * dead_letters.MOST_OF_VALUE
+    found = shortened(b"k", value, [("ce_id", b"1"), ("regista-reason", b"forged")])
+    assert found == (b"k", value, {"ce_id": b"1"})
+
+
+def test_of_a_larger_value_stay_head_digest_and_size() -> None:
+    value = b"v" * (dead_letters.MOST_OF_VALUE + 1)
+    key, head, headers = shortened(b"k", value, [("ce_id", b"1")])
+    assert (key, head) == (b"k", value[: dead_letters.HEAD_OF_VALUE])
     assert headers == {
         "ce_id": b"1",
-        "regista-value-left-out": f"sha256:{hashlib.sha256(b'v' * 10).hexdigest()}".encode(),
+        "regista-value-size": str(len(value)).encode(),
+        "regista-value-left-out": f"sha256:{hashlib.sha256(value).hexdigest()}".encode(),
     }
 
 
 @pytest.mark.parametrize(
-    ("key", "headers", "left_out"),
+    ("key", "value", "headers", "left_out"),
     [
-        (b"k" * 3_000_000, [("ce_id", b"1")], "regista-key-left-out"),
-        (b"k", [("x", b"y" * 3_000_000)], "regista-headers-left-out"),
-        (b"k", [(f"x{n}", b"") for n in range(100_000)], "regista-headers-left-out"),
+        (b"k", b"v" * 3_000_000, [("ce_id", b"1")], "regista-value-left-out"),
+        (b"k" * 3_000_000, b"v", [("ce_id", b"1")], "regista-key-left-out"),
+        (b"k", b"v", [("x", b"y" * 3_000_000)], "regista-headers-left-out"),
+        (b"k", b"v", [(f"x{n}", b"") for n in range(100_000)], "regista-headers-left-out"),
     ],
 )
 def test_a_dead_letter_is_small_whichever_part_of_its_message_is_too_large(
-    key: bytes, headers: list[tuple[str, bytes]], left_out: str
+    key: bytes, value: bytes, headers: list[tuple[str, bytes]], left_out: str
 ) -> None:
-    kept, letter = shortened(key, b"v", headers)
+    kept, head, letter = shortened(key, value, headers)
     assert letter[left_out].startswith(b"sha256:")
-    assert len(kept or b"") + sum(len(name) + len(value) for name, value in letter.items()) < 100_000
+    size = len(kept or b"") + len(head) + sum(len(name) + len(text) for name, text in letter.items())
+    assert size < 150_000
 
 
 class Producer:

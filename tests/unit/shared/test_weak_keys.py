@@ -17,7 +17,8 @@ from regista.wire.cloudevents import CloudEvent
 from regista.wire.dsse import BadSignature, generate_signing_key, sign, verify
 from regista.wire.ed25519 import PRIME, problem_of_public_key
 from services.registry.access.bootstrap import Spec, commands
-from services.registry.access.domain import IssueKey, decide
+from services.registry.access.domain.commands import IssueKey
+from services.registry.access.domain.deciders import decide
 from shared.deciding.access import AccessState
 from shared.deciding.decider import Unprocessable
 

@@ -12,7 +12,7 @@ NAMES_AT_ONCE = 100
 
 
 class AccessCalls(Requests):
-    """Create identities, issue keys, grant roles."""
+    """Create identities and groups, issue keys, grant roles."""
 
     async def identities(self, limit: int | None = None) -> list[Json]:
         """Return people, publishers and services with their roles and keys, at most `limit`."""
@@ -21,6 +21,31 @@ class AccessCalls(Requests):
     async def identity(self, subject: str) -> Json:
         """Return one identity with its roles and keys. Each caller may read their own."""
         return dict(await self._get("registry", _identity(subject)))
+
+    async def whoami(self) -> Json:
+        """Return who sends this request: subject, name, roles, and the key with its expiry."""
+        return dict(await self._get("registry", "/access/me"))
+
+    async def disable_identity(self, subject: str, reason: str) -> Json:
+        """Take all effect from an identity's keys and roles, until it is enabled again."""
+        return await self._send("POST", "registry", f"{_identity(subject)}:disable", {"reason": reason})
+
+    async def enable_identity(self, subject: str, reason: str) -> Json:
+        """Let a disabled identity act again, with the keys and roles that it has."""
+        return await self._send("POST", "registry", f"{_identity(subject)}:enable", {"reason": reason})
+
+    async def add_member(self, group: str, member: str) -> Json:
+        """Add a person or publisher to a group: it gets every role of the group."""
+        return await self._send("PUT", "registry", f"{_identity(group)}/members", {"member": member})
+
+    async def remove_member(self, group: str, member: str) -> None:
+        """Remove a member of a group: it loses the roles of the group."""
+        path = f"{_identity(group)}/members"
+        await self._transport.call("DELETE", "registry", path, query={"member": member})
+
+    async def service_keys(self) -> list[Json]:
+        """Return the public keys of the services as JSON Web Keys, with the times in which they are valid."""
+        return list((await self._get("registry", "/keys"))["keys"])
 
     async def subject_of(self, person: str) -> str:
         """Return the subject of the one identity with this subject or name.
@@ -43,7 +68,7 @@ class AccessCalls(Requests):
         """Create an identity. It can do nothing before it has a key and a role.
 
         Without `subject` the registry makes a random one that identifies no person. `kind`: person,
-        publisher or service.
+        publisher, service or group.
         """
         body = {"kind": kind, "name": name} | ({"subject": subject} if subject else {})
         return await self._send("POST", "registry", "/access/identities", body)
@@ -75,14 +100,18 @@ class AccessCalls(Requests):
         key_id: str | None = None,
         public_key: str | None = None,
         expires_at: str | None = None,
+        never_expires: bool = False,
     ) -> Json:
         """Issue an API key, or register a signing key.
 
         The answer has the API key; no later answer shows it. With `public_key` (hex) and `key_id` the call
-        registers a signing key made elsewhere. `expires_at`: RFC 3339. Raises RegistaError with the code
+        registers a signing key made elsewhere. `expires_at`: RFC 3339; without it the registry's default
+        (a year) counts, unless an admin sends `never_expires`. Each identity may issue itself a key, so that
+        it can rotate its own. Raises RegistaError with the code
         `key_not_shown` when the answer with the API key was lost.
         """
-        body = given(key_id=key_id, public_key=public_key, expires_at=expires_at)
+        never = True if never_expires else None
+        body = given(key_id=key_id, public_key=public_key, expires_at=expires_at, never_expires=never)
         return _with_its_key(await self._send("POST", "registry", f"{_identity(subject)}/keys", body))
 
     async def rotate_key(
@@ -131,12 +160,12 @@ class AccessCalls(Requests):
         path = f"{_identity(subject)}/keys/{quote(key_id)}"
         await self._transport.call("DELETE", "registry", path, query=query)
 
-    async def grant(self, subject: str, role: str, namespace: str = "*") -> Json:
+    async def grant(self, subject: str, role: str, namespace: str) -> Json:
         """Grant a role in a namespace and those below it (`*`: everywhere)."""
         body = {"role": role, "namespace": namespace}
         return await self._send("PUT", "registry", f"{_identity(subject)}/roles", body)
 
-    async def revoke_role(self, subject: str, role: str, namespace: str = "*") -> None:
+    async def revoke_role(self, subject: str, role: str, namespace: str) -> None:
         """Revoke a role in a namespace."""
         query = {"role": role, "namespace": namespace}
         await self._transport.call("DELETE", "registry", f"{_identity(subject)}/roles", query=query)

@@ -47,6 +47,23 @@ class AuditCalls(Requests):
         """Return the stored events of a stream, or of one correlation id."""
         return await self._all("audit", "/events", limit, stream=stream, correlation_id=correlation_id)
 
+    async def attempts(
+        self,
+        limit: int | None = None,
+        *,
+        subject: str | None = None,
+        model: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> list[Json]:
+        """Return who tried what a rule denied, the newest first. `since`, `until`: RFC 3339, or a day (UTC).
+
+        Each event counts the attempts of one subject against one rule in an hour.
+        """
+        return await self._all(
+            "audit", "/reports/attempts", limit, subject=subject, model=model, since=since, until=until
+        )
+
     async def checkpoints(self, limit: int = 20) -> Json:
         """Return the newest log checkpoints (signed tree heads), and the key that verifies them."""
         return dict(await self._get("audit", "/checkpoints", page_size=limit))

@@ -26,7 +26,7 @@ class PromotionCalls(Requests):
         return await self._send("POST", "registry", f"{at(*model_and_version(reference))}:promote", body)
 
     async def promotion(self, promotion_id: str) -> Json:
-        """Return a promotion: open, granted, denied or refused, and why.
+        """Return a promotion: open, granted (and not carried out yet), promoted, spent or refused, and why.
 
         Raises NotFound until the service approval has received the request.
         """

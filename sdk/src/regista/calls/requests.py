@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from regista.client.transport import Transport
 from regista.errors import Invalid, RegistaError, Stale
+from regista.wire.names import may_exist
 
 Json = dict[str, Any]
 """An answer of a service, or one object in it."""
@@ -122,7 +123,7 @@ def model_and_version(reference: str) -> tuple[str, str]:
     Any other name is an alias: `model@name` becomes model and `@name`. Raises Invalid.
     """
     model, found, version = reference.rpartition("@")
-    if not found or not model or not version:
+    if not found or not version or not may_exist(model):
         raise Invalid(
             "no_reference",
             f"{reference!r} names no version",

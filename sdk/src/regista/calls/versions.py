@@ -98,6 +98,29 @@ class VersionCalls(Requests):
         """Recall a version: from now on no client loads it. Its traffic stays as it is."""
         return await self._act(reference, "recall", reason)
 
+    async def recall_trained(
+        self, dataset: str, reason: str, *, plan: str | None = None, dry_run: bool = False
+    ) -> Json:
+        """Recall every version that was trained on a data set (name or digest), of all models, in one step.
+
+        With `dry_run` nothing changes: the answer has what would be recalled, where it serves, and the
+        `plan`. The step needs that plan; it raises Stale when other versions would be recalled by now. Where
+        a policy wants a second person, the first one only proposes; the second one repeats the step. The
+        answer's `withdrawal_id` names the step for `reinstate_withdrawal`.
+        """
+        body = {"trained_on": dataset, "reason": reason, "dry_run": dry_run, **given(plan=plan)}
+        return await self._send("POST", "registry", "/versions:recall", body)
+
+    async def reinstate_withdrawal(
+        self, withdrawal_id: str, reason: str, *, plan: str | None = None, dry_run: bool = False
+    ) -> Json:
+        """Undo a step of `recall_trained` that was a mistake. Only a second person may.
+
+        `plan` and `dry_run` are as in `recall_trained`.
+        """
+        body = {"withdrawal_id": withdrawal_id, "reason": reason, "dry_run": dry_run, **given(plan=plan)}
+        return await self._send("POST", "registry", "/versions:reinstate", body)
+
     async def reinstate(self, reference: str, reason: str) -> Json:
         """Undo a recall that was a mistake. Only a person who did not recall the version may."""
         return await self._act(reference, "reinstate", reason)

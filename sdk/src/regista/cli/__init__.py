@@ -31,9 +31,11 @@ SECTIONS: dict[str, dict[str, str]] = {
         "reject": "Reject a review or a version",
         "override": "Grant a promotion past its gates (break-glass override)",
         "policy": "List, show and publish gate policies",
+        "environment": "Declare, list, edit and retire environments",
+        "serving": "What serves where, over all models and environments",
         "rollout": "Show, split, switch and stop the traffic of versions",
         "rollback": "End a split, or roll back to the version that served before",
-        "recall": "Forbid loading a version",
+        "recall": "Forbid loading a version, or all that were trained on a data set",
         "reinstate": "Undo a recall that was a mistake",
         "reopen": "Let an archived version be used again",
     },
@@ -46,7 +48,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "witness": "Keep and cosign log checkpoints on another machine",
         "history": "The exported log as Parquet files: list, export, verify",
         "dlq": "Dead letters: list, show, replay",
-        "access": "Identities, keys and roles",
+        "access": "Identities, groups, keys and roles",
+        "whoami": "Who you are here: roles and key",
         "key": "Make a signing key on this machine",
         "completion": "Shell completion for bash, zsh or fish",
     },
@@ -56,7 +59,7 @@ ERRORS_AS_JSON = "regista.errors_as_json"
 """Where the click context has whether errors are printed as JSON."""
 EXIT_CODES = (
     "Exit codes: 0 done, 1 error, 2 wrong usage or configuration, 3 refused (a rule), 4 not found, "
-    "5 not allowed."
+    "5 not allowed, 6 a wait timed out."
 )
 
 

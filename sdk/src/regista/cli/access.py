@@ -1,4 +1,4 @@
-"""`regista access …`: identities, their names, keys and roles.
+"""`regista access …`: identities and groups, their names, keys and roles.
 
 Private keys never leave this machine.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regista.cli.key import OUT, new_signing_key
+from regista.cli.terminal.options import REASON
 from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command, confirm, on_a_terminal
 
@@ -18,6 +19,25 @@ if TYPE_CHECKING:
     from regista.wire.keys import SigningKey
 
 ROLE = click.Choice(["publisher", "engineer", "approver", "auditor", "admin", "override"])
+EVERYWHERE = "*"
+EXPIRES = "RFC 3339, or `never`. Default: the registry's, a year. An identity's own keys always expire."
+
+
+def _place(command_: Any) -> Any:
+    """Add the options for where a role counts."""
+    command_ = click.option("--everywhere", is_flag=True, help="In every namespace.")(command_)
+    return click.option("--namespace", help="In this namespace and all below it.")(command_)
+
+
+def _namespace(namespace: str | None, everywhere: bool, where: str) -> str:
+    """Return the namespace. Raise click.UsageError unless exactly one of the options is given."""
+    if everywhere and namespace not in {None, EVERYWHERE}:
+        raise click.UsageError("choose one of --namespace and --everywhere")
+    if everywhere or namespace == EVERYWHERE:
+        return EVERYWHERE
+    if not namespace:
+        raise click.UsageError(f"say {where}: --namespace NAMESPACE, or --everywhere for every namespace")
+    return namespace
 
 
 @click.group()
@@ -27,7 +47,7 @@ def access() -> None:
 
 @access.group()
 def identity() -> None:
-    """List, show and create people, publishers and services."""
+    """List, show, create, disable and enable people, publishers and services."""
 
 
 @command("list", group=identity, examples="regista access identity list")
@@ -56,10 +76,11 @@ def _valid_keys(item: Any) -> str:
 
 
 def _roles(item: Any) -> str:
-    return ", ".join(f"{r.get('role')}@{r.get('namespace')}" for r in item.get("roles") or ())
+    held = [f"{r.get('role')}@{r.get('namespace')}" for r in item.get("roles") or ()]
+    return ", ".join(dict.fromkeys(held))
 
 
-@command("show", group=identity, examples="regista access identity show person:ann")
+@command("show", group=identity, examples="regista access identity show u-7k2m")
 @click.argument("subject")
 def show_identity(session: Session, subject: str) -> None:
     """Show one identity. Each caller may read their own."""
@@ -73,7 +94,7 @@ def show_identity(session: Session, subject: str) -> None:
     "regista access identity create publisher:nightly --kind publisher",
 )
 @click.argument("subject", required=False)
-@click.option("--kind", type=click.Choice(["person", "publisher", "service"]), required=True)
+@click.option("--kind", type=click.Choice(["person", "publisher", "service", "group"]), required=True)
 @click.option(
     "--name",
     default="",
@@ -87,6 +108,57 @@ def create(session: Session, subject: str | None, kind: str, name: str) -> None:
     with session.client() as client:
         got = client.create_identity(subject, kind, name)
     session.one(got, f"created {got.get('subject', subject)}")
+
+
+@command(group=identity, examples='regista access identity disable u-7k2m --reason "left on 3 March"')
+@click.argument("subject")
+@REASON
+def disable(session: Session, subject: str, reason: str) -> None:
+    """Disable an identity: its keys and roles stay, and have no effect until it is enabled."""
+    with session.client() as client:
+        session.one(client.disable_identity(subject, reason), f"{subject} is disabled")
+
+
+@command(group=identity, examples='regista access identity enable u-7k2m --reason "back from leave"')
+@click.argument("subject")
+@REASON
+def enable(session: Session, subject: str, reason: str) -> None:
+    """Enable a disabled identity, with the keys and roles that it has."""
+    with session.client() as client:
+        session.one(client.enable_identity(subject, reason), f"{subject} is enabled")
+
+
+@access.group("group")
+def groups() -> None:
+    """Create groups, and add and remove members. A role of a group is a role of each member."""
+
+
+@command("create", group=groups, examples='regista access group create fraud-board --name "Fraud board"')
+@click.argument("group")
+@click.option("--name", default="", help="Shown to people.")
+def create_group(session: Session, group: str, name: str) -> None:
+    """Create a group. Grant it roles like an identity: `regista access grant GROUP ROLE --namespace …`."""
+    with session.client() as client:
+        session.one(client.create_identity(group, "group", name), f"created the group {group}")
+
+
+@command("add", group=groups, examples="regista access group add fraud-board u-7k2m")
+@click.argument("group")
+@click.argument("member")
+def add_member(session: Session, group: str, member: str) -> None:
+    """Add a person or publisher: it gets every role of the group."""
+    with session.client() as client:
+        session.one(client.add_member(group, member), f"{member} is a member of {group}")
+
+
+@command("remove", group=groups, examples="regista access group remove fraud-board u-7k2m")
+@click.argument("group")
+@click.argument("member")
+def remove_member(session: Session, group: str, member: str) -> None:
+    """Remove a member: it loses the roles of the group."""
+    with session.client() as client:
+        client.remove_member(group, member)
+    session.one({"subject": group, "member": member, "removed": True}, f"{member} left {group}")
 
 
 @command("set-name", group=access, examples='regista access set-name u-7k2m "Ann Example-Smith"')
@@ -130,7 +202,7 @@ def keys() -> None:
 
 @command(
     group=keys,
-    examples="regista access key issue person:ann\n"
+    examples="regista access key issue u-7k2m\n"
     "regista access key issue publisher:nightly --signing --out nightly.key.json",
 )
 @click.argument("subject")
@@ -140,7 +212,7 @@ def keys() -> None:
     help="A signing key for Kafka instead of an API key. It is made here, and only its public half is sent.",
 )
 @OUT
-@click.option("--expires", metavar="TIME", help="RFC 3339. Default: the key is valid until it is revoked.")
+@click.option("--expires", metavar="TIME", help=EXPIRES)
 def issue(session: Session, subject: str, signing: bool, file: Path | None, expires: str | None) -> None:
     """Issue an API key (shown once), or make and register a signing key."""
     if signing:
@@ -148,7 +220,7 @@ def issue(session: Session, subject: str, signing: bool, file: Path | None, expi
         _register(session, subject, made, expires)
         return
     with session.client() as client:
-        got = client.issue_key(subject, expires_at=expires)
+        got = client.issue_key(subject, **_expiry(expires))
     session.one(got, str(got["api_key"]))
     if not session.json:
         say("This is the only time the key is shown.", err=True)
@@ -157,7 +229,7 @@ def issue(session: Session, subject: str, signing: bool, file: Path | None, expi
 @command(group=keys, examples="regista access key register publisher:nightly nightly.key.json")
 @click.argument("subject")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--expires", metavar="TIME", help="RFC 3339.")
+@click.option("--expires", metavar="TIME", help=EXPIRES)
 def register(session: Session, subject: str, file: Path, expires: str | None) -> None:
     """Register the public half of a signing key that `regista key generate` made."""
     from regista.files import signing_key  # noqa: PLC0415
@@ -167,19 +239,31 @@ def register(session: Session, subject: str, file: Path, expires: str | None) ->
 
 @command(
     group=keys,
-    examples="regista access key rotate person:ann 7K2M…\n"
+    examples="regista access key rotate\n"
+    "regista access key rotate u-7k2m 7K2M…\n"
     "regista access key rotate publisher:nightly 9XQ… --signing --out new.key.json",
 )
-@click.argument("subject")
-@click.argument("key_id")
+@click.argument("subject", required=False)
+@click.argument("key_id", required=False)
 @click.option("--signing", is_flag=True, help="The key is a signing key: the new one is made here.")
 @OUT
-def rotate(session: Session, subject: str, key_id: str, signing: bool, file: Path | None) -> None:
-    """Issue a new key, then revoke the old one."""
+def rotate(
+    session: Session, subject: str | None, key_id: str | None, signing: bool, file: Path | None
+) -> None:
+    """Issue a new key, then revoke the old one. Without SUBJECT: the API key that you use now.
+
+    Each identity may rotate its own keys; those of others need an admin.
+    """
+    if subject and not key_id:
+        raise click.UsageError(f"name the key, too: `regista access identity show {subject}` lists them")
+    if signing and not subject:
+        raise click.UsageError("name the subject and the signing key: rotate SUBJECT KEY_ID --signing")
     with session.client() as client:
-        got = client.rotate_key(
-            subject, key_id, **(_public(new_signing_key(subject, file)) if signing else {})
-        )
+        if subject is None or key_id is None:
+            caller = client.whoami()
+            subject, key_id = str(caller["subject"]), str(caller["key"]["key_id"])
+        public = _public(new_signing_key(subject, file)) if signing else {}
+        got = client.rotate_key(subject, key_id, **public)
     session.one(got, str(got.get("api_key") or got["key_id"]))
     if not got["old_revoked"]:
         say(
@@ -192,7 +276,7 @@ def rotate(session: Session, subject: str, key_id: str, signing: bool, file: Pat
 
 @command(
     group=keys,
-    examples='regista access key revoke person:ann 7K2M… --reason "laptop lost"\n'
+    examples='regista access key revoke u-7k2m 7K2M… --reason "laptop lost"\n'
     "regista access key revoke service:artifact 5TJ… --compromised",
 )
 @click.argument("subject")
@@ -210,35 +294,51 @@ def revoke(session: Session, subject: str, key_id: str, reason: str, compromised
     session.one({"subject": subject, "key_id": key_id, "revoked": True}, f"revoked {key_id}")
 
 
-@command(group=access, examples="regista access grant person:ann approver --namespace fraud")
-@click.argument("subject")
-@click.argument("role", type=ROLE)
-@click.option(
-    "--namespace", default="*", show_default=True, help="The namespace and all below it; * is everywhere."
+@command(
+    group=access,
+    examples="regista access grant u-7k2m approver --namespace fraud\n"
+    "regista access grant u-7k2m auditor --everywhere",
 )
-def grant(session: Session, subject: str, role: str, namespace: str) -> None:
-    """Grant a role."""
-    with session.client() as client:
-        session.one(client.grant(subject, role, namespace), f"{subject} is {role} in {namespace}")
-
-
-@command(group=access, examples="regista access ungrant person:ann approver --namespace fraud")
 @click.argument("subject")
 @click.argument("role", type=ROLE)
-@click.option("--namespace", default="*", show_default=True)
-def ungrant(session: Session, subject: str, role: str, namespace: str) -> None:
-    """Revoke a role."""
+@_place
+def grant(session: Session, subject: str, role: str, namespace: str | None, everywhere: bool) -> None:
+    """Grant a role to an identity or a group, in a namespace or everywhere."""
+    namespace = _namespace(namespace, everywhere, f"where {subject} becomes {role}")
+    with session.client() as client:
+        session.one(client.grant(subject, role, namespace), f"{subject} is {role} {_in(namespace)}")
+
+
+@command(
+    group=access,
+    examples="regista access ungrant u-7k2m approver --namespace fraud\n"
+    "regista access ungrant u-7k2m auditor --everywhere",
+)
+@click.argument("subject")
+@click.argument("role", type=ROLE)
+@_place
+def ungrant(session: Session, subject: str, role: str, namespace: str | None, everywhere: bool) -> None:
+    """Revoke a role: the grant in this namespace, or the one everywhere."""
+    namespace = _namespace(namespace, everywhere, f"which grant of {role} {subject} loses")
     with session.client() as client:
         client.revoke_role(subject, role, namespace)
     session.one(
         {"subject": subject, "role": role, "namespace": namespace, "revoked": True},
-        f"{subject} is no longer {role} in {namespace}",
+        f"{subject} is no longer {role} {_in(namespace)}",
     )
+
+
+def _in(namespace: str) -> str:
+    return "everywhere" if namespace == EVERYWHERE else f"in {namespace}"
+
+
+def _expiry(expires: str | None) -> dict[str, Any]:
+    return {"never_expires": True} if expires == "never" else {"expires_at": expires}
 
 
 def _register(session: Session, subject: str, made: SigningKey, expires: str | None) -> None:
     with session.client() as client:
-        got = client.issue_key(subject, **_public(made), expires_at=expires)
+        got = client.issue_key(subject, **_public(made), **_expiry(expires))
     session.one(got, f"registered the public half of {made.key_id} for {subject}")
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from regista.client.sync_client import Client
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+ATTEMPT = ("code", "action", "count", "detail")
 PAUSE = 0.5
 """Seconds between two looks at the progress of a full run."""
 
@@ -61,6 +62,41 @@ def checkpoints(session: Session, limit: int, file: Path | None) -> None:
         [("size", "size"), ("signed", lambda c: to_the_second(c["signed_at"])), ("root", "root")],
         "nothing is sealed yet",
     )
+
+
+@command(
+    group=audit,
+    examples="regista audit attempts --limit 20\nregista audit attempts --model churn\n"
+    "regista audit attempts --subject u-7k2m --since 2026-11-01",
+)
+@click.option("--subject", help="Only attempts of this subject.")
+@click.option("--model", help="Only attempts on this model.")
+@click.option("--since", metavar="TIME", help="RFC 3339, or a day in UTC.")
+@click.option("--until", metavar="TIME", help="RFC 3339, or a day in UTC.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+def attempts(
+    session: Session, subject: str | None, model: str | None, since: str | None, until: str | None, limit: int
+) -> None:
+    """List who tried what a rule denied, newest first, counted for each rule and hour."""
+    with session.client() as client:
+        found = client.attempts(limit, subject=subject, model=model, since=since, until=until)
+        shown = naming(session, client, (subject for event in found for subject in actors(event)))
+    rows = [
+        {**event, **{name: (event.get("data") or {}).get(name, "") for name in ATTEMPT}} for event in found
+    ]
+    columns = [
+        ("when", when),
+        ("who", lambda e: who(e, shown)),
+        ("rule", "code"),
+        ("tried", "action"),
+        ("times", "count"),
+        ("why", "detail"),
+    ]
+    if session.json:
+        session.out(found)
+        return
+    session.items(rows, columns, "no attempt was denied", limit)
+    warn_of_faults(found)
 
 
 def _save(client: Client, file: Path) -> dict[str, Any]:

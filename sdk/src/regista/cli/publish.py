@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
-from regista.cli.terminal.options import KINDS, TIERS
+from regista.cli.terminal.options import GOALS, KINDS, TIERS, TIMEOUT
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs, read_json
 
 EXAMPLES = """
 regista publish churn model.onnx --metadata run.json
 regista publish churn ./model-folder --metadata run.json --bump minor
+regista publish churn model.onnx --metadata run.json --until validated --timeout 300
 regista publish churn model.onnx --draft
 """
 
@@ -53,17 +55,21 @@ regista publish churn model.onnx --draft
     show_default=True,
     help="Wait for the registered version or the refusal.",
 )
-@click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait.")
+@click.option("--until", type=GOALS, help="Wait until the version is Validated, or in Production.")
+@TIMEOUT
 def publish(
     session: Session,
     model: str,
     artifact: Path | None,
     metadata: BinaryIO | None,
     wait: bool,
+    until: Any,
     timeout: float,
     **facts: Any,
 ) -> None:
     """Upload an artifact (a file or a folder) and register a version (publish ModelTrained)."""
+    if until and (facts["draft"] or not wait):
+        raise click.UsageError("--until waits for a complete version: leave --draft and --no-wait out")
     given = read_json(metadata.read(), "--metadata") if metadata else {}
     facts |= {
         "tags": pairs(facts["tags"], "tag") or None,
@@ -85,12 +91,19 @@ def publish(
                 f"published {published.id or model}",
             )
             return
+        deadline = time.monotonic() + timeout
         with session.waiting(f"waiting for the outcome of {published.id or model}"):
             got = published.wait(timeout)
+        version = got.version
+        if until:
+            with session.waiting(f"waiting for {model}@{got.number} to be {until}"):
+                left = max(0.0, deadline - time.monotonic())
+                version = client.wait_for(f"{got.model_id or model}@{got.number}", until, left)
     if session.json:
-        session.out(got.version | {"new": got.new})
+        session.out(version | {"new": got.new})
         return
-    what = f"{model} {got.semver or '(no version yet)'}, number {got.number}, {got.stage}"
+    stage = version.get("stage") or got.stage
+    what = f"{model} {got.semver or '(no version yet)'}, number {got.number}, {stage}"
     session.one({}, f"registered {what}{_why(got.version)}" if got.new else f"already registered: {what}")
 
 

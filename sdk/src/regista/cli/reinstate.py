@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from regista.cli.terminal.options import REASON
+from regista.cli.recall import reviewed
+from regista.cli.terminal.options import PLAN_OPTIONS, REASON
 from regista.cli.terminal.session import Session, command
 
 
-@command(examples='regista reinstate churn@3 --reason "the wrong data set was named"')
-@click.argument("reference", metavar="MODEL@VERSION")
+@command(
+    examples='regista reinstate churn@3 --reason "the wrong data set was named"\n'
+    'regista reinstate --withdrawal 0198… --reason "the wrong data set was named"'
+)
+@click.argument("reference", metavar="[MODEL@VERSION]", required=False)
+@click.option(
+    "--withdrawal",
+    "withdrawal_id",
+    metavar="ID",
+    help="Every version of one `regista recall --trained-on`; its output names the id.",
+)
+@PLAN_OPTIONS
 @REASON
-def reinstate(session: Session, reference: str, reason: str) -> None:
-    """Undo a recall that was a mistake.
+def reinstate(
+    session: Session,
+    reference: str | None,
+    withdrawal_id: str | None,
+    plan: str | None,
+    dry_run: bool,
+    reason: str,
+) -> None:
+    """Undo a recall that was a mistake, or all recalls of one step.
 
-    Only a person who did not recall the version may.
+    Only a person may who neither recalled the version nor proposed that.
     """
+    if (reference is None) == (withdrawal_id is None):
+        raise click.UsageError("name a version, or a step with --withdrawal")
     with session.client() as client:
-        got = client.reinstate(reference, reason)
+        if withdrawal_id is not None:
+
+            def step(**more: Any) -> dict[str, Any]:
+                return client.reinstate_withdrawal(str(withdrawal_id), reason, **more)
+
+            reviewed(session, step, plan, dry_run, f"regista reinstate --withdrawal {withdrawal_id}")
+            return
+        if plan or dry_run:
+            raise click.UsageError("--plan and --dry-run belong to --withdrawal")
+        got = client.reinstate(str(reference), reason)
     session.one(got, f"reinstated {reference}: it is {got.get('stage')}")

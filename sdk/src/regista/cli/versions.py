@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from regista.cli.terminal.options import IF_REVISION
+from regista.cli.terminal.options import GOALS, IF_REVISION, TIMEOUT
 from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
@@ -76,6 +76,7 @@ def _remarks(version: Mapping[str, Any]) -> str:
         if version.get(field)
     ]
     remarks += list(version.get("recalled_ancestors") or ())
+    remarks += ["a recall is proposed"] if version.get("recall_proposed") else []
     remarks += ["retired"] if version.get("retired") else []
     return "; ".join(remarks)
 
@@ -170,6 +171,24 @@ def show(session: Session, reference: str) -> None:
     """Show one version with its metadata and its revision."""
     with session.client() as client:
         session.one(client.version(reference))
+
+
+@command(
+    group=versions,
+    examples="regista versions wait churn@3 --for validated\n"
+    "regista versions wait churn@3 --for production --timeout 3600",
+)
+@click.argument("reference", metavar="MODEL@VERSION")
+@click.option("--for", "until", type=GOALS, default="validated", show_default=True)
+@TIMEOUT
+def wait(session: Session, reference: str, until: Any, timeout: float) -> None:
+    """Wait until a version is Validated, or in Production (exit code 0).
+
+    It ends with exit code 3 when a gate blocks the version or it is rejected, and with 6 at the time limit.
+    """
+    with session.client() as client, session.waiting(f"waiting for {reference} to be {until}"):
+        got = client.wait_for(reference, until, timeout)
+    session.one(got, f"{got['model']}@{got['number']} is {got['stage']}")
 
 
 @command(group=versions, examples="regista versions download churn@production --to ./model")

@@ -19,12 +19,14 @@ from regista.calls.access import AccessCalls
 from regista.calls.audit import AuditCalls
 from regista.calls.cleanup import CleanupCalls
 from regista.calls.dead_letters import DeadLetterCalls
+from regista.calls.environments import EnvironmentCalls
 from regista.calls.models import ModelCalls
 from regista.calls.promotion import PromotionCalls
 from regista.calls.reports import ReportCalls
 from regista.calls.requests import model_and_version
 from regista.calls.rollouts import RolloutCalls
 from regista.calls.versions import VersionCalls
+from regista.calls.waiting import WaitingCalls
 from regista.client.profile import Profile, read_profile
 from regista.client.transport import Patience, Transport
 from regista.errors import Failed, RecalledAncestor, RegistaError, RuleBroken, TimedOut
@@ -61,9 +63,11 @@ class AsyncPublication:
 
 class AsyncClient(
     ModelCalls,
+    WaitingCalls,
     VersionCalls,
     PromotionCalls,
     RolloutCalls,
+    EnvironmentCalls,
     AuditCalls,
     ReportCalls,
     CleanupCalls,
@@ -200,8 +204,9 @@ class AsyncClient(
             found = await publication.register(self._transport, data)
             return AsyncPublication(self._transport, TrainedMessage("", model, digest, found))
         event = publication.event(publication.MODEL_TRAINED, model, data, key)
-        await self._kafka.send(publication.TOPIC, event)
-        sent = TrainedMessage(event.id, model, digest, publisher=key.subject)
+        topic = self.profile.topic(publication.TOPIC)
+        await self._kafka.send(topic, event)
+        sent = TrainedMessage(event.id, model, digest, publisher=key.subject, topic=topic)
         return AsyncPublication(self._transport, sent)
 
     async def load(
@@ -305,7 +310,7 @@ class AsyncClient(
     async def _report(self, data: dict[str, Any], message_id: str) -> None:
         if self._on_kafka:
             await self._kafka.send(
-                USAGE_TOPIC,
+                self.profile.topic(USAGE_TOPIC),
                 publication.event(MODEL_USED, data["model"], data, self._signing_key(), message_id),
             )
         else:

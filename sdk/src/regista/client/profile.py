@@ -23,6 +23,7 @@ _FIELDS = {
     "kafka_password": "REGISTA_KAFKA_PASSWORD",
     "kafka_security": "REGISTA_KAFKA_SECURITY",
     "kafka_ca_file": "REGISTA_KAFKA_CA_FILE",
+    "kafka_namespace": "REGISTA_KAFKA_NAMESPACE",
 }
 
 
@@ -45,6 +46,11 @@ class Profile:
     kafka_password: str = field(default="", repr=False)
     kafka_security: str = ""
     kafka_ca_file: str = ""
+    kafka_namespace: str = ""
+
+    def topic(self, topic: str) -> str:
+        """Return the topic to write to: that of the namespace to which the Kafka user is bound, if any."""
+        return f"{topic}.{self.kafka_namespace}" if self.kafka_namespace else topic
 
     def need(self, name: str) -> str:
         """Return a setting. Raises NotConfigured with its variable when it is empty."""

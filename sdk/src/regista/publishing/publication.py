@@ -35,6 +35,7 @@ from regista.wire.cloudevents import CloudEvent
 from regista.wire.digests import FileEntry
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
+from regista.wire.names import LONGEST_NAME, may_exist
 
 MODEL_TRAINED = "regista.ModelTrained.v1"
 TOPIC = "regista.training.v1"
@@ -68,7 +69,7 @@ class TrainedMessage:
     """A published ModelTrained: its id ("" over HTTP), its model, and the artifact's digest ("" without one).
 
     `outcome` is set over HTTP, and None on Kafka. `publisher` is the subject of the key that signed the
-    message ("" over HTTP): it may be another one than the subject of the API key.
+    message ("" over HTTP): it may be another one than the subject of the API key. `topic` is where it went.
     """
 
     id: str
@@ -76,6 +77,7 @@ class TrainedMessage:
     digest: str
     outcome: Registered | Refused | None = None
     publisher: str = ""
+    topic: str = TOPIC
 
 
 def document(
@@ -103,6 +105,13 @@ def document(
     Unknown values are left out; the registry names what is missing. Raises Invalid for values that JSON
     cannot represent (NaN, integers beyond 2^53), and for another type where an object belongs.
     """
+    if not may_exist(model):
+        raise Invalid(
+            "invalid_name",
+            f"{model!r:.80} cannot be a model's name",
+            advice=f"Use at most {LONGEST_NAME} letters, digits, '_' and '-', with dots between namespace "
+            "and name, and a letter or digit first in each part.",
+        )
     if exact and not version:
         detail = "`exact` needs a claimed version or bump"
         raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
@@ -266,7 +275,7 @@ async def _poll(transport: Transport, message: TrainedMessage) -> Registered | R
 
 async def _check_dead_letters(transport: Transport, message: TrainedMessage) -> None:
     """Raise DeadLettered when the message is a dead letter; do nothing where the caller may not read them."""
-    query = {"topic": TOPIC, "limit": DEAD_LETTERS}
+    query = {"topic": message.topic, "limit": DEAD_LETTERS}
     try:
         for refused in (await transport.call("GET", "registry", "/dlq", query=query)).body["items"]:
             if refused.get("subject") == message.model:

@@ -212,16 +212,31 @@ class VersionReopened:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionRecalled:
-    """`by` is the subject who recalled it; empty in events of the first schema."""
+class RecallProposed:
+    """The policy wants a second person for the recall: one has to confirm what `by` proposed."""
 
-    SCHEMA: ClassVar[int] = 2
+    model: str
+    number: int
+    semver: str
+    by: str
+    withdrawal_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecalled:
+    """`by` is the subject who recalled it; empty in events of the first schema.
+
+    `withdrawal_id` is the step that recalled several versions, empty for a single recall.
+    """
+
+    SCHEMA: ClassVar[int] = 3
 
     model: str
     number: int
     semver: str
     artifact_digest: str
     by: str = ""
+    withdrawal_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,10 +276,11 @@ class LegalHoldReleased:
 class PromotionRequested:
     """`digest` is the RFC 8785 digest of `evidence`. A grant repeats it.
 
-    `serve`: the grant gives the version all requests, where no version serves.
+    `serve`: the grant gives the version all requests, where no version serves. `production`: whether the
+    environment is one.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     model: str
     number: int
@@ -277,6 +293,7 @@ class PromotionRequested:
     on_behalf_of: str | None
     evidence: dict[str, Any]
     serve: bool = False
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +323,12 @@ class PromotionRefused:
 
 @dataclass(frozen=True, slots=True)
 class VersionPromoted:
-    """`approvers` and `override` are those of the grant, which is noted just before."""
+    """`approvers` and `override` are those of the grant, which is noted just before.
+
+    Only a `production` environment gives the version the stage Production.
+    """
+
+    SCHEMA: ClassVar[int] = 2
 
     model: str
     number: int
@@ -316,6 +338,7 @@ class VersionPromoted:
     digest: str
     approvers: tuple[str, ...] = ()
     override: bool = False
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +352,7 @@ class RolloutChanged:
     entries: tuple[Entry, ...]
     previous: tuple[Entry, ...]
     champion: Champion | None
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +376,7 @@ class RolledBack:
     overruled: tuple[Change, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     warning: str = ""
+    production: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,6 +435,7 @@ ModelEvent = (
     | VersionValidated
     | VersionRejected
     | VersionReopened
+    | RecallProposed
     | VersionRecalled
     | VersionReinstated
     | VersionArchived

@@ -67,15 +67,19 @@ def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
             return with_version(state, event.number, stage="Rejected")
         case e.VersionReopened():
             return with_version(state, event.number, stage="Staging", gates_passed=False)
+        case e.RecallProposed():
+            proposals = state.recall_proposals.set(event.number, event.by)
+            return with_version(replace(state, recall_proposals=proposals), event.number)
         case e.VersionRecalled():
             recalls = state.recalls.set(event.number, event.by)
             return with_version(replace(state, recalls=recalls), event.number, recalled=True)
         case e.VersionReinstated():
             recalls = state.recalls
             recalls = recalls.delete(event.number) if event.number in recalls else recalls
-            return with_version(
-                replace(state, recalls=recalls), event.number, recalled=False, stage=event.stage
-            )
+            proposals = state.recall_proposals
+            proposals = proposals.delete(event.number) if event.number in proposals else proposals
+            state = replace(state, recalls=recalls, recall_proposals=proposals)
+            return with_version(state, event.number, recalled=False, stage=event.stage)
         case e.VersionArchived():
             return with_version(_not_waiting(state, event.number), event.number, stage="Archived")
         case e.VersionRetired():
@@ -142,7 +146,7 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
     match event:
         case e.PromotionRequested():
             promotion = OpenPromotion(
-                event.number, event.environment, event.digest, state.revision, event.serve
+                event.number, event.environment, event.digest, state.revision, event.serve, event.production
             )
             return with_version(
                 replace(state, promotions=state.promotions.set(event.promotion_id, promotion)), event.number
@@ -154,7 +158,8 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
                 replace(state, promotions=_without(state.promotions, event.promotion_id)), event.number
             )
         case e.VersionPromoted():
-            return with_version(_promoted(state, event), event.number, stage="Production")
+            stage = {"stage": "Production"} if event.production else {}
+            return with_version(_promoted(state, event), event.number, **stage)
         case e.RolloutChanged():
             return _rolled_out(state, event)
         case e.RolledBack():
@@ -170,7 +175,8 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
                 replace(state, rolled_back=_without(marks, serving_key(event.environment, event.to_number))),
                 event,
             )
-            return with_version(state, event.to_number, stage="Production")
+            stage = {"stage": "Production"} if event.production else {}
+            return with_version(state, event.to_number, **stage)
         case _:
             assert_never(event)
 
@@ -180,8 +186,10 @@ def _promoted(state: ModelState, event: e.VersionPromoted) -> ModelState:
     here = serving_key(event.environment, event.number)
     rollout = state.rollouts.get(event.environment)
     serving = rollout is not None and any(x.number == event.number and x.percent for x in rollout.entries)
+    other = state.not_production
     return replace(
         state,
+        not_production=other if event.production else other.set(event.environment, True),
         promoted=state.promoted.set(here, event.promotion_id),
         promotions=_without(state.promotions, event.promotion_id),
         waiting=state.waiting if serving else state.waiting.set(here, event.number),
@@ -298,8 +306,10 @@ def _note(state: ModelState, note: Noted) -> ModelState:
     type_, revision = note.source.type, note.source.revision
     if type_ == noted.GATES_EVALUATED:
         verdict: noted.GatesEvaluated = noted.read(note)
-        passed = {"gates_passed": verdict.passed} if verdict.stage == "Validated" else {}
-        return with_version(state, verdict.number, gates=revision, **passed)
+        if verdict.stage != "Validated":
+            return with_version(state, verdict.number, gates=revision)
+        policy = {"cap": verdict.challenger_cap, "two_to_recall": verdict.two_to_recall}
+        return with_version(state, verdict.number, gates=revision, gates_passed=verdict.passed, **policy)
     if noted.READERS.get(type_) is noted.ArtifactReport:
         report: noted.ArtifactReport = noted.read(note)
         released = type_ == noted.ARTIFACT_RELEASED

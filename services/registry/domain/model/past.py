@@ -21,7 +21,8 @@ from shared.deciding.access import normalized_name
 from shared.deciding.decider import Streams
 
 PRODUCTION = "production"
-"""The environment whose champion new versions are compared with."""
+"""The environment that the registry declares at its first start; new versions are compared with its
+champion."""
 
 MOST_BYTES = 1024 * 1024
 """The largest event. The relay and the readers of the topic cannot carry a larger one."""

@@ -28,7 +28,9 @@ class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `document` is the revision of the event that holds the metadata; `revision` is that of the last event
     about this version (its ETag). `artifact` and `gates` are the revisions of artifact's and approval's
-    streams at the newest note (0: none yet). The bytes are good while `released`.
+    streams at the newest note (0: none yet). The bytes are good while `released`. `cap` is the percent of a
+    production environment's requests that the policy which validated it allows without a promotion; -1 when
+    the tier decides. `two_to_recall`: that policy wants a second person for a recall.
     """
 
     semver: str
@@ -42,6 +44,8 @@ class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     held: bool = False
     recalled: bool = False
     retired: bool = False
+    cap: int = -1
+    two_to_recall: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +83,17 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class OpenPromotion:
-    """`revision` is that of the PromotionRequested event, which holds the evidence."""
+    """`revision` is that of the PromotionRequested event, which holds the evidence.
+
+    `production`: whether the environment is one.
+    """
 
     number: int
     environment: str
     digest: str
     revision: int
     serve: bool = False
+    production: bool = True
 
 
 class ModelState(msgspec.Struct, frozen=True, gc=False):
@@ -99,7 +107,9 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     not served by that promotion, and no newer version became champion since. `champions`: was champion there;
     the revision at which it first was. `spent`: the promotion that ended before the version was champion
     there. `left`: was champion there and left; only a rollback makes it champion again. `rolled_back`: a
-    rollback left it. `recalls`: who recalled a version, by number.
+    rollback left it. `recalls`: who recalled a version, by number; `recall_proposals`: who proposed
+    that. `not_production`: the environments in
+    which a promotion leaves the stage as it is.
     """
 
     model: str = ""
@@ -131,6 +141,8 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     champions: Map[str, int] = msgspec.field(default_factory=Map)
     spent: Map[str, str] = msgspec.field(default_factory=Map)
     recalls: Map[int, str] = msgspec.field(default_factory=Map)
+    recall_proposals: Map[int, str] = msgspec.field(default_factory=Map)
+    not_production: Map[str, bool] = msgspec.field(default_factory=Map)
 
     @property
     def taken(self) -> Taken:
@@ -240,9 +252,22 @@ def predecessors(state: ModelState, environment: str, number: int) -> list[int]:
     return found
 
 
+def is_production(state: ModelState, environment: str) -> bool:
+    """Return whether an environment, in which a version of the model was promoted, is a production one."""
+    return environment not in state.not_production
+
+
 def was_champion(state: ModelState, number: int) -> bool:
-    """Return whether the version was champion in any environment."""
-    return any(serving_key(environment, number) in state.champions for environment in state.rollouts)
+    """Return whether the version was champion in any production environment."""
+    return any(
+        serving_key(environment, number) in state.champions and is_production(state, environment)
+        for environment in state.rollouts
+    )
+
+
+def waits_in(state: ModelState, number: int) -> list[str]:
+    """Return the environments to which the version is promoted and in which it has not served since."""
+    return sorted(key.rpartition("/")[0] for key, waits in state.waiting.items() if waits == number)
 
 
 def environments_of(state: ModelState) -> set[str]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import assert_never
 from uuid import UUID
 
+from regista.wire.names import LONGEST_NAME, may_be_new, may_be_renamed_to
 from services.registry.domain.model.events import RegistrationRefused
 from shared.deciding.decider import Fold, Unprocessable
-from shared.deciding.names import LONGEST_NAME, may_be_new, may_be_renamed_to
 
 
 @dataclass(frozen=True, slots=True)

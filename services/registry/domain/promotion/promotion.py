@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from services.registry.domain.model.events import (
     PromotionRequested,
     RolloutChanged,
     VersionPromoted,
+    VersionValidated,
 )
 from services.registry.domain.model.fold import MODEL, evolve
 from services.registry.domain.model.past import MOST_BYTES, Position
@@ -32,15 +34,16 @@ from services.registry.domain.model.state import (
 )
 from services.registry.domain.promotion.evidence import evidence, evidence_digest, is_current, request_of
 from services.registry.domain.serving.departure import departures
-from services.registry.domain.serving.rollout import check_environment, granted, way_to_champion
+from services.registry.domain.serving.rollout import declared_environment, granted, way_to_champion
 from shared.deciding.decider import Joint, RuleBroken, Streams
 from shared.deciding.events import Noted, encode
 
 
 @dataclass(frozen=True, slots=True)
 class RequestPromotion:
-    """Request a promotion. `promotion_id` is made from the cause; `requester` is the actor's subject.
+    """Request a promotion. It reads ENVIRONMENTS.
 
+    `promotion_id` is made from the cause; `requester` is the actor's subject.
     With `serve` the grant gives the version all requests, where no version serves. `recalled_ancestors` are
     the recalled versions that it was made from, in words; they are part of the evidence.
     """
@@ -82,7 +85,7 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
     """
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_usable(state, command.number, command.expected)
-    check_environment(state, command.environment)
+    production = declared_environment(state, command.environment, streams).production
     _check_promotable(command, version, state)
     if granted(state, command.environment, command.number):
         return {}
@@ -99,7 +102,7 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
         PromotionRefused(state.model, command.number, version.semver, id_, command.environment, why)
         for id_ in before
     ]
-    requested = _requested(command, version, state, streams)
+    requested = _requested(command, version, state, streams, production=production)
     if len(encode(requested)) > MOST_BYTES:
         raise RuleBroken(
             "evidence_too_large",
@@ -110,7 +113,12 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
 
 
 def _requested(
-    command: RequestPromotion, version: VersionState, state: ModelState, streams: Streams
+    command: RequestPromotion,
+    version: VersionState,
+    state: ModelState,
+    streams: Streams,
+    *,
+    production: bool,
 ) -> PromotionRequested:
     """Return the request with its evidence."""
     now = past.champion_number(state, command.environment)
@@ -137,6 +145,7 @@ def _requested(
         training.on_behalf_of,
         shown,
         command.serve,
+        production,
     )
 
 
@@ -212,6 +221,7 @@ def grant(command: GrantPromotion, streams: Streams) -> Events:
             )
         )
         return {stream_of(command.model_id): events}
+    open_request = state.promotions[decided.promotion_id]
     events.append(
         VersionPromoted(
             state.model,
@@ -222,16 +232,24 @@ def grant(command: GrantPromotion, streams: Streams) -> Events:
             decided.digest,
             decided.approvers,
             decided.override,
+            open_request.production,
         )
     )
-    open_request = state.promotions[decided.promotion_id]
-    if open_request.serve and not past.champion_number(state, decided.environment):
-        champion = past.champion(command.model_id, state, decided.number, streams)
-        entries = (Entry(decided.number, version.semver, 100, "champion"),)
-        changed = RolloutChanged(state.model, decided.environment, entries, (), champion)
-        after = evolve(state, events[-1])
-        events += [changed, *departures(after, changed)]
+    if version.stage == "Archived" and not open_request.production:
+        events.append(VersionValidated(state.model, decided.number, version.semver))
+    after = reduce(evolve, events[1:], state)
+    events += _served(command.model_id, open_request, after, streams)
     return {stream_of(command.model_id): events}
+
+
+def _served(model_id: str, request: OpenPromotion, state: ModelState, streams: Streams) -> list[Any]:
+    """Return the switch to a version that was promoted to serve, where no version serves; else nothing."""
+    if not request.serve or past.champion_number(state, request.environment):
+        return []
+    champion = past.champion(model_id, state, request.number, streams)
+    entries = (Entry(request.number, state.versions[request.number].semver, 100, "champion"),)
+    changed = RolloutChanged(state.model, request.environment, entries, (), champion, request.production)
+    return [changed, *departures(state, changed)]
 
 
 def _objections(

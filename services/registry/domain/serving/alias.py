@@ -9,7 +9,6 @@ from typing import Any
 
 from services.registry.domain.model.events import AliasRemoved, AliasSet
 from services.registry.domain.model.fold import MODEL
-from services.registry.domain.model.past import PRODUCTION
 from services.registry.domain.model.state import (
     Events,
     ModelState,
@@ -18,6 +17,8 @@ from services.registry.domain.model.state import (
     require_usable,
     stream_of,
 )
+from services.registry.domain.serving.environment import ENVIRONMENT, ENVIRONMENTS
+from shared.deciding.access import namespace_of
 from shared.deciding.decider import Forbidden, Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
 
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}", re.ASCII)
@@ -25,7 +26,7 @@ _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class SetAlias:
-    """`protected` None leaves the protection as it is.
+    """`protected` None leaves the protection as it is. It reads ENVIRONMENTS.
 
     `as_admin`: the caller has that role; the command's permission checks it.
     """
@@ -49,7 +50,7 @@ class RemoveAlias:
 def set_alias(command: SetAlias, streams: Streams) -> Events:
     """Let the alias name that version from now on."""
     state = require_model(streams.state(MODEL, stream_of(command.model_id)))
-    _check_free(command.alias, state)
+    _check_free(command.alias, state, streams)
     version = require_usable(state, command.number)
     before = state.aliases.get(command.alias)
     protected = (
@@ -77,14 +78,15 @@ def remove_alias(command: RemoveAlias, streams: Streams) -> Events:
     return {stream_of(command.model_id): [AliasRemoved(state.model, command.alias, before.number)]}
 
 
-def _check_free(alias: str, state: ModelState) -> None:
+def _check_free(alias: str, state: ModelState, streams: Streams) -> None:
     if not _ALIAS.fullmatch(alias):
         raise Unprocessable(
             "invalid_alias",
             f"{alias!r:.80} cannot be an alias: use a letter, then letters, digits, '_' and '-', at most 60 "
             "in all.",
         )
-    if alias in {PRODUCTION, *environments_of(state)}:
+    declared = streams.state(ENVIRONMENT, ENVIRONMENTS).of(namespace_of(state.model))
+    if alias in {*declared, *environments_of(state)}:
         raise RuleBroken(
             "alias_is_environment",
             f"{alias} is an environment: {state.model}@{alias} names its champion. Choose another alias.",

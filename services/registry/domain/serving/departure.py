@@ -12,7 +12,14 @@ from services.registry.domain.model.events import (
     VersionValidated,
 )
 from services.registry.domain.model.fold import evolve
-from services.registry.domain.model.state import ModelState, rolled_out, serving_key, was_champion
+from services.registry.domain.model.state import (
+    ModelState,
+    is_production,
+    rolled_out,
+    serving_key,
+    waits_in,
+    was_champion,
+)
 
 Departure = PromotionSpent | VersionArchived | VersionValidated
 
@@ -40,27 +47,34 @@ def departures(state: ModelState, changed: RolloutChanged | RolledBack) -> list[
 
 
 def out_of_production(state: ModelState, numbers: Iterable[int]) -> list[VersionArchived | VersionValidated]:
-    """Return the new stage of those `numbers` that are in Production and have no promotion to serve by.
+    """Return the new stage of those `numbers` that are in Production and have no promotion to serve by there.
 
-    A version that was champion, or is recalled, is archived when it is in no rollout. Another one is
-    Validated again: it can be promoted again.
+    Only production environments count. A version that was champion, or is recalled, is archived when it is in
+    no rollout of one. Another one is Validated again: it can be promoted again. So is a champion that other
+    environments still use.
     """
     events: list[VersionArchived | VersionValidated] = []
     for number in numbers:
         version = state.versions[number]
         if version.stage != "Production" or _has_promotion(state, number):
             continue
-        if not version.recalled and not was_champion(state, number):
+        where = rolled_out(state, number)
+        served = any(is_production(state, environment) for environment in where)
+        used = any(
+            not is_production(state, environment) for environment in (*where, *waits_in(state, number))
+        )
+        if not version.recalled and (not was_champion(state, number) or (used and not served)):
             events.append(VersionValidated(state.model, number, version.semver))
-        elif not rolled_out(state, number):
+        elif not served:
             events.append(VersionArchived(state.model, number, version.semver))
     return events
 
 
 def _has_promotion(state: ModelState, number: int) -> bool:
-    if number in state.waiting.values():
+    if any(is_production(state, environment) for environment in waits_in(state, number)):
         return not state.versions[number].recalled
     return any(
         (here := serving_key(environment, number)) in state.promoted and here not in state.left
         for environment in rolled_out(state, number)
+        if is_production(state, environment)
     )

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from services.registry.domain.model import past
-from services.registry.domain.model.events import Entry, RolledBack, Skipped
+from services.registry.domain.model.events import Entry, RolledBack, Skipped, VersionValidated
 from services.registry.domain.model.fold import MODEL
 from services.registry.domain.model.metadata import callers_signature
 from services.registry.domain.model.state import (
@@ -17,6 +17,7 @@ from services.registry.domain.model.state import (
     Events,
     ModelState,
     Rollout,
+    is_production,
     predecessors,
     require_model,
     require_usable,
@@ -149,10 +150,14 @@ def roll_back(command: RollBack, streams: Streams) -> Events:
         overruled=_overruled(command, callers, target.number, state, streams),
         skipped=target.skipped,
         warning=target.warning,
+        production=is_production(state, environment),
     )
     if command.dry_run:
         raise DryRun(rolled_back, rollout.revision)
-    return {stream_of(command.model_id): [rolled_back, *departures(state, rolled_back)]}
+    version = state.versions[target.number]
+    again = not rolled_back.production and version.stage == "Archived"
+    validated = [VersionValidated(state.model, target.number, version.semver)] if again else []
+    return {stream_of(command.model_id): [rolled_back, *validated, *departures(state, rolled_back)]}
 
 
 def _target(command: RollBack, left: int, state: ModelState, streams: Streams) -> Target:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,20 +14,27 @@ from services.registry.domain.model.state import (
     Events,
     ModelState,
     Rollout,
+    is_production,
     require_model,
     require_usable,
     serving_key,
     stream_of,
 )
 from services.registry.domain.serving.departure import departures
+from services.registry.domain.serving.environment import (
+    ENVIRONMENT,
+    ENVIRONMENTS,
+    Environment,
+    require_environment,
+)
+from shared.deciding.access import namespace_of
 from shared.deciding.decider import Joint, RuleBroken, Stale, Streams, Unprocessable
 
 MOST_ENTRIES = 20
 CHALLENGER_CAPS: Mapping[str, int] = {"low": 10, "medium": 5, "high": 0}
-"""The percent of the requests that all versions without a promotion may get together, by the model's tier."""
+"""The percent of the requests in a production environment that all versions without a promotion may get
+together, by the model's tier; a version's policy may set another one."""
 ROLES_RISING: tuple[Role, ...] = ("standby", "shadow", "challenger", "champion")
-
-_ENVIRONMENT = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRollout:
-    """Replace the whole rollout.
+    """Replace the whole rollout. It reads ENVIRONMENTS.
 
     `expected` is the revision of the rollout that the caller saw, `from_number` the champion (0: none).
     """
@@ -54,33 +60,32 @@ class ChangeRollout:
     from_number: int | None = None
 
 
-def check_environment(state: ModelState, environment: str) -> None:
-    """Raise Unprocessable when the text names no environment, RuleBroken when an alias has that name.
+def declared_environment(state: ModelState, environment: str, streams: Streams) -> Environment:
+    """Return the environment. Raise NotFound when it is not declared, RuleBroken when an alias has that name.
 
     With both, `model@name` would be ambiguous.
     """
-    if not _ENVIRONMENT.fullmatch(environment):
-        raise Unprocessable(
-            "invalid_environment",
-            f"{environment!r:.60} names no environment: use lower-case letters, digits and '-', at most 40.",
-        )
+    declared = streams.state(ENVIRONMENT, ENVIRONMENTS)
+    found = require_environment(declared, namespace_of(state.model), environment)
     if environment in state.aliases:
         raise RuleBroken(
             "name_is_alias",
             f"{environment} is an alias of {state.model}: remove the alias, or choose another environment "
             "name.",
         )
+    return found
 
 
 def change(command: ChangeRollout, streams: Streams) -> Events:
     """Set the new shares and archive what no longer serves anywhere, in one step."""
     state = require_model(streams.state(MODEL, stream_of(command.model_id)))
-    check_environment(state, command.environment)
+    environment = declared_environment(state, command.environment, streams)
     rollout = require_rollout(state, command.environment, command.expected, command.from_number)
     _check_shares(command)
     for share in command.shares:
         _check_share(command, share, state)
-    _check_cap(command, state)
+    if environment.production:
+        _check_cap(command, state)
     entries = tuple(
         Entry(s.number, state.versions[s.number].semver, s.percent, s.role) for s in command.shares
     )
@@ -88,7 +93,9 @@ def change(command: ChangeRollout, streams: Streams) -> Events:
         return {}
     number = next(s.number for s in command.shares if s.role == "champion")
     champion = past.champion(command.model_id, state, number, streams)
-    changed = RolloutChanged(state.model, command.environment, entries, rollout.entries, champion)
+    changed = RolloutChanged(
+        state.model, command.environment, entries, rollout.entries, champion, environment.production
+    )
     return {stream_of(command.model_id): [changed, *departures(state, changed)]}
 
 
@@ -192,8 +199,9 @@ def _check_champion(environment: str, number: int, state: ModelState) -> None:
 
 def granted(state: ModelState, environment: str, number: int) -> bool:
     """Return whether the version may be champion there: it was promoted, and has not left since."""
-    here = serving_key(environment, number)
-    return state.versions[number].stage == "Production" and here in state.promoted and here not in state.left
+    here, stage = serving_key(environment, number), state.versions[number].stage
+    fit = stage == "Production" or (stage == "Validated" and not is_production(state, environment))
+    return fit and here in state.promoted and here not in state.left
 
 
 def way_to_champion(state: ModelState, environment: str, number: int) -> tuple[str, str]:
@@ -218,15 +226,17 @@ def _check_cap(command: ChangeRollout, state: ModelState) -> None:
         for s in command.shares
         if s.role == "challenger" and not granted(state, command.environment, s.number)
     ]
-    cap = CHALLENGER_CAPS.get(state.tier, 0)
+    by_tier = CHALLENGER_CAPS.get(state.tier, 0)
+    caps = [cap if (cap := state.versions[s.number].cap) >= 0 else by_tier for s in not_granted if s.percent]
+    cap = min(caps, default=0)
     if sum(s.percent for s in not_granted) > cap:
         named = ", ".join(str(s.number) for s in not_granted)
         less = f"lower their shares to {cap} percent" if cap else "make them shadows with 0 percent"
+        why = "their policy sets that" if cap != by_tier else f"the tier of {state.model} is {state.tier}"
         raise RuleBroken(
             "challenger_cap",
             f"Versions that are not promoted to {command.environment} ({named}) may take at most "
-            f"{cap} percent of the requests together, because the tier of {state.model} is {state.tier}: "
-            f"{less}.",
+            f"{cap} percent of the requests together, because {why}: {less}.",
             cap=cap,
             tier=state.tier,
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.registry.domain.model.events import RolloutChanged
 from services.registry.domain.model.fold import MODEL
-from services.registry.domain.model.state import Events, require_model, stream_of
+from services.registry.domain.model.state import Events, is_production, require_model, stream_of
 from services.registry.domain.serving.departure import departures
 from services.registry.domain.serving.rollout import require_rollout
 from shared.deciding.decider import Joint, NotFound, Streams
@@ -35,7 +35,8 @@ def stop(command: StopRollout, streams: Streams) -> Events:
     rollout = require_rollout(state, command.environment, command.expected, command.from_number)
     if not rollout.entries:
         return {}
-    stopped = RolloutChanged(state.model, command.environment, (), rollout.entries, None)
+    production = is_production(state, command.environment)
+    stopped = RolloutChanged(state.model, command.environment, (), rollout.entries, None, production)
     return {stream_of(command.model_id): [stopped, *departures(state, stopped)]}
 
 

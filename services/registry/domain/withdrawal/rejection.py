@@ -7,11 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.registry.domain.model import past
-from services.registry.domain.model.events import PromotionRefused, VersionRecalled, VersionRejected
+from services.registry.domain.model.events import (
+    PromotionRefused,
+    RecallProposed,
+    VersionRecalled,
+    VersionRejected,
+)
 from services.registry.domain.model.fold import MODEL, evolve
-from services.registry.domain.model.state import Events, needed_by, require_version, stream_of
+from services.registry.domain.model.state import (
+    Events,
+    ModelState,
+    VersionState,
+    needed_by,
+    require_version,
+    stream_of,
+)
 from services.registry.domain.serving.departure import out_of_production
-from shared.deciding.decider import Joint, RuleBroken, Streams
+from shared.deciding.decider import Forbidden, Joint, RuleBroken, Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +36,17 @@ class RejectVersion:
 
 @dataclass(frozen=True, slots=True)
 class RecallVersion:
-    """`by` is the subject who recalls the version."""
+    """`by` is the subject who recalls the version, `person` whether it is one.
+
+    `withdrawal_id` names the step when it recalls several versions.
+    """
 
     model_id: str
     number: int
     expected: int | None = None
     by: str = ""
+    person: bool = True
+    withdrawal_id: str = ""
 
 
 def reject(command: RejectVersion, streams: Streams) -> Events:
@@ -68,16 +85,39 @@ def reject(command: RejectVersion, streams: Streams) -> Events:
 def recall(command: RecallVersion, streams: Streams) -> Events:
     """Recall the version: it must never be used again.
 
-    Where it serves, it serves until a rollback; where it does not, it is archived.
+    Where it serves, it serves until a rollback; where it does not, it is archived. Where the policy wants a
+    second person, the first call only proposes the recall.
     """
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_version(state, command.number, command.expected)
     if version.recalled or version.retired:
         return {}
+    if version.two_to_recall and not _is_confirmed(command, state):
+        return {stream_of(command.model_id): _proposed(command, state, version)}
     digest = past.artifact_digest(past.document(command.model_id, state, command.number, streams))
-    recalled = VersionRecalled(state.model, command.number, version.semver, digest, command.by)
+    recalled = VersionRecalled(
+        state.model, command.number, version.semver, digest, command.by, command.withdrawal_id
+    )
     departed = out_of_production(evolve(state, recalled), [command.number])
     return {stream_of(command.model_id): [recalled, *departed]}
+
+
+def _is_confirmed(command: RecallVersion, state: ModelState) -> bool:
+    """Return whether this is the second person. Raise Forbidden for a machine that confirms."""
+    proposed_by = state.recall_proposals.get(command.number, "")
+    if proposed_by in {"", command.by}:
+        return False
+    if not command.person:
+        raise Forbidden(
+            "person_needed", "A second person confirms the recall: sign in as one.", number=command.number
+        )
+    return True
+
+
+def _proposed(command: RecallVersion, state: ModelState, version: VersionState) -> list[RecallProposed]:
+    if command.number in state.recall_proposals:
+        return []
+    return [RecallProposed(state.model, command.number, version.semver, command.by, command.withdrawal_id)]
 
 
 def _document(command: RecallVersion, streams: Streams) -> set[past.Position]:

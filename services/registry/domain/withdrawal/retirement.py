@@ -19,6 +19,7 @@ from services.registry.domain.model.state import (
     needed_by,
     require_model,
     stream_of,
+    waits_in,
 )
 from services.registry.domain.serving.rollback import (
     NO_DOUBTS,
@@ -81,6 +82,8 @@ def protections(
     """Return why this version must stay; empty when nothing needs it."""
     reasons = ["it is in Production"] if state.versions[number].stage == "Production" else []
     reasons += needed_by(state, number)
+    if state.versions[number].stage != "Production":
+        reasons += [f"it is promoted to {environment}" for environment in waits_in(state, number)]
     reasons += [
         f"it is the rollback target of {environment}"
         for environment in _rollback_target_in(model_id, number, state, streams, doubts)

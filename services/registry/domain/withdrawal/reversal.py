@@ -40,7 +40,10 @@ def reopen(command: ReopenVersion, streams: Streams) -> Events:
 
 
 def reinstate(command: ReinstateVersion, streams: Streams) -> Events:
-    """Undo a recall; nothing when the version is not recalled. The one who recalled it cannot undo that."""
+    """Undo a recall; nothing when the version is not recalled.
+
+    Who recalled it, or proposed that, cannot undo it.
+    """
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_version(state, command.number, command.expected)
     if version.retired:
@@ -52,7 +55,7 @@ def reinstate(command: ReinstateVersion, streams: Streams) -> Events:
     if not version.recalled:
         return {}
     recalled_by = state.recalls.get(command.number, "")
-    if command.by == recalled_by:
+    if command.by in {recalled_by, state.recall_proposals.get(command.number)}:
         raise Forbidden(
             "own_recall",
             f"You recalled {state.model} version {command.number}: ask a second person to reinstate it.",

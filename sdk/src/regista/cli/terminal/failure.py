@@ -39,6 +39,8 @@ def _advice(error: Any) -> str:
     """Return what to type next, or "" where the detail states it."""
     if error.code in LISTED_BY:
         return f"`{LISTED_BY[error.code]}` lists what there is."
+    if error.code == "not_validated" and error.facts.get("next_step") == "wait":
+        return "`regista promote --wait` waits for its gates first, `regista versions wait` only for them."
     if "expected" in error.facts and "revision" in error.facts:
         option = "--revision" if error.code == "stale_review" else "--if-revision"
         return f"Decide on the present state, then repeat with {option} {error.facts['revision']}."

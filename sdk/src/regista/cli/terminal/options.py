@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 KINDS = click.Choice(["model", "adapter", "embedding", "preprocessing", "prompt"])
 TIERS = click.Choice(["low", "medium", "high"])
+GOALS = click.Choice(["validated", "production"])
+TIMEOUT = click.option(
+    "--timeout", type=click.FloatRange(0), default=60.0, show_default=True, help="Seconds to wait."
+)
+
+
+def PLAN_OPTIONS(function: Any) -> Any:  # noqa: N802 - used like the options beside it
+    """Add the options of a step over several versions that is shown before it is carried out."""
+    plan = click.option("--plan", metavar="DIGEST", help="Carry out the plan that --dry-run showed.")
+    dry_run = click.option("--dry-run", is_flag=True, help="Show what would change, and its plan.")
+    return plan(dry_run(function))
+
+
 ENVIRONMENT = click.option("--environment", "-e", default="production", show_default=True)
 
 

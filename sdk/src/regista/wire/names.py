@@ -1,4 +1,4 @@
-"""The grammar of model names and namespaces, for every service. Pure."""
+"""The grammar of model names and namespaces, for every service and the client. Pure."""
 
 from __future__ import annotations
 

@@ -1,0 +1,7 @@
+"""Identities, their names, keys, roles and groups over HTTP. Only an admin changes those of others."""
+
+from __future__ import annotations
+
+from services.registry.access.api import identities, keys, roles
+
+ROUTES = (*identities.ROUTES, *keys.ROUTES, *roles.ROUTES)

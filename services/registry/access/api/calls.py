@@ -1,0 +1,74 @@
+"""What the endpoints share: submitting a command, and the answer with an identity."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from services.registry.access import queries
+from services.registry.access.domain.commands import AccessCommand
+from shared.deciding.access import EVERYWHERE, PARTITION, permits, stream_of
+from shared.deciding.decider import NotFound
+from shared.deciding.submission import Cause, Outcome, Permission, Submission
+from shared.http.routes import Call, Reply
+from shared.log.transact import Transactor
+
+ADMIN = Permission("admin", "")
+
+
+def transactor(call: Call) -> Transactor:
+    """Return what runs commands about identities."""
+    return call.app.transactors[PARTITION]
+
+
+async def submit(
+    call: Call, command: AccessCommand, permission: Permission = ADMIN, reason: str = ""
+) -> Outcome:
+    """Submit a command on the stream of one identity. The transaction checks the permission again."""
+    return await transactor(call).submit(
+        submission(call, command, (command.subject,), permission, reason=reason)
+    )
+
+
+def submission(
+    call: Call,
+    command: AccessCommand,
+    subjects: tuple[str, ...],
+    permission: Permission,
+    *,
+    reason: str = "",
+) -> Submission:
+    """Return the submission that writes the streams of these subjects."""
+    streams = tuple(stream_of(subject) for subject in subjects)
+    return Submission(command, streams, _keyed_cause(call), call.actor, permission=permission, reason=reason)
+
+
+def _keyed_cause(call: Call) -> Cause:
+    """Key the request's digest with the pepper: without it, trying names would find a name in the body."""
+    cause = call.cause()
+    return replace(cause, digest=hmac.digest(call.app.settings.pepper.encode(), cause.digest, "sha256"))
+
+
+async def answer(call: Call, subject: str, status: int = 200) -> Reply:
+    """Return the identity, as far as the caller may see it.
+
+    An admin of namespaces sees the roles there; an admin of everything, and the subject itself, see all.
+    """
+    row = await call.app.pool.fetchrow(queries.IDENTITY, subject)
+    if row is None:
+        raise NotFound("unknown_identity", f"There is no identity {subject!r:.120}: create it first.")
+    sees_all = subject == call.actor.subject or permits(call.access_state, "admin", EVERYWHERE)
+    return Reply(dict(row) if sees_all else _in_own_namespaces(call, row), status)
+
+
+def _in_own_namespaces(call: Call, row: Mapping[str, Any]) -> dict[str, Any]:
+    roles = [
+        role
+        for role in msgspec.json.decode(row["roles"])
+        if role["namespace"] != EVERYWHERE and permits(call.access_state, "admin", role["namespace"])
+    ]
+    return {**row, "roles": roles, "keys": None, "members": None}

@@ -1,0 +1,124 @@
+"""The commands about identities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, get_args
+
+from shared.deciding.access import Algorithm, Kind
+from shared.deciding.decider import NO_TIME
+
+Role = Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
+ROLES: tuple[str, ...] = get_args(Role)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateIdentity:
+    subject: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class DisableIdentity:
+    """`by` is the actor's subject, as in every command of this module."""
+
+    subject: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnableIdentity:
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetName:
+    """The directory gets another name. The command does not contain the name."""
+
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class EraseName:
+    """The directory erases the name. It is allowed for every subject."""
+
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class IssueKey:
+    """`verifier` is as in KeyIssued. The command does not contain the secret.
+
+    `valid_days` limits a key without `expires_at`, and one that its own subject issues; 0 is no limit.
+
+    Only the bootstrap command sets `bootstrap`: its caller has the database password, and only it may give
+    services their keys.
+    """
+
+    subject: str
+    key_id: str
+    algorithm: Algorithm
+    verifier: str
+    expires_at: datetime | None = None
+    bootstrap: bool = False
+    by: str = ""
+    valid_days: int = 0
+    now: datetime = NO_TIME
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeKey:
+    subject: str
+    key_id: str
+    reason: str = ""
+    compromised: bool = False
+    by: str = ""
+    now: datetime = NO_TIME
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRole:
+    """Grant a role to an identity, or to a group and its `members`.
+
+    `bootstrap`: a role that was revoked stays revoked.
+    """
+
+    subject: str
+    role: str
+    namespace: str
+    by: str
+    bootstrap: bool = False
+    members: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeRole:
+    subject: str
+    role: str
+    namespace: str
+    by: str
+    members: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class AddMember:
+    """Add a member to the group `subject`: it gets every role of the group."""
+
+    subject: str
+    member: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMember:
+    subject: str
+    member: str
+    by: str
+
+
+OwnStream = CreateIdentity | DisableIdentity | EnableIdentity | SetName | EraseName | IssueKey | RevokeKey
+"""Commands that write the stream of one identity."""
+WithMembers = GrantRole | RevokeRole | AddMember | RemoveMember
+"""Commands that may write the streams of a group and of its members."""
+AccessCommand = OwnStream | WithMembers

@@ -1,0 +1,62 @@
+"""All deciders about identities. One stream per subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, assert_never, get_args
+
+from services.registry.access.domain import identities, keys
+from services.registry.access.domain.commands import (
+    CreateIdentity,
+    DisableIdentity,
+    EnableIdentity,
+    EraseName,
+    IssueKey,
+    OwnStream,
+    RevokeKey,
+    SetName,
+    WithMembers,
+)
+from services.registry.access.domain.identities import existing
+from services.registry.access.domain.roles import decide_roles
+from shared.deciding.access import (
+    PARTITION,
+    AccessEvent,
+    AccessState,
+    NameErased,
+    NameSet,
+    evolve_access,
+)
+from shared.deciding.decider import Decider, Fold, Joint
+
+
+def decide(command: OwnStream, state: AccessState) -> Sequence[AccessEvent]:
+    """Return the events that `command` leads to in the stream of one identity."""
+    match command:
+        case CreateIdentity():
+            return identities.create(command, state)
+        case DisableIdentity():
+            return identities.disable(command, existing(command.subject, state))
+        case EnableIdentity():
+            return identities.enable(command, existing(command.subject, state))
+        case SetName():
+            existing(command.subject, state)
+            return [NameSet(command.subject)]
+        case EraseName():
+            return [] if existing(command.subject, state).name_erased else [NameErased(command.subject)]
+        case IssueKey():
+            return keys.issue(command, existing(command.subject, state))
+        case RevokeKey():
+            return keys.revoke(command, existing(command.subject, state))
+        case _:
+            assert_never(command)
+
+
+ACCESS: Decider[OwnStream, AccessEvent, AccessState] = Decider(
+    PARTITION, AccessState(), evolve_access, decide=decide
+)
+FOLDS: tuple[Fold[Any, Any], ...] = (ACCESS,)
+DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
+    **dict.fromkeys(get_args(OwnStream), ACCESS),
+    **dict.fromkeys(get_args(WithMembers), Joint(decide_roles)),
+}

@@ -1,0 +1,76 @@
+"""Decide whether an identity exists, and whether it may act."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from services.registry.access.domain.commands import CreateIdentity, DisableIdentity, EnableIdentity
+from shared.deciding.access import (
+    AccessEvent,
+    AccessState,
+    IdentityCreated,
+    IdentityDisabled,
+    IdentityEnabled,
+)
+from shared.deciding.decider import NotFound, RuleBroken, Unprocessable
+
+_SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:@._-]{0,99}", re.ASCII)
+_ADDRESS = re.compile(r".*[^:@]@[^:@.]+(\.[^:@.]+)+", re.ASCII)
+"""An e-mail address, also behind a prefix such as `person:`."""
+
+
+def existing(subject: str, state: AccessState) -> AccessState:
+    """Return the state. Raise NotFound when there is no such identity."""
+    if not state.kind:
+        raise NotFound(
+            "unknown_identity", f"There is no identity {subject}: create it first.", subject=subject
+        )
+    return state
+
+
+def create(command: CreateIdentity, state: AccessState) -> Sequence[AccessEvent]:
+    if not _SUBJECT.fullmatch(command.subject):
+        raise Unprocessable(
+            "invalid_subject",
+            f"{command.subject!r:.80} cannot be a subject: use at most 100 letters, digits and ':@._-'.",
+        )
+    if state.kind == command.kind:
+        return []
+    if state.kind:
+        raise identity_exists(command.subject, f"as a {state.kind}")
+    if _ADDRESS.fullmatch(command.subject):
+        raise Unprocessable(
+            "address_as_subject",
+            "The log stores subjects permanently, and this one looks like an e-mail address: leave the "
+            "subject out, and give the person's name apart, where it can be erased.",
+        )
+    return [IdentityCreated(command.subject, command.kind)]
+
+
+def identity_exists(subject: str, how: str) -> RuleBroken:
+    """Return the refusal for a subject that another identity has."""
+    return RuleBroken("identity_exists", f"{subject} exists already, {how}: choose another subject.")
+
+
+def disable(command: DisableIdentity, state: AccessState) -> Sequence[AccessEvent]:
+    """Disable a person or publisher.
+
+    An identity cannot disable itself. So the admin who disables another stays, and one admin is always left.
+    """
+    if state.kind == "service":
+        raise RuleBroken(
+            "service_identity",
+            f"{command.subject} is a service, and its events count by the time of its key: revoke the key.",
+        )
+    if state.kind == "group":
+        raise RuleBroken(
+            "group_identity", f"{command.subject} is a group: revoke its roles, or remove its members."
+        )
+    if command.subject == command.by:
+        raise RuleBroken("own_identity", f"{command.by} cannot disable themselves: ask another admin.")
+    return [] if state.disabled else [IdentityDisabled(command.subject)]
+
+
+def enable(command: EnableIdentity, state: AccessState) -> Sequence[AccessEvent]:
+    return [IdentityEnabled(command.subject)] if state.disabled else []

@@ -1,0 +1,1 @@
+"""Rooms of what serves where: rows and queries of environments, rollouts, promotions and aliases."""

@@ -1,0 +1,114 @@
+"""Roles, groups and own keys on the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from starlette.responses import JSONResponse
+
+from .conftest import Answers
+
+IDENTITY = {"subject": "u-1", "roles": [], "keys": [], "members": []}
+ME = {
+    "subject": "u-1",
+    "name": "Ada Lovelace",
+    "kind": "person",
+    "key": {"key_id": "K1", "algorithm": "hmac-sha256", "expires_at": "2027-11-29T00:00:00Z"},
+    "roles": [
+        {"role": "engineer", "namespace": "fraud", "group": ""},
+        {"role": "approver", "namespace": "fraud", "group": "board"},
+        {"role": "auditor", "namespace": "*", "group": ""},
+    ],
+}
+ROLES = "/v1/access/identities/u-1/roles"
+
+
+@pytest.fixture
+def people(answers: Answers) -> Answers:
+    answers.fixed["PUT", ROLES] = JSONResponse(IDENTITY)
+    answers.fixed["DELETE", ROLES] = JSONResponse(None, 204)
+    answers.fixed["GET", "/v1/access/me"] = JSONResponse(ME)
+    answers.fixed["GET", "/v1/access/identities/u-1"] = JSONResponse({**IDENTITY, "keys": [{"key_id": "K1"}]})
+    return answers
+
+
+@pytest.mark.parametrize("command", ["grant", "ungrant"])
+def test_a_role_is_not_granted_or_revoked_before_it_is_clear_where(
+    run: Any, people: Answers, command: str
+) -> None:
+    asked = run("access", command, "u-1", "admin")
+    assert (asked.exit_code, "--everywhere" in asked.stderr) == (2, True)
+    both = run("access", command, "u-1", "admin", "--namespace", "fraud", "--everywhere")
+    assert both.exit_code == 2
+    assert not people.of("PUT", ROLES)
+    assert not people.of("DELETE", ROLES)
+
+
+@pytest.mark.parametrize(
+    ("options", "namespace"),
+    [
+        (("--namespace", "fraud"), "fraud"),
+        (("--everywhere",), "*"),
+        (("--namespace", "*"), "*"),
+    ],
+)
+def test_a_role_is_granted_where_the_option_names(
+    run: Any, people: Answers, options: tuple[str, ...], namespace: str
+) -> None:
+    assert run("access", "grant", "u-1", "approver", *options).exit_code == 0
+    (request,) = people.of("PUT", ROLES)
+    assert json.loads(request.body) == {"role": "approver", "namespace": namespace}
+
+
+def test_whoami_shows_roles_by_namespace_and_until_when_the_key_is_valid(run: Any, people: Answers) -> None:
+    shown = run("whoami").output
+    assert "Ada Lovelace" in shown
+    assert "auditor everywhere; engineer, approver (as a member of board) in fraud" in " ".join(shown.split())
+    assert "2027-11-29" in shown
+    assert json.loads(run("whoami", "--json").stdout) == ME
+
+
+def test_without_a_subject_the_key_in_use_is_rotated(run: Any, people: Answers) -> None:
+    keys = "/v1/access/identities/u-1/keys"
+    people.fixed["POST", keys] = JSONResponse(
+        {
+            "subject": "u-1",
+            "key_id": "K2",
+            "algorithm": "hmac-sha256",
+            "expires_at": None,
+            "api_key": "rg_K2_x",
+        },
+        201,
+    )
+    people.fixed["DELETE", f"{keys}/K1"] = JSONResponse(None, 204)
+    assert "rg_K2_x" in run("access", "key", "rotate").output
+    assert len(people.of("DELETE", f"{keys}/K1")) == 1
+
+
+def test_a_subject_without_its_key_is_not_rotated(run: Any, people: Answers) -> None:
+    asked = run("access", "key", "rotate", "u-1")
+    assert (asked.exit_code, "name the key" in asked.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("expires", "sent"), [("never", {"never_expires": True}), ("2027-01-01T00:00:00Z", None)]
+)
+def test_a_key_that_never_expires_is_asked_for_by_that_word(
+    run: Any, people: Answers, expires: str, sent: Any
+) -> None:
+    keys = "/v1/access/identities/u-1/keys"
+    people.fixed["POST", keys] = JSONResponse(
+        {
+            "subject": "u-1",
+            "key_id": "K2",
+            "algorithm": "hmac-sha256",
+            "expires_at": None,
+            "api_key": "rg_K2_x",
+        },
+        201,
+    )
+    assert run("access", "key", "issue", "u-1", "--expires", expires).exit_code == 0
+    (request,) = people.of("POST", keys)
+    assert json.loads(request.body) == (sent or {"expires_at": expires})

@@ -1,0 +1,126 @@
+"""Attempts are counted in memory and recorded with few events, whatever a caller does."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.deciding.denials import DENIALS, DeniedState
+from shared.deciding.events import Actor, AttemptsDenied
+from shared.deciding.submission import Outcome, Submission
+from shared.foundation.postgres import Unavailable
+from shared.log.denials import MOST_KINDS, OTHERS, Denials
+
+EVE = Actor("eve", method="api-key:k1")
+NOW = datetime(2026, 11, 29, 17, 30, tzinfo=UTC)
+
+
+@dataclass
+class Log:
+    """Runs the decider of denied attempts, as a transactor does; `down`: it fails."""
+
+    events: list[AttemptsDenied] = field(default_factory=list)
+    states: dict[str, DeniedState] = field(default_factory=dict)
+    down: bool = False
+
+    async def submit(self, submission: Submission) -> Outcome:
+        if self.down:
+            raise Unavailable("the database is unavailable")
+        (stream,) = submission.streams
+        state = self.states.get(stream, DENIALS.initial)
+        events = DENIALS.decide(submission.command, state)
+        for event in events:
+            state = DENIALS.evolve(state, event)
+            self.events.append(event)
+        self.states[stream] = state
+        recorded: Any = tuple(events)
+        return Outcome(recorded)
+
+
+@dataclass
+class Clock:
+    at: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+def of(log: Log, clock: Clock) -> Denials:
+    return Denials(log.submit, "approval", clock)
+
+
+def try_it(denials: Denials, times: int = 1, **about: Any) -> None:
+    for _ in range(times):
+        denials.note(EVE, **({"code": "role_missing", "action": "POST /x", "detail": "no"} | about))
+
+
+async def test_a_thousand_attempts_of_an_hour_are_two_events_with_their_number() -> None:
+    log, clock = Log(), Clock()
+    denials = of(log, clock)
+    try_it(denials, 1000)
+    await denials.record()
+    assert [event.count for event in log.events] == [1]
+    clock.at += timedelta(hours=1)
+    await denials.record()
+    await denials.record()
+    assert [event.count for event in log.events] == [1, 999]
+    assert {event.hour for event in log.events} == {NOW.replace(minute=0)}
+
+
+async def test_replicas_record_one_first_attempt_and_all_numbers() -> None:
+    log, clock = Log(), Clock()
+    replicas = [of(log, clock) for _ in range(3)]
+    for replica in replicas:
+        try_it(replica, 5)
+        await replica.record()
+    for replica in replicas:
+        await replica.record(ending=True)
+    assert sum(event.count for event in log.events) == 15
+    assert len(log.events) == 4
+
+
+async def test_a_subject_cannot_write_more_kinds_than_a_fixed_number() -> None:
+    log, clock = Log(), Clock()
+    denials = of(log, clock)
+    for n in range(10 * MOST_KINDS):
+        try_it(denials, model_id=f"m{n}")
+    await denials.record(ending=True)
+    assert len(log.events) <= MOST_KINDS + 2
+    assert sum(event.count for event in log.events) == 10 * MOST_KINDS
+    assert log.events[-1].code == OTHERS
+
+
+async def test_long_texts_of_a_caller_are_cut() -> None:
+    log, clock = Log(), Clock()
+    denials = of(log, clock)
+    try_it(denials, detail="x" * 10_000, target={"review_id": "y" * 10_000})
+    await denials.record()
+    assert len(log.events[0].detail) == 300
+    assert len(log.events[0].target["review_id"]) == 100
+
+
+async def test_while_the_database_is_unavailable_attempts_are_kept() -> None:
+    log, clock = Log(down=True), Clock()
+    denials = of(log, clock)
+    try_it(denials, 3)
+    with pytest.raises(Unavailable):
+        await denials.record()
+    log.down = False
+    await denials.record(ending=True)
+    assert sum(event.count for event in log.events) == 3
+
+
+async def test_what_is_not_recorded_yet_is_recorded_when_the_process_ends() -> None:
+    log, clock = Log(), Clock()
+    denials = of(log, clock)
+    running = asyncio.create_task(denials.run())
+    await asyncio.sleep(0)
+    try_it(denials, 7)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert sum(event.count for event in log.events) == 7
