@@ -42,7 +42,6 @@ from shared.log import eventlog, projector
 from shared.log.denials import Denials
 from shared.log.due_runner import DueWorkRunner
 from shared.log.due_work import DueWork
-from shared.log.inbox import Once
 from shared.log.transact import Transactor
 from shared.messaging import relay
 from shared.messaging.broker import consume
@@ -149,7 +148,7 @@ class RunningProcess:
         await self._until("postgres", self._check_not_restored)
         for service in self._writes:
             await self._until("postgres", functools.partial(projector.ensure, service, app.pool))
-        app.dead_letters.once = Once(app.pool, projector.schema_of(process.service))
+        app.dead_letters.attach(app.pool, projector.schema_of(process.service))
         self._writers += [
             self._parts.run(group, f"wake_up {n}", wake_up.run()) for n, wake_up in self._wake_ups.items()
         ]

@@ -122,7 +122,7 @@ def allow(admin: AdminClient, wanted: Iterable[Grant]) -> None:
 
 
 def _binding(grant: Grant) -> AclBinding:
-    pattern = ResourcePatternType.PREFIXED if grant.kind == "GROUP" else ResourcePatternType.LITERAL
+    pattern = ResourcePatternType.LITERAL if grant.kind == "TOPIC" else ResourcePatternType.PREFIXED
     return AclBinding(
         ResourceType[grant.kind],
         grant.name,

@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from regista.wire import limits
+from regista.wire.names import STORED_PART
 from services.registry.domain.model.metadata import By, Kind, Relation, Tier
+from services.registry.mandatory_schema import conditions
 
 MODEL_TRAINED = "regista.ModelTrained.v1"
 TRAINING_TOPIC = "regista.training.v1"
-EXACT = 2**53 - 1
-"""The largest integer that every JSON reader reads exactly. The digests of RFC 8785 allow no larger one."""
-DEEPEST = 20
-"""The number of levels of a document."""
+EXACT = limits.EXACT
 
 
 def exact(value: Any, depth: int = 0) -> Any:
@@ -25,8 +25,8 @@ def exact(value: Any, depth: int = 0) -> Any:
 
     Raise ValueError when it is nested too deep or has an integer that is not exact in JSON.
     """
-    if depth > DEEPEST:
-        msg = f"nested deeper than {DEEPEST} levels"
+    if depth > limits.DEPTH:
+        msg = f"nested deeper than {limits.DEPTH} levels"
         raise ValueError(msg)
     for inner in value.values() if isinstance(value, dict) else value:
         if isinstance(inner, int) and not -EXACT <= inner <= EXACT:
@@ -37,12 +37,16 @@ def exact(value: Any, depth: int = 0) -> Any:
     return value
 
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Text = Annotated[str, Field(max_length=2_000)]
-Label = Annotated[str, Field(max_length=500)]
+Name = Annotated[str, Field(min_length=1, max_length=limits.NAME)]
+ModelName = Annotated[Name, Field(pattern=rf"^{STORED_PART}(\.{STORED_PART})*$")]
+"""A name or an id. A new name begins each part with a letter or digit."""
+Text = Annotated[str, Field(max_length=limits.TEXT)]
+Label = Annotated[str, Field(max_length=limits.LABEL)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-Tags = Annotated[dict[Annotated[str, Field(min_length=1, max_length=100)], Label], Field(max_length=100)]
-Features = Annotated[list[Label], Field(max_length=20_000)]
+Tags = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=100)], Label], Field(max_length=limits.TAGS)
+]
+Features = Annotated[list[Label], Field(max_length=limits.FEATURES)]
 Document = Annotated[dict[str, Any], AfterValidator(exact)]
 
 
@@ -53,7 +57,7 @@ class Shape(BaseModel):
 
 
 class File(Shape):
-    path: Annotated[str, Field(min_length=1, max_length=1024)]
+    path: Annotated[str, Field(min_length=1, max_length=limits.PATH_BYTES)]
     size: Annotated[int, Field(ge=0, le=EXACT)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -62,7 +66,7 @@ class Artifact(Shape):
     """`location`: the id of the publisher's upload, or `s3://<bucket>/quarantine/<their subject>/…`."""
 
     digest: Digest
-    files: Annotated[list[File], Field(max_length=2_000)]
+    files: Annotated[list[File], Field(max_length=limits.FILES)]
     location: Text
 
 
@@ -101,7 +105,7 @@ class Training(Shape):
     features: Features | None = None
     framework: Framework | None = None
     environment: Document | None = None
-    metrics: Annotated[list[Metric], Field(max_length=200)] = []
+    metrics: Annotated[list[Metric], Field(max_length=limits.METRICS)] = []
     trained_at: AwareDatetime | None = None
     creator: Label | None = None
     on_behalf_of: Label | None = None
@@ -119,7 +123,7 @@ class Input(Shape):
 class Output(Shape):
     name: Name
     type: Name
-    labels: Annotated[list[Label], Field(max_length=20_000)] | None = None
+    labels: Annotated[list[Label], Field(max_length=limits.FEATURES)] | None = None
     unit: Label | None = None
 
 
@@ -129,11 +133,11 @@ class Signature(Shape):
     `columns`: by the name of an input that is an array, the names along its last dimension.
     """
 
-    inputs: Annotated[list[Input], Field(max_length=20_000)] = []
-    outputs: Annotated[list[Output], Field(max_length=1_000)] = []
+    inputs: Annotated[list[Input], Field(max_length=limits.FEATURES)] = []
+    outputs: Annotated[list[Output], Field(max_length=limits.OUTPUTS)] = []
     inputs_by: By | None = None
     outputs_by: By | None = None
-    columns: Annotated[dict[Name, Features], Field(max_length=1_000)] | None = None
+    columns: Annotated[dict[Name, Features], Field(max_length=limits.OUTPUTS)] | None = None
 
 
 class Parent(Shape):
@@ -186,7 +190,7 @@ class VersionFacts(Shape):
     artifact: Artifact | None = None
     training: Training | None = None
     signature: Signature | None = None
-    parents: Annotated[list[Parent], Field(max_length=100)] | None = None
+    parents: Annotated[list[Parent], Field(max_length=limits.PARENTS)] | None = None
 
 
 class ModelFacts(Shape):
@@ -199,7 +203,17 @@ class ModelFacts(Shape):
     tags: Tags | None = None
 
 
-class ModelTrained(VersionFacts, ModelFacts):
-    """A model was trained. This is the data of a message, and the body of a registration over HTTP."""
+def _with_conditions(schema: dict[str, Any]) -> None:
+    schema["allOf"] = conditions()
 
-    model: Name
+
+class ModelTrained(VersionFacts, ModelFacts):
+    """A model was trained. This is the data of a message, and the body of a registration over HTTP.
+
+    Unless it is a draft, each kind has mandatory fields (`allOf`). A new model without a kind is a `model`.
+    Over HTTP the caller is the creator when the body names none.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_with_conditions)
+
+    model: ModelName

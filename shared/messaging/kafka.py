@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaTimeoutError
 from pydantic import ValidationError
 
 from regista.wire.cloudevents import CloudEvent, utc
+from regista.wire.limits import DATA_BYTES
 from shared.deciding.access import covers
 from shared.deciding.events import Actor, Source, storable
 from shared.deciding.submission import Cause, Submission
@@ -33,8 +34,6 @@ from shared.messaging.aiokafka_seam import abandon
 log = logging.getLogger(__name__)
 
 
-FROM_PUBLISHERS = 512 * 1024
-"""Maximum size of the data of a publisher's message, in bytes."""
 ANSWER_WITHIN = 60.0
 """Time limit for Kafka's answer to a producer, in seconds: aiokafka itself has none."""
 LARGEST = 3 * 1024 * 1024
@@ -193,7 +192,7 @@ class Subscription:
     @property
     def max_bytes(self) -> int:
         """Maximum size of a message's data. Every event that a service could publish is below it."""
-        return FROM_PUBLISHERS if self.from_publishers else LARGEST
+        return DATA_BYTES if self.from_publishers else LARGEST
 
     @property
     def from_publishers(self) -> bool:
@@ -235,7 +234,7 @@ async def start_producer(settings: Settings) -> AIOKafkaProducer:
         linger_ms=5,
         max_batch_size=256 * 1024,
         max_request_size=LARGEST,
-        compression_type="zstd",
+        compression_type=None if settings.kafka_compression == "none" else settings.kafka_compression,
         request_timeout_ms=15_000,
     )
     try:

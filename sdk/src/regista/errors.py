@@ -28,6 +28,11 @@ class RegistaError(Exception):
         self.facts = dict(facts or {})
         self.status = 0  # the HTTP status; 0 for an error of the client itself
 
+    def append(self, text: str) -> None:
+        """Add to the detail what is known later."""
+        self.detail += text
+        self.args = (f"{self.code}: {self.detail}",)
+
 
 class RecalledAncestor(UserWarning):
     """A loaded version was made from a recalled one, at any distance. It is loaded all the same."""

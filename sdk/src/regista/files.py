@@ -175,6 +175,15 @@ class FileWriter:
         if self._held_bytes >= CHUNK:
             await self._write_held()
 
+    async def restart(self) -> None:
+        """Drop everything that was written: the file comes from its first byte again."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        await asyncio.to_thread(self._file.truncate, 0)
+        self._file.seek(0)
+        self.size, self._digest, self._writing = 0, sha256(), None
+        self._held, self._held_bytes = [], 0
+
     async def _write_held(self) -> None:
         if self._writing is not None:
             await asyncio.wait([self._writing])

@@ -8,8 +8,9 @@ from functools import cached_property
 from services.approval.domain import gate, policy
 from services.approval.domain.evidence import Evidence, digest_of, evidence_digest, sealed_evidence_digest
 from services.approval.domain.facts import Promotion
-from services.approval.domain.gate import GatesEvaluated, GateState
+from services.approval.domain.gate import GateState
 from services.approval.domain.gate_checks import Manual
+from services.approval.domain.gate_events import GatesEvaluated
 from services.approval.domain.gate_kinds import Gate, Result, check
 from services.approval.domain.policy import (
     NON_PRODUCTION,

@@ -19,7 +19,7 @@ from services.approval.domain.assessment import (
 )
 from services.approval.domain.evidence import digest_of
 from services.approval.domain.facts import TERMINAL, Promotion
-from services.approval.domain.gate import OverrideStands, OverrideWithdrawn
+from services.approval.domain.gate_events import OverrideStands, OverrideWithdrawn
 from services.approval.domain.promotion import review_of
 from services.approval.domain.review import OverrideUsed, ReviewOverride, ReviewState
 from shared.deciding.decider import Joint, NotFound, RuleBroken, Streams, Unprocessable

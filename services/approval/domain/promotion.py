@@ -30,7 +30,7 @@ from services.approval.domain.assessment import (
 )
 from services.approval.domain.evidence import digest_of
 from services.approval.domain.facts import TERMINAL, Promotion, shown
-from services.approval.domain.gate import OverrideStands
+from services.approval.domain.gate_events import OverrideStands
 from services.approval.domain.outcomes import Decided
 from services.approval.domain.review import REVIEW, ReviewRefreshed, ReviewState, Seal
 from shared.deciding.decider import NO_TIME, Joint, Misrouted, Streams

@@ -9,7 +9,7 @@ from hypothesis import given as examples
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from services.approval.domain.gate import GatesEvaluated
+from services.approval.domain.gate_events import GatesEvaluated
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, Selector
 from services.approval.domain.promotion import AssessGates, assess_gates

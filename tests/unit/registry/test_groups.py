@@ -130,3 +130,16 @@ def test_a_change_of_members_meanwhile_sends_the_command_back():
         decide_roles(GrantRole("board", "approver", "fraud", "root"), of_streams)
     found = decide_roles(GrantRole("board", "approver", "fraud", "root", members=ANN), of_streams)
     assert found[stream_of("ann")] == [RoleGranted("ann", "approver", "fraud", "board")]
+
+
+def test_bootstrap_repeated_changes_nothing_of_a_group_that_has_members():
+    first = GrantRole("board", "approver", "fraud", "root", bootstrap=True)
+    states = house(*GROUP, first, AddMember("board", "ann", "root"))
+    assert decide_all(first, states) == {}
+    revoked = house(
+        *GROUP,
+        first,
+        AddMember("board", "ann", "root"),
+        RevokeRole("board", "approver", "fraud", "root", members=ANN),
+    )
+    assert decide_all(first, revoked) == {}

@@ -82,10 +82,11 @@ def publish(
             f"--metadata has only training, signature and parents, not {', '.join(sorted(given))}: "
             "use the options for these"
         )
-    with session.client() as client:
+    with session.client(lasting=True) as client:
         with session.progress("uploading") as progress:
             published = client.publish(model, artifact, progress=progress, **facts)
         if not wait:
+            published.detach()
             session.one(
                 {"id": published.id, "model": model, "digest": published.digest},
                 f"published {published.id or model}",

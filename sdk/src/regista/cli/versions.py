@@ -204,7 +204,7 @@ def download(session: Session, reference: str, target: Path | None) -> None:
     if target is not None and target.exists():
         raise click.UsageError(f"{target} exists: name a new folder")
     with (
-        session.client() as client,
+        session.client(lasting=True) as client,
         session.progress("downloading") as progress,
         warnings.catch_warnings(record=True) as caught,
     ):

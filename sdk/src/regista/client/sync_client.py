@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from weakref import WeakSet
 
-from regista.client.async_client import AsyncClient, AsyncPublication
+from regista.client.async_client import AsyncClient
+from regista.client.async_publication import AsyncPublication
 from regista.client.loop_thread import LOOP
 from regista.client.profile import Profile
 from regista.client.transport import Patience
@@ -63,6 +64,10 @@ class Publication:
     def wait(self, seconds: float = 60.0) -> Registered:
         """Wait for the registered version. Raises Refused with every problem, DeadLettered, and TimedOut."""
         return LOOP.run(self._inner.wait(seconds))
+
+    def detach(self) -> None:
+        """Do not report at the end of the program what became of the message."""
+        self._inner.detach()
 
 
 class Client:

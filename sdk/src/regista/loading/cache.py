@@ -8,20 +8,17 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from urllib.parse import quote
 
-import httpx
 import msgspec
 
 from regista.client.transport import Transport
-from regista.errors import Damaged, Unavailable
-from regista.files import FileWriter, Progress, verify_folder
+from regista.errors import Damaged
+from regista.files import Progress, verify_folder
+from regista.loading.download import download
 from regista.wire.digests import FileEntry, Manifest, NoDigest
 
 AT_ONCE = 4
 """Files downloaded in parallel."""
-ATTEMPTS = 3
-"""Attempts for a file whose download breaks off."""
 ABANDONED = 24 * 3600.0
 """Seconds without a write after which a partial download is deleted."""
 _entries = msgspec.json.Decoder(list[FileEntry])
@@ -110,33 +107,7 @@ class Cache:
             raise
 
     async def _download(self, digest: str, entry: FileEntry, target: Path, progress: Progress | None) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for attempt in range(ATTEMPTS):
-            try:
-                await self._stream(digest, entry, target, progress)
-            except httpx.TransportError as e:
-                if attempt == ATTEMPTS - 1:
-                    raise Unavailable(
-                        "download_broken", f"the download of {entry.path} broke off {ATTEMPTS} times: {e!r}"
-                    ) from e
-            else:
-                return
-
-    async def _stream(self, digest: str, entry: FileEntry, target: Path, progress: Progress | None) -> None:
-        path = f"/artifacts/{digest}/files/{quote(entry.path)}"
-        async with self._transport.download("artifact", path) as got, FileWriter(target) as file:
-            async for piece in got.aiter_bytes():
-                await file.write(piece)
-                if file.size > entry.size:
-                    break
-                if progress:
-                    progress(entry.path, file.size, entry.size)
-        if (file.sha256, file.size) != (entry.sha256, entry.size):
-            raise Damaged(
-                "artifact_altered",
-                f"{entry.path} of {digest} is not the file that was registered: "
-                f"{file.size} bytes, sha256 {file.sha256[:12]}…",
-            )
+        await download(self._transport, self._transport.patience, digest, entry, target, progress)
 
 
 def _renamed(partial: Path, final: Path) -> bool:

@@ -65,6 +65,12 @@ def decide(command: WithMembers, states: States) -> Events:
 
 def _grant(command: GrantRole, states: States) -> Events:
     _check_grant(command)
+    state, name = (
+        existing(command.subject, states[command.subject]),
+        grant_key(command.role, command.namespace),
+    )
+    if command.bootstrap and (name in state.grants or name in state.ended):
+        return {}
     state = _with_members(command, states)
     if command.by in {command.subject, *command.members}:
         raise RuleBroken(
@@ -72,8 +78,7 @@ def _grant(command: GrantRole, states: States) -> Events:
             f"{command.by} cannot grant a role to themselves: ask another admin.",
             subject=command.subject,
         )
-    name = grant_key(command.role, command.namespace)
-    if name in state.grants or (command.bootstrap and name in state.ended):
+    if name in state.grants:
         return {}
     own = {command.subject: [RoleGranted(command.subject, command.role, command.namespace)]}
     return own | {

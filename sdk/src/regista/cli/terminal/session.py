@@ -49,12 +49,16 @@ class Session:
         return self.format in {"", "wide"}
 
     @contextmanager
-    def client(self) -> Iterator[Client]:
-        """Return a client for the length of the command."""
+    def client(self, *, lasting: bool = False) -> Iterator[Client]:
+        """Return a client for the length of the command.
+
+        It repeats a request six times, about ten seconds; `lasting`: for a minute, as for an upload.
+        """
         from regista.client.profile import read_profile  # noqa: PLC0415 - imported when a command runs
         from regista.client.sync_client import Client  # noqa: PLC0415
+        from regista.client.transport import Patience  # noqa: PLC0415
 
-        with Client(read_profile(self._profile)) as client:
+        with Client(read_profile(self._profile), patience=Patience(attempts=0 if lasting else 6)) as client:
             yield client
 
     def items(
