@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import itertools
 import uuid
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -30,10 +29,10 @@ from regista.calls.waiting import WaitingCalls
 from regista.client.async_publication import AsyncPublication
 from regista.client.profile import Profile, read_profile
 from regista.client.transport import Patience, Transport
-from regista.errors import Failed, RecalledAncestor, Refused, RegistaError, RuleBroken, TimedOut
+from regista.errors import Failed, Refused, RegistaError, RuleBroken, TimedOut
 from regista.files import Progress, manifest, signing_key
 from regista.loading.cache import Cache
-from regista.loading.loaded import Loaded
+from regista.loading.loaded import Loaded, warn_of_ancestors
 from regista.loading.usage import CLOSE_SECONDS, MODEL_USED, Usage, Used
 from regista.loading.usage import TOPIC as USAGE_TOPIC
 from regista.publishing import publication
@@ -226,8 +225,7 @@ class AsyncClient(
         TimedOut and Unavailable.
         """
         version, expected = await self._find(reference)
-        for why in version.get("recalled_ancestors") or ():
-            warnings.warn(f"{reference} {why}", RecalledAncestor, stacklevel=2)
+        warn_of_ancestors(reference, version)
         path = await self._cache.fetch(expected, progress)
         used = Used(version["model"], version.get("model_id", ""), version["number"], environment)
         loaded = Loaded(
