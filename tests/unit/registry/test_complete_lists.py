@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 from services.registry.consumers import subscriptions
 from services.registry.domain import noted
@@ -13,6 +13,7 @@ from services.registry.domain.registration.mandatory import PARTS, PROFILES
 from services.registry.domain.serving.rollout import ROLES_RISING
 from services.registry.domain.versioning.bump import LEVEL_OF_PART, LEVELS
 from services.registry.domain.versioning.change import Level, Part
+from shared.foundation.settings import Settings
 from shared.http.app import App
 
 
@@ -32,6 +33,5 @@ def test_orders_have_every_member():
 
 
 def test_every_event_that_the_registry_can_read_is_subscribed_to():
-    app: Any = App("registry", None)  # type: ignore[arg-type]
-    types = {type_ for one in subscriptions(app)[1:] for type_ in one.handlers}
+    types = {type_ for one in subscriptions(App("registry", Settings()))[1:] for type_ in one.handlers}
     assert types == noted.READERS.keys()
