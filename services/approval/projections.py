@@ -9,7 +9,7 @@ import msgspec
 
 from services.approval import tables as t
 from services.approval.domain import noted
-from services.approval.domain.gate import (
+from services.approval.domain.gate_events import (
     GatesEvaluated,
     OverrideStands,
     OverrideWithdrawn,
@@ -95,13 +95,8 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
                 "retired": False,
             }
             yield Put(t.VERSIONS, {**row, "artifact_digest": event.artifact.digest if event.artifact else ""})
-        case noted.VersionPromoted(model_id=model_id, number=number, promotion_id=id_, production=production):
-            if id_:
-                yield Patch(t.PROMOTIONS, {"promotion_id": id_}, {"state": "promoted"})
-            if production:
-                yield Patch(t.VERSIONS, {"model_id": model_id, "number": number}, {"stage": "Production"})
-        case noted.PromotionSpent(promotion_id=str(id_)):
-            yield Patch(t.PROMOTIONS, {"promotion_id": id_}, {"state": "spent"})
+        case noted.VersionPromoted() | noted.PromotionSpent():
+            yield from _carried_out(event)
         case noted.VersionEvent(model_id=model_id, number=number):
             withdrawn = {noted.VERSION_RECALLED: "recalled", noted.VERSION_RETIRED: "retired"}.get(type_)
             change = {withdrawn: True} if withdrawn else {"stage": noted.STAGE_AFTER[type_]}
@@ -121,6 +116,17 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
                 {"promotion_id": promotion_id},
                 {"state": "refused", "decided_at": r.recorded_at},
             )
+
+
+def _carried_out(event: noted.VersionPromoted | noted.PromotionSpent) -> Iterator[Change]:
+    """Yield the state of a promotion that the registry carried out, and the version's stage."""
+    promoted = isinstance(event, noted.VersionPromoted)
+    if event.promotion_id:
+        state = "promoted" if promoted else "spent"
+        yield Patch(t.PROMOTIONS, {"promotion_id": event.promotion_id}, {"state": state})
+    if isinstance(event, noted.VersionPromoted) and event.production:
+        key = {"model_id": event.model_id, "number": event.number}
+        yield Patch(t.VERSIONS, key, {"stage": "Production"})
 
 
 def _requested(r: Recorded, event: noted.PromotionRequested) -> Change:

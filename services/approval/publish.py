@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from services.approval.domain import gate, policy, review
+from services.approval.domain import gate_events, policy, review
 from services.approval.domain.gate_kinds import Result
 from services.approval.domain.policy import Policy, PolicyRef
 from services.approval.domain.review import About
@@ -237,16 +237,16 @@ def _public(recorded: Recorded) -> object | None:
     match event:
         case policy.PolicyPublished() as e:
             return PolicyPublished(e.name, recorded.revision, e.digest, e.policy)
-        case gate.GatesEvaluated() as e:
+        case gate_events.GatesEvaluated() as e:
             return _gates_evaluated(e)
-        case gate.PromotionGranted() as e:
+        case gate_events.PromotionGranted() as e:
             return _promotion_granted(e)
-        case gate.PromotionDenied() as e:
+        case gate_events.PromotionDenied() as e:
             return PromotionDenied(e.promotion_id, e.model_id, e.model, e.number, e.environment, e.reasons)
         case (
             Noted()
-            | gate.OverrideStands()
-            | gate.OverrideWithdrawn()
+            | gate_events.OverrideStands()
+            | gate_events.OverrideWithdrawn()
             | policy.PolicyApplied()
             | policy.PolicyListed()
         ):
@@ -255,7 +255,7 @@ def _public(recorded: Recorded) -> object | None:
             return _public_review(event)
 
 
-def _gates_evaluated(e: gate.GatesEvaluated) -> GatesEvaluated:
+def _gates_evaluated(e: gate_events.GatesEvaluated) -> GatesEvaluated:
     """Return the verdict without its evidence, which may be large."""
     return GatesEvaluated(
         model_id=e.model_id,
@@ -272,7 +272,7 @@ def _gates_evaluated(e: gate.GatesEvaluated) -> GatesEvaluated:
     )
 
 
-def _promotion_granted(e: gate.PromotionGranted) -> PromotionGranted:
+def _promotion_granted(e: gate_events.PromotionGranted) -> PromotionGranted:
     return PromotionGranted(
         promotion_id=e.promotion_id,
         model_id=e.model_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, get_args
 
-from services.approval.domain.gate import GateEvent
+from services.approval.domain.gate_events import GateEvent
 from services.approval.domain.policy import PolicyEvent, PolicyListed
 from services.approval.domain.review import ReviewEvent
 from shared.deciding.events import EventTypes, Noted

@@ -8,13 +8,13 @@ from typing import Self
 
 from pydantic import Field
 
+from regista.wire import limits
 from services.artifact.domain.manifest import Limits
 from services.artifact.stores import ObjectStore
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import MOST, S3Store
 from shared.foundation.settings import HostPort, Settings, SettingsWrong
 
-GIB = 1024**3
 NO_STORE = (
     "Correct the environment and start again:\n"
     "  set REGISTA_S3_ENDPOINT (with REGISTA_S3_ACCESS_KEY and REGISTA_S3_SECRET_KEY), "
@@ -37,9 +37,9 @@ class ArtifactSettings(Settings):
     s3_region: str = "us-east-1"
     s3_secure: bool = False
     artifact_dir: str = ""
-    artifact_max_file_bytes: int = Field(default=50 * GIB, gt=0, le=MOST)
-    artifact_max_bytes: int = Field(default=Limits().bytes, gt=0)
-    artifact_max_files: int = Field(default=Limits().files, gt=0)
+    artifact_max_file_bytes: int = Field(default=limits.FILE_BYTES, gt=0, le=MOST)
+    artifact_max_bytes: int = Field(default=limits.ARTIFACT_BYTES, gt=0)
+    artifact_max_files: int = Field(default=limits.FILES, gt=0, le=limits.FILES)
     artifact_upload_keep: float = Field(default=24 * 3600, gt=0)
     artifact_upload_timeout: float = Field(default=6 * 3600, gt=0)
     artifact_check_every: float = Field(default=24 * 3600, gt=0)

@@ -25,6 +25,16 @@ class Uploaded(BaseModel):
     sha256: str
 
 
+class UploadLimits(BaseModel):
+    """The limits of one artifact: its files, the bytes of one and of all, and of a path and a part of it."""
+
+    files: int
+    file_bytes: int
+    artifact_bytes: int
+    path_bytes: int
+    part_bytes: int
+
+
 class VersionAnswer(BaseModel):
     """A version that refers or referred to the artifact.
 

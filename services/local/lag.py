@@ -4,10 +4,10 @@ from __future__ import annotations
 
 # mypy: disable-error-code="attr-defined, no-untyped-call"
 # (confluent_kafka.admin does not list its classes in __all__)
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import asyncpg
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from services.local.topics import INBOUND, PARTITIONS, SERVICES, SOURCES, WRITERS
@@ -25,7 +25,14 @@ def consumer_lag(admin: AdminClient) -> dict[str, dict[str, int]]:
     listed = admin.list_consumer_groups(request_timeout=_WAIT).result(_WAIT)
     if listed.errors:
         raise KafkaException(listed.errors[0])
-    reads = {one.group_id: topic for one in listed.valid if (topic := _topic_of(one.group_id))}
+    return lag_of(admin, {one.group_id: topic for one in listed.valid if (topic := _topic_of(one.group_id))})
+
+
+def lag_of(admin: AdminClient, reads: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Return the lag of each group of `reads` behind its topic. What is in an open transaction counts not.
+
+    Raises KafkaException when Kafka does not answer.
+    """
     partitions = [
         (topic, partition) for topic in sorted(set(reads.values())) for partition in range(PARTITIONS)
     ]
@@ -62,7 +69,9 @@ def _offsets(admin: AdminClient, partitions: Iterable[Partition], which: OffsetS
         return {}
     return {
         (one.topic, one.partition): future.result(_WAIT).offset
-        for one, future in admin.list_offsets(requested, request_timeout=_WAIT).items()
+        for one, future in admin.list_offsets(
+            requested, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_WAIT
+        ).items()
     }
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from regista.wire.limits import RECORD_BYTES
 from regista.wire.names import may_exist
 from shared.foundation.topics import CHECKPOINTS, PARTITIONS_OF, bound_topic, dlq_of, topic_of
 
@@ -30,9 +31,9 @@ WRITERS: Mapping[str, str] = MappingProxyType(
 SOURCES = (*INBOUND, *WRITERS)
 PARTITIONS = 4
 UNLIMITED: Mapping[str, str] = MappingProxyType({"retention.ms": "-1"})
-FROM_PUBLISHERS: Mapping[str, str] = MappingProxyType({**UNLIMITED, "max.message.bytes": str(1024 * 1024)})
+FROM_PUBLISHERS: Mapping[str, str] = MappingProxyType({**UNLIMITED, "max.message.bytes": str(RECORD_BYTES)})
 DEAD_LETTERS: Mapping[str, str] = MappingProxyType(
-    {**UNLIMITED, "max.message.bytes": str(2 * 1024 * 1024), "retention.bytes": str(256 * 1024 * 1024)}
+    {**UNLIMITED, "max.message.bytes": str(RECORD_BYTES), "retention.bytes": str(256 * 1024 * 1024)}
 )
 """A dead letter is small (shared/messaging/dead_letters.py). The oldest leave when a partition is full."""
 TOPICS: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -64,11 +65,11 @@ Operation = Literal["READ", "WRITE", "DESCRIBE"]
 class Grant:
     """One permission of a Kafka user.
 
-    On a topic by its full name, or on the consumer groups that start with `name`.
+    On a topic by its full name, or on the consumer groups or transactional ids that start with `name`.
     """
 
     user: str
-    kind: Literal["TOPIC", "GROUP"]
+    kind: Literal["TOPIC", "GROUP", "TRANSACTIONAL_ID"]
     name: str
     operation: Operation
 
@@ -128,11 +129,27 @@ def _of_publishers(publishers: tuple[str, ...]) -> Iterator[Grant]:
     for publisher in publishers:
         for topic in INBOUND:
             yield Grant(publisher, "TOPIC", topic, "WRITE")
+        yield from _transactions(publisher)
+
+
+def _transactions(publisher: str) -> Iterator[Grant]:
+    for operation in ("WRITE", "DESCRIBE"):
+        yield Grant(publisher, "TRANSACTIONAL_ID", transactional_ids_of(publisher), operation)
+
+
+def transactional_ids_of(publisher: str) -> str:
+    """Return how each transactional id of a publisher starts.
+
+    A producer ends another one with the same id, so no publisher may use ids of another one. The slash keeps
+    `team` from the ids of `team-a`.
+    """
+    return f"{publisher}/"
 
 
 def _of_bound(bound: Mapping[str, str]) -> Iterator[Grant]:
     """Yield what a publisher of one namespace may do: write the topics of that namespace, and no others."""
     for user, namespace in bound.items():
+        yield from _transactions(user)
         for topic, service in REPLAYED_BY.items():
             own = bound_topic(topic, namespace)
             yield Grant(user, "TOPIC", own, "WRITE")

@@ -18,8 +18,9 @@ from services.registry.domain.withdrawal.retirement import RetireVersion
 from services.registry.inbound import MODEL_TRAINED, TRAINING_TOPIC
 from services.registry.look_ups import written_streams
 from services.registry.parts import Parts
-from services.registry.trained_message import read
-from shared.deciding.decider import Unprocessable
+from services.registry.trained_message import TrainedMessage, read
+from shared.deciding.access import ANY_ROLE, permits
+from shared.deciding.decider import NotFound, Unprocessable
 from shared.deciding.events import Noted
 from shared.deciding.submission import Submission
 from shared.foundation.topics import bound_topic, topic_of
@@ -55,22 +56,47 @@ def subscriptions(app: App) -> list[Subscription]:
 
 
 def _of_service(service: str, prepare: Mapping[str, Prepare]) -> Subscription:
-    handlers = {type_: Handler(one) for type_, one in prepare.items()}
+    urgent = {noted.PROMOTION_GRANTED, noted.PROMOTION_DENIED}
+    handlers = {type_: Handler(one, urgent=type_ in urgent) for type_, one in prepare.items()}
     return Subscription(topic_of(service), GROUP, handlers, by_service(service))
 
 
 async def register_trained(app: App, m: Received) -> list[Submission]:
     """Register a version of the model that the message names.
 
-    The command checks the publisher's role there.
+    The command checks the publisher's role there. Models that the publisher may not read do not exist for it.
     """
+    look_ups = app.parts_as(Parts).look_ups
     try:
         message = read(m.event.data)
-        return [await app.parts_as(Parts).look_ups.registration(message.model, message, m.cause(), m.actor)]
+        await _check_models(app, message, m.signer)
+        return [await look_ups.registration(message.model, message, m.cause(), m.actor)]
     except ValidationError as wrong:
         raise Malformed.in_shape(wrong) from None
     except Unprocessable as wrong:
         raise Malformed(wrong.detail) from None
+
+
+async def _check_models(app: App, message: TrainedMessage, signer: str) -> None:
+    """Raise NotFound when the message names a model that its signer may not read, or an unknown id.
+
+    A role may have been granted a moment ago, so identities are read again before.
+    """
+    look_ups = app.parts_as(Parts).look_ups
+
+    def may_read(namespace: str) -> bool:
+        return permits(app.access.identities.state_of(signer), ANY_ROLE, namespace)
+
+    for last in (False, True):
+        try:
+            await look_ups.check_model(message.model, may_read)
+            await look_ups.check_parents(message, may_read)
+        except NotFound:
+            if last:
+                raise
+            await app.access.catch_up()
+        else:
+            return
 
 
 def make_note(m: Received) -> Noted:

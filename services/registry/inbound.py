@@ -10,38 +10,46 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from regista.wire import limits
+from regista.wire.names import STORED_PART
 from services.registry.domain.model.metadata import Kind, Relation, Tier
+from services.registry.mandatory_schema import conditions
 
 MODEL_TRAINED = "regista.ModelTrained.v1"
 TRAINING_TOPIC = "regista.training.v1"
-EXACT = 2**53 - 1
-"""The largest integer that every JSON reader reads exactly. The digests of RFC 8785 allow no larger one."""
-DEEPEST = 20
-"""The number of levels of a document."""
+EXACT = limits.EXACT
 
 
-def exact(value: Any, depth: int = 0) -> Any:
+def exact(value: Any, depth: int = 0, path: str = "") -> Any:
     """Return the document.
 
-    Raise ValueError when it is nested too deep or has an integer that is not exact in JSON.
+    Raise ValueError, naming the path, when it is nested too deep or has an integer that is not exact in JSON.
     """
-    if depth > DEEPEST:
-        msg = f"nested deeper than {DEEPEST} levels"
+    if depth > limits.DEPTH:
+        msg = f"{path}: nested deeper than {limits.DEPTH} levels"
         raise ValueError(msg)
-    for inner in value.values() if isinstance(value, dict) else value:
-        if isinstance(inner, int) and not -EXACT <= inner <= EXACT:
-            msg = "an integer beyond 2^53 is not exact in JSON: write it as text"
-            raise ValueError(msg)
+    for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(inner, dict | list):
-            exact(inner, depth + 1)
+            exact(inner, depth + 1, _below(path, name))
+        elif isinstance(inner, int) and not -EXACT <= inner <= EXACT:
+            msg = f"{_below(path, name)}: an integer beyond 2^53 is not exact in JSON: write it as text"
+            raise ValueError(msg)
     return value
 
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Text = Annotated[str, Field(max_length=2_000)]
-Label = Annotated[str, Field(max_length=500)]
+def _below(path: str, name: str | int) -> str:
+    return f"{path}[{name}]" if isinstance(name, int) else f"{path}.{name}" if path else name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=limits.NAME)]
+ModelName = Annotated[Name, Field(pattern=rf"^{STORED_PART}(\.{STORED_PART})*$")]
+"""A name or an id. A new name begins each part with a letter or digit."""
+Text = Annotated[str, Field(max_length=limits.TEXT)]
+Label = Annotated[str, Field(max_length=limits.LABEL)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-Tags = Annotated[dict[Annotated[str, Field(min_length=1, max_length=100)], Label], Field(max_length=100)]
+Tags = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=100)], Label], Field(max_length=limits.TAGS)
+]
 Document = Annotated[dict[str, Any], AfterValidator(exact)]
 
 
@@ -52,7 +60,7 @@ class Shape(BaseModel):
 
 
 class File(Shape):
-    path: Annotated[str, Field(min_length=1, max_length=1024)]
+    path: Annotated[str, Field(min_length=1, max_length=limits.PATH_BYTES)]
     size: Annotated[int, Field(ge=0, le=EXACT)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -61,7 +69,7 @@ class Artifact(Shape):
     """`location`: the id of the publisher's upload, or `s3://<bucket>/quarantine/<their subject>/…`."""
 
     digest: Digest
-    files: Annotated[list[File], Field(max_length=2_000)]
+    files: Annotated[list[File], Field(max_length=limits.FILES)]
     location: Text
 
 
@@ -97,10 +105,10 @@ class Training(Shape):
     config: Document | None = None
     code: Code | None = None
     dataset: Dataset | None = None
-    features: Annotated[list[Label], Field(max_length=20_000)] | None = None
+    features: Annotated[list[Label], Field(max_length=limits.FEATURES)] | None = None
     framework: Framework | None = None
     environment: Document | None = None
-    metrics: Annotated[list[Metric], Field(max_length=200)] = []
+    metrics: Annotated[list[Metric], Field(max_length=limits.METRICS)] = []
     trained_at: AwareDatetime | None = None
     creator: Label | None = None
     on_behalf_of: Label | None = None
@@ -118,13 +126,13 @@ class Input(Shape):
 class Output(Shape):
     name: Name
     type: Name
-    labels: Annotated[list[Label], Field(max_length=20_000)] | None = None
+    labels: Annotated[list[Label], Field(max_length=limits.FEATURES)] | None = None
     unit: Label | None = None
 
 
 class Signature(Shape):
-    inputs: Annotated[list[Input], Field(max_length=20_000)] = []
-    outputs: Annotated[list[Output], Field(max_length=1_000)] = []
+    inputs: Annotated[list[Input], Field(max_length=limits.FEATURES)] = []
+    outputs: Annotated[list[Output], Field(max_length=limits.OUTPUTS)] = []
 
 
 class Parent(Shape):
@@ -166,7 +174,7 @@ class VersionFacts(Shape):
     artifact: Artifact | None = None
     training: Training | None = None
     signature: Signature | None = None
-    parents: Annotated[list[Parent], Field(max_length=100)] | None = None
+    parents: Annotated[list[Parent], Field(max_length=limits.PARENTS)] | None = None
 
 
 class ModelFacts(Shape):
@@ -179,7 +187,17 @@ class ModelFacts(Shape):
     tags: Tags | None = None
 
 
-class ModelTrained(VersionFacts, ModelFacts):
-    """A model was trained. This is the data of a message, and the body of a registration over HTTP."""
+def _with_conditions(schema: dict[str, Any]) -> None:
+    schema["allOf"] = conditions()
 
-    model: Name
+
+class ModelTrained(VersionFacts, ModelFacts):
+    """A model was trained. This is the data of a message, and the body of a registration over HTTP.
+
+    Unless it is a draft, each kind has mandatory fields (`allOf`). A new model without a kind is a `model`.
+    Over HTTP the caller is the creator when the body names none.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_with_conditions)
+
+    model: ModelName

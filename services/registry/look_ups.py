@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import asyncpg
@@ -23,6 +23,10 @@ from shared.http.batcher import Batcher
 
 CACHED = 100_000
 """The number of references that the cache of models holds."""
+
+
+MayRead = Callable[[str], bool]
+"""Whether the caller has any role in a namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,20 @@ class LookUps:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self.models = Models(pool)
+
+    async def check_model(self, reference: str, may_read: MayRead) -> None:
+        """Raise NotFound for the id of a model that the caller may not read, whether it exists or not."""
+        if is_model_id(reference):
+            model = await self.models.find(reference)
+            if model is None or not may_read(model.namespace):
+                raise unknown_model(reference)
+
+    async def check_parents(self, message: VersionMessage, may_read: MayRead) -> None:
+        """Raise NotFound for a parent that the caller may not read, whether it exists or not."""
+        for name in sorted({parent.model for parent in message.parents or ()}):
+            await self.check_model(name, may_read)
+            if not is_model_id(name) and not may_read(namespace_of(name)):
+                raise unknown_model(name)
 
     async def registration(
         self, name: str, message: RegistrationMessage, cause: Cause, actor: Actor, creator: str = ""

@@ -13,19 +13,26 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from regista.wire import limits
+from regista.wire.names import STORED_PART
 from services.registry.domain.model import metadata as domain
 from services.registry.domain.model.metadata import Kind, Metadata, Relation, Tier
 from services.registry.domain.versioning.bump import LEVELS, Claim
 from services.registry.inbound import EXACT, ModelTrained, exact
 from shared.deciding.decider import Unprocessable
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
-Text = Annotated[str, Meta(max_length=2_000)]
-Label = Annotated[str, Meta(max_length=500)]
+Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME)]
+ModelName = Annotated[
+    str, Meta(min_length=1, max_length=limits.NAME, pattern=rf"\A{STORED_PART}(\.{STORED_PART})*\Z")
+]
+Text = Annotated[str, Meta(max_length=limits.TEXT)]
+Label = Annotated[str, Meta(max_length=limits.LABEL)]
 Digest = Annotated[str, Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
-Tags = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=100)], Label], Meta(max_length=100)]
+Tags = Annotated[
+    dict[Annotated[str, Meta(min_length=1, max_length=100)], Label], Meta(max_length=limits.TAGS)
+]
 Number = Annotated[int, Meta(ge=1)]
-Features = Annotated[tuple[Label, ...], Meta(max_length=20_000)]
+Features = Annotated[tuple[Label, ...], Meta(max_length=limits.FEATURES)]
 Time = Annotated[datetime, Meta(tz=True)]
 Semver = Annotated[str, Meta(pattern=r"\A\d+\.\d+\.\d+\Z", max_length=30)]
 ClaimText = Annotated[
@@ -39,14 +46,14 @@ class _Message(Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
 
 
 class File(_Message):
-    path: Annotated[str, Meta(min_length=1, max_length=1024)]
+    path: Annotated[str, Meta(min_length=1, max_length=limits.PATH_BYTES)]
     size: Annotated[int, Meta(ge=0, le=EXACT)]
     sha256: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
 class Artifact(_Message):
     digest: Digest
-    files: Annotated[tuple[File, ...], Meta(max_length=2_000)]
+    files: Annotated[tuple[File, ...], Meta(max_length=limits.FILES)]
     location: Text
 
 
@@ -83,7 +90,7 @@ class Training(_Message):
     features: Features | None = None
     framework: Framework | None = None
     environment: dict[str, Any] | None = None
-    metrics: Annotated[tuple[Metric, ...], Meta(max_length=200)] = ()
+    metrics: Annotated[tuple[Metric, ...], Meta(max_length=limits.METRICS)] = ()
     trained_at: Time | None = None
     creator: Label | None = None
     on_behalf_of: Label | None = None
@@ -111,8 +118,8 @@ class Output(_Message):
 
 
 class Signature(_Message):
-    inputs: Annotated[tuple[Input, ...], Meta(max_length=20_000)] = ()
-    outputs: Annotated[tuple[Output, ...], Meta(max_length=1_000)] = ()
+    inputs: Annotated[tuple[Input, ...], Meta(max_length=limits.FEATURES)] = ()
+    outputs: Annotated[tuple[Output, ...], Meta(max_length=limits.OUTPUTS)] = ()
 
 
 class ParentMessage(_Message):
@@ -135,7 +142,7 @@ class VersionMessage(_Message, kw_only=True):
     artifact: Artifact | None = None
     training: Training | None = None
     signature: Signature | None = None
-    parents: Annotated[tuple[ParentMessage, ...], Meta(max_length=100)] | None = None
+    parents: Annotated[tuple[ParentMessage, ...], Meta(max_length=limits.PARENTS)] | None = None
 
     @property
     def claim(self) -> Claim:
@@ -174,7 +181,7 @@ class RegistrationMessage(VersionMessage, kw_only=True):
 class TrainedMessage(RegistrationMessage, kw_only=True):
     """The data of a `ModelTrained` message."""
 
-    model: Name
+    model: ModelName
 
 
 T = TypeVar("T")

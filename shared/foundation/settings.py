@@ -44,6 +44,9 @@ HostPort = Annotated[str, AfterValidator(_host_and_port)]
 class Settings(BaseModel):
     """The settings of every service. `public_urls` maps each service to its base URL (JSON).
 
+    `kafka_compression` is that of the messages that the service writes. Every client reads gzip; some need a
+    plug-in for the others.
+
     `repr` shows no secret.
     """
 
@@ -55,6 +58,7 @@ class Settings(BaseModel):
     kafka_password: str = Field(default="", repr=False)
     kafka_security: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_ca_file: str = ""
+    kafka_compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "gzip"
     kafka_namespaces: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     signing_key_file: str = ""
     pepper: str = Field(default="", repr=False)

@@ -133,6 +133,9 @@ async def read_within(request: Request, limit: int) -> bytes:
     kind = request.headers.get("content-type", "application/json")
     if "json" not in kind:
         raise Problem(415, "not_json", f"Send the body as application/json, not {kind[:80]}.")
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise Problem(415, "compressed", f"Send the body without Content-Encoding, not as {coding:.40}.")
     too_large = Problem(
         413,
         "body_too_large",

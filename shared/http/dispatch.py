@@ -204,7 +204,8 @@ class Application:
         actor, state = (ANONYMOUS, AccessState()) if route.public else await self._identify(request)
         call = serving.call = Call(self._app, route, request, actor, state, path)
         serving.served.actor = actor
-        call.if_match = _if_match(request, required=route.needs_if_match)
+        if not route.content_etag:
+            call.if_match = _if_match(request, required=route.needs_if_match)
         if route.query is not None:
             call.query = _parsed_query(route.query, request)
         try:

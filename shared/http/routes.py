@@ -22,6 +22,7 @@ from starlette.requests import Request
 from typing_extensions import TypeVar
 
 from regista.wire.cloudevents import NotACloudEvent, check_text
+from regista.wire.limits import DATA_BYTES
 from shared.deciding.access import ANY_ROLE, AccessState, check, permits, readable_namespaces
 from shared.deciding.events import Actor, encode
 from shared.deciding.submission import Cause, Permission
@@ -32,7 +33,7 @@ from shared.http.problems import Problem
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 B = TypeVar("B", default=Any)
 Q = TypeVar("Q", default=Any)
-BODY_LIMIT = 1024 * 1024
+BODY_LIMIT = DATA_BYTES
 
 
 class Body(BaseModel):
@@ -105,6 +106,7 @@ class Route:
     struct refuses.
     `response` is the type of the answer: a pydantic model, a dataclass or a msgspec struct.
     `needs_if_match`: a request without If-Match is refused with 428.
+    `content_etag`: the ETag is that of stored bytes, and the endpoint itself compares If-Match with it.
     `public`: the route needs no API key.
     `streams`: the endpoint reads the body itself with `call.stream()` and sets its own limit.
     `limit` is the maximum size of a body in bytes, `timeout` the time limit in seconds.
@@ -122,6 +124,7 @@ class Route:
     status: int = field(default=200, kw_only=True)
     tags: Sequence[str] = field(default=(), kw_only=True)
     needs_if_match: bool = field(default=False, kw_only=True)
+    content_etag: bool = field(default=False, kw_only=True)
     public: bool = field(default=False, kw_only=True)
     streams: bool = field(default=False, kw_only=True)
     limit: int = field(default=BODY_LIMIT, kw_only=True)

@@ -26,6 +26,7 @@ from shared.foundation.telemetry import tracer
 from shared.identity.access_view import AccessView
 from shared.log.transact import Transactor, WriterDied
 from shared.messaging.acknowledging import acknowledge, partition_of
+from shared.messaging.answers import answer_signer
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.kafka import Handler, Malformed, Prepare, Received, Record, Subscription
 from shared.messaging.kafka_errors import KAFKA_ERRORS
@@ -44,8 +45,7 @@ ROUTES = 8
 ATTEMPTS = 3
 """How often a message that fails unexpectedly is tried alone. Then a publisher's message is dead-lettered;
 an event of a service pauses its partition."""
-LONGEST_WAIT = 5.0
-TASKS = 8
+LONGEST_WAIT, TASKS = 5.0, 8
 ENOUGH = 1_000
 """Commands prepared before they run: one message may concern every open version of a model."""
 
@@ -92,7 +92,7 @@ class Consumer:
         while True:
             try:
                 if attempt < ATTEMPTS:
-                    await self._settle(records)
+                    await self.settle(records)
                 else:
                     faults = await self._one_by_one(records)
                 break
@@ -162,13 +162,14 @@ class Consumer:
             else:
                 self._clear_pause(partition)
 
-    async def _settle(self, records: Sequence[Record]) -> None:
+    async def settle(self, records: Sequence[Record]) -> None:
+        """Handle the records and commit what follows from them. Nothing is acknowledged."""
         verdicts = await verified(records, self.subscription, self._access)
         messages: list[Received] = []
         for record, verdict in zip(records, verdicts, strict=True):
             match verdict:
                 case Refused():
-                    await self._dead_letter(record, verdict.reason, "not_authentic")
+                    await self._dead_letter(record, verdict.reason, verdict.code)
                 case Ignored():
                     self._count("passed_over")
                 case _ if (record.partition, record.offset) not in self._dead_lettered:
@@ -199,7 +200,7 @@ class Consumer:
         """
         for attempt in range(ATTEMPTS):
             try:
-                await self._settle([record])
+                await self.settle([record])
                 break
             except (*TRANSIENT, WriterDied):
                 raise
@@ -318,6 +319,7 @@ class Consumer:
     async def _dead_letter(self, record: Record, reason: str, code: str) -> None:
         if (position := (record.partition, record.offset)) not in self._dead_lettered:
             new = await self._dead_letters.add(record, reason, self.subscription.group_id, code)
+            await answer_signer(self._dead_letters.refused, record, new, reason, code)
             self._dead_lettered.add(position)
             self._count("dead_letter" if new else "dead_letter_again")
 

@@ -17,6 +17,8 @@ from shared.messaging.kafka import Record
 
 OWN = "regista-"
 REPLAYED, DISMISSED = "replayed", "dismissed"
+NOT_AUTHENTIC, TOO_LARGE = "not_authentic", "too_large"
+"""The codes of dead letters whose signer is not verified."""
 Headers = Sequence[tuple[str, bytes]]
 
 

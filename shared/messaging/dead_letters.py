@@ -14,8 +14,9 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 from prometheus_client import Counter
@@ -25,8 +26,10 @@ from shared.foundation.settings import Settings
 from shared.foundation.topics import dlq_of, source_of
 from shared.log.denials import NOT_IDENTIFIED, Denials
 from shared.log.inbox import Once
+from shared.log.refused_messages import RefusedMessages
 from shared.messaging.dead_letter_records import (
     DISMISSED,
+    NOT_AUTHENTIC,
     OWN,
     REPLAYED,
     DeadLetter,
@@ -81,18 +84,23 @@ class DeadLetters:
         self._opening = asyncio.Lock()
         self.denials: Denials | None = None
         self.once: Once | None = None
-        """What this service dead-lettered before; None for a process without a database."""
+        self.refused: RefusedMessages | None = None
+        """What this service dead-lettered, and why; None for a process without a database."""
 
-    async def add(self, record: Record, reason: str, group: str, code: str = "") -> bool:
-        """Write the record to its dead-letter topic and return when Kafka has stored it.
+    def attach(self, pool: asyncpg.Pool, schema: str) -> None:
+        """Record in this schema what is dead-lettered from now on."""
+        self.once, self.refused = Once(pool, schema), RefusedMessages(pool, schema)
 
-        Return False when it was written before: its consumer group was set back. Raises KafkaError while
+    async def add(self, record: Record, reason: str, group: str, code: str = "") -> str:
+        """Write the record to its dead-letter topic and return the id when Kafka has stored it.
+
+        Return "" when it was written before: its consumer group was set back. Raises KafkaError while
         Kafka is unavailable: the caller must not acknowledge the message then.
         """
         cause = cause_of(record, group)
         position = f"{record.topic}/{record.partition}/{record.offset}/{cause}"
         if self.once is not None and await self.once.has(f"dead-letter/{group}", position):
-            return False
+            return ""
         about = {
             "cause": cause,
             "code": code,
@@ -105,7 +113,7 @@ class DeadLetters:
         }
         added = own(**about)
         key, value, headers = _shortened(record)
-        await self._send(dlq_of(record.topic), key, value, [*headers, *added])
+        sent = await self._send(dlq_of(record.topic), key, value, [*headers, *added])
         if self.once is not None:
             await self.once.record(f"dead-letter/{group}", position)
         SENT.labels(record.topic, group).inc()
@@ -113,7 +121,7 @@ class DeadLetters:
         log.warning(
             "dead letter", extra={**about, "key": (record.key or b"")[:100].decode("utf-8", "replace")}
         )
-        return True
+        return f"{sent.topic}~{sent.partition}~{sent.offset}"
 
     def _note_denied(self, record: Record, reason: str, code: str) -> None:
         """Record that a publisher lacks a right, or that a message is not authentic: no one signed it."""
@@ -121,13 +129,13 @@ class DeadLetters:
         type_, signer = headers.get("ce_type", ""), headers.get("ce_source", "").removeprefix(PUBLISHERS)
         if self.denials is None:
             return
-        if code == "not_authentic":
+        if code == NOT_AUTHENTIC:
             self.denials.note(NOT_IDENTIFIED, code, record.topic, reason)
         elif code in DENIED:
             actor = Actor(signer, method="signature")
             self.denials.note(actor, code, type_, reason, {"id": headers.get("ce_id", "")})
 
-    async def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+    async def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> Any:
         async with self._opening:
             if self._producer is None:
                 self._producer = await start_producer(self._settings)
@@ -135,7 +143,7 @@ class DeadLetters:
         try:
             # A null value would be a tombstone: a message without a value is kept with an empty one.
             async with answer_in_time():
-                await producer.send_and_wait(topic, value=value or b"", key=key, headers=list(headers))
+                return await producer.send_and_wait(topic, value=value or b"", key=key, headers=list(headers))
         except KafkaTimeoutError:
             if self._producer is producer:
                 self._producer = None
@@ -178,10 +186,7 @@ class DeadLetters:
             ) from late
 
     async def _listed(self, topic: str) -> list[DeadLetter]:
-        """Return the dead letters of a topic, with the replay markers applied.
-
-        Values are not kept: a topic of large messages must fit into memory.
-        """
+        """Return the dead letters of a topic, without values, with the replay markers applied."""
         return merged(await self._read(topic, lambda record: marker(record) or dead_letter(record)))
 
     async def find(self, dead_letter_id: str) -> Record | None:

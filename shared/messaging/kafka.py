@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaTimeoutError
 from pydantic import ValidationError
 
 from regista.wire.cloudevents import CloudEvent, utc
+from regista.wire.limits import DATA_BYTES
 from shared.deciding.access import covers
 from shared.deciding.events import Actor, Source, storable
 from shared.deciding.submission import Cause, Submission
@@ -33,8 +34,6 @@ from shared.messaging.aiokafka_seam import abandon
 log = logging.getLogger(__name__)
 
 
-FROM_PUBLISHERS = 512 * 1024
-"""Maximum size of the data of a publisher's message, in bytes."""
 ANSWER_WITHIN = 60.0
 """Time limit for Kafka's answer to a producer, in seconds: aiokafka itself has none."""
 LARGEST = 3 * 1024 * 1024
@@ -140,11 +139,13 @@ class Handler:
 
     `prepare` returns the commands (none: nothing to do). It may raise Malformed, and it runs again when the
     commands named the wrong streams (Misrouted). `follow_up` does the same after the commands of the batch
-    are committed.
+    are committed. An `urgent` handler also gets messages that come past Kafka, before earlier events of
+    their stream.
     """
 
     prepare: Prepare
     follow_up: Prepare | None = None
+    urgent: bool = field(default=False, kw_only=True)
 
 
 def by_service(name: str) -> MaySend:
@@ -193,7 +194,7 @@ class Subscription:
     @property
     def max_bytes(self) -> int:
         """Maximum size of a message's data. Every event that a service could publish is below it."""
-        return FROM_PUBLISHERS if self.from_publishers else LARGEST
+        return DATA_BYTES if self.from_publishers else LARGEST
 
     @property
     def from_publishers(self) -> bool:
@@ -235,7 +236,7 @@ async def start_producer(settings: Settings) -> AIOKafkaProducer:
         linger_ms=5,
         max_batch_size=256 * 1024,
         max_request_size=LARGEST,
-        compression_type="zstd",
+        compression_type=None if settings.kafka_compression == "none" else settings.kafka_compression,
         request_timeout_ms=15_000,
     )
     try:

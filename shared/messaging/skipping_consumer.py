@@ -7,17 +7,22 @@ past them.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, IllegalStateError
 
+from shared.foundation.postgres_errors import raise_if_cancelled
 from shared.messaging.kafka import Record
+from shared.messaging.kafka_errors import KAFKA_ERRORS
 
 log = logging.getLogger(__name__)
 
+LIMIT = 5.0
+"""Time limit for committing what was passed over, in seconds."""
 OnUnreadable = Callable[[TopicPartition, int, Exception], Awaitable[None]]
 Batch = dict[TopicPartition, list[Record]]
 
@@ -35,12 +40,51 @@ class SkippingConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         super().__init__(group_id=group_id, **options)
         self._on_unreadable = on_unreadable[group_id]
         self._next: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
         self._one_at_a_time = False
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> Batch:
         """Return records as aiokafka does, but lose none: what is not returned comes with a later call."""
+        batch = await self._read(*partitions, timeout_ms=timeout_ms, max_records=max_records)
+        if not batch:
+            await self._commit_passed_over()
+        return batch
+
+    async def commit(self, offsets: dict[TopicPartition, int] | None = None) -> None:
+        """Commit offsets as aiokafka does."""
+        await super().commit(offsets)
+        self._committed |= offsets or {}
+
+    async def _commit_passed_over(self) -> None:
+        """Commit positions after what is no message: markers of transactions, and aborted messages.
+
+        Otherwise they would count as waiting until the next message. A partition with a message that was
+        returned and is not committed is left out. Call it when a call returned nothing: then no batch is
+        being handled.
+        """
+        assigned = self.assignment()
+        self._committed = {p: offset for p, offset in self._committed.items() if p in assigned}
+        passed: dict[TopicPartition, int] = {}
+        try:
+            async with asyncio.timeout(LIMIT):
+                for partition in assigned:
+                    if partition not in self._committed:
+                        self._committed[partition] = await self.committed(partition) or 0
+                    committed = self._committed[partition]
+                    position = await self.position(partition)
+                    if self._next.get(partition, 0) <= committed < position:
+                        passed[partition] = position
+                if passed:
+                    await self.commit(passed)
+        except (*KAFKA_ERRORS, IllegalStateError, TimeoutError) as error:
+            raise_if_cancelled()
+            log.debug("what was passed over is not committed yet", exc_info=error)
+
+    async def _read(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> Batch:
         if self._one_at_a_time:
             return self._returned(
                 await self._one_by_one(partitions or tuple(self.assignment()), max_records or 500)

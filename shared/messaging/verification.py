@@ -19,6 +19,7 @@ from shared.foundation.postgres import Unavailable
 from shared.foundation.telemetry import new_trace
 from shared.identity.access_view import AccessView, Signer
 from shared.identity.ed25519 import public_key
+from shared.messaging.dead_letter_records import NOT_AUTHENTIC, TOO_LARGE
 from shared.messaging.kafka import Received, Subscription
 
 LONGEST_ID = 400
@@ -47,6 +48,7 @@ class Refused:
     """A record that is no authentic message of this topic, and the reason."""
 
     reason: str
+    code: str = NOT_AUTHENTIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +151,8 @@ def _judge(
 ) -> Verdict:
     size = len(record.value or b"")
     if size > subscription.max_bytes:
-        return Refused(f"{size} bytes of data; at most {subscription.max_bytes} are accepted")
-    event = from_kafka(record.value, record.headers)
+        return Refused(f"{size:,} bytes of data; at most {subscription.max_bytes:,} are accepted", TOO_LARGE)
+    event = from_kafka(record.value, record.headers, record.key)
     if b"\\u0000" in event.data:
         return Refused("a text holds the character NUL, which cannot be kept")
     if event.type not in subscription.handlers and not subscription.strict:

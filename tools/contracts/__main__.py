@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from tools.contracts.compare import breaking
 from tools.contracts.documents import Document, everything
@@ -33,10 +34,22 @@ def problems_of(document: Document, root: Path = ROOT) -> list[str]:
                 f"{document.path}: the stored event changed: give the class the next SCHEMA and an upcaster"
             ]
         )
+    if document.path.startswith("vectors/"):
+        return [f"{document.path}: {why}" for why in _changed(old, document.content)]
     return (
         [f"{document.path}: {why}" for why in breaking(old, document.content, document.side)]
         if document.side
         else []
+    )
+
+
+def _changed(old: Any, new: Any) -> list[str]:
+    """Return which test vectors changed: other languages are tested with them. New ones may be added."""
+    cases = [{case["name"]: case for case in one.get("cases", ())} for one in (old, new)]
+    changed = [name for name, case in cases[0].items() if cases[1].get(name) != case]
+    rest = [{name: value for name, value in one.items() if name != "cases"} for one in (old, new)]
+    return [f"the vector {name!r} changed" for name in changed] + (
+        ["the key changed"] if rest[0] != rest[1] else []
     )
 
 

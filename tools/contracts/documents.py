@@ -24,6 +24,7 @@ from services.registry.service import SERVICE as REGISTRY
 from shared.deciding.events import KERNEL_EVENTS, encode
 from shared.deciding.service import Service
 from shared.foundation.topics import topic_of
+from tools.contracts import asyncapi, vectors
 from tools.contracts.compare import Side
 from tools.contracts.example import example
 
@@ -38,6 +39,10 @@ INBOUND: Mapping[str, tuple[str, type[BaseModel]]] = {
     trained.MODEL_TRAINED: (TRAINING, trained.ModelTrained),
     used.MODEL_USED: (USAGE, used.ModelUsed),
 }
+
+
+OF_CLIENT = "../sdk/src/regista/publishing"
+"""Where the client's copy of the schema of `ModelTrained` is: it checks what it publishes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,11 @@ def public() -> Iterator[Document]:
             yield Document(f"public/{service}/examples/{name}.json", _plain(example(class_)))
     for type_, (_, model) in INBOUND.items():
         name = type_.removeprefix("regista.")
-        yield Document(
-            f"public/inbound/{name}.json", _identified(model.model_json_schema(), type_), "writers"
-        )
-    yield Document("public/asyncapi.json", asyncapi())
+        schema = _identified(model.model_json_schema(), type_)
+        yield Document(f"public/inbound/{name}.json", schema, "writers")
+        if type_ == trained.MODEL_TRAINED:
+            yield Document(f"{OF_CLIENT}/{name}.json", schema)
+    yield Document("public/asyncapi.json", asyncapi.document(channels()))
 
 
 def _identified(schema: dict[str, Any], type_: str) -> dict[str, Any]:
@@ -87,63 +93,13 @@ def stored() -> Iterator[Document]:
             yield Document(f"stored/{service.name}/{class_.__name__}.v{number}.json", _plain(example(class_)))
 
 
-def asyncapi() -> dict[str, Any]:
-    """Return AsyncAPI 3.0: a channel per topic, a message per public event version, payloads by reference."""
-    channels: dict[str, Any] = {}
-    operations: dict[str, Any] = {}
+def channels() -> Iterator[asyncapi.Channel]:
+    """Yield the topics of services, and those of publishers."""
     for service, types in OUTBOUND.items():
-        messages = {type_: f"{service}/{type_.removeprefix(f'regista.{service}.')}.json" for type_ in types}
-        _channel(channels, operations, topic_of(service), messages, action="send")
+        files = {type_: f"{service}/{type_.removeprefix(f'regista.{service}.')}.json" for type_ in types}
+        yield "send", topic_of(service), files
     for type_, (topic, _) in INBOUND.items():
-        _channel(
-            channels,
-            operations,
-            topic,
-            {type_: f"inbound/{type_.removeprefix('regista.')}.json"},
-            action="receive",
-        )
-    return {
-        "asyncapi": "3.0.0",
-        "info": {
-            "title": "Regista",
-            "version": "1",
-            "license": {"name": "Apache-2.0"},
-            "description": (
-                "CloudEvents 1.0 in Kafka's binary mode, signed with the extension dssematerial. "
-                "The key is the subject (a stream; inbound: the model's name)."
-            ),
-        },
-        "defaultContentType": "application/json",
-        "channels": channels,
-        "operations": operations,
-    }
-
-
-def _channel(
-    channels: dict[str, Any],
-    operations: dict[str, Any],
-    topic: str,
-    messages: Mapping[str, str],
-    *,
-    action: str,
-) -> None:
-    channels[topic] = {
-        "address": topic,
-        "messages": {
-            type_: {
-                "name": type_,
-                "payload": {
-                    "schemaFormat": "application/schema+json;version=draft-2020-12",
-                    "schema": {"$ref": file},
-                },
-            }
-            for type_, file in messages.items()
-        },
-    }
-    operations[f"{action}-{topic}"] = {
-        "action": action,
-        "channel": {"$ref": f"#/channels/{topic.replace('/', '~1')}"},
-    }
+        yield "receive", topic, {type_: f"inbound/{type_.removeprefix('regista.')}.json"}
 
 
 def openapi() -> Iterator[Document]:
@@ -158,3 +114,5 @@ def everything() -> Iterator[Document]:
     yield from public()
     yield from stored()
     yield from openapi()
+    for path, content in vectors.everything():
+        yield Document(path, content)

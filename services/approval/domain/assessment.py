@@ -8,8 +8,9 @@ from functools import cached_property
 from services.approval.domain import gate, policy
 from services.approval.domain.evidence import Evidence, digest_of, evidence_digest, sealed_evidence_digest
 from services.approval.domain.facts import Promotion
-from services.approval.domain.gate import GatesEvaluated, GateState
+from services.approval.domain.gate import GateState
 from services.approval.domain.gate_checks import Manual
+from services.approval.domain.gate_events import GatesEvaluated
 from services.approval.domain.gate_kinds import Gate, Result, check
 from services.approval.domain.policy import (
     NON_PRODUCTION,
@@ -148,3 +149,15 @@ def new_verdict(s: Situation, a: Assessment, promotion: Promotion | None = None)
             two_to_recall=a.two_to_recall,
         )
     ]
+
+
+def is_validated(s: Situation) -> bool:
+    """Return whether the version has passed the gates of stage Validated.
+
+    Registry's event of it may arrive later: approval's own verdict on good bytes is the same.
+    """
+    version = s.gate.version
+    if version is None or version.stage != "Staging":
+        return version is not None
+    verdict = s.gate.verdicts.get(gate.verdict_key(policy.VALIDATED, None))
+    return verdict is not None and verdict.passed and s.gate.artifact == "released"

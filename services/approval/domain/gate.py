@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, assert_never
+from typing import Any, assert_never
 
 from immutables import Map
 
 from services.approval.domain import facts, noted
 from services.approval.domain.evidence import Evidence, newest
 from services.approval.domain.facts import ModelFacts, Promotion, PromotionStatus, VersionFacts
-from services.approval.domain.gate_kinds import Result
+from services.approval.domain.gate_events import (
+    GateEvent,
+    GatesEvaluated,
+    OverrideStands,
+    OverrideWithdrawn,
+    PromotionDenied,
+    PromotionGranted,
+)
 from services.approval.domain.noted import Champion, Evaluation
-from services.approval.domain.policy import PolicyRef
 from shared.deciding.decider import Decider
 from shared.deciding.events import Noted
 
@@ -39,90 +45,6 @@ class NoteVersion:
     """Store a fact about the version."""
 
     note: Noted
-
-
-# events
-
-
-@dataclass(frozen=True, slots=True)
-class GatesEvaluated:
-    """The verdict of a stage: every automated gate's result, with the evidence and the policy.
-
-    The event holds all that is needed to check the gates again. `challenger_cap` and `two_to_recall` are
-    the policy's.
-    """
-
-    SCHEMA: ClassVar[int] = 2
-
-    model_id: str
-    model: str
-    number: int
-    stage: str
-    passed: bool
-    results: tuple[Result, ...]
-    policy: PolicyRef
-    evidence_digest: str
-    evidence: Evidence
-    promotion_id: str | None = None
-    challenger_cap: int | None = None
-    two_to_recall: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionGranted:
-    """The version may serve in the environment.
-
-    `digest`: that of the promotion request. `override`: granted by a break-glass override, not by the policy.
-    `review_id`: the review with the approvals or the override; empty when the policy has no manual gate.
-    """
-
-    promotion_id: str
-    model_id: str
-    model: str
-    number: int
-    environment: str
-    digest: str
-    approvers: tuple[str, ...]
-    policy: PolicyRef
-    evidence_digest: str
-    review_id: str = ""
-    override: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OverrideStands:
-    """A break-glass override of a promotion that is over.
-
-    It grants the next request over the same sealed facts.
-    """
-
-    promotion_id: str
-    model_id: str
-    number: int
-    environment: str
-    by: str
-    sealed_digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class OverrideWithdrawn:
-    """The after-review found that the override was not justified. It grants no further request."""
-
-    promotion_id: str
-    model_id: str
-    number: int
-    environment: str
-    by: str
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionDenied:
-    promotion_id: str
-    model_id: str
-    model: str
-    number: int
-    environment: str
-    reasons: tuple[str, ...]
 
 
 # state
@@ -184,9 +106,12 @@ def decide(command: NoteModel | NoteVersion, state: GateState) -> Sequence[Noted
     """Return the note to store, or nothing.
 
     Nothing is stored for an older revision than the one noted, and for registry's answer to approval's own
-    denial.
+    denial. A promotion request may arrive before earlier events of its model: it is stored once, by its id.
     """
     source = command.note.source
+    if source.type == noted.PROMOTION_REQUESTED:
+        requested: noted.PromotionRequested = noted.read_note(command.note)
+        return [] if requested.promotion_id in state.promotions else [command.note]
     if source.revision <= state.noted.get(source.stream, 0):
         return []
     if isinstance(command, NoteModel) and source.type == noted.EVALUATION_RECORDED:
@@ -200,14 +125,14 @@ def decide(command: NoteModel | NoteVersion, state: GateState) -> Sequence[Noted
 
 
 GateCommand = NoteModel | NoteVersion
-GateEvent = GatesEvaluated | PromotionGranted | PromotionDenied | OverrideStands | OverrideWithdrawn
 
 
 def evolve(state: GateState, event: GateEvent | Noted) -> GateState:
     match event:
         case Noted():
             source = event.source
-            state = replace(state, noted=state.noted.set(source.stream, source.revision))
+            if source.type != noted.PROMOTION_REQUESTED:
+                state = replace(state, noted=state.noted.set(source.stream, source.revision))
             return _evolve_noted(state, event, noted.read_note(event))
         case GatesEvaluated(
             stage=stage, promotion_id=promotion, evidence_digest=evidence, policy=policy, passed=passed
@@ -265,21 +190,15 @@ def _evolve_noted(state: GateState, note: Noted, event: Any) -> GateState:
             return replace(
                 state, artifacts=state.artifacts.set(digest, noted.ARTIFACT_STATE_AFTER[note.source.type])
             )
-        case noted.PromotionRequested():
-            return replace(
-                state, promotions=state.promotions.set(event.promotion_id, facts.promotion_of(event))
-            )
-        case noted.PromotionRefused(promotion_id=id_):
-            return _closed(state, id_ or "", "refused")
+        case (
+            noted.PromotionRequested()
+            | noted.PromotionRefused()
+            | noted.VersionPromoted()
+            | noted.PromotionSpent()
+        ):
+            return _promotion(state, event)
         case noted.VersionReinstated(stage=stage) if state.version:
             return replace(state, version=replace(state.version, stage=stage))
-        case noted.VersionPromoted(promotion_id=id_, production=production):
-            state = _closed(state, id_ or "", "promoted")
-            if state.version is None or not production:
-                return state
-            return replace(state, version=facts.moved(state.version, "Production"))
-        case noted.PromotionSpent(promotion_id=id_):
-            return _closed(state, id_ or "", "spent")
         case noted.VersionEvent() if state.version:
             version, verdicts = (
                 facts.moved(state.version, noted.STAGE_AFTER[note.source.type]),
@@ -291,6 +210,28 @@ def _evolve_noted(state: GateState, note: Noted, event: Any) -> GateState:
             return replace(state, version=version, verdicts=verdicts)
         case _:
             return state
+
+
+def _promotion(
+    state: GateState,
+    event: noted.PromotionRequested | noted.PromotionRefused | noted.VersionPromoted | noted.PromotionSpent,
+) -> GateState:
+    id_ = event.promotion_id or ""
+    match event:
+        case noted.PromotionRequested():
+            return replace(state, promotions=state.promotions.set(id_, facts.promotion_of(event)))
+        case noted.PromotionRefused():
+            return _closed(state, id_, "refused")
+        case noted.PromotionSpent():
+            return _closed(state, id_, "spent")
+        case noted.VersionPromoted(production=production):
+            state = _closed(state, id_, "promoted")
+            moved = (
+                facts.moved(state.version, "Production") if state.version and production else state.version
+            )
+            return replace(state, version=moved)
+        case _:
+            assert_never(event)
 
 
 def _registered(state: GateState, note: Noted, event: noted.VersionRegistered) -> GateState:
@@ -311,7 +252,7 @@ def _closed(state: GateState, promotion_id: str, status: PromotionStatus) -> Gat
 
 
 def evidence_of(gate: GateState, model: GateState, environment: str = DEFAULT_ENVIRONMENT) -> Evidence:
-    """Return the evidence: the version's facts, its model's, and the champion of the environment.
+    """Return the facts of the version and its model, and the champion of the environment.
 
     Raises ValueError when the version has not been noted.
     """

@@ -10,8 +10,8 @@ from services.approval.domain import review
 from services.approval.domain.assessment import Assessment, Situation
 from services.approval.domain.evidence import digest_of
 from services.approval.domain.facts import Promotion
-from services.approval.domain.gate import PromotionDenied, PromotionGranted
 from services.approval.domain.gate_checks import Manual
+from services.approval.domain.gate_events import PromotionDenied, PromotionGranted
 from services.approval.domain.review import About, ReviewExpired, ReviewLapsed, ReviewOpened, ReviewState
 
 Decided = dict[str, list[Any]]

@@ -14,12 +14,13 @@ from services.approval.domain.assessment import (
     Assessment,
     Situation,
     assess_promotion,
+    is_validated,
     new_verdict,
     situation,
 )
 from services.approval.domain.evidence import digest_of
 from services.approval.domain.facts import TERMINAL, Promotion
-from services.approval.domain.gate import OverrideStands, OverrideWithdrawn
+from services.approval.domain.gate_events import OverrideStands, OverrideWithdrawn
 from services.approval.domain.promotion import review_of
 from services.approval.domain.review import OverrideUsed, ReviewOverride, ReviewState
 from shared.deciding.decider import Joint, NotFound, RuleBroken, Streams, Unprocessable
@@ -72,8 +73,8 @@ def _check_overridable(s: Situation, promotion: Promotion) -> None:
     """Raise RuleBroken for a promotion or a version that no override passes."""
     if promotion.status not in {"open", "denied"}:
         raise RuleBroken("promotion_closed", f"the promotion is {promotion.status}; request a new one")
-    stage = s.gate.version.stage if s.gate.version else "Staging"
-    if s.gate.artifact != "released" or stage in {*TERMINAL, "Staging"}:
+    ended = s.gate.version is not None and s.gate.version.stage in TERMINAL
+    if s.gate.artifact != "released" or ended or not is_validated(s):
         raise RuleBroken(
             "not_overridable",
             "an override needs a Validated version with a verified artifact; publish such a version first",

@@ -70,6 +70,7 @@ async def download_file(call: Call[None, None]) -> Response:
     if entry is None:
         names = ", ".join(f.path for f in artifact.files[:20])
         raise NotFound("unknown_file", f"The artifact has no such file; it has {names}.")
+    _require_unchanged(call, entry)
     start, length = _requested_part(call, entry)
     headers = _headers_of(entry, start, length)
     if headers["etag"] in call.headers.get("if-none-match", ""):
@@ -79,6 +80,14 @@ async def download_file(call: Call[None, None]) -> Response:
         return Response(None, status, headers, MEDIA_TYPE)
     body = await _opened(call, artifact, entry, start, length)
     return StreamingResponse(body, status, headers, MEDIA_TYPE)
+
+
+def _require_unchanged(call: Call[None, None], entry: FileEntry) -> None:
+    """Raise 412 unless the file is the one that If-Match names: a part of another file would not fit."""
+    wanted = call.headers.get("if-match", "*").strip()
+    if wanted != "*" and f'"{entry.sha256}"' not in {one.strip() for one in wanted.split(",")}:
+        detail = f"The file is not the one of If-Match: its ETag is its SHA-256, {entry.sha256}."
+        raise Problem(412, "file_changed", detail)
 
 
 def _requested_part(call: Call[None, None], entry: FileEntry) -> tuple[int, int]:
@@ -177,7 +186,8 @@ ROUTES = (
         "GET",
         "/v1/artifacts/{digest}/files/{path:path}",
         download_file,
-        "One verified file (ranges: bytes=from-to)",
+        "One verified file (ranges: bytes=from-to; If-Match)",
+        content_etag=True,
         tags=["artifacts"],
     ),
 )

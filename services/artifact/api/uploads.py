@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from uuid import UUID
 
+from regista.wire import limits
 from regista.wire.digests import FileEntry
 from regista.wire.file_names import problem_of_name
 from services.artifact import queries
@@ -17,7 +18,7 @@ from services.artifact.domain.object_keys import BadLocation, upload_prefix
 from services.artifact.domain.upload import AddFile, OpenUpload, RecordFile, stream_of
 from services.artifact.parts import Parts
 from services.artifact.settings import ArtifactSettings
-from services.artifact.shapes import Uploaded, UploadQuery
+from services.artifact.shapes import Uploaded, UploadLimits, UploadQuery
 from services.artifact.stores import NoSuchObject, ObjectStore, StoredObject, StoreUnavailable
 from shared.deciding.access import EVERYWHERE, AccessState
 from shared.deciding.decider import Forbidden, NotFound, RuleBroken
@@ -31,6 +32,10 @@ from shared.deciding.submission import (
 from shared.http.problems import Problem
 from shared.http.routes import Call, Reply, Route
 
+AS_BODY = (
+    "Send the bytes of the file as the body: curl -X POST --data-binary @FILE -H 'Content-Type: "
+    "application/octet-stream' -H 'Authorization: Bearer …' '…/v1/uploads?name=FILE'."
+)
 QUARANTINE_TAGS = {"regista-state": "quarantine"}
 Record = Callable[[StoredObject], Awaitable[None]]
 
@@ -40,6 +45,7 @@ async def upload_file(call: Call[None, UploadQuery]) -> Reply:
     parts, name = call.app.parts_as(Parts), call.query.name
     permission = _publisher_permission(call.access_state)
     _require_path(name)
+    _require_plain_bytes(call)
     limit = parts.settings.artifact_max_file_bytes
     declared = call.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
@@ -152,6 +158,16 @@ def _require_path(name: str) -> None:
         raise Problem(422, "unusable_name", problem)
 
 
+def _require_plain_bytes(call: Call[None, UploadQuery]) -> None:
+    """Raise 415 for a body that is not the file itself: it would be stored as it is."""
+    kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    coding = call.headers.get("content-encoding", "").strip().lower()
+    if kind.startswith("multipart/"):
+        raise Problem(415, "not_the_file", f"The body is {kind}, with other bytes around the file. {AS_BODY}")
+    if coding not in {"", "identity"}:
+        raise Problem(415, "not_the_file", f"The body is compressed ({coding:.40}). {AS_BODY}")
+
+
 def _too_large(limit: int) -> Problem:
     return Problem(413, "file_too_large", f"A file may have {limit} bytes: split it.", limit=limit)
 
@@ -178,7 +194,27 @@ async def _recorded_first(chunks: AsyncIterator[bytes], record: Record) -> Async
     await record(StoredObject(size, digest.hexdigest(), ""))
 
 
+async def show_limits(call: Call[None, None]) -> UploadLimits:
+    """Return what an upload may hold, so that a client checks it before it sends."""
+    settings = call.app.parts_as(Parts).settings
+    return UploadLimits(
+        files=settings.artifact_max_files,
+        file_bytes=settings.artifact_max_file_bytes,
+        artifact_bytes=settings.artifact_max_bytes,
+        path_bytes=limits.PATH_BYTES,
+        part_bytes=limits.PART_BYTES,
+    )
+
+
 ROUTES = (
+    Route(
+        "GET",
+        "/v1/uploads/limits",
+        show_limits,
+        "What an upload may hold",
+        response=UploadLimits,
+        tags=["artifacts"],
+    ),
     Route(
         "POST",
         "/v1/uploads",

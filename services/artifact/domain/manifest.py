@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from regista.wire import limits
 from regista.wire.digests import FileEntry, NoDigest, manifest_digest
 from regista.wire.file_names import problem_of_names
-
-MAX_SEGMENT = 200  # bytes of one part of a path: below what common file systems allow (255)
-MAX_PATH = 600  # bytes of a path: an S3 key has at most 1,024 with our prefix
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The most files and bytes of one artifact."""
 
-    files: int = 10_000
-    bytes: int = 200 * 1024**3
+    files: int = limits.FILES
+    bytes: int = limits.ARTIFACT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +70,6 @@ def problem_of_form(files: Sequence[FileEntry], limits: Limits) -> str:
         return f"The artifact has {len(files)} files, {limits.files} are allowed: pack small files together."
     if (size := sum(f.size for f in files)) > limits.bytes:
         return f"The artifact has {size} bytes, {limits.bytes} are allowed."
-    for path in (f.path for f in files):
-        if len(path.encode()) > MAX_PATH or any(len(part.encode()) > MAX_SEGMENT for part in path.split("/")):
-            return (
-                f"The path {path!r:.100} is too long: {MAX_SEGMENT} bytes for each part, {MAX_PATH} in all."
-            )
     if problem := problem_of_names(f.path for f in files):
         return f"The names are not the same on every system: {problem}. Rename the file."
     return ""

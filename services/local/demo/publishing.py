@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from regista.client.async_client import AsyncPublication
+from regista.client.async_publication import AsyncPublication
 from regista.errors import Refused
 from regista.publishing import publication
 from regista.publishing.kafka import connection
@@ -60,7 +60,7 @@ async def _registered(scene: Scene, generation: str, publication: AsyncPublicati
 async def publish_incomplete(scene: Scene) -> None:
     """Publish without the data set's hash.
 
-    Refused with the field's name. Then publish a draft and complete it.
+    Refused with the field's name, before a byte is sent. Then publish a draft and complete it.
     """
     timed, trained = Timed(), scene.trained["incomplete"]
     facts: dict[str, Any] = {

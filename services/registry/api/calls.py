@@ -7,13 +7,12 @@ from difflib import get_close_matches
 from typing import Any
 
 from services.registry.domain.model.state import stream_of
-from services.registry.domain.naming.name import is_model_id
 from services.registry.look_ups import LookUps, ModelRef, unknown_model
 from services.registry.parts import Parts
 from services.registry.serving import queries
 from services.registry.shapes.common import LARGEST
 from services.registry.trained_message import VersionMessage
-from shared.deciding.access import namespace_of, permits
+from shared.deciding.access import permits
 from shared.deciding.decider import NotFound
 from shared.deciding.submission import Outcome, Permission, Submission
 from shared.http.routes import Call
@@ -46,11 +45,7 @@ async def readable(call: Call, reference: str) -> ModelRef:
 
 async def check_parents(call: Call, message: VersionMessage) -> None:
     """Raise NotFound for a parent that the caller may not read, whether it exists or not."""
-    for name in {parent.model for parent in message.parents or ()}:
-        if is_model_id(name):
-            await readable(call, name)
-        elif not call.may_read(namespace_of(name)):
-            raise unknown_model(name)
+    await look_ups(call).check_parents(message, call.may_read)
 
 
 async def number_of(call: Call, model: ModelRef, reference: str | None = None) -> int:

@@ -37,15 +37,26 @@ async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
         row = await pool.fetchrow(queries.SAME_BYTES, model.model_id, q.artifact_digest) if model else None
         if row is not None:
             return _version(call, row, "existing")
-    raise _not_seen()
+    return await _dead_lettered(call, publisher, message)
+
+
+async def _dead_lettered(call: Call[None, PublicationQuery], publisher: str, message: str) -> Reply:
+    """Return why the message was dead-lettered, to its signer and to those who may read its model."""
+    kept = call.app.dead_letters.refused
+    found = await kept.find(f"/publishers/{publisher}", message) if kept is not None else None
+    if found is None:
+        raise _not_seen()
+    if publisher != call.actor.subject and not call.may_read(namespace_of(found.subject)):
+        raise _not_seen()
+    facts = {"model": found.subject, "code": found.code, "dead_letter": found.dead_letter}
+    return Reply({"state": "dead_lettered", **facts, "problems": [{"field": "", "problem": found.reason}]})
 
 
 def _not_seen() -> NotFound:
     """Return the answer for a message that was not read, or whose model the caller may not read."""
     return NotFound(
         "not_seen",
-        "The registry has not read a message with this id: wait, and if that does not help, look among the "
-        "dead letters.",
+        "The registry has not read a message with this id from this publisher: wait, or check both.",
     )
 
 

@@ -26,7 +26,12 @@ class RefusalQuery(PageQuery):
 
 
 class PublicationAnswer(Body):
-    """`state`: registered, draft, existing (nothing new: the same version was there), or refused."""
+    """`state`: registered, draft, existing (nothing new: the same version was there), refused, dead_lettered.
+
+    A refused message was read and broke rules of registration. A dead-lettered one was not accepted at all:
+    `code` and `problems` give the reason, to its signer and to those who may read the model; an operator
+    finds it by the id `dead_letter`.
+    """
 
     state: str
     model: str
@@ -34,6 +39,8 @@ class PublicationAnswer(Body):
     number: int | None = None
     semver: str | None = None
     stage: str | None = None
+    code: str | None = None
+    dead_letter: str | None = None
     problems: list[Problem] = Field(default=[])
 
 

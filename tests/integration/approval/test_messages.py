@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from services.approval.domain import policy
-from services.approval.domain.gate import GatesEvaluated, PromotionDenied
+from services.approval.domain.gate_events import GatesEvaluated, PromotionDenied
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, PublishPolicy
 from services.approval.domain.review import ReviewLapsed, ReviewOpened, ReviewRefreshed
@@ -22,7 +22,8 @@ async def test_there_is_a_policy_from_the_first_start_and_a_second_start_adds_no
     one = await open_desk()
     two = await open_desk()
     rows = await two.app.pool.fetch("SELECT name, revision, published_by FROM policies ORDER BY name")
-    assert [tuple(r) for r in rows] == [("default", 1, "system:approval"), ("low-risk", 1, "system:approval")]
+    builtin = ("default", "low-risk", "non-production")
+    assert [tuple(r) for r in rows] == [(name, 1, "system:approval") for name in builtin]
     assert await one.digest() == await two.digest()
 
 

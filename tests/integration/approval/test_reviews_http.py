@@ -273,7 +273,7 @@ async def test_policies_have_revisions_and_an_etag(desk, people):
     first = await call(desk, "ann", "GET", "/policies/team?revision=1")
     assert first.json()["policy"]["description"] == ""
     listed = (await call(desk, "ann", "GET", "/policies")).json()["items"]
-    assert [p["name"] for p in listed] == ["default", "low-risk", "team"]
+    assert [p["name"] for p in listed] == ["default", "low-risk", "non-production", "team"]
 
 
 async def test_an_existing_policy_is_changed_only_by_a_caller_who_has_read_it(desk, people):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -69,6 +70,7 @@ async def test_files_go_in_by_http_and_come_out_verified(
     files = {"model.onnx": uuid.uuid4().bytes * 50_000, "über/labels.json": b"{}"}
     digest = digest_of(files)
     async with service.client(publisher) as client:
+        client.headers["content-type"] = "application/x-www-form-urlencoded"  # as curl sends it
         location = await upload(client, files)
     await publish_as_registry("VersionRegistered", number=1, artifact=artifact(files, location))
     shown = await service.is_in("Verified", digest, reader)
@@ -90,6 +92,13 @@ async def test_files_go_in_by_http_and_come_out_verified(
             files["model.onnx"][100:300],
             "bytes 100-299/800000",
         )
+        first, whole = shown["files"][0]["href"], files["model.onnx"]
+        etag = f'"{shown["files"][0]["sha256"]}"'
+        rest = await client.get(first, headers={"range": "bytes=799000-", "if-match": f'"0", {etag}'})
+        assert (rest.status_code, rest.content) == (206, whole[799_000:])
+        for other in ('"0"', '"3"', etag.strip('"')):
+            changed = await client.get(first, headers={"range": "bytes=100-", "if-match": other})
+            assert (changed.status_code, changed.json()["code"]) == (412, "file_changed")
         assert (
             await client.get(shown["files"][0]["href"], headers={"range": "bytes=900000-"})
         ).status_code == 416
@@ -138,6 +147,15 @@ async def test_a_refused_upload_is_answered_with_the_reason(start, people):
             yield b"x" * 65536
 
     async with service.client(publisher) as client:
+        limits = (await client.get("/v1/uploads/limits")).json()
+        assert (limits["file_bytes"], limits["files"], limits["path_bytes"]) == (MIB, 2_000, 600)
+        for body in (
+            {"files": {"file": ("m.onnx", b"onnx")}},
+            {"content": gzip.compress(b"onnx"), "headers": {"content-encoding": "gzip"}},
+        ):
+            answer = await client.post("/v1/uploads", params={"name": "m.onnx"}, **body)
+            assert (answer.status_code, answer.json()["code"]) == (415, "not_the_file")
+            assert "--data-binary @FILE" in answer.json()["detail"]
         location = await upload(client, {"a": b"1"})
     assert await refused("", "a") == (401, "unauthenticated")
     assert await refused(reader, "a") == (403, "role_missing")

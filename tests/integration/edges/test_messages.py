@@ -70,7 +70,11 @@ async def test_each_kind_of_bad_message_becomes_a_dead_letter_with_its_reason_an
         (event(source="/publishers/roleless"), roleless, "role_missing"),
         (replace(event(), data=b"[1]"), publisher, "must be a JSON object"),
         (replace(event(), data=b'{"by": NaN}'), publisher, "not JSON that can be stored"),
-        (replace(event(), data=b'{"by": 1, "x": "' + b"x" * 900_000 + b'"}'), publisher, "at most 524288"),
+        (
+            replace(event(), data=b'{"by": 1, "x": "' + b"x" * 1_100_000 + b'"}'),
+            publisher,
+            "at most 1,048,576",
+        ),
         (event(by=1, fault=True), publisher, "failed 3 times"),
         ((None, headers), None, "no data"),
     ]

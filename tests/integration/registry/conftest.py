@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 from regista.wire.cloudevents import CloudEvent, from_kafka, to_kafka
 from regista.wire.dsse import sign, verify
 from regista.wire.keys import SigningKey, generate_signing_key
+from regista.wire.limits import RECORD_BYTES
 from services.registry.access.bootstrap import IdentitySpec, KeySpec, RoleSpec, Spec, write
 from services.registry.api import ROUTES
 from shared.http.dispatch import Table
@@ -150,6 +151,7 @@ class Senders:
                 sasl_plain_username=user,
                 sasl_plain_password=self.kafka.password(user),
                 linger_ms=2,
+                max_request_size=RECORD_BYTES,
             )
             await self.producers[user].start()
         return self.producers[user]

@@ -101,7 +101,7 @@ async def test_a_model_goes_from_kafka_to_production_and_back(registry, senders)
             "1.0.0",
             "released",
         )
-    types = [type_ for type_, _ in await senders.received(13)]
+    types = [type_ for type_, _ in await senders.received(14) if type_ != "EnvironmentCreated"]
     assert types == [
         "ModelRegistered",
         "VersionRegistered",
@@ -157,6 +157,7 @@ async def test_the_same_message_twice_and_the_same_version_again_make_one(regist
     )
     assert (found["state"], found["number"], found["semver"]) == ("existing", 1, "1.0.0")
     assert [type_ for type_, _, _ in await stored(database)] == [
+        "EnvironmentCreated",
         "NameClaimed",
         "ModelRegistered",
         "VersionRegistered",

@@ -1,4 +1,4 @@
-"""Recall what was trained on a data set over HTTP: the plan, the step, the second person, the way back."""
+"""Recall what was trained on a data set over HTTP: the plan, the step, the second person, the reversal."""
 
 from __future__ import annotations
 

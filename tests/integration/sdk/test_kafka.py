@@ -43,6 +43,7 @@ async def test_a_published_model_arrives_signed_by_its_publisher_under_the_model
 ) -> None:
     async with AsyncClient(publisher) as client:
         result = await client.publish("fraud.cards", training={"config": {"C": 1.0}}, draft=True)
+    result.detach()
     record = await _first(empty_kafka, "regista.training.v1")
     event = from_kafka(record.value, record.headers)
     verify(event, signing_key.public)
@@ -121,7 +122,7 @@ async def test_an_unreachable_or_refusing_broker_is_one_typed_error(stack: Stack
     ):
         async with AsyncClient(wrong, patience=Patience(attempts=2, first=0.01)) as client:
             with pytest.raises(Unavailable, match="is unreachable"):
-                await client.publish("churn")
+                await client.publish("churn", draft=True)
 
 
 async def test_a_forbidden_topic_and_a_message_that_is_too_large_are_typed_errors(

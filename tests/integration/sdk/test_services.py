@@ -80,10 +80,11 @@ def test_a_new_version_is_loaded_as_soon_as_its_bytes_are_verified(house: House,
 
 
 def test_a_refusal_names_everything_that_is_missing_on_kafka_and_over_http(house: House) -> None:
+    incomplete = {"model": "crm.refused", "training": {"config": {}}}
     with house.client("nightly") as nightly:
         for via in ("kafka", "http"):
             with pytest.raises(regista.Refused) as refused:
-                nightly.publish("crm.refused", training={"config": {}}, via=via).wait(60)
+                nightly.publish_document(incomplete, via=via).wait(60)
             named = {p.field for p in refused.value.problems}
             assert {
                 "training.dataset.digest",
@@ -150,7 +151,7 @@ def _dead_letter(house: House, model: str) -> tuple[str, str]:
         published = client.publish(model, draft=True)
         with pytest.raises(DeadLettered) as result:
             published.wait(20)
-    return str(result.value.facts["id"]), published.id
+    return str(result.value.facts["dead_letter"]), published.id
 
 
 async def _records(house: House, message_id: str, count: int) -> list[Any]:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from services.approval.domain.builtin_policies import BUILTIN
-from services.approval.domain.gate import GatesEvaluated, PromotionGranted
+from services.approval.domain.gate_events import GatesEvaluated, PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, Selector
 from services.approval.domain.review import ReviewOpened

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 from services.approval.domain import approving
 from services.approval.domain.approving import Reject
 from services.approval.domain.deciders import FOLDS as ALL_FOLDS
-from services.approval.domain.gate import PromotionDenied, PromotionGranted
+from services.approval.domain.gate_events import PromotionDenied, PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.review import (
     OverrideUsed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.approval.domain.gate import OverrideWithdrawn, PromotionDenied, PromotionGranted
+from services.approval.domain.gate_events import OverrideWithdrawn, PromotionDenied, PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.review import OverrideReviewed, OverrideUsed
 from shared.deciding.decider import NotFound, RuleBroken, Unprocessable

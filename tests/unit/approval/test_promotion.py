@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.approval.domain.gate import GatesEvaluated, PromotionDenied, PromotionGranted
+from services.approval.domain.gate_events import GatesEvaluated, PromotionDenied, PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy
 from services.approval.domain.promotion import AssessGates, assess_gates

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from services.approval.domain.gate import PromotionGranted
+from services.approval.domain.gate_events import PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import PolicyPublished
 from services.audit.domain.production import production_faults

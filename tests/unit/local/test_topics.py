@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from regista.wire.limits import RECORD_BYTES
 from services.local.topics import (
     INBOUND,
     PUBLIC,
@@ -33,11 +34,18 @@ def test_only_a_service_itself_writes_its_events() -> None:
 
 
 def test_publishers_write_what_comes_in_and_nothing_else() -> None:
-    assert {grant.name for grant in grants(("pipeline",)) if grant.user == "pipeline"} == {
-        "regista.training.v1",
-        "regista.usage.v1",
+    of_pipeline = [g for g in grants(("pipeline",)) if (g.user, g.kind) == ("pipeline", "TOPIC")]
+    assert {(g.name, g.operation) for g in of_pipeline} == {
+        ("regista.training.v1", "WRITE"),
+        ("regista.usage.v1", "WRITE"),
     }
-    assert {grant.operation for grant in grants(("pipeline",)) if grant.user == "pipeline"} == {"WRITE"}
+
+
+def test_a_publisher_may_use_transactions_under_ids_of_its_own() -> None:
+    made = [g for g in grants(("team", "team-a")) if g.kind == "TRANSACTIONAL_ID"]
+    assert {(g.user, g.name) for g in made} == {("team", "team/"), ("team-a", "team-a/")}
+    assert {g.operation for g in made} == {"WRITE", "DESCRIBE"}
+    assert not "team-a/x".startswith("team/")
 
 
 def test_every_topic_has_its_dead_letters_beside_it() -> None:
@@ -70,7 +78,7 @@ def test_publishers_and_readers_have_quotas_and_services_none() -> None:
 
 def test_topics_that_publishers_can_fill_are_bounded() -> None:
     for topic in INBOUND:
-        assert int(TOPICS[topic]["max.message.bytes"]) <= 1024 * 1024
+        assert TOPICS[topic]["max.message.bytes"] == str(RECORD_BYTES)
     for topic in (name for name in TOPICS if name.endswith(".dlq")):
         assert int(TOPICS[topic]["retention.bytes"]) > 0
 
@@ -98,7 +106,8 @@ BOUND = {"fraud-ci": "fraud", "crm-ci": "crm"}
 
 
 def test_a_publisher_of_a_namespace_writes_the_topics_of_that_namespace_and_no_others() -> None:
-    of_fraud = {(g.kind, g.name, g.operation) for g in grants(bound=BOUND) if g.user == "fraud-ci"}
+    granted = {(g.kind, g.name, g.operation) for g in grants(bound=BOUND) if g.user == "fraud-ci"}
+    of_fraud = {grant for grant in granted if grant[0] != "TRANSACTIONAL_ID"}
     assert of_fraud == {
         ("TOPIC", "regista.training.v1.fraud", "WRITE"),
         ("TOPIC", "regista.usage.v1.fraud", "WRITE"),

@@ -29,6 +29,21 @@ QUICK = Patience(attempts=4, first=0.001, longest=0.01)
 API_KEY = "rg_AAAAAAAAAAAA_" + "B" * 32
 
 
+COMPLETE: dict[str, Any] = {
+    "training": {
+        "config": {"C": 1},
+        "dataset": {"name": "bank", "digest": "sha256:" + "d" * 64},
+        "metrics": [
+            {"name": "auc", "value": 0.9, "dataset_digest": "sha256:" + "e" * 64, "dataset_name": "holdout"}
+        ],
+        "trained_at": "2026-01-31T12:00:00Z",
+        "code": {"revision": "abc"},
+    },
+    "signature": {"inputs": [], "outputs": [{"name": "y", "type": "double"}]},
+}
+"""What is mandatory for a model, but its artifact and its creator."""
+
+
 @dataclass
 class Seen:
     """A request as it arrived."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse, Response
@@ -30,10 +31,11 @@ from regista.errors import (
     TooLarge,
     Unauthorized,
     Unavailable,
+    WrongArgument,
 )
 from regista.publishing.publication import TrainedMessage, outcome
 
-from .conftest import API_KEY, QUICK, Answers, problem
+from .conftest import API_KEY, COMPLETE, QUICK, Answers, problem
 
 VERSION = {"model": "churn", "model_id": "m1", "number": 1, "semver": "1.0.0", "stage": "Staging"}
 
@@ -48,14 +50,14 @@ def test_publishing_over_http_uploads_the_file_and_registers_with_its_digest(
     client: Client, answers: Answers, model: Path
 ) -> None:
     answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(VERSION, 201)
-    version = client.publish("churn", model, training={"config": {"C": 1}}).wait()
+    version = client.publish("churn", model, **COMPLETE).wait()
     assert (version.number, version.semver, version.new) == (1, "1.0.0", True)
     result = json.loads(answers.of("POST", "/v1/models/churn/versions")[0].body)
     upload = answers.of("POST", "/v1/uploads")[0]
     assert (upload.query, len(upload.body)) == ({"name": "model.onnx"}, 4000)
     assert upload.headers["content-length"] == "4000"
     assert result["artifact"]["location"] == "11111111-1111-4111-8111-111111111111"
-    assert result["training"] == {"config": {"C": 1}, "creator": "person:ann"}
+    assert result["training"] == COMPLETE["training"] | {"creator": "person:ann"}
     assert upload.headers["authorization"] == f"Bearer {API_KEY}"
 
 
@@ -78,14 +80,14 @@ def test_an_upload_that_arrives_altered_is_not_published(
         {"location": "u", "sha256": "0" * 64, "size": 4000}, 201
     )
     with pytest.raises(Damaged, match="other bytes"):
-        client.publish("churn", model)
+        client.publish("churn", model, draft=True)
     assert not answers.of("POST", "/v1/models/churn/versions")
 
 
 def test_an_upload_that_is_retried_sends_the_whole_file_again(
     client: Client, answers: Answers, model: Path
 ) -> None:
-    answers.next = [JSONResponse({"artifact": answers.url}), problem(503, "unavailable")]
+    answers.given["POST", "/v1/uploads"] = [problem(503, "unavailable")]
     client.upload(model)
     assert [len(s.body) for s in answers.of("POST", "/v1/uploads")] == [4000, 4000]
 
@@ -99,7 +101,7 @@ def test_a_refusal_has_every_problem_with_its_next_step(client: Client, answers:
         422, "registration_refused", problems=problems
     )
     with pytest.raises(Refused) as refused:
-        client.publish("churn").wait()
+        client.publish("churn", draft=True).wait()
     assert refused.value.problems == (
         Problem("training.dataset.digest", "is missing"),
         Problem("signature", "is missing"),
@@ -259,23 +261,20 @@ async def test_the_outcome_is_that_of_the_publisher_who_signed_the_message(
     await transport.close()
 
 
-async def test_a_message_that_was_dead_lettered_is_found_there_with_its_reason(
+async def test_a_message_that_was_dead_lettered_raises_its_reason_with_the_first_answer(
     profile: Profile, answers: Answers
 ) -> None:
-    dead_letters = [
-        {"id": f"regista.training.v1.dlq~0~{n}", "subject": "churn", "reason": "the signature does not fit"}
-        for n in (1, 2)
-    ]
-    answers.fixed["GET", "/v1/dlq"] = JSONResponse({"items": dead_letters})
-    for n, dead_letter in enumerate(dead_letters):
-        answers.fixed["GET", f"/v1/dlq/{dead_letter['id']}"] = JSONResponse(
-            {"letter": dead_letter, "headers": {"ce_id": f"m{n}"}, "value": ""}
-        )
+    answers.publications["m1"] = {
+        "state": "dead_lettered",
+        "model": "churn",
+        "code": "role_missing",
+        "problems": [{"field": "", "problem": "publisher:nightly needs the role 'publisher'"}],
+    }
     transport = Transport(profile, QUICK)
-    with pytest.raises(DeadLettered, match="does not fit"):
-        await outcome(transport, TrainedMessage("m1", "churn", ""), 0.06)
-    with pytest.raises(TimedOut):
-        await outcome(transport, TrainedMessage("m7", "churn", ""), 0.06)
+    with pytest.raises(DeadLettered, match=r"\(role_missing\): publisher:nightly needs the role") as raised:
+        await outcome(transport, TrainedMessage("m1", "churn", ""), 60)
+    assert raised.value.facts["code"] == "role_missing"
+    assert len(answers.of("GET", "/v1/publications/m1")) == 1
     await transport.close()
 
 
@@ -360,3 +359,24 @@ def test_a_url_that_is_not_a_registry_is_named(client: Client, answers: Answers)
     answers.fixed["GET", "/v1/models"] = Response("<html>hello</html>")
     with pytest.raises(Unavailable, match="is this the registry's URL"):
         client.models()
+
+
+def test_a_wrong_argument_is_named_with_the_nearest_one(answers: Answers, profile: Profile) -> None:
+    client = Client(profile, patience=QUICK)
+    with pytest.raises(WrongArgument, match="publish has no argument 'owners'") as refused:
+        client.publish("churn", owners="me")  # type: ignore[call-arg]
+    assert "Did you mean 'owner'?" in refused.value.advice
+    assert isinstance(refused.value, TypeError)
+    with pytest.raises(WrongArgument, match="missing 1 required positional argument: 'model'"):
+        client.publish()  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [({"run": {"config": {}}}, "`run`"), ({"artifact": 5}, "artifact"), ({"tags": ["a"]}, "`tags`")],
+)
+def test_a_value_of_another_type_is_named(
+    answers: Answers, profile: Profile, given: dict[str, Any], named: str
+) -> None:
+    with Client(profile, patience=QUICK) as client, pytest.raises(Invalid, match=named):
+        client.publish("churn", draft=True, **given)

@@ -43,9 +43,8 @@ async def test_a_server_that_never_answers_is_given_up_within_the_patience(silen
 
 
 async def test_waiting_ends_at_its_deadline_though_the_registry_never_answers(
-    silent: Profile, monkeypatch: pytest.MonkeyPatch
+    silent: Profile,
 ) -> None:
-    monkeypatch.setattr("regista.publishing.publication.LAST_LOOK", 0.1)
     transport, began = Transport(silent), time.monotonic()
     with pytest.raises(TimedOut):
         await outcome(transport, TrainedMessage("m1", "churn", ""), 0.2)

@@ -57,7 +57,7 @@ def _run() -> regista.Run:
             "tier": "high",
             "owner": "team:x",
             "description": "d",
-            "kind": "adapter",
+            "kind": "embedding",
         },
         {
             "base": 3,
@@ -72,7 +72,7 @@ def test_a_publication_fits_the_schema_of_model_trained(facts: dict[str, Any]) -
         "ModelTrained.v1",
         document("crm.churn", _run(), creator="person:ann", **facts) | {"artifact": ARTIFACT},
     )
-    _fits("ModelTrained.v1", document("crm.churn", **facts))
+    _fits("ModelTrained.v1", document("crm.churn", **facts | {"draft": True}))
 
 
 def test_a_usage_report_fits_the_schema_of_model_used() -> None:

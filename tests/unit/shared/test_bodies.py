@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 import pytest
+from starlette.requests import Request
 
 from shared.http import bodies, openapi
 from shared.http.problems import Problem
@@ -114,3 +115,12 @@ def test_the_document_shows_the_contract_or_the_struct() -> None:
         content = document["paths"]["/v1/trainings"]["post"]["requestBody"]["content"]["application/json"]
         assert content["schema"] == {"$ref": f"#/components/schemas/{name}"}
         assert "metrics" in document["components"]["schemas"][name]["properties"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "zstd"])
+async def test_a_compressed_body_is_refused_with_the_reason(coding: str) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-encoding", coding.encode())]
+    request = Request({"type": "http", "headers": headers})
+    with pytest.raises(Problem, match="without Content-Encoding") as refused:
+        await bodies.read_within(request, 100)
+    assert (refused.value.status, refused.value.code) == (415, "compressed")

@@ -58,3 +58,10 @@ def test_secrets_do_not_show() -> None:
 def test_a_missing_required_setting_is_named() -> None:
     with pytest.raises(SettingsWrong, match="REGISTA_PEPPER"):
         Settings(database_url="x").require("database_url", "pepper")
+
+
+def test_messages_are_written_with_a_codec_that_every_client_reads_unless_it_is_set() -> None:
+    assert Settings().kafka_compression == "gzip"
+    assert Settings.from_environment({"REGISTA_KAFKA_COMPRESSION": "zstd"}).kafka_compression == "zstd"
+    with pytest.raises(SettingsWrong, match="REGISTA_KAFKA_COMPRESSION"):
+        Settings.from_environment({"REGISTA_KAFKA_COMPRESSION": "brotli"})

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from regista.wire.cloudevents import CloudEvent, to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey, generate_signing_key
+from regista.wire.limits import DATA_BYTES
 from shared.deciding.events import Actor
 from shared.identity.access_view import Signer
 from shared.messaging.kafka import (
-    FROM_PUBLISHERS,
     Handler,
     Malformed,
     Received,
@@ -32,6 +32,7 @@ class Record:
     topic: str = "t"
     partition: int = 1
     offset: int = 7
+    key: bytes | None = None
 
 
 async def nothing(_: Received) -> list[Any]:
@@ -118,7 +119,7 @@ def test_its_cause_is_the_event_and_each_part_of_it_a_cause_of_its_own() -> None
         (judged(replace(EVENT, source="/publishers/bert")), "may not publish"),
         (judged(replace(EVENT, type="Known.v2")), "not known here"),
         (judged(replace(EVENT, data=b'{"a": "\\u0000"}')), "NUL"),
-        (judged(replace(EVENT, data=b'{"a": "' + b"x" * FROM_PUBLISHERS + b'"}')), "at most 524288"),
+        (judged(replace(EVENT, data=b'{"a": "' + b"x" * DATA_BYTES + b'"}')), "at most 1,048,576"),
         (judge(Record(None), STRICT, OWNERS.get), "no data"),  # type: ignore[arg-type]
     ],
 )
@@ -139,7 +140,7 @@ def test_data_that_is_not_a_json_object_is_malformed_when_it_is_read(data: bytes
 
 
 def test_a_service_is_never_refused_for_the_size_of_its_events() -> None:
-    event = replace(EVENT, source="/regista/registry", data=b'{"a": "' + b"x" * FROM_PUBLISHERS + b'"}')
+    event = replace(EVENT, source="/regista/registry", data=b'{"a": "' + b"x" * DATA_BYTES + b'"}')
     owner = {KEY.key_id: Signer("service:registry", "service", KEY.public)}
     _, value, headers = to_kafka(sign(event, KEY))
     subscription = Subscription("t", "g", {"Known.v1": Handler(nothing)}, by_service("registry"))

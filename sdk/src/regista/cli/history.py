@@ -74,7 +74,7 @@ def _exported(file: Mapping[str, Any]) -> str:
 )
 def export(session: Session, folder: Path | None, wait: float, *, everything: bool) -> None:
     """Export the sealed events, and wait for it."""
-    with session.client() as client:
+    with session.client(lasting=True) as client:
         requested = client.export_history(everything=everything)
         with session.progress("exporting", bytes_=False) as progress:
             state = _wait_until_exported(client, requested["planned"], wait, progress)

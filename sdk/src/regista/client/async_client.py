@@ -26,38 +26,27 @@ from regista.calls.requests import model_and_version
 from regista.calls.rollouts import RolloutCalls
 from regista.calls.versions import VersionCalls
 from regista.calls.waiting import WaitingCalls
+from regista.client.async_publication import AsyncPublication
 from regista.client.profile import Profile, read_profile
 from regista.client.transport import Patience, Transport
-from regista.errors import Failed, RegistaError, RuleBroken, TimedOut
+from regista.errors import Failed, Refused, RegistaError, RuleBroken, TimedOut
 from regista.files import Progress, manifest, signing_key
 from regista.loading.cache import Cache
 from regista.loading.loaded import Loaded
 from regista.loading.usage import CLOSE_SECONDS, MODEL_USED, Usage, Used
 from regista.loading.usage import TOPIC as USAGE_TOPIC
 from regista.publishing import publication
+from regista.publishing.contract import check_message, check_publication
 from regista.publishing.kafka import KafkaSender
-from regista.publishing.publication import Registered, TrainedMessage
+from regista.publishing.publication import TrainedMessage
 from regista.publishing.tracking import Run
+from regista.publishing.unawaited import UNAWAITED
+from regista.publishing.upload_limits import planned
 from regista.wire.digests import FileEntry, Manifest
 from regista.wire.keys import SigningKey
 
 _of_parent: list[object] = []
 """Connections of the parent process, kept in a forked child: deleting them would close them in the parent."""
-
-
-class AsyncPublication:
-    """A published version whose registration may be pending. `wait` may be called again after TimedOut."""
-
-    def __init__(self, transport: Transport, message: TrainedMessage) -> None:
-        self._transport = transport
-        self._message = message
-        self.id = message.id
-        self.model = message.model
-        self.digest = message.digest
-
-    async def wait(self, seconds: float = 60.0) -> Registered:
-        """Wait for the registered version. Raises Refused with every problem, DeadLettered, and TimedOut."""
-        return await publication.outcome(self._transport, self._message, seconds)
 
 
 class AsyncClient(
@@ -133,6 +122,7 @@ class AsyncClient(
         *,
         via: str = "",
         progress: Progress | None = None,
+        follow_links: bool = False,
         kind: str = "model",
         training: Mapping[str, Any] | None = None,
         signature: Mapping[str, Any] | None = None,
@@ -155,7 +145,12 @@ class AsyncClient(
         "http") selects one. `run` comes from `regista.track`; `training` and `signature` add to it or replace
         it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
         claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
-        made from. `description`, `owner`, `tier` and `tags` describe a new model. Raises RegistaError.
+        made from. `description`, `owner`, `tier` and `tags` describe a new model. `follow_links` reads links
+        to files as files, as in a snapshot of Hugging Face.
+
+        Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
+        refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
+        it, and a warning at the end of the program reports what was not waited for.
         """
         key = self._key_for(via)
         if creator is None:
@@ -180,32 +175,48 @@ class AsyncClient(
             base=base,
             parents=parents,
         )
-        if artifact is not None:
-            data["artifact"] = await publication.upload(self._transport, Path(artifact), progress)
+        plan = (
+            None if artifact is None else await planned(self._transport, artifact, follow_links=follow_links)
+        )
+        whole = data if plan is None else data | {"artifact": plan.as_artifact()}
+        await asyncio.to_thread(check_publication, whole, creator_known=key is None)
+        if plan is not None:
+            data["artifact"] = await publication.upload(self._transport, plan.files, progress)
         return await self._send_trained(data, key)
 
     async def publish_document(self, data: Mapping[str, Any], *, via: str = "") -> AsyncPublication:
-        """Publish ModelTrained's data as they are; `upload` has uploaded the artifact before."""
-        return await self._send_trained(data, self._key_for(via))
+        """Publish ModelTrained's data as they are; `upload` has uploaded the artifact before.
+
+        Data that the registry could not even read raise Refused or TooLarge and are not sent.
+        """
+        key = self._key_for(via)
+        await asyncio.to_thread(check_message, data)
+        return await self._send_trained(data, key)
 
     def _key_for(self, via: str) -> SigningKey | None:
         """Return the signing key for Kafka, None for HTTP."""
         on_kafka = via == "kafka" or (via != "http" and self._on_kafka)
         return self._signing_key() if on_kafka else None
 
-    async def upload(self, artifact: str | Path, progress: Progress | None = None) -> dict[str, Any]:
+    async def upload(
+        self, artifact: str | Path, progress: Progress | None = None, *, follow_links: bool = False
+    ) -> dict[str, Any]:
         """Upload an artifact (a file or folder), and return ModelTrained's `artifact`."""
-        return await publication.upload(self._transport, Path(artifact), progress)
+        plan = await planned(self._transport, artifact, follow_links=follow_links)
+        return await publication.upload(self._transport, plan.files, progress)
 
     async def _send_trained(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:
         model, digest = str(data["model"]), str(data.get("artifact", {}).get("digest", ""))
         if key is None:
             found = await publication.register(self._transport, data)
+            if isinstance(found, Refused):
+                raise found
             return AsyncPublication(self._transport, TrainedMessage("", model, digest, found))
         event = publication.event(publication.MODEL_TRAINED, model, data, key)
         topic = self.profile.topic(publication.TOPIC)
         await self._kafka.send(topic, event)
         sent = TrainedMessage(event.id, model, digest, publisher=key.subject, topic=topic)
+        UNAWAITED.add(self.profile, sent)
         return AsyncPublication(self._transport, sent)
 
     async def load(

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _InlineExecutor(ThreadPoolExecutor):
+class InlineExecutor(ThreadPoolExecutor):
     """Run work in the calling thread.
 
     While the interpreter exits, thread pools refuse work, but asyncio still needs one for host names.
@@ -64,7 +64,7 @@ class LoopThread:
         Host names are then resolved on the loop itself, so a silent name server blocks all of it.
         """
         loop = self._started()
-        loop.call_soon_threadsafe(loop.set_default_executor, _InlineExecutor())
+        loop.call_soon_threadsafe(loop.set_default_executor, InlineExecutor())
         return asyncio.run_coroutine_threadsafe(work, loop).result(seconds)
 
     def call_soon(self, work: Callable[[], object]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import random
 import ssl
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -32,10 +33,11 @@ Content = Callable[[], AsyncIterator[bytes]]
 class Patience:
     """How often and how long to retry.
 
-    `attempts` in all, `total` seconds at most; the pauses double from `first` to `longest`, with full jitter.
+    For `total` seconds, in `attempts` at most (0: as many as there is time for); the pauses double from
+    `first` to `longest`, with full jitter.
     """
 
-    attempts: int = 6
+    attempts: int = 0
     first: float = 0.2
     longest: float = 5.0
     total: float = 60.0
@@ -45,7 +47,7 @@ class Patience:
 
         A service's Retry-After extends the pause, up to the longest one.
         """
-        drawn = random.uniform(0, min(self.longest, self.first * 2**attempt))  # noqa: S311 - jitter, no secret
+        drawn = random.uniform(0, min(self.longest, self.first * 2 ** min(attempt, 20)))  # noqa: S311 - jitter, no secret
         return (
             max(drawn, min(self.longest, float(retry_after)))
             if retry_after and retry_after.isdecimal()
@@ -71,7 +73,7 @@ class Transport:
 
     def __init__(self, profile: Profile, patience: Patience | None = None) -> None:
         self._profile = profile
-        self._patience = patience or Patience()
+        self.patience = patience or Patience()
         self._http: httpx.AsyncClient | None = None
         self._urls: dict[str, str] = {}
 
@@ -193,13 +195,16 @@ class Transport:
         return Answer(got.status_code, _json(got), got.headers.get("etag", ""), got.headers)
 
     @asynccontextmanager
-    async def download(self, service: str, path: str) -> AsyncIterator[httpx.Response]:
-        """Return a response whose body the caller streams.
+    async def download(
+        self, service: str, path: str, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        """Return a response whose body the caller streams, as the service sends it.
 
         Raises RegistaError; a stream that breaks off raises httpx.TransportError.
         """
         url = f"{await self.url_of(service)}/v1{path}"
-        request = self._client().build_request("GET", url)
+        sent = {"Accept-Encoding": "identity"} | dict(headers or {})
+        request = self._client().build_request("GET", url, headers=sent)
         got = await self._with_retries(url, lambda: self._client().send(request, stream=True))
         try:
             yield got
@@ -209,35 +214,63 @@ class Transport:
     async def _with_retries(
         self, url: str, send: Callable[[], Awaitable[httpx.Response]], seconds: float = 0.0
     ) -> httpx.Response:
-        """Repeat a request that may succeed later, for `seconds` at most (0: the total of the patience)."""
-        seconds = seconds or self._patience.total
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._repeated(send)
-        except TimeoutError:
-            raise Unavailable("unreachable", f"{url} gave no answer in {seconds:.0f} s") from None
+        """Repeat a request that may succeed later.
 
-    async def _repeated(self, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-        for attempt in range(self._patience.attempts):
-            last = attempt == self._patience.attempts - 1
-            retry_after = None
-            try:
-                got = await send()
-            except httpx.TransportError as e:
-                if last:
-                    raise Unavailable(
-                        "unreachable",
-                        f"{_where(e)} did not answer ({type(e).__name__}) in {attempt + 1} attempts",
-                    ) from e
-            else:
-                if got.is_success:
-                    return got
-                await got.aread()
-                if got.status_code not in BUSY or last:
-                    raise _error(got)
-                retry_after = got.headers.get("retry-after")
-            await asyncio.sleep(self._patience.pause(attempt, retry_after))
-        raise AssertionError
+        `seconds` is the limit of all attempts (0: the total of the patience). With a longer limit the
+        patience begins at a failure, and again at a failure after an attempt that lasted longer than it.
+        """
+        failures = Failures(self.patience, from_start=not seconds)
+        limit = seconds or self.patience.total
+        try:
+            async with asyncio.timeout(limit):
+                while True:
+                    began = time.monotonic()
+                    try:
+                        got = await send()
+                    except httpx.TransportError as e:
+                        await failures.wait(_unreachable(e), began)
+                        continue
+                    if got.is_success:
+                        return got
+                    await got.aread()
+                    if got.status_code not in BUSY:
+                        raise _error(got)
+                    await failures.wait(_error(got), began, got.headers.get("retry-after"))
+        except TimeoutError:
+            raise failures.last or Unavailable(
+                "unreachable", f"{url} gave no answer in {limit:.0f} s"
+            ) from None
+
+
+class Failures:
+    """The failed attempts of one request, and the pauses between them."""
+
+    def __init__(self, patience: Patience, *, from_start: bool = False) -> None:
+        self._patience = patience
+        self._since = time.monotonic() if from_start else None
+        self._count = 0
+        self.last: RegistaError | None = None
+
+    def progressed(self) -> None:
+        """Start the patience again: the attempt that just failed had a part of its effect."""
+        self._since, self._count = None, 0
+
+    async def wait(self, error: RegistaError, began: float, retry_after: str | None = None) -> None:
+        """Pause before the next attempt, after the one that began at `began`. Raise `error` at the end."""
+        now, self.last = time.monotonic(), error
+        if self._since is None or now - began > self._patience.total:
+            self._since = now
+        pause = self._patience.pause(self._count, retry_after)
+        self._count += 1
+        if self._count == self._patience.attempts or now + pause - self._since > self._patience.total:
+            if not error.status:  # the detail is the client's own
+                error.append(f" in {self._count} attempts, for {now - self._since:.0f} s")
+            raise error
+        await asyncio.sleep(pause)
+
+
+def _unreachable(e: httpx.TransportError) -> Unavailable:
+    return Unavailable("unreachable", f"{_where(e)} did not answer ({type(e).__name__})")
 
 
 @functools.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import ssl
 from typing import Any
 
@@ -11,6 +12,7 @@ from regista.client.profile import Profile
 from regista.client.transport import Patience
 from regista.errors import Forbidden, NotConfigured, TooLarge, Unavailable
 from regista.wire.cloudevents import CloudEvent, to_kafka
+from regista.wire.limits import RECORD_BYTES
 
 SEND_SECONDS = 30.0
 STOP_SECONDS = 5.0
@@ -81,11 +83,13 @@ class KafkaSender:
         settings, last = connection(self._profile), Exception("no answer")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._patience.total):
-                for attempt in range(self._patience.attempts):
+                for attempt in itertools.count():
                     try:
                         return await _started_producer(settings)
                     except (KafkaError, TimeoutError) as e:
                         last = e
+                    if attempt + 1 == self._patience.attempts:
+                        break
                     await asyncio.sleep(self._patience.pause(attempt, None))
         raise Unavailable(
             "kafka_unavailable",
@@ -97,7 +101,12 @@ async def _started_producer(settings: dict[str, Any]) -> Any:
     from aiokafka import AIOKafkaProducer  # noqa: PLC0415
 
     producer = AIOKafkaProducer(
-        **settings, acks="all", enable_idempotence=True, linger_ms=5, compression_type="zstd"
+        **settings,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=5,
+        compression_type="gzip",  # zstd is faster, and some clients cannot read it
+        max_request_size=RECORD_BYTES,
     )
     try:
         async with asyncio.timeout(SEND_SECONDS):

@@ -18,17 +18,16 @@ from regista.client.transport import Transport
 from regista.errors import (
     Damaged,
     DeadLettered,
-    Forbidden,
     Invalid,
     NotFound,
     Problem,
     Refused,
     RegistaError,
     TimedOut,
-    Unauthorized,
     Unavailable,
 )
-from regista.files import HashingStream, Progress, checked_files_of, manifest
+from regista.files import HashingStream, Progress, begin, manifest
+from regista.local_errors import reading
 from regista.publishing.json_values import check_exact, json_value
 from regista.publishing.tracking import Run
 from regista.wire.cloudevents import CloudEvent
@@ -39,11 +38,7 @@ from regista.wire.names import LONGEST_NAME, may_exist
 
 MODEL_TRAINED = "regista.ModelTrained.v1"
 TOPIC = "regista.training.v1"
-DEAD_LETTERS = 50
-"""How many of the newest dead letters are searched for a message."""
 POLL_FIRST, POLL_LONGEST = 0.05, 1.0  # seconds
-LAST_LOOK = 3.0
-"""Seconds after the deadline for a last search among the dead letters."""
 AS_DOCUMENTED = "Write it as in the schema of ModelTrained."
 
 
@@ -80,6 +75,17 @@ class TrainedMessage:
     topic: str = TOPIC
 
 
+def _check_name(model: str) -> None:
+    """Raise Invalid for what no model can be named."""
+    if not may_exist(model):
+        raise Invalid(
+            "invalid_name",
+            f"{model!r:.80} cannot be a model's name",
+            advice=f"Use at most {LONGEST_NAME} letters, digits, '_' and '-', with dots between namespace "
+            "and name, and a letter or digit first in each part.",
+        )
+
+
 def document(
     model: str,
     run: Run | None = None,
@@ -103,19 +109,14 @@ def document(
     """Return ModelTrained's data, without the artifact. The arguments are those of `AsyncClient.publish`.
 
     Unknown values are left out; the registry names what is missing. Raises Invalid for values that JSON
-    cannot represent (NaN, integers beyond 2^53), and for another type where an object belongs.
+    cannot represent (integers beyond 2^53, NaN outside the configuration) and for another type where an
+    object belongs, naming the path.
     """
-    if not may_exist(model):
-        raise Invalid(
-            "invalid_name",
-            f"{model!r:.80} cannot be a model's name",
-            advice=f"Use at most {LONGEST_NAME} letters, digits, '_' and '-', with dots between namespace "
-            "and name, and a letter or digit first in each part.",
-        )
+    _check_name(model)
     if exact and not version:
         detail = "`exact` needs a claimed version or bump"
         raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
-    facts = (run.training() if run else {}) | _object("training", training)
+    facts = _training_of(run) | _object("training", training)
     if facts and creator:
         facts.setdefault("creator", creator)
     facts |= _known(on_behalf_of=on_behalf_of or None, run_url=run_url or None)
@@ -126,7 +127,7 @@ def document(
         description=description,
         owner=owner,
         tier=tier,
-        tags=dict(tags) if tags else None,
+        tags=_object("tags", tags) or None,
         version={"claim": version, "exact": exact} if version else None,
         base=base,
         training=_known(**facts) or None,
@@ -136,6 +137,13 @@ def document(
     data: dict[str, Any] = json_value(known)
     check_exact(data)
     return data
+
+
+def _training_of(run: Run | None) -> dict[str, Any]:
+    if run is not None and not isinstance(run, Run):
+        detail = f"`run` must be what regista.track() returns, not {type(run).__name__}"
+        raise Invalid("no_run", detail, advice="Pass a dict as `training`.")
+    return run.training() if run else {}
 
 
 def _known(**values: Any) -> dict[str, Any]:
@@ -156,14 +164,18 @@ def _objects(what: str, given: Any) -> list[dict[str, Any]]:
     return [dict(one) for one in given]
 
 
-async def upload(transport: Transport, path: Path, progress: Progress | None = None) -> dict[str, Any]:
-    """Upload the files of an artifact, and return ModelTrained's `artifact`.
+async def upload(
+    transport: Transport, files: Mapping[str, Path], progress: Progress | None = None
+) -> dict[str, Any]:
+    """Upload the files of an artifact by their path in it, and return ModelTrained's `artifact`.
 
     Each file is read once and hashed while it is sent. Raises Damaged when the service received other bytes.
     """
     entries: list[FileEntry] = []
     location = ""
-    for name, file in (await asyncio.to_thread(checked_files_of, path)).items():
+    with reading("the artifact"):
+        begin(progress, [file.stat().st_size for file in files.values()])
+    for name, file in files.items():
         stream = HashingStream(file, name, progress)
         query = {"name": name, "upload": location or None}
         answer = (await transport.upload("artifact", "/uploads", query, stream, stream.total)).body
@@ -246,14 +258,11 @@ async def outcome(transport: Transport, message: TrainedMessage, seconds: float)
             async with asyncio.timeout(seconds):
                 found = await _poll(transport, message)
         except TimeoutError:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LAST_LOOK):
-                    await _check_dead_letters(transport, message)
             raise TimedOut(
                 "no_outcome_yet",
-                f"message {message.id} for {message.model} has no outcome after {seconds:.0f} s",
-                advice="Wait again. If there is still none, an admin looks for the message with "
-                "`regista dlq list registry`.",
+                f"message {message.id} for {message.model} has no outcome after {seconds:.0f} s: "
+                "the registry has not read it, or your API key may not read the model",
+                advice="Wait again. `regista status` shows whether the registry lags behind.",
             ) from None
     if isinstance(found, Refused):
         raise found
@@ -261,37 +270,24 @@ async def outcome(transport: Transport, message: TrainedMessage, seconds: float)
 
 
 async def _poll(transport: Transport, message: TrainedMessage) -> Registered | Refused:
-    pause, searched = POLL_FIRST, False
+    pause = POLL_FIRST
     while True:
         with contextlib.suppress(Unavailable):
             if found := await look_up(transport, message):
                 return found
-        if pause >= POLL_LONGEST and not searched:
-            searched = True
-            await _check_dead_letters(transport, message)
         await asyncio.sleep(pause)
         pause = min(POLL_LONGEST, pause * 1.5)
 
 
-async def _check_dead_letters(transport: Transport, message: TrainedMessage) -> None:
-    """Raise DeadLettered when the message is a dead letter; do nothing where the caller may not read them."""
-    query = {"topic": message.topic, "limit": DEAD_LETTERS}
-    try:
-        for refused in (await transport.call("GET", "registry", "/dlq", query=query)).body["items"]:
-            if refused.get("subject") == message.model:
-                shown = (await transport.call("GET", "registry", f"/dlq/{quote(refused['id'])}")).body
-                if shown["headers"].get("ce_id") == message.id:
-                    raise DeadLettered(
-                        "dead_lettered",
-                        f"message {message.id} for {message.model} was dead-lettered: {refused['reason']}",
-                        facts=refused,
-                    )
-    except (Forbidden, NotFound, Unavailable, Unauthorized):
-        return
+def dead_lettered(message: TrainedMessage, facts: Mapping[str, Any]) -> DeadLettered:
+    """Return the error of a message that the registry did not accept."""
+    reason = "; ".join(str(p["problem"]) for p in facts.get("problems", ()))
+    detail = f"message {message.id} for {message.model} was not accepted ({facts.get('code', '')}): {reason}"
+    return DeadLettered("dead_lettered", detail, facts=facts)
 
 
 async def look_up(transport: Transport, message: TrainedMessage) -> Registered | Refused | None:
-    """Return the outcome of a message, None while the registry has not processed it."""
+    """Return the outcome of a message, None while the registry has not processed it. Raises DeadLettered."""
     query = {
         "model": message.model,
         "artifact_digest": message.digest or None,
@@ -301,6 +297,8 @@ async def look_up(transport: Transport, message: TrainedMessage) -> Registered |
         answer = await transport.call("GET", "registry", f"/publications/{quote(message.id)}", query=query)
     except NotFound:
         return None
+    if answer.body["state"] == "dead_lettered":
+        raise dead_lettered(message, answer.body)
     if answer.body["state"] == "refused":
         return refused(message.model, answer.body.get("problems", ()), answer.body)
     return registered(answer.body, new=answer.body["state"] != "existing")

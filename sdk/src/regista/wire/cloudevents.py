@@ -12,6 +12,7 @@ SPECVERSION = "1.0"
 CORE = frozenset({"id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time"})
 MAX_ATTRIBUTE = 8192  # characters of one attribute
 MAX_HEADERS = 64
+CONTENT_TYPE = "content-type"
 
 _EXTENSION_NAME = re.compile(r"[a-z0-9]{1,64}")
 # CloudEvents strings hold no control characters, no surrogates and no non-characters
@@ -32,7 +33,7 @@ class CloudEvent:
     """One event.
 
     `data` are the exact bytes (signatures cover them), `time` is RFC 3339, `extensions` map lower-case names
-    to strings.
+    to strings. An empty `datacontenttype` is one that is not set: the data are JSON.
     """
 
     id: str
@@ -69,11 +70,11 @@ def utc(time: str) -> str:
 
 def check(event: CloudEvent) -> None:
     """Raise NotACloudEvent when an attribute breaks a rule of CloudEvents, or a required one is empty."""
-    texts = {
-        name: getattr(event, name) for name in ("id", "source", "type", "subject", "time", "datacontenttype")
-    }
+    texts = {name: getattr(event, name) for name in ("id", "source", "type", "subject", "time")}
     if event.dataschema is not None:
         texts["dataschema"] = event.dataschema
+    if event.datacontenttype:
+        texts["datacontenttype"] = event.datacontenttype
     for name, value in event.extensions.items():
         if not _names_extension(name):
             raise NotACloudEvent(
@@ -142,17 +143,22 @@ def to_kafka(event: CloudEvent) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
     if event.dataschema is not None:
         attributes["dataschema"] = event.dataschema
     attributes |= {name: event.extensions[name] for name in sorted(event.extensions)}
-    headers = [("content-type", event.datacontenttype.encode())]
+    headers = [("content-type", event.datacontenttype.encode())] if event.datacontenttype else []
     headers += [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
     return event.extensions.get("partitionkey", event.subject).encode(), event.data, headers
 
 
-def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> CloudEvent:
+def from_kafka(
+    value: bytes | None, headers: Iterable[tuple[str, bytes | None]], key: bytes | None = None
+) -> CloudEvent:
     """Return the event of a binary-mode message; headers without the prefix `ce_` are ignored.
 
-    Raises NotACloudEvent and no other exception.
+    `key` is the record's key. It is the partition key of an event that signed one and has no header for it:
+    some libraries send it as the key only. Raises NotACloudEvent and no other exception.
     """
     attributes = _attributes(headers)
+    if "partitionkey" not in attributes and key is not None and _signs_partition_key(attributes):
+        attributes["partitionkey"] = _text("key of the record", key)
     if value is None:
         raise NotACloudEvent(
             "there is no data: an event without data would be a tombstone on a compacted topic"
@@ -176,8 +182,8 @@ def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes | None]])
         take("subject", ""),
         take("time", ""),
         bytes(value),
-        take("datacontenttype", "application/json"),
-        take("dataschema", None),
+        take("datacontenttype", ""),
+        take("dataschema", "") or None,
         attributes,
     )
     check(event)
@@ -189,18 +195,23 @@ def _attributes(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
     for count, (header, raw) in enumerate(headers):
         if count >= MAX_HEADERS:
             raise NotACloudEvent(f"more than {MAX_HEADERS} headers")
-        if header == "content-type":
-            name = "datacontenttype"
-        elif header.startswith("ce_"):
-            name = header[3:]
-            if name == "datacontenttype":
-                raise NotACloudEvent("ce_datacontenttype is not binary mode: send the header content-type")
-        else:
-            continue
-        if name in found:
-            raise NotACloudEvent(f"the header {header!r:.80} appears twice")
-        try:
-            found[name] = (raw or b"").decode()
-        except UnicodeDecodeError:
-            raise NotACloudEvent(f"the header {header!r:.80} is not UTF-8") from None
-    return found
+        if header.startswith("ce_") or header.lower() == CONTENT_TYPE:
+            name = header[3:] if header.startswith("ce_") else CONTENT_TYPE
+            if name in found:
+                raise NotACloudEvent(f"the header {header!r:.80} appears twice")
+            found[name] = _text(f"header {header!r:.80}", raw or b"")
+    given = {found.pop(name) for name in (CONTENT_TYPE, "datacontenttype") if name in found}
+    if len(given) > 1:
+        raise NotACloudEvent("content-type and ce_datacontenttype differ: send one of them")
+    return found | {"datacontenttype": given.pop()} if given else found
+
+
+def _text(what: str, raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise NotACloudEvent(f"the {what} is not UTF-8") from None
+
+
+def _signs_partition_key(attributes: Mapping[str, str]) -> bool:
+    return "partitionkey" in attributes.get("signedextattrs", "").split(",")

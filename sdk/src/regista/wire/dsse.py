@@ -3,6 +3,8 @@
 Regista is stricter than the extension in three points, so that a consumer reads only what was signed. Every
 extension attribute must be signed (the extension drops unsigned ones), there is exactly one signature, and
 the fraction of a second in `time` is signed.
+
+Each attribute is digested as it is sent. For `time` the form of the extension is accepted, too: UTC with `Z`.
 """
 
 from __future__ import annotations
@@ -79,7 +81,10 @@ def pae(payload_type: str, body: bytes) -> bytes:
 
 
 def material(event: CloudEvent, signed: tuple[str, ...]) -> bytes:
-    """Return the 32 signed bytes: SHA-256 over the digests of attributes, data, and the named extensions."""
+    """Return the 32 signed bytes: SHA-256 over the digests of attributes, data, and the named extensions.
+
+    An attribute that is not set has the digest of no bytes.
+    """
     parts = [
         _digest(event.id),
         _repeated(event.source),
@@ -88,7 +93,7 @@ def material(event: CloudEvent, signed: tuple[str, ...]) -> bytes:
         _repeated(event.datacontenttype),
         _digest(event.dataschema),
         _digest(event.subject),
-        _digest(utc(event.time) if event.time else ""),
+        _digest(event.time),
         sha256(event.data).digest(),
     ]
     for name in signed:
@@ -124,9 +129,11 @@ class Verifies(Protocol):
 def sign(event: CloudEvent, key: Signs) -> CloudEvent:
     """Return the event with `dssematerial` and `signedextattrs`, over all its attributes and data.
 
-    Raises NotACloudEvent.
+    Its `time` gets the form of the extension, so that every verifier digests the same text. Raises
+    NotACloudEvent.
     """
     check(event)
+    event = replace(event, time=utc(event.time))
     kept = {name: value for name, value in event.extensions.items() if name not in _OWN}
     signed = tuple(sorted(kept))
     payload = material(event, signed)
@@ -165,12 +172,19 @@ def verify(event: CloudEvent, public_key: bytes | Verifies) -> None:
         key.verify(signature, pae(PAYLOAD_TYPE, payload))
     except (InvalidSignature, ValueError):
         raise BadSignature("the signature does not verify with the key") from None
+    names = _signed_names(event)
     try:
-        fresh = material(event, _signed_names(event))
+        as_sent = material(event, names)
+        if hmac.compare_digest(as_sent, payload):
+            return
+        in_utc = material(replace(event, time=utc(event.time)), names)
     except (NotACloudEvent, UnicodeError) as e:
         raise BadSignature(f"the event cannot be digested: {e}") from None
-    if not hmac.compare_digest(fresh, payload):
-        raise BadSignature("the event was altered after it was signed")
+    if not hmac.compare_digest(in_utc, payload):
+        raise BadSignature(
+            f"the event was altered after it was signed: its material is {as_sent.hex()}, signed was "
+            f"{payload.hex()[:64]}"
+        )
 
 
 def _read(event: CloudEvent) -> _Envelope:

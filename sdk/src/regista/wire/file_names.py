@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Container, Iterable, Mapping
 
 from regista.wire.digests import NoDigest, check_path
+from regista.wire.limits import PART_BYTES, PATH_BYTES
 
 DEVICES = frozenset(
     {"con", "prn", "aux", "nul", "conin$", "conout$"}
@@ -24,7 +25,13 @@ def problem_of_name(path: str) -> str:
         check_path(path)
     except NoDigest as e:
         return str(e)
+    if len(path.encode()) > PATH_BYTES:
+        return f"the path {path!r:.100} is too long: at most {PATH_BYTES} bytes are allowed"
     for part in path.split("/"):
+        if len(part.encode()) > PART_BYTES:
+            return (
+                f"{part!r:.100} in the path {path!r:.100} is too long: at most {PART_BYTES} bytes are allowed"
+            )
         if wrong := "".join(sorted(NOT_ON_WINDOWS.intersection(part))):
             return f"the path {path!r:.100} has {wrong}, which Windows does not allow in a name"
         if part.endswith((".", " ")):

@@ -65,19 +65,8 @@ def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
             return with_version(state, event.number, stage="Rejected")
         case e.VersionReopened():
             return with_version(state, event.number, stage="Staging", gates_passed=False)
-        case e.RecallProposed():
-            proposals = state.recall_proposals.set(event.number, event.by)
-            return with_version(replace(state, recall_proposals=proposals), event.number)
-        case e.VersionRecalled():
-            recalls = state.recalls.set(event.number, event.by)
-            return with_version(replace(state, recalls=recalls), event.number, recalled=True)
-        case e.VersionReinstated():
-            recalls = state.recalls
-            recalls = recalls.delete(event.number) if event.number in recalls else recalls
-            proposals = state.recall_proposals
-            proposals = proposals.delete(event.number) if event.number in proposals else proposals
-            state = replace(state, recalls=recalls, recall_proposals=proposals)
-            return with_version(state, event.number, recalled=False, stage=event.stage)
+        case e.RecallProposed() | e.VersionRecalled() | e.VersionReinstated():
+            return _recalled(state, event)
         case e.VersionArchived():
             return with_version(_not_waiting(state, event.number), event.number, stage="Archived")
         case e.VersionRetired():
@@ -100,6 +89,24 @@ def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
             return state
         case _:
             return _evolve_model(state, event)
+
+
+def _recalled(
+    state: ModelState, event: e.RecallProposed | e.VersionRecalled | e.VersionReinstated
+) -> ModelState:
+    number, recalls, proposals = event.number, state.recalls, state.recall_proposals
+    match event:
+        case e.RecallProposed():
+            return with_version(replace(state, recall_proposals=proposals.set(number, event.by)), number)
+        case e.VersionRecalled():
+            return with_version(replace(state, recalls=recalls.set(number, event.by)), number, recalled=True)
+        case e.VersionReinstated():
+            recalls = recalls.delete(number) if number in recalls else recalls
+            proposals = proposals.delete(number) if number in proposals else proposals
+            state = replace(state, recalls=recalls, recall_proposals=proposals)
+            return with_version(state, number, recalled=False, stage=event.stage)
+        case _:
+            assert_never(event)
 
 
 def _evolve_model(state: ModelState, event: _Model) -> ModelState:

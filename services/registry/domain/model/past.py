@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
+from regista.wire.limits import EVENT_BYTES
 from services.registry.domain.model.events import (
     Champion,
     Evaluation,
@@ -24,7 +25,7 @@ PRODUCTION = "production"
 """The environment that the registry declares at its first start; new versions are compared with its
 champion."""
 
-MOST_BYTES = 1024 * 1024
+MOST_BYTES = EVENT_BYTES
 """The largest event. The relay and the readers of the topic cannot carry a larger one."""
 MOST_SHOWN = 50
 """The number of evaluations that a champion is shown with: primary ones first, then the newest."""

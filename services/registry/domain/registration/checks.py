@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regista.wire.mandatory import problem_of_missing
 from services.registry.domain.model.events import MetadataAdded, VersionRegistered
 from services.registry.domain.model.fold import MODEL
 from services.registry.domain.model.metadata import Metadata, Problem, Training
@@ -29,10 +30,7 @@ def problems_of(
                 Problem("kind", f"{state.model} is of kind {state.kind}: use that kind, or another model")
             )
         if not command.draft:
-            problems += [
-                Problem(name, f"missing; it is mandatory for the kind {kind}")
-                for name in missing(kind, metadata)
-            ]
+            problems += [Problem(name, problem_of_missing(kind)) for name in missing(kind, metadata)]
     if command.base is not None and base_number(state, command.base) is None:
         problems.append(
             Problem("base", f"{command.base} is no complete version of this model: name one, or leave it out")

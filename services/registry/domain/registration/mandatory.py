@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from regista.wire.mandatory import MANDATORY
 from services.registry.domain.model.metadata import Metadata, Problem
 
 
@@ -25,42 +26,10 @@ PARTS: dict[str, Callable[[Metadata], bool]] = {
     "parents": lambda m: any(p.relation == "base_model" for p in m.parents),
 }
 
-TRAINED = (
-    "training.config",
-    "training.dataset.digest",
-    "training.metrics",
-    "training.trained_at",
-    "training.creator",
-    "training.code",
-    "signature",
-    "signature.outputs",
-    "artifact.digest",
-)
-
-PROFILES: dict[str, tuple[str, ...]] = {
-    "model": TRAINED,
-    "adapter": (*TRAINED, "parents"),
-    "embedding": TRAINED,
-    "preprocessing": (
-        "training.config",
-        "training.trained_at",
-        "training.creator",
-        "training.code",
-        "signature",
-        "signature.outputs",
-        "artifact.digest",
-    ),
-    "prompt": ("training.trained_at", "training.creator", "artifact.digest"),
-}
-"""The mandatory fields of each kind.
-
-An adapter names its base model. A preprocessing step needs no metrics. A prompt needs no training data.
-"""
-
 
 def missing(kind: str, metadata: Metadata) -> tuple[str, ...]:
     """Return the mandatory fields that the document lacks."""
-    return tuple(name for name in PROFILES[kind] if not PARTS[name](metadata))
+    return tuple(name for name in MANDATORY[kind] if not PARTS[name](metadata))
 
 
 def contradictions(metadata: Metadata) -> list[Problem]:
