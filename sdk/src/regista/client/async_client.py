@@ -20,11 +20,9 @@ from regista.calls.cleanup import CleanupCalls
 from regista.calls.dead_letters import DeadLetterCalls
 from regista.calls.environments import EnvironmentCalls
 from regista.calls.models import ModelCalls
-from regista.calls.promotion import PromotionCalls
 from regista.calls.reports import ReportCalls
 from regista.calls.requests import model_and_version
 from regista.calls.rollouts import RolloutCalls
-from regista.calls.versions import VersionCalls
 from regista.calls.waiting import WaitingCalls
 from regista.client.async_publication import AsyncPublication
 from regista.client.profile import Profile, read_profile
@@ -52,8 +50,6 @@ _of_parent: list[object] = []
 class AsyncClient(
     ModelCalls,
     WaitingCalls,
-    VersionCalls,
-    PromotionCalls,
     RolloutCalls,
     EnvironmentCalls,
     AuditCalls,

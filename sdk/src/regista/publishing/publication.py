@@ -86,6 +86,12 @@ def _check_name(model: str) -> None:
         )
 
 
+def _check_claim(version: str, *, exact: bool) -> None:
+    if exact and not version:
+        detail = "`exact` needs a claimed version or bump"
+        raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
+
+
 def document(
     model: str,
     run: Run | None = None,
@@ -113,9 +119,7 @@ def document(
     object belongs, naming the path.
     """
     _check_name(model)
-    if exact and not version:
-        detail = "`exact` needs a claimed version or bump"
-        raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
+    _check_claim(version, exact=exact)
     facts = _training_of(run) | _object("training", training)
     if facts and creator:
         facts.setdefault("creator", creator)
