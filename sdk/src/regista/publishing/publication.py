@@ -111,6 +111,7 @@ def document(
     exact: bool = False,
     base: int | str | None = None,
     parents: Sequence[Mapping[str, Any]] = (),
+    strict: bool = False,
 ) -> dict[str, Any]:
     """Return ModelTrained's data, without the artifact. The arguments are those of `AsyncClient.publish`.
 
@@ -137,7 +138,18 @@ def document(
         training=_known(**facts) or None,
         signature=_object("signature", signature) or (run.signature if run else None),
         parents=_objects("parents", parents) or None,
+        strict=strict or None,
     )
+    return _checked(known)
+
+
+def _check_claim(version: str, *, exact: bool) -> None:
+    if exact and not version:
+        detail = "`exact` needs a claimed version or bump"
+        raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
+
+
+def _checked(known: dict[str, Any]) -> dict[str, Any]:
     data: dict[str, Any] = json_value(known)
     check_exact(data)
     return data
