@@ -86,12 +86,6 @@ def _check_name(model: str) -> None:
         )
 
 
-def _check_claim(version: str, *, exact: bool) -> None:
-    if exact and not version:
-        detail = "`exact` needs a claimed version or bump"
-        raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
-
-
 def document(
     model: str,
     run: Run | None = None,
