@@ -20,10 +20,8 @@ from regista.calls.cleanup import CleanupCalls
 from regista.calls.dead_letters import DeadLetterCalls
 from regista.calls.environments import EnvironmentCalls
 from regista.calls.models import ModelCalls
-from regista.calls.promotion import PromotionCalls
 from regista.calls.reports import ReportCalls
 from regista.calls.rollouts import RolloutCalls
-from regista.calls.versions import VersionCalls
 from regista.calls.waiting import WaitingCalls
 from regista.client.async_publication import AsyncPublication
 from regista.client.patience import Patience
@@ -53,8 +51,6 @@ _of_parent: list[object] = []
 class AsyncClient(
     ModelCalls,
     WaitingCalls,
-    VersionCalls,
-    PromotionCalls,
     RolloutCalls,
     EnvironmentCalls,
     AuditCalls,
