@@ -39,8 +39,8 @@ class Planned:
 async def planned(transport: Transport, path: str | Path, *, links: bool = False) -> Planned:
     """Return the files below `path`; with `links`, links to files count as files.
 
-    The limits are those of the contract, and those that the installation lowered. Raises Invalid, and TooLarge
-    with the file and the limit.
+    The limits are those of the contract, and those that the installation lowered. Raises Invalid, and
+    TooLarge with the file and the limit.
     """
     files, sizes = await asyncio.to_thread(_measured, path_of(path), links)
     allowed = {
