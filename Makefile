@@ -6,7 +6,7 @@ bin  := $(venv)/bin
 lock := deploy/requirements/dev.txt
 stamp := $(venv)/.installed
 
-.PHONY: help venv demo up down status check lint types imports unit unit-services unit-rest test mutants bench bench-mlflow lock schemas clean
+.PHONY: help venv demo up down status check lint types imports unit unit-services unit-rest test chaos mutants bench bench-mlflow lock schemas clean
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE  # with it, every process of every start compiles all sources again
 
@@ -57,6 +57,9 @@ unit-rest:
 
 test: $(stamp)  ## all tests, on real servers; one: make test ARGS=tests/unit/local
 	@$(bin)/pytest -q $(ARGS)
+
+chaos: $(stamp)  ## ten minutes of faults under load; CHAOS_SECONDS=… CHAOS_SEED=…
+	@REGISTA_CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) REGISTA_CHAOS_SEED=$(CHAOS_SEED) $(bin)/pytest -q tests/chaos/test_faults.py $(ARGS)
 
 mutants: $(stamp)  ## change the deciding code piece by piece and list changes that no test notices; some: make mutants ARGS='services.cleanup.*'
 	@test -x $(bin)/mutmut || $(bin)/uv pip install --quiet --python $(bin)/python mutmut==3.8.1

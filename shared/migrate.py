@@ -3,8 +3,9 @@
 The owner of the database runs it, never a service. It runs the migrations of the log
 (shared/migrations/versions), then those of each service (services/<service>/migrations), and then, as the
 owner again, their as_owner.sql: what the service's role must not own. The password of a service's role comes
-from REGISTA_PASSWORD_<SERVICE>; without one the role cannot log in with a password. Read models need no
-migration: a service rebuilds its changed tables from the log at start.
+from REGISTA_PASSWORD_<SERVICE>; without one the role cannot log in with a password. Each of these variables,
+and REGISTA_OWNER_URL, may end with _FILE and name a file. Read models need no migration: a service rebuilds
+its changed tables from the log at start.
 
 `--split registry=8` distributes a partition of the log over eight tables (ADR 0062). Stop the services first.
 """
@@ -120,6 +121,9 @@ def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) ->
     if not partitions:  # it appends nothing: it reads all, and stops those that append
         connection.exec_driver_sql(f"GRANT SELECT ON log.events TO {role}")
         connection.exec_driver_sql(f"GRANT INSERT, UPDATE, DELETE ON log.stopped TO {role}")
+    else:
+        connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA messaging TO {role}")
+        connection.exec_driver_sql(f"GRANT SELECT, INSERT, DELETE ON messaging.urgent TO {role}")
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA directory TO {role}")
     connection.exec_driver_sql(
         f"GRANT SELECT, INSERT (key_id, day), UPDATE (day) ON directory.key_use TO {role}"
@@ -146,12 +150,19 @@ async def migrate(
         await engine.dispose()
 
 
+def secret_of(variable: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return the variable's value, or the content of the file that `<variable>_FILE` names."""
+    if variable in environment or f"{variable}_FILE" not in environment:
+        return environment.get(variable)
+    return Path(environment[f"{variable}_FILE"]).read_text("utf-8").strip()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--url",
-        default=os.environ.get("REGISTA_OWNER_URL"),
-        help="the owner's database URL (or REGISTA_OWNER_URL)",
+        default=secret_of("REGISTA_OWNER_URL"),
+        help="the owner's database URL (or REGISTA_OWNER_URL, REGISTA_OWNER_URL_FILE)",
     )
     parser.add_argument(
         "--split",
@@ -166,12 +177,12 @@ def main() -> None:
     url = chosen.url
     if not url:
         parser.error(
-            "name the database: --url postgresql://owner:password@host/regista, or set REGISTA_OWNER_URL"
+            "name the database: --url postgresql://owner@host/regista, or set REGISTA_OWNER_URL_FILE"
         )
     asyncio.run(
         migrate(
             url,
-            {s: p for s in PARTITIONS_OF if (p := os.environ.get(f"REGISTA_PASSWORD_{s.upper()}"))},
+            {s: p for s in PARTITIONS_OF if (p := secret_of(f"REGISTA_PASSWORD_{s.upper()}"))},
             dict(chosen.split),
         )
     )

@@ -48,6 +48,7 @@ from shared.messaging.broker import consume
 from shared.messaging.consumer import Consumer
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.kafka import Subscription, start_producer
+from shared.messaging.urgent import UrgentReader, UrgentSender, urgent_parts
 
 log = logging.getLogger(__name__)
 
@@ -186,29 +187,27 @@ class RunningProcess:
         work += [("denials", app.denials.run())] if app.denials is not None else []
         if self._key is not None:
             work += [(f"relay {s.name}", self._relay(s, self._key)) for s in self._publishes]
+            send = [UrgentSender(s, app.pool, self._key) for s in self._publishes if s.urgent]
+            work += [(f"urgent {sender.name}", sender.run()) for sender in send]
         if process.subscriptions:
             app.readiness.wait("kafka", "joins the consumer groups")
-            consumers = [
-                Consumer(s, app.transactor, app.access, app.dead_letters, app.readiness)
-                for s in process.subscriptions
-            ]
+            consumers = [self._consumer(s) for s in process.subscriptions]
             work.append(("kafka", consume(app.settings, consumers, app.readiness)))
+        urgent = [self._consumer(s) for s in urgent_parts(process.subscriptions)]
+        work += [(f"urgent {c.name}", UrgentReader(c, app.pool, app.access).run()) for c in urgent]
         schema, wake_up = projector.schema_of(process.service), self._wake_ups[process.service.name]
         for due in process.due_work:
             runner = DueWorkRunner(due, process.service.name, schema, app.pool, app.transactor, wake_up)
             work.append((f"due {due.kind}", runner.run()))
         return work + [(getattr(b, "__name__", "background"), b(app)) for b in process.background]
 
+    def _consumer(self, subscription: Subscription) -> Consumer:
+        app = self._app
+        return Consumer(subscription, app.transactor, app.access, app.dead_letters, app.readiness)
+
     def _relay(self, service: Service, key: SigningKey) -> Work:
         app = self._app
-        part = f"relay {service.name}"
-
-        def on_state(reason: str) -> None:
-            if reason:
-                app.readiness.wait(part, reason)
-            else:
-                app.readiness.clear(part)
-
+        on_state = functools.partial(app.readiness.show, f"relay {service.name}")
         return relay.Relay(
             service,
             app.settings.database_url,
@@ -283,7 +282,7 @@ class RunningProcess:
                     outage = isinstance(error, CONNECTION_ERRORS)
                     if outage and part == "postgres":
                         POSTGRES.report(error)
-                    app.readiness.wait(part, f"does not answer ({error_summary(error)})", logged=not outage)
+                    app.readiness.wait(part, f"cannot be used ({error_summary(error)})", logged=not outage)
                 else:
                     if part == "postgres":
                         POSTGRES.answered()

@@ -54,7 +54,10 @@ def _registry(app: App) -> dict[str, Handler]:
         **dict.fromkeys(CHANGES_MODEL, partial(assess_model, app)),
     }
     handlers = {type_: Handler(note_model, follow_ups.get(type_)) for type_ in noted.MODEL_EVENTS}
-    handlers |= {type_: Handler(note_version, follow_ups.get(type_)) for type_ in noted.VERSION_EVENTS}
+    handlers |= {
+        type_: Handler(note_version, follow_ups.get(type_), urgent=type_ == noted.PROMOTION_REQUESTED)
+        for type_ in noted.VERSION_EVENTS
+    }
     return handlers | {noted.EVALUATION_RECORDED: Handler(note_evaluation, partial(assess_measured, app))}
 
 

@@ -6,6 +6,7 @@ from services.approval.api import ROUTES
 from services.approval.bootstrap import publish_builtin
 from services.approval.consumers import subscriptions
 from services.approval.domain.deciders import DECIDERS, FOLDS
+from services.approval.domain.gate_events import PromotionDenied, PromotionGranted
 from services.approval.due_work import due_work
 from services.approval.projections import project
 from services.approval.publish import publish
@@ -23,6 +24,7 @@ SERVICE = Service(
     project=project,
     publish=publish,
     tables=TABLES,
+    urgent=frozenset({PromotionGranted, PromotionDenied}),
 )
 
 

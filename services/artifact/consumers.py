@@ -48,8 +48,10 @@ def subscriptions(app: App) -> list[Subscription]:
         noted.ROLLED_BACK: note_serving,
         noted.PROMOTION_REQUESTED: note_promotion,
     }
+    urgent = {noted.RECALLED, noted.REINSTATED}
     handlers = {
-        type_: Handler(_nothing_yet, follow_up=partial(prepare, app)) for type_, prepare in follow_ups.items()
+        type_: Handler(_nothing_yet, partial(prepare, app), urgent=type_ in urgent)
+        for type_, prepare in follow_ups.items()
     }
     handlers[noted.REGISTERED] = Handler(partial(note_registered, app))
     return [Subscription(topic_of("registry"), "artifact", handlers, by_service("registry"))]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -55,6 +56,8 @@ LOOK_AGAIN = 4.0
 PUBLISHED = "published"
 """The part of readiness that reports whether the log continues every published log checkpoint."""
 
+COPIES = "waits for the copies of log checkpoints"
+
 LEADS = Gauge("regista_audit_leads", "1 while this process seals")
 NOT_INDEXED = Counter("regista_audit_index_failures", "Pages that could not be indexed; each is tried again")
 
@@ -76,7 +79,9 @@ async def _follow(app: App, key: SigningKey, published: Published) -> None:
     while True:
         app.readiness.clear("leader")
         try:
-            async with leadership(app.settings.database_url, "audit") as connection:
+            async with leadership(
+                app.settings.database_url, "audit", on_follow=functools.partial(_follows, app.readiness)
+            ) as connection:
                 LEADS.set(1)
                 await _lead_or_stop(connection, Sealer(key, published), app.readiness)
         except Contradicted as contradicted:
@@ -84,7 +89,7 @@ async def _follow(app: App, key: SigningKey, published: Published) -> None:
             await asyncio.sleep(LOOK_AGAIN)
         except CopyUnavailable as unavailable:
             raise_if_cancelled()
-            app.readiness.wait(PUBLISHED, f"sealing waits for the copies of log checkpoints ({unavailable})")
+            app.readiness.wait(PUBLISHED, f"sealing {COPIES} ({unavailable})")
         except CONNECTION_ERRORS as error:
             raise_if_cancelled()
             POSTGRES.report(error)
@@ -96,6 +101,12 @@ async def _follow(app: App, key: SigningKey, published: Published) -> None:
             LEADS.set(0)
             app.readiness.clear("index")
         await asyncio.sleep(1)
+
+
+def _follows(readiness: Readiness) -> None:
+    """Withdraw that this process waits for copies: another one leads. A contradicted log concerns both."""
+    if COPIES in readiness.reasons.get(PUBLISHED, ""):
+        readiness.clear(PUBLISHED)
 
 
 async def _lead_or_stop(connection: asyncpg.Connection, sealer: Sealer, readiness: Readiness) -> None:
@@ -145,9 +156,7 @@ class _Signer:
         except CopyUnavailable as unavailable:
             raise_if_cancelled()
             self._signed_at = time.monotonic()
-            self._readiness.wait(
-                PUBLISHED, f"signing waits for the copies of log checkpoints ({unavailable}); sealing goes on"
-            )
+            self._readiness.wait(PUBLISHED, f"signing {COPIES} ({unavailable}); sealing goes on")
         else:
             self._readiness.clear(PUBLISHED)
 

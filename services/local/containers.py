@@ -16,6 +16,7 @@ from services.local.identities import Identities
 from services.local.instance import Instance
 from services.local.kafka import Kafka, new_cluster_id
 from services.local.s3 import S3
+from services.local.s3_security import FILES as SECURITY_FILES
 from services.local.stack import Stack
 from services.local.topics import SERVICES
 
@@ -25,7 +26,7 @@ FIRST_PUBLISHED_PORT = 8001
 SERVER_FILES = {  # all that a server sees of the state
     "postgres": ["secrets/postgres-superuser"],
     "kafka": ["kafka/server.properties", "kafka/cluster"],
-    "s3": ["s3/identities.json", "s3/security.toml"],
+    "s3": ["s3/identities.json", "s3/master.toml", *(f"s3/{name}" for name in SECURITY_FILES)],
 }
 
 

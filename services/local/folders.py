@@ -6,9 +6,10 @@ import json
 import os
 import random
 import secrets
+import shutil
 import socket
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
@@ -20,6 +21,9 @@ PORTS = range(20_000, 32_000)
 """Below the ports of outgoing connections, which could take the port of a stopped server."""
 PATIENCE = 120.0
 """Seconds for a server to become ready. One that ends is detected immediately."""
+MEGABYTE = 1024 * 1024
+FIRST_START, LATER_START = 1024 * MEGABYTE, 128 * MEGABYTE
+"""Free bytes that servers need to create their files, and to start again."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -30,6 +34,11 @@ class LocalError(Exception):
 def home() -> Path:
     """Return the folder that contains everything: `REGISTA_HOME`, else `.regista` beside the sources."""
     return Path(os.environ.get("REGISTA_HOME") or REPOSITORY / ".regista").resolve()
+
+
+def free_space(path: Path) -> int:
+    """Return the free bytes of the disk on which the path is, or will be."""
+    return shutil.disk_usage(next(folder for folder in (path, *path.parents) if folder.exists())).free
 
 
 def write_private(path: Path, text: str) -> None:
@@ -67,16 +76,31 @@ class InstanceFolder:
             path.chmod(0o700)
         return path
 
+    def check_space(self, free: Callable[[Path], int] = free_space) -> None:
+        """Raise LocalError when the servers could not create or write their files here."""
+        first = not (self.directory / "postgres").exists()
+        needed, found = FIRST_START if first else LATER_START, free(self.directory)
+        if found < needed:
+            raise LocalError(
+                f"{self.directory} has {found // MEGABYTE:,} MiB of free space, and a"
+                f" {'first' if first else 'later'} start needs {needed // MEGABYTE:,} MiB: free some, or set"
+                " REGISTA_HOME to a folder on another disk"
+            )
+
     def log(self, name: str) -> Path:
         """Return the log file of one process."""
         return self.subfolder("logs") / f"{name}.log"
 
     def secret(self, name: str) -> str:
         """Return a generated password from a file of mode 0600; the same at each start."""
+        return self.secret_file(name).read_text().strip()
+
+    def secret_file(self, name: str) -> Path:
+        """Return the file of that password."""
         path = self.subfolder("secrets") / name
         if not path.exists():
             write_private(path, secrets.token_urlsafe(24))
-        return path.read_text().strip()
+        return path
 
     def read(self, name: str) -> dict[str, Any]:
         """Return the content of a JSON file, or an empty dict."""

@@ -73,13 +73,14 @@ class Instance:
         done, wanted = self.folder.read("migrated.json").get("digest"), self._set_up_digest(specification)
         if done == wanted and not self.stack.postgres.given:
             return False
+        owner = self.folder.subfolder("secrets") / "url-owner"
+        write_private(owner, self.stack.owner_url())
         passwords = {
-            f"REGISTA_PASSWORD_{name.upper()}": word for name, word in self.stack.database_passwords().items()
+            f"REGISTA_PASSWORD_{name.upper()}_FILE": str(self.folder.secret_file(f"postgres-{name}"))
+            for name in SERVICES
         }
         self._run(
-            "migrate",
-            python_command("shared.migrate"),
-            {"REGISTA_OWNER_URL": self.stack.owner_url(), **passwords},
+            "migrate", python_command("shared.migrate"), {"REGISTA_OWNER_URL_FILE": str(owner), **passwords}
         )
         bootstrap = python_command("services.registry", "bootstrap", "--spec", str(specification))
         self._run("bootstrap", bootstrap, self.environment("registry"))

@@ -131,6 +131,10 @@ class Kafka:
         password = self.folder.secret(f"kafka-{SUPER_USER}")
         limits = quotas((*self.publishers, *self.bound))
         kafka_quotas.set_quotas(self.bootstrap, SUPER_USER, password, limits)
+        # The broker learns of new users a moment after the controller has stored them.
+        newest = SERVICES[-1]
+        user = kafka_access.admin_client(self.bootstrap, newest, self.password(newest), "SCRAM-SHA-512")
+        kafka_access.await_broker(user, PATIENCE, self.child.check if self.child else lambda: None)
 
     def add_users(self, admin: AdminClient, users: Iterable[str]) -> None:
         """Create SCRAM users with the passwords that this instance stores for them."""

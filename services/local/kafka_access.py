@@ -33,8 +33,8 @@ _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False  # the client reports each refused connection while the broker starts
 
 
-def admin_client(bootstrap: str, user: str, password: str) -> AdminClient:
-    """Return the super user's client.
+def admin_client(bootstrap: str, user: str, password: str, mechanism: str = "PLAIN") -> AdminClient:
+    """Return a client of a user, by default the super user.
 
     It authenticates by PLAIN, because SCRAM users do not exist yet at the first start.
     """
@@ -42,7 +42,7 @@ def admin_client(bootstrap: str, user: str, password: str) -> AdminClient:
         {
             "bootstrap.servers": bootstrap,
             "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "PLAIN",
+            "sasl.mechanism": mechanism,
             "sasl.username": user,
             "sasl.password": password,
             "reconnect.backoff.ms": 20,

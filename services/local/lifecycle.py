@@ -164,7 +164,8 @@ def rebuilt(folder: InstanceFolder, services: Sequence[str] = ()) -> list[dict[s
         text=True,
         check=False,
         cwd=REPOSITORY,
-        env=passed_on() | {"REGISTA_DATABASE_URLS": json.dumps(urls)},
+        env=passed_on(),
+        input=json.dumps(urls),
     )
     if done.returncode:
         raise LocalError(f"the rebuild failed:\n{done.stderr.strip()}")

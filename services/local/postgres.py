@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 
 from services.local.folder_access import allow_traversal
-from services.local.folders import PATIENCE, InstanceFolder, LocalError
+from services.local.folders import MEGABYTE, PATIENCE, InstanceFolder, LocalError, free_space
 from services.local.processes import Child, run_to_end, spawn
 
 OWNER = "regista_owner"
@@ -34,6 +34,10 @@ SETTINGS = {
     "max_wal_size": "2GB",
     "jit": "off",
 }
+
+
+MUCH_SPACE = 16 * 1024 * MEGABYTE
+"""Free bytes below which the log of changes (WAL) is kept short."""
 
 
 @dataclass(slots=True)
@@ -100,6 +104,8 @@ class Postgres:
             return None
         data = self.folder.subfolder("postgres")
         settings = {**SETTINGS, "port": str(self.ports["postgres"])}
+        if free_space(data) < MUCH_SPACE:
+            settings["max_wal_size"] = "256MB"
         argv = [
             _binary("postgres"),
             "-D",

@@ -123,8 +123,9 @@ def spawn(
     user: str | None = None,
     stop_signal: signal.Signals = signal.SIGTERM,
     orphan_signal: signal.Signals | None = None,
+    umask: int = -1,
 ) -> Child:
-    """Start a process.
+    """Start a process. `umask` limits who may use the files and sockets that it makes.
 
     When the calling *thread* ends, the kernel sends it `orphan_signal` (else `stop_signal`).
 
@@ -151,6 +152,7 @@ def spawn(
             group=user,
             extra_groups=None if user is None else [],
             start_new_session=True,
+            umask=umask,
             preexec_fn=die_with_owner,  # noqa: PLW1509 - only prctl
         )
     return Child(ProcessIdentity.of(name, popen.pid), popen, log, stop_signal)

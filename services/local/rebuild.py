@@ -1,7 +1,7 @@
 """Drop and rebuild the read models of running services from the log, and compare them with those before.
 
-`regista rebuild` runs `python -m services.local.rebuild registry …`. REGISTA_DATABASE_URLS contains the URL
-of each service's role as JSON.
+`regista rebuild` runs `python -m services.local.rebuild registry …` and writes the URL of each service's role
+to its standard input, as JSON.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import importlib
 import json
-import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -87,7 +87,7 @@ async def all_compared(urls: dict[str, str]) -> list[Compared]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m services.local.rebuild", description=__doc__)
     parser.add_argument("services", nargs="+")
-    urls: dict[str, str] = json.loads(os.environ["REGISTA_DATABASE_URLS"])
+    urls: dict[str, str] = json.load(sys.stdin)
     found = asyncio.run(all_compared({name: urls[name] for name in parser.parse_args().services}))
     print(json.dumps([asdict(one) for one in found]))
 

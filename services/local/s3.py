@@ -17,11 +17,22 @@ import urllib3
 from minio import Minio
 from minio.error import S3Error
 
-from services.local.folders import LOOPBACK, PATIENCE, InstanceFolder, LocalError, write_private
+from services.local.folders import (
+    LOOPBACK,
+    MEGABYTE,
+    PATIENCE,
+    InstanceFolder,
+    LocalError,
+    free_space,
+    write_private,
+)
 from services.local.processes import Child, spawn
+from services.local.s3_security import write_security
 
 BUCKET, HISTORY = "regista", "regista-history"
 """Artifacts, and the exported log, from which nothing may be deleted."""
+VOLUME_MEGABYTES = 64
+"""Size of a volume file. SeaweedFS stores only where a whole volume has room."""
 # SeaweedFS counts deleting as writing, so the bucket's policy denies it, also to the stack's identity.
 NEVER_DELETED = {
     "Version": "2012-10-17",
@@ -52,11 +63,8 @@ class S3:
         """Write the identities, and the keys with which SeaweedFS's parts authenticate each other."""
         folder = self.folder.subfolder("s3")
         write_private(folder / "identities.json", json.dumps({"identities": self._identities()}))
-        inner = "\n".join(
-            f'[{part}]\nkey = "{self.folder.secret("s3-inner")}"'
-            for part in ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
-        )
-        write_private(folder / "security.toml", inner + "\n")
+        write_security(folder, self.folder.secret("s3-inner"))
+        (folder / "master.toml").write_text("[master.volume_growth]\ncopy_1 = 1\n")
 
     def _identities(self) -> list[dict[str, Any]]:
         """Return the credentials.
@@ -85,13 +93,15 @@ class S3:
             "dir": data,
             "s3.config": f"{configuration}/identities.json",
             "volume.max": "0",
-            "master.volumeSizeLimitMB": "1024",
+            "master.volumeSizeLimitMB": str(VOLUME_MEGABYTES),
             "master.telemetry": "false",
             "s3.port.iceberg": "0",
             "s3.port.lance": "0",
             "master.electionTimeout": "500ms",
             "master.heartbeatInterval": "100ms",  # the default delays each later start by 10 s
             "volume.preStopSeconds": "0",
+            "filer.localSocket": f"{configuration}/filer.sock",
+            "s3.localSocket": f"{configuration}/s3.sock",
         }
         for name in _PARTS:
             option = name.replace(".grpc", ".port.grpc") if name.endswith(".grpc") else f"{name}.port"
@@ -102,12 +112,17 @@ class S3:
         """Start the server."""
         folder = self.folder.subfolder("s3")
         argv = [_weed(), *self.arguments(str(self.folder.subfolder("s3", "data")), str(folder))]
-        self.child = spawn("s3", argv, log=self.folder.log("s3"), cwd=folder, orphan_signal=signal.SIGKILL)
+        self.child = spawn(
+            "s3", argv, log=self.folder.log("s3"), cwd=folder, orphan_signal=signal.SIGKILL, umask=0o077
+        )
         self.child.patience = 2.0  # it closes its volumes immediately, then waits minutes for its own streams
         return self.child
 
     def await_ready(self, patience: float = PATIENCE) -> None:
-        """Wait until the buckets exist, an object can be written, and the exported log cannot be deleted."""
+        """Wait until the buckets exist, an object can be written, and the exported log cannot be deleted.
+
+        On a full disk nothing is written: the artifact service reports it in its readiness, and still reads.
+        """
         client = self.client("stack")
         deadline = time.monotonic() + patience
         while True:
@@ -118,7 +133,8 @@ class S3:
                     if not client.bucket_exists(bucket):
                         client.make_bucket(bucket)
                 client.set_bucket_policy(HISTORY, json.dumps(NEVER_DELETED))
-                _write_and_remove(client)
+                if self._has_room():
+                    _write_and_remove(client)
             except (S3Error, urllib3.exceptions.HTTPError):
                 if time.monotonic() > deadline:
                     raise LocalError(
@@ -128,6 +144,9 @@ class S3:
                 time.sleep(0.1)
             else:
                 return
+
+    def _has_room(self) -> bool:
+        return self.child is None or free_space(self.folder.directory) > 2 * VOLUME_MEGABYTES * MEGABYTE
 
     @property
     def endpoint(self) -> str:

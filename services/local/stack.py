@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from services.local import kafka, postgres, s3
-from services.local.folders import InstanceFolder, LocalError
+from services.local.folders import InstanceFolder, LocalError, write_private
 from services.local.kafka import SECURITY, Kafka
 from services.local.postgres import OWNER, Postgres
 from services.local.processes import Child, ProcessIdentity, end_all, interrupt_commands
@@ -91,6 +91,7 @@ class Stack:
         """
         end_all(ProcessIdentity(**one) for one in self.folder.read(STATE).get("processes", []))
         began = time.monotonic()
+        self.folder.check_space()
         self.set_ports(self.folder.ports([*postgres.PORTS, *kafka.PORTS, *s3.PORTS]))
         servers = self.servers()
         threads = ThreadPoolExecutor(len(servers))
@@ -165,12 +166,15 @@ class Stack:
         return self.postgres.url(f"regista_{service}", self.folder.secret(f"postgres-{service}"), database)
 
     def service_environment(self, service: str, database: str = "regista") -> Mapping[str, str]:
-        """Return the settings with which `python -m services.<service>` reaches the servers."""
-        settings = {
-            "DATABASE_URL": self.database_url(service, database),
+        """Return the settings with which `python -m services.<service>` reaches the servers.
+
+        Secrets are in files, because many tools show the environment of a process.
+        """
+        settings: dict[str, str | Path] = {
+            "DATABASE_URL_FILE": self._url_file(service, database),
             "KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "KAFKA_USER": service,
-            "KAFKA_PASSWORD": self.kafka.password(service),
+            "KAFKA_PASSWORD_FILE": self.folder.secret_file(f"kafka-{service}"),
             "KAFKA_SECURITY": SECURITY,
             "KAFKA_NAMESPACES": ",".join(sorted(set(self.kafka.bound.values()))),
         }
@@ -178,7 +182,7 @@ class Stack:
             settings |= {
                 "S3_ENDPOINT": self.s3.endpoint,
                 "S3_ACCESS_KEY": service,
-                "S3_SECRET_KEY": self.folder.secret(f"s3-{service}"),
+                "S3_SECRET_KEY_FILE": self.folder.secret_file(f"s3-{service}"),
                 "S3_BUCKET": BUCKET,
                 "S3_SECURE": "false",
             }
@@ -186,11 +190,17 @@ class Stack:
             settings |= {
                 "HISTORY_S3_ENDPOINT": self.s3.endpoint,
                 "HISTORY_S3_ACCESS_KEY": service,
-                "HISTORY_S3_SECRET_KEY": self.folder.secret(f"s3-{service}"),
+                "HISTORY_S3_SECRET_KEY_FILE": self.folder.secret_file(f"s3-{service}"),
                 "HISTORY_S3_BUCKET": HISTORY,
                 "HISTORY_S3_SECURE": "false",
             }
-        return {f"REGISTA_{name}": value for name, value in settings.items()}
+        return {f"REGISTA_{name}": str(value) for name, value in settings.items()}
+
+    def _url_file(self, service: str, database: str) -> Path:
+        """Return the file with the URL of a service's role, which contains its password."""
+        path = self.folder.subfolder("secrets") / f"url-{service}-{database}"
+        write_private(path, self.database_url(service, database))
+        return path
 
 
 def main() -> None:

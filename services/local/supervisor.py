@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from services.local.folders import InstanceFolder, LocalError
+from services.local.full_disk import DiskWatch
 from services.local.instance import Instance
 from services.local.processes import Child, ProcessIdentity, end_all
 from services.local.supervisor_state import Phase, ProcessState, SupervisorState, read_state
@@ -90,8 +91,11 @@ class Supervisor:
             signal.signal(number, _request_stop)
         try:
             self._start()
+            disk = DiskWatch(self.instance.folder.directory)
             while True:
                 time.sleep(CHECK_EVERY)
+                if disk.has_room_again():
+                    self._start_again("s3")
                 changed = [one.check(time.monotonic()) for one in self.supervised]  # a list: all are checked
                 if any(changed):
                     self._report("running")
@@ -105,6 +109,12 @@ class Supervisor:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_IGN)
             self._stop()
+
+    def _start_again(self, name: str) -> None:
+        """Kill a process: the next check finds that it ended, and starts it."""
+        for one in self.supervised:
+            if one.name == name:
+                one.child.kill()
 
     def _start(self) -> None:
         left = read_state(self.instance.folder)

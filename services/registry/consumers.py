@@ -56,7 +56,8 @@ def subscriptions(app: App) -> list[Subscription]:
 
 
 def _of_service(service: str, prepare: Mapping[str, Prepare]) -> Subscription:
-    handlers = {type_: Handler(one) for type_, one in prepare.items()}
+    urgent = {noted.PROMOTION_GRANTED, noted.PROMOTION_DENIED}
+    handlers = {type_: Handler(one, urgent=type_ in urgent) for type_, one in prepare.items()}
     return Subscription(topic_of(service), GROUP, handlers, by_service(service))
 
 

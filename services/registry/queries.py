@@ -176,7 +176,8 @@ WHERE model_id = $1 AND number = $2 AND environment = $3
 ORDER BY state = 'open' DESC, state = 'promoted' DESC, requested_at DESC LIMIT 1
 """
 SAME_VERSION = """
-SELECT number FROM versions WHERE model_id = $1 AND identity = $2 ORDER BY semver IS NULL, number DESC LIMIT 1
+SELECT number FROM versions WHERE model_id = $1 AND identity = ANY($2)
+ORDER BY semver IS NULL, number DESC LIMIT 1
 """
 
 ALIASES = """

@@ -9,6 +9,7 @@ from services.registry.brief import IN_BRIEF
 from services.registry.consumers import subscriptions
 from services.registry.declarations import declare_first
 from services.registry.domain.deciders import DECIDERS, FOLDS
+from services.registry.domain.model.events import PromotionRequested, VersionRecalled, VersionReinstated
 from services.registry.parts import Parts, make_parts
 from services.registry.projections import project
 from services.registry.publish import publish
@@ -27,6 +28,7 @@ SERVICE = Service(
     publish=publish,
     tables=TABLES,
     in_brief=IN_BRIEF,
+    urgent=frozenset({PromotionRequested, VersionRecalled, VersionReinstated}),
 )
 
 

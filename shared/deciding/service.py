@@ -34,7 +34,7 @@ class Service:
     `project` returns the row changes of an event, `publish` its public form; both are pure. `tables` are the
     read models, which are rebuilt from the log when they change. `schema` is their database schema; "" means
     `name`. `in_brief` maps a large event class to one with the fields that `project` reads: a rebuild decodes
-    only those.
+    only those. `urgent` are event classes whose messages reach their readers while Kafka is unavailable.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Service:
     tables: Sequence[Table] = ()
     in_brief: Mapping[type, type] = field(default_factory=dict)
     schema: str = ""
+    urgent: frozenset[type] = frozenset()
 
     def changes_of(self, recorded: Recorded) -> Iterable[Change]:
         """Return the row changes of an event. Denied attempts have none: audit reads them in the log."""

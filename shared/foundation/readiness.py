@@ -52,6 +52,13 @@ class Readiness:
             self._logged.remove(part)
             log.info("ready again: %s", part)
 
+    def show(self, part: str, reason: str) -> None:
+        """Record the reason, or that there is none ("")."""
+        if reason:
+            self.wait(part, reason)
+        else:
+            self.clear(part)
+
     @property
     def reasons(self) -> dict[str, str]:
         """The reasons by part; empty when the process is ready."""

@@ -31,6 +31,7 @@ TITLES = {
     428: "Precondition required",
     500: "Internal error",
     503: "Unavailable",
+    507: "Insufficient storage",
 }
 
 

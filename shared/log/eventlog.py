@@ -82,6 +82,15 @@ WHERE (e.tx, e.seq) > ($1::text::xid8, $2)
 ORDER BY e.tx, e.seq LIMIT $3
 """
 
+# As READ_VISIBLE, with the bytes of the named types only.
+READ_TYPES = """
+SELECT e.tx::text::bigint AS at_tx, e.seq, CASE WHEN e.type = ANY($4::text[]) THEN e.bytes END AS bytes,
+    e.tx < pg_snapshot_xmin(pg_current_snapshot()) AS settled
+FROM log.events_{partition} e
+WHERE (e.tx, e.seq) > ($1::text::xid8, $2)
+ORDER BY e.tx, e.seq LIMIT $3
+"""
+
 # Only under the exclusive rebuild lock: no transaction is writing to this partition.
 READ_TAIL = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes
@@ -238,6 +247,19 @@ async def read_visible(
     """
     rows = await connection.fetch(READ_VISIBLE.format(partition=partition), str(after.tx), after.seq, limit)
     return [Visible(Cursor(row[0], row[1]), row[2], row[3], row[4], row[5]) for row in rows]
+
+
+async def read_types(
+    connection: asyncpg.Connection, partition: str, after: Cursor, types: Sequence[str], limit: int
+) -> list[tuple[Cursor, bytes | None, bool]]:
+    """Return (cursor, bytes, settled) of committed events; the bytes only of events of the types.
+
+    The reader may move its position past settled events only.
+    """
+    rows = await connection.fetch(
+        READ_TYPES.format(partition=partition), str(after.tx), after.seq, limit, list(types)
+    )
+    return [(Cursor(row[0], row[1]), row[2], row[3]) for row in rows]
 
 
 async def read_publishable(

@@ -92,7 +92,7 @@ class Consumer:
         while True:
             try:
                 if attempt < ATTEMPTS:
-                    await self._settle(records)
+                    await self.settle(records)
                 else:
                     faults = await self._one_by_one(records)
                 break
@@ -162,7 +162,8 @@ class Consumer:
             else:
                 self._clear_pause(partition)
 
-    async def _settle(self, records: Sequence[Record]) -> None:
+    async def settle(self, records: Sequence[Record]) -> None:
+        """Handle the records and commit what follows from them. Nothing is acknowledged."""
         verdicts = await verified(records, self.subscription, self._access)
         messages: list[Received] = []
         for record, verdict in zip(records, verdicts, strict=True):
@@ -199,7 +200,7 @@ class Consumer:
         """
         for attempt in range(ATTEMPTS):
             try:
-                await self._settle([record])
+                await self.settle([record])
                 break
             except (*TRANSIENT, WriterDied):
                 raise

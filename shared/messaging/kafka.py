@@ -139,11 +139,13 @@ class Handler:
 
     `prepare` returns the commands (none: nothing to do). It may raise Malformed, and it runs again when the
     commands named the wrong streams (Misrouted). `follow_up` does the same after the commands of the batch
-    are committed.
+    are committed. An `urgent` handler also gets messages that come past Kafka, before earlier events of
+    their stream.
     """
 
     prepare: Prepare
     follow_up: Prepare | None = None
+    urgent: bool = field(default=False, kw_only=True)
 
 
 def by_service(name: str) -> MaySend:

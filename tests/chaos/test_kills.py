@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
 import os
 import shutil
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,7 @@ from aiokafka import AIOKafkaConsumer
 
 from regista.client.async_client import AsyncClient
 from regista.client.profile import Profile
-from regista.errors import RegistaError
 from regista.wire.cloudevents import from_kafka
-from regista.wire.keys import generate_signing_key
 from services.approval.service import SERVICE as APPROVAL
 from services.artifact.service import SERVICE as ARTIFACT
 from services.cleanup.service import SERVICE as CLEANUP
@@ -38,6 +34,7 @@ from shared.foundation.settings import Settings
 from shared.foundation.topics import topic_of
 from shared.messaging.kafka import connection
 from shared.messaging.relay import to_cloudevent
+from tests.chaos.publishing import artifact_file, document, pipeline, until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -63,79 +60,13 @@ def instance() -> Iterator[Instance]:
         shutil.rmtree(folder.directory, ignore_errors=True)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 120.0) -> None:
-    """Repeat until it holds; services and servers may be unavailable meanwhile."""
-    async with asyncio.timeout(seconds):
-        while True:
-            with contextlib.suppress(httpx.HTTPError, RegistaError, OSError, asyncpg.PostgresError):
-                if await condition():
-                    return
-            await asyncio.sleep(0.2)
-    raise AssertionError(what)
-
-
-def document(model: str, number: int, artifact: dict[str, Any]) -> dict[str, Any]:
-    dataset = "sha256:" + hashlib.sha256(f"{model}/{number}".encode()).hexdigest()
-    return {
-        "model": model,
-        "artifact": artifact,
-        "training": {
-            "config": {"depth": 3},
-            "code": {"revision": "a" * 40},
-            "dataset": {"name": "d", "digest": dataset},
-            "features": ["x"],
-            "framework": {"name": "scikit-learn", "version": "1"},
-            "environment": {},
-            "trained_at": "2026-03-01T12:00:00Z",
-            "creator": "ann",
-            "metrics": [
-                {
-                    "name": "accuracy",
-                    "value": 0.9,
-                    "dataset_digest": "sha256:" + "0" * 64,
-                    "dataset_name": "holdout",
-                    "primary": True,
-                }
-            ],
-        },
-        "signature": {
-            "inputs": [{"name": "x", "type": "float32"}],
-            "outputs": [{"name": "y", "type": "int64"}],
-        },
-        "parents": [],
-    }
-
-
-async def pipeline(instance: Instance, admin: AsyncClient, folder: Path) -> AsyncClient:
-    """A publisher with a key of its own."""
-    key = generate_signing_key("chaos-pipeline")
-    await admin.create_identity(key.subject, "publisher", "chaos")
-    await admin.grant(key.subject, "publisher", "chaos")
-    await admin.issue_key(key.subject, key_id=key.key_id, public_key=key.public.hex())
-    issued = await admin.issue_key(key.subject)
-    key.save(folder / "key.json")
-    kafka = instance.stack.kafka
-    return AsyncClient(
-        Profile(
-            url=instance.urls["registry"],
-            api_key=str(issued["api_key"]),
-            key_file=str(folder / "key.json"),
-            kafka_bootstrap=kafka.bootstrap,
-            kafka_user="pipeline",
-            kafka_password=kafka.password("pipeline"),
-            kafka_security=SECURITY,
-        )
-    )
-
-
 async def publish_all(publisher: AsyncClient, folder: Path, model: str) -> int:
     """Publishes one generation after another; counts those that Kafka acknowledged.
 
     What was not acknowledged is sent again.
     """
     for number in range(EACH):
-        file = folder / f"{model}-{number}.onnx"
-        file.write_bytes(f"{model} {number}".encode() * 100)
+        file = artifact_file(folder, model, number)
         artifact: dict[str, Any] = {}
 
         async def upload(file: Path = file, artifact: dict[str, Any] = artifact) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 from services.approval import queries
@@ -10,6 +12,9 @@ from services.approval.domain.override import Override
 from services.approval.shapes import PromotionAnswer, ReasonBody
 from shared.deciding.decider import NotFound
 from shared.http.routes import Call, Route
+
+ARRIVES_WITHIN = 10.0
+"""Seconds that an override waits for a promotion requested just now, while Kafka is unavailable."""
 
 
 async def get_promotion(call: Call) -> dict[str, Any]:
@@ -21,7 +26,7 @@ async def override_promotion(call: Call[ReasonBody]) -> dict[str, Any]:
 
     The caller needs the role `override`, which admin does not imply.
     """
-    row = await _promotion(call)
+    row = await _promotion(call, ARRIVES_WITHIN)
     command = Override(
         promotion_id=row["promotion_id"],
         model_id=row["model_id"],
@@ -34,8 +39,12 @@ async def override_promotion(call: Call[ReasonBody]) -> dict[str, Any]:
     return await _promotion(call)
 
 
-async def _promotion(call: Call[Any, Any]) -> dict[str, Any]:
-    row = await queries.promotion(call.app.pool, call.path["promotion_id"])
+async def _promotion(call: Call[Any, Any], patience: float = 0.0) -> dict[str, Any]:
+    deadline = time.monotonic() + patience
+    while (row := await queries.promotion(call.app.pool, call.path["promotion_id"])) is None:
+        if time.monotonic() >= deadline:
+            break
+        await asyncio.sleep(0.2)
     if row is None or not call.may_read_model(row["model_id"], queries.namespace(row)):
         raise NotFound(
             "unknown_promotion",

@@ -149,3 +149,15 @@ def new_verdict(s: Situation, a: Assessment, promotion: Promotion | None = None)
             two_to_recall=a.two_to_recall,
         )
     ]
+
+
+def is_validated(s: Situation) -> bool:
+    """Return whether the version has passed the gates of stage Validated.
+
+    Registry's event of it may arrive later: approval's own verdict on good bytes is the same.
+    """
+    version = s.gate.version
+    if version is None or version.stage != "Staging":
+        return version is not None
+    verdict = s.gate.verdicts.get(gate.verdict_key(policy.VALIDATED, None))
+    return verdict is not None and verdict.passed and s.gate.artifact == "released"

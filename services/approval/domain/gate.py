@@ -106,9 +106,12 @@ def decide(command: NoteModel | NoteVersion, state: GateState) -> Sequence[Noted
     """Return the note to store, or nothing.
 
     Nothing is stored for an older revision than the one noted, and for registry's answer to approval's own
-    denial.
+    denial. A promotion request may arrive before earlier events of its model: it is stored once, by its id.
     """
     source = command.note.source
+    if source.type == noted.PROMOTION_REQUESTED:
+        requested: noted.PromotionRequested = noted.read_note(command.note)
+        return [] if requested.promotion_id in state.promotions else [command.note]
     if source.revision <= state.noted.get(source.stream, 0):
         return []
     if isinstance(command, NoteModel) and source.type == noted.EVALUATION_RECORDED:
@@ -128,7 +131,8 @@ def evolve(state: GateState, event: GateEvent | Noted) -> GateState:
     match event:
         case Noted():
             source = event.source
-            state = replace(state, noted=state.noted.set(source.stream, source.revision))
+            if source.type != noted.PROMOTION_REQUESTED:
+                state = replace(state, noted=state.noted.set(source.stream, source.revision))
             return _evolve_noted(state, event, noted.read_note(event))
         case GatesEvaluated(
             stage=stage, promotion_id=promotion, evidence_digest=evidence, policy=policy, passed=passed

@@ -14,6 +14,7 @@ from services.approval.domain.assessment import (
     Assessment,
     Situation,
     assess_promotion,
+    is_validated,
     new_verdict,
     situation,
 )
@@ -72,8 +73,8 @@ def _check_overridable(s: Situation, promotion: Promotion) -> None:
     """Raise RuleBroken for a promotion or a version that no override passes."""
     if promotion.status not in {"open", "denied"}:
         raise RuleBroken("promotion_closed", f"the promotion is {promotion.status}; request a new one")
-    stage = s.gate.version.stage if s.gate.version else "Staging"
-    if s.gate.artifact != "released" or stage in {*TERMINAL, "Staging"}:
+    ended = s.gate.version is not None and s.gate.version.stage in TERMINAL
+    if s.gate.artifact != "released" or ended or not is_validated(s):
         raise RuleBroken(
             "not_overridable",
             "an override needs a Validated version with a verified artifact; publish such a version first",

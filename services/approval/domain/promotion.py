@@ -25,6 +25,7 @@ from services.approval.domain.assessment import (
     Situation,
     assess_promotion,
     assess_validated,
+    is_validated,
     new_verdict,
     situation,
 )
@@ -111,7 +112,7 @@ def settle(s: Situation, promotion: Promotion, state: ReviewState, now: datetime
 
 def _begin(s: Situation, promotion: Promotion, a: Assessment, now: datetime) -> Decided:
     """Decide a promotion that has no open review: deny it, grant it, or open a review."""
-    if s.gate.version is not None and s.gate.version.stage == "Staging":
+    if not is_validated(s):
         reason = "the version is not Validated; read the results of its gates"
         return {s.stream: [outcomes.denied(s, promotion, (reason,))]}
     if standing := _standing_override(s, promotion, a):

@@ -14,6 +14,10 @@ class StoreUnavailable(Exception):  # noqa: N818 - a state to wait for
     """The store does not answer or refuses the request. Wait and repeat; the message is for the operator."""
 
 
+class StoreFull(StoreUnavailable):
+    """The store answers and stores nothing: it has no room. Free or add space."""
+
+
 class NoSuchObject(Exception):  # noqa: N818 - an answer of the store
     """Nothing is stored under this key."""
 
@@ -41,7 +45,7 @@ class ObjectStore(Protocol):
     bucket: str
 
     async def check(self) -> None:
-        """Return when the store can be used."""
+        """Return when the store can be used. After it refused an object, store a small one first."""
         ...
 
     def uri(self, prefix: str) -> str:

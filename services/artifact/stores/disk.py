@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -22,7 +23,14 @@ from typing import BinaryIO
 import msgspec
 
 from regista.wire.digests import NoDigest, check_path
-from services.artifact.stores import CHUNK, NoSuchObject, ObjectChanged, StoredObject, StoreUnavailable
+from services.artifact.stores import (
+    CHUNK,
+    NoSuchObject,
+    ObjectChanged,
+    StoredObject,
+    StoreFull,
+    StoreUnavailable,
+)
 from shared.foundation.files import sync_folder
 
 _FOLDERS = frozenset({"quarantine", "verified"})
@@ -40,11 +48,18 @@ class DiskStore:
         self._tags = self._root / ".tags"
 
     async def check(self) -> None:
-        """Create the folders and delete half-written files that a crash left."""
+        """Create the folders, delete half-written files that a crash left, and write a small file."""
         try:
             await asyncio.to_thread(self._create_folders)
+            await asyncio.to_thread(self._probe)
         except OSError as e:
-            raise StoreUnavailable(f"the artifact folder cannot be used: {e}") from e
+            raise _unavailable(e) from e
+
+    def _probe(self) -> None:
+        with self._new_file() as (file, _):
+            file.write(b"ready")
+            file.flush()
+            os.fsync(file.fileno())
 
     def uri(self, prefix: str) -> str:
         """Return `file:///…`."""
@@ -208,7 +223,13 @@ def _translated() -> Iterator[None]:
     except OSError as e:
         if isinstance(e, FileNotFoundError | FileExistsError | IsADirectoryError | NotADirectoryError):
             raise NoSuchObject(str(e.filename)) from e
-        raise StoreUnavailable(f"the artifact folder cannot be used: {e}") from e
+        raise _unavailable(e) from e
+
+
+def _unavailable(error: OSError) -> StoreUnavailable:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StoreFull(f"the artifact folder is full ({error.strerror}): free or add space")
+    return StoreUnavailable(f"the artifact folder cannot be used: {error}")
 
 
 def _open(path: Path) -> BufferedReader:

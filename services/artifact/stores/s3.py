@@ -19,7 +19,14 @@ from minio.commonconfig import REPLACE, ComposeSource, CopySource, Tags
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
-from services.artifact.stores import CHUNK, NoSuchObject, ObjectChanged, StoredObject, StoreUnavailable
+from services.artifact.stores import (
+    CHUNK,
+    NoSuchObject,
+    ObjectChanged,
+    StoredObject,
+    StoreFull,
+    StoreUnavailable,
+)
 from shared.foundation.s3 import client
 
 PART = 8 * 1024 * 1024
@@ -43,6 +50,12 @@ COPYING = 600.0
 
 IDLE = 60.0
 """Seconds after which an upload that sends no byte fails."""
+
+PROBE = ".ready"
+"""The object that shows whether the bucket accepts any."""
+
+NO_ROOM = frozenset({"XMinioStorageFull", "QuotaExceeded", "StorageFull", "InsufficientStorage"})
+"""Codes of stores that are full. SeaweedFS answers InternalError."""
 
 T = TypeVar("T")
 
@@ -82,13 +95,40 @@ class S3Store:
         self._calls = ThreadPoolExecutor(connections, "s3-call")
         self._hashing = ThreadPoolExecutor(max(1, connections // 2), "s3-hash")
         self._uploads = ThreadPoolExecutor(connections, "s3-upload")
+        self._must_probe = True
 
     async def check(self) -> None:
-        """Return when the bucket exists and may be listed."""
+        """Return when the bucket exists, may be listed and, after it refused an object, stores one."""
         if not await self._call(lambda: self._client.bucket_exists(self.bucket)):
             raise StoreUnavailable(
                 f"the bucket {self.bucket!r} does not exist: create it, or correct REGISTA_S3_BUCKET"
             )
+        if self._must_probe:
+            await self._call(self._probe)
+            self._must_probe = False
+
+    def _probe(self) -> None:
+        """Store a small object. Raises StoreFull when the store answers and refuses it."""
+        try:
+            self._copier.put_object(self.bucket, PROBE, io.BytesIO(b"ready"), 5)
+        except S3Error as e:
+            if e.code not in {"InternalError", *NO_ROOM}:
+                raise
+            raise StoreFull(
+                f"it answers and stores nothing ({e.code}: {e.message}), so it is probably full: free or "
+                "add space"
+            ) from e
+
+    async def _explain(self, refused: StoreUnavailable) -> StoreUnavailable:
+        """Return StoreFull where the store is the reason why a write failed, else the same error."""
+        self._must_probe = True
+        try:
+            await self.check()
+        except StoreFull as full:
+            return full
+        except StoreUnavailable:
+            pass
+        return refused
 
     def uri(self, prefix: str) -> str:
         """Return `s3://bucket/…`."""
@@ -112,6 +152,8 @@ class S3Store:
 
         try:
             return await self._call(upload, self._uploads)
+        except StoreUnavailable as refused:
+            raise await self._explain(refused) from refused
         finally:
             incoming.close()
 
@@ -128,7 +170,10 @@ class S3Store:
 
         Each part has the condition. The tags are replaced, because S3 copies those of the source by default.
         """
-        await self._call(lambda: self._copy(source, target, etag, _tags(tags)), self._hashing)
+        try:
+            await self._call(lambda: self._copy(source, target, etag, _tags(tags)), self._hashing)
+        except StoreUnavailable as refused:
+            raise await self._explain(refused) from refused
 
     def _copy(self, source: str, target: str, etag: str, tags: Tags | None) -> None:
         found = self._client.stat_object(self.bucket, source)

@@ -9,7 +9,7 @@ from services.registry import queries
 from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, readable, submit
 from services.registry.api.refusals import raise_refusal
 from services.registry.domain.model.events import Evaluation, PromotionRequested
-from services.registry.domain.model.metadata import Metadata
+from services.registry.domain.model.metadata import Metadata, earlier_identity
 from services.registry.domain.naming.name import is_model_id
 from services.registry.domain.promotion.promotion import RequestPromotion
 from services.registry.domain.serving.environment import ENVIRONMENTS
@@ -65,8 +65,9 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
     for recorded in outcome.events:
         if recorded.type == "VersionRegistered":
             return _registered(recorded)
-    model, identity = await look_ups(call).models.get(name), (await build()).command.identity
-    number = await call.app.pool.fetchval(queries.SAME_VERSION, model.model_id, identity)
+    model, command = await look_ups(call).models.get(name), (await build()).command
+    identities = [command.identity, earlier_identity(command.metadata)]
+    number = await call.app.pool.fetchval(queries.SAME_VERSION, model.model_id, identities)
     return await answer_version(call, model, number)
 
 

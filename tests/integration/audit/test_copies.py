@@ -18,6 +18,7 @@ from services.audit.published.copies import CopyUnavailable
 from services.audit.published.guard import Contradicted, Published
 from services.audit.published.kafka_copy import PAGE, KafkaCopy
 from services.audit.sealing import Sealer
+from shared.foundation.postgres import leadership
 from shared.foundation.settings import Settings
 from shared.http.app import App
 from tests.integration.approval.conftest import until_true
@@ -118,3 +119,26 @@ async def test_two_leaders_of_two_copies_of_one_database_cannot_both_go_on(
     await sealed_whole(audit, first)
     with pytest.raises(Contradicted):
         await first.sign(audit.connection)
+
+
+async def test_a_process_that_leads_no_more_withdraws_that_it_waits_for_copies(
+    log: Log, database: Any, audit_key: Any
+) -> None:
+    await three_events(log)
+    app = App("audit", Settings(database_url=database.url("audit")))
+    copy = KafkaCopy(Settings(kafka_bootstrap="127.0.0.1:9"))
+    following = asyncio.create_task(follow_log(app, audit_key, Published(audit_key, [copy])))
+
+    async def waits() -> bool:
+        return "copies" in app.readiness.reasons.get("published", "")
+
+    async def is_ready() -> bool:
+        return not app.readiness.reasons
+
+    try:
+        await until_true(waits)
+        async with leadership(database.url("audit"), "audit", retry=0.01):
+            await until_true(is_ready)
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)

@@ -301,7 +301,10 @@ def process(app: App) -> Process:
         Subscription(
             "regista.artifact.events.v1",
             "registry-toy",
-            {"regista.artifact.Seen.v1": Handler(noted)},
+            {
+                "regista.artifact.Seen.v1": Handler(noted),
+                "regista.artifact.SeenUrgently.v1": Handler(noted, urgent=True),
+            },
             by_service("artifact"),
         ),
     ]

@@ -33,11 +33,7 @@ TOPIC = topic_of("cleanup")
 
 @pytest.fixture
 def settings(empty_kafka: Any, database: Any) -> Settings:
-    environment = empty_kafka.service_environment("cleanup", database.name)
-    known = {name.removeprefix("REGISTA_").lower(): value for name, value in environment.items()}
-    return Settings.model_validate(
-        {name: value for name, value in known.items() if name in Settings.model_fields}
-    )
+    return Settings.from_environment(empty_kafka.service_environment("cleanup", database.name))
 
 
 @contextlib.asynccontextmanager

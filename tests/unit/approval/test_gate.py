@@ -9,7 +9,7 @@ from hypothesis import given as examples
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from services.approval.domain.gate_events import GatesEvaluated
+from services.approval.domain.gate_events import GatesEvaluated, PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, Selector
 from services.approval.domain.promotion import AssessGates, assess_gates
@@ -20,6 +20,7 @@ GATES = [
     Gate("artifact_verified", {}),
     Gate("no_regression", {"different_data": "pass"}),
 ]
+REQUEST = {"promotion_id": "p", "environment": "production", "digest": "sha256:asked"}
 
 
 def test_gates_wait_for_the_version_and_for_the_verdict_on_its_artifact(world):
@@ -140,6 +141,35 @@ def test_an_older_revision_than_the_one_noted_changes_nothing(world, given):
     assert world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.1)}, revision=4) == []
     assert world.note("VersionRegistered", given.version(1, 0.1), revision=5) == []
     assert [e.value for e in world.version.evaluations] == [0.9]
+
+
+def test_a_request_that_overtook_earlier_events_leaves_them_to_be_noted(world, given):
+    world.registered()
+    world.note("PromotionRequested", REQUEST, revision=9)
+    assert world.note("EvaluationRecorded", {"evaluation": given.accuracy(0.1)}, revision=8)
+    assert [e.value for e in world.version.evaluations] == [0.1]
+
+
+def test_a_request_is_noted_once_whichever_way_it_came(world):
+    world.registered()
+    assert world.note("PromotionRequested", REQUEST, revision=9)
+    assert world.note("PromotionRequested", REQUEST, revision=9) == []
+
+
+def test_a_request_is_decided_although_the_word_that_the_version_is_validated_comes_later(world):
+    world.gates([])
+    world.registered()
+    world.artifact()
+    assert world.assess()[0].passed
+    world.request()
+    assert [e.promotion_id for e in world.assess() if isinstance(e, PromotionGranted)] == ["p"]
+
+
+def test_a_request_does_not_revive_a_version_that_ended(world):
+    world.registered()
+    world.note("VersionRejected")
+    world.request()
+    assert world.version.version.stage == "Rejected"
 
 
 def test_missing_metadata_is_what_registry_lists_as_missing(world):

@@ -54,7 +54,11 @@ def test_the_servers_see_neither_pepper_nor_signing_keys(
         "kafka/server.properties",
         "kafka/cluster",
         "s3/identities.json",
+        "s3/master.toml",
         "s3/security.toml",
+        "s3/ca.pem",
+        "s3/weed.pem",
+        "s3/weed.key",
     }
 
 

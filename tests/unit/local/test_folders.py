@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.local import folders, kafka_jars
-from services.local.folders import InstanceFolder, LocalError
+from services.local.folders import MEGABYTE, InstanceFolder, LocalError, free_space
 from services.local.kafka_jars import class_path
 
 
@@ -121,6 +121,22 @@ def test_jars_are_fetched_once_for_each_content_of_the_pom(
     monkeypatch.setattr(kafka_jars, "POM", pom)
     class_path()
     assert (tmp_path / "runs").read_text().count("run") == 2
+
+
+def test_a_first_start_needs_a_gigabyte_and_names_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match=r"300 MiB of free space, and a first start needs 1,024 MiB"):
+        InstanceFolder(tmp_path).check_space(lambda _: 300 * MEGABYTE)
+
+
+def test_a_later_start_needs_less_because_the_files_are_there(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    InstanceFolder(tmp_path).check_space(lambda _: 300 * MEGABYTE)
+    with pytest.raises(LocalError, match=r"a later start needs 128 MiB.*REGISTA_HOME"):
+        InstanceFolder(tmp_path).check_space(lambda _: 100 * MEGABYTE)
+
+
+def test_the_space_of_a_folder_that_is_not_there_yet_is_that_of_its_disk(tmp_path: Path) -> None:
+    assert free_space(tmp_path / "not" / "there") > 0
 
 
 @pytest.mark.parametrize(

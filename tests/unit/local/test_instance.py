@@ -41,14 +41,31 @@ def test_a_service_understands_its_settings_and_has_its_own_accounts(
 
 
 def test_only_the_artifact_service_gets_a_key_to_the_objects(instance: Instance) -> None:
-    assert {service for service in SERVICES if "REGISTA_S3_SECRET_KEY" in instance.environment(service)} == {
-        "artifact"
-    }
+    found = {s for s in SERVICES if "REGISTA_S3_SECRET_KEY_FILE" in instance.environment(s)}
+    assert found == {"artifact"}
 
 
 def test_no_two_services_share_a_password(instance: Instance) -> None:
-    for name in ("REGISTA_KAFKA_PASSWORD", "REGISTA_DATABASE_URL"):
-        assert len({instance.environment(service)[name] for service in SERVICES}) == len(SERVICES)
+    settings = [Settings.from_environment(instance.environment(service)) for service in SERVICES]
+    assert len({one.kafka_password for one in settings}) == len(SERVICES)
+    assert len({one.database_url for one in settings}) == len(SERVICES)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_secret_stands_in_the_environment_of_a_service(instance: Instance, service: str) -> None:
+    environment = instance.environment(service)
+    secrets = [
+        path.read_text().strip() for path in instance.folder.subfolder("secrets").iterdir() if path.is_file()
+    ]
+    assert len(secrets) >= 4
+    assert {name for name, value in environment.items() for secret in secrets if secret in value} == set()
+
+
+def test_a_file_with_a_secret_is_readable_by_its_owner_only(instance: Instance) -> None:
+    for service in SERVICES:
+        for name, value in instance.environment(service).items():
+            if name.endswith("_FILE"):
+                assert Path(value).stat().st_mode & 0o077 == 0, name
 
 
 def test_the_callers_own_settings_do_not_reach_a_service(monkeypatch: pytest.MonkeyPatch) -> None:

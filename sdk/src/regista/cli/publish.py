@@ -15,6 +15,7 @@ from regista.cli.terminal.values import pairs, read_json
 EXAMPLES = """
 regista publish churn model.onnx --metadata run.json
 regista publish churn ./model-folder --metadata run.json --bump minor
+regista publish encoder ~/.cache/huggingface/hub/models--bert/snapshots/5c3fe2 --follow-links --draft
 regista publish churn model.onnx --metadata run.json --until validated --timeout 300
 regista publish churn model.onnx --draft
 """
@@ -28,6 +29,7 @@ regista publish churn model.onnx --draft
     type=click.File("rb"),
     help="JSON with `training`, `signature`, `parents` as in ModelTrained.",
 )
+@click.option("--follow-links", is_flag=True, help="Read links to files as files.")
 @click.option("--kind", type=KINDS, default="model", show_default=True)
 @click.option("--draft", is_flag=True, help="Register without the mandatory metadata; complete it later.")
 @click.option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +13,7 @@ from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs, read_json
+from regista.files import copy_folder
 
 
 @click.group()
@@ -148,7 +148,7 @@ def download(session: Session, reference: str, target: Path | None) -> None:
     with session.client(lasting=True) as client, session.progress("downloading") as progress:
         loaded = client.load(reference, progress=progress)
     if target is not None:
-        shutil.copytree(loaded.path, target)
+        copy_folder(loaded.path, target)
     where = str(target or loaded.path)
     output = {
         "model": loaded.model,
@@ -173,7 +173,9 @@ def download(session: Session, reference: str, target: Path | None) -> None:
     type=click.Path(exists=True, path_type=Path),
     help="The data set (a file or folder); its digest is computed here.",
 )
-@click.option("--digest", help="The data set's digest, computed elsewhere.")
+@click.option(
+    "--digest", help="The digest of the data set; with --data it is checked, and recorded as it is."
+)
 @click.option(
     "--definition", help="The definition of the metric; only metrics with equal definitions are compared."
 )
@@ -191,16 +193,16 @@ def evaluate(
     independent: bool,
 ) -> None:
     """Record a metric measured on a named data set."""
-    from regista.publishing.data_digest import data_digest  # noqa: PLC0415
+    from regista.publishing.data_digest import dataset_digest  # noqa: PLC0415
 
-    if (data is None) == (digest is None):
+    if data is None and digest is None:
         raise click.UsageError("name the data with --data FILE, or its digest with --digest")
     ((name, value),) = pairs([metric], "metric").items()
     evaluation = {
         "name": name,
         "value": _number(value),
         "dataset_name": dataset,
-        "dataset_digest": digest or data_digest(data),
+        "dataset_digest": dataset_digest((data,) if data else (), digest or ""),
         "higher_is_better": not lower_is_better,
         "independent": independent,
     }

@@ -122,6 +122,7 @@ class AsyncClient(
         *,
         via: str = "",
         progress: Progress | None = None,
+        follow_links: bool = False,
         kind: str = "model",
         training: Mapping[str, Any] | None = None,
         signature: Mapping[str, Any] | None = None,
@@ -144,7 +145,8 @@ class AsyncClient(
         "http") selects one. `run` comes from `regista.track`; `training` and `signature` add to it or replace
         it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
         claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
-        made from. `description`, `owner`, `tier` and `tags` describe a new model.
+        made from. `description`, `owner`, `tier` and `tags` describe a new model. `follow_links` reads links
+        to files as files, as in a snapshot of Hugging Face.
 
         Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
         refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
@@ -173,7 +175,9 @@ class AsyncClient(
             base=base,
             parents=parents,
         )
-        plan = None if artifact is None else await planned(self._transport, Path(artifact))
+        plan = (
+            None if artifact is None else await planned(self._transport, artifact, follow_links=follow_links)
+        )
         whole = data if plan is None else data | {"artifact": plan.as_artifact()}
         await asyncio.to_thread(check_publication, whole, creator_known=key is None)
         if plan is not None:
@@ -194,9 +198,11 @@ class AsyncClient(
         on_kafka = via == "kafka" or (via != "http" and self._on_kafka)
         return self._signing_key() if on_kafka else None
 
-    async def upload(self, artifact: str | Path, progress: Progress | None = None) -> dict[str, Any]:
+    async def upload(
+        self, artifact: str | Path, progress: Progress | None = None, *, follow_links: bool = False
+    ) -> dict[str, Any]:
         """Upload an artifact (a file or folder), and return ModelTrained's `artifact`."""
-        plan = await planned(self._transport, Path(artifact))
+        plan = await planned(self._transport, artifact, follow_links=follow_links)
         return await publication.upload(self._transport, plan.files, progress)
 
     async def _send_trained(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:

@@ -17,7 +17,16 @@ from services.registry.domain.model.events import (
     VersionRegistered,
 )
 from services.registry.domain.model.fold import MODEL
-from services.registry.domain.model.metadata import Kind, Metadata, Problem, Tier, identity, merged, short
+from services.registry.domain.model.metadata import (
+    Kind,
+    Metadata,
+    Problem,
+    Tier,
+    earlier_identity,
+    identity,
+    merged,
+    short,
+)
 from services.registry.domain.model.state import (
     Events,
     ModelState,
@@ -45,11 +54,7 @@ from shared.deciding.decider import Joint, RuleBroken, Streams
 def _documents(command: Registering, streams: Streams) -> set[past.Position]:
     """Return where the documents of the base, of the same version or draft, and of the champion are."""
     state = streams.state(MODEL, stream_of(command.model_id))
-    own = (
-        command.number
-        if isinstance(command, AddMetadata)
-        else state.identities.get(short(command.identity), 0)
-    )
+    own = command.number if isinstance(command, AddMetadata) else _same_number(state, command.metadata)
     wanted = [base_number(state, command.base) or 0, own]
     return past.documents_of(command.model_id, state, wanted) | past.champion_at(
         command.model_id, state, past.PRODUCTION
@@ -113,7 +118,7 @@ def complete(command: AddMetadata, streams: Streams) -> Events:
     if not problems and not is_complete and after == before:
         return {}
     if is_complete and not problems:
-        _check_new(state, command.number, identity(after))
+        _check_new(state, command.number, after)
     number = (None, None) if not is_complete else _number(command, after, state.kind, state, streams)
     if problems or isinstance(number, ClaimRefused):
         return _refused(command, state, problems, number)
@@ -135,12 +140,20 @@ def complete(command: AddMetadata, streams: Streams) -> Events:
 
 def existing(command: RegisterVersion, state: ModelState, streams: Streams) -> int | None:
     """Return the number of the version (or draft, for a draft) with the same artifact and metadata."""
-    number = state.identities.get(short(command.identity), 0)
+    number = _same_number(state, command.metadata)
     version = state.versions.get(number)
     if version is None or not _can_answer(version) or (version.stage == "Draft" and not command.draft):
         return None
-    same = past.document_event(command.model_id, state, number, streams).identity == command.identity
-    return number if same else None
+    found = past.document_event(command.model_id, state, number, streams)
+    if command.metadata.training.trained_at and not found.metadata.training.trained_at:
+        return None  # the draft lacks what this one brings
+    return number if found.identity in {command.identity, earlier_identity(command.metadata)} else None
+
+
+def _same_number(state: ModelState, metadata: Metadata) -> int:
+    """Return the number of the version with the identity of a document, 0 if there is none."""
+    found = state.identities.get(short(identity(metadata)), 0)
+    return found or state.identities.get(short(earlier_identity(metadata)), 0)
 
 
 def _can_answer(version: VersionState) -> bool:
@@ -151,13 +164,13 @@ def _can_answer(version: VersionState) -> bool:
     return not version.retired and version.stage != "Rejected" and (version.released or not version.artifact)
 
 
-def _check_new(state: ModelState, draft: int, identity_: str) -> None:
-    """Raise RuleBroken when a version has this identity.
+def _check_new(state: ModelState, draft: int, after: Metadata) -> None:
+    """Raise RuleBroken when a version has the identity of this document.
 
     The index alone decides: the draft's identity is not known when past events are loaded, and 60 bits do not
     collide by chance.
     """
-    number = state.identities.get(short(identity_), draft)
+    number = _same_number(state, after) or draft
     if number != draft and state.versions[number].stage != "Draft" and _can_answer(state.versions[number]):
         raise RuleBroken(
             "same_version",

@@ -108,34 +108,14 @@ class Session:
 
     @contextmanager
     def progress(self, title: str, *, bytes_: bool = True) -> Iterator[Progress | None]:
-        """Show progress bars of bytes, or of other things, on stderr if it is a terminal, else yield None."""
+        """Show a progress bar of bytes or other things on stderr if it is a terminal, else yield None."""
         if not sys.stderr.isatty():
             yield None
             return
-        from rich import progress as rich_progress  # noqa: PLC0415
-        from rich.console import Console  # noqa: PLC0415
+        from regista.cli.terminal.progress import bar  # noqa: PLC0415 - a pipe needs no rich
 
-        amounts = (
-            (rich_progress.DownloadColumn(), rich_progress.TransferSpeedColumn())
-            if bytes_
-            else (rich_progress.MofNCompleteColumn(),)
-        )
-        columns = (
-            rich_progress.TextColumn("{task.fields[title]} {task.description}", markup=False),
-            rich_progress.BarColumn(),
-            *amounts,
-        )
-        with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-            tasks: dict[str, Any] = {}
-
-            def report(name: str, done: int, total: int) -> None:
-                if name not in tasks:
-                    tasks[name] = bars.add_task(one_line(name), total=total, title=one_line(title))
-                bars.update(tasks[name], completed=done)
-                if done >= total:  # a bar for each of many files would slow the transfer down
-                    bars.remove_task(tasks.pop(name))
-
-            yield report
+        with bar(title, sys.stderr, bytes_=bytes_) as shown:
+            yield shown
 
     @contextmanager
     def waiting(self, title: str) -> Iterator[None]:
