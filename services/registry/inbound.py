@@ -178,7 +178,10 @@ class VersionFacts(Shape):
 
 
 class ModelFacts(Shape):
-    """The description of a model. In a message it counts only when the model is new."""
+    """The description of a model.
+
+    In a message it counts only when the model is new; the tier of a model that exists may be raised.
+    """
 
     kind: Kind | None = None
     description: Text | None = None
@@ -195,9 +198,11 @@ class ModelTrained(VersionFacts, ModelFacts):
     """A model was trained. This is the data of a message, and the body of a registration over HTTP.
 
     Unless it is a draft, each kind has mandatory fields (`allOf`). A new model without a kind is a `model`.
-    Over HTTP the caller is the creator when the body names none.
+    Over HTTP the caller is the creator when the body names none. `strict`: refuse the registration when a
+    part of the model's description is not taken.
     """
 
     model_config = ConfigDict(json_schema_extra=_with_conditions)
 
     model: ModelName
+    strict: bool = False

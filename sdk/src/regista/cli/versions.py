@@ -133,7 +133,11 @@ def wait(session: Session, reference: str, until: Any, timeout: float) -> None:
     session.one(got, f"{got['model']}@{got['number']} is {got['stage']}")
 
 
-@command(group=versions, examples="regista versions download churn@production --to ./model")
+@command(
+    group=versions,
+    examples="regista versions download churn@production --to ./model\n"
+    "regista versions download churn@production --offline",
+)
 @click.argument("reference", metavar="MODEL@VERSION")
 @click.option(
     "--to",
@@ -141,12 +145,18 @@ def wait(session: Session, reference: str, until: Any, timeout: float) -> None:
     type=click.Path(path_type=Path),
     help="Copy the files to this new folder; without it they are in the cache only.",
 )
-def download(session: Session, reference: str, target: Path | None) -> None:
+@click.option(
+    "--offline/--online",
+    default=None,
+    help="Take it from the cache without a request, or only with the registry's answer. Without either, the "
+    "cache is used while the registry does not answer.",
+)
+def download(session: Session, reference: str, target: Path | None, offline: bool | None) -> None:
     """Download the files of a version, and verify every one against what was registered."""
     if target is not None and target.exists():
         raise click.UsageError(f"{target} exists: name a new folder")
     with session.client(lasting=True) as client, session.progress("downloading") as progress:
-        loaded = client.load(reference, progress=progress)
+        loaded = client.load(reference, progress=progress, offline=offline)
     if target is not None:
         copy_folder(loaded.path, target)
     where = str(target or loaded.path)
@@ -156,6 +166,8 @@ def download(session: Session, reference: str, target: Path | None) -> None:
         "semver": loaded.semver,
         "digest": loaded.digest,
         "path": where,
+        "offline": loaded.offline,
+        "confirmed_at": loaded.confirmed_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
     session.one(output, f"{loaded.model} {loaded.semver} (number {loaded.number}), verified: {where}")
 

@@ -18,8 +18,8 @@ from weakref import WeakSet
 from regista.client.async_client import AsyncClient
 from regista.client.async_publication import AsyncPublication
 from regista.client.loop_thread import LOOP
+from regista.client.patience import Patience
 from regista.client.profile import Profile
-from regista.client.transport import Patience
 from regista.errors import RegistaError, WrongArgument
 from regista.loading.usage import CLOSE_SECONDS
 from regista.publishing.publication import Registered
@@ -163,6 +163,8 @@ class Client:
     policies = _blocking(AsyncClient.policies)
     policy = _blocking(AsyncClient.policy)
     publish_policy = _blocking(AsyncClient.publish_policy)
+    preview_policy = _blocking(AsyncClient.preview_policy)
+    confirm_policy = _blocking(AsyncClient.confirm_policy)
 
     rollout = _blocking(AsyncClient.rollout)
     change_rollout = _blocking(AsyncClient.change_rollout)
@@ -211,7 +213,11 @@ class Client:
 
     dead_letters = _blocking(AsyncClient.dead_letters)
     dead_letter = _blocking(AsyncClient.dead_letter)
+    all_dead_letters = _blocking(AsyncClient.all_dead_letters)
+    dead_letter_groups = _blocking(AsyncClient.dead_letter_groups)
+    all_dead_letter_groups = _blocking(AsyncClient.all_dead_letter_groups)
     replay = _blocking(AsyncClient.replay)
+    dismiss = _blocking(AsyncClient.dismiss)
 
     identities = _blocking(AsyncClient.identities)
     whoami = _blocking(AsyncClient.whoami)

@@ -46,13 +46,28 @@ class Cache:
     def _manifest_file(self, digest: str) -> Path:
         return self._root / "manifests" / f"{digest.removeprefix('sha256:')}.json"
 
+    def _folder(self, digest: str) -> Path:
+        return self._root / "artifacts" / digest.removeprefix("sha256:")
+
+    async def complete(self, digest: str) -> tuple[Manifest, Path] | None:
+        """Return the manifest and the folder of a downloaded artifact; None when it is not there.
+
+        Raises Damaged when its files are not what was registered.
+        """
+        kept = await asyncio.to_thread(self.manifest, digest)
+        folder = self._folder(digest)
+        if kept is None or not folder.is_dir():
+            return None
+        await asyncio.to_thread(verify_folder, folder, kept)
+        return kept, folder
+
     async def fetch(self, expected: Manifest, progress: Progress | None = None) -> Path:
         """Return the folder with exactly these files; download them if needed.
 
         Raises Damaged, Unavailable, and RegistaError when it cannot be written; then nothing is left behind.
         """
         digest = expected.digest
-        final = self._root / "artifacts" / digest.removeprefix("sha256:")
+        final = self._folder(digest)
         if final.is_dir():
             try:
                 await asyncio.to_thread(verify_folder, final, expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from regista.own_imports import own
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A version with its verified files in the folder `path`. `version` is the service's JSON."""
+    """A version with its verified files in the folder `path`. `version` is the service's JSON.
+
+    `confirmed_at` is when the registry last let this machine load it: just now, unless `offline`.
+    """
 
     model: str
     model_id: str
@@ -24,6 +28,8 @@ class Loaded:
     path: Path
     version: dict[str, Any] = field(repr=False)
     _count: Callable[[int], None] = field(repr=False)
+    confirmed_at: datetime
+    offline: bool = False
 
     def file(self, name: str = "") -> Path:
         """Return the path of a file of the version; without `name`, of its only file. Raises Invalid."""

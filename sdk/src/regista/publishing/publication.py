@@ -105,6 +105,7 @@ def document(
     exact: bool = False,
     base: int | str | None = None,
     parents: Sequence[Mapping[str, Any]] = (),
+    strict: bool = False,
 ) -> dict[str, Any]:
     """Return ModelTrained's data, without the artifact. The arguments are those of `AsyncClient.publish`.
 
@@ -112,9 +113,7 @@ def document(
     cannot represent and for another type where an object belongs, naming the path.
     """
     _check_name(model)
-    if exact and not version:
-        detail = "`exact` needs a claimed version or bump"
-        raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
+    _check_claim(version, exact=exact)
     facts = _training_of(run) | _object("training", training)
     if facts and creator:
         facts.setdefault("creator", creator)
@@ -132,7 +131,18 @@ def document(
         training=_known(**facts) or None,
         signature=_object("signature", signature) or (run.signature if run else None),
         parents=_objects("parents", parents) or None,
+        strict=strict or None,
     )
+    return _checked(known)
+
+
+def _check_claim(version: str, *, exact: bool) -> None:
+    if exact and not version:
+        detail = "`exact` needs a claimed version or bump"
+        raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
+
+
+def _checked(known: dict[str, Any]) -> dict[str, Any]:
     data: dict[str, Any] = json_value(known)
     check_exact(data)
     return data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from semver import Version
 
@@ -18,10 +18,8 @@ from services.registry.domain.model.events import (
 )
 from services.registry.domain.model.fold import MODEL
 from services.registry.domain.model.metadata import (
-    Kind,
     Metadata,
     Problem,
-    Tier,
     earlier_identity,
     identity,
     merged,
@@ -45,6 +43,7 @@ from services.registry.domain.registration.checks import (
     too_large,
 )
 from services.registry.domain.registration.commands import AddMetadata, Registering, RegisterVersion
+from services.registry.domain.registration.described import Described, described, not_taken_of_existing
 from services.registry.domain.registration.mandatory import missing
 from services.registry.domain.versioning.bump import Base, Bump, ClaimRefused, decide_number
 from services.registry.domain.versioning.change import Change
@@ -72,15 +71,18 @@ def register(command: RegisterVersion, streams: Streams) -> Events:
             raise name_claimed(command.model)
         check_name(command.model)
     elif existing(command, state, streams) is not None:
-        return {}
+        problems = not_taken_of_existing(command, state) if command.strict else []
+        return _refused(command, state, problems, None) if problems else {}
     kind = command.kind or "model" if command.new_model else require_model(state).kind
     problems = problems_of(command, command.metadata, state, kind, streams)
     number = (None, None) if command.draft else _number(command, command.metadata, kind, state, streams)
+    about = described(command, state, streams)
+    if command.strict:
+        problems += about.not_taken
     if problems or isinstance(number, ClaimRefused):
         return _refused(command, state, problems, number)
-    model = _described(command, state)
     registered = VersionRegistered(
-        **_model_fields(model, command, state, streams, complete=not command.draft),
+        **_model_fields(about.model, command, state, streams, complete=not command.draft),
         number=state.newest + 1,
         semver=str(number[0] or ""),
         identity=command.identity,
@@ -88,13 +90,16 @@ def register(command: RegisterVersion, streams: Streams) -> Events:
         bump=number[1],
         missing=missing(kind, command.metadata) if command.draft else (),
         contributors=(command.by,) if command.by else (),
+        notes=_notes(command, about),
     )
     if problem := too_large(registered):
         return _refused(command, state, [problem], None)
     events: Events = {}
     if command.new_model:
         events[name_stream(command.model)] = [NameClaimed(command.model, command.model_id)]
-        events[stream_of(command.model_id)] = [model]
+        events[stream_of(command.model_id)] = [about.model]
+    elif about.change:
+        events[stream_of(command.model_id)] = [about.change]
     events.setdefault(stream_of(command.model_id), []).append(registered)
     return events if command.draft else _linked(events, command.model_id, registered, streams)
 
@@ -123,7 +128,9 @@ def complete(command: AddMetadata, streams: Streams) -> Events:
     if problems or isinstance(number, ClaimRefused):
         return _refused(command, state, problems, number)
     added = MetadataAdded(
-        **_model_fields(_described(command, state), command, state, streams, complete=is_complete),
+        **_model_fields(
+            described(command, state, streams).model, command, state, streams, complete=is_complete
+        ),
         number=command.number,
         semver=str(number[0] or ""),
         identity=identity(after),
@@ -180,13 +187,14 @@ def _check_new(state: ModelState, draft: int, after: Metadata) -> None:
         )
 
 
-def _described(command: Registering, state: ModelState) -> ModelRegistered:
-    """Return the description of the model for the version's event."""
-    if isinstance(command, RegisterVersion) and command.new_model:
-        tier, kind = command.tier or "low", command.kind or "model"
-        return ModelRegistered(command.model, kind, command.owner, tier, command.description, command.tags)
-    kind, tier = cast("Kind", state.kind), cast("Tier", state.tier)
-    return ModelRegistered(state.model, kind, state.owner, tier, state.description, dict(state.tags))
+def _notes(command: RegisterVersion, about: Described) -> tuple[str, ...]:
+    notes = [f"{problem.field}: {problem.problem}" for problem in about.not_taken]
+    if command.unknown_creator:
+        notes.append(
+            f"creator: no identity is called {command.metadata.training.creator!r:.120}, so no one is kept "
+            "from approving this version as its creator: name a subject or a printed name"
+        )
+    return tuple(notes)
 
 
 def _model_fields(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -54,11 +55,12 @@ class Session:
 
         It repeats a request six times, about ten seconds; `lasting`: for a minute, as for an upload.
         """
+        from regista.client.patience import Patience  # noqa: PLC0415
         from regista.client.profile import read_profile  # noqa: PLC0415 - imported when a command runs
         from regista.client.sync_client import Client  # noqa: PLC0415
-        from regista.client.transport import Patience  # noqa: PLC0415
 
-        with Client(read_profile(self._profile), patience=Patience(attempts=0 if lasting else 6)) as client:
+        waits = Patience(attempts=0 if lasting else 6)
+        with _warnings_shown(), Client(read_profile(self._profile), patience=waits) as client:
             yield client
 
     def items(
@@ -128,6 +130,23 @@ class Session:
 
         with Console(stderr=True).status(Text(printable(title))):
             yield
+
+
+class _Warnings(logging.Handler):
+    """Prints the client's warnings on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage(), err=True, fg="yellow")
+
+
+@contextmanager
+def _warnings_shown() -> Iterator[None]:
+    handler, logger = _Warnings(logging.WARNING), logging.getLogger("regista")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def command(
