@@ -245,12 +245,12 @@ async def test_a_default_of_a_namespace_rules_until_the_model_has_its_own_policy
         path = f"/v1/retention-defaults/{namespace}"
         return await cleanup.call(method, path, admin, headers=WHATEVER, **more)
 
-    async def knows_ada() -> bool:
+    async def accepts_ada() -> bool:
         return (await default("PUT", json=QUICK)).status_code == 200
 
     assert (await swept(cleanup, engineer, model=model_id))["items"] == []
     assert (await cleanup.get(f"/v1/retention/{model_id}", engineer))["source"] == ""
-    await cleanup.until(knows_ada)
+    await cleanup.until(accepts_ada)
     shown = await cleanup.get(f"/v1/retention/{model_id}", engineer)
     assert (shown["source"], shown["policy"]["unknown"], shown["revision"]) == ("fraud", "1s", 0)
     await asyncio.sleep(1.1)  # what the policy waits for

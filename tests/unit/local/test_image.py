@@ -161,7 +161,8 @@ def test_no_secret_stands_in_the_file() -> None:
         for one in COMPOSE["services"].values()
         for name, value in one.get("environment", {}).items()
     }
-    assert {name for name in given if not name.endswith("_FILE")} == set()
+    no_secrets = {"LOG_DIR", "REGISTA_KAFKA_PUBLISHERS"}
+    assert {name for name in given if not name.endswith("_FILE")} == no_secrets
     assert not re.search(
         r"(?i)(password|secret|pepper|api_key)\s*[:=]\s*\S",
         (REPOSITORY / "docker-compose.yml").read_text().replace("_FILE: /", ""),

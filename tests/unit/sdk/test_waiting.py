@@ -12,7 +12,7 @@ from regista.calls import waiting
 from regista.client.sync_client import Client
 from regista.errors import RuleBroken, TimedOut
 
-from .conftest import Answers, problem
+from .conftest import COMPLETE, Answers, problem
 
 PATH = "/v1/models/churn/versions/3"
 BY_ID = "/v1/models/m1/versions/3"
@@ -173,8 +173,10 @@ def test_publish_waits_until_the_version_is_validated(run: Any, answers: Answers
     version(answers, {}, {"stage": "Validated"})
     answers.fixed["GET", BY_ID] = JSONResponse(STAGING | {"stage": "Validated"})
     metadata = tmp_path / "run.json"
-    metadata.write_text("{}")
-    words = ["publish", "churn", "--metadata", str(metadata), "--until", "validated", "--json"]
+    metadata.write_text(json.dumps({name: COMPLETE[name] for name in ("training", "signature")}))
+    (tmp_path / "model.onnx").write_bytes(b"model")
+    files = [str(tmp_path / "model.onnx"), "--metadata", str(metadata)]
+    words = ["publish", "churn", *files, "--until", "validated", "--json"]
     result = run(*words)
     assert (result.exit_code, json.loads(result.stdout)["stage"]) == (0, "Validated")
 

@@ -21,7 +21,7 @@ _REACHED = {"validated": {"Validated", "Production"}, "production": {"Production
 
 
 class WaitingCalls(VersionCalls, PromotionCalls):
-    """Wait for what the services decide in the background."""
+    """All calls about versions and promotions; and wait for what the services decide in the background."""
 
     async def wait_for(self, reference: str, until: Goal = "validated", seconds: float = 60.0) -> Json:
         """Return the version once it is Validated (or in Production), or in Production.

@@ -90,7 +90,7 @@ def retention(
 
     A model has its own policy, or inherits that of the nearest namespace, or that of everything. Without
     arguments: the policies that models inherit. A change names the fields that change; it shows the policy
-    before and after, and asks on a terminal.
+    before and after, and needs a confirmation on a terminal.
     """
     scope = "*" if everywhere else namespace or ""
     if bool(model) + everywhere + bool(namespace) > 1:
@@ -106,13 +106,13 @@ def retention(
         if not (removes or changes or file):
             _show(session, client, model, scope)
             return
-        asks = not yes and on_a_terminal() and session.for_people
-        now, revision = _read(client, model, scope) if changes or asks else ({}, 0)
+        confirms = not yes and on_a_terminal() and session.for_people
+        now, revision = _read(client, model, scope) if changes or confirms else ({}, 0)
         if file is not None:
             new: dict[str, Any] | None = dict(read_json(file.read(), "--set"))
         else:
             new = None if removes else policy_of(given, now)
-        if asks:
+        if confirms:
             say(_difference(now, new))
             confirm(f"Change how long the versions of {_name(model, scope)} are kept?")
         if changes and expected is None:
