@@ -8,7 +8,6 @@ import asyncpg
 import pytest
 
 from shared.identity import directory
-from shared.identity.directory import StoredName
 from shared.migrate import migrate
 
 DENIED = asyncpg.InsufficientPrivilegeError
@@ -56,7 +55,20 @@ async def test_an_earlier_revision_that_arrives_late_changes_nothing(pool: Any) 
     await directory.write(pool, "u-1", None, 4)
     for revision in (1, 3, 4):
         await directory.write(pool, "u-1", "Ada Lovelace", revision)
-    assert await directory.stored_name(pool, "u-1") == StoredName()
+    assert (await directory.stored_name(pool, "u-1")).all == ()
+
+
+async def test_a_person_is_still_recognised_by_an_erased_name(pool: Any) -> None:
+    await directory.write(pool, "u-1", "Ada Byron", 1)
+    await directory.write(pool, "u-1", "Ada Lovelace", 2)
+    await directory.write(pool, "u-1", None, 3)
+    person = await directory.person(pool, "u-1")
+    found = [person.is_among([name]) for name in ("ada  byron", "Ada Lovelace", "Ada King")]
+    assert found == [True, True, False]
+        True,
+        True,
+        False,
+    ]
 
 
 async def test_a_corrected_name_is_kept_until_it_is_erased(pool: Any) -> None:
