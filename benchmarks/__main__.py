@@ -21,6 +21,7 @@ MEASURES = (
     "reads",
     "intake",
     "memory",
+    "data_digest",
     "chain",
     "questions",
     "demo",

@@ -7,6 +7,8 @@ from REGISTA_PASSWORD_<SERVICE>; without one the role cannot log in with a passw
 and REGISTA_OWNER_URL, may end with _FILE and name a file. Read models need no migration: a service rebuilds
 its changed tables from the log at start.
 
+It also gives owners and privileges to a dump that was restored without (`pg_restore --no-owner --no-acl`).
+
 `--split registry=8` distributes a partition of the log over eight tables (ADR 0062). Stop the services first.
 """
 
@@ -41,6 +43,20 @@ LIMITS = {
 others: they stop a fault, not an attacker. The longest statements are those that verify and export the log
 (10 min)."""
 
+OWNED_AGAIN = """
+-- A dump restored with --no-owner: what belonged to the service's role belongs to it again. The owner takes
+-- back what the role must not own (as_owner.sql).
+DO $$ DECLARE one regclass; BEGIN
+    IF (SELECT relowner <> '{role}'::regrole FROM pg_class WHERE oid = to_regclass('{schema}.inbox')) THEN
+        GRANT USAGE, CREATE ON SCHEMA {schema} TO {role};
+        FOR one IN SELECT oid FROM pg_class
+            WHERE relnamespace = '{schema}'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') LOOP
+            EXECUTE format('ALTER TABLE %s OWNER TO {role}', one);
+        END LOOP;
+        ALTER SCHEMA {schema} OWNER TO {role};
+    END IF;
+END $$
+"""
 PARTITIONS = frozenset(partition for partitions in PARTITIONS_OF.values() for partition in partitions)
 MOST_PARTS = 64
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -59,6 +75,8 @@ def _upgrade(connection: Connection, passwords: Mapping[str, str], parts: Mappin
         _login_role(connection, role_of(service), passwords.get(service))
         _limit(connection, role_of(service))
     for service, partitions in PARTITIONS_OF.items():
+        for schema in sorted({service, *partitions}):
+            connection.execute(text(OWNED_AGAIN.format(schema=schema, role=role_of(service))))
         _grant(connection, service, partitions)
     for service, folder in service_migrations().items():
         connection.exec_driver_sql(f"SET LOCAL ROLE {role_of(service)}")
@@ -109,6 +127,12 @@ def _limit(connection: Connection, role: str) -> None:
 
 def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) -> None:
     role = role_of(service)
+    connection.exec_driver_sql(
+        "REVOKE ALL ON FUNCTION log.highest_tx(), log.covers(text[], text) FROM PUBLIC"
+    )
+    connection.exec_driver_sql(
+        "REVOKE ALL ON PROCEDURE log.split_partition(text, integer), log.begin_epoch(text, jsonb) FROM PUBLIC"
+    )
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA log TO {role}")
     connection.exec_driver_sql(
         f"GRANT EXECUTE ON FUNCTION log.highest_tx(), log.covers(text[], text) TO {role}"
@@ -117,10 +141,12 @@ def _grant(connection: Connection, service: str, partitions: tuple[str, ...]) ->
         connection.exec_driver_sql(f"CALL log.add_partition('{partition}', '{role}')")
     for schema in {service, *partitions}:
         connection.exec_driver_sql(f"CALL log.add_schema('{schema}', '{role}')")
-    connection.exec_driver_sql(f"GRANT SELECT ON log.events_access, log.stopped TO {role}")
-    if not partitions:  # it appends nothing: it reads all, and stops those that append
+    connection.exec_driver_sql(f"GRANT SELECT ON log.events_access, log.stopped, log.epochs TO {role}")
+    connection.exec_driver_sql(
+        f"GRANT INSERT (reason), UPDATE (reason, at), DELETE ON log.stopped TO {role}"
+    )  # of its own row
+    if not partitions:  # it appends nothing, and reads all
         connection.exec_driver_sql(f"GRANT SELECT ON log.events TO {role}")
-        connection.exec_driver_sql(f"GRANT INSERT, UPDATE, DELETE ON log.stopped TO {role}")
     else:
         connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA messaging TO {role}")
         connection.exec_driver_sql(f"GRANT SELECT, INSERT, DELETE ON messaging.urgent TO {role}")

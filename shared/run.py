@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
-from prometheus_client import Gauge
 
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
+from shared.checks import RETRY_EVERY, Checks
 from shared.deciding.access import PARTITION
 from shared.deciding.service import Service
 from shared.foundation import garbage_collector
@@ -48,15 +48,12 @@ from shared.messaging.broker import consume
 from shared.messaging.consumer import Consumer
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.kafka import Subscription, start_producer
+from shared.messaging.log_check import LogCheck
+from shared.messaging.own_topic import OwnTopic
 from shared.messaging.urgent import UrgentReader, UrgentSender, urgent_parts
 
 log = logging.getLogger(__name__)
 
-UNPUBLISHED = Gauge("regista_relay_lag", "Events of the log not yet published", ["service"])
-CHECK_EVERY = 5.0
-IDENTITIES_LAG = 5.0
-"""Seconds after which identities that were not read again make the process not ready."""
-RETRY_EVERY = 1.0
 T = TypeVar("T")
 Work: TypeAlias = Coroutine[Any, Any, None]
 
@@ -99,6 +96,7 @@ class RunningProcess:
         self._writers: list[asyncio.Task[None]] = []
         self.stop = asyncio.Event()
         self._parts = ProcessParts(app.readiness, self.stop)
+        self._log = LogCheck({})
 
     async def run(self) -> None:
         """Run until `stop` is set. Raises an exception group when a part ends with an error."""
@@ -146,7 +144,6 @@ class RunningProcess:
         app, process = self._app, self._process
         app.readiness.wait("process", "it is starting")
         app.pool = await self._until("postgres", self._connected)
-        await self._until("postgres", self._check_not_restored)
         for service in self._writes:
             await self._until("postgres", functools.partial(projector.ensure, service, app.pool))
         app.dead_letters.attach(app.pool, projector.schema_of(process.service))
@@ -154,7 +151,16 @@ class RunningProcess:
             self._parts.run(group, f"wake_up {n}", wake_up.run()) for n, wake_up in self._wake_ups.items()
         ]
         app.transactors.update(
-            {s.name: Transactor(s, app.pool, self._wake_ups[s.name]) for s in self._writes}
+            {
+                s.name: Transactor(
+                    s,
+                    app.pool,
+                    self._wake_ups[s.name],
+                    standing=app.standing,
+                    check_log=self._compare_log,
+                )
+                for s in self._writes
+            }
         )
         self._writers += [
             self._parts.run(group, f"transactor {n}", t.run()) for n, t in app.transactors.items()
@@ -165,6 +171,10 @@ class RunningProcess:
             app.dead_letters.denials = app.denials
         app.access = AccessView(app.pool, app.settings.pepper, self._wake_ups[PARTITION])
         await self._until("identities", app.access.catch_up)
+        if self._key is not None:
+            topics = {s.name: OwnTopic(app.settings, s.name, self._key, app.access) for s in self._publishes}
+            self._log = LogCheck(topics)
+        await self._until("log", self._check_log)
         self._writers.append(self._parts.run(group, "access", app.access.run()))
         if (start := process.start) is not None:
             app.parts = await self._until("start", functools.partial(start, app), any_error=True)
@@ -183,7 +193,8 @@ class RunningProcess:
     def _edge_work(self) -> list[tuple[str, Work]]:
         """Return what brings work in, by name: checks, relays, consumers, due work, background."""
         app, process = self._app, self._process
-        work: list[tuple[str, Work]] = [("checks", self._check()), ("key use", app.access.key_use.run())]
+        checks = Checks(app, self._writes, self._publishes, process.checks)
+        work: list[tuple[str, Work]] = [("checks", checks.run()), ("key use", app.access.key_use.run())]
         work += [("denials", app.denials.run())] if app.denials is not None else []
         if self._key is not None:
             work += [(f"relay {s.name}", self._relay(s, self._key)) for s in self._publishes]
@@ -217,6 +228,7 @@ class RunningProcess:
             on_state,
             app.transactors[service.name].states.recent,
             functools.partial(app.access.ended, key.key_id),
+            functools.partial(self._log.topic, service.name),
         ).run()
 
     async def _connected(self) -> asyncpg.Pool:
@@ -225,11 +237,16 @@ class RunningProcess:
             self._app.settings.database_url, schemas=schemas, application=f"regista-{self._app.name}"
         )
 
-    async def _check_not_restored(self) -> None:
+    async def _check_log(self) -> None:
         async with self._app.pool.acquire() as connection:
+            await self._compare_log(connection)
+
+    async def _compare_log(self, connection: asyncpg.Connection) -> None:
+        """Raise LogStopped when nothing may be written. A service that writes nothing reads a stopped log."""
+        if self._writes:
+            await self._log.all(connection)
+        else:
             await eventlog.check_not_restored(connection)
-            if self._writes:
-                await eventlog.check_not_stopped(connection)
 
     async def _until(self, part: str, attempt: Callable[[], Awaitable[T]], *, any_error: bool = False) -> T:
         """Repeat `attempt` until it succeeds; readiness shows why it does not.
@@ -248,6 +265,8 @@ class RunningProcess:
                 )
             except projector.Superseded as superseded:
                 self._app.readiness.wait(part, str(superseded))
+            except eventlog.LogStopped as stopped:
+                self._app.standing.stop(str(stopped))
             except CONNECTION_ERRORS as error:
                 raise_if_cancelled()
                 POSTGRES.report(error)
@@ -259,49 +278,10 @@ class RunningProcess:
                 self._app.readiness.wait(part, f"waits and tries again ({error_summary(error)})")
             else:
                 self._app.readiness.clear(part)
+                if part == "log":
+                    self._app.standing.clear()
                 return found
             await asyncio.sleep(RETRY_EVERY)
-
-    async def _check(self) -> None:
-        """Check every few seconds what the process needs, for readiness and metrics."""
-        app = self._app
-        checks: dict[str, Callable[[App], Awaitable[None]]] = {
-            "postgres": self._check_database,
-            "identities": self._check_identities,
-            **self._process.checks,
-        }
-        while True:
-            for part, check in checks.items():
-                try:
-                    async with asyncio.timeout(CHECK_EVERY):
-                        await check(app)
-                except eventlog.LogStopped:
-                    raise  # the process ends: nothing more is appended
-                except Exception as error:  # noqa: BLE001 - any error of a check is its reason
-                    raise_if_cancelled()
-                    outage = isinstance(error, CONNECTION_ERRORS)
-                    if outage and part == "postgres":
-                        POSTGRES.report(error)
-                    app.readiness.wait(part, f"cannot be used ({error_summary(error)})", logged=not outage)
-                else:
-                    if part == "postgres":
-                        POSTGRES.answered()
-                    app.readiness.clear(part)
-            await asyncio.sleep(CHECK_EVERY if not app.readiness.reasons else RETRY_EVERY)
-
-    async def _check_identities(self, app: App) -> None:
-        if (lag := app.access.lag()) > IDENTITIES_LAG:
-            raise TimeoutError(
-                f"identities were read {lag:.0f} s ago: a key revoked since is still valid here"
-            )
-
-    async def _check_database(self, app: App) -> None:
-        async with app.pool.acquire() as connection:
-            await connection.fetchval("SELECT 1")
-            if self._writes:
-                await eventlog.check_not_stopped(connection)
-            for service in self._publishes:
-                UNPUBLISHED.labels(service.name).set(await relay.lag(connection, service))
 
 
 def _signing_key(settings: Settings) -> SigningKey:

@@ -1,4 +1,4 @@
-"""Due work → commands: a review whose time is up, the gates that a new policy may apply to."""
+"""Due work → commands: reviews whose time is up, overdue after-reviews, gates under a new policy."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from functools import partial
 from services.approval import queries
 from services.approval.domain.approving import Expire
 from services.approval.domain.policy import ApplyPolicy, stream_of
+from services.approval.domain.review import RemindAfterReview
+from services.approval.domain.review import stream_of as review_stream
 from services.approval.look_ups import assessments
-from services.approval.projections import EXPIRY, POLICY_CHANGE
+from services.approval.projections import POLICY_CHANGE
+from services.approval.projections.reviews import AFTER_REVIEW, EXPIRY
 from shared.deciding.submission import Submission
 from shared.http.app import App
 from shared.log.due_work import DueRow, DueWork
@@ -18,6 +21,7 @@ def due_work(app: App) -> list[DueWork]:
     return [
         DueWork(EXPIRY, partial(expire_review, app)),
         DueWork(POLICY_CHANGE, partial(apply_policy, app), concurrency=1),
+        DueWork(AFTER_REVIEW, remind_after_review),
     ]
 
 
@@ -27,6 +31,12 @@ async def expire_review(app: App, row: DueRow) -> list[Submission]:
     streams = await queries.streams_for(app.pool, model_id, number, [review_id])
     command = Expire(review_id, model_id, number)
     return [Submission(command, streams.writes, row.cause(), row.actor, streams.depends_on)]
+
+
+async def remind_after_review(row: DueRow) -> list[Submission]:
+    """Report that an after-review is overdue. It is due again a day later."""
+    stream = review_stream(row.data["promotion_id"])
+    return [Submission(RemindAfterReview(), (stream,), row.cause(), row.actor)]
 
 
 async def apply_policy(app: App, row: DueRow) -> list[Submission]:

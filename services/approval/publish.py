@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from services.approval.domain import gate_events, policy, review
+from services.approval.domain import gate_events, policy
+from services.approval.domain import review_events as review
 from services.approval.domain.gate_kinds import Result
 from services.approval.domain.policy import Policy, PolicyRef
-from services.approval.domain.review import About
+from services.approval.domain.review_events import About
 from services.approval.stored_events import ApprovalEvent
 from shared.deciding.events import Noted, Recorded
 from shared.deciding.service import PublicEvent
@@ -17,12 +18,28 @@ from shared.deciding.service import PublicEvent
 
 @dataclass(frozen=True, slots=True)
 class PolicyPublished:
-    """A revision of a policy was published. `digest` is the RFC 8785 digest of `policy`."""
+    """A revision of a policy was published. `digest` is the RFC 8785 digest of `policy`.
+
+    `weaker`: how the policies require less than before.
+    """
 
     name: str
     revision: int
     digest: str
     policy: Policy
+    weaker: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyProposed:
+    """A weaker revision of a policy waits for a second admin."""
+
+    name: str
+    revision: int
+    digest: str
+    policy: Policy
+    weaker: tuple[str, ...]
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +81,8 @@ class PromotionGranted:
     """The version may serve in the environment.
 
     `digest`: that of the request. `override`: granted by a break-glass override. `review_id`: the review with
-    the approvals or the override; empty when the policy has no manual gate.
+    the approvals or the override; empty when the policy has no manual gate. `conditions`: those of all
+    approvals.
     """
 
     promotion_id: str
@@ -78,6 +96,7 @@ class PromotionGranted:
     evidence_digest: str
     review_id: str
     override: bool
+    conditions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +116,8 @@ class ReviewOpened:
     """`needs` distinct people with one of `roles` must approve.
 
     `sealed_digest` covers what the review shows. `serve`: the last approval gives the version all requests
-    where no version serves. `production`: whether the environment is one.
+    where no version serves. `production`: whether the environment is one. `requester`: who requested the
+    promotion.
     """
 
     review_id: str
@@ -115,6 +135,7 @@ class ReviewOpened:
     expires_at: datetime
     serve: bool = False
     production: bool = True
+    requester: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +153,7 @@ class ReviewApproved:
     approvals: int
     complete: bool
     sealed_digest: str
+    accepted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +180,10 @@ class ReviewCommented:
 
 @dataclass(frozen=True, slots=True)
 class ReviewLapsed:
-    """What the review showed has changed. A new promotion request opens a new review."""
+    """What the review showed has changed. A new promotion request opens a new review.
+
+    `requester`: whom it concerns.
+    """
 
     review_id: str
     promotion_id: str
@@ -166,6 +191,7 @@ class ReviewLapsed:
     model: str
     number: int
     reasons: tuple[str, ...]
+    requester: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +208,7 @@ class ReviewExpired:
 class OverrideUsed:
     """A break-glass override.
 
-    `bypassed`: the gates and approvals that were missing. An after-review is due.
+    `bypassed`: the gates and approvals that were missing. An after-review is due at `due_at`.
     """
 
     review_id: str
@@ -194,10 +220,27 @@ class OverrideUsed:
     by: str
     reason: str
     bypassed: tuple[str, ...]
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AfterReviewOverdue:
+    """The after-review of an override is missing. It is reported again a day later."""
+
+    review_id: str
+    promotion_id: str
+    model_id: str
+    model: str
+    number: int
+    by: str
+    due_at: datetime
+    reminder: int
 
 
 @dataclass(frozen=True, slots=True)
 class OverrideReviewed:
+    """The after-review of an override. An unjustified one has a `consequence`: `stop` or `roll_back`."""
+
     review_id: str
     promotion_id: str
     model_id: str
@@ -206,10 +249,13 @@ class OverrideReviewed:
     by: str
     justified: bool
     comment: str
+    environment: str = ""
+    consequence: str = ""
 
 
 _CLASSES: tuple[type, ...] = (
     PolicyPublished,
+    PolicyProposed,
     GatesEvaluated,
     PromotionGranted,
     PromotionDenied,
@@ -220,6 +266,7 @@ _CLASSES: tuple[type, ...] = (
     ReviewLapsed,
     ReviewExpired,
     OverrideUsed,
+    AfterReviewOverdue,
     OverrideReviewed,
 )
 PUBLIC: dict[str, type] = {f"regista.approval.{class_.__name__}.v1": class_ for class_ in _CLASSES}
@@ -236,7 +283,9 @@ def _public(recorded: Recorded) -> object | None:
     event: ApprovalEvent = recorded.event
     match event:
         case policy.PolicyPublished() as e:
-            return PolicyPublished(e.name, recorded.revision, e.digest, e.policy)
+            return PolicyPublished(e.name, recorded.revision, e.digest, e.policy, e.weaker)
+        case policy.PolicyProposed() as e:
+            return PolicyProposed(e.name, recorded.revision, e.digest, e.policy, e.weaker, e.by)
         case gate_events.GatesEvaluated() as e:
             return _gates_evaluated(e)
         case gate_events.PromotionGranted() as e:
@@ -247,6 +296,9 @@ def _public(recorded: Recorded) -> object | None:
             Noted()
             | gate_events.OverrideStands()
             | gate_events.OverrideWithdrawn()
+            | gate_events.AfterReviewOwed()
+            | gate_events.AfterReviewDone()
+            | policy.ProposalWithdrawn()
             | policy.PolicyApplied()
             | policy.PolicyListed()
         ):
@@ -285,6 +337,7 @@ def _promotion_granted(e: gate_events.PromotionGranted) -> PromotionGranted:
         evidence_digest=e.evidence_digest,
         review_id=e.review_id,
         override=e.override,
+        conditions=e.conditions,
     )
 
 
@@ -303,6 +356,7 @@ def _public_review(event: review.ReviewEvent) -> object | None:
                 expires_at=e.expires_at,
                 serve=e.serve,
                 production=e.production,
+                requester=e.requester,
             )
         case review.ReviewApproved() as e:
             return ReviewApproved(
@@ -313,19 +367,24 @@ def _public_review(event: review.ReviewEvent) -> object | None:
                 approvals=len(e.approvers),
                 complete=e.complete,
                 sealed_digest=e.sealed_digest,
+                accepted=e.accepted,
             )
         case review.ReviewRejected() as e:
             return ReviewRejected(*_about(e.about), e.by, e.reason)
         case review.ReviewCommented() as e:
             return ReviewCommented(*_about(e.about), e.by, e.comment)
         case review.ReviewLapsed() as e:
-            return ReviewLapsed(*_about(e.about), e.reasons)
+            return ReviewLapsed(*_about(e.about), e.reasons, e.requester)
         case review.ReviewExpired() as e:
             return ReviewExpired(*_about(e.about), e.expires_at)
         case review.OverrideUsed() as e:
-            return OverrideUsed(*_about(e.about), e.environment, e.by, e.reason, e.bypassed)
+            return OverrideUsed(*_about(e.about), e.environment, e.by, e.reason, e.bypassed, e.due_at)
+        case review.AfterReviewOverdue() as e:
+            return AfterReviewOverdue(*_about(e.about), e.by, e.due_at, e.reminder)
         case review.OverrideReviewed() as e:
-            return OverrideReviewed(*_about(e.about), e.by, e.justified, e.comment)
+            return OverrideReviewed(
+                *_about(e.about), e.by, e.justified, e.comment, e.environment, e.consequence
+            )
         case review.ReviewRefreshed():
             return None
         case _:

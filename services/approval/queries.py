@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from services.approval.domain.promotion import CommandStreams, streams_of
 from shared.deciding.access import namespace_of
@@ -15,23 +16,46 @@ Version = tuple[str, int]
 
 
 # Every command about a version reads all policies.
-POLICY_NAMES = "SELECT name FROM policies"
+POLICY_NAMES = "SELECT name FROM policies UNION SELECT name FROM proposals"
 
-# A page of the policies as they are now, by name, after $1.
-POLICIES_PAGE = """
-SELECT name, revision, digest, policy, active, published_at, published_by FROM policies
-WHERE name > $1 ORDER BY name LIMIT $2
+# Policies as they are now, with the revision that is proposed. A new policy may be proposed only.
+_POLICIES = """
+SELECT name, coalesce(p.revision, 0) AS revision, coalesce(p.digest, '') AS digest,
+  coalesce(p.policy, '{}') AS policy, coalesce(p.active, false) AS active, p.published_at,
+  coalesce(p.published_by, '') AS published_by, CASE WHEN q.revision IS NOT NULL THEN jsonb_build_object(
+    'revision', q.revision, 'digest', q.digest, 'policy', q.policy, 'weaker', q.weaker,
+    'proposed_at', q.proposed_at, 'proposed_by', q.proposed_by) END AS proposal
+FROM policies p FULL JOIN proposals q USING (name)
 """
 
-# A policy as it is now.
-POLICY_NOW = (
-    "SELECT name, revision, digest, policy, active, published_at, published_by FROM policies WHERE name = $1"
-)
+# A page of the policies, by name, after $1.
+POLICIES_PAGE = _POLICIES + "WHERE name > $1 ORDER BY name LIMIT $2"
+
+# One policy.
+POLICY_NOW = _POLICIES + "WHERE name = $1"
+
+# All policies that are published.
+POLICIES_PUBLISHED = "SELECT name, revision, policy FROM policies ORDER BY name"
+
+# The descriptions that models have, with the first models that have each.
+SUBJECTS = """
+SELECT regexp_replace(model, '[.]?[^.]*$', '') AS namespace, kind, tier, tags, count(*) AS models,
+  (array_agg(model ORDER BY model))[1:20] AS first_models
+FROM models GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4::text LIMIT 5000
+"""
+
+# Open reviews with what a policy is selected by.
+OPEN_REVIEWS = """
+SELECT r.review_id, r.model, r.number, r.needs, r.roles, r.machines, r.dependent_because, r.evidence,
+  regexp_replace(m.model, '[.]?[^.]*$', '') AS namespace, m.kind, m.tier, m.tags
+FROM reviews r JOIN models m USING (model_id) WHERE r.state = 'open'
+ORDER BY r.opened_at, r.review_id LIMIT 1000
+"""
 
 # A policy as of a revision, which a past decision may have been made by.
 POLICY_AT = """
-SELECT name, revision, digest, policy, active, published_at, published_by FROM policy_revisions
-WHERE name = $1 AND revision = $2
+SELECT name, revision, digest, policy, active, published_at, published_by, NULL::jsonb AS proposal
+FROM policy_revisions WHERE name = $1 AND revision = $2
 """
 
 # A model by its id or by any name it ever had.
@@ -62,7 +86,8 @@ WHERE model_id = $1 AND number = $2 ORDER BY stage DESC
 
 # A version's promotions, oldest first.
 PROMOTIONS_OF = """
-SELECT promotion_id, environment, requester, state, reasons, approvers, override, requested_at, decided_at
+SELECT promotion_id, environment, requester, reason, state, reasons, approvers, conditions, override,
+  requested_at, decided_at
 FROM promotions WHERE model_id = $1 AND number = $2 ORDER BY requested_at, promotion_id
 """
 
@@ -94,19 +119,33 @@ ORDER BY model_id, number
 REVIEWS_PAGE = """
 SELECT r.review_id, r.revision, r.state, r.model_id, coalesce(m.model, r.model) AS model, r.number, r.semver,
   r.environment, r.production, r.serve, r.needs, r.approvers, r.roles, r.excluded, r.seal, r.sealed_digest,
-  r.policy, r.evidence_digest, r.results, r.opened_at, r.expires_at
+  r.policy, r.evidence_digest, r.results, r.opened_at, r.expires_at, r.requester, r.due_at, r.overdue_since
 FROM reviews r LEFT JOIN models m USING (model_id)
-WHERE ($1::text IS NULL OR r.state = $1)
+WHERE ($1::text IS NULL OR r.state = $1 OR ($1 = 'pending' AND r.state IN ('open', 'overridden')))
   AND ($2::text IS NULL OR r.model_id = coalesce((SELECT n.model_id FROM names n WHERE n.name = $2), $2))
   AND log.covers($3::text[], r.model)
   AND ($4::timestamptz IS NULL OR (r.opened_at, r.review_id) > ($4, $5))
 ORDER BY r.opened_at, r.review_id LIMIT $6
 """
 
-# One review with its evidence, under the model's name as it is now.
+# One review with its evidence, under the model's name as it is now; with the request, and the training of the
+# version and of the champion.
 REVIEW = """
-SELECT r.*, coalesce(m.model, r.model) AS current FROM reviews r LEFT JOIN models m USING (model_id)
+SELECT r.*, coalesce(m.model, r.model) AS current, coalesce(p.reason, '') AS reason, p.requested_at,
+  coalesce(p.requester, '') AS requested_by, coalesce(v.bump, '') AS bump, v.training, v.signature,
+  c.training AS champion_training, coalesce(v.semver, r.semver) AS version_semver
+FROM reviews r LEFT JOIN models m USING (model_id)
+LEFT JOIN promotions p ON p.promotion_id = r.review_id
+LEFT JOIN versions v ON v.model_id = r.model_id AND v.number = r.number
+LEFT JOIN versions c ON c.model_id = r.model_id
+  AND c.number = (r.evidence -> 'champion' ->> 'number')::int
 WHERE r.review_id = $1
+"""
+
+# Who made the version of a promotion, and who requested it.
+MAKERS = """
+SELECT coalesce(v.makers, '[]') AS makers, p.requester FROM promotions p
+LEFT JOIN versions v ON v.model_id = p.model_id AND v.number = p.number WHERE p.promotion_id = $1
 """
 
 # What people wrote and did in a review, in order.
@@ -154,6 +193,26 @@ async def policy(pool: asyncpg.Pool, name: str, revision: int | None = None) -> 
     return dict(row) if row else None
 
 
+async def subjects(pool: asyncpg.Pool) -> list[dict[str, Any]]:
+    """Return the descriptions that models have."""
+    return [dict(r) for r in await pool.fetch(SUBJECTS)]
+
+
+async def open_reviews(pool: asyncpg.Pool) -> list[dict[str, Any]]:
+    """Return the open reviews, oldest first, with what selects their policy."""
+    return [dict(r) for r in await pool.fetch(OPEN_REVIEWS)]
+
+
+async def published_policies(pool: asyncpg.Pool) -> list[dict[str, Any]]:
+    """Return the policies that are published, by name."""
+    return [dict(r) for r in await pool.fetch(POLICIES_PUBLISHED)]
+
+
+async def policy_names(pool: asyncpg.Pool) -> list[str]:
+    """Return the names of all policies, published or proposed."""
+    return [r["name"] for r in await pool.fetch(POLICY_NAMES)]
+
+
 async def policies(pool: asyncpg.Pool, after: str, limit: int) -> list[dict[str, Any]]:
     """Return a page of the policies, by name."""
     return [dict(r) for r in await pool.fetch(POLICIES_PAGE, after, limit)]
@@ -185,6 +244,12 @@ async def gates_of(pool: asyncpg.Pool, model: Mapping[str, Any], number: int) ->
 async def promotion(pool: asyncpg.Pool, promotion_id: str) -> dict[str, Any] | None:
     row = await pool.fetchrow(PROMOTION, promotion_id)
     return dict(row) if row else None
+
+
+async def makers(pool: asyncpg.Pool, promotion_id: str) -> list[str]:
+    """Return who made the version of a promotion, and who requested it."""
+    row = await pool.fetchrow(MAKERS, promotion_id)
+    return [*msgspec.json.decode(row["makers"], type=list[str]), row["requester"]] if row else []
 
 
 async def review(pool: asyncpg.Pool, review_id: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from services.approval.domain.gate_events import GateEvent
 from services.approval.domain.policy import PolicyEvent, PolicyListed
-from services.approval.domain.review import ReviewEvent
+from services.approval.domain.review_events import ReviewEvent
 from shared.deciding.events import EventTypes, Noted
 
 ApprovalEvent = PolicyEvent | PolicyListed | GateEvent | ReviewEvent | Noted
@@ -25,10 +25,19 @@ def _policy(data: dict[str, Any]) -> dict[str, Any]:
 
 
 UPCASTERS = {
-    ("PolicyPublished", 1): _policy,
     ("GatesEvaluated", 1): _with(challenger_cap=None, two_to_recall=False),
-    ("ReviewOpened", 1): _with(serve=False, production=True),
+    ("GatesEvaluated", 2): _with(),  # a result had no `tick`, which is false by default
+    ("OverrideReviewed", 1): _with(environment="", consequence=""),
     ("OverrideUsed", 1): _with(serve=False, production=True),
+    ("OverrideUsed", 2): _with(due_at=None, unjustified="stop", overdue="remind", by_maker=False),
+    ("PolicyPublished", 1): _policy,
+    ("PolicyPublished", 2): _with(weaker=[], proposed_by=""),
+    ("PromotionGranted", 1): _with(conditions=[]),
+    ("ReviewApproved", 1): _with(accepted=[], machine_because=""),
+    ("ReviewLapsed", 1): _with(requester=""),
+    ("ReviewOpened", 1): _with(serve=False, production=True),
+    ("ReviewOpened", 2): _with(machines={}, dependent_because="", requester=""),
+    ("ReviewRefreshed", 1): _with(policy=None, why=""),
 }
 
 EVENTS = EventTypes(tuple(event for event in get_args(ApprovalEvent) if event is not Noted), UPCASTERS)

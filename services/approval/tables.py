@@ -21,6 +21,19 @@ POLICIES = Table(
     Column("published_by", Text, nullable=False),
 )
 
+# A weaker revision that waits for a second admin.
+PROPOSALS = Table(
+    "proposals",
+    _metadata,
+    Column("name", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("policy", JSONB, nullable=False),
+    Column("weaker", JSONB, nullable=False),
+    Column("proposed_at", DateTime(timezone=True), nullable=False),
+    Column("proposed_by", Text, nullable=False),
+)
+
 # Every revision of every policy, which past decisions were made by.
 POLICY_REVISIONS = Table(
     "policy_revisions",
@@ -36,6 +49,9 @@ MODELS = Table(
     _metadata,
     Column("model_id", Text, primary_key=True),
     Column("model", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("tags", JSONB, nullable=False),
     Index("models_by_name", "model"),
 )
 
@@ -63,6 +79,10 @@ VERSIONS = Table(
     Column("model_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("semver", Text, nullable=False),
+    Column("bump", Text, nullable=False),
+    Column("makers", JSONB, nullable=False),
+    Column("training", JSONB, nullable=False),
+    Column("signature", JSONB),
     Column("artifact_digest", Text, nullable=False),
     Column("stage", Text, nullable=False),
     Column("recalled", Boolean, nullable=False),
@@ -105,6 +125,8 @@ PROMOTIONS = Table(
     Column("environment", Text, nullable=False),
     Column("digest", Text, nullable=False),
     Column("requester", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("conditions", JSONB, nullable=False),
     Column("state", Text, nullable=False),
     Column("reasons", JSONB, nullable=False),
     Column("approvers", JSONB, nullable=False),
@@ -139,6 +161,11 @@ REVIEWS = Table(
     Column("results", JSONB, nullable=False),
     Column("opened_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True)),
+    Column("requester", Text, nullable=False),
+    Column("machines", JSONB, nullable=False),
+    Column("dependent_because", Text, nullable=False),
+    Column("due_at", DateTime(timezone=True)),
+    Column("overdue_since", DateTime(timezone=True)),
     Index("reviews_by_state", "state", "opened_at", "review_id"),
 )
 
@@ -158,6 +185,7 @@ REVIEW_ENTRIES = Table(
 
 TABLES = (
     POLICIES,
+    PROPOSALS,
     POLICY_REVISIONS,
     MODELS,
     NAMES,

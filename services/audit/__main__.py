@@ -1,18 +1,20 @@
 """Run the service.
 
 `python -m services.audit rebuild` reads the log again into a new index; `… export [--all]` exports the sealed
-log.
+log; `… doctor` compares the log with what was published of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+from dataclasses import asdict
 
 import asyncpg
 
-from services.audit import index_writer
-from services.audit.service import process
+from services.audit import doctor, index_writer
+from services.audit.service import process, signing_key
 from services.audit.settings import AuditSettings
 from shared.foundation.postgres import CONNECTION_ERRORS
 from shared.foundation.settings import Settings, SettingsWrong
@@ -77,11 +79,28 @@ def export(arguments: list[str]) -> str:
         sys.exit(f"the database is unreachable ({type(e).__name__}: {e}): repeat the export later")
 
 
+def progress(line: str) -> None:
+    """Report the progress of a comparison on stderr."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+async def examined() -> doctor.Findings:
+    """Compare the log with what was published of it; report the progress on stderr."""
+    settings = AuditSettings.from_environment()
+    settings.require("database_url")
+    return await doctor.examine(settings, signing_key(settings), progress)
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["rebuild"]:
             rebuilt = asyncio.run(rebuild(Settings.from_environment().database_url))
             sys.stdout.write(f"{rebuilt.events} events read, generation {rebuilt.generation} is shown\n")
+        case ["doctor"]:
+            findings = asyncio.run(examined())
+            sys.stdout.write(json.dumps(asdict(findings)) + "\n")
+            sys.exit(1 if findings.lost or findings.restored else 2 if findings.unknown else 0)
         case ["export", *arguments]:
             sys.stdout.write(export(arguments))
         case _:

@@ -65,8 +65,8 @@ NOT_INDEXED = Counter("regista_audit_index_failures", "Pages that could not be i
 async def follow_log(app: App, key: SigningKey, published: Published | None = None) -> None:
     """Seal, sign and index for the life of the process, whenever this process leads.
 
-    Wait while the database is unreachable, and while the log contradicts what was `published`. Raises
-    RestoredBehind when the server that answers was restored behind the log.
+    Wait while the database is unreachable, while the log contradicts what was `published`, and while a
+    restored dump is not accepted.
     """
     published = published or Published(key)
     try:
@@ -84,6 +84,9 @@ async def _follow(app: App, key: SigningKey, published: Published) -> None:
             ) as connection:
                 LEADS.set(1)
                 await _lead_or_stop(connection, Sealer(key, published), app.readiness)
+        except eventlog.LogStopped as stopped:
+            app.readiness.wait(PUBLISHED, str(stopped))
+            await asyncio.sleep(LOOK_AGAIN)
         except Contradicted as contradicted:
             app.readiness.wait(PUBLISHED, str(contradicted))
             await asyncio.sleep(LOOK_AGAIN)

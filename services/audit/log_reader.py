@@ -13,7 +13,7 @@ READ = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, e.service, e.stream, e.revision, e.event_id, e.type, e.leaf,
     e.bytes
 FROM log.events e
-WHERE (e.tx, e.seq) > ($1::text::xid8, $2) AND e.tx < pg_snapshot_xmin(pg_current_snapshot())
+WHERE (e.tx, e.seq) > ($1::text::xid8, $2) AND e.tx < log.placed(pg_snapshot_xmin(pg_current_snapshot()))
 ORDER BY e.tx, e.seq LIMIT $3
 """
 

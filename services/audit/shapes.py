@@ -256,11 +256,34 @@ class FullRun(BaseModel):
     leaves: int
 
 
+class WithoutPeople(BaseModel):
+    """A promotion that no person approved, and why that was allowed."""
+
+    promotion_id: str | None
+    model: str | None
+    number: int | None
+    environment: str | None
+    why: str
+    at: datetime
+
+
+class OwedAfterReview(BaseModel):
+    promotion_id: str | None
+    model: str | None
+    number: int | None
+    environment: str | None
+    by: str | None
+    reason: str | None
+    due_at: datetime | None
+
+
 class Invariants(BaseModel):
     """Leaves 0 to `verified - 1` of the `sealed` ones were read and verified, each once since `read_since`.
 
     `full_run`: the run that reads all of them again, while it is under way. Its violations count for `holds`;
-    once it is finished, they are what `invariants` shows.
+    once it is finished, they are what `invariants` shows. `without_people`: what reached Production by a
+    policy or an override and no person's approval. `owed_after_reviews`: overrides whose after-review is
+    missing.
     """
 
     holds: bool
@@ -270,6 +293,8 @@ class Invariants(BaseModel):
     read_since: datetime
     full_run: FullRun | None
     invariants: list[Invariant]
+    without_people: list[WithoutPeople]
+    owed_after_reviews: list[OwedAfterReview]
 
 
 class ExportHistory(Body):

@@ -1,37 +1,19 @@
-"""Commands that the server distribution adds to `regista`: `up`, `down`, `status`, `logs`, `rebuild`."""
+"""Commands that the server distribution adds to `regista`: `up`, `down`, `status` and others."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import click
 
 from regista.cli.terminal.output import as_json as dumped
 from regista.cli.terminal.output import say
 from services.local.folders import InstanceFolder, LocalError
+from services.local.restore_commands import doctor, restore
 from services.local.topics import SERVICES, WRITERS
-
-
-def _place(_context: click.Context, _parameter: click.Parameter, value: str) -> InstanceFolder:
-    return InstanceFolder(Path(value).resolve()) if "/" in value else InstanceFolder.named(value)
-
-
-def with_instance(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option that selects the instance."""
-    return click.option(
-        "--instance",
-        "folder",
-        default="main",
-        show_default=True,
-        callback=_place,
-        envvar="REGISTA_INSTANCE",
-        help="Which set of servers and services: a name under .regista, or a folder.",
-    )(command)
+from services.local.with_instance import with_instance
 
 
 @click.command(epilog="Example: regista up && export REGISTA_CONFIG=$(regista status --config)")
@@ -47,20 +29,31 @@ def with_instance(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Do not start this service, to run it under a debugger; its settings go to a file. May be repeated.",
 )
 @click.option(
+    "--servers",
+    is_flag=True,
+    help="Start PostgreSQL, Kafka and S3 only: to restore a database and compare it (`regista doctor`).",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="For programs: the addresses on stdout, the progress on stderr."
 )
 def up(
-    folder: InstanceFolder, foreground: bool, patience: float, without: tuple[str, ...], as_json: bool
+    folder: InstanceFolder,
+    foreground: bool,
+    patience: float,
+    without: tuple[str, ...],
+    servers: bool,
+    as_json: bool,
 ) -> None:
     """Start PostgreSQL, Kafka, S3 and all services on this machine."""
     from services.local import lifecycle  # noqa: PLC0415 - the other commands of the CLI do without it
 
+    without = SERVICES if servers else without
     try:
         with lifecycle.stopping_when_interrupted(folder):
             instance = lifecycle.start(
                 folder, patience, lifecycle.Progress(output=partial(say, err=as_json)), without
             )
-            for name in without:
+            for name in () if servers else without:
                 file = instance.environment_file(name)
                 say(f"Start {name} yourself: set -a; . {file}; python -m services.{name}", err=as_json)
             if foreground:
@@ -164,4 +157,12 @@ def rebuild(folder: InstanceFolder, services: tuple[str, ...], as_json: bool) ->
     sys.exit(0 if all(one["equal"] for one in found) else 1)
 
 
-COMMANDS = {"up": up, "down": down, "status": status, "logs": logs, "rebuild": rebuild}
+COMMANDS = {
+    "up": up,
+    "down": down,
+    "status": status,
+    "logs": logs,
+    "rebuild": rebuild,
+    "doctor": doctor,
+    "restore": restore,
+}

@@ -63,8 +63,8 @@ class Instance:
 
     # -- before the services
 
-    def migrate(self) -> bool:
-        """Migrate the database and create the first identities.
+    def migrate(self, *, bootstrap: bool = True) -> bool:
+        """Migrate the database and, with `bootstrap`, create the first identities.
 
         Returns False when the same code has already done both.
         """
@@ -82,8 +82,10 @@ class Instance:
         self._run(
             "migrate", python_command("shared.migrate"), {"REGISTA_OWNER_URL_FILE": str(owner), **passwords}
         )
-        bootstrap = python_command("services.registry", "bootstrap", "--spec", str(specification))
-        self._run("bootstrap", bootstrap, self.environment("registry"))
+        if not bootstrap:
+            return True
+        command = python_command("services.registry", "bootstrap", "--spec", str(specification))
+        self._run("bootstrap", command, self.environment("registry"))
         self.folder.write("migrated.json", {"digest": wanted})
         return True
 

@@ -24,7 +24,11 @@ from services.local.topics import SERVICES
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One process. `why` is what it waits for, or how it ended."""
+    """One process.
+
+    `why` is what it waits for, or how it ended; `ended` is the part of it that ended although it runs; `last`
+    is how its process ended before, if it was started again.
+    """
 
     name: str
     where: str
@@ -35,6 +39,8 @@ class Part:
     up: float  # seconds
     exits: int
     resident: int  # bytes
+    ended: str = ""
+    last: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +119,14 @@ def _left_over(state: SupervisorState | None) -> list[Part]:
 def _part(instance: Instance, name: str, one: ProcessState) -> Part:
     if name not in SERVICES:
         return _described(name, one, _address(instance, name), ready=one.identity.alive(), why=one.last)
-    ready, why = _readiness(instance.urls[name]) if one.identity.alive() else (False, one.last)
-    return _described(name, one, instance.urls[name], ready=ready, why=why)
+    if not one.identity.alive():
+        return _described(name, one, instance.urls[name], ready=False, why=one.last)
+    ready, why = _readiness(instance.urls[name])
+    ended = "" if ready else _ended(instance.urls[name])
+    return _described(name, one, instance.urls[name], ready=ready, why=why, ended=ended)
 
 
-def _described(name: str, one: ProcessState, where: str, *, ready: bool, why: str) -> Part:
+def _described(name: str, one: ProcessState, where: str, *, ready: bool, why: str, ended: str = "") -> Part:
     running = one.identity.alive()
     up = time.time() - one.since if running else 0.0
     return Part(
@@ -130,6 +139,8 @@ def _described(name: str, one: ProcessState, where: str, *, ready: bool, why: st
         round(up, 1),
         one.exits,
         one.identity.resident() if running else 0,
+        ended,
+        one.last if running and one.exits else "",
     )
 
 
@@ -143,17 +154,32 @@ def _address(instance: Instance, name: str) -> str:
 
 
 def _readiness(url: str) -> tuple[bool, str]:
-    """Query `/readyz`. The plain HTTP client takes 0.1 ms; this runs often while everything starts."""
-    connection = HTTPConnection(url.removeprefix("http://"), timeout=3.0)
+    """Query `/readyz`."""
     try:
-        connection.request("GET", "/readyz")
-        answer = connection.getresponse()
-        content = answer.read()
+        status, content = _get(url, "/readyz")
     except (OSError, HTTPException) as error:
         return False, f"does not answer yet ({type(error).__name__})"
+    return status == HTTPStatus.OK, "" if status == HTTPStatus.OK else _reasons(content)
+
+
+def _ended(url: str) -> str:
+    """Return the part of a process that ended although the process runs, or ""."""
+    try:
+        _, content = _get(url, "/healthz")
+        return str(json.loads(content).get("ended", ""))
+    except (OSError, HTTPException, ValueError, AttributeError):
+        return ""
+
+
+def _get(url: str, path: str) -> tuple[int, bytes]:
+    """Send a request. The plain HTTP client takes 0.1 ms; this runs often while everything starts."""
+    connection = HTTPConnection(url.removeprefix("http://"), timeout=3.0)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
     finally:
         connection.close()
-    return answer.status == HTTPStatus.OK, "" if answer.status == HTTPStatus.OK else _reasons(content)
 
 
 def _reasons(content: bytes) -> str:

@@ -48,6 +48,10 @@ def _parts(parts: list[Part]) -> Table:
     for part in parts:
         sign = "[green]●[/]" if part.ready else "[yellow]○[/]" if part.running else "[red]✗[/]"
         state = "ready" if part.ready else part.why or ("starting" if part.running else "down")
+        if part.ended:
+            state = f"its part {part.ended} ended; {state}"
+        if part.last:
+            state = f"{state} (started again: {part.last})"
         table.add_row(
             sign,
             part.name,

@@ -137,7 +137,7 @@ class Supervisor:
         """
         self._step(name)
         if name == "postgres":
-            if self.instance.migrate():
+            if self.instance.migrate(bootstrap=self.without != frozenset(SERVICES)):
                 self._step("database set up")
             for service in SERVICES:
                 if service not in self.without:

@@ -42,6 +42,7 @@ class BriefVersion(msgspec.Struct, gc=False):
     metadata: _Document
     bump: _Bump | None
     missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 IN_BRIEF: Mapping[type, type] = {e.VersionRegistered: BriefVersion}

@@ -12,7 +12,9 @@ from services.registry import queries
 from services.registry.domain import noted
 from services.registry.domain.model.metadata import Metadata
 from services.registry.domain.model.state import stream_of
+from services.registry.domain.naming import selection
 from services.registry.domain.promotion.promotion import DenyPromotion, GrantPromotion
+from services.registry.domain.serving.after_review import NoteAfterReview
 from services.registry.domain.validation.gate_verdicts import NoteArtifact, NoteGates
 from services.registry.domain.withdrawal.retirement import RetireVersion
 from services.registry.inbound import MODEL_TRAINED, TRAINING_TOPIC
@@ -48,6 +50,8 @@ def subscriptions(app: App) -> list[Subscription]:
                 noted.GATES_EVALUATED: partial(note_decision, NoteGates),
                 noted.PROMOTION_GRANTED: partial(note_decision, GrantPromotion),
                 noted.PROMOTION_DENIED: partial(note_decision, DenyPromotion),
+                noted.POLICY_PUBLISHED: note_policy,
+                noted.OVERRIDE_REVIEWED: partial(note_after_review, app),
             },
         ),
         _of_service("artifact", dict.fromkeys(noted.ARTIFACT_STATES, note_artifact)),
@@ -117,6 +121,19 @@ async def note_decision(command: Callable[[str, Noted], object], m: Received) ->
     note = make_note(m)
     model_id = note.data["model_id"]
     return [Submission(command(model_id, note), (stream_of(model_id),), m.cause(), m.actor)]
+
+
+async def note_policy(m: Received) -> list[Submission]:
+    """Note a policy. The descriptions of models select by it."""
+    return [Submission(selection.NotePolicy(make_note(m)), (selection.STREAM,), m.cause(), m.actor)]
+
+
+async def note_after_review(app: App, m: Received) -> list[Submission]:
+    """Note that an override was reviewed. One that was not justified ends the version's grant."""
+    note = make_note(m)
+    model_id = note.data["model_id"]
+    command = NoteAfterReview(model_id, note, await queries.doubts(app.pool, model_id))
+    return [Submission(command, (stream_of(model_id),), m.cause(), m.actor)]
 
 
 async def note_artifact(m: Received) -> list[Submission]:

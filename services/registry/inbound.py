@@ -20,21 +20,25 @@ TRAINING_TOPIC = "regista.training.v1"
 EXACT = limits.EXACT
 
 
-def exact(value: Any, depth: int = 0) -> Any:
+def exact(value: Any, depth: int = 0, path: str = "") -> Any:
     """Return the document.
 
-    Raise ValueError when it is nested too deep or has an integer that is not exact in JSON.
+    Raise ValueError, naming the path, when it is nested too deep or has an integer that is not exact in JSON.
     """
     if depth > limits.DEPTH:
-        msg = f"nested deeper than {limits.DEPTH} levels"
+        msg = f"{path}: nested deeper than {limits.DEPTH} levels"
         raise ValueError(msg)
-    for inner in value.values() if isinstance(value, dict) else value:
-        if isinstance(inner, int) and not -EXACT <= inner <= EXACT:
-            msg = "an integer beyond 2^53 is not exact in JSON: write it as text"
-            raise ValueError(msg)
+    for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(inner, dict | list):
-            exact(inner, depth + 1)
+            exact(inner, depth + 1, _below(path, name))
+        elif isinstance(inner, int) and not -EXACT <= inner <= EXACT:
+            msg = f"{_below(path, name)}: an integer beyond 2^53 is not exact in JSON: write it as text"
+            raise ValueError(msg)
     return value
+
+
+def _below(path: str, name: str | int) -> str:
+    return f"{path}[{name}]" if isinstance(name, int) else f"{path}.{name}" if path else name
 
 
 Name = Annotated[str, Field(min_length=1, max_length=limits.NAME)]
@@ -174,7 +178,10 @@ class VersionFacts(Shape):
 
 
 class ModelFacts(Shape):
-    """The description of a model. In a message it counts only when the model is new."""
+    """The description of a model.
+
+    In a message it counts only when the model is new; the tier of a model that exists may be raised.
+    """
 
     kind: Kind | None = None
     description: Text | None = None
@@ -191,9 +198,11 @@ class ModelTrained(VersionFacts, ModelFacts):
     """A model was trained. This is the data of a message, and the body of a registration over HTTP.
 
     Unless it is a draft, each kind has mandatory fields (`allOf`). A new model without a kind is a `model`.
-    Over HTTP the caller is the creator when the body names none.
+    Over HTTP the caller is the creator when the body names none. `strict`: refuse the registration when a
+    part of the model's description is not taken.
     """
 
     model_config = ConfigDict(json_schema_extra=_with_conditions)
 
     model: ModelName
+    strict: bool = False

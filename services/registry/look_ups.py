@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import asyncpg
 
@@ -13,6 +14,7 @@ from services.registry.domain.model.metadata import Metadata, Training
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.name import check_name, is_model_id
 from services.registry.domain.naming.name import stream_of as name_stream
+from services.registry.domain.naming.selection import STREAM as SELECTION
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
 from services.registry.trained_message import RegistrationMessage, VersionMessage
 from shared.deciding.access import ANY_ROLE, namespace_of
@@ -20,6 +22,10 @@ from shared.deciding.decider import NotFound
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Permission, Submission, new_id
 from shared.http.batcher import Batcher
+from shared.identity import directory
+
+DESCRIPTION = ("owner", "description", "tags")
+"""What a registration may state about a model that exists, and what does not count then."""
 
 CACHED = 100_000
 """The number of references that the cache of models holds."""
@@ -89,6 +95,7 @@ class LookUps:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self.models = Models(pool)
+        self._people: Batcher[str, str] = Batcher(partial(directory.subjects_called, pool))
 
     async def check_model(self, reference: str, may_read: MayRead) -> None:
         """Raise NotFound for the id of a model that the caller may not read, whether it exists or not."""
@@ -133,10 +140,14 @@ class LookUps:
             claim=message.claim,
             base=await self._base(model, message.base),
             by=actor.subject,
+            stated=frozenset(name for name in DESCRIPTION if getattr(message, name) is not None),
+            strict=message.strict,
+            unknown_creator=await self._is_unknown(metadata.training.creator),
         )
         own = (stream_of(model_id),) if model else (stream_of(model_id), name_stream(name))
         namespace = model.namespace if model else namespace_of(name)
-        return await self._publishing(command, own, metadata, namespace, cause, actor)
+        selects = (SELECTION,) if model is None or message.tier else ()
+        return await self._publishing(command, own, metadata, namespace, cause, actor, selects)
 
     async def completion(
         self,
@@ -177,6 +188,7 @@ class LookUps:
         namespace: str,
         cause: Cause,
         actor: Actor,
+        depends_on: tuple[str, ...] = (),
     ) -> Submission:
         """Return the submission.
 
@@ -190,7 +202,7 @@ class LookUps:
             written_streams(own, metadata),
             cause,
             actor,
-            depends_on=_names_of_unknown_parents(metadata),
+            depends_on=(*depends_on, *_names_of_unknown_parents(metadata)),
             permission=Permission("publisher", namespace),
             also=tuple(Permission(ANY_ROLE, name) for name in sorted(elsewhere)),
         )
@@ -203,6 +215,10 @@ class LookUps:
         names = {parent.model for parent in message.parents or ()}
         found = {name: await self.models.find(name) for name in names}
         return message.metadata({name: model.model_id for name, model in found.items() if model})
+
+    async def _is_unknown(self, creator: str | None) -> bool:
+        """Return whether there is a creator and no identity has this subject or printed name."""
+        return bool(creator) and await self._people.get(creator or "") is None
 
     async def _base(self, model: ModelRef | None, base: int | str | None) -> int | str | None:
         if model is None or not isinstance(base, str):

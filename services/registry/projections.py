@@ -50,7 +50,13 @@ def project(r: Recorded) -> Iterable[Change]:
             return serving.aliased(r, event)
         case e.RolloutChanged() | e.RolledBack():
             return serving.rolled_out(r, event)
-        case e.PromotionRequested() | e.PromotionSpent() | e.PromotionRefused() | e.VersionPromoted():
+        case (
+            e.PromotionRequested()
+            | e.PromotionSpent()
+            | e.PromotionRefused()
+            | e.VersionPromoted()
+            | e.GrantWithdrawn()
+        ):
             return serving.promotion(r, event)
         case e.ChildLinked() | e.ChildUnlinked():
             return (_child(r, event),)
@@ -88,6 +94,7 @@ def _registered(r: Recorded, event: e.VersionRegistered | BriefVersion) -> Itera
         "registered_by": r.actor.subject,
         "correlation_id": r.correlation_id,
         "message_id": r.causation_id,
+        "notes": event.notes or None,
         "revision": r.revision,
     }
     return (Put(VERSIONS, row),)

@@ -243,6 +243,7 @@ class PromotionRequested:
     evidence: dict[str, Any]
     serve: bool = False
     production: bool = True
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +281,23 @@ class VersionPromoted:
     promotion_id: str
     environment: str
     production: bool = True
+    conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GrantWithdrawn:
+    """The override that granted the promotion was not justified: the version gets no further requests.
+
+    `not_rolled_back`: why it keeps those that it has although the policy wants a rollback.
+    """
+
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    promotion_id: str
+    environment: str
+    not_rolled_back: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +415,7 @@ _CLASSES: tuple[type, ...] = (
     PromotionSpent,
     PromotionRefused,
     VersionPromoted,
+    GrantWithdrawn,
     RolloutChanged,
     RolledBack,
     EnvironmentCreated,

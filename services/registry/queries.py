@@ -155,7 +155,8 @@ SELECT v.*, m.name AS model, m.kind, event.stored, {_ROLLOUTS_OF_VERSION},
        coalesce((SELECT jsonb_agg(jsonb_build_object('promotion_id', p.promotion_id, 'environment',
            p.environment, 'state', p.state,
                  'requester', p.requester, 'requested_at', p.requested_at, 'reason', p.reason, 'reasons',
-                     p.reasons, 'approvers', p.approvers, 'serve', p.serve, 'production', p.production,
+                     p.reasons, 'approvers', p.approvers, 'conditions', p.conditions, 'serve', p.serve,
+                     'production', p.production,
                  'closed_at', p.closed_at) ORDER BY p.requested_at)
                  FROM promotions p WHERE p.model_id = v.model_id AND p.number = v.number), '[]') AS promotions
 FROM unnest($1::text[], $2::int[]) AS wanted(model_id, number)
@@ -176,7 +177,8 @@ WHERE model_id = $1 AND number = $2 AND environment = $3
 ORDER BY state = 'open' DESC, state = 'promoted' DESC, requested_at DESC LIMIT 1
 """
 SAME_VERSION = """
-SELECT number FROM versions WHERE model_id = $1 AND identity = $2 ORDER BY semver IS NULL, number DESC LIMIT 1
+SELECT number FROM versions WHERE model_id = $1 AND identity = ANY($2)
+ORDER BY semver IS NULL, number DESC LIMIT 1
 """
 
 ALIASES = """
@@ -231,7 +233,7 @@ ORDER BY refused_at DESC, stream DESC, revision DESC LIMIT $7
 # What became of a message of a publisher, $2: the version or draft that it made. Ids are unique for each
 # publisher only …
 PUBLISHED = """
-SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage
+SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.notes
 FROM versions v JOIN models m USING (model_id)
 WHERE v.message_id = $1 AND v.message_id <> '' AND v.registered_by = $2 ORDER BY v.registered_at DESC LIMIT 1
 """

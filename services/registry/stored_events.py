@@ -17,14 +17,18 @@ def _with(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 UPCASTERS = {
+    ("ModelRegistered", 1): _with(selected_by=""),
     ("PromotionRequested", 1): _with(serve=False),
     ("PromotionRequested", 2): _with(production=True),
     ("VersionPromoted", 1): _with(production=True),
     ("RolloutChanged", 1): _with(production=True),
     ("RolledBack", 1): _with(warning=""),
     ("RolledBack", 2): _with(production=True),
+    ("TagsChanged", 1): _with(selected_by=""),
+    ("VersionPromoted", 2): _with(conditions=[], review_id=""),
     ("VersionRecalled", 1): _with(by=""),
     ("VersionRecalled", 2): _with(withdrawal_id=""),
+    ("VersionRegistered", 1): _with(notes=[]),
     ("VersionRetired", 1): _with(stage="Archived"),
 }
 

@@ -62,6 +62,7 @@ VERSIONS = Table(
     Column("bump_level", Text),
     Column("bump_rule", Text),
     Column("missing", JSONB),
+    Column("notes", JSONB),
     Column("creator", Text),
     Column("dataset_name", Text),
     Column("dataset_digest", Text),
@@ -195,6 +196,7 @@ PROMOTIONS = Table(
     Column("production", Boolean, nullable=False),
     Column("reasons", JSONB),
     Column("approvers", JSONB),
+    Column("conditions", JSONB),
     Column("closed_at", TIME),
     Index("promotions_by_version", "model_id", "number"),
 )

@@ -176,6 +176,7 @@ class RegistrationMessage(VersionMessage, kw_only=True):
     owner: Label | None = None
     tier: Tier | None = None
     tags: Tags | None = None
+    strict: bool = False
 
 
 class TrainedMessage(RegistrationMessage, kw_only=True):

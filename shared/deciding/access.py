@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal, get_args
@@ -30,13 +29,15 @@ class IdentityCreated:
     """A person, publisher or service exists.
 
     The event holds no name: names stand in the directory, where they can be erased
-    (shared/identity/directory.py).
+    (shared/identity/directory.py). `by`: the subject who created it, here and in the events below; empty in
+    events of an earlier schema.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     subject: str
     kind: Kind
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,14 @@ class MemberRemoved:
 class KeyIssued:
     """`verifier` is hex: the keyed hash of an API key, or a raw Ed25519 public key."""
 
+    SCHEMA: ClassVar[int] = 2
+
     subject: str
     key_id: str
     algorithm: Algorithm
     verifier: str
     expires_at: datetime | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +119,13 @@ class RoleGranted:
     A stream thus holds every role of its subject.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     subject: str
     role: str
     namespace: str
     group: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +170,20 @@ def _own(data: dict[str, Any]) -> dict[str, Any]:
     return data | {"group": ""}
 
 
+def _without_author(data: dict[str, Any]) -> dict[str, Any]:
+    """Add `by`, which earlier schemas did not have."""
+    return data | {"by": ""}
+
+
 ACCESS_EVENTS = EventTypes(
     get_args(AccessEvent),
     upcasters={
         ("IdentityCreated", 1): _nameless,
+        ("IdentityCreated", 2): _without_author,
+        ("KeyIssued", 1): _without_author,
         ("KeyRevoked", 1): _not_compromised,
         ("RoleGranted", 1): _own,
+        ("RoleGranted", 2): _without_author,
         ("RoleRevoked", 1): _own,
     },
 )
@@ -207,7 +220,8 @@ class AccessState:
     """One identity. `kind` is empty before IdentityCreated.
 
     `grants` is keyed by `grant_key`, and `ended` has the keys of grants of its own that were revoked.
-    `members` are those of a group.
+    `members` are those of a group. `appointed_by`: other subjects who created the identity, issued it a key
+    or granted it a role, ever, and which of these (`created`, `keyed`, `granted`).
     """
 
     subject: str = ""
@@ -219,6 +233,7 @@ class AccessState:
     ended: frozenset[str] = frozenset()
     members: Map[str, bool] = field(default_factory=Map)
     revision: int = 0
+    appointed_by: Map[str, tuple[str, ...]] = field(default_factory=Map)
 
 
 def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
@@ -226,6 +241,7 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
     state = replace(state, revision=state.revision + 1)
     match event:
         case IdentityCreated():
+            state = _appointed(state, event.subject, event.by, "created")
             return replace(state, subject=event.subject, kind=event.kind)
         case IdentityDisabled():
             return replace(state, disabled=True)
@@ -242,7 +258,7 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
             return replace(state, name_erased=True)
         case KeyIssued():
             return replace(
-                state,
+                _appointed(state, event.subject, event.by, "keyed"),
                 keys=state.keys.set(
                     event.key_id, Key(event.key_id, event.algorithm, event.verifier, event.expires_at)
                 ),
@@ -255,6 +271,7 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
         case RoleGranted():
             name = grant_key(event.role, event.namespace, event.group)
             grant = Grant(event.role, event.namespace, event.group)
+            state = _appointed(state, event.subject, event.by, "granted")
             return replace(state, grants=state.grants.set(name, grant), ended=state.ended - {name})
         case RoleRevoked():
             name = grant_key(event.role, event.namespace, event.group)
@@ -265,16 +282,19 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
     return state
 
 
+def _appointed(state: AccessState, subject: str, by: str, how: str) -> AccessState:
+    """Return the state with another subject who appointed the identity."""
+    known = state.appointed_by.get(by, ())
+    if by in {"", subject} or how in known:
+        return state
+    return replace(state, appointed_by=state.appointed_by.set(by, (*known, how)))
+
+
 ACCESS: Fold[AccessEvent, AccessState] = Fold(PARTITION, AccessState(), evolve_access)
 
 
 def stream_of(subject: str) -> str:
     return f"{PARTITION}-{subject}"
-
-
-def normalized_name(name: str) -> str:
-    """Return a name as two names are compared: without case, in one Unicode form (Unicode 16, D146)."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def namespace_of(name: str) -> str:

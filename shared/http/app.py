@@ -12,6 +12,7 @@ from shared.foundation.readiness import Readiness
 from shared.foundation.settings import Settings
 from shared.identity.access_view import AccessView
 from shared.log.denials import Denials
+from shared.log.standing import Standing
 from shared.log.transact import Transactor
 from shared.messaging.dead_letters import DeadLetters
 
@@ -41,7 +42,11 @@ class App:
     transactor: Transactor = field(init=False)
     access: AccessView = field(init=False)
     dead_letters: DeadLetters = field(init=False)
+    standing: Standing = field(init=False)
     _lists: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LISTS), init=False)
+
+    def __post_init__(self) -> None:
+        self.standing = Standing(self.readiness)
 
     async def list_rows(self, statement: str, *values: Any) -> list[asyncpg.Record]:
         """Return the rows of a list. At most LISTS lists are read at the same time; the others wait."""

@@ -31,9 +31,10 @@ from shared.foundation.telemetry import tracer
 from shared.http import access_log, bodies
 from shared.http.access_log import Served
 from shared.http.app import App
-from shared.http.problems import Problem, of_exception, of_shape, unauthenticated
+from shared.http.problems import Problem, log_stopped, of_exception, of_shape, unauthenticated
 from shared.http.routes import Call, Reply, Route
 from shared.log.denials import NOT_IDENTIFIED
+from shared.log.eventlog import LogStopped
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +135,8 @@ class _Serving:
 class Application:
     """The application that uvicorn serves.
 
-    Until the service has started (`app.serving` is false), all but public routes are answered with 503.
+    All but public routes are answered with 503 until the service has started (`app.serving` is false), and
+    while the log is stopped: a log that lost events may have lost a revocation.
     """
 
     def __init__(self, app: App, routes: Sequence[Route]) -> None:
@@ -221,6 +223,8 @@ class Application:
         return _response(answer, route, request)
 
     async def _identify(self, request: Request) -> tuple[Actor, AccessState]:
+        if reason := self._app.standing.reason:
+            raise log_stopped(reason)
         if not self._app.serving:
             reasons = self._app.readiness.reasons
             raise Problem(
@@ -275,7 +279,7 @@ def _refusal(error: Exception, scope: Scope) -> Problem:
             "The service failed at this request; its log has the reason. "
             "Repeating it is safe with the same Idempotency-Key.",
         )
-    elif isinstance(error, (Unavailable, *CONNECTION_ERRORS)):
+    elif isinstance(error, (Unavailable, *CONNECTION_ERRORS)) and not isinstance(error, LogStopped):
         POSTGRES.report(error)  # a line for each request would flood the log during an outage
     elif problem.status >= 500 or isinstance(error, asyncpg.PostgresError):
         log.warning(

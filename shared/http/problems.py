@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from shared.deciding.decider import Forbidden, Misrouted, NotFound, RuleBroken, Stale, Unprocessable
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
+from shared.log.eventlog import LogStopped
 
 BASE = "https://regista.dev/problems/"
 MEDIA_TYPE = "application/problem+json"
@@ -69,6 +70,11 @@ def unauthenticated(detail: str) -> Problem:
     return Problem(401, "unauthenticated", detail, {"www-authenticate": 'Bearer realm="regista"'})
 
 
+def log_stopped(reason: str) -> Problem:
+    """Return 503: the log is behind what was published of it."""
+    return Problem(503, "log_stopped", f"The log is stopped: {reason}", {"retry-after": "30"})
+
+
 def of_rule(broken: RuleBroken) -> Problem:
     """Return 404, 403, 412, 422, 503 or 409, by the class of the broken rule."""
     match broken:
@@ -116,6 +122,8 @@ def of_exception(error: BaseException) -> Problem | None:
             "value_out_of_range",
             "A value in the request or in its page_token is too large to store or to compare: correct it.",
         )
+    if isinstance(error, LogStopped):
+        return log_stopped(str(error))
     if isinstance(error, (Unavailable, *CONNECTION_ERRORS)):
         return Problem(
             503,

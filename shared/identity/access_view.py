@@ -149,6 +149,9 @@ class Identities:
         found = self._owner.get(key_id)
         return self._states.get(found[1]) if found else None
 
+    def all(self) -> list[AccessState]:
+        return [state for _, state in sorted(self._states.items())]
+
     def state_of(self, subject: str) -> AccessState:
         """Return the identity of a subject, with its keys and roles; the initial state for an unknown one."""
         return self._states.get(subject, ACCESS.initial)

@@ -72,7 +72,7 @@ class Batch:
         self._new: dict[inbox.Key, Handled] = {}
         self._replays: list[tuple[int, Wrote]] = []
         self._now: datetime
-        self.server: datetime
+        self.server: str
 
     async def load(self, tx: asyncpg.Connection) -> None:
         """Take the locks in a statement of their own; then load tails, causes and the database clock."""

@@ -19,7 +19,7 @@ import asyncpg
 from shared.deciding.access import PARTITION
 from shared.deciding.decider import category_of
 from shared.deciding.events import Cursor
-from shared.foundation.postgres import lock_key
+from shared.foundation.postgres import Unavailable, lock_key
 
 # Every batch takes its locks, shared and exclusive, in the order of their keys: no two batches can wait for
 # each other. Taking a lock assigns no transaction id, so the append is the first write of the transaction and
@@ -66,7 +66,7 @@ ORDER BY a.n
 READ = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes
 FROM log.events_{partition} e
-WHERE (e.tx, e.seq) > ($1::text::xid8, $2) AND e.tx < pg_snapshot_xmin(pg_current_snapshot())
+WHERE (e.tx, e.seq) > ($1::text::xid8, $2) AND e.tx < log.placed(pg_snapshot_xmin(pg_current_snapshot()))
 ORDER BY e.tx, e.seq LIMIT $3
 """
 
@@ -76,7 +76,7 @@ READ_PUBLISHABLE = READ.replace("e.bytes", "CASE WHEN e.type <> 'Noted' THEN e.b
 # As READ, but without the fence: `settled` is whether no event can appear before this one any more.
 READ_VISIBLE = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, e.bytes, e.stream, e.revision,
-    e.tx < pg_snapshot_xmin(pg_current_snapshot()) AS settled
+    e.tx < log.placed(pg_snapshot_xmin(pg_current_snapshot())) AS settled
 FROM log.events_{partition} e
 WHERE (e.tx, e.seq) > ($1::text::xid8, $2)
 ORDER BY e.tx, e.seq LIMIT $3
@@ -98,27 +98,35 @@ FROM log.events_{partition} e WHERE (e.tx, e.seq) > ($1::text::xid8, $2) ORDER B
 """
 
 # A new cluster with a restored dump counts transaction ids from the beginning: its events would be behind
-# every cursor.
-RESTORED_BEHIND = "SELECT coalesce(log.highest_tx() >= pg_snapshot_xmax(pg_current_snapshot()), false)"
+# every cursor until `regista restore accept` begins an epoch.
+RESTORED_BEHIND = (
+    "SELECT coalesce(log.highest_tx() >= log.placed(pg_snapshot_xmax(pg_current_snapshot())), false)"
+)
 
 
-class RestoredBehind(Exception):  # noqa: N818
-    """The server's next transaction id is not above the log's highest: this is a restored dump.
+class LogStopped(Unavailable):
+    """The log is behind what was published of it, or was restored: nothing may be appended.
 
-    Advance it with pg_resetwal -x, then start again.
+    A command that meets it is as good as one that meets an unavailable database: it is repeated later.
     """
 
 
-STOPPED = "SELECT reason FROM log.stopped"
+class RestoredBehind(LogStopped):
+    """The server's next transaction id is not above the log's highest: this is a restored dump."""
+
+
+RESTORED = (
+    "The server's next transaction id is not above the log's highest: this is a restored dump. Compare it"
+    " with what was published (`regista doctor`), then run `regista restore accept`."
+)
+
+
+STOPPED = "SELECT string_agg(reason, ' ' ORDER BY part) FROM log.stopped"
 STOP = """
 INSERT INTO log.stopped (reason) VALUES ($1)
-ON CONFLICT (only_row) DO UPDATE SET reason = excluded.reason WHERE log.stopped.reason <> excluded.reason
+ON CONFLICT (part) DO UPDATE SET reason = excluded.reason, at = now() WHERE stopped.reason <> excluded.reason
 """
-RELEASE = "DELETE FROM log.stopped"
-
-
-class LogStopped(Exception):  # noqa: N818
-    """audit stopped this log: it contradicts a log checkpoint that was published. Nothing may be appended."""
+RELEASE = "DELETE FROM log.stopped WHERE part = current_user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,22 +289,22 @@ async def read_tail(tx: asyncpg.Connection, partition: str, after: Cursor) -> li
 async def check_not_restored(connection: asyncpg.Connection) -> None:
     """Raise RestoredBehind when the server assigns transaction ids that are in the log already."""
     if await connection.fetchval(RESTORED_BEHIND):
-        raise RestoredBehind(RestoredBehind.__doc__)
+        raise RestoredBehind(RESTORED)
 
 
 async def check_not_stopped(connection: asyncpg.Connection) -> None:
-    """Raise LogStopped while audit finds that the log contradicts what was published of it."""
+    """Raise LogStopped while a service finds that the log contradicts what was published of it."""
     if reason := await connection.fetchval(STOPPED):
-        raise LogStopped(f"{reason} {LogStopped.__doc__}")
+        raise LogStopped(reason)
 
 
 async def stop(connection: asyncpg.Connection, reason: str) -> None:
-    """Stop all services that append. Only audit's role may."""
+    """Stop all services that append, until the caller's service calls `release`."""
     await connection.execute(STOP, reason)
 
 
 async def release(connection: asyncpg.Connection) -> None:
-    """Let the services append again. Only audit's role may."""
+    """Withdraw what the caller's service found; others may have found something, too."""
     await connection.execute(RELEASE)
 
 

@@ -9,18 +9,25 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
+# What answers: a database that was restored beside the former one and took its name is another one, also
+# while the server runs on.
+SERVER = (
+    "pg_postmaster_start_time()::text || ' '"
+    " || (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())"
+)
+
 # One round trip for the inbox rows, the database clock, the shape of the read models and the start of the
 # server. The clock, read after the locks, is `now` of every decision of the batch. The shape cannot change
 # until the commit, because the batch holds the rebuild lock. LIMIT keeps the index in a plan that is made
 # while the inbox is empty: a join would read all rows until the table is analyzed.
-LOOK_UP = """
-SELECT clock_timestamp(), i.source, i.id, i.digest, i.outcome, (SELECT g.shape FROM {schema}.generation g),
-    pg_postmaster_start_time()
+LOOK_UP = f"""
+SELECT clock_timestamp(), i.source, i.id, i.digest, i.outcome, (SELECT g.shape FROM {{schema}}.generation g),
+    {SERVER}
 FROM (SELECT 1) AS always
 LEFT JOIN (
     SELECT found.* FROM unnest($1::text[], $2::text[]) AS wanted(source, id)
     CROSS JOIN LATERAL (
-        SELECT x.* FROM {schema}.inbox x WHERE x.source = wanted.source AND x.id = wanted.id LIMIT 1
+        SELECT x.* FROM {{schema}}.inbox x WHERE x.source = wanted.source AND x.id = wanted.id LIMIT 1
     ) AS found
 ) AS i ON true
 """
@@ -54,14 +61,13 @@ class Found:
     """What `look_up` returns for a batch.
 
     `now` is the database clock. `handled` are the causes that already had their effect. `shape` is the shape
-    of the read models, None before the first build. `server` is the start of the server: another time means
-    another server or a restart.
+    of the read models, None before the first build. `server` names the database and the start of its server.
     """
 
     now: datetime
     handled: dict[Key, Handled]
     shape: str | None
-    server: datetime
+    server: str
 
 
 async def look_up(tx: asyncpg.Connection, schema: str, keys: Iterable[Key]) -> Found:

@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import asyncpg
 from prometheus_client import Counter, Histogram
@@ -24,8 +23,9 @@ from shared.deciding.submission import Outcome, Submission
 from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable, WakeUp
 from shared.foundation.postgres_errors import raise_if_cancelled
-from shared.log import eventlog, read_models
+from shared.log import eventlog, inbox, read_models
 from shared.log.batch import Batch, EventTooLarge
+from shared.log.standing import Standing
 from shared.log.states import CachedState, States
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ QUIET = 0.5
 
 
 class AnotherServer(Exception):  # noqa: N818
-    """The database server has restarted: it may lack events that this process has in memory."""
+    """The server has restarted, or another database has its name: it may lack events that are in memory."""
 
 
 class WriterDied(Exception):  # noqa: N818
@@ -71,7 +71,11 @@ class Pending:
 
 
 class Transactor:
-    """Runs the commands of one service, one batch after the other."""
+    """Runs the commands of one service, one batch after the other.
+
+    `check_log` is called after an outage, before anything is written: another server may answer. It raises
+    LogStopped. Nothing is written while `standing` has a reason.
+    """
 
     def __init__(
         self,
@@ -81,18 +85,22 @@ class Transactor:
         *,
         batch_size: int = 512,
         most_waiting: int = MOST_WAITING,
+        standing: Standing | None = None,
+        check_log: Callable[[asyncpg.Connection], Awaitable[None]] = eventlog.check_not_restored,
     ) -> None:
         self.service = service
         self.pool = pool
         self._shape = read_models.shape_of(service.tables)
         self._after_outage = False
-        self._server: datetime | None = None
+        self._server: str | None = None
         self.schema = service.schema or service.name
         folds = {fold.category: fold for fold in (*service.folds, ACCESS, DENIALS)}
         self.states = States(self.schema, folds.values(), upcasters=service.events.upcasters.values())
         self._wake_up = wake_up
         self._queue: asyncio.Queue[Pending] = asyncio.Queue(most_waiting)
         self._batch_size = batch_size
+        self._standing = standing or Standing()
+        self._check_log = check_log
         self._to_keep: asyncio.Queue[str] = asyncio.Queue(maxsize=1000)
         self._committed_at = 0.0
         self._dead: BaseException | None = None
@@ -101,8 +109,8 @@ class Transactor:
     async def submit(self, submission: Submission) -> Outcome:
         """Run one command.
 
-        Raises RuleBroken when a rule forbids it, and Unavailable while the database is unavailable or the
-        queue is full.
+        Raises RuleBroken when a rule forbids it, and Unavailable while the database is unavailable, the queue
+        is full, or the log is stopped.
         """
         return await self._enqueue(submission)
 
@@ -128,6 +136,9 @@ class Transactor:
         if self._dead is not None:
             raise WriterDied from self._dead
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        if self._standing.reason:
+            answer.set_exception(eventlog.LogStopped(self._standing.reason))
+            return answer
         try:
             self._queue.put_nowait(Pending(submission, answer))
         except asyncio.QueueFull:
@@ -169,8 +180,11 @@ class Transactor:
         self._batch_sizes.observe(len(batch))
         try:
             await self._commit(batch)
-        except (read_models.ShapeChanged, eventlog.RestoredBehind):
+        except read_models.ShapeChanged:
             raise
+        except eventlog.LogStopped as stopped:
+            self._standing.stop(str(stopped))
+            _fail(batch, stopped)
         except CONNECTION_ERRORS as error:
             raise_if_cancelled()
             self._after_outage = True
@@ -246,12 +260,12 @@ class Transactor:
 
     async def _check_server(self, connection: asyncpg.Connection) -> None:
         """Drop all states in memory: after an outage another server may answer that lacks the last events."""
-        await eventlog.check_not_restored(connection)
+        await self._check_log(connection)
         self.states.clear()
         self._after_outage, self._server = False, None
 
-    def _check_not_restarted(self, server: datetime) -> None:
-        """Raise AnotherServer when the server has restarted.
+    def _check_not_restarted(self, server: str) -> None:
+        """Raise AnotherServer when the server has restarted, or another database has the name.
 
         The pool reconnects silently after an idle outage.
         """
@@ -277,7 +291,7 @@ class Transactor:
         try:
             async with self.pool.acquire() as connection:
                 # Another server may lack these events.
-                if await connection.fetchval("SELECT pg_postmaster_start_time()") == self._server:
+                if await connection.fetchval(f"SELECT {inbox.SERVER}") == self._server:
                     await self.states.keep(connection, stream, held)
         except Exception as error:  # noqa: BLE001 - a snapshot is disposable
             raise_if_cancelled()

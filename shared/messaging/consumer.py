@@ -24,6 +24,7 @@ from shared.foundation.postgres_errors import raise_if_cancelled
 from shared.foundation.readiness import Readiness, error_summary
 from shared.foundation.telemetry import tracer
 from shared.identity.access_view import AccessView
+from shared.log.eventlog import LogStopped
 from shared.log.transact import Transactor, WriterDied
 from shared.messaging.acknowledging import acknowledge, partition_of
 from shared.messaging.answers import answer_signer
@@ -345,7 +346,7 @@ class Consumer:
 def _report(error: Exception) -> None:
     if isinstance(error, KAFKA_ERRORS):
         KAFKA.report(error)
-    elif isinstance(error, (Unavailable, *CONNECTION_ERRORS)):
+    elif isinstance(error, (Unavailable, *CONNECTION_ERRORS)) and not isinstance(error, LogStopped):
         POSTGRES.report(error)
-    else:
+    elif not isinstance(error, LogStopped):  # which readiness reports
         log.warning("a batch waits: %s", error_summary(error))

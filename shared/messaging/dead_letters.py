@@ -74,7 +74,7 @@ class DeadLetters:
     """
 
     PER_PARTITION = 1_000
-    ANSWERED_WITHIN = 10.0
+    ANSWERED_WITHIN = 5.0
     """Time limit for reading dead letters, in seconds, over all topics."""
 
     def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
@@ -194,7 +194,8 @@ class DeadLetters:
         topic, partition, offset = _parsed(dead_letter_id)
         if topic not in {dlq_of(t) for t in self.topics}:
             return None
-        records = await self._read(topic, lambda record: record, TopicPartition(topic, partition), offset, 1)
+        at = TopicPartition(topic, partition)
+        records = await self._in_time(self._read(topic, lambda record: record, at, offset, 1))
         return next((r for r in records if r.offset == offset and not marker(r)), None)
 
     async def show(self, dead_letter_id: str) -> DeadLetterDetail | None:
@@ -203,7 +204,7 @@ class DeadLetters:
         if record is None:
             return None
         letter = next(
-            (one for one in await self._listed(record.topic) if one.id == dead_letter_id),
+            (one for one in await self._in_time(self._listed(record.topic)) if one.id == dead_letter_id),
             dead_letter(record),
         )
         text, encoding = _as_text(record.value or b"")

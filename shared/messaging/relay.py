@@ -41,6 +41,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.005, 1.0
 The newest event may still be hidden by an open transaction: the first wait is short, each further one twice
 as long.
 """
+LOOK_AGAIN = 4.0
+"""Seconds until a stopped log is compared again."""
 HELD = 10.0
 """Seconds between tries at an event that fails for an unforeseen reason."""
 AT_ONCE = 8
@@ -113,6 +115,10 @@ async def _valid() -> str:
     return ""
 
 
+async def _alike(_database: asyncpg.Connection) -> None:
+    """Compare nothing."""
+
+
 class Relay:
     """Publishes the log of one service from its stored position on.
 
@@ -120,7 +126,8 @@ class Relay:
 
     `connect` returns a started producer. `on_state` receives what stands in the way ("" when nothing does).
     `recent` are events that this process wrote lately and need not decode. `key_ended` returns why the key is
-    no longer valid ("" while it is); it is called before each page that has messages.
+    no longer valid ("" while it is); it is called before each page that has messages. `compare` is called
+    before a leader publishes, and raises LogStopped when the log lacks what was published.
     """
 
     def __init__(
@@ -133,27 +140,27 @@ class Relay:
         on_state: Callable[[str], None] = lambda _: None,
         recent: Recent = NOTHING_RECENT,
         key_ended: Callable[[], Awaitable[str]] = _valid,
+        compare: Callable[[asyncpg.Connection], Awaitable[None]] = _alike,
     ) -> None:
         self._service, self._schema = service, schema_of(service)
         self._url, self._wake_up, self._connect, self._on_state = url, wake_up, connect, on_state
         self._key, self._recent, self._key_ended = FastSigningKey(key), recent, key_ended
+        self._compare = compare
         self._topic = topic_of(service.name)
         self._published = PUBLISHED.labels(service.name)
         self._behind = BEHIND.labels(service.name)
 
     async def run(self) -> None:
-        """Publish for the life of the process; wait for the servers while they are unavailable.
-
-        Raises RestoredBehind when the database was restored to a state behind the log.
-        """
+        """Publish for the life of the process; wait while a server is unavailable or the log is stopped."""
         while True:
             try:
                 async with leadership(
                     self._url, "relay", self._service.name, on_follow=lambda: self._on_state("")
                 ) as connection:
                     await self._lead(connection)
-            except eventlog.RestoredBehind:
-                raise
+            except eventlog.LogStopped as stopped:
+                self._on_state(f"relay: publishes nothing: {stopped}")
+                await asyncio.sleep(LOOK_AGAIN)
             except CONNECTION_ERRORS as error:
                 raise_if_cancelled()
                 POSTGRES.report(error)
@@ -187,6 +194,7 @@ class Relay:
 
     async def _lead(self, connection: asyncpg.Connection) -> None:
         await eventlog.check_not_restored(connection)  # after an outage another server may answer
+        await self._compare(connection)
         self._on_state("relay: connects to Kafka")
         producer = await self._connect()
         try:

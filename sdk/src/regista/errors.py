@@ -25,6 +25,7 @@ class RegistaError(Exception):
         self.code = code
         self.detail = detail
         self.advice = advice or type(self).advice
+        self.add_note(self.advice)  # tracebacks show it
         self.facts = dict(facts or {})
         self.status = 0  # the HTTP status; 0 for an error of the client itself
 
@@ -92,6 +93,10 @@ class Invalid(RegistaError):
 
     exit_code = 2
     advice = "Correct what the detail names, then repeat."
+
+
+class WrongArgument(Invalid, TypeError):
+    """A method of the client was called with an argument that it does not have, or without one it needs."""
 
 
 class TooLarge(RegistaError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from io import RawIOBase
 from pathlib import Path
@@ -11,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from regista.errors import Damaged, Invalid, NotConfigured
+from regista.local_errors import reading, shown, writing
 from regista.wire.digests import FileEntry, Manifest, NoDigest
 from regista.wire.file_names import problem_of_names
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
@@ -18,12 +21,15 @@ from regista.wire.keys import BadKey, SigningKey, load_signing_key
 CHUNK = 4 << 20  # bytes read or written, and hashed, by one call in a thread
 PIECE = 512 << 10  # bytes of one write to the connection
 Progress = Callable[[str, int, int], None]
-"""Called with the name of a file, the bytes done, and the bytes in all."""
+"""Called with the name of a file, the bytes done, and the bytes in all.
+
+If it has a method `begin`, that is called before, with the number of files and their bytes.
+"""
 T = TypeVar("T")
 
 
 def hash_file(path: Path) -> tuple[str, int]:
-    """Return the SHA-256 in hex, and the size in bytes."""
+    """Return the SHA-256 in hex, and the size in bytes. Raises OSError."""
     h, size = sha256(), 0
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
@@ -33,8 +39,8 @@ def hash_file(path: Path) -> tuple[str, int]:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file completely or not at all; one of this name is replaced."""
-    partial = path.with_name(f".{path.name}.part")
+    """Write a file completely or not at all; one of this name is replaced. Raises OSError."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
     try:
         partial.write_text(text, "utf-8")
         partial.replace(path)
@@ -42,28 +48,48 @@ def replace_file(path: Path, text: str) -> None:
         partial.unlink(missing_ok=True)
 
 
-def files_of(path: Path) -> dict[str, Path]:
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder to a new one, completely or not at all. Raises RegistaError."""
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.part")
+    with writing(target):
+        try:
+            partial.mkdir(parents=True)
+            for file in sorted(source.rglob("*")):  # folders come before their files
+                copy = partial / file.relative_to(source)
+                if file.is_dir():
+                    copy.mkdir()
+                else:
+                    shutil.copyfile(file, copy)
+            partial.rename(target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def begin(progress: Progress | None, sizes: Collection[int]) -> None:
+    """Pass the size of a transfer to a callback that has a method for it."""
+    if progress is not None and (begin := getattr(progress, "begin", None)) is not None:
+        begin(len(sizes), sum(sizes))
+
+
+def files_of(path: Path, *, follow_links: bool = False) -> dict[str, Path]:
     """Return the files of an artifact by their path in it: one file under its own name, or all of a folder.
 
-    Raises Invalid.
+    With `follow_links`, a link to a regular file counts as that file. Raises Invalid.
     """
-    if path.is_file():
+    with reading(str(path)):
+        is_file, is_folder = path.is_file(), path.is_dir()
+    if is_file:
         return {path.name: path}
-    if not path.is_dir():
+    if not is_folder:
         raise Invalid(
             "artifact_missing",
-            f"there is no file or folder {path}",
+            f"there is no file or folder {shown(str(path))}",
             advice="Write the model there first, then publish.",
         )
     found = {
         p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*")) if p.is_symlink() or not p.is_dir()
     }
-    if odd := [name for name, p in found.items() if p.is_symlink() or not p.is_file()]:
-        raise Invalid(
-            "artifact_odd",
-            f"an artifact holds regular files only, not links or devices: {', '.join(odd[:5])}",
-            advice="Replace the link by a copy of the file.",
-        )
+    _check_regular(found, follow_links=follow_links)
     if not found:
         raise Invalid(
             "artifact_empty",
@@ -73,9 +99,43 @@ def files_of(path: Path) -> dict[str, Path]:
     return found
 
 
-def checked_files_of(path: Path) -> dict[str, Path]:
+def _check_regular(found: Mapping[str, Path], *, follow_links: bool) -> None:
+    """Raise Invalid for devices, and for links that are not followed or lead to no regular file."""
+    links = {name: p for name, p in found.items() if p.is_symlink()}
+    if odd := [name for name, p in found.items() if name not in links and not p.is_file()]:
+        detail = f"an artifact holds regular files only, not devices or sockets: {_list(odd)}"
+        raise Invalid("artifact_odd", detail, advice="Leave them out.")
+    if odd := [name for name, p in links.items() if not p.is_file()]:
+        detail = f"the link leads to no regular file: {_list(odd)}"
+        raise Invalid("artifact_odd", detail, advice="Replace it by what it should contain, or leave it out.")
+    if links and not follow_links:
+        detail = f"an artifact holds regular files, and these are links: {_list(list(links))}"
+        advice = (
+            "Read links to files as files: `--follow-links` (follow_links=True). Or replace them by copies."
+        )
+        raise Invalid("artifact_odd", detail, advice=advice)
+
+
+def empty_folders(path: Path) -> list[str]:
+    """Return the folders below `path` without a file in them or below: an artifact has no folders."""
+    full: set[Path] = set()
+    folders = []
+    for one in path.rglob("*") if path.is_dir() else ():
+        if one.is_symlink() or not one.is_dir():
+            full.update(one.parents)
+        else:
+            folders.append(one)
+    return sorted(one.relative_to(path).as_posix() for one in folders if one not in full)
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(shown(name) for name in names[:5]) + more
+
+
+def checked_files_of(path: Path, *, follow_links: bool = False) -> dict[str, Path]:
     """Return the files of a new artifact. Raises Invalid, also for names that some file system changes."""
-    found = files_of(path)
+    found = files_of(path, follow_links=follow_links)
     if problem := problem_of_names(found):
         raise Invalid(
             "artifact_odd",
@@ -85,11 +145,12 @@ def checked_files_of(path: Path) -> dict[str, Path]:
     return found
 
 
-def manifest_of(path: Path) -> Manifest:
+def manifest_of(path: Path, *, follow_links: bool = False) -> Manifest:
     """Return the manifest of an artifact on disk. Raises Invalid."""
     entries = []
-    for name, file in files_of(path).items():
-        digest, size = hash_file(file)
+    for name, file in files_of(path, follow_links=follow_links).items():
+        with reading(name):
+            digest, size = hash_file(file)
         entries.append(FileEntry(name, size, digest))
     return manifest(entries)
 
@@ -124,28 +185,46 @@ class HashingStream:
     def __init__(self, path: Path, name: str, progress: Progress | None) -> None:
         self.path = path
         self.name = name
-        self.total = path.stat().st_size
+        with reading(name):
+            self.total = path.stat().st_size
         self.sha256 = ""
         self.size = 0
         self._progress = progress
 
     async def __call__(self) -> AsyncIterator[bytes]:
+        """Return the pieces.
+
+        Raises Invalid when the file cannot be read, or has more or fewer bytes than announced.
+        """
         digest, self.size = sha256(), 0
-        file = await asyncio.to_thread(self.path.open, "rb", buffering=0)
-        ahead = _in_thread(_read, file, digest)
-        try:
-            while chunk := await ahead:
-                ahead = _in_thread(_read, file, digest)
-                for first in range(0, len(chunk), PIECE):
-                    piece = chunk[first : first + PIECE]
-                    self.size += len(piece)
-                    if self._progress:
-                        self._progress(self.name, self.size, self.total)
-                    yield piece
-        finally:
-            await asyncio.wait([ahead])
-            file.close()
+        with reading(self.name):
+            file = await asyncio.to_thread(self.path.open, "rb", buffering=0)
+            ahead = _in_thread(_read, file, digest)
+            try:
+                while chunk := await ahead:
+                    self._check(len(chunk))
+                    ahead = _in_thread(_read, file, digest)
+                    for first in range(0, len(chunk), PIECE):
+                        piece = chunk[first : first + PIECE]
+                        self.size += len(piece)
+                        if self._progress:
+                            self._progress(self.name, self.size, self.total)
+                        yield piece
+            finally:
+                await asyncio.wait([ahead])
+                file.close()
+        self._check(0)
         self.sha256 = digest.hexdigest()
+
+    def _check(self, more: int) -> None:
+        """Raise Invalid when the file grew, or ended before its size: the request has announced it."""
+        if self.size + more > self.total or (not more and self.size < self.total):
+            changed = "grew" if more else f"shrank to {self.size:,} bytes"
+            raise Invalid(
+                "file_changed",
+                f"{shown(self.name)} {changed} while it was sent; it had {self.total:,} bytes before",
+                advice="Publish again when no program writes to the file.",
+            )
 
 
 class FileWriter:

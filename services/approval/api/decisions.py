@@ -1,21 +1,31 @@
-"""What endpoints for reviews and promotions share: the caller's printed name, and running a decision."""
+"""What endpoints for reviews and promotions share: people and their names, and running a decision."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from services.approval import queries
 from services.approval.domain.approving import Approve, Reject
+from services.approval.domain.gate import stream_of as gate_stream
 from services.approval.domain.override import Override
+from services.approval.domain.review import ReviewOverride
+from shared.deciding.access import AccessState
+from shared.deciding.access import stream_of as access_stream
 from shared.deciding.decider import RuleBroken
+from shared.deciding.person import Person
 from shared.deciding.submission import Outcome, Permission, Submission
 from shared.http.routes import Call
 from shared.identity import directory
 from shared.log.transact import routed
 
+PeopleCommand = Approve | Override | ReviewOverride
+"""Decisions that only independent people may make."""
 
-async def printed_name(call: Call[Any, Any]) -> directory.StoredName:
-    """Return the caller's printed name, now and before. Raises RuleBroken when there is none.
+
+async def printed_name(call: Call[Any, Any]) -> str:
+    """Return the caller's printed name. Raises RuleBroken when there is none.
 
     A signature shows the name, and the name is compared with the makers that the version's metadata names.
     """
@@ -26,7 +36,7 @@ async def printed_name(call: Call[Any, Any]) -> directory.StoredName:
             "the directory has no printed name for you; ask an admin to set it (`regista access set-name`)",
             subject=call.actor.subject,
         )
-    return found
+    return found.name
 
 
 async def shown_name(call: Call[Any, Any]) -> str:
@@ -34,27 +44,59 @@ async def shown_name(call: Call[Any, Any]) -> str:
     return (await directory.stored_name(call.app.pool, call.actor.subject)).name or call.actor.subject
 
 
+def identity(call: Call[Any, Any], subject: str) -> AccessState:
+    """Return an identity, as new as this process has it: from the last decision, or from memory."""
+    decided: AccessState = call.app.transactor.states.get(access_stream(subject)).state
+    known = call.app.access.identities.state_of(subject)
+    return decided if decided.revision > known.revision else known
+
+
+async def people_for(
+    call: Call[Any, Any], subjects: Iterable[str], names: Iterable[str]
+) -> dict[str, Person]:
+    """Return all by which these subjects, those who appointed them, and these names are recognised."""
+    deciding = set(subjects)
+    appointers = {other for subject in deciding for other in identity(call, subject).appointed_by}
+    return await directory.people(call.app.pool, sorted(deciding | appointers | set(names)))
+
+
 async def decide(
-    call: Call[Any, Any], row: dict[str, Any], command: Approve | Reject | Override, role: str
+    call: Call[Any, Any],
+    row: Mapping[str, Any],
+    command: PeopleCommand | Reject,
+    role: str,
+    names: Iterable[str] = (),
+    earlier: Iterable[str] = (),
 ) -> Outcome:
     """Run a decision about one promotion. The transaction checks the role.
 
-    `row`: the review or the promotion. The streams are looked up again when they have changed.
+    `row`: the review or the promotion. `names`: the people who may not decide; `earlier`: who has decided.
+    The streams and the people are looked up again when they have changed.
     """
     cause, permission = call.cause(), Permission(role, queries.namespace(row))
+    others, excluded = tuple(earlier), tuple(names)
 
     async def build() -> Submission:
         streams = await queries.streams_for(
             call.app.pool, command.model_id, command.number, [command.promotion_id]
         )
+        writes, reads = streams.writes, streams.depends_on
+        about: PeopleCommand | Reject = command
+        if isinstance(command, Override | ReviewOverride):
+            model = gate_stream(command.model_id)
+            writes, reads = (*writes, model), tuple(stream for stream in reads if stream != model)
+        if not isinstance(command, Reject):
+            subjects = (command.by, *others)
+            reads += tuple(access_stream(subject) for subject in dict.fromkeys(subjects))
+            about = replace(command, people=await people_for(call, subjects, excluded))
         return Submission(
-            command=command,
-            streams=streams.writes,
+            command=about,
+            streams=writes,
             cause=cause,
             actor=call.actor,
-            depends_on=streams.depends_on,
+            depends_on=reads,
             permission=permission,
-            reason="" if isinstance(command, Approve) else command.reason,
+            reason=command.reason if isinstance(command, Reject | Override) else "",
         )
 
     return await routed(call.app.transactor, build)

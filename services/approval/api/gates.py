@@ -6,7 +6,7 @@ from typing import Any
 
 from services.approval import queries
 from services.approval.look_ups import assessment
-from services.approval.shapes import GatesAnswer
+from services.approval.shapes.gates import GatesAnswer
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.deciding.submission import Permission, Submission
 from shared.http.routes import Call, Route

@@ -1,4 +1,4 @@
-"""Policies: publish, get, list."""
+"""Policies: preview, publish, confirm, get, list."""
 
 from __future__ import annotations
 
@@ -6,33 +6,60 @@ from typing import Any
 
 import msgspec
 
+from regista.wire.policies import Subject
 from services.approval import queries
+from services.approval.api.preview import preview
 from services.approval.domain import policy
-from services.approval.domain.policy import PublishPolicy
-from services.approval.shapes import PolicyAnswer, PolicyBody, PolicyPage, PolicyQuery
+from services.approval.domain.policy import ConfirmPolicy, PublishPolicy
+from services.approval.domain.policy_checks import checked
+from services.approval.domain.publishing import check_name
+from services.approval.shapes.policies import (
+    ConfirmBody,
+    PolicyAnswer,
+    PolicyBody,
+    PolicyPage,
+    PolicyPreview,
+    PolicyQuery,
+)
+from shared.deciding.access import permits
 from shared.deciding.decider import NotFound, Stale
 from shared.deciding.submission import Permission, Submission
 from shared.http.problems import Problem
 from shared.http.routes import Call, PageQuery, Reply, Route
+from shared.identity import directory
+from shared.log.transact import routed
+
+ADMIN = Permission("admin", "")
 
 
 async def put_policy(call: Call[PolicyBody]) -> Reply:
-    """Publish the next revision of a policy.
+    """Publish the next revision of a policy, or propose it.
 
     The caller needs the role admin everywhere, because a policy may select any model. To change a policy that
-    exists, the caller sends its ETag.
+    exists, the caller sends its ETag. A revision by which the policies require less is only proposed (202)
+    where there is a second admin, who then confirms it.
     """
-    name, is_new = call.path["name"], "if-match" not in call.headers
-    document = msgspec.convert(call.body.model_dump(mode="json"), policy.Policy)
-    submission = Submission(
-        command=PublishPolicy(name, document, 0 if is_new else call.if_match),
-        streams=(policy.stream_of(name), policy.ALL),
-        cause=call.cause(),
-        actor=call.actor,
-        permission=Permission("admin", ""),
-    )
+    call.require("admin", "")
+    name, is_new, cause = call.path["name"], "if-match" not in call.headers, call.cause()
+    document = _document(call.body)
+    expected = 0 if is_new else call.if_match
+
+    async def build() -> Submission:
+        command = PublishPolicy(
+            name,
+            document,
+            expected,
+            by=call.actor.subject,
+            other_admins=tuple(await other_admins(call)),
+            subjects=tuple(_subject(row) for row in await queries.subjects(call.app.pool)),
+        )
+        streams = (policy.stream_of(name), policy.ALL)
+        others = [policy.stream_of(other) for other in await queries.policy_names(call.app.pool)]
+        reads = tuple(stream for stream in others if stream not in streams)
+        return Submission(command, streams, cause, call.actor, depends_on=reads, permission=ADMIN)
+
     try:
-        await call.app.transactor.submit(submission)
+        outcome = await routed(call.app.transactor, build)
     except Stale:
         if is_new:
             raise Problem(
@@ -41,19 +68,65 @@ async def put_policy(call: Call[PolicyBody]) -> Reply:
                 f"There is a policy {name}: read it, then send its ETag as If-Match.",
             ) from None
         raise
+    proposed = any(r.type == "PolicyProposed" for r in outcome.events)
+    return await _policy(call, name, status=202 if proposed else 200)
+
+
+async def preview_policy(call: Call[PolicyBody]) -> dict[str, Any]:
+    """Return what publishing the policy would change, without a change."""
+    call.require("admin", "")
+    check_name(call.path["name"])
+    document = _document(call.body)
+    checked(document)
+    return await preview(call, call.path["name"], document, second_admin=bool(await other_admins(call)))
+
+
+async def confirm_policy(call: Call[ConfirmBody]) -> Reply:
+    """Publish a revision that another admin proposed."""
+    call.require("admin", "")
+    name, cause = call.path["name"], call.cause()
+    row = await queries.policy(call.app.pool, name)
+    proposal = msgspec.json.decode(row["proposal"]) if row and row["proposal"] is not None else None
+    proposer = proposal["proposed_by"] if proposal else ""
+    people = await directory.people(call.app.pool, [call.actor.subject, proposer])
+    command = ConfirmPolicy(name, call.body.revision, people[call.actor.subject], people[proposer])
+    await call.app.transactor.submit(
+        Submission(command, (policy.stream_of(name),), cause, call.actor, permission=ADMIN)
+    )
     return await _policy(call, name)
+
+
+async def other_admins(call: Call[Any, Any]) -> list[str]:
+    """Return the other people who are admin everywhere. An identity with the caller's name is no other."""
+    found = [
+        state.subject
+        for state in call.app.access.identities.all()
+        if state.kind == "person" and not state.disabled and permits(state, "admin", "")
+    ]
+    people = await directory.people(call.app.pool, [call.actor.subject, *found])
+    me = people[call.actor.subject]
+    return [subject for subject in found if not me.is_same(people[subject])]
+
+
+def _document(body: PolicyBody) -> policy.Policy:
+    return msgspec.convert(body.model_dump(mode="json"), policy.Policy)
+
+
+def _subject(row: dict[str, Any]) -> Subject:
+    tags = msgspec.json.decode(row["tags"], type=dict[str, str])
+    return Subject(row["namespace"], row["kind"], row["tier"], tags)
 
 
 async def get_policy(call: Call[None, PolicyQuery]) -> Reply:
     return await _policy(call, call.path["name"], call.query.revision)
 
 
-async def _policy(call: Call[Any, Any], name: str, revision: int | None = None) -> Reply:
+async def _policy(call: Call[Any, Any], name: str, revision: int | None = None, status: int = 200) -> Reply:
     call.require_any_role()
     row = await queries.policy(call.app.pool, name, revision)
     if row is None:
         raise NotFound("unknown_policy", f"there is no policy {name}; GET /v1/policies lists them")
-    return Reply(row, etag=row["revision"])
+    return Reply(row, status, etag=row["revision"])
 
 
 async def list_policies(call: Call[None, PageQuery]) -> dict[str, Any]:
@@ -63,15 +136,34 @@ async def list_policies(call: Call[None, PageQuery]) -> dict[str, Any]:
     return {"items": rows, "next_page_token": call.query.next_token(rows, "name")}
 
 
+_ONE = "/v1/policies/{name}"
 ROUTES = (
     Route(
         "PUT",
-        "/v1/policies/{name}",
+        _ONE,
         put_policy,
         "Publish the next revision of a policy",
         body=PolicyBody,
         response=PolicyAnswer,
-        also=(428,),
+        also=(202, 428),
+        tags=["policies"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":preview",
+        preview_policy,
+        "What publishing a policy would change",
+        body=PolicyBody,
+        response=PolicyPreview,
+        tags=["policies"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":confirm",
+        confirm_policy,
+        "Publish a weaker revision that another admin proposed",
+        body=ConfirmBody,
+        response=PolicyAnswer,
         tags=["policies"],
     ),
     Route(
@@ -85,7 +177,7 @@ ROUTES = (
     ),
     Route(
         "GET",
-        "/v1/policies/{name}",
+        _ONE,
         get_policy,
         "Get a policy as it is now, or as of a revision",
         query=PolicyQuery,

@@ -9,7 +9,7 @@ from typing import Any
 from services.approval import queries
 from services.approval.api.decisions import decide, shown_name
 from services.approval.domain.override import Override
-from services.approval.shapes import PromotionAnswer, ReasonBody
+from services.approval.shapes.promotions import PromotionAnswer, ReasonBody
 from shared.deciding.decider import NotFound
 from shared.http.routes import Call, Route
 
@@ -35,7 +35,8 @@ async def override_promotion(call: Call[ReasonBody]) -> dict[str, Any]:
         reason=call.body.reason,
         name=await shown_name(call),
     )
-    await decide(call, row, command, "override")
+    makers = await queries.makers(call.app.pool, row["promotion_id"])
+    await decide(call, row, command, "override", makers)
     return await _promotion(call)
 
 

@@ -9,21 +9,17 @@ from typing import Any, NoReturn
 import msgspec
 
 from services.approval import queries
+from services.approval.api import summary
 from services.approval.api.decisions import decide, printed_name, shown_name
-from services.approval.domain import gate, review
+from services.approval.domain import review
 from services.approval.domain.approving import Approve, Reject
-from services.approval.domain.review import (
-    Comment,
-    ReviewApproved,
-    ReviewExpired,
-    ReviewLapsed,
-    ReviewOverride,
-)
-from services.approval.shapes import (
+from services.approval.domain.review import Comment, ReviewOverride
+from services.approval.domain.review_events import ReviewApproved, ReviewExpired, ReviewLapsed
+from services.approval.shapes.promotions import ReasonBody
+from services.approval.shapes.reviews import (
     AfterReviewBody,
     ApproveBody,
     CommentBody,
-    ReasonBody,
     ReviewAnswer,
     ReviewPage,
     ReviewsQuery,
@@ -44,7 +40,7 @@ async def list_reviews(call: Call[None, ReviewsQuery]) -> dict[str, Any]:
 
 async def get_review(call: Call[Any, Any]) -> Reply:
     row = await _review(call)
-    return Reply(row, etag=row["revision"])
+    return Reply(await summary.with_summary(call, row), etag=row["revision"])
 
 
 async def _review(call: Call[Any, Any]) -> dict[str, Any]:
@@ -56,9 +52,13 @@ async def _review(call: Call[Any, Any]) -> dict[str, Any]:
     return row
 
 
+def _texts(row: dict[str, Any], name: str) -> list[str]:
+    return msgspec.json.decode(row[name], type=list[str])
+
+
 def _role(call: Call[Any, Any], row: dict[str, Any]) -> str:
     """Return the first role of those required that the caller has. The transaction checks it again."""
-    namespace, roles = queries.namespace(row), msgspec.json.decode(row["roles"], type=list[str])
+    namespace, roles = queries.namespace(row), _texts(row, "roles")
     return next((role for role in roles if permits(call.access_state, role, namespace)), roles[0])
 
 
@@ -70,7 +70,7 @@ async def approve_review(call: Call[ApproveBody]) -> Reply:
             "if_match_required",
             "An approval names a revision: read the review, then send its ETag as If-Match.",
         )
-    row, signed = await _review(call), await printed_name(call)
+    row, name = await _review(call), await printed_name(call)
     role = _role(call, row)
     command = Approve(
         promotion_id=row["review_id"],
@@ -79,12 +79,12 @@ async def approve_review(call: Call[ApproveBody]) -> Reply:
         by=call.actor.subject,
         role=role,
         expected=call.if_match,
-        name=signed.name,
+        name=name,
         comment=call.body.comment,
         conditions=call.body.conditions,
-        former=signed.former,
+        accepts=call.body.accepts,
     )
-    outcome = await decide(call, row, command, role)
+    outcome = await decide(call, row, command, role, _texts(row, "excluded"), _texts(row, "approvers"))
     events = [r.event for r in outcome.events]
     if events and not any(isinstance(e, ReviewApproved) for e in events):
         _refuse_not_counted(events)
@@ -135,26 +135,18 @@ async def comment_on_review(call: Call[CommentBody]) -> Reply:
 
 
 async def review_override(call: Call[AfterReviewBody]) -> Reply:
-    row, signed = await _review(call), await printed_name(call)
-    promotion_id, model_id, number = row["review_id"], row["model_id"], row["number"]
+    row = await _review(call)
+    await printed_name(call)
     command = ReviewOverride(
-        promotion_id=promotion_id,
-        model_id=model_id,
-        number=number,
+        promotion_id=row["review_id"],
+        model_id=row["model_id"],
+        number=row["number"],
         by=call.actor.subject,
         justified=call.body.justified,
         comment=call.body.comment,
-        names=signed.all,
     )
-    await call.app.transactor.submit(
-        Submission(
-            command=command,
-            streams=(review.stream_of(promotion_id), gate.stream_of(model_id, number)),
-            cause=call.cause(),
-            actor=call.actor,
-            permission=Permission("approver", queries.namespace(row)),
-        )
-    )
+    overrode = [entry["by"] for entry in row["entries"] if entry["kind"] == "OverrideUsed"]
+    await decide(call, row, command, "approver", [*_texts(row, "excluded"), *overrode])
     return await get_review(call)
 
 

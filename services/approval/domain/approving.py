@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from services.approval.domain import outcomes, review
-from services.approval.domain.assessment import Situation, assess_promotion, situation
+from services.approval.domain.assessment import Assessment, Situation, assess_promotion, situation
 from services.approval.domain.facts import Promotion, shown
+from services.approval.domain.independence import (
+    check_distinct,
+    check_human,
+    check_no_maker,
+    check_not_appointed,
+)
 from services.approval.domain.promotion import left_behind, review_of, settle
-from services.approval.domain.review import About, ReviewApproved, ReviewRejected, ReviewState
+from services.approval.domain.review import ReviewState
+from services.approval.domain.review_events import About, ReviewApproved, ReviewRejected
 from shared.deciding.decider import NO_TIME, Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
+from shared.deciding.person import Person
 
 
 @dataclass(frozen=True, slots=True)
 class Approve:
     """Approve what the review shows.
 
-    `expected`: the revision of the review that the approver read. `name`: printed on the record. `former`:
-    the approver's earlier names, by which the version may still name its maker.
+    `expected`: the revision of the review that the approver read. `name`: printed on the record. `accepts`:
+    the gates whose result needs each approver's acceptance. `people`: all by which the approver, those who
+    appointed the approver, the earlier approvers and the excluded people are recognised.
     """
 
     promotion_id: str
@@ -32,7 +41,8 @@ class Approve:
     name: str = ""
     comment: str = ""
     conditions: tuple[str, ...] = ()
-    former: tuple[str, ...] = ()
+    accepts: tuple[str, ...] = ()
+    people: dict[str, Person] = field(default_factory=dict)
     now: datetime = NO_TIME
 
 
@@ -66,21 +76,23 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
     """
     s = situation(command.model_id, command.number, streams)
     state, promotion = _open_review(command.promotion_id, s, streams)
-    if state.excludes(command.by, command.name, *command.former):
-        raise RuleBroken(
-            "own_work",
-            f"{command.by} made this version or requested its promotion; ask another approver to decide",
-        )
+    machine_because = check_human(command.by, streams, state.machines, "approve")
+    check_no_maker(command.by, command.people, state.excluded, "made this version or requested its promotion")
     _check_role(command.role, state)
     if command.by in state.approvals:
         return {}
     _check_seen(command.expected, state)
+    dependent = bool(state.dependent_because)
+    if not dependent:
+        check_not_appointed(command.by, command.people, state.excluded, streams)
+    check_distinct(command.by, command.people, state.names, streams, dependent=dependent)
     if _is_past(state, command.now):
         return outcomes.expire(s, promotion, state)
     not_current = settle(s, promotion, state, command.now)
     if any(not_current.values()):
         return not_current
     current, approvers = assess_promotion(s, promotion), (*state.approvals, command.by)
+    accepted = _accepted(command, current)
     complete = len(approvers) >= state.needs
     approved = ReviewApproved(
         about=outcomes.about(promotion, current),
@@ -92,9 +104,26 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
         sealed_digest=state.sealed_digest,
         approvers=approvers,
         complete=complete,
+        accepted=accepted,
+        machine_because=machine_because,
     )
-    granted = [outcomes.granted(promotion, current, approvers, promotion.id)] if complete else []
-    return {review.stream_of(command.promotion_id): [approved], s.stream: granted}
+    conditions = tuple(dict.fromkeys((*state.conditions, *command.conditions)))
+    grant = outcomes.granted(promotion, current, approvers, promotion.id, conditions=conditions)
+    return {review.stream_of(command.promotion_id): [approved], s.stream: [grant] if complete else []}
+
+
+def _accepted(command: Approve, current: Assessment) -> tuple[str, ...]:
+    """Return the gates that the approver accepts. Raise RuleBroken when one is missing."""
+    needed = {result.gate: result.detail for result in current.results if result.tick}
+    if missing := [gate for gate in needed if gate not in command.accepts]:
+        reported = "; ".join(f"{gate}: {needed[gate]}" for gate in missing)
+        raise RuleBroken(
+            "not_accepted",
+            f"an approver must accept by name what the gates leave open ({reported}); approve with "
+            f"{' '.join(f'--accept {gate}' for gate in missing)}, or reject",
+            gates=missing,
+        )
+    return tuple(needed)
 
 
 def reject(command: Reject, streams: Streams) -> Mapping[str, Sequence[Any]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from regista.wire.policies import Subject
 from services.approval.domain import gate, policy
 from services.approval.domain.evidence import Evidence, digest_of, evidence_digest, sealed_evidence_digest
 from services.approval.domain.facts import Promotion
@@ -16,11 +17,11 @@ from services.approval.domain.policy import (
     NON_PRODUCTION,
     PRODUCTION,
     VALIDATED,
+    BreakGlass,
     PolicyRef,
     PolicyState,
-    Subject,
 )
-from services.approval.domain.review import Seal
+from services.approval.domain.review_events import Seal
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import Streams
 
@@ -50,6 +51,7 @@ class Assessment:
     """None when no policy has gates for the stage."""
     challenger_cap: int | None = None
     two_to_recall: bool = False
+    break_glass: BreakGlass = field(default_factory=BreakGlass)
 
     @cached_property
     def results(self) -> tuple[Result, ...]:
@@ -123,6 +125,7 @@ def _assess(s: Situation, stage: str, compared_in: str, environment: str = "") -
         used.stages[stage],
         used.challenger_cap,
         used.two_to_recall,
+        used.break_glass,
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import NON_PRODUCTION, PRODUCTION, VALIDATED, Policy, Selector
 
-_NO_WORSE = Gate("no_regression", {"tolerance": 0.0, "different_data": "pass"})
+_NO_WORSE = Gate("no_regression", {"tolerance": 0.0, "different_data": "tick"})
+_CALLERS = Gate("schema_compatible", {"breaking": "tick"})
 _VALIDATED = (Gate("metadata_complete", {}), Gate("artifact_verified", {}), _NO_WORSE)
 
 
@@ -15,6 +16,7 @@ def _production(approvers: int) -> tuple[Gate, ...]:
     return (
         Gate("artifact_verified", {}),
         _NO_WORSE,
+        _CALLERS,
         Gate("manual", {"approvers": approvers, "roles": ["approver"], "expires_in": "7d"}),
     )
 
@@ -22,8 +24,8 @@ def _production(approvers: int) -> tuple[Gate, ...]:
 BUILTIN: Mapping[str, Policy] = {
     "default": Policy(
         {VALIDATED: _VALIDATED, PRODUCTION: _production(2)},
-        description="Complete, verified, not worse than the champion on the same data; "
-        "two people agree before Production.",
+        description="Complete, verified, not worse than the champion on the same data; two people agree "
+        "before Production, and accept by name what cannot be compared and what breaks callers.",
         priority=-100,
     ),
     "low-risk": Policy(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from services.approval.domain.noted import Evaluation
-from shared.deciding.access import normalized_name
+from shared.deciding.person import folded_name
 
 
 def measured(
@@ -38,11 +38,7 @@ def is_independent(e: Evaluation, makers: Collection[str]) -> bool:
     An evaluation that a maker calls independent is a claim. Names are compared without regard to case and
     Unicode form.
     """
-    return (
-        e.independent
-        and bool(e.by)
-        and normalized_name(e.by or "") not in {normalized_name(maker) for maker in makers}
-    )
+    return e.independent and bool(e.by) and folded_name(e.by or "") not in set(map(folded_name, makers))
 
 
 def primary_metric(evaluations: Iterable[Evaluation]) -> str | None:

@@ -57,6 +57,7 @@ class Promotion:
     status: PromotionStatus = "open"
     serve: bool = False
     production: bool = True
+    requester: str = ""
 
 
 def model_facts(facts: ModelFacts, event: noted.ModelEvent | noted.VersionRegistered) -> ModelFacts:
@@ -69,8 +70,8 @@ def model_facts(facts: ModelFacts, event: noted.ModelEvent | noted.VersionRegist
     return replace(facts, **given)
 
 
-def version_facts(event: noted.VersionRegistered, leaf: str) -> VersionFacts:
-    """Return the facts of a registered version. `leaf` is the leaf of registry's event."""
+def makers_of(event: noted.VersionRegistered) -> tuple[str, ...]:
+    """Return the people who made a registered version, by the subjects and names that it has for them."""
     training = event.training
     named = (
         event.creator,
@@ -79,7 +80,11 @@ def version_facts(event: noted.VersionRegistered, leaf: str) -> VersionFacts:
         event.requester_subject,
         *event.contributors,
     )
-    makers = dict.fromkeys(person for person in named if person)
+    return tuple(dict.fromkeys(person for person in named if person))
+
+
+def version_facts(event: noted.VersionRegistered, leaf: str) -> VersionFacts:
+    """Return the facts of a registered version. `leaf` is the leaf of registry's event."""
     return VersionFacts(
         event.model_id,
         event.number,
@@ -88,7 +93,7 @@ def version_facts(event: noted.VersionRegistered, leaf: str) -> VersionFacts:
         event.artifact.digest if event.artifact else "",
         (event.bump.level if event.bump else None) or "",
         event.missing,
-        tuple(makers),
+        makers_of(event),
         event.signature,
         "Staging",
     )
@@ -114,6 +119,7 @@ def promotion_of(event: noted.PromotionRequested) -> Promotion:
         event.environment,
         event.digest,
         tuple(people),
+        requester=event.requester or "",
         serve=event.serve,
         production=event.production,
     )

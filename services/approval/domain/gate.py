@@ -16,6 +16,8 @@ from services.approval.domain import facts, noted
 from services.approval.domain.evidence import Evidence, newest
 from services.approval.domain.facts import ModelFacts, Promotion, PromotionStatus, VersionFacts
 from services.approval.domain.gate_events import (
+    AfterReviewDone,
+    AfterReviewOwed,
     GateEvent,
     GatesEvaluated,
     OverrideStands,
@@ -30,9 +32,6 @@ from shared.deciding.events import Noted
 DEFAULT_ENVIRONMENT = "production"
 
 
-# commands
-
-
 @dataclass(frozen=True, slots=True)
 class NoteModel:
     """Store a fact about the model. An evaluation is stored only when it measures a champion."""
@@ -45,9 +44,6 @@ class NoteVersion:
     """Store a fact about the version."""
 
     note: Noted
-
-
-# state
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,8 @@ class GateState:
 
     `noted`: the newest revision of each foreign stream. `evaluations`: oldest first; registry accepts at most
     200 for a version. `verdicts`: the last one, by "Validated" or by promotion id. `overrides`: by
-    environment, the override that the next request may use.
+    environment, the override that the next request may use. `owed`: of a model, the after-reviews that are
+    missing, by promotion id.
     """
 
     noted: Map[str, int] = field(default=Map())
@@ -77,6 +74,7 @@ class GateState:
     promotions: Map[str, Promotion] = field(default=Map())
     verdicts: Map[str, Verdict] = field(default=Map())
     overrides: Map[str, OverrideStands] = field(default=Map())
+    owed: Map[str, AfterReviewOwed] = field(default=Map())
 
     @property
     def artifact(self) -> str:
@@ -157,6 +155,10 @@ def evolve(state: GateState, event: GateEvent | Noted) -> GateState:
             )
         case PromotionDenied(promotion_id=id_):
             return _closed(state, id_, "denied")
+        case AfterReviewOwed(promotion_id=id_):
+            return replace(state, owed=state.owed.set(id_, event))
+        case AfterReviewDone(promotion_id=id_):
+            return replace(state, owed=state.owed.delete(id_) if id_ in state.owed else state.owed)
         case _:
             assert_never(event)
 

@@ -6,7 +6,7 @@ Write rules positively (`value >= bound`), so that a missing value and NaN deny.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -21,11 +21,15 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found. `inputs` is the evidence that it read."""
+    """What a check found. `inputs` is the evidence that it read.
+
+    `tick`: it passes only if each approver accepts it.
+    """
 
     passed: bool
     detail: str
     inputs: Any
+    tick: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +61,24 @@ class NoRegression:
     """The metric is not worse than the champion's on the same data set.
 
     `metric`: without it, the version's primary one. `tolerance`: absolute. `different_data`: the result when
-    the two versions were not measured on the same data set.
+    the two versions were not measured on the same data set; with `tick`, each approver must accept it.
     """
 
     metric: str | None = None
     tolerance: float = 0.0
-    different_data: Literal["pass", "fail", "require_independent"] = "fail"
+    different_data: Literal["pass", "tick", "fail", "require_independent"] = "fail"
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaCompatible:
     """The champion's callers can call the version unchanged.
 
-    `allow_major`: a MAJOR version may break them.
+    `allow_major`: a MAJOR version may break them. `breaking`: the result when it breaks them; with `tick`,
+    each approver must accept it.
     """
 
     allow_major: bool = False
+    breaking: Literal["tick", "fail"] = "fail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +93,16 @@ class Manual:
     """People approve, in Production only.
 
     `approvers`: how many distinct people. `roles`: each of them has one of these in the model's namespace.
-    `expires_in`: how long the review stays open (30m, 12h, 7d).
+    `expires_in`: how long the review stays open (30m, 12h, 7d). `machines`: subjects that may approve without
+    being people, each with the reason. `dependent_because`: why approvers count whom a maker or the requester
+    created, granted or keyed; without a reason they do not.
     """
 
     approvers: int = 1
     roles: tuple[str, ...] = ("approver",)
     expires_in: str = "7d"
+    machines: dict[str, str] = field(default_factory=dict)
+    dependent_because: str = ""
 
     @property
     def lifetime(self) -> timedelta:
@@ -199,6 +209,8 @@ def _different_data(
             + ("; there is an independent evaluation" if passed else "; record an independent evaluation"),
             [champion, mine],
         )
+    if p.different_data == "tick":
+        return Finding(True, f"{found}; each approver must accept that", [champion, mine], tick=True)
     passed = p.different_data == "pass"
     return Finding(passed, found + ("" if passed else "; evaluate both on one data set"), [champion, mine])
 
@@ -210,17 +222,16 @@ def schema_compatible(p: SchemaCompatible, e: Evidence) -> Finding:
     inputs = [champion.number, champion.signature, e.signature, e.bump]
     if p.allow_major and e.bump == "major":
         return Finding(True, "a MAJOR version may break its callers", inputs)
+    tick = p.breaking == "tick"
+    then = "; each approver must accept that" if tick else ""
     if champion.signature is None or e.signature is None:
-        return Finding(
-            False, "a signature is missing; publish the version with its input and output schema", inputs
-        )
+        missing = "a signature is missing; publish the version with its input and output schema"
+        return Finding(tick, missing + then, inputs, tick)
     broken = "; ".join(map(str, incompatibilities(champion.signature, e.signature)))
     callers = f"callers of the champion {champion.semver or champion.number}"
-    return Finding(
-        not broken,
-        f"{callers} would break: {broken}" if broken else f"{callers} can call it unchanged",
-        inputs,
-    )
+    if not broken:
+        return Finding(True, f"{callers} can call it unchanged", inputs)
+    return Finding(tick, f"{callers} would break: {broken}{then}", inputs, tick)
 
 
 def independent_evaluation(p: IndependentEvaluation, e: Evidence) -> Finding:

@@ -1,8 +1,9 @@
-"""The events of `gate-<model_id>@<number>` that approval decides."""
+"""The events of the gates of a version and of its model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from services.approval.domain.evidence import Evidence
@@ -18,7 +19,7 @@ class GatesEvaluated:
     the policy's.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     model_id: str
     model: str
@@ -40,7 +41,10 @@ class PromotionGranted:
 
     `digest`: that of the promotion request. `override`: granted by a break-glass override, not by the policy.
     `review_id`: the review with the approvals or the override; empty when the policy has no manual gate.
+    `conditions`: those of all approvals.
     """
+
+    SCHEMA: ClassVar[int] = 2
 
     promotion_id: str
     model_id: str
@@ -53,6 +57,7 @@ class PromotionGranted:
     evidence_digest: str
     review_id: str = ""
     override: bool = False
+    conditions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +96,31 @@ class PromotionDenied:
     reasons: tuple[str, ...]
 
 
-GateEvent = GatesEvaluated | PromotionGranted | PromotionDenied | OverrideStands | OverrideWithdrawn
+@dataclass(frozen=True, slots=True)
+class AfterReviewOwed:
+    """An override of a version of this model needs an after-review. In the model's stream.
+
+    `blocks`: while it is overdue, no further promotion of the model is granted.
+    """
+
+    promotion_id: str
+    number: int
+    by: str
+    due_at: datetime
+    blocks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AfterReviewDone:
+    promotion_id: str
+
+
+GateEvent = (
+    GatesEvaluated
+    | PromotionGranted
+    | PromotionDenied
+    | OverrideStands
+    | OverrideWithdrawn
+    | AfterReviewOwed
+    | AfterReviewDone
+)

@@ -42,13 +42,14 @@ class Result:
     """The result of one gate.
 
     `detail`: what was found and, when the gate did not pass, what to do next. `inputs_digest`: the digest of
-    the evidence that the check read.
+    the evidence that the check read. `tick`: it passes only if each approver accepts it.
     """
 
     gate: str
     passed: bool
     detail: str
     inputs_digest: str
+    tick: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,10 @@ def params_of(gate: Gate) -> Any:
         duration(params.expires_in)
         if params.approvers < 1 or not params.roles:
             raise ValueError("manual needs at least one approver and one role")
+        if unexplained := sorted(name for name, why in params.machines.items() if not why.strip()):
+            raise ValueError(
+                f"say why the machine {unexplained[0]} may approve; give the reason as its value"
+            )
         if unknown := set(params.roles) - set(ROLES):
             raise ValueError(
                 f"manual cannot require {', '.join(sorted(unknown))}; name roles of {', '.join(ROLES)}"
@@ -122,4 +127,4 @@ def check(gate: Gate, evidence: Evidence) -> Result:
         return Result(gate.title, False, f"cannot be checked: {e}", digest_of([gate.kind]))
     run = KINDS[gate.kind].check
     found = run(params, evidence) if run else Finding(False, "people decide this gate", [])
-    return Result(gate.title, found.passed, found.detail, digest_of(found.inputs))
+    return Result(gate.title, found.passed, found.detail, digest_of(found.inputs), found.tick)

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from shared.deciding.access import normalized_name
 from shared.deciding.events import Noted
+from shared.deciding.person import folded_name
 
 MODEL_REGISTERED = "regista.registry.ModelRegistered.v1"
 MODEL_RENAMED = "regista.registry.ModelRenamed.v1"
@@ -54,7 +54,7 @@ class Evaluation:
 
         A claim replaces any claim; an independent evaluation replaces only one by the same author.
         """
-        author = f"independent|{normalized_name(self.by or '')}" if self.independent else "claimed"
+        author = f"independent|{folded_name(self.by or '')}" if self.independent else "claimed"
         return "|".join((self.name, self.dataset_digest or "", self.definition or "", author))
 
 
@@ -193,6 +193,7 @@ class PromotionRequested:
     on_behalf_of: str | None = None
     serve: bool = False
     production: bool = True
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

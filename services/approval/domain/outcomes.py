@@ -12,7 +12,8 @@ from services.approval.domain.evidence import digest_of
 from services.approval.domain.facts import Promotion
 from services.approval.domain.gate_checks import Manual
 from services.approval.domain.gate_events import PromotionDenied, PromotionGranted
-from services.approval.domain.review import About, ReviewExpired, ReviewLapsed, ReviewOpened, ReviewState
+from services.approval.domain.review import ReviewState
+from services.approval.domain.review_events import About, ReviewExpired, ReviewLapsed, ReviewOpened
 
 Decided = dict[str, list[Any]]
 
@@ -41,6 +42,9 @@ def opened(promotion: Promotion, a: Assessment, manual: Manual, now: datetime) -
         now + manual.lifetime,
         promotion.serve,
         promotion.production,
+        manual.machines,
+        manual.dependent_because,
+        promotion.requester,
     )
 
 
@@ -51,8 +55,12 @@ def granted(
     review_id: str = "",
     *,
     override: bool = False,
+    conditions: tuple[str, ...] = (),
 ) -> PromotionGranted:
-    """Return the grant. `review_id`: the review with the approvals or the override, if there is one."""
+    """Return the grant. `review_id`: the review with the approvals or the override, if there is one.
+
+    `conditions`: those of all approvals.
+    """
     e = a.evidence
     return PromotionGranted(
         promotion.id,
@@ -66,6 +74,7 @@ def granted(
         a.evidence_digest,
         review_id,
         override,
+        conditions,
     )
 
 
@@ -97,7 +106,7 @@ def lapse(
 
 def lapsed(state: ReviewState, reasons: list[str]) -> list[ReviewLapsed]:
     """Return the review's event of a lapse. It stands alone when the promotion is already over."""
-    return [ReviewLapsed(state.about, tuple(reasons))] if state.about else []
+    return [ReviewLapsed(state.about, tuple(reasons), state.requester)] if state.about else []
 
 
 def expire(s: Situation, promotion: Promotion, state: ReviewState) -> Decided:

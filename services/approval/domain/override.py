@@ -1,12 +1,13 @@
 """The break-glass override: it grants a promotion that the policy has not granted.
 
-Its after-review is mandatory.
+Its after-review is mandatory, has a due time, and decides whether the version may get further traffic.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from services.approval.domain import gate, outcomes, review
@@ -20,15 +21,24 @@ from services.approval.domain.assessment import (
 )
 from services.approval.domain.evidence import digest_of
 from services.approval.domain.facts import TERMINAL, Promotion
-from services.approval.domain.gate_events import OverrideStands, OverrideWithdrawn
+from services.approval.domain.gate_checks import duration
+from services.approval.domain.gate_events import (
+    AfterReviewDone,
+    AfterReviewOwed,
+    OverrideStands,
+    OverrideWithdrawn,
+)
+from services.approval.domain.independence import check_human, check_no_maker, check_not_appointed, person
 from services.approval.domain.promotion import review_of
-from services.approval.domain.review import OverrideUsed, ReviewOverride, ReviewState
-from shared.deciding.decider import Joint, NotFound, RuleBroken, Streams, Unprocessable
+from services.approval.domain.review import ReviewOverride, ReviewState, existing
+from services.approval.domain.review_events import OverrideReviewed, OverrideUsed
+from shared.deciding.decider import NO_TIME, Joint, NotFound, RuleBroken, Streams, Unprocessable
+from shared.deciding.person import Person
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Grant what the policy has not granted."""
+    """Grant what the policy has not granted. `people`: the actor, and who made or requested the version."""
 
     promotion_id: str
     model_id: str
@@ -36,6 +46,8 @@ class Override:
     by: str
     reason: str
     name: str = ""
+    people: dict[str, Person] = field(default_factory=dict)
+    now: datetime = NO_TIME
 
 
 def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]:
@@ -50,8 +62,13 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
         )
     if command.by in state.overridden_by:
         return {}
+    check_human(command.by, streams, {}, "override")
     _check_overridable(s, promotion)
     a = assess_promotion(s, promotion)
+    used = _used(command, s, promotion, state, a, by_maker=_is_maker(command, s, a))
+    owed = AfterReviewOwed(
+        promotion.id, command.number, command.by, used.due_at or command.now, used.overdue == "block"
+    )
     if promotion.status == "open":
         grant = outcomes.granted(promotion, a, (command.by,), promotion.id, override=True)
         decided = [*new_verdict(s, a, promotion), grant]
@@ -66,7 +83,11 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
                 sealed_digest=digest_of(a.seal),
             )
         ]
-    return {review.stream_of(promotion.id): [_used(command, s, promotion, state, a)], s.stream: decided}
+    return {
+        review.stream_of(promotion.id): [used],
+        s.stream: decided,
+        gate.stream_of(command.model_id): [owed],
+    }
 
 
 def _check_overridable(s: Situation, promotion: Promotion) -> None:
@@ -81,8 +102,28 @@ def _check_overridable(s: Situation, promotion: Promotion) -> None:
         )
 
 
+def _is_maker(command: Override, s: Situation, a: Assessment) -> bool:
+    """Return whether the actor made the version. Raise RuleBroken unless the policy lets makers override."""
+    me, makers = person(command.people, command.by), s.gate.version.makers if s.gate.version else ()
+    if not any(me.is_same(person(command.people, maker)) for maker in makers):
+        return False
+    if not a.break_glass.by_maker:
+        raise RuleBroken(
+            "own_work",
+            f"{command.by} made this version, and policy {a.policy.name or 'none'} lets no maker override; "
+            "ask another person with the role override",
+        )
+    return True
+
+
 def _used(
-    command: Override, s: Situation, promotion: Promotion, state: ReviewState, a: Assessment
+    command: Override,
+    s: Situation,
+    promotion: Promotion,
+    state: ReviewState,
+    a: Assessment,
+    *,
+    by_maker: bool,
 ) -> OverrideUsed:
     makers = s.gate.version.makers if s.gate.version else ()
     return OverrideUsed(
@@ -97,6 +138,10 @@ def _used(
         evidence_digest=a.evidence_digest,
         serve=promotion.serve,
         production=promotion.production,
+        due_at=command.now + duration(a.break_glass.after_review_in),
+        unjustified=a.break_glass.unjustified,
+        overdue=a.break_glass.overdue,
+        by_maker=by_maker,
     )
 
 
@@ -109,19 +154,47 @@ def _missing_approvals(state: ReviewState) -> tuple[str, ...]:
 def review_override(command: ReviewOverride, streams: Streams) -> Mapping[str, Sequence[Any]]:
     """Return the after-review. An override that was not justified grants nothing from then on.
 
-    What it has granted stays granted; recall the version to undo that.
+    registry then takes the grant from the version, and rolls back where the policy requires it.
     """
-    stream = review.stream_of(command.promotion_id)
+    state = review_of(command.promotion_id, streams)
+    about = existing(state)
+    if state.status == "closed":
+        return {}
+    _check_reviewer(command, state, streams)
     gate_stream = gate.stream_of(command.model_id, command.number)
-    reviewed = review.decide(command, review_of(command.promotion_id, streams))
     standing: list[OverrideStands] = []
-    if reviewed and not command.justified:
+    if not command.justified:
         overrides = sorted(streams.state(gate.GATE, gate_stream).overrides.items())
         standing = [o for _, o in overrides if o.promotion_id == command.promotion_id]
-    withdrawn = [
-        OverrideWithdrawn(o.promotion_id, o.model_id, o.number, o.environment, command.by) for o in standing
-    ]
-    return {stream: reviewed, gate_stream: withdrawn}
+    reviewed = OverrideReviewed(
+        about=about,
+        by=command.by,
+        justified=command.justified,
+        comment=command.comment,
+        environment=state.environment,
+        consequence="" if command.justified else state.unjustified,
+    )
+    return {
+        review.stream_of(command.promotion_id): [reviewed],
+        gate_stream: [
+            OverrideWithdrawn(o.promotion_id, o.model_id, o.number, o.environment, command.by)
+            for o in standing
+        ],
+        gate.stream_of(command.model_id): [AfterReviewDone(command.promotion_id)],
+    }
+
+
+def _check_reviewer(command: ReviewOverride, state: ReviewState, streams: Streams) -> None:
+    """Raise RuleBroken unless the reviewer is a person who is independent of the override."""
+    if state.status != "overridden":
+        raise RuleBroken(
+            "no_override",
+            "this promotion was not overridden; choose one whose review has the state overridden",
+        )
+    check_human(command.by, streams, {}, "review an override")
+    involved = (*state.excluded, *state.overridden_by)
+    check_no_maker(command.by, command.people, involved, "overrode, made or requested this promotion")
+    check_not_appointed(command.by, command.people, involved, streams)
 
 
 DECIDERS: dict[type, Joint[Any]] = {Override: Joint(override), ReviewOverride: Joint(review_override)}

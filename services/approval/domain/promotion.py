@@ -31,9 +31,11 @@ from services.approval.domain.assessment import (
 )
 from services.approval.domain.evidence import digest_of
 from services.approval.domain.facts import TERMINAL, Promotion, shown
+from services.approval.domain.gate_checks import Manual
 from services.approval.domain.gate_events import OverrideStands
 from services.approval.domain.outcomes import Decided
-from services.approval.domain.review import REVIEW, ReviewRefreshed, ReviewState, Seal
+from services.approval.domain.review import REVIEW, Quorum, ReviewState
+from services.approval.domain.review_events import ReviewRefreshed, Seal
 from shared.deciding.decider import NO_TIME, Joint, Misrouted, Streams
 
 
@@ -118,10 +120,20 @@ def _begin(s: Situation, promotion: Promotion, a: Assessment, now: datetime) -> 
     if standing := _standing_override(s, promotion, a):
         used = outcomes.granted(promotion, a, (standing.by,), standing.promotion_id, override=True)
         return {s.stream: [used]}
+    if overdue := [id_ for id_, o in sorted(s.model.owed.items()) if o.blocks and o.due_at <= now]:
+        reason = (
+            f"the after-review of the override {overdue[0]} is overdue, and the policy then grants nothing; "
+            "have another approver review it (`regista reviews`), then request again"
+        )
+        return {s.stream: [outcomes.denied(s, promotion, (reason,))]}
     if not a.passed:
         return {s.stream: [outcomes.denied(s, promotion, a.reasons)]}
     if manual := a.manual:
         return {review.stream_of(promotion.id): [outcomes.opened(promotion, a, manual, now)]}
+    if left_open := [f"{r.gate}: {r.detail}" for r in a.results if r.tick]:
+        return {
+            s.stream: [outcomes.denied(s, promotion, [f"no person reviews this; {r}" for r in left_open])]
+        }
     return {s.stream: [outcomes.granted(promotion, a, ())]}
 
 
@@ -134,17 +146,56 @@ def _standing_override(s: Situation, promotion: Promotion, a: Assessment) -> Ove
 
 
 def _keep_open(s: Situation, promotion: Promotion, state: ReviewState, a: Assessment) -> Decided:
-    """Let an open review lapse when its seal changed or a gate no longer passes; show a new champion."""
-    changed = _changes(state.seal, a.seal)
-    if changed or not a.passed:
-        reasons = [*(f"the {what} changed" for what in changed), *a.reasons]
+    """Let an open review lapse when its facts or its quorum changed, or a gate no longer passes.
+
+    Show a new champion, and a new policy that needs the same people.
+    """
+    changed = [f"the {what} changed" for what in _changes(state.seal, a.seal) if what != "policy"]
+    open_now = [r.gate for r in a.results if r.tick and state.approvals and r.gate not in state.ticks]
+    accepted = [f"{gate} must be accepted by name now, which no approval did" for gate in open_now]
+    reasons = [*changed, *_other_quorum(state, a), *accepted, *a.reasons]
+    if reasons:
         return outcomes.lapse(s, promotion, state, reasons)
-    if state.shown == a.evidence_digest:
+    other_policy = state.seal is not None and state.seal.policy != a.policy.digest
+    if state.shown == a.evidence_digest and not other_policy:
         return {}
-    about = outcomes.about(promotion, a)
-    return {
-        review.stream_of(promotion.id): [ReviewRefreshed(about, a.evidence_digest, a.evidence, a.results)]
-    }
+    why = f"policy {a.policy.name} revision {a.policy.revision} applies now" if other_policy else ""
+    refreshed = ReviewRefreshed(
+        about=outcomes.about(promotion, a),
+        evidence_digest=a.evidence_digest,
+        evidence=a.evidence,
+        results=a.results,
+        policy=a.policy if other_policy else None,
+        why=why,
+    )
+    return {review.stream_of(promotion.id): [refreshed]}
+
+
+def _other_quorum(state: ReviewState, a: Assessment) -> list[str]:
+    """Return why the approvals given so far have another meaning under the policy that applies now."""
+    if a.manual is None:
+        return [f"policy {a.policy.name or 'none'} requires no person now"]
+    now = quorum_of(a.manual)
+    if now == state.quorum:
+        return []
+    named = f"policy {a.policy.name} revision {a.policy.revision}"
+    return [f"{named} requires {_asked(now)}, before {_asked(state.quorum)}"]
+
+
+def _asked(quorum: Quorum) -> str:
+    machines = f" and the machines {', '.join(quorum.machines)}" if quorum.machines else ""
+    dependent = ", who may depend on the makers" if quorum.dependent else ""
+    return f"{quorum.approvers} of {' or '.join(quorum.roles)}{machines}{dependent}"
+
+
+def quorum_of(manual: Manual) -> Quorum:
+    """Return the meaning of a manual gate's quorum."""
+    return Quorum(
+        manual.approvers,
+        tuple(sorted(manual.roles)),
+        tuple(sorted(manual.machines)),
+        bool(manual.dependent_because),
+    )
 
 
 def _changes(sealed: Seal | None, current: Seal) -> list[str]:

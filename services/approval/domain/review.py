@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import ClassVar, assert_never
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import assert_never
 
-from services.approval.domain.evidence import Evidence
-from services.approval.domain.gate_kinds import Result
-from services.approval.domain.policy import PolicyRef
-from shared.deciding.access import normalized_name
-from shared.deciding.decider import Decider, NotFound, RuleBroken
+from services.approval.domain.review_events import (
+    About,
+    AfterReviewOverdue,
+    OverrideReviewed,
+    OverrideUsed,
+    ReviewApproved,
+    ReviewCommented,
+    ReviewEvent,
+    ReviewExpired,
+    ReviewLapsed,
+    ReviewOpened,
+    ReviewRefreshed,
+    ReviewRejected,
+    Seal,
+)
+from shared.deciding.decider import NO_TIME, Decider, NotFound, RuleBroken
+from shared.deciding.person import Person
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """The promotion and the version that a review is about. The review has the promotion's id."""
+class Quorum:
+    """Whose decision a review needs. `dependent`: also people whom the makers appointed."""
 
-    promotion_id: str
-    model_id: str
-    model: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Seal:
-    """Digests of what the review shows. When one of them changes, the review lapses."""
-
-    version: str
-    artifact: str
-    evidence: str
-    policy: str
-
-
-# commands
+    approvers: int
+    roles: tuple[str, ...]
+    machines: tuple[str, ...]
+    dependent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Comment:
 class ReviewOverride:
     """The mandatory after-review of a break-glass override, by another person.
 
-    `names`: the reviewer's printed name now and before.
+    `people`: as in Approve.
     """
 
     promotion_id: str
@@ -56,147 +55,27 @@ class ReviewOverride:
     by: str
     justified: bool
     comment: str
-    names: tuple[str, ...] = ()
-
-
-# events
+    people: dict[str, Person] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class ReviewOpened:
-    """`needs` distinct people with one of `roles` must approve; people in `excluded` may not.
+class RemindAfterReview:
+    """Report that an after-review is overdue."""
 
-    `serve`: the last approval gives the version all requests where no version serves. `production`: whether
-    the environment is one.
-    """
-
-    SCHEMA: ClassVar[int] = 2
-
-    about: About
-    semver: str
-    environment: str
-    needs: int
-    roles: tuple[str, ...]
-    excluded: tuple[str, ...]
-    seal: Seal
-    sealed_digest: str
-    policy: PolicyRef
-    evidence_digest: str
-    evidence: Evidence
-    results: tuple[Result, ...]
-    expires_at: datetime
-    serve: bool = False
-    production: bool = True
+    now: datetime = NO_TIME
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewRefreshed:
-    """The champion or the model's name changed and the gates still pass.
-
-    The review shows the new evidence and goes on.
-    """
-
-    about: About
-    evidence_digest: str
-    evidence: Evidence
-    results: tuple[Result, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewApproved:
-    """`approvers`: everyone who has approved so far. `complete`: this was the last approval needed.
-
-    `approver_name` is kept as long as the record.
-    """
-
-    about: About
-    approver: str
-    approver_name: str
-    role: str
-    comment: str
-    conditions: tuple[str, ...]
-    sealed_digest: str
-    approvers: tuple[str, ...]
-    complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewRejected:
-    about: About
-    by: str
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewCommented:
-    about: About
-    by: str
-    comment: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewLapsed:
-    """What the review showed has changed. A new promotion request opens a new review."""
-
-    about: About
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewExpired:
-    about: About
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class OverrideUsed:
-    """A break-glass override.
-
-    `bypassed`: the gates and approvals that were missing. An after-review is due.
-    """
-
-    SCHEMA: ClassVar[int] = 2
-
-    about: About
-    environment: str
-    by: str
-    name: str
-    reason: str
-    bypassed: tuple[str, ...]
-    excluded: tuple[str, ...]
-    seal: Seal
-    evidence_digest: str
-    serve: bool = False
-    production: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class OverrideReviewed:
-    about: About
-    by: str
-    justified: bool
-    comment: str
-
-
-ReviewEvent = (
-    ReviewOpened
-    | ReviewRefreshed
-    | ReviewApproved
-    | ReviewRejected
-    | ReviewCommented
-    | ReviewLapsed
-    | ReviewExpired
-    | OverrideUsed
-    | OverrideReviewed
-)
+AFTER = timedelta(days=1)
+"""The time between two reports of the same overdue after-review."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewState:
     """`status`: "" (none), open, approved, rejected, lapsed, expired, overridden, closed.
 
-    overridden: the after-review is due; closed: it is done.
+    overridden: the after-review is due; closed: it is done. `names`: the printed names of approvers, by
+    subject. `ticks`: the gates whose result each approver accepts. `reminders`: how often the
+    after-review was reported as overdue.
     """
 
     revision: int = 0
@@ -209,15 +88,25 @@ class ReviewState:
     sealed_digest: str = ""
     shown: str = ""
     approvals: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    ticks: tuple[str, ...] = ()
     expires_at: datetime | None = None
     overridden_by: tuple[str, ...] = ()
+    machines: dict[str, str] = field(default_factory=dict)
+    dependent_because: str = ""
+    requester: str = ""
+    names: dict[str, str] = field(default_factory=dict)
+    environment: str = ""
+    due_at: datetime | None = None
+    unjustified: str = "stop"
+    reminders: int = 0
 
-    def excludes(self, *people: str) -> bool:
-        """Return whether one of these names is that of a person who made or requested the version.
-
-        Metadata may name a maker by subject or by printed name, in any case and Unicode form.
-        """
-        return bool({normalized_name(p) for p in people if p} & {normalized_name(p) for p in self.excluded})
+    @property
+    def quorum(self) -> Quorum:
+        """Whose decision the review needs."""
+        return Quorum(
+            self.needs, tuple(sorted(self.roles)), tuple(sorted(self.machines)), bool(self.dependent_because)
+        )
 
 
 def stream_of(promotion_id: str) -> str:
@@ -225,31 +114,36 @@ def stream_of(promotion_id: str) -> str:
 
 
 def decide(
-    command: Comment | ReviewOverride, state: ReviewState
-) -> Sequence[ReviewCommented | OverrideReviewed]:
+    command: Comment | RemindAfterReview, state: ReviewState
+) -> Sequence[ReviewCommented | AfterReviewOverdue]:
+    match command:
+        case Comment(by=by, comment=comment):
+            return [ReviewCommented(existing(state), by, comment)]
+        case RemindAfterReview(now=now):
+            return _remind(now, state)
+        case _:
+            assert_never(command)
+
+
+def _remind(now: datetime, state: ReviewState) -> Sequence[AfterReviewOverdue]:
+    """Return the report of an overdue after-review; nothing when it was made.
+
+    Raises RuleBroken when it is not due yet, as after a clock was set back: the due work tries again later.
+    """
+    if state.status != "overridden" or state.about is None or state.due_at is None:
+        return []
+    if now < state.due_at + state.reminders * AFTER:
+        raise RuleBroken("not_due", f"the after-review is due at {state.due_at}")
+    return [AfterReviewOverdue(state.about, state.overridden_by[-1], state.due_at, state.reminders + 1)]
+
+
+def existing(state: ReviewState) -> About:
+    """Return what the review is about. Raises NotFound when there is no such review."""
     if state.about is None:
         raise NotFound(
             "unknown_review", "there is no such review; list the open ones with GET /v1/reviews?state=open"
         )
-    match command:
-        case Comment(by=by, comment=comment):
-            return [ReviewCommented(state.about, by, comment)]
-        case ReviewOverride(by=by, justified=justified, comment=comment, names=names):
-            if state.status == "closed":
-                return []
-            if state.status != "overridden":
-                raise RuleBroken(
-                    "no_override",
-                    "this promotion was not overridden; choose one whose review has the state overridden",
-                )
-            if by in state.overridden_by or state.excludes(by, *names):
-                raise RuleBroken(
-                    "own_work",
-                    "you overrode, made or requested this promotion; ask another approver to review it",
-                )
-            return [OverrideReviewed(state.about, by, justified, comment)]
-        case _:
-            assert_never(command)
+    return state.about
 
 
 def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
@@ -265,22 +159,33 @@ def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
                 seal=event.seal,
                 sealed_digest=event.sealed_digest,
                 shown=event.evidence_digest,
+                ticks=tuple(r.gate for r in event.results if r.tick),
                 expires_at=event.expires_at,
+                machines=event.machines,
+                dependent_because=event.dependent_because,
+                requester=event.requester,
+                environment=event.environment,
             )
-        case ReviewRefreshed(evidence_digest=shown):
-            return replace(state, shown=shown)
+        case ReviewRefreshed(evidence_digest=shown, policy=policy):
+            seal = replace(state.seal, policy=policy.digest) if state.seal and policy else state.seal
+            ticks = tuple(r.gate for r in event.results if r.tick)
+            return replace(state, shown=shown, seal=seal, ticks=ticks)
         case ReviewApproved(approvers=approvers, complete=complete):
-            return replace(state, approvals=approvers, status="approved" if complete else state.status)
+            return replace(
+                state,
+                approvals=approvers,
+                status="approved" if complete else state.status,
+                names={**state.names, event.approver: event.approver_name},
+                conditions=(*dict.fromkeys((*state.conditions, *event.conditions)),),
+            )
         case ReviewRejected():
             return replace(state, status="rejected")
         case ReviewLapsed():
             return replace(state, status="lapsed")
         case ReviewExpired():
             return replace(state, status="expired")
-        case OverrideUsed(by=by, excluded=excluded):
-            return replace(
-                state, status="overridden", overridden_by=(*state.overridden_by, by), excluded=excluded
-            )
+        case OverrideUsed() | AfterReviewOverdue():
+            return _evolve_override(state, event)
         case OverrideReviewed():
             return replace(state, status="closed")
         case ReviewCommented():
@@ -289,6 +194,25 @@ def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
             assert_never(event)
 
 
-REVIEW: Decider[Comment | ReviewOverride, ReviewEvent, ReviewState] = Decider(
+def _evolve_override(state: ReviewState, event: OverrideUsed | AfterReviewOverdue) -> ReviewState:
+    match event:
+        case OverrideUsed(by=by, excluded=excluded):
+            return replace(
+                state,
+                status="overridden",
+                overridden_by=(*state.overridden_by, by),
+                excluded=excluded,
+                environment=event.environment,
+                due_at=event.due_at,
+                unjustified=event.unjustified,
+                reminders=0,
+            )
+        case AfterReviewOverdue(reminder=reminder):
+            return replace(state, reminders=reminder)
+        case _:
+            assert_never(event)
+
+
+REVIEW: Decider[Comment | RemindAfterReview, ReviewEvent, ReviewState] = Decider(
     "review", ReviewState(), evolve, decide=decide
 )

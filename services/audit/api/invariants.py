@@ -7,6 +7,7 @@ from typing import Any
 
 from services.audit import shapes
 from services.audit.parts import Parts
+from services.audit.verification.people import exceptions
 from services.audit.verification.runs import Run
 from shared.http.routes import Call, Reply, Route
 
@@ -25,6 +26,7 @@ async def get_invariants(call: Call[None, None]) -> dict[str, Any]:
         "read_since": report.run.requested_at,
         "full_run": _progress(report.under_way) if report.under_way else None,
         "invariants": report.findings,
+        **await exceptions(call.app.pool),
     }
 
 

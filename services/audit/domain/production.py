@@ -6,16 +6,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from regista.wire.digests import NoDigest, digest
-from shared.deciding.access import normalized_name
+from services.audit.domain.independence import Identities, independence_faults
+from shared.deciding.person import folded_name
 
 Event = dict[str, Any]
 
 
-def production_faults(promoted: Event, promotion: Sequence[Event], policy: Event | None) -> list[str]:
+def production_faults(
+    promoted: Event,
+    promotion: Sequence[Event],
+    policy: Event | None,
+    identities: Identities,
+) -> list[str]:
     """Return what is wrong with one VersionPromoted.
 
     `promotion`: all events of its promotion and of the review that its grant names, in the log's order.
-    `policy`: the PolicyPublished that the grant names.
+    `policy`: the PolicyPublished that the grant names. `identities`: those of the people whom it names.
     """
     requested, granted = _of(promotion, "PromotionRequested"), _of(promotion, "PromotionGranted")
     if not requested:
@@ -23,7 +29,8 @@ def production_faults(promoted: Event, promotion: Sequence[Event], policy: Event
     if not granted:
         return ["there is no grant"]
     grant, request, data = granted[-1]["data"], requested[-1]["data"], promoted["data"]
-    faults = []
+    stage = "NonProduction" if data.get("production") is False else "Production"
+    faults = independence_faults(granted[-1], promotion, policy, identities, stage)
     if not grant.get("digest") or {grant.get("digest"), data.get("digest")} != {request.get("digest")}:
         faults.append("request, grant and promotion are not about the same digest")
     if any(grant.get(name) != data.get(name) for name in ("number", "environment")):
@@ -48,7 +55,6 @@ def production_faults(promoted: Event, promotion: Sequence[Event], policy: Event
         request.get("on_behalf_of"),
         *((gates.get("evidence") or {}).get("makers") or ()),
     }
-    stage = "NonProduction" if data.get("production") is False else "Production"
     return faults + _approval_faults(grant, makers, promotion, policy, stage)
 
 
@@ -112,8 +118,10 @@ def _approval_faults(
             faults.append("the grant names approvers who did not approve what was shown")
     elif needed:
         faults.append(f"the policy requires {needed} approvals and there was no review")
-    made = {normalized_name(str(who)) for who in makers if who}
-    if own := [who for who in approvals if normalized_name(who) in made]:
+    elif stage == "Production" and policy and not (policy["data"].get("policy") or {}).get("unreviewed"):
+        faults.append("no person approved it, and the policy does not say that it is unreviewed")
+    made = {folded_name(str(who)) for who in makers if who}
+    if own := [who for who in approvals if folded_name(who) in made]:
         faults.append(f"approved by a person who made or requested it: {', '.join(own)}")
     return faults
 

@@ -20,14 +20,18 @@ CONTRADICTED = Gauge(
 NEWEST = "SELECT note FROM audit.checkpoints ORDER BY size DESC LIMIT 1"
 
 ADVICE = (
-    "The database was restored to an older copy, replaced, or rewritten. Nothing is sealed or signed, and the"
-    " services that append have stopped. Keep the database as it is, and restore the newest copy of the log;"
-    " docs/operating.md describes how to begin a new log when none exists."
+    "The database was restored to an older copy, replaced, or rewritten. Nothing is sealed or signed, and no"
+    " service writes. Keep the database as it is and run `regista doctor`: it names what is lost, and what to"
+    " run next."
 )
 
 
 class Contradicted(Exception):  # noqa: N818
     """The log contradicts a log checkpoint that was published. Nothing more is signed."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}. {ADVICE}")
+        self.what = what
 
 
 class Published:
@@ -108,4 +112,4 @@ class Published:
 
 def _contradicted(what: str) -> Contradicted:
     CONTRADICTED.set(1)
-    return Contradicted(f"{what}. {ADVICE}")
+    return Contradicted(what)

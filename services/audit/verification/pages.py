@@ -22,6 +22,7 @@ from services.audit.domain.production import champion_of, production_faults, ser
 from services.audit.domain.reading import Stored, read
 from services.audit.sealing import edge_of
 from services.audit.verification import decided
+from services.audit.verification.people import deciders, identities
 from shared.deciding.events import Cursor
 
 STREAMS, SEALED, CHECKPOINTS, PRODUCTION = "I2-streams", "I2-sealed", "I4-checkpoints", "I9-production"
@@ -34,7 +35,7 @@ RULES = {
     CHECKPOINTS: "every checkpoint is signed and is a prefix of the tree",
     INDEX: "timelines, as-of and events find every event by what its bytes say",
     PRODUCTION: "nothing reached Production, or serves as champion, without a decision over the same digest"
-    " or a recorded override",
+    " by independent people, or a policy or an override that states otherwise",
 }
 
 # How far the log is sealed, and how many leaves are indexed and in tiles, at one moment.
@@ -303,10 +304,13 @@ async def _undecided(
     if promoted:
         promotions = await queries.promotions(pool, {_promotion_id(e) for e in promoted})
         policies = await decided.policies(pool, {_policy(events)[0] for events in promotions.values()})
+        people = await identities(pool, {who for events in promotions.values() for who in deciders(events)})
         for event in promoted:
             events = promotions.get(_promotion_id(event), [])
             policy = policies.get(_policy(events))
-            faults += _faults(event, partial(production_faults, promotion=events, policy=policy))
+            faults += _faults(
+                event, partial(production_faults, promotion=events, policy=policy, identities=people)
+            )
     if serving:
         champions = {
             (e["stream"], str(e["data"].get("environment")), number)

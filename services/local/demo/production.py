@@ -40,7 +40,10 @@ async def promoted(scene: Scene, generation: str) -> None:
         timed = Timed()
         seen = await scene.people[who].review(review["review_id"])
         await scene.people[who].approve(
-            review["review_id"], comment="checked the held-out accuracy", revision=seen["revision"]
+            review["review_id"],
+            comment="checked the held-out accuracy",
+            revision=seen["revision"],
+            accepts=seen["summary"]["accept"],
         )
         scene.narrator.line(f"{who.capitalize()} approves", timed.seconds)
     timed = Timed()

@@ -26,7 +26,7 @@ from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission
 from shared.foundation.postgres import WakeUp, connect_pool
 from shared.foundation.settings import Settings, SettingsWrong
-from shared.log import projector
+from shared.log import eventlog, projector
 from shared.log.transact import Transactor
 
 BOOTSTRAP = Actor("system:bootstrap", method="bootstrap")
@@ -65,10 +65,16 @@ class Spec(msgspec.Struct, forbid_unknown_fields=True):
 def commands(spec: Spec) -> Iterator[AccessCommand]:
     """Yield the commands that make the file's identities, keys and roles, each after what it depends on."""
     for identity in spec.identities:
-        yield CreateIdentity(identity.subject, identity.kind)
+        yield CreateIdentity(identity.subject, identity.kind, BOOTSTRAP.subject)
         for key in identity.keys:
             yield IssueKey(
-                identity.subject, key.key_id, key.algorithm, key.verifier, key.expires_at, bootstrap=True
+                identity.subject,
+                key.key_id,
+                key.algorithm,
+                key.verifier,
+                key.expires_at,
+                bootstrap=True,
+                by=BOOTSTRAP.subject,
             )
         for role in identity.roles:
             yield GrantRole(identity.subject, role.role, role.namespace, BOOTSTRAP.subject, bootstrap=True)
@@ -77,10 +83,13 @@ def commands(spec: Spec) -> Iterator[AccessCommand]:
 async def write(url: str, spec: Spec) -> int:
     """Write what the file has and the log lacks. Return the number of new events.
 
-    Raise RuleBroken when the file contradicts the log.
+    Raise RuleBroken when the file contradicts the log, and LogStopped when the log may not be written.
     """
     pool = await connect_pool(url, schemas=("access",), application="regista-bootstrap")
     try:
+        async with pool.acquire() as connection:
+            await eventlog.check_not_restored(connection)
+            await eventlog.check_not_stopped(connection)
         await projector.ensure(ACCESS_SERVICE, pool)
         wake_up = WakeUp(url, ACCESS_SERVICE.name)
         transactor = Transactor(ACCESS_SERVICE, pool, wake_up)
@@ -129,6 +138,6 @@ def main(arguments: Sequence[str]) -> None:
         settings = Settings.from_environment()
         settings.require("database_url")
         wrote = asyncio.run(write(settings.database_url, spec))
-    except (SettingsWrong, msgspec.MsgspecError, OSError, RuleBroken) as wrong:
+    except (SettingsWrong, msgspec.MsgspecError, OSError, RuleBroken, eventlog.LogStopped) as wrong:
         sys.exit(str(wrong))
     sys.stdout.write(f"{wrote} events\n")

@@ -14,7 +14,8 @@ import asyncpg
 
 from services.registry.access import queries
 from services.registry.access.domain.identities import identity_exists
-from shared.deciding.access import NameSet, normalized_name
+from shared.deciding.access import NameSet
+from shared.deciding.person import folded_name
 from shared.deciding.submission import Outcome
 from shared.identity import directory
 
@@ -75,7 +76,7 @@ def contains_name(text: str, names: Iterable[str]) -> bool:
 
 def _plain(text: str) -> str:
     """Return the same text for every case, spacing and Unicode form."""
-    return " ".join(normalized_name(text).split())
+    return folded_name(text)
 
 
 async def _name_event(pool: asyncpg.Pool, subject: str) -> asyncpg.Record:

@@ -6,7 +6,8 @@ _IDENTITY = """
 SELECT i.subject, i.kind, coalesce(n.name, '') AS name, i.name_erased_at, i.created_at, i.created_by,
     i.disabled_at,
     coalesce((SELECT jsonb_agg(jsonb_build_object('key_id', k.key_id, 'algorithm', k.algorithm,
-            'issued_at', k.issued_at, 'issued_by', k.issued_by, 'expires_at', k.expires_at,
+            'issued_at', k.issued_at, 'issued_by', k.issued_by,
+            'issued_by_another', k.issued_by <> k.subject, 'expires_at', k.expires_at,
             'revoked_at', least(k.revoked_at, k.compromised_at),
             'compromised', k.compromised_at IS NOT NULL,
             'last_used', (SELECT max(u.day) FROM directory.key_use u WHERE u.key_id = k.key_id))

@@ -112,12 +112,16 @@ class Names(Body):
 
 
 class IdentityKey(Body):
-    """`issued_by` is the subject itself after a rotation of its own. `last_used` is a day (UTC)."""
+    """`issued_by` is the subject itself after a rotation of its own. `last_used` is a day (UTC).
+
+    `issued_by_another`: the issuer has seen the key, so it does not prove who acts.
+    """
 
     key_id: str
     algorithm: str
     issued_at: str
     issued_by: str
+    issued_by_another: bool
     expires_at: str | None
     revoked_at: str | None
     compromised: bool

@@ -92,15 +92,25 @@ async def submit(
     role: str,
     streams: tuple[str, ...] = (),
     depends_on: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
     reason: str = "",
 ) -> Outcome:
     """Submit a command on the model's stream (and `streams`) in the caller's name.
 
-    It reads the streams `depends_on`. The transaction checks the role again.
+    It reads the streams `depends_on`. The transaction checks the role, and the roles in `also`, again.
     """
     call.require(role, model.namespace)
     permission = Permission(role, model.namespace)
     written = (stream_of(model.model_id), *streams)
     return await call.app.transactor.submit(
-        Submission(command, written, call.cause(), call.actor, depends_on, permission, reason=reason)
+        Submission(
+            command,
+            written,
+            call.cause(),
+            call.actor,
+            depends_on=depends_on,
+            permission=permission,
+            reason=reason,
+            also=tuple(Permission(one, model.namespace) for one in also),
+        )
     )

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.registry import queries
-from services.registry.api.calls import is_admin, model_of, parts, submit
+from services.registry.api.calls import model_of, parts, submit
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.description import DescribeModel, RegisterModel
 from services.registry.domain.naming.name import stream_of as name_stream
+from services.registry.domain.naming.selection import DEFAULT_KIND, DEFAULT_TIER
+from services.registry.domain.naming.selection import STREAM as POLICIES
 from services.registry.look_ups import ModelRef
 from services.registry.shapes.models import ModelAnswer, ModelChanges, ModelQuery, Models, NewModel
-from shared.deciding.access import namespace_of
+from shared.deciding.access import namespace_of, permits
 from shared.deciding.decider import NotFound
 from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
+from shared.identity import directory
 
 
 async def list_models(call: Call[None, ModelQuery]) -> dict[str, Any]:
@@ -36,20 +39,31 @@ async def list_models(call: Call[None, ModelQuery]) -> dict[str, Any]:
 
 async def register_model(call: Call[NewModel]) -> Reply:
     body, cause = call.body, call.cause()
+    namespace = namespace_of(body.name)
+    call.require("publisher", namespace)
+    may_approve = permits(call.access_state, "approver", namespace)
     command = RegisterModel(
         str(new_id(cause, "model")),
         body.name,
-        body.kind or "model",
+        body.kind or DEFAULT_KIND,
         body.owner or call.actor.subject,
-        body.tier or "low",
+        body.tier or DEFAULT_TIER,
         body.description or "",
         body.tags or {},
+        call.actor.subject,
+        may_approve=may_approve,
     )
-    namespace = namespace_of(body.name)
-    call.require("publisher", namespace)
     streams = (stream_of(command.model_id), name_stream(body.name))
     await call.app.transactor.submit(
-        Submission(command, streams, cause, call.actor, permission=Permission("publisher", namespace))
+        Submission(
+            command,
+            streams,
+            cause,
+            call.actor,
+            depends_on=(POLICIES,),
+            permission=Permission("publisher", namespace),
+            also=(Permission("approver", namespace),) if may_approve else (),
+        )
     )
     return await _answer(call, ModelRef(command.model_id, namespace), status=201)
 
@@ -60,8 +74,10 @@ async def read_model(call: Call) -> Reply:
 
 async def change_model(call: Call[ModelChanges]) -> Reply:
     model, body = await model_of(call), call.body
-    names = () if body.name is None else (name_stream(body.name),)
-    admin = is_admin(call, model)
+    claimed = () if body.name is None else (name_stream(body.name),)
+    selects = body.tags is not None or body.tier is not None
+    may_approve = selects and permits(call.access_state, "approver", model.namespace)
+    stored = await directory.stored_name(call.app.pool, call.actor.subject) if may_approve else None
     command = DescribeModel(
         model.model_id,
         body.name,
@@ -69,11 +85,27 @@ async def change_model(call: Call[ModelChanges]) -> Reply:
         body.description,
         body.tags,
         body.tier,
-        as_admin=admin,
+        by=call.actor.subject,
+        names=stored.all if stored else (),
+        may_approve=may_approve,
         expected=call.if_match,
     )
-    await submit(call, model, command, role="admin" if admin else "engineer", streams=names)
+    await submit(
+        call,
+        model,
+        command,
+        role=_role(body, may_approve=may_approve),
+        streams=claimed,
+        depends_on=(POLICIES,) if selects else (),
+        also=("approver",) if may_approve else (),
+    )
     return await _answer(call, model)
+
+
+def _role(body: ModelChanges, *, may_approve: bool) -> str:
+    """Return the role that the change needs: an approver may change what selects policies, and only that."""
+    only_selects = body.name is None and body.owner is None and body.description is None
+    return "approver" if may_approve and only_selects else "engineer"
 
 
 async def _answer(call: Call, model: ModelRef, status: int = 200) -> Reply:

@@ -31,13 +31,18 @@ from shared.http.routes import Call, Reply, Route
 
 
 class ServingEntry(msgspec.Struct, frozen=True):
-    """An entry of a rollout. `recalled` states why its version must not be loaded, None for a good one."""
+    """An entry of a rollout. `recalled` states why its version must not be loaded, None for a good one.
+
+    `conditions`: those under which it was approved. `withdrawn`: its override was not justified.
+    """
 
     number: int
     semver: str
     percent: int
     role: str
     recalled: str | None = None
+    conditions: tuple[str, ...] = ()
+    withdrawn: bool = False
 
 
 async def list_rollouts(call: Call) -> dict[str, Any]:
@@ -110,6 +115,7 @@ async def route_request(call: Call[None, RouteQuery]) -> dict[str, Any]:
         "number": entry.number,
         "semver": entry.semver,
         "role": entry.role,
+        "conditions": entry.conditions,
     }
 
 

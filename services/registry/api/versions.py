@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.registry import queries
 from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, readable, submit
 from services.registry.api.refusals import raise_refusal
 from services.registry.domain.model.events import Evaluation, PromotionRequested
-from services.registry.domain.model.metadata import Metadata
+from services.registry.domain.model.metadata import Metadata, earlier_identity
+from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.name import is_model_id
 from services.registry.domain.promotion.promotion import RequestPromotion
+from services.registry.domain.registration.described import not_taken_of_existing
 from services.registry.domain.serving.environment import ENVIRONMENTS
 from services.registry.domain.validation.evaluations import RecordEvaluation
 from services.registry.domain.versioning.diff import differences
@@ -35,8 +37,9 @@ from services.registry.trained_message import RegistrationMessage, VersionMessag
 from shared.deciding.access import permits
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.deciding.events import Recorded
-from shared.deciding.submission import Submission, new_id
+from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
+from shared.identity import directory
 from shared.log.transact import routed
 
 
@@ -65,9 +68,12 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
     for recorded in outcome.events:
         if recorded.type == "VersionRegistered":
             return _registered(recorded)
-    model, identity = await look_ups(call).models.get(name), (await build()).command.identity
-    number = await call.app.pool.fetchval(queries.SAME_VERSION, model.model_id, identity)
-    return await answer_version(call, model, number)
+    model, command = await look_ups(call).models.get(name), (await build()).command
+    identities = [command.identity, earlier_identity(command.metadata)]
+    number = await call.app.pool.fetchval(queries.SAME_VERSION, model.model_id, identities)
+    state = call.app.transactor.states.get(stream_of(model.model_id)).state
+    notes = [f"{p.field}: {p.problem}" for p in not_taken_of_existing(command, state)]
+    return await answer_version(call, model, number, notes)
 
 
 async def list_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
@@ -151,18 +157,30 @@ async def request_promotion(call: Call[PromotionRequest]) -> Reply:
     """Request Production. While a request on the same evidence is open, return that one."""
     model, body = await model_of(call), call.body
     number = await number_of(call, model)
-    command = RequestPromotion(
-        model.model_id,
-        number,
-        body.environment,
-        str(new_id(call.cause(), "promotion")),
-        call.actor.subject,
-        call.if_match,
-        serve=body.serve,
-    )
-    outcome = await submit(
-        call, model, command, role="engineer", reason=body.reason, depends_on=(ENVIRONMENTS,)
-    )
+    call.require("engineer", model.namespace)
+    cause = call.cause()
+
+    async def build() -> Submission:
+        selector = call.app.transactor.states.get(stream_of(model.model_id)).state.selected_by
+        named = await directory.stored_name(call.app.pool, selector) if selector else directory.StoredName()
+        command = RequestPromotion(
+            model.model_id,
+            number,
+            body.environment,
+            str(new_id(cause, "promotion")),
+            call.actor.subject,
+            call.if_match,
+            serve=body.serve,
+            selected_by=selector,
+            names_of_selector=named.all,
+        )
+        permission = Permission("engineer", model.namespace)
+        written = (stream_of(model.model_id),)
+        return Submission(
+            command, written, cause, call.actor, (ENVIRONMENTS,), permission, reason=body.reason
+        )
+
+    outcome = await routed(call.app.transactor, build)
     answer = {"model_id": model.model_id, "number": number, "environment": body.environment}
     for recorded in outcome.events:
         if recorded.type == "PromotionRequested":  # refusals of superseded requests come before it
@@ -178,12 +196,18 @@ def _unknown(number: int) -> NotFound:
     return NotFound("unknown_version", f"There is no version {number}: see the model's list of versions.")
 
 
-async def answer_version(call: Call, model: ModelRef, number: int) -> Reply:
-    """Return the version with everything around it. Its ETag is the revision of the last event about it."""
+async def answer_version(
+    call: Call, model: ModelRef, number: int, notes: Sequence[str] | None = None
+) -> Reply:
+    """Return the version with everything around it. Its ETag is the revision of the last event about it.
+
+    `notes`: the notes to return instead of those of the registration.
+    """
     row = await parts(call).versions.get((model.model_id, number))
     if row is None:
         raise _unknown(number)
-    return Reply(_shown(row, queries.document_event(row["stored"])), 200, etag=row["revision"])
+    shown = _shown(row, queries.document_event(row["stored"]))
+    return Reply(shown if notes is None else shown | {"notes": notes}, 200, etag=row["revision"])
 
 
 def _registered(recorded: Recorded) -> Reply:

@@ -1,12 +1,12 @@
 """Which module decides which command, and how streams fold. Start here.
 
 model         what a model is: events, state, fold, the document of a version, past events that decisions load
-naming        names of models; owner, tags, risk tier, description
+naming        names of models; owner, tags, risk tier, description; the policies that these select
 registration  a trained model becomes a version, or a draft, or a refusal
 versioning    the semantic version: what differs, which level that proves
 validation    gate verdicts and artifact reports; evaluations
 promotion     the request for Production, the grant, the evidence
-serving       who serves where: environments, rollouts, rollback, stop, aliases
+serving       who serves where: environments, rollouts, rollback, stop, aliases, after-reviews
 withdrawal    the end of a version: rejection, recall, reinstatement, legal hold, retirement
 noted         what the registry reads of other services' events
 """
@@ -16,27 +16,30 @@ from __future__ import annotations
 from typing import Any
 
 from services.registry.domain.model.fold import MODEL
-from services.registry.domain.naming import description
+from services.registry.domain.naming import description, selection
 from services.registry.domain.naming.name import NAME
+from services.registry.domain.naming.selection import SELECTION
 from services.registry.domain.promotion import promotion
 from services.registry.domain.registration import registration
-from services.registry.domain.serving import alias, environment, rollback, rollout, stop
+from services.registry.domain.serving import after_review, alias, environment, rollback, rollout, stop
 from services.registry.domain.serving.environment import ENVIRONMENT
 from services.registry.domain.validation import evaluations, gate_verdicts
 from services.registry.domain.withdrawal import legal_hold, rejection, retirement, reversal
 from shared.deciding.decider import Decider, Fold, Joint
 
-FOLDS: tuple[Fold[Any, Any], ...] = (MODEL, NAME, ENVIRONMENT)
+FOLDS: tuple[Fold[Any, Any], ...] = (MODEL, NAME, SELECTION, ENVIRONMENT)
 
 DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **registration.DECIDERS,
     **description.DECIDERS,
+    **selection.DECIDERS,
     **gate_verdicts.DECIDERS,
     **evaluations.DECIDERS,
     **promotion.DECIDERS,
     **rollout.DECIDERS,
     **rollback.DECIDERS,
     **stop.DECIDERS,
+    **after_review.DECIDERS,
     **alias.DECIDERS,
     **environment.DECIDERS,
     **rejection.DECIDERS,

@@ -6,7 +6,7 @@ Unknown fields are ignored.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import msgspec
@@ -16,6 +16,8 @@ from shared.deciding.events import Noted
 GATES_EVALUATED = "regista.approval.GatesEvaluated.v1"
 PROMOTION_GRANTED = "regista.approval.PromotionGranted.v1"
 PROMOTION_DENIED = "regista.approval.PromotionDenied.v1"
+POLICY_PUBLISHED = "regista.approval.PolicyPublished.v1"
+OVERRIDE_REVIEWED = "regista.approval.OverrideReviewed.v1"
 ARTIFACT_RELEASED = "regista.artifact.ArtifactReleased.v1"
 ARTIFACT_MISMATCHED = "regista.artifact.ArtifactMismatched.v1"
 ARTIFACT_QUARANTINED = "regista.artifact.ArtifactQuarantined.v1"
@@ -67,6 +69,20 @@ class PromotionGranted:
     digest: str
     approvers: tuple[str, ...] = ()
     override: bool = False
+    review_id: str = ""
+    conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideReviewed:
+    """The after-review of a break-glass override. `consequence`: `stop` or `roll_back`, if not justified."""
+
+    review_id: str
+    model_id: str
+    number: int
+    justified: bool
+    environment: str = ""
+    consequence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,41 @@ class PromotionDenied:
     model_id: str
     number: int
     reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One rule of a policy."""
+
+    kind: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """The models that a policy is for. An empty field selects any."""
+
+    namespaces: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    tiers: tuple[str, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
+    environments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Gates by stage, and the models that they are for."""
+
+    stages: dict[str, tuple[Gate, ...]]
+    applies_to: Selector = Selector()
+    priority: int = 0
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPublished:
+    name: str
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +172,8 @@ READERS: dict[str, Any] = {
     GATES_EVALUATED: GatesEvaluated,
     PROMOTION_GRANTED: PromotionGranted,
     PROMOTION_DENIED: PromotionDenied,
+    POLICY_PUBLISHED: PolicyPublished,
+    OVERRIDE_REVIEWED: OverrideReviewed,
     RETIREMENT_PROPOSED: RetirementProposed,
     **dict.fromkeys(
         (ARTIFACT_RELEASED, ARTIFACT_MISMATCHED, ARTIFACT_QUARANTINED, ARTIFACT_RECALLED), ArtifactReport
@@ -128,7 +181,7 @@ READERS: dict[str, Any] = {
     **dict.fromkeys((ARTIFACT_EXPIRED, ARTIFACT_DELETED), ArtifactEnded),
 }
 FIELDS: dict[str, frozenset[str]] = {
-    type_: frozenset(field.name for field in fields(reader)) for type_, reader in READERS.items()
+    type_: frozenset(one.name for one in fields(reader)) for type_, reader in READERS.items()
 }
 """The fields that a note keeps, by the type of its event."""
 

@@ -87,7 +87,11 @@ def environment(r: Recorded, event: EnvironmentEvent) -> Put | Patch:
 
 def promotion(
     r: Recorded,
-    event: e.PromotionRequested | e.PromotionSpent | e.PromotionRefused | e.VersionPromoted,
+    event: e.PromotionRequested
+    | e.PromotionSpent
+    | e.PromotionRefused
+    | e.VersionPromoted
+    | e.GrantWithdrawn,
 ) -> Iterable[Change]:
     key = {"promotion_id": event.promotion_id}
     match event:
@@ -105,6 +109,8 @@ def promotion(
                 "production": event.production,
             }
             return Put(PROMOTIONS, {**key, **row}), patch_version(r, event.number)
+        case e.GrantWithdrawn():
+            return Patch(PROMOTIONS, key, {"state": "withdrawn"}), patch_version(r, event.number)
         case e.PromotionSpent():
             return Patch(PROMOTIONS, key, {"state": "spent"}), patch_version(r, event.number)
         case e.PromotionRefused():
@@ -118,8 +124,10 @@ def promotion(
                 "at": r.recorded_at,
                 "approvers": event.approvers,
                 "override": event.override,
+                "conditions": event.conditions,
             }
-            closed = {"state": "promoted", "approvers": event.approvers, "closed_at": r.recorded_at}
+            agreed = {"approvers": event.approvers, "conditions": event.conditions or None}
+            closed = {"state": "promoted", **agreed, "closed_at": r.recorded_at}
             stage = {"stage": "Production"} if event.production else {}
             return Patch(PROMOTIONS, key, closed), patch_version(r, event.number, promoted=promoted, **stage)
         case _:

@@ -31,6 +31,8 @@ class PublicationAnswer(Body):
     A refused message was read and broke rules of registration. A dead-lettered one was not accepted at all:
     `code` and `problems` give the reason, to its signer and to those who may read the model; an operator
     finds it by the id `dead_letter`.
+
+    `notes`: what the sender should know about the registration.
     """
 
     state: str
@@ -42,6 +44,7 @@ class PublicationAnswer(Body):
     code: str | None = None
     dead_letter: str | None = None
     problems: list[Problem] = Field(default=[])
+    notes: list[str] | None = None
 
 
 class RefusalAnswer(Body):

@@ -148,14 +148,17 @@ class VersionRolloutAnswer(Shape):
 
 
 class VersionPromotionAnswer(Shape):
+    """`withdrawn`: the override that granted it was not justified. `conditions`: those of all approvals."""
+
     promotion_id: str
     environment: str
-    state: Literal["open", "promoted", "spent", "refused"]
+    state: Literal["open", "promoted", "spent", "withdrawn", "refused"]
     requester: str
     requested_at: str
     reason: str
     reasons: list[str] | None
     approvers: list[str] | None
+    conditions: list[str] | None
     serve: bool
     production: bool
     closed_at: str | None
@@ -172,8 +175,8 @@ class RecallProposal(Shape):
 class VersionAnswer(Shape):
     """One version.
 
-    `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `revision` is its
-    ETag.
+    `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `notes`: what its
+    sender should know, such as a part of the model's description that was not taken. `revision` is its ETag.
     """
 
     model_id: str
@@ -188,6 +191,7 @@ class VersionAnswer(Shape):
     parents: list[ParentAnswer]
     bump: BumpAnswer | None
     missing: list[str] | None
+    notes: list[str] | None
     creator: str | None
     registered_at: str
     registered_by: str

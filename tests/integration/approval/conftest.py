@@ -81,12 +81,12 @@ class Identities:
         await asyncio.gather(task, return_exceptions=True)
         await pool.close()
 
-    async def person(self, subject: str, *grants: tuple[str, str]) -> str:
-        """A person with an API key, which is answered."""
+    async def person(self, subject: str, *grants: tuple[str, str], kind: Any = "person") -> str:
+        """A person, or a machine, with an API key, which is answered."""
         key = new_api_key(PEPPER)
         roles = (RoleGranted(subject, role, namespace) for role, namespace in grants)
         issued = KeyIssued(subject, key.key_id, "hmac-sha256", key.verifier)
-        await self.write(subject, IdentityCreated(subject, "person"), issued, *roles)
+        await self.write(subject, IdentityCreated(subject, kind), issued, *roles)
         await self.name(subject, subject.title(), 1)
         return key.text
 
@@ -174,6 +174,10 @@ class Desk:
 
     async def person(self, subject: str, *grants: tuple[str, str]) -> None:
         self.keys[subject] = await self.identities.person(subject, *grants)
+        await self.app.access.catch_up()
+
+    async def machine(self, subject: str, *grants: tuple[str, str]) -> None:
+        self.keys[subject] = await self.identities.person(subject, *grants, kind="publisher")
         await self.app.access.catch_up()
 
     async def digest(self) -> str:
@@ -299,7 +303,7 @@ def request_promotion(
 ) -> Callable[..., Awaitable[list[Any]]]:
     """Register a version, release its bytes, validate it and request its promotion."""
 
-    async def request(number: int = 1, promotion_id: str = "p1", **more: Any) -> list[Any]:
+    async def request(number: int = 1, promotion_id: str = "p1", reason: str = "", **more: Any) -> list[Any]:
         facts = {"model_id": "m", "model": "team.churn", "number": number, "semver": f"1.{number}.0"}
         if number == 1:
             await desk.registry(
@@ -317,7 +321,23 @@ def request_promotion(
             "creator": "carl",
         }
         return await desk.registry(
-            "PromotionRequested", {**facts, **promotion, "on_behalf_of": None, "evidence": {}}
+            "PromotionRequested",
+            {**facts, **promotion, "on_behalf_of": None, "evidence": {}, "reason": reason},
         )
 
     return request
+
+
+@pytest.fixture
+async def people(desk: Desk) -> None:
+    """Approvers, an engineer, an admin, and one who may override; zoe is an approver elsewhere."""
+    for subject, *grants in (
+        ("ann", ("approver", "team")),
+        ("bob", ("approver", "team")),
+        ("carl", ("approver", "team")),
+        ("eve", ("engineer", "team")),
+        ("zoe", ("approver", "other")),
+        ("root", ("admin", "*")),
+        ("oscar", ("override", "team")),
+    ):
+        await desk.person(subject, *grants)

@@ -7,10 +7,11 @@ import itertools
 import pytest
 
 from services.approval.domain import policy
+from services.approval.domain.builtin_policies import BUILTIN
 from services.approval.domain.gate_events import GatesEvaluated, PromotionDenied
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, PublishPolicy
-from services.approval.domain.review import ReviewLapsed, ReviewOpened, ReviewRefreshed
+from services.approval.domain.review_events import ReviewLapsed, ReviewOpened, ReviewRefreshed
 from services.approval.service import SERVICE
 from shared.deciding.events import Actor, Noted
 from shared.deciding.submission import Cause, Submission
@@ -236,9 +237,9 @@ async def test_a_replica_that_has_not_seen_the_newest_policy_applies_it(open_des
     one, two = await open_desk(), await open_desk()
     strict = Policy({"Validated": (Gate("independent_evaluation", {}),)}, priority=5)
     streams = (policy.stream_of("strict"), policy.ALL)
-    await one.app.transactor.submit(
-        Submission(PublishPolicy("strict", strict), streams, Cause("tests", "strict", b"-"), Actor("root"))
-    )
+    command, cause = PublishPolicy("strict", strict), Cause("tests", "strict", b"-")
+    others = tuple(policy.stream_of(name) for name in BUILTIN)
+    await one.app.transactor.submit(Submission(command, streams, cause, Actor("root"), depends_on=others))
     await two.registry("VersionRegistered", version())
     _, verdict = await two.artifact("ArtifactReleased")
     assert (verdict.policy.name, verdict.passed) == ("strict", False)

@@ -23,20 +23,6 @@ POLICY = {
 }
 
 
-@pytest.fixture
-async def people(desk):
-    for subject, *grants in (
-        ("ann", ("approver", "team")),
-        ("bob", ("approver", "team")),
-        ("carl", ("approver", "team")),
-        ("eve", ("engineer", "team")),
-        ("zoe", ("approver", "other")),
-        ("root", ("admin", "*")),
-        ("oscar", ("override", "team")),
-    ):
-        await desk.person(subject, *grants)
-
-
 async def call(desk, subject, method, path, body=None, **headers):
     async with desk.client(subject) as client:
         answer = await client.request(

@@ -57,10 +57,12 @@ class Log:
         caused_by: str = "",
         correlation: str = "",
         reason: str = "",
+        minute: int | None = None,
     ) -> str:
-        """The id of the event; each is recorded a minute after the one before."""
+        """The id of the event; each is recorded a minute after the one before, or at this minute."""
         if service not in self.connections:
-            self.connections[service] = await asyncpg.connect(self.database.url(service))
+            role = "registry" if service == "access" else service
+            self.connections[service] = await asyncpg.connect(self.database.url(role))
         self.revisions[stream] = revision = self.revisions.get(stream, 0) + 1
         event_id = uuid.uuid4()
         envelope = Envelope(
@@ -69,7 +71,7 @@ class Log:
             1,
             stream,
             revision,
-            at(next(self.minutes)),
+            at(next(self.minutes) if minute is None else minute),
             Actor(by, method="api-key"),
             msgspec.Raw(encode(data)),
             None,
@@ -143,6 +145,16 @@ async def people(database: Any) -> People:
 def start(stack: Any, database: Any, tmp_path: Path) -> Iterator[Callable[[str, SigningKey], Running]]:
     with starting(stack, database, tmp_path) as start_one:
         yield start_one
+
+
+async def identified(log: Log, *people: str) -> None:
+    """The identities of these people, from before everything else."""
+    for subject in people:
+        if f"access-{subject}" not in log.revisions:
+            created = {"subject": subject, "kind": "person", "by": "system:bootstrap"}
+            await log.append(
+                "access", f"access-{subject}", "IdentityCreated", created, by="system:bootstrap", minute=0
+            )
 
 
 async def registered(log: Log, number: int, semver: str) -> str:
@@ -234,6 +246,7 @@ async def promoted(
         caused_by=asked,
         correlation=correlation,
     )
+    await identified(log, *approvers)
     for who_ in approvers:
         approval = {"about": about, "approver": who_, "sealed_digest": "seal", "comment": "fine"}
         await log.append("approval", f"review-{promotion}", "ReviewApproved", approval, by=who_)

@@ -14,6 +14,7 @@ from tests.integration.audit.conftest import (
     Log,
     at,
     evidence,
+    identified,
     indexed,
     promoted,
     registered,
@@ -134,6 +135,7 @@ async def overridden(log: Log, number: int) -> None:
         "reason": "outage",
         "seal": seal,
     }
+    await identified(log, "olga")
     await log.append("approval", "review-denied", "OverrideUsed", used, by="olga")
     version = {**about, "promotion_id": "again", "environment": "production", "digest": "sha256:again"}
     facts = {"evidence_digest": f"sha256:facts-{number}", "policy": RULES}

@@ -115,6 +115,6 @@ async def test_a_restored_dump_with_transaction_ids_behind_the_log_is_refused_by
     await owner.close()
     for service in SERVICES:
         connection = await asyncpg.connect(database.url(service))
-        with pytest.raises(eventlog.RestoredBehind, match="pg_resetwal"):
+        with pytest.raises(eventlog.RestoredBehind, match="restore accept"):
             await eventlog.check_not_restored(connection)
         await connection.close()

@@ -121,6 +121,16 @@ async def test_a_parent_in_a_namespace_without_a_role_is_not_written_to(registry
         ).status_code == 404
 
 
+async def test_a_training_that_is_published_again_later_is_answered_with_its_version(registry):
+    code = {"digest": f"sha256:{7:064x}", "revision": "abc"}
+    first = trained(code=code)
+    later = trained(code=code | {"revision": "abd-dirty"}, trained_at="2026-03-02T12:00:00Z")
+    async with registry.client("ci") as client:
+        assert (await client.post("/models/team.churn/versions", json=first)).status_code == 201
+        again = await client.post("/models/team.churn/versions", json=later)
+        assert (again.status_code, again.json()["number"]) == (200, 1)
+
+
 async def test_a_repeated_idempotency_key_is_answered_alike_and_never_for_another_body(registry):
     async with registry.client("ci") as client:
         key = {"idempotency-key": "k1"}

@@ -14,8 +14,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from regista.client.async_client import AsyncClient
+from regista.client.patience import Patience
 from regista.client.profile import Profile
-from regista.client.transport import Patience
 from regista.errors import Forbidden, NotConfigured, TooLarge, Unavailable
 from regista.publishing.kafka import KafkaSender
 from regista.wire.cloudevents import CloudEvent, from_kafka

@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
-from services.approval.domain import approving, gate, override, policy, promotion, review
+from services.approval.domain import approving, gate, override, policy, promotion, publishing, review
 from services.approval.domain.deciders import FOLDS as ALL_FOLDS
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, PublishPolicy
+from shared.deciding.access import ACCESS, IdentityCreated
 from shared.deciding.decider import Streams
 from shared.deciding.events import Noted, Source
+from shared.deciding.person import ErasedName, Person, digest_of, folded_name
 
-FOLDS = {fold.category: fold for fold in ALL_FOLDS}
+FOLDS = {fold.category: fold for fold in (*ALL_FOLDS, ACCESS)}
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 DATA = "sha256:" + "d" * 64
 
@@ -85,6 +87,7 @@ class World:
         self.states: dict[str, Any] = {}
         self.events: list[tuple[str, Any]] = []
         self.now = NOW
+        self.people: dict[str, Person] = {}
         self._revisions: dict[str, int] = {}
         self._version_stream = "model-m"
 
@@ -114,8 +117,21 @@ class World:
 
     def publish(self, name: str, policy_: Policy, **more: Any) -> list[Any]:
         stream = policy.stream_of(name)
-        streams = Streams({stream: self.state(stream), policy.ALL: self.state(policy.ALL)})
-        return self.append(policy.decide_publish(PublishPolicy(name, policy_, **more), streams))
+        others = [policy.stream_of(other) for other in self.state(policy.ALL).names]
+        streams = Streams({name: self.state(name) for name in (stream, policy.ALL, *others)})
+        command = PublishPolicy(name, policy_, **{"by": "root", **more})
+        return self.append(publishing.publish(command, streams))
+
+    def confirm(self, name: str, by: str, revision: int | None = None, **names: tuple[str, ...]) -> list[Any]:
+        """`names`: printed names by subject."""
+        stream = policy.stream_of(name)
+        proposal = self.state(stream).proposal
+        at = revision or (proposal.revision if proposal else 0)
+        proposer = proposal.by if proposal else ""
+        command = policy.ConfirmPolicy(
+            name, at, Person(by, names.get(by, ())), Person(proposer, names.get(proposer, ()))
+        )
+        return self.append(publishing.confirm(command, Streams({stream: self.state(stream)})))
 
     def gates(
         self,
@@ -124,9 +140,39 @@ class World:
         name: str = "default",
         **more: Any,
     ) -> list[Any]:
-        return self.publish(
-            name, Policy({"Validated": tuple(validated), "Production": tuple(production)}, **more)
-        )
+        """Without a manual gate the policy states that no person approves."""
+        people = any(g.kind == "manual" for g in production)
+        stated = {} if people else {"unreviewed": True, "unreviewed_reason": "tests"}
+        stages = {"Validated": tuple(validated), "Production": tuple(production)}
+        return self.publish(name, Policy(stages, **{**stated, **more}))
+
+    def identity(self, subject: str, *events: Any, kind: str = "person") -> None:
+        """An identity, and what others did for it."""
+        self.append({f"access-{subject}": [IdentityCreated(subject, kind, "system:bootstrap"), *events]})
+
+    def named(self, subject: str, *names: str, erased: tuple[str, ...] = ()) -> None:
+        """The directory: printed names now and before, and names that were erased."""
+        salt = subject.encode()
+        digests = tuple(ErasedName(salt, digest_of(salt, folded_name(name))) for name in erased)
+        self.people[subject] = Person(subject, names, digests)
+
+    def people_for(self, *subjects: str) -> dict[str, Person]:
+        """All by which these and those who appointed them are recognised, as the edges look it up."""
+        wanted = set(subjects)
+        for subject in subjects:
+            if f"access-{subject}" not in self.states:
+                self.identity(subject)
+            state = self.states.get(f"access-{subject}")
+            wanted |= set(state.appointed_by) if state else set()
+        return {name: self.people.get(name, Person(name)) for name in wanted}
+
+    def with_people(self, streams: Streams, *subjects: str) -> Streams:
+        """The streams with those of the identities. Who has none yet is a person."""
+        for subject in subjects:
+            if f"access-{subject}" not in self.states:
+                self.identity(subject)
+        access = {f"access-{subject}": self.state(f"access-{subject}") for subject in subjects}
+        return Streams({**streams.states, "gate-m": self.state("gate-m"), **access})
 
     def noted(self, type_: str, data: dict[str, Any], stream: str = "model-m", revision: int = 0) -> Noted:
         if not revision:
@@ -184,8 +230,14 @@ class World:
     def approve(self, by: str, promotion_id: str = "p", **more: Any) -> list[Any]:
         """`expected`: without it, the revision of the review now."""
         seen = {"role": "approver", "expected": self.review(promotion_id).revision} | more
-        command = approving.Approve(promotion_id, "m", 1, by, now=self.now, **seen)
-        return self.append(approving.approve(command, self.streams(1, promotion_id)))
+        review_ = self.review(promotion_id)
+        if "name" in seen:
+            self.people.setdefault(by, Person(by, (seen["name"],)))
+        deciders = (by, *review_.approvals)
+        people = seen.pop("people", self.people_for(*deciders) | self.people_for(*review_.excluded))
+        command = approving.Approve(promotion_id, "m", 1, by, now=self.now, people=people, **seen)
+        streams = self.with_people(self.streams(1, promotion_id), *deciders)
+        return self.append(approving.approve(command, streams))
 
     def reject(self, by: str, reason: str = "no", role: str = "approver", **more: Any) -> list[Any]:
         return self.append(
@@ -196,12 +248,18 @@ class World:
         return self.append(approving.expire(approving.Expire("p", "m", 1, self.now), self.streams(1, "p")))
 
     def override(self, by: str, reason: str = "outage", promotion_id: str = "p") -> list[Any]:
-        command = override.Override(promotion_id, "m", 1, by, reason)
-        return self.append(override.override(command, self.streams(1, promotion_id)))
+        makers = self.version.version.makers if self.version.version else ()
+        people = self.people_for(by, *makers)
+        command = override.Override(promotion_id, "m", 1, by, reason, people=people, now=self.now)
+        return self.append(override.override(command, self.with_people(self.streams(1, promotion_id), by)))
 
     def after_review(self, by: str, *, justified: bool = True, names: tuple[str, ...] = ()) -> list[Any]:
-        command = review.ReviewOverride("p", "m", 1, by, justified, "", names)
-        return self.append(override.review_override(command, self.streams(1, "p")))
+        if names:
+            self.named(by, *names)
+        state = self.review()
+        people = self.people_for(by) | self.people_for(*state.excluded, *state.overridden_by)
+        command = review.ReviewOverride("p", "m", 1, by, justified, "", people)
+        return self.append(override.review_override(command, self.with_people(self.streams(1, "p"), by)))
 
     def pass_time(self, **delta: int) -> None:
         self.now += timedelta(**delta)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.approval.domain.evidence import Evidence, evidence_digest, newest, sealed_evidence_digest
 from services.approval.domain.gate_kinds import KINDS, Gate, check
 from services.approval.domain.noted import Champion, Evaluation, Signature, SignatureField
-from services.approval.shapes import GateBody
+from services.approval.shapes.policies import GateBody
 
 EVIDENCE = Evidence(
     "m", "team.churn", "model", "medium", 2, "1.1.0", "sha256:v", "sha256:a", "released", makers=("carl",)

@@ -22,17 +22,19 @@ from services.approval.domain.approving import Reject
 from services.approval.domain.deciders import FOLDS as ALL_FOLDS
 from services.approval.domain.gate_events import PromotionDenied, PromotionGranted
 from services.approval.domain.gate_kinds import Gate
-from services.approval.domain.review import (
+from services.approval.domain.review_events import (
     OverrideUsed,
     ReviewApproved,
     ReviewLapsed,
     ReviewOpened,
+    ReviewRefreshed,
     ReviewRejected,
 )
+from shared.deciding.access import ACCESS
 from shared.deciding.decider import RuleBroken
 from shared.log.snapshots import SnapshotCodec
 
-FOLDS = {fold.category: fold for fold in ALL_FOLDS}
+FOLDS = {fold.category: fold for fold in (*ALL_FOLDS, ACCESS)}
 MAKERS = {"carl", "bea", "pipeline", "rosa"}
 PEOPLE = st.sampled_from([*sorted(MAKERS), "ann", "bob", "cid", "dan"])
 
@@ -181,7 +183,12 @@ class Promotions(RuleBasedStateMachine):
             assert set(granted.approvers) == {e.approver for e in approved}
             assert not set(granted.approvers) & MAKERS
             assert {e.sealed_digest for e in approved} == {opened.sealed_digest}
-            assert opened.policy.digest == granted.policy.digest
+            refreshed = [
+                e.policy
+                for e in self.world.of(ReviewRefreshed)
+                if e.policy and e.about.promotion_id == granted.promotion_id
+            ]
+            assert granted.policy == [opened.policy, *refreshed][-1]
 
     @invariant()
     def a_promotion_is_granted_at_most_once(self):

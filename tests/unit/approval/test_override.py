@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from services.approval.domain.gate_events import OverrideWithdrawn, PromotionDenied, PromotionGranted
+from services.approval.domain.gate_events import (
+    AfterReviewDone,
+    OverrideWithdrawn,
+    PromotionDenied,
+    PromotionGranted,
+)
 from services.approval.domain.gate_kinds import Gate
-from services.approval.domain.review import OverrideReviewed, OverrideUsed
+from services.approval.domain.review_events import OverrideReviewed, OverrideUsed
 from shared.deciding.decider import NotFound, RuleBroken, Unprocessable
 
 
@@ -17,7 +22,7 @@ def kinds(events) -> list[type]:
 def test_an_override_grants_is_marked_and_needs_an_after_review(world):
     world.in_review()
     world.approve("ann")
-    used, granted = world.override("oscar", "production is down")
+    used, granted, _ = world.override("oscar", "production is down")
     assert used.bypassed == ("1 of 2 approvals",)
     assert (granted.override, granted.approvers) == (True, ("oscar",))
     assert world.review().status == "overridden"
@@ -32,7 +37,7 @@ def test_an_override_grants_is_marked_and_needs_an_after_review(world):
 def test_break_glass_on_what_the_gates_denied_grants_the_next_request_once(world):
     world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
     world.assess()
-    used, stands = world.override("oscar")
+    used, stands, _ = world.override("oscar")
     assert isinstance(used, OverrideUsed)
     assert "metric_threshold" in used.bypassed[0]
     assert stands.by == "oscar"
@@ -78,14 +83,18 @@ def test_an_after_review_ends_only_the_override_that_it_reviews(world):
     world.request("later", environment="staging")
     world.assess()
     world.override("oscar", promotion_id="later")
-    assert kinds(world.after_review("ann", justified=False)) == [OverrideReviewed, OverrideWithdrawn]
+    assert kinds(world.after_review("ann", justified=False)) == [
+        OverrideReviewed,
+        OverrideWithdrawn,
+        AfterReviewDone,
+    ]
     assert set(world.version.overrides) == {"staging"}
 
 
 def test_an_override_names_what_it_bypassed_even_a_rejection_by_a_person(world):
     world.in_review()
     world.reject("ann")
-    used, _ = world.override("oscar")
+    used, _, _ = world.override("oscar")
     assert used.bypassed == ("the review was rejected",)
 
 

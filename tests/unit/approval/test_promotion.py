@@ -8,7 +8,7 @@ from services.approval.domain.gate_events import GatesEvaluated, PromotionDenied
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy
 from services.approval.domain.promotion import AssessGates, assess_gates
-from services.approval.domain.review import (
+from services.approval.domain.review_events import (
     ReviewApproved,
     ReviewExpired,
     ReviewLapsed,
@@ -96,9 +96,12 @@ def test_a_contributor_or_requester_never_counts_by_subject_or_printed_name(worl
     for face in (
         {"by": who},
         {"by": who.upper()},
-        {"by": "robot", "name": who.title()},
+        {"by": "u-0", "name": who.title()},
         {"by": "u-1", "name": "New", "former": ("Old", who.title())},
+        {"by": "u-2", "name": "New", "erased": (f"{who} ",)},
     ):
+        by, name = face["by"], face.get("name", "")
+        world.named(by, name, *face.pop("former", ()), erased=face.pop("erased", ()))
         with pytest.raises(RuleBroken) as broken:
             world.approve(**face)
         assert broken.value.code == "own_work"
@@ -181,7 +184,10 @@ def test_an_unknown_review_is_not_found(world):
             "evidence changed",
         ),
         (lambda w, g: w.note("VersionRegistered", g.version(1, 0.9, semver="2.0.0")), "version changed"),
-        (lambda w, _: w.gates([], [Gate("manual", {"approvers": 1})]), "policy changed"),
+        (
+            lambda w, _: w.gates([], [Gate("manual", {"approvers": 1})]),
+            "requires 1 of approver, before 2 of approver",
+        ),
         (
             lambda w, g: w.note_model(
                 "RolloutChanged", {"environment": "production", "champion": g.champion(7, 0.99)}

@@ -13,8 +13,22 @@ from services.audit.domain.production import serving_faults
 STREAM = "model-m"
 
 
-def event(type_, revision=1, **data):
-    return {"type": type_, "stream": STREAM, "revision": revision, "data": data}
+def event(type_, revision=1, actor="system:bootstrap", **data):
+    return {
+        "type": type_,
+        "stream": STREAM,
+        "revision": revision,
+        "data": data,
+        "actor": {"subject": actor},
+        "recorded_at": "2026-11-01",
+    }
+
+
+def person(kind="person", *events):
+    return [event("IdentityCreated", kind=kind), *events]
+
+
+PEOPLE = {who: person() for who in ("bea", "carl", "erik", "dora", "ann", "bob", "eve", "olga")}
 
 
 PROMOTED = event("VersionPromoted", number=2, environment="production", digest="d", promotion_id="p")
@@ -55,10 +69,11 @@ def policy(*people):
 
 
 TWO_APPROVERS, NO_APPROVERS = policy(2), policy()
+NO_APPROVERS["data"]["policy"]["unreviewed"] = True
 
 
-def production_faults(promoted, promotion, rules=TWO_APPROVERS):
-    return production.production_faults(promoted, promotion, rules)
+def production_faults(promoted, promotion, rules=TWO_APPROVERS, identities=PEOPLE):
+    return production.production_faults(promoted, promotion, rules, identities)
 
 
 GATES = gates()

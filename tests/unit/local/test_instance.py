@@ -7,7 +7,10 @@ import os
 import re
 import sys
 import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
 import pytest
 
@@ -16,6 +19,7 @@ from services.local.folders import InstanceFolder
 from services.local.instance import Instance, _without_settings
 from services.local.processes import ProcessIdentity
 from services.local.status import gather
+from services.local.status_table import show
 from services.local.supervisor_state import ProcessState, SupervisorState, read_state
 from services.local.topics import SERVICES
 from shared.foundation.settings import Settings
@@ -158,3 +162,38 @@ def test_the_reason_of_a_failed_supervisor_stays(tmp_path: Path) -> None:
     SupervisorState(ProcessIdentity("supervisor", 1, "0"), "failed", "no Java").save(InstanceFolder(tmp_path))
     found = gather(Instance.at(InstanceFolder(tmp_path)))
     assert (found.phase, found.problem, found.parts, found.ready) == ("stopped", "no Java", [], False)
+
+
+class _Dying(BaseHTTPRequestHandler):
+    """A service one of whose parts ended."""
+
+    ANSWERS: ClassVar = {
+        "/readyz": {"ready": False, "reasons": {"process": "it ends, too"}},
+        "/healthz": {"alive": False, "ended": "relay registry"},
+    }
+
+    def do_GET(self) -> None:
+        body = json.dumps(self.ANSWERS[self.path]).encode()
+        self.send_response(503)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+        """Print nothing."""
+
+
+def test_the_status_names_the_part_that_ended_and_how_the_process_ended_before(
+    instance: Instance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    me = ProcessIdentity.of("supervisor", os.getpid())
+    with HTTPServer(("127.0.0.1", 0), _Dying) as server:
+        Thread(target=lambda: [server.handle_request() for _ in _Dying.ANSWERS], daemon=True).start()
+        instance.urls["registry"] = f"http://127.0.0.1:{server.server_port}"
+        again = ProcessState(me, 1.0, exits=2, last="killed by SIGKILL")
+        SupervisorState(me, "running", "", [], {"registry": again}).save(instance.folder)
+        found = gather(instance, lags=False)
+    (part,) = found.parts
+    assert (part.ready, part.ended, part.last) == (False, "relay registry", "killed by SIGKILL")
+    show(found)
+    assert "its part" in capsys.readouterr().out

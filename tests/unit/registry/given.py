@@ -14,7 +14,7 @@ import msgspec
 
 from services.registry.domain import noted
 from services.registry.domain.deciders import DECIDERS
-from services.registry.domain.model.fold import MODEL
+from services.registry.domain.deciders import FOLDS as ALL_FOLDS
 from services.registry.domain.model.metadata import (
     Artifact,
     Code,
@@ -30,11 +30,11 @@ from services.registry.domain.model.metadata import (
 )
 from services.registry.domain.model.past import champion_number
 from services.registry.domain.model.state import ModelState, VersionState
-from services.registry.domain.naming.name import NAME
+from services.registry.domain.naming import selection
+from services.registry.domain.naming.selection import NotePolicy
 from services.registry.domain.promotion.promotion import GrantPromotion, RequestPromotion
 from services.registry.domain.registration.commands import RegisterVersion
 from services.registry.domain.serving.environment import (
-    ENVIRONMENT,
     ENVIRONMENTS,
     EnvironmentCreated,
     EnvironmentRetired,
@@ -48,7 +48,7 @@ from shared.deciding.events import Noted, Source
 
 MODEL_ID = "00000000-0000-5000-8000-000000000001"
 STREAM = f"model-{MODEL_ID}"
-FOLDS = {"model": MODEL, "name": NAME, "environments": ENVIRONMENT}
+FOLDS = {fold.category: fold for fold in ALL_FOLDS}
 DECLARED = reduce(
     evolve,
     [
@@ -123,7 +123,7 @@ class Story:
     def decide(self, command: Any, *streams: str) -> Mapping[str, Sequence[Any]]:
         """The events that the command would lead to, by stream."""
         decider = DECIDERS[type(command)]
-        names = {f"model-{command.model_id}", ENVIRONMENTS, *streams}
+        names = {f"model-{command.model_id}", ENVIRONMENTS, selection.STREAM, *streams}
         if getattr(command, "model", None) is not None:
             names.add(f"name-{command.model}")
         seen = Streams({name: self.state(name) for name in names})
@@ -190,9 +190,33 @@ class Story:
         return number
 
     def request_promotion(
-        self, number: int, promotion_id: str, environment: str = "production", **more: Any
+        self,
+        number: int,
+        promotion_id: str,
+        environment: str = "production",
+        requester: str = "eva",
+        **more: Any,
     ) -> list[Any]:
-        return self.when(RequestPromotion(MODEL_ID, number, environment, promotion_id, "eva", **more))
+        """The requester's names are looked up before, as over HTTP."""
+        found = {"selected_by": self.model.selected_by} | more
+        return self.when(RequestPromotion(MODEL_ID, number, environment, promotion_id, requester, **found))
+
+    def note_policy(
+        self, name: str, approvers: int, revision: int = 1, *gates: dict[str, Any], **policy: Any
+    ) -> list[Any]:
+        """A policy of approval whose Production needs so many approvers; 0 for no person."""
+        people = [{"kind": "manual", "params": {"approvers": approvers}}] if approvers else []
+        document = {"stages": {"Production": [*gates, *people]}, "applies_to": {}} | policy
+        data = {"name": name, "revision": revision, "digest": "d", "policy": document}
+        note = a_note("approval", f"policy-{name}", revision, noted.POLICY_PUBLISHED, data)
+        return self.append_all(
+            selection.STREAM, selection.decide(NotePolicy(note), self.state(selection.STREAM))
+        )
+
+    def append_all(self, stream: str, events: Sequence[Any]) -> list[Any]:
+        for event in events:
+            self.append(event, stream)
+        return list(events)
 
     def serves(self, environment: str = "production") -> int:
         """The champion there, 0 for none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 from regista.wire.mandatory import MANDATORY
 from services.registry.consumers import subscriptions
@@ -14,6 +14,7 @@ from services.registry.domain.registration.mandatory import PARTS
 from services.registry.domain.serving.rollout import ROLES_RISING
 from services.registry.domain.versioning.bump import LEVEL_OF_PART, LEVELS
 from services.registry.domain.versioning.change import Level, Part
+from shared.foundation.settings import Settings
 from shared.http.app import App
 
 
@@ -33,6 +34,6 @@ def test_orders_have_every_member():
 
 
 def test_every_event_that_the_registry_can_read_is_subscribed_to():
-    app: Any = App("registry", None)  # type: ignore[arg-type]
+    app = App("registry", Settings())
     types = {type_ for one in subscriptions(app)[1:] for type_ in one.handlers}
     assert types == noted.READERS.keys()

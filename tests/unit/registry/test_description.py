@@ -41,12 +41,12 @@ def test_each_kind_of_description_is_an_event_and_the_same_again_none():
     assert story.when(command) == []
 
 
-def test_only_an_admin_lowers_the_tier():
+def test_only_someone_who_may_approve_lowers_the_tier():
     story = Story()
     story.register(tier="high")
     with pytest.raises(Forbidden):
         story.when(DescribeModel(MODEL_ID, tier="low"))
-    assert names(story.when(DescribeModel(MODEL_ID, tier="low", as_admin=True))) == ["TagsChanged"]
+    assert names(story.when(DescribeModel(MODEL_ID, tier="low", may_approve=True))) == ["TagsChanged"]
 
 
 def test_a_stale_description_is_refused():

@@ -206,7 +206,7 @@ def test_of_several_caps_the_lowest_holds_for_all():
     story.note_artifact(2)
     story.note_gates(2, policy={"challenger_cap": 30})
     story.validate(metadata(3))
-    with pytest.raises(RuleBroken, match="at most 10 percent"):
+    with pytest.raises(RuleBroken, match="at most 5 percent"):
         story.when(change(champion(1, 89), challenger(2, 10), challenger(3, 1)))
     assert story.when(change(champion(1, 80), challenger(2, 20), Share(3, 0, "shadow")))
 

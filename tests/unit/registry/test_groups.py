@@ -129,7 +129,7 @@ def test_a_change_of_members_meanwhile_sends_the_command_back():
     with pytest.raises(Misrouted):
         decide_roles(GrantRole("board", "approver", "fraud", "root"), of_streams)
     found = decide_roles(GrantRole("board", "approver", "fraud", "root", members=ANN), of_streams)
-    assert found[stream_of("ann")] == [RoleGranted("ann", "approver", "fraud", "board")]
+    assert found[stream_of("ann")] == [RoleGranted("ann", "approver", "fraud", "board", "root")]
 
 
 def test_bootstrap_repeated_changes_nothing_of_a_group_that_has_members():

@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 
 from services.registry.brief import IN_BRIEF
+from services.registry.domain import noted
 from services.registry.domain.model.events import Evaluation
 from services.registry.domain.model.metadata import Dataset, Metadata, Parent, Training
 from services.registry.domain.naming.description import DescribeModel
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
+from services.registry.domain.serving.after_review import NoteAfterReview
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
 from services.registry.domain.serving.environment import (
     ENVIRONMENTS,
@@ -37,6 +39,16 @@ from shared.deciding.changes import Drop, Patch, Put
 from shared.deciding.events import Actor, Recorded, encode
 from shared.log.read_models import copy_row
 from tests.unit.registry.given import MODEL_ID, Story, a_digest, a_note, metadata
+
+
+def overridden(story: Story) -> None:
+    """A version that an override promoted, and that was not justified."""
+    override = story.validate(metadata(20))
+    story.request_promotion(override, "p-override")
+    story.grant_promotion("p-override", override, override=True, review_id="r-override")
+    reviewed = {"review_id": "r-override", "model_id": MODEL_ID, "number": override, "justified": False}
+    data = reviewed | {"environment": "production", "consequence": "stop"}
+    story.when(NoteAfterReview(MODEL_ID, a_note("approval", "review-x", 2, noted.OVERRIDE_REVIEWED, data)))
 
 
 def everything() -> Story:
@@ -98,6 +110,7 @@ def everything() -> Story:
     story.append(EnvironmentCreated("team", "canary", False, 5, ""), ENVIRONMENTS)
     story.append(EnvironmentEdited("team", "canary", 6, "one percent"), ENVIRONMENTS)
     story.append(EnvironmentRetired("team", "canary"), ENVIRONMENTS)
+    overridden(story)
     return story
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from services.registry.domain.model.metadata import (
+    Code,
     Dataset,
     Input,
     Metadata,
@@ -12,6 +14,7 @@ from services.registry.domain.model.metadata import (
     Parent,
     Signature,
     Training,
+    earlier_identity,
 )
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.description import RegisterModel
@@ -350,3 +353,37 @@ def test_a_parent_that_is_gone_is_refused(happened):
     assert [(p.field, happened.__name__ in p.problem) for p in refused.problems] == [
         ("parents.0.number", True)
     ]
+
+
+def test_when_a_version_was_trained_and_the_revision_of_known_code_do_not_make_another_version():
+    story = Story()
+    story.register()
+    document = metadata(
+        trained_at=datetime(2026, 2, 1, tzinfo=UTC), code=Code(a_digest("code"), "other-dirty", "elsewhere")
+    )
+    assert story.when(registering(document)) == []
+
+
+def test_the_revision_makes_another_version_where_code_has_no_digest():
+    story = Story()
+    story.register(metadata(code=Code(revision="abc")))
+    assert names(story.when(registering(metadata(code=Code(revision="abd"))))) == ["VersionRegistered"]
+
+
+def test_a_version_of_an_earlier_release_is_found_by_its_identity_of_that_time():
+    story = Story()
+    story.register()
+    stored = story.log[STREAM].pop()
+    story.states.pop(STREAM)
+    old = [*story.log.pop(STREAM), replace(stored, identity=earlier_identity(metadata()))]
+    for event in old:
+        story.append(event)
+    assert story.when(registering()) == []
+    assert names(story.when(registering(metadata(creator="another")))) == ["VersionRegistered"]
+
+
+def test_a_draft_without_a_time_does_not_answer_one_that_has_it():
+    story = Story()
+    story.when(registering(metadata(trained_at=None), new_model=True, draft=True))
+    assert story.when(registering(metadata(trained_at=None), draft=True)) == []
+    assert names(story.when(registering(draft=True))) == ["VersionRegistered"]

@@ -54,7 +54,7 @@ def in_production(story: Story) -> int:
 def in_a_rollout(story: Story) -> int:
     story.promote()
     number = story.validate(metadata(2))
-    story.when(change(Share(1, 90, "champion"), Share(number, 10, "challenger")))
+    story.when(change(Share(1, 95, "champion"), Share(number, 5, "challenger")))
     return number
 
 

@@ -33,9 +33,9 @@ def test_a_rollback_goes_to_what_served_before():
 
 def test_it_goes_to_what_served_before_the_left_version_first_started():
     story = two_promoted()
-    story.when(change(champion(1, 90), challenger(2, 10)))
+    story.when(change(champion(1, 95), challenger(2, 5)))
     story.promote(metadata(3))
-    story.when(change(champion(3, 90), challenger(2, 10)))
+    story.when(change(champion(3, 95), challenger(2, 5)))
     story.when(change(champion(2)))
     (rolled, *_) = story.when(roll_back())
     assert rolled.to_number == 1
@@ -88,7 +88,7 @@ def test_it_skips_a_signature_that_does_not_serve_todays_callers():
 def test_a_rollback_while_several_serve_gives_the_champion_all_requests():
     story = served_in_turn()
     story.promote(metadata(3))
-    story.when(change(champion(2, 90), challenger(3, 10)))
+    story.when(change(champion(2, 95), challenger(3, 5)))
     rolled, spent, validated = story.when(roll_back())
     assert (rolled.from_number, rolled.to_number) == (2, 2)
     assert [(e.number, e.percent, e.role) for e in rolled.entries] == [(2, 100, "champion")]
@@ -101,7 +101,7 @@ def test_the_first_champion_ends_its_split_too():
     story = Story()
     story.promote()
     story.validate(metadata(2))
-    story.when(change(champion(1, 90), challenger(2, 10)))
+    story.when(change(champion(1, 95), challenger(2, 5)))
     for to in ({}, {"to_number": 1}):
         assert [x.number for x in story.decide(roll_back(**to))[STREAM][0].entries] == [1]
 
@@ -109,7 +109,7 @@ def test_the_first_champion_ends_its_split_too():
 def test_a_champion_that_must_not_serve_gets_no_more_requests_by_a_rollback():
     story = served_in_turn()
     story.promote(metadata(3))
-    story.when(change(champion(2, 90), challenger(3, 10)))
+    story.when(change(champion(2, 95), challenger(3, 5)))
     story.when(RecallVersion(MODEL_ID, 2))
     with pytest.raises(RuleBroken, match=r"champion_unfit.*recalled") as broken:
         story.when(roll_back())
@@ -248,7 +248,7 @@ def test_a_named_target_was_promoted_there():
     story = Story()
     story.promote()
     story.promote(metadata(2), environment="lab")
-    story.when(change(champion(1, 90), challenger(2, 10)))
+    story.when(change(champion(1, 95), challenger(2, 5)))
     with pytest.raises(RuleBroken, match="never_served"):
         story.when(roll_back(to_number=2))
 

@@ -28,7 +28,7 @@ from tests.unit.registry.serving import (
 
 def test_traffic_is_split_and_switched_and_what_left_is_archived():
     story = two_promoted()
-    assert names(story.when(change(champion(1, 90), challenger(2, 10)))) == ["RolloutChanged"]
+    assert names(story.when(change(champion(1, 95), challenger(2, 5)))) == ["RolloutChanged"]
     changed, archived = story.when(change(champion(2)))
     assert [e.number for e in changed.previous] == [1, 2]
     assert (changed.champion.number, archived.number) == (2, 1)
@@ -49,7 +49,7 @@ def test_a_challenger_that_was_never_in_production_goes_back_to_validated():
     story = Story()
     story.promote()
     story.validate(metadata(2))
-    story.when(change(champion(1, 90), challenger(2, 10)))
+    story.when(change(champion(1, 95), challenger(2, 5)))
     assert names(story.when(change(champion(1)))) == ["RolloutChanged"]
     assert story.version(2).stage == "Validated"
 
@@ -58,18 +58,18 @@ def test_a_challenger_that_was_never_in_production_goes_back_to_validated():
     ("shares", "code"),
     [
         ((), "invalid_rollout"),
-        ((champion(1, 90),), "invalid_rollout"),
+        ((champion(1, 95),), "invalid_rollout"),
         ((champion(1, 50), champion(2, 50)), "invalid_rollout"),
         ((champion(1, 50), challenger(1, 50)), "invalid_rollout"),
         ((champion(1, 110), challenger(2, -10)), "invalid_rollout"),
-        ((champion(1, 90), Share(2, 10, "shadow")), "invalid_rollout"),
+        ((champion(1, 95), Share(2, 5, "shadow")), "invalid_rollout"),
         ((champion(1, 0), challenger(2, 100)), "invalid_rollout"),
         ((champion(3),), "champion_not_promoted"),
         ((champion(4),), "champion_not_promoted"),
         ((champion(1, 40), challenger(4, 60)), "challenger_cap"),
-        ((champion(1, 90), challenger(3, 10)), "not_validated"),
+        ((champion(1, 95), challenger(3, 5)), "not_validated"),
         ((champion(1), Share(3, 0, "shadow")), "not_validated"),
-        ((champion(1, 90), challenger(9, 10)), "unknown_version"),
+        ((champion(1, 95), challenger(9, 5)), "unknown_version"),
     ],
 )
 def test_a_rollout_that_breaks_a_rule_is_refused(shares, code):
@@ -83,7 +83,7 @@ def test_a_rollout_that_breaks_a_rule_is_refused(shares, code):
 
 def test_a_promoted_challenger_may_take_more_than_the_cap():
     story = two_promoted()
-    assert names(story.when(change(champion(1, 10), challenger(2, 90)))) == ["RolloutChanged"]
+    assert names(story.when(change(champion(1, 5), challenger(2, 95)))) == ["RolloutChanged"]
 
 
 def test_production_elsewhere_makes_no_champion_here():
@@ -98,16 +98,16 @@ def test_bytes_that_are_no_longer_good_do_not_start_to_serve():
     story = two_promoted()
     story.quarantine(2, revision=9)
     with pytest.raises(RuleBroken, match="artifact_not_good"):
-        story.when(change(champion(1, 90), challenger(2, 10)))
+        story.when(change(champion(1, 95), challenger(2, 5)))
 
 
 @pytest.mark.parametrize(
     ("before", "more"),
     [
-        ((champion(1, 90), challenger(2, 10)), (champion(1, 80), challenger(2, 20))),
-        ((champion(1, 90), challenger(2, 10)), (challenger(1, 90), champion(2, 10))),
+        ((champion(1, 95), challenger(2, 5)), (champion(1, 80), challenger(2, 20))),
+        ((champion(1, 95), challenger(2, 5)), (challenger(1, 95), champion(2, 5))),
         ((champion(1), Share(2, 0, "standby")), (champion(1), Share(2, 0, "shadow"))),
-        ((champion(1), Share(2, 0, "shadow")), (champion(1, 90), challenger(2, 10))),
+        ((champion(1), Share(2, 0, "shadow")), (champion(1, 95), challenger(2, 5))),
         ((champion(1), Share(2, 0, "shadow")), (champion(1), challenger(2, 0))),
     ],
 )
@@ -125,7 +125,7 @@ def test_bytes_that_are_no_longer_good_get_no_more_than_they_have(before, more):
         (champion(1, 95), challenger(2, 5)),
         (champion(1), Share(2, 0, "shadow")),
         (champion(1),),
-        (champion(1, 80), challenger(2, 10), challenger(3, 10)),
+        (champion(1, 90), challenger(2, 5), challenger(3, 5)),
     ],
 )
 def test_bytes_that_are_no_longer_good_may_keep_what_they_have_or_be_turned_down(less):
@@ -139,7 +139,7 @@ def test_bytes_that_are_no_longer_good_may_keep_what_they_have_or_be_turned_down
 def test_a_stale_rollout_is_refused():
     story = two_promoted()
     seen = story.model.rollouts["production"].revision
-    story.when(change(champion(1, 90), challenger(2, 10), expected=seen))
+    story.when(change(champion(1, 95), challenger(2, 5), expected=seen))
     with pytest.raises(Stale):
         story.when(change(champion(2), expected=seen))
 
@@ -155,9 +155,9 @@ def test_challengers_that_are_not_promoted_share_one_cap():
     story.validate(metadata(3))
     story.validate(metadata(4))
     with pytest.raises(RuleBroken, match="challenger_cap"):
-        story.when(change(champion(1, 89), challenger(3, 6), challenger(4, 5)))
+        story.when(change(champion(1, 94), challenger(3, 3), challenger(4, 3)))
     assert names(
-        story.when(change(champion(1, 20), challenger(2, 70), challenger(3, 5), challenger(4, 5)))
+        story.when(change(champion(1, 25), challenger(2, 70), challenger(3, 2), challenger(4, 3)))
     ) == ["RolloutChanged"]
 
 
@@ -165,7 +165,7 @@ def test_challengers_that_are_not_promoted_share_one_cap():
 def test_the_cap_of_challengers_follows_the_tier_and_the_refusal_names_it(tier, cap):
     story = two_promoted()
     story.validate(metadata(3))
-    story.when(DescribeModel(MODEL_ID, tier=tier, as_admin=True))
+    story.when(DescribeModel(MODEL_ID, tier=tier, may_approve=True))
     with pytest.raises(RuleBroken, match=f"at most {cap} percent.*tier of team.churn is {tier}") as broken:
         story.when(change(champion(1, 99 - cap), challenger(3, cap + 1)))
     assert (broken.value.code, broken.value.facts) == ("challenger_cap", {"cap": cap, "tier": tier})
@@ -201,7 +201,7 @@ def test_what_has_left_is_champion_again_by_a_rollback_only():
     for command in (change(champion(2)), change(champion(1, 40), challenger(2, 60))):
         with pytest.raises(RuleBroken, match=r"served_before|challenger_cap"):
             story.when(command)
-    story.when(change(champion(1, 90), challenger(2, 10)))
+    story.when(change(champion(1, 95), challenger(2, 5)))
     with pytest.raises(RuleBroken, match="served_before"):
         story.when(change(champion(2)))
     assert story.when(roll_back(to_number=2))[0].to_number == 2
@@ -218,7 +218,7 @@ def test_who_challenged_before_its_promotion_may_become_champion():
     story = Story()
     story.promote()
     story.validate(metadata(2))
-    story.when(change(champion(1, 90), challenger(2, 10)))
+    story.when(change(champion(1, 95), challenger(2, 5)))
     story.when(change(champion(1)))
     story.request_promotion(2, "p2")
     story.grant_promotion("p2", 2)
@@ -252,7 +252,7 @@ def test_what_is_overtaken_before_it_served_is_validated_again_and_its_grant_is_
     assert (events[1].promotion_id, events[1].environment, events[1].champion) == ("p2", "production", 3)
     with pytest.raises(RuleBroken, match="champion_not_promoted"):
         story.when(change(champion(2)))
-    story.when(change(champion(3, 90), challenger(2, 10)))
+    story.when(change(champion(3, 95), challenger(2, 5)))
     story.request_promotion(2, "again")
     story.grant_promotion("again", 2)
     assert story.when(change(champion(2)))[0].champion.number == 2
@@ -267,7 +267,7 @@ def test_a_grant_that_is_spent_is_not_refused_when_its_review_ends_once_more():
 
 def test_a_promoted_challenger_that_is_dropped_is_validated_again():
     story = two_promoted()
-    story.when(change(champion(1, 90), challenger(2, 10)))
+    story.when(change(champion(1, 95), challenger(2, 5)))
     assert names(story.when(change(champion(1)))) == ["RolloutChanged", "PromotionSpent", "VersionValidated"]
     assert story.version(2).stage == "Validated"
     assert names(story.request_promotion(2, "again")) == ["PromotionRequested"]
@@ -277,7 +277,7 @@ def test_an_archived_version_is_promoted_elsewhere_and_tried_again_once_its_gate
     story = served_in_turn()
     assert story.version(1).stage == "Archived"
     with pytest.raises(RuleBroken, match=r"not_validated.*reopen"):
-        story.when(change(champion(2, 90), challenger(1, 10)))
+        story.when(change(champion(2, 95), challenger(1, 5)))
     promote_in_lab(story, 1)
     assert (story.version(1).stage, story.serves("lab")) == ("Production", 1)
     story.when(StopRollout(MODEL_ID, "lab"))
@@ -285,7 +285,7 @@ def test_an_archived_version_is_promoted_elsewhere_and_tried_again_once_its_gate
     story.note_gates(1, passed=False)
     assert story.version(1).stage == "Staging"
     assert names(story.note_gates(1)) == ["Noted", "VersionValidated"]
-    assert names(story.when(change(champion(2, 90), challenger(1, 10)))) == ["RolloutChanged"]
+    assert names(story.when(change(champion(2, 95), challenger(1, 5)))) == ["RolloutChanged"]
     assert story.when(ReopenVersion(MODEL_ID, 1)) == []
 
 

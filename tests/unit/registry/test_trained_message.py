@@ -213,3 +213,17 @@ def test_the_model_and_the_struct_require_the_same(path):
     assert accepted(ModelTrained.model_validate_json, raw) == accepted(
         msgspec.json.Decoder(TrainedMessage).decode, raw
     )
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ({"a": [0, {"b": 2**53}]}, "a[1].b: an integer beyond 2^53"),
+        ({"x": -(2**60)}, "x: an integer beyond 2^53"),
+    ],
+)
+def test_the_refusal_of_a_value_in_a_document_names_its_path(config: dict, named: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        read(msgspec.json.encode({"model": "m", "training": {"config": config}}))
+    assert named in str(refused.value)
+    assert "training.config" in str(refused.value)

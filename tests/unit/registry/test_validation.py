@@ -156,7 +156,7 @@ def test_a_hold_is_placed_and_released_once():
 
 
 def in_a_rollout(story: Story) -> None:
-    story.when(change(champion(1, 90), challenger(2, 10)))
+    story.when(change(champion(1, 95), challenger(2, 5)))
 
 
 def held(story: Story) -> None:

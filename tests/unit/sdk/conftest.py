@@ -20,9 +20,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from regista.cli import root
+from regista.client.patience import Patience
 from regista.client.profile import Profile
 from regista.client.sync_client import Client
-from regista.client.transport import Patience
 from regista.wire.digests import FileEntry, manifest_digest
 
 QUICK = Patience(attempts=4, first=0.001, longest=0.01)
@@ -73,6 +73,8 @@ class Answers:
     any: dict[str, Any] | None = None
     """The answer to every request, and `refusal` the problem."""
     refusal: dict[str, Any] | None = None
+    silent: bool = False
+    """Whether requests get no answer while the client waits."""
 
     def of(self, method: str, path: str) -> list[Seen]:
         return [s for s in self.seen if (s.method, s.path) == (method, path)]
@@ -110,6 +112,8 @@ def _app(current: list[Answers]) -> Starlette:
         answers = current[0]
         body = await request.body()
         path = request.url.path
+        while answers.silent and (await request.receive())["type"] != "http.disconnect":
+            pass
         answers.seen.append(
             Seen(request.method, path, dict(request.query_params), dict(request.headers), body)
         )

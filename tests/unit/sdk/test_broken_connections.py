@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
+from regista.client.patience import Failures, Patience
 from regista.client.profile import Profile
 from regista.client.sync_client import Client
-from regista.client.transport import Failures, Patience, Transport
+from regista.client.transport import Transport
 from regista.errors import Damaged, RegistaError, Unavailable
 from regista.loading.cache import Cache
 from regista.wire.digests import FileEntry, Manifest

@@ -203,10 +203,10 @@ def test_a_refused_promotion_that_was_waited_for_ends_with_3_and_the_reasons(
     assert "auc is worse" in result.stderr
 
 
-def test_reviews_without_a_word_more_are_the_open_ones(run: Any, answers: Answers) -> None:
+def test_reviews_without_a_word_more_are_those_that_wait_for_people(run: Any, answers: Answers) -> None:
     answers.fixed["GET", "/v1/reviews"] = JSONResponse({"items": [], "next_page_token": ""})
     assert run("reviews").stderr == "no reviews\n"
-    assert answers.of("GET", "/v1/reviews")[0].query["state"] == "open"
+    assert answers.of("GET", "/v1/reviews")[0].query["state"] == "pending"
 
 
 REVIEW = {

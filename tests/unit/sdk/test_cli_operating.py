@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse
+
+from regista.client.patience import Patience
 
 from .conftest import Answers, problem
 
@@ -260,3 +264,59 @@ def test_what_a_store_answered_or_a_file_is_called_cannot_steer_the_terminal(
     result = run("history", "verify", str(tmp_path), "--key", "k")
     assert "has no manifest" in result.stderr
     assert "\x07" not in result.stderr
+
+
+DEAD_LETTER = "regista.training.v1.dlq~0~17"
+
+
+def test_services_are_asked_at_the_same_time_and_each_once(run: Any, answers: Answers) -> None:
+    """One that hangs or is busy is named; what the others answered is listed."""
+    answers.fixed["GET", "/v1/dlq"] = JSONResponse(
+        {"detail": "Kafka does not answer", "code": "kafka_away"}, 503
+    )
+    result = run("dlq", "list")
+    assert result.exit_code == 1
+    assert "Kafka does not answer" in result.stderr
+    assert len(answers.of("GET", "/v1/dlq")) == 4
+
+
+def test_services_that_hang_are_named_after_one_short_wait(
+    run: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regista.calls.dead_letters.OPERATORS", Patience(attempts=1, total=1.0))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        hung = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        services = dict.fromkeys(("artifact", "approval"), hung) | {"cleanup": answers.url}
+        answers.fixed["GET", "/.well-known/regista"] = JSONResponse(services)
+        answers.fixed["GET", "/v1/dlq"] = JSONResponse({"items": [{"id": "a"}]})
+        answers.fixed["GET", "/v1/dlq/groups"] = JSONResponse({"items": [{"count": 2, "code": "malformed"}]})
+        began = time.monotonic()
+        listed, grouped = run("dlq", "list"), run("dlq", "groups")
+    assert time.monotonic() - began < 10
+    assert "a" in listed.stdout
+    assert "malformed" in grouped.stdout
+    for name in ("artifact", "approval"):
+        assert f"of {name} are not listed: the service {name} at {hung} did not answer" in listed.stderr
+        assert f"of {name} are not listed" in grouped.stderr
+
+
+def test_dead_letters_are_dismissed_with_a_reason_and_listed_with_it(run: Any, answers: Answers) -> None:
+    answers.fixed["POST", f"/v1/dlq/{DEAD_LETTER}:dismiss"] = JSONResponse({"id": DEAD_LETTER})
+    assert DEAD_LETTER in run("dlq", "dismiss", DEAD_LETTER, "--reason", "a test").output
+    assert json.loads(answers.of("POST", f"/v1/dlq/{DEAD_LETTER}:dismiss")[0].body) == {"reason": "a test"}
+    assert run("dlq", "dismiss", DEAD_LETTER).exit_code == 2
+    closed = {"id": DEAD_LETTER, "dismissed": True, "closed_by": "u-7", "closed_reason": "a test"}
+    answers.fixed["GET", "/v1/dlq"] = JSONResponse({"items": [closed, {"id": "open"}]})
+    listed = run("dlq", "list", "registry", "--dismissed")
+    assert answers.of("GET", "/v1/dlq")[0].query["dismissed"] == "true"
+    assert "a test" in listed.stdout
+    assert "open" not in listed.stdout
+
+
+def test_the_groups_of_all_services_stand_in_one_list_the_largest_first(run: Any, answers: Answers) -> None:
+    answers.given["GET", "/v1/dlq/groups"] = [
+        JSONResponse({"items": [{"count": n, "topic": "t", "code": f"code-{n}"}] if n else []})
+        for n in (2, 0, 9, 5)
+    ]
+    found = json.loads(run("dlq", "groups", "--json").stdout)
+    assert [one["count"] for one in found] == [9, 5, 2]

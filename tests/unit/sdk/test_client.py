@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse, Response
@@ -30,6 +31,7 @@ from regista.errors import (
     TooLarge,
     Unauthorized,
     Unavailable,
+    WrongArgument,
 )
 from regista.publishing.publication import TrainedMessage, outcome
 
@@ -357,3 +359,24 @@ def test_a_url_that_is_not_a_registry_is_named(client: Client, answers: Answers)
     answers.fixed["GET", "/v1/models"] = Response("<html>hello</html>")
     with pytest.raises(Unavailable, match="is this the registry's URL"):
         client.models()
+
+
+def test_a_wrong_argument_is_named_with_the_nearest_one(answers: Answers, profile: Profile) -> None:
+    client = Client(profile, patience=QUICK)
+    with pytest.raises(WrongArgument, match="publish has no argument 'owners'") as refused:
+        client.publish("churn", owners="me")  # type: ignore[call-arg]
+    assert "Did you mean 'owner'?" in refused.value.advice
+    assert isinstance(refused.value, TypeError)
+    with pytest.raises(WrongArgument, match="missing 1 required positional argument: 'model'"):
+        client.publish()  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [({"run": {"config": {}}}, "`run`"), ({"artifact": 5}, "artifact"), ({"tags": ["a"]}, "`tags`")],
+)
+def test_a_value_of_another_type_is_named(
+    answers: Answers, profile: Profile, given: dict[str, Any], named: str
+) -> None:
+    with Client(profile, patience=QUICK) as client, pytest.raises(Invalid, match=named):
+        client.publish("churn", draft=True, **given)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
+from regista.client.patience import Patience
 from regista.client.profile import Profile
 from regista.client.sync_client import Client
-from regista.client.transport import Patience
 from regista.errors import (
     Damaged,
     Failed,

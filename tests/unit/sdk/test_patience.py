@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from regista.client.async_client import AsyncClient
+from regista.client.patience import Patience
 from regista.client.profile import Profile
-from regista.client.transport import Patience, Transport
+from regista.client.transport import Transport
 from regista.errors import TimedOut, Unavailable
 from regista.loading.usage import Usage, Used
 from regista.publishing.publication import TrainedMessage, outcome
@@ -37,7 +38,7 @@ def silent(profile: Profile) -> Iterator[Profile]:
 async def test_a_server_that_never_answers_is_given_up_within_the_patience(silent: Profile) -> None:
     began = time.monotonic()
     async with AsyncClient(silent, patience=Patience(total=0.2)) as client:
-        with pytest.raises(Unavailable, match=r"127\.0\.0\.1:\d+/\S+ gave no answer"):
+        with pytest.raises(Unavailable, match=r"the registry at http://\S+ did not answer within 0.2 s"):
             await client.models()
     assert time.monotonic() - began < 5
 

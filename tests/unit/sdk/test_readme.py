@@ -55,13 +55,13 @@ def doubler() -> bytes:
 def test_what_a_readme_shows_runs_as_it_stands(
     answers: Answers, tmp_path: Path, document: str, model: str, file: str, output: str
 ) -> None:
-    answers.has(model, "@production", {file: doubler()})
+    served = answers.has(model, "@production", {file: doubler()})
     answers.has(model, "4", {file: doubler()}, number=4)
     answers.fixed["POST", f"/v1/models/{model}/versions"] = JSONResponse({"model": model, **REGISTERED}, 201)
     for number in (3, 4):
         path = f"/v1/models/{model}/versions/{number}:promote"
         answers.fixed["POST", path] = JSONResponse({"promotion_id": "p1"}, 202)
-    validated = JSONResponse({"model": model, **REGISTERED, "stage": "Validated"})
+    validated = JSONResponse({**served, **REGISTERED, "stage": "Validated"})
     for name in (model, "0198-m"):
         answers.fixed["GET", f"/v1/models/{name}/versions/3"] = validated
     answers.fixed["GET", "/v1/promotions/p1"] = JSONResponse({"promotion_id": "p1", "state": "promoted"})

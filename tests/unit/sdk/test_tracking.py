@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import regista
 from regista.errors import Invalid
-from regista.publishing.data_digest import data_digest, schema_of
+from regista.publishing.data_digest import data_digest
 from regista.publishing.publication import document
+from regista.publishing.schema import schema_of
 from regista.publishing.tracking import code_identity
 
 MATRIX = arrays.arrays(np.float64, (3, 4), elements=st.floats(-1e6, 1e6))
@@ -33,6 +34,7 @@ class Frame:
         return self._columns[name]
 
 
+@settings(deadline=None)  # the first example imports the readers
 @given(MATRIX)
 def test_memory_layout_and_byte_order_do_not_change_a_digest(data: np.ndarray) -> None:
     assert (
@@ -43,6 +45,7 @@ def test_memory_layout_and_byte_order_do_not_change_a_digest(data: np.ndarray) -
     )
 
 
+@settings(deadline=None)
 @given(MATRIX, st.integers(0, 11))
 def test_one_other_value_changes_a_digest(data: np.ndarray, at: int) -> None:
     other = data.copy()
@@ -64,23 +67,16 @@ def test_dtype_shape_names_and_order_change_a_digest() -> None:
         data_digest(np.array(["a", "bc"])),
         data_digest(np.array(["ab", "c"])),
         data_digest(np.array([], dtype="f8")),
-        data_digest([1, 2]),
+        data_digest(np.array([1, 2])),
         data_digest(b"12"),
     ]
     assert len(set(digests)) == len(digests)
 
 
-def test_the_refusal_of_a_value_names_what_can_be_digested(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="pass an array"):
-        data_digest(object())
-    (tmp_path / "d.csv").write_text("a,b\n")
-    assert data_digest(tmp_path / "d.csv").startswith("sha256:")
-
-
 def test_no_data_has_no_digest_or_all_of_it_would_be_the_same() -> None:
-    with pytest.raises(TypeError, match="no data"):
+    with pytest.raises(Invalid, match="no data"):
         regista.track().train_data("march")
-    with pytest.raises(TypeError, match="no data"):
+    with pytest.raises(Invalid, match="no data"):
         regista.track().test_data("holdout")
     assert regista.track().train_data("march", digest="sha256:1").dataset == {
         "name": "march",
@@ -218,9 +214,3 @@ def test_a_configuration_of_foreign_objects_becomes_plain_json_without_addresses
     }
     assert "Opaque" in opaque
     assert "0x" not in opaque
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**60])
-def test_a_value_that_json_cannot_represent_is_refused_before_it_is_sent(value: float) -> None:
-    with pytest.raises(Invalid, match="JSON cannot represent"):
-        document("churn", training={"config": {"x": value}})

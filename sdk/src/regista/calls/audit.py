@@ -11,7 +11,8 @@ import httpx
 
 from regista.calls.requests import Json, Requests, given
 from regista.errors import Unavailable
-from regista.files import FileWriter, Progress
+from regista.files import FileWriter, Progress, begin
+from regista.local_errors import writing
 from regista.wire.history import file_name, manifest_name
 
 
@@ -117,6 +118,7 @@ class AuditCalls(Requests):
         them.
         """
         wanted = await asyncio.to_thread(_lacking, folder, await self.history())
+        begin(progress, [file["size"] for file in wanted])
         for file in wanted:
             first, last = file["first"], file["last"]
             for name, size in ((file_name(first, last), file["size"]), (manifest_name(first, last), 0)):
@@ -126,15 +128,16 @@ class AuditCalls(Requests):
     async def _fetch_history(self, name: str, target: Path, size: int, progress: Progress | None) -> None:
         partial = target.with_name(f".{name}.part")
         try:
-            async with (
-                self._transport.download("audit", f"/history/{quote(name)}") as got,
-                FileWriter(partial) as file,
-            ):
-                async for piece in got.aiter_bytes():
-                    await file.write(piece)
-                    if progress and size:
-                        progress(name, file.size, size)
-            await asyncio.to_thread(partial.replace, target)
+            with writing(target):
+                async with (
+                    self._transport.download("audit", f"/history/{quote(name)}") as got,
+                    FileWriter(partial) as file,
+                ):
+                    async for piece in got.aiter_bytes():
+                        await file.write(piece)
+                        if progress and size:
+                            progress(name, file.size, size)
+                await asyncio.to_thread(partial.replace, target)
         except httpx.TransportError as e:
             raise Unavailable("broken_off", f"the download of {name} broke off ({type(e).__name__})") from e
         finally:
@@ -143,7 +146,8 @@ class AuditCalls(Requests):
 
 def _lacking(folder: Path, files: Iterable[Json]) -> list[Json]:
     """Create the folder, and return the exported files whose manifest it lacks."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return [
         f for f in files if f["exported_at"] and not (folder / manifest_name(f["first"], f["last"])).exists()
     ]

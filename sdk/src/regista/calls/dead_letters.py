@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 from urllib.parse import quote
 
 from regista.calls.requests import Json, Requests
-from regista.errors import Invalid
+from regista.client.patience import OPERATORS, patience
+from regista.errors import Invalid, RegistaError, Unavailable
 
 CONSUMERS = ("registry", "approval", "artifact", "cleanup")
 """The services that consume messages; each has dead letters."""
@@ -13,15 +17,61 @@ INBOUND = {"regista.training.v1": "registry", "regista.usage.v1": "cleanup"}
 """The topics of publishers, and the service that consumes each."""
 
 
+class OfServices(NamedTuple):
+    """What several services answered, and the error of each that did not."""
+
+    items: list[Json]
+    unanswered: dict[str, RegistaError]
+
+
 class DeadLetterCalls(Requests):
-    """List and replay dead letters."""
+    """List, replay and dismiss dead letters."""
 
     async def dead_letters(
-        self, service: str, limit: int = 50, topic: str | None = None, *, replayed: bool | None = None
+        self,
+        service: str,
+        limit: int = 50,
+        topic: str | None = None,
+        *,
+        replayed: bool | None = None,
+        dismissed: bool | None = None,
     ) -> list[Json]:
-        """Return the dead letters of a service, newest first, at most `limit`."""
-        answer = await self._get(service, "/dlq", limit=limit, topic=topic, replayed=replayed)
+        """Return the dead letters of a service, newest first, at most `limit`.
+
+        Replayed and dismissed ones are left out unless they are requested.
+        """
+        answer = await self._get(
+            service, "/dlq", limit=limit, topic=topic, replayed=replayed, dismissed=dismissed
+        )
         return list(answer["items"])
+
+    async def all_dead_letters(
+        self,
+        limit: int = 50,
+        topic: str | None = None,
+        *,
+        replayed: bool | None = None,
+        dismissed: bool | None = None,
+    ) -> OfServices:
+        """Return the dead letters of all services, asked at the same time, each once."""
+
+        async def of(service: str) -> list[Json]:
+            return await self.dead_letters(service, limit, topic, replayed=replayed, dismissed=dismissed)
+
+        return await _of_services(of)
+
+    async def dead_letter_groups(self, service: str, topic: str | None = None) -> list[Json]:
+        """Return the open dead letters of a service by topic, consumer group, code and signer."""
+        return list((await self._get(service, "/dlq/groups", topic=topic))["items"])
+
+    async def all_dead_letter_groups(self, topic: str | None = None) -> OfServices:
+        """Return the groups of all services, asked at the same time, each once."""
+        return await _of_services(lambda service: self.dead_letter_groups(service, topic))
+
+    async def dismiss(self, letter_id: str, reason: str) -> Json:
+        """Close a dead letter without a replay. It is open again when its message is refused again."""
+        path = f"/dlq/{quote(letter_id)}:dismiss"
+        return await self._send("POST", owner_of(letter_id), path, {"reason": reason})
 
     async def dead_letter(self, letter_id: str) -> Json:
         """Return one dead letter with its reason, headers and value."""
@@ -30,6 +80,23 @@ class DeadLetterCalls(Requests):
     async def replay(self, letter_id: str) -> Json:
         """Send a dead letter again to the topic it came from."""
         return await self._send("POST", owner_of(letter_id), f"/dlq/{quote(letter_id)}:replay")
+
+
+async def _of_services(ask: Callable[[str], Awaitable[list[Json]]]) -> OfServices:
+    """Ask all services that have dead letters, each once. Raises the error of one when none answers."""
+    with patience(OPERATORS):
+        answers = await asyncio.gather(*map(ask, CONSUMERS), return_exceptions=True)
+    items, unanswered = list[Json](), dict[str, RegistaError]()
+    for service, answer in zip(CONSUMERS, answers, strict=True):
+        if isinstance(answer, Unavailable):
+            unanswered[service] = answer
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            items += answer
+    if len(unanswered) == len(CONSUMERS):
+        raise unanswered[CONSUMERS[0]]
+    return OfServices(items, unanswered)
 
 
 def owner_of(letter_id: str) -> str:

@@ -56,10 +56,19 @@ class PromotionCalls(Requests):
         return dict(await self._get("approval", f"/reviews/{quote(review_id)}"))
 
     async def approve(
-        self, review_id: str, comment: str = "", conditions: Sequence[str] = (), *, revision: int
+        self,
+        review_id: str,
+        comment: str = "",
+        conditions: Sequence[str] = (),
+        *,
+        revision: int,
+        accepts: Sequence[str] = (),
     ) -> Json:
-        """Approve what the review showed at `revision`. Raises Stale if the review changed since."""
-        body = {"comment": comment, "conditions": list(conditions)}
+        """Approve what the review showed at `revision`. Raises Stale if the review changed since.
+
+        `accepts`: the gates whose result each approver must accept by name (`summary.accept` of the review).
+        """
+        body = {"comment": comment, "conditions": list(conditions), "accepts": list(accepts)}
         return await self._decide(review_id, "approve", body, revision)
 
     async def reject(self, review_id: str, reason: str, *, revision: int) -> Json:
@@ -100,6 +109,9 @@ class PromotionCalls(Requests):
     ) -> Json:
         """Publish a revision of a policy, and return the policy.
 
+        A revision by which the policies require less is only proposed where there is a second admin: the
+        answer then has a `proposal`, which `confirm_policy` publishes.
+
         `expected` is the `revision` of the policy that you read, 0 for a new policy: the call raises Stale if
         the policy changed since. Without it the last writer wins.
         """
@@ -107,6 +119,15 @@ class PromotionCalls(Requests):
         return await self._change(
             "PUT", "approval", path, dict(policy), expected, what=f"the policy {name}", shown=_POLICY
         )
+
+    async def preview_policy(self, name: str, policy: Mapping[str, Any]) -> Json:
+        """Return what publishing the policy would change: models, open reviews, and how it requires less."""
+        return await self._send("POST", "approval", f"/policies/{quote(name)}:preview", dict(policy))
+
+    async def confirm_policy(self, name: str, revision: int) -> Json:
+        """Publish the proposal of this revision, which another admin made."""
+        body = {"revision": revision}
+        return await self._send("POST", "approval", f"/policies/{quote(name)}:confirm", body)
 
 
 def _review(review_id: str) -> str:

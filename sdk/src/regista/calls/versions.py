@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from regista.calls.requests import Json, Requests, at, given, model_and_version, summary
+from regista.publishing.json_values import metric_value
 
 _VERSION = summary("stage", "semver", "missing", "recalled", "held", "retired")
 
@@ -63,8 +64,14 @@ class VersionCalls(Requests):
         return dict(await self._get("registry", f"{at(model)}/diff", **{"from": old, "to": new}))
 
     async def evaluate(self, reference: str, evaluation: Mapping[str, Any]) -> Json:
-        """Record a metric measured on a named data set: {name, value, dataset_name, dataset_digest, …}."""
-        return await self._send("POST", "registry", f"{_path(reference)}/evaluations", dict(evaluation))
+        """Record a metric measured on a named data set: {name, value, dataset_name, dataset_digest, …}.
+
+        Raises Invalid for a value that is no finite number.
+        """
+        sent = dict(evaluation)
+        if "value" in sent:
+            sent["value"] = metric_value(str(sent.get("name", "")), sent["value"])
+        return await self._send("POST", "registry", f"{_path(reference)}/evaluations", sent)
 
     async def refusals(
         self, limit: int | None = None, *, model: str | None = None, correlation_id: str | None = None

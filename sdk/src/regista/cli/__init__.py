@@ -47,7 +47,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "audit": "Log checkpoints, invariants, proofs and stored events",
         "witness": "Keep and cosign log checkpoints on another machine",
         "history": "The exported log as Parquet files: list, export, verify",
-        "dlq": "Dead letters: list, show, replay",
+        "dlq": "Dead letters: list, group, show, replay, dismiss",
         "access": "Identities, groups, keys and roles",
         "whoami": "Who you are here: roles and key",
         "key": "Make a signing key on this machine",

@@ -11,7 +11,8 @@ from regista.cli.terminal.session import Session, command
 
 @command(
     examples="regista approve 0198…\n"
-    'regista approve 0198… --revision 4 --comment "checked on the March data" --condition "shadow for a week"'
+    'regista approve 0198… --revision 4 --comment "checked on March data" --condition "shadow for a week"\n'
+    "regista approve 0198… --revision 4 --accept schema_compatible"
 )
 @click.argument("review_id", metavar="REVIEW")
 @click.option("--comment", default="")
@@ -21,11 +22,24 @@ from regista.cli.terminal.session import Session, command
     multiple=True,
     help="A condition of the approval; may be given more than once.",
 )
+@click.option(
+    "--accept",
+    "accepts",
+    multiple=True,
+    metavar="GATE",
+    help="Accept what a gate leaves open, by its name; the review lists them.",
+)
 @REVISION
 def approve(
-    session: Session, review_id: str, comment: str, conditions: tuple[str, ...], revision: int | None
+    session: Session,
+    review_id: str,
+    comment: str,
+    conditions: tuple[str, ...],
+    accepts: tuple[str, ...],
+    revision: int | None,
 ) -> None:
     """Approve a review as you saw it."""
     with session.client() as client:
         seen = revision_to_decide(session, client, review_id, revision, "approve")
-        session.one(client.approve(review_id, comment, conditions, revision=seen), f"approved {review_id}")
+        got = client.approve(review_id, comment, conditions, revision=seen, accepts=accepts)
+    session.one(got, f"approved {review_id}")

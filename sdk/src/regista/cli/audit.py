@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regista.cli import audit_reports
-from regista.cli.terminal.output import as_json, to_the_second
+from regista.cli.terminal.output import as_json, say, to_the_second
 from regista.cli.terminal.people import actors, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
 
@@ -230,8 +230,31 @@ def invariants(session: Session, wait: float, *, full: bool) -> None:
             ("violations", "violations"),
         ]
         session.items(found["invariants"], columns, "nothing was checked")
+        _show_exceptions(session, found)
     if not found["holds"]:
         click.get_current_context().exit(1)
+
+
+def _show_exceptions(session: Session, found: dict[str, Any]) -> None:
+    """Print what reached Production without people, and the overrides without an after-review."""
+    if not session.for_people:
+        return
+    model = ("model", lambda e: f"{e.get('model')}@{e.get('number')}")
+    passed, owed = found.get("without_people") or (), found.get("owed_after_reviews") or ()
+    if passed:
+        say("reached Production without an approval by people:")
+        columns = [model, ("in", "environment"), ("why", "why"), ("at", lambda e: to_the_second(e.get("at")))]
+        session.items(passed, columns, "")
+    if owed:
+        say("overrides whose after-review is missing (`regista reviews`):")
+        columns = [
+            model,
+            ("review", "promotion_id"),
+            ("overrode", "by"),
+            ("reason", "reason"),
+            ("due", lambda e: to_the_second(e.get("due_at"))),
+        ]
+        session.items(owed, columns, "")
 
 
 def _full_run(session: Session, client: Client, wait: float) -> dict[str, Any]:

@@ -55,7 +55,10 @@ def promote(
         if serve
         else f"a grant switches no requests: regista rollout switch {reference} -e {environment}"
     )
-    session.one(got, f"promotion {got['promotion_id']} of {reference} to {environment} {outcome}\n{then}")
+    conditions = "".join(f"\ncondition: {one}" for one in got.get("conditions") or ())
+    session.one(
+        got, f"promotion {got['promotion_id']} of {reference} to {environment} {outcome}\n{then}{conditions}"
+    )
 
 
 def after_the_gates(

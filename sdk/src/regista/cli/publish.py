@@ -9,12 +9,14 @@ from typing import Any, BinaryIO
 import click
 
 from regista.cli.terminal.options import GOALS, KINDS, TIERS, TIMEOUT
+from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs, read_json
 
 EXAMPLES = """
 regista publish churn model.onnx --metadata run.json
 regista publish churn ./model-folder --metadata run.json --bump minor
+regista publish encoder ~/.cache/huggingface/hub/models--bert/snapshots/5c3fe2 --follow-links --draft
 regista publish churn model.onnx --metadata run.json --until validated --timeout 300
 regista publish churn model.onnx --draft
 """
@@ -28,6 +30,7 @@ regista publish churn model.onnx --draft
     type=click.File("rb"),
     help="JSON with `training`, `signature`, `parents` as in ModelTrained.",
 )
+@click.option("--follow-links", is_flag=True, help="Read links to files as files.")
 @click.option("--kind", type=KINDS, default="model", show_default=True)
 @click.option("--draft", is_flag=True, help="Register without the mandatory metadata; complete it later.")
 @click.option(
@@ -42,6 +45,9 @@ regista publish churn model.onnx --draft
 @click.option("--owner")
 @click.option("--tier", type=TIERS)
 @click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE")
+@click.option(
+    "--strict", is_flag=True, help="Refuse the version when its owner, tier or tags would not be taken."
+)
 @click.option(
     "--via", type=click.Choice(["kafka", "http"]), help="Default: Kafka where it is configured, else HTTP."
 )
@@ -102,6 +108,13 @@ def publish(
     stage = version.get("stage") or got.stage
     what = f"{model} {got.semver or '(no version yet)'}, number {got.number}, {stage}"
     session.one({}, f"registered {what}" if got.new else f"already registered: {what}")
+    _say_notes(got.version)
+
+
+def _say_notes(version: dict[str, Any]) -> None:
+    """Print what the sender should know about the registration."""
+    for note in version.get("notes") or ():
+        say(f"note: {note}", err=True, fg="yellow")
 
 
 def _base(value: str | None) -> int | str | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from regista.cli.review_screen import show_review
 from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command, confirm, on_a_terminal
@@ -13,7 +14,7 @@ from regista.cli.terminal.session import Session, command, confirm, on_a_termina
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
 
-STATES = ("open", "approved", "rejected", "lapsed", "expired", "overridden", "closed")
+STATES = ("pending", "open", "approved", "rejected", "lapsed", "expired", "overridden", "closed")
 
 
 @click.group(invoke_without_command=True)
@@ -21,19 +22,20 @@ STATES = ("open", "approved", "rejected", "lapsed", "expired", "overridden", "cl
 @click.option("-o", "--output", hidden=True)
 @click.pass_context
 def reviews(ctx: click.Context, json_: bool, output: str | None) -> None:
-    """Show pending reviews (`regista reviews`), or one with its evidence (`regista reviews show ID`)."""
+    """Show what waits for people (`regista reviews`), or one review (`regista reviews show ID`)."""
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_, json_=json_, output=output, state="open", model=None)
+        ctx.invoke(list_, json_=json_, output=output, state="pending", model=None)
 
 
 @command("list", group=reviews, examples="regista reviews list --state all --model churn")
-@click.option("--state", type=click.Choice([*STATES, "all"]), default="open", show_default=True)
+@click.option("--state", type=click.Choice([*STATES, "all"]), default="pending", show_default=True)
 @click.option("--model")
 def list_(session: Session, state: str, model: str | None) -> None:
-    """List reviews by state."""
+    """List reviews by state. `pending`: open ones, and overrides whose after-review is missing."""
     with session.client() as client:
         found = client.reviews(None if state == "all" else state, model)
-        shown = naming(session, client, (one for review in found for one in review.get("approvers") or ()))
+        people = (one for r in found for one in (r.get("requester"), *(r.get("approvers") or ())))
+        shown = naming(session, client, people)
     columns = [
         ("review", "review_id"),
         ("model", "model"),
@@ -41,47 +43,38 @@ def list_(session: Session, state: str, model: str | None) -> None:
         ("version", "semver"),
         ("for", "environment"),
         ("state", "state"),
+        ("requested by", lambda r: shown(r.get("requester"))),
         ("needs", "needs"),
         ("approved by", lambda r: ", ".join(map(shown, r.get("approvers") or ()))),
-        ("expires", lambda r: to_the_second(r.get("expires_at"))),
+        ("until", _until),
     ]
     session.items(found, columns, "no reviews")
 
 
-@command(group=reviews, examples="regista reviews show 0198…")
+def _until(review: dict[str, Any]) -> str:
+    """Return when an open review expires, or its after-review is due."""
+    if review.get("state") != "overridden":
+        return to_the_second(review.get("expires_at"))
+    late = "overdue since" if review.get("overdue_since") else "after-review due"
+    return f"{late} {to_the_second(review.get('due_at'))}"
+
+
+@command(group=reviews, examples="regista reviews show 0198…\nregista reviews show 0198… --full")
 @click.argument("review_id", metavar="REVIEW")
-def show(session: Session, review_id: str) -> None:
-    """Show one review: the request, its evidence, and the comments of people."""
+@click.option("--full", is_flag=True, help="Show all evidence, too.")
+def show(session: Session, review_id: str, *, full: bool) -> None:
+    """Show one review: who requests it, why, what changed against the champion, and who may decide."""
     with session.client() as client:
         found = client.review(review_id)
-        if session.json:
-            session.out(found)
+        if session.format:
+            session.one(found)
             return
-        show_review(session, client, found)
-    if found.get("state") == "open" and session.for_people:
-        say(f"To decide on what is shown: regista approve {review_id} --revision {found['revision']}")
-
-
-def show_review(session: Session, client: Client, found: dict[str, Any]) -> None:
-    """Print a review for people, with names beside the subjects."""
-    entries = found.get("entries", [])
-    people = {name: found.get(name) or [] for name in ("excluded", "approvers")}
-    subjects = [*people["excluded"], *people["approvers"], *(e.get("by") for e in entries)]
-    shown = naming(session, client, subjects)
-    named = {name: [shown(one) for one in subjects] for name, subjects in people.items()}
-    session.heading(
-        {name: value for name, value in (found | named).items() if name not in {"results", "entries", "seal"}}
-    )
-    gates = [("gate", "gate"), ("passed", "passed"), ("detail", "detail")]
-    session.items(found.get("results", []), gates, "no gate was evaluated")
-    columns = [
-        ("when", lambda e: to_the_second(e.get("at"))),
-        ("who", lambda e: e.get("name") or shown(e.get("by"))),
-        ("did", "kind"),
-        ("comment", "text"),
-    ]
-    if session.for_people:
-        session.items(entries, columns, "no comments or decisions yet")
+        show_review(session, client, found, full=full)
+    if found.get("state") == "open":
+        accept = "".join(f" --accept {gate}" for gate in (found.get("summary") or {}).get("accept") or ())
+        say(f"To decide on what is shown: regista approve {review_id} --revision {found['revision']}{accept}")
+    if found.get("state") == "overridden":
+        say(f"To review the override: regista reviews look-back {review_id} --justified or --unjustified")
 
 
 def revision_to_decide(
@@ -121,7 +114,10 @@ def comment(session: Session, review_id: str, text: str) -> None:
 @click.option("--justified/--unjustified", required=True)
 @click.option("--comment", default="")
 def look_back(session: Session, review_id: str, justified: bool, comment: str) -> None:
-    """Close the after-review of a break-glass override."""
+    """Close the after-review of a break-glass override.
+
+    After --unjustified the version gets no further traffic; the policy may also roll it back.
+    """
     with session.client() as client:
         got = client.look_back(review_id, justified=justified, comment=comment)
     session.one(got, f"closed the after-review {review_id}")

@@ -154,12 +154,24 @@ def entries_of(shares: dict[str, str], roles: dict[str, str]) -> list[dict[str, 
     ]
 
 
+def show_conditions(session: Session, entries: list[dict[str, Any]]) -> None:
+    """Print under which conditions versions were approved, and which serve by an unjustified override."""
+    if not session.for_people:
+        return
+    for entry in entries:
+        for condition in entry.get("conditions") or ():
+            say(f"{entry['number']} was approved on condition: {condition}", fg="yellow")
+        if entry.get("withdrawn"):
+            say(f"{entry['number']} gets no further traffic: its override was not justified", fg="yellow")
+
+
 def show_rollout(session: Session, found: dict[str, Any], nothing: str) -> None:
     """Print a rollout with its revision."""
     if session.json:
         session.out(found)
         return
     session.items(found.get("entries", []), COLUMNS, nothing)
+    show_conditions(session, found.get("entries", []))
     if found.get("revision") and session.for_people:
         revision = found["revision"]
         say(f"revision {revision}: a change with --if-revision {revision} is of what is shown", err=True)

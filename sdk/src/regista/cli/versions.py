@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +13,7 @@ from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs, read_json
+from regista.files import copy_folder
 
 
 @click.group()
@@ -133,7 +133,11 @@ def wait(session: Session, reference: str, until: Any, timeout: float) -> None:
     session.one(got, f"{got['model']}@{got['number']} is {got['stage']}")
 
 
-@command(group=versions, examples="regista versions download churn@production --to ./model")
+@command(
+    group=versions,
+    examples="regista versions download churn@production --to ./model\n"
+    "regista versions download churn@production --offline",
+)
 @click.argument("reference", metavar="MODEL@VERSION")
 @click.option(
     "--to",
@@ -141,14 +145,20 @@ def wait(session: Session, reference: str, until: Any, timeout: float) -> None:
     type=click.Path(path_type=Path),
     help="Copy the files to this new folder; without it they are in the cache only.",
 )
-def download(session: Session, reference: str, target: Path | None) -> None:
+@click.option(
+    "--offline/--online",
+    default=None,
+    help="Take it from the cache without a request, or only with the registry's answer. Without either, the "
+    "cache is used while the registry does not answer.",
+)
+def download(session: Session, reference: str, target: Path | None, offline: bool | None) -> None:
     """Download the files of a version, and verify every one against what was registered."""
     if target is not None and target.exists():
         raise click.UsageError(f"{target} exists: name a new folder")
     with session.client(lasting=True) as client, session.progress("downloading") as progress:
-        loaded = client.load(reference, progress=progress)
+        loaded = client.load(reference, progress=progress, offline=offline)
     if target is not None:
-        shutil.copytree(loaded.path, target)
+        copy_folder(loaded.path, target)
     where = str(target or loaded.path)
     output = {
         "model": loaded.model,
@@ -156,6 +166,8 @@ def download(session: Session, reference: str, target: Path | None) -> None:
         "semver": loaded.semver,
         "digest": loaded.digest,
         "path": where,
+        "offline": loaded.offline,
+        "confirmed_at": loaded.confirmed_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
     session.one(output, f"{loaded.model} {loaded.semver} (number {loaded.number}), verified: {where}")
 
@@ -173,7 +185,9 @@ def download(session: Session, reference: str, target: Path | None) -> None:
     type=click.Path(exists=True, path_type=Path),
     help="The data set (a file or folder); its digest is computed here.",
 )
-@click.option("--digest", help="The data set's digest, computed elsewhere.")
+@click.option(
+    "--digest", help="The digest of the data set; with --data it is checked, and recorded as it is."
+)
 @click.option(
     "--definition", help="The definition of the metric; only metrics with equal definitions are compared."
 )
@@ -191,16 +205,16 @@ def evaluate(
     independent: bool,
 ) -> None:
     """Record a metric measured on a named data set."""
-    from regista.publishing.data_digest import data_digest  # noqa: PLC0415
+    from regista.publishing.data_digest import dataset_digest  # noqa: PLC0415
 
-    if (data is None) == (digest is None):
+    if data is None and digest is None:
         raise click.UsageError("name the data with --data FILE, or its digest with --digest")
     ((name, value),) = pairs([metric], "metric").items()
     evaluation = {
         "name": name,
         "value": _number(value),
         "dataset_name": dataset,
-        "dataset_digest": digest or data_digest(data),
+        "dataset_digest": dataset_digest((data,) if data else (), digest or ""),
         "higher_is_better": not lower_is_better,
         "independent": independent,
     }

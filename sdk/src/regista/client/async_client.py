@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,16 +22,18 @@ from regista.calls.environments import EnvironmentCalls
 from regista.calls.models import ModelCalls
 from regista.calls.promotion import PromotionCalls
 from regista.calls.reports import ReportCalls
-from regista.calls.requests import model_and_version
 from regista.calls.rollouts import RolloutCalls
 from regista.calls.versions import VersionCalls
 from regista.calls.waiting import WaitingCalls
 from regista.client.async_publication import AsyncPublication
+from regista.client.patience import Patience
 from regista.client.profile import Profile, read_profile
-from regista.client.transport import Patience, Transport
-from regista.errors import Failed, Refused, RegistaError, RuleBroken, TimedOut
-from regista.files import Progress, manifest, signing_key
+from regista.client.transport import Transport
+from regista.errors import Refused, RegistaError
+from regista.files import Progress, signing_key
 from regista.loading.cache import Cache
+from regista.loading.confirmed import Confirmed
+from regista.loading.finding import Finder
 from regista.loading.loaded import Loaded
 from regista.loading.usage import CLOSE_SECONDS, MODEL_USED, Usage, Used
 from regista.loading.usage import TOPIC as USAGE_TOPIC
@@ -42,7 +44,6 @@ from regista.publishing.publication import TrainedMessage
 from regista.publishing.tracking import Run
 from regista.publishing.unawaited import UNAWAITED
 from regista.publishing.upload_limits import planned
-from regista.wire.digests import FileEntry, Manifest
 from regista.wire.keys import SigningKey
 
 _of_parent: list[object] = []
@@ -79,6 +80,9 @@ class AsyncClient(
     def _connect(self) -> None:
         super().__init__(Transport(self.profile, self._patience))
         self._cache = Cache(self.profile.cache, self._transport)
+        self._finder = Finder(
+            self._cache, Confirmed(self.profile.cache / "confirmed", self.profile.url), self._patience
+        )
         self._kafka = KafkaSender(self.profile, self._patience)
         self._usage = Usage(self._report, self.profile.usage_window, lambda: str(uuid.uuid4()))
 
@@ -122,6 +126,7 @@ class AsyncClient(
         *,
         via: str = "",
         progress: Progress | None = None,
+        follow_links: bool = False,
         kind: str = "model",
         training: Mapping[str, Any] | None = None,
         signature: Mapping[str, Any] | None = None,
@@ -137,6 +142,7 @@ class AsyncClient(
         exact: bool = False,
         base: int | str | None = None,
         parents: Sequence[Mapping[str, Any]] = (),
+        strict: bool = False,
     ) -> AsyncPublication:
         """Upload the artifact (a file or folder) and publish ModelTrained; `wait()` then gives the version.
 
@@ -144,7 +150,9 @@ class AsyncClient(
         "http") selects one. `run` comes from `regista.track`; `training` and `signature` add to it or replace
         it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
         claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
-        made from. `description`, `owner`, `tier` and `tags` describe a new model.
+        made from. `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises.
+        `strict` refuses the version when one is not taken; else its `notes` name it.
+        `follow_links` reads links to files as files, as in a snapshot of Hugging Face.
 
         Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
         refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
@@ -172,8 +180,11 @@ class AsyncClient(
             exact=exact,
             base=base,
             parents=parents,
+            strict=strict,
         )
-        plan = None if artifact is None else await planned(self._transport, Path(artifact))
+        plan = (
+            None if artifact is None else await planned(self._transport, artifact, follow_links=follow_links)
+        )
         whole = data if plan is None else data | {"artifact": plan.as_artifact()}
         await asyncio.to_thread(check_publication, whole, creator_known=key is None)
         if plan is not None:
@@ -194,9 +205,11 @@ class AsyncClient(
         on_kafka = via == "kafka" or (via != "http" and self._on_kafka)
         return self._signing_key() if on_kafka else None
 
-    async def upload(self, artifact: str | Path, progress: Progress | None = None) -> dict[str, Any]:
+    async def upload(
+        self, artifact: str | Path, progress: Progress | None = None, *, follow_links: bool = False
+    ) -> dict[str, Any]:
         """Upload an artifact (a file or folder), and return ModelTrained's `artifact`."""
-        plan = await planned(self._transport, Path(artifact))
+        plan = await planned(self._transport, artifact, follow_links=follow_links)
         return await publication.upload(self._transport, plan.files, progress)
 
     async def _send_trained(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:
@@ -214,29 +227,42 @@ class AsyncClient(
         return AsyncPublication(self._transport, sent)
 
     async def load(
-        self, reference: str, *, environment: str = "production", progress: Progress | None = None
+        self,
+        reference: str,
+        *,
+        environment: str = "production",
+        progress: Progress | None = None,
+        offline: bool | None = None,
     ) -> Loaded:
         """Return the verified files of `model@production`, `model@alias`, `model@3` or `model@1.2.0`.
 
         Files that are not in the cache are downloaded; every file is verified. For a version that was just
         published the call waits until the artifact service has verified its bytes. `environment` is where the
-        use is counted. Raises NotFound, RuleBroken (recalled, retired, a draft, not released), Damaged,
-        TimedOut and Unavailable.
+        use is counted. While the registry does not answer, a version that was loaded before is taken from the
+        cache, and a warning states when the registry last confirmed it; with `offline=False` it is not.
+        `offline=True` sends no request, nor a report of use. Raises NotFound, RuleBroken (recalled, retired,
+        a draft, not released), Damaged, TimedOut and Unavailable.
         """
-        version, expected = await self._find(reference)
-        path = await self._cache.fetch(expected, progress)
+        found = await self._finder.find(self, reference, offline=offline)
+        path = found.path or await self._cache.fetch(found.manifest, progress)
+        version, digest = found.version, found.manifest.digest
+        if found.copy is None:
+            await self._finder.record(reference, version, digest)
         used = Used(version["model"], version.get("model_id", ""), version["number"], environment)
         loaded = Loaded(
             used.model,
             used.model_id,
             used.number,
             version.get("semver") or "",
-            expected.digest,
+            digest,
             path,
             version,
-            lambda count: self._count(used, count),
+            lambda count: None if offline else self._count(used, count),
+            found.copy.confirmed_at if found.copy else datetime.now(UTC),
+            found.copy is not None,
         )
-        self._usage.start()
+        if not offline:
+            self._usage.start()
         loaded.used()
         return loaded
 
@@ -244,52 +270,6 @@ class AsyncClient(
         self._usage.record(used, count)
         if self.call_soon is not None and not self._usage.reporting:
             self.call_soon(self._usage.start)
-
-    async def _find(self, reference: str) -> tuple[dict[str, Any], Manifest]:
-        """Return the version and its manifest: one small request for an alias whose artifact is cached."""
-        model, wanted = model_and_version(reference)
-        if wanted.startswith("@"):
-            found = await self.resolve(model, wanted[1:])
-            _check_loadable(reference, found)
-            digest = str(found.get("artifact_digest"))
-            cached = await asyncio.to_thread(self._cache.manifest, digest)
-            if cached is not None and found.get("artifact_state") == "released":
-                return found, cached
-            wanted = str(found["number"])
-        version = await self._verified(reference, f"{model}@{wanted}")
-        artifact = version.get("artifact")
-        if not artifact:
-            raise RuleBroken(
-                "no_artifact",
-                f"{reference} has no artifact",
-                advice="Complete the draft, or load another version.",
-            )
-        expected = manifest([FileEntry(f["path"], f["size"], f["sha256"]) for f in artifact["files"]])
-        if expected.digest != artifact["digest"]:
-            raise Failed(
-                "manifest_odd",
-                f"the files listed for {reference} do not hash to its digest {artifact['digest']}",
-            )
-        return version, expected
-
-    async def _verified(self, reference: str, found: str) -> dict[str, Any]:
-        """Return the version once the artifact service has verified its bytes.
-
-        Raises RuleBroken for a version that must not be loaded, and TimedOut.
-        """
-        try:
-            async with asyncio.timeout(self._patience.total):
-                for attempt in itertools.count():
-                    version = await self.version(found)
-                    _check_loadable(reference, version)
-                    if version.get("artifact_state") or not version.get("artifact"):
-                        break
-                    await asyncio.sleep(self._patience.pause(attempt, None))
-        except TimeoutError:
-            detail = f"the artifact of {reference} is not verified after {self._patience.total:g} s"
-            advice = "Load it again later: the artifact service is still verifying it."
-            raise TimedOut("artifact_not_verified_yet", detail, advice=advice) from None
-        return version
 
     async def close_at_exit(self) -> None:
         """Close while the interpreter exits: report usage, and drop silently what cannot be reported.
@@ -316,33 +296,3 @@ class AsyncClient(
             )
         else:
             await self._transport.call("POST", "cleanup", "/usage", body=data, idempotency_key=message_id)
-
-
-def _check_loadable(reference: str, version: Mapping[str, Any]) -> None:
-    """Raise RuleBroken for a version that must not be loaded, even if its files are in the cache."""
-    advice = "Load another version: `regista versions list MODEL` shows them."
-    if version.get("recalled"):
-        raise RuleBroken(
-            "version_recalled",
-            f"{reference} was recalled: {version['recalled']}",
-            advice=f"{advice} Where it serves, roll back (`regista rollback`) or stop "
-            "(`regista rollout stop`).",
-        )
-    if version.get("stage") == "Draft" and version.get("artifact"):
-        detail = f"{reference} is a draft: its artifact is verified when its metadata is complete"
-        raise RuleBroken(
-            "version_draft",
-            detail,
-            advice="Complete it (`regista versions complete`), or load another version.",
-        )
-    if version.get("retired"):
-        raise RuleBroken(
-            "version_retired",
-            f"{reference} was retired",
-            advice=advice,
-            facts={"retired": version["retired"]},
-        )
-    if (state := version.get("artifact_state")) not in {None, "", "released"}:
-        raise RuleBroken(
-            "artifact_not_released", f"the artifact of {reference} is {state}, not released", advice=advice
-        )

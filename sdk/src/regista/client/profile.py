@@ -18,6 +18,7 @@ _FIELDS = {
     "creator": "REGISTA_CREATOR",
     "cache_dir": "REGISTA_CACHE_DIR",
     "usage_window": "REGISTA_USAGE_WINDOW",
+    "ca_file": "REGISTA_CA_FILE",
     "kafka_bootstrap": "REGISTA_KAFKA_BOOTSTRAP",
     "kafka_user": "REGISTA_KAFKA_USER",
     "kafka_password": "REGISTA_KAFKA_PASSWORD",
@@ -32,7 +33,7 @@ class Profile:
     """The addresses and credentials of a caller.
 
     `url` is the registry's; the client finds the other services from it. `usage_window` is in seconds; 0
-    turns usage reports off.
+    turns usage reports off. `ca_file` has certificates of a private authority, in addition to the machine's.
     """
 
     url: str = ""
@@ -41,6 +42,7 @@ class Profile:
     creator: str = ""
     cache_dir: str = ""
     usage_window: float = 60.0
+    ca_file: str = ""
     kafka_bootstrap: str = ""
     kafka_user: str = ""
     kafka_password: str = field(default="", repr=False)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import difflib
 import inspect
 import logging
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import update_wrapper
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -17,9 +18,9 @@ from weakref import WeakSet
 from regista.client.async_client import AsyncClient
 from regista.client.async_publication import AsyncPublication
 from regista.client.loop_thread import LOOP
+from regista.client.patience import Patience
 from regista.client.profile import Profile
-from regista.client.transport import Patience
-from regista.errors import RegistaError
+from regista.errors import RegistaError, WrongArgument
 from regista.loading.usage import CLOSE_SECONDS
 from regista.publishing.publication import Registered
 
@@ -27,11 +28,36 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def _called(method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a method of the asynchronous client. Raises WrongArgument when the arguments are not its own."""
+    try:
+        return method(*args, **kwargs)
+    except TypeError as e:
+        if e.__traceback__ is not None and e.__traceback__.tb_next is not None:
+            raise  # not about the arguments
+        raise _wrong_argument(method, kwargs, e) from None
+
+
+def _wrong_argument(method: Callable[..., Any], given: Mapping[str, Any], error: TypeError) -> WrongArgument:
+    name = getattr(method, "__name__", "the method")
+    names = [one for one in inspect.signature(method).parameters if one != "self"]
+    for unknown in (one for one in given if one not in names):
+        near = difflib.get_close_matches(unknown, names, 1)
+        meant = f"Did you mean {near[0]!r}? " if near else ""
+        return WrongArgument(
+            "wrong_argument",
+            f"{name} has no argument {unknown!r}",
+            advice=f"{meant}It has: {', '.join(names)}.",
+        )
+    detail = str(error).replace(getattr(method, "__qualname__", name), name)
+    return WrongArgument("wrong_argument", detail, advice=f"It has: {', '.join(names)}.")
+
+
 def _blocking(
     method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[Client, P], T]:
     def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return LOOP.run(method(self.asynchronous, *args, **kwargs))
+        return LOOP.run(_called(method, self.asynchronous, *args, **kwargs))
 
     update_wrapper(call, method)
     return call
@@ -41,7 +67,7 @@ def _publication(
     method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, AsyncPublication]],
 ) -> Callable[Concatenate[Client, P], Publication]:
     def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Publication:
-        return Publication(LOOP.run(method(self.asynchronous, *args, **kwargs)))
+        return Publication(LOOP.run(_called(method, self.asynchronous, *args, **kwargs)))
 
     update_wrapper(call, method)
     shown = inspect.signature(method).replace(return_annotation="Publication")
@@ -137,6 +163,8 @@ class Client:
     policies = _blocking(AsyncClient.policies)
     policy = _blocking(AsyncClient.policy)
     publish_policy = _blocking(AsyncClient.publish_policy)
+    preview_policy = _blocking(AsyncClient.preview_policy)
+    confirm_policy = _blocking(AsyncClient.confirm_policy)
 
     rollout = _blocking(AsyncClient.rollout)
     change_rollout = _blocking(AsyncClient.change_rollout)
@@ -185,7 +213,11 @@ class Client:
 
     dead_letters = _blocking(AsyncClient.dead_letters)
     dead_letter = _blocking(AsyncClient.dead_letter)
+    all_dead_letters = _blocking(AsyncClient.all_dead_letters)
+    dead_letter_groups = _blocking(AsyncClient.dead_letter_groups)
+    all_dead_letter_groups = _blocking(AsyncClient.all_dead_letter_groups)
     replay = _blocking(AsyncClient.replay)
+    dismiss = _blocking(AsyncClient.dismiss)
 
     identities = _blocking(AsyncClient.identities)
     whoami = _blocking(AsyncClient.whoami)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import random
-import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -16,7 +14,9 @@ from typing import Any
 import httpx
 import msgspec
 
+from regista.client.patience import Failures, Patience, chosen
 from regista.client.profile import Profile
+from regista.client.trust import certificate_error, not_trusted, trusted
 from regista.errors import NotConfigured, RegistaError, Unavailable, from_problem
 
 BUSY = frozenset({408, 429, 502, 503, 504})
@@ -27,32 +27,6 @@ STORE_SECONDS = 900.0  # from the last byte of an upload until the service has s
 SLOWEST = 100_000  # bytes per second; a slower upload fails
 WELL_KNOWN = "/.well-known/regista"
 Content = Callable[[], AsyncIterator[bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How often and how long to retry.
-
-    For `total` seconds, in `attempts` at most (0: as many as there is time for); the pauses double from
-    `first` to `longest`, with full jitter.
-    """
-
-    attempts: int = 0
-    first: float = 0.2
-    longest: float = 5.0
-    total: float = 60.0
-
-    def pause(self, attempt: int, retry_after: str | None) -> float:
-        """Return the seconds to wait after attempt number `attempt` (from 0).
-
-        A service's Retry-After extends the pause, up to the longest one.
-        """
-        drawn = random.uniform(0, min(self.longest, self.first * 2 ** min(attempt, 20)))  # noqa: S311 - jitter, no secret
-        return (
-            max(drawn, min(self.longest, float(retry_after)))
-            if retry_after and retry_after.isdecimal()
-            else drawn
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +62,7 @@ class Transport:
             self._http = httpx.AsyncClient(
                 headers=self._agent(),
                 timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-                verify=_trust(),
+                verify=trusted(self._profile.ca_file),
             )
         return self._http
 
@@ -105,9 +79,8 @@ class Transport:
         if service == "registry":
             return registry
         if not self._urls:
-            self._urls = _services(
-                await self._with_retries(registry, lambda: self._client().get(registry + WELL_KNOWN))
-            )
+            send = lambda: self._client().get(registry + WELL_KNOWN)  # noqa: E731
+            self._urls = _services(await self._with_retries("registry", registry, send))
         return self._discovered(service)
 
     def _registry(self) -> str:
@@ -166,7 +139,7 @@ class Transport:
             headers=headers,
             timeout=timeout,
         )
-        got = await self._with_retries(url, send, LONG_SECONDS if long else 0.0)
+        got = await self._with_retries(service, url, send, LONG_SECONDS if long else 0.0)
         return Answer(got.status_code, _json(got), got.headers.get("etag", ""), got.headers)
 
     async def upload(
@@ -186,6 +159,7 @@ class Transport:
         timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, read=STORE_SECONDS)
         limit = STORE_SECONDS + size / SLOWEST
         got = await self._with_retries(
+            service,
             url,
             lambda: self._client().post(
                 url, params=params, content=content(), headers=headers, timeout=timeout
@@ -205,22 +179,25 @@ class Transport:
         url = f"{await self.url_of(service)}/v1{path}"
         sent = {"Accept-Encoding": "identity"} | dict(headers or {})
         request = self._client().build_request("GET", url, headers=sent)
-        got = await self._with_retries(url, lambda: self._client().send(request, stream=True))
+        got = await self._with_retries(service, url, lambda: self._client().send(request, stream=True))
         try:
             yield got
         finally:
             await got.aclose()
 
     async def _with_retries(
-        self, url: str, send: Callable[[], Awaitable[httpx.Response]], seconds: float = 0.0
+        self, service: str, url: str, send: Callable[[], Awaitable[httpx.Response]], seconds: float = 0.0
     ) -> httpx.Response:
         """Repeat a request that may succeed later.
 
         `seconds` is the limit of all attempts (0: the total of the patience). With a longer limit the
-        patience begins at a failure, and again at a failure after an attempt that lasted longer than it.
+        patience begins at a failure, and again at a failure after an attempt that lasted longer than it. The
+        error names the service, its address, and the last thing that it answered, if anything.
         """
-        failures = Failures(self.patience, from_start=not seconds)
-        limit = seconds or self.patience.total
+        waits = chosen(self.patience)
+        failures = Failures(waits, from_start=not seconds)
+        limit = seconds or waits.total
+        where = f"the {'registry' if service == 'registry' else f'service {service}'} at {_address(url)}"
         try:
             async with asyncio.timeout(limit):
                 while True:
@@ -228,7 +205,10 @@ class Transport:
                     try:
                         got = await send()
                     except httpx.TransportError as e:
-                        await failures.wait(_unreachable(e), began)
+                        if untrusted := certificate_error(e):
+                            raise not_trusted(where, untrusted) from e
+                        detail = f"{where} did not answer ({type(e).__name__})"
+                        await failures.wait(Unavailable("unreachable", detail), began)
                         continue
                     if got.is_success:
                         return got
@@ -238,48 +218,8 @@ class Transport:
                     await failures.wait(_error(got), began, got.headers.get("retry-after"))
         except TimeoutError:
             raise failures.last or Unavailable(
-                "unreachable", f"{url} gave no answer in {limit:.0f} s"
+                "unreachable", f"{where} did not answer within {limit:g} s"
             ) from None
-
-
-class Failures:
-    """The failed attempts of one request, and the pauses between them."""
-
-    def __init__(self, patience: Patience, *, from_start: bool = False) -> None:
-        self._patience = patience
-        self._since = time.monotonic() if from_start else None
-        self._count = 0
-        self.last: RegistaError | None = None
-
-    def progressed(self) -> None:
-        """Start the patience again: the attempt that just failed had a part of its effect."""
-        self._since, self._count = None, 0
-
-    async def wait(self, error: RegistaError, began: float, retry_after: str | None = None) -> None:
-        """Pause before the next attempt, after the one that began at `began`. Raise `error` at the end."""
-        now, self.last = time.monotonic(), error
-        if self._since is None or now - began > self._patience.total:
-            self._since = now
-        pause = self._patience.pause(self._count, retry_after)
-        self._count += 1
-        if self._count == self._patience.attempts or now + pause - self._since > self._patience.total:
-            if not error.status:  # the detail is the client's own
-                error.append(f" in {self._count} attempts, for {now - self._since:.0f} s")
-            raise error
-        await asyncio.sleep(pause)
-
-
-def _unreachable(e: httpx.TransportError) -> Unavailable:
-    return Unavailable("unreachable", f"{_where(e)} did not answer ({type(e).__name__})")
-
-
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    """Return the certificate authorities of this machine (or `SSL_CERT_FILE`).
-
-    They are read once: each client of httpx would need 80 ms for it.
-    """
-    return ssl.create_default_context()
 
 
 def _services(answer: httpx.Response) -> dict[str, str]:
@@ -288,11 +228,9 @@ def _services(answer: httpx.Response) -> dict[str, str]:
     return {name: str(url).rstrip("/") for name, url in services.items()}
 
 
-def _where(error: httpx.HTTPError) -> str:
-    try:
-        return f"{error.request.url.scheme}://{error.request.url.netloc.decode()}"
-    except RuntimeError:
-        return "the service"
+def _address(url: str) -> str:
+    parsed = httpx.URL(url)
+    return f"{parsed.scheme}://{parsed.netloc.decode()}"
 
 
 def _error(got: httpx.Response) -> RegistaError:

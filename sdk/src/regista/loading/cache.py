@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import tempfile
 import time
+import uuid
 from pathlib import Path
 
 import msgspec
 
 from regista.client.transport import Transport
 from regista.errors import Damaged
-from regista.files import Progress, verify_folder
+from regista.files import Progress, begin, replace_file, verify_folder
 from regista.loading.download import download
+from regista.local_errors import writing
 from regista.wire.digests import FileEntry, Manifest, NoDigest
 
 AT_ONCE = 4
@@ -45,13 +46,28 @@ class Cache:
     def _manifest_file(self, digest: str) -> Path:
         return self._root / "manifests" / f"{digest.removeprefix('sha256:')}.json"
 
+    def _folder(self, digest: str) -> Path:
+        return self._root / "artifacts" / digest.removeprefix("sha256:")
+
+    async def complete(self, digest: str) -> tuple[Manifest, Path] | None:
+        """Return the manifest and the folder of a downloaded artifact; None when it is not there.
+
+        Raises Damaged when its files are not what was registered.
+        """
+        kept = await asyncio.to_thread(self.manifest, digest)
+        folder = self._folder(digest)
+        if kept is None or not folder.is_dir():
+            return None
+        await asyncio.to_thread(verify_folder, folder, kept)
+        return kept, folder
+
     async def fetch(self, expected: Manifest, progress: Progress | None = None) -> Path:
         """Return the folder with exactly these files; download them if needed.
 
-        Raises Damaged and Unavailable.
+        Raises Damaged, Unavailable, and RegistaError when it cannot be written; then nothing is left behind.
         """
         digest = expected.digest
-        final = self._root / "artifacts" / digest.removeprefix("sha256:")
+        final = self._folder(digest)
         if final.is_dir():
             try:
                 await asyncio.to_thread(verify_folder, final, expected)
@@ -59,20 +75,24 @@ class Cache:
                 await asyncio.to_thread(shutil.rmtree, final, ignore_errors=True)
             else:
                 return final
-        partial = await asyncio.to_thread(self._new_partial)
-        try:
-            await self._download_all(digest, expected, partial, progress)
-            if not await asyncio.to_thread(_renamed, partial, final):  # another process was first
-                await asyncio.to_thread(verify_folder, final, expected)
-            await asyncio.to_thread(self._write_manifest, expected)
-        finally:
-            await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
+        with writing(self._root):
+            partial = await asyncio.to_thread(self._new_partial)
+            try:
+                await self._download_all(digest, expected, partial, progress)
+                if not await asyncio.to_thread(_renamed, partial, final):  # another process was first
+                    await asyncio.to_thread(verify_folder, final, expected)
+                await asyncio.to_thread(self._write_manifest, expected)
+            finally:
+                await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
         return final
 
     def _new_partial(self) -> Path:
+        """Make a folder that the umask leaves to others: `tempfile` makes folders for one user only."""
         (self._root / "artifacts").mkdir(parents=True, exist_ok=True)
         self._delete_abandoned()
-        return Path(tempfile.mkdtemp(prefix="partial-", dir=self._root))
+        partial = self._root / f"partial-{uuid.uuid4().hex}"
+        partial.mkdir()
+        return partial
 
     def _delete_abandoned(self) -> None:
         """Delete the partial downloads of killed processes."""
@@ -84,13 +104,12 @@ class Cache:
     def _write_manifest(self, downloaded: Manifest) -> None:
         final = self._manifest_file(downloaded.digest)
         final.parent.mkdir(exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=final.parent, delete=False) as file:
-            file.write(msgspec.json.encode(downloaded.files))
-        Path(file.name).replace(final)
+        replace_file(final, msgspec.json.encode(downloaded.files).decode())
 
     async def _download_all(
         self, digest: str, expected: Manifest, folder: Path, progress: Progress | None
     ) -> None:
+        begin(progress, [entry.size for entry in expected.files])
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def one(entry: FileEntry) -> None:

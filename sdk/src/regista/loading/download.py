@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import httpx
 
-from regista.client.transport import Failures, Patience, Transport
+from regista.client.patience import Failures, Patience
+from regista.client.transport import Transport
 from regista.errors import Damaged, Stale, Unavailable
 from regista.files import FileWriter, Progress
 from regista.wire.digests import FileEntry

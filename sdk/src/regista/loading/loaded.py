@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from regista.errors import Invalid, NotConfigured
+from regista.onnx_files import NotOnnx, weight_files
+from regista.own_imports import own
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A version with its verified files in the folder `path`. `version` is the service's JSON."""
+    """A version with its verified files in the folder `path`. `version` is the service's JSON.
+
+    `confirmed_at` is when the registry last let this machine load it: just now, unless `offline`.
+    """
 
     model: str
     model_id: str
@@ -22,6 +28,8 @@ class Loaded:
     path: Path
     version: dict[str, Any] = field(repr=False)
     _count: Callable[[int], None] = field(repr=False)
+    confirmed_at: datetime
+    offline: bool = False
 
     def file(self, name: str = "") -> Path:
         """Return the path of a file of the version; without `name`, of its only file. Raises Invalid."""
@@ -49,10 +57,12 @@ class Loaded:
     def session(self, name: str = "", **options: Any) -> Any:
         """Return an `onnxruntime.InferenceSession` on the ONNX file `name`, or on the only one.
 
-        `options` go to InferenceSession. Raises NotConfigured when onnxruntime is not installed.
+        `options` go to InferenceSession. Raises NotConfigured when onnxruntime is not installed, and Invalid
+        for a file that is no ONNX model, lacks its weights, or cannot be run.
         """
         try:
-            import onnxruntime  # noqa: PLC0415 - an extra, loaded when used
+            with own():
+                import onnxruntime  # noqa: PLC0415 - an extra, loaded when used
         except ImportError:
             raise NotConfigured(
                 "onnx_missing",
@@ -60,9 +70,28 @@ class Loaded:
                 advice="Install it, or use `path`.",
             ) from None
         onnx = [n for n in self._names() if n.endswith(".onnx")]
-        return onnxruntime.InferenceSession(
-            str(self.file(name or (onnx[0] if len(onnx) == 1 else ""))), **options
-        )
+        model = self.file(name or (onnx[0] if len(onnx) == 1 else ""))
+        try:
+            return onnxruntime.InferenceSession(str(model), **options)
+        except Exception as e:  # onnxruntime's own classes
+            raise self._unusable(model, e) from e
+
+    def _unusable(self, model: Path, error: Exception) -> Invalid:
+        """Return why onnxruntime cannot run a file."""
+        name = model.relative_to(self.path).as_posix()
+        what = f"{name} of {self.model}@{self.number}"
+        try:
+            missing = [one for one in sorted(weight_files(model)) if not (model.parent / one).is_file()]
+        except NotOnnx as e:
+            advice = f"Use `.path` or `.file({name!r})` with the framework that saved it."
+            return Invalid("not_onnx", f"{what} is no ONNX model: {e}", advice=advice)
+        if missing:
+            detail = f"{what} keeps its weights in {', '.join(missing[:5])}, which the version does not have"
+            return Invalid(
+                "onnx_incomplete", detail, advice="Publish the folder with all files of the model."
+            )
+        advice = "Check the options, and that this release of onnxruntime has the model's operators."
+        return Invalid("onnx_unusable", f"onnxruntime cannot run {what}: {error}", advice=advice)
 
     def _names(self) -> list[str]:
         return sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())

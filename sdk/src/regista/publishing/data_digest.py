@@ -1,129 +1,147 @@
-"""Digests and schemas of training data: arrays, data frames, files.
-
-Types are recognized by their attributes, so the module imports no data library.
-"""
+"""Digests of data: frames, arrays, matrices, files. docs/data-digest.md defines them."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import msgspec
-
+from regista.errors import Invalid, NotConfigured
 from regista.files import hash_file, manifest_of
+from regista.local_errors import reading
+from regista.own_imports import own
+from regista.publishing.data.encoding import combined, content
 
-CHUNK = 1 << 22  # bytes hashed by one call
+T = TypeVar("T")
+ADVICE = (
+    "Convert it (to text, numbers, timestamps or lists), leave it out, or pass a digest that you computed "
+    "yourself (`digest=`)."
+)
+
+FORM_1, FORM_2 = "sha256:", "rdh2:"
+"""How digests of each form begin. Digests of form 1 stay valid; new ones have form 2."""
 
 
 def data_digest(*parts: Any) -> str:
-    """Return `sha256:<hex>` of data that belong together (features and labels, several files), in this order.
+    """Return `rdh2:<hex>` of data that belong together (features and labels, several files), in this order.
 
-    `parts` are arrays, sparse matrices, data frames, series, paths, bytes and JSON values. The digest depends
-    on the values, dtypes, column names and row order, not on memory layout or byte order. Raises TypeError
-    for other types, and without parts: all empty data would have the same digest.
+    `parts` are data frames (pandas, polars, pyarrow, anything that exports Arrow), arrays and tensors (NumPy,
+    PyTorch), sparse matrices, XGBoost's DMatrix, paths of files and folders, bytes, lists and plain values.
+    Two frames of any library have one digest if and only if their names, types, order and values are equal;
+    memory layout, byte order, units of time and dictionary encoding do not count. A lazy frame is computed.
+    Raises Invalid for data without a canonical form, naming the column and its type.
     """
+    return _digest(parts, FORM_2)
+
+
+def dataset_digest(parts: Sequence[Any], given: str = "") -> str:
+    """Return the digest to record for data: `given` if there is one. Raises Invalid if it is not theirs.
+
+    A digest that another tool computed is recorded without a check.
+    """
+    if not given:
+        return data_digest(*parts)
+    if parts and given.startswith((FORM_1, FORM_2)) and not same_data(given, *parts):
+        raise Invalid(
+            "other_data",
+            f"the digest {given[:20]}… is not the one of these data; theirs is {data_digest(*parts)}",
+            advice="Pass the data that the digest was made of, or leave the digest out.",
+        )
+    return given
+
+
+def columns_of(data: Any) -> list[str] | None:
+    """Return the names of the columns of a frame, as text; None for anything else."""
+    if isinstance(data, str | Path | bytes | bytearray | memoryview | list | tuple | dict):
+        return None
+
+    def names() -> list[str] | None:
+        with own():
+            from regista.publishing.data.frames import names_of  # noqa: PLC0415 - imports NumPy
+
+        return names_of(data)
+
+    return _with_numpy(names)
+
+
+def same_data(digest: str, *parts: Any) -> bool:
+    """Return whether `digest` is the one of these data, in the form in which the digest was made.
+
+    Raises Invalid for a digest of another kind: only who made it can compute it again.
+    """
+    for form in (FORM_1, FORM_2):
+        if digest.startswith(form):
+            return _digest(parts, form) == digest
+    raise Invalid(
+        "digest_unknown",
+        f"{digest!r:.80} is neither a digest of form 1 (sha256:…) nor of form 2 (rdh2:…)",
+        advice="Compare it with the tool that computed it.",
+    )
+
+
+def _digest(parts: Sequence[Any], form: str) -> str:
     if not parts:
-        raise TypeError("no data to digest: pass the data, or a digest that you computed")
-    whole = sha256()
-    for part in parts:
-        whole.update(_digest(part))
-    return "sha256:" + whole.hexdigest()
+        raise Invalid(
+            "no_data",
+            "there are no data to digest: all empty data would have the same digest",
+            advice="Pass the data, or a digest that you computed (`digest=`).",
+        )
+    if form == FORM_1:
+        return _with_numpy(lambda: _form_1(parts))
+    return combined([_part(part) for part in parts])
 
 
-def _digest(part: Any) -> bytes:
-    h = sha256()
-    for piece in _pieces(part):
-        h.update(len(piece).to_bytes(8, "big"))
-        h.update(piece)
-    return h.digest()
-
-
-def _pieces(part: Any) -> Iterator[bytes | memoryview]:
+def _part(part: Any) -> bytes:
     if isinstance(part, str | Path):
-        path = Path(part)
-        yield b"files"
-        yield (manifest_of(path).digest if path.is_dir() else hash_file(path)[0]).encode()
-    elif isinstance(part, bytes | bytearray | memoryview):
-        yield b"bytes"
-        yield memoryview(part)
-    elif hasattr(part, "columns") and hasattr(part, "__getitem__"):
-        yield b"frame"
-        for column in part.columns:
-            yield str(column).encode()
-            yield _digest(_column(part, column))
-    elif all(hasattr(part, name) for name in ("indptr", "indices", "data", "shape")):
-        yield b"sparse"
-        yield repr(tuple(part.shape)).encode()
-        for inner in (part.indptr, part.indices, part.data):
-            yield _digest(inner)
-    elif hasattr(part, "__array__") or hasattr(part, "to_numpy"):
-        yield from _array(part)
-    else:
-        yield b"json"
-        yield _json(part)
+        path = _existing(part)
+        if path.is_dir():
+            return content("folder", manifest_of(path, follow_links=True).digest.removeprefix("sha256:"))
+        with reading(str(path)):
+            return content("file", hash_file(path)[0])
+    if isinstance(part, bytes | bytearray | memoryview):
+        return content("bytes", sha256(part).hexdigest())
+    return _with_numpy(lambda: _in_memory(part))
 
 
-def _array(part: Any) -> Iterator[bytes | memoryview]:
-    numpy = sys.modules["numpy"]
-    array = numpy.asarray(part.to_numpy() if hasattr(part, "to_numpy") else part)
-    yield b"array"
-    yield repr(tuple(array.shape)).encode()
-    if array.dtype.kind in "OUT":
-        yield b"string"
-        yield _json(array.ravel().tolist())
-        return
-    dtype = array.dtype.newbyteorder("<")
-    yield dtype.str.encode()
-    yield (
-        memoryview(numpy.ascontiguousarray(array, dtype=dtype).view(numpy.uint8).reshape(-1))
-        if array.size
-        else b""
+def _existing(given: str | Path) -> Path:
+    """Return the path of a file or folder of data. Raises Invalid."""
+    path = Path(given)
+    with contextlib.suppress(OSError, ValueError):  # too long for a path, or with a NUL
+        if path.is_file() or path.is_dir():
+            return path
+    raise Invalid(
+        "data_missing",
+        f"there is no file or folder {str(given)!r:.200}",
+        advice="A text is the path of data. Read the data and pass them, or pass `digest=`.",
     )
 
 
-def _json(value: Any) -> bytes:
+def _in_memory(part: Any) -> bytes:
+    with own():
+        from regista.publishing.data.parts import digest_part  # noqa: PLC0415 - imports NumPy
+        from regista.publishing.data.vectors import NoForm  # noqa: PLC0415
+
     try:
-        return msgspec.json.encode(value, order="sorted")
-    except (TypeError, msgspec.MsgspecError) as e:
-        msg = (
-            f"cannot digest a {type(value).__name__} ({e}): "
-            "pass an array, a data frame, a path, bytes, or a digest that you computed"
-        )
-        raise TypeError(msg) from None
+        return digest_part(part)
+    except NoForm as e:
+        name = f"{type(part).__module__.partition('.')[0]}.{type(part).__name__}".removeprefix("builtins.")
+        raise Invalid("no_digest", f"the {name} has no digest: {e}", advice=ADVICE) from None
 
 
-def _column(frame: Any, column: Any) -> Any:
-    return frame[column]
+def _form_1(parts: Sequence[Any]) -> str:
+    from regista.publishing.data import form_1  # noqa: PLC0415 - needs NumPy for arrays
+
+    return form_1.data_digest(*parts)
 
 
-def schema_of(data: Any, *, name: str, features: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """Return the fields of a data frame or array.
-
-    Named columns are one field each; else the array is one tensor `name`, with `?` for the batch dimension.
-    `features` names the columns of a two-dimensional array.
-    """
-    if isinstance(data, list | tuple | dict):
-        raise TypeError(
-            f"a {type(data).__name__} has no schema: pass a data frame, or an array (numpy.asarray)"
-        )
-    if hasattr(data, "columns") and hasattr(data, "__getitem__"):
-        return [{"name": str(column), "type": dtype_of(_column(data, column))} for column in data.columns]
-    shape, dtype = tuple(getattr(data, "shape", ())), dtype_of(data)
-    if features is not None and len(shape) == 2:
-        if len(features) != shape[1]:
-            msg = f"{len(features)} feature names for {shape[1]} columns"
-            raise ValueError(msg)
-        return [{"name": feature, "type": dtype} for feature in features]
-    inner = ",".join(str(n) for n in shape[1:])
-    return [{"name": name, "type": f"{dtype}[?,{inner}]" if inner else dtype}]
-
-
-def dtype_of(data: Any) -> str:
-    """Return the element type: NumPy's name, or `string` for text and objects."""
-    dtype = str(getattr(data, "dtype", type(data).__name__)).lower()
-    return (
-        "string" if dtype.startswith(("object", "str", "<u", "utf8", "category", "large_string")) else dtype
-    )
+def _with_numpy(digest: Callable[[], T]) -> T:
+    try:
+        return digest()
+    except ModuleNotFoundError as e:
+        raise NotConfigured(
+            "module_missing",
+            f"a digest of these data needs {e.name}",
+            advice=f"Install it: pip install {e.name}",
+        ) from None

@@ -8,8 +8,8 @@ import itertools
 import ssl
 from typing import Any
 
+from regista.client.patience import Patience
 from regista.client.profile import Profile
-from regista.client.transport import Patience
 from regista.errors import Forbidden, NotConfigured, TooLarge, Unavailable
 from regista.wire.cloudevents import CloudEvent, to_kafka
 from regista.wire.limits import RECORD_BYTES

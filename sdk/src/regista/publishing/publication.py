@@ -26,7 +26,8 @@ from regista.errors import (
     TimedOut,
     Unavailable,
 )
-from regista.files import HashingStream, Progress, manifest
+from regista.files import HashingStream, Progress, begin, manifest
+from regista.local_errors import reading
 from regista.publishing.json_values import check_exact, json_value
 from regista.publishing.tracking import Run
 from regista.wire.cloudevents import CloudEvent
@@ -104,17 +105,17 @@ def document(
     exact: bool = False,
     base: int | str | None = None,
     parents: Sequence[Mapping[str, Any]] = (),
+    strict: bool = False,
 ) -> dict[str, Any]:
     """Return ModelTrained's data, without the artifact. The arguments are those of `AsyncClient.publish`.
 
     Unknown values are left out; the registry names what is missing. Raises Invalid for values that JSON
-    cannot represent (NaN, integers beyond 2^53), and for another type where an object belongs.
+    cannot represent (integers beyond 2^53, NaN outside the configuration) and for another type where an
+    object belongs, naming the path.
     """
     _check_name(model)
-    if exact and not version:
-        detail = "`exact` needs a claimed version or bump"
-        raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
-    facts = (run.training() if run else {}) | _object("training", training)
+    _check_claim(version, exact=exact)
+    facts = _training_of(run) | _object("training", training)
     if facts and creator:
         facts.setdefault("creator", creator)
     facts |= _known(on_behalf_of=on_behalf_of or None, run_url=run_url or None)
@@ -125,16 +126,34 @@ def document(
         description=description,
         owner=owner,
         tier=tier,
-        tags=dict(tags) if tags else None,
+        tags=_object("tags", tags) or None,
         version={"claim": version, "exact": exact} if version else None,
         base=base,
         training=_known(**facts) or None,
         signature=_object("signature", signature) or (run.signature if run else None),
         parents=_objects("parents", parents) or None,
+        strict=strict or None,
     )
+    return _checked(known)
+
+
+def _check_claim(version: str, *, exact: bool) -> None:
+    if exact and not version:
+        detail = "`exact` needs a claimed version or bump"
+        raise Invalid("exact_without_version", detail, advice="Claim one, too: version (--bump).")
+
+
+def _checked(known: dict[str, Any]) -> dict[str, Any]:
     data: dict[str, Any] = json_value(known)
     check_exact(data)
     return data
+
+
+def _training_of(run: Run | None) -> dict[str, Any]:
+    if run is not None and not isinstance(run, Run):
+        detail = f"`run` must be what regista.track() returns, not {type(run).__name__}"
+        raise Invalid("no_run", detail, advice="Pass a dict as `training`.")
+    return run.training() if run else {}
 
 
 def _known(**values: Any) -> dict[str, Any]:
@@ -164,6 +183,8 @@ async def upload(
     """
     entries: list[FileEntry] = []
     location = ""
+    with reading("the artifact"):
+        begin(progress, [file.stat().st_size for file in files.values()])
     for name, file in files.items():
         stream = HashingStream(file, name, progress)
         query = {"name": name, "upload": location or None}

@@ -16,9 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from regista.files import hash_file
-from regista.publishing.data_digest import data_digest, schema_of
-from regista.wire.digests import FileEntry, digest, manifest_digest
+from regista.files import hash_file, manifest
+from regista.local_errors import reading
+from regista.own_imports import canonical, modules_of_training, own_distributions
+from regista.publishing.data_digest import columns_of, dataset_digest
+from regista.publishing.json_values import metric_value, object_of
+from regista.publishing.notebook import cells_run, code_of_present_cell
+from regista.publishing.schema import schema_of
+from regista.wire.digests import FileEntry, digest
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "xgboost", "lightgbm", "catboost", "sklearn")
 _MODULE_NAMES = {"sklearn": "scikit-learn"}
@@ -33,17 +38,19 @@ class Run:
 
     def __init__(
         self,
-        config: Mapping[str, Any],
+        config: Any,
         code: Sequence[Path],
         *,
         seed: int | None = None,
         framework: str = "",
-        sources: str = "",
+        notebook: bool = False,
     ) -> None:
-        self.config = dict(config)
+        self.config = object_of("config", config)
         self.seed = seed
         self.trained_at: datetime | None = None
-        self.code = code_identity(code, sources)
+        self._notebook = notebook
+        self.code = code_identity(code, code_of_present_cell(cells_run()) if notebook else ())
+        self._captured = self.code
         self.dataset: dict[str, str] | None = None
         self.features: list[str] | None = None
         self.metrics: list[dict[str, Any]] = []
@@ -65,18 +72,23 @@ class Run:
     ) -> Self:
         """Record the data set trained on: its name, and the data themselves or a digest computed elsewhere.
 
-        The data are hashed here and never sent. `features` defaults to the column names of the first part.
+        The data are hashed here and never sent. With data and `digest`, the digest is checked against the
+        data and recorded as it is: pass the one of an earlier version to stay comparable with it. `features`
+        defaults to the column names of the first part. Raises Invalid.
         """
-        self.dataset = {"name": name, "digest": digest or data_digest(*parts)}
+        self.dataset = {"name": name, "digest": dataset_digest(parts, digest)}
         if features is not None:
             self.features = [str(f) for f in features]
-        elif parts and hasattr(parts[0], "columns"):
-            self.features = [str(c) for c in parts[0].columns]
+        elif parts and (names := columns_of(parts[0])):
+            self.features = names
         return self
 
     def test_data(self, name: str, *parts: Any, digest: str = "") -> Self:
-        """Record the data set that the next metrics are measured on: its name, and the data or a digest."""
-        self._test = {"dataset_name": name, "dataset_digest": digest or data_digest(*parts)}
+        """Record the data set that the next metrics are measured on: its name, and the data or a digest.
+
+        With data and `digest`, the digest is checked, as in `train_data`. Raises Invalid.
+        """
+        self._test = {"dataset_name": name, "dataset_digest": dataset_digest(parts, digest)}
         return self
 
     def metric(
@@ -91,14 +103,15 @@ class Run:
         """Record a metric, measured on the data of the last `test_data`. A second call replaces the value.
 
         `primary`: the metric decides about the size of a version bump. `definition`: only metrics with equal
-        definitions are compared. Raises ValueError without `test_data`.
+        definitions are compared. Raises Invalid for a value that is no finite number, and ValueError
+        without `test_data`.
         """
         if self._test is None:
             msg = "name the data it was measured on first: run.test_data('holdout', X_test, y_test)"
             raise ValueError(msg)
         metric: dict[str, Any] = {
             "name": name,
-            "value": float(value),
+            "value": metric_value(name, value),
             **self._test,
             "higher_is_better": higher_is_better,
             "primary": primary,
@@ -137,6 +150,9 @@ class Run:
         The result is the same at each call: publishing a run again registers no second version.
         """
         self.trained_at = self.trained_at or datetime.now(UTC)
+        if self._notebook and self.code is self._captured:  # now the cell that publishes is known
+            self.code = code_identity((), code_of_present_cell(cells_run()))
+            self._notebook = False
         self._environment = self._environment or environment()
         known: dict[str, Any] = {
             "config": self.config,
@@ -153,7 +169,7 @@ class Run:
 
 
 def track(
-    config: Mapping[str, Any] | None = None,
+    config: Any = None,
     *,
     code: str | Path | Sequence[str | Path] | None = None,
     seed: int | None = None,
@@ -161,42 +177,39 @@ def track(
 ) -> Run:
     """Start to capture a training run: `with regista.track(config={"C": 1.0}) as run: …`.
 
+    `config` is a dict, a namespace of argparse, a dataclass, or an estimator, which is recorded by its class
+    and parameters.
     `code` are files or folders of Python code. Code identity is their digest and the git revision, if there
-    is one; the default is the calling script, or the cells run so far in a notebook. `framework` defaults to
-    the first known one that is imported. Raises FileNotFoundError for missing code.
+    is one; the default is the calling script. In a notebook it is the cells that define what the publishing
+    cell uses (`regista.publishing.notebook`). `framework` defaults to
+    the first known one that is imported. Raises Invalid for missing code.
     """
     given = [code] if isinstance(code, str | Path) else code
     if given is not None:
-        return Run(config or {}, [Path(p) for p in given], seed=seed, framework=framework)
-    cells = _notebook_cells()
+        return Run({} if config is None else config, [Path(p) for p in given], seed=seed, framework=framework)
+    notebook = bool(cells_run())
     caller = inspect.stack()[1].filename
     return Run(
-        config or {},
-        [] if cells or not Path(caller).is_file() else [Path(caller)],
+        {} if config is None else config,
+        [] if notebook or not Path(caller).is_file() else [Path(caller)],
         seed=seed,
         framework=framework,
-        sources=cells,
+        notebook=notebook,
     )
 
 
-def _notebook_cells() -> str:
-    main = sys.modules.get("__main__")
-    cells = getattr(main, "In", None)
-    return (
-        "\n\n".join(str(c) for c in cells) if isinstance(cells, list) and hasattr(main, "get_ipython") else ""
-    )
-
-
-def code_identity(paths: Sequence[Path], sources: str = "") -> dict[str, str] | None:
+def code_identity(paths: Sequence[Path], cells: Sequence[str] = ()) -> dict[str, str] | None:
     """Return `{digest, revision, repository}` as far as known.
 
-    The digest covers the declared files only: the revision of a monorepo changes every night.
+    The digest covers the declared files, or the cells of a notebook, only: the revision of a monorepo changes
+    every night.
     """
     files: list[FileEntry] = []
     for path, name in _named(paths).items():
         found = sorted(path.rglob("*.py")) if path.is_dir() else [path]
         for file in found:
-            checksum, size = hash_file(file)
+            with reading(str(file)):
+                checksum, size = hash_file(file)
             files.append(
                 FileEntry(
                     (name / file.relative_to(path)).as_posix() if path.is_dir() else name.as_posix(),
@@ -206,9 +219,9 @@ def code_identity(paths: Sequence[Path], sources: str = "") -> dict[str, str] | 
             )
     identity: dict[str, str] = {}
     if files:
-        identity["digest"] = manifest_digest(files)
-    elif sources:
-        identity["digest"] = digest({"cells": sources})
+        identity["digest"] = manifest(files).digest
+    elif cells:
+        identity["digest"] = digest({"cells": list(cells)})
     return (identity | _git(paths[0].parent if paths else Path())) or None
 
 
@@ -267,10 +280,13 @@ def _owners() -> Mapping[str, list[str]]:
 
 
 def environment() -> dict[str, Any]:
-    """Return the versions of Python, platform, and every imported distribution."""
-    owners = _owners()
+    """Return the versions of Python, the platform, and the imported distributions.
+
+    Those that the SDK or the notebook imported for itself are left out.
+    """
+    owners, own = _owners(), own_distributions()
     imported = {
-        d for module in {name.partition(".")[0] for name in list(sys.modules)} for d in owners.get(module, ())
+        d for module in modules_of_training() for d in owners.get(module, ()) if canonical(d) not in own
     }
     return {
         "python": platform.python_version(),

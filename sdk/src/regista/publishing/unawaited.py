@@ -10,8 +10,9 @@ import os
 from collections import deque
 
 from regista.client.loop_thread import InlineExecutor
+from regista.client.patience import Patience
 from regista.client.profile import Profile
-from regista.client.transport import Patience, Transport
+from regista.client.transport import Transport
 from regista.errors import DeadLettered, Refused, RegistaError
 from regista.publishing import publication
 from regista.publishing.publication import TrainedMessage

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from regista.client.transport import Transport
-from regista.errors import Forbidden, NotFound, TooLarge
-from regista.files import checked_files_of
+from regista.errors import Forbidden, Invalid, NotFound, TooLarge
+from regista.files import checked_files_of, empty_folders
+from regista.local_errors import reading
+from regista.onnx_files import check_weights
 from regista.wire import limits
 
+log = logging.getLogger("regista")
 ADVICE = "Pack small files together, leave out what loading does not need, or split the artifact."
 LOCATION = "0" * 36
 
@@ -31,13 +36,12 @@ class Planned:
         return {"digest": "sha256:" + "0" * 64, "files": files, "location": LOCATION}
 
 
-async def planned(transport: Transport, path: Path) -> Planned:
+async def planned(transport: Transport, path: str | Path, *, follow_links: bool = False) -> Planned:
     """Return the files below `path`. Raises Invalid, and TooLarge with the file and the limit.
 
     The limits are those of the contract, and those that the installation lowered.
     """
-    files = await asyncio.to_thread(checked_files_of, path)
-    sizes = await asyncio.to_thread(lambda: {name: file.stat().st_size for name, file in files.items()})
+    files, sizes = await asyncio.to_thread(_measured, path_of(path), follow_links)
     allowed = {
         "files": limits.FILES,
         "file_bytes": limits.FILE_BYTES,
@@ -47,6 +51,29 @@ async def planned(transport: Transport, path: Path) -> Planned:
     with contextlib.suppress(NotFound, Forbidden):  # a service of the release before has no such path
         _check(sizes, (await transport.call("GET", "artifact", "/uploads/limits")).body)
     return Planned(files, sizes)
+
+
+def path_of(artifact: Any) -> Path:
+    """Return the path of an artifact. Raises Invalid for anything else."""
+    if not isinstance(artifact, str | os.PathLike):
+        detail = f"the artifact must be the path of a file or folder, not {type(artifact).__name__}"
+        raise Invalid(
+            "artifact_missing", detail, advice="Write the model to a file first, then publish that."
+        )
+    return Path(artifact)
+
+
+def _measured(path: Path, follow_links: bool) -> tuple[dict[str, Path], dict[str, int]]:
+    """Return the files below `path` and their sizes. Raises Invalid, also for ONNX without its weights."""
+    files = checked_files_of(path, follow_links=follow_links)
+    if empty := empty_folders(path):
+        log.warning("%d empty folders are not part of the artifact: %r", len(empty), empty[:5])
+    sizes = {}
+    for name, file in files.items():
+        with reading(name):
+            sizes[name] = file.stat().st_size
+    check_weights(files)
+    return files, sizes
 
 
 def _check(sizes: Mapping[str, int], allowed: Mapping[str, int]) -> None:

@@ -32,7 +32,7 @@ from shared.identity import directory
 
 STILL_STORED = (
     "Reviews and overrides that were signed keep the name printed on them, as long as those records are "
-    "kept. "
+    "kept. A salted digest of the name stays, by which its owner is kept from approving own versions. "
     "Backups made before now hold the name until they are deleted."
 )
 
@@ -50,7 +50,7 @@ async def create_identity(call: Call[NewIdentity]) -> Reply:
     call.require("admin", "")
     body = call.body
     subject = body.subject or f"u-{new_id(call.cause(), 'subject').hex[:20]}"
-    outcome = await submit(call, CreateIdentity(subject, body.kind))
+    outcome = await submit(call, CreateIdentity(subject, body.kind, call.actor.subject))
     await names.store_at_creation(call.app.pool, subject, body.name, outcome)
     return await answer(call, subject, status=201)
 

@@ -17,6 +17,7 @@ ROLES: tuple[str, ...] = get_args(Role)
 class CreateIdentity:
     subject: str
     kind: Kind
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

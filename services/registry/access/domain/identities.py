@@ -45,7 +45,7 @@ def create(command: CreateIdentity, state: AccessState) -> Sequence[AccessEvent]
             "The log stores subjects permanently, and this one looks like an e-mail address: leave the "
             "subject out, and give the person's name apart, where it can be erased.",
         )
-    return [IdentityCreated(command.subject, command.kind)]
+    return [IdentityCreated(command.subject, command.kind, command.by)]
 
 
 def identity_exists(subject: str, how: str) -> RuleBroken:

@@ -35,7 +35,11 @@ def issue(command: IssueKey, state: AccessState) -> Sequence[AccessEvent]:
     if command.by == command.subject:
         _check_rotation(command, state)
     expires_at = _expiry(command)
-    return [KeyIssued(command.subject, command.key_id, command.algorithm, command.verifier, expires_at)]
+    return [
+        KeyIssued(
+            command.subject, command.key_id, command.algorithm, command.verifier, expires_at, command.by
+        )
+    ]
 
 
 def _check_form(command: IssueKey) -> None:

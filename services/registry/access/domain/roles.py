@@ -80,9 +80,9 @@ def _grant(command: GrantRole, states: States) -> Events:
         )
     if name in state.grants:
         return {}
-    own = {command.subject: [RoleGranted(command.subject, command.role, command.namespace)]}
+    own = {command.subject: [RoleGranted(command.subject, command.role, command.namespace, by=command.by)]}
     return own | {
-        member: [RoleGranted(member, command.role, command.namespace, command.subject)]
+        member: [RoleGranted(member, command.role, command.namespace, command.subject, command.by)]
         for member in command.members
     }
 
@@ -114,7 +114,7 @@ def _add(command: AddMember, states: States) -> Events:
             "group_full", f"{command.subject} has {MOST_MEMBERS} members: create a second group."
         )
     granted = [
-        RoleGranted(command.member, g.role, g.namespace, command.subject)
+        RoleGranted(command.member, g.role, g.namespace, command.subject, command.by)
         for _, g in sorted(group.grants.items())
     ]
     return {command.subject: [MemberAdded(command.subject, command.member)], command.member: granted}

@@ -62,12 +62,17 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class ModelRegistered:
+    """`selected_by`: who chose a description that selects a weaker policy; empty where it does not."""
+
+    SCHEMA: ClassVar[int] = 2
+
     model: str
     kind: Kind
     owner: str
     tier: Tier
     description: str
     tags: dict[str, str]
+    selected_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +90,30 @@ class OwnerChanged:
 
 @dataclass(frozen=True, slots=True)
 class TagsChanged:
-    """Tags, risk tier or description of the model changed. All three are given as they are now."""
+    """Tags, risk tier or description of the model changed. All three are given as they are now.
+
+    `selected_by`: as in ModelRegistered. Another person who may approve takes it over by giving the same
+    again.
+    """
+
+    SCHEMA: ClassVar[int] = 2
 
     model: str
     tags: dict[str, str]
     tier: Tier
     description: str
+    selected_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class VersionRegistered:
     """A version was registered. Without `semver` it is a draft that lacks `missing`.
 
-    `contributors` are the subjects that sent any of its metadata.
+    `contributors` are the subjects that sent any of its metadata. `notes`: what the sender should know about
+    the registration, as sentences.
     """
+
+    SCHEMA: ClassVar[int] = 2
 
     model: str
     kind: Kind
@@ -113,6 +128,7 @@ class VersionRegistered:
     champion: Champion | None
     missing: tuple[str, ...] = ()
     contributors: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,12 +335,12 @@ class PromotionRefused:
 
 @dataclass(frozen=True, slots=True)
 class VersionPromoted:
-    """`approvers` and `override` are those of the grant, which is noted just before.
+    """`approvers`, `override`, `conditions` and `review_id` are those of the grant, noted just before.
 
     Only a `production` environment gives the version the stage Production.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     model: str
     number: int
@@ -335,6 +351,24 @@ class VersionPromoted:
     approvers: tuple[str, ...] = ()
     override: bool = False
     production: bool = True
+    conditions: tuple[str, ...] = ()
+    review_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantWithdrawn:
+    """The override that granted the promotion was not justified: the version gets no further requests.
+
+    `not_rolled_back`: why it keeps the requests that it has although the policy wants a rollback.
+    """
+
+    model: str
+    number: int
+    semver: str
+    promotion_id: str
+    environment: str
+    review_id: str
+    not_rolled_back: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,6 +475,7 @@ ModelEvent = (
     | PromotionSpent
     | PromotionRefused
     | VersionPromoted
+    | GrantWithdrawn
     | RolloutChanged
     | RolledBack
     | AliasSet

@@ -30,6 +30,7 @@ _Serving = (
     | e.PromotionSpent
     | e.PromotionRefused
     | e.VersionPromoted
+    | e.GrantWithdrawn
     | e.RolloutChanged
     | e.RolledBack
 )
@@ -121,6 +122,7 @@ def _evolve_model(state: ModelState, event: _Model) -> ModelState:
                 tier=event.tier,
                 tags=Map(event.tags),
                 described=state.revision,
+                selected_by=event.selected_by,
             )
         case e.ModelRenamed():
             return replace(state, model=event.model, described=state.revision)
@@ -133,6 +135,7 @@ def _evolve_model(state: ModelState, event: _Model) -> ModelState:
                 tier=event.tier,
                 description=event.description,
                 described=state.revision,
+                selected_by=event.selected_by,
             )
         case e.ChildLinked():
             return _children(state, event.number, 1)
@@ -153,9 +156,9 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
             promotion = OpenPromotion(
                 event.number, event.environment, event.digest, state.revision, event.serve, event.production
             )
-            return with_version(
-                replace(state, promotions=state.promotions.set(event.promotion_id, promotion)), event.number
-            )
+            makers = _with_makers(state.makers, event.requester, event.creator, event.on_behalf_of)
+            promotions = state.promotions.set(event.promotion_id, promotion)
+            return with_version(replace(state, promotions=promotions, makers=makers), event.number)
         case e.PromotionSpent():
             return with_version(state, event.number)  # the change of the rollout spent it
         case e.PromotionRefused():
@@ -165,6 +168,8 @@ def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
         case e.VersionPromoted():
             stage = {"stage": "Production"} if event.production else {}
             return with_version(_promoted(state, event), event.number, **stage)
+        case e.GrantWithdrawn():
+            return with_version(_withdrawn(state, event), event.number)
         case e.RolloutChanged():
             return _rolled_out(state, event)
         case e.RolledBack():
@@ -191,9 +196,12 @@ def _promoted(state: ModelState, event: e.VersionPromoted) -> ModelState:
     here = serving_key(event.environment, event.number)
     rollout = state.rollouts.get(event.environment)
     serving = rollout is not None and any(x.number == event.number and x.percent for x in rollout.entries)
-    other = state.not_production
+    if here in state.withdrawn:  # it was champion by a grant that did not count, so it has not left either
+        state = replace(state, left=_without(state.left, here), withdrawn=state.withdrawn.delete(here))
+    overridden, other = _without(state.overridden, here), state.not_production
     return replace(
         state,
+        overridden=overridden.set(here, event.review_id) if event.override else overridden,
         not_production=other if event.production else other.set(event.environment, True),
         promoted=state.promoted.set(here, event.promotion_id),
         promotions=_without(state.promotions, event.promotion_id),
@@ -201,17 +209,47 @@ def _promoted(state: ModelState, event: e.VersionPromoted) -> ModelState:
     )
 
 
+def _withdrawn(state: ModelState, event: e.GrantWithdrawn) -> ModelState:
+    here = serving_key(event.environment, event.number)
+    return replace(
+        state,
+        promoted=_without(state.promoted, here),
+        spent=state.spent.set(here, event.promotion_id),
+        waiting=_without(state.waiting, here),
+        withdrawn=state.withdrawn.set(here, event.review_id),
+    )
+
+
 def _registered(state: ModelState, event: e.VersionRegistered) -> ModelState:
     revision = state.revision + 1
     version = VersionState(event.semver, "Staging" if event.semver else "Draft", revision, revision)
     more = _numbered(state, event) if event.semver else _drafted(state, event)
+    makers = _makers(state, event)
     versions = state.versions.set(event.number, version)
     return replace(
-        state, revision=revision, newest=max(state.newest, event.number), versions=versions, **more
+        state,
+        revision=revision,
+        newest=max(state.newest, event.number),
+        versions=versions,
+        makers=makers,
+        **more,
     )
 
 
+def _makers(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -> Map[str, bool]:
+    training = event.metadata.training
+    return _with_makers(state.makers, training.creator, training.on_behalf_of, *event.contributors)
+
+
+def _with_makers(makers: Map[str, bool], *people: str | None) -> Map[str, bool]:
+    for person in people:
+        if person and person not in makers:
+            makers = makers.set(person, True)
+    return makers
+
+
 def _completed(state: ModelState, event: e.MetadataAdded) -> ModelState:
+    state = replace(state, makers=_makers(state, event))
     if not event.semver:
         return replace(with_version(state, event.number, document=state.revision), **_drafted(state, event))
     state = with_version(state, event.number, document=state.revision, semver=event.semver, stage="Staging")

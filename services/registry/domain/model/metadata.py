@@ -157,14 +157,24 @@ def merged(old: Metadata, new: Metadata) -> Metadata:
 def identity(metadata: Metadata) -> str:
     """Return the digest of artifact and metadata. It is equal when the same version is registered again.
 
-    The location of the bytes is not part of it.
+    The location of the bytes and the time of the training are not part of it. Code counts by its digest where
+    there is one: the revision of a repository changes without it.
     """
+    training = replace(metadata.training, trained_at=None)
+    if training.code is not None and training.code.digest:
+        training = replace(training, code=Code(training.code.digest))
+    return _identity(metadata, training)
+
+
+def earlier_identity(metadata: Metadata) -> str:
+    """Return the identity in the form of earlier releases, which versions of their time have."""
+    return _identity(metadata, metadata.training)
+
+
+def _identity(metadata: Metadata, training: Training) -> str:
     artifact = metadata.artifact.digest if metadata.artifact else None
     parents = [(p.model_id, p.number, p.relation) for p in metadata.parents]
-    return (
-        "sha256:"
-        + hashlib.sha256(encode([artifact, metadata.training, metadata.signature, parents])).hexdigest()
-    )
+    return "sha256:" + hashlib.sha256(encode([artifact, training, metadata.signature, parents])).hexdigest()
 
 
 def short(identity_: str) -> int:

@@ -18,8 +18,8 @@ from services.registry.domain.model.events import (
 )
 from services.registry.domain.model.metadata import Metadata
 from services.registry.domain.model.state import ModelState, VersionState, stream_of
-from shared.deciding.access import normalized_name
 from shared.deciding.decider import Streams
+from shared.deciding.person import folded_name
 
 PRODUCTION = "production"
 """The environment that the registry declares at its first start; new versions are compared with its
@@ -82,9 +82,7 @@ def makers(model_id: str, state: ModelState, number: int, streams: Streams) -> f
     event = document_event(model_id, state, number, streams)
     training = event.metadata.training
     return frozenset(
-        normalized_name(name)
-        for name in (training.creator, training.on_behalf_of, *event.contributors)
-        if name
+        folded_name(name) for name in (training.creator, training.on_behalf_of, *event.contributors) if name
     )
 
 

@@ -104,10 +104,12 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     `promoted`: the promotion by which the version may be champion there. `waiting`: promoted there, has
     not served by that promotion, and no newer version became champion since. `champions`: was champion there;
     the revision at which it first was. `spent`: the promotion that ended before the version was champion
-    there. `left`: was champion there and left; only a rollback makes it champion again. `rolled_back`: a
-    rollback left it. `recalls`: who recalled a version, by number; `recall_proposals`: who proposed
-    that. `not_production`: the environments in
-    which a promotion leaves the stage as it is.
+    there. `overridden`: promoted by an override, with its review. `withdrawn`: that override was not
+    justified, so the version gets no more requests there than it has. `left`: was champion there and left;
+    only a rollback makes it champion again. `rolled_back`: a rollback left it. `recalls`: who recalled a
+    version, by number; `recall_proposals`: who proposed that. `not_production`: the environments in which a
+    promotion leaves the stage as it is. `selected_by`: who chose a description that selects a weaker policy.
+    `makers`: everyone who is named as a maker of a version, or who requested a promotion.
     """
 
     model: str = ""
@@ -141,6 +143,10 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     recalls: Map[int, str] = msgspec.field(default_factory=Map)
     recall_proposals: Map[int, str] = msgspec.field(default_factory=Map)
     not_production: Map[str, bool] = msgspec.field(default_factory=Map)
+    selected_by: str = ""
+    makers: Map[str, bool] = msgspec.field(default_factory=Map)
+    overridden: Map[str, str] = msgspec.field(default_factory=Map)
+    withdrawn: Map[str, str] = msgspec.field(default_factory=Map)
 
     @property
     def taken(self) -> Taken:

@@ -6,14 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from regista.wire.policies import Subject
 from services.registry.domain.model.events import ModelRegistered, ModelRenamed, OwnerChanged, TagsChanged
 from services.registry.domain.model.fold import MODEL
 from services.registry.domain.model.metadata import Kind, Tier
 from services.registry.domain.model.state import Events, ModelState, require_model, stream_of
 from services.registry.domain.naming.name import NAME, NameClaimed, check_name
 from services.registry.domain.naming.name import stream_of as name_stream
+from services.registry.domain.naming.selection import (
+    DEFAULT_KIND,
+    DEFAULT_TIER,
+    SELECTION,
+    plainest,
+    weakened,
+)
+from services.registry.domain.naming.selection import STREAM as POLICIES
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import Forbidden, Joint, RuleBroken, Stale, Streams
+from shared.deciding.person import folded_name
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 """From the weakest gates to the strongest."""
@@ -23,23 +33,27 @@ TIERS: tuple[Tier, ...] = get_args(Tier)
 class RegisterModel:
     """Register a model without versions.
 
-    `model_id` is made from the cause; `model` is the name that it claims.
+    `model_id` is made from the cause; `model` is the name that it claims. `may_approve`: the actor, whose
+    subject is `by`, has the role approver there.
     """
 
     model_id: str
     model: str
-    kind: Kind = "model"
+    kind: Kind = DEFAULT_KIND
     owner: str = ""
-    tier: Tier = "low"
+    tier: Tier = DEFAULT_TIER
     description: str = ""
     tags: dict[str, str] = field(default_factory=dict)
+    by: str = ""
+    may_approve: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DescribeModel:
     """Change what is given. None leaves a field as it is.
 
-    A new `model` name is claimed in the same step; the old one stays a redirect.
+    A new `model` name is claimed in the same step; the old one stays a redirect. `may_approve`: the actor has
+    the role approver there; `by` and `names` are the actor's subject and printed names, now and before.
     """
 
     model_id: str
@@ -48,7 +62,9 @@ class DescribeModel:
     description: str | None = None
     tags: dict[str, str] | None = None
     tier: Tier | None = None
-    as_admin: bool = False
+    by: str = ""
+    names: tuple[str, ...] = ()
+    may_approve: bool = False
     expected: int | None = None
 
 
@@ -62,14 +78,41 @@ def register(command: RegisterModel, streams: Streams) -> Events:
             f"The name {command.model} is taken (names are never given twice): choose another.",
             model_id=name.model_id,
         )
+    namespace = namespace_of(command.model)
+    chosen = Subject(namespace, command.kind, command.tier, command.tags)
+    reasons = lowered(plainest(namespace), chosen, streams)
+    if reasons and not command.may_approve:
+        raise _governed(reasons)
+    registered = ModelRegistered(
+        command.model,
+        command.kind,
+        command.owner,
+        command.tier,
+        command.description,
+        command.tags,
+        command.by if reasons else "",
+    )
     return {
         name_stream(command.model): [NameClaimed(command.model, command.model_id)],
-        stream_of(command.model_id): [
-            ModelRegistered(
-                command.model, command.kind, command.owner, command.tier, command.description, command.tags
-            ),
-        ],
+        stream_of(command.model_id): [registered],
     }
+
+
+def lowered(before: Subject, after: Subject, streams: Streams) -> list[str]:
+    """Return how the description gets weaker: a lower tier, or weaker policies that it selects."""
+    ranks: list[Any] = [before.tier, after.tier]
+    falls = TIERS.index(ranks[1]) < TIERS.index(ranks[0])
+    tier = [f"the tier falls from {before.tier} to {after.tier}"] if falls else []
+    return [*tier, *weakened(before, after, streams.state(SELECTION, POLICIES))]
+
+
+def _governed(reasons: list[str]) -> Forbidden:
+    return Forbidden(
+        "weaker_policy",
+        f"This description selects weaker gates: {'; '.join(reasons)}. Ask someone with the role approver, "
+        "who made no version of the model and requested no promotion of it, to choose it.",
+        reasons=reasons,
+    )
 
 
 def describe(command: DescribeModel, streams: Streams) -> Events:
@@ -91,7 +134,7 @@ def describe(command: DescribeModel, streams: Streams) -> Events:
             events[name_stream(model)] = [NameClaimed(model, command.model_id)]
     if command.owner is not None and command.owner != state.owner:
         changed.append(OwnerChanged(model, command.owner, state.owner))
-    described = _described(command, state, model)
+    described = _described(command, state, model, streams)
     if described is not None:
         changed.append(described)
     return {**events, stream_of(command.model_id): changed} if changed else {}
@@ -117,15 +160,52 @@ def _claim(name: str, model_id: str, state: ModelState, streams: Streams) -> boo
     return not claimed.model_id
 
 
-def _described(command: DescribeModel, state: ModelState, model: str) -> TagsChanged | None:
+def _described(command: DescribeModel, state: ModelState, model: str, streams: Streams) -> TagsChanged | None:
     tags = dict(state.tags) if command.tags is None else command.tags
     tier: Any = command.tier or state.tier
     description = state.description if command.description is None else command.description
-    if TIERS.index(tier) < TIERS.index(state.tier) and not command.as_admin:
-        raise Forbidden("tier_lowered", "A lower risk tier has weaker gates: ask an admin to lower it.")
-    if (tags, tier, description) == (dict(state.tags), state.tier, state.description):
+    selected_by = _selected_by(command, state, tags, tier, streams)
+    same = (tags, tier, description) == (dict(state.tags), state.tier, state.description)
+    if same and selected_by == state.selected_by:
         return None
-    return TagsChanged(model, tags, tier, description)
+    return TagsChanged(model, tags, tier, description, selected_by)
+
+
+def _selected_by(
+    command: DescribeModel, state: ModelState, tags: dict[str, str], tier: str, streams: Streams
+) -> str:
+    """Return who answers for a description that selects weaker policies, "" when it selects none.
+
+    Raise Forbidden for an actor who may not approve, RuleBroken for one who made or requested a version.
+    """
+    if command.tags is None and command.tier is None:
+        return state.selected_by
+    namespace = namespace_of(state.model)
+    after = Subject(namespace, state.kind, tier, tags)
+    reasons = lowered(Subject(namespace, state.kind, state.tier, dict(state.tags)), after, streams)
+    if reasons and not command.may_approve:
+        raise _governed(reasons)
+    if reasons:
+        _check_no_maker(command, state)
+        return command.by
+    if not lowered(plainest(namespace), after, streams):
+        return ""
+    confirms = state.selected_by and command.may_approve and not _is_maker(command, state)
+    return command.by if confirms else state.selected_by
+
+
+def _check_no_maker(command: DescribeModel, state: ModelState) -> None:
+    if _is_maker(command, state):
+        raise RuleBroken(
+            "own_work",
+            f"{command.by} made a version of {state.model} or requested its promotion, so weaker gates are "
+            "for another person to choose: ask an approver who did neither.",
+        )
+
+
+def _is_maker(command: DescribeModel, state: ModelState) -> bool:
+    made = {folded_name(name) for name in state.makers}
+    return not made.isdisjoint(folded_name(name) for name in (command.by, *command.names))
 
 
 DECIDERS: Mapping[type, Joint[Any]] = {RegisterModel: Joint(register), DescribeModel: Joint(describe)}

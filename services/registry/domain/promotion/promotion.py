@@ -35,16 +35,18 @@ from services.registry.domain.model.state import (
 from services.registry.domain.promotion.evidence import evidence, evidence_digest
 from services.registry.domain.serving.departure import departures
 from services.registry.domain.serving.rollout import declared_environment, granted, way_to_champion
-from shared.deciding.decider import Joint, RuleBroken, Streams
+from shared.deciding.decider import Joint, Misrouted, RuleBroken, Streams
 from shared.deciding.events import Noted, encode
+from shared.deciding.person import folded_name
 
 
 @dataclass(frozen=True, slots=True)
 class RequestPromotion:
     """Request a promotion. It reads ENVIRONMENTS.
 
-    `promotion_id` is made from the cause; `requester` is the actor's subject.
-    With `serve` the grant gives the version all requests, where no version serves.
+    `promotion_id` is made from the cause; `requester` is the actor's subject. With `serve` the grant gives
+    the version all requests, where no version serves. `selected_by`: who chose a description that selects
+    weaker policies, as it was looked up, with all printed names of that person.
     """
 
     model_id: str
@@ -54,6 +56,8 @@ class RequestPromotion:
     requester: str
     expected: int | None = None
     serve: bool = False
+    selected_by: str = ""
+    names_of_selector: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
     if granted(state, command.environment, command.number):
         return {}
     _check_serve(command, state)
+    _check_selection(command, state, streams)
     before = _open_requests(state, command.number, command.environment)
     if any(
         promotion.serve == command.serve and _is_current(command.model_id, promotion, state, streams)
@@ -160,6 +165,21 @@ def _check_serve(command: RequestPromotion, state: ModelState) -> None:
         )
 
 
+def _check_selection(command: RequestPromotion, state: ModelState, streams: Streams) -> None:
+    """Raise RuleBroken when the person who chose weaker gates made or requests what they are for."""
+    if state.selected_by != command.selected_by:
+        raise Misrouted("description_changed", "The model's description has just changed: look it up again.")
+    people = {folded_name(name) for name in (state.selected_by, *command.names_of_selector) if name}
+    makers = past.makers(command.model_id, state, command.number, streams)
+    if not people.isdisjoint({folded_name(command.requester), *makers}):
+        raise RuleBroken(
+            "own_selection",
+            f"{state.selected_by} chose the tags and the tier of {state.model}, which select weaker gates, "
+            "and made or requests this version: have another approver give the model the same tags and tier "
+            "again (`regista models edit`), then repeat the request.",
+        )
+
+
 def _open_requests(state: ModelState, number: int, environment: str) -> dict[str, OpenPromotion]:
     return {
         id_: p
@@ -206,6 +226,8 @@ def grant(command: GrantPromotion, streams: Streams) -> Events:
             decided.approvers,
             decided.override,
             open_request.production,
+            decided.conditions,
+            decided.review_id,
         )
     )
     if version.stage == "Archived" and not open_request.production:

@@ -11,6 +11,7 @@ from services.registry.domain.model.state import ModelState, stream_of, unusable
 from services.registry.domain.naming.name import NAME
 from services.registry.domain.naming.name import stream_of as name_stream
 from services.registry.domain.registration.commands import Registering, RegisterVersion
+from services.registry.domain.registration.described import selection_problems
 from services.registry.domain.registration.mandatory import contradictions, missing
 from shared.deciding.decider import Misrouted, Streams
 from shared.deciding.events import encode
@@ -31,6 +32,7 @@ def problems_of(
             )
         if not command.draft:
             problems += [Problem(name, problem_of_missing(kind)) for name in missing(kind, metadata)]
+    problems += selection_problems(command, streams)
     if command.base is not None and base_number(state, command.base) is None:
         problems.append(
             Problem("base", f"{command.base} is no complete version of this model: name one, or leave it out")

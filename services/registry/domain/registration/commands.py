@@ -15,9 +15,11 @@ class RegisterVersion:
     """Register a version of a model, or of a new model.
 
     With `new_model` no model had the name when it was looked up; `model_id` is then made from the cause.
-    `kind`, `owner`, `tier`, `description` and `tags` count only for a new model. `base` is a number, or a
-    semantic version that the look-up did not find. `by` is the actor's subject. The streams of all parents
+    `kind`, `owner`, `description` and `tags` count only for a new model; `tier` may also be raised. `stated`:
+    which of these the message gives. `strict`: refuse rather than leave something out. `base` is a number, or
+    a semantic version that the look-up did not find. `by` is the actor's subject. The streams of all parents
     are written, too; for a parent whose model does not exist the command depends on `name-<name>`.
+    `unknown_creator`: no identity has the creator's name.
     """
 
     model_id: str
@@ -33,6 +35,9 @@ class RegisterVersion:
     claim: Claim = NO_CLAIM
     base: int | str | None = None
     by: str = ""
+    stated: frozenset[str] = frozenset()
+    strict: bool = False
+    unknown_creator: bool = False
     identity: str = field(init=False)
 
     def __post_init__(self) -> None:

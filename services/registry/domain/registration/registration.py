@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from semver import Version
 
@@ -17,7 +17,14 @@ from services.registry.domain.model.events import (
     VersionRegistered,
 )
 from services.registry.domain.model.fold import MODEL
-from services.registry.domain.model.metadata import Kind, Metadata, Problem, Tier, identity, merged, short
+from services.registry.domain.model.metadata import (
+    Metadata,
+    Problem,
+    earlier_identity,
+    identity,
+    merged,
+    short,
+)
 from services.registry.domain.model.state import (
     Events,
     ModelState,
@@ -36,6 +43,7 @@ from services.registry.domain.registration.checks import (
     too_large,
 )
 from services.registry.domain.registration.commands import AddMetadata, Registering, RegisterVersion
+from services.registry.domain.registration.described import Described, described, not_taken_of_existing
 from services.registry.domain.registration.mandatory import missing
 from services.registry.domain.versioning.bump import Base, Bump, ClaimRefused, decide_number
 from services.registry.domain.versioning.change import Change
@@ -45,11 +53,7 @@ from shared.deciding.decider import Joint, RuleBroken, Streams
 def _documents(command: Registering, streams: Streams) -> set[past.Position]:
     """Return where the documents of the base, of the same version or draft, and of the champion are."""
     state = streams.state(MODEL, stream_of(command.model_id))
-    own = (
-        command.number
-        if isinstance(command, AddMetadata)
-        else state.identities.get(short(command.identity), 0)
-    )
+    own = command.number if isinstance(command, AddMetadata) else _same_number(state, command.metadata)
     wanted = [base_number(state, command.base) or 0, own]
     return past.documents_of(command.model_id, state, wanted) | past.champion_at(
         command.model_id, state, past.PRODUCTION
@@ -67,15 +71,18 @@ def register(command: RegisterVersion, streams: Streams) -> Events:
             raise name_claimed(command.model)
         check_name(command.model)
     elif existing(command, state, streams) is not None:
-        return {}
+        problems = not_taken_of_existing(command, state) if command.strict else []
+        return _refused(command, state, problems, None) if problems else {}
     kind = command.kind or "model" if command.new_model else require_model(state).kind
     problems = problems_of(command, command.metadata, state, kind, streams)
     number = (None, None) if command.draft else _number(command, command.metadata, kind, state, streams)
+    about = described(command, state, streams)
+    if command.strict:
+        problems += about.not_taken
     if problems or isinstance(number, ClaimRefused):
         return _refused(command, state, problems, number)
-    model = _described(command, state)
     registered = VersionRegistered(
-        **_model_fields(model, command, state, streams, complete=not command.draft),
+        **_model_fields(about.model, command, state, streams, complete=not command.draft),
         number=state.newest + 1,
         semver=str(number[0] or ""),
         identity=command.identity,
@@ -83,13 +90,16 @@ def register(command: RegisterVersion, streams: Streams) -> Events:
         bump=number[1],
         missing=missing(kind, command.metadata) if command.draft else (),
         contributors=(command.by,) if command.by else (),
+        notes=_notes(command, about),
     )
     if problem := too_large(registered):
         return _refused(command, state, [problem], None)
     events: Events = {}
     if command.new_model:
         events[name_stream(command.model)] = [NameClaimed(command.model, command.model_id)]
-        events[stream_of(command.model_id)] = [model]
+        events[stream_of(command.model_id)] = [about.model]
+    elif about.change:
+        events[stream_of(command.model_id)] = [about.change]
     events.setdefault(stream_of(command.model_id), []).append(registered)
     return events if command.draft else _linked(events, command.model_id, registered, streams)
 
@@ -113,12 +123,14 @@ def complete(command: AddMetadata, streams: Streams) -> Events:
     if not problems and not is_complete and after == before:
         return {}
     if is_complete and not problems:
-        _check_new(state, command.number, identity(after))
+        _check_new(state, command.number, after)
     number = (None, None) if not is_complete else _number(command, after, state.kind, state, streams)
     if problems or isinstance(number, ClaimRefused):
         return _refused(command, state, problems, number)
     added = MetadataAdded(
-        **_model_fields(_described(command, state), command, state, streams, complete=is_complete),
+        **_model_fields(
+            described(command, state, streams).model, command, state, streams, complete=is_complete
+        ),
         number=command.number,
         semver=str(number[0] or ""),
         identity=identity(after),
@@ -135,12 +147,20 @@ def complete(command: AddMetadata, streams: Streams) -> Events:
 
 def existing(command: RegisterVersion, state: ModelState, streams: Streams) -> int | None:
     """Return the number of the version (or draft, for a draft) with the same artifact and metadata."""
-    number = state.identities.get(short(command.identity), 0)
+    number = _same_number(state, command.metadata)
     version = state.versions.get(number)
     if version is None or not _can_answer(version) or (version.stage == "Draft" and not command.draft):
         return None
-    same = past.document_event(command.model_id, state, number, streams).identity == command.identity
-    return number if same else None
+    found = past.document_event(command.model_id, state, number, streams)
+    if command.metadata.training.trained_at and not found.metadata.training.trained_at:
+        return None  # the draft lacks what this one brings
+    return number if found.identity in {command.identity, earlier_identity(command.metadata)} else None
+
+
+def _same_number(state: ModelState, metadata: Metadata) -> int:
+    """Return the number of the version with the identity of a document, 0 if there is none."""
+    found = state.identities.get(short(identity(metadata)), 0)
+    return found or state.identities.get(short(earlier_identity(metadata)), 0)
 
 
 def _can_answer(version: VersionState) -> bool:
@@ -151,13 +171,13 @@ def _can_answer(version: VersionState) -> bool:
     return not version.retired and version.stage != "Rejected" and (version.released or not version.artifact)
 
 
-def _check_new(state: ModelState, draft: int, identity_: str) -> None:
-    """Raise RuleBroken when a version has this identity.
+def _check_new(state: ModelState, draft: int, after: Metadata) -> None:
+    """Raise RuleBroken when a version has the identity of this document.
 
     The index alone decides: the draft's identity is not known when past events are loaded, and 60 bits do not
     collide by chance.
     """
-    number = state.identities.get(short(identity_), draft)
+    number = _same_number(state, after) or draft
     if number != draft and state.versions[number].stage != "Draft" and _can_answer(state.versions[number]):
         raise RuleBroken(
             "same_version",
@@ -167,13 +187,14 @@ def _check_new(state: ModelState, draft: int, identity_: str) -> None:
         )
 
 
-def _described(command: Registering, state: ModelState) -> ModelRegistered:
-    """Return the description of the model for the version's event."""
-    if isinstance(command, RegisterVersion) and command.new_model:
-        tier, kind = command.tier or "low", command.kind or "model"
-        return ModelRegistered(command.model, kind, command.owner, tier, command.description, command.tags)
-    kind, tier = cast("Kind", state.kind), cast("Tier", state.tier)
-    return ModelRegistered(state.model, kind, state.owner, tier, state.description, dict(state.tags))
+def _notes(command: RegisterVersion, about: Described) -> tuple[str, ...]:
+    notes = [f"{problem.field}: {problem.problem}" for problem in about.not_taken]
+    if command.unknown_creator:
+        notes.append(
+            f"creator: no identity is called {command.metadata.training.creator!r:.120}, so no one is kept "
+            "from approving this version as its creator: name a subject or a printed name"
+        )
+    return tuple(notes)
 
 
 def _model_fields(

@@ -25,7 +25,7 @@ from services.registry.domain.model.state import (
     unusable_because,
 )
 from services.registry.domain.serving.departure import departures
-from services.registry.domain.serving.rollout import require_rollout, way_to_champion
+from services.registry.domain.serving.rollout import grant_withdrawn, require_rollout, way_to_champion
 from services.registry.domain.versioning.bump import most_important
 from services.registry.domain.versioning.signature import incompatibilities
 from shared.deciding.decider import Joint, NotFound, RuleBroken, Streams
@@ -115,6 +115,8 @@ def fallback_target(environment: str, number: int, state: ModelState) -> int:
 def _excluded_because(environment: str, number: int, state: ModelState) -> str:
     if why := unusable_because(state.versions[number]):
         return why
+    if serving_key(environment, number) in state.withdrawn:
+        return "its override was not justified"
     return "was itself rolled back from" if serving_key(environment, number) in state.rolled_back else ""
 
 
@@ -185,6 +187,8 @@ def _end_of_split(environment: str, champion: int, state: ModelState) -> Target:
     """Return the champion as the target. Raise RuleBroken when it must not get more requests than it has."""
     version = state.versions[champion]
     why = unusable_because(version) or ("" if version.released else "its artifact is not noted as good")
+    if serving_key(environment, champion) in state.withdrawn:
+        why = "its override was not justified"
     if why:
         raise RuleBroken(
             "champion_unfit",
@@ -204,6 +208,7 @@ def named_targets(environment: str, state: ModelState) -> list[int]:
         for number in range(state.newest, 0, -1)
         if number != champion
         and serving_key(environment, number) in state.champions
+        and serving_key(environment, number) not in state.withdrawn
         and not unusable_because(state.versions[number])
         and state.versions[number].released
     )
@@ -264,6 +269,8 @@ def _found(command: RollBack, left: int, state: ModelState, streams: Streams) ->
 
 def _named(command: RollBack, target: int, state: ModelState) -> int:
     require_usable(state, target)
+    if serving_key(command.environment, target) in state.withdrawn:
+        raise grant_withdrawn(command.environment, target)
     step, way = way_to_champion(state, command.environment, target)
     if step == "verify":
         raise RuleBroken(

@@ -151,6 +151,11 @@ def _check_share(command: ChangeRollout, share: Share, state: ModelState) -> Non
     A version whose bytes are not good gets no more than it has.
     """
     version = require_usable(state, share.number)
+    entries = state.rollouts.get(command.environment, Rollout((), 0)).entries
+    if serving_key(command.environment, share.number) in state.withdrawn:
+        if _rises(share, entries):
+            raise grant_withdrawn(command.environment, share.number)
+        return
     if share.role == "champion":
         _check_champion(command.environment, share.number, state)
     elif version.stage == "Archived":
@@ -168,7 +173,6 @@ def _check_share(command: ChangeRollout, share: Share, state: ModelState) -> Non
             number=share.number,
             next_step="wait",
         )
-    entries = state.rollouts.get(command.environment, Rollout((), 0)).entries
     if not version.released and _rises(share, entries):
         raise RuleBroken(
             "artifact_not_good",
@@ -176,6 +180,17 @@ def _check_share(command: ChangeRollout, share: Share, state: ModelState) -> Non
             number=share.number,
             next_step="verify",
         )
+
+
+def grant_withdrawn(environment: str, number: int) -> RuleBroken:
+    """Return the refusal of further requests for a version whose override was not justified."""
+    return RuleBroken(
+        "grant_withdrawn",
+        f"The override that let version {number} serve in {environment} was not justified, so it gets no "
+        "further requests: request its promotion, and have it approved.",
+        number=number,
+        next_step="promote",
+    )
 
 
 def _check_champion(environment: str, number: int, state: ModelState) -> None:
@@ -207,6 +222,8 @@ def granted(state: ModelState, environment: str, number: int) -> bool:
 def way_to_champion(state: ModelState, environment: str, number: int) -> tuple[str, str]:
     """Return the next step by which a usable version becomes champion there: its short name, and in words."""
     version = state.versions[number]
+    if serving_key(environment, number) in state.withdrawn:
+        return "promote", "request its promotion, because its override was not justified"
     if serving_key(environment, number) in state.left:
         if version.released:
             return "rollback", "roll back to it by its number"
@@ -224,7 +241,9 @@ def _check_cap(command: ChangeRollout, state: ModelState) -> None:
     not_granted = [
         s
         for s in command.shares
-        if s.role == "challenger" and not granted(state, command.environment, s.number)
+        if s.role == "challenger"
+        and not granted(state, command.environment, s.number)
+        and serving_key(command.environment, s.number) not in state.withdrawn
     ]
     by_tier = CHALLENGER_CAPS.get(state.tier, 0)
     caps = [cap if (cap := state.versions[s.number].cap) >= 0 else by_tier for s in not_granted if s.percent]

@@ -10,8 +10,8 @@ from services.registry.domain.model import past
 from services.registry.domain.model.events import Evaluation, EvaluationRecorded
 from services.registry.domain.model.fold import MODEL, evaluation_digest, measures
 from services.registry.domain.model.state import Events, require_usable, stream_of
-from shared.deciding.access import normalized_name
 from shared.deciding.decider import Joint, RuleBroken, Streams
+from shared.deciding.person import folded_name
 
 MOST_EVALUATIONS = 200
 
@@ -32,7 +32,7 @@ def record_evaluation(command: RecordEvaluation, streams: Streams) -> Events:
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_usable(state, command.number, command.expected)
     makers = past.makers(command.model_id, state, command.number, streams)
-    if command.evaluation.independent and normalized_name(command.evaluation.by) in makers:
+    if command.evaluation.independent and folded_name(command.evaluation.by) in makers:
         raise RuleBroken(
             "not_independent",
             f"{command.evaluation.by} made this version: record the evaluation as claimed, or let another "

@@ -14,6 +14,8 @@ from regista.cli.terminal.session import Session
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
 
+LOOK_UP = 3.0
+"""Seconds for the names. What the other service answered is shown without them after that."""
 Shown = Callable[[Any], str]
 
 
@@ -22,13 +24,15 @@ def naming(session: Session, client: Client, subjects: Iterable[Any]) -> Shown:
 
     A subject without a name is shown as it is; so are all when the names cannot be read.
     """
+    from regista.client.patience import Patience, patience  # noqa: PLC0415
     from regista.errors import RegistaError  # noqa: PLC0415
 
     names: dict[str, str | None] = {}
     wanted = {str(s) for s in subjects if s and not str(s).startswith("service:")}
     if wanted and not session.json:
         try:
-            names = client.names(wanted)
+            with patience(Patience(attempts=1, total=LOOK_UP)):
+                names = client.names(wanted)
         except RegistaError:
             names = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -54,11 +55,12 @@ class Session:
 
         It repeats a request six times, about ten seconds; `lasting`: for a minute, as for an upload.
         """
+        from regista.client.patience import Patience  # noqa: PLC0415
         from regista.client.profile import read_profile  # noqa: PLC0415 - imported when a command runs
         from regista.client.sync_client import Client  # noqa: PLC0415
-        from regista.client.transport import Patience  # noqa: PLC0415
 
-        with Client(read_profile(self._profile), patience=Patience(attempts=0 if lasting else 6)) as client:
+        waits = Patience(attempts=0 if lasting else 6)
+        with _warnings_shown(), Client(read_profile(self._profile), patience=waits) as client:
             yield client
 
     def items(
@@ -108,34 +110,14 @@ class Session:
 
     @contextmanager
     def progress(self, title: str, *, bytes_: bool = True) -> Iterator[Progress | None]:
-        """Show progress bars of bytes, or of other things, on stderr if it is a terminal, else yield None."""
+        """Show a progress bar of bytes or other things on stderr if it is a terminal, else yield None."""
         if not sys.stderr.isatty():
             yield None
             return
-        from rich import progress as rich_progress  # noqa: PLC0415
-        from rich.console import Console  # noqa: PLC0415
+        from regista.cli.terminal.progress import bar  # noqa: PLC0415 - a pipe needs no rich
 
-        amounts = (
-            (rich_progress.DownloadColumn(), rich_progress.TransferSpeedColumn())
-            if bytes_
-            else (rich_progress.MofNCompleteColumn(),)
-        )
-        columns = (
-            rich_progress.TextColumn("{task.fields[title]} {task.description}", markup=False),
-            rich_progress.BarColumn(),
-            *amounts,
-        )
-        with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-            tasks: dict[str, Any] = {}
-
-            def report(name: str, done: int, total: int) -> None:
-                if name not in tasks:
-                    tasks[name] = bars.add_task(one_line(name), total=total, title=one_line(title))
-                bars.update(tasks[name], completed=done)
-                if done >= total:  # a bar for each of many files would slow the transfer down
-                    bars.remove_task(tasks.pop(name))
-
-            yield report
+        with bar(title, sys.stderr, bytes_=bytes_) as shown:
+            yield shown
 
     @contextmanager
     def waiting(self, title: str) -> Iterator[None]:
@@ -148,6 +130,23 @@ class Session:
 
         with Console(stderr=True).status(Text(printable(title))):
             yield
+
+
+class _Warnings(logging.Handler):
+    """Prints the client's warnings on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage(), err=True, fg="yellow")
+
+
+@contextmanager
+def _warnings_shown() -> Iterator[None]:
+    handler, logger = _Warnings(logging.WARNING), logging.getLogger("regista")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def command(

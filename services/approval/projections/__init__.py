@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, assert_never
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
 from services.approval import tables as t
 from services.approval.domain import noted
+from services.approval.domain.facts import makers_of
 from services.approval.domain.gate_events import (
+    AfterReviewDone,
+    AfterReviewOwed,
     GatesEvaluated,
     OverrideStands,
     OverrideWithdrawn,
     PromotionDenied,
     PromotionGranted,
 )
-from services.approval.domain.policy import PolicyApplied, PolicyListed, PolicyPublished
-from services.approval.domain.review import (
-    OverrideReviewed,
-    OverrideUsed,
-    ReviewApproved,
-    ReviewCommented,
-    ReviewEvent,
-    ReviewExpired,
-    ReviewLapsed,
-    ReviewOpened,
-    ReviewRefreshed,
-    ReviewRejected,
+from services.approval.domain.policy import (
+    PolicyApplied,
+    PolicyListed,
+    PolicyProposed,
+    PolicyPublished,
+    ProposalWithdrawn,
 )
+from services.approval.projections import reviews
 from services.approval.stored_events import ApprovalEvent
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Noted, Recorded
 from shared.log.due_work import DUE
 
-EXPIRY, POLICY_CHANGE = "review-expiry", "policy-change"
-"""The kinds of due work."""
+POLICY_CHANGE = "policy-change"
+"""The kind of due work about a policy."""
 
 plain = msgspec.to_builtins
 
@@ -62,10 +60,14 @@ def project(r: Recorded) -> Iterable[Change]:
             return _published(r, event)
         case PolicyApplied():
             return [Drop(DUE, {"kind": POLICY_CHANGE, "key": f"{event.name}@{event.revision}"})]
-        case PolicyListed():
+        case PolicyProposed():
+            return [_proposed(r, event)]
+        case ProposalWithdrawn(name=name):
+            return [Drop(t.PROPOSALS, {"name": name})]
+        case PolicyListed() | AfterReviewOwed() | AfterReviewDone():
             return []
         case _:
-            return _review(r, event)
+            return reviews.project(r, event)
 
 
 def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
@@ -75,9 +77,16 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
             if event.model:
                 yield Put(t.NAMES, {"name": event.model, "model_id": model_id})
             if type_ == noted.MODEL_REGISTERED:
-                yield Put(t.MODELS, {"model_id": model_id, "model": event.model or ""})
-            elif event.model:
-                yield Patch(t.MODELS, {"model_id": model_id}, {"model": event.model})
+                described = {
+                    "kind": event.kind or "model",
+                    "tier": event.tier or "medium",
+                    "tags": event.tags or {},
+                }
+                yield Put(t.MODELS, {"model_id": model_id, "model": event.model or "", **described})
+            else:
+                given = ((name, getattr(event, name)) for name in ("model", "tier", "tags"))
+                changed = {name: value for name, value in given if value is not None}
+                yield Patch(t.MODELS, {"model_id": model_id}, changed)
         case noted.RolloutEvent(model_id=model_id, environment=environment, champion=champion):
             key = {"model_id": model_id, "environment": environment}
             if champion is None:
@@ -85,16 +94,8 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
             else:
                 served = {"number": champion.number, "production": event.production}
                 yield Put(t.CHAMPIONS, {**key, **served})
-        case noted.VersionRegistered(model_id=model_id, number=number):
-            row = {
-                "model_id": model_id,
-                "number": number,
-                "semver": event.semver or "",
-                "stage": "Staging",
-                "recalled": False,
-                "retired": False,
-            }
-            yield Put(t.VERSIONS, {**row, "artifact_digest": event.artifact.digest if event.artifact else ""})
+        case noted.VersionRegistered():
+            yield _registered(note, event)
         case noted.VersionPromoted() | noted.PromotionSpent():
             yield from _carried_out(event)
         case noted.VersionEvent(model_id=model_id, number=number):
@@ -116,6 +117,29 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
                 {"promotion_id": promotion_id},
                 {"state": "refused", "decided_at": r.recorded_at},
             )
+
+
+def _registered(note: Noted, event: noted.VersionRegistered) -> Change:
+    row = {
+        "model_id": event.model_id,
+        "number": event.number,
+        "semver": event.semver or "",
+        "bump": (event.bump and event.bump.level) or "",
+        "makers": list(makers_of(event)),
+        "training": _shown_training(note.data),
+        "signature": note.data.get("signature"),
+        "stage": "Staging",
+        "recalled": False,
+        "retired": False,
+    }
+    return Put(t.VERSIONS, {**row, "artifact_digest": event.artifact.digest if event.artifact else ""})
+
+
+def _shown_training(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a review compares with the champion. Measurements are in the evidence."""
+    training = data.get("training") or {}
+    shown = {name: value for name, value in training.items() if name not in {"metrics", "environment"}}
+    return shown | {"parents": data.get("parents") or []}
 
 
 def _carried_out(event: noted.VersionPromoted | noted.PromotionSpent) -> Iterator[Change]:
@@ -145,7 +169,8 @@ def _requested(r: Recorded, event: noted.PromotionRequested) -> Change:
         "requested_at": r.recorded_at,
         "decided_at": None,
     }
-    return Put(t.PROMOTIONS, {**row, "requester": event.requester or "", **blank})
+    why = {"requester": event.requester or "", "reason": event.reason, "conditions": []}
+    return Put(t.PROMOTIONS, {**row, **why, **blank})
 
 
 def _verdict(r: Recorded, e: GatesEvaluated) -> Change:
@@ -161,7 +186,11 @@ def _decided(r: Recorded, e: PromotionGranted | PromotionDenied) -> Change:
     granted = isinstance(e, PromotionGranted)
     columns: dict[str, Any] = {"state": "granted" if granted else "refused", "decided_at": r.recorded_at}
     if isinstance(e, PromotionGranted):
-        columns |= {"approvers": list(e.approvers), "override": e.override}
+        columns |= {
+            "approvers": list(e.approvers),
+            "override": e.override,
+            "conditions": list(e.conditions),
+        }
     else:
         columns |= {"reasons": list(e.reasons)}
     return Patch(t.PROMOTIONS, {"promotion_id": e.promotion_id}, columns)
@@ -179,144 +208,14 @@ def _published(r: Recorded, e: PolicyPublished) -> Iterator[Change]:
     }
     yield Put(t.POLICIES, row)
     yield Put(t.POLICY_REVISIONS, row)
+    yield Drop(t.PROPOSALS, {"name": e.name})
     data = {"name": e.name, "revision": r.revision}
     yield Put(
         DUE, {"kind": POLICY_CHANGE, "key": f"{e.name}@{r.revision}", "due_at": r.recorded_at, "data": data}
     )
 
 
-def _review(r: Recorded, e: ReviewEvent) -> Iterator[Change]:
-    key = {"review_id": e.about.promotion_id}
-    match e:
-        case ReviewOpened():
-            yield _opened(r, e)
-            data = {
-                "promotion_id": e.about.promotion_id,
-                "model_id": e.about.model_id,
-                "number": e.about.number,
-            }
-            yield Put(
-                DUE, {"kind": EXPIRY, "key": e.about.promotion_id, "due_at": e.expires_at, "data": data}
-            )
-            return
-        case ReviewRefreshed():
-            shown = {
-                "model": e.about.model,
-                "evidence_digest": e.evidence_digest,
-                "evidence": plain(e.evidence),
-                "results": plain(e.results),
-            }
-            yield Patch(t.REVIEWS, key, {"revision": r.revision, **shown})
-            return
-        case OverrideUsed() if r.revision == 1:
-            yield _overridden(r, e)
-        case _:
-            state = _state_after(e)
-            yield Patch(t.REVIEWS, key, {"revision": r.revision} | ({"state": state} if state else {}))
-            if isinstance(e, ReviewApproved):
-                yield Patch(t.REVIEWS, key, {"approvers": list(e.approvers)})
-            if state:
-                yield Drop(DUE, {"kind": EXPIRY, "key": e.about.promotion_id})
-    yield _entry(r, e)
-
-
-def _state_after(e: ReviewEvent) -> str:
-    match e:
-        case ReviewApproved(complete=complete):
-            return "approved" if complete else ""
-        case ReviewRejected():
-            return "rejected"
-        case ReviewLapsed():
-            return "lapsed"
-        case ReviewExpired():
-            return "expired"
-        case OverrideUsed():
-            return "overridden"
-        case OverrideReviewed():
-            return "closed"
-        case ReviewOpened() | ReviewRefreshed() | ReviewCommented():
-            return ""
-        case _:
-            assert_never(e)
-
-
-def _opened(r: Recorded, e: ReviewOpened) -> Change:
-    row = {
-        "review_id": e.about.promotion_id,
-        "revision": r.revision,
-        "state": "open",
-        "model_id": e.about.model_id,
-        "model": e.about.model,
-        "number": e.about.number,
-        "semver": e.semver,
-        "environment": e.environment,
-        "production": e.production,
-        "serve": e.serve,
-        "needs": e.needs,
-        "approvers": [],
-        "roles": list(e.roles),
-        "excluded": list(e.excluded),
-        "sealed_digest": e.sealed_digest,
-        "evidence_digest": e.evidence_digest,
-        "opened_at": r.recorded_at,
-        "expires_at": e.expires_at,
-    }
-    return Put(
-        t.REVIEWS, row | {name: plain(getattr(e, name)) for name in ("seal", "policy", "evidence", "results")}
-    )
-
-
-def _overridden(r: Recorded, e: OverrideUsed) -> Change:
-    """Return the review of an override on a promotion that the gates had denied, so that had no review."""
-    row = {
-        "review_id": e.about.promotion_id,
-        "revision": r.revision,
-        "state": "overridden",
-        "model_id": e.about.model_id,
-        "model": e.about.model,
-        "number": e.about.number,
-        "semver": "",
-        "environment": e.environment,
-        "production": e.production,
-        "serve": e.serve,
-        "needs": 0,
-        "approvers": [],
-        "roles": ["approver"],
-        "excluded": list(e.excluded),
-        "seal": plain(e.seal),
-        "sealed_digest": "",
-        "policy": {},
-        "evidence_digest": e.evidence_digest,
-        "evidence": {},
-        "results": [],
-        "opened_at": r.recorded_at,
-        "expires_at": None,
-    }
-    return Put(t.REVIEWS, row)
-
-
-def _entry(r: Recorded, e: ReviewEvent) -> Change:
-    name, text, conditions = "", "", tuple[str, ...]()
-    match e:
-        case ReviewApproved():
-            name, text, conditions = e.approver_name, e.comment, e.conditions
-        case ReviewRejected() | OverrideUsed():
-            name, text = e.name, e.reason
-        case ReviewCommented() | OverrideReviewed():
-            text = e.comment
-        case ReviewLapsed():
-            text = "; ".join(e.reasons)
-        case ReviewOpened() | ReviewRefreshed() | ReviewExpired():
-            pass
-        case _:
-            assert_never(e)
-    kind = type(e).__name__
-    row = {
-        "review_id": e.about.promotion_id,
-        "revision": r.revision,
-        "kind": kind,
-        "by": r.actor.subject,
-        "name": name,
-        "text": text,
-    }
-    return Put(t.REVIEW_ENTRIES, {**row, "conditions": list(conditions), "at": r.recorded_at})
+def _proposed(r: Recorded, e: PolicyProposed) -> Change:
+    row = {"name": e.name, "revision": r.revision, "digest": e.digest, "policy": plain(e.policy)}
+    who = {"weaker": list(e.weaker), "proposed_at": r.recorded_at, "proposed_by": e.by}
+    return Put(t.PROPOSALS, row | who)

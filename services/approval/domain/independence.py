@@ -1,0 +1,101 @@
+"""Who may decide: people who are independent of those who made or requested the version, and of each other.
+
+Only a policy or an override, on the record, makes an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from shared.deciding.access import ACCESS, AccessState
+from shared.deciding.access import stream_of as access_stream
+from shared.deciding.decider import Misrouted, RuleBroken, Streams
+from shared.deciding.person import Person
+
+People = Mapping[str, Person]
+"""All by which people are recognised, by the subject or name that the log has for them."""
+
+
+def check_human(by: str, streams: Streams, machines: Mapping[str, str], what: str) -> str:
+    """Return why a machine may decide, "" for a person. Raise RuleBroken for any other machine."""
+    kind = identity(by, streams).kind
+    if kind == "person":
+        return ""
+    if why := machines.get(by):
+        return why
+    raise RuleBroken(
+        "person_needed",
+        f"{by} is a {kind or 'machine'}, and only people {what}: ask a person, or have the policy name this "
+        "machine and the reason under `machines` of its manual gate",
+    )
+
+
+def check_no_maker(by: str, people: People, excluded: Iterable[str], did: str) -> None:
+    """Raise RuleBroken for one of the excluded people, by subject or by any name, now or before."""
+    me = person(people, by)
+    if any(me.is_same(person(people, other)) for other in excluded):
+        raise RuleBroken("own_work", f"{by} {did}; ask another approver to decide")
+
+
+def check_not_appointed(by: str, people: People, excluded: Iterable[str], streams: Streams) -> None:
+    """Raise RuleBroken when one of the excluded people created, granted or keyed the actor."""
+    if found := appointers(identity(by, streams), people, excluded):
+        subject, how = found[0]
+        raise RuleBroken(
+            "not_independent",
+            f"{subject} made this version or requested its promotion, and {how} {by}; ask an approver whom "
+            "they did not appoint",
+            appointed_by=subject,
+        )
+
+
+def appointers(of: AccessState, people: People, excluded: Iterable[str]) -> list[tuple[str, str]]:
+    """Return which of the excluded people appointed the identity, and how: "created, keyed"."""
+    others = [person(people, other) for other in excluded]
+    return [
+        (subject, ", ".join(how))
+        for subject, how in sorted(of.appointed_by.items())
+        if any(person(people, subject).is_same(other) for other in others)
+    ]
+
+
+def check_distinct(
+    by: str, people: People, approvals: Mapping[str, str], streams: Streams, *, dependent: bool
+) -> None:
+    """Raise RuleBroken when an earlier approver is the same person or has seen the other's key.
+
+    `approvals`: the printed names of those who have approved, by subject. `dependent`: the policy accepts
+    approvers who have seen each other's keys.
+    """
+    me, mine = person(people, by), identity(by, streams)
+    for other, printed in approvals.items():
+        known = person(people, other)
+        if me.is_same(Person(other, (*known.names, printed), known.erased)):
+            raise RuleBroken(
+                "same_person", f"{by} has the name of {other}, who has approved already; ask another person"
+            )
+        for keyed, issuer in ((mine, other), (identity(other, streams), by)):
+            if not dependent and "keyed" in keyed.appointed_by.get(issuer, ()):
+                raise RuleBroken(
+                    "not_independent",
+                    f"{issuer} issued a key of {keyed.subject}, so both count as one; ask another approver",
+                    appointed_by=issuer,
+                )
+
+
+def identity(subject: str, streams: Streams) -> AccessState:
+    """Return an identity. Raises Misrouted when its stream was not looked up."""
+    stream = access_stream(subject)
+    if stream not in streams.states:
+        raise Misrouted(
+            "people_unknown", f"{subject} has just approved; look the review up again, then repeat"
+        )
+    return streams.state(ACCESS, stream)
+
+
+def person(people: People, name: str) -> Person:
+    """Return all by which a person is recognised. Raises Misrouted when it was not looked up."""
+    found = people.get(name)
+    if found is None:
+        raise Misrouted("people_unknown", f"{name} was not looked up; look the review up again, then repeat")
+    return found

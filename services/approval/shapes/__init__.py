@@ -1,0 +1,1 @@
+"""The JSON bodies, queries and answers of the API."""

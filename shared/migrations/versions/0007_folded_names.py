@@ -1,0 +1,24 @@
+"""Let the directory find people by their folded name, and keep salted digests of erased names."""
+
+from alembic import op
+
+from shared.deciding.person import folded_name
+from shared.migrations import run_sql_beside
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    run_sql_beside(__file__)
+    connection = op.get_bind()
+    for subject, name in connection.exec_driver_sql(
+        "SELECT subject, name FROM directory.names WHERE name IS NOT NULL"
+    ).fetchall():
+        connection.exec_driver_sql(
+            "UPDATE directory.names SET folded = %s WHERE subject = %s", (folded_name(name), subject)
+        )
+
+
+def downgrade() -> None:
+    raise NotImplementedError("The digests of erased names are stored nowhere else.")
